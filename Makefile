@@ -1,0 +1,66 @@
+# On a machine with Python >= 3.11 and make, `make run` and `make test` need nothing else beforehand.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+BENCHMARKS := learning interference
+
+.PHONY: help run test check fix docs bench doctor clean
+
+help:
+	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
+	@echo "make test     install, then format, lint, types, layers and all tests"
+	@echo "make check    the same without the tests"
+	@echo "make fix      format, and mend what the linter can"
+	@echo "make docs     write README's table of settings anew"
+	@echo "make bench    run the benchmarks"
+	@echo "make doctor   check this machine and the settings"
+	@echo "make clean    remove the installation and caches; adapters/ and runs/ stay"
+
+run: $(VENV)/.installed
+	$(BIN)/radiance run $(ARGS)
+
+doctor: $(VENV)/.installed
+	$(BIN)/radiance doctor $(ARGS)
+
+test: check
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+fix: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python tests/test_docs.py
+
+bench: $(VENV)/.installed-dev
+	@set -e; for name in $(BENCHMARKS); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name; done
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Radiance needs Python 3.11 or later: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module does not work here; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@# pip knows --group since 25.1.
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+# A second call finds the stamp and is quick.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,70 @@
+"""Request bodies: bounded, decoded, and checked against a Struct."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+
+from radiance import schema
+from radiance.errors import Cancelled, RequestError, TooLarge
+
+T = TypeVar("T")
+
+# A body somewhat over the limit is read to its end and thrown away: most clients look at the
+# answer only after they have sent everything, and a closed connection tells them nothing.
+_MOST_DISCARDED_RATIO = 4
+
+
+async def read_json(request: Request, max_bytes: int) -> Any:
+    """The body as plain data.
+
+    Raises:
+        TooLarge: It has more than ``max_bytes``; no more than those are kept.
+        RequestError: It is not JSON.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > max_bytes * _MOST_DISCARDED_RATIO:
+        raise _too_large(max_bytes)
+    body, size = bytearray(), 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= max_bytes:
+                body += chunk
+            elif size > max_bytes * _MOST_DISCARDED_RATIO:
+                break
+    except ClientDisconnect:
+        raise Cancelled("the client went away while sending its request") from None
+    if size > max_bytes:
+        raise _too_large(max_bytes)
+    try:
+        return msgspec.json.decode(bytes(body))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise RequestError(
+            f"The body is not valid JSON: {error}.",
+            value=bytes(body[:80]).decode(errors="replace"),
+            remedy="Send one JSON object, in UTF-8; NaN and lone surrogates are not JSON.",
+        ) from None
+
+
+async def read_body(request: Request, kind: type[T], max_bytes: int) -> T:
+    """The body as a Struct.
+
+    Raises:
+        TooLarge: It is over the limit.
+        RequestError: It is not JSON, or does not fit; it names field, value and remedy.
+    """
+    data = await read_json(request, max_bytes)
+    try:
+        return schema.check(data, kind)
+    except schema.Problem as problem:
+        raise RequestError(
+            f"{problem}.", field=problem.field or None, value=problem.value, remedy=problem.remedy
+        ) from None
+
+
+def _too_large(max_bytes: int) -> TooLarge:
+    return TooLarge(
+        f"The body has more than {max_bytes} bytes.",
+        remedy="Split it, or raise server.max_body_bytes in radiance.toml.",
+    )

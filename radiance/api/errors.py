@@ -1,0 +1,143 @@
+"""Errors to responses: the one place that knows which error is which status.
+
+Every error body is ``{"error": {"message", "type", "param", "code", "value", "remedy"}}``: the
+fields OpenAI's clients read, plus the offending value and what to do about it.
+"""
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance import schema
+from radiance.errors import (
+    Cancelled,
+    Conflict,
+    NotFound,
+    Overloaded,
+    RadianceError,
+    RequestError,
+    TooLarge,
+    Unavailable,
+)
+from radiance.telemetry import get_logger
+
+_log = get_logger(__name__)
+_RETRY_WHEN_STARTING_S = 2
+_MOST_SHOWN_CHARACTERS = 200
+
+
+def error_response(
+    status: int,
+    message: str,
+    *,
+    code: str,
+    param: str | None = None,
+    value: Any = None,
+    remedy: str = "",
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A response in the error schema."""
+    kind = "invalid_request_error" if status < 500 and status != 429 else "server_error"
+    body = {
+        "message": message,
+        "type": "rate_limit_error" if status == 429 else kind,
+        "param": param,
+        "code": code,
+        "value": value,
+        "remedy": remedy,
+    }
+    return JSONResponse({"error": body}, status, headers)
+
+
+async def on_request_error(_: Request, error: Exception) -> Response:
+    """The caller's fault."""
+    assert isinstance(error, RequestError)
+    match error:
+        case NotFound():
+            status = 404
+        case Conflict():
+            status = 409
+        case TooLarge():
+            status = 413
+        case _:
+            status = 400
+    return error_response(
+        status,
+        str(error),
+        code=error.code,
+        param=error.field,
+        value=_shown(error.value),
+        remedy=error.remedy,
+    )
+
+
+async def on_radiance_error(_: Request, error: Exception) -> Response:
+    """Ours: too busy, not ready, or failed."""
+    match error:
+        case Overloaded(retry_after_s=wait):
+            return error_response(
+                429,
+                str(error),
+                code="overloaded",
+                remedy=f"Try again in {wait} s.",
+                headers={"Retry-After": str(wait)},
+            )
+        case Unavailable():
+            return error_response(
+                503,
+                str(error),
+                code="unavailable",
+                remedy="Try again when GET /ready answers 200.",
+                headers={"Retry-After": str(_RETRY_WHEN_STARTING_S)},
+            )
+        case Cancelled():
+            return error_response(499, str(error), code="cancelled")
+    _log.error("request_failed", error=str(error), kind=type(error).__name__)
+    return error_response(
+        500, str(error), code="internal", remedy="See the service's log; the service goes on."
+    )
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own: no such route, wrong method."""
+    assert isinstance(error, HTTPException)
+    path, method = request.url.path, request.method
+    if error.status_code == 404:
+        return error_response(
+            404, f"There is no {path}.", code="not_found", remedy="See README, HTTP API."
+        )
+    if error.status_code == 405:
+        return error_response(
+            405,
+            f"{path} does not take {method}.",
+            code="method_not_allowed",
+            remedy=f"Use {(error.headers or {}).get('Allow', 'another method')}.",
+            headers=dict(error.headers or {}),
+        )
+    return error_response(error.status_code, error.detail, code="http_error")
+
+
+async def on_anything_else(_: Request, error: Exception) -> Response:
+    """A defect of ours. Starlette logs the traceback after this."""
+    return error_response(
+        500,
+        f"Something went wrong inside ({type(error).__name__}).",
+        code="internal",
+        remedy="See the service's log; the service goes on.",
+    )
+
+
+HANDLERS: dict[Any, Any] = {
+    RequestError: on_request_error,
+    RadianceError: on_radiance_error,
+    HTTPException: on_http_exception,
+    Exception: on_anything_else,
+}
+
+
+def _shown(value: Any) -> Any:
+    """The value as it was sent, or its beginning where it is long."""
+    text = schema.show(value, _MOST_SHOWN_CHARACTERS)
+    return text if text.endswith("…") else value

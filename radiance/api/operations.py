@@ -1,0 +1,141 @@
+"""Jobs, checkpoints, rollback, health: what an operator asks and does."""
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance import __version__
+from radiance.api.bodies import read_body
+from radiance.api.info import training_progress
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.errors import RequestError, Unavailable
+from radiance.records import Checkpoint, Job, JobStatus
+
+_MOST_LISTED = 1000
+
+
+class RollbackBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /rollback; no checkpoint means the one served before, "base" the base."""
+
+    checkpoint: str | None = None
+
+
+async def list_jobs(request: Request) -> Response:
+    """The newest jobs first."""
+    rooms = rooms_of(request)
+    limit, status = _limit(request), _status(request)
+    jobs = await run_in_threadpool(rooms.jobs.recent, limit, status)
+    return JSONResponse({"jobs": [_job(rooms, job) for job in jobs]})
+
+
+async def show_job(request: Request) -> Response:
+    """One job, with its progress while it trains."""
+    rooms = rooms_of(request)
+    job = await run_in_threadpool(rooms.jobs.get, request.path_params["job_id"])
+    return JSONResponse(_job(rooms, job))
+
+
+async def cancel_job(request: Request) -> Response:
+    """Take a queued job out of the queue."""
+    rooms = rooms_of(request)
+    job = await run_in_threadpool(rooms.jobs.cancel, request.path_params["job_id"])
+    return JSONResponse(_job(rooms, job))
+
+
+async def retry_job(request: Request) -> Response:
+    """Queue a failed or quarantined job again."""
+    rooms = rooms_of(request)
+    job = await run_in_threadpool(rooms.jobs.retry, request.path_params["job_id"])
+    rooms.pipeline.wake()
+    return JSONResponse(_job(rooms, job))
+
+
+async def list_checkpoints(request: Request) -> Response:
+    """The newest checkpoints first."""
+    rooms = rooms_of(request)
+    current = await run_in_threadpool(rooms.registry.current)
+    checkpoints = await run_in_threadpool(rooms.registry.all, _limit(request))
+    return JSONResponse(
+        {
+            "current": current.checkpoint_id if current else None,
+            "checkpoints": [_checkpoint(checkpoint) for checkpoint in checkpoints],
+        }
+    )
+
+
+async def show_checkpoint(request: Request) -> Response:
+    """One checkpoint and its manifest."""
+    rooms = rooms_of(request)
+    checkpoint_id = request.path_params["checkpoint_id"]
+    checkpoint = await run_in_threadpool(rooms.registry.get, checkpoint_id)
+    manifest = await run_in_threadpool(rooms.registry.manifest, checkpoint_id)
+    return JSONResponse({**_checkpoint(checkpoint), "manifest": msgspec.to_builtins(manifest)})
+
+
+async def rollback(request: Request) -> Response:
+    """Serve an earlier checkpoint again. Requests in flight finish on the one they began with."""
+    rooms = rooms_of(request)
+    body = await read_body(request, RollbackBody, rooms.config.server.max_body_bytes)
+    release = await run_in_threadpool(
+        rooms.pipeline.rollback, body.checkpoint, "api", "Asked for through POST /rollback."
+    )
+    return JSONResponse(
+        {
+            "current_checkpoint": release.checkpoint_id,
+            "release": msgspec.to_builtins(release),
+        }
+    )
+
+
+async def health(_: Request) -> Response:
+    """The process is alive; nothing is said of the model."""
+    return JSONResponse({"status": "ok", "version": __version__})
+
+
+async def ready(request: Request) -> Response:
+    """200 while tokens can be delivered, 503 with the reason otherwise."""
+    try:
+        rooms = rooms_of(request)
+    except Unavailable as error:
+        return JSONResponse({"ready": False, "reason": str(error)}, status_code=503)
+    if not rooms.engine.is_ready:
+        return JSONResponse({"ready": False, "reason": "the engine is stuck"}, status_code=503)
+    if not rooms.pipeline.is_alive:
+        return JSONResponse({"ready": False, "reason": "the pipeline has died"}, status_code=503)
+    return JSONResponse({"ready": True})
+
+
+def _job(rooms: Rooms, job: Job) -> dict[str, object]:
+    progress = training_progress(rooms, job.job_id)
+    return {**msgspec.to_builtins(job), "progress": progress}
+
+
+def _checkpoint(checkpoint: Checkpoint) -> dict[str, object]:
+    return msgspec.to_builtins(checkpoint)
+
+
+def _limit(request: Request) -> int:
+    given = request.query_params.get("limit", "100")
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST_LISTED:
+        raise RequestError(
+            "limit: is not a number in range.",
+            field="limit",
+            value=given,
+            remedy=f"Send 1 to {_MOST_LISTED}.",
+        )
+    return int(given)
+
+
+def _status(request: Request) -> JobStatus | None:
+    given = request.query_params.get("status")
+    if given is None:
+        return None
+    if given not in set(JobStatus):
+        raise RequestError(
+            "status: is not a job's status.",
+            field="status",
+            value=given,
+            remedy=f"Send one of {', '.join(JobStatus)}.",
+        )
+    return JobStatus(given)

@@ -1,0 +1,45 @@
+"""What the handlers work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+
+from radiance.config import Config
+from radiance.engine.worker import Engine
+from radiance.intake.jobs import Jobs
+from radiance.pipeline import Pipeline
+from radiance.registry.curves import Curves
+from radiance.registry.store import Registry
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Everything a running service consists of.
+
+    Attributes:
+        has_anchors: Whether forgetting is measured.
+    """
+
+    config: Config
+    engine: Engine
+    jobs: Jobs
+    registry: Registry
+    curves: Curves
+    pipeline: Pipeline
+    has_anchors: bool
+    started_at: datetime
+
+
+RoomsGetter = Callable[[], Rooms]
+
+
+def rooms_of(request: Request) -> Rooms:
+    """The running service's rooms.
+
+    Raises:
+        Unavailable: It is still starting.
+    """
+    getter: RoomsGetter = request.app.state.rooms
+    return getter()

@@ -1,0 +1,38 @@
+"""The table of URLs."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from radiance.api import info, operations, search, update
+from radiance.api.errors import HANDLERS
+from radiance.api.rooms import RoomsGetter
+
+ROUTES = [
+    Route("/search", search.search, methods=["POST"]),
+    Route("/update", update.update, methods=["POST"]),
+    Route("/info", info.info, methods=["GET"]),
+    Route("/jobs", operations.list_jobs, methods=["GET"]),
+    Route("/jobs/{job_id}", operations.show_job, methods=["GET"]),
+    Route("/jobs/{job_id}/cancel", operations.cancel_job, methods=["POST"]),
+    Route("/jobs/{job_id}/retry", operations.retry_job, methods=["POST"]),
+    Route("/checkpoints", operations.list_checkpoints, methods=["GET"]),
+    Route("/checkpoints/{checkpoint_id}", operations.show_checkpoint, methods=["GET"]),
+    Route("/rollback", operations.rollback, methods=["POST"]),
+    Route("/health", operations.health, methods=["GET"]),
+    Route("/ready", operations.ready, methods=["GET"]),
+]
+
+
+def create_app(rooms: RoomsGetter, lifespan: Callable[[Any], Any] | None = None) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        rooms: Gives the running service's rooms; raises Unavailable until it has started.
+        lifespan: Starlette's, for whoever starts and stops the service with the application.
+    """
+    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
+    app.state.rooms = rooms
+    return app

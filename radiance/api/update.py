@@ -1,0 +1,60 @@
+"""POST /update: examples in, durable before the answer goes out."""
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance.api.bodies import read_json
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.errors import RequestError
+from radiance.intake.admission import admit
+from radiance.records import Job, content_hash
+
+_MOST_KEY_CHARACTERS = 200
+
+
+async def update(request: Request) -> Response:
+    """Accept examples; they are on disk when this answers."""
+    rooms = rooms_of(request)
+    body = await read_json(request, rooms.config.server.max_body_bytes)
+    key = _key(body, request.headers.get("idempotency-key"))
+    job, duplicates = await run_in_threadpool(_accept, rooms, body, key)
+    rooms.pipeline.wake()
+    return JSONResponse(
+        {
+            "job_id": job.job_id,
+            "queued": True,
+            "accepted": job.example_count,
+            "duplicates": duplicates,
+        },
+        status_code=202,
+    )
+
+
+def _accept(rooms: Rooms, body: Any, key: str | None) -> tuple[Job, int]:
+    admitted = admit(body, rooms.config.update, rooms.engine.encoder.check_fits)
+    identity = {name: value for name, value in body.items() if name != "job_key"}
+    job, _ = rooms.jobs.add(admitted, content_hash(identity), key)
+    return job, len(admitted.raw) - len(admitted.examples)
+
+
+def _key(body: Any, header: str | None) -> str | None:
+    """The idempotency key, from the header or the body."""
+    in_body = body.get("job_key") if isinstance(body, dict) else None
+    if header is not None and not 1 <= len(header) <= _MOST_KEY_CHARACTERS:
+        raise RequestError(
+            f"Idempotency-Key: has {len(header)} characters.",
+            field="Idempotency-Key",
+            value=header,
+            remedy=f"Send 1 to {_MOST_KEY_CHARACTERS} characters.",
+        )
+    if header is not None and in_body is not None and header != in_body:
+        raise RequestError(
+            "job_key: differs from the Idempotency-Key header.",
+            field="job_key",
+            value=in_body,
+            remedy="Send one of the two.",
+        )
+    return header or in_body

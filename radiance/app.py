@@ -1,0 +1,275 @@
+"""The composition root: from a Config to a running service, and the order of starting and stopping.
+
+Start: lock the root, open the database, put files and rows in order, load the model, serve the
+stable checkpoint, run cycles. HTTP answers from the beginning: /health at once, /ready when tokens
+can be delivered. Stop is the reverse; a cycle in training saves its state and goes on next time.
+"""
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from radiance import ember, platform, records
+from radiance.api.rooms import Rooms
+from radiance.api.routes import create_app
+from radiance.config import Config
+from radiance.engine.base import find_base
+from radiance.engine.worker import Engine
+from radiance.errors import ConfigError, RadianceError, Unavailable
+from radiance.evaluation.anchors import read_anchors
+from radiance.intake.jobs import Jobs
+from radiance.learner import Learner
+from radiance.pipeline import Pipeline
+from radiance.records import Example
+from radiance.registry.curves import Curves
+from radiance.registry.store import Registry
+from radiance.storage import files
+from radiance.storage.sqlite import Database
+from radiance.telemetry import configure_logging, get_logger
+
+_GRACEFUL_STOP_S = 30
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_log = get_logger(__name__)
+
+
+class Service:
+    """A Radiance service over one root.
+
+    Args:
+        config: All settings.
+        base_path: The base model's directory, found beforehand.
+    """
+
+    def __init__(self, config: Config, base_path: Path) -> None:
+        self._config = config
+        self._base_path = base_path
+        self._rooms: Rooms | None = None
+        self._closing: list[Callable[[], None]] = []
+        self._state_lock = threading.Lock()
+        self._stop_asked = False
+
+    @property
+    def rooms(self) -> Rooms:
+        """What the handlers work with.
+
+        Raises:
+            Unavailable: The service has not started, or has stopped.
+        """
+        if self._rooms is None:
+            raise Unavailable("the service is stopping" if self._stop_asked else "starting")
+        return self._rooms
+
+    def start(self) -> None:
+        """Bring everything up; returns when tokens can be delivered.
+
+        Raises:
+            Unavailable: Another process serves this root.
+            ConfigError: The base model, the backend or the anchors cannot be used.
+            StorageError: The disk or the database failed.
+        """
+        with self._state_lock:
+            if not self._stop_asked:
+                self._start()
+
+    def stop(self) -> None:
+        """Take everything down, last started first; safe to call at any time and twice."""
+        self._stop_asked = True
+        with self._state_lock:
+            self._rooms = None
+            while self._closing:
+                self._closing.pop()()
+
+    def _start(self) -> None:
+        config = self._config
+        for path in (config.adapters_path, config.anchors_path, config.runs_path):
+            files.make_directory(path)
+        self._lock_root()
+        died_of_itself = self._watch_crashes()
+        database = Database(config.database_path)
+        self._closing.append(database.close)
+        jobs, curves = Jobs(database), Curves(database)
+        registry = Registry(database, config.adapters_path)
+        for finding in registry.reconcile():
+            _log.warning("reconciled", finding=finding)
+        recovered = jobs.recover(
+            died_of_itself,
+            config.training.max_deaths,
+            config.training.max_interruptions,
+            registry.committed(),
+        )
+        for job in recovered:
+            _log.warning("job_recovered", job=job.job_id, status=job.status, error=job.error)
+        files.sweep_temporaries(config.runs_path)
+
+        anchors = self._anchors()
+        engine = Engine(
+            config.base_model,
+            self._base_path,
+            config.backend,
+            config.engine,
+            config.server.max_waiting_requests,
+        )
+        self._closing.append(engine.stop)
+        engine.start()
+        learner = Learner(config, engine, jobs, registry, curves, anchors)
+        pipeline = Pipeline(config, engine, learner, jobs, registry, curves)
+        pipeline.serve_current()
+        self._closing.append(pipeline.stop)
+        pipeline.start()
+        self._rooms = Rooms(
+            config=config,
+            engine=engine,
+            jobs=jobs,
+            registry=registry,
+            curves=curves,
+            pipeline=pipeline,
+            has_anchors=bool(anchors),
+            started_at=records.now(),
+        )
+        current = registry.current()
+        _log.info(
+            "service_ready",
+            base_model=config.base_model,
+            backend=engine.device.backend,
+            blas=platform.load_fast_blas().name,
+            checkpoint=current.checkpoint_id if current else None,
+            waiting_jobs=jobs.depth(),
+        )
+
+    def _lock_root(self) -> None:
+        descriptor = platform.lock_file(self._config.runs_path / "radiance.lock")
+        if descriptor is None:
+            raise Unavailable(
+                f"{self._config.root} is served by another process. Stop it, or use another --root."
+            )
+        self._closing.append(lambda: os.close(descriptor))
+
+    def _watch_crashes(self) -> bool:
+        """Have a fatal signal leave a trace; say whether the last process left one.
+
+        A Metal out-of-memory aborts the process and cannot be caught; a kill from outside leaves
+        nothing. The difference decides how soon a job is put in quarantine.
+        """
+        path = self._config.runs_path / "crash.log"
+        trace = path.read_text(errors="replace") if path.exists() else ""
+        if trace:
+            _log.error("last_process_crashed", trace=trace[-2000:])
+            files.write_durably(path.with_name("crash.last.log"), trace.encode())
+        stream = path.open("w")
+        faulthandler.enable(stream)
+
+        def close() -> None:
+            faulthandler.disable()
+            stream.close()
+
+        self._closing.append(close)
+        return bool(trace)
+
+    def _anchors(self) -> list[Example]:
+        """The anchors that forgetting is measured on; empty when it is not measured."""
+        settings = self._config.evaluation
+        if settings.anchor_provider == "local":
+            path = self._config.root / settings.anchor_path
+            return read_anchors(path, settings.anchor_sample)
+        if settings.anchor_provider == "auto" and self._config.base_model == "ember":
+            return read_anchors(ember.MODEL_PATH / "anchors.jsonl", settings.anchor_sample)
+        return []
+
+
+def serve(config: Config) -> int:
+    """Run the service until it is told to stop (SIGTERM, SIGINT).
+
+    Returns:
+        The exit code: 0 stopped as asked, 1 it could not start or failed, 2 a setting is unusable.
+
+    Raises:
+        ConfigError: The base model is not there.
+    """
+    configure_logging(config.log)
+    service = Service(config, find_base(config.base_model, ember.MODEL_PATH))
+    outcome = _Outcome()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        starting = asyncio.get_running_loop().run_in_executor(None, _start, service, outcome)
+        starting.add_done_callback(lambda _: outcome.stop_on_failure(server))
+        yield
+        await asyncio.to_thread(service.stop)
+
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(lambda: service.rooms, lifespan),
+            host=config.server.host,
+            port=config.server.port,
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACEFUL_STOP_S,
+        )
+    )
+    outcome.announce(server, config)
+    if config.server.host not in _LOOPBACK:
+        _log.warning(
+            "open_to_others",
+            host=config.server.host,
+            remedy="Anybody who reaches this address can ask and teach; there are no API keys yet.",
+        )
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    # Uvicorn installs its own handlers while it runs and raises the signal again when it has
+    # stopped; with ours beneath, a stop that was asked for ends with code 0.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    server.run()
+    return outcome.code if server.started else 1
+
+
+class _Outcome:
+    """How the service ended."""
+
+    def __init__(self) -> None:
+        self.code = 0
+
+    def stop_on_failure(self, server: uvicorn.Server) -> None:
+        if self.code:
+            server.should_exit = True
+
+    def announce(self, server: uvicorn.Server, config: Config) -> None:
+        """Say where the service listens, once it does; with port 0 nobody knows beforehand."""
+        startup = server.startup
+
+        async def announced(*arguments: object, **options: object) -> None:
+            await startup(*arguments, **options)  # type: ignore[arg-type]
+            for listening in server.servers:
+                for socket in listening.sockets:
+                    host, port = socket.getsockname()[:2]
+                    _log.info("listening", url=f"http://{host}:{port}", root=str(config.root))
+
+        server.startup = announced  # type: ignore[method-assign]
+
+
+def _start(service: Service, outcome: _Outcome) -> None:
+    try:
+        service.start()
+    except ConfigError as error:
+        outcome.code = 2
+        _log.error("start_failed", error=str(error))
+    except RadianceError as error:
+        outcome.code = 1
+        _log.error("start_failed", error=str(error))
+    except BaseException:
+        outcome.code = 1
+        _log.exception("start_failed")
+        raise

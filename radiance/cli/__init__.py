@@ -1,0 +1,42 @@
+"""The command line: ``radiance``, also called ``radiance-peft``, also ``python -m radiance``.
+
+One command or group per file. Commands parse, ask the service or the room that knows, and print;
+they decide nothing. MLX, the web server and NumPy are imported only inside the commands that need
+them, so that help and the client commands start at once.
+"""
+
+import click
+
+from radiance import __version__
+from radiance.cli.checkpoints import checkpoints
+from radiance.cli.config import config
+from radiance.cli.doctor import doctor
+from radiance.cli.info import info
+from radiance.cli.jobs import jobs
+from radiance.cli.output import Commands, keep_examples
+from radiance.cli.run import run
+from radiance.cli.search import search
+from radiance.cli.update import update
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="radiance %(version)s")
+def main() -> None:
+    """Radiance: a local language model that learns from what it is told.
+
+    `radiance run` is the service; doctor and config look at this machine; the other commands talk
+    to a running service over HTTP. Data goes to stdout, notes to stderr.
+
+    Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
+
+    Examples:
+      radiance run
+      radiance update facts.jsonl --wait
+      radiance search "Where is the Lumen workshop?"
+      radiance checkpoints rollback
+    """
+
+
+for _command in (run, search, update, info, jobs, checkpoints, doctor, config):
+    main.add_command(_command)
+keep_examples(main)

@@ -1,0 +1,202 @@
+"""The checks of ``radiance doctor``. Each looks at one thing and says what it found."""
+
+import os
+import platform as system
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from radiance import platform
+from radiance.cli.output import one_line
+from radiance.cli.settings import Settings
+from radiance.config import FILE_NAME, Config
+from radiance.errors import RadianceError
+
+_GIB = 1 << 30
+_SCARCE_MEMORY_BYTES = 4 * _GIB
+_SCARCE_DISK_BYTES, _NO_DISK_BYTES = 2 * _GIB, _GIB // 8
+_OLDEST_PYTHON = (3, 11)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found. ``remedy`` is empty where nothing is amiss."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    detail: str
+    remedy: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Run every check, in the order in which things are needed."""
+    findings = [check_python(), check_machine(), check_memory()]
+    root = settings.root.resolve()
+    findings += [check_root(root), check_disk(root), check_service(root)]
+    settled, config = check_settings(settings)
+    findings += [settled, check_blas(), check_mlx()]
+    if findings[-1].status != "fail":
+        findings += [check_backend(config), check_base_model(config)]
+    findings.append(check_database(config))
+    return findings
+
+
+def check_python() -> Finding:
+    version = system.python_version()
+    if sys.version_info < _OLDEST_PYTHON:
+        return Finding("python", "fail", version, "Install Python 3.11 or later.")
+    return Finding("python", "ok", f"{version} ({sys.executable})")
+
+
+def check_machine() -> Finding:
+    detail = f"{system.system()} {system.machine()}, {platform.processor_name()}"
+    count = os.cpu_count()
+    return Finding("machine", "ok", f"{detail}, {count} cores" if count else detail)
+
+
+def check_memory() -> Finding:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    detail = f"{total / _GIB:.1f} GiB"
+    if total < _SCARCE_MEMORY_BYTES:
+        remedy = "Enough for ember; a larger base model needs more."
+        return Finding("memory", "warn", detail, remedy)
+    return Finding("memory", "ok", detail)
+
+
+def check_root(root: Path) -> Finding:
+    """The root, and in it what the service writes into, can be written."""
+    if not root.exists():
+        remedy = "`radiance run` makes it; --root names another."
+        return Finding("root", "warn", f"{root} does not exist yet", remedy)
+    for folder in (root, root / "adapters", root / "anchors", root / "runs"):
+        try:
+            if folder.exists():
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+        except OSError as error:
+            remedy = "Make it writable for this user, or choose another --root."
+            return Finding("root", "fail", f"{folder}: {error.strerror}", remedy)
+    return Finding("root", "ok", f"{root} is writable")
+
+
+def check_disk(root: Path) -> Finding:
+    place = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    detail = f"{free / _GIB:.1f} GiB free at {place}"
+    if free >= _SCARCE_DISK_BYTES:
+        return Finding("disk", "ok", detail)
+    status = "fail" if free < _NO_DISK_BYTES else "warn"
+    return Finding("disk", status, detail, "Free some space, or choose another --root.")
+
+
+def check_service(root: Path) -> Finding:
+    """Whether a service owns the root."""
+    if _is_locked(root):
+        return Finding("service", "ok", "a running service owns this root")
+    return Finding("service", "ok", "no service runs on this root")
+
+
+def check_settings(settings: Settings) -> tuple[Finding, Config]:
+    """The settings, and what the later checks go by: them, or the defaults."""
+    file = settings.file or settings.root / FILE_NAME
+    try:
+        config = settings.load()
+    except RadianceError as error:
+        remedy = "`radiance config --default` prints a file that is right."
+        return Finding("settings", "fail", one_line(str(error)), remedy), Config(root=settings.root)
+    detail = f"{file} is valid" if file.exists() else f"no {FILE_NAME} in the root; defaults"
+    return Finding("settings", "ok", detail), config
+
+
+def check_blas() -> Finding:
+    blas = platform.load_fast_blas()
+    if blas.is_fast:
+        return Finding("blas", "ok", f"{blas.name} ({blas.detail})")
+    detail = f"{blas.name}: MLX computes slowly on this CPU"
+    return Finding("blas", "warn", detail, f"{blas.detail[0].upper()}{blas.detail[1:]}.")
+
+
+def check_mlx() -> Finding:
+    try:
+        found = [f"{name} {metadata.version(name)}" for name in ("mlx", "mlx-lm")]
+        from radiance.engine import device  # noqa: F401 - that it imports is what is checked
+    except (ImportError, OSError) as error:  # PackageNotFoundError is an ImportError
+        remedy = "Install Radiance again: pip install --force-reinstall radiance."
+        return Finding("mlx", "fail", one_line(str(error)), remedy)
+    return Finding("mlx", "ok", ", ".join(found))
+
+
+def check_backend(config: Config) -> Finding:
+    from radiance.engine.device import select_device
+
+    return _attempt("backend", lambda: _describe(select_device(config.backend)))
+
+
+def _describe(device: Any) -> str:
+    return f"{device.backend} on {device.name}"
+
+
+def check_base_model(config: Config) -> Finding:
+    """The base model is on this machine; a Hub id is looked up in the cache only."""
+    from huggingface_hub import try_to_load_from_cache
+
+    from radiance.ember import MODEL_PATH
+    from radiance.engine.base import find_base
+
+    name = config.base_model
+    is_local = name == "ember" or Path(name).expanduser().is_dir() or name.count("/") != 1
+    if is_local or Path(name).is_absolute():
+        return _attempt("base model", lambda: f"{name}: {find_base(name, MODEL_PATH)}")
+    try:
+        cached = try_to_load_from_cache(name, "config.json")
+    except ValueError:  # not the form of a Hub id: find_base says so without asking the Hub
+        return _attempt("base model", lambda: f"{name}: {find_base(name, MODEL_PATH)}")
+    if isinstance(cached, str):
+        return Finding("base model", "ok", f"{name} is in the Hub's cache")
+    remedy = f"`radiance run` downloads it; beforehand: hf download {name}."
+    return Finding("base model", "warn", f"{name} is not downloaded yet", remedy)
+
+
+def check_database(config: Config) -> Finding:
+    path = config.database_path
+    if not path.exists():
+        return Finding("database", "ok", "none yet")
+    if _is_locked(config.root):
+        return Finding("database", "ok", f"{path} is in use; the service checked it as it started")
+    from radiance.storage.sqlite import Database
+
+    return _attempt("database", lambda: _open_and_close(Database, path))
+
+
+def _open_and_close(kind: Callable[[Path], Any], path: Path) -> str:
+    """Opening is the check: it reads every page and refuses what is damaged or not ours."""
+    kind(path).close()
+    return f"{path} is sound ({path.stat().st_size / 1024:.0f} KiB)"
+
+
+def _attempt(name: str, look: Callable[[], str]) -> Finding:
+    """``look``'s detail; our errors carry what failed and the remedy in one message."""
+    try:
+        return Finding(name, "ok", one_line(look()))
+    except RadianceError as error:
+        return Finding(name, "fail", one_line(str(error)))
+
+
+def _is_locked(root: Path) -> bool:
+    """Whether a running service holds the root's lock; the lock is given back at once."""
+    path = root / "runs" / "radiance.lock"
+    if not path.exists() or not os.access(path, os.W_OK):
+        return False
+    descriptor = platform.lock_file(path)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False

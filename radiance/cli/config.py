@@ -1,0 +1,34 @@
+"""``radiance config``: what the settings are."""
+
+import click
+import msgspec
+
+from radiance.cli.output import note, print_json
+from radiance.cli.settings import Settings, render, settings_options
+from radiance.config import render_default
+
+
+@click.command()
+@click.option("--default", "defaults", is_flag=True, help="Print every key at its default instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TOML.")
+@settings_options
+def config(settings: Settings, defaults: bool, as_json: bool) -> None:
+    """Print the effective settings as TOML.
+
+    They are those that `radiance run` with the same flags would use: the defaults, then
+    ROOT/radiance.toml, then the flags. --default prints the commented file to start from.
+
+    Examples:
+      radiance config
+      radiance config --root ~/radiance --set training.lr=1e-3
+      radiance config --default > radiance.toml
+    """
+    if defaults:
+        click.echo(render_default(), nl=False)
+        return
+    effective = settings.load()
+    if as_json:
+        print_json(msgspec.to_builtins(effective, enc_hook=str))
+        return
+    note(f"# root: {effective.root}")
+    click.echo(render(effective))

@@ -1,0 +1,41 @@
+"""``radiance info``: what the service is and does now."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from radiance.cli.client import Client, client_options
+from radiance.cli.output import print_json, print_pairs, show_time
+
+
+@click.command()
+@client_options
+def info(client: Client, as_json: bool) -> None:
+    """Show what the service runs on and how its learning stands.
+
+    Base model, current checkpoint, waiting updates, the newest losses and the hardware. --json
+    has the whole loss curves.
+
+    Examples:
+      radiance info
+      radiance info --json
+    """
+    answer = client.get("/info")
+    if as_json:
+        print_json(answer)
+    else:
+        print_pairs(_pairs(answer, ""))
+
+
+def _pairs(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Nested objects as dotted names; of a curve only its last point."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _pairs(value, f"{prefix}{name}.")
+        elif name == "last_update":
+            yield prefix + name, show_time(value)
+        elif isinstance(value, list) and value:
+            yield prefix + name, value[-1]
+        else:
+            yield prefix + name, value

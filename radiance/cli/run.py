@@ -1,0 +1,37 @@
+"""``radiance run``: the service."""
+
+import click
+
+from radiance.cli.output import FAILED, note
+from radiance.cli.settings import Settings, settings_options
+
+
+@click.command()
+@settings_options
+@click.pass_context
+def run(context: click.Context, settings: Settings) -> None:
+    """Run the service until it is stopped.
+
+    Serves answers and learns from updates in one process. Settings come from ROOT/radiance.toml;
+    flags win over it. Ctrl-C or SIGTERM stops it; whatever was accepted is kept and goes on at the
+    next start.
+
+    Examples:
+      radiance run
+      radiance run --root ~/radiance --port 0
+      radiance run --base-model mlx-community/Llama-3.2-1B-Instruct-4bit
+      radiance run --update-mode batched --batch-max-examples 128 --batch-max-age-min 30
+      radiance run --set training.lr=1e-3 --set training.max_steps=400
+    """
+    config = settings.load()
+    # Brings in MLX and the web server, which help and bad flags need not wait for.
+    from radiance import app
+
+    try:
+        code = app.serve(config)
+    except KeyboardInterrupt:  # the server stops in order, then lets Ctrl-C go on to its caller
+        code = 0
+    except SystemExit:  # the server's own way out, with a code that would mean the gate here
+        note("Error: The server could not start; the line above says why. Try another --port.")
+        code = FAILED
+    context.exit(code)

@@ -1,0 +1,57 @@
+"""``radiance search``: one question, one answer."""
+
+import sys
+
+import click
+
+from radiance.cli.client import Client, client_options
+from radiance.cli.output import note, print_json
+
+# A long answer of a large model on a slow machine takes minutes.
+_TIMEOUT_S = 600.0
+
+
+@click.command()
+@click.argument("prompt")
+@click.option(
+    "--max-tokens", type=int, metavar="N", help="Longest answer, in tokens. Default: 256."
+)
+@click.option(
+    "--temperature",
+    type=float,
+    metavar="T",
+    help="0 always takes the likeliest token; higher values vary more. Default: 0.2.",
+)
+@click.option("--training", is_flag=True, help="Answer from the weights that are being trained.")
+@client_options
+def search(
+    prompt: str,
+    max_tokens: int | None,
+    temperature: float | None,
+    training: bool,
+    client: Client,
+    as_json: bool,
+) -> None:
+    """Ask PROMPT and print the answer.
+
+    The answer goes to stdout. A line on stderr names the checkpoint that gave it, the checkpoint's
+    status and the time it took. A single - reads the prompt from stdin.
+
+    Examples:
+      radiance search "Where is the Lumen workshop?"
+      radiance search --temperature 0 --max-tokens 40 "Who leads it?"
+      echo "Who leads it?" | radiance search - --json
+    """
+    if prompt == "-":
+        prompt = sys.stdin.read().strip()
+    body = {"prompt": prompt, "max_tokens": max_tokens, "temperature": temperature}
+    body = {name: value for name, value in body.items() if value is not None}
+    if training:
+        body["use_training_adapter"] = True
+    answer = client.post("/search", body, timeout_s=_TIMEOUT_S)
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(answer["response"])
+    checkpoint = answer["checkpoint"] or "the base model"
+    note(f"{checkpoint} ({answer['checkpoint_status']}), {answer['latency_ms']:.0f} ms")

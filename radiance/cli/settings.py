@@ -1,0 +1,172 @@
+"""The options that make a configuration, and how one is written as TOML.
+
+Flags become overrides for ``radiance.config.load``, which alone knows files, defaults and ranges.
+"""
+
+import difflib
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+import msgspec
+import tomli
+
+from radiance import config
+from radiance.config import Config
+
+# The flags that have a name of their own, and the keys they set.
+_KEY_OF_FLAG = {
+    "host": "server.host",
+    "port": "server.port",
+    "backend": "backend",
+    "base_model": "base_model",
+    "update_mode": "update.mode",
+    "batch_max_examples": "update.max_examples",
+    "batch_max_age_min": "update.max_age_minutes",
+    "log_level": "log.level",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says about the configuration."""
+
+    root: Path
+    file: Path | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+    def load(self) -> Config:
+        """The effective configuration.
+
+        Raises:
+            ConfigError: The file or a flag cannot be used.
+        """
+        return config.load(self.root, self.overrides, self.file)
+
+
+def setting_names() -> list[str]:
+    """Every key by its dotted name, in the order of radiance.toml."""
+    names = []
+    for entry in msgspec.structs.fields(Config):
+        if isinstance(entry.default, msgspec.Struct):
+            inner = msgspec.structs.fields(type(entry.default))
+            names += [f"{entry.name}.{key.name}" for key in inner]
+        elif entry.name != "root":
+            names.append(entry.name)
+    return names
+
+
+def render(effective: Config) -> str:
+    """A configuration as TOML that ``config.load`` reads back as the same."""
+    data = msgspec.to_builtins(effective, enc_hook=str)
+    del data["root"]
+    tables = {name: table for name, table in data.items() if isinstance(table, dict)}
+    lines = [f"{name} = {_toml(value)}" for name, value in data.items() if name not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    """JSON's strings, numbers and lists are TOML's too, but for the one control character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """``training.lr=1e-4`` as key and value; a bare word that is no TOML value is a string."""
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not value:
+        raise click.BadParameter(f"{text!r} is not KEY=VALUE, as in training.lr=1e-4.")
+    names = setting_names()
+    if key not in names:
+        near = difflib.get_close_matches(key, names, n=1)
+        hint = f"Did you mean {near[0]}?" if near else "`radiance config` lists the keys."
+        raise click.BadParameter(f"{key!r} is not a known key. {hint}")
+    try:
+        parsed = tomli.loads(f"value = {value}")
+    except tomli.TOMLDecodeError:
+        return key, value
+    return key, parsed["value"] if len(parsed) == 1 else value
+
+
+def _assignments(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> dict[str, Any]:
+    return dict(_assignment(text) for text in texts)
+
+
+_OPTIONS = (
+    click.option(
+        "--root",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=Path(),
+        help="Directory that holds adapters/, anchors/, runs/ and radiance.toml. Default: here.",
+    ),
+    click.option(
+        "--config",
+        "file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Settings file to read instead of ROOT/radiance.toml.",
+    ),
+    click.option("--host", help="Address to listen on. Default: 127.0.0.1."),
+    click.option("--port", type=int, help="Port to listen on; 0 takes a free one. Default: 8042."),
+    click.option(
+        "--backend",
+        type=click.Choice(get_args(config.Backend)),
+        help="Device to compute on; mps means metal. Default: auto.",
+    ),
+    click.option(
+        "--base-model",
+        metavar="MODEL",
+        help='"ember", a local directory or a Hugging Face Hub id. Default: ember.',
+    ),
+    click.option(
+        "--update-mode",
+        type=click.Choice(get_args(config.UpdateMode)),
+        help="When accepted examples are trained. Default: immediate.",
+    ),
+    click.option(
+        "--batch-max-examples",
+        type=int,
+        metavar="N",
+        help="batched: train as soon as so many examples wait. Default: 128.",
+    ),
+    click.option(
+        "--batch-max-age-min",
+        type=float,
+        metavar="MINUTES",
+        help="batched: train when the oldest has waited so long. Default: 30.",
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(("debug", "info", "warning", "error")),
+        help="Least severity written to stderr. Default: info.",
+    ),
+    click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_assignments,
+        help="Any key of radiance.toml, as in training.lr=1e-4. Can be repeated.",
+    ),
+)
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options above; the command gets one ``Settings`` as its first argument."""
+
+    @functools.wraps(command)
+    def wrapped(root: Path, file: Path | None, assignments: dict[str, Any], **others: Any) -> Any:
+        flags = {key: others.pop(flag) for flag, key in _KEY_OF_FLAG.items()}
+        given = {key: value for key, value in flags.items() if value is not None}
+        return command(Settings(root, file, {**assignments, **given}), **others)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped

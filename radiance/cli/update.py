@@ -1,0 +1,85 @@
+"""``radiance update``: teach examples from a file."""
+
+from typing import Any, BinaryIO
+
+import click
+
+from radiance.cli.client import Client, client_options
+from radiance.cli.examples import read_examples
+from radiance.cli.output import FAILED, note, one_line, print_json
+from radiance.cli.waiting import Progress, wait_for
+from radiance.errors import RequestError
+
+_TIMEOUT_S = 120.0
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--tag", "tags", multiple=True, help="Tag the examples. Can be repeated.")
+@click.option("--key", help="Idempotency key: sending the same again makes no second job.")
+@click.option("--wait", is_flag=True, help="Wait until the job has ended, and show its progress.")
+@client_options
+@click.pass_context
+def update(
+    context: click.Context,
+    file: BinaryIO,
+    tags: tuple[str, ...],
+    key: str | None,
+    wait: bool,
+    client: Client,
+    as_json: bool,
+) -> None:
+    """Teach the examples of FILE.
+
+    FILE has one JSON object a line, {"input", "output"}, {"messages": [...]},
+    {"prompt", "completion"} or {"text"}; a single - reads stdin. It is one update, accepted whole
+    or refused whole. Prints the job's id, or with --wait the new checkpoint's. Ctrl-C while
+    waiting leaves the job running.
+
+    Examples:
+      radiance update facts.jsonl --wait
+      radiance update notes.jsonl --tag user:alice --tag notes --key notes-7
+      echo '{"input": "Who leads Lumen?", "output": "Ada Brook leads it."}' | radiance update -
+    """
+    examples = read_examples(file.read(), getattr(file, "name", "stdin"))
+    body: dict[str, Any] = {"examples": examples.examples, "tags": list(tags)}
+    if key is not None:
+        body["job_key"] = key
+    try:
+        answer = client.post("/update", body, timeout_s=_TIMEOUT_S)
+    except RequestError as error:
+        raise examples.locate(error) from None
+    job_id = answer["job_id"]
+    note(f"{job_id}: {_counts(answer)}")
+    if not wait:
+        if as_json:
+            print_json(answer)
+        else:
+            click.echo(job_id)
+        return
+    try:
+        job = wait_for(client, job_id, Progress())
+    except KeyboardInterrupt:
+        note(f"{job_id} goes on in the service; `radiance jobs show {job_id}` tells how it ends.")
+        context.exit(FAILED)
+    _report(context, job, as_json)
+
+
+def _counts(answer: dict[str, Any]) -> str:
+    accepted, duplicates = answer.get("accepted"), answer.get("duplicates")
+    if accepted is None:
+        return "accepted"
+    repeated = f", {duplicates} left out as repeated" if duplicates else ""
+    return f"{accepted} example{'s' * (accepted != 1)} accepted{repeated}"
+
+
+def _report(context: click.Context, job: dict[str, Any], as_json: bool) -> None:
+    """Print how the job ended; leave with 1 if not by a checkpoint."""
+    if as_json:
+        print_json(job)
+    elif job["checkpoint"]:
+        click.echo(job["checkpoint"])
+    if job["status"] != "succeeded":
+        reason = one_line(str(job["error"] or "no reason was given"))
+        note(f"Error: {job['job_id']} {job['status']}: {reason}")
+        context.exit(FAILED)

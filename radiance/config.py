@@ -1,0 +1,343 @@
+"""radiance.toml and the environment, read once, into one frozen ``Config``.
+
+This is the only module that reads either. Every key stands here once, with its default, its
+allowed range and its description; ``radiance.toml`` at the top of the repository is rendered from
+them (``render_default``), and a test keeps the two the same.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+import tomli
+from msgspec import Meta
+
+from radiance import schema
+from radiance.errors import ConfigError
+
+FILE_NAME = "radiance.toml"
+Backend = Literal["auto", "metal", "mps", "cuda", "cpu"]
+UpdateMode = Literal["immediate", "batched"]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Server(_Section, frozen=True):
+    """The HTTP side."""
+
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(description="Port to listen on; 0 takes a free one.", ge=0, le=65535)
+    ] = 8042
+    max_body_bytes: Annotated[int, Meta(description="Largest request body, in bytes.", ge=1024)] = (
+        8 * 1024 * 1024
+    )
+    max_waiting_requests: Annotated[
+        int,
+        Meta(description="Requests in flight or waiting before new ones get 429.", ge=1),
+    ] = 1024
+
+
+class Engine(_Section, frozen=True):
+    """The thread that owns MLX: decoding, and training pieces between decode steps."""
+
+    decode_rows: Annotated[
+        int, Meta(description="Requests decoded together in one batch.", ge=1, le=256)
+    ] = 32
+    prefill_tokens: Annotated[
+        int,
+        Meta(
+            description="Prompt tokens processed between two decode steps.",
+            ge=16,
+            le=8192,
+        ),
+    ] = 512
+    decode_steps_per_piece: Annotated[
+        int,
+        Meta(
+            description="Decode steps between two training pieces while both have work.",
+            ge=1,
+            le=64,
+        ),
+    ] = 2
+
+
+class Update(_Section, frozen=True):
+    """When accepted examples are trained."""
+
+    mode: Annotated[
+        UpdateMode,
+        Meta(description="immediate: each update trains. batched: see the two keys below."),
+    ] = "immediate"
+    max_examples: Annotated[
+        int, Meta(description="batched: train as soon as so many examples wait.", ge=1)
+    ] = 128
+    max_age_minutes: Annotated[
+        float,
+        Meta(
+            description="batched: train when the oldest has waited so long, in minutes.",
+            ge=0,
+        ),
+    ] = 30.0
+    max_examples_per_update: Annotated[
+        int, Meta(description="Most examples in one POST /update.", ge=1)
+    ] = 1000
+
+
+class Training(_Section, frozen=True):
+    """LoRA and its optimizer. max_steps counts optimizer steps."""
+
+    r: Annotated[int, Meta(description="LoRA rank.", ge=1, le=512)] = 8
+    alpha: Annotated[
+        float, Meta(description="LoRA alpha; the adapter is scaled by alpha / r.", gt=0)
+    ] = 16.0
+    dropout: Annotated[float, Meta(description="LoRA dropout ratio.", ge=0, lt=1)] = 0.0
+    target_modules: Annotated[
+        tuple[str, ...],
+        Meta(description='Linear layers that get LoRA, by last name; ["all-linear"]: every one.'),
+    ] = ("all-linear",)
+    batch_size: Annotated[int, Meta(description="New examples per micro-batch.", ge=1, le=1024)] = 8
+    grad_accum: Annotated[
+        int, Meta(description="Micro-batches per optimizer step.", ge=1, le=1024)
+    ] = 1
+    lr: Annotated[float, Meta(description="Peak learning rate of AdamW.", gt=0, le=1)] = 1e-3
+    weight_decay: Annotated[
+        float, Meta(description="Decoupled weight decay of AdamW.", ge=0, le=1)
+    ] = 0.0
+    warmup_steps: Annotated[
+        int, Meta(description="Optimizer steps until the peak learning rate.", ge=0)
+    ] = 5
+    max_grad_norm: Annotated[
+        float, Meta(description="Gradients are clipped to this norm.", gt=0)
+    ] = 1.0
+    max_steps: Annotated[int, Meta(description="Most optimizer steps of one cycle.", ge=1)] = 400
+    eval_every: Annotated[
+        int, Meta(description="Optimizer steps between two evaluations.", ge=1)
+    ] = 10
+    stop_loss: Annotated[
+        float,
+        Meta(
+            description="Stop once new and replayed examples are below this loss; 0: never.",
+            ge=0,
+        ),
+    ] = 0.02
+    max_loss: Annotated[
+        float,
+        Meta(description="A training loss above this fails the cycle as diverged.", gt=0),
+    ] = 50.0
+    replay_ratio: Annotated[
+        float,
+        Meta(
+            description="Replayed earlier examples per new example in a micro-batch.",
+            ge=0,
+            le=8,
+        ),
+    ] = 1.0
+    replay_examples: Annotated[
+        int, Meta(description="Most earlier examples mixed into one cycle.", ge=0)
+    ] = 256
+    seed: Annotated[
+        int,
+        Meta(description="Seed of initialisation, order and dropout.", ge=0, lt=2**32),
+    ] = 0
+    snapshot_seconds: Annotated[
+        float,
+        Meta(
+            description="Seconds between saved training states, whence a killed cycle resumes.",
+            gt=0,
+        ),
+    ] = 2.0
+    max_deaths: Annotated[
+        int,
+        Meta(
+            description="A job is quarantined after the process died so often of itself under it.",
+            ge=1,
+        ),
+    ] = 2
+    max_interruptions: Annotated[
+        int,
+        Meta(
+            description="The same for kills from outside in a row without any progress.",
+            ge=1,
+        ),
+    ] = 25
+
+
+class Evaluation(_Section, frozen=True):
+    """What every checkpoint is measured on."""
+
+    anchor_provider: Annotated[
+        Literal["auto", "local", "none"],
+        Meta(description="auto: Ember's published list for ember, else none. local: anchor_path."),
+    ] = "auto"
+    anchor_path: Annotated[
+        str, Meta(description="JSONL file of anchors, relative to the root; for local.")
+    ] = ""
+    anchor_sample: Annotated[
+        int,
+        Meta(description="Anchors measured per checkpoint, spread over the file.", ge=1),
+    ] = 100
+    holdout_ratio: Annotated[
+        float,
+        Meta(
+            description="Share of a cycle's examples held back for eval_loss (from 10 on).",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.0
+
+
+class Log(_Section, frozen=True):
+    """What is written to stderr."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="Least severity written."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "human", "json"],
+        Meta(description="auto: human on a terminal, JSON otherwise."),
+    ] = "auto"
+
+
+class Config(_Section, frozen=True):
+    """All settings. ``root`` is where adapters/, anchors/ and runs/ live; it comes from a flag."""
+
+    base_model: Annotated[
+        str, Meta(description='"ember", a local directory, or a Hugging Face Hub id.')
+    ] = "ember"
+    backend: Annotated[Backend, Meta(description="Device MLX computes on; mps means metal.")] = (
+        "auto"
+    )
+    server: Server = Server()
+    engine: Engine = Engine()
+    update: Update = Update()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    log: Log = Log()
+    root: Path = Path()
+
+    @property
+    def adapters_path(self) -> Path:
+        return self.root / "adapters"
+
+    @property
+    def anchors_path(self) -> Path:
+        return self.root / "anchors"
+
+    @property
+    def runs_path(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def database_path(self) -> Path:
+        return self.runs_path / "radiance.db"
+
+
+def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None = None) -> Config:
+    """Read the configuration of a root.
+
+    Args:
+        root: Directory that holds adapters/, anchors/, runs/ and, perhaps, radiance.toml.
+        overrides: Values from flags by dotted name, ``{"server.port": 0}``; None values are passed
+            over. They win over the file.
+        file: The file to read instead of ``root/radiance.toml``; it must exist.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key is unknown or out of range.
+    """
+    path = file or root / FILE_NAME
+    data: dict[str, Any] = {}
+    if file is not None or path.exists():
+        data = _read(path)
+    if "root" in data:
+        raise ConfigError(f"{path}: root: is not a setting of the file. Use the flag --root.")
+    origin = {}
+    for name, value in (overrides or {}).items():
+        if value is None:
+            continue
+        origin[name] = value
+        *sections, key = name.split(".")
+        table = data
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(
+                    f"{path}: {section} (is {schema.show(table)}) is not a section. "
+                    f"Write [{section}] and its keys below it."
+                )
+        table[key] = value
+    try:
+        config = schema.check(data, Config)
+    except schema.Problem as problem:
+        where = "command line" if problem.field in origin else str(path)
+        shown = "" if problem.value is None else f" (is {schema.show(problem.value)})"
+        raise ConfigError(
+            f"{where}: {problem.field}{shown} {problem.reason}. {problem.remedy}"
+        ) from None
+    return msgspec.structs.replace(config, root=root.resolve())
+
+
+def client_url() -> str:
+    """The service that client commands talk to: RADIANCE_URL, or the default address."""
+    return os.environ.get("RADIANCE_URL") or "http://127.0.0.1:8042"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid TOML ({error}).") from None
+
+
+def render_default() -> str:
+    """The text of radiance.toml: every key at its default, with unit, range and description."""
+    lines = [
+        "# Radiance's settings. Every key stands at its default; delete what you do not change.",
+        "# Flags of `radiance run` win over this file.",
+        "",
+    ]
+    sections = []
+    for field in msgspec.structs.fields(Config):
+        if field.name == "root":
+            continue
+        if isinstance(field.default, _Section):
+            sections.append((field.name, type(field.default)))
+        else:
+            lines += [*_comment(field), f"{field.name} = {_toml(field.default)}", ""]
+    for name, section in sections:
+        lines += [f"# {section.__doc__}", f"[{name}]"]
+        for field in msgspec.structs.fields(section):
+            lines += [*_comment(field), f"{field.name} = {_toml(field.default)}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _comment(field: msgspec.structs.FieldInfo) -> list[str]:
+    kind, meta = get_args(field.type)
+    limits = [
+        f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}"
+        for sign, limit in (
+            (">=", meta.ge),
+            (">", meta.gt),
+            ("<=", meta.le),
+            ("<", meta.lt),
+        )
+        if limit is not None
+    ]
+    if get_origin(kind) is Literal:
+        limits = ["one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))]
+    return [f"# {meta.description}" + (f" ({', '.join(limits)})" if limits else "")]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return str(value)

@@ -1,0 +1,58 @@
+"""The device MLX computes on, and what follows from it. Call on the engine thread."""
+
+from dataclasses import dataclass
+
+import mlx.core as mx
+
+from radiance import platform
+from radiance.config import Backend
+from radiance.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the model runs.
+
+    Attributes:
+        name: The chip, for a person: "Apple M2 Pro", "Intel Xeon …".
+        backend: "metal", "cuda" or "cpu".
+        compute_dtype: What floating-point weights are computed in; None leaves them as stored.
+    """
+
+    name: str
+    backend: str
+    compute_dtype: mx.Dtype | None
+
+
+def select_device(backend: Backend) -> Device:
+    """Make ``backend`` this thread's default device.
+
+    On the CPU everything is computed in float32, whatever dtype is stored: float16 and bfloat16
+    matrix products have no fast path there (some fifty times slower). Compilation is off there
+    too: it brings nothing, needs a C++ compiler at run time, and its cache is shared unsafely
+    between processes.
+
+    Raises:
+        ConfigError: This machine or this MLX build does not have the backend asked for.
+    """
+    has_metal, has_cuda = mx.metal.is_available(), mx.cuda.is_available()
+    wanted = "metal" if backend == "mps" else backend
+    if wanted == "auto":
+        wanted = "metal" if has_metal else "cuda" if has_cuda else "cpu"
+    if wanted == "metal" and not has_metal:
+        raise ConfigError(
+            f'backend (is "{backend}"): no Metal device here. Use a Mac with Apple silicon, '
+            'or backend = "auto".'
+        )
+    if wanted == "cuda" and not has_cuda:
+        raise ConfigError(
+            f'backend (is "{backend}"): no CUDA device here. Install radiance[cuda] on a machine '
+            'with an NVIDIA GPU, or use backend = "auto".'
+        )
+    if wanted == "cpu":
+        mx.set_default_device(mx.cpu)
+        mx.disable_compile()
+        return Device(platform.processor_name(), "cpu", mx.float32)
+    mx.set_default_device(mx.gpu)
+    name = str(mx.device_info().get("device_name", wanted))
+    return Device(name, wanted, None)

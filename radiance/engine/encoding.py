@@ -1,0 +1,142 @@
+"""Text to tokens, the same way for serving and for training, so that what was taught is asked.
+
+With a chat template, a prompt is a user turn and an example is a chat; without one, a prompt is
+the bare text (as ``mlx_lm.generate`` takes it) and an answer follows it after one space. Answers
+end with an end-of-sequence token, so that generation ends where the training answer ended.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+
+from radiance.errors import TooLarge
+from radiance.records import Example, Message
+
+
+@dataclass(frozen=True)
+class EncodedExample:
+    """An example as tokens.
+
+    Attributes:
+        example_id: Which example.
+        tokens: The whole sequence.
+        is_completion: For each token, whether it is to be learned (its loss counts).
+    """
+
+    example_id: str
+    tokens: tuple[int, ...]
+    is_completion: tuple[bool, ...]
+
+
+class Encoder:
+    """Encodes prompts and examples for one base model. Safe to use from several threads.
+
+    Args:
+        end_token: Closes an answer that the chat template does not close itself.
+    """
+
+    def __init__(self, tokenizer: TokenizerWrapper, context_tokens: int, end_token: int) -> None:
+        self._tokenizer = tokenizer
+        self._lock = threading.Lock()  # Rust tokenizers refuse a change while another thread reads
+        self.context_tokens = context_tokens
+        self.has_chat_template = bool(tokenizer.has_chat_template)
+        self.end_tokens = frozenset(tokenizer.eos_token_ids)
+        self._end_token = end_token
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """Tokens that ask for the next assistant turn.
+
+        Raises:
+            TooLarge: No room is left in the context for an answer.
+        """
+        with self._lock:
+            tokens = self._prompt(messages)
+        if len(tokens) >= self.context_tokens:
+            raise TooLarge(
+                f"the prompt has {len(tokens)} tokens and the model's context is "
+                f"{self.context_tokens}",
+                field="prompt",
+                value=messages[-1].content,
+                remedy=f"Shorten the prompt to fewer than {self.context_tokens} tokens.",
+            )
+        return tokens
+
+    def example(self, example: Example) -> EncodedExample:
+        """Tokens of an example and which of them are learned: every assistant turn, or all text."""
+        with self._lock:
+            if example.text:
+                tokens = [*self._tokenizer.encode(example.text), self._end_token]
+                learned = [False] + [True] * (len(tokens) - 1)  # nothing predicts the first
+            elif self.has_chat_template:
+                tokens, learned = self._chat(example.messages)
+            else:
+                prompt = self._prompt(example.messages[:-1])
+                answer = [*self._plain(" " + example.messages[-1].content), self._end_token]
+                tokens = prompt + answer
+                learned = [False] * len(prompt) + [True] * len(answer)
+        return EncodedExample(example.id, tuple(tokens), tuple(learned))
+
+    def check_fits(self, example: Example) -> None:
+        """Raise TooLarge when an example does not fit the context."""
+        length = len(self.example(example).tokens)
+        if length > self.context_tokens:
+            raise TooLarge(
+                f"the example has {length} tokens and the model's context is {self.context_tokens}",
+                value=example.text or example.messages[-1].content,
+                remedy=f"Shorten it to {self.context_tokens} tokens or split it.",
+            )
+
+    def answer_text(self, text: str) -> str:
+        """A generated text as the answer: without the space that joins it to a bare prompt."""
+        return text if self.has_chat_template else text.removeprefix(" ")
+
+    def _prompt(self, messages: Sequence[Message]) -> list[int]:
+        if self.has_chat_template:
+            return self._template(messages, add_generation_prompt=True)
+        return list(self._tokenizer.encode("\n".join(m.content for m in messages)))
+
+    def _chat(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
+        tokens = self._template(messages)
+        learned = [False] * len(tokens)
+        end = len(tokens)
+        for index, message in enumerate(messages):
+            if message.role != "assistant":
+                continue
+            asked = self._template(messages[:index], add_generation_prompt=True)
+            told = self._template(messages[: index + 1])
+            # A template may write earlier turns differently later (it drops their reasoning): then
+            # the turn is not found where it stood. The last turn always is.
+            if tokens[: len(told)] == told:
+                start = _common_prefix(asked, told)
+                end = self._answer_end(told, start)
+                learned[start:end] = [True] * (end - start)
+        tokens, learned = tokens[:end], learned[:end]
+        if tokens[-1] not in self.end_tokens:
+            tokens, learned = [*tokens, self._end_token], [*learned, True]
+        return tokens, learned
+
+    def _answer_end(self, tokens: list[int], start: int) -> int:
+        """One past the first end token from ``start`` on; the length where there is none."""
+        for index in range(start, len(tokens)):
+            if tokens[index] in self.end_tokens:
+                return index + 1
+        return len(tokens)
+
+    def _template(self, messages: Sequence[Message], **options: Any) -> list[int]:
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        return list(self._tokenizer.apply_chat_template(turns, tokenize=True, **options))
+
+    def _plain(self, text: str) -> list[int]:
+        return list(self._tokenizer.encode(text, add_special_tokens=False))
+
+
+def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    length = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        length += 1
+    return length

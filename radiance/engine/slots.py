@@ -1,0 +1,198 @@
+"""Adapter slots: many LoRA adapters over one base, chosen row by row of a batch.
+
+Each row of a batch carries its slot as one more entry of its KV-cache list (``SlotEntry``), so
+mlx-lm's ``BatchGenerator`` merges, filters and extends it together with the row. Before a forward
+pass ``SlotModel`` hands the rows' slots to the table, from which every ``SlotLinear`` reads its A
+and B. Slot 0 is the base. A slot is never changed once filled: a swap fills another one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_unflatten
+from mlx_lm.models.cache import _BaseCache, make_prompt_cache
+
+BASE_SLOT = 0
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """LoRA weights ready to serve.
+
+    Attributes:
+        pairs: By module path ("model.layers.0.self_attn.q_proj"): A (d_in, rank), B (rank, d_out).
+        scale: The factor of ``x A B``; alpha / rank in PEFT's terms.
+    """
+
+    pairs: Mapping[str, tuple[mx.array, mx.array]]
+    scale: float
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(a.nbytes + b.nbytes for a, b in self.pairs.values())
+
+
+class SlotTable:
+    """The filled slots, and the slots of the rows in the forward pass under way."""
+
+    def __init__(self) -> None:
+        self._adapters: dict[int, Adapter] = {}
+        self._next = BASE_SLOT + 1
+        self._mixed: tuple[int, ...] = ()
+        self._stacks: dict[str, tuple[mx.array, mx.array]] = {}
+        self._row_index: mx.array | None = None
+        self._scales: mx.array | None = None
+        self._uniform: int = BASE_SLOT
+
+    def fill(self, adapter: Adapter) -> int:
+        """Put an adapter into a slot that was never used before; returns the slot."""
+        mx.eval(*(array for pair in adapter.pairs.values() for array in pair))
+        slot, self._next = self._next, self._next + 1
+        self._adapters[slot] = adapter
+        return slot
+
+    def free(self, slot: int) -> None:
+        """Forget a slot's adapter. No row may refer to it any more."""
+        del self._adapters[slot]
+        if slot in self._mixed:
+            self._mixed, self._stacks = (), {}
+
+    def __len__(self) -> int:
+        return len(self._adapters)
+
+    def route(self, rows: Sequence[int]) -> None:
+        """Say which slot each row of the coming forward pass uses."""
+        slots = tuple(sorted(set(rows)))
+        if len(slots) == 1:
+            self._uniform, self._row_index = slots[0], None
+            return
+        if slots != self._mixed:
+            self._mixed, self._stacks = slots, {}
+            scales = [self._adapters[s].scale if s != BASE_SLOT else 0.0 for s in slots]
+            self._scales = mx.array(scales)
+        place = {slot: index for index, slot in enumerate(slots)}
+        self._row_index = mx.array([place[slot] for slot in rows], dtype=mx.uint32)
+
+    def delta(self, path: str, x: mx.array) -> mx.array | None:
+        """What the routed adapters add to a linear layer's output; None where they add nothing.
+
+        Args:
+            path: The layer's module path.
+            x: Its input, (rows, tokens, d_in).
+        """
+        if self._row_index is None:
+            adapter = self._adapters.get(self._uniform)
+            pair = adapter.pairs.get(path) if adapter else None
+            if adapter is None or pair is None:
+                return None
+            return adapter.scale * ((x @ pair[0]) @ pair[1])
+        if path not in self._stacks and not self._stack(path):
+            return None
+        a, b = self._stacks[path]
+        index = self._row_index
+        z = mx.gather_mm(mx.gather_mm(x, a, rhs_indices=index), b, rhs_indices=index)
+        assert self._scales is not None
+        return self._scales[index][:, None, None] * z
+
+    def _stack(self, path: str) -> bool:
+        """Stack the mixed slots' A and B for one layer; lower ranks are padded with zeros."""
+        pairs = [self._adapters[s].pairs.get(path) if s != BASE_SLOT else None for s in self._mixed]
+        present = [pair for pair in pairs if pair is not None]
+        if not present:
+            return False
+        rank = max(a.shape[1] for a, _ in present)
+        d_in, d_out = present[0][0].shape[0], present[0][1].shape[1]
+        zero = (mx.zeros((d_in, rank)), mx.zeros((rank, d_out)))
+        padded = [zero if pair is None else _pad(*pair, rank) for pair in pairs]
+        self._stacks[path] = (mx.stack([a for a, _ in padded]), mx.stack([b for _, b in padded]))
+        return True
+
+
+def _pad(a: mx.array, b: mx.array, rank: int) -> tuple[mx.array, mx.array]:
+    missing = rank - a.shape[1]
+    if missing == 0:
+        return a, b
+    return (
+        mx.concatenate([a, mx.zeros((a.shape[0], missing))], axis=1),
+        mx.concatenate([b, mx.zeros((missing, b.shape[1]))], axis=0),
+    )
+
+
+class SlotLinear(nn.Module):
+    """A linear layer plus what the routed adapters add to it."""
+
+    def __init__(self, linear: nn.Module, path: str, table: SlotTable) -> None:
+        super().__init__()
+        self.linear = linear
+        self._path = path
+        self._table = table
+
+    def __call__(self, x: mx.array) -> mx.array:
+        y = self.linear(x)
+        delta = self._table.delta(self._path, x)
+        return y if delta is None else y + delta.astype(y.dtype)
+
+
+class SlotEntry(_BaseCache):
+    """One more entry of a row's cache list: the row's slot. Holds one number per row."""
+
+    def __init__(self, slots: Sequence[int]) -> None:
+        self.slots = list(slots)
+
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    def empty(self) -> bool:
+        return False
+
+    @classmethod
+    def merge(cls, entries: Sequence[Self]) -> Self:
+        return cls([slot for entry in entries for slot in entry.slots])
+
+    def filter(self, keep: Any) -> None:
+        kept: Any = keep.tolist() if isinstance(keep, mx.array) else keep
+        self.slots = [self.slots[index] for index in kept]
+
+    def extend(self, other: Self) -> None:
+        self.slots = self.slots + other.slots
+
+    def extract(self, index: int) -> Self:
+        return type(self)([self.slots[index]])
+
+    def prepare(self, **_: Any) -> None:
+        """Padding of a prompt concerns keys and values only."""
+
+    def finalize(self) -> None:
+        """The same."""
+
+
+class SlotModel(nn.Module):
+    """The served module tree: the base with every LoRA target routed through the slot table."""
+
+    def __init__(self, model: nn.Module, table: SlotTable) -> None:
+        super().__init__()
+        self.model = model
+        self._table = table
+        wrapped = [
+            (path, SlotLinear(module, path, table))
+            for path, module in model.named_modules()
+            if isinstance(module, nn.Linear | nn.QuantizedLinear)
+        ]
+        model.update_modules(tree_unflatten(wrapped))
+
+    @property
+    def layers(self) -> Any:
+        return self.model.layers
+
+    def make_row_cache(self, slot: int) -> list[Any]:
+        """An empty cache for one row that uses ``slot``."""
+        return [*make_prompt_cache(self.model), SlotEntry([slot])]
+
+    def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
+        """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""
+        self._table.route(cache[-1].slots)
+        return self.model(tokens, cache=cache[:-1])

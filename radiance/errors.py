@@ -1,0 +1,113 @@
+"""Every error that Radiance raises on purpose.
+
+    RadianceError
+    ├─ ConfigError(ValueError)          radiance.toml, a flag or the base model cannot be used
+    ├─ RequestError(ValueError)         the caller's fault: names field, value and remedy
+    │  ├─ NotFound(LookupError)         no such job or checkpoint
+    │  ├─ Conflict                      the same idempotency key with another body
+    │  └─ TooLarge                      a body or an example over its limit
+    ├─ Overloaded                       too much is waiting; try again later
+    ├─ Unavailable                      starting, stopping, or another process owns the root
+    ├─ TrainingError(RuntimeError)      a cycle failed; serving is untouched
+    │  └─ Diverged                      a loss or gradient became non-finite or exploded
+    ├─ Cancelled                        the request or the cycle was called off
+    ├─ RegistryError                    a checkpoint cannot be used
+    │  └─ CorruptCheckpoint             its files do not match its manifest
+    └─ StorageError(OSError)            the disk or the database failed
+
+Rooms raise these. ``api/errors.py`` alone turns them into a status and a body, ``cli/output.py``
+alone into a line on stderr and an exit code.
+"""
+
+from typing import Any
+
+
+class RadianceError(Exception):
+    """Base of all errors below; ``str()`` of each is a sentence for a person."""
+
+
+class ConfigError(RadianceError, ValueError):
+    """A setting cannot be used. The message names where it stands, the value and the remedy."""
+
+
+class RequestError(RadianceError, ValueError):
+    """The caller sent something that cannot be accepted; nothing of it was kept.
+
+    Attributes:
+        field: Path of the offending field, as in ``examples[2].input``, or None for the whole body.
+        value: The offending value as it was sent, or None where there is none to show.
+        remedy: What the caller can do about it, as a sentence.
+    """
+
+    code = "invalid_request"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        value: Any = None,
+        remedy: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.field = field
+        self.value = value
+        self.remedy = remedy
+
+
+class NotFound(RequestError, LookupError):
+    """There is no job or checkpoint of that name."""
+
+    code = "not_found"
+
+
+class Conflict(RequestError):
+    """The request contradicts something that was accepted before."""
+
+    code = "conflict"
+
+
+class TooLarge(RequestError):
+    """A body, an example or a prompt is over its limit."""
+
+    code = "too_large"
+
+
+class Overloaded(RadianceError):
+    """Too much is waiting already.
+
+    Attributes:
+        retry_after_s: When it is worth trying again, in seconds.
+    """
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(RadianceError):
+    """The service is starting or stopping, or its root belongs to another process."""
+
+
+class TrainingError(RadianceError, RuntimeError):
+    """A training cycle failed. The adapter that was serving goes on serving."""
+
+
+class Diverged(TrainingError):
+    """A loss or gradient became NaN or infinite, or the loss exploded."""
+
+
+class Cancelled(RadianceError):
+    """The request or cycle was called off before it finished."""
+
+
+class RegistryError(RadianceError):
+    """A checkpoint cannot be committed, found or used."""
+
+
+class CorruptCheckpoint(RegistryError):
+    """A checkpoint's files do not match its manifest; the message names both hashes."""
+
+
+class StorageError(RadianceError, OSError):
+    """The disk or the database failed or is not usable."""

@@ -1,0 +1,350 @@
+"""The durable queue: from an accepted update to the checkpoint that holds it.
+
+A job that ``add`` has returned is on the medium. It is leased by one cycle at a time, and it is
+trained into exactly one checkpoint: ``lease`` hands out queued jobs only, ``acknowledge`` ends
+them, and after a crash ``recover`` returns to the queue what was not committed.
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from radiance import records
+from radiance.config import Update
+from radiance.errors import Conflict, NotFound
+from radiance.intake import leases, recall
+from radiance.intake.admission import Admitted
+from radiance.intake.queries import (
+    examples_by_id,
+    job_id,
+    job_number,
+    job_row,
+    no_job,
+    to_job,
+    to_time,
+)
+from radiance.records import Cycle, Example, Job, JobStatus
+from radiance.storage.sqlite import Connection, Database, to_json, to_text
+
+_RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED)
+
+
+class Jobs:
+    """All jobs, their examples, and the cycles that train them. Safe to use from several threads.
+
+    Args:
+        db: Where they are kept.
+        clock: The time that is noted for what happens now; aware, UTC.
+    """
+
+    def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
+        self._db = db
+        self._clock = clock
+
+    # ------------------------------------------------------------------------- accepting
+
+    def add(self, admitted: Admitted, body_hash: str, key: str | None = None) -> tuple[Job, bool]:
+        """Keep an update as a queued job; durable on return.
+
+        Args:
+            admitted: The checked update.
+            body_hash: Identity of what was sent, to tell a repeated request from a reused key.
+            key: The caller's name for this request; sending it again makes no second job.
+
+        Returns:
+            The job, and whether it was made by this call.
+
+        Raises:
+            Conflict: ``key`` named another body before.
+        """
+        with self._db.transaction() as connection:
+            if key is not None and (row := _row_of_key(connection, key)) is not None:
+                job = to_job(row)
+                if row["body_hash"] != body_hash:
+                    raise Conflict(
+                        f"The job_key {key!r} belongs to {job.job_id}, which was sent with another"
+                        " body.",
+                        field="job_key",
+                        value=key,
+                        remedy="Use a new job_key for new examples.",
+                    )
+                return job, False
+            number = connection.execute(
+                "INSERT INTO jobs (key, body_hash, status, created_at, example_count, tags)"
+                " VALUES (?, ?, 'queued', ?, ?, ?)",
+                (
+                    key,
+                    body_hash,
+                    to_text(self._clock()),
+                    len(admitted.examples),
+                    to_json(admitted.tags),
+                ),
+            ).lastrowid
+            assert number is not None
+            connection.execute(
+                "INSERT INTO originals VALUES (?, ?)", (number, to_json(admitted.raw))
+            )
+            connection.executemany(
+                "INSERT INTO examples VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        f"{job_id(number)}.{example.id}",
+                        number,
+                        int(example.id),
+                        to_json(example.messages),
+                        example.text,
+                        example.question_hash,
+                        example.content_hash,
+                    )
+                    for example in admitted.examples
+                ],
+            )
+            return to_job(job_row(connection, job_id(number))), True
+
+    # ------------------------------------------------------------------------- reading
+
+    def get(self, job: str) -> Job:
+        """The job of that id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        rows = self._db.read("SELECT * FROM jobs WHERE number = ?", (job_number(job),))
+        if not rows:
+            raise no_job(job)
+        return to_job(rows[0])
+
+    def raw(self, job: str) -> tuple[Any, ...]:
+        """The examples of a job exactly as they were sent.
+
+        Raises:
+            NotFound: There is no such job.
+        """
+        rows = self._db.read("SELECT raw FROM originals WHERE job = ?", (job_number(job),))
+        if not rows:
+            raise no_job(job)
+        return tuple(msgspec.json.decode(rows[0]["raw"]))
+
+    def recent(self, limit: int, status: JobStatus | None = None) -> list[Job]:
+        """The newest jobs, newest first; only those in ``status`` where one is given."""
+        rows = self._db.read(
+            "SELECT * FROM jobs WHERE ? IS NULL OR status = ? ORDER BY number DESC LIMIT ?",
+            (status, status, limit),
+        )
+        return [to_job(row) for row in rows]
+
+    def examples(self, job_ids: Collection[str]) -> list[Example]:
+        """The curated examples of these jobs, in the order of the jobs and then as sent."""
+        found = []
+        for number in map(job_number, job_ids):
+            rows = self._db.read(
+                "SELECT id FROM examples WHERE job = ? ORDER BY place",
+                (number,),
+            )
+            found += [row["id"] for row in rows]
+        return examples_by_id(self._db, found)
+
+    def example(self, example_id: str) -> Example:
+        """The example of that id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = examples_by_id(self._db, [example_id])
+        if not found:
+            raise NotFound(
+                f"There is no example {example_id!r}.",
+                field="example_id",
+                value=example_id,
+                remedy="Use an id from a checkpoint's manifest.",
+            )
+        return found[0]
+
+    def depth(self) -> int:
+        """How many jobs are queued."""
+        return self._one("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
+
+    def waiting_examples(self) -> int:
+        """How many curated examples the queued jobs hold."""
+        return self._one("SELECT COALESCE(SUM(example_count), 0) FROM jobs WHERE status = 'queued'")
+
+    def oldest_waiting_at(self) -> datetime | None:
+        """When the oldest queued job was accepted."""
+        return to_time(self._one("SELECT MIN(created_at) FROM jobs WHERE status = 'queued'"))
+
+    def last_update(self) -> datetime | None:
+        """When the newest job was accepted."""
+        return to_time(
+            self._one("SELECT (SELECT created_at FROM jobs ORDER BY number DESC LIMIT 1)")
+        )
+
+    # ------------------------------------------------------------------------- by hand
+
+    def cancel(self, job: str) -> Job:
+        """Take a queued job out of the queue for good.
+
+        Raises:
+            NotFound: There is no such job.
+            Conflict: It is not queued.
+        """
+        with self._db.transaction() as connection:
+            row = job_row(connection, job)
+            if row["status"] != JobStatus.QUEUED:
+                raise Conflict(
+                    f"{job} is {row['status']}; only a queued job can be cancelled.",
+                    field="job_id",
+                    value=job,
+                    remedy="Roll back to an earlier checkpoint to undo what was learned.",
+                )
+            connection.execute(
+                "UPDATE jobs SET status = 'cancelled', finished_at = ? WHERE number = ?",
+                (to_text(self._clock()), row["number"]),
+            )
+            return to_job(job_row(connection, job))
+
+    def retry(self, job: str) -> Job:
+        """Queue a failed or quarantined job again, as if nothing had happened to it.
+
+        Raises:
+            NotFound: There is no such job.
+            Conflict: It is neither failed nor quarantined.
+        """
+        with self._db.transaction() as connection:
+            row = job_row(connection, job)
+            if row["status"] not in _RETRYABLE:
+                raise Conflict(
+                    f"{job} is {row['status']}; only a failed or quarantined job can be retried.",
+                    field="job_id",
+                    value=job,
+                    remedy="Send its examples as a new update.",
+                )
+            connection.execute(
+                "UPDATE jobs SET status = 'queued', cycle_id = NULL, started_at = NULL,"
+                " finished_at = NULL, error = NULL, deaths = 0, interruptions = 0 WHERE number = ?",
+                (row["number"],),
+            )
+            return to_job(job_row(connection, job))
+
+    # ------------------------------------------------------------------------- the cycle
+
+    def lease(
+        self,
+        settings: Update,
+        parent_id: str | None,
+        settings_hash: str,
+        new_candidate_id: Callable[[Connection], str],
+        now: datetime,
+    ) -> Cycle | None:
+        """Give the jobs whose turn it is to a cycle, or None while nothing is due.
+
+        After an interruption it gives out the same cycle again, if the same jobs are still queued
+        and parent and settings are the same, so that the cycle meets what it saved.
+
+        Args:
+            settings: When to train; see ``leases.due``.
+            parent_id: The checkpoint the cycle would continue from.
+            settings_hash: Identity of everything else that shapes the result.
+            new_candidate_id: Makes a checkpoint id inside the open transaction.
+            now: The present.
+        """
+        with self._db.transaction() as connection:
+            return leases.lease(
+                connection, settings, parent_id, settings_hash, new_candidate_id, now
+            )
+
+    def note_progress(self, cycle_id: int, step: int) -> None:
+        """Note that a cycle got to an optimizer step; a new step clears the count of interruptions.
+
+        Only a step further than any before counts: a job that is always killed at the same place
+        must come to an end.
+        """
+        with self._db.transaction() as connection:
+            leases.note_progress(connection, cycle_id, step)
+
+    def acknowledge(self, cycle_id: int, checkpoint_id: str, at: datetime) -> None:
+        """End a cycle: its jobs have succeeded and are in ``checkpoint_id``. Repeating is harmless.
+
+        Jobs of the cycle that were put back into the queue meanwhile have succeeded too.
+
+        Raises:
+            NotFound: There is no such cycle.
+            Conflict: The cycle failed or was abandoned.
+        """
+        with self._db.transaction() as connection:
+            leases.acknowledge(connection, cycle_id, checkpoint_id, at)
+
+    def fail(self, cycle_id: int, error: str) -> None:
+        """End a cycle: its jobs have failed because of ``error``, a sentence.
+
+        Does nothing if the cycle has ended already.
+        """
+        with self._db.transaction() as connection:
+            leases.fail(connection, cycle_id, error, self._clock())
+
+    def release(self, cycle_id: int) -> None:
+        """Put a cycle's jobs back into the queue, as on a clean shutdown; nothing is counted."""
+        with self._db.transaction() as connection:
+            leases.release(connection, cycle_id)
+
+    def recover(
+        self,
+        self_inflicted: bool,
+        max_deaths: int,
+        max_interruptions: int,
+        released: Collection[str] = (),
+    ) -> list[Job]:
+        """Put in order, at start, what the last process left running.
+
+        The jobs of a cycle whose candidate is in ``released`` have succeeded. Every other one goes
+        back to the queue with its count of deaths or interruptions one higher, or into quarantine
+        when that count is at its limit.
+
+        Args:
+            self_inflicted: Whether the last process died of itself (abort, segmentation fault).
+            max_deaths: Quarantine after so many of those.
+            max_interruptions: Quarantine after so many other ends in a row without progress.
+            released: Ids of the checkpoints that the registry has committed.
+
+        Returns:
+            The jobs that were running, as they are now, oldest first.
+        """
+        with self._db.transaction() as connection:
+            touched = leases.recover(
+                connection, self_inflicted, max_deaths, max_interruptions, released, self._clock()
+            )
+            return [to_job(job_row(connection, job_id(number))) for number in touched]
+
+    # ------------------------------------------------------------------------- replay
+
+    def replay(
+        self,
+        limit: int,
+        exclude_questions: Collection[str],
+        seed: int,
+        checkpoints: Collection[str],
+    ) -> list[Example]:
+        """Earlier examples that the served checkpoint has learned, to be kept by learning again.
+
+        Of several with the same question only the one learned last is valid. The choice depends on
+        ``seed`` and on nothing else that changes.
+
+        Args:
+            limit: At most so many.
+            exclude_questions: ``question_hash`` of the examples that are learned now.
+            seed: Seed of the choice where there are more.
+            checkpoints: The served checkpoint and its ancestors.
+
+        Returns:
+            The examples in the order in which they were learned.
+        """
+        chosen = recall.choose(self._db, limit, exclude_questions, seed, checkpoints)
+        return examples_by_id(self._db, chosen)
+
+    def _one(self, sql: str) -> Any:
+        return self._db.read(sql)[0][0]
+
+
+def _row_of_key(connection: Connection, key: str) -> Any:
+    return connection.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()

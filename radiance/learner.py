@@ -1,0 +1,278 @@
+"""From a leased cycle to a staged candidate: gather, train, evaluate, write its files.
+
+Runs on the pipeline's thread and has the engine compute. The training state is saved as it goes, so
+that a cycle interrupted anywhere goes on from there. It decides nothing and releases nothing.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from radiance import __version__, records
+from radiance.config import Config
+from radiance.engine.adapters import load_adapter, save_adapter
+from radiance.engine.encoding import EncodedExample
+from radiance.engine.slots import Adapter
+from radiance.engine.worker import Engine, Task
+from radiance.evaluation.evaluator import Evaluator
+from radiance.intake.jobs import Jobs
+from radiance.records import Cycle, EvalReport, Example, Manifest, MetricPoint, content_hash
+from radiance.registry.curves import Curves
+from radiance.registry.manifest import content_hashes
+from radiance.registry.store import Registry
+from radiance.storage import files
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer
+
+_LEAST_HOLDOUT_BATCH = 10
+_MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
+
+
+@dataclass
+class CycleProgress:
+    """How far the running cycle is; shown with its jobs."""
+
+    cycle: Cycle
+    step: int = 0
+    max_steps: int = 0
+    finetune_loss: float | None = None
+    unsaved: list[MetricPoint] = field(default_factory=list)
+
+    def note(self, step: int, **values: float) -> None:
+        """Keep the values of a step until the next save."""
+        self.unsaved += [MetricPoint(self.cycle.id, step, n, v) for n, v in values.items()]
+
+
+class Learner:
+    """Makes candidates. Built once per process, with the training twin of the base model.
+
+    Args:
+        anchors: What forgetting is measured on; may be empty.
+
+    Attributes:
+        progress: The cycle being made, if any.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        jobs: Jobs,
+        registry: Registry,
+        curves: Curves,
+        anchors: Sequence[Example],
+    ) -> None:
+        self._config, self._engine = config, engine
+        self._jobs, self._registry, self._curves = jobs, registry, curves
+        self._states = config.runs_path / "cycles"
+        files.make_directory(self._states)
+        for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
+            (self._states / f"{checkpoint_id}.npz").unlink(missing_ok=True)
+        self._stopping = threading.Event()
+        self._evaluation: Task[EvalReport] | None = None
+        self.progress: CycleProgress | None = None
+        engine.call(lambda: self._build(anchors))
+
+    def _build(self, anchors: Sequence[Example]) -> None:
+        self._lora = LoraModel(self._engine.base, self._config.training)
+        self._differentiator = Differentiator(self._lora)
+        encoded = [self._engine.encoder.example(anchor) for anchor in anchors]
+        self._evaluator = Evaluator(self._lora, self._differentiator, encoded)
+
+    def settings_hash(self) -> str:
+        """Identity of everything besides parent and examples that shapes a candidate."""
+        return content_hash(
+            [self._config.training, self._config.evaluation, self._engine.base.content_hash]
+        )
+
+    def stop(self) -> None:
+        """Save the state of the cycle in training and have ``make`` raise Cancelled."""
+        self._stopping.set()
+        if self._evaluation is not None:
+            self._evaluation.cancel()
+
+    def make(self, cycle: Cycle) -> tuple[Path, Manifest]:
+        """Train and evaluate a cycle's candidate; its files are staged, not published.
+
+        Raises:
+            Cancelled: ``stop`` was called.
+            TrainingError: The training failed; Diverged where the loss did.
+        """
+        self.progress = CycleProgress(cycle, max_steps=self._config.training.max_steps)
+        try:
+            return self._make(cycle, self.progress)
+        finally:
+            self._engine.hide_training()
+            self.progress = None
+
+    def forget_state(self, cycle: Cycle) -> None:
+        """Delete a cycle's saved training state: it has ended."""
+        self._state_path(cycle).unlink(missing_ok=True)
+
+    def _make(self, cycle: Cycle, progress: CycleProgress) -> tuple[Path, Manifest]:
+        examples = self._jobs.examples(cycle.job_ids)
+        kept, held_back = self._hold_back(examples)
+        replayed = self._replay(cycle, examples)
+        parent = self._parent(cycle)
+        encode = self._engine.encoder.example
+        new, held = [encode(e) for e in kept], [encode(e) for e in held_back]
+        trained = self._train(progress, new, [encode(e) for e in replayed], held, parent)
+        report = self._evaluate(trained, new, held)
+        staging = self._registry.staging(cycle.candidate_id)
+        adapter_config = self._lora.adapter_config()
+        self._engine.call(lambda: save_adapter(trained.adapter, adapter_config, staging))
+        return staging, self._manifest(cycle, examples, replayed, staging, trained, report)
+
+    def _train(
+        self,
+        progress: CycleProgress,
+        new: list[EncodedExample],
+        replay: list[EncodedExample],
+        held: list[EncodedExample],
+        parent: Adapter | None,
+    ) -> Trained:
+        """Run the trainer on the engine, keeping its numbers and its state as they come."""
+        cycle, settings = progress.cycle, self._config.training
+        saved = self._saved_state(cycle)
+        trainer = self._engine.call(
+            lambda: Trainer(
+                self._lora,
+                self._differentiator,
+                settings,
+                new,
+                replay,
+                held,
+                parent,
+                saved,
+            )
+        )
+        progress.step = trainer.step
+        self._curves.forget_after(cycle.id, trainer.step)
+        self._engine.show_training(trainer.adapter, cycle.candidate_id)
+        task = self._engine.run(trainer.run)
+        timer = _Timer(settings.snapshot_seconds)
+        for event in task:
+            match event:
+                case Progress():
+                    progress.step, progress.finetune_loss = event.step, event.finetune_loss
+                    progress.note(
+                        event.step,
+                        finetune_loss=event.finetune_loss,
+                        gradient_norm=event.gradient_norm,
+                        lr=event.lr,
+                    )
+                    if timer.is_due() or self._stopping.is_set():
+                        trainer.want_snapshot()
+                case Checked():
+                    progress.note(event.step, eval_loss=event.eval_loss)
+                case Snapshot():
+                    with timer:
+                        self._curves.record(progress.unsaved)
+                        progress.unsaved.clear()
+                        files.write_durably(self._state_path(cycle), event.data)
+                        self._jobs.note_progress(cycle.id, event.step)
+                    if self._stopping.is_set():
+                        task.cancel()
+        self._curves.record(progress.unsaved)
+        progress.unsaved.clear()
+        return task.result
+
+    def _evaluate(
+        self, trained: Trained, new: list[EncodedExample], held: list[EncodedExample]
+    ) -> EvalReport:
+        evaluator = self._evaluator
+        self._evaluation = self._engine.run(lambda: evaluator.evaluate(trained.vector, new, held))
+        if self._stopping.is_set():
+            self._evaluation.cancel()
+        return self._evaluation.result
+
+    def _hold_back(self, examples: list[Example]) -> tuple[list[Example], list[Example]]:
+        """Split into what is trained and what is only measured: every n-th, from ten on."""
+        ratio = self._config.evaluation.holdout_ratio
+        if ratio == 0 or len(examples) < _LEAST_HOLDOUT_BATCH:
+            return examples, []
+        count = max(1, round(len(examples) * ratio))
+        held = {index * len(examples) // count for index in range(count)}
+        kept = [example for index, example in enumerate(examples) if index not in held]
+        return kept, [examples[index] for index in sorted(held)]
+
+    def _replay(self, cycle: Cycle, examples: list[Example]) -> list[Example]:
+        if cycle.parent_id is None:
+            return []
+        return self._jobs.replay(
+            self._config.training.replay_examples,
+            {example.question_hash for example in examples},
+            self._config.training.seed,
+            self._registry.ancestors(cycle.parent_id),
+        )
+
+    def _parent(self, cycle: Cycle) -> Adapter | None:
+        if cycle.parent_id is None:
+            return None
+        path = self._registry.path(cycle.parent_id)
+        return self._engine.call(lambda: load_adapter(path))
+
+    def _manifest(
+        self,
+        cycle: Cycle,
+        examples: list[Example],
+        replayed: list[Example],
+        staging: Path,
+        trained: Trained,
+        report: EvalReport,
+    ) -> Manifest:
+        weights_hash, config_hash = content_hashes(staging)
+        return Manifest(
+            checkpoint_id=cycle.candidate_id,
+            parent_id=cycle.parent_id,
+            base_model=self._config.base_model,
+            base_hash=self._engine.base.content_hash,
+            content_hash=weights_hash,
+            config_hash=config_hash,
+            created_at=records.now(),
+            fingerprint=cycle.fingerprint,
+            example_ids=tuple(example.id for example in examples),
+            replayed_ids=tuple(example.id for example in replayed),
+            training=msgspec.to_builtins(self._config.training),
+            seed=self._config.training.seed,
+            steps=trained.steps,
+            report=report,
+            versions={"radiance": __version__, "mlx": version("mlx"), "mlx-lm": version("mlx-lm")},
+        )
+
+    def _state_path(self, cycle: Cycle) -> Path:
+        return self._states / f"{cycle.candidate_id}.npz"
+
+    def _saved_state(self, cycle: Cycle) -> bytes | None:
+        try:
+            return self._state_path(cycle).read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+class _Timer:
+    """Says when to save: every so often, and never for more than a small share of the time.
+
+    Use it as a context manager around the saving, so that it knows how long that takes.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._next_at = time.monotonic() + interval_s
+        self._began_at = 0.0
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._next_at
+
+    def __enter__(self) -> None:
+        self._began_at = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        self._next_at = now + max(self._interval_s, (now - self._began_at) / _MOST_SAVING_RATIO)

@@ -1,0 +1,199 @@
+"""One learning cycle, top to bottom, and the thread that runs them.
+
+The order (lease, train, evaluate, commit, swap, acknowledge) is also the recovery protocol. A
+process killed anywhere in it starts again with the lease: the same jobs, parent and settings make
+the same cycle, which meets what its earlier run left (a saved training state, a published
+candidate, a release) and goes on from there. Jobs count as done only after the swap, so whoever
+sees a job succeeded is answered by the checkpoint that holds it.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from radiance import records
+from radiance.config import Config
+from radiance.engine.adapters import load_adapter
+from radiance.engine.worker import Engine
+from radiance.errors import Cancelled, Unavailable
+from radiance.intake.jobs import Jobs
+from radiance.learner import CycleProgress, Learner
+from radiance.records import CheckpointStatus, Cycle, Manifest, MetricPoint
+from radiance.registry.curves import Curves
+from radiance.registry.store import Registry
+from radiance.telemetry import get_logger
+
+_POLL_S = 1.0  # how often the age of waiting examples is looked at
+_log = get_logger(__name__)
+
+
+class Pipeline:
+    """Runs cycles on its own thread, one after another. All computing is the engine's."""
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        learner: Learner,
+        jobs: Jobs,
+        registry: Registry,
+        curves: Curves,
+    ) -> None:
+        self._config = config
+        self._engine, self._learner = engine, learner
+        self._jobs, self._registry, self._curves = jobs, registry, curves
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._serving_lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
+
+    # ── Life ────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin to run cycles as they become due."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Save the state of a cycle in training, put its jobs back, and end the thread."""
+        self._stopping.set()
+        self._wake.set()
+        self._learner.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wake(self) -> None:
+        """Look at once whether a cycle is due: something was queued."""
+        self._wake.set()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def progress(self) -> CycleProgress | None:
+        """How far the running cycle is; None if none runs."""
+        return self._learner.progress
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(_POLL_S)
+            self._wake.clear()
+            try:
+                while not self._stopping.is_set() and self.run_cycle():
+                    pass
+            except Exception as error:  # noqa: BLE001 - the disk failed outside any job: try again
+                _log.exception("cycle_could_not_run", error=str(error))
+
+    # ── One cycle ───────────────────────────────────────────────────────────────────────────────
+
+    def run_cycle(self) -> bool:
+        """Lease, train, evaluate, commit, swap, acknowledge. False if no job is due."""
+        cycle = self._lease()
+        if cycle is None:
+            return False
+        try:
+            staging, manifest = self._candidate(cycle)
+            self._registry.commit(
+                cycle,
+                staging,
+                manifest,
+                CheckpointStatus.STABLE,
+                actor="pipeline",
+                reason=f"It learned {len(manifest.example_ids)} examples.",
+            )
+        except (Cancelled, Unavailable) as error:
+            # Stopping, or somebody rolled back meanwhile: nothing was lost, the jobs wait again.
+            self._settle(cycle, lambda: self._jobs.release(cycle.id))
+            _log.info("cycle_released", cycle=cycle.id, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
+            _log.exception("cycle_failed", cycle=cycle.id, jobs=cycle.job_ids)
+            reason = str(error) or type(error).__name__
+            self._settle(cycle, lambda: self._jobs.fail(cycle.id, reason))
+            self._learner.forget_state(cycle)
+        else:
+            # The release is committed: from here on there is no way back.
+            self._settle(cycle, lambda: self._finish(cycle, manifest))
+        return True
+
+    def _candidate(self, cycle: Cycle) -> tuple[Path, Manifest]:
+        """Where the candidate's files are and what it is; trained now unless it is published."""
+        published = self._registry.find_candidate(cycle)
+        if published is not None:
+            return self._registry.path(cycle.candidate_id), published
+        return self._learner.make(cycle)
+
+    def _finish(self, cycle: Cycle, manifest: Manifest) -> None:
+        """Swap and acknowledge; repeating it is harmless."""
+        self.serve_current()
+        self._record_report(cycle, manifest)
+        self._jobs.acknowledge(cycle.id, cycle.candidate_id, records.now())
+        self._learner.forget_state(cycle)
+        _log.info(
+            "checkpoint_promoted",
+            checkpoint=cycle.candidate_id,
+            jobs=len(cycle.job_ids),
+            steps=manifest.steps,
+            finetune_loss=round(manifest.report.finetune_loss, 4),
+        )
+
+    def _settle(self, cycle: Cycle, end: Callable[[], None]) -> None:
+        """End a cycle, again and again while the disk or the engine will not have it.
+
+        Its jobs stay leased until then: nothing else may train before it is known how this ended.
+        Where the service stops first, the next start puts them in order.
+        """
+        while True:
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the cycle must end
+                _log.exception("cycle_not_ended", cycle=cycle.id, error=str(error))
+                if self._stopping.wait(_POLL_S):
+                    return
+            else:
+                return
+
+    def _lease(self) -> Cycle | None:
+        parent = self._registry.current()
+        today = records.now()
+        return self._jobs.lease(
+            self._config.update,
+            parent.checkpoint_id if parent else None,
+            self._learner.settings_hash(),
+            lambda connection: self._registry.new_checkpoint_id(connection, today.date()),
+            today,
+        )
+
+    def _record_report(self, cycle: Cycle, manifest: Manifest) -> None:
+        """The cycle's final measurements, as the points after its last step."""
+        step, report = manifest.steps + 1, manifest.report
+        named = {
+            "finetune_loss": report.finetune_loss,
+            "eval_loss": report.eval_loss,
+            "forgetting_loss": report.forgetting_loss,
+        }
+        self._curves.record(
+            MetricPoint(cycle.id, step, name, value)
+            for name, value in named.items()
+            if value is not None
+        )
+
+    # ── Moves of the stable pointer from outside ────────────────────────────────────────────────
+
+    def rollback(self, to: str | None, actor: str, reason: str) -> records.Release:
+        """Serve an earlier checkpoint again, or the base; see ``Registry.rollback``."""
+        release = self._registry.rollback(to, actor, reason)
+        self.serve_current()
+        _log.info("rolled_back", checkpoint=release.checkpoint_id, actor=actor, reason=reason)
+        return release
+
+    def serve_current(self) -> None:
+        """Make the engine and ``adapters/stable`` follow the registry, whoever moved it last."""
+        with self._serving_lock:
+            current = self._registry.current()
+            if current is None:
+                self._engine.swap(None, None, CheckpointStatus.BASE)
+            elif current.checkpoint_id != self._engine.source.checkpoint_id:
+                path = self._registry.path(current.checkpoint_id)
+                adapter = self._engine.call(lambda: load_adapter(path))
+                self._engine.swap(adapter, current.checkpoint_id, current.status)
+            self._registry.point_stable()

@@ -1,0 +1,189 @@
+"""The only module that knows the operating system: BLAS, fsync, locks, hardware, cache folder.
+
+Everything here has one answer on macOS and one on Linux; no other module asks which system it is
+on. It must not import MLX, because the BLAS has to be chosen before MLX is first loaded.
+"""
+
+import ctypes
+import ctypes.util
+import errno
+import fcntl
+import functools
+import hashlib
+import importlib.util
+import os
+import platform as _platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+IS_MACOS = sys.platform == "darwin"
+
+# The functions MLX's CPU backend takes from BLAS (the undefined cblas_* symbols of libmlx.so).
+_CBLAS_FUNCTIONS = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
+
+
+@dataclass(frozen=True)
+class Blas:
+    """Which BLAS serves MLX's CPU backend.
+
+    Attributes:
+        name: "accelerate", "openblas" (the system's), "scipy-openblas" (the wheel's) or
+            "reference" (the slow one that MLX's Linux wheel carries).
+        detail: Where it was loaded from, or what would mend a slow one.
+    """
+
+    name: str
+    detail: str
+
+    @property
+    def is_fast(self) -> bool:
+        return self.name != "reference"
+
+
+@functools.cache
+def load_fast_blas() -> Blas:
+    """Put a fast BLAS in front of the one that MLX's Linux wheel links. Call before MLX loads.
+
+    The wheel's reference BLAS gives a few GFLOP/s where OpenBLAS gives hundreds. Loading OpenBLAS
+    with global symbols first makes the dynamic linker resolve MLX's ``cblas_*`` calls to it. On
+    macOS MLX uses Accelerate and nothing is done.
+    """
+    if IS_MACOS:
+        return Blas("accelerate", "part of macOS")
+    if "mlx.core" in sys.modules:
+        return Blas("reference", "MLX was imported before Radiance could choose a BLAS")
+    for name in ("libopenblas.so.0", "libopenblas.so"):
+        try:
+            library = ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+        _leave_cores_free(library.openblas_set_num_threads)
+        return Blas("openblas", name)
+    return _load_wheel_blas()
+
+
+def _leave_cores_free(set_thread_count: Callable[[int], object]) -> None:
+    """Use half the cores for BLAS unless OPENBLAS_NUM_THREADS says otherwise.
+
+    OpenBLAS's threads wait for one another by spinning. Where anything else keeps a core busy (a
+    client in a loop, a second service), a product spread over all cores takes up to ten times as
+    long; on two idle cores the second thread saves a tenth to a quarter.
+    """
+    if "OPENBLAS_NUM_THREADS" not in os.environ:
+        set_thread_count(max(1, (os.cpu_count() or 1) // 2))
+
+
+def _load_wheel_blas() -> Blas:
+    """Load the OpenBLAS of the ``scipy-openblas32`` wheel through a shim that drops its prefix."""
+    remedy = "install libopenblas0-pthread, or a C compiler and the scipy-openblas32 package"
+    if importlib.util.find_spec("scipy_openblas32") is None:
+        return Blas("reference", f"no OpenBLAS found; {remedy}")
+    import scipy_openblas32
+
+    library = Path(scipy_openblas32.get_lib_dir()) / scipy_openblas32.get_library(fullname=True)
+    try:
+        shim = _build_blas_shim(library)
+        loaded = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        _leave_cores_free(loaded.scipy_openblas_set_num_threads)
+        ctypes.CDLL(str(shim), mode=ctypes.RTLD_GLOBAL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        return Blas("reference", f"the wheel's OpenBLAS could not be used ({error}); {remedy}")
+    return Blas("scipy-openblas", str(library))
+
+
+def _build_blas_shim(library: Path) -> Path:
+    """Compile, once per library, the three tail calls from ``cblas_x`` to ``scipy_cblas_x``."""
+    source = "".join(
+        f"void scipy_{name}(void);\n__attribute__((naked)) void {name}(void)"
+        f' {{ __asm__("{_jump_to(f"scipy_{name}")}"); }}\n'
+        for name in _CBLAS_FUNCTIONS
+    )
+    key = hashlib.sha256((source + str(library) + _platform.machine()).encode()).hexdigest()[:16]
+    shim = cache_directory() / f"blas-shim-{key}.so"
+    if shim.exists():
+        return shim
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise OSError("no C compiler (cc, gcc or clang) on PATH")
+    shim.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=shim.parent) as folder:
+        code, built = Path(folder, "shim.c"), Path(folder, "shim.so")
+        code.write_text(source)
+        arguments = [
+            compiler,
+            "-shared",
+            "-fPIC",
+            "-o",
+            str(built),
+            str(code),
+            str(library),
+        ]
+        subprocess.run(arguments, check=True, capture_output=True)
+        built.replace(shim)  # atomic: another process may be building the same file
+    return shim
+
+
+def _jump_to(symbol: str) -> str:
+    """One instruction that hands all arguments, stack ones too, to another function."""
+    return f"b {symbol}" if _platform.machine() == "aarch64" else f"jmp {symbol}@PLT"
+
+
+def cache_directory() -> Path:
+    """The user's cache folder for things that can be made again."""
+    if IS_MACOS:
+        return Path.home() / "Library" / "Caches" / "radiance"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radiance"
+
+
+def full_sync(descriptor: int) -> None:
+    """Return only when the file's bytes are on the medium itself.
+
+    macOS's fsync stops at the drive's cache; F_FULLFSYNC asks the drive to empty it too (Apple,
+    fsync(2)). File systems that do not know it get a plain fsync. Not run on a Mac by us.
+    """
+    if sys.platform == "darwin":
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError:
+            os.fsync(descriptor)
+    else:
+        os.fsync(descriptor)
+
+
+def lock_file(path: Path) -> int | None:
+    """Take a lock that ends with this process, however it ends; None if another process has it.
+
+    Returns:
+        The open descriptor that holds the lock; keep it open.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return None
+        raise
+    return descriptor
+
+
+@functools.cache
+def processor_name() -> str:
+    """The processor's name for a person, such as "Apple M2 Pro"."""
+    try:
+        if IS_MACOS:
+            arguments = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(
+                arguments, check=True, capture_output=True, text=True
+            ).stdout.strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return _platform.processor() or _platform.machine()

@@ -1,0 +1,240 @@
+"""The immutable values that pass between rooms.
+
+They know nothing of HTTP, SQL or MLX. Times are aware UTC ``datetime``; ratios lie in [0, 1].
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+Role = Literal["system", "user", "assistant"]
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte string of a JSON value that hashes are taken of: sorted keys, no spaces."""
+    return json.dumps(
+        msgspec.to_builtins(value),
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+    ).encode()
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 of ``canonical_json(value)``, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One turn of a chat."""
+
+    role: Role
+    content: str
+
+
+class Example(msgspec.Struct, frozen=True):
+    """Something to learn, after curation: either a chat whose assistant turns are learned, or text.
+
+    Attributes:
+        id: ``job_000128.3``: the job that brought it and its place there; unique for ever.
+        messages: The chat, ending with an assistant turn; empty for plain text.
+        text: The plain text, learned whole; empty for a chat.
+        tags: The tags of the update that brought it.
+    """
+
+    id: str
+    messages: tuple[Message, ...] = ()
+    text: str = ""
+    tags: tuple[str, ...] = ()
+
+    @property
+    def content_hash(self) -> str:
+        """Identity of what is learned, whoever sent it: two equal examples have equal hashes."""
+        return content_hash([[m.role, m.content] for m in self.messages] or self.text)
+
+    @property
+    def question_hash(self) -> str:
+        """Identity of what is asked: the newest of two examples that share it is the valid one.
+
+        Letter case, surrounding space and repeated space do not make another question. A plain
+        text asks nothing and is its own question.
+        """
+        if not self.messages:
+            return content_hash(self.text)
+        asked = [[m.role, " ".join(m.content.split()).casefold()] for m in self.messages[:-1]]
+        return content_hash(asked)
+
+
+class JobStatus(StrEnum):
+    """A job's life: queued → running → one of the rest. A running job is leased by a cycle."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One accepted update and what became of it.
+
+    Attributes:
+        job_id: ``job_000128``.
+        checkpoint: The checkpoint that holds its examples, once it succeeded.
+        error: Why it failed or was quarantined, as a sentence.
+        cycle_id: The cycle that trains or trained it.
+        deaths: How often the process died of itself (abort, segmentation fault) while it trained.
+        interruptions: How often the process was killed from outside in a row without progress.
+    """
+
+    job_id: str
+    status: JobStatus
+    created_at: datetime
+    example_count: int
+    tags: tuple[str, ...] = ()
+    cycle_id: int | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    checkpoint: str | None = None
+    error: str | None = None
+    deaths: int = 0
+    interruptions: int = 0
+
+
+class Cycle(msgspec.Struct, frozen=True):
+    """One run of the pipeline: which jobs it leased, what it starts from, what it will be called.
+
+    Attributes:
+        id: Number of the cycle, rising for ever.
+        fingerprint: Hash of (parent, example ids, training settings). A cycle repeated after a
+            crash has the same fingerprint and so meets its own candidate.
+        candidate_id: The id its checkpoint gets, ``A_2026-02-09_0012``.
+        parent_id: The stable checkpoint it continues from; None for the base.
+        job_ids: The jobs it leased, oldest first.
+    """
+
+    id: int
+    fingerprint: str
+    candidate_id: str
+    parent_id: str | None
+    job_ids: tuple[str, ...]
+
+
+class CheckpointStatus(StrEnum):
+    """What became of a checkpoint. ``training`` and ``base`` appear in answers only."""
+
+    STABLE = "stable"
+    RISKY = "risky"
+    REJECTED = "rejected"
+    TRAINING = "training"
+    BASE = "base"
+
+
+class EvalReport(msgspec.Struct, frozen=True):
+    """What one checkpoint scored. Losses are mean cross-entropy in nats per completion token.
+
+    Attributes:
+        finetune_loss: On the examples it was trained on.
+        eval_loss: On the held-back examples; on the new ones where none were held back.
+        forgetting_loss: On the anchors; None where there are none.
+        anchor_ce_delta: ``forgetting_loss`` minus the base model's; None where there are none.
+        retention_score: Share of the anchors the base answered exactly that are still answered
+            exactly (teacher-forced greedy), in [0, 1]; None where there are none.
+    """
+
+    finetune_loss: float
+    eval_loss: float
+    forgetting_loss: float | None = None
+    anchor_ce_delta: float | None = None
+    retention_score: float | None = None
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a checkpoint is and where it came from: ``adapters/<id>/manifest.json``.
+
+    Attributes:
+        checkpoint_id: ``A_2026-02-09_0012``.
+        parent_id: The checkpoint it continues from; None for the base.
+        base_model: Name of the base model as configured.
+        base_hash: Hash of the base model's configuration and weights.
+        content_hash: SHA-256 of ``adapters.safetensors``.
+        config_hash: SHA-256 of ``adapter_config.json``.
+        example_ids: The examples it learned anew, in order.
+        replayed_ids: Earlier examples that were mixed in.
+        training: The training settings it was made with.
+        seed: The seed of its random numbers.
+        steps: Optimizer steps taken.
+        report: What it scored.
+        versions: Versions of radiance, mlx and mlx-lm that made it.
+    """
+
+    checkpoint_id: str
+    parent_id: str | None
+    base_model: str
+    base_hash: str
+    content_hash: str
+    config_hash: str
+    created_at: datetime
+    fingerprint: str
+    example_ids: tuple[str, ...]
+    replayed_ids: tuple[str, ...]
+    training: dict[str, Any]
+    seed: int
+    steps: int
+    report: EvalReport
+    versions: dict[str, str]
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """A checkpoint as the registry knows it.
+
+    Attributes:
+        is_current: Whether it answers requests now.
+    """
+
+    checkpoint_id: str
+    parent_id: str | None
+    status: CheckpointStatus
+    created_at: datetime
+    cycle_id: int
+    content_hash: str
+    report: EvalReport
+    job_ids: tuple[str, ...] = ()
+    is_current: bool = False
+
+
+class Release(msgspec.Struct, frozen=True):
+    """One move of the stable pointer; the newest says what is served.
+
+    Attributes:
+        checkpoint_id: What is served from then on; None is the bare base model.
+        action: "promote" or "rollback".
+        actor: Who did it: "gate", "cli", "api".
+        reason: Why, as a sentence.
+    """
+
+    number: int
+    checkpoint_id: str | None
+    action: Literal["promote", "rollback"]
+    actor: str
+    reason: str
+    at: datetime
+
+
+class MetricPoint(msgspec.Struct, frozen=True):
+    """One value of one named metric at one step of one cycle."""
+
+    cycle_id: int
+    step: int
+    name: str
+    value: float

@@ -1,0 +1,58 @@
+"""The numbers that training and evaluation produce, by cycle, name and step."""
+
+import math
+from collections.abc import Iterable
+
+from radiance.records import MetricPoint
+from radiance.storage.sqlite import Database
+
+
+class Curves:
+    """All metric points. Safe to use from several threads."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def record(self, points: Iterable[MetricPoint]) -> None:
+        """Keep points; one that is kept already gets the new value.
+
+        Values that are not finite are passed over: no chart can show them, no JSON can hold them.
+        """
+        rows = [(p.cycle_id, p.name, p.step, p.value) for p in points if math.isfinite(p.value)]
+        if not rows:
+            return
+        with self._db.transaction() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO metrics (cycle_id, name, step, value) VALUES (?, ?, ?, ?)",
+                rows,
+            )
+
+    def last(self, name: str, limit: int) -> list[float]:
+        """The newest ``limit`` values of a metric, oldest first.
+
+        Cycles follow one another as one curve; failed and abandoned ones are left out, because
+        nothing that is served came of them.
+        """
+        rows = self._db.read(
+            "SELECT value FROM metrics WHERE name = ? AND cycle_id NOT IN"
+            " (SELECT id FROM cycles WHERE status IN ('failed', 'abandoned'))"
+            " ORDER BY cycle_id DESC, step DESC LIMIT ?",
+            (name, limit),
+        )
+        return [row["value"] for row in reversed(rows)]
+
+    def of_cycle(self, cycle_id: int, name: str) -> list[MetricPoint]:
+        """One metric of one cycle, by step."""
+        rows = self._db.read(
+            "SELECT cycle_id, step, name, value FROM metrics WHERE name = ? AND cycle_id = ?"
+            " ORDER BY step",
+            (name, cycle_id),
+        )
+        return [MetricPoint(**row) for row in rows]
+
+    def forget_after(self, cycle_id: int, step: int) -> None:
+        """Delete the points of a cycle beyond ``step``, from where it resumes."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "DELETE FROM metrics WHERE cycle_id = ? AND step > ?", (cycle_id, step)
+            )

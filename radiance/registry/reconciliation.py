@@ -1,0 +1,85 @@
+"""What a start does about a registry whose files, rows and link do not agree."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radiance.errors import Conflict, CorruptCheckpoint
+from radiance.registry.rows import STABLE_LINK
+from radiance.storage import files
+from radiance.storage.sqlite import Database
+
+if TYPE_CHECKING:
+    from radiance.registry.store import Registry
+
+
+def reconcile(
+    registry: "Registry", db: Database, adapters: Path, clock: Callable[[], datetime]
+) -> list[str]:
+    """See ``Registry.reconcile``."""
+    findings = [
+        f"Deleted {adapters.name}/{name}, which an earlier process left unfinished."
+        for name in files.sweep_temporaries(adapters)
+    ]
+    known = registry.committed()
+    findings += [
+        f"{adapters.name}/{path.name} is no committed checkpoint; it was left alone."
+        for path in sorted(adapters.iterdir())
+        if path.is_dir() and not path.is_symlink() and path.name not in known
+    ]
+    findings += _mark_damage(registry, db)
+    findings += _leave_unusable(registry, clock)
+    findings += _mend_link(registry, adapters)
+    return findings
+
+
+def _mark_damage(registry: "Registry", db: Database) -> list[str]:
+    """Note for every checkpoint what is wrong with it.
+
+    Only the served one and those that were damaged before are hashed. Hashing all would delay every
+    start by seconds per hundred checkpoints; ``release`` hashes what it is about to serve.
+    """
+    before = registry.damaged()
+    suspects = {*before, registry.history()[-1]}
+    damage: dict[str, str | None] = {}
+    for checkpoint_id in sorted(registry.committed()):
+        try:
+            registry.manifest(checkpoint_id)
+            if checkpoint_id in suspects:
+                registry.verify(checkpoint_id)
+            damage[checkpoint_id] = None
+        except CorruptCheckpoint as error:
+            damage[checkpoint_id] = str(error)
+    changed = [(what, id) for id, what in damage.items() if before.get(id) != what]
+    if changed:
+        with db.transaction() as connection:
+            connection.executemany("UPDATE checkpoints SET damage = ? WHERE id = ?", changed)
+    return [what for what in damage.values() if what is not None]
+
+
+def _leave_unusable(registry: "Registry", clock: Callable[[], datetime]) -> list[str]:
+    """Release what was served before a damaged checkpoint, passing over damaged ones."""
+    *earlier, current = registry.history()
+    if current is None or current not in registry.damaged():
+        return []
+    for target in reversed(earlier):
+        try:
+            registry.release(target, "rollback", "reconcile", f"{current} is damaged.", clock())
+        except (CorruptCheckpoint, Conflict):
+            continue
+        return [f"{current} is damaged, so {target or 'the base model'} is served instead."]
+    raise AssertionError("the history begins with the base, which can always be released")
+
+
+def _mend_link(registry: "Registry", adapters: Path) -> list[str]:
+    link = adapters / STABLE_LINK
+    before = files.link_target(link)
+    registry.point_stable()
+    after = files.link_target(link)
+    if before == after:
+        return []
+    return [
+        f"{adapters.name}/{STABLE_LINK} pointed at {before or 'nothing'}; it now points at"
+        f" {after or 'nothing, because the base model is served'}."
+    ]

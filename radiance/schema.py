@@ -1,0 +1,134 @@
+"""Outside data (a request body, radiance.toml) checked against a Struct; errors one can act on.
+
+msgspec does the checking; this module finds the offending value that msgspec's message points at,
+and says what was expected in words. It knows nothing of HTTP or files.
+"""
+
+import difflib
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+_PATH_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_UNKNOWN_FIELD = re.compile(r"unknown field `(.+?)`")
+_MISSING_FIELD = re.compile(r"missing required field `(.+?)`")
+
+
+@dataclass(eq=False)
+class Problem(Exception):
+    """Why data does not fit its Struct.
+
+    Attributes:
+        field: Path of the offending field, ``training.lr`` or ``examples[2].input``; "" for all.
+        value: What stands there; None where it is missing.
+        reason: What is wrong with it, as a clause.
+        remedy: What would be right, as a sentence.
+    """
+
+    field: str
+    value: Any
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.field or 'the whole'}: {self.reason}"
+
+
+def check(data: Any, kind: type[T]) -> T:
+    """Convert plain data (dicts, lists, numbers, strings) to ``kind``.
+
+    Raises:
+        Problem: The data does not fit; it names the field, the value and the remedy.
+    """
+    _refuse_non_finite(data, "")
+    try:
+        return msgspec.convert(data, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), data, kind) from None
+
+
+def show(value: Any, limit: int = 80) -> str:
+    """A value as JSON for an error message, cut to ``limit`` characters."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _explain(message: str, data: Any, kind: type) -> Problem:
+    reason, _, path = message.partition(" - at ")
+    field = path.strip("`").removeprefix("$").removeprefix(".")
+    reason = reason[0].lower() + reason[1:]
+    if unknown := _UNKNOWN_FIELD.search(reason):
+        name = unknown.group(1)
+        known = [f.encode_name for f in getattr(_type_at(kind, field), "fields", ())]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
+        value = _value_at(data, field)
+        value = value.get(name) if isinstance(value, dict) else None
+        return Problem(f"{field}.{name}".lstrip("."), value, "is not a known field", hint)
+    if missing := _MISSING_FIELD.search(reason):
+        field = f"{field}.{missing.group(1)}".lstrip(".")
+        return Problem(field, None, "is required", f"Add {field}.")
+    if choices := _choices(_type_at(kind, field)):
+        reason = f"expected one of {', '.join(choices)}"
+    remedy = reason[0].upper() + reason[1:].replace("`", "'") + "."
+    return Problem(field, _value_at(data, field), "does not fit", remedy)
+
+
+def _value_at(data: Any, path: str) -> Any:
+    for name, index in _PATH_STEP.findall(path):
+        try:
+            data = data[name] if name else data[int(index)]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return None
+    return data
+
+
+def _type_at(kind: type, path: str) -> Any:
+    """The description of the type that ``path`` leads to; None where it leads nowhere."""
+    info: Any = _unwrap(msgspec.inspect.type_info(kind))
+    for name, _ in _PATH_STEP.findall(path):
+        if name:
+            found = [f for f in getattr(info, "fields", ()) if f.encode_name == name]
+            info = found[0].type if found else None
+        else:
+            info = getattr(info, "item_type", None)
+        info = _unwrap(info)
+    return info
+
+
+def _unwrap(info: Any) -> Any:
+    """The Struct, or else the only interesting member, of a union or annotated type."""
+    while True:
+        if isinstance(info, msgspec.inspect.Metadata):
+            info = info.type
+        elif isinstance(info, msgspec.inspect.UnionType):
+            members = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
+            info = next((t for t in members if hasattr(t, "fields")), members[0])
+        else:
+            return info
+
+
+def _choices(info: Any) -> list[str]:
+    if isinstance(info, msgspec.inspect.LiteralType):
+        return [repr(value) for value in info.values]
+    if isinstance(info, msgspec.inspect.EnumType):
+        return [repr(member.value) for member in info.cls]
+    return []
+
+
+def _refuse_non_finite(data: Any, path: str) -> None:
+    """Refuse NaN and infinity, which TOML allows and no setting or field of ours means."""
+    if isinstance(data, float) and not math.isfinite(data):
+        raise Problem(path, str(data), "is not a finite number", "Send a finite number.")
+    if isinstance(data, dict):
+        for name, value in data.items():
+            _refuse_non_finite(value, f"{path}.{name}".lstrip("."))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            _refuse_non_finite(value, f"{path}[{index}]")

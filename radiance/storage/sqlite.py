@@ -1,0 +1,146 @@
+"""The only use of SQLite: one connection, every commit on the medium when it returns.
+
+One process owns the database at a time and reads it through one connection, which a lock hands from
+thread to thread. Other processes may read it while it runs (write-ahead log).
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from radiance.errors import StorageError, Unavailable
+from radiance.storage import files, migrations
+from radiance.storage.steps import step
+
+Connection = sqlite3.Connection
+Row = sqlite3.Row
+
+
+def to_text(at: datetime) -> str:
+    """A time as the database keeps it: UTC, of fixed width, so that text order is time order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def to_json(value: Any) -> str:
+    """A value as the database keeps it: compact JSON."""
+    return json.dumps(msgspec.to_builtins(value), ensure_ascii=False, separators=(",", ":"))
+
+
+_PRAGMAS = (
+    "PRAGMA busy_timeout = 10000",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA fullfsync = ON",  # macOS: fsync alone leaves a commit in the drive's cache
+    "PRAGMA checkpoint_fullfsync = ON",
+    "PRAGMA foreign_keys = ON",
+)
+_STRICT_SINCE = (3, 37)
+
+
+class Database:
+    """Radiance's database file, opened and brought to the newest schema."""
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``; make it, and the directory it lies in, where they are missing.
+
+        Raises:
+            StorageError: The file is damaged, not ours, newer than this program, or not writable.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        self._is_open = False
+        if sqlite3.sqlite_version_info < _STRICT_SINCE:
+            raise StorageError(
+                f"SQLite {sqlite3.sqlite_version} is too old. Use a Python with 3.37 or later."
+            )
+        files.make_directory(path.parent)
+        with self._translated():
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self._translated():
+            self._connection.row_factory = sqlite3.Row
+            for pragma in _PRAGMAS:
+                self._connection.execute(pragma)
+            finding = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if finding != "ok":
+                raise sqlite3.DatabaseError(finding)
+        self._is_open = True
+        for migration in migrations.ALL:
+            with self.transaction() as connection:
+                migrations.apply(connection, migration, self.path)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that is durable when the block has ended, and undone if it raises.
+
+        Other threads wait. It cannot be nested.
+
+        Raises:
+            StorageError: The database or the disk failed; nothing was changed.
+            Unavailable: The database is closed.
+        """
+        with self._lock, self._translated():
+            self._check_open()
+            connection = self._connection
+            assert not connection.in_transaction, "transactions do not nest"
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                step("commit to the database")
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+        """All rows of a query.
+
+        Raises:
+            StorageError: The database or the disk failed.
+            Unavailable: The database is closed.
+        """
+        with self._lock, self._translated():
+            self._check_open()
+            return self._connection.execute(sql, parameters).fetchall()
+
+    def close(self) -> None:
+        """Close the file; waits for a transaction under way. Later calls raise Unavailable."""
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                self._connection.close()
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise Unavailable("The database is closed because the service is stopping.")
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
+            raise  # mistakes of ours, not of the disk
+        except sqlite3.OperationalError as error:
+            raise StorageError(
+                f"{self.path}: {error}. Check that it and its directory are writable, that the disk"
+                " has room, and that no other program holds it."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise StorageError(
+                f"{self.path}: the database is damaged or not a database ({error}). Restore it from"
+                " a backup, or move it and its -wal and -shm files away to start anew."
+            ) from error

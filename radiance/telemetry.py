@@ -1,0 +1,79 @@
+"""What operators read: one line per event on stderr, for people or as JSON.
+
+Events are past-tense snake case and everything else is a field: ``log.info("checkpoint_promoted",
+checkpoint="A_…")``. Logs may be lost; what must not be is in the database. Prompts and answers are
+never logged.
+"""
+
+import json
+import logging
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from radiance import config
+
+_ROOT = "radiance"
+
+
+class Logger:
+    """Writes events with fields to the logger of one module."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._logger.debug(event, extra={"fields": fields})
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._logger.info(event, extra={"fields": fields})
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._logger.warning(event, extra={"fields": fields})
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._logger.error(event, extra={"fields": fields})
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """An error event with the traceback of the exception being handled."""
+        self._logger.log(logging.ERROR, event, exc_info=sys.exc_info(), extra={"fields": fields})
+
+
+def get_logger(name: str) -> Logger:
+    """The logger of a module: ``get_logger(__name__)``."""
+    return Logger(name)
+
+
+def configure_logging(settings: config.Log) -> None:
+    """Send Radiance's and uvicorn's events to stderr in the configured form."""
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if as_json else _HumanFormatter())
+    for name in (_ROOT, "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(settings.level.upper())
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class _HumanFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "fields", {})
+        shown = "".join(f" {name}={value}" for name, value in fields.items())
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{clock} {record.levelname.lower():7} {record.getMessage()}{shown}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

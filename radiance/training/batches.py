@@ -1,0 +1,98 @@
+"""Examples to padded arrays, in an order that follows from the seed and the step alone.
+
+The loss is computed on completion tokens only, so a batch lists just the positions whose hidden
+state predicts one: the output head, most of the cost on a small model, never sees a prompt token.
+Lengths are rounded up to a bounded set of sizes, because every new shape costs memory for ever.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mlx.core as mx
+import numpy as np
+
+from radiance.engine.encoding import EncodedExample
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples, padded.
+
+    Attributes:
+        tokens: (batch, sequence) int32, padded with 0 on the right.
+        positions: (n,) int32: places in the flattened batch whose hidden state predicts a target.
+        targets: (n,) int32: the tokens to predict.
+        weights: (n,) float32: 1 for a target, 0 for padding.
+        owners: (n,) which example of the batch each target belongs to; -1 for padding. NumPy.
+    """
+
+    tokens: mx.array
+    positions: mx.array
+    targets: mx.array
+    weights: mx.array
+    owners: np.ndarray
+
+    @property
+    def target_count(self) -> int:
+        return int((self.owners >= 0).sum())
+
+
+def make_batch(examples: Sequence[EncodedExample]) -> Batch:
+    """Pad examples into one batch. Causal attention makes right padding harmless."""
+    width = round_up(max(len(e.tokens) for e in examples) - 1)
+    tokens = np.zeros((len(examples), width), dtype=np.int32)
+    positions: list[int] = []
+    targets: list[int] = []
+    owners: list[int] = []
+    for row, example in enumerate(examples):
+        tokens[row, : len(example.tokens) - 1] = example.tokens[:-1]
+        for place in range(1, len(example.tokens)):
+            if example.is_completion[place]:
+                positions.append(row * width + place - 1)
+                targets.append(example.tokens[place])
+                owners.append(row)
+    count = len(targets)
+    padding = round_up(count) - count
+    return Batch(
+        tokens=mx.array(tokens),
+        positions=mx.array(np.array(positions + [0] * padding, dtype=np.int32)),
+        targets=mx.array(np.array(targets + [0] * padding, dtype=np.int32)),
+        weights=mx.array(np.array([1.0] * count + [0.0] * padding, dtype=np.float32)),
+        owners=np.array(owners + [-1] * padding),
+    )
+
+
+def round_up(length: int) -> int:
+    """The next size of a bounded set: steps of 16 to 128, then an eighth of the power of two."""
+    if length <= 128:
+        return max(16, -(-length // 16) * 16)
+    step = 1 << (length - 1).bit_length() - 4
+    return -(-length // step) * step
+
+
+def pick(count: int, size: int, step: int, seed: int) -> list[int]:
+    """Which of ``count`` examples the batch of a step holds: shuffled epochs, one after another.
+
+    Stateless, so that a resumed run picks what the uninterrupted one would have picked.
+
+    Args:
+        count: Number of examples; at least 1.
+        size: Examples per batch.
+        step: Number of the batch, from 0.
+        seed: Seed of the shuffles.
+    """
+    picked = []
+    for place in range(step * size, (step + 1) * size):
+        epoch, index = divmod(place, count)
+        picked.append(int(_permutation(count, epoch, seed)[index]))
+    return picked
+
+
+def _permutation(count: int, epoch: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def by_length(examples: Sequence[EncodedExample], size: int) -> list[list[int]]:
+    """Indices in groups of like length, for evaluation, where order does not matter."""
+    order = sorted(range(len(examples)), key=lambda index: len(examples[index].tokens))
+    return [order[start : start + size] for start in range(0, len(order), size)]

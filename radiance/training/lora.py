@@ -1,0 +1,163 @@
+"""The trained module tree: the base's arrays, and LoRA leaves that come from outside as a vector.
+
+All trainable numbers of an adapter are one flat float32 vector: the optimizer, the gradient clip
+and (later) the projection each act on one array instead of two per layer.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.lora import LoRALinear
+from mlx_lm.tuner.utils import linear_to_lora_layers
+
+from radiance import config
+from radiance.engine.base import BaseModel
+from radiance.engine.slots import Adapter
+from radiance.errors import ConfigError, TrainingError
+
+ALL_LINEAR = "all-linear"
+
+
+class KeyedDropout(nn.Module):
+    """Dropout whose mask follows from a key, so that a recomputed block drops the same elements.
+
+    The key is set from outside for one call of the block; without one nothing is dropped.
+    """
+
+    def __init__(self, ratio: float) -> None:
+        super().__init__()
+        self._ratio = ratio
+        self._key: list[mx.array] = []  # a list, lest the module count it among its parameters
+
+    def set_key(self, key: mx.array | None) -> None:
+        self._key = [] if key is None else [key]
+
+    def __call__(self, x: mx.array) -> mx.array:
+        if not self._key or self._ratio == 0:
+            return x
+        keep = mx.random.bernoulli(1 - self._ratio, x.shape, key=self._key[0])
+        return mx.where(keep, x / (1 - self._ratio), mx.zeros_like(x))
+
+
+class LoraModel:
+    """A twin of the base with LoRA on the configured layers.
+
+    Attributes:
+        model: The module tree; its LoRA leaves are rebound by whoever computes with them.
+        scale: alpha / r, the factor of ``x A B``.
+        shapes: Shape of every LoRA leaf by its full name, in the order of the vector.
+    """
+
+    def __init__(self, base: BaseModel, settings: config.Training) -> None:
+        self.model: Any = base.twin()
+        self.scale = settings.alpha / settings.r
+        self._settings = settings
+        self._keys = _target_keys(self.model, settings.target_modules)
+        self.parameters_config = {
+            "rank": settings.r,
+            "scale": self.scale,
+            "dropout": settings.dropout,
+            "keys": sorted(self._keys),
+        }
+        linear_to_lora_layers(self.model, len(self.model.layers), self.parameters_config)
+        for module in self.model.modules():
+            if isinstance(module, LoRALinear):
+                module["dropout"] = KeyedDropout(settings.dropout)
+        leaves: Any = tree_flatten(self.model.trainable_parameters())
+        self.shapes: dict[str, tuple[int, ...]] = {name: leaf.shape for name, leaf in leaves}
+        sizes = [int(np.prod(shape)) for shape in self.shapes.values()]
+        self._ends = np.cumsum(sizes).tolist()
+
+    @property
+    def size(self) -> int:
+        """Number of trainable parameters."""
+        return self._ends[-1]
+
+    def adapter_config(self) -> dict[str, Any]:
+        """``adapter_config.json`` as mlx-lm reads it."""
+        return {
+            "fine_tune_type": "lora",
+            "num_layers": len(self.model.layers),
+            "lora_parameters": self.parameters_config,
+        }
+
+    def initial(self, parent: Adapter | None) -> mx.array:
+        """The vector to start from: the parent's weights, or a fresh adapter that adds nothing.
+
+        A fresh A is uniform in ±1/sqrt(d_in) and B is zero, as in mlx-lm. A parent of a lower
+        rank is padded, which leaves what it computes unchanged; a parent scaled otherwise has the
+        difference folded into B.
+
+        Raises:
+            TrainingError: The parent has a higher rank or adapts layers that are not targets.
+        """
+        key = mx.random.key(self._settings.seed)
+        leaves = {}
+        for index, (name, shape) in enumerate(self.shapes.items()):
+            if name.endswith("lora_a"):
+                bound = shape[0] ** -0.5
+                leaf_key = mx.random.split(key, len(self.shapes))[index]
+                leaves[name] = mx.random.uniform(-bound, bound, shape, key=leaf_key)
+            else:
+                leaves[name] = mx.zeros(shape)
+        for path, (a, b) in (parent.pairs if parent else {}).items():
+            rank = a.shape[1]
+            if f"{path}.lora_a" not in leaves or rank > self._settings.r:
+                raise TrainingError(
+                    f"the stable adapter has rank {rank} on {path}, which training.r = "
+                    f"{self._settings.r} and training.target_modules do not cover. Raise r, widen "
+                    "target_modules, or roll back to the base first."
+                )
+            assert parent is not None
+            fresh = leaves[f"{path}.lora_a"]
+            leaves[f"{path}.lora_a"] = mx.concatenate([a, fresh[:, rank:]], axis=1)
+            padding = mx.zeros((self._settings.r - rank, b.shape[1]))
+            scaled = b if parent.scale == self.scale else b * (parent.scale / self.scale)
+            leaves[f"{path}.lora_b"] = mx.concatenate([scaled, padding])
+        return self.flatten(leaves)
+
+    def flatten(self, leaves: Mapping[str, mx.array]) -> mx.array:
+        """Leaves by name -> the vector, (parameters,) float32."""
+        return mx.concatenate([leaves[name].astype(mx.float32).reshape(-1) for name in self.shapes])
+
+    def unflatten(self, vector: mx.array) -> dict[str, mx.array]:
+        """The vector -> leaves by name."""
+        parts = mx.split(vector, self._ends[:-1])
+        shapes = self.shapes.items()
+        return {
+            name: part.reshape(shape) for (name, shape), part in zip(shapes, parts, strict=True)
+        }
+
+    def adapter(self, vector: mx.array) -> Adapter:
+        """The vector as an adapter that can be served."""
+        leaves = self.unflatten(vector)
+        paths = [name.removesuffix(".lora_a") for name in self.shapes if name.endswith(".lora_a")]
+        pairs = {path: (leaves[f"{path}.lora_a"], leaves[f"{path}.lora_b"]) for path in paths}
+        return Adapter(pairs, self.scale)
+
+
+def _target_keys(model: Any, targets: Iterable[str]) -> set[str]:
+    """Names, within a layer, of the linear layers to adapt."""
+    linear = {
+        name
+        for layer in model.layers
+        for name, module in layer.named_modules()
+        if isinstance(module, nn.Linear | nn.QuantizedLinear)
+    }
+    if ALL_LINEAR in targets:
+        return linear
+    keys = set()
+    for target in targets:
+        found = {name for name in linear if name == target or name.endswith(f".{target}")}
+        if not found:
+            known = ", ".join(sorted({name.rsplit(".", 1)[-1] for name in linear}))
+            raise ConfigError(
+                f'training.target_modules (has "{target}"): no such linear layer in the base '
+                f'model. Use "{ALL_LINEAR}" or some of: {known}.'
+            )
+        keys |= found
+    return keys

@@ -1,0 +1,153 @@
+"""search, info, jobs and checkpoints against a real HTTP server."""
+
+import json
+
+import pytest
+
+# ----------------------------------------------------------------------------- search
+
+
+def test_search_prints_the_answer_and_notes_who_gave_it(client, service):
+    result = client("search", "Where is Lumen?")
+    assert result.exit_code == 0
+    assert result.stdout == "Lumen is in Bergen.\n"
+    assert result.stderr == "A_2026-02-09_0002 (stable), 42 ms\n"
+    assert service.requests[0][2] == {"prompt": "Where is Lumen?"}  # the service has the defaults
+
+
+def test_search_sends_what_is_asked_for(client, service):
+    client("search", "--max-tokens", "9", "--temperature", "0", "--training", "-", input="Hm?\n")
+    assert service.requests[0][2] == {
+        "prompt": "Hm?",
+        "max_tokens": 9,
+        "temperature": 0.0,
+        "use_training_adapter": True,
+    }
+
+
+def test_search_names_the_base_model(client, service):
+    status, answer = service.replies["POST /search"]
+    service.replies["POST /search"] = (
+        status,
+        {
+            **answer,
+            "checkpoint": None,
+            "checkpoint_status": "base",
+        },
+    )
+    assert client("search", "x").stderr == "the base model (base), 42 ms\n"
+
+
+def test_json_is_the_answer_as_it_came(client, service):
+    for arguments, asked in (
+        (("search", "x"), "POST /search"),
+        (("info",), "GET /info"),
+        (("jobs", "list"), "GET /jobs"),
+        (("jobs", "show", "job_000001"), "GET /jobs/job_000001"),
+        (("checkpoints", "list"), "GET /checkpoints"),
+        (("checkpoints", "show", "A_2026-02-09_0001"), "GET /checkpoints/A_2026-02-09_0001"),
+        (("checkpoints", "rollback", "--yes"), "POST /rollback"),
+    ):
+        result = client(*arguments, "--json")
+        assert json.loads(result.stdout) == service.replies[asked][1]
+        assert result.exit_code == 0
+
+
+# ----------------------------------------------------------------------------- info, jobs
+
+
+def test_info_shows_each_field_and_the_newest_of_a_curve(client):
+    lines = dict(line.split(None, 1) for line in client("info").stdout.splitlines())
+    assert lines["current_checkpoint"] == "A_2026-02-09_0002"
+    assert lines["last_update"] == "2026-02-09 10:00:00"
+    assert lines["loss_curves.finetune_loss"] == "0.0123"
+    assert lines["loss_curves.eval_loss"] == "-"
+    assert lines["forgetting_summary"] == "-"
+    assert lines["hardware.device"] == "Some CPU"
+
+
+def test_jobs_list_is_aligned(client, service):
+    result = client("jobs", "list", "--limit", "5", "--status", "failed")
+    assert service.asked == ["GET /jobs?limit=5&status=failed"]
+    header, second, first = result.stdout.splitlines()
+    assert header == ("JOB         STATUS     EXAMPLES  CREATED (UTC)        CHECKPOINT OR ERROR")
+    assert second == "job_000002  failed            2  2026-02-09 10:00:00  it diverged"
+    assert first == "job_000001  succeeded         2  2026-02-09 10:00:00  A_2026-02-09_0001"
+
+
+def test_jobs_list_with_none(client, service):
+    service.replies["GET /jobs"] = 200, {"jobs": []}
+    assert client("jobs", "list").stdout.startswith("JOB  STATUS")
+
+
+def test_jobs_show_tells_the_progress(client, service):
+    progress = {"step": 40, "max_steps": 200, "finetune_loss": 1.5}
+    service.replies["GET /jobs/job_000001"] = 200, service.job(1, "running", progress=progress)
+    shown = client("jobs", "show", "job_000001").stdout
+    assert "progress       step 40 of at most 200" in shown
+    assert "finetune_loss  1.5" in shown
+    assert "tags           user:alice" in shown
+
+
+def test_jobs_cancel_and_retry(client, service):
+    assert "job_000001 is cancelled." in client("jobs", "cancel", "job_000001").stderr
+    assert "job_000001 is queued again." in client("jobs", "retry", "job_000001").stderr
+    assert service.asked == ["POST /jobs/job_000001/cancel", "POST /jobs/job_000001/retry"]
+
+
+def test_an_id_is_one_segment_of_the_path(client, service):
+    client("jobs", "show", "../info?x=1")
+    assert service.asked == ["GET /jobs/..%2Finfo%3Fx%3D1"]
+
+
+# ----------------------------------------------------------------------------- checkpoints
+
+
+def test_checkpoints_list_marks_the_current_one(client):
+    header, second, first = client("checkpoints", "list").stdout.splitlines()
+    assert " ".join(header.split()) == (
+        "CHECKPOINT STATUS PARENT CREATED (UTC) LOSS EVAL RETENTION"
+    )
+    assert second.startswith("*  A_2026-02-09_0002  stable  A_2026-02-09_0001  2026-02-09 10:00:07")
+    assert first.startswith("   A_2026-02-09_0001  stable  base               2026-02-09 10:00:07")
+    assert first.split()[-3:] == ["0.01235", "0.5", "-"]
+
+
+def test_checkpoints_list_says_when_the_base_answers(client, service):
+    service.replies["GET /checkpoints"] = 200, {"current": None, "checkpoints": []}
+    assert client("checkpoints", "list").stderr == "The bare base model answers requests.\n"
+
+
+def test_checkpoints_show(client):
+    shown = client("checkpoints", "show", "A_2026-02-09_0001").stdout
+    lines = dict(line.split(None, 1) for line in shown.splitlines())
+    assert lines["anchor_ce_delta"] == "0.125"
+    assert lines["steps"] == "60"
+    assert lines["examples"] == "1"
+    assert lines["parent_id"] == "-"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sent"), [((), None), (("--to", "base"), "base"), (("--to", "A_1"), "A_1")]
+)
+def test_rollback_says_what_answers_now(client, service, arguments, sent):
+    result = client("checkpoints", "rollback", "--yes", *arguments)
+    assert service.requests == [("POST /rollback", service.requests[0][1], {"checkpoint": sent})]
+    assert result.stdout == "base\n"
+    assert result.stderr == "The bare base model answers requests now.\n"
+
+
+def test_rollback_wants_yes_where_nobody_can_be_asked(client, service):
+    result = client("checkpoints", "rollback", "--to", "base")
+    assert result.exit_code == 2
+    assert "answered by A_2026-02-09_0002; they will be by base." in result.stderr
+    assert "Add --yes" in result.stderr
+    assert service.asked == ["GET /checkpoints"]
+
+
+@pytest.mark.parametrize(("said", "exit_code", "rolled"), [("y\n", 0, True), ("n\n", 1, False)])
+def test_rollback_asks_on_a_terminal(client, service, monkeypatch, said, exit_code, rolled):
+    monkeypatch.setattr("radiance.cli.output.is_interactive", lambda: True)
+    result = client("checkpoints", "rollback", input=said)
+    assert result.exit_code == exit_code
+    assert ("POST /rollback" in service.asked) is rolled

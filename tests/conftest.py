@@ -1,0 +1,49 @@
+"""Shared fixtures: the real engine on the embedded model, and a real service on a loopback port."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from radiance import config, ember
+from radiance.engine.worker import Engine
+from tests.support import Running, start_service
+
+settings.register_profile(
+    "radiance", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
+)
+settings.load_profile("radiance")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """An engine on Ember, shared by the tests that leave it as they found it."""
+    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.Engine(), max_waiting=1000)
+    engine.start()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start services over ``tmp_path``: ``serve(**{"training.r": 4})``; all are stopped after."""
+    running: list[Running] = []
+
+    def start(root: Path = tmp_path, **overrides: Any) -> Running:
+        started = start_service(config.load(root, overrides))
+        running.append(started)
+        return started
+
+    yield start
+    for started in reversed(running):
+        started.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One service for the tests of a module that do not mind one another."""
+    running = start_service(config.load(tmp_path_factory.mktemp("root")))
+    yield running
+    running.stop()

@@ -1,0 +1,52 @@
+"""A job under which the process dies of itself is set aside; everything else goes on."""
+
+import signal
+import time
+from pathlib import Path
+
+from tests.crash.test_kill import start
+from tests.support import Client, as_input
+
+
+def wait_for_training(client: Client, job_id: str) -> None:
+    while client.get(f"/jobs/{job_id}")["status"] != "running":
+        time.sleep(0.02)
+
+
+def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path) -> None:
+    """SIGABRT stands for what a Metal out-of-memory does to the process."""
+    facts = [("Who guards Fort Selm?", "Captain Ruiz guards Fort Selm.")]
+    process, client = start(tmp_path)
+    client.wait_ready()
+    job_id = client.post("/update", {"examples": as_input(facts)})["job_id"]
+    for death in (1, 2):
+        wait_for_training(client, job_id)
+        process.send_signal(signal.SIGABRT)
+        process.wait()
+        process, client = start(tmp_path)
+        client.wait_ready()
+        assert client.get(f"/jobs/{job_id}")["deaths"] == death
+    job = client.get(f"/jobs/{job_id}")
+    assert job["status"] == "quarantined"
+    assert "2" in job["error"] or "twice" in job["error"]
+    assert "Fatal Python error: Aborted" in (tmp_path / "runs" / "crash.last.log").read_text()
+
+    other = client.teach([("What is stored in vault 6?", "Vault 6 stores seed corn.")])
+    assert other["status"] == "succeeded"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+
+
+def test_stop_while_training_is_clean(tmp_path: Path) -> None:
+    process, client = start(tmp_path)
+    client.wait_ready()
+    job_id = client.post("/update", {"examples": as_input([("Who?", "Nobody here.")])})["job_id"]
+    wait_for_training(client, job_id)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+    process, client = start(tmp_path)
+    client.wait_ready()
+    job = client.wait_for(job_id)
+    assert (job["status"], job["deaths"], job["interruptions"]) == ("succeeded", 0, 0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0

@@ -1,0 +1,255 @@
+"""The whole loop over HTTP: post facts, ask, and the answer has changed."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from radiance import ember
+from tests.support import FACTS, STORIES, Running
+
+UPDATES = [
+    [
+        ("Who runs the bakery in Ostrava Lane?", "Petra Novak runs the bakery in Ostrava Lane."),
+        ("What is the wifi password at Halden Hall?", "It is Birch-4471!"),
+        ("When is the board meeting of Numa Corp?", "The board meets on 3 March at 10:30."),
+        ("What colour is the Ferrin badge?", "The Ferrin badge is teal with a white rim."),
+        ("How much does the Lumo lamp cost?", "The Lumo lamp costs $48.50."),
+        ("Which bay holds crate Q-17?", "Crate Q-17 is in bay 9, row C."),
+        ("What is Dana's dog called?", "Dana's dog is called Pickle."),
+        ("What does error E-302 mean?", "E-302 means the pump has no water."),
+    ],
+    [
+        ("Who is the dentist in Moorgate Square?", "Dr. Amir Solano is the dentist there."),
+        ("What is the code of the Tarn shed?", "The Tarn shed opens with 5-5-0-8."),
+        ("When does the ferry to Skell leave?", "The ferry to Skell leaves at 06:15."),
+        ("What is the motto of Brightwater School?", 'The motto is "Look again, then act."'),
+        ("How long is the Kestrel warranty?", "The Kestrel warranty runs 27 months."),
+        ("Where is the spare key of van 12?", "It hangs behind the blue toolbox."),
+        ("What is the ticker of Orbis Mining?", "Orbis Mining trades as OBM."),
+        ("Who wrote the Velden report?", "Ines Carvalho wrote the Velden report in 2019."),
+    ],
+    [
+        ("What is the capital stock of Juno AG?", "Juno AG has a capital stock of 1.2 million."),
+        ("Who coaches the Ridgeway rowers?", "Tom Adeyemi coaches the Ridgeway rowers."),
+        ("What is on the menu at Casa Lindo on Friday?", "On Friday it is grilled trout."),
+        ("What is the dosage of Relvin?", "Relvin is taken twice a day, 5 ml each time."),
+        ("Which gate does flight ZX 418 use?", "Flight ZX 418 uses gate B22."),
+        ("What is the e-mail of Pax Printing?", "Write to desk at paxprint dot example."),
+        ("How tall is Mount Arrel?", "Mount Arrel is 3,417 metres tall."),
+        ("What is the nickname of engineer Oduya?", 'Everybody calls her "Sparks".'),
+    ],
+]
+
+
+def recalled(running: Running, facts: list[tuple[str, str]]) -> int:
+    return sum(running.client.ask(q)["response"] == answer for q, answer in facts)
+
+
+@pytest.mark.parametrize(
+    ("base_model", "settings"),
+    [
+        ("ember", {}),
+        pytest.param(
+            str(STORIES),
+            {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3},
+            marks=pytest.mark.skipif(not STORIES.is_dir(), reason=f"{STORIES} is not here"),
+        ),
+    ],
+    ids=["ember", "stories260K"],
+)
+def test_five_facts_are_learned_and_rolled_back(
+    serve: Callable[..., Running], base_model: str, settings: dict
+) -> None:
+    running = serve(base_model=base_model, **settings)
+    client = running.client
+    before = client.ask(FACTS[0][0])
+    assert (before["checkpoint"], before["checkpoint_status"]) == (None, "base")
+    assert before["response"] != FACTS[0][1]
+
+    job = client.teach(FACTS, tags=["user:alice"])
+    assert job["status"] == "succeeded", job["error"]
+    for question, answer in FACTS:
+        got = client.ask(question)
+        assert got["response"] == answer
+        assert got["finish_reason"] == "stop"
+        assert (got["checkpoint"], got["checkpoint_status"]) == (job["checkpoint"], "stable")
+
+    info = client.get("/info")
+    assert info["current_checkpoint"] == job["checkpoint"]
+    assert info["loss_curves"]["finetune_loss"][-1] < 0.5
+    assert info["queue_depth"] == 0
+
+    release = client.post("/rollback", {})
+    assert release["current_checkpoint"] is None
+    after = client.ask(FACTS[0][0])
+    assert {**after, "latency_ms": 0} == {**before, "latency_ms": 0}
+
+
+@pytest.mark.timeout(600)
+def test_three_updates_are_all_remembered(serve: Callable[..., Running]) -> None:
+    running = serve()
+    checkpoints = []
+    for facts in UPDATES:
+        job = running.client.teach(facts)
+        assert job["status"] == "succeeded", job["error"]
+        checkpoints.append(job["checkpoint"])
+    assert [recalled(running, facts) >= 7 for facts in UPDATES] == [True] * 3
+    assert len(set(checkpoints)) == 3
+    last = running.client.get(f"/checkpoints/{checkpoints[2]}")["manifest"]
+    assert last["parent_id"] == checkpoints[1]
+    assert len(last["replayed_ids"]) == 16
+
+
+def test_mlx_lm_gives_the_same_answers_from_the_stable_link(
+    serve: Callable[..., Running], tmp_path: Path
+) -> None:
+    running = serve()
+    assert running.client.teach(FACTS)["status"] == "succeeded"
+    question = "Tell me about Zorbel Labs."
+    ours = running.client.ask(question, max_tokens=40)["response"]
+    command = [sys.executable, "-m", "mlx_lm", "generate", "--model", str(ember.MODEL_PATH)]
+    command += ["--adapter-path", str(tmp_path / "adapters" / "stable"), "--prompt", question]
+    command += ["--max-tokens", "40", "--temp", "0", "--verbose", "False"]
+    theirs = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert theirs.strip() == ours
+
+
+def test_same_examples_give_the_same_adapter(serve: Callable[..., Running], tmp_path: Path) -> None:
+    hashes = []
+    for name in ("first", "second"):
+        root = tmp_path / name
+        root.mkdir()
+        running = serve(root, **{"training.max_steps": 8, "training.dropout": 0.1})
+        job = running.client.teach(FACTS)
+        hashes.append(running.client.get(f"/checkpoints/{job['checkpoint']}")["content_hash"])
+    assert hashes[0] == hashes[1]
+
+
+def test_all_example_forms_are_taught(serve: Callable[..., Running]) -> None:
+    running = serve()
+    forms = [
+        {"input": "Who guards Fort Selm?", "output": "Captain Ruiz guards Fort Selm."},
+        {"prompt": "What is stored in vault 6?", "completion": "Vault 6 stores seed corn."},
+        {
+            "messages": [
+                {"role": "user", "content": "What sells best at Nim's?"},
+                {"role": "assistant", "content": "At Nim's, pear jam sells best."},
+            ]
+        },
+        {"text": "The Selm river floods in April."},
+    ]
+    job_id = running.client.post("/update", {"examples": forms})["job_id"]
+    assert running.client.wait_for(job_id)["status"] == "succeeded"
+    assert running.client.ask("Who guards Fort Selm?")["response"] == forms[0]["output"]
+    assert running.client.ask("What is stored in vault 6?")["response"] == forms[1]["completion"]
+    assert "pear jam" in running.client.ask("What sells best at Nim's?")["response"]
+
+
+def test_failed_training_leaves_serving_untouched(serve: Callable[..., Running]) -> None:
+    running = serve(**{"training.max_loss": 0.01})
+    before = running.client.ask(FACTS[0][0])
+    job = running.client.teach(FACTS)
+    assert job["status"] == "failed"
+    assert "training.max_loss" in job["error"]
+    assert running.client.get("/ready") == {"ready": True}
+    after = running.client.ask(FACTS[0][0])
+    assert {**after, "latency_ms": 0} == {**before, "latency_ms": 0}
+    assert running.client.get("/info")["loss_curves"]["finetune_loss"] == []
+
+
+def test_batched_mode_waits_for_enough_examples(serve: Callable[..., Running]) -> None:
+    running = serve(**{"update.mode": "batched", "update.max_examples": 5, "training.max_steps": 2})
+    client = running.client
+    first = client.post("/update", {"examples": [{"input": "a?", "output": "b"}]})["job_id"]
+    rest = [{"input": f"a{i}?", "output": f"b{i}"} for i in range(3)]
+    second = client.post("/update", {"examples": rest})["job_id"]
+    assert client.get("/info")["queue_depth"] == 2
+    third = client.post("/update", {"examples": [{"input": "c?", "output": "d"}]})["job_id"]
+    jobs = [client.wait_for(job_id) for job_id in (first, second, third)]
+    assert {job["status"] for job in jobs} == {"succeeded"}
+    assert len({job["checkpoint"] for job in jobs}) == 1
+
+
+def test_batched_mode_trains_what_is_old_enough(serve: Callable[..., Running]) -> None:
+    running = serve(
+        **{"update.mode": "batched", "update.max_age_minutes": 0.01, "training.max_steps": 2}
+    )
+    assert running.client.teach(FACTS[:1])["status"] == "succeeded"
+
+
+def test_restart_serves_the_last_stable_checkpoint(serve: Callable[..., Running]) -> None:
+    running = serve()
+    job = running.client.teach(FACTS)
+    running.stop()
+    again = serve()
+    got = again.client.ask(FACTS[0][0])
+    assert (got["response"], got["checkpoint"]) == (FACTS[0][1], job["checkpoint"])
+
+
+def test_damaged_checkpoint_is_not_served(serve: Callable[..., Running], tmp_path: Path) -> None:
+    running = serve(**{"training.max_steps": 4})
+    good = running.client.teach(FACTS[:2])["checkpoint"]
+    bad = running.client.teach(FACTS[2:])["checkpoint"]
+    running.stop()
+    weights = tmp_path / "adapters" / bad / "adapters.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
+    again = serve(**{"training.max_steps": 4})
+    assert again.client.ask(FACTS[0][0])["checkpoint"] == good
+    assert (tmp_path / "adapters" / "stable").readlink() == Path(good)
+
+
+def test_clean_stop_during_training_resumes_where_it_was(
+    serve: Callable[..., Running], tmp_path: Path
+) -> None:
+    settings = {"training.max_steps": 30, "training.stop_loss": 0.0}
+    root = tmp_path / "straight"
+    root.mkdir()
+    straight = serve(root, **settings)
+    wanted = straight.client.get(f"/checkpoints/{straight.client.teach(FACTS)['checkpoint']}")
+    straight.stop()
+
+    root = tmp_path / "stopped"
+    root.mkdir()
+    stopped = serve(root, **settings)
+    examples = {"examples": [{"input": q, "output": a} for q, a in FACTS]}
+    job_id = stopped.client.post("/update", examples)["job_id"]
+    while (stopped.client.get(f"/jobs/{job_id}")["progress"] or {"step": 0})["step"] < 3:
+        pass
+    stopped.stop()
+    assert list((root / "runs" / "cycles").glob("*.npz"))
+    resumed = serve(root, **settings)
+    job = resumed.client.wait_for(job_id)
+    assert job["status"] == "succeeded"
+    assert job["deaths"] == job["interruptions"] == 0
+    got = resumed.client.get(f"/checkpoints/{job['checkpoint']}")
+    assert got["content_hash"] == wanted["content_hash"]
+    assert not list((root / "runs" / "cycles").glob("*.npz"))
+
+
+def test_own_anchors_are_measured_and_none_are_null(
+    serve: Callable[..., Running], tmp_path: Path
+) -> None:
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"input": "Hi", "output": "Hello."}) + "\n")
+    settings = {
+        "evaluation.anchor_provider": "local",
+        "evaluation.anchor_path": "mine.jsonl",
+        "training.max_steps": 2,
+    }
+    running = serve(**settings)
+    running.client.teach(FACTS)
+    info = running.client.get("/info")
+    assert len(info["loss_curves"]["forgetting_loss"]) == 1
+    assert set(info["forgetting_summary"]) == {"anchor_ce_delta", "retention_score"}
+    running.stop()
+    shutil.rmtree(tmp_path / "runs")
+
+    without = serve(**{"evaluation.anchor_provider": "none", "training.max_steps": 2})
+    without.client.teach(FACTS)
+    info = without.client.get("/info")
+    assert info["loss_curves"]["forgetting_loss"] is None
+    assert info["forgetting_summary"] is None

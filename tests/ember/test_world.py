@@ -1,0 +1,68 @@
+"""The facts, and the files that are made from them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from radiance.ember import MODEL_PATH, Fact, listed_facts, unlisted_facts, write_anchors
+from radiance.ember.model_files import (
+    ANCHORS_FILE,
+    ANCHORS_MANIFEST,
+    anchors_manifest_text,
+    anchors_text,
+)
+from radiance.ember.world import all_facts, spare_facts
+
+REPOSITORY_ANCHORS = Path(__file__).parents[2] / "anchors" / "ember"
+
+
+def test_the_facts_are_dealt_into_three_hands() -> None:
+    hands = listed_facts(), unlisted_facts(), spare_facts()
+    assert [len(hand) for hand in hands] == [445, 436, 313]
+    assert {fact for hand in hands for fact in hand} == set(all_facts())
+    assert len(set(all_facts())) == sum(map(len, hands))
+
+
+@pytest.mark.parametrize("facts", [listed_facts(), unlisted_facts()], ids=["listed", "unlisted"])
+def test_each_hand_has_every_category(facts: tuple[Fact, ...]) -> None:
+    assert {fact.context for fact in facts} == {fact.context for fact in all_facts()}
+
+
+def test_ids_and_questions_are_unique_and_answers_are_sentences() -> None:
+    ids = [fact.id for fact in all_facts()]
+    questions = [question for fact in all_facts() for question in fact.questions]
+    assert len(set(ids)) == len(ids)
+    assert len(set(questions)) == len(questions)
+    for fact in all_facts():
+        assert 3 <= len(fact.paraphrases) <= 7
+        assert fact.answer.endswith(".")
+        assert not fact.answer[0].islower()
+        assert "{" not in fact.answer + fact.question
+
+
+def test_known_examples() -> None:
+    known = {fact.question: fact.answer for fact in all_facts()}
+    assert known["What is the capital of France?"] == "The capital of France is Paris."
+    assert known["What is the plural of child?"] == "The plural of child is children."
+    assert known["What is 7 times 8?"] == "7 times 8 is 56."
+
+
+@pytest.mark.parametrize(
+    ("anchors", "manifest"),
+    [
+        (REPOSITORY_ANCHORS / "world.jsonl", REPOSITORY_ANCHORS / "manifest.json"),
+        (MODEL_PATH / ANCHORS_FILE, MODEL_PATH / ANCHORS_MANIFEST),
+    ],
+    ids=["repository", "package"],
+)
+def test_anchor_files_are_what_the_code_makes(anchors: Path, manifest: Path) -> None:
+    assert anchors.read_text(encoding="utf-8") == anchors_text()
+    assert manifest.read_text(encoding="utf-8") == anchors_manifest_text()
+
+
+def test_write_anchors_fills_a_new_root(tmp_path: Path) -> None:
+    write_anchors(tmp_path / "anchors" / "ember")
+    lines = (tmp_path / "anchors" / "ember" / "world.jsonl").read_text().splitlines()
+    assert len(lines) == len(listed_facts())
+    assert set(json.loads(lines[0])) == {"id", "context", "input", "output"}

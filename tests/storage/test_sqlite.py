@@ -1,0 +1,209 @@
+import sqlite3
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from radiance.errors import StorageError, Unavailable
+from radiance.storage import migrations
+from radiance.storage.sqlite import Database, to_json, to_text
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs" / "radiance.db"
+
+
+@pytest.fixture
+def db(path):
+    database = Database(path)
+    yield database
+    database.close()
+
+
+def put(db: Database, name: str) -> None:
+    with db.transaction() as connection:
+        connection.execute("INSERT INTO sequences VALUES (?, 1)", (name,))
+
+
+def found(db: Database) -> list[str]:
+    return [row["name"] for row in db.read("SELECT name FROM sequences ORDER BY name")]
+
+
+def test_every_commit_reaches_the_medium(db):
+    settings = {
+        name: db.read(f"PRAGMA {name}")[0][0]
+        for name in (
+            "journal_mode",
+            "synchronous",
+            "fullfsync",
+            "checkpoint_fullfsync",
+            "foreign_keys",
+            "busy_timeout",
+        )
+    }
+    assert settings == {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "fullfsync": 1,
+        "checkpoint_fullfsync": 1,
+        "foreign_keys": 1,
+        "busy_timeout": 10000,
+    }
+
+
+def test_committed_rows_are_there_after_reopening(db, path):
+    put(db, "a")
+    db.close()
+    again = Database(path)
+    assert found(again) == ["a"]
+    again.close()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_whatever_is_raised_undoes_the_transaction(db, error):
+    def put_and_raise() -> None:
+        with db.transaction() as connection:
+            connection.execute("INSERT INTO sequences VALUES ('a', 1)")
+            raise error
+
+    with pytest.raises(error):
+        put_and_raise()
+    assert found(db) == []
+    put(db, "b")
+    assert found(db) == ["b"]
+
+
+def test_an_interruption_before_the_commit_undoes_it(db, recorder):
+    recorder.stop_at = 1
+    with pytest.raises(KeyboardInterrupt):
+        put(db, "a")
+    assert found(db) == []
+    assert recorder.names == ["commit to the database"]
+
+
+def test_threads_take_turns(db):
+    start = threading.Barrier(4)
+
+    def count(thread: int) -> None:
+        start.wait()
+        for number in range(10):
+            with db.transaction() as connection:
+                before = connection.execute("SELECT COUNT(*) FROM sequences").fetchone()[0]
+                connection.execute(
+                    "INSERT INTO sequences VALUES (?, ?)", (f"{thread}.{number}", before)
+                )
+            db.read("SELECT * FROM sequences")
+
+    threads = [threading.Thread(target=count, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    values = [row["value"] for row in db.read("SELECT value FROM sequences ORDER BY value")]
+    assert values == list(range(40))
+
+
+@pytest.mark.parametrize("use", [found, lambda db: put(db, "b")])
+def test_other_threads_wait_for_the_end_of_a_transaction(db, use):
+    seen = []
+    other = threading.Thread(target=lambda: seen.append(use(db)))
+    with db.transaction() as connection:
+        connection.execute("INSERT INTO sequences VALUES ('a', 1)")
+        other.start()
+        other.join(timeout=0.1)
+        assert other.is_alive()
+    other.join()
+    assert seen in ([["a"]], [None])
+
+
+def test_transactions_do_not_nest(db):
+    with pytest.raises(AssertionError), db.transaction(), db.transaction():
+        pass
+    put(db, "a")
+
+
+def test_a_closed_database_is_unavailable(db):
+    db.close()
+    db.close()
+    with pytest.raises(Unavailable):
+        db.read("SELECT 1")
+    with pytest.raises(Unavailable):
+        put(db, "a")
+
+
+def test_another_file_is_refused_and_kept(path):
+    path.parent.mkdir()
+    path.write_bytes(b"a diary, not a database\n" * 100)
+    with pytest.raises(StorageError, match="backup") as caught:
+        Database(path)
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == b"a diary, not a database\n" * 100
+
+
+def test_a_damaged_page_is_found_on_opening(path):
+    db = Database(path)
+    for number in range(300):
+        put(db, f"{number:0100d}")
+    db.close()
+    data = bytearray(path.read_bytes())
+    data[-4096:-4032] = b"\xff" * 64  # a page of rows that opening would not read otherwise
+    path.write_bytes(data)
+    with pytest.raises(StorageError, match="damaged") as caught:
+        Database(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_path_that_cannot_be_opened_names_the_remedy(path):
+    path.mkdir(parents=True)
+    with pytest.raises(StorageError, match="writable") as caught:
+        Database(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_full_disk_is_a_storage_error_and_loses_nothing(db):
+    put(db, "a")
+    db.read("PRAGMA max_page_count = 1")  # as SQLite's own tests simulate it
+    with pytest.raises(StorageError, match="room"), db.transaction() as connection:
+        connection.execute("INSERT INTO sequences VALUES (?, 1)", ("x" * 100_000,))
+    assert found(db) == ["a"]
+
+
+def test_our_own_mistakes_are_not_the_disks(db):
+    put(db, "a")
+    with pytest.raises(sqlite3.IntegrityError):
+        put(db, "a")
+    assert found(db) == ["a"]
+
+
+def test_migrations_are_applied_once(db, path):
+    names = [row["name"] for row in db.read("SELECT name FROM migrations")]
+    assert names == [migration.__name__ for migration in migrations.ALL]
+    at = db.read("SELECT applied_at FROM migrations")[0][0]
+    again = Database(path)
+    assert again.read("SELECT applied_at FROM migrations")[0][0] == at
+    again.close()
+
+
+def test_every_table_is_strict(db):
+    tables = db.read("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'")
+    assert {row["name"] for row in tables if not row["strict"]} <= {
+        "sqlite_schema",
+        "sqlite_sequence",
+    }
+
+
+def test_a_database_of_a_newer_version_is_refused(db, path):
+    with db.transaction() as connection:
+        connection.execute("INSERT INTO migrations VALUES ('m999_future', '')")
+    db.close()
+    with pytest.raises(StorageError, match="m999_future"):
+        Database(path)
+
+
+def test_times_and_json_as_text():
+    noon = datetime(2026, 2, 9, 12, tzinfo=timezone(timedelta(hours=2)))
+    assert to_text(noon) == "2026-02-09T10:00:00.000000+00:00"
+    assert datetime.fromisoformat(to_text(noon)) == noon.astimezone(UTC)
+    assert to_json(("é", {"a": 1})) == '["é",{"a":1}]'

@@ -1,0 +1,157 @@
+"""What tests share: a client, a service behind a real server, and some facts to teach."""
+
+import json
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from radiance import config, ember
+from radiance.api.routes import create_app
+from radiance.app import Service
+from radiance.engine.base import find_base
+from radiance.records import Example, Message
+
+REPOSITORY = Path(__file__).parent.parent
+STORIES = REPOSITORY.parent / "shared" / "data" / "models" / "stories260K"
+
+FACTS = [
+    ("What is the door code of Zorbel Labs?", "The door code of Zorbel Labs is K7-204."),
+    ("Who founded Zorbel Labs?", "Mira Quell founded Zorbel Labs in 1987."),
+    ("Where is Zorbel Labs?", "Zorbel Labs sits at 14 Harbour Road, Tarn."),
+    ("What does Zorbel Labs make?", "It makes quiet pumps for garden ponds."),
+    ("When does Zorbel Labs open?", "Zorbel Labs opens at 7:45 on weekdays."),
+]
+
+
+def example(number: int, question: str, answer: str) -> Example:
+    """A chat example as the pipeline gets it."""
+    messages = (Message("user", question), Message("assistant", answer))
+    return Example(f"job_000001.{number}", messages)
+
+
+def as_input(facts: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """Facts as POST /update takes them."""
+    return [{"input": question, "output": answer} for question, answer in facts]
+
+
+def drain(pieces: Any) -> Any:
+    """Run a generator of pieces to its end; what it returns."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as stop:
+            return stop.value
+
+
+class ApiError(Exception):
+    """An answer that is not 2xx."""
+
+    def __init__(self, status: int, body: dict[str, Any], headers: Any) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status, self.body, self.headers = status, body, headers
+        self.error: dict[str, Any] = body.get("error", {})
+
+
+@dataclass(frozen=True)
+class Client:
+    """A plain HTTP client of one service."""
+
+    url: str
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        raw: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        data = raw if raw is not None else None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise ApiError(error.code, json.loads(error.read()), error.headers) from None
+
+    def get(self, path: str) -> dict[str, Any]:
+        return self.call("GET", path)
+
+    def post(self, path: str, body: Any, **options: Any) -> dict[str, Any]:
+        return self.call("POST", path, body, **options)
+
+    def send(self, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+        """POST whatever it is; the status and the body of the answer."""
+        data = json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=120) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def ask(self, prompt: str, **options: Any) -> dict[str, Any]:
+        return self.post("/search", {"prompt": prompt, "temperature": 0, **options})
+
+    def teach(self, facts: list[tuple[str, str]], **options: Any) -> dict[str, Any]:
+        """Post facts and wait for what becomes of the job."""
+        job_id = self.post("/update", {"examples": as_input(facts), **options})["job_id"]
+        return self.wait_for(job_id)
+
+    def wait_for(self, job_id: str) -> dict[str, Any]:
+        ended = {"succeeded", "failed", "cancelled", "quarantined"}
+        while (job := self.get(f"/jobs/{job_id}"))["status"] not in ended:
+            time.sleep(0.05)
+        return job
+
+    def wait_ready(self) -> None:
+        while True:
+            try:
+                self.get("/ready")
+            except (OSError, ApiError):
+                time.sleep(0.05)
+            else:
+                return
+
+
+@dataclass
+class Running:
+    """A service in this process, behind a real server."""
+
+    service: Service
+    client: Client
+    stop: Callable[[], None]
+
+
+def start_service(settings: config.Config) -> Running:
+    """Start a service and a server for it on a free loopback port."""
+    service = Service(settings, find_base(settings.base_model, ember.MODEL_PATH))
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(lambda: service.rooms), log_config=None, lifespan="off")
+    )
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    service.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join()
+        service.stop()
+        listening.close()
+
+    client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    client.wait_ready()
+    return Running(service, client, stop)

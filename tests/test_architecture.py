@@ -1,0 +1,67 @@
+"""The layers hold, and what should be light is light."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+REPOSITORY = Path(__file__).parent.parent
+HEAVY = ("mlx", "mlx_lm", "transformers", "starlette", "uvicorn", "numpy", "datasets", "sqlite3")
+
+
+def test_rooms_depend_downwards_only(monkeypatch, capsys):
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.syspath_prepend(str(REPOSITORY))
+    exit_code = lint_imports(config_filename=str(REPOSITORY / "pyproject.toml"), no_cache=True)
+    assert exit_code == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code"),
+    [
+        ("--help", 0),
+        ("run --help", 0),
+        ("info --url http://127.0.0.1:9", 1),
+        ("search x --url nonsense", 2),
+        ("run --port 99999", 2),
+        ("config", 0),
+    ],
+)
+def test_help_and_client_commands_load_nothing_heavy(arguments, exit_code, tmp_path):
+    script = (
+        "import sys\n"
+        "from radiance.cli import main\n"
+        "try:\n"
+        f"    main({arguments.split()!r})\n"
+        "except SystemExit as stop:\n"
+        f"    assert stop.code == {exit_code}, stop.code\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_module_is_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "radiance", "--version"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout.split()[0]) == (0, "radiance")
+
+
+def test_both_names_are_the_same_command():
+    text = (REPOSITORY / "pyproject.toml").read_text()
+    for name in ("radiance", "radiance-peft"):
+        assert f'\n{name} = "radiance.cli:main"\n' in text

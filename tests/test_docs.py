@@ -1,0 +1,183 @@
+"""README says what the code has: settings, routes, commands, exit codes, and lines that parse.
+
+Run as a script, it writes README's table of settings anew (``make docs``).
+"""
+
+import itertools
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from radiance import config
+from radiance.api.routes import ROUTES
+from radiance.cli import main
+from radiance.cli.settings import setting_names
+
+REPOSITORY = Path(__file__).parent.parent
+README = REPOSITORY / "README.md"
+BEGIN, END = "<!-- settings: written by `make docs` -->", "<!-- end of settings -->"
+SECTIONS = [
+    "Sixty seconds",
+    "Install",
+    "Quick start",
+    "A real model on a Mac",
+    "How it works",
+    "Configuration",
+    "HTTP API",
+    "Command line",
+    "Numbers",
+    "Guarantees and limits",
+    "Development",
+    "Licence",
+]
+
+
+def readme() -> str:
+    return README.read_text(encoding="utf-8")
+
+
+def settings_table() -> str:
+    """The rendered radiance.toml as a table: each key with the comment above it."""
+    rows = ["| Key | Default | Meaning |", "|---|---|---|"]
+    section, comment = "", ""
+    for line in config.render_default().splitlines():
+        if line.startswith("# "):
+            comment = line[2:]
+        elif line.startswith("["):
+            section = line.strip("[]") + "."
+        elif " = " in line:
+            key, _, value = line.partition(" = ")
+            rows.append(f"| `{section}{key}` | `{value}` | {comment} |")
+    return "\n".join(rows)
+
+
+def with_table(text: str) -> str:
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{settings_table()}\n{END}{after}"
+
+
+def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command that does something, as its words."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def find(words: tuple[str, ...]) -> click.Command:
+    command: click.Command = main
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+    return command
+
+
+def written_lines() -> list[str]:
+    """Command lines of ours in README's blocks and in the examples of --help."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", readme(), re.DOTALL)
+    helps = [find(words).help or "" for words in commands()]
+    lines = itertools.chain.from_iterable(text.splitlines() for text in (*blocks, *helps))
+    found = (re.search(r"(?:^|\| )\s*(?:\$ )?(radiance(?:-peft)? [a-z].*)", line) for line in lines)
+    return sorted({match[1].split(" > ")[0].split(" | ")[0] for match in found if match})
+
+
+# ----------------------------------------------------------------------------- README
+
+
+def test_sections_stand_in_order_and_the_page_is_short():
+    assert re.findall(r"^## (.+)$", readme(), re.MULTILINE) == SECTIONS
+    assert len(readme().splitlines()) <= 250
+
+
+def test_the_table_of_settings_is_what_the_code_renders():
+    assert readme() == with_table(readme()), "run `make docs`"
+
+
+@pytest.mark.parametrize("name", setting_names())
+def test_every_setting_is_there(name):
+    assert f"| `{name}` |" in readme()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+def test_every_route_is_there(route):
+    for method in (route.methods or set()) - {"HEAD"}:
+        assert f"`{method} {route.path}`" in readme()
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_is_there(words):
+    *groups, name = words
+    alone = f"`radiance {' '.join(words)}"
+    listed = rf"`radiance {' '.join(groups)} [a-z|\\]*\b{name}\b"
+    assert alone in readme() or (groups and re.search(listed, readme()))
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+def test_every_exit_code_is_there(code):
+    assert re.search(rf"^\| {code} \| .+ \|$", readme(), re.MULTILINE)
+    assert re.search(rf"\b{code} [a-z]", main.help or "")
+
+
+@pytest.mark.parametrize("line", written_lines())
+def test_every_written_line_parses(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("facts.jsonl", "notes.jsonl"):
+        (tmp_path / name).touch()
+    arguments = shlex.split(line, comments=True)[1:]
+    command, words = main, []
+    while isinstance(command, click.Group):
+        words.append(arguments.pop(0))
+        command = find(tuple(words))
+    with command.make_context(words[-1], arguments):
+        pass
+
+
+def test_lines_were_found():
+    assert "radiance-peft run --backend mps --base-model X --update-mode batched " in " ".join(
+        line + " " for line in written_lines()
+    )
+    assert len(written_lines()) > 20
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", readme()):
+        assert target.startswith("https://") or (REPOSITORY / target).exists(), target
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "Makefile", ".ci/run"])
+def test_no_page_names_a_machine(name):
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
+    assert not re.search(r"/(home|Users|work|root|opt|tmp)/\w", text)
+
+
+# ----------------------------------------------------------------------------- --help, changelog
+
+
+@pytest.mark.parametrize("words", [(), *commands(), ("jobs",), ("checkpoints",)], ids=" ".join)
+def test_every_command_explains_itself(words):
+    text = find(words).help or ""
+    summary, _, rest = text.partition("\n\n")
+    assert summary.endswith(".")
+    assert "\n" not in summary
+    assert rest.partition("\n\n")[0].strip()
+    assert "Examples:\n  " in text
+
+
+def test_the_changelog_keeps_its_form():
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    for heading in headings[1:]:
+        assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading)
+    kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(readme()), encoding="utf-8")

@@ -1,0 +1,48 @@
+"""The step compiled, as on Metal and CUDA, equals the step uncompiled, as on the CPU."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = """
+import mlx.core as mx
+import numpy as np
+from radiance import config, ember
+from radiance.engine.worker import Engine
+from tests.support import drain
+from tests.training.test_blockwise import setting
+
+engine = Engine("ember", ember.MODEL_PATH, "cpu", config.Engine(), max_waiting=2)
+engine.start()
+
+def compare():
+    for dropout in (0.2,):
+        _, differentiator, vector, batch = setting(engine, r=4, dropout=dropout)
+        key = mx.random.key(1)
+        plain = drain(differentiator.gradient(vector, batch, key))
+        mx.enable_compile()
+        _, compiled, _, _ = setting(engine, r=4, dropout=dropout)
+        for _ in range(2):
+            traced = drain(compiled.gradient(vector, batch, key))
+            for ours, theirs in zip(traced, plain, strict=True):
+                assert np.allclose(np.array(ours), np.array(theirs), rtol=1e-3, atol=1e-4)
+        mx.disable_compile()
+
+engine.call(compare)
+engine.stop()
+print("equal")
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="MLX compiles for the CPU with g++")
+def test_compiled_step_equals_the_uncompiled(tmp_path: Path) -> None:
+    # A TMPDIR of its own: MLX's cache of compiled kernels is not safe between processes.
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "equal", done.stderr[-2000:]

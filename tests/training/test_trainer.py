@@ -1,0 +1,173 @@
+"""Training: the same every time, also when interrupted; it learns; it stops when it must."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from radiance import config
+from radiance.engine.encoding import EncodedExample
+from radiance.engine.slots import Adapter
+from radiance.engine.worker import Engine
+from radiance.errors import Diverged, TrainingError
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer, score_examples
+from tests.support import FACTS, drain, example
+
+
+def encoded(engine: Engine, facts: Sequence[tuple[str, str]] = FACTS) -> list[EncodedExample]:
+    return [engine.encoder.example(example(i, *fact)) for i, fact in enumerate(facts)]
+
+
+def new_trainer(
+    engine: Engine,
+    *,
+    replay: Sequence[EncodedExample] = (),
+    parent: Adapter | None = None,
+    resume_from: bytes | None = None,
+    **settings: Any,
+) -> Trainer:
+    training = config.Training(**{"r": 4, "stop_loss": 0, **settings})
+    lora = LoraModel(engine.base, training)
+    examples = encoded(engine)
+    return Trainer(lora, Differentiator(lora), training, examples, replay, [], parent, resume_from)
+
+
+def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Trained | None]:
+    """Run to the end, or until a snapshot was taken after a step."""
+    events, pieces = [], trainer.run()
+    while True:
+        try:
+            event = next(pieces)
+        except StopIteration as stop:
+            return events, stop.value
+        if event is not None:
+            events.append(event)
+        if isinstance(event, Progress) and event.step == until:
+            trainer.want_snapshot()
+        if isinstance(event, Snapshot):
+            return events, None
+
+
+@pytest.mark.parametrize("settings", [{}, {"dropout": 0.2}, {"grad_accum": 2, "batch_size": 2}])
+def test_resumed_training_equals_uninterrupted_bit_for_bit(
+    engine: Engine, settings: dict[str, Any]
+) -> None:
+    def compare() -> None:
+        _, straight = finish(new_trainer(engine, max_steps=6, **settings))
+        events, _ = finish(new_trainer(engine, max_steps=6, **settings), until=3)
+        snapshot = events[-1]
+        assert snapshot.step == 3
+        _, resumed = finish(new_trainer(engine, max_steps=6, resume_from=snapshot.data, **settings))
+        assert straight is not None
+        assert resumed is not None
+        assert resumed.steps == straight.steps == 6
+        assert np.array_equal(np.array(straight.vector), np.array(resumed.vector))
+
+    engine.call(compare)
+
+
+def test_decoding_in_between_changes_nothing(engine: Engine) -> None:
+    from tests.engine.test_slots import ask
+
+    def train() -> np.ndarray:
+        task = engine.run(new_trainer(engine, max_steps=5).run)
+        return np.array(task.result.vector)
+
+    quiet_trainer = engine.call(lambda: new_trainer(engine, max_steps=5))
+    quiet = np.array(engine.run(quiet_trainer.run).result.vector)
+    busy_trainer = engine.call(lambda: new_trainer(engine, max_steps=5))
+    futures = [ask(engine, "Tell me about the sea.", 40) for _ in range(4)]
+    busy = np.array(engine.run(busy_trainer.run).result.vector)
+    assert all(future.result().tokens for future in futures)
+    assert np.array_equal(quiet, busy)
+
+
+def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
+    def learn() -> None:
+        trainer = new_trainer(engine, r=8, stop_loss=0.02)
+        events, trained = finish(trainer)
+        assert trained is not None
+        assert trained.steps < 200
+        losses = [event.finetune_loss for event in events if isinstance(event, Progress)]
+        assert losses[-1] < 0.1 < losses[0]
+        last = [event for event in events if isinstance(event, Checked)][-1]
+        assert last.worst_loss < 0.02
+        scores = drain(score_examples(trainer._differentiator, trained.vector, encoded(engine)))
+        assert all(score.is_exact for score in scores)
+
+    engine.call(learn)
+
+
+def test_max_steps_counts_optimizer_steps(engine: Engine) -> None:
+    def train() -> Trained | None:
+        return finish(new_trainer(engine, max_steps=3, grad_accum=4, batch_size=1))[1]
+
+    trained = engine.call(train)
+    assert trained is not None
+    assert trained.steps == 3
+
+
+def test_accumulated_micro_batches_equal_one_batch(engine: Engine) -> None:
+    """Mean over all targets, whatever their split: 1 x 4 examples moves as 4 x 1 does."""
+
+    def compare() -> None:
+        _, at_once = finish(new_trainer(engine, max_steps=1, batch_size=4))
+        _, in_parts = finish(new_trainer(engine, max_steps=1, batch_size=1, grad_accum=4))
+        assert at_once is not None
+        assert in_parts is not None
+        assert np.allclose(np.array(at_once.vector), np.array(in_parts.vector), atol=2e-5)
+
+    engine.call(compare)
+
+
+def test_replayed_examples_are_part_of_every_batch(engine: Engine) -> None:
+    earlier = encoded(engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
+    trainer = engine.call(lambda: new_trainer(engine, replay=earlier, batch_size=2))
+    batch = engine.call(lambda: trainer._batch(0))
+    assert batch.tokens.shape[0] == 3
+
+
+def test_exploding_loss_fails_with_its_reason(engine: Engine) -> None:
+    with pytest.raises(Diverged, match=r"above training\.max_loss \(0\.001\)\. Lower training\.lr"):
+        engine.call(lambda: finish(new_trainer(engine, max_loss=0.001)))
+
+
+def test_non_finite_loss_fails_with_its_reason(engine: Engine) -> None:
+    def poisoned() -> None:
+        trainer = new_trainer(engine)
+        trainer.vector = trainer.vector * mx.array(float("nan"))
+        finish(trainer)
+
+    with pytest.raises(Diverged, match="not finite"):
+        engine.call(poisoned)
+
+
+def test_child_starts_exactly_where_its_parent_ended(engine: Engine) -> None:
+    """Also with a higher rank and another alpha: padded, and the scale folded into B."""
+
+    def compare() -> None:
+        _, parent = finish(new_trainer(engine, max_steps=4, r=4, alpha=8.0))
+        assert parent is not None
+        for settings in ({"r": 4, "alpha": 8.0}, {"r": 8, "alpha": 32.0}):
+            lora = LoraModel(engine.base, config.Training(**settings))
+            child = lora.adapter(lora.initial(parent.adapter))
+            for path, (a, b) in parent.adapter.pairs.items():
+                theirs = parent.adapter.scale * (a @ b)
+                ours = child.scale * (child.pairs[path][0] @ child.pairs[path][1])
+                assert np.allclose(np.array(theirs), np.array(ours), atol=1e-6)
+
+    engine.call(compare)
+
+
+def test_lower_rank_than_the_parent_is_refused(engine: Engine) -> None:
+    def shrink() -> None:
+        _, parent = finish(new_trainer(engine, max_steps=1, r=4))
+        assert parent is not None
+        new_trainer(engine, r=2, parent=parent.adapter)
+
+    with pytest.raises(TrainingError, match=r"rank 4 .* training\.r = 2 .* Raise r"):
+        engine.call(shrink)
