@@ -14,7 +14,7 @@ help:
 	@echo "make test     install, then format, lint, types, layers and all tests"
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
-	@echo "make docs     write README's table of settings anew"
+	@echo "make docs     write docs/SETTINGS.md anew"
 	@echo "make bench    run the benchmarks"
 	@echo "make doctor   check this machine and the settings"
 	@echo "make clean    remove the installation and caches; adapters/ and runs/ stay"

@@ -166,19 +166,94 @@ class Training(_Section, frozen=True):
     ] = 25
 
 
+class Anchor(_Section, frozen=True):
+    """What holds old behaviour while new examples are learned."""
+
+    method: Annotated[
+        Literal["naive", "anchor", "anchor+projection"],
+        Meta(
+            description="naive: nothing. anchor: stay close to the reference on anchors. "
+            "anchor+projection: and drop what would move against them from every step."
+        ),
+    ] = "anchor+projection"
+    reference: Annotated[
+        Literal["deployed", "base"],
+        Meta(description="Whose outputs are kept: the serving checkpoint's or the base's."),
+    ] = "deployed"
+    weight: Annotated[
+        float, Meta(description="Weight of the anchor term; its first value with a budget.", ge=0)
+    ] = 1.0
+    budget: Annotated[
+        float,
+        Meta(
+            description="KL to the reference allowed on anchors, in nats per token; 0: weight is "
+            "fixed, else it follows by dual ascent.",
+            ge=0,
+        ),
+    ] = 0.0
+    batch_size: Annotated[
+        int, Meta(description="Anchors and own samples per anchor gradient.", ge=1, le=1024)
+    ] = 8
+    every: Annotated[
+        int, Meta(description="Optimizer steps between two anchor gradients.", ge=1, le=64)
+    ] = 1
+    own_samples: Annotated[
+        int,
+        Meta(
+            description="Texts the deployed model writes itself, to hold what no anchor lists.",
+            ge=0,
+        ),
+    ] = 256
+    top_k: Annotated[
+        int, Meta(description="Log-probabilities cached per reference token.", ge=1, le=1024)
+    ] = 32
+    constraints: Annotated[
+        Literal["average", "contexts"],
+        Meta(description="One constraint on the average, or one per context (GEM)."),
+    ] = "average"
+    project: Annotated[
+        Literal["update", "gradient"],
+        Meta(description="What is projected: the step after AdamW, or the gradient before."),
+    ] = "update"
+    replay_logits: Annotated[
+        float,
+        Meta(description="Weight of the replayed examples' own earlier outputs (DER++).", ge=0),
+    ] = 0.0
+    null_space: Annotated[
+        bool, Meta(description="Keep steps out of the span of the anchors' inputs (GPM).")
+    ] = False
+
+
 class Evaluation(_Section, frozen=True):
-    """What every checkpoint is measured on."""
+    """What every checkpoint is measured on, before it can serve."""
 
     anchor_provider: Annotated[
-        Literal["auto", "local", "none"],
-        Meta(description="auto: Ember's published list for ember, else none. local: anchor_path."),
+        Literal["auto", "hf", "local", "none"],
+        Meta(
+            description="auto: Ember's own list for ember, else hf. hf: anchor_dataset. "
+            "local: anchor_path. none: forgetting is not measured."
+        ),
     ] = "auto"
+    anchor_dataset: Annotated[str, Meta(description="Hugging Face dataset of anchors; for hf.")] = (
+        "tnn1t1s/news-100-sept-2023"
+    )
+    anchor_split: Annotated[str, Meta(description="Split of the dataset; for hf.")] = "train"
+    anchor_text_field: Annotated[
+        str, Meta(description="Field of the text; empty: found by itself.")
+    ] = ""
     anchor_path: Annotated[
-        str, Meta(description="JSONL file of anchors, relative to the root; for local.")
+        str,
+        Meta(
+            description="JSONL, CSV or Parquet file or folder of texts, relative to the root; "
+            "for local."
+        ),
     ] = ""
     anchor_sample: Annotated[
         int,
-        Meta(description="Anchors measured per checkpoint, spread over the file.", ge=1),
+        Meta(description="Anchors measured per checkpoint, spread over the set.", ge=1),
+    ] = 100
+    recall_examples: Annotated[
+        int, Meta(description="Most earlier examples whose recall is measured.", ge=0)
     ] = 100
     holdout_ratio: Annotated[
         float,
@@ -188,6 +263,99 @@ class Evaluation(_Section, frozen=True):
             lt=1,
         ),
     ] = 0.0
+
+
+class Gate(_Section, frozen=True):
+    """Whether a candidate may serve. strict promotes only what passes every rule."""
+
+    gate: Annotated[
+        Literal["off", "strict"],
+        Meta(description="strict: a candidate that fails any rule is rejected."),
+    ] = "off"
+    rollback_mode: Annotated[
+        Literal["off", "warn", "auto_rollback"],
+        Meta(
+            description="Catastrophic forgetting is: off, logged; warn, marked risky and served; "
+            "auto_rollback, refused."
+        ),
+    ] = "warn"
+    catastrophic_delta: Annotated[
+        float,
+        Meta(
+            description="Rise of forgetting_loss over the incumbent's that is catastrophic, in "
+            "nats per token.",
+            gt=0,
+        ),
+    ] = 0.2
+    confidence: Annotated[
+        float, Meta(description="Of the one-sided bounds the rules use.", gt=0.5, lt=1)
+    ] = 0.95
+    min_new_exact: Annotated[
+        float,
+        Meta(description="strict: least share of new examples answered exactly.", ge=0, le=1),
+    ] = 0.5
+    max_anchor_mean: Annotated[
+        float,
+        Meta(description="strict: most mean rise of the anchors' loss, in nats per token.", gt=0),
+    ] = 0.05
+    max_anchor_cvar: Annotated[
+        float,
+        Meta(description="strict: most mean rise among the worst anchors (cvar_share).", gt=0),
+    ] = 0.5
+    cvar_share: Annotated[
+        float, Meta(description="Share of the anchors that are the worst.", gt=0, le=1)
+    ] = 0.1
+    max_context_mean: Annotated[
+        float,
+        Meta(description="strict: most mean rise of any one context's loss, in nats.", gt=0),
+    ] = 0.2
+    min_recall: Annotated[
+        float,
+        Meta(
+            description="strict: least share of earlier examples the parent answered exactly that "
+            "still are.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.9
+    max_drift: Annotated[
+        float,
+        Meta(description="strict: most drift_loss against the parent, in nats per token.", gt=0),
+    ] = 0.2
+    scale_back: Annotated[
+        bool,
+        Meta(
+            description="Shrink a candidate that learned but hurts towards its parent, to the "
+            "largest step that passes."
+        ),
+    ] = False
+
+
+class Monitor(_Section, frozen=True):
+    """What is watched after a promotion, and may roll it back."""
+
+    action: Annotated[
+        Literal["off", "warn", "rollback"],
+        Meta(description="What a signal over its limit does; off: nothing is watched."),
+    ] = "warn"
+    probe_minutes: Annotated[
+        float, Meta(description="Minutes between two probes of the anchors; 0: never.", ge=0)
+    ] = 60.0
+    probe_anchors: Annotated[int, Meta(description="Anchors asked per probe.", ge=1)] = 16
+    max_probe_loss: Annotated[
+        float,
+        Meta(description="Rise of the probed anchors' loss since promotion, in nats.", gt=0),
+    ] = 0.2
+    min_answers: Annotated[
+        int,
+        Meta(description="Fewest answers or votes before a ratio counts.", ge=1),
+    ] = 20
+    max_thumbs_down: Annotated[
+        float, Meta(description="Ratio of thumbs-down among the votes.", gt=0, le=1)
+    ] = 0.5
+    max_errors: Annotated[
+        float, Meta(description="Ratio of requests that failed in the engine.", gt=0, le=1)
+    ] = 0.1
 
 
 class Log(_Section, frozen=True):
@@ -216,7 +384,10 @@ class Config(_Section, frozen=True):
     engine: Engine = Engine()
     update: Update = Update()
     training: Training = Training()
+    anchor: Anchor = Anchor()
     evaluation: Evaluation = Evaluation()
+    gate: Gate = Gate()
+    monitor: Monitor = Monitor()
     log: Log = Log()
     root: Path = Path()
 

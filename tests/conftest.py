@@ -1,5 +1,6 @@
 """Shared fixtures: the real engine on the embedded model, and a real service on a loopback port."""
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -47,3 +48,16 @@ def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
     running = start_service(config.load(tmp_path_factory.mktemp("root")))
     yield running
     running.stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """A thread that is still running would keep the whole run from ending: say which, and fail.
+
+    Python waits for such threads after the summary, and no test's time limit covers that.
+    """
+    left = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    for thread in left:
+        thread.join(timeout=5)
+    if stuck := [thread.name for thread in left if thread.is_alive()]:
+        raise pytest.UsageError(f"threads are still running after the tests: {stuck}")

@@ -143,8 +143,6 @@ def start_service(settings: config.Config) -> Running:
         uvicorn.Config(create_app(lambda: service.rooms), log_config=None, lifespan="off")
     )
     thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    service.start()
 
     def stop() -> None:
         server.should_exit = True
@@ -152,6 +150,12 @@ def start_service(settings: config.Config) -> Running:
         service.stop()
         listening.close()
 
+    thread.start()
+    try:
+        service.start()
+    except BaseException:
+        stop()  # else the server's thread keeps the test run from ending
+        raise
     client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}")
     client.wait_ready()
     return Running(service, client, stop)

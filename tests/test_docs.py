@@ -1,6 +1,6 @@
 """README says what the code has: settings, routes, commands, exit codes, and lines that parse.
 
-Run as a script, it writes README's table of settings anew (``make docs``).
+Run as a script, it writes the table of settings in docs/SETTINGS.md anew (``make docs``).
 """
 
 import itertools
@@ -19,6 +19,7 @@ from radiance.cli.settings import setting_names
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
+SETTINGS = REPOSITORY / "docs" / "SETTINGS.md"
 BEGIN, END = "<!-- settings: written by `make docs` -->", "<!-- end of settings -->"
 SECTIONS = [
     "Sixty seconds",
@@ -38,6 +39,10 @@ SECTIONS = [
 
 def readme() -> str:
     return README.read_text(encoding="utf-8")
+
+
+def settings() -> str:
+    return SETTINGS.read_text(encoding="utf-8")
 
 
 def settings_table() -> str:
@@ -96,12 +101,12 @@ def test_sections_stand_in_order_and_the_page_is_short():
 
 
 def test_the_table_of_settings_is_what_the_code_renders():
-    assert readme() == with_table(readme()), "run `make docs`"
+    assert settings() == with_table(settings()), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", setting_names())
 def test_every_setting_is_there(name):
-    assert f"| `{name}` |" in readme()
+    assert f"| `{name}` |" in settings()
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
@@ -150,7 +155,9 @@ def test_links_lead_somewhere():
         assert target.startswith("https://") or (REPOSITORY / target).exists(), target
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "Makefile", ".ci/run"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/SETTINGS.md", "CHANGELOG.md", "Makefile", ".ci/run"]
+)
 def test_no_page_names_a_machine(name):
     text = (REPOSITORY / name).read_text(encoding="utf-8")
     assert not re.search(r"/(home|Users|work|root|opt|tmp)/\w", text)
@@ -180,4 +187,4 @@ def test_the_changelog_keeps_its_form():
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(readme()), encoding="utf-8")
+    SETTINGS.write_text(with_table(settings()), encoding="utf-8")
