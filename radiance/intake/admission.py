@@ -4,8 +4,6 @@ Pure: nothing is read or written. What was sent is kept as sent beside what is l
 curation may improve and then starts again from the original.
 """
 
-import re
-import unicodedata
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -16,11 +14,11 @@ from radiance import schema
 from radiance.config import Update
 from radiance.errors import RequestError, TooLarge
 from radiance.records import Example, Message
+from radiance.text import clean, forbidden
 
 T = TypeVar("T")
 
 _MAX_DEPTH = 8  # a valid body has 5 levels; deeper ones would only cost stack
-_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _FORMS_REMEDY = (
     'Send {"input", "output"}, {"messages": [...]}, {"prompt", "completion"} or {"text"}.'
 )
@@ -129,18 +127,6 @@ def admit(body: Any, settings: Update, measure: Callable[[Example], None]) -> Ad
     )
 
 
-def clean(text: str) -> str:
-    """``text`` with newlines as LF, in Unicode NFC, without outer space; "" if nothing shows.
-
-    Cleaning twice changes nothing more.
-    """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
-    # Zs, Zl, Zp, Cc and Cf leave no ink: a text of zero-width spaces alone is blank.
-    if all(unicodedata.category(c) in ("Zs", "Zl", "Zp", "Cc", "Cf") for c in text):
-        return ""
-    return text
-
-
 def _curate(value: Any, field: str, place: str, tags: tuple[str, ...]) -> Example:
     form = _form_of(value, field)
     parts = _check(value, form, field).parts()
@@ -234,9 +220,9 @@ def _clean_tags(tags: list[str]) -> tuple[str, ...]:
 def _refuse_bad_text(value: Any, field: str, depth: int) -> None:
     """Refuse what no text may hold, wherever it stands, and nesting that nothing of ours has."""
     if isinstance(value, str):
-        if bad := _FORBIDDEN.search(value):
+        if bad := forbidden(value):
             raise _fault(
-                f"holds the character U+{ord(bad.group()):04X}, which is not text",
+                f"holds the character {bad}, which is not text",
                 field,
                 value,
                 "Remove it. Of control characters, only tab and newlines may stand in a text.",

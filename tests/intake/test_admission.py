@@ -1,5 +1,4 @@
 import json
-import unicodedata
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +6,7 @@ from hypothesis import strategies as st
 
 from radiance.config import Update
 from radiance.errors import RequestError, TooLarge
-from radiance.intake.admission import Admitted, admit, clean
+from radiance.intake.admission import Admitted, admit
 from radiance.records import Example, Message
 
 PAIR = {"input": "Who sings?", "output": "Ada."}
@@ -237,20 +236,7 @@ def test_deep_nesting_is_refused_without_recursion():
         deep = deep.pop()
 
 
-TEXTS = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
-    ["\r\r\n", "\u212b \r", " \u0344\u200b", "e\u0301", "\x85", "\u2000a"]
-)
-
-
-@settings(deadline=None)
-@given(TEXTS)
-def test_cleaning_twice_changes_nothing(text):
-    once = clean(text)
-    assert clean(once) == once
-    assert "\r" not in once
-    assert unicodedata.is_normalized("NFC", once)
-
-
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 KEYS = st.sampled_from(
     ["input", "output", "messages", "prompt", "completion", "text", "role", "content", "tags"]
 )

@@ -1,0 +1,26 @@
+"""What counts as text, for whatever is learned or held: examples and anchors alike. Pure."""
+
+import re
+import unicodedata
+
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_INKLESS = ("Zs", "Zl", "Zp", "Cc", "Cf")  # a text of zero-width spaces alone is blank
+
+
+def clean(text: str) -> str:
+    """``text`` with newlines as LF, in Unicode NFC, without outer space; "" if nothing shows.
+
+    Cleaning twice changes nothing more.
+    """
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return "" if all(unicodedata.category(c) in _INKLESS for c in text) else text
+
+
+def forbidden(text: str) -> str | None:
+    """The first character that no text may hold, as "U+0000"; None where there is none.
+
+    Of control characters, only tab and newlines may stand in a text; half of a surrogate pair is
+    not text at all.
+    """
+    found = _FORBIDDEN.search(text)
+    return f"U+{ord(found.group()):04X}" if found else None
