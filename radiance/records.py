@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from radiance import wording
+
 Role = Literal["system", "user", "assistant"]
 
 
@@ -65,13 +67,52 @@ class Example(msgspec.Struct, frozen=True):
     def question_hash(self) -> str:
         """Identity of what is asked: the newest of two examples that share it is the valid one.
 
-        Letter case, surrounding space and repeated space do not make another question. A plain
-        text asks nothing and is its own question.
+        Letter case, space, the punctuation of sentences and contractions do not make another
+        question; see ``wording.normalise``. A plain text asks nothing and is its own question.
         """
         if not self.messages:
             return content_hash(self.text)
-        asked = [[m.role, " ".join(m.content.split()).casefold()] for m in self.messages[:-1]]
-        return content_hash(asked)
+        return content_hash([[m.role, wording.normalise(m.content)] for m in self.messages[:-1]])
+
+
+class Supersession(msgspec.Struct, frozen=True):
+    """An example that is no longer valid because a newer one answers its question differently.
+
+    Attributes:
+        example_id: The old one. It stays in the database, and is valid again wherever the newer
+            one is not part of the lineage that is served.
+        by: The newer one.
+    """
+
+    example_id: str
+    by: str
+
+
+class Votes(msgspec.Struct, frozen=True):
+    """How often answers were voted up and down."""
+
+    up: int = 0
+    down: int = 0
+
+
+class Feedback(msgspec.Struct, frozen=True):
+    """One vote on an answer.
+
+    Attributes:
+        number: Rising for ever.
+        checkpoint: The checkpoint that answered; None is the base.
+        prompt: What was asked; "" where it was not told.
+        response: What was answered; "" where it was not told.
+    """
+
+    number: int
+    at: datetime
+    checkpoint: str | None
+    vote: Literal["up", "down"]
+    prompt: str = ""
+    response: str = ""
+    comment: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class JobStatus(StrEnum):
@@ -158,8 +199,9 @@ class EvalReport(msgspec.Struct, frozen=True):
         recall_loss: Cross-entropy on those earlier examples; None before there are any.
         acc: Average accuracy over all updates so far, this one included, in [0, 1].
         bwt: Backward transfer over the earlier updates, in [-1, 1]; None before there are any.
-        fwt: Forward transfer: how well the new examples were answered before they were learned,
-            in [-1, 1].
+        fwt: Forward transfer: how much better than by the base the examples of the second update
+            and later ones were answered just before they were learned, in [-1, 1]; None before
+            there are any.
         forgetting: Average over earlier updates of the best past accuracy minus today's, in
             [-1, 1]; None before there are any.
     """
@@ -227,6 +269,26 @@ class Evaluation(msgspec.Struct, frozen=True):
     anchors: tuple[Probe, ...] = ()
     recalled: tuple[Probe, ...] = ()
     seconds: float = 0.0
+
+
+class TaskAccuracy(msgspec.Struct, frozen=True):
+    """How much of what one update taught is answered after another: a place of the matrix R[i, j].
+
+    Attributes:
+        checkpoint_id: After which update, i.
+        task: The checkpoint that taught it, j; the same one for what was learned anew.
+        examples: How many were measured.
+        accuracy: Share of them that the checkpoint answers exactly, in [0, 1].
+        parent_accuracy: That its parent answers exactly.
+        base_accuracy: That the base answers exactly.
+    """
+
+    checkpoint_id: str
+    task: str
+    examples: int
+    accuracy: float
+    parent_accuracy: float
+    base_accuracy: float
 
 
 class GateRow(msgspec.Struct, frozen=True):
@@ -339,6 +401,39 @@ class Release(msgspec.Struct, frozen=True):
     actor: str
     reason: str
     at: datetime
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """The stable pointer is held where it is: only a person moves it now.
+
+    Attributes:
+        checkpoint_id: What was served when it was pinned; None is the bare base model.
+        actor: Who pinned it.
+        reason: Why, as a sentence.
+    """
+
+    checkpoint_id: str | None
+    actor: str
+    reason: str
+    at: datetime
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """What a candidate was made from and judged by, beside its manifest; for the audit log.
+
+    Attributes:
+        anchors_hash: Of the anchor suite it was measured on; "" where there is none.
+        examples: ``content_hash`` of every example it learned anew, by id.
+        replayed: The same for the earlier examples that were mixed in.
+        superseded: Which earlier examples its own correct.
+        settings: The sections that shaped it and the decision on it, in full, by name.
+    """
+
+    anchors_hash: str = ""
+    examples: dict[str, str] = {}
+    replayed: dict[str, str] = {}
+    superseded: tuple[Supersession, ...] = ()
+    settings: dict[str, Any] = {}
 
 
 class MetricPoint(msgspec.Struct, frozen=True):

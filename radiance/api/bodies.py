@@ -1,4 +1,4 @@
-"""Request bodies: bounded, decoded, and checked against a Struct."""
+"""Request bodies, bounded, decoded and checked against a Struct; and what queries share."""
 
 from typing import Any, TypeVar
 
@@ -9,6 +9,8 @@ from radiance import schema
 from radiance.errors import Cancelled, RequestError, TooLarge
 
 T = TypeVar("T")
+
+_MOST_LISTED = 1000
 
 # A body somewhat over the limit is read to its end and thrown away: most clients look at the
 # answer only after they have sent everything, and a closed connection tells them nothing.
@@ -61,6 +63,23 @@ async def read_body(request: Request, kind: type[T], max_bytes: int) -> T:
         raise RequestError(
             f"{problem}.", field=problem.field or None, value=problem.value, remedy=problem.remedy
         ) from None
+
+
+def list_limit(request: Request) -> int:
+    """How many entries a list is to have at most: ``?limit=``, else 100.
+
+    Raises:
+        RequestError: It is not a number in range.
+    """
+    given = request.query_params.get("limit", "100")
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST_LISTED:
+        raise RequestError(
+            "limit: is not a number in range.",
+            field="limit",
+            value=given,
+            remedy=f"Send 1 to {_MOST_LISTED}.",
+        )
+    return int(given)
 
 
 def _too_large(max_bytes: int) -> TooLarge:

@@ -6,13 +6,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance import __version__
-from radiance.api.bodies import read_body
+from radiance.api.bodies import list_limit, read_body
 from radiance.api.info import training_progress
 from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.update import supersedes
 from radiance.errors import RequestError, Unavailable
 from radiance.records import Checkpoint, Job, JobStatus
-
-_MOST_LISTED = 1000
 
 
 class RollbackBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,16 +23,17 @@ class RollbackBody(msgspec.Struct, forbid_unknown_fields=True):
 async def list_jobs(request: Request) -> Response:
     """The newest jobs first."""
     rooms = rooms_of(request)
-    limit, status = _limit(request), _status(request)
+    limit, status = list_limit(request), _status(request)
     jobs = await run_in_threadpool(rooms.jobs.recent, limit, status)
     return JSONResponse({"jobs": [_job(rooms, job) for job in jobs]})
 
 
 async def show_job(request: Request) -> Response:
-    """One job, with its progress while it trains."""
+    """One job, with its progress while it trains, and what it corrects."""
     rooms = rooms_of(request)
     job = await run_in_threadpool(rooms.jobs.get, request.path_params["job_id"])
-    return JSONResponse(_job(rooms, job))
+    corrected = await run_in_threadpool(supersedes, rooms, job)
+    return JSONResponse({**_job(rooms, job), "supersedes": corrected})
 
 
 async def cancel_job(request: Request) -> Response:
@@ -55,7 +55,7 @@ async def list_checkpoints(request: Request) -> Response:
     """The newest checkpoints first."""
     rooms = rooms_of(request)
     current = await run_in_threadpool(rooms.registry.current)
-    checkpoints = await run_in_threadpool(rooms.registry.all, _limit(request))
+    checkpoints = await run_in_threadpool(rooms.registry.all, list_limit(request))
     return JSONResponse(
         {
             "current": current.checkpoint_id if current else None,
@@ -71,6 +71,15 @@ async def show_checkpoint(request: Request) -> Response:
     checkpoint = await run_in_threadpool(rooms.registry.get, checkpoint_id)
     manifest = await run_in_threadpool(rooms.registry.manifest, checkpoint_id)
     return JSONResponse({**_checkpoint(checkpoint), "manifest": msgspec.to_builtins(manifest)})
+
+
+async def show_evaluation(request: Request) -> Response:
+    """Everything that was measured of a checkpoint, probe by probe."""
+    rooms = rooms_of(request)
+    evaluation = await run_in_threadpool(
+        rooms.registry.evaluation, request.path_params["checkpoint_id"]
+    )
+    return JSONResponse(msgspec.to_builtins(evaluation))
 
 
 async def rollback(request: Request) -> Response:
@@ -113,18 +122,6 @@ def _job(rooms: Rooms, job: Job) -> dict[str, object]:
 
 def _checkpoint(checkpoint: Checkpoint) -> dict[str, object]:
     return msgspec.to_builtins(checkpoint)
-
-
-def _limit(request: Request) -> int:
-    given = request.query_params.get("limit", "100")
-    if not given.isdecimal() or not 1 <= int(given) <= _MOST_LISTED:
-        raise RequestError(
-            "limit: is not a number in range.",
-            field="limit",
-            value=given,
-            remedy=f"Send 1 to {_MOST_LISTED}.",
-        )
-    return int(given)
 
 
 def _status(request: Request) -> JobStatus | None:

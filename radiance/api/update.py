@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,24 +21,36 @@ async def update(request: Request) -> Response:
     rooms = rooms_of(request)
     body = await read_json(request, rooms.config.server.max_body_bytes)
     key = _key(body, request.headers.get("idempotency-key"))
-    job, duplicates = await run_in_threadpool(_accept, rooms, body, key)
+    answer = await run_in_threadpool(_accept, rooms, body, key)
     rooms.pipeline.wake()
-    return JSONResponse(
-        {
-            "job_id": job.job_id,
-            "queued": True,
-            "accepted": job.example_count,
-            "duplicates": duplicates,
-        },
-        status_code=202,
-    )
+    return JSONResponse(answer, status_code=202)
 
 
-def _accept(rooms: Rooms, body: Any, key: str | None) -> tuple[Job, int]:
+def _accept(rooms: Rooms, body: Any, key: str | None) -> dict[str, Any]:
     admitted = admit(body, rooms.config.update, rooms.engine.encoder.check_fits)
     identity = {name: value for name, value in body.items() if name != "job_key"}
     job, _ = rooms.jobs.add(admitted, content_hash(identity), key)
-    return job, len(admitted.raw) - len(admitted.examples)
+    near = rooms.jobs.may_supersede(job, lineage(rooms, job))
+    return {
+        "job_id": job.job_id,
+        "queued": True,
+        "accepted": job.example_count,
+        "duplicates": len(admitted.raw) - len(admitted.examples),
+        "supersedes": supersedes(rooms, job),
+        "may_supersede": msgspec.to_builtins(near),
+    }
+
+
+def supersedes(rooms: Rooms, job: Job) -> list[dict[str, str]]:
+    """The earlier examples that a job corrects: ``{"example_id", "by"}``."""
+    return msgspec.to_builtins(rooms.jobs.supersedes(job, lineage(rooms, job)))
+
+
+def lineage(rooms: Rooms, job: Job) -> list[str]:
+    """A job's checkpoint and its ancestors; what is served, and that one's, before it has one."""
+    current = rooms.registry.current() if job.checkpoint is None else None
+    tip = job.checkpoint or (current and current.checkpoint_id)
+    return rooms.registry.ancestors(tip) if tip else []
 
 
 def _key(body: Any, header: str | None) -> str | None:

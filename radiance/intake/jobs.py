@@ -14,7 +14,7 @@ import msgspec
 from radiance import records
 from radiance.config import Update
 from radiance.errors import Conflict, NotFound
-from radiance.intake import leases, recall
+from radiance.intake import corrections, leases, recall
 from radiance.intake.admission import Admitted
 from radiance.intake.queries import (
     examples_by_id,
@@ -25,7 +25,7 @@ from radiance.intake.queries import (
     to_job,
     to_time,
 )
-from radiance.records import Cycle, Example, Job, JobStatus
+from radiance.records import Cycle, Example, Job, JobStatus, Supersession
 from radiance.storage.sqlite import Connection, Database, to_json, to_text
 
 _RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED)
@@ -341,6 +341,51 @@ class Jobs:
         """
         chosen = recall.choose(self._db, limit, exclude_questions, seed, checkpoints)
         return examples_by_id(self._db, chosen)
+
+    def earlier(
+        self,
+        limit: int,
+        exclude_questions: Collection[str],
+        seed: int,
+        checkpoints: Collection[str],
+    ) -> list[tuple[Example, str]]:
+        """Earlier examples to be asked again, spread evenly over the checkpoints that taught them.
+
+        Valid ones only, as for ``replay``, and with the same arguments.
+
+        Returns:
+            The examples in the order in which they were learned, each with its checkpoint.
+        """
+        chosen = dict(recall.spread(self._db, limit, exclude_questions, seed, checkpoints))
+        return [(e, chosen[e.id]) for e in examples_by_id(self._db, chosen)]
+
+    # ------------------------------------------------------------------------- corrections
+
+    def superseded(self, checkpoints: Collection[str]) -> list[Supersession]:
+        """Every example that a lineage (a checkpoint and its ancestors) learned and then corrected.
+
+        They stay in the database, and leave replay and everything measured on earlier examples.
+        """
+        return corrections.superseded(self._db, checkpoints)
+
+    def valid_answers(self, checkpoints: Collection[str]) -> dict[str, str]:
+        """``content_hash`` of the valid answer to each ``question_hash`` that a lineage learned."""
+        return corrections.valid_answers(self._db, checkpoints)
+
+    def supersedes(self, job: Job, checkpoints: Collection[str]) -> list[Supersession]:
+        """What a job's examples correct, or will correct once it is learned.
+
+        Args:
+            job: The job; one that failed or was cancelled corrects nothing.
+            checkpoints: Its checkpoint and that one's ancestors; the served ones while it has none.
+        """
+        if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED):
+            return []
+        return corrections.superseded_by_job(self._db, job.job_id, checkpoints)
+
+    def may_supersede(self, job: Job, checkpoints: Collection[str]) -> list[Supersession]:
+        """Learned examples that a job seems to correct in other words; none of them is dropped."""
+        return corrections.near_misses(self._db, self.examples([job.job_id]), checkpoints)
 
     def _one(self, sql: str) -> Any:
         return self._db.read(sql)[0][0]

@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from radiance.errors import StorageError
+from radiance.records import Example, Message
 
 if TYPE_CHECKING:
     from radiance.storage.sqlite import Connection
@@ -133,7 +136,101 @@ def m001_initial(connection: "Connection") -> None:
         connection.execute(statement)
 
 
-ALL: tuple[Callable[["Connection"], None], ...] = (m001_initial,)
+_AUDIT = (
+    """
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY,
+        at TEXT NOT NULL,
+        action TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        subject TEXT,
+        body TEXT NOT NULL,
+        previous_hash TEXT NOT NULL,
+        hash TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX audit_by_subject ON audit (subject, number) WHERE subject IS NOT NULL",
+    "CREATE INDEX audit_of_pins ON audit (number) WHERE action IN ('pin', 'unpin')",
+    # Against our own mistakes. Who can write to the file can drop these; the chain is for that.
+    """
+    CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+    """,
+    """
+    CREATE TRIGGER audit_forgets_nothing BEFORE DELETE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+    """,
+    # INSERT OR REPLACE deletes without asking the trigger above.
+    """
+    CREATE TRIGGER audit_grows_at_its_end BEFORE INSERT ON audit
+    WHEN NEW.number IS NOT (SELECT COALESCE(MAX(number), 0) + 1 FROM audit)
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+    """,
+)
+
+
+def m002_audit(connection: "Connection") -> None:
+    """The audit log: every decision on a checkpoint, each entry sealed with the one before."""
+    for statement in _AUDIT:
+        connection.execute(statement)
+
+
+def m004_evaluations(connection: "Connection") -> None:
+    """The accuracy matrix: how each checkpoint answers what each update of its lineage taught."""
+    connection.execute(
+        """
+        CREATE TABLE evaluations (
+            checkpoint_id TEXT NOT NULL REFERENCES checkpoints (id),
+            task TEXT NOT NULL,
+            examples INTEGER NOT NULL CHECK (examples > 0),
+            accuracy REAL NOT NULL,
+            parent_accuracy REAL NOT NULL,
+            base_accuracy REAL NOT NULL,
+            PRIMARY KEY (task, checkpoint_id)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+
+
+def m005_feedback(connection: "Connection") -> None:
+    """Votes on answers."""
+    connection.execute(
+        """
+        CREATE TABLE feedback (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            at TEXT NOT NULL,
+            checkpoint TEXT REFERENCES checkpoints (id),
+            vote TEXT NOT NULL CHECK (vote IN ('up', 'down')),
+            prompt TEXT NOT NULL,
+            response TEXT NOT NULL,
+            comment TEXT NOT NULL,
+            tags TEXT NOT NULL
+        ) STRICT
+        """
+    )
+    connection.execute("CREATE INDEX feedback_by_checkpoint ON feedback (checkpoint, at)")
+
+
+def m006_questions(connection: "Connection") -> None:
+    """Questions are compared without the punctuation of sentences: hash the known ones anew."""
+    rows = connection.execute("SELECT id, messages, text FROM examples").fetchall()
+    messages = msgspec.json.Decoder(tuple[Message, ...])
+    connection.executemany(
+        "UPDATE examples SET question_hash = ? WHERE id = ?",
+        [
+            (Example(row[0], messages.decode(row[1]), row[2]).question_hash, row[0])
+            for row in rows
+        ],
+    )
+
+
+ALL: tuple[Callable[["Connection"], None], ...] = (
+    m001_initial,
+    m002_audit,
+    m004_evaluations,
+    m005_feedback,
+    m006_questions,
+)
 
 
 def apply(connection: "Connection", migration: Callable[["Connection"], None], path: Path) -> None:

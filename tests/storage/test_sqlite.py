@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from radiance.errors import StorageError, Unavailable
+from radiance.records import Example, Message
 from radiance.storage import migrations
 from radiance.storage.sqlite import Database, to_json, to_text
 
@@ -183,6 +184,25 @@ def test_migrations_are_applied_once(db, path):
     at = db.read("SELECT applied_at FROM migrations")[0][0]
     again = Database(path)
     assert again.read("SELECT applied_at FROM migrations")[0][0] == at
+    again.close()
+
+
+def test_questions_of_an_older_version_are_hashed_anew(db, path):
+    told = Example("job_000001.0", (Message("user", "What's new?"), Message("assistant", "This.")))
+    with db.transaction() as connection:
+        connection.execute(
+            "INSERT INTO jobs (body_hash, status, created_at, example_count, tags)"
+            " VALUES ('', 'queued', '', 1, '[]')"
+        )
+        connection.execute(
+            "INSERT INTO examples VALUES (?, 1, 0, ?, '', 'as it was hashed once', '')",
+            (told.id, to_json(told.messages)),
+        )
+        connection.execute("DELETE FROM migrations WHERE name = 'm006_questions'")
+    db.close()
+    again = Database(path)
+    (row,) = again.read("SELECT question_hash FROM examples")
+    assert row["question_hash"] == told.question_hash
     again.close()
 
 

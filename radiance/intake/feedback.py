@@ -1,0 +1,99 @@
+"""Votes on answers, as people send them: durable rows, counted per checkpoint.
+
+Whoever reaches the service can vote, and as often as they like: a ratio is evidence, not proof.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Literal
+
+from radiance import records
+from radiance.records import Feedback, Votes
+from radiance.storage.sqlite import Database, Row, to_json, to_text
+
+_COUNTS = "COUNT(*) FILTER (WHERE vote = 'up') AS up, COUNT(*) FILTER (WHERE vote = 'down') AS down"
+
+
+class FeedbackLog:
+    """All votes. Safe to use from several threads.
+
+    Args:
+        db: Where they are kept.
+        clock: The time that is noted for what happens now; aware, UTC.
+    """
+
+    def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
+        self._db = db
+        self._clock = clock
+
+    def add(
+        self,
+        checkpoint: str | None,
+        vote: Literal["up", "down"],
+        *,
+        prompt: str = "",
+        response: str = "",
+        comment: str = "",
+        tags: tuple[str, ...] = (),
+    ) -> Feedback:
+        """Keep a vote; durable on return.
+
+        Args:
+            checkpoint: The checkpoint that answered, which must exist; None is the base.
+            vote: What was thought of the answer.
+            prompt: What was asked.
+            response: What was answered.
+            comment: Why, in the voter's words.
+            tags: Whatever the caller sorts votes by.
+        """
+        with self._db.transaction() as connection:
+            row = connection.execute(
+                "INSERT INTO feedback (at, checkpoint, vote, prompt, response, comment, tags)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                (
+                    to_text(self._clock()),
+                    checkpoint,
+                    vote,
+                    prompt,
+                    response,
+                    comment,
+                    to_json(tags),
+                ),
+            ).fetchone()
+        return _to_feedback(row)
+
+    def recent(self, limit: int) -> list[Feedback]:
+        """The newest votes, newest first."""
+        rows = self._db.read("SELECT * FROM feedback ORDER BY number DESC LIMIT ?", (limit,))
+        return [_to_feedback(row) for row in rows]
+
+    def votes(self, checkpoint: str | None, since: datetime | None = None) -> Votes:
+        """How a checkpoint (None: the base) was voted on, from ``since`` on where it is given."""
+        (row,) = self._db.read(
+            f"SELECT {_COUNTS} FROM feedback WHERE checkpoint IS ? AND at >= ?",  # noqa: S608
+            (checkpoint, "" if since is None else to_text(since)),
+        )
+        return Votes(row["up"], row["down"])
+
+    def by_checkpoint(self, limit: int) -> dict[str | None, Votes]:
+        """Votes of the checkpoints that were voted on last, newest vote first."""
+        rows = self._db.read(
+            f"SELECT checkpoint, {_COUNTS} FROM feedback GROUP BY checkpoint"  # noqa: S608
+            " ORDER BY MAX(number) DESC LIMIT ?",
+            (limit,),
+        )
+        return {row["checkpoint"]: Votes(row["up"], row["down"]) for row in rows}
+
+
+def _to_feedback(row: Row) -> Feedback:
+    return Feedback(
+        number=row["number"],
+        at=datetime.fromisoformat(row["at"]),
+        checkpoint=row["checkpoint"],
+        vote=row["vote"],
+        prompt=row["prompt"],
+        response=row["response"],
+        comment=row["comment"],
+        tags=tuple(json.loads(row["tags"])),
+    )

@@ -1,0 +1,118 @@
+"""When two questions are the same question, and when they are nearly the same. Pure.
+
+Two notions. ``normalise`` decides identity, and what it calls equal may be dropped from replay, so
+it removes only what cannot change the meaning: letter case, Unicode's several forms of one
+character, space, contractions that have one reading, and the punctuation of sentences. What stands
+inside a word, a number or a code stays: 5.5 is not 55, C is not C++, 5² is not 52.
+``is_near`` only suspects, and whoever asks it may only hint.
+"""
+
+import difflib
+import functools
+import re
+import unicodedata
+
+_NOT_ALIKE = ("<super>", "<sub>", "<fraction>")  # NFKC would make 5² and 52 one number
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
+_PLAIN = str.maketrans("‘’‛ʼ“”„‟«»‐‑‒–—―−", '\'\'\'\'""""""-------')
+_QUOTED = re.compile(r"(?<!\S)(?:\"([^\"\s][^\"]*)\"|'([^'\s][^']*)')(?=[?!.,;:]*(?:\s|$))")
+_ENDING = re.compile(r"(?<=[^?!.,;:])([?!.,;:]+)$")
+_CONTRACTIONS = tuple(
+    (re.compile(pattern), full)
+    for pattern, full in (
+        (r"\b(what|who|where|when|why|how|it|that|there|here)'s\b", r"\1 is"),
+        (r"\bcan't\b|\bcannot\b", "can not"),
+        (r"\bwon't\b", "will not"),
+        (r"\bshan't\b", "shall not"),
+        (r"\bain't\b", "is not"),
+        (r"\b(\w+)n't\b", r"\1 not"),
+        (r"\b(\w+)'re\b", r"\1 are"),
+        (r"\b(\w+)'ll\b", r"\1 will"),
+        (r"\b(\w+)'ve\b", r"\1 have"),
+        (r"\bi'm\b", "i am"),
+        (r"\blet's\b", "let us"),
+    )
+)
+# Words that two wordings of one question may differ in. No question word but "what" is among them:
+# who, when and where ask for different things.
+_FUNCTION_WORDS = """
+    a an the is are was were be been do does did of in on at to for by with and so please tell me
+    us you your can could would will what which whats that this it its there now then currently
+    give say know i
+"""
+_LEAST_SHARED_RATIO = 0.7
+_LONGEST_VALUE_WORDS = 6
+
+
+def normalise(text: str) -> str:
+    """``text`` without what cannot change what it asks. Doing it twice changes nothing more.
+
+    Letter case is among it: "polish" and "Polish" are taken for one word.
+    """
+    text = _folded(text.translate(_INVISIBLE)).translate(_PLAIN)
+    while (unquoted := _QUOTED.sub(lambda match: match[1] or match[2], text)) != text:
+        text = unquoted
+    words = [_without_ending(word) for word in text.split()]
+    if len(words) > 1 and words[-1] in ("?", "!", "."):  # "What is it ?"
+        words.pop()
+    text = " ".join(words)
+    for pattern, full in _CONTRACTIONS:
+        text = pattern.sub(full, text)
+    return text
+
+
+def is_near(question: str, other: str) -> bool:
+    """Whether two normalised questions may well ask the same in other words.
+
+    They share most of the words that carry meaning, in any order, and every number and code.
+    """
+    words, others = _meaning(question), _meaning(other)
+    if not words or not others or _coded(words) != _coded(others):
+        return False
+    return len(words & others) / len(words | others) >= _LEAST_SHARED_RATIO
+
+
+def differs_in_one_value(answer: str, other: str) -> bool:
+    """Whether two answers are the same sentence but for one run of words, as a correction is."""
+    words, others = normalise(answer).split(), normalise(other).split()
+    changes = [
+        (end - start, other_end - other_start)
+        for kind, start, end, other_start, other_end in difflib.SequenceMatcher(
+            None, words, others, autojunk=False
+        ).get_opcodes()
+        if kind != "equal"
+    ]
+    return len(changes) == 1 and max(changes[0]) <= _LONGEST_VALUE_WORDS
+
+
+def _folded(text: str) -> str:
+    """Compatibility forms as their plain characters, without letter case."""
+    for _ in range(2):  # folding can bring forth characters that have a plainer form
+        text = "".join(
+            c
+            if unicodedata.decomposition(c).startswith(_NOT_ALIKE)
+            else unicodedata.normalize("NFKC", c)
+            for c in unicodedata.normalize("NFC", text)
+        )
+        text = unicodedata.normalize("NFC", text.casefold())
+    return text
+
+
+def _without_ending(word: str) -> str:
+    """A word without the punctuation that ends it; 5! keeps its factorial, and ".." stays."""
+    found = _ENDING.search(word)
+    if found is None:
+        return word
+    body, ending = word[: found.start()], found[1]
+    if body[-1].isdigit():
+        body += "!" * (len(ending) - len(ending.lstrip("!")))
+    return body
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _meaning(question: str) -> frozenset[str]:
+    return frozenset(question.replace("'s", "").split()) - frozenset(_FUNCTION_WORDS.split())
+
+
+def _coded(words: frozenset[str]) -> set[str]:
+    return {word for word in words if any(c.isdigit() for c in word)}
