@@ -6,29 +6,32 @@ swapping. Others hand in work and get futures. Work that takes long comes as a g
 so a token never waits for more than one piece.
 """
 
+import functools
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import mlx.core as mx
 
 from radiance import config
 from radiance.engine.base import BaseModel, load_base
 from radiance.engine.device import Device, select_device
-from radiance.engine.encoding import Encoder
+from radiance.engine.encoding import EncodedExample, Encoder
 from radiance.engine.generation import Answer, Decoder, Request, Row
+from radiance.engine.probing import Reading, read_losses
 from radiance.engine.slots import BASE_SLOT, Adapter, SlotModel, SlotTable
-from radiance.errors import Cancelled, Overloaded, Unavailable
+from radiance.engine.tasks import Pieces, Task
+from radiance.errors import Overloaded, Unavailable
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
 
 T = TypeVar("T")
-Pieces = Generator[Any, None, T]
+Observer = Callable[[str | None, "Future[Answer]"], None]
 
 _IDLE_WAIT_S = 0.5
 _STALE_AFTER_S = 10.0
@@ -50,64 +53,6 @@ class Source:
 
 
 _BASE = Source(BASE_SLOT, None, CheckpointStatus.BASE)
-
-
-class Task(Generic[T]):
-    """Long work on the engine thread: iterate it for its events, then read ``result``.
-
-    The generator behind it yields None where it may be interrupted and anything else as an event.
-    """
-
-    def __init__(self, start: Callable[[], Pieces[T]]) -> None:
-        self._start = start
-        self._pieces: Pieces[T] | None = None
-        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._cancelled = threading.Event()
-        self._future: Future[T] = Future()
-
-    def cancel(self) -> None:
-        """Stop before the next piece; ``result`` then raises Cancelled."""
-        self._cancelled.set()
-
-    def __iter__(self) -> Iterator[Any]:
-        while (event := self._events.get()) is not _END:
-            yield event
-
-    @property
-    def result(self) -> T:
-        """What the generator returned; raises what it raised."""
-        return self._future.result()
-
-    def advance(self) -> bool:
-        """Run one piece, on the engine thread; False once there is none left."""
-        try:
-            if self._cancelled.is_set():
-                raise Cancelled("the work was called off")
-            if self._pieces is None:
-                self._pieces = self._start()
-            event = next(self._pieces)
-        except StopIteration as stop:
-            self._future.set_result(stop.value)
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the task must hear of it
-            if self._pieces is not None:
-                self._pieces.close()
-            self._future.set_exception(error)
-        else:
-            if event is not None:
-                self._events.put(event)
-            return True
-        self._pieces = None
-        self._events.put(_END)
-        return False
-
-    def abandon(self, error: BaseException) -> None:
-        """End a task that will not be run any more."""
-        if not self._future.done():
-            self._future.set_exception(error)
-            self._events.put(_END)
-
-
-_END = object()
 
 
 class Engine:
@@ -144,11 +89,13 @@ class Engine:
         self._source = _BASE
         self._users: dict[int, int] = {}
         self._live: tuple[Callable[[], Adapter], str] | None = None
+        self._observers: list[Observer] = []
         # Set on the engine thread while it loads:
         self.device: Device
         self.base: BaseModel
         self.encoder: Encoder
         self._table: SlotTable
+        self._model: SlotModel
         self._decoder: Decoder
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────
@@ -201,6 +148,20 @@ class Engine:
     def cancel(self, future: "Future[Answer]") -> None:
         """Give up a request; its row leaves the batch before the next decode step."""
         self._inbox.put(lambda: self._decoder.cancel(future) if not future.done() else None)
+
+    def observe(self, observer: Observer) -> None:
+        """Tell of every request that ends: the checkpoint it was given to, and its future.
+
+        Called on the engine thread, so it should be quick. Requests to training weights are not
+        told of.
+        """
+        self._observers.append(observer)
+
+    def read_losses(self, examples: Sequence[EncodedExample]) -> Task[Reading]:
+        """The loss of texts under the weights that serve now, before any other long work."""
+        task = Task(lambda: self._read_losses(examples))
+        self._inbox.put(lambda: self._tasks.insert(0, task))
+        return task
 
     def run(self, start: Callable[[], Pieces[T]]) -> Task[T]:
         """Run a generator of pieces on the engine thread, between decode steps.
@@ -284,8 +245,8 @@ class Engine:
         for _ in range(steps):
             if len(self._decoder):
                 self._decode()
-        if self._tasks and not self._tasks[0].advance():
-            self._tasks.pop(0)
+        if self._tasks and not (task := self._tasks[0]).advance():
+            self._tasks.remove(task)
 
     def _take_in(self, wait: bool) -> None:
         try:
@@ -311,8 +272,9 @@ class Engine:
         self.base = load_base(self._base_name, self._base_path, self.device)
         self.encoder = Encoder(self.base.tokenizer, self.base.context_tokens, self.base.end_token)
         self._table = SlotTable()
+        self._model = SlotModel(self.base.model, self._table)
         self._decoder = Decoder(
-            SlotModel(self.base.model, self._table),
+            self._model,
             self.base.tokenizer,
             self.encoder,
             self._settings.decode_rows,
@@ -337,12 +299,29 @@ class Engine:
             self.base.tokenizer.detokenizer,
             time.perf_counter(),
         )
+        if source.status != CheckpointStatus.TRAINING:
+            future.add_done_callback(functools.partial(self._tell, source.checkpoint_id))
         try:
             self._decoder.admit(row)
         except Exception as error:  # noqa: BLE001 - this request's fault, not the engine's
             _log.exception("request_not_admitted")
             self._release(source.slot)
             future.set_exception(error)
+
+    def _tell(self, checkpoint_id: str | None, future: "Future[Answer]") -> None:
+        for observer in self._observers:
+            observer(checkpoint_id, future)
+
+    def _read_losses(self, examples: Sequence[EncodedExample]) -> Pieces[Reading]:
+        source = self._source
+        self._hold(source.slot)
+        try:
+            losses = yield from read_losses(
+                self._model, source.slot, examples, self._settings.prefill_tokens
+            )
+        finally:
+            self._release(source.slot)
+        return Reading(source.checkpoint_id, losses)
 
     def _swap(
         self, adapter: Adapter | None, checkpoint_id: str | None, status: CheckpointStatus

@@ -1,0 +1,69 @@
+"""Long work on the engine thread, in pieces, so that requests are decoded between them."""
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+from radiance.errors import Cancelled
+
+T = TypeVar("T")
+Pieces = Generator[Any, None, T]
+
+_END = object()
+
+
+class Task(Generic[T]):
+    """Long work on the engine thread: iterate it for its events, then read ``result``.
+
+    The generator behind it yields None where it may be interrupted and anything else as an event.
+    """
+
+    def __init__(self, start: Callable[[], Pieces[T]]) -> None:
+        self._start = start
+        self._pieces: Pieces[T] | None = None
+        self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self._future: Future[T] = Future()
+
+    def cancel(self) -> None:
+        """Stop before the next piece; ``result`` then raises Cancelled."""
+        self._cancelled.set()
+
+    def __iter__(self) -> Iterator[Any]:
+        while (event := self._events.get()) is not _END:
+            yield event
+
+    @property
+    def result(self) -> T:
+        """What the generator returned; raises what it raised."""
+        return self._future.result()
+
+    def advance(self) -> bool:
+        """Run one piece, on the engine thread; False once there is none left."""
+        try:
+            if self._cancelled.is_set():
+                raise Cancelled("the work was called off")
+            if self._pieces is None:
+                self._pieces = self._start()
+            event = next(self._pieces)
+        except StopIteration as stop:
+            self._future.set_result(stop.value)
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the task must hear of it
+            if self._pieces is not None:
+                self._pieces.close()
+            self._future.set_exception(error)
+        else:
+            if event is not None:
+                self._events.put(event)
+            return True
+        self._pieces = None
+        self._events.put(_END)
+        return False
+
+    def abandon(self, error: BaseException) -> None:
+        """End a task that will not be run any more."""
+        if not self._future.done():
+            self._future.set_exception(error)
+            self._events.put(_END)
