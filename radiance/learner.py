@@ -19,9 +19,10 @@ from radiance.engine.adapters import load_adapter, save_adapter
 from radiance.engine.encoding import EncodedExample
 from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine, Task
-from radiance.evaluation.evaluator import Evaluator
+from radiance.evaluation.evaluator import Evaluator, Text
+from radiance.evaluation.summary import Past
 from radiance.intake.jobs import Jobs
-from radiance.records import Cycle, EvalReport, Example, Manifest, MetricPoint, content_hash
+from radiance.records import Cycle, Evaluation, Example, Manifest, MetricPoint, content_hash
 from radiance.registry.curves import Curves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
@@ -75,15 +76,16 @@ class Learner:
         for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
             (self._states / f"{checkpoint_id}.npz").unlink(missing_ok=True)
         self._stopping = threading.Event()
-        self._evaluation: Task[EvalReport] | None = None
+        self._evaluation: Task[Evaluation] | None = None
         self.progress: CycleProgress | None = None
         engine.call(lambda: self._build(anchors))
 
     def _build(self, anchors: Sequence[Example]) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
         self._differentiator = Differentiator(self._lora)
-        encoded = [self._engine.encoder.example(anchor) for anchor in anchors]
-        self._evaluator = Evaluator(self._lora, self._differentiator, encoded)
+        encode = self._engine.encoder.example
+        texts = [Text(encode(anchor), "") for anchor in anchors]
+        self._evaluator = Evaluator(self._lora, self._differentiator, texts, "")
 
     def settings_hash(self) -> str:
         """Identity of everything besides parent and examples that shapes a candidate."""
@@ -97,7 +99,7 @@ class Learner:
         if self._evaluation is not None:
             self._evaluation.cancel()
 
-    def make(self, cycle: Cycle) -> tuple[Path, Manifest]:
+    def make(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
         """Train and evaluate a cycle's candidate; its files are staged, not published.
 
         Raises:
@@ -115,7 +117,7 @@ class Learner:
         """Delete a cycle's saved training state: it has ended."""
         self._state_path(cycle).unlink(missing_ok=True)
 
-    def _make(self, cycle: Cycle, progress: CycleProgress) -> tuple[Path, Manifest]:
+    def _make(self, cycle: Cycle, progress: CycleProgress) -> tuple[Path, Manifest, Evaluation]:
         examples = self._jobs.examples(cycle.job_ids)
         kept, held_back = self._hold_back(examples)
         replayed = self._replay(cycle, examples)
@@ -123,11 +125,12 @@ class Learner:
         encode = self._engine.encoder.example
         new, held = [encode(e) for e in kept], [encode(e) for e in held_back]
         trained = self._train(progress, new, [encode(e) for e in replayed], held, parent)
-        report = self._evaluate(trained, new, held)
+        evaluation = self._evaluate(cycle, trained, parent, examples, new, held)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
         self._engine.call(lambda: save_adapter(trained.adapter, adapter_config, staging))
-        return staging, self._manifest(cycle, examples, replayed, staging, trained, report)
+        manifest = self._manifest(cycle, examples, replayed, staging, trained, evaluation.report)
+        return staging, manifest, evaluation
 
     def _train(
         self,
@@ -184,10 +187,39 @@ class Learner:
         return task.result
 
     def _evaluate(
-        self, trained: Trained, new: list[EncodedExample], held: list[EncodedExample]
-    ) -> EvalReport:
-        evaluator = self._evaluator
-        self._evaluation = self._engine.run(lambda: evaluator.evaluate(trained.vector, new, held))
+        self,
+        cycle: Cycle,
+        trained: Trained,
+        parent: Adapter | None,
+        examples: list[Example],
+        new: list[EncodedExample],
+        held: list[EncodedExample],
+    ) -> Evaluation:
+        """Measure the candidate beside its parent, also on what its ancestors were taught."""
+        lineage = [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
+        earlier = self._jobs.earlier(
+            self._config.evaluation.recall_examples,
+            {example.question_hash for example in examples},
+            self._config.training.seed,
+            lineage,
+        )
+        past = Past(
+            tuple(reversed(lineage)),
+            tuple(self._registry.accuracies(lineage, {task for _, task in earlier})),
+        )
+        encode = self._engine.encoder.example
+        learned, held_back = ([Text(e, cycle.candidate_id) for e in part] for part in (new, held))
+        recalled = [Text(encode(example), task) for example, task in earlier]
+        self._evaluation = self._engine.run(
+            lambda: self._evaluator.evaluate(
+                trained.vector,
+                self._lora.initial(parent),
+                learned,
+                held_back,
+                recalled,
+                past,
+            )
+        )
         if self._stopping.is_set():
             self._evaluation.cancel()
         return self._evaluation.result
@@ -225,7 +257,7 @@ class Learner:
         replayed: list[Example],
         staging: Path,
         trained: Trained,
-        report: EvalReport,
+        report: records.EvalReport,
     ) -> Manifest:
         weights_hash, config_hash = content_hashes(staging)
         return Manifest(

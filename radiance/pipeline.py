@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from radiance import records
 from radiance.config import Config
 from radiance.engine.adapters import load_adapter
@@ -18,7 +20,15 @@ from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Unavailable
 from radiance.intake.jobs import Jobs
 from radiance.learner import CycleProgress, Learner
-from radiance.records import CheckpointStatus, Cycle, Manifest, MetricPoint
+from radiance.records import (
+    CheckpointStatus,
+    Cycle,
+    Decision,
+    Evaluation,
+    Evidence,
+    Manifest,
+    MetricPoint,
+)
 from radiance.registry.curves import Curves
 from radiance.registry.store import Registry
 from radiance.telemetry import get_logger
@@ -92,14 +102,14 @@ class Pipeline:
         if cycle is None:
             return False
         try:
-            staging, manifest = self._candidate(cycle)
+            staging, manifest, evaluation = self._candidate(cycle)
             self._registry.commit(
                 cycle,
                 staging,
                 manifest,
-                CheckpointStatus.STABLE,
-                actor="pipeline",
-                reason=f"It learned {len(manifest.example_ids)} examples.",
+                evaluation,
+                self._decide(manifest),
+                self._evidence(cycle, manifest),
             )
         except (Cancelled, Unavailable) as error:
             # Stopping, or somebody rolled back meanwhile: nothing was lost, the jobs wait again.
@@ -108,19 +118,47 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
             _log.exception("cycle_failed", cycle=cycle.id, jobs=cycle.job_ids)
             reason = str(error) or type(error).__name__
-            self._settle(cycle, lambda: self._jobs.fail(cycle.id, reason))
+            self._settle(cycle, lambda: self._fail(cycle, reason))
             self._learner.forget_state(cycle)
         else:
             # The release is committed: from here on there is no way back.
             self._settle(cycle, lambda: self._finish(cycle, manifest))
         return True
 
-    def _candidate(self, cycle: Cycle) -> tuple[Path, Manifest]:
-        """Where the candidate's files are and what it is; trained now unless it is published."""
+    def _candidate(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
+        """Where the candidate's files are and what is known of it; trained unless published."""
         published = self._registry.find_candidate(cycle)
         if published is not None:
-            return self._registry.path(cycle.candidate_id), published
+            return self._registry.path(cycle.candidate_id), *published
         return self._learner.make(cycle)
+
+    def _decide(self, manifest: Manifest) -> Decision:
+        learned = f"It learned {len(manifest.example_ids)} examples."
+        return Decision(CheckpointStatus.STABLE, promote=True, reason=learned)
+
+    def _evidence(self, cycle: Cycle, manifest: Manifest) -> Evidence:
+        """What the audit log keeps beside the manifest, so that anybody can check it afterwards."""
+        replayed = self._jobs.examples_of(manifest.replayed_ids)
+        lineage = self._registry.ancestors(cycle.parent_id) if cycle.parent_id else []
+        jobs = [self._jobs.get(job_id) for job_id in cycle.job_ids]
+        return Evidence(
+            examples={e.id: e.content_hash for e in self._jobs.examples(cycle.job_ids)},
+            replayed={e.id: e.content_hash for e in replayed},
+            superseded=tuple(s for job in jobs for s in self._jobs.supersedes(job, lineage)),
+            settings={
+                name: msgspec.to_builtins(getattr(self._config, name))
+                for name in ("training", "anchor", "evaluation", "gate")
+            },
+        )
+
+    def _fail(self, cycle: Cycle, reason: str) -> None:
+        """End a cycle that made nothing, and say so in the audit log."""
+        with self._registry.audit.sealed():
+            self._jobs.fail(
+                cycle.id,
+                reason,
+                lambda connection: self._registry.record_failure(connection, cycle, reason),
+            )
 
     def _finish(self, cycle: Cycle, manifest: Manifest) -> None:
         """Swap and acknowledge; repeating it is harmless."""
@@ -170,6 +208,9 @@ class Pipeline:
             "finetune_loss": report.finetune_loss,
             "eval_loss": report.eval_loss,
             "forgetting_loss": report.forgetting_loss,
+            "retention_score": report.retention_score,
+            "recall_exact": report.recall_exact,
+            "drift_loss": report.drift_loss,
         }
         self._curves.record(
             MetricPoint(cycle.id, step, name, value)
@@ -185,6 +226,27 @@ class Pipeline:
         self.serve_current()
         _log.info("rolled_back", checkpoint=release.checkpoint_id, actor=actor, reason=reason)
         return release
+
+    def promote(
+        self, checkpoint_id: str, actor: str, reason: str, *, force: bool = False
+    ) -> records.Release:
+        """Serve a checkpoint by hand; see ``Registry.promote``."""
+        release = self._registry.promote(checkpoint_id, actor, reason, force=force)
+        self.serve_current()
+        _log.info("promoted_by_hand", checkpoint=checkpoint_id, actor=actor, reason=reason)
+        return release
+
+    def pin(self, checkpoint_id: str | None, actor: str, reason: str) -> records.Pin:
+        """Hold the stable pointer where it is, or at a checkpoint; see ``Registry.pin``."""
+        pin = self._registry.pin(checkpoint_id, actor, reason)
+        self.serve_current()
+        _log.info("pinned", checkpoint=pin.checkpoint_id, actor=actor, reason=reason)
+        return pin
+
+    def unpin(self, actor: str, reason: str) -> None:
+        """Let the stable pointer move by itself again; see ``Registry.unpin``."""
+        self._registry.unpin(actor, reason)
+        _log.info("unpinned", actor=actor, reason=reason)
 
     def serve_current(self) -> None:
         """Make the engine and ``adapters/stable`` follow the registry, whoever moved it last."""

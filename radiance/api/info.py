@@ -10,6 +10,7 @@ from radiance import __version__, records
 from radiance.api.rooms import Rooms, rooms_of
 
 _CURVE_POINTS = 1000
+_CURVES_OF_ANCHORS = ("forgetting_loss", "retention_score", "drift_loss")
 
 
 async def info(request: Request) -> Response:
@@ -35,10 +36,12 @@ def _describe(rooms: Rooms) -> dict[str, Any]:
         "last_update": last_update.isoformat() if last_update else None,
         "loss_curves": {
             "finetune_loss": last("finetune_loss", _CURVE_POINTS),
-            "forgetting_loss": last("forgetting_loss", _CURVE_POINTS)
-            if rooms.has_anchors
-            else None,
+            **{
+                name: last(name, _CURVE_POINTS) if rooms.has_anchors else None
+                for name in _CURVES_OF_ANCHORS
+            },
             "eval_loss": last("eval_loss", _CURVE_POINTS),
+            "recall_exact": last("recall_exact", _CURVE_POINTS),
         },
         "forgetting_summary": summary,
         "hardware": {"device": rooms.engine.device.name, "backend": rooms.engine.device.backend},

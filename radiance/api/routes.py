@@ -20,6 +20,7 @@ ROUTES = [
     Route("/jobs/{job_id}/retry", operations.retry_job, methods=["POST"]),
     Route("/checkpoints", operations.list_checkpoints, methods=["GET"]),
     Route("/checkpoints/{checkpoint_id}", operations.show_checkpoint, methods=["GET"]),
+    Route("/checkpoints/{checkpoint_id}/evaluation", operations.show_evaluation, methods=["GET"]),
     Route("/rollback", operations.rollback, methods=["POST"]),
     Route("/health", operations.health, methods=["GET"]),
     Route("/ready", operations.ready, methods=["GET"]),

@@ -13,7 +13,8 @@ from radiance import config, ember
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.evaluation.anchors import read_anchors
-from radiance.evaluation.evaluator import Evaluator
+from radiance.evaluation.evaluator import Evaluator, Text
+from radiance.evaluation.summary import Past
 from radiance.records import EvalReport
 from radiance.training.batches import make_batch
 from radiance.training.blockwise import Differentiator
@@ -32,12 +33,14 @@ def evaluate(
         vector = noise * size if size else lora.initial(None)
         listed = read_anchors(ember.MODEL_PATH / "anchors.jsonl", max(anchors, 1))[:anchors]
         encode = engine.encoder.example
-        evaluator = Evaluator(lora, Differentiator(lora), [encode(a) for a in listed])
-        facts = [encode(example(i, *fact)) for i, fact in enumerate(FACTS)]
+        texts = [Text(encode(anchor), "") for anchor in listed]
+        evaluator = Evaluator(lora, Differentiator(lora), texts, "")
+        facts = [Text(encode(example(i, *fact)), "A_1") for i, fact in enumerate(FACTS)]
         learned, held = facts[held_back:], facts[:held_back]
-        report = drain(evaluator.evaluate(vector, learned, held))
+        base = lora.initial(None)
+        report = drain(evaluator.evaluate(vector, base, learned, held, [], Past())).report
         lora.model.update(tree_unflatten(list(lora.unflatten(vector).items())))
-        batch = make_batch(learned)
+        batch = make_batch([text.example for text in learned])
         logits = lora.model(batch.tokens)
         rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
         losses = nn.losses.cross_entropy(rows, batch.targets) * batch.weights

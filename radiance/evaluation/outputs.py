@@ -1,0 +1,78 @@
+"""What adapters make of texts, computed once and kept while there is room.
+
+The base answers the same anchors for every checkpoint, and a parent was a candidate one cycle ago.
+Kept is what enters the output head, per text: exact, and small beside the distributions it makes.
+An adapter is known by its content, so nothing can be stale.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from typing import Any, TypeVar
+
+import mlx.core as mx
+import numpy as np
+
+from radiance.engine.encoding import EncodedExample
+from radiance.training.batches import make_batch
+from radiance.training.blockwise import Differentiator
+
+T = TypeVar("T")
+Pieces = Generator[Any, None, T]
+
+_MOST_BYTES = 512 * 1024 * 1024
+
+
+class Outputs:
+    """Keeps, least recently used first out. Belongs to the engine thread.
+
+    Args:
+        most_bytes: Room for what is kept.
+    """
+
+    def __init__(self, differentiator: Differentiator, most_bytes: int = _MOST_BYTES) -> None:
+        self._differentiator = differentiator
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[tuple[bytes, EncodedExample], mx.array] = OrderedDict()
+        self._bytes = 0
+
+    def rows(
+        self, vector: mx.array, key: bytes, texts: Sequence[EncodedExample]
+    ) -> Pieces[list[mx.array]]:
+        """For each text what ``Differentiator.log_probs`` takes, (targets, width).
+
+        Args:
+            vector: The adapter, (parameters,) float32.
+            key: Its ``adapter_key``.
+            texts: Few enough for one batch, of like length.
+        """
+        found = {text: self._kept[key, text] for text in texts if (key, text) in self._kept}
+        missing = [text for text in dict.fromkeys(texts) if text not in found]
+        if missing:
+            # Sizes are powers of two: every new shape of a compiled block costs memory for ever.
+            size = 1 << (len(missing) - 1).bit_length()
+            batch = make_batch([*missing, *[missing[-1]] * (size - len(missing))])
+            rows = yield from self._differentiator.target_rows(vector, batch)
+            ends = np.searchsorted(batch.owners[: batch.target_count], range(len(missing) + 1))
+            for row, text in enumerate(missing):
+                found[text] = mx.contiguous(rows[int(ends[row]) : int(ends[row + 1])])
+            mx.eval(list(found.values()))
+            yield None
+        for text, rows in found.items():
+            self._keep((key, text), rows)
+        return [found[text] for text in texts]
+
+    def _keep(self, key: tuple[bytes, EncodedExample], rows: mx.array) -> None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return
+        self._kept[key] = rows
+        self._bytes += rows.nbytes
+        while self._bytes > self._most_bytes:
+            _, dropped = self._kept.popitem(last=False)
+            self._bytes -= dropped.nbytes
+
+
+def adapter_key(vector: mx.array) -> bytes:
+    """Identity of an adapter's numbers."""
+    return hashlib.sha256(np.array(vector).data).digest()

@@ -1,0 +1,89 @@
+"""What was measured of checkpoints: a file beside each one's weights, and the accuracy matrix.
+
+``adapters/<id>/evaluation.json`` holds every probe; the table ``evaluations`` holds what later
+checkpoints are compared with.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from radiance.errors import CorruptCheckpoint
+from radiance.records import Evaluation, Probe, TaskAccuracy
+from radiance.storage import files
+from radiance.storage.sqlite import Connection, Readable, to_json
+
+EVALUATION = "evaluation.json"
+
+
+def write(directory: Path, evaluation: Evaluation) -> None:
+    """Write ``evaluation.json``, durably."""
+    data = msgspec.json.format(msgspec.json.encode(evaluation), indent=1)
+    files.write_durably(directory / EVALUATION, data + b"\n")
+
+
+def read(directory: Path) -> Evaluation:
+    """The evaluation of a checkpoint's directory.
+
+    Raises:
+        CorruptCheckpoint: It is missing or cannot be read as one.
+    """
+    path = directory / EVALUATION
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Evaluation)
+    except OSError as error:
+        raise CorruptCheckpoint(f"{path}: {error.strerror}.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptCheckpoint(f"{path}: is not an evaluation ({error}).") from None
+
+
+def task_accuracies(
+    checkpoint_id: str, learned: Sequence[Probe], recalled: Sequence[Probe]
+) -> list[TaskAccuracy]:
+    """A checkpoint's row of the accuracy matrix: what it learned, and each earlier update."""
+    groups: dict[str, list[Probe]] = {checkpoint_id: list(learned)} if learned else {}
+    for probe in recalled:
+        groups.setdefault(probe.group, []).append(probe)
+    return [
+        TaskAccuracy(
+            checkpoint_id=checkpoint_id,
+            task=task,
+            examples=len(probes),
+            accuracy=_share(probe.is_exact for probe in probes),
+            parent_accuracy=_share(probe.was_exact_in_parent for probe in probes),
+            base_accuracy=_share(probe.was_exact_in_base for probe in probes),
+        )
+        for task, probes in groups.items()
+    ]
+
+
+def _share(values: Iterable[bool]) -> float:
+    counted = list(values)
+    return sum(counted) / len(counted)
+
+
+def insert(connection: Connection, checkpoint_id: str, evaluation: Evaluation) -> None:
+    """Add a checkpoint's row of the accuracy matrix, in the open transaction."""
+    found = task_accuracies(checkpoint_id, evaluation.learned, evaluation.recalled)
+    connection.executemany(
+        "INSERT INTO evaluations (checkpoint_id, task, examples, accuracy, parent_accuracy,"
+        " base_accuracy) VALUES (:checkpoint_id, :task, :examples, :accuracy, :parent_accuracy,"
+        " :base_accuracy)",
+        [msgspec.structs.asdict(accuracy) for accuracy in found],
+    )
+
+
+def accuracies(
+    db: Readable, lineage: Collection[str], tasks: Collection[str]
+) -> list[TaskAccuracy]:
+    """Places of the accuracy matrix: of these checkpoints on these tasks and on their own."""
+    rows = db.read(
+        """
+        SELECT * FROM evaluations
+        WHERE checkpoint_id IN (SELECT value FROM json_each(:lineage))
+            AND (task = checkpoint_id OR task IN (SELECT value FROM json_each(:tasks)))
+        """,
+        {"lineage": to_json(list(lineage)), "tasks": to_json(list(tasks))},
+    )
+    return [TaskAccuracy(**row) for row in rows]
