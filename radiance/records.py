@@ -422,14 +422,12 @@ class Evidence(msgspec.Struct, frozen=True):
     """What a candidate was made from and judged by, beside its manifest; for the audit log.
 
     Attributes:
-        anchors_hash: Of the anchor suite it was measured on; "" where there is none.
         examples: ``content_hash`` of every example it learned anew, by id.
         replayed: The same for the earlier examples that were mixed in.
         superseded: Which earlier examples its own correct.
         settings: The sections that shaped it and the decision on it, in full, by name.
     """
 
-    anchors_hash: str = ""
     examples: dict[str, str] = {}
     replayed: dict[str, str] = {}
     superseded: tuple[Supersession, ...] = ()

@@ -146,6 +146,10 @@ class Jobs:
             found += [row["id"] for row in rows]
         return examples_by_id(self._db, found)
 
+    def examples_of(self, example_ids: Collection[str]) -> list[Example]:
+        """The examples of these ids that exist, in the order given."""
+        return examples_by_id(self._db, example_ids)
+
     def example(self, example_id: str) -> Example:
         """The example of that id.
 
@@ -275,13 +279,24 @@ class Jobs:
         with self._db.transaction() as connection:
             leases.acknowledge(connection, cycle_id, checkpoint_id, at)
 
-    def fail(self, cycle_id: int, error: str) -> None:
+    def fail(
+        self,
+        cycle_id: int,
+        error: str,
+        record: Callable[[Connection], object] = lambda connection: None,
+    ) -> None:
         """End a cycle: its jobs have failed because of ``error``, a sentence.
 
         Does nothing if the cycle has ended already.
+
+        Args:
+            cycle_id: Which one.
+            error: Why.
+            record: Called in the open transaction, if the cycle ends by this.
         """
         with self._db.transaction() as connection:
-            leases.fail(connection, cycle_id, error, self._clock())
+            if leases.fail(connection, cycle_id, error, self._clock()):
+                record(connection)
 
     def release(self, cycle_id: int) -> None:
         """Put a cycle's jobs back into the queue, as on a clean shutdown; nothing is counted."""

@@ -91,14 +91,14 @@ def acknowledge(connection: Connection, cycle_id: int, checkpoint_id: str, at: d
     _end(connection, cycle_id, "finished")
 
 
-def fail(connection: Connection, cycle_id: int, error: str, at: datetime) -> None:
-    """See ``Jobs.fail``."""
+def fail(connection: Connection, cycle_id: int, error: str, at: datetime) -> bool:
+    """See ``Jobs.fail``; whether the cycle was still open."""
     connection.execute(
         "UPDATE jobs SET status = 'failed', error = ?, finished_at = ?"
         " WHERE cycle_id = ? AND status = 'running'",
         (error, to_text(at), cycle_id),
     )
-    _end(connection, cycle_id, "failed")
+    return _end(connection, cycle_id, "failed")
 
 
 def release(connection: Connection, cycle_id: int) -> None:
@@ -248,7 +248,8 @@ def _start(connection: Connection, cycle: Row, jobs: Sequence[Row], now: datetim
     )
 
 
-def _end(connection: Connection, cycle_id: int, status: str) -> None:
-    connection.execute(
+def _end(connection: Connection, cycle_id: int, status: str) -> bool:
+    ended = connection.execute(
         "UPDATE cycles SET status = ? WHERE id = ? AND status = 'open'", (status, cycle_id)
     )
+    return ended.rowcount > 0

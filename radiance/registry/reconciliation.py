@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radiance.errors import Conflict, CorruptCheckpoint
+from radiance.registry import bodies
+from radiance.registry.audit import append
 from radiance.registry.rows import STABLE_LINK
 from radiance.storage import files
 from radiance.storage.sqlite import Database
@@ -28,10 +30,25 @@ def reconcile(
         for path in sorted(adapters.iterdir())
         if path.is_dir() and not path.is_symlink() and path.name not in known
     ]
+    findings += _open_audit(registry, db, adapters, clock)
     findings += _mark_damage(registry, db)
     findings += _leave_unusable(registry, clock)
     findings += _mend_link(registry, adapters)
     return findings
+
+
+def _open_audit(
+    registry: "Registry", db: Database, adapters: Path, clock: Callable[[], datetime]
+) -> list[str]:
+    """Put log and head file in order; begin the log with what was there before there was one."""
+    rows = db.read("SELECT * FROM checkpoints ORDER BY number")
+    if rows and registry.audit.is_new():
+        releases = db.read("SELECT * FROM releases ORDER BY number")
+        body = bodies.adoption(rows, releases, adapters)
+        with registry.audit.sealed(), db.transaction() as connection:
+            append(connection, "adopt", "reconcile", None, body, clock())
+        return [f"The audit log begins here, with {len(rows)} earlier checkpoints as they are."]
+    return registry.audit.settle(clock())
 
 
 def _mark_damage(registry: "Registry", db: Database) -> list[str]:

@@ -6,8 +6,17 @@ from typing import Literal
 
 import msgspec
 
-from radiance.records import Checkpoint, CheckpointStatus, EvalReport, Release
-from radiance.storage.sqlite import Connection, Row, to_text
+from radiance.records import (
+    Checkpoint,
+    CheckpointStatus,
+    Cycle,
+    EvalReport,
+    Manifest,
+    Pin,
+    Release,
+)
+from radiance.registry.audit import Entry
+from radiance.storage.sqlite import Connection, Row, to_json, to_text
 
 BASE = "base"
 STABLE_LINK = "stable"
@@ -20,6 +29,27 @@ def current_id(connection: Connection) -> str | None:
     return row["checkpoint_id"] if row else None
 
 
+def insert_checkpoint(
+    connection: Connection, cycle: Cycle, manifest: Manifest, status: CheckpointStatus
+) -> Row:
+    """Add a checkpoint in the open transaction."""
+    return connection.execute(
+        "INSERT INTO checkpoints (id, parent_id, status, created_at, cycle_id, fingerprint,"
+        " content_hash, report, job_ids) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+        (
+            cycle.candidate_id,
+            cycle.parent_id,
+            status,
+            to_text(manifest.created_at),
+            cycle.id,
+            cycle.fingerprint,
+            manifest.content_hash,
+            to_json(manifest.report),
+            to_json(cycle.job_ids),
+        ),
+    ).fetchone()
+
+
 def insert_release(
     connection: Connection,
     checkpoint_id: str | None,
@@ -27,14 +57,13 @@ def insert_release(
     actor: str,
     reason: str,
     at: datetime,
-) -> Release:
+) -> Row:
     """Add a release in the open transaction."""
-    row = connection.execute(
+    return connection.execute(
         "INSERT INTO releases (checkpoint_id, action, actor, reason, at) VALUES (?, ?, ?, ?, ?)"
         " RETURNING *",
         (checkpoint_id, action, actor, reason, to_text(at)),
     ).fetchone()
-    return to_release(row)
 
 
 def to_checkpoint(row: Row, current: str | None) -> Checkpoint:
@@ -61,4 +90,16 @@ def to_release(row: Row) -> Release:
         actor=row["actor"],
         reason=row["reason"],
         at=datetime.fromisoformat(row["at"]),
+    )
+
+
+def to_pin(entry: Entry) -> Pin | None:
+    """What the newest entry about pinning says; None where it was the end of that."""
+    if entry.action != "pin":
+        return None
+    return Pin(
+        checkpoint_id=entry.subject,
+        actor=entry.actor,
+        reason=json.loads(entry.body)["reason"],
+        at=datetime.fromisoformat(entry.at),
     )

@@ -1,9 +1,9 @@
-"""Commits checkpoints, says which one is served, and moves that pointer forth and back.
+"""Commits checkpoints, and moves the pointer that says which one is served.
 
 The newest row of ``releases`` is the truth about what is served; ``adapters/stable`` is a link for
 people and other programs that follows it. A checkpoint's directory is published before its row is
 written, so a row always has its files; a directory without a row is a candidate that a repeated
-cycle will find again.
+cycle will find again. Every change goes into the audit log in its own transaction.
 """
 
 import re
@@ -13,32 +13,49 @@ from pathlib import Path
 from typing import Literal
 
 from radiance import records
-from radiance.errors import Cancelled, Conflict, CorruptCheckpoint, NotFound, RegistryError
-from radiance.records import Checkpoint, CheckpointStatus, Cycle, Manifest, Release
+from radiance.errors import Cancelled, Conflict, CorruptCheckpoint, RegistryError
+from radiance.records import (
+    Checkpoint,
+    CheckpointStatus,
+    Cycle,
+    Decision,
+    Evaluation,
+    Evidence,
+    Manifest,
+    Pin,
+    Release,
+)
+from radiance.registry import bodies, evaluations, reconciliation
 from radiance.registry import manifest as manifests
-from radiance.registry import reconciliation
+from radiance.registry.audit import Action, Audit, append, newest_of
+from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import (
     BASE,
-    CURRENT,
     STABLE_LINK,
     current_id,
+    insert_checkpoint,
     insert_release,
     to_checkpoint,
+    to_pin,
     to_release,
 )
 from radiance.storage import files
-from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
+from radiance.storage.sqlite import Connection, Database, Row
 
 _NUMBER = re.compile(r"A_\d{4}-\d{2}-\d{2}_(\d{4,})")
+_AUTOMATIC = ("gate", "monitor")
 
 
-class Registry:
+class Registry(Checkpoints):
     """All checkpoints. Safe to use from several threads.
 
     Args:
         db: Where their rows are kept.
         adapters_path: Where their files are kept; made if it is missing.
         clock: The time that is noted for what happens now; aware, UTC.
+
+    Attributes:
+        audit: The log that every change goes into.
     """
 
     def __init__(
@@ -47,9 +64,10 @@ class Registry:
         adapters_path: Path,
         clock: Callable[[], datetime] = records.now,
     ) -> None:
-        self._db = db
-        self._adapters = adapters_path
+        super().__init__(db, adapters_path)
+        self._db: Database = db
         self._clock = clock
+        self.audit = Audit(db)
         files.make_directory(adapters_path)
 
     # ------------------------------------------------------------------------- committing
@@ -74,45 +92,45 @@ class Registry:
         """A new, empty directory for the trainer to write the two adapter files into."""
         return files.fresh_directory(self._adapters / f"{files.TEMPORARY_PREFIX}{checkpoint_id}")
 
-    def find_candidate(self, cycle: Cycle) -> Manifest | None:
+    def find_candidate(self, cycle: Cycle) -> tuple[Manifest, Evaluation] | None:
         """What an earlier run of this very cycle has published already, if it is whole."""
         directory = self._adapters / cycle.candidate_id
         try:
             found = manifests.read(directory)
             manifests.verify(directory, found)
+            evaluation = evaluations.read(directory)
         except CorruptCheckpoint:
             return None
-        return found if found.fingerprint == cycle.fingerprint else None
+        is_whole = found.fingerprint == cycle.fingerprint and evaluation.report == found.report
+        return (found, evaluation) if is_whole else None
 
     def commit(
         self,
         cycle: Cycle,
         staging: Path,
         manifest: Manifest,
-        status: CheckpointStatus,
-        *,
-        promote: bool | None = None,
-        actor: str = "gate",
-        reason: str = "It passed the gate.",
+        evaluation: Evaluation,
+        decision: Decision,
+        evidence: Evidence,
     ) -> Checkpoint:
-        """Publish a candidate for ever and, if it is promoted, make it the one that is served.
+        """Publish a candidate for ever and, if the gate promotes it, make it what is served.
 
-        Repeating a cycle is harmless: files that its earlier run has published are kept, and so is
-        the row that it has written. ``adapters/stable`` is left to ``point_stable``.
+        While the stable pointer is pinned it is committed all the same and not served. Repeating a
+        cycle is harmless: files that its earlier run has published are kept, and so is the row that
+        it has written. ``adapters/stable`` is left to ``point_stable``.
 
         Args:
             cycle: The cycle that made it.
             staging: The directory from ``staging``; not looked at when the files are published.
             manifest: What it is; its hashes must match the files.
-            status: The gate's decision: stable, risky or rejected.
-            promote: Whether to release it in the same transaction; None means when it is stable.
-            actor: Who decided.
-            reason: Why it is released, as a sentence.
+            evaluation: What was measured of it; its report is the manifest's.
+            decision: What the gate made of that.
+            evidence: What the decision rests on, for the audit log.
 
         Raises:
             CorruptCheckpoint: The staged files do not match the manifest.
             Cancelled: It is to be promoted, but what is served is no longer the checkpoint it
-                continues from: somebody rolled back meanwhile. Nothing was committed.
+                continues from: somebody moved the pointer meanwhile. Nothing was committed.
             RegistryError: The id belongs to another checkpoint.
             StorageError: The disk or the database failed.
         """
@@ -121,156 +139,69 @@ class Registry:
             if row["fingerprint"] != cycle.fingerprint:
                 raise RegistryError(f"{checkpoint_id} is already the id of another checkpoint.")
             return to_checkpoint(row, self._current_id())
-        if promote is None:
-            promote = status == CheckpointStatus.STABLE
-        if promote:
+        if decision.promote:
             _check_parent_is_served(cycle, self._current_id())
         published = self.find_candidate(cycle)
         if published is None:
-            final = self._adapters / checkpoint_id
-            manifests.verify(staging, manifest)
-            manifests.write(staging, manifest)
-            if final.exists():
-                files.remove_directory(final)
-            files.publish_directory(staging, final)
-            published = manifest
-        with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT INTO checkpoints (id, parent_id, status, created_at, cycle_id, fingerprint,"
-                " content_hash, report, job_ids) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    checkpoint_id,
-                    cycle.parent_id,
-                    status,
-                    to_text(published.created_at),
-                    cycle.id,
-                    cycle.fingerprint,
-                    published.content_hash,
-                    to_json(published.report),
-                    to_json(cycle.job_ids),
-                ),
-            )
-            if promote:
+            self._publish(staging, manifest, evaluation)
+            published = manifest, evaluation
+        manifest, evaluation = published
+        hashes = bodies.file_hashes(self.path(checkpoint_id))
+        with self.audit.sealed(), self._db.transaction() as connection:
+            row = insert_checkpoint(connection, cycle, manifest, decision.status)
+            evaluations.insert(connection, checkpoint_id, evaluation)
+            at, release, withheld = self._clock(), None, None
+            if decision.promote:
                 _check_parent_is_served(cycle, current_id(connection))
-                at = self._clock()
-                insert_release(connection, checkpoint_id, "promote", actor, reason, at)
+                withheld = _held(connection)
+            if decision.promote and withheld is None:
+                release = insert_release(
+                    connection, checkpoint_id, "promote", "gate", decision.reason, at
+                )
+            body = bodies.candidate(
+                row, hashes, manifest, evaluation, decision, evidence, release, withheld
+            )
+            append(connection, _outcome(decision, release), "gate", checkpoint_id, body, at)
         return self.get(checkpoint_id)
 
-    # ------------------------------------------------------------------------- reading
+    def record_failure(self, connection: Connection, cycle: Cycle, reason: str) -> None:
+        """Log, in the open transaction, that a cycle ended without a candidate.
 
-    def current(self) -> Checkpoint | None:
-        """The checkpoint that is served; None while it is the bare base model."""
-        current = self._current_id()
-        return None if current is None else self.get(current)
-
-    def get(self, checkpoint_id: str) -> Checkpoint:
-        """The checkpoint of that id.
-
-        Raises:
-            NotFound: There is none.
+        Hold ``audit.sealed`` around that transaction.
         """
-        return to_checkpoint(self._row(checkpoint_id), self._current_id())
+        body = bodies.failure(cycle, reason)
+        append(connection, "cycle_failed", "pipeline", None, body, self._clock())
 
-    def all(self, limit: int) -> list[Checkpoint]:
-        """The newest checkpoints, newest first."""
-        rows = self._db.read("SELECT * FROM checkpoints ORDER BY number DESC LIMIT ?", (limit,))
-        current = self._current_id()
-        return [to_checkpoint(row, current) for row in rows]
+    def _publish(self, staging: Path, manifest: Manifest, evaluation: Evaluation) -> None:
+        final = self.path(manifest.checkpoint_id)
+        manifests.verify(staging, manifest)
+        evaluations.write(staging, evaluation)
+        manifests.write(staging, manifest)
+        if final.exists():
+            files.remove_directory(final)
+        files.publish_directory(staging, final)
 
-    def committed(self) -> set[str]:
-        """Ids of every checkpoint with a row, whatever its status; for ``Jobs.recover``."""
-        return {row["id"] for row in self._db.read("SELECT id FROM checkpoints")}
+    # ------------------------------------------------------------------------- moving the pointer
 
-    def ancestors(self, checkpoint_id: str) -> list[str]:
-        """The checkpoint, its parent, its parent's parent, and so on down to the base.
-
-        Raises:
-            NotFound: There is no such checkpoint.
-        """
-        self._row(checkpoint_id)
-        rows = self._db.read(
-            """
-            WITH RECURSIVE chain (id, parent_id, depth) AS (
-                SELECT id, parent_id, 0 FROM checkpoints WHERE id = ?
-                UNION ALL
-                SELECT checkpoints.id, checkpoints.parent_id, depth + 1
-                FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
-            )
-            SELECT id FROM chain ORDER BY depth
-            """,
-            (checkpoint_id,),
-        )
-        return [row["id"] for row in rows]
-
-    def manifest(self, checkpoint_id: str) -> Manifest:
-        """The manifest of a checkpoint.
-
-        Raises:
-            NotFound: There is no such checkpoint.
-            CorruptCheckpoint: Its manifest is missing or not the one that was committed.
-        """
-        row = self._row(checkpoint_id)
-        found = manifests.read(self.path(checkpoint_id))
-        if found.content_hash != row["content_hash"]:
-            raise CorruptCheckpoint(
-                f"{checkpoint_id}: its manifest names weights of SHA-256 {found.content_hash}, but"
-                f" {row['content_hash']} was committed."
-            )
-        return found
-
-    def path(self, checkpoint_id: str) -> Path:
-        """The directory of a checkpoint."""
-        return self._adapters / checkpoint_id
-
-    def verify(self, checkpoint_id: str) -> None:
-        """Check that a checkpoint's files are the ones that were committed.
-
-        Raises:
-            NotFound: There is no such checkpoint.
-            CorruptCheckpoint: A file is missing or differs; it names both hashes.
-        """
-        manifests.verify(self.path(checkpoint_id), self.manifest(checkpoint_id))
-
-    def damaged(self) -> dict[str, str]:
-        """What ``reconcile`` last found wrong with checkpoints, as sentences by id."""
-        rows = self._db.read("SELECT id, damage FROM checkpoints WHERE damage IS NOT NULL")
-        return {row["id"]: row["damage"] for row in rows}
-
-    def releases(self, limit: int) -> list[Release]:
-        """The newest moves of the stable pointer, newest first."""
-        rows = self._db.read("SELECT * FROM releases ORDER BY number DESC LIMIT ?", (limit,))
-        return [to_release(row) for row in rows]
-
-    # ------------------------------------------------------------------------- releasing
-
-    def release(
-        self,
-        checkpoint_id: str | None,
-        action: Literal["promote", "rollback"],
-        actor: str,
-        reason: str,
-        at: datetime,
+    def promote(
+        self, checkpoint_id: str, actor: str, reason: str, *, force: bool = False
     ) -> Release:
-        """Record that ``checkpoint_id`` (None: the base) is served from now on.
+        """Serve a checkpoint by hand, whether or not it was ever served.
 
-        ``adapters/stable`` is left to ``point_stable``, so that the swap in memory can come first.
+        Args:
+            checkpoint_id: Which one.
+            actor: Who asks for it.
+            reason: Why, as a sentence.
+            force: Also where the gate rejected it; it is ``risky`` from then on.
 
         Raises:
             NotFound: There is no such checkpoint.
-            Conflict: It was rejected.
+            Conflict: It was rejected and ``force`` is not given, or it is served already.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
-        if checkpoint_id is not None:
-            if self._row(checkpoint_id)["status"] == CheckpointStatus.REJECTED:
-                raise Conflict(
-                    f"{checkpoint_id} was rejected and is never served.",
-                    field="checkpoint",
-                    value=checkpoint_id,
-                    remedy="Choose a stable or risky checkpoint.",
-                )
-            self.verify(checkpoint_id)
-        with self._db.transaction() as connection:
-            return insert_release(connection, checkpoint_id, action, actor, reason, at)
+        if checkpoint_id == self._current_id():
+            raise _served_already(checkpoint_id)
+        return self.release(checkpoint_id, "promote", actor, reason, self._clock(), force=force)
 
     def rollback(self, to: str | None, actor: str, reason: str) -> Release:
         """Serve an earlier checkpoint again. ``adapters/stable`` is left to ``point_stable``.
@@ -283,7 +214,8 @@ class Registry:
 
         Raises:
             NotFound: There is no such checkpoint.
-            Conflict: It was rejected, or it is served already.
+            Conflict: It was rejected, or it is served already, or the pointer is pinned and it is
+                no person who asks.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
         history = self.history()
@@ -296,25 +228,111 @@ class Registry:
             )
         target = history[-2] if to is None else None if to == BASE else to
         if target == current:
-            raise Conflict(
-                f"{current or BASE} is served already.",
-                field="checkpoint",
-                value=to,
-                remedy="Name another checkpoint.",
-            )
+            raise _served_already(target)
         return self.release(target, "rollback", actor, reason, self._clock())
 
-    def history(self) -> list[str | None]:
-        """What was served, oldest (None, the base) to the present, without what was rolled back."""
-        served: list[str | None] = [None]
-        for row in self._db.read("SELECT checkpoint_id, action FROM releases ORDER BY number"):
-            target = row["checkpoint_id"]
-            if row["action"] == "rollback" and target in served:
-                while served[-1] != target:
-                    served.pop()
-            elif target != served[-1]:
-                served.append(target)
-        return served
+    def release(
+        self,
+        checkpoint_id: str | None,
+        action: Literal["promote", "rollback"],
+        actor: str,
+        reason: str,
+        at: datetime,
+        *,
+        force: bool = False,
+    ) -> Release:
+        """Record that ``checkpoint_id`` (None: the base) is served from now on.
+
+        ``adapters/stable`` is left to ``point_stable``, so that the swap in memory can come first.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+            Conflict: It was rejected and ``force`` is not given; or the pointer is pinned and it is
+                no person who moves it.
+            CorruptCheckpoint: Its files are not the ones that were committed.
+        """
+        became = self._check_usable(checkpoint_id, force)
+        with self.audit.sealed(), self._db.transaction() as connection:
+            if actor in _AUTOMATIC and (held := _held(connection)) is not None:
+                raise Conflict(held, remedy="Unpin it first: POST /unpin.")
+            before = current_id(connection)
+            if became is not None:
+                connection.execute(
+                    "UPDATE checkpoints SET status = ? WHERE id = ?", (became[1], checkpoint_id)
+                )
+            row = insert_release(connection, checkpoint_id, action, actor, reason, at)
+            body = bodies.move(reason, before, row, became)
+            name: Action = "rollback" if action == "rollback" else "promote_by_hand"
+            append(connection, name, actor, checkpoint_id, body, at)
+        return to_release(row)
+
+    def pin(self, checkpoint_id: str | None, actor: str, reason: str) -> Pin:
+        """Hold the stable pointer: until ``unpin`` only a person moves it.
+
+        Cycles go on: their candidates are committed, and not promoted. A start still leaves a
+        checkpoint whose files are damaged.
+
+        Args:
+            checkpoint_id: What to serve and hold; "base" is the bare base model; None is what is
+                served now.
+            actor: Who asks for it.
+            reason: Why, as a sentence.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+            Conflict: It was rejected, or the pointer is pinned there already.
+            CorruptCheckpoint: Its files are not the ones that were committed.
+        """
+        target = None if checkpoint_id == BASE else checkpoint_id
+        self._check_usable(target, force=False)
+        with self.audit.sealed(), self._db.transaction() as connection:
+            current, at, row = current_id(connection), self._clock(), None
+            if checkpoint_id is None:
+                target = current
+            if target != current:
+                action = "rollback" if target is None else "promote"
+                row = insert_release(connection, target, action, actor, reason, at)
+            elif _held(connection) is not None:
+                raise Conflict(
+                    f"The stable pointer is pinned to {target or BASE} already.",
+                    field="checkpoint",
+                    value=checkpoint_id,
+                    remedy="Name another checkpoint, or unpin it.",
+                )
+            entry = append(connection, "pin", actor, target, bodies.move(reason, current, row), at)
+        pin = to_pin(entry)
+        assert pin is not None
+        return pin
+
+    def unpin(self, actor: str, reason: str) -> None:
+        """Let the stable pointer move by itself again, from the next cycle on.
+
+        Raises:
+            Conflict: It is not pinned.
+        """
+        with self.audit.sealed(), self._db.transaction() as connection:
+            if _held(connection) is None:
+                raise Conflict(
+                    "The stable pointer is not pinned.", remedy="There is nothing to do."
+                )
+            current = current_id(connection)
+            body = bodies.move(reason, current, None)
+            append(connection, "unpin", actor, current, body, self._clock())
+
+    def _check_usable(self, checkpoint_id: str | None, force: bool) -> tuple[str, str] | None:
+        """Refuse what cannot be served; its status now and then, where serving it changes that."""
+        if checkpoint_id is None:
+            return None
+        rejected = self._row(checkpoint_id)["status"] == CheckpointStatus.REJECTED
+        if rejected and not force:
+            raise Conflict(
+                f"{checkpoint_id} was rejected and is not served.",
+                field="checkpoint",
+                value=checkpoint_id,
+                remedy="Choose a stable or risky checkpoint, or promote it with force.",
+            )
+        self.verify(checkpoint_id)
+        return (CheckpointStatus.REJECTED, CheckpointStatus.RISKY) if rejected else None
 
     def point_stable(self) -> None:
         """Make ``adapters/stable`` follow what is served; no link while that is the base."""
@@ -337,27 +355,6 @@ class Registry:
         """
         return reconciliation.reconcile(self, self._db, self._adapters, self._clock)
 
-    # ------------------------------------------------------------------------- rows
-
-    def _find(self, checkpoint_id: str) -> Row | None:
-        rows = self._db.read("SELECT * FROM checkpoints WHERE id = ?", (checkpoint_id,))
-        return rows[0] if rows else None
-
-    def _row(self, checkpoint_id: str) -> Row:
-        row = self._find(checkpoint_id)
-        if row is None:
-            raise NotFound(
-                f"There is no checkpoint {checkpoint_id!r}.",
-                field="checkpoint",
-                value=checkpoint_id,
-                remedy="Use an id that GET /checkpoints lists.",
-            )
-        return row
-
-    def _current_id(self) -> str | None:
-        rows = self._db.read(CURRENT)
-        return rows[0]["checkpoint_id"] if rows else None
-
 
 def _check_parent_is_served(cycle: Cycle, current: str | None) -> None:
     if cycle.parent_id != current:
@@ -365,3 +362,25 @@ def _check_parent_is_served(cycle: Cycle, current: str | None) -> None:
             f"{cycle.candidate_id} continues from {cycle.parent_id or BASE}, but by now"
             f" {current or BASE} is served. Its examples must be trained again from there."
         )
+
+
+def _outcome(decision: Decision, release: Row | None) -> Action:
+    if release is not None:
+        return "promote"
+    return "reject" if decision.status == CheckpointStatus.REJECTED else "commit"
+
+
+def _held(connection: Connection) -> str | None:
+    """Why the pointer may not move by itself, as of the open transaction."""
+    entry = newest_of(connection, ("pin", "unpin"))
+    pin = None if entry is None else to_pin(entry)
+    return None if pin is None else f"The stable pointer is pinned (by {pin.actor}: {pin.reason})"
+
+
+def _served_already(checkpoint_id: str | None) -> Conflict:
+    return Conflict(
+        f"{checkpoint_id or BASE} is served already.",
+        field="checkpoint",
+        value=checkpoint_id or BASE,
+        remedy="Name another checkpoint.",
+    )

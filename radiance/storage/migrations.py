@@ -217,10 +217,7 @@ def m006_questions(connection: "Connection") -> None:
     messages = msgspec.json.Decoder(tuple[Message, ...])
     connection.executemany(
         "UPDATE examples SET question_hash = ? WHERE id = ?",
-        [
-            (Example(row[0], messages.decode(row[1]), row[2]).question_hash, row[0])
-            for row in rows
-        ],
+        [(Example(row[0], messages.decode(row[1]), row[2]).question_hash, row[0]) for row in rows],
     )
 
 

@@ -1,7 +1,7 @@
 """The only use of SQLite: one connection, every commit on the medium when it returns.
 
 One process owns the database at a time and reads it through one connection, which a lock hands from
-thread to thread. Other processes may read it while it runs (write-ahead log).
+thread to thread (``Database``). Others may read it meanwhile (``Snapshot``; write-ahead log).
 """
 
 import json
@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import quote
 
 import msgspec
 
@@ -31,6 +32,14 @@ def to_text(at: datetime) -> str:
 def to_json(value: Any) -> str:
     """A value as the database keeps it: compact JSON."""
     return json.dumps(msgspec.to_builtins(value), ensure_ascii=False, separators=(",", ":"))
+
+
+class Readable(Protocol):
+    """What can be asked: the service's own ``Database``, or a ``Snapshot`` of it."""
+
+    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+        """All rows of a query."""
+        ...
 
 
 _PRAGMAS = (
@@ -61,7 +70,7 @@ class Database:
                 f"SQLite {sqlite3.sqlite_version} is too old. Use a Python with 3.37 or later."
             )
         files.make_directory(path.parent)
-        with self._translated():
+        with _translated(self.path):
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
@@ -70,7 +79,7 @@ class Database:
             raise
 
     def _prepare(self) -> None:
-        with self._translated():
+        with _translated(self.path):
             self._connection.row_factory = sqlite3.Row
             for pragma in _PRAGMAS:
                 self._connection.execute(pragma)
@@ -92,7 +101,7 @@ class Database:
             StorageError: The database or the disk failed; nothing was changed.
             Unavailable: The database is closed.
         """
-        with self._lock, self._translated():
+        with self._lock, _translated(self.path):
             self._check_open()
             connection = self._connection
             assert not connection.in_transaction, "transactions do not nest"
@@ -113,7 +122,7 @@ class Database:
             StorageError: The database or the disk failed.
             Unavailable: The database is closed.
         """
-        with self._lock, self._translated():
+        with self._lock, _translated(self.path):
             self._check_open()
             return self._connection.execute(sql, parameters).fetchall()
 
@@ -128,19 +137,90 @@ class Database:
         if not self._is_open:
             raise Unavailable("The database is closed because the service is stopping.")
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
+
+class Snapshot:
+    """The database as it is now, read beside whoever owns it; use it as a context manager.
+
+    All reads see the same moment, whatever is committed meanwhile. Nothing can be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``.
+
+        Raises:
+            StorageError: There is no database, it is not ours, or older than this program.
+        """
+        self.path = path
+        if not path.is_file():
+            raise StorageError(
+                f"{path}: there is no database. Name the root of a service by --root."
+            )
         try:
-            yield
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
-            raise  # mistakes of ours, not of the disk
-        except sqlite3.OperationalError as error:
+            self._connection = self._open("mode=ro")
+        except StorageError:
+            if path.with_name(f"{path.name}-wal").exists():
+                raise
+            # In a directory that cannot be written SQLite cannot share a log; there is none here.
+            self._connection = self._open("immutable=1")
+
+    def __enter__(self) -> "Snapshot":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+        """All rows of a query.
+
+        Raises:
+            StorageError: The database is damaged.
+        """
+        return list(self.stream(sql, parameters))
+
+    def stream(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Iterator[Row]:
+        """The rows of a query, one at a time.
+
+        Raises:
+            StorageError: The database is damaged.
+        """
+        with _translated(self.path):
+            yield from self._connection.execute(sql, parameters)
+
+    def _open(self, mode: str) -> Connection:
+        with _translated(self.path):
+            connection = sqlite3.connect(
+                f"file:{quote(str(self.path))}?{mode}", uri=True, isolation_level=None
+            )
+            try:
+                connection.row_factory = sqlite3.Row
+                connection.execute("PRAGMA busy_timeout = 10000")
+                connection.execute("BEGIN")
+                applied = {row[0] for row in connection.execute("SELECT name FROM migrations")}
+            except BaseException:
+                connection.close()
+                raise
+        if applied != {known.__name__ for known in migrations.ALL}:
+            connection.close()
             raise StorageError(
-                f"{self.path}: {error}. Check that it and its directory are writable, that the disk"
-                " has room, and that no other program holds it."
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StorageError(
-                f"{self.path}: the database is damaged or not a database ({error}). Restore it from"
-                " a backup, or move it and its -wal and -shm files away to start anew."
-            ) from error
+                f"{self.path}: was last opened by another version of Radiance. Start this one once"
+                " with `radiance run`, or read it with that version."
+            )
+        return connection
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError):
+        raise  # mistakes of ours, not of the disk
+    except sqlite3.OperationalError as error:
+        raise StorageError(
+            f"{path}: {error}. Check that it and its directory are writable, that the disk"
+            " has room, and that no other program holds it."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StorageError(
+            f"{path}: the database is damaged or not a database ({error}). Restore it from"
+            " a backup, or move it and its -wal and -shm files away to start anew."
+        ) from error

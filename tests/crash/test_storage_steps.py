@@ -24,7 +24,16 @@ import radiance
 from radiance.config import Update
 from radiance.intake.admission import admit
 from radiance.intake.jobs import Jobs
-from radiance.records import CheckpointStatus, Cycle, EvalReport, JobStatus, Manifest
+from radiance.records import (
+    CheckpointStatus,
+    Cycle,
+    Decision,
+    EvalReport,
+    Evaluation,
+    Evidence,
+    JobStatus,
+    Manifest,
+)
 from radiance.registry import manifest as manifests
 from radiance.registry.store import Registry
 from radiance.storage import steps
@@ -55,10 +64,11 @@ class Service:
 
     def learn(self) -> None:
         while (cycle := self.lease()) is not None:
-            manifest = self.registry.find_candidate(cycle)
+            found = self.registry.find_candidate(cycle)
             staging = self.registry.staging(cycle.candidate_id)
-            manifest = manifest or self.train(cycle, staging)
-            self.registry.commit(cycle, staging, manifest, CheckpointStatus.STABLE)
+            manifest, evaluation = found or self.train(cycle, staging)
+            decision = Decision(CheckpointStatus.STABLE, promote=True, reason="It learned.")
+            self.registry.commit(cycle, staging, manifest, evaluation, decision, Evidence())
             self.note(f"served {cycle.candidate_id}")
             self.registry.point_stable()
             self.jobs.acknowledge(cycle.id, cycle.candidate_id, NOON)
@@ -74,11 +84,12 @@ class Service:
             NOON,
         )
 
-    def train(self, cycle: Cycle, staging: Path) -> Manifest:
+    def train(self, cycle: Cycle, staging: Path) -> tuple[Manifest, Evaluation]:
         (staging / manifests.WEIGHTS).write_bytes(os.urandom(64))
         (staging / manifests.CONFIG).write_bytes(b"{}")
         content_hash, config_hash = manifests.content_hashes(staging)
-        return Manifest(
+        evaluation = Evaluation(EvalReport(0.0, 0.0))
+        manifest = Manifest(
             checkpoint_id=cycle.candidate_id,
             parent_id=cycle.parent_id,
             base_model="ember",
@@ -92,9 +103,10 @@ class Service:
             training={},
             seed=0,
             steps=1,
-            report=EvalReport(0.0, 0.0),
+            report=evaluation.report,
             versions={},
         )
+        return manifest, evaluation
 
     def roll_back(self) -> None:
         if len(self.registry.releases(9)) < 3:

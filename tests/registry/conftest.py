@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from radiance.records import CheckpointStatus, Cycle, EvalReport, Manifest
+from radiance.records import (
+    CheckpointStatus,
+    Cycle,
+    Decision,
+    EvalReport,
+    Evaluation,
+    Evidence,
+    Manifest,
+)
 from radiance.registry import manifest as manifests
 from radiance.registry.store import Registry
 from radiance.storage.sqlite import Database
@@ -71,11 +79,15 @@ class Workshop:
         self,
         cycle: Cycle | None = None,
         status: CheckpointStatus = CheckpointStatus.STABLE,
-        **options,
+        promote: bool | None = None,
     ) -> str:
         cycle = cycle or self.cycle(self.current())
         staging, manifest = self.stage(cycle)
-        self.registry.commit(cycle, staging, manifest, status, **options)
+        evaluation = Evaluation(manifest.report)
+        is_promoted = status == CheckpointStatus.STABLE if promote is None else promote
+        decision = Decision(status, is_promoted, "It learned.")
+        evidence = Evidence(dict.fromkeys(manifest.example_ids, "0" * 64))
+        self.registry.commit(cycle, staging, manifest, evaluation, decision, evidence)
         self.registry.point_stable()
         return cycle.candidate_id
 

@@ -6,7 +6,16 @@ import msgspec
 import pytest
 
 from radiance.errors import Cancelled, Conflict, CorruptCheckpoint, NotFound, RegistryError
-from radiance.records import CheckpointStatus, Release
+from radiance.records import (
+    CheckpointStatus,
+    Decision,
+    EvalReport,
+    Evaluation,
+    Evidence,
+    Probe,
+    Release,
+)
+from radiance.registry import evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.store import Registry
 from radiance.storage.sqlite import Database
@@ -17,6 +26,8 @@ STABLE, RISKY, REJECTED = (
     CheckpointStatus.RISKY,
     CheckpointStatus.REJECTED,
 )
+PROMOTE = Decision(STABLE, promote=True, reason="It learned.")
+PROBE = Probe("job_000001.0", "A_2026-02-09_0001", 3, 0.1, 2.0, 2.5, 0.0, 0.0, True, False, False)
 
 
 def link(workshop) -> str | None:
@@ -71,12 +82,14 @@ def test_a_lost_database_does_not_lead_to_a_second_checkpoint_of_one_name(worksh
 def test_a_stable_candidate_is_served_from_its_commit_on(workshop, registry):
     cycle = workshop.cycle()
     staging, manifest = workshop.stage(cycle)
-    checkpoint = registry.commit(cycle, staging, manifest, STABLE, reason="It learned.")
+    evaluation = Evaluation(manifest.report, learned=(PROBE,), seconds=1.5)
+    checkpoint = registry.commit(cycle, staging, manifest, evaluation, PROMOTE, Evidence())
     assert checkpoint == registry.current() == registry.get(cycle.candidate_id)
     assert checkpoint.is_current
     assert checkpoint.job_ids == cycle.job_ids
     assert checkpoint.report == manifest.report
     assert registry.manifest(cycle.candidate_id) == manifest
+    assert registry.evaluation(cycle.candidate_id) == evaluation
     assert registry.releases(9) == [
         Release(1, cycle.candidate_id, "promote", "gate", "It learned.", NOON)
     ]
@@ -118,17 +131,24 @@ def test_committing_again_changes_nothing(workshop, registry):
 def test_a_repeated_cycle_keeps_what_its_first_run_published(workshop, registry):
     cycle = workshop.cycle()
     staging, manifest = workshop.stage(cycle, weights=b"first")
+    evaluation = Evaluation(manifest.report, learned=(PROBE,))
+    evaluations.write(staging, evaluation)
     manifests.write(staging, manifest)
     staging.rename(workshop.adapters / cycle.candidate_id)
-    assert registry.find_candidate(cycle) == manifest
+    assert registry.find_candidate(cycle) == (manifest, evaluation)
     staging, other = workshop.stage(cycle, weights=b"second")
-    checkpoint = registry.commit(cycle, staging, other, STABLE)
+    evaluation = Evaluation(other.report)
+    checkpoint = registry.commit(cycle, staging, other, evaluation, PROMOTE, Evidence())
+    assert [row.examples for row in registry.accuracies([cycle.candidate_id], [])] == [1]
     assert checkpoint.content_hash == manifest.content_hash
     assert registry.manifest(cycle.candidate_id) == manifest
     registry.verify(cycle.candidate_id)
 
 
-@pytest.mark.parametrize("flaw", ["damaged", "of another cycle", "without manifest"])
+@pytest.mark.parametrize(
+    "flaw",
+    ["damaged", "of another cycle", "without manifest", "without evaluation", "another evaluation"],
+)
 def test_a_flawed_leftover_is_replaced(workshop, registry, flaw):
     cycle = workshop.cycle()
     assert registry.find_candidate(cycle) is None
@@ -137,6 +157,9 @@ def test_a_flawed_leftover_is_replaced(workshop, registry, flaw):
         manifest = msgspec.structs.replace(manifest, fingerprint="other")
     if flaw != "without manifest":
         manifests.write(staging, manifest)
+    if flaw != "without evaluation":
+        report = EvalReport(9.0, 9.0) if flaw == "another evaluation" else manifest.report
+        evaluations.write(staging, Evaluation(report))
     staging.rename(workshop.adapters / cycle.candidate_id)
     if flaw == "damaged":
         workshop.damage(cycle.candidate_id)
@@ -149,8 +172,9 @@ def test_files_that_do_not_match_their_manifest_are_not_committed(workshop, regi
     cycle = workshop.cycle()
     staging, manifest = workshop.stage(cycle)
     (staging / manifests.WEIGHTS).write_bytes(b"other")
+    evaluation = Evaluation(manifest.report)
     with pytest.raises(CorruptCheckpoint):
-        registry.commit(cycle, staging, manifest, STABLE)
+        registry.commit(cycle, staging, manifest, evaluation, PROMOTE, Evidence())
     assert registry.all(9) == []
     assert not (workshop.adapters / cycle.candidate_id).exists()
 

@@ -1,0 +1,166 @@
+"""What can be asked about checkpoints: their rows, their files, what is served and was served.
+
+The newest row of ``releases`` is the truth about what is served. A checkpoint's directory is
+published before its row is written, so a row always has its files.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from radiance.errors import CorruptCheckpoint, NotFound
+from radiance.records import Checkpoint, Evaluation, Manifest, Pin, Release, TaskAccuracy
+from radiance.registry import audit, evaluations
+from radiance.registry import manifest as manifests
+from radiance.registry.rows import CURRENT, to_checkpoint, to_pin, to_release
+from radiance.storage.sqlite import Readable, Row
+
+
+class Checkpoints:
+    """All checkpoints, to read. Safe to use from several threads where the database is.
+
+    Args:
+        db: Where their rows are kept.
+        adapters_path: Where their files are kept.
+    """
+
+    def __init__(self, db: Readable, adapters_path: Path) -> None:
+        self._db = db
+        self._adapters = adapters_path
+
+    def current(self) -> Checkpoint | None:
+        """The checkpoint that is served; None while it is the bare base model."""
+        current = self._current_id()
+        return None if current is None else self.get(current)
+
+    def get(self, checkpoint_id: str) -> Checkpoint:
+        """The checkpoint of that id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        return to_checkpoint(self._row(checkpoint_id), self._current_id())
+
+    def all(self, limit: int) -> list[Checkpoint]:
+        """The newest checkpoints, newest first."""
+        rows = self._db.read("SELECT * FROM checkpoints ORDER BY number DESC LIMIT ?", (limit,))
+        current = self._current_id()
+        return [to_checkpoint(row, current) for row in rows]
+
+    def committed(self) -> set[str]:
+        """Ids of every checkpoint with a row, whatever its status; for ``Jobs.recover``."""
+        return {row["id"] for row in self._db.read("SELECT id FROM checkpoints")}
+
+    def ancestors(self, checkpoint_id: str) -> list[str]:
+        """The checkpoint, its parent, its parent's parent, and so on down to the base.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+        """
+        self._row(checkpoint_id)
+        rows = self._db.read(
+            """
+            WITH RECURSIVE chain (id, parent_id, depth) AS (
+                SELECT id, parent_id, 0 FROM checkpoints WHERE id = ?
+                UNION ALL
+                SELECT checkpoints.id, checkpoints.parent_id, depth + 1
+                FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
+            )
+            SELECT id FROM chain ORDER BY depth
+            """,
+            (checkpoint_id,),
+        )
+        return [row["id"] for row in rows]
+
+    def manifest(self, checkpoint_id: str) -> Manifest:
+        """The manifest of a checkpoint.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+            CorruptCheckpoint: Its manifest is missing or not the one that was committed.
+        """
+        row = self._row(checkpoint_id)
+        found = manifests.read(self.path(checkpoint_id))
+        if found.content_hash != row["content_hash"]:
+            raise CorruptCheckpoint(
+                f"{checkpoint_id}: its manifest names weights of SHA-256 {found.content_hash}, but"
+                f" {row['content_hash']} was committed."
+            )
+        return found
+
+    def evaluation(self, checkpoint_id: str) -> Evaluation:
+        """Everything that was measured of a checkpoint before it could serve.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+            CorruptCheckpoint: Its evaluation is missing or cannot be read.
+        """
+        self._row(checkpoint_id)
+        return evaluations.read(self.path(checkpoint_id))
+
+    def accuracies(self, lineage: Collection[str], tasks: Collection[str]) -> list[TaskAccuracy]:
+        """Places of the accuracy matrix: how these checkpoints answered what these updates taught.
+
+        Besides, of each of them, how it answered what it learned itself.
+        """
+        return evaluations.accuracies(self._db, lineage, tasks)
+
+    def path(self, checkpoint_id: str) -> Path:
+        """The directory of a checkpoint."""
+        return self._adapters / checkpoint_id
+
+    def verify(self, checkpoint_id: str) -> None:
+        """Check that a checkpoint's files are the ones that were committed.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+            CorruptCheckpoint: A file is missing or differs; it names both hashes.
+        """
+        manifests.verify(self.path(checkpoint_id), self.manifest(checkpoint_id))
+
+    def damaged(self) -> dict[str, str]:
+        """What ``reconcile`` last found wrong with checkpoints, as sentences by id."""
+        rows = self._db.read("SELECT id, damage FROM checkpoints WHERE damage IS NOT NULL")
+        return {row["id"]: row["damage"] for row in rows}
+
+    def releases(self, limit: int) -> list[Release]:
+        """The newest moves of the stable pointer, newest first."""
+        rows = self._db.read("SELECT * FROM releases ORDER BY number DESC LIMIT ?", (limit,))
+        return [to_release(row) for row in rows]
+
+    def history(self) -> list[str | None]:
+        """What was served, oldest (None, the base) to the present, without what was rolled back."""
+        served: list[str | None] = [None]
+        for row in self._db.read("SELECT checkpoint_id, action FROM releases ORDER BY number"):
+            target = row["checkpoint_id"]
+            if row["action"] == "rollback" and target in served:
+                while served[-1] != target:
+                    served.pop()
+            elif target != served[-1]:
+                served.append(target)
+        return served
+
+    def pinned(self) -> Pin | None:
+        """Who holds the stable pointer where it is, and why; None while it moves by itself."""
+        entry = audit.newest_of(self._db, ("pin", "unpin"))
+        return None if entry is None else to_pin(entry)
+
+    # ------------------------------------------------------------------------- rows
+
+    def _find(self, checkpoint_id: str) -> Row | None:
+        rows = self._db.read("SELECT * FROM checkpoints WHERE id = ?", (checkpoint_id,))
+        return rows[0] if rows else None
+
+    def _row(self, checkpoint_id: str) -> Row:
+        row = self._find(checkpoint_id)
+        if row is None:
+            raise NotFound(
+                f"There is no checkpoint {checkpoint_id!r}.",
+                field="checkpoint",
+                value=checkpoint_id,
+                remedy="Use an id that GET /checkpoints lists.",
+            )
+        return row
+
+    def _current_id(self) -> str | None:
+        rows = self._db.read(CURRENT)
+        return rows[0]["checkpoint_id"] if rows else None
