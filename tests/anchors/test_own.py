@@ -1,0 +1,196 @@
+"""The user's own anchors are kept for good, once, and never two answers to one question."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radiance import ember
+from radiance.anchors import own, provider
+from radiance.anchors.rows import to_anchor
+from radiance.anchors.sets import Anchor, AnchorSet, unite
+from radiance.config import Config, Evaluation, load
+from radiance.errors import ConfigError, RequestError
+from radiance.storage import files, steps
+
+AT = datetime(2026, 2, 9, 10, tzinfo=UTC)
+PUBLISHED = ember.MODEL_PATH / "anchors.jsonl"
+
+
+def qa(question: str, answer: str, **fields: Any) -> Anchor:
+    return to_anchor({"input": question, "output": answer, **fields}, None)
+
+
+def held(folder: Path) -> AnchorSet:
+    return unite([a for addition in own.read(folder) for a in addition.anchors], AnchorSet())
+
+
+def add(folder: Path, *anchors: Anchor, existing: AnchorSet | None = None) -> own.Entry | None:
+    return own.add(folder, anchors, existing or held(folder), "notes", "CC0-1.0", AT)
+
+
+def test_what_is_added_is_there_with_its_manifest(tmp_path: Path) -> None:
+    folder = tmp_path / "anchors"
+    chat = [{"role": r, "content": r[0]} for r in ("system", "user", "assistant")]
+    anchors = [
+        qa("Who?", "Ada.", context="people"),
+        to_anchor({"text": "Süß.", "id": "mine"}, None),
+        to_anchor({"messages": chat}, None),
+    ]
+    entry = add(folder, *anchors)
+    (addition,) = own.read(folder)
+    assert addition.anchors == tuple(anchors)
+    assert addition.entry == entry
+    assert not addition.is_changed
+    told = json.loads((folder / "manifest.json").read_text())["files"]
+    assert told == [
+        {
+            "file": addition.file,
+            "source": "notes",
+            "licence": "CC0-1.0",
+            "sha256": files.hash_file(folder / addition.file),
+            "count": 3,
+            "added_at": "2026-02-09T10:00:00Z",
+        }
+    ]
+
+
+def test_adding_again_adds_nothing(tmp_path: Path) -> None:
+    assert add(tmp_path, qa("Who?", "Ada."), qa("Who?", "Ada."))
+    assert add(tmp_path, qa("Who?", "Ada.", context="other")) is None
+    second = add(tmp_path, qa("Who?", "Ada."), qa("Where?", "Here."))
+    assert second
+    assert second.count == 1
+    assert [len(addition.anchors) for addition in own.read(tmp_path)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("anchors", "problem"),
+    [
+        ([qa("WHO? ", "Eve.")], '"WHO\\?" is answered otherwise by own.*: "Ada."'),
+        ([qa("When?", "Now."), qa("when?", "Later.")], '"when\\?" is answered otherwise'),
+        ([qa("When?", "Now.", id="mine")], "There is an anchor 'mine' already"),
+        ([qa("When?", "Now.", id="a"), qa("How?", "So.", id="a")], "There is an anchor 'a'"),
+    ],
+)
+def test_contradictions_are_refused_and_nothing_is_kept(
+    tmp_path: Path, anchors: list[Anchor], problem: str
+) -> None:
+    add(tmp_path, qa("Who?", "Ada."), qa("Where?", "Here.", id="mine"))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(RequestError, match=problem):
+        add(tmp_path, qa("What else?", "Nothing."), *anchors)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_published_answers_are_not_contradicted(tmp_path: Path) -> None:
+    existing = provider.load(Config(root=tmp_path), PUBLISHED)
+    anchor = qa("What is the capital of Iraq?", "The capital of Iraq is Basra.")
+    with pytest.raises(RequestError, match="by capitals/iraq"):
+        add(tmp_path, anchor, existing=existing)
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_killed_before_any_step_it_is_added_whole_or_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = 0
+    finished = False
+    while not finished:
+        last += 1
+        folder = tmp_path / str(last)
+        left = iter(range(last))
+
+        def step(name: str, left=left) -> None:
+            if next(left, None) is None:
+                raise Killed(name)
+
+        monkeypatch.setattr(files, "step", step)
+        try:
+            add(folder, qa("Who?", "Ada."))
+            finished = True
+        except Killed:
+            finished = False
+        monkeypatch.setattr(files, "step", steps.step)
+        survived = own.read(folder)
+        assert not any(addition.is_changed or not addition.entry for addition in survived)
+        assert add(folder, qa("Who?", "Ada.")) is None or not survived
+        assert [len(addition.anchors) for addition in own.read(folder)] == [1]
+
+    assert last > 5  # steps were counted
+
+
+def test_files_put_there_by_hand_count_and_changes_show(tmp_path: Path) -> None:
+    entry = add(tmp_path, qa("Who?", "Ada."))
+    assert entry
+    (tmp_path / "by-hand.jsonl").write_text('{"text": "Some text."}\n')
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "not.jsonl").write_text("nonsense")
+    with (tmp_path / entry.file).open("a") as file:
+        file.write('{"text": "More."}\n')
+    changed, by_hand = own.read(tmp_path)
+    assert (changed.is_changed, len(changed.anchors)) == (True, 2)
+    assert (by_hand.entry, by_hand.is_changed) == (None, False)
+    assert by_hand.anchors[0].example.id == "by-hand.1"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("mine.jsonl", '{"text": ""}', "mine.jsonl, line 1: text is blank"),
+        ("manifest.json", "{", "manifest.json: cannot be read"),
+        ("manifest.json", '{"files": [{"file": 1}]}', "manifest.json: cannot be read"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, name: str, content: str, problem: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ConfigError, match=problem):
+        own.read(tmp_path)
+
+
+# ----------------------------------------------------------------------------- provider
+
+
+def test_own_anchors_come_beside_every_provider(tmp_path: Path) -> None:
+    add(tmp_path / "anchors", qa("Who?", "Ada."))
+    (tmp_path / "list.jsonl").write_text('{"text": "Some text."}\n')
+    settings = {"evaluation.anchor_provider": "local", "evaluation.anchor_path": "list.jsonl"}
+    assert len(provider.load(load(tmp_path, settings), PUBLISHED)) == 2
+    assert len(provider.load(load(tmp_path), PUBLISHED)) == 446
+    alone = provider.load(load(tmp_path, {"evaluation.anchor_provider": "none"}), PUBLISHED)
+    assert (len(alone), alone.own, alone.source) == (1, 1, "")
+
+
+def test_offline_auto_goes_without_and_hf_does_not(tmp_path: Path) -> None:
+    other = Config(base_model="elsewhere/model", root=tmp_path)
+    anchors = provider.load(other, PUBLISHED)
+    assert not anchors
+    assert "tnn1t1s/news-100-sept-2023" in anchors.missing
+    assert provider.load(Config(root=tmp_path), PUBLISHED).missing == ""
+    for settings, problem in (
+        (Evaluation(anchor_provider="hf"), "news-100"),
+        (Evaluation(anchor_provider="local"), 'anchor_path \\(is ""\\)'),
+        (Evaluation(anchor_provider="local", anchor_path="nothing"), "cannot read"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            provider.load(Config(evaluation=settings, root=tmp_path), PUBLISHED)
+
+
+def test_auto_with_another_base_reads_the_named_dataset(tmp_path: Path) -> None:
+    dataset = tmp_path / "dataset"
+    dataset.mkdir()
+    (dataset / "train.jsonl").write_text('{"text": "News."}\n')
+    settings = {"base_model": "elsewhere/model", "evaluation.anchor_dataset": str(dataset)}
+    assert len(provider.load(load(tmp_path, settings), PUBLISHED)) == 1
+
+
+def test_an_id_used_twice_is_named(tmp_path: Path) -> None:
+    (tmp_path / "anchors").mkdir()
+    (tmp_path / "anchors" / "mine.jsonl").write_text('{"text": "x", "id": "capitals/iraq"}\n')
+    with pytest.raises(ConfigError, match="two anchors have the id 'capitals/iraq'"):
+        provider.load(Config(root=tmp_path), PUBLISHED)
