@@ -294,6 +294,14 @@ class Gate(_Section, frozen=True):
         float,
         Meta(description="strict: least share of new examples answered exactly.", ge=0, le=1),
     ] = 0.5
+    min_new_gain: Annotated[
+        float,
+        Meta(
+            description="strict: mean fall of the loss of new examples that were not known, in "
+            "nats per token, that must be exceeded.",
+            ge=0,
+        ),
+    ] = 0.0
     max_anchor_mean: Annotated[
         float,
         Meta(description="strict: most mean rise of the anchors' loss, in nats per token.", gt=0),
@@ -305,10 +313,22 @@ class Gate(_Section, frozen=True):
     cvar_share: Annotated[
         float, Meta(description="Share of the anchors that are the worst.", gt=0, le=1)
     ] = 0.1
+    max_anchor_broken: Annotated[
+        float,
+        Meta(
+            description="strict: most of the anchors answered exactly before that no longer are; "
+            "a ratio.",
+            gt=0,
+            lt=1,
+        ),
+    ] = 0.1
     max_context_mean: Annotated[
         float,
         Meta(description="strict: most mean rise of any one context's loss, in nats.", gt=0),
     ] = 0.2
+    context_anchors: Annotated[
+        int, Meta(description="Fewest anchors measured of a context that is judged.", ge=2)
+    ] = 3
     min_recall: Annotated[
         float,
         Meta(
@@ -322,6 +342,14 @@ class Gate(_Section, frozen=True):
         float,
         Meta(description="strict: most drift_loss against the parent, in nats per token.", gt=0),
     ] = 0.2
+    max_cumulative: Annotated[
+        float,
+        Meta(
+            description="strict: most rise of forgetting_loss over the base's, of all updates "
+            "together, in nats per token.",
+            gt=0,
+        ),
+    ] = 0.5
     scale_back: Annotated[
         bool,
         Meta(
@@ -356,6 +384,15 @@ class Monitor(_Section, frozen=True):
     max_errors: Annotated[
         float, Meta(description="Ratio of requests that failed in the engine.", gt=0, le=1)
     ] = 0.1
+    max_output_drift: Annotated[
+        float,
+        Meta(
+            description="Rise, over the checkpoint before, of the ratio of answers cut off at "
+            "max_tokens, and of those that repeat themselves.",
+            gt=0,
+            le=1,
+        ),
+    ] = 0.3
 
 
 class Log(_Section, frozen=True):

@@ -1,0 +1,123 @@
+"""Intervals for what a gate measures: means, tail means and proportions. Pure; numpy only.
+
+Every bound is one-sided and holds with the confidence given, so ``low`` and ``high`` together form
+an interval of confidence ``2 * confidence - 1``.
+
+A paired rise of losses is far from normal: most anchors do not move and a few rise by nats. On such
+data the upper bound of Student's t at 100 anchors lies below the true mean in 9 to 16 cases of 100
+instead of 5; Hall's transformation, which removes the skewness, keeps it to 5 to 9, and needs no
+random numbers (docs/GATE.md).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+_BISECTIONS = 60  # halvings of [0, 1] until a proportion is exact in float64
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value and its two one-sided bounds."""
+
+    value: float
+    low: float
+    high: float
+
+
+def t_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t with ``freedom`` >= 1 degrees of freedom.
+
+    Exact for one and two degrees; from three on the expansion of Abramowitz and Stegun, 26.7.5
+    (relative error below 1 % between 0.01 and 0.99).
+    """
+    p = probability
+    if freedom == 1:
+        return math.tan(math.pi * (p - 0.5))
+    if freedom == 2:
+        return (2 * p - 1) / math.sqrt(2 * p * (1 - p))
+    z, v = NormalDist().inv_cdf(p), freedom
+    return (
+        z
+        + (z**3 + z) / (4 * v)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
+        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4)
+    )
+
+
+def mean(values: Sequence[float] | np.ndarray, confidence: float) -> Estimate:
+    """The mean of the population that ``values`` (n,) were drawn from.
+
+    The bounds are P. Hall's cubic transformation of the t statistic (On the Removal of Skewness by
+    Transformation, J. R. Stat. Soc. B 54, 1992, 221-228). A single value has no bounds: it gets
+    infinite ones.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    middle = float(x.mean())
+    if len(x) < 2:
+        return Estimate(middle, -math.inf, math.inf)
+    spread = float(x.std(ddof=1))
+    if spread <= 1e-12 * max(1.0, abs(middle)):
+        return Estimate(middle, middle, middle)
+    skewness = float(((x - middle) ** 3).mean()) / spread**3
+    t = t_quantile(confidence, len(x) - 1)
+    error = spread / math.sqrt(len(x))
+    bend = skewness / (6 * math.sqrt(len(x)))
+    ends = (middle - error * _unbend(side, bend) for side in (t, -t))
+    low, high = sorted(ends)
+    return Estimate(middle, min(low, middle), max(high, middle))
+
+
+def _unbend(quantile: float, bend: float) -> float:
+    """The t value whose transform is ``quantile``: inverse of t + 2bt² + 4/3 b²t³ + b."""
+    wanted = quantile - bend
+    if abs(bend) < 1e-9:
+        return wanted
+    return (math.cbrt(1 + 6 * bend * wanted) - 1) / (2 * bend)
+
+
+def tail_mean(values: Sequence[float] | np.ndarray, share: float, confidence: float) -> Estimate:
+    """The mean of the highest ``share`` of the population: its conditional value at risk.
+
+    It is the minimum over t of ``t + mean(max(x - t, 0)) / share`` (Rockafellar and Uryasev,
+    Optimization of Conditional Value-at-Risk, J. Risk 2, 2000, 21-41), so an upper bound of that
+    mean at any t is one of the tail. We take the t that attains the minimum on the sample.
+    """
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    below = min(len(x) - 1, max(0, math.ceil(len(x) * (1 - share) - 1e-9) - 1))
+    threshold = float(x[below]) if share < 1 else float(x[0])
+    excess = mean(np.maximum(x - threshold, 0.0), confidence)
+    ends = (threshold + end / share for end in (excess.value, excess.low, excess.high))
+    return Estimate(*ends)
+
+
+def proportion(hits: int, trials: int, confidence: float) -> Estimate:
+    """The proportion behind ``hits`` out of ``trials`` (>= 1).
+
+    The bounds are those of Clopper and Pearson (Biometrika 26, 1934, 404-413): never too narrow.
+    """
+    tail = 1 - confidence
+    low = 0.0 if hits == 0 else _solve(lambda p: 1 - _at_most(hits - 1, trials, p), tail)
+    high = 1.0 if hits == trials else _solve(lambda p: 1 - _at_most(hits, trials, p), 1 - tail)
+    return Estimate(hits / trials, low, high)
+
+
+def _solve(rising: Callable[[float], float], wanted: float) -> float:
+    """Where a function that rises on [0, 1] takes a value."""
+    low, high = 0.0, 1.0
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < wanted else (low, middle)
+    return (low + high) / 2
+
+
+def _at_most(hits: int, trials: int, p: float) -> float:
+    """P(Binomial(trials, p) <= hits), for p inside (0, 1)."""
+    k = np.arange(hits + 1)
+    ways = np.concatenate([[0.0], np.cumsum(np.log((trials - k[:-1]) / (k[:-1] + 1)))])
+    logs = ways + k * math.log(p) + (trials - k) * math.log1p(-p)
+    return min(1.0, float(np.exp(logs).sum()))
