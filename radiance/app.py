@@ -19,17 +19,18 @@ import uvicorn
 from starlette.applications import Starlette
 
 from radiance import ember, platform, records
+from radiance.anchors import provider
 from radiance.api.rooms import Rooms
 from radiance.api.routes import create_app
 from radiance.config import Config
 from radiance.engine.base import find_base
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, RadianceError, Unavailable
-from radiance.evaluation.anchors import read_anchors
+from radiance.intake.feedback import FeedbackLog
 from radiance.intake.jobs import Jobs
 from radiance.learner import Learner
+from radiance.monitor import Monitor
 from radiance.pipeline import Pipeline
-from radiance.records import Example
 from radiance.registry.curves import Curves
 from radiance.registry.store import Registry
 from radiance.storage import files
@@ -104,13 +105,16 @@ class Service:
             died_of_itself,
             config.training.max_deaths,
             config.training.max_interruptions,
-            registry.committed(),
+            registry.accepted(),
         )
         for job in recovered:
             _log.warning("job_recovered", job=job.job_id, status=job.status, error=job.error)
         files.sweep_temporaries(config.runs_path)
 
-        anchors = self._anchors()
+        anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
+        if anchors.missing:
+            effect = "Forgetting is not measured or prevented, but on anchors of your own."
+            _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
         engine = Engine(
             config.base_model,
             self._base_path,
@@ -125,6 +129,10 @@ class Service:
         pipeline.serve_current()
         self._closing.append(pipeline.stop)
         pipeline.start()
+        feedback = FeedbackLog(database)
+        monitor = Monitor(config, engine, registry, pipeline, feedback, anchors.examples)
+        self._closing.append(monitor.stop)
+        monitor.start()
         self._rooms = Rooms(
             config=config,
             engine=engine,
@@ -132,6 +140,8 @@ class Service:
             registry=registry,
             curves=curves,
             pipeline=pipeline,
+            feedback=feedback,
+            monitor=monitor,
             has_anchors=bool(anchors),
             started_at=records.now(),
         )
@@ -173,16 +183,6 @@ class Service:
 
         self._closing.append(close)
         return bool(trace)
-
-    def _anchors(self) -> list[Example]:
-        """The anchors that forgetting is measured on; empty when it is not measured."""
-        settings = self._config.evaluation
-        if settings.anchor_provider == "local":
-            path = self._config.root / settings.anchor_path
-            return read_anchors(path, settings.anchor_sample)
-        if settings.anchor_provider == "auto" and self._config.base_model == "ember":
-            return read_anchors(ember.MODEL_PATH / "anchors.jsonl", settings.anchor_sample)
-        return []
 
 
 def serve(config: Config) -> int:

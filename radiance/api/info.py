@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance import __version__, records
+from radiance.api.feedback import votes_by_checkpoint
 from radiance.api.rooms import Rooms, rooms_of
 
 _CURVE_POINTS = 1000
@@ -50,8 +52,22 @@ def _describe(rooms: Rooms) -> dict[str, Any]:
         "waiting_examples": rooms.jobs.waiting_examples(),
         "context_tokens": rooms.engine.encoder.context_tokens,
         "training": training_progress(rooms),
+        "gate": _gate(rooms),
+        "feedback": votes_by_checkpoint(rooms),
+        "monitor": msgspec.to_builtins(rooms.monitor.state),
         "uptime_s": round((records.now() - rooms.started_at).total_seconds(), 1),
     }
+
+
+def _gate(rooms: Rooms) -> dict[str, Any]:
+    """The policy in force, and what the gate decided last, with every rule's row."""
+    policy = rooms.config.gate
+    last = None
+    for newest in rooms.registry.all(1):
+        decision = rooms.registry.decision(newest.checkpoint_id)
+        if decision is not None:
+            last = {"checkpoint": newest.checkpoint_id, **msgspec.to_builtins(decision)}
+    return {"gate": policy.gate, "rollback_mode": policy.rollback_mode, "last_decision": last}
 
 
 def training_progress(rooms: Rooms, job_id: str | None = None) -> dict[str, Any] | None:

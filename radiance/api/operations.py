@@ -65,12 +65,21 @@ async def list_checkpoints(request: Request) -> Response:
 
 
 async def show_checkpoint(request: Request) -> Response:
-    """One checkpoint and its manifest."""
+    """One checkpoint, what the gate decided on it, how it was voted on, and its manifest."""
     rooms = rooms_of(request)
     checkpoint_id = request.path_params["checkpoint_id"]
     checkpoint = await run_in_threadpool(rooms.registry.get, checkpoint_id)
     manifest = await run_in_threadpool(rooms.registry.manifest, checkpoint_id)
-    return JSONResponse({**_checkpoint(checkpoint), "manifest": msgspec.to_builtins(manifest)})
+    decision = await run_in_threadpool(rooms.registry.decision, checkpoint_id)
+    votes = await run_in_threadpool(rooms.feedback.votes, checkpoint_id)
+    return JSONResponse(
+        {
+            **_checkpoint(checkpoint),
+            "decision": msgspec.to_builtins(decision),
+            "feedback": msgspec.to_builtins(votes),
+            "manifest": msgspec.to_builtins(manifest),
+        }
+    )
 
 
 async def show_evaluation(request: Request) -> Response:

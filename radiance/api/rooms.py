@@ -8,7 +8,9 @@ from starlette.requests import Request
 
 from radiance.config import Config
 from radiance.engine.worker import Engine
+from radiance.intake.feedback import FeedbackLog
 from radiance.intake.jobs import Jobs
+from radiance.monitor import Monitor
 from radiance.pipeline import Pipeline
 from radiance.registry.curves import Curves
 from radiance.registry.store import Registry
@@ -28,6 +30,8 @@ class Rooms:
     registry: Registry
     curves: Curves
     pipeline: Pipeline
+    feedback: FeedbackLog
+    monitor: Monitor
     has_anchors: bool
     started_at: datetime
 

@@ -6,13 +6,15 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from radiance.api import info, operations, search, update
+from radiance.api import feedback, info, operations, search, update
 from radiance.api.errors import HANDLERS
 from radiance.api.rooms import RoomsGetter
 
 ROUTES = [
     Route("/search", search.search, methods=["POST"]),
     Route("/update", update.update, methods=["POST"]),
+    Route("/feedback", feedback.send_feedback, methods=["POST"]),
+    Route("/feedback", feedback.list_feedback, methods=["GET"]),
     Route("/info", info.info, methods=["GET"]),
     Route("/jobs", operations.list_jobs, methods=["GET"]),
     Route("/jobs/{job_id}", operations.show_job, methods=["GET"]),

@@ -53,5 +53,5 @@ def read_losses(
             total = total + (surprise * counts[start:end]).sum()
             mx.eval(total)
             yield None
-        losses.append(total.item() / sum(example.is_completion[1:]))
+        losses.append(total.item() / max(1, sum(example.is_completion[1:])))
     return tuple(losses)

@@ -54,12 +54,6 @@ def superseded(db: Database, lineage: Collection[str]) -> list[Supersession]:
     ]
 
 
-def valid_answers(db: Database, lineage: Collection[str]) -> dict[str, str]:
-    """``content_hash`` of the valid example of each ``question_hash`` that a lineage learned."""
-    rows = db.read(_LEARNED, {"lineage": to_json(list(lineage))})
-    return {row["question_hash"]: row["content_hash"] for row in rows}
-
-
 def superseded_by_job(db: Database, job: str, lineage: Collection[str]) -> list[Supersession]:
     """What a job's examples replace, or will replace when it is learned.
 

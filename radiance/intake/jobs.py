@@ -226,7 +226,8 @@ class Jobs:
                 )
             connection.execute(
                 "UPDATE jobs SET status = 'queued', cycle_id = NULL, started_at = NULL,"
-                " finished_at = NULL, error = NULL, deaths = 0, interruptions = 0 WHERE number = ?",
+                " finished_at = NULL, error = NULL, rejected_checkpoint = NULL, deaths = 0,"
+                " interruptions = 0 WHERE number = ?",
                 (row["number"],),
             )
             return to_job(job_row(connection, job))
@@ -284,6 +285,7 @@ class Jobs:
         cycle_id: int,
         error: str,
         record: Callable[[Connection], object] = lambda connection: None,
+        rejected: str | None = None,
     ) -> None:
         """End a cycle: its jobs have failed because of ``error``, a sentence.
 
@@ -293,9 +295,10 @@ class Jobs:
             cycle_id: Which one.
             error: Why.
             record: Called in the open transaction, if the cycle ends by this.
+            rejected: The checkpoint that the gate refused, if that is why.
         """
         with self._db.transaction() as connection:
-            if leases.fail(connection, cycle_id, error, self._clock()):
+            if leases.fail(connection, cycle_id, error, rejected, self._clock()):
                 record(connection)
 
     def release(self, cycle_id: int) -> None:
@@ -374,6 +377,12 @@ class Jobs:
         chosen = dict(recall.spread(self._db, limit, exclude_questions, seed, checkpoints))
         return [(e, chosen[e.id]) for e in examples_by_id(self._db, chosen)]
 
+    def answers(
+        self, question_hashes: Collection[str], checkpoints: Collection[str]
+    ) -> list[Example]:
+        """The valid examples of a lineage that ask one of these questions."""
+        return examples_by_id(self._db, recall.answers(self._db, question_hashes, checkpoints))
+
     # ------------------------------------------------------------------------- corrections
 
     def superseded(self, checkpoints: Collection[str]) -> list[Supersession]:
@@ -382,10 +391,6 @@ class Jobs:
         They stay in the database, and leave replay and everything measured on earlier examples.
         """
         return corrections.superseded(self._db, checkpoints)
-
-    def valid_answers(self, checkpoints: Collection[str]) -> dict[str, str]:
-        """``content_hash`` of the valid answer to each ``question_hash`` that a lineage learned."""
-        return corrections.valid_answers(self._db, checkpoints)
 
     def supersedes(self, job: Job, checkpoints: Collection[str]) -> list[Supersession]:
         """What a job's examples correct, or will correct once it is learned.

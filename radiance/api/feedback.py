@@ -1,0 +1,85 @@
+"""POST /feedback: what somebody thought of an answer; GET /feedback: the votes that came."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance.api.bodies import list_limit, read_body
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.errors import RequestError
+from radiance.registry.store import BASE
+from radiance.text import clean, forbidden
+
+_Text = Annotated[str, Meta(max_length=100_000)]
+_SHOWN_CHECKPOINTS = 20
+
+
+class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /feedback; no checkpoint means the one that serves, "base" the base."""
+
+    vote: Literal["up", "down"]
+    checkpoint: Annotated[str, Meta(min_length=1)] | None = None
+    prompt: _Text = ""
+    response: _Text = ""
+    comment: Annotated[str, Meta(max_length=10_000)] = ""
+    tags: Annotated[
+        list[Annotated[str, Meta(min_length=1, max_length=256)]], Meta(max_length=64)
+    ] = []
+
+
+async def send_feedback(request: Request) -> Response:
+    """Keep a vote; it is on disk when this answers. A monitor may act on it."""
+    rooms = rooms_of(request)
+    body = await read_body(request, FeedbackBody, rooms.config.server.max_body_bytes)
+    _refuse_bad_text(body)
+    answer = await run_in_threadpool(_keep, rooms, body)
+    rooms.monitor.wake()
+    return JSONResponse(answer, status_code=201)
+
+
+async def list_feedback(request: Request) -> Response:
+    """The newest votes first."""
+    rooms = rooms_of(request)
+    found = await run_in_threadpool(rooms.feedback.recent, list_limit(request))
+    return JSONResponse({"feedback": msgspec.to_builtins(found)})
+
+
+def votes_by_checkpoint(rooms: Rooms) -> dict[str, dict[str, int]]:
+    """Votes of the checkpoints that were voted on last; the base is called "base"."""
+    votes = rooms.feedback.by_checkpoint(_SHOWN_CHECKPOINTS)
+    return {checkpoint or BASE: msgspec.to_builtins(found) for checkpoint, found in votes.items()}
+
+
+def _keep(rooms: Rooms, body: FeedbackBody) -> dict[str, Any]:
+    checkpoint = None
+    if body.checkpoint is None:
+        current = rooms.registry.current()
+        checkpoint = current.checkpoint_id if current else None
+    elif body.checkpoint != BASE:
+        checkpoint = rooms.registry.get(body.checkpoint).checkpoint_id
+    kept = rooms.feedback.add(
+        checkpoint,
+        body.vote,
+        prompt=clean(body.prompt),
+        response=clean(body.response),
+        comment=clean(body.comment),
+        tags=tuple(dict.fromkeys(filter(None, map(clean, body.tags)))),
+    )
+    votes = rooms.feedback.votes(checkpoint)
+    return {**msgspec.to_builtins(kept), "votes": msgspec.to_builtins(votes)}
+
+
+def _refuse_bad_text(body: FeedbackBody) -> None:
+    named = {name: getattr(body, name) for name in ("prompt", "response", "comment")}
+    named |= {f"tags[{index}]": tag for index, tag in enumerate(body.tags)}
+    for field, text in named.items():
+        if bad := forbidden(text):
+            raise RequestError(
+                f"{field}: holds the character {bad}, which is not text.",
+                field=field,
+                remedy="Remove it. Of control characters, only tab and newlines may stand there.",
+            )
