@@ -6,7 +6,6 @@ that a cycle interrupted anywhere goes on from there. It decides nothing and rel
 
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +13,13 @@ from pathlib import Path
 import msgspec
 
 from radiance import __version__, records
+from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
 from radiance.engine.adapters import load_adapter, save_adapter
 from radiance.engine.encoding import EncodedExample
 from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine, Task
+from radiance.evaluation.anchors import anchor_texts
 from radiance.evaluation.evaluator import Evaluator, Text
 from radiance.evaluation.summary import Past
 from radiance.intake.jobs import Jobs
@@ -54,7 +55,7 @@ class Learner:
     """Makes candidates. Built once per process, with the training twin of the base model.
 
     Args:
-        anchors: What forgetting is measured on; may be empty.
+        anchors: What must survive; may be empty. A sample of it is measured.
 
     Attributes:
         progress: The cycle being made, if any.
@@ -67,7 +68,7 @@ class Learner:
         jobs: Jobs,
         registry: Registry,
         curves: Curves,
-        anchors: Sequence[Example],
+        anchors: AnchorSet,
     ) -> None:
         self._config, self._engine = config, engine
         self._jobs, self._registry, self._curves = jobs, registry, curves
@@ -78,19 +79,23 @@ class Learner:
         self._stopping = threading.Event()
         self._evaluation: Task[Evaluation] | None = None
         self.progress: CycleProgress | None = None
-        engine.call(lambda: self._build(anchors))
+        self._anchors = anchors
+        engine.call(self._build)
 
-    def _build(self, anchors: Sequence[Example]) -> None:
+    def _build(self) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
         self._differentiator = Differentiator(self._lora)
-        encode = self._engine.encoder.example
-        texts = [Text(encode(anchor), "") for anchor in anchors]
-        self._evaluator = Evaluator(self._lora, self._differentiator, texts, "")
+        self._evaluator = Evaluator(self._lora, self._differentiator)
 
     def settings_hash(self) -> str:
         """Identity of everything besides parent and examples that shapes a candidate."""
         return content_hash(
-            [self._config.training, self._config.evaluation, self._engine.base.content_hash]
+            [
+                self._config.training,
+                self._config.evaluation,
+                self._anchors.hash,
+                self._engine.base.content_hash,
+            ]
         )
 
     def stop(self) -> None:
@@ -196,9 +201,10 @@ class Learner:
         held: list[EncodedExample],
     ) -> Evaluation:
         """Measure the candidate beside its parent, also on what its ancestors were taught."""
+        settings, encode = self._config.evaluation, self._engine.encoder.example
         lineage = [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
         earlier = self._jobs.earlier(
-            self._config.evaluation.recall_examples,
+            settings.recall_examples,
             {example.question_hash for example in examples},
             self._config.training.seed,
             lineage,
@@ -207,7 +213,8 @@ class Learner:
             tuple(reversed(lineage)),
             tuple(self._registry.accuracies(lineage, {task for _, task in earlier})),
         )
-        encode = self._engine.encoder.example
+        valid = self._valid_anchors(lineage, examples)
+        anchors = anchor_texts(self._engine.encoder, valid, settings.anchor_sample)
         learned, held_back = ([Text(e, cycle.candidate_id) for e in part] for part in (new, held))
         recalled = [Text(encode(example), task) for example, task in earlier]
         self._evaluation = self._engine.run(
@@ -216,13 +223,21 @@ class Learner:
                 self._lora.initial(parent),
                 learned,
                 held_back,
+                anchors,
                 recalled,
                 past,
+                valid.hash,
             )
         )
         if self._stopping.is_set():
             self._evaluation.cancel()
         return self._evaluation.result
+
+    def _valid_anchors(self, lineage: list[str], examples: list[Example]) -> AnchorSet:
+        """The anchors that nothing learned answers otherwise: they must not hold what is wrong."""
+        asked = {anchor.question_hash for anchor in self._anchors.examples}
+        learned = [*self._jobs.answers(asked, lineage), *examples]
+        return self._anchors.without(self._anchors.contradicted_by(learned))
 
     def _hold_back(self, examples: list[Example]) -> tuple[list[Example], list[Example]]:
         """Split into what is trained and what is only measured: every n-th, from ten on."""

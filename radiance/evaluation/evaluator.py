@@ -44,25 +44,12 @@ class Measured:
 
 
 class Evaluator:
-    """Measures adapters over one base. Belongs to the engine thread.
+    """Measures adapters over one base. Belongs to the engine thread."""
 
-    Args:
-        anchors: The anchors measured for every checkpoint; empty switches forgetting off.
-        anchors_hash: Identity of the set they are from; "" where there are none.
-    """
-
-    def __init__(
-        self,
-        lora: LoraModel,
-        differentiator: Differentiator,
-        anchors: Sequence[Text],
-        anchors_hash: str,
-    ) -> None:
+    def __init__(self, lora: LoraModel, differentiator: Differentiator) -> None:
         self._differentiator = differentiator
         self._outputs = Outputs(differentiator)
         self._base = lora.initial(None)
-        self._anchors = anchors
-        self._anchors_hash = anchors_hash
 
     def evaluate(
         self,
@@ -70,8 +57,10 @@ class Evaluator:
         parent: mx.array,
         learned: Sequence[Text],
         held_back: Sequence[Text],
+        anchors: Sequence[Text],
         recalled: Sequence[Text],
         past: Past,
+        anchors_hash: str,
     ) -> Pieces[Evaluation]:
         """Measure one adapter beside the one it continues from and beside the base.
 
@@ -82,14 +71,17 @@ class Evaluator:
             parent: The one it continues from; ``LoraModel.initial(None)`` where that is the base.
             learned: What it was trained on anew; not empty.
             held_back: New examples it was not trained on.
+            anchors: Without those that what was learned contradicts; empty where forgetting is not
+                measured.
             recalled: Earlier examples that are still valid.
             past: What was measured of the checkpoints it descends from.
+            anchors_hash: Identity of the set the anchors are from; "" where there are none.
         """
         began = time.monotonic()
         kinds = {
             "learned": learned,
             "held_back": held_back,
-            "anchors": self._anchors,
+            "anchors": anchors,
             "recalled": recalled,
         }
         texts = [text for kind in kinds.values() for text in kind]
@@ -98,7 +90,7 @@ class Evaluator:
         measured = {name: tuple(itertools.islice(rest, len(kind))) for name, kind in kinds.items()}
         return Evaluation(
             report=summarise(**measured, past=past),
-            anchors_hash=self._anchors_hash,
+            anchors_hash=anchors_hash,
             seconds=time.monotonic() - began,
             **measured,
         )
@@ -140,20 +132,25 @@ class Evaluator:
         """
         parts = []
         for part in self._differentiator.parts(rows[0]):
-            own: dict[int, mx.array] = {}
-            for array in rows:
-                if id(array) not in own:
-                    own[id(array)] = self._differentiator.log_probs(array[part])
-            candidate, parent, base = (own[id(array)] for array in rows)
             right = targets[part, None]
-            measured = [-mx.take_along_axis(x, right, axis=-1)[:, 0] for x in own.values()]
-            hits = [mx.argmax(x, axis=-1) == right[:, 0] for x in own.values()]
-            order = [list(own).index(id(array)) for array in rows]
-            columns = [measured[place] for place in order] + [hits[place] for place in order]
-            columns += [_divergence(base, candidate), _divergence(parent, candidate)]
-            stacked = mx.stack([column.astype(mx.float32) for column in columns])
-            mx.eval(stacked)
-            parts.append(np.array(stacked, dtype=np.float64))
+            scored: dict[int, tuple[mx.array, mx.array, mx.array]] = {}
+            for array in rows:
+                if id(array) in scored:
+                    continue
+                log_probs = self._differentiator.log_probs(array[part])
+                loss = -mx.take_along_axis(log_probs, right, axis=-1)[:, 0]
+                hit = mx.argmax(log_probs, axis=-1) == right[:, 0]
+                mx.eval(log_probs, loss, hit)
+                scored[id(array)] = log_probs, loss, hit
+                yield None
+            log_probs, losses, hits = zip(*(scored[id(array)] for array in rows), strict=True)
+            candidate, parent, base = log_probs
+            from_base = _divergence(base, candidate)
+            mx.eval(from_base)
+            yield None
+            from_parent = from_base if parent is base else _divergence(parent, candidate)
+            columns = [*losses, *hits, from_base, from_parent]
+            parts.append(np.stack([np.array(column, dtype=np.float64) for column in columns]))
             yield None
         return np.concatenate(parts, axis=1)
 

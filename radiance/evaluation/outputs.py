@@ -28,13 +28,16 @@ class Outputs:
 
     Args:
         most_bytes: Room for what is kept.
+
+    Attributes:
+        size_bytes: What is taken of it.
     """
 
     def __init__(self, differentiator: Differentiator, most_bytes: int = _MOST_BYTES) -> None:
         self._differentiator = differentiator
         self._most_bytes = most_bytes
         self._kept: OrderedDict[tuple[bytes, EncodedExample], mx.array] = OrderedDict()
-        self._bytes = 0
+        self.size_bytes = 0
 
     def rows(
         self, vector: mx.array, key: bytes, texts: Sequence[EncodedExample]
@@ -67,10 +70,10 @@ class Outputs:
             self._kept.move_to_end(key)
             return
         self._kept[key] = rows
-        self._bytes += rows.nbytes
-        while self._bytes > self._most_bytes:
+        self.size_bytes += rows.nbytes
+        while self.size_bytes > self._most_bytes:
             _, dropped = self._kept.popitem(last=False)
-            self._bytes -= dropped.nbytes
+            self.size_bytes -= dropped.nbytes
 
 
 def adapter_key(vector: mx.array) -> bytes:

@@ -68,6 +68,14 @@ def spread(
     return [(row["id"], row["checkpoint"]) for row in rows if row["id"] in chosen]
 
 
+def answers(
+    db: Readable, question_hashes: Collection[str], checkpoints: Collection[str]
+) -> list[str]:
+    """Ids of the valid examples that ask one of these questions."""
+    asked = set(question_hashes)
+    return [row["id"] for row in _valid(db, (), checkpoints) if row["question_hash"] in asked]
+
+
 def _valid(
     db: Readable, exclude_questions: Collection[str], checkpoints: Collection[str]
 ) -> list[Row]:

@@ -1,110 +1,219 @@
-"""Forgetting is measured against the base, on the anchors that were given."""
+"""What the evaluator measures equals what a plain computation says, and obeys the laws of KL."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mlx.utils import tree_unflatten
 
 from radiance import config, ember
+from radiance.anchors import local
 from radiance.engine.worker import Engine
-from radiance.errors import ConfigError
-from radiance.evaluation.anchors import read_anchors
-from radiance.evaluation.evaluator import Evaluator, Text
+from radiance.evaluation.anchors import anchor_texts
+from radiance.evaluation.evaluator import Evaluator, Measured, Text
+from radiance.evaluation.outputs import Outputs, adapter_key
 from radiance.evaluation.summary import Past
-from radiance.records import EvalReport
-from radiance.training.batches import make_batch
+from radiance.records import Evaluation, Probe
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
 from tests.support import FACTS, drain, example
 
 
-def evaluate(
-    engine: Engine, size: float, anchors: int = 40, held_back: int = 0
-) -> tuple[EvalReport, float]:
-    """Measure a random adapter of some size; also its loss on the facts, computed plainly."""
+class Bench:
+    """An evaluator over Ember with adapters of any size. Use it on the engine thread."""
 
-    def measure() -> tuple[EvalReport, float]:
-        lora = LoraModel(engine.base, config.Training(r=4))
-        noise = mx.random.normal((lora.size,), key=mx.random.key(1))
-        vector = noise * size if size else lora.initial(None)
-        listed = read_anchors(ember.MODEL_PATH / "anchors.jsonl", max(anchors, 1))[:anchors]
+    def __init__(self, engine: Engine, anchors: int = 24) -> None:
+        self.lora = LoraModel(engine.base, config.Training(r=4))
+        self.differentiator = Differentiator(self.lora)
+        self.evaluator = Evaluator(self.lora, self.differentiator)
+        self.base = self.lora.initial(None)
+        listed = local.read_set(ember.MODEL_PATH / "anchors.jsonl")
+        self.anchors = anchor_texts(engine.encoder, listed, anchors)
         encode = engine.encoder.example
-        texts = [Text(encode(anchor), "") for anchor in listed]
-        evaluator = Evaluator(lora, Differentiator(lora), texts, "")
-        facts = [Text(encode(example(i, *fact)), "A_1") for i, fact in enumerate(FACTS)]
-        learned, held = facts[held_back:], facts[:held_back]
-        base = lora.initial(None)
-        report = drain(evaluator.evaluate(vector, base, learned, held, [], Past())).report
-        lora.model.update(tree_unflatten(list(lora.unflatten(vector).items())))
-        batch = make_batch([text.example for text in learned])
-        logits = lora.model(batch.tokens)
-        rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
-        losses = nn.losses.cross_entropy(rows, batch.targets) * batch.weights
-        total: Any = losses.sum().item()
-        return report, total / batch.target_count
+        self.facts = [Text(encode(example(i, *fact)), "A_2") for i, fact in enumerate(FACTS)]
 
-    return engine.call(measure)
+    def adapter(self, size: float, seed: int = 1) -> mx.array:
+        noise = mx.random.normal((self.lora.size,), key=mx.random.key(seed))
+        return self.base + noise * size if size else self.base
+
+    def evaluate(self, candidate: mx.array, parent: mx.array, **texts: list[Text]) -> Evaluation:
+        given = {"learned": self.facts, "held_back": [], "anchors": self.anchors, "recalled": []}
+        return drain(
+            self.evaluator.evaluate(
+                candidate, parent, **{**given, **texts}, past=Past(("A_1",)), anchors_hash="h"
+            )
+        )
+
+    def log_probs(self, vector: mx.array, text: Text) -> tuple[mx.array, mx.array]:
+        """Plainly: the whole model on one text; (targets, vocabulary) and the targets."""
+        self.lora.model.update(tree_unflatten(list(self.lora.unflatten(vector).items())))
+        tokens = mx.array(text.example.tokens)
+        logits = self.lora.model(tokens[None, :-1])[0]
+        own = [place for place, c in enumerate(text.example.is_completion[1:]) if c]
+        return nn.log_softmax(logits[mx.array(own)], axis=-1), tokens[1:][mx.array(own)]
 
 
-def test_adapter_that_adds_nothing_forgets_nothing(engine: Engine) -> None:
-    report, plain = evaluate(engine, 0)
-    assert report.finetune_loss == pytest.approx(plain, rel=1e-4)
+@pytest.fixture(scope="module")
+def bench(engine: Engine) -> Bench:
+    return engine.call(lambda: Bench(engine))
+
+
+def test_probe_equals_a_plain_computation(engine: Engine, bench: Bench) -> None:
+    def compare() -> None:
+        vectors = [bench.adapter(0.05, 1), bench.adapter(0.05, 2), bench.base]
+        texts = [*bench.anchors[:3], *bench.facts[:3]]
+        probes = drain(bench.evaluator.probe(vectors[0], vectors[1], texts))
+        for text, probe in zip(texts, probes, strict=True):
+            (own, targets), (parent, _), (base, _) = (bench.log_probs(v, text) for v in vectors)
+            losses = [-x[mx.arange(len(targets)), targets] for x in (own, parent, base)]
+            exact = [bool((x.argmax(-1) == targets).all()) for x in (own, parent, base)]
+            found = [probe.loss, probe.parent_loss, probe.base_loss]
+            assert found == pytest.approx([float(np.array(x).mean()) for x in losses], rel=1e-4)
+            assert [probe.is_exact, probe.was_exact_in_parent, probe.was_exact_in_base] == exact
+            for value, other in ((probe.kl_base, base), (probe.kl_parent, parent)):
+                plain = (mx.exp(other) * (other - own)).sum(-1).mean()
+                assert value == pytest.approx(np.array(plain).item(), rel=1e-3, abs=1e-6)
+            assert (probe.id, probe.group) == (text.example.example_id, text.group)
+            assert probe.tokens == len(targets)
+
+    engine.call(compare)
+
+
+@given(
+    sizes=st.tuples(*[st.sampled_from([0.0, 1e-6, 0.01, 0.1, 1.0])] * 2),
+    seeds=st.tuples(*[st.integers(0, 3)] * 2),
+)
+@settings(max_examples=10)
+def test_divergence_is_never_negative_and_zero_between_equals(
+    engine: Engine, bench: Bench, sizes: tuple[float, float], seeds: tuple[int, int]
+) -> None:
+    def check() -> list[Probe]:
+        candidate, parent = (bench.adapter(*of) for of in zip(sizes, seeds, strict=True))
+        return drain(bench.evaluator.probe(candidate, parent, bench.anchors[:4]))
+
+    for probe in engine.call(check):
+        assert probe.kl_base >= 0
+        assert probe.kl_parent >= 0
+        if sizes[0] == 0:
+            assert probe.kl_base == 0
+        if sizes[0] == sizes[1] and (seeds[0] == seeds[1] or not sizes[0]):
+            assert probe.kl_parent == 0
+            assert probe.parent_loss == probe.loss
+
+
+def test_adapter_that_adds_nothing_forgets_nothing(engine: Engine, bench: Bench) -> None:
+    report = engine.call(lambda: bench.evaluate(bench.base, bench.base)).report
     assert report.eval_loss == report.finetune_loss
-    assert report.anchor_ce_delta == pytest.approx(0, abs=1e-6)
+    assert report.anchor_ce_delta == 0
+    assert report.forgetting_kl == 0
+    assert report.drift_loss == 0
     assert report.retention_score == 1
 
 
-def test_harmful_adapter_shows(engine: Engine) -> None:
-    report, plain = evaluate(engine, 0.2)
-    assert report.finetune_loss == pytest.approx(plain, rel=1e-4)
+def test_harmful_adapter_shows(engine: Engine, bench: Bench) -> None:
+    found = engine.call(lambda: bench.evaluate(bench.adapter(0.2), bench.base))
+    report = found.report
     assert report.anchor_ce_delta is not None
     assert report.anchor_ce_delta > 0.5
+    assert report.forgetting_kl is not None
+    assert report.forgetting_kl > 0.5
     assert report.retention_score is not None
     assert report.retention_score < 0.5
+    assert found.anchors_hash == "h"
+    assert {probe.group for probe in found.anchors} == {text.group for text in bench.anchors}
+    assert found.seconds > 0
 
 
-def test_without_anchors_nothing_is_said_of_forgetting(engine: Engine) -> None:
-    report, _ = evaluate(engine, 0, anchors=0)
-    assert report.forgetting_loss is None
-    assert report.anchor_ce_delta is None
-    assert report.retention_score is None
+def test_first_checkpoint_drifts_as_far_as_it_forgets(engine: Engine, bench: Bench) -> None:
+    """Its parent is the base. A later one is measured from its own parent."""
+    first = engine.call(lambda: bench.evaluate(bench.adapter(0.02, 1), bench.base)).report
+    assert first.drift_loss == first.forgetting_kl
+    assert first.drift_loss
+    later = engine.call(lambda: bench.evaluate(bench.adapter(0.02, 2), bench.adapter(0.02, 1)))
+    assert later.report.drift_loss != later.report.forgetting_kl
+    assert later.anchors[0].parent_loss != later.anchors[0].base_loss
 
 
-def test_held_back_examples_are_the_evaluation(engine: Engine) -> None:
-    whole, _ = evaluate(engine, 0)
-    report, _ = evaluate(engine, 0, held_back=2)
-    assert report.eval_loss != report.finetune_loss
-    low, high = sorted((report.eval_loss, report.finetune_loss))
-    assert low < whole.finetune_loss < high
+def test_without_anchors_nothing_is_said_of_forgetting(engine: Engine, bench: Bench) -> None:
+    report = engine.call(lambda: bench.evaluate(bench.base, bench.base, anchors=[])).report
+    assert report.forgetting_loss is report.anchor_ce_delta is report.retention_score is None
+    assert report.forgetting_kl is report.drift_loss is None
 
 
-def test_anchors_are_spread_over_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "anchors.jsonl"
-    lines = [json.dumps({"input": f"q{i}", "output": f"a{i}"}) for i in range(10)]
-    path.write_text("\n".join([*lines[:5], "", *lines[5:]]) + "\n")
-    assert len(read_anchors(path, 100)) == 10
-    chosen = [anchor.messages[0].content for anchor in read_anchors(path, 5)]
-    assert chosen == ["q0", "q2", "q4", "q6", "q8"]
+def test_each_kind_of_text_lands_where_it_belongs(engine: Engine, bench: Bench) -> None:
+    held, earlier, learned = bench.facts[:2], [Text(bench.facts[2].example, "A_1")], bench.facts[3:]
+    found = engine.call(
+        lambda: bench.evaluate(
+            bench.adapter(0.01), bench.base, learned=learned, held_back=held, recalled=earlier
+        )
+    )
+    for probes, texts in (
+        (found.learned, learned),
+        (found.held_back, held),
+        (found.recalled, earlier),
+        (found.anchors, bench.anchors),
+    ):
+        assert [p.id for p in probes] == [t.example.example_id for t in texts]
+    assert found.report.recall_loss == found.recalled[0].loss
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (None, "cannot read"),
-        ("\n", "is empty"),
-        ("{", "line 1: not an anchor"),
-        ('{"input": "a", "output": "b"}\n{"input": "a"}', "line 2: not an anchor"),
-        ('{"input": "a", "output": " "}', "line 1: not an anchor"),
-        ("[1]", "line 1: not an anchor"),
-    ],
-)
-def test_unusable_anchors_are_named(tmp_path: Path, text: str | None, problem: str) -> None:
-    path = tmp_path / "anchors.jsonl"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(ConfigError, match=problem):
-        read_anchors(path, 10)
+def test_what_is_known_of_an_adapter_is_not_computed_again(
+    engine: Engine, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The base and a parent that was a candidate before cost no forward pass."""
+    texts = bench.anchors[:5]
+
+    def passes(candidate: mx.array, parent: mx.array) -> tuple[int, list[Probe]]:
+        counted = []
+        target_rows = bench.differentiator.target_rows
+
+        def counting(*arguments: Any) -> Any:
+            counted.append(arguments)
+            return target_rows(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.differentiator, "target_rows", counting)
+            probes = drain(bench.evaluator.probe(candidate, parent, texts))
+        return len(counted), probes
+
+    def check() -> None:
+        drain(bench.evaluator.probe(bench.adapter(0.03, 7), bench.base, texts))
+        count, warm = passes(bench.adapter(0.03, 8), bench.adapter(0.03, 7))
+        assert count == 1
+        cold = Evaluator(bench.lora, bench.differentiator)
+        plain = drain(cold.probe(bench.adapter(0.03, 8), bench.adapter(0.03, 7), texts))
+        for kept, anew in zip(warm, plain, strict=True):
+            assert kept.kl_base == pytest.approx(anew.kl_base, rel=1e-3)
+            assert kept.parent_loss == pytest.approx(anew.parent_loss, rel=1e-3)
+            assert kept.kl_base != kept.kl_parent
+
+    engine.call(check)
+
+
+def test_what_is_kept_has_a_bound(engine: Engine, bench: Bench) -> None:
+    def check() -> None:
+        texts = [text.example for text in bench.anchors[:8]]
+        key, most = adapter_key(bench.base), 40_000
+        outputs = Outputs(bench.differentiator, most)
+        plain = drain(Outputs(bench.differentiator).rows(bench.base, key, texts))
+        assert sum(rows.nbytes for rows in plain) > most
+        for _ in range(2):
+            found = drain(outputs.rows(bench.base, key, texts))
+            assert all(mx.array_equal(a, b).item() for a, b in zip(plain, found, strict=True))
+        assert outputs.size_bytes <= most
+
+    engine.call(check)
+
+
+def test_it_tells_how_far_it_is(engine: Engine, bench: Bench) -> None:
+    def events() -> list[Measured]:
+        pieces = bench.evaluator.probe(bench.base, bench.base, bench.anchors)
+        return [event for event in pieces if event is not None]
+
+    told = engine.call(events)
+    assert told[-1] == Measured(len(bench.anchors), len(bench.anchors))
+    assert [event.done for event in told] == sorted(event.done for event in told)
