@@ -7,6 +7,7 @@ database, ``audit.head``, which tells a log that lost its end from one that is w
 between the two leaves the file one entry behind, which the next start makes up for.
 """
 
+import json
 import math
 import threading
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ class Entry(msgspec.Struct, frozen=True):
 
     def to_plain(self) -> dict[str, Any]:
         """The entry as JSON has it, with its body as an object."""
-        return {**msgspec.to_builtins(self), "body": msgspec.json.decode(self.body)}
+        return {**msgspec.to_builtins(self), "body": json.loads(self.body)}
 
 
 def plain(value: Any) -> Any:

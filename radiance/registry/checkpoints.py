@@ -7,8 +7,10 @@ published before its row is written, so a row always has its files.
 from collections.abc import Collection
 from pathlib import Path
 
+import msgspec
+
 from radiance.errors import CorruptCheckpoint, NotFound
-from radiance.records import Checkpoint, Evaluation, Manifest, Pin, Release, TaskAccuracy
+from radiance.records import Checkpoint, Decision, Evaluation, Manifest, Pin, Release, TaskAccuracy
 from radiance.registry import audit, evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.rows import CURRENT, to_checkpoint, to_pin, to_release
@@ -47,8 +49,26 @@ class Checkpoints:
         return [to_checkpoint(row, current) for row in rows]
 
     def committed(self) -> set[str]:
-        """Ids of every checkpoint with a row, whatever its status; for ``Jobs.recover``."""
+        """Ids of every checkpoint with a row, whatever its status."""
         return {row["id"] for row in self._db.read("SELECT id FROM checkpoints")}
+
+    def accepted(self) -> set[str]:
+        """Ids of the checkpoints that were not rejected; for ``Jobs.recover``."""
+        rows = self._db.read("SELECT id FROM checkpoints WHERE status != 'rejected'")
+        return {row["id"] for row in rows}
+
+    def decision(self, checkpoint_id: str) -> Decision | None:
+        """What the gate decided on a checkpoint when it was committed; None before there was one.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+        """
+        self._row(checkpoint_id)
+        for entry in audit.about(self._db, checkpoint_id):
+            if entry.action in ("promote", "commit", "reject"):
+                # Numbers that are not finite are words in the log.
+                return msgspec.convert(entry.to_plain()["body"]["decision"], Decision, strict=False)
+        return None
 
     def ancestors(self, checkpoint_id: str) -> list[str]:
         """The checkpoint, its parent, its parent's parent, and so on down to the base.

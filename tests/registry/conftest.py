@@ -33,6 +33,8 @@ class Workshop:
         self.adapters = self.root / "adapters"
         self.registry = Registry(self.db, self.adapters, lambda: NOON)
 
+    now = NOON
+
     def reopen(self) -> None:
         self.db.close()
         self.open()
@@ -86,8 +88,7 @@ class Workshop:
         evaluation = Evaluation(manifest.report)
         is_promoted = status == CheckpointStatus.STABLE if promote is None else promote
         decision = Decision(status, is_promoted, "It learned.")
-        evidence = Evidence(dict.fromkeys(manifest.example_ids, "0" * 64))
-        self.registry.commit(cycle, staging, manifest, evaluation, decision, evidence)
+        self.registry.commit(cycle, staging, manifest, evaluation, decision, Evidence())
         self.registry.point_stable()
         return cycle.candidate_id
 
@@ -112,6 +113,6 @@ def registry(workshop: Workshop) -> Registry:
     return workshop.registry
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_workshop() -> type[Workshop]:
     return Workshop

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from radiance.errors import Conflict, CorruptCheckpoint
 from radiance.records import CheckpointStatus
+from radiance.registry.verification import verify
 
 REJECTED = CheckpointStatus.REJECTED
 
@@ -28,6 +29,8 @@ def build_machine(make_workshop) -> type[RuleBasedStateMachine]:
             self.releases: list[str | None] = []
             self.broken: set[str] = set()
             self.issued: list[str] = []
+            self.is_pinned = False
+            self.changes = 0
 
         def teardown(self) -> None:
             self.workshop.db.close()
@@ -35,6 +38,7 @@ def build_machine(make_workshop) -> type[RuleBasedStateMachine]:
 
         def release(self, target: str | None) -> None:
             self.releases.append(target)
+            self.changes += 1
 
         @rule(status=st.sampled_from(list(CheckpointStatus)[:3]), is_repeated=st.booleans())
         def commit(self, status, is_repeated):
@@ -45,9 +49,47 @@ def build_machine(make_workshop) -> type[RuleBasedStateMachine]:
                 assert self.workshop.commit(cycle, status=status) == cycle.candidate_id
             self.status[cycle.candidate_id] = status
             self.parent[cycle.candidate_id] = parent
-            if status == CheckpointStatus.STABLE:
+            if status == CheckpointStatus.STABLE and not self.is_pinned:
                 self.served.append(cycle.candidate_id)
                 self.release(cycle.candidate_id)
+            else:
+                self.changes += 1
+
+        @precondition(lambda self: self.status)
+        @rule(data=st.data(), force=st.booleans())
+        def promote_by_hand(self, data, force):
+            target = data.draw(st.sampled_from(sorted(self.status)))
+            registry = self.workshop.registry
+            is_refused = self.status[target] == REJECTED and not force
+            if target == self.served[-1] or is_refused:
+                with pytest.raises(Conflict):
+                    registry.promote(target, "api", "why", force=force)
+            elif target in self.broken:
+                with pytest.raises(CorruptCheckpoint):
+                    registry.promote(target, "api", "why", force=force)
+            else:
+                registry.promote(target, "api", "why", force=force)
+                if self.status[target] == REJECTED:
+                    self.status[target] = CheckpointStatus.RISKY
+                self.served.append(target)
+                self.release(target)
+
+        @rule()
+        def pin_or_unpin(self):
+            registry = self.workshop.registry
+            if self.is_pinned:
+                registry.unpin("api", "why")
+            else:
+                registry.pin(None, "api", "why")
+            self.is_pinned = not self.is_pinned
+            self.changes += 1
+
+        @precondition(lambda self: self.is_pinned and self.served[-1] is not None)
+        @rule()
+        def nothing_moves_a_pinned_pointer_by_itself(self):
+            if self.served[-2] not in self.broken:
+                with pytest.raises(Conflict, match="pinned"):
+                    self.workshop.registry.rollback(None, "monitor", "why")
 
         @rule()
         def take_an_id_and_crash(self):
@@ -113,6 +155,9 @@ def build_machine(make_workshop) -> type[RuleBasedStateMachine]:
             self.link_follows()
             left = [p.name for p in self.workshop.adapters.iterdir() if p.name.startswith(".tmp")]
             assert left == []
+            found = verify(self.workshop.db.path, self.workshop.adapters)
+            assert found.entries == self.changes
+            assert {f.split("/")[1] for f in found.findings} == self.broken
 
         def link_follows(self) -> None:
             self.workshop.registry.point_stable()
@@ -143,5 +188,5 @@ def test_registry_agrees_with_a_list(make_workshop):
 
     run_state_machine_as_test(
         build_machine(make_workshop),
-        settings=settings(max_examples=40, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=25, stateful_step_count=20, deadline=None),
     )

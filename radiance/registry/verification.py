@@ -1,0 +1,332 @@
+"""Whether the audit log is whole, and whether what it records is what there is.
+
+The chain is walked from its first entry: every number follows the last, every entry names the hash
+of the one before and has the hash of its own content. Then the log is replayed, and what it says of
+checkpoints, releases, files and examples is compared with them. Nothing is changed, and no service
+is needed: it reads a snapshot of the database, or a file that ``export`` wrote.
+
+What this cannot show: whoever can write to the root can rewrite log, head file and checkpoints
+alike, consistently. Against that, keep an export or the head's hash where they cannot write, and
+give it back here as ``kept_hash``.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from radiance.errors import StorageError
+from radiance.records import Example, Message, canonical_json
+from radiance.registry.audit import GENESIS, HEAD_FILE, MOST_LAG, Entry, Head, head_fault, read_head
+from radiance.registry.bodies import checkpoint_row, release_row
+from radiance.storage import files
+from radiance.storage.sqlite import Row, Snapshot
+
+_MOST_FINDINGS = 100
+_COMMITTED = ("promote", "commit", "reject")
+# As bytes: a text that is no longer UTF-8 must be found, not stop the reading.
+_RAW = (
+    "SELECT number, CAST(at AS BLOB), CAST(action AS BLOB), CAST(actor AS BLOB),"
+    " CAST(subject AS BLOB), CAST(body AS BLOB), CAST(previous_hash AS BLOB), CAST(hash AS BLOB)"
+    " FROM audit ORDER BY number"
+)
+_messages = msgspec.json.Decoder(tuple[Message, ...])
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What ``verify`` found.
+
+    Attributes:
+        is_sound: Nothing is wrong.
+        entries: How many entries of the chain are sound, from the first on.
+        head: The hash of the last of them; keep it elsewhere, and later logs can be held to it.
+        first_bad: The number of the first entry that is not what it was; None if all are.
+        findings: Everything that is wrong, as sentences; at most a hundred.
+        alarms: What earlier starts found wrong and put on record, as sentences.
+    """
+
+    is_sound: bool
+    entries: int
+    head: str
+    first_bad: int | None
+    findings: tuple[str, ...]
+    alarms: tuple[str, ...] = ()
+
+
+def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Verification:
+    """Check the log of a root, running or not, and what it records.
+
+    Args:
+        database: ``runs/radiance.db``.
+        adapters: Where the checkpoints' files are.
+        kept_hash: The hash of an entry, kept from earlier, that the log must still have.
+
+    Raises:
+        StorageError: There is no database, or it is too damaged to be read.
+    """
+    head_path = database.with_name(HEAD_FILE)
+    findings: list[str] = []
+    before = _read_head(head_path, findings)
+    with Snapshot(database) as db:
+        after = _read_head(head_path, [])
+        chain = _Chain(kept_hash, before)
+        replay = _Replay()
+        for entry in _entries(db):
+            if not chain.add(entry):
+                break
+            replay.add(entry)
+        findings += chain.findings
+        if chain.first_bad is None:
+            findings += _head_findings(before, after, chain)
+            try:
+                findings += replay.compare(db, adapters)
+            except StorageError as error:
+                findings.append(str(error))
+    return chain.result(findings, replay.alarms)
+
+
+def verify_export(lines: Iterable[bytes], kept_hash: str | None = None) -> Verification:
+    """Check a file that ``export`` wrote, by itself.
+
+    An export whose last lines were cut off is sound by itself: only ``kept_hash`` shows that.
+
+    Args:
+        lines: The file's lines, with their ends.
+        kept_hash: The hash of an entry, kept from earlier, that the export must have.
+    """
+    chain, replay = _Chain(kept_hash, None), _Replay()
+    for line in lines:
+        entry = _from_line(line)
+        if not chain.add(entry):
+            break
+        replay.add(entry)
+    findings = list(chain.findings)
+    if chain.head.number == 0 and not findings:
+        findings.append("It holds no entry.")
+    return chain.result(findings, replay.alarms)
+
+
+def export(db: Snapshot) -> Iterator[bytes]:
+    """The log as lines of canonical JSON, oldest first; ``verify_export`` reads them.
+
+    Raises:
+        StorageError: An entry cannot be read; verify says which.
+    """
+    for entry in _entries(db):
+        if entry is None:
+            raise StorageError(f"{db.path}: the audit log is damaged; run `radiance audit verify`.")
+        yield _to_line(entry)
+
+
+# ----------------------------------------------------------------------------- the chain
+
+
+class _Chain:
+    """Walks the entries up to the first that is not what it was."""
+
+    def __init__(self, kept_hash: str | None, head_file: Head | None) -> None:
+        self.head = Head()
+        self.first_bad: int | None = None
+        self.findings: list[str] = []
+        self.hash_at_head_file = GENESIS if head_file is None or not head_file.number else None
+        self._head_file_number = 0 if head_file is None else head_file.number
+        self._kept_hash = kept_hash
+        self._has_kept = kept_hash in (None, GENESIS)
+
+    def add(self, entry: Entry | None) -> bool:
+        """Take the next entry, None where it cannot be read; False once the chain is broken."""
+        fault = self._fault(entry)
+        if entry is None or fault is not None:
+            self.first_bad = self.head.number + 1
+            self.findings.append(f"Entry {self.first_bad} {fault}.")
+            return False
+        self.head = Head(entry.number, entry.hash)
+        self._has_kept = self._has_kept or entry.hash == self._kept_hash
+        if entry.number == self._head_file_number:
+            self.hash_at_head_file = entry.hash
+        return True
+
+    def result(self, findings: list[str], alarms: list[str]) -> Verification:
+        if not self._has_kept:
+            findings.insert(0, f"No sound entry has the hash {self._kept_hash} that was kept.")
+        return Verification(
+            is_sound=not findings,
+            entries=self.head.number,
+            head=self.head.hash,
+            first_bad=self.first_bad,
+            findings=tuple(findings[:_MOST_FINDINGS]),
+            alarms=tuple(alarms),
+        )
+
+    def _fault(self, entry: Entry | None) -> str | None:
+        if entry is None:
+            return "cannot be read"
+        if entry.number != self.head.number + 1:
+            return f"is missing; what stands in its place has the number {entry.number}"
+        if entry.previous_hash != self.head.hash:
+            return "does not continue from the entry before"
+        if entry.hash != entry.seal():
+            return "was changed: its hash is not that of its content"
+        return None
+
+
+def _entries(db: Snapshot) -> Iterator[Entry | None]:
+    try:
+        for row in db.stream(_RAW):
+            yield _from_row(row)
+    except StorageError:  # the page it lies on is damaged
+        yield None
+
+
+def _from_row(row: Row) -> Entry | None:
+    try:
+        values = [value.decode() if isinstance(value, bytes) else value for value in row]
+        return msgspec.convert(dict(zip(Entry.__struct_fields__, values, strict=True)), Entry)
+    except ValueError:
+        return None
+
+
+def _to_line(entry: Entry) -> bytes:
+    return canonical_json(entry.to_plain()) + b"\n"
+
+
+def _from_line(line: bytes) -> Entry | None:
+    """The entry of a line; None unless the line is, byte for byte, what ``export`` writes."""
+    try:
+        fields = json.loads(line)
+        fields["body"] = canonical_json(fields["body"]).decode()
+        entry = msgspec.convert(fields, Entry)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return entry if _to_line(entry) == line else None
+
+
+# ----------------------------------------------------------------------------- the head file
+
+
+def _read_head(path: Path, findings: list[str]) -> Head | None:
+    try:
+        return read_head(path)
+    except StorageError as error:
+        findings.append(str(error))
+        return None
+
+
+def _head_findings(before: Head | None, after: Head | None, chain: _Chain) -> list[str]:
+    """Compare the log with the head file as it was before and after the snapshot was taken.
+
+    A service may be writing: then the first may be behind by much, and the second be ahead.
+    """
+    log = chain.head
+    if before is None and after is None and log.number > MOST_LAG:
+        return [f"{HEAD_FILE} is missing or unreadable, but the log has {log.number} entries."]
+    if before is not None and chain.hash_at_head_file != before.hash:
+        return [head_fault(before, log, chain.hash_at_head_file) or ""]
+    if after is not None and log.number - after.number > MOST_LAG:
+        return [head_fault(after, log, after.hash) or ""]
+    return []
+
+
+# ----------------------------------------------------------------------------- what it records
+
+
+class _Replay:
+    """What there should be by the log: checkpoints, releases, files, examples."""
+
+    def __init__(self) -> None:
+        self.alarms: list[str] = []
+        self._senseless: list[str] = []
+        self._checkpoints: dict[str, dict[str, Any]] = {}
+        self._files: dict[str, dict[str, str]] = {}
+        self._releases: dict[int, dict[str, Any]] = {}
+        self._examples: dict[str, str] = {}
+
+    def add(self, entry: Entry | None) -> None:
+        assert entry is not None
+        try:
+            self._add(entry, json.loads(entry.body))
+        except (ValueError, KeyError, TypeError, AttributeError):  # sealed, and not by us
+            self._senseless.append(f"Entry {entry.number} is sealed, but its body makes no sense.")
+
+    def _add(self, entry: Entry, body: dict[str, Any]) -> None:
+        if entry.action in _COMMITTED:
+            self._commit(entry.subject or "", body)
+            self._examples |= body["examples"] | body["replayed"]
+        if entry.action == "adopt":
+            for checkpoint_id, found in body["checkpoints"].items():
+                self._commit(checkpoint_id, found)
+            self._releases |= {release["number"]: release for release in body["releases"]}
+        if entry.action == "alarm":
+            self.alarms.append(f"{entry.at} (entry {entry.number}): {body['finding']}")
+        if release := body.get("release"):
+            self._releases[release["number"]] = release
+        if (status := body.get("status")) and entry.subject in self._checkpoints:
+            self._checkpoints[entry.subject]["status"] = status["after"]
+
+    def compare(self, db: Snapshot, adapters: Path) -> list[str]:
+        """What is not as the log says, as sentences."""
+        checkpoints = {row["id"]: _row_found(row) for row in db.read("SELECT * FROM checkpoints")}
+        releases = {row["number"]: release_row(row) for row in db.read("SELECT * FROM releases")}
+        return [
+            *self._senseless,
+            *_differences("Checkpoint", self._checkpoints, checkpoints),
+            *_differences("Release", self._releases, releases),
+            *self._file_findings(adapters),
+            *self._example_findings(db),
+        ]
+
+    def _commit(self, checkpoint_id: str, body: dict[str, Any]) -> None:
+        self._checkpoints[checkpoint_id] = body["checkpoint"]
+        self._files[checkpoint_id] = body["files"]
+
+    def _file_findings(self, adapters: Path) -> Iterator[str]:
+        for checkpoint_id, hashes in self._files.items():
+            for name, logged in hashes.items():
+                place = f"{adapters.name}/{checkpoint_id}/{name}"
+                try:
+                    found = files.hash_file(adapters / checkpoint_id / name)
+                except StorageError as error:
+                    yield f"{place} cannot be read: {error}"
+                    continue
+                if found != logged:
+                    yield f"{place} has the SHA-256 {found}, but {logged} was committed."
+
+    def _example_findings(self, db: Snapshot) -> Iterator[str]:
+        missing = dict(self._examples)
+        for row in db.stream("SELECT id, messages, text FROM examples"):
+            logged = missing.pop(row["id"], None)
+            if logged is not None and logged != _hash_of(row):
+                yield f"Example {row['id']} is not the one that was learned."
+        for example_id in missing:
+            yield f"Example {example_id} was learned and is gone."
+
+
+def _row_found(row: Row) -> dict[str, Any]:
+    try:
+        return checkpoint_row(row)
+    except msgspec.DecodeError:
+        return {}
+
+
+def _hash_of(row: Row) -> str | None:
+    try:
+        return Example(row["id"], _messages.decode(row["messages"]), row["text"]).content_hash
+    except msgspec.DecodeError:
+        return None
+
+
+def _differences(kind: str, logged: dict[Any, Any], found: dict[Any, Any]) -> Iterator[str]:
+    for key in logged.keys() - found.keys():
+        yield f"{kind} {key} is in the log and not in the database."
+    for key in found.keys() - logged.keys():
+        yield f"{kind} {key} is in the database and not in the log."
+    for key in logged.keys() & found.keys():
+        differing = [
+            f"{name} is {found[key][name]!r} in the database and {value!r} in the log"
+            for name, value in logged[key].items()
+            if found[key] and canonical_json(found[key][name]) != canonical_json(value)
+        ]
+        if differing or not found[key]:
+            yield f"{kind} {key}: {'; '.join(differing) or 'its row cannot be read'}."
