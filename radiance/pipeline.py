@@ -1,10 +1,11 @@
 """One learning cycle, top to bottom, and the thread that runs them.
 
-The order (lease, train, evaluate, commit, swap, acknowledge) is also the recovery protocol. A
-process killed anywhere in it starts again with the lease: the same jobs, parent and settings make
+The order (lease, train, evaluate, decide, commit, swap, acknowledge) is also the recovery protocol.
+A process killed anywhere in it starts again with the lease: the same jobs, parent and settings make
 the same cycle, which meets what its earlier run left (a saved training state, a published
 candidate, a release) and goes on from there. Jobs count as done only after the swap, so whoever
-sees a job succeeded is answered by the checkpoint that holds it.
+sees a job succeeded is answered by the checkpoint that holds it. A candidate that the gate refuses
+is committed for the record; nothing is swapped, and its jobs have failed.
 """
 
 import threading
@@ -18,12 +19,12 @@ from radiance.config import Config
 from radiance.engine.adapters import load_adapter
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Unavailable
+from radiance.gate import decide
 from radiance.intake.jobs import Jobs
 from radiance.learner import CycleProgress, Learner
 from radiance.records import (
     CheckpointStatus,
     Cycle,
-    Decision,
     Evaluation,
     Evidence,
     Manifest,
@@ -97,19 +98,18 @@ class Pipeline:
     # ── One cycle ───────────────────────────────────────────────────────────────────────────────
 
     def run_cycle(self) -> bool:
-        """Lease, train, evaluate, commit, swap, acknowledge. False if no job is due."""
+        """Lease, train, evaluate, decide, commit, swap, acknowledge. False if no job is due."""
         cycle = self._lease()
         if cycle is None:
             return False
         try:
             staging, manifest, evaluation = self._candidate(cycle)
-            self._registry.commit(
-                cycle,
-                staging,
-                manifest,
-                evaluation,
-                self._decide(manifest),
-                self._evidence(cycle, manifest),
+            decision = msgspec.structs.replace(
+                decide(evaluation, self._config.gate), scaled_to=manifest.scaled_to
+            )
+            evidence = self._evidence(cycle, manifest)
+            checkpoint = self._registry.commit(
+                cycle, staging, manifest, evaluation, decision, evidence
             )
         except (Cancelled, Unavailable) as error:
             # Stopping, or somebody rolled back meanwhile: nothing was lost, the jobs wait again.
@@ -121,8 +121,10 @@ class Pipeline:
             self._settle(cycle, lambda: self._fail(cycle, reason))
             self._learner.forget_state(cycle)
         else:
-            # The release is committed: from here on there is no way back.
-            self._settle(cycle, lambda: self._finish(cycle, manifest))
+            # The decision is committed: from here on there is no way back.
+            refused = checkpoint.status == CheckpointStatus.REJECTED
+            end = self._refuse if refused else self._finish
+            self._settle(cycle, lambda: end(cycle, manifest))
         return True
 
     def _candidate(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
@@ -131,10 +133,6 @@ class Pipeline:
         if published is not None:
             return self._registry.path(cycle.candidate_id), *published
         return self._learner.make(cycle)
-
-    def _decide(self, manifest: Manifest) -> Decision:
-        learned = f"It learned {len(manifest.example_ids)} examples."
-        return Decision(CheckpointStatus.STABLE, promote=True, reason=learned)
 
     def _evidence(self, cycle: Cycle, manifest: Manifest) -> Evidence:
         """What the audit log keeps beside the manifest, so that anybody can check it afterwards."""
@@ -173,6 +171,17 @@ class Pipeline:
             steps=manifest.steps,
             finetune_loss=round(manifest.report.finetune_loss, 4),
         )
+
+    def _refuse(self, cycle: Cycle, manifest: Manifest) -> None:
+        """Fail the jobs of a candidate that the gate rejected; repeating it is harmless."""
+        # The decision of the commit, which may be that of an earlier run under another policy.
+        decision = self._registry.decision(cycle.candidate_id)
+        assert decision is not None
+        self._record_report(cycle, manifest)
+        reason = f"{cycle.candidate_id} was rejected. {decision.reason}"
+        self._jobs.fail(cycle.id, reason, rejected=cycle.candidate_id)
+        self._learner.forget_state(cycle)
+        _log.warning("checkpoint_rejected", checkpoint=cycle.candidate_id, reason=decision.reason)
 
     def _settle(self, cycle: Cycle, end: Callable[[], None]) -> None:
         """End a cycle, again and again while the disk or the engine will not have it.

@@ -133,6 +133,7 @@ class Job(msgspec.Struct, frozen=True):
         job_id: ``job_000128``.
         checkpoint: The checkpoint that holds its examples, once it succeeded.
         error: Why it failed or was quarantined, as a sentence.
+        rejected_checkpoint: The checkpoint that the gate refused, where it failed by that.
         cycle_id: The cycle that trains or trained it.
         deaths: How often the process died of itself (abort, segmentation fault) while it trained.
         interruptions: How often the process was killed from outside in a row without progress.
@@ -148,6 +149,7 @@ class Job(msgspec.Struct, frozen=True):
     finished_at: datetime | None = None
     checkpoint: str | None = None
     error: str | None = None
+    rejected_checkpoint: str | None = None
     deaths: int = 0
     interruptions: int = 0
 
@@ -348,6 +350,7 @@ class Manifest(msgspec.Struct, frozen=True):
         steps: Optimizer steps taken.
         report: What it scored.
         versions: Versions of radiance, mlx and mlx-lm that made it.
+        scaled_to: The share of the step from its parent that was kept, in (0, 1].
     """
 
     checkpoint_id: str
@@ -365,6 +368,7 @@ class Manifest(msgspec.Struct, frozen=True):
     steps: int
     report: EvalReport
     versions: dict[str, str]
+    scaled_to: float = 1.0
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

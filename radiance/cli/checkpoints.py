@@ -66,7 +66,8 @@ def list_checkpoints(client: Client, as_json: bool) -> None:
 def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
     """Show one checkpoint.
 
-    Where it came from and what it scored; --json has its whole manifest.
+    Where it came from, what it scored and what each rule of the gate made of that; --json has its
+    whole manifest.
 
     Examples:
       radiance checkpoints show A_2026-02-09_0012
@@ -76,8 +77,11 @@ def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
-    shown = {name: value for name, value in answer.items() if name not in ("report", "manifest")}
+    decision = answer.get("decision") or {}
+    apart = ("report", "manifest", "decision")
+    shown = {name: value for name, value in answer.items() if name not in apart}
     shown |= answer["report"]
+    shown |= {name: decision[name] for name in ("reason", "scaled_to") if name in decision}
     manifest = answer.get("manifest") or {}
     shown |= {name: manifest[name] for name in ("base_model", "steps", "seed") if name in manifest}
     for name, ids in (("examples", "example_ids"), ("replayed", "replayed_ids")):
@@ -86,6 +90,12 @@ def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
     print_pairs(
         (name, show_time(value) if name.endswith("_at") else value) for name, value in shown.items()
     )
+    if rows := decision.get("rows"):
+        click.echo()
+        columns = ("rule", "value", "limit", "low", "high", "verdict")
+        print_table(
+            [name.upper() for name in columns], ([row[name] for name in columns] for row in rows)
+        )
 
 
 @checkpoints.command("rollback")

@@ -35,6 +35,8 @@ def _pairs(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _pairs(value, f"{prefix}{name}.")
         elif name == "last_update":
             yield prefix + name, show_time(value)
+        elif name == "rows":  # `radiance checkpoints show` has them
+            continue
         elif isinstance(value, list) and value:
             yield prefix + name, value[-1]
         else:

@@ -16,7 +16,7 @@ import click
 from radiance import schema
 from radiance.errors import ConfigError, RadianceError, RequestError
 
-FAILED, BAD_INPUT = 1, 2
+FAILED, BAD_INPUT, REFUSED = 1, 2, 3
 ABSENT = "-"
 
 

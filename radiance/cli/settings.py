@@ -27,6 +27,9 @@ _KEY_OF_FLAG = {
     "update_mode": "update.mode",
     "batch_max_examples": "update.max_examples",
     "batch_max_age_min": "update.max_age_minutes",
+    "gate": "gate.gate",
+    "rollback_mode": "gate.rollback_mode",
+    "catastrophic_delta": "gate.catastrophic_delta",
     "log_level": "log.level",
 }
 
@@ -141,6 +144,24 @@ _OPTIONS = (
         type=float,
         metavar="MINUTES",
         help="batched: train when the oldest has waited so long. Default: 30.",
+    ),
+    click.option(
+        "--gate",
+        type=click.Choice(("off", "strict")),
+        help="strict: only a checkpoint that passes every rule of the gate serves. Default: off.",
+    ),
+    click.option(
+        "--rollback-mode",
+        type=click.Choice(("off", "warn", "auto_rollback")),
+        help="What catastrophic forgetting does: it is logged, marked risky or refused. "
+        "Default: warn.",
+    ),
+    click.option(
+        "--catastrophic-delta",
+        type=float,
+        metavar="NATS",
+        help="Rise of forgetting_loss that is catastrophic, in nats per token. Default: "
+        f"{config.Gate().catastrophic_delta:g}.",
     ),
     click.option(
         "--log-level",

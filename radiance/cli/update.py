@@ -6,7 +6,7 @@ import click
 
 from radiance.cli.client import Client, client_options
 from radiance.cli.examples import read_examples
-from radiance.cli.output import FAILED, note, one_line, print_json
+from radiance.cli.output import FAILED, REFUSED, note, one_line, print_json
 from radiance.cli.waiting import Progress, wait_for
 from radiance.errors import RequestError
 
@@ -34,7 +34,8 @@ def update(
     FILE has one JSON object a line, {"input", "output"}, {"messages": [...]},
     {"prompt", "completion"} or {"text"}; a single - reads stdin. It is one update, accepted whole
     or refused whole. Prints the job's id, or with --wait the new checkpoint's. Ctrl-C while
-    waiting leaves the job running.
+    waiting leaves the job running. With --wait it ends with code 3 where the gate refused the
+    checkpoint.
 
     Examples:
       radiance update facts.jsonl --wait
@@ -74,7 +75,7 @@ def _counts(answer: dict[str, Any]) -> str:
 
 
 def _report(context: click.Context, job: dict[str, Any], as_json: bool) -> None:
-    """Print how the job ended; leave with 1 if not by a checkpoint."""
+    """Print how the job ended; leave with 3 if the gate refused it, with 1 if it failed else."""
     if as_json:
         print_json(job)
     elif job["checkpoint"]:
@@ -82,4 +83,4 @@ def _report(context: click.Context, job: dict[str, Any], as_json: bool) -> None:
     if job["status"] != "succeeded":
         reason = one_line(str(job["error"] or "no reason was given"))
         note(f"Error: {job['job_id']} {job['status']}: {reason}")
-        context.exit(FAILED)
+        context.exit(REFUSED if job.get("rejected_checkpoint") else FAILED)

@@ -91,12 +91,14 @@ def acknowledge(connection: Connection, cycle_id: int, checkpoint_id: str, at: d
     _end(connection, cycle_id, "finished")
 
 
-def fail(connection: Connection, cycle_id: int, error: str, at: datetime) -> bool:
+def fail(
+    connection: Connection, cycle_id: int, error: str, rejected: str | None, at: datetime
+) -> bool:
     """See ``Jobs.fail``; whether the cycle was still open."""
     connection.execute(
-        "UPDATE jobs SET status = 'failed', error = ?, finished_at = ?"
+        "UPDATE jobs SET status = 'failed', error = ?, rejected_checkpoint = ?, finished_at = ?"
         " WHERE cycle_id = ? AND status = 'running'",
-        (error, to_text(at), cycle_id),
+        (error, rejected, to_text(at), cycle_id),
     )
     return _end(connection, cycle_id, "failed")
 

@@ -63,6 +63,7 @@ def to_job(row: Row) -> Job:
         finished_at=to_time(row["finished_at"]),
         checkpoint=row["checkpoint"],
         error=row["error"],
+        rejected_checkpoint=row["rejected_checkpoint"],
         deaths=row["deaths"],
         interruptions=row["interruptions"],
     )

@@ -175,6 +175,14 @@ def m002_audit(connection: "Connection") -> None:
         connection.execute(statement)
 
 
+def m003_rejections(connection: "Connection") -> None:
+    """Which checkpoint the gate refused, where a job failed by that."""
+    connection.execute(
+        "ALTER TABLE jobs ADD COLUMN rejected_checkpoint TEXT"
+        " CHECK (rejected_checkpoint IS NULL OR status = 'failed')"
+    )
+
+
 def m004_evaluations(connection: "Connection") -> None:
     """The accuracy matrix: how each checkpoint answers what each update of its lineage taught."""
     connection.execute(
@@ -224,6 +232,7 @@ def m006_questions(connection: "Connection") -> None:
 ALL: tuple[Callable[["Connection"], None], ...] = (
     m001_initial,
     m002_audit,
+    m003_rejections,
     m004_evaluations,
     m005_feedback,
     m006_questions,
