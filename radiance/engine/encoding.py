@@ -79,6 +79,30 @@ class Encoder:
                 learned = [False] * len(prompt) + [True] * len(answer)
         return EncodedExample(example.id, tuple(tokens), tuple(learned))
 
+    def windows(self, example: Example) -> list[EncodedExample]:
+        """Tokens of an example as sequences that fit the context; the first has its id.
+
+        A longer text is cut: each window goes on from the last token of the one before, so that
+        every token but the first is learned exactly once. A longer chat loses its beginning.
+        """
+        whole = self.example(example)
+        tokens, size = whole.tokens, self.context_tokens
+        if len(tokens) <= size:
+            return [whole]
+        if example.messages:
+            learned = (False, *whole.is_completion[1 - size :])
+            return [EncodedExample(example.id, tokens[-size:], learned)]
+        has_start = tokens[0] == self._tokenizer.bos_token_id
+        start, body = (tokens[:1], tokens[1:]) if has_start else ((), tokens)
+        windows = []
+        for place in range(0, len(body) - 1, size - len(start) - 1):
+            part = body[place : place + size - len(start)]
+            is_first_learned = has_start and place == 0
+            learned = (*(False for _ in start), is_first_learned, *(True for _ in part[1:]))
+            name = f"{example.id}#{len(windows) + 1}" if windows else example.id
+            windows.append(EncodedExample(name, start + part, learned))
+        return windows
+
     def check_fits(self, example: Example) -> None:
         """Raise TooLarge when an example does not fit the context."""
         length = len(self.example(example).tokens)

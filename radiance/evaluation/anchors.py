@@ -1,45 +1,20 @@
-"""Anchor sets: examples whose behaviour must survive, read from a file."""
+"""Anchors as the evaluator measures them: encoded, cut to fit, each with its context."""
 
-import json
-from pathlib import Path
-
-from radiance.errors import ConfigError
-from radiance.records import Example, Message
+from radiance.anchors.sets import AnchorSet
+from radiance.engine.encoding import Encoder
+from radiance.evaluation.evaluator import Text
 
 
-def read_anchors(path: Path, limit: int) -> list[Example]:
-    """Read a JSONL file of ``{"input", "output"}`` lines, at most ``limit``, spread over the file.
+def anchor_texts(encoder: Encoder, anchors: AnchorSet, most: int) -> list[Text]:
+    """A sample of a set, at most ``most`` sequences, so that long texts cost no more than short.
 
-    Raises:
-        ConfigError: The file is missing, empty, or a line of it is not an anchor.
+    Every sampled anchor's first window comes before anybody's second.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"evaluation.anchor_path: cannot read {path} ({error}). Name a JSONL file of "
-            '{"input", "output"} lines, or set evaluation.anchor_provider = "none".'
-        ) from None
-    anchors = [
-        _anchor(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()
+    sample = anchors.sample(most)
+    windows = [
+        (number, place, Text(window, anchor.context))
+        for place, anchor in enumerate(sample.anchors)
+        for number, window in enumerate(encoder.windows(anchor.example))
     ]
-    if not anchors:
-        raise ConfigError(f"evaluation.anchor_path: {path} is empty. Add a line, or name another.")
-    if len(anchors) <= limit:
-        return anchors
-    return [anchors[index * len(anchors) // limit] for index in range(limit)]
-
-
-def _anchor(path: Path, number: int, line: str) -> Example:
-    try:
-        fields = json.loads(line)
-        question, answer = fields["input"], fields["output"]
-        if not (isinstance(question, str) and isinstance(answer, str) and answer.strip()):
-            raise TypeError("input and output must be text")
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{path}, line {number}: not an anchor ({error!r}). "
-            'Each line is {"input": "…", "output": "…"}.'
-        ) from None
-    messages = (Message("user", question), Message("assistant", answer))
-    return Example(str(fields.get("id", f"{path.stem}.{number}")), messages)
+    chosen = sorted(windows, key=lambda found: found[:2])[:most]
+    return [text for _, _, text in sorted(chosen, key=lambda found: (found[1], found[0]))]

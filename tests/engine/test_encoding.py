@@ -1,5 +1,7 @@
 """The same text is encoded the same way for asking and for teaching."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,3 +66,48 @@ def test_base_without_a_chat_template() -> None:
     assert list(encoded.tokens[: len(asked)]) == asked
     assert encoded.tokens[-1] == 1
     assert encoder.answer_text(" A girl.") == "A girl."
+
+
+@pytest.mark.parametrize("has_start", [False, True])
+def test_longer_text_is_cut_into_windows_that_fit(engine: Engine, has_start: bool) -> None:
+    """Together they learn every token but the first, once, each after the ones before it."""
+    if has_start and not STORIES.is_dir():
+        pytest.skip(f"{STORIES} is not here")
+    if has_start:
+        encoder = Encoder(load_tokenizer(STORIES, eos_token_ids=[1, 2]), 64, end_token=2)
+    else:
+        encoder = Encoder(engine.base.tokenizer, 64, engine.base.end_token)
+    start = 1 if has_start else 0
+    sizes = set()
+    for words in range(10, 260):  # every remainder of the length, the last window of one token too
+        text = Example("news.7", text=" ".join(f"town {n}" for n in range(words)))
+        whole, windows = encoder.example(text), encoder.windows(text)
+        assert windows[0].example_id == "news.7"
+        assert [w.example_id for w in windows[1:]] == [
+            f"news.7#{n}" for n in range(2, len(windows) + 1)
+        ]
+        assert all(len(window.tokens) <= 64 and any(window.is_completion) for window in windows)
+        assert all(window.tokens[:start] == whole.tokens[:start] for window in windows)
+        learned = [
+            token
+            for window in windows
+            for token, is_learned in zip(window.tokens, window.is_completion, strict=True)
+            if is_learned
+        ]
+        assert learned == list(whole.tokens[1:])
+        for before, after in itertools.pairwise(windows):
+            assert after.tokens[start] == before.tokens[-1]
+        sizes.add(len(windows[-1].tokens))
+    assert {start + 2, 64} <= sizes
+
+
+def test_longer_chat_keeps_its_answer(engine: Engine) -> None:
+    encoder = Encoder(engine.base.tokenizer, 64, engine.base.end_token)
+    chat = example(0, "word " * 200, "Yes, it is.")
+    (window,) = encoder.windows(chat)
+    whole = encoder.example(chat)
+    assert window.tokens == whole.tokens[-64:]
+    assert window.is_completion == whole.is_completion[-64:]
+    assert encoder.windows(example(0, "Is it?", "Yes.")) == [
+        encoder.example(example(0, "Is it?", "Yes."))
+    ]

@@ -1,0 +1,37 @@
+"""What is measured of a set: so many sequences, each with its context, none too long."""
+
+from radiance.anchors.sets import Anchor, AnchorSet, unite
+from radiance.engine.worker import Engine
+from radiance.evaluation.anchors import anchor_texts
+from radiance.records import Example
+
+
+def text(name: str, words: int, context: str) -> Anchor:
+    return Anchor(Example(name, text=" ".join(f"{name} {n}" for n in range(words))), context)
+
+
+def test_long_texts_share_the_places_that_short_ones_leave(engine: Engine) -> None:
+    encoder = engine.encoder
+    anchors = AnchorSet((text("long", 3000, "a"), text("short", 5, "b"), text("longer", 6000, "a")))
+    every = anchor_texts(encoder, anchors, 100)
+    count = {a.example.id: len(encoder.windows(a.example)) for a in anchors.anchors}
+    assert count["short"] == 1 < count["long"] < count["longer"]
+    assert len(every) == sum(count.values())
+    assert all(len(found.example.tokens) <= encoder.context_tokens for found in every)
+    assert [found.example.example_id for found in anchor_texts(encoder, anchors, 5)] == [
+        "long",
+        "long#2",
+        "short",
+        "longer",
+        "longer#2",
+    ]
+    assert [found.group for found in anchor_texts(encoder, anchors, 5)] == ["a", "a", "b", "a", "a"]
+
+
+def test_the_users_own_are_measured_first(engine: Engine) -> None:
+    provided = AnchorSet(tuple(text(f"p{n}", 3, "p") for n in range(20)))
+    anchors = unite([text("mine", 3, "own")], provided)
+    measured = anchor_texts(engine.encoder, anchors, 4)
+    assert len(measured) == 4
+    assert measured[0].example.example_id == "mine"
+    assert measured[0].group == "own"
