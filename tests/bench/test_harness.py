@@ -102,7 +102,7 @@ def test_finished_cells_are_not_computed_again(tmp_path):
     first = Bench("x", "tiny", tmp_path)
     assert first.cell({"seed": 1}, compute(1)) == {"value": 1}
     with (tmp_path / "x.tiny.cells.jsonl").open("a") as file:
-        file.write('{"cell": {"seed": 2}, "fig')  # killed while it wrote
+        file.write('\n{"cell": {"seed": 2}, "fig')  # killed while it wrote
     second = Bench("x", "tiny", tmp_path)
     assert [second.cell({"seed": n}, compute(n)) for n in (1, 2)] == [{"value": 1}, {"value": 2}]
     assert computed == [1, 2]
