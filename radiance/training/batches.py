@@ -7,11 +7,27 @@ Lengths are rounded up to a bounded set of sizes, because every new shape costs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
 from radiance.engine.encoding import EncodedExample
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a model gave at each target of an example: its likeliest tokens and all the rest.
+
+    Attributes:
+        tokens: (targets, k) int32: the k likeliest tokens.
+        log_probs: (targets, k) float32: their log-probabilities, in nats.
+        tail: (targets,) float32: log of the probability mass outside them.
+    """
+
+    tokens: np.ndarray
+    log_probs: np.ndarray
+    tail: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,8 @@ class Batch:
         targets: (n,) int32: the tokens to predict.
         weights: (n,) float32: 1 for a target, 0 for padding.
         owners: (n,) which example of the batch each target belongs to; -1 for padding. NumPy.
+        reference: Outputs to stay close to, arrays (n, k), (n, k) and (n,); None: there are none.
+        reference_weights: (n,) float32: weight of each target's divergence from its reference.
     """
 
     tokens: mx.array
@@ -31,14 +49,26 @@ class Batch:
     targets: mx.array
     weights: mx.array
     owners: np.ndarray
+    reference: tuple[mx.array, mx.array, mx.array] | None = None
+    reference_weights: mx.array | None = None
 
     @property
     def target_count(self) -> int:
         return int((self.owners >= 0).sum())
 
 
-def make_batch(examples: Sequence[EncodedExample]) -> Batch:
-    """Pad examples into one batch. Causal attention makes right padding harmless."""
+def make_batch(
+    examples: Sequence[EncodedExample],
+    references: Sequence[Reference | None] | None = None,
+    weights: Sequence[float] | None = None,
+) -> Batch:
+    """Pad examples into one batch. Causal attention makes right padding harmless.
+
+    Args:
+        examples: At least one.
+        references: For each example what to stay close to, of one k; None: only its tokens count.
+        weights: Weight of each example's cross-entropy; None: 1 for all.
+    """
     width = round_up(max(len(e.tokens) for e in examples) - 1)
     tokens = np.zeros((len(examples), width), dtype=np.int32)
     positions: list[int] = []
@@ -53,13 +83,44 @@ def make_batch(examples: Sequence[EncodedExample]) -> Batch:
                 owners.append(row)
     count = len(targets)
     padding = round_up(count) - count
+    own = np.ones(len(examples)) if weights is None else np.array(weights)
     return Batch(
         tokens=mx.array(tokens),
         positions=mx.array(np.array(positions + [0] * padding, dtype=np.int32)),
         targets=mx.array(np.array(targets + [0] * padding, dtype=np.int32)),
-        weights=mx.array(np.array([1.0] * count + [0.0] * padding, dtype=np.float32)),
+        weights=mx.array(np.append(own[owners], np.zeros(padding)).astype(np.float32)),
         owners=np.array(owners + [-1] * padding),
+        **_stacked(examples, references, padding),
     )
+
+
+def _stacked(
+    examples: Sequence[EncodedExample], references: Sequence[Reference | None] | None, padding: int
+) -> dict[str, Any]:
+    """The references of a batch's targets one below the other, padded with weight 0."""
+    given = [reference for reference in references or () if reference is not None]
+    if not given or references is None:
+        return {}
+    k = given[0].tokens.shape[1]
+    tokens, log_probs, tails, weights = [], [], [], []
+    for example, reference in zip(examples, references, strict=True):
+        count = sum(example.is_completion[1:])
+        tokens.append(np.zeros((count, k)) if reference is None else reference.tokens)
+        log_probs.append(np.zeros((count, k)) if reference is None else reference.log_probs)
+        tails.append(np.zeros(count) if reference is None else reference.tail)
+        weights.append(np.full(count, float(reference is not None)))
+    tokens.append(np.zeros((padding, k)))
+    log_probs.append(np.zeros((padding, k)))
+    tails.append(np.zeros(padding))
+    weights.append(np.zeros(padding))
+    return {
+        "reference": (
+            mx.array(np.concatenate(tokens).astype(np.int32)),
+            mx.array(np.concatenate(log_probs).astype(np.float32)),
+            mx.array(np.concatenate(tails).astype(np.float32)),
+        ),
+        "reference_weights": mx.array(np.concatenate(weights).astype(np.float32)),
+    }
 
 
 def round_up(length: int) -> int:

@@ -9,11 +9,12 @@ as a single piece: correct, but a token may wait for a full step.
 """
 
 import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from radiance.training.batches import Batch
@@ -26,6 +27,7 @@ Leaves = dict[str, mx.array]
 # Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.
 _PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
 _LOGITS_PER_PIECE = 1 << 24
+_LEAST_TAIL = 1e-6  # float32 cannot tell a smaller rest from none
 
 
 class Differentiator:
@@ -47,7 +49,10 @@ class Differentiator:
     def gradient(
         self, vector: mx.array, batch: Batch, dropout_key: mx.array | None = None
     ) -> Pieces[tuple[mx.array, mx.array]]:
-        """Sum of the batch's cross-entropy and its gradient.
+        """Sum of the batch's losses and its gradient.
+
+        The loss is the weighted cross-entropy of the targets and, where the batch has references,
+        the weighted divergence from them (``divergence``).
 
         Args:
             vector: The adapter, (parameters,) float32.
@@ -69,16 +74,7 @@ class Differentiator:
         Returns:
             Losses (n,) float32 and hits (n,) bool, in the order of ``batch.targets``.
         """
-        leaves = self._lora.unflatten(vector)
-        if self.is_blockwise:
-            hidden, _ = yield from self._hidden(leaves, batch, None, keep=False)
-            rows = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
-            head, vocab = self._head, self._model.args.vocab_size
-        else:
-            self._bind(leaves, None)
-            logits = self._model(batch.tokens)
-            rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
-            head, vocab = _identity, rows.shape[-1]
+        head, rows, vocab = yield from self._last_rows(vector, batch)
         losses, hits = [], []
         for part in _slices(len(rows), vocab):
             logits = head(rows[part]).astype(mx.float32)
@@ -87,6 +83,66 @@ class Differentiator:
             mx.eval(losses[-1], hits[-1])
             yield None
         return mx.concatenate(losses), mx.concatenate(hits)
+
+    def _last_rows(
+        self, vector: mx.array, batch: Batch
+    ) -> Pieces[tuple[Callable[[mx.array], mx.array], mx.array, int]]:
+        """What gives logits, the rows to give it for the batch's targets, and how many logits."""
+        leaves = self._lora.unflatten(vector)
+        if self.is_blockwise:
+            hidden, _ = yield from self._hidden(leaves, batch, None, keep=False)
+            rows = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
+            return self._head, rows, self._model.args.vocab_size
+        self._bind(leaves, None)
+        logits = self._model(batch.tokens)
+        rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
+        return _identity, rows, rows.shape[-1]
+
+    def references(
+        self, vector: mx.array, batch: Batch, k: int
+    ) -> Pieces[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The model's outputs at each target: what ``Batch.reference`` is made of.
+
+        Returns:
+            Tokens (n, k) int32, their log-probabilities (n, k) and the log of the rest's mass (n,)
+            in nats, float32, in the order of ``batch.targets``; k is at most the vocabulary's size.
+        """
+        head, rows, vocab = yield from self._last_rows(vector, batch)
+        found = []
+        for part in _slices(len(rows), vocab):
+            logits = head(rows[part]).astype(mx.float32)
+            log_probs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+            tokens = mx.argpartition(-log_probs, min(k, vocab) - 1, axis=-1)[:, : min(k, vocab)]
+            chosen = mx.take_along_axis(log_probs, tokens, axis=-1)
+            tail = mx.log(mx.maximum(1.0 - mx.exp(chosen).sum(axis=-1), _LEAST_TAIL))
+            mx.eval(tokens, chosen, tail)
+            found.append((np.array(tokens), np.array(chosen), np.array(tail)))
+            yield None
+        tokens, log_probs, tails = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        return tokens.astype(np.int32), log_probs, tails
+
+    def target_rows(self, vector: mx.array, batch: Batch) -> Pieces[mx.array]:
+        """What ``log_probs`` makes each target's distribution of, (n, width), worth keeping.
+
+        Whoever compares several adapters keeps these rather than whole distributions: a hidden
+        state is a small part of a vocabulary's size.
+        """
+        _, rows, _ = yield from self._last_rows(vector, batch)
+        return rows
+
+    def log_probs(self, rows: mx.array) -> mx.array:
+        """Log-probabilities of the whole vocabulary, (n, vocabulary) float32, in nats.
+
+        Args:
+            rows: Of ``target_rows``, (n, width); no more than a slice of ``parts`` at a time.
+        """
+        logits = (self._head(rows) if self.is_blockwise else rows).astype(mx.float32)
+        return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+
+    def parts(self, rows: mx.array) -> list[slice]:
+        """Rows of ``target_rows`` in slices whose distributions fit a bounded buffer."""
+        vocab = self._model.args.vocab_size if self.is_blockwise else rows.shape[-1]
+        return _slices(len(rows), vocab)
 
     # ── Block by block ──────────────────────────────────────────────────────────────────────────
 
@@ -140,6 +196,7 @@ class Differentiator:
         self._backward = mx.compile(lambda f, lo, h, c: backward(f, lo, h, c, None))
         self._backward_dropout = mx.compile(backward)
         self._head_gradient = mx.compile(mx.value_and_grad(self._head_loss))
+        self._head_gradient_reference = mx.compile(mx.value_and_grad(self._head_loss_reference))
 
     def _gradient_blockwise(
         self, leaves: Leaves, batch: Batch, key: mx.array | None
@@ -149,9 +206,7 @@ class Differentiator:
         rows = flat[batch.positions]
         loss, cotangents = mx.array(0.0), []
         for part in _slices(len(rows), self._model.args.vocab_size):
-            value, cotangent = self._head_gradient(
-                rows[part], batch.targets[part], batch.weights[part]
-            )
+            value, cotangent = self._head_part(rows, batch, part)
             loss = loss + value
             cotangents.append(cotangent)
             mx.eval(loss, cotangent)
@@ -212,9 +267,31 @@ class Differentiator:
             return inner.embed_tokens.as_linear(normed)
         return self._model.lm_head(normed)
 
+    def _head_part(self, rows: mx.array, batch: Batch, part: slice) -> tuple[mx.array, mx.array]:
+        """Loss of some of the targets and its gradient by their hidden rows."""
+        plain = (rows[part], batch.targets[part], batch.weights[part])
+        if batch.reference is None or batch.reference_weights is None:
+            return self._head_gradient(*plain)
+        tokens, log_probs, tail = (array[part] for array in batch.reference)
+        weights = batch.reference_weights[part]
+        return self._head_gradient_reference(*plain, tokens, log_probs, tail, weights)
+
     def _head_loss(self, rows: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
+        return _cross_entropy(self._head(rows).astype(mx.float32), targets, weights)
+
+    def _head_loss_reference(
+        self,
+        rows: mx.array,
+        targets: mx.array,
+        weights: mx.array,
+        tokens: mx.array,
+        log_probs: mx.array,
+        tail: mx.array,
+        reference_weights: mx.array,
+    ) -> mx.array:
         logits = self._head(rows).astype(mx.float32)
-        return (nn.losses.cross_entropy(logits, targets) * weights).sum()
+        away = divergence(logits, tokens, log_probs, tail)
+        return _cross_entropy(logits, targets, weights) + (away * reference_weights).sum()
 
     # ── As a whole ──────────────────────────────────────────────────────────────────────────────
 
@@ -225,7 +302,10 @@ class Differentiator:
             self._bind(leaves, key)
             logits = self._model(batch.tokens)
             rows = logits.reshape(-1, logits.shape[-1])[batch.positions].astype(mx.float32)
-            return (nn.losses.cross_entropy(rows, batch.targets) * batch.weights).sum()
+            loss = _cross_entropy(rows, batch.targets, batch.weights)
+            if batch.reference is None or batch.reference_weights is None:
+                return loss
+            return loss + (divergence(rows, *batch.reference) * batch.reference_weights).sum()
 
         loss, gradients = mx.value_and_grad(loss_of)(leaves)
         vector = self._lora.flatten(gradients)
@@ -237,6 +317,32 @@ class Differentiator:
         self._model.update(tree_unflatten(list(leaves.items())))
         keys = None if key is None else mx.random.split(key, len(self._dropouts))
         _set_keys(self._dropouts, keys)
+
+
+def divergence(logits: mx.array, tokens: mx.array, log_probs: mx.array, tail: mx.array) -> mx.array:
+    """KL(reference || model) over the reference's likeliest tokens and one outcome for the rest.
+
+    Merging outcomes can only lower a divergence, so this is a lower bound of the full one, exact
+    where the reference holds the whole vocabulary.
+
+    Args:
+        logits: (n, vocabulary) float32, the model's.
+        tokens: (n, k) int32, the reference's likeliest tokens.
+        log_probs: (n, k) float32, their log-probabilities, in nats.
+        tail: (n,) float32, log of the mass outside them.
+
+    Returns:
+        (n,) float32, in nats.
+    """
+    normaliser = mx.logsumexp(logits, axis=-1, keepdims=True)
+    ours = mx.take_along_axis(logits, tokens, axis=-1) - normaliser
+    rest = mx.log(mx.maximum(1.0 - mx.exp(ours).sum(axis=-1), _LEAST_TAIL))
+    head = (mx.exp(log_probs) * (log_probs - ours)).sum(axis=-1)
+    return head + mx.exp(tail) * (tail - rest)
+
+
+def _cross_entropy(logits: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
+    return (nn.losses.cross_entropy(logits, targets) * weights).sum()
 
 
 def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
