@@ -11,6 +11,7 @@ from radiance import __version__
 from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
 from radiance.cli.doctor import doctor
+from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.output import Commands, keep_examples
@@ -37,6 +38,6 @@ def main() -> None:
     """
 
 
-for _command in (run, search, update, info, jobs, checkpoints, doctor, config):
+for _command in (run, search, update, feedback, info, jobs, checkpoints, doctor, config):
     main.add_command(_command)
 keep_examples(main)

@@ -52,6 +52,11 @@ def update(
         raise examples.locate(error) from None
     job_id = answer["job_id"]
     note(f"{job_id}: {_counts(answer)}")
+    for pair in answer.get("may_supersede", ()):
+        note(
+            f"{pair['by']} looks like a correction of {pair['example_id']} in other words. To "
+            "replace it, teach the new answer to its very question."
+        )
     if not wait:
         if as_json:
             print_json(answer)
@@ -71,7 +76,9 @@ def _counts(answer: dict[str, Any]) -> str:
     if accepted is None:
         return "accepted"
     repeated = f", {duplicates} left out as repeated" if duplicates else ""
-    return f"{accepted} example{'s' * (accepted != 1)} accepted{repeated}"
+    corrected = len(answer.get("supersedes", ()))
+    corrects = f", {corrected} earlier one{'s' * (corrected != 1)} corrected" if corrected else ""
+    return f"{accepted} example{'s' * (accepted != 1)} accepted{repeated}{corrects}"
 
 
 def _report(context: click.Context, job: dict[str, Any], as_json: bool) -> None:

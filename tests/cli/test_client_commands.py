@@ -53,6 +53,47 @@ def test_json_is_the_answer_as_it_came(client, service):
         assert result.exit_code == 0
 
 
+# ----------------------------------------------------------------------------- feedback
+
+VOTE = {
+    "number": 7,
+    "at": "2026-02-09T10:00:00+00:00",
+    "checkpoint": None,
+    "vote": "down",
+    "prompt": "",
+    "response": "",
+    "comment": "Old code.",
+    "tags": ["user:alice", "doors"],
+}
+
+
+def test_a_vote_sends_what_is_given_and_nothing_else(client, service):
+    kept = {**VOTE, "votes": {"up": 2, "down": 1}}
+    service.replies["POST /feedback"] = 201, kept
+    result = client("feedback", "down", "--comment", "Old code.", "--tag", "a", "--tag", "b")
+    assert (result.exit_code, result.stdout) == (0, "7\n")
+    assert result.stderr == "The base model has 2 up, 1 down.\n"
+    client("feedback", "up", "--checkpoint", "base", "--prompt", "Q", "--response", "A")
+    assert [request[2] for request in service.requests] == [
+        {"vote": "down", "tags": ["a", "b"], "comment": "Old code."},
+        {"vote": "up", "tags": [], "checkpoint": "base", "prompt": "Q", "response": "A"},
+    ]
+    assert json.loads(client("feedback", "up", "--json").stdout) == kept
+
+
+def test_a_vote_for_an_unknown_checkpoint_is_bad_input(client, service):
+    service.replies["POST /feedback"] = service.refusal(404, "There is no checkpoint 'x'.")
+    assert client("feedback", "up", "--checkpoint", "x").exit_code == 2
+
+
+def test_votes_are_listed(client, service):
+    service.replies["GET /feedback"] = 200, {"feedback": [VOTE]}
+    header, line = client("feedback", "list", "--limit", "3").stdout.splitlines()
+    assert service.asked == ["GET /feedback?limit=3"]
+    assert header.split() == ["VOTE", "CHECKPOINT", "AT", "(UTC)", "TAGS", "COMMENT"]
+    assert line == "down  base        2026-02-09 10:00:00  user:alice, doors  Old code."
+
+
 # ----------------------------------------------------------------------------- info, jobs
 
 
@@ -78,6 +119,13 @@ def test_jobs_list_is_aligned(client, service):
 def test_jobs_list_with_none(client, service):
     service.replies["GET /jobs"] = 200, {"jobs": []}
     assert client("jobs", "list").stdout.startswith("JOB  STATUS")
+
+
+def test_jobs_show_tells_what_is_corrected(client, service):
+    pairs = [{"example_id": "job_000001.0", "by": "job_000002.1"}]
+    service.replies["GET /jobs/job_000002"] = 200, service.job(2, supersedes=pairs)
+    shown = client("jobs", "show", "job_000002").stdout
+    assert "supersedes     job_000001.0 by job_000002.1\n" in shown
 
 
 def test_jobs_show_tells_the_progress(client, service):

@@ -44,6 +44,17 @@ def test_a_file_is_one_update(client, service, facts):
     }
 
 
+def test_what_is_corrected_and_what_only_looks_so_is_told(client, service, facts):
+    status, accepted = service.replies["POST /update"]
+    replaced = [{"example_id": "job_000001.0", "by": "job_000009.0"}]
+    near = [{"example_id": "job_000001.4", "by": "job_000009.1"}]
+    corrections = {"duplicates": 0, "supersedes": replaced, "may_supersede": near}
+    service.replies["POST /update"] = status, {**accepted, **corrections}
+    first, second = client("update", facts).stderr.splitlines()
+    assert first == "job_000001: 2 examples accepted, 1 earlier one corrected"
+    assert second.startswith("job_000009.1 looks like a correction of job_000001.4 in other words.")
+
+
 def test_stdin_is_a_file_too(client, service):
     result = client("update", "-", "--json", input='\ufeff{"text": "a"}\r\n'.encode())
     assert json.loads(result.stdout) == service.replies["POST /update"][1]
