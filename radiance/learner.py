@@ -1,15 +1,17 @@
 """From a leased cycle to a staged candidate: gather, train, evaluate, write its files.
 
 Runs on the pipeline's thread and has the engine compute. The training state is saved as it goes, so
-that a cycle interrupted anywhere goes on from there. It decides nothing and releases nothing.
+that a cycle interrupted anywhere goes on from there. It releases nothing.
 """
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+import mlx.core as mx
 import msgspec
 
 from radiance import __version__, records
@@ -27,6 +29,7 @@ from radiance.records import Cycle, Evaluation, Example, Manifest, MetricPoint, 
 from radiance.registry.curves import Curves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
+from radiance.scaleback import Step, largest_step
 from radiance.storage import files
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
@@ -95,6 +98,8 @@ class Learner:
                 self._config.evaluation,
                 self._anchors.hash,
                 self._engine.base.content_hash,
+                # The gate judges what was made, unless it has it made smaller.
+                self._config.gate if self._config.gate.scale_back else None,
             ]
         )
 
@@ -130,12 +135,13 @@ class Learner:
         encode = self._engine.encoder.example
         new, held = [encode(e) for e in kept], [encode(e) for e in held_back]
         trained = self._train(progress, new, [encode(e) for e in replayed], held, parent)
-        evaluation = self._evaluate(cycle, trained, parent, examples, new, held)
+        measure = self._measure(cycle, parent, examples, new, held)
+        vector, step = self._scale_back(trained, parent, measure)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
-        self._engine.call(lambda: save_adapter(trained.adapter, adapter_config, staging))
-        manifest = self._manifest(cycle, examples, replayed, staging, trained, evaluation.report)
-        return staging, manifest, evaluation
+        self._engine.call(lambda: save_adapter(self._lora.adapter(vector), adapter_config, staging))
+        manifest = self._manifest(cycle, examples, replayed, staging, trained, step)
+        return staging, manifest, step.evaluation
 
     def _train(
         self,
@@ -191,16 +197,15 @@ class Learner:
         progress.unsaved.clear()
         return task.result
 
-    def _evaluate(
+    def _measure(
         self,
         cycle: Cycle,
-        trained: Trained,
         parent: Adapter | None,
         examples: list[Example],
         new: list[EncodedExample],
         held: list[EncodedExample],
-    ) -> Evaluation:
-        """Measure the candidate beside its parent, also on what its ancestors were taught."""
+    ) -> Callable[[mx.array], Evaluation]:
+        """What measures an adapter beside its parent, also on what its ancestors were taught."""
         settings, encode = self._config.evaluation, self._engine.encoder.example
         lineage = [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
         earlier = self._jobs.earlier(
@@ -217,21 +222,39 @@ class Learner:
         anchors = anchor_texts(self._engine.encoder, valid, settings.anchor_sample)
         learned, held_back = ([Text(e, cycle.candidate_id) for e in part] for part in (new, held))
         recalled = [Text(encode(example), task) for example, task in earlier]
-        self._evaluation = self._engine.run(
-            lambda: self._evaluator.evaluate(
-                trained.vector,
-                self._lora.initial(parent),
-                learned,
-                held_back,
-                anchors,
-                recalled,
-                past,
-                valid.hash,
+
+        def measure(vector: mx.array) -> Evaluation:
+            self._evaluation = self._engine.run(
+                lambda: self._evaluator.evaluate(
+                    vector,
+                    self._lora.initial(parent),
+                    learned,
+                    held_back,
+                    anchors,
+                    recalled,
+                    past,
+                    valid.hash,
+                )
             )
-        )
-        if self._stopping.is_set():
-            self._evaluation.cancel()
-        return self._evaluation.result
+            if self._stopping.is_set():
+                self._evaluation.cancel()
+            return self._evaluation.result
+
+        return measure
+
+    def _scale_back(
+        self, trained: Trained, parent: Adapter | None, measure: Callable[[mx.array], Evaluation]
+    ) -> tuple[mx.array, Step]:
+        """As much of what was trained as the gate lets pass, and what was measured of it."""
+
+        def at(share: float) -> mx.array:
+            if share == 1:
+                return trained.vector
+            return self._engine.call(lambda: self._lora.between(parent, trained.vector, share))
+
+        whole = measure(trained.vector)
+        step = largest_step(whole, lambda share: measure(at(share)), self._config.gate)
+        return at(step.share), step
 
     def _valid_anchors(self, lineage: list[str], examples: list[Example]) -> AnchorSet:
         """The anchors that nothing learned answers otherwise: they must not hold what is wrong."""
@@ -272,7 +295,7 @@ class Learner:
         replayed: list[Example],
         staging: Path,
         trained: Trained,
-        report: records.EvalReport,
+        step: Step,
     ) -> Manifest:
         weights_hash, config_hash = content_hashes(staging)
         return Manifest(
@@ -289,8 +312,9 @@ class Learner:
             training=msgspec.to_builtins(self._config.training),
             seed=self._config.training.seed,
             steps=trained.steps,
-            report=report,
+            report=step.evaluation.report,
             versions={"radiance": __version__, "mlx": version("mlx"), "mlx-lm": version("mlx-lm")},
+            scaled_to=step.share,
         )
 
     def _state_path(self, cycle: Cycle) -> Path:

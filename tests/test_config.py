@@ -69,6 +69,8 @@ def values_of(kind, meta):
     """Values that a key may take, from its type and range."""
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
+    if kind is bool:
+        return st.booleans()
     if kind is int:
         low = meta.ge if meta.ge is not None else -(2**40)
         return st.integers(low, meta.le if meta.le is not None else (meta.lt or 2**40) - 1)

@@ -155,6 +155,15 @@ def test_wait_with_json_ends_with_the_job(client, service, facts):
     assert json.loads(result.stdout) == service.job(1)
 
 
+def test_what_the_gate_refused_leaves_with_3(client, service, facts):
+    refused = {"rejected_checkpoint": "A_1", "error": "A_1 was rejected. anchor_mean 0.2."}
+    service.replies["GET /jobs/job_000001"] = (200, service.job(1, "failed", **refused))
+    result = client("update", facts, "--wait")
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert "job_000001 failed: A_1 was rejected. anchor_mean 0.2." in result.stderr
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled", "quarantined"])
 def test_wait_for_a_job_that_comes_to_nothing(client, service, facts, status):
     service.replies["GET /jobs/job_000001"] = 200, service.job(1, status, error="the loss was NaN")
