@@ -4,13 +4,13 @@ Two notions. ``normalise`` decides identity, and what it calls equal may be drop
 it removes only what cannot change the meaning: letter case, Unicode's several forms of one
 character, space, contractions that have one reading, and the punctuation of sentences. What stands
 inside a word, a number or a code stays: 5.5 is not 55, C is not C++, 5² is not 52.
-``is_near`` only suspects, and whoever asks it may only hint.
+``Sense`` only suspects, and whoever asks it may only hint.
 """
 
 import difflib
-import functools
 import re
 import unicodedata
+from dataclasses import dataclass
 
 _NOT_ALIKE = ("<super>", "<sub>", "<fraction>")  # NFKC would make 5² and 52 one number
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u2060\ufeff"))
@@ -35,11 +35,13 @@ _CONTRACTIONS = tuple(
 )
 # Words that two wordings of one question may differ in. No question word but "what" is among them:
 # who, when and where ask for different things.
-_FUNCTION_WORDS = """
+_FUNCTION_WORDS = frozenset(
+    """
     a an the is are was were be been do does did of in on at to for by with and so please tell me
     us you your can could would will what which whats that this it its there now then currently
     give say know i
-"""
+    """.split()  # noqa: SIM905 - as a list it would take a screen
+)
 _LEAST_SHARED_RATIO = 0.7
 _LONGEST_VALUE_WORDS = 6
 
@@ -61,15 +63,34 @@ def normalise(text: str) -> str:
     return text
 
 
-def is_near(question: str, other: str) -> bool:
-    """Whether two normalised questions may well ask the same in other words.
+@dataclass(frozen=True)
+class Sense:
+    """What a question asks, roughly: a bag of words.
 
-    They share most of the words that carry meaning, in any order, and every number and code.
+    Attributes:
+        words: Those that carry meaning.
+        codes: Those among them with a digit.
     """
-    words, others = _meaning(question), _meaning(other)
-    if not words or not others or _coded(words) != _coded(others):
-        return False
-    return len(words & others) / len(words | others) >= _LEAST_SHARED_RATIO
+
+    words: frozenset[str]
+    codes: frozenset[str]
+
+    def is_near(self, other: "Sense") -> bool:
+        """Whether two questions may well ask the same in other words.
+
+        They share most of the words that carry meaning, in any order, and every number and code.
+        """
+        if not self.words or not other.words or self.codes != other.codes:
+            return False
+        shared = len(self.words & other.words)
+        either = len(self.words) + len(other.words) - shared
+        return shared / either >= _LEAST_SHARED_RATIO
+
+
+def sense(question: str) -> Sense:
+    """The sense of a normalised question."""
+    words = frozenset(question.replace("'s", "").split()) - _FUNCTION_WORDS
+    return Sense(words, frozenset(word for word in words if any(c.isdigit() for c in word)))
 
 
 def differs_in_one_value(answer: str, other: str) -> bool:
@@ -87,6 +108,8 @@ def differs_in_one_value(answer: str, other: str) -> bool:
 
 def _folded(text: str) -> str:
     """Compatibility forms as their plain characters, without letter case."""
+    if text.isascii():
+        return text.casefold()
     for _ in range(2):  # folding can bring forth characters that have a plainer form
         text = "".join(
             c
@@ -107,12 +130,3 @@ def _without_ending(word: str) -> str:
     if body[-1].isdigit():
         body += "!" * (len(ending) - len(ending.lstrip("!")))
     return body
-
-
-@functools.lru_cache(maxsize=1 << 14)
-def _meaning(question: str) -> frozenset[str]:
-    return frozenset(question.replace("'s", "").split()) - frozenset(_FUNCTION_WORDS.split())
-
-
-def _coded(words: frozenset[str]) -> set[str]:
-    return {word for word in words if any(c.isdigit() for c in word)}

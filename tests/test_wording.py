@@ -5,7 +5,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radiance.records import Example, Message
-from radiance.wording import differs_in_one_value, is_near, normalise
+from radiance.wording import differs_in_one_value, normalise, sense
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_every_turn_and_its_role_belong_to_the_question() -> None:
     ],
 )
 def test_near_questions(one: str, other: str, expected: bool) -> None:
-    assert is_near(normalise(one), normalise(other)) is expected
-    assert is_near(normalise(other), normalise(one)) is expected
+    first, second = sense(normalise(one)), sense(normalise(other))
+    assert first.is_near(second) is second.is_near(first) is expected
 
 
 @pytest.mark.parametrize(

@@ -4,28 +4,42 @@ Derived from what was learned in which order within a lineage of checkpoints, ne
 rollback to before a correction the old example is valid again, and nothing needs to be undone.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from radiance.intake.queries import job_number, to_example
-from radiance.records import Example, Supersession
+import msgspec
+
+from radiance import wording
+from radiance.intake.queries import job_number
+from radiance.records import Example, Message, Supersession
 from radiance.storage.sqlite import Database, Row, to_json
-from radiance.wording import differs_in_one_value, is_near, normalise
+from radiance.wording import Sense, differs_in_one_value, normalise
 
 _MOST_COMPARED = 5000  # newest examples that a new one is compared with, word by word
+_MOST_PAIRS = 200_000  # comparisons for one update: a few tenths of a second
+_messages = msgspec.json.Decoder(tuple[Message, ...])
 
 # What a lineage has learned, in the order in which it learned it.
 _LEARNED = """
-    SELECT examples.*, jobs.tags, jobs.cycle_id, jobs.number
+    SELECT examples.id, examples.question_hash, examples.content_hash
     FROM jobs JOIN examples ON examples.job = jobs.number
     WHERE jobs.status = 'succeeded' AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage))
     ORDER BY jobs.cycle_id, jobs.number, examples.place
 """
 
+_NEWEST_LEARNED = """
+    SELECT examples.id, examples.messages
+    FROM jobs JOIN examples ON examples.job = jobs.number
+    WHERE jobs.status = 'succeeded' AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage))
+    ORDER BY jobs.cycle_id DESC, jobs.number DESC, examples.place DESC
+    LIMIT :most
+"""
+
 # What a job meets that has the questions of its examples: what its lineage had learned when it was
 # learned itself; while it waits, what is learned and what waits before it.
 _MET = """
-    SELECT examples.*, jobs.status, jobs.number
+    SELECT examples.id, examples.question_hash, examples.content_hash, jobs.number
     FROM jobs JOIN examples ON examples.job = jobs.number, jobs AS own
     WHERE own.number = :job AND examples.question_hash IN
             (SELECT question_hash FROM examples WHERE job = :job)
@@ -83,30 +97,32 @@ def near_misses(
 ) -> list[Supersession]:
     """What looks as if it were corrected in other words, and is not: it stays in replay.
 
-    Near questions whose answers differ in one value. A suspicion, fit for a hint and no more. The
-    newest learned examples only, lest an update wait for a comparison with a whole history.
+    Near questions whose answers differ in one value. A suspicion, fit for a hint and no more, so an
+    update does not wait long for it: a large one is compared with fewer of the newest examples.
     """
-    rows = db.read(_LEARNED, {"lineage": to_json(list(lineage))})
-    newest = {row["question_hash"]: row for row in rows[-_MOST_COMPARED:]}
-    old = [
-        (_asked(learned), learned)
-        for row in newest.values()
-        if (learned := to_example(row)).messages
+    new = [(example, *_question(to_json(example.messages))) for example in examples]
+    most = min(_MOST_COMPARED, _MOST_PAIRS // max(1, len(new)))
+    rows = db.read(_NEWEST_LEARNED, {"lineage": to_json(list(lineage)), "most": most})
+    old: dict[frozenset[str], dict[str, tuple[str, Sense, str]]] = defaultdict(dict)
+    for row in rows:  # the newest first: the valid one of those with one question
+        asked, sense = _question(row["messages"])
+        old[sense.codes].setdefault(asked, (row["id"], sense, row["messages"]))
+    return [
+        Supersession(id, example.id)
+        for example, asked, sense in new
+        for other, (id, others, messages) in old.get(sense.codes, {}).items()
+        if other != asked
+        and sense.is_near(others)
+        and differs_in_one_value(example.messages[-1].content, _answer(messages))
     ]
-    found = []
-    for example in examples:
-        if not example.messages:
-            continue
-        asked = _asked(example)
-        found += [
-            Supersession(learned.id, example.id)
-            for other, learned in old
-            if other != asked
-            and is_near(asked, other)
-            and differs_in_one_value(example.messages[-1].content, learned.messages[-1].content)
-        ]
-    return found
 
 
-def _asked(example: Example) -> str:
-    return " ".join(normalise(message.content) for message in example.messages[:-1])
+@functools.lru_cache(maxsize=2 * _MOST_COMPARED)
+def _question(messages: str) -> tuple[str, Sense]:
+    """What a chat, as the database keeps it, asks; "" and no sense for a plain text."""
+    asked = " ".join(normalise(message.content) for message in _messages.decode(messages)[:-1])
+    return asked, wording.sense(asked)
+
+
+def _answer(messages: str) -> str:
+    return _messages.decode(messages)[-1].content
