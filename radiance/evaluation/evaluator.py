@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -84,16 +84,21 @@ class Evaluator:
             "anchors": anchors,
             "recalled": recalled,
         }
-        texts = [text for kind in kinds.values() for text in kind]
-        probes = yield from self.probe(candidate, parent, texts)
-        rest = iter(probes)
-        measured = {name: tuple(itertools.islice(rest, len(kind))) for name, kind in kinds.items()}
+        probes = yield from self.probe_kinds(candidate, parent, kinds)
         return Evaluation(
-            report=summarise(**measured, past=past),
+            report=summarise(**probes, past=past),
             anchors_hash=anchors_hash,
             seconds=time.monotonic() - began,
-            **measured,
+            **probes,
         )
+
+    def probe_kinds(
+        self, candidate: mx.array, parent: mx.array, kinds: Mapping[str, Sequence[Text]]
+    ) -> Pieces[dict[str, tuple[Probe, ...]]]:
+        """Measure texts of several kinds in batches they share; by kind, in the order given."""
+        texts = [text for kind in kinds.values() for text in kind]
+        rest = iter((yield from self.probe(candidate, parent, texts)))
+        return {name: tuple(itertools.islice(rest, len(kind))) for name, kind in kinds.items()}
 
     def probe(
         self, candidate: mx.array, parent: mx.array, texts: Sequence[Text]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 import numpy as np
 
 from radiance.evaluation import metrics
@@ -42,24 +43,37 @@ def summarise(
         recalled: Earlier examples that are still valid; may be empty.
         past: What was measured of its ancestors.
     """
-    finetune_loss = _require(token_mean(learned, "loss"))
+    return msgspec.convert(figures(learned, held_back, anchors, recalled, past), EvalReport)
+
+
+def figures(
+    learned: Sequence[Probe],
+    held_back: Sequence[Probe],
+    anchors: Sequence[Probe],
+    recalled: Sequence[Probe],
+    past: Past,
+) -> dict[str, float | None]:
+    """The fields of a report; also of the base, which learned nothing: None where it is about that.
+
+    Args: as for ``summarise``.
+    """
     forgetting_loss = token_mean(anchors, "loss")
     base_loss = token_mean(anchors, "base_loss")
-    return EvalReport(
-        finetune_loss=finetune_loss,
-        eval_loss=_require(token_mean(held_back or learned, "loss")),
-        forgetting_loss=forgetting_loss,
-        anchor_ce_delta=None
+    return {
+        "finetune_loss": token_mean(learned, "loss"),
+        "eval_loss": token_mean(held_back or learned, "loss"),
+        "forgetting_loss": forgetting_loss,
+        "anchor_ce_delta": None
         if forgetting_loss is None or base_loss is None
         else forgetting_loss - base_loss,
-        retention_score=exact_share([probe for probe in anchors if probe.was_exact_in_base]),
-        forgetting_kl=token_mean(anchors, "kl_base"),
-        drift_loss=token_mean(anchors, "kl_parent"),
-        new_exact=exact_share(learned),
-        recall_exact=exact_share(recalled),
-        recall_loss=token_mean(recalled, "loss"),
+        "retention_score": exact_share([probe for probe in anchors if probe.was_exact_in_base]),
+        "forgetting_kl": token_mean(anchors, "kl_base"),
+        "drift_loss": token_mean(anchors, "kl_parent"),
+        "new_exact": exact_share(learned),
+        "recall_exact": exact_share(recalled),
+        "recall_loss": token_mean(recalled, "loss"),
         **_transfer(learned, recalled, past),
-    )
+    }
 
 
 def token_mean(probes: Sequence[Probe], field: _Field) -> float | None:
@@ -98,9 +112,3 @@ def _transfer(
         ),
         "forgetting": metrics.forgetting(matrix, taught),
     }
-
-
-def _require(value: float | None) -> float:
-    if value is None:
-        raise ValueError("there is nothing that was learned")
-    return value

@@ -301,6 +301,14 @@ class Jobs:
             if leases.fail(connection, cycle_id, error, rejected, self._clock()):
                 record(connection)
 
+    def pardon(self, connection: Connection, checkpoint_id: str) -> None:
+        """In the open transaction: jobs that failed by a rejected checkpoint have succeeded in it.
+
+        For when a person serves it all the same; its examples then count as learned. Jobs that were
+        queued again meanwhile are left alone.
+        """
+        leases.pardon(connection, checkpoint_id)
+
     def release(self, cycle_id: int) -> None:
         """Put a cycle's jobs back into the queue, as on a clean shutdown; nothing is counted."""
         with self._db.transaction() as connection:
@@ -374,14 +382,13 @@ class Jobs:
         Returns:
             The examples in the order in which they were learned, each with its checkpoint.
         """
-        chosen = dict(recall.spread(self._db, limit, exclude_questions, seed, checkpoints))
-        return [(e, chosen[e.id]) for e in examples_by_id(self._db, chosen)]
+        return recall.earlier(self._db, limit, exclude_questions, seed, checkpoints)
 
     def answers(
         self, question_hashes: Collection[str], checkpoints: Collection[str]
     ) -> list[Example]:
         """The valid examples of a lineage that ask one of these questions."""
-        return examples_by_id(self._db, recall.answers(self._db, question_hashes, checkpoints))
+        return recall.answers(self._db, question_hashes, checkpoints)
 
     # ------------------------------------------------------------------------- corrections
 

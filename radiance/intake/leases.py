@@ -103,6 +103,16 @@ def fail(
     return _end(connection, cycle_id, "failed")
 
 
+def pardon(connection: Connection, checkpoint_id: str) -> None:
+    """See ``Jobs.pardon``."""
+    connection.execute(
+        "UPDATE jobs SET status = 'succeeded', checkpoint = rejected_checkpoint,"
+        " rejected_checkpoint = NULL, error = NULL"
+        " WHERE rejected_checkpoint = ? AND status = 'failed'",
+        (checkpoint_id,),
+    )
+
+
 def release(connection: Connection, cycle_id: int) -> None:
     """See ``Jobs.release``."""
     connection.execute(

@@ -12,7 +12,7 @@ import msgspec
 
 from radiance.errors import NotFound
 from radiance.records import Example, Job, JobStatus, Message
-from radiance.storage.sqlite import Connection, Database, Row, to_json
+from radiance.storage.sqlite import Connection, Readable, Row, to_json
 
 _JOB_ID = re.compile(r"job_(\d{6,18})")
 _messages = msgspec.json.Decoder(tuple[Message, ...])
@@ -92,7 +92,7 @@ def job_row(connection: Connection, job: str) -> Row:
     return row
 
 
-def examples_by_id(db: Database, ids: Iterable[str]) -> list[Example]:
+def examples_by_id(db: Readable, ids: Iterable[str]) -> list[Example]:
     """The examples of these ids that exist, in the order given."""
     wanted = list(ids)
     rows = db.read(

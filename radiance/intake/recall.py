@@ -4,6 +4,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Collection
 
+from radiance.intake.queries import examples_by_id
+from radiance.records import Example
 from radiance.storage.sqlite import Readable, Row, to_json
 
 # Within the lineage, the example learned last is the valid one among those with one question.
@@ -40,7 +42,19 @@ def choose(
     return [id for id in ids if id in chosen]
 
 
-def spread(
+def earlier(
+    db: Readable,
+    limit: int,
+    exclude_questions: Collection[str],
+    seed: int,
+    checkpoints: Collection[str],
+) -> list[tuple[Example, str]]:
+    """See ``Jobs.earlier``."""
+    chosen = dict(_spread(db, limit, exclude_questions, seed, checkpoints))
+    return [(example, chosen[example.id]) for example in examples_by_id(db, chosen)]
+
+
+def _spread(
     db: Readable,
     limit: int,
     exclude_questions: Collection[str],
@@ -70,10 +84,11 @@ def spread(
 
 def answers(
     db: Readable, question_hashes: Collection[str], checkpoints: Collection[str]
-) -> list[str]:
-    """Ids of the valid examples that ask one of these questions."""
+) -> list[Example]:
+    """See ``Jobs.answers``."""
     asked = set(question_hashes)
-    return [row["id"] for row in _valid(db, (), checkpoints) if row["question_hash"] in asked]
+    rows = _valid(db, (), checkpoints)
+    return examples_by_id(db, [row["id"] for row in rows if row["question_hash"] in asked])
 
 
 def _valid(

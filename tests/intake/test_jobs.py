@@ -458,3 +458,43 @@ def test_a_question_learned_again_later_counts_as_newest(queue):
     queue.jobs.acknowledge(second.id, second.candidate_id, datetime(2026, 2, 9, tzinfo=UTC))
     chain = [second.candidate_id, first.candidate_id]
     assert texts(queue.jobs.replay(9, set(), 0, chain)) == ["Bonn"]
+
+
+# ----------------------------------------------------------------------------- recall
+
+
+def test_recall_is_spread_over_the_checkpoints_that_taught(queue):
+    _, first = queue.learn(*(f"many {n}" for n in range(20)))
+    _, second = queue.learn("a=1", "b=2", parent=first.candidate_id)
+    _, third = queue.learn("c=3", parent=second.candidate_id)
+    chain = [third.candidate_id, second.candidate_id, first.candidate_id]
+    found = queue.jobs.earlier(5, set(), 0, chain)
+    assert [taught for _, taught in found] == [
+        *[first.candidate_id] * 2,
+        *[second.candidate_id] * 2,
+        third.candidate_id,
+    ]
+    assert [e.id for e, _ in found] == sorted((e.id for e, _ in found), key=_place)
+    assert found == queue.jobs.earlier(5, set(), 0, chain)
+    assert found != queue.jobs.earlier(5, set(), 1, chain)
+    assert len(queue.jobs.earlier(99, set(), 0, chain)) == 23
+    assert len(queue.jobs.earlier(2, set(), 0, chain)) == 2
+    assert queue.jobs.earlier(0, set(), 0, chain) == []
+
+
+def _place(example_id: str) -> tuple[str, int]:
+    job, _, place = example_id.partition(".")
+    return job, int(place)
+
+
+def test_recall_asks_for_no_answer_that_was_corrected(queue):
+    _, first = queue.learn("capital=Bonn", "sky=blue", "sea=wet")
+    _, second = queue.learn("CAPITAL=Berlin", parent=first.candidate_id)
+    chain = [second.candidate_id, first.candidate_id]
+    found = queue.jobs.earlier(9, set(), 0, chain)
+    assert texts(e for e, _ in found) == ["blue", "wet", "Berlin"]
+    sky = next(e for e, _ in found if texts([e]) == ["blue"])
+    now = queue.jobs.earlier(9, {sky.question_hash}, 0, chain)
+    assert texts(e for e, _ in now) == ["wet", "Berlin"], "it is being corrected by this cycle"
+    assert texts(queue.jobs.answers({sky.question_hash}, chain)) == ["blue"]
+    assert queue.jobs.answers({sky.question_hash}, []) == []

@@ -1,0 +1,254 @@
+"""Evaluation apart from the service: any checkpoint of a root, in a process of its own.
+
+The root is only read, also while a service runs over it: rows as they are at one moment, and
+checkpoints, which never change.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from radiance.anchors.sets import AnchorSet
+from radiance.config import Config, Training
+from radiance.engine.adapters import load_adapter
+from radiance.engine.generation import Answer, Request
+from radiance.engine.slots import Adapter
+from radiance.engine.worker import Engine
+from radiance.errors import ConfigError, NotFound
+from radiance.evaluation.anchors import anchor_texts
+from radiance.evaluation.evaluator import Evaluator, Measured, Text
+from radiance.evaluation.summary import Past, figures
+from radiance.intake import recall
+from radiance.intake.queries import examples_by_id
+from radiance.records import CheckpointStatus, Example, Manifest, Probe
+from radiance.registry.checkpoints import Checkpoints
+from radiance.registry.rows import BASE
+from radiance.storage.sqlite import Snapshot
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured, as the root has it.
+
+    Attributes:
+        checkpoint_id: None is the bare base model.
+        manifest: None for the base.
+        path: Its directory; None for the base.
+        parent_path: Of the checkpoint it continues from; None where that is the base.
+        lineage: It and its ancestors, newest first; empty for the base.
+        learned: What it was trained on anew.
+        held_back: What its cycle measured and did not train.
+        recalled: Earlier examples that are still valid, with the checkpoints that taught them.
+        past: What was measured of its ancestors.
+        answers: Every valid example of its lineage that an anchor asks for.
+    """
+
+    checkpoint_id: str | None = None
+    manifest: Manifest | None = None
+    path: Path | None = None
+    parent_path: Path | None = None
+    lineage: tuple[str, ...] = ()
+    learned: tuple[Example, ...] = ()
+    held_back: tuple[Example, ...] = ()
+    recalled: tuple[tuple[Example, str], ...] = ()
+    past: Past = field(default_factory=Past)
+    answers: tuple[Example, ...] = ()
+
+
+def find_subject(config: Config, checkpoint_id: str | None, anchors: AnchorSet) -> Subject:
+    """Read what a checkpoint is and what is to be asked of it.
+
+    Args:
+        config: Names the root and how many earlier examples are measured.
+        checkpoint_id: Which; None is the one that is served, "base" the bare base model.
+        anchors: Those that may be contradicted by what it learned.
+
+    Raises:
+        NotFound: There is no such checkpoint.
+        CorruptCheckpoint: Its files are not the ones that were committed.
+        StorageError: The database cannot be read.
+    """
+    if checkpoint_id == BASE or (checkpoint_id is None and not config.database_path.exists()):
+        return Subject()
+    if not config.database_path.exists():
+        raise NotFound(
+            f"There is no checkpoint {checkpoint_id!r}: nothing was ever taught in {config.root}.",
+            field="checkpoint",
+            value=checkpoint_id,
+            remedy='Name another --root, or "base".',
+        )
+    with Snapshot(config.database_path) as snapshot:
+        registry = Checkpoints(snapshot, config.adapters_path)
+        current = registry.current()
+        found = checkpoint_id or (current.checkpoint_id if current else None)
+        return Subject() if found is None else _read(config, registry, snapshot, found, anchors)
+
+
+def _read(
+    config: Config,
+    registry: Checkpoints,
+    snapshot: Snapshot,
+    checkpoint_id: str,
+    anchors: AnchorSet,
+) -> Subject:
+    registry.verify(checkpoint_id)
+    manifest = registry.manifest(checkpoint_id)
+    held = {probe.id for probe in registry.evaluation(checkpoint_id).held_back}
+    examples = examples_by_id(snapshot, manifest.example_ids)
+    lineage = registry.ancestors(checkpoint_id)
+    earlier = recall.earlier(
+        snapshot,
+        config.evaluation.recall_examples,
+        {example.question_hash for example in examples},
+        manifest.seed,
+        lineage[1:],
+    )
+    asked = {anchor.question_hash for anchor in anchors.examples}
+    return Subject(
+        checkpoint_id=checkpoint_id,
+        manifest=manifest,
+        path=registry.path(checkpoint_id),
+        parent_path=registry.path(manifest.parent_id) if manifest.parent_id else None,
+        lineage=tuple(lineage),
+        learned=tuple(example for example in examples if example.id not in held),
+        held_back=tuple(example for example in examples if example.id in held),
+        recalled=tuple(earlier),
+        past=Past(
+            tuple(reversed(lineage[1:])),
+            tuple(registry.accuracies(lineage[1:], {task for _, task in earlier})),
+        ),
+        answers=tuple(recall.answers(snapshot, asked, lineage)),
+    )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was measured of one checkpoint, or of the base.
+
+    Attributes:
+        figures: The fields of ``EvalReport`` by name.
+        probes: The single probes by kind: learned, held_back, anchors, recalled.
+        anchors: The anchors that nothing learned contradicts.
+    """
+
+    figures: dict[str, float | None]
+    probes: dict[str, tuple[Probe, ...]]
+    anchors: AnchorSet
+
+
+class Offline:
+    """An engine with one checkpoint to measure and to ask. Use it as a context manager.
+
+    Args:
+        config: All settings.
+        base_path: The base model's directory.
+        subject: From ``find_subject``.
+    """
+
+    def __init__(self, config: Config, base_path: Path, subject: Subject) -> None:
+        self._config, self._subject = config, subject
+        self.engine = Engine(
+            config.base_model, base_path, config.backend, config.engine, max_waiting=1 << 30
+        )
+
+    def __enter__(self) -> Self:
+        """Load the model and the checkpoint.
+
+        Raises:
+            ConfigError: The base model cannot be used, or the checkpoint is of another.
+        """
+        self.engine.start()
+        try:
+            self._check_base()
+            self.engine.call(self._build)
+        except BaseException:
+            self.engine.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.engine.stop()
+
+    def measure(self, anchors: AnchorSet, told: Callable[[Measured], None]) -> Findings:
+        """Measure the checkpoint beside its parent and the base.
+
+        Args:
+            anchors: What forgetting is measured on; may be empty.
+            told: Called as it goes on.
+        """
+        subject, encode = self._subject, self.engine.encoder.example
+        own = subject.checkpoint_id or BASE
+        examples = [*subject.answers, *subject.learned]
+        valid = anchors.without(anchors.contradicted_by(examples))
+        most = self._config.evaluation.anchor_sample
+        kinds = {
+            "learned": [Text(encode(example), own) for example in subject.learned],
+            "held_back": [Text(encode(example), own) for example in subject.held_back],
+            "anchors": anchor_texts(self.engine.encoder, valid, most),
+            "recalled": [Text(encode(example), task) for example, task in subject.recalled],
+        }
+        task = self.engine.run(
+            lambda: self._evaluator.probe_kinds(self._candidate, self._parent, kinds)
+        )
+        for event in task:
+            told(event)
+        probes = task.result
+        return Findings(figures(**probes, past=subject.past), probes, valid)
+
+    def probe(self, examples: list[Example], told: Callable[[Measured], None]) -> tuple[Probe, ...]:
+        """Measure any examples under the checkpoint, its parent and the base."""
+        encode = self.engine.encoder.example
+        texts = [Text(encode(example), "") for example in examples]
+        task = self.engine.run(lambda: self._evaluator.probe(self._candidate, self._parent, texts))
+        for event in task:
+            told(event)
+        return tuple(task.result)
+
+    def answer(
+        self, examples: list[Example], max_tokens: int, told: Callable[[Measured], None]
+    ) -> list[Answer]:
+        """The checkpoint's greedy answers to the examples' questions, as it would serve them."""
+        prompt = self.engine.encoder.prompt
+        futures = [
+            self.engine.generate(Request(prompt(example.messages[:-1]), max_tokens, 0.0))
+            for example in examples
+        ]
+        answers = []
+        for future in futures:
+            answers.append(future.result())
+            told(Measured(len(answers), len(futures)))
+        return answers
+
+    def _check_base(self) -> None:
+        manifest, base = self._subject.manifest, self.engine.base
+        if manifest is not None and manifest.base_hash != base.content_hash:
+            raise ConfigError(
+                f"base_model (is {base.name!r}): {manifest.checkpoint_id} was trained on another "
+                f"one, {manifest.base_model!r}. Name that by --base-model."
+            )
+
+    def _build(self) -> None:
+        subject = self._subject
+        self._lora = LoraModel(self.engine.base, _training(subject.manifest))
+        self._evaluator = Evaluator(self._lora, Differentiator(self._lora))
+        adapter, parent = (_load(path) for path in (subject.path, subject.parent_path))
+        self._candidate, self._parent = self._lora.initial(adapter), self._lora.initial(parent)
+        status = CheckpointStatus.BASE if adapter is None else CheckpointStatus.STABLE
+        self.engine.swap(adapter, subject.checkpoint_id, status)
+
+
+def _load(path: Path | None) -> Adapter | None:
+    return None if path is None else load_adapter(path)
+
+
+def _training(manifest: Manifest | None) -> Training:
+    """The shape of the adapter; what else it was trained with does not matter here."""
+    if manifest is None:
+        return Training()
+    shape = {name: manifest.training[name] for name in ("r", "alpha", "target_modules", "seed")}
+    return msgspec.convert(shape, Training)

@@ -1,0 +1,82 @@
+"""The accuracy matrix as it is kept: a row per checkpoint, a place per update asked about."""
+
+import pytest
+
+from radiance.errors import CorruptCheckpoint, NotFound
+from radiance.records import (
+    CheckpointStatus,
+    Decision,
+    EvalReport,
+    Evaluation,
+    Evidence,
+    Probe,
+    TaskAccuracy,
+)
+from radiance.registry.evaluations import EVALUATION, read, task_accuracies, write
+
+
+def probe(group: str, now: bool, parent: bool = False, base: bool = False) -> Probe:
+    return Probe(f"{group}.x", group, 2, 0.5, 0.6, 0.7, 0.1, 0.2, now, parent, base)
+
+
+def test_a_checkpoints_row_counts_by_the_update_that_taught():
+    recalled = [probe("A_1", True, True), probe("A_2", True), probe("A_1", False, True, True)]
+    assert task_accuracies("A_3", [probe("A_3", True)], recalled) == [
+        TaskAccuracy("A_3", "A_3", 1, 1.0, 0.0, 0.0),
+        TaskAccuracy("A_3", "A_1", 2, 0.5, 1.0, 0.5),
+        TaskAccuracy("A_3", "A_2", 1, 1.0, 0.0, 0.0),
+    ]
+    assert task_accuracies("A_3", [], []) == []
+
+
+def test_rows_survive_a_restart_and_are_found_by_lineage_and_task(workshop):
+    ids: list[str] = []
+    for number in range(3):
+        cycle = workshop.cycle(workshop.current())
+        staging, manifest = workshop.stage(cycle)
+        evaluation = Evaluation(
+            manifest.report,
+            learned=(probe(cycle.candidate_id, True), probe(cycle.candidate_id, number == 1)),
+            recalled=tuple(probe(earlier, True) for earlier in ids),
+        )
+        decision = Decision(CheckpointStatus.STABLE, True, "It learned.")
+        workshop.registry.commit(cycle, staging, manifest, evaluation, decision, Evidence())
+        ids.append(cycle.candidate_id)
+    workshop.reopen()
+    registry = workshop.registry
+    found = {(row.checkpoint_id, row.task): row for row in registry.accuracies(ids, ids)}
+    assert len(found) == 6
+    assert found[ids[0], ids[0]].accuracy == 0.5
+    assert found[ids[1], ids[1]] == TaskAccuracy(ids[1], ids[1], 2, 1.0, 0.0, 0.0)
+    own = [(row.checkpoint_id, row.task) for row in registry.accuracies(ids[:2], [])]
+    assert sorted(own) == [(id, id) for id in ids[:2]]
+    asked = [(row.checkpoint_id, row.task) for row in registry.accuracies(ids[1:], ids[:1])]
+    assert sorted(asked) == sorted(
+        [*((id, id) for id in ids[1:]), (ids[1], ids[0]), (ids[2], ids[0])]
+    )
+    assert registry.accuracies([], ids) == []
+
+
+def test_a_file_reads_back_as_it_was(tmp_path):
+    evaluation = Evaluation(EvalReport(0.1, 0.2), "h", learned=(probe("A_1", True),), seconds=1.5)
+    write(tmp_path, evaluation)
+    assert read(tmp_path) == evaluation
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b'{"report": 1}', b"\xff"])
+def test_a_file_that_is_no_evaluation_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / EVALUATION).write_bytes(content)
+    with pytest.raises(CorruptCheckpoint, match=r"evaluation\.json"):
+        read(tmp_path)
+
+
+def test_a_checkpoints_evaluation(workshop, registry):
+    id = workshop.commit()
+    assert registry.evaluation(id).report == registry.manifest(id).report
+    (workshop.adapters / id / EVALUATION).unlink()
+    with pytest.raises(CorruptCheckpoint):
+        registry.evaluation(id)
+    registry.verify(id)  # it serves all the same: what was measured is not what answers
+    with pytest.raises(NotFound):
+        registry.evaluation("A_2026-02-09_9999")
