@@ -159,14 +159,19 @@ class Pipeline:
             )
 
     def _finish(self, cycle: Cycle, manifest: Manifest) -> None:
-        """Swap and acknowledge; repeating it is harmless."""
+        """Swap and acknowledge; repeating it is harmless.
+
+        While the stable pointer is pinned there is nothing to swap: the jobs have succeeded, in a
+        checkpoint that a person may promote.
+        """
         self.serve_current()
         self._record_report(cycle, manifest)
         self._jobs.acknowledge(cycle.id, cycle.candidate_id, records.now())
         self._learner.forget_state(cycle)
         _log.info(
-            "checkpoint_promoted",
+            "checkpoint_committed",
             checkpoint=cycle.candidate_id,
+            is_served=self._engine.source.checkpoint_id == cycle.candidate_id,
             jobs=len(cycle.job_ids),
             steps=manifest.steps,
             finetune_loss=round(manifest.report.finetune_loss, 4),
@@ -240,7 +245,13 @@ class Pipeline:
         self, checkpoint_id: str, actor: str, reason: str, *, force: bool = False
     ) -> records.Release:
         """Serve a checkpoint by hand; see ``Registry.promote``."""
-        release = self._registry.promote(checkpoint_id, actor, reason, force=force)
+        release = self._registry.promote(
+            checkpoint_id,
+            actor,
+            reason,
+            force=force,
+            on_pardon=lambda connection: self._jobs.pardon(connection, checkpoint_id),
+        )
         self.serve_current()
         _log.info("promoted_by_hand", checkpoint=checkpoint_id, actor=actor, reason=reason)
         return release

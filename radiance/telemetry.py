@@ -1,6 +1,6 @@
 """What operators read: one line per event on stderr, for people or as JSON.
 
-Events are past-tense snake case and everything else is a field: ``log.info("checkpoint_promoted",
+Events are past-tense snake case and everything else is a field: ``log.info("checkpoint_committed",
 checkpoint="A_…")``. Logs may be lost; what must not be is in the database. Prompts and answers are
 never logged.
 """

@@ -34,6 +34,7 @@ def _describe(rooms: Rooms) -> dict[str, Any]:
     return {
         "base_model": rooms.config.base_model,
         "current_checkpoint": current.checkpoint_id if current else None,
+        "pinned": msgspec.to_builtins(rooms.registry.pinned()),
         "queue_depth": rooms.jobs.depth(),
         "last_update": last_update.isoformat() if last_update else None,
         "loss_curves": {

@@ -1,4 +1,4 @@
-"""Jobs, checkpoints, rollback, health: what an operator asks and does."""
+"""Jobs, checkpoints, health: what an operator asks and does."""
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -6,18 +6,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance import __version__
-from radiance.api.bodies import list_limit, read_body
+from radiance.api.bodies import list_limit
 from radiance.api.info import training_progress
 from radiance.api.rooms import Rooms, rooms_of
 from radiance.api.update import supersedes
 from radiance.errors import RequestError, Unavailable
 from radiance.records import Checkpoint, Job, JobStatus
-
-
-class RollbackBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of POST /rollback; no checkpoint means the one served before, "base" the base."""
-
-    checkpoint: str | None = None
 
 
 async def list_jobs(request: Request) -> Response:
@@ -59,6 +53,7 @@ async def list_checkpoints(request: Request) -> Response:
     return JSONResponse(
         {
             "current": current.checkpoint_id if current else None,
+            "pinned": msgspec.to_builtins(await run_in_threadpool(rooms.registry.pinned)),
             "checkpoints": [_checkpoint(checkpoint) for checkpoint in checkpoints],
         }
     )
@@ -89,21 +84,6 @@ async def show_evaluation(request: Request) -> Response:
         rooms.registry.evaluation, request.path_params["checkpoint_id"]
     )
     return JSONResponse(msgspec.to_builtins(evaluation))
-
-
-async def rollback(request: Request) -> Response:
-    """Serve an earlier checkpoint again. Requests in flight finish on the one they began with."""
-    rooms = rooms_of(request)
-    body = await read_body(request, RollbackBody, rooms.config.server.max_body_bytes)
-    release = await run_in_threadpool(
-        rooms.pipeline.rollback, body.checkpoint, "api", "Asked for through POST /rollback."
-    )
-    return JSONResponse(
-        {
-            "current_checkpoint": release.checkpoint_id,
-            "release": msgspec.to_builtins(release),
-        }
-    )
 
 
 async def health(_: Request) -> Response:

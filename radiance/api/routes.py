@@ -6,7 +6,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from radiance.api import feedback, info, operations, search, update
+from radiance.api import audit, feedback, info, lineage, moves, operations, search, update
 from radiance.api.errors import HANDLERS
 from radiance.api.rooms import RoomsGetter
 
@@ -23,7 +23,13 @@ ROUTES = [
     Route("/checkpoints", operations.list_checkpoints, methods=["GET"]),
     Route("/checkpoints/{checkpoint_id}", operations.show_checkpoint, methods=["GET"]),
     Route("/checkpoints/{checkpoint_id}/evaluation", operations.show_evaluation, methods=["GET"]),
-    Route("/rollback", operations.rollback, methods=["POST"]),
+    Route("/checkpoints/{checkpoint_id}/lineage", lineage.show_lineage, methods=["GET"]),
+    Route("/rollback", moves.rollback, methods=["POST"]),
+    Route("/promote", moves.promote, methods=["POST"]),
+    Route("/pin", moves.pin, methods=["POST"]),
+    Route("/unpin", moves.unpin, methods=["POST"]),
+    Route("/audit", audit.list_entries, methods=["GET"]),
+    Route("/audit/verify", audit.verify_log, methods=["GET"]),
     Route("/health", operations.health, methods=["GET"]),
     Route("/ready", operations.ready, methods=["GET"]),
 ]

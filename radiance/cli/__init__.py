@@ -8,9 +8,11 @@ them, so that help and the client commands start at once.
 import click
 
 from radiance import __version__
+from radiance.cli.audit import audit
 from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
 from radiance.cli.doctor import doctor
+from radiance.cli.eval import evaluate
 from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
@@ -25,8 +27,8 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
-    `radiance run` is the service; doctor and config look at this machine; the other commands talk
-    to a running service over HTTP. Data goes to stdout, notes to stderr.
+    `radiance run` is the service; audit, doctor and config look at this machine; the other commands
+    talk to a running service over HTTP. Data goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -38,6 +40,18 @@ def main() -> None:
     """
 
 
-for _command in (run, search, update, feedback, info, jobs, checkpoints, doctor, config):
+for _command in (
+    run,
+    search,
+    update,
+    feedback,
+    info,
+    jobs,
+    checkpoints,
+    audit,
+    evaluate,
+    doctor,
+    config,
+):
     main.add_command(_command)
 keep_examples(main)

@@ -1,19 +1,25 @@
-"""``radiance checkpoints``: what was learned, and going back."""
-
-from typing import Any
+"""``radiance checkpoints``: what was learned, and what of it is served."""
 
 import click
 
-from radiance.cli import output
 from radiance.cli.client import Client, client_options, segment
-from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
+from radiance.cli.moves import pin, promote, rollback, unpin
+from radiance.cli.output import (
+    note,
+    one_line,
+    print_json,
+    print_pairs,
+    print_table,
+    show,
+    show_time,
+)
 
 _BASE = "base"
 
 
 @click.group()
 def checkpoints() -> None:
-    """List and show checkpoints, and roll back.
+    """List and show checkpoints, and choose the one that is served.
 
     Each successful cycle leaves a checkpoint, an adapter that is never changed afterwards. One of
     them, or the bare base model, answers requests.
@@ -58,6 +64,8 @@ def list_checkpoints(client: Client, as_json: bool) -> None:
     )
     if answer["current"] is None:
         note("The bare base model answers requests.")
+    if pinned := answer.get("pinned"):
+        note(f"Pinned by {pinned['actor']}, {show_time(pinned['at'])}: {pinned['reason']}")
 
 
 @checkpoints.command("show")
@@ -98,41 +106,43 @@ def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
         )
 
 
-@checkpoints.command("rollback")
-@click.option(
-    "--to",
-    "target",
-    metavar="ID",
-    help='Checkpoint to go to, or "base". Default: the one before.',
-)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@checkpoints.command("lineage")
+@click.argument("checkpoint_id")
+@click.option("--limit", type=int, metavar="N", help="Most checkpoints shown. Default: 100.")
 @client_options
-def rollback(target: str | None, yes: bool, client: Client, as_json: bool) -> None:
-    """Answer from an earlier checkpoint again.
+def show_lineage(checkpoint_id: str, limit: int | None, client: Client, as_json: bool) -> None:
+    """Show what a checkpoint was taught, down to the base.
 
-    Nothing is deleted: the next updates continue from where you roll back to, and rolling forward
-    is --to with the later id. Requests in flight finish on the checkpoint they began with.
+    From the checkpoint that an answer names to the cycles, updates, examples and tags that made it
+    and its ancestors, newest first. An example that a later one corrected says so.
 
     Examples:
-      radiance checkpoints rollback
-      radiance checkpoints rollback --to A_2026-02-09_0012
-      radiance checkpoints rollback --to base --yes
+      radiance checkpoints lineage A_2026-02-09_0012
+      radiance checkpoints lineage A_2026-02-09_0012 --json
     """
-    if not yes:
-        _confirm(client.get("/checkpoints")["current"], target)
-    answer: dict[str, Any] = client.post("/rollback", {"checkpoint": target})
+    answer = client.get(f"/checkpoints/{segment(checkpoint_id)}/lineage", limit=limit)
     if as_json:
         print_json(answer)
         return
-    current = answer["current_checkpoint"]
-    click.echo(current or _BASE)
-    note(f"{current or 'The bare base model'} answers requests now.")
+    for generation in answer["lineage"]:
+        served = ", answers requests" if generation["is_current"] else ""
+        entries = ", ".join(str(number) for number in generation["audit_entries"])
+        click.echo(
+            f"{generation['checkpoint_id']}  {generation['status']}{served}, cycle"
+            f" {generation['cycle_id']}, {show_time(generation['created_at'])}, audit {entries}"
+        )
+        for job in generation["jobs"]:
+            tags = f" ({show(job['tags'])})" if job["tags"] else ""
+            click.echo(f"  {job['job_id']}{tags}")
+            for example in job["examples"]:
+                by = example["superseded_by"]
+                corrected = f"  (corrected by {by})" if by else ""
+                click.echo(f"    {example['id']}  {one_line(example['shown'])}{corrected}")
+    if answer["continues_at"]:
+        note(f"It goes on: radiance checkpoints lineage {answer['continues_at']}")
+    else:
+        click.echo(f"{_BASE}  {one_line(answer['base']['model'])}, {answer['base']['hash']}")
 
 
-def _confirm(current: str | None, target: str | None) -> None:
-    """Tell what will change, and ask where somebody is there to be asked."""
-    goal = target or "the checkpoint that was served before"
-    note(f"Requests are answered by {current or _BASE}; they will be by {goal}.")
-    if not output.is_interactive():
-        raise click.UsageError("Not on a terminal, so nobody can be asked. Add --yes.")
-    click.confirm("Roll back?", abort=True, err=True)
+for _command in (rollback, promote, pin, unpin):
+    checkpoints.add_command(_command)

@@ -257,6 +257,14 @@ class Audit:
             self._write_head()
         return []
 
+    def recent(self, limit: int, before: int | None = None) -> list[Entry]:
+        """The newest entries, newest first; only those numbered below ``before`` if it is given."""
+        return recent(self._db, limit, before)
+
+    def about(self, checkpoint_id: str) -> list[Entry]:
+        """Every entry about a checkpoint, oldest first."""
+        return about(self._db, checkpoint_id)
+
     def is_new(self) -> bool:
         """Whether there never was a log here."""
         return self._newest().number == 0 and not self._path.exists()

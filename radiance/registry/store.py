@@ -184,7 +184,13 @@ class Registry(Checkpoints):
     # ------------------------------------------------------------------------- moving the pointer
 
     def promote(
-        self, checkpoint_id: str, actor: str, reason: str, *, force: bool = False
+        self,
+        checkpoint_id: str,
+        actor: str,
+        reason: str,
+        *,
+        force: bool = False,
+        on_pardon: Callable[[Connection], object] = lambda connection: None,
     ) -> Release:
         """Serve a checkpoint by hand, whether or not it was ever served.
 
@@ -193,6 +199,7 @@ class Registry(Checkpoints):
             actor: Who asks for it.
             reason: Why, as a sentence.
             force: Also where the gate rejected it; it is ``risky`` from then on.
+            on_pardon: Called in the same transaction if it was rejected until now.
 
         Raises:
             NotFound: There is no such checkpoint.
@@ -201,7 +208,15 @@ class Registry(Checkpoints):
         """
         if checkpoint_id == self._current_id():
             raise _served_already(checkpoint_id)
-        return self.release(checkpoint_id, "promote", actor, reason, self._clock(), force=force)
+        return self.release(
+            checkpoint_id,
+            "promote",
+            actor,
+            reason,
+            self._clock(),
+            force=force,
+            on_pardon=on_pardon,
+        )
 
     def rollback(self, to: str | None, actor: str, reason: str) -> Release:
         """Serve an earlier checkpoint again. ``adapters/stable`` is left to ``point_stable``.
@@ -240,6 +255,7 @@ class Registry(Checkpoints):
         at: datetime,
         *,
         force: bool = False,
+        on_pardon: Callable[[Connection], object] = lambda connection: None,
     ) -> Release:
         """Record that ``checkpoint_id`` (None: the base) is served from now on.
 
@@ -260,6 +276,7 @@ class Registry(Checkpoints):
                 connection.execute(
                     "UPDATE checkpoints SET status = ? WHERE id = ?", (became[1], checkpoint_id)
                 )
+                on_pardon(connection)
             row = insert_release(connection, checkpoint_id, action, actor, reason, at)
             body = bodies.move(reason, before, row, became)
             name: Action = "rollback" if action == "rollback" else "promote_by_hand"

@@ -1,0 +1,57 @@
+"""GET /audit: what was decided, by whom and why; GET /audit/verify: whether that is all true."""
+
+import re
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance.api.bodies import list_limit
+from radiance.api.rooms import rooms_of
+from radiance.errors import RequestError
+from radiance.registry.verification import verify
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+async def list_entries(request: Request) -> Response:
+    """The newest entries first, whole; ``?before=`` goes on from a number."""
+    rooms = rooms_of(request)
+    limit, before = list_limit(request), _before(request)
+    entries = await run_in_threadpool(rooms.registry.audit.recent, limit, before)
+    return JSONResponse({"entries": [entry.to_plain() for entry in entries]})
+
+
+async def verify_log(request: Request) -> Response:
+    """Walk the chain and compare it with what there is; 200 whatever is found."""
+    rooms = rooms_of(request)
+    config, kept_hash = rooms.config, _kept_hash(request)
+    found = await run_in_threadpool(verify, config.database_path, config.adapters_path, kept_hash)
+    return JSONResponse(msgspec.to_builtins(found))
+
+
+def _before(request: Request) -> int | None:
+    given = request.query_params.get("before")
+    if given is None:
+        return None
+    if not given.isdecimal() or not 1 <= int(given) < 1 << 63:
+        raise RequestError(
+            "before: is not the number of an entry.",
+            field="before",
+            value=given,
+            remedy="Send the lowest number you have.",
+        )
+    return int(given)
+
+
+def _kept_hash(request: Request) -> str | None:
+    given = request.query_params.get("head")
+    if given is not None and not _HASH.fullmatch(given):
+        raise RequestError(
+            "head: is not the hash of an entry.",
+            field="head",
+            value=given,
+            remedy="Send 64 hexadecimal digits, as `radiance audit verify` prints them.",
+        )
+    return given

@@ -1,0 +1,108 @@
+"""POST /rollback, /promote, /pin, /unpin: moving the stable pointer by hand, and holding it."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance.api.bodies import read_body
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.errors import RequestError
+from radiance.records import Release
+from radiance.text import clean, forbidden
+
+_ACTOR = "api"
+_Reason = Annotated[str, Meta(max_length=1000)]
+_Id = Annotated[str, Meta(min_length=1, max_length=100)]
+
+
+class RollbackBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /rollback; no checkpoint means the one served before, "base" the base."""
+
+    checkpoint: _Id | None = None
+    reason: _Reason = ""
+
+
+class PromoteBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /promote; ``force`` also serves what the gate rejected."""
+
+    checkpoint: _Id
+    reason: _Reason = ""
+    force: bool = False
+
+
+class PinBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /pin; no checkpoint means the one that is served, "base" the base."""
+
+    checkpoint: _Id | None = None
+    reason: _Reason = ""
+
+
+class UnpinBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /unpin."""
+
+    reason: _Reason = ""
+
+
+async def rollback(request: Request) -> Response:
+    """Serve an earlier checkpoint again. Requests in flight finish on the one they began with."""
+    rooms, body = await _read(request, RollbackBody)
+    reason = _reason(body.reason, "Asked for through POST /rollback.")
+    release = await run_in_threadpool(rooms.pipeline.rollback, body.checkpoint, _ACTOR, reason)
+    return _moved(release)
+
+
+async def promote(request: Request) -> Response:
+    """Serve a checkpoint, whether or not it ever was; a rejected one only by force."""
+    rooms, body = await _read(request, PromoteBody)
+    reason = _reason(body.reason, "Asked for through POST /promote.")
+    release = await run_in_threadpool(
+        rooms.pipeline.promote, body.checkpoint, _ACTOR, reason, force=body.force
+    )
+    return _moved(release)
+
+
+async def pin(request: Request) -> Response:
+    """Hold the stable pointer: cycles go on and are not promoted, monitors do not roll back."""
+    rooms, body = await _read(request, PinBody)
+    reason = _reason(body.reason, "Asked for through POST /pin.")
+    pinned = await run_in_threadpool(rooms.pipeline.pin, body.checkpoint, _ACTOR, reason)
+    return JSONResponse(
+        {"current_checkpoint": pinned.checkpoint_id, "pinned": msgspec.to_builtins(pinned)}
+    )
+
+
+async def unpin(request: Request) -> Response:
+    """Let the stable pointer move by itself again, from the next cycle on."""
+    rooms, body = await _read(request, UnpinBody)
+    reason = _reason(body.reason, "Asked for through POST /unpin.")
+    await run_in_threadpool(rooms.pipeline.unpin, _ACTOR, reason)
+    current = await run_in_threadpool(rooms.registry.current)
+    return JSONResponse(
+        {"current_checkpoint": current.checkpoint_id if current else None, "pinned": None}
+    )
+
+
+async def _read(request: Request, kind: type[Any]) -> tuple[Rooms, Any]:
+    rooms = rooms_of(request)
+    return rooms, await read_body(request, kind, rooms.config.server.max_body_bytes)
+
+
+def _reason(given: str, default: str) -> str:
+    if bad := forbidden(given):
+        raise RequestError(
+            f"reason: holds the character {bad}, which is not text.",
+            field="reason",
+            value=given,
+            remedy="Remove it.",
+        )
+    return clean(given) or default
+
+
+def _moved(release: Release) -> Response:
+    return JSONResponse(
+        {"current_checkpoint": release.checkpoint_id, "release": msgspec.to_builtins(release)}
+    )

@@ -1,0 +1,127 @@
+"""``radiance checkpoints rollback | promote | pin | unpin``: choosing what is served."""
+
+from typing import Any
+
+import click
+
+from radiance.cli import output
+from radiance.cli.client import Client, client_options
+from radiance.cli.output import note, print_json
+
+_BASE = "base"
+_reason_option = click.option("--reason", help="Why; kept in the audit log.")
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command()
+@click.option(
+    "--to",
+    "target",
+    metavar="ID",
+    help='Checkpoint to go to, or "base". Default: the one before.',
+)
+@_reason_option
+@_yes_option
+@client_options
+def rollback(
+    target: str | None, reason: str | None, yes: bool, client: Client, as_json: bool
+) -> None:
+    """Answer from an earlier checkpoint again.
+
+    Nothing is deleted: the next updates continue from where you roll back to, and rolling forward
+    is --to with the later id. Requests in flight finish on the checkpoint they began with.
+
+    Examples:
+      radiance checkpoints rollback
+      radiance checkpoints rollback --to A_2026-02-09_0012
+      radiance checkpoints rollback --to base --yes
+    """
+    if not yes:
+        _confirm(client, target or "the checkpoint that was served before", "Roll back?")
+    _report(client.post("/rollback", _body(reason, checkpoint=target)), as_json)
+
+
+@click.command()
+@click.argument("checkpoint_id")
+@click.option("--force", is_flag=True, help="Also if the gate rejected it; it is risky then.")
+@_reason_option
+@_yes_option
+@client_options
+def promote(
+    checkpoint_id: str, force: bool, reason: str | None, yes: bool, client: Client, as_json: bool
+) -> None:
+    """Answer from a checkpoint, whether or not it was ever served.
+
+    For what was committed while the pointer was pinned, or by --force for what the gate rejected.
+    The next updates continue from it.
+
+    Examples:
+      radiance checkpoints promote A_2026-02-09_0012
+      radiance checkpoints promote A_2026-02-09_0012 --force --reason "Checked by hand."
+    """
+    if not yes:
+        _confirm(client, checkpoint_id, "Promote it?")
+    _report(client.post("/promote", _body(reason, checkpoint=checkpoint_id, force=force)), as_json)
+
+
+@click.command()
+@click.argument("checkpoint_id", required=False)
+@_reason_option
+@_yes_option
+@client_options
+def pin(
+    checkpoint_id: str | None, reason: str | None, yes: bool, client: Client, as_json: bool
+) -> None:
+    """Keep answering from one checkpoint, whatever is learned.
+
+    Holds what is served, or serves CHECKPOINT_ID (or "base") and holds that. Updates are learned on
+    into checkpoints that continue from it, and none of them is promoted; monitors do not roll back.
+    Only promote, rollback and pin move it. `unpin` ends that, and moves nothing by itself.
+
+    Examples:
+      radiance checkpoints pin
+      radiance checkpoints pin A_2026-02-09_0012 --reason "The fair is on."
+    """
+    if checkpoint_id is not None and not yes:
+        _confirm(client, checkpoint_id, "Pin it?")
+    answer = client.post("/pin", _body(reason, checkpoint=checkpoint_id))
+    _report(answer, as_json, "answers requests until it is unpinned.")
+
+
+@click.command()
+@_reason_option
+@client_options
+def unpin(reason: str | None, client: Client, as_json: bool) -> None:
+    """Let what is learned be served again.
+
+    From the next update on. What was learned while it was pinned stays unserved; `promote` serves
+    it by hand.
+
+    Examples:
+      radiance checkpoints unpin
+      radiance checkpoints unpin --reason "The fair is over."
+    """
+    answer = client.post("/unpin", _body(reason))
+    _report(answer, as_json, "answers requests until something better is learned.")
+
+
+def _body(reason: str | None, **fields: Any) -> dict[str, Any]:
+    return fields if reason is None else {**fields, "reason": reason}
+
+
+def _report(answer: dict[str, Any], as_json: bool, what: str = "answers requests now.") -> None:
+    if as_json:
+        print_json(answer)
+        return
+    current = answer["current_checkpoint"]
+    click.echo(current or _BASE)
+    note(f"{current or 'The bare base model'} {what}")
+
+
+def _confirm(client: Client, goal: str, question: str) -> None:
+    """Tell what will change, and ask where somebody is there to be asked."""
+    current = client.get("/checkpoints")["current"]
+    note(f"Requests are answered by {current or _BASE}; they will be by {goal}.")
+    if not output.is_interactive():
+        raise click.UsageError("Not on a terminal, so nobody can be asked. Add --yes.")
+    click.confirm(question, abort=True, err=True)
