@@ -9,6 +9,7 @@ instead of 5; Hall's transformation, which removes the skewness, keeps it to 5 t
 random numbers (docs/GATE.md).
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ def tail_mean(values: Sequence[float] | np.ndarray, share: float, confidence: fl
     return Estimate(*ends)
 
 
+@functools.lru_cache(maxsize=4096)  # sixty binomial tails a bound, and counts repeat
 def proportion(hits: int, trials: int, confidence: float) -> Estimate:
     """The proportion behind ``hits`` out of ``trials`` (>= 1).
 
