@@ -4,6 +4,7 @@ One process owns the database at a time and reads it through one connection, whi
 thread to thread (``Database``). Others may read it meanwhile (``Snapshot``; write-ahead log).
 """
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -185,6 +186,15 @@ class Snapshot:
         """
         with _translated(self.path):
             yield from self._connection.execute(sql, parameters)
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the database; ``path`` must not exist.
+
+        Raises:
+            StorageError: The database is damaged, or the disk failed.
+        """
+        with _translated(self.path), contextlib.closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
 
     def _open(self, mode: str) -> Connection:
         with _translated(self.path):

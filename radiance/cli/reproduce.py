@@ -1,0 +1,64 @@
+"""``radiance reproduce``: make a checkpoint again, and see whether it is the same."""
+
+import sys
+
+import click
+import msgspec
+
+from radiance.cli.output import FAILED, note, print_json, print_pairs
+from radiance.cli.settings import Settings, settings_options
+
+
+@click.command()
+@click.argument("checkpoint_id")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options
+@click.pass_context
+def reproduce(
+    context: click.Context, settings: Settings, checkpoint_id: str, as_json: bool
+) -> None:
+    """Train a checkpoint again and compare.
+
+    From what the records hold: its parent, its examples, what was replayed, the settings in the
+    audit log. In a scratch directory; the root is only read, and a service may run over it. On the
+    same machine with the same versions the CPU gives the same weights bit for bit. Exit code 0 if
+    they are equal, else 1 with the largest difference and what is not as it was.
+
+    Examples:
+      radiance reproduce A_2026-02-09_0012
+      radiance reproduce A_2026-02-09_0012 --root ~/radiance --json
+    """
+    # Not at the top: it brings in MLX, which help need not wait for.
+    from radiance import ember, reproduction
+    from radiance.anchors import provider
+    from radiance.engine.base import find_base
+
+    config = settings.load()
+    recorded = reproduction.read_records(config, checkpoint_id)
+    config = reproduction.as_recorded(config, recorded)
+    if "base_model" not in settings.overrides:
+        config = msgspec.structs.replace(config, base_model=recorded.manifest.base_model)
+    base_path = find_base(config.base_model, ember.MODEL_PATH)
+    anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
+    is_live = sys.stderr.isatty()
+
+    def told(step: int, most: int) -> None:
+        if is_live:
+            click.echo(f"\r\x1b[Kstep {step} of at most {most}", nl=False, err=True)
+
+    found = reproduction.reproduce(config, base_path, recorded, anchors, told)
+    if is_live:
+        note("")
+    if as_json:
+        print_json(msgspec.to_builtins(found))
+    else:
+        print_pairs(
+            (name, value)
+            for name, value in msgspec.structs.asdict(found).items()
+            if name != "differences"
+        )
+        for sentence in found.differences:
+            note(sentence)
+        note("The weights are equal." if found.is_equal else "The weights differ.")
+    if not found.is_equal:
+        context.exit(FAILED)
