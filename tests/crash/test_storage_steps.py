@@ -101,6 +101,7 @@ class Service:
             example_ids=tuple(e.id for e in self.jobs.examples(cycle.job_ids)),
             replayed_ids=(),
             training={},
+            anchor={},
             seed=0,
             steps=1,
             report=evaluation.report,
@@ -250,6 +251,7 @@ def check_order(root: Path) -> None:
     assert {j.checkpoint for j in jobs} == {c.checkpoint_id for c in checkpoints}
     for checkpoint in checkpoints:
         registry.verify(checkpoint.checkpoint_id)
+        assert registry.evaluation(checkpoint.checkpoint_id).report == checkpoint.report
     newest, oldest = checkpoints
     assert newest.parent_id == oldest.checkpoint_id
     current = registry.current()
