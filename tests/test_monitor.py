@@ -15,7 +15,7 @@ from radiance.records import CheckpointStatus, GateRow, now
 from tests.engine.test_slots import random_adapter
 from tests.support import FACTS, Running
 
-STEPS = {"training.max_steps": 2, "anchor.own_samples": 4}
+STEPS = {"training.max_steps": 1, "anchor.own_samples": 4, "evaluation.anchor_sample": 16}
 
 
 class Watched:
