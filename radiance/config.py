@@ -286,7 +286,7 @@ class Gate(_Section, frozen=True):
             "nats per token.",
             gt=0,
         ),
-    ] = 0.2
+    ] = 0.1
     confidence: Annotated[
         float, Meta(description="Of the one-sided bounds the rules use.", gt=0.5, lt=1)
     ] = 0.95

@@ -21,7 +21,7 @@ from radiance.engine.adapters import load_adapter, save_adapter
 from radiance.engine.encoding import EncodedExample
 from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine, Task
-from radiance.evaluation.anchors import anchor_texts
+from radiance.evaluation.anchors import judged_texts
 from radiance.evaluation.evaluator import Evaluator, Text
 from radiance.evaluation.summary import Past
 from radiance.intake.jobs import Jobs
@@ -218,8 +218,9 @@ class Learner:
             tuple(reversed(lineage)),
             tuple(self._registry.accuracies(lineage, {task for _, task in earlier})),
         )
-        valid = self._valid_anchors(lineage, examples)
-        anchors = anchor_texts(self._engine.encoder, valid, settings.anchor_sample)
+        # What these examples contradict is not held in training, but it counts as forgotten.
+        valid = self._valid_anchors(lineage, [])
+        anchors = judged_texts(self._engine.encoder, valid, examples, settings.anchor_sample)
         learned, held_back = ([Text(e, cycle.candidate_id) for e in part] for part in (new, held))
         recalled = [Text(encode(example), task) for example, task in earlier]
 

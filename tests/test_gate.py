@@ -91,13 +91,13 @@ def test_catastrophe_by_mode(gate: Any, mode: Any, status: CheckpointStatus) -> 
     decision = decide(HARMFUL, config.Gate(gate=gate, rollback_mode=mode))
     assert decision.status == status
     assert decision.promote == (status != CheckpointStatus.REJECTED)
-    assert "catastrophic 0.3 against a limit of 0.2" in decision.reason
+    assert "catastrophic 0.3 against a limit of 0.1" in decision.reason
     assert "catastrophic" in failed(decision)
 
 
 @pytest.mark.parametrize("mode", ["off", "warn", "auto_rollback"])
 def test_harm_short_of_a_catastrophe_is_for_the_strict_gate_alone(mode: Any) -> None:
-    mild = evaluation([0.1] * 100)
+    mild = evaluation([0.09] * 100)
     policy = config.Gate(rollback_mode=mode)
     decision = decide(mild, policy)
     assert (decision.status, decision.promote) == (CheckpointStatus.STABLE, True)

@@ -71,7 +71,7 @@ class Evaluator:
             parent: The one it continues from; ``LoraModel.initial(None)`` where that is the base.
             learned: What it was trained on anew; not empty.
             held_back: New examples it was not trained on.
-            anchors: Without those that what was learned contradicts; empty where forgetting is not
+            anchors: Without those that were superseded before; empty where forgetting is not
                 measured.
             recalled: Earlier examples that are still valid.
             past: What was measured of the checkpoints it descends from.

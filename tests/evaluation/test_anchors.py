@@ -2,8 +2,8 @@
 
 from radiance.anchors.sets import Anchor, AnchorSet, unite
 from radiance.engine.worker import Engine
-from radiance.evaluation.anchors import anchor_texts
-from radiance.records import Example
+from radiance.evaluation.anchors import anchor_texts, judged_texts
+from radiance.records import Example, Message
 
 
 def text(name: str, words: int, context: str) -> Anchor:
@@ -35,3 +35,18 @@ def test_the_users_own_are_measured_first(engine: Engine) -> None:
     assert len(measured) == 4
     assert measured[0].example.example_id == "mine"
     assert measured[0].group == "own"
+
+
+def asked(number: int, answer: str) -> Example:
+    messages = (Message("user", f"What is {number}?"), Message("assistant", answer))
+    return Example(f"a{number}", messages)
+
+
+def test_what_an_update_contradicts_is_judged_whatever_the_sample(engine: Engine) -> None:
+    anchors = AnchorSet(tuple(Anchor(asked(n, f"It is {n}."), "c") for n in range(20)))
+    learned = [asked(7, "It is 8."), asked(11, "It is 12."), asked(3, "It is 3."), asked(99, "It.")]
+    judged = [text.example.example_id for text in judged_texts(engine.encoder, anchors, learned, 5)]
+    assert judged[-2:] == ["a7", "a11"]
+    assert len(set(judged)) == 7
+    untouched = judged_texts(engine.encoder, anchors, learned[2:], 5)
+    assert untouched == anchor_texts(engine.encoder, anchors, 5)
