@@ -36,6 +36,7 @@ from radiance.records import (
 )
 from radiance.registry import manifest as manifests
 from radiance.registry.store import Registry
+from radiance.registry.verification import verify
 from radiance.storage import steps
 from radiance.storage.files import link_target
 from radiance.storage.sqlite import Database
@@ -233,10 +234,17 @@ def check_promises(root: Path) -> None:
     for fact in facts:
         if fact.startswith("acknowledged "):
             assert by_checkpoint[fact.removeprefix("acknowledged ")].status == "succeeded"
+    check_log(root)
     # A link, where there is one, always points at a whole checkpoint.
     if (target := link_target(root / "adapters" / "stable")) is not None:
         registry.verify(target)
     db.close()
+
+
+def check_log(root: Path) -> None:
+    """Nothing happened without its entry, and no entry is there without what happened."""
+    found = verify(root / "runs" / "radiance.db", root / "adapters")
+    assert found.findings == ()
 
 
 def check_order(root: Path) -> None:
@@ -263,6 +271,7 @@ def check_order(root: Path) -> None:
     assert promoted == [newest.checkpoint_id, oldest.checkpoint_id]
     assert registry.reconcile() == []
     service.db.close()
+    check_log(root)
 
 
 def check_all(directory: Path, scenario: str) -> set[str]:

@@ -423,6 +423,25 @@ def test_files_that_are_not_as_the_log_says_are_found(copy: Callable[[], Path], 
     assert sentence.startswith(f"adapters/A_2026-02-09_0002/{name} cannot be read")
 
 
+def test_a_log_that_is_being_written_is_sound(workshop, registry) -> None:
+    checkpoint = workshop.commit()
+    done = threading.Event()
+
+    def move() -> None:
+        while not done.is_set():
+            registry.release(checkpoint, "promote", "api", "Why not?", workshop.now)
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        found = [check(workshop.root) for _ in range(10)]
+    finally:
+        done.set()
+        thread.join()
+    assert [verification.findings for verification in found] == [()] * 10
+    assert found[-1].entries > found[0].entries
+
+
 def test_a_root_without_a_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="there is no database"):
         check(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 from radiance.errors import StorageError, Unavailable
 from radiance.records import Example, Message
 from radiance.storage import migrations
-from radiance.storage.sqlite import Database, to_json, to_text
+from radiance.storage.sqlite import Database, Snapshot, to_json, to_text
 
 
 @pytest.fixture
@@ -220,6 +220,45 @@ def test_a_database_of_a_newer_version_is_refused(db, path):
     db.close()
     with pytest.raises(StorageError, match="m999_future"):
         Database(path)
+
+
+def test_a_snapshot_stays_at_its_moment_and_cannot_write(db, path):
+    with db.transaction() as connection:
+        connection.execute("INSERT INTO sequences VALUES ('first', 1)")
+    with Snapshot(path) as snapshot:
+        with db.transaction() as connection:
+            connection.execute("INSERT INTO sequences VALUES ('second', 2)")
+        names = [row["name"] for row in snapshot.stream("SELECT name FROM sequences")]
+        assert names == ["first"]
+        with pytest.raises(StorageError, match="readonly"):
+            snapshot.read("DELETE FROM sequences")
+        snapshot.copy_to(path.with_name("copy.db"))
+    with Snapshot(path.with_name("copy.db")) as copy:
+        assert len(copy.read("SELECT * FROM sequences")) == 1
+    assert len(db.read("SELECT * FROM sequences")) == 2
+
+
+def test_a_snapshot_needs_no_writable_directory(db, path):
+    db.close()
+    path.parent.chmod(0o500)
+    try:
+        with Snapshot(path) as snapshot:
+            assert snapshot.read("SELECT * FROM jobs") == []
+    finally:
+        path.parent.chmod(0o700)
+
+
+def test_a_snapshot_of_another_version_or_of_nothing_is_refused(db, path):
+    with db.transaction() as connection:
+        connection.execute("DELETE FROM migrations WHERE name = 'm002_audit'")
+    with pytest.raises(StorageError, match="another version"):
+        Snapshot(path)
+    with pytest.raises(StorageError, match="there is no database"):
+        Snapshot(path.with_name("nothing.db"))
+    other = path.with_name("other.db")
+    other.write_bytes(b"x" * 4096)
+    with pytest.raises(StorageError, match="damaged or not a database"):
+        Snapshot(other)
 
 
 def test_times_and_json_as_text():
