@@ -411,7 +411,12 @@ class Jobs:
         return corrections.superseded_by_job(self._db, job.job_id, checkpoints)
 
     def may_supersede(self, job: Job, checkpoints: Collection[str]) -> list[Supersession]:
-        """Learned examples that a job seems to correct in other words; none of them is dropped."""
+        """Learned examples that a job seems to correct in other words; none of them is dropped.
+
+        Only while it waits: afterwards its own examples, and newer ones, are among the learned.
+        """
+        if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING):
+            return []
         return corrections.near_misses(self._db, self.examples([job.job_id]), checkpoints)
 
     def _one(self, sql: str) -> Any:

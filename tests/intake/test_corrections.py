@@ -168,3 +168,5 @@ def test_hints_name_pairs_and_leave_the_rest_alone(book: Book) -> None:
         "What is the Halden Hall door code?=The code is B1-000.",
     )
     assert book.hints(job) == [("1.0", "2.0")]
+    book.run()
+    assert book.hints(book.jobs.get(job.job_id)) == []
