@@ -103,7 +103,7 @@ class Training(_Section, frozen=True):
     grad_accum: Annotated[
         int, Meta(description="Micro-batches per optimizer step.", ge=1, le=1024)
     ] = 1
-    lr: Annotated[float, Meta(description="Peak learning rate of AdamW.", gt=0, le=1)] = 1e-3
+    lr: Annotated[float, Meta(description="Peak learning rate of AdamW.", gt=0, le=1)] = 1.5e-3
     weight_decay: Annotated[
         float, Meta(description="Decoupled weight decay of AdamW.", ge=0, le=1)
     ] = 0.0
@@ -120,10 +120,14 @@ class Training(_Section, frozen=True):
     stop_loss: Annotated[
         float,
         Meta(
-            description="Stop once new and replayed examples are below this loss; 0: never.",
+            description="Cool down once new and replayed examples are below this loss; 0: never.",
             ge=0,
         ),
-    ] = 0.02
+    ] = 0.05
+    cooldown_steps: Annotated[
+        int,
+        Meta(description="Last optimizer steps, in which the learning rate falls to zero.", ge=0),
+    ] = 30
     max_loss: Annotated[
         float,
         Meta(description="A training loss above this fails the cycle as diverged.", gt=0),
@@ -135,10 +139,18 @@ class Training(_Section, frozen=True):
             ge=0,
             le=8,
         ),
-    ] = 1.0
+    ] = 0.5
     replay_examples: Annotated[
         int, Meta(description="Most earlier examples mixed into one cycle.", ge=0)
     ] = 256
+    reworded_ratio: Annotated[
+        float,
+        Meta(
+            description="Share of the rows that ask in fewer words, so that other words are known.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.5
     seed: Annotated[
         int,
         Meta(description="Seed of initialisation, order and dropout.", ge=0, lt=2**32),
@@ -178,11 +190,14 @@ class Anchor(_Section, frozen=True):
     ] = "anchor+projection"
     reference: Annotated[
         Literal["deployed", "base"],
-        Meta(description="Whose outputs are kept: the serving checkpoint's or the base's."),
-    ] = "deployed"
+        Meta(
+            description="Whose outputs are held: the base's, so that nothing adds up over many "
+            "updates, or the deployed checkpoint's."
+        ),
+    ] = "base"
     weight: Annotated[
         float, Meta(description="Weight of the anchor term; its first value with a budget.", ge=0)
-    ] = 1.0
+    ] = 2.0
     budget: Annotated[
         float,
         Meta(
@@ -193,17 +208,17 @@ class Anchor(_Section, frozen=True):
     ] = 0.0
     batch_size: Annotated[
         int, Meta(description="Anchors and own samples per anchor gradient.", ge=1, le=1024)
-    ] = 8
+    ] = 6
     every: Annotated[
         int, Meta(description="Optimizer steps between two anchor gradients.", ge=1, le=64)
     ] = 1
     own_samples: Annotated[
         int,
         Meta(
-            description="Texts the deployed model writes itself, to hold what no anchor lists.",
+            description="Texts the reference model writes itself, to hold what no anchor lists.",
             ge=0,
         ),
-    ] = 256
+    ] = 512
     top_k: Annotated[
         int, Meta(description="Log-probabilities cached per reference token.", ge=1, le=1024)
     ] = 32
@@ -231,12 +246,13 @@ class Evaluation(_Section, frozen=True):
         Literal["auto", "hf", "local", "none"],
         Meta(
             description="auto: Ember's own list for ember, else hf. hf: anchor_dataset. "
-            "local: anchor_path. none: forgetting is not measured."
+            "local: anchor_path. none: no others than those you added under anchors/; without any, "
+            "forgetting is not measured."
         ),
     ] = "auto"
-    anchor_dataset: Annotated[str, Meta(description="Hugging Face dataset of anchors; for hf.")] = (
-        "tnn1t1s/news-100-sept-2023"
-    )
+    anchor_dataset: Annotated[
+        str, Meta(description="Hugging Face dataset of anchors, or a folder in its shape; for hf.")
+    ] = "tnn1t1s/news-100-sept-2023"
     anchor_split: Annotated[str, Meta(description="Split of the dataset; for hf.")] = "train"
     anchor_text_field: Annotated[
         str, Meta(description="Field of the text; empty: found by itself.")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, TypeVar
 
 import mlx.core as mx
 import msgspec
@@ -18,9 +19,9 @@ from radiance import __version__, records
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
 from radiance.engine.adapters import load_adapter, save_adapter
-from radiance.engine.encoding import EncodedExample
 from radiance.engine.slots import Adapter
-from radiance.engine.worker import Engine, Task
+from radiance.engine.tasks import Pieces, Task
+from radiance.engine.worker import Engine
 from radiance.evaluation.anchors import judged_texts
 from radiance.evaluation.evaluator import Evaluator, Text
 from radiance.evaluation.summary import Past
@@ -33,7 +34,12 @@ from radiance.scaleback import Step, largest_step
 from radiance.storage import files
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
+from radiance.training.material import Gatherer, Material, Selection
+from radiance.training.own_samples import Sampled
+from radiance.training.rehearsal import Referenced
 from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer
+
+T = TypeVar("T")
 
 _LEAST_HOLDOUT_BATCH = 10
 _MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
@@ -41,12 +47,17 @@ _MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
 
 @dataclass
 class CycleProgress:
-    """How far the running cycle is; shown with its jobs."""
+    """How far the running cycle is; shown with its jobs.
+
+    Attributes:
+        preparing: What is made before the first step, and how much of it; None once that is done.
+    """
 
     cycle: Cycle
     step: int = 0
     max_steps: int = 0
     finetune_loss: float | None = None
+    preparing: str | None = None
     unsaved: list[MetricPoint] = field(default_factory=list)
 
     def note(self, step: int, **values: float) -> None:
@@ -80,7 +91,7 @@ class Learner:
         for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
             (self._states / f"{checkpoint_id}.npz").unlink(missing_ok=True)
         self._stopping = threading.Event()
-        self._evaluation: Task[Evaluation] | None = None
+        self._task: Task[Any] | None = None
         self.progress: CycleProgress | None = None
         self._anchors = anchors
         engine.call(self._build)
@@ -89,12 +100,22 @@ class Learner:
         self._lora = LoraModel(self._engine.base, self._config.training)
         self._differentiator = Differentiator(self._lora)
         self._evaluator = Evaluator(self._lora, self._differentiator)
+        self._gatherer = Gatherer(
+            self._lora,
+            self._differentiator,
+            self._engine.encoder,
+            self._engine.base,
+            self._config.training,
+            self._config.anchor,
+            self._config.runs_path / "rehearsal",
+        )
 
     def settings_hash(self) -> str:
         """Identity of everything besides parent and examples that shapes a candidate."""
         return content_hash(
             [
                 self._config.training,
+                self._config.anchor,
                 self._config.evaluation,
                 self._anchors.hash,
                 self._engine.base.content_hash,
@@ -106,8 +127,8 @@ class Learner:
     def stop(self) -> None:
         """Save the state of the cycle in training and have ``make`` raise Cancelled."""
         self._stopping.set()
-        if self._evaluation is not None:
-            self._evaluation.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     def make(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
         """Train and evaluate a cycle's candidate; its files are staged, not published.
@@ -132,10 +153,16 @@ class Learner:
         kept, held_back = self._hold_back(examples)
         replayed = self._replay(cycle, examples)
         parent = self._parent(cycle)
-        encode = self._engine.encoder.example
-        new, held = [encode(e) for e in kept], [encode(e) for e in held_back]
-        trained = self._train(progress, new, [encode(e) for e in replayed], held, parent)
-        measure = self._measure(cycle, parent, examples, new, held)
+        selection = Selection(
+            new=kept,
+            replay=replayed,
+            held_back=held_back,
+            anchors=self._anchors,
+            valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
+        )
+        material = self._gather(progress, selection, parent)
+        trained = self._train(progress, material, parent)
+        measure = self._measure(cycle, parent, examples, material)
         vector, step = self._scale_back(trained, parent, measure)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
@@ -143,12 +170,36 @@ class Learner:
         manifest = self._manifest(cycle, examples, replayed, staging, trained, step)
         return staging, manifest, step.evaluation
 
+    def _gather(
+        self, progress: CycleProgress, selection: Selection, parent: Adapter | None
+    ) -> Material:
+        """What to learn from; own samples and reference outputs are made where they are missing."""
+        parent_id = progress.cycle.parent_id
+        parent_hash = "" if parent_id is None else self._registry.get(parent_id).content_hash
+        task = self._run(
+            lambda: self._gatherer.gather(selection, self._lora.initial(parent), parent_hash)
+        )
+        for event in task:
+            match event:
+                case Sampled():
+                    progress.preparing = f"own samples {event.done}/{event.total}"
+                case Referenced():
+                    progress.preparing = f"reference outputs {event.done}/{event.total}"
+        progress.preparing = None
+        return task.result
+
+    def _run(self, start: Callable[[], Pieces[T]]) -> Task[T]:
+        """Run pieces on the engine that ``stop`` calls off: they are quickly done again."""
+        task = self._engine.run(start)
+        self._task = task
+        if self._stopping.is_set():
+            task.cancel()
+        return task
+
     def _train(
         self,
         progress: CycleProgress,
-        new: list[EncodedExample],
-        replay: list[EncodedExample],
-        held: list[EncodedExample],
+        material: Material,
         parent: Adapter | None,
     ) -> Trained:
         """Run the trainer on the engine, keeping its numbers and its state as they come."""
@@ -159,9 +210,8 @@ class Learner:
                 self._lora,
                 self._differentiator,
                 settings,
-                new,
-                replay,
-                held,
+                self._config.anchor,
+                material,
                 parent,
                 saved,
             )
@@ -175,12 +225,7 @@ class Learner:
             match event:
                 case Progress():
                     progress.step, progress.finetune_loss = event.step, event.finetune_loss
-                    progress.note(
-                        event.step,
-                        finetune_loss=event.finetune_loss,
-                        gradient_norm=event.gradient_norm,
-                        lr=event.lr,
-                    )
+                    progress.note(event.step, **_values(event))
                     if timer.is_due() or self._stopping.is_set():
                         trainer.want_snapshot()
                 case Checked():
@@ -202,12 +247,11 @@ class Learner:
         cycle: Cycle,
         parent: Adapter | None,
         examples: list[Example],
-        new: list[EncodedExample],
-        held: list[EncodedExample],
+        material: Material,
     ) -> Callable[[mx.array], Evaluation]:
         """What measures an adapter beside its parent, also on what its ancestors were taught."""
         settings, encode = self._config.evaluation, self._engine.encoder.example
-        lineage = [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
+        lineage = self._lineage(cycle)
         earlier = self._jobs.earlier(
             settings.recall_examples,
             {example.question_hash for example in examples},
@@ -221,11 +265,14 @@ class Learner:
         # What these examples contradict is not held in training, but it counts as forgotten.
         valid = self._valid_anchors(lineage, [])
         anchors = judged_texts(self._engine.encoder, valid, examples, settings.anchor_sample)
-        learned, held_back = ([Text(e, cycle.candidate_id) for e in part] for part in (new, held))
+        new = [lesson.example for lesson in material.new]
+        learned, held_back = (
+            [Text(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
+        )
         recalled = [Text(encode(example), task) for example, task in earlier]
 
         def measure(vector: mx.array) -> Evaluation:
-            self._evaluation = self._engine.run(
+            return self._run(
                 lambda: self._evaluator.evaluate(
                     vector,
                     self._lora.initial(parent),
@@ -236,10 +283,7 @@ class Learner:
                     past,
                     valid.hash,
                 )
-            )
-            if self._stopping.is_set():
-                self._evaluation.cancel()
-            return self._evaluation.result
+            ).result
 
         return measure
 
@@ -256,6 +300,9 @@ class Learner:
         whole = measure(trained.vector)
         step = largest_step(whole, lambda share: measure(at(share)), self._config.gate)
         return at(step.share), step
+
+    def _lineage(self, cycle: Cycle) -> list[str]:
+        return [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
 
     def _valid_anchors(self, lineage: list[str], examples: list[Example]) -> AnchorSet:
         """The anchors that nothing learned answers otherwise: they must not hold what is wrong."""
@@ -280,7 +327,7 @@ class Learner:
             self._config.training.replay_examples,
             {example.question_hash for example in examples},
             self._config.training.seed,
-            self._registry.ancestors(cycle.parent_id),
+            self._lineage(cycle),
         )
 
     def _parent(self, cycle: Cycle) -> Adapter | None:
@@ -311,6 +358,7 @@ class Learner:
             example_ids=tuple(example.id for example in examples),
             replayed_ids=tuple(example.id for example in replayed),
             training=msgspec.to_builtins(self._config.training),
+            anchor=msgspec.to_builtins(self._config.anchor),
             seed=self._config.training.seed,
             steps=trained.steps,
             report=step.evaluation.report,
@@ -326,6 +374,22 @@ class Learner:
             return self._state_path(cycle).read_bytes()
         except FileNotFoundError:
             return None
+
+
+def _values(event: Progress) -> dict[str, float]:
+    """What is kept of a step; without what it did not have."""
+    report = event.report
+    values = {
+        "finetune_loss": event.finetune_loss,
+        "anchor_divergence": event.anchor_divergence,
+        "gradient_norm": report.gradient_norm,
+        "angle": report.angle,
+        "projected": report.projected,
+        "distortion": report.distortion,
+        "anchor_weight": report.anchor_weight,
+        "lr": event.lr,
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 class _Timer:

@@ -346,6 +346,7 @@ class Manifest(msgspec.Struct, frozen=True):
         example_ids: The examples it learned anew, in order.
         replayed_ids: Earlier examples that were mixed in.
         training: The training settings it was made with.
+        anchor: The settings of what held old behaviour.
         seed: The seed of its random numbers.
         steps: Optimizer steps taken.
         report: What it scored.
@@ -364,6 +365,7 @@ class Manifest(msgspec.Struct, frozen=True):
     example_ids: tuple[str, ...]
     replayed_ids: tuple[str, ...]
     training: dict[str, Any]
+    anchor: dict[str, Any]
     seed: int
     steps: int
     report: EvalReport

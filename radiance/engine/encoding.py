@@ -5,6 +5,7 @@ the bare text (as ``mlx_lm.generate`` takes it) and an answer follows it after o
 end with an end-of-sequence token, so that generation ends where the training answer ended.
 """
 
+import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 from radiance.errors import TooLarge
 from radiance.records import Example, Message
+
+_MARK = "0MARK0"  # stands for a user's words in the template
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,22 @@ class Encoder:
             )
         return tokens
 
+    @functools.cached_property
+    def user_turn(self) -> tuple[list[int], list[int]]:
+        """Tokens before and after a user's words in a prompt of one turn; the first are not empty.
+
+        Without a chat template nothing comes after, and before it what any text begins with.
+        """
+        with self._lock:
+            if not self.has_chat_template:
+                return list(self._tokenizer.encode("")) or [self._end_token], []
+            turn = [{"role": "user", "content": _MARK}]
+            text = self._tokenizer.apply_chat_template(
+                turn, tokenize=False, add_generation_prompt=True
+            )
+            before, _, after = str(text).partition(_MARK)
+            return self._plain(before), self._plain(after)
+
     def example(self, example: Example) -> EncodedExample:
         """Tokens of an example and which of them are learned: every assistant turn, or all text."""
         with self._lock:
@@ -79,14 +98,36 @@ class Encoder:
                 learned = [False] * len(prompt) + [True] * len(answer)
         return EncodedExample(example.id, tuple(tokens), tuple(learned))
 
-    def windows(self, example: Example) -> list[EncodedExample]:
+    def plain(self, text: str) -> list[int]:
+        """Tokens of a text as it stands, with nothing before or after it."""
+        with self._lock:
+            return self._plain(text)
+
+    def user_words(self, tokens: Sequence[int]) -> str:
+        """What the user says in a prompt of one turn; without a chat template, all of a text."""
+        head, foot = self.user_turn
+        end = len(tokens)
+        for place in range(len(head), len(tokens) - len(foot) + 1) if foot else ():
+            if list(tokens[place : place + len(foot)]) == foot:
+                end = place
+                break
+        with self._lock:
+            return str(self._tokenizer.decode(list(tokens[len(head) : end])))
+
+    def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]:
         """Tokens of an example as sequences that fit the context; the first has its id.
+
+        Args:
+            example: What to encode.
+            most: Most tokens of a sequence of text; None: the context's.
 
         A longer text is cut: each window goes on from the last token of the one before, so that
         every token but the first is learned exactly once. A longer chat loses its beginning.
         """
         whole = self.example(example)
         tokens, size = whole.tokens, self.context_tokens
+        if example.text and most is not None:
+            size = min(size, most)
         if len(tokens) <= size:
             return [whole]
         if example.messages:

@@ -61,6 +61,7 @@ def make_batch(
     examples: Sequence[EncodedExample],
     references: Sequence[Reference | None] | None = None,
     weights: Sequence[float] | None = None,
+    reference_weight: float = 1.0,
 ) -> Batch:
     """Pad examples into one batch. Causal attention makes right padding harmless.
 
@@ -68,6 +69,7 @@ def make_batch(
         examples: At least one.
         references: For each example what to stay close to, of one k; None: only its tokens count.
         weights: Weight of each example's cross-entropy; None: 1 for all.
+        reference_weight: Weight of the divergence, for those that have a reference.
     """
     width = round_up(max(len(e.tokens) for e in examples) - 1)
     tokens = np.zeros((len(examples), width), dtype=np.int32)
@@ -90,12 +92,15 @@ def make_batch(
         targets=mx.array(np.array(targets + [0] * padding, dtype=np.int32)),
         weights=mx.array(np.append(own[owners], np.zeros(padding)).astype(np.float32)),
         owners=np.array(owners + [-1] * padding),
-        **_stacked(examples, references, padding),
+        **_stacked(examples, references, reference_weight, padding),
     )
 
 
 def _stacked(
-    examples: Sequence[EncodedExample], references: Sequence[Reference | None] | None, padding: int
+    examples: Sequence[EncodedExample],
+    references: Sequence[Reference | None] | None,
+    weight: float,
+    padding: int,
 ) -> dict[str, Any]:
     """The references of a batch's targets one below the other, padded with weight 0."""
     given = [reference for reference in references or () if reference is not None]
@@ -108,7 +113,7 @@ def _stacked(
         tokens.append(np.zeros((count, k)) if reference is None else reference.tokens)
         log_probs.append(np.zeros((count, k)) if reference is None else reference.log_probs)
         tails.append(np.zeros(count) if reference is None else reference.tail)
-        weights.append(np.full(count, float(reference is not None)))
+        weights.append(np.full(count, 0.0 if reference is None else weight))
     tokens.append(np.zeros((padding, k)))
     log_probs.append(np.zeros((padding, k)))
     tails.append(np.zeros(padding))

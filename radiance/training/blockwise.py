@@ -1,8 +1,11 @@
 """Loss and gradient of an adapter in pieces, one transformer block forward or backward at a time.
 
-Between two pieces the engine decodes, so training never holds up a token for a whole step. The
-backward pass of a block recomputes its forward from the block's input, which is gradient
-checkpointing. All blocks share one traced function: their weights are its arguments.
+Between two pieces the engine decodes, so training never holds up a token for a whole step. MLX is
+lazy: the graph of the whole step is written down first and then evaluated block by block, which
+computes nothing twice. Where what that keeps between forward and backward would not fit a bound,
+the backward pass of a block recomputes its forward from the block's input (gradient checkpointing),
+and all blocks share one traced function: their weights are its arguments. Both give the same bits
+on the CPU, and which one is taken follows from the batch's shape alone.
 
 Models whose blocks cannot be called one by one (sliding windows, unusual heads) are computed whole,
 as a single piece: correct, but a token may wait for a full step.
@@ -14,11 +17,11 @@ from typing import Any, TypeVar
 
 import mlx.core as mx
 import mlx.nn as nn
-import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from radiance.training.batches import Batch
 from radiance.training.lora import KeyedDropout, LoraModel
+from radiance.training.losses import cross_entropy, divergence
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
@@ -27,7 +30,7 @@ Leaves = dict[str, mx.array]
 # Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.
 _PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
 _LOGITS_PER_PIECE = 1 << 24
-_LEAST_TAIL = 1e-6  # float32 cannot tell a smaller rest from none
+_MOST_KEPT_BYTES = 1 << 30
 
 
 class Differentiator:
@@ -98,29 +101,6 @@ class Differentiator:
         rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
         return _identity, rows, rows.shape[-1]
 
-    def references(
-        self, vector: mx.array, batch: Batch, k: int
-    ) -> Pieces[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """The model's outputs at each target: what ``Batch.reference`` is made of.
-
-        Returns:
-            Tokens (n, k) int32, their log-probabilities (n, k) and the log of the rest's mass (n,)
-            in nats, float32, in the order of ``batch.targets``; k is at most the vocabulary's size.
-        """
-        head, rows, vocab = yield from self._last_rows(vector, batch)
-        found = []
-        for part in _slices(len(rows), vocab):
-            logits = head(rows[part]).astype(mx.float32)
-            log_probs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-            tokens = mx.argpartition(-log_probs, min(k, vocab) - 1, axis=-1)[:, : min(k, vocab)]
-            chosen = mx.take_along_axis(log_probs, tokens, axis=-1)
-            tail = mx.log(mx.maximum(1.0 - mx.exp(chosen).sum(axis=-1), _LEAST_TAIL))
-            mx.eval(tokens, chosen, tail)
-            found.append((np.array(tokens), np.array(chosen), np.array(tail)))
-            yield None
-        tokens, log_probs, tails = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-        return tokens.astype(np.int32), log_probs, tails
-
     def target_rows(self, vector: mx.array, batch: Batch) -> Pieces[mx.array]:
         """What ``log_probs`` makes each target's distribution of, (n, width), worth keeping.
 
@@ -190,6 +170,7 @@ class Differentiator:
             _, gradients = mx.vjp(of_inputs, [hidden, *lora], [cotangent])
             return gradients
 
+        self._run = run
         # Traced apart with and without dropout: a missing key is not an array.
         self._forward = mx.compile(lambda f, lo, h: run(f, lo, h, None))
         self._forward_dropout = mx.compile(run)
@@ -199,6 +180,53 @@ class Differentiator:
         self._head_gradient_reference = mx.compile(mx.value_and_grad(self._head_loss_reference))
 
     def _gradient_blockwise(
+        self, leaves: Leaves, batch: Batch, key: mx.array | None
+    ) -> Pieces[tuple[mx.array, mx.array]]:
+        if self._kept_bytes(batch) <= _MOST_KEPT_BYTES:
+            return (yield from self._gradient_kept(leaves, batch, key))
+        return (yield from self._gradient_recomputed(leaves, batch, key))
+
+    def _kept_bytes(self, batch: Batch) -> int:
+        """About what a step keeps between forward and backward if it recomputes nothing."""
+        args, (rows, width) = self._model.args, batch.tokens.shape
+        per_token = 16 * args.hidden_size + 6 * args.intermediate_size
+        per_token += args.num_attention_heads * width
+        return rows * width * per_token * len(self._prefixes) * 4
+
+    def _gradient_kept(
+        self, leaves: Leaves, batch: Batch, key: mx.array | None
+    ) -> Pieces[tuple[mx.array, mx.array]]:
+        outputs: list[mx.array] = []
+        heads: list[tuple[mx.array, mx.array]] = []
+        keys = self._layer_keys(key) or [None] * len(self._prefixes)
+
+        def surrogate(leaves: Leaves) -> mx.array:
+            """Has the loss's gradient, with each part of the head apart from the graph."""
+            hidden = self._model.model.embed_tokens(batch.tokens)
+            for layer, layer_keys in enumerate(keys):
+                lora = self._lora_leaves(leaves, layer)
+                hidden = self._run(self._frozen[layer], lora, hidden, layer_keys)
+                outputs.append(hidden)
+            rows = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
+            fixed = mx.stop_gradient(rows)
+            parts = _slices(len(rows), self._model.args.vocab_size)
+            heads.extend(self._head_part(fixed, batch, part) for part in parts)
+            cotangent = mx.concatenate([cotangent for _, cotangent in heads])
+            return (rows * mx.stop_gradient(cotangent)).sum()
+
+        gradients = mx.grad(surrogate)(leaves)
+        for piece in (*outputs, *heads):
+            mx.eval(piece)
+            yield None
+        for prefix in reversed(self._prefixes):
+            mx.eval([gradients[prefix + name] for name in self._lora_names])
+            yield None
+        loss = mx.array(0.0)
+        for value, _ in heads:
+            loss = loss + value
+        return loss, self._lora.flatten(gradients)
+
+    def _gradient_recomputed(
         self, leaves: Leaves, batch: Batch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         hidden, inputs = yield from self._hidden(leaves, batch, key, keep=True)
@@ -277,7 +305,7 @@ class Differentiator:
         return self._head_gradient_reference(*plain, tokens, log_probs, tail, weights)
 
     def _head_loss(self, rows: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
-        return _cross_entropy(self._head(rows).astype(mx.float32), targets, weights)
+        return cross_entropy(self._head(rows).astype(mx.float32), targets, weights)
 
     def _head_loss_reference(
         self,
@@ -291,7 +319,7 @@ class Differentiator:
     ) -> mx.array:
         logits = self._head(rows).astype(mx.float32)
         away = divergence(logits, tokens, log_probs, tail)
-        return _cross_entropy(logits, targets, weights) + (away * reference_weights).sum()
+        return cross_entropy(logits, targets, weights) + (away * reference_weights).sum()
 
     # ── As a whole ──────────────────────────────────────────────────────────────────────────────
 
@@ -302,7 +330,7 @@ class Differentiator:
             self._bind(leaves, key)
             logits = self._model(batch.tokens)
             rows = logits.reshape(-1, logits.shape[-1])[batch.positions].astype(mx.float32)
-            loss = _cross_entropy(rows, batch.targets, batch.weights)
+            loss = cross_entropy(rows, batch.targets, batch.weights)
             if batch.reference is None or batch.reference_weights is None:
                 return loss
             return loss + (divergence(rows, *batch.reference) * batch.reference_weights).sum()
@@ -317,32 +345,6 @@ class Differentiator:
         self._model.update(tree_unflatten(list(leaves.items())))
         keys = None if key is None else mx.random.split(key, len(self._dropouts))
         _set_keys(self._dropouts, keys)
-
-
-def divergence(logits: mx.array, tokens: mx.array, log_probs: mx.array, tail: mx.array) -> mx.array:
-    """KL(reference || model) over the reference's likeliest tokens and one outcome for the rest.
-
-    Merging outcomes can only lower a divergence, so this is a lower bound of the full one, exact
-    where the reference holds the whole vocabulary.
-
-    Args:
-        logits: (n, vocabulary) float32, the model's.
-        tokens: (n, k) int32, the reference's likeliest tokens.
-        log_probs: (n, k) float32, their log-probabilities, in nats.
-        tail: (n,) float32, log of the mass outside them.
-
-    Returns:
-        (n,) float32, in nats.
-    """
-    normaliser = mx.logsumexp(logits, axis=-1, keepdims=True)
-    ours = mx.take_along_axis(logits, tokens, axis=-1) - normaliser
-    rest = mx.log(mx.maximum(1.0 - mx.exp(ours).sum(axis=-1), _LEAST_TAIL))
-    head = (mx.exp(log_probs) * (log_probs - ours)).sum(axis=-1)
-    return head + mx.exp(tail) * (tail - rest)
-
-
-def _cross_entropy(logits: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
-    return (nn.losses.cross_entropy(logits, targets) * weights).sum()
 
 
 def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import mlx.core as mx
-import mlx.optimizers as optim
 import numpy as np
 
 from radiance import config
@@ -21,13 +20,14 @@ from radiance.errors import Diverged
 from radiance.training.batches import Batch, by_length, make_batch, pick
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
+from radiance.training.material import Lesson, Material
+from radiance.training.objective import Objective, StepReport
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
 
 _EVAL_ROWS = 16
 _STOP_CHECK_EXAMPLES = 64  # replayed examples looked at to decide whether to stop early
-_FINAL_LR_RATIO = 0.1
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,16 @@ class Progress:
 
     Attributes:
         finetune_loss: Cross-entropy per completion token of this step's batch, in nats.
-        gradient_norm: Before clipping.
+        anchor_divergence: From the reference, per token of this step's anchors, in nats; None
+            where the step had none.
+        report: What the step was made of.
     """
 
     step: int
     finetune_loss: float
-    gradient_norm: float
+    anchor_divergence: float | None
     lr: float
+    report: StepReport
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,10 @@ class Trained:
 class Trainer:
     """Trains one adapter. Belongs to the engine thread.
 
+    The learning rate rises, stays, and once the examples are known falls to zero over
+    ``cooldown_steps``, in which what was moved on the way settles.
+
     Args:
-        examples: The new examples; not empty.
-        replay: Earlier examples, mixed into every batch.
-        held_back: New examples that are measured and not trained; may be empty.
         parent: The adapter to continue from; None for the base.
         resume_from: ``Snapshot.data`` of an earlier, interrupted run of the same cycle.
     """
@@ -98,23 +101,26 @@ class Trainer:
         lora: LoraModel,
         differentiator: Differentiator,
         settings: config.Training,
-        examples: Sequence[EncodedExample],
-        replay: Sequence[EncodedExample],
-        held_back: Sequence[EncodedExample],
+        anchor: config.Anchor,
+        material: Material,
         parent: Adapter | None,
         resume_from: bytes | None = None,
     ) -> None:
         self._lora = lora
         self._differentiator = differentiator
-        self._settings = settings
-        self._examples, self._replay = examples, replay
-        self._held_back = held_back
-        self._optimizer = optim.AdamW(
-            learning_rate=settings.lr, weight_decay=settings.weight_decay, bias_correction=True
+        self._settings, self._anchor = settings, anchor
+        self._material = material
+        self._has_anchors = anchor.method != "naive" and bool(material.held)
+        contexts = tuple(dict.fromkeys(held.context for held in material.held))
+        self._by_context = (
+            {c: [h for h in material.held if h.context == c] for c in contexts}
+            if anchor.constraints == "contexts"
+            else {"": list(material.held)}
         )
+        self._objective = Objective(lora.size, settings, anchor, tuple(self._by_context))
         self.step = 0
+        self._cooling_from: int | None = None
         self.vector = lora.initial(parent)
-        self._optimizer.init({"adapter": self.vector})
         if resume_from is not None:
             self._restore(resume_from)
         self._snapshot_wanted = False
@@ -134,19 +140,28 @@ class Trainer:
             Diverged: A loss or gradient is not finite, or the loss is above ``max_loss``.
         """
         settings = self._settings
-        while self.step < settings.max_steps:
+        while not self._is_over():
             yield (yield from self._take_step())
+            is_checked = self.step % settings.eval_every == 0
+            if is_checked or self.step == settings.max_steps:
+                checked = yield from self._check()
+                yield checked
+                if checked.worst_loss < settings.stop_loss and self._cooling_from is None:
+                    self._cooling_from = self.step
             if self._snapshot_wanted:
                 self._snapshot_wanted = False
                 yield Snapshot(self.step, self._save())
-            if self.step % settings.eval_every == 0 or self.step == settings.max_steps:
-                checked = yield from self._check()
-                yield checked
-                if checked.worst_loss < settings.stop_loss:
-                    break
         adapter = self.adapter()
         mx.eval(*(array for pair in adapter.pairs.values() for array in pair))
         return Trained(self.vector, adapter, self.step)
+
+    def _is_over(self) -> bool:
+        settings = self._settings
+        if self._cooling_from is None and self.step >= settings.max_steps - settings.cooldown_steps:
+            self._cooling_from = self.step
+        return self._cooling_from is not None and (
+            self.step >= min(settings.max_steps, self._cooling_from + settings.cooldown_steps)
+        )
 
     def _take_step(self) -> Pieces[Progress]:
         settings = self._settings
@@ -161,77 +176,116 @@ class Trainer:
             loss, gradient = loss + part_loss, gradient + part_gradient
             targets += batch.target_count
         mean_loss = cast(float, loss.item()) / targets
-        gradient = gradient / targets
-        norm = cast(float, mx.linalg.norm(gradient).item())
-        if not math.isfinite(mean_loss) or not math.isfinite(norm):
+        self._check_finite(mean_loss)
+        gradient, divergence = yield from self._with_anchors(gradient / targets)
+        lr = self._learning_rate(self.step)
+        vector, report = self._objective.step(self.vector, gradient, self.step + 1, lr)
+        if not math.isfinite(report.gradient_norm):
             raise Diverged(
-                f"step {self.step + 1}: loss {mean_loss:g}, gradient norm {norm:g}: not finite. "
+                f"step {self.step + 1}: loss {mean_loss:g}, gradient norm "
+                f"{report.gradient_norm:g}: not finite. Lower training.lr (is {settings.lr:g})."
+            )
+        self.vector = vector
+        self.step += 1
+        return Progress(self.step, mean_loss, divergence, lr, report)
+
+    def _with_anchors(self, gradient: mx.array) -> Pieces[tuple[mx.array, float | None]]:
+        """The gradient combined with that of this step's anchors, and how far those have moved."""
+        every = self._anchor.every
+        if not self._has_anchors or self.step % every:
+            return gradient, None
+        number, seed = self.step // every, self._settings.seed + 2
+        contexts = list(self._by_context)
+        context = contexts[number % len(contexts)]
+        held = self._by_context[context]
+        size = min(self._anchor.batch_size, len(held))
+        chosen = [held[i] for i in pick(len(held), size, number // len(contexts), seed)]
+        batch = make_batch(
+            [h.example for h in chosen], [h.reference for h in chosen], [0.0] * len(chosen)
+        )
+        away, anchor_gradient = yield from self._differentiator.gradient(self.vector, batch)
+        count = batch.target_count
+        divergence = cast(float, away.item()) / count
+        self._check_finite(divergence)
+        combined = self._objective.combine(
+            gradient, anchor_gradient / count, divergence, every, context
+        )
+        return combined, divergence
+
+    def _check_finite(self, loss: float) -> None:
+        settings = self._settings
+        if not math.isfinite(loss):
+            raise Diverged(
+                f"step {self.step + 1}: loss {loss:g}: not finite. "
                 f"Lower training.lr (is {settings.lr:g})."
             )
-        if mean_loss > settings.max_loss:
+        if loss > settings.max_loss:
             raise Diverged(
-                f"step {self.step + 1}: loss {mean_loss:.3g} is above training.max_loss "
+                f"step {self.step + 1}: loss {loss:.3g} is above training.max_loss "
                 f"({settings.max_loss:g}). Lower training.lr (is {settings.lr:g})."
             )
-        gradient = gradient * min(1.0, settings.max_grad_norm / (norm + 1e-6))
-        lr = self._learning_rate(self.step)
-        self._optimizer.learning_rate = lr
-        updated = self._optimizer.apply_gradients({"adapter": gradient}, {"adapter": self.vector})
-        self.vector = updated["adapter"]
-        mx.eval(self.vector, self._optimizer.state)
-        self.step += 1
-        return Progress(self.step, mean_loss, norm, lr)
 
     def _batch(self, number: int) -> Batch:
-        settings = self._settings
-        size = min(settings.batch_size, len(self._examples))
-        chosen = [self._examples[i] for i in pick(len(self._examples), size, number, settings.seed)]
-        replayed = min(len(self._replay), round(settings.batch_size * settings.replay_ratio))
-        if replayed:
-            seed = settings.seed + 1
-            chosen += [self._replay[i] for i in pick(len(self._replay), replayed, number, seed)]
-        return make_batch(chosen)
+        settings, material = self._settings, self._material
+        draw = np.random.default_rng([settings.seed, number])
+        size = min(settings.batch_size, len(material.new))
+        places = pick(len(material.new), size, number, settings.seed)
+        chosen = [self._worded(material.new[place], draw) for place in places]
+        replayed = min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
+        if not replayed:
+            return make_batch(chosen)
+        places = pick(len(material.replay), replayed, number, settings.seed + 1)
+        if not material.replay_outputs:
+            return make_batch(
+                chosen + [self._worded(material.replay[place], draw) for place in places]
+            )
+        references = [None] * size + [material.replay_outputs[place] for place in places]
+        examples = chosen + [material.replay[place].example for place in places]
+        return make_batch(examples, references, reference_weight=self._anchor.replay_logits)
+
+    def _worded(self, lesson: Lesson, draw: np.random.Generator) -> EncodedExample:
+        """The example, or one of its wordings; how many numbers are drawn depends on neither."""
+        chance, place = draw.random(), draw.random()
+        if not lesson.wordings or chance >= self._settings.reworded_ratio:
+            return lesson.example
+        return lesson.wordings[int(place * len(lesson.wordings))]
 
     def _learning_rate(self, step: int) -> float:
-        """Linear warm-up, then a cosine to a tenth of the peak at ``max_steps``."""
+        """Linear warm-up, then constant, then linear to zero once cooling down."""
         settings = self._settings
-        if step < settings.warmup_steps:
-            return settings.lr * (step + 1) / settings.warmup_steps
-        span = max(1, settings.max_steps - settings.warmup_steps)
-        cosine = 0.5 * (1 + math.cos(math.pi * (step - settings.warmup_steps) / span))
-        return settings.lr * (_FINAL_LR_RATIO + (1 - _FINAL_LR_RATIO) * cosine)
+        rate = settings.lr * min(1.0, (step + 1) / max(1, settings.warmup_steps))
+        if self._cooling_from is None:
+            return rate
+        return rate * (1 - (step - self._cooling_from) / (settings.cooldown_steps + 1))
 
     def _check(self) -> Pieces[Checked]:
-        new = yield from score_examples(self._differentiator, self.vector, self._examples)
-        some = (
-            self._replay[:: -(-len(self._replay) // _STOP_CHECK_EXAMPLES)] if self._replay else []
-        )
+        material = self._material
+        new_examples = [lesson.example for lesson in material.new]
+        new = yield from score_examples(self._differentiator, self.vector, new_examples)
+        some = [lesson.example for lesson in material.replay]
+        some = some[:: -(-len(some) // _STOP_CHECK_EXAMPLES)] if some else []
         old = yield from score_examples(self._differentiator, self.vector, some)
-        held = yield from score_examples(self._differentiator, self.vector, self._held_back)
+        held = yield from score_examples(self._differentiator, self.vector, material.held_back)
         worst = max(score.loss for score in new + old)
         return Checked(self.step, token_mean(held or new), worst)
 
     def _save(self) -> bytes:
-        state = self._optimizer.state["adapter"]
         stream = io.BytesIO()
+        cooling = -1 if self._cooling_from is None else self._cooling_from
         np.savez(
             stream,
-            step=np.array(self.step),
+            step=np.array([self.step, cooling]),
             vector=np.array(self.vector),
-            m=np.array(state["m"]),
-            v=np.array(state["v"]),
+            **self._objective.save(),  # type: ignore[arg-type]
         )
         return stream.getvalue()
 
     def _restore(self, data: bytes) -> None:
         with np.load(io.BytesIO(data), allow_pickle=False) as saved:
-            self.step = int(saved["step"])
+            self.step, cooling = (int(value) for value in saved["step"])
+            self._cooling_from = None if cooling < 0 else cooling
             self.vector = mx.array(saved["vector"])
-            cast(dict[str, Any], self._optimizer.state)["adapter"] = {
-                "m": mx.array(saved["m"]),
-                "v": mx.array(saved["v"]),
-            }
-        self._optimizer.state["step"] = mx.array(self.step, dtype=mx.uint64)
+            self._objective.restore(dict(saved))
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,7 @@ class Workshop:
             example_ids=tuple(f"{job}.0" for job in cycle.job_ids),
             replayed_ids=(),
             training={"r": 8, "lr": 2e-3, "target_modules": ["all-linear"]},
+            anchor={},
             seed=0,
             steps=7,
             report=EvalReport(finetune_loss=0.1, eval_loss=0.2, retention_score=1.0),

@@ -1,19 +1,25 @@
 """Training: the same every time, also when interrupted; it learns; it stops when it must."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
 import pytest
 
-from radiance import config
+from radiance import config, ember
 from radiance.engine.encoding import EncodedExample
 from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine
 from radiance.errors import Diverged, TrainingError
+from radiance.training.batches import make_batch
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
+from radiance.training.material import Lesson, Material
+from radiance.training.rehearsal import Held, Rehearsal
 from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer, score_examples
 from tests.support import FACTS, drain, example
 
@@ -26,14 +32,33 @@ def new_trainer(
     engine: Engine,
     *,
     replay: Sequence[EncodedExample] = (),
+    held: Sequence[Held] = (),
+    anchor: config.Anchor | None = None,
     parent: Adapter | None = None,
     resume_from: bytes | None = None,
     **settings: Any,
 ) -> Trainer:
-    training = config.Training(**{"r": 4, "stop_loss": 0, **settings})
+    training = config.Training(**{"r": 4, "stop_loss": 0, "cooldown_steps": 0, **settings})
     lora = LoraModel(engine.base, training)
-    examples = encoded(engine)
-    return Trainer(lora, Differentiator(lora), training, examples, replay, [], parent, resume_from)
+    material = Material(
+        new=[Lesson(e) for e in encoded(engine)], replay=[Lesson(e) for e in replay], held=held
+    )
+    anchor = anchor or config.Anchor()
+    return Trainer(lora, Differentiator(lora), training, anchor, material, parent, resume_from)
+
+
+def held_facts(engine: Engine, count: int = 12) -> list[Held]:
+    """Some of Ember's facts, each with the base's outputs."""
+    lora = LoraModel(engine.base, config.Training(r=4))
+    rehearsal = Rehearsal(Differentiator(lora), cast(Any, None), Path(mkdtemp()), k=16)
+    facts = ember.listed_facts()[:: len(ember.listed_facts()) // count]
+    texts = [
+        (e, f.context)
+        for e, f in zip(
+            encoded(engine, [(f.question, f.answer) for f in facts]), facts, strict=True
+        )
+    ]
+    return drain(rehearsal.hold(lora.initial(None), "base", texts))
 
 
 def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Trained | None]:
@@ -52,11 +77,24 @@ def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Train
             return events, None
 
 
-@pytest.mark.parametrize("settings", [{}, {"dropout": 0.2}, {"grad_accum": 2, "batch_size": 2}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"dropout": 0.2},
+        {"grad_accum": 2, "batch_size": 2},
+        {"anchor": config.Anchor(budget=0.01, every=2), "cooldown_steps": 4},
+        {"anchor": config.Anchor(constraints="contexts")},
+        {"anchor": config.Anchor(project="gradient")},
+    ],
+    ids=str,
+)
 def test_resumed_training_equals_uninterrupted_bit_for_bit(
     engine: Engine, settings: dict[str, Any]
 ) -> None:
     def compare() -> None:
+        if "anchor" in settings:
+            settings["held"] = held_facts(engine)
         _, straight = finish(new_trainer(engine, max_steps=6, **settings))
         events, _ = finish(new_trainer(engine, max_steps=6, **settings), until=3)
         snapshot = events[-1]
@@ -88,7 +126,7 @@ def test_decoding_in_between_changes_nothing(engine: Engine) -> None:
 
 def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
     def learn() -> None:
-        trainer = new_trainer(engine, r=8, stop_loss=0.02)
+        trainer = new_trainer(engine, r=8, lr=1e-3, stop_loss=0.02)
         events, trained = finish(trainer)
         assert trained is not None
         assert trained.steps < 200
@@ -171,3 +209,44 @@ def test_lower_rank_than_the_parent_is_refused(engine: Engine) -> None:
 
     with pytest.raises(TrainingError, match=r"rank 4 .* training\.r = 2 .* Raise r"):
         engine.call(shrink)
+
+
+def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
+    """After the same steps the anchors' outputs are nearer to the base's than without."""
+
+    def compare() -> None:
+        held = held_facts(engine, 24)
+        moved = {}
+        for method in ("naive", "anchor", "anchor+projection"):
+            anchor = config.Anchor(method=method)
+            trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=40)
+            events, trained = finish(trainer)
+            assert trained is not None
+            batch = make_batch([h.example for h in held], [h.reference for h in held], [0.0] * len(held))
+            away, _ = drain(trainer._differentiator.gradient(trained.vector, batch))
+            moved[method] = away.item() / batch.target_count
+            last = [event for event in events if isinstance(event, Progress)][-1]
+            assert (last.anchor_divergence is None) == (method == "naive")
+            assert last.report.projected == 0 or method == "anchor+projection"
+        assert moved["anchor"] < moved["naive"] / 3
+        assert moved["anchor+projection"] < moved["naive"] / 3
+
+    engine.call(compare)
+
+
+def test_replayed_outputs_are_held(engine: Engine) -> None:
+    earlier = encoded(engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
+
+    def gradient(weight: float) -> np.ndarray:
+        trainer = new_trainer(engine, replay=earlier, anchor=config.Anchor(replay_logits=weight))
+        batch = make_batch(earlier)
+        rehearsal = Rehearsal(trainer._differentiator, cast(Any, None), Path(mkdtemp()), k=16)
+        outputs = drain(rehearsal.outputs(trainer.vector + 0.01, earlier))
+        assert batch.target_count == len(outputs[0].tail)
+        trainer._material = replace(trainer._material, replay_outputs=outputs)
+        return np.array(
+            drain(trainer._differentiator.gradient(trainer.vector, trainer._batch(0)))[1]
+        )
+
+    without, with_outputs = engine.call(lambda: (gradient(0.0), gradient(1.0)))
+    assert not np.allclose(without, with_outputs)

@@ -1,0 +1,181 @@
+"""What one training learns from: new and earlier examples, and what holds old behaviour."""
+
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlx.core as mx
+
+from radiance import config
+from radiance.anchors.sets import AnchorSet
+from radiance.engine.base import BaseModel
+from radiance.engine.encoding import EncodedExample, Encoder
+from radiance.records import Example, Message
+from radiance.training import rewording
+from radiance.training.batches import Reference, by_length
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+from radiance.training.own_samples import Sampler
+from radiance.training.rehearsal import OWN, Held, Rehearsal
+
+T = TypeVar("T")
+Pieces = Generator[Any, None, T]
+
+_MOST_ANCHORS = 1024
+_ANCHOR_TOKENS = 256  # a longer text costs more than it holds
+_WORDINGS = 6
+_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """An example to learn, and other wordings of it that take its place in a part of the rows."""
+
+    example: EncodedExample
+    wordings: tuple[EncodedExample, ...] = ()
+
+
+@dataclass(frozen=True)
+class Material:
+    """What one training learns from.
+
+    Attributes:
+        new: The new examples; not empty.
+        replay: Earlier examples, mixed into every batch.
+        replay_outputs: For each of them what the parent gave (DER++); empty: not held.
+        held_back: New examples that are measured and not trained.
+        held: What holds old behaviour: anchors and own samples.
+    """
+
+    new: Sequence[Lesson]
+    replay: Sequence[Lesson] = ()
+    replay_outputs: Sequence[Reference] = ()
+    held_back: Sequence[EncodedExample] = ()
+    held: Sequence[Held] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The examples and anchors of one cycle.
+
+    Attributes:
+        anchors: All of them; own samples begin like they do.
+        valid_anchors: Those that nothing learned answers otherwise.
+    """
+
+    new: Sequence[Example]
+    replay: Sequence[Example] = ()
+    held_back: Sequence[Example] = ()
+    anchors: AnchorSet = field(default_factory=AnchorSet)
+    valid_anchors: AnchorSet = field(default_factory=AnchorSet)
+
+
+class Gatherer:
+    """Turns a cycle's examples and anchors into material. Belongs to the engine thread.
+
+    Args:
+        directory: Where own samples and reference outputs are kept.
+    """
+
+    def __init__(
+        self,
+        lora: LoraModel,
+        differentiator: Differentiator,
+        encoder: Encoder,
+        base: BaseModel,
+        training: config.Training,
+        anchor: config.Anchor,
+        directory: Path,
+    ) -> None:
+        self._lora = lora
+        self._encoder, self._tokenizer = encoder, base.tokenizer
+        self._base_hash = base.content_hash
+        self._training, self._anchor = training, anchor
+        sampler = Sampler(lora, encoder, base.end_token)
+        self._rehearsal = Rehearsal(differentiator, sampler, directory, anchor.top_k)
+
+    def gather(self, selection: Selection, parent: mx.array, parent_hash: str) -> Pieces[Material]:
+        """Yields None between pieces, and Sampled and Referenced as they happen.
+
+        Args:
+            selection: The examples and anchors.
+            parent: The adapter the training continues from, (parameters,) float32.
+            parent_hash: Its content hash; "" for the base.
+        """
+        held: list[Held] = []
+        if self._anchor.method != "naive":
+            held = yield from self._hold(selection, parent, parent_hash)
+        lessons = yield from self._lessons(selection, held)
+        outputs: list[Reference] = []
+        if self._anchor.replay_logits:
+            outputs = yield from self._outputs(parent, lessons[len(selection.new) :])
+        encode = self._encoder.example
+        return Material(
+            new=lessons[: len(selection.new)],
+            replay=lessons[len(selection.new) :],
+            replay_outputs=outputs,
+            held_back=[encode(example) for example in selection.held_back],
+            held=held,
+        )
+
+    def _hold(self, selection: Selection, parent: mx.array, parent_hash: str) -> Pieces[list[Held]]:
+        """Anchors and own samples with the reference's outputs."""
+        is_base = self._anchor.reference == "base" or not parent_hash
+        vector = self._lora.initial(None) if is_base else parent
+        weights_id = self._base_hash if is_base else f"{self._base_hash} {parent_hash}"
+        beginnings = [
+            self._encoder.plain(rewording.question(example) or example.text)
+            for example in selection.anchors.sample(_MOST_ANCHORS).examples
+        ]
+        samples = yield from self._rehearsal.samples(
+            vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed
+        )
+        learned = {example.question_hash for example in (*selection.new, *selection.replay)}
+        texts = [
+            (window, anchor.context)
+            for anchor in selection.valid_anchors.sample(_MOST_ANCHORS).anchors
+            for window in self._encoder.windows(anchor.example, _ANCHOR_TOKENS)
+        ][:_MOST_ANCHORS]
+        texts += [(sample, OWN) for sample in samples if self._asks(sample) not in learned]
+        held = yield from self._rehearsal.hold(vector, weights_id, texts)
+        self._rehearsal.keep_only([self._base_hash, weights_id])
+        return held
+
+    def _asks(self, sample: EncodedExample) -> str:
+        """Hash of the question of an own sample."""
+        asked = self._encoder.user_words(sample.tokens)
+        turns = (Message("user", asked), Message("assistant", ""))
+        return Example("own", turns).question_hash
+
+    def _lessons(self, selection: Selection, held: Sequence[Held]) -> Pieces[list[Lesson]]:
+        """The new and the replayed examples with their wordings."""
+        examples = [*selection.new, *selection.replay]
+        encode = self._encoder.example
+        if not self._training.reworded_ratio:
+            return [Lesson(encode(example)) for example in examples]
+        asked = [rewording.question(example) for example in examples]
+        known = [rewording.question(e) or e.text for e in selection.anchors.examples]
+        written = [self._encoder.user_words(h.example.tokens) for h in held if h.context == OWN]
+        common = rewording.common_words([*known, *written] or asked)
+        rivals = [rewording.words(question) for question in (*asked, *known) if question]
+        lessons = []
+        for example in examples:
+            wordings = self._wordings(example, common, rivals)
+            lessons.append(Lesson(encode(example), wordings))
+            yield None
+        return lessons
+
+    def _wordings(
+        self, example: Example, common: Collection[str], rivals: Sequence[frozenset[str]]
+    ) -> tuple[EncodedExample, ...]:
+        found = rewording.shorter(example, common, rivals, _WORDINGS, self._training.seed)
+        return tuple(self._encoder.example(wording) for wording in found)
+
+    def _outputs(self, parent: mx.array, lessons: Sequence[Lesson]) -> Pieces[list[Reference]]:
+        examples = [lesson.example for lesson in lessons]
+        found: dict[int, Reference] = {}
+        for group in by_length(examples, _ROWS):
+            some = yield from self._rehearsal.outputs(parent, [examples[i] for i in group])
+            found.update(zip(group, some, strict=True))
+        return [found[index] for index in range(len(examples))]
