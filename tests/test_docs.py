@@ -166,7 +166,11 @@ def test_no_page_names_a_machine(name):
 # ----------------------------------------------------------------------------- --help, changelog
 
 
-@pytest.mark.parametrize("words", [(), *commands(), ("jobs",), ("checkpoints",), ("audit",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [(), *commands(), ("jobs",), ("checkpoints",), ("anchors",), ("audit",)],
+    ids=" ".join,
+)
 def test_every_command_explains_itself(words):
     text = find(words).help or ""
     summary, _, rest = text.partition("\n\n")

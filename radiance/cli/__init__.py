@@ -8,6 +8,7 @@ them, so that help and the client commands start at once.
 import click
 
 from radiance import __version__
+from radiance.cli.anchors import anchors
 from radiance.cli.audit import audit
 from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
@@ -17,6 +18,7 @@ from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.output import Commands, keep_examples
+from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
 from radiance.cli.search import search
 from radiance.cli.update import update
@@ -27,8 +29,8 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
-    `radiance run` is the service; audit, doctor and config look at this machine; the other commands
-    talk to a running service over HTTP. Data goes to stdout, notes to stderr.
+    `radiance run` is the service; anchors, audit, eval, doctor and config look at this machine; the
+    other commands talk to a running service over HTTP. Data goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -48,8 +50,10 @@ for _command in (
     info,
     jobs,
     checkpoints,
+    anchors,
     audit,
     evaluate,
+    reproduce,
     doctor,
     config,
 ):

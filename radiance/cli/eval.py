@@ -1,8 +1,5 @@
 """``radiance eval``: what a checkpoint learned and forgot, measured apart from the service."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
@@ -12,6 +9,7 @@ import msgspec
 from radiance.cli.examples import ExampleFile, read_examples
 from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table
 from radiance.cli.settings import Settings, settings_options
+from radiance.cli.waiting import progress_bar
 from radiance.config import Config, Update
 from radiance.config import Evaluation as EvaluationSettings
 from radiance.errors import ConfigError, RequestError
@@ -109,7 +107,7 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
             'evaluation.anchor_provider (is "none"): the base model learned nothing, so without '
             "anchors there is nothing to measure. Name anchors or a checkpoint."
         )
-    with Offline(config, base_path, subject) as offline, _progress("Measuring") as told:
+    with Offline(config, base_path, subject) as offline, progress_bar("Measuring") as told:
         findings = offline.measure(anchors, told)
     if as_json:
         print_json(_as_json(subject, findings))
@@ -196,9 +194,9 @@ def _ask(
     subject = find_subject(config, checkpoint, AnchorSet())
     with Offline(config, base_path, subject) as offline:
         examples = _questions(file, offline)
-        with _progress("Asking") as told:
+        with progress_bar("Asking") as told:
             answers = offline.answer(examples, max_tokens, told)
-        with _progress("Measuring") as told:
+        with progress_bar("Measuring") as told:
             probes = offline.probe(examples, told)
     cases = [
         compare(example, answer.text, answer.finish_reason == "length", probe)
@@ -258,18 +256,3 @@ def _questions(file: ExampleFile, offline: "Offline") -> "list[Example]":
     except RequestError as error:
         raise file.locate(error) from None
     return examples
-
-
-@contextlib.contextmanager
-def _progress(label: str) -> Iterator[Callable[[Any], None]]:
-    """A bar on a terminal, nothing elsewhere; told how many of how many are done."""
-    if not sys.stderr.isatty():
-        yield lambda measured: None
-        return
-    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
-
-        def told(measured: Any) -> None:
-            bar.length = measured.total
-            bar.update(measured.done - bar.pos)
-
-        yield told

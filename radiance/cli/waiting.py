@@ -1,10 +1,13 @@
-"""Watching a job until it ends: a progress line on a terminal, one line per change elsewhere."""
+"""Watching work until it ends: a progress line on a terminal; elsewhere one line per change."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, TextIO
+
+import click
 
 from radiance.cli.client import Client, segment
 from radiance.cli.output import one_line
@@ -68,6 +71,21 @@ class Progress:
             self._first_step = (step, now)
         first, since = self._first_step
         return (now - since) / (step - first) * (most - step) if step > first else None
+
+
+@contextlib.contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[Any], None]]:
+    """A bar on a terminal, nothing elsewhere; told how many of how many are done."""
+    if not sys.stderr.isatty():
+        yield lambda measured: None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def told(measured: Any) -> None:
+            bar.length = measured.total
+            bar.update(measured.done - bar.pos)
+
+        yield told
 
 
 def _duration(job: dict[str, Any]) -> str:

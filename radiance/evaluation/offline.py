@@ -4,7 +4,7 @@ The root is only read, also while a service runs over it: rows as they are at on
 checkpoints, which never change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,9 @@ from radiance.engine.generation import Answer, Request
 from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, NotFound
+from radiance.evaluation import coverage
 from radiance.evaluation.anchors import anchor_texts
+from radiance.evaluation.coverage import Covered
 from radiance.evaluation.evaluator import Evaluator, Measured, Text
 from radiance.evaluation.summary import Past, figures
 from radiance.intake import recall
@@ -224,6 +226,37 @@ class Offline:
             told(Measured(len(answers), len(futures)))
         return answers
 
+    def cover(
+        self,
+        examples: Sequence[Example],
+        anchors: AnchorSet,
+        top: int,
+        told: Callable[[Measured], None],
+    ) -> list[Covered]:
+        """Which anchors each example pulls on most, at the checkpoint.
+
+        Args:
+            examples: What was learned.
+            anchors: What is held, those left out that the checkpoint learned otherwise; not empty.
+            top: Anchors named per example.
+            told: Called as it goes on.
+        """
+        subject, encoder = self._subject, self.engine.encoder
+        valid = anchors.without(anchors.contradicted_by([*subject.answers, *subject.learned]))
+        held = anchor_texts(encoder, valid, self._config.evaluation.anchor_sample)
+        encoded = [encoder.example(example) for example in examples]
+        task = self.engine.run(
+            lambda: coverage.measure(
+                self._differentiator, self._candidate, encoded, [text.example for text in held]
+            )
+        )
+        for event in task:
+            told(event)
+        return [
+            Covered(example, coverage.strongest(row, held, top))
+            for example, row in zip(examples, task.result, strict=True)
+        ]
+
     def _check_base(self) -> None:
         manifest, base = self._subject.manifest, self.engine.base
         if manifest is not None and manifest.base_hash != base.content_hash:
@@ -235,7 +268,8 @@ class Offline:
     def _build(self) -> None:
         subject = self._subject
         self._lora = LoraModel(self.engine.base, _training(subject.manifest))
-        self._evaluator = Evaluator(self._lora, Differentiator(self._lora))
+        self._differentiator = Differentiator(self._lora)
+        self._evaluator = Evaluator(self._lora, self._differentiator)
         adapter, parent = (_load(path) for path in (subject.path, subject.parent_path))
         self._candidate, self._parent = self._lora.initial(adapter), self._lora.initial(parent)
         status = CheckpointStatus.BASE if adapter is None else CheckpointStatus.STABLE

@@ -1,0 +1,288 @@
+"""``radiance anchors``: what must survive, and adding to it."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radiance.cli.coverage import coverage
+from radiance.cli.output import note, print_json, print_pairs, print_table
+from radiance.cli.settings import Settings, settings_options
+from radiance.errors import CorruptCheckpoint, NotFound, RequestError, Unavailable
+
+if TYPE_CHECKING:
+    from radiance.anchors.own import Addition
+    from radiance.anchors.sets import Anchor, AnchorSet
+    from radiance.config import Config
+    from radiance.records import Example, Probe
+
+_SHOWN_LOSSES = ("loss", "parent_loss", "base_loss", "kl_base", "kl_parent", "is_exact")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def anchors() -> None:
+    """List, show and add anchors, and see what they cover.
+
+    Anchors are questions with answers, or texts, that training must leave as they are. They come
+    from where evaluation.anchor_provider says, and from what you add, which lives in ROOT/anchors.
+
+    Examples:
+      radiance anchors list
+      radiance anchors add --input "Who wrote Emma?" --output "Jane Austen wrote Emma."
+    """
+
+
+anchors.add_command(coverage)
+
+
+@anchors.command("list")
+@click.option("--context", metavar="NAME", help="List the anchors of this context, one a line.")
+@_json_option
+@settings_options
+def list_anchors(settings: Settings, context: str | None, as_json: bool) -> None:
+    """List the contexts of the set.
+
+    With the number of anchors in each, and how many of them are measured for a checkpoint
+    (evaluation.anchor_sample). The hash names the content of the whole set.
+
+    Examples:
+      radiance anchors list
+      radiance anchors list --context capitals
+      radiance anchors list --base-model user/model --set evaluation.anchor_provider=hf --json
+    """
+    from radiance.anchors import own
+
+    config = settings.load()
+    held = _load(config)
+    if context is not None:
+        _list_context(held, context, as_json)
+        return
+    additions = own.read(config.anchors_path)
+    measured = held.sample(config.evaluation.anchor_sample).counts
+    rows = [(name, count, measured.get(name, 0)) for name, count in held.counts.items()]
+    identity = {
+        "anchors": len(held),
+        "measured": sum(measured.values()),
+        "hash": held.hash,
+        "source": held.source,
+        "licence": held.licence,
+        "own": held.own,
+    }
+    if as_json:
+        counted = [dict(zip(("context", "anchors", "measured"), row, strict=True)) for row in rows]
+        files = [_describe(addition) for addition in additions]
+        print_json({**identity, "missing": held.missing, "contexts": counted, "files": files})
+        return
+    print_pairs(identity.items())
+    if rows:
+        click.echo()
+        print_table(("CONTEXT", "ANCHORS", "MEASURED"), rows)
+    if additions:
+        click.echo()
+        shown = [list(_describe(addition).values()) for addition in additions]
+        print_table(("FILE", "ANCHORS", "SOURCE", "LICENCE", "ADDED (UTC)", "CHANGED"), shown)
+    if held.missing:
+        note(f"The provider's anchors are missing: {held.missing}")
+    elif not held:
+        note("There are no anchors: forgetting is not measured.")
+
+
+def _list_context(held: "AnchorSet", context: str, as_json: bool) -> None:
+    chosen = [anchor for anchor in held.anchors if anchor.context == context]
+    if not chosen:
+        raise NotFound(
+            f"There is no context {context!r}.",
+            field="context",
+            value=context,
+            remedy="`radiance anchors list` lists them.",
+        )
+    if as_json:
+        print_json({"context": context, "anchors": [_content(anchor) for anchor in chosen]})
+        return
+    print_table(
+        ("ANCHOR", "ASKS", "ANSWER"),
+        ((a.example.id, *_question_and_answer(a.example)) for a in chosen),
+    )
+
+
+@anchors.command("show")
+@click.argument("anchor_id", metavar="ID")
+@_json_option
+@settings_options
+def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
+    """Show one anchor.
+
+    Its text and context, and what the newest checkpoint made of it, if it was measured: losses in
+    nats per token, kl_base and kl_parent the divergence from the base and from the checkpoint
+    before. A long text is measured in windows, one line each.
+
+    Examples:
+      radiance anchors show capitals/iraq
+      radiance anchors show capitals/iraq --json
+    """
+    config = settings.load()
+    held = _load(config)
+    found = next((a for a in held.anchors if a.example.id == anchor_id), None)
+    if found is None:
+        raise NotFound(
+            f"There is no anchor {anchor_id!r}.",
+            field="id",
+            value=anchor_id,
+            remedy="`radiance anchors list --context NAME` lists those of a context.",
+        )
+    checkpoint_id, probes = _newest_probes(config, anchor_id)
+    plain: list[dict[str, Any]] = [
+        {"window": probe.id} | {name: getattr(probe, name) for name in _SHOWN_LOSSES}
+        for probe in probes
+    ]
+    if as_json:
+        print_json({**_content(found), "checkpoint": checkpoint_id, "losses": plain})
+        return
+    turns = [(message.role, message.content) for message in found.example.messages]
+    text = turns or [("text", found.example.text)]
+    print_pairs([("id", anchor_id), ("context", found.context), *text])
+    if plain:
+        click.echo()
+        print_table(
+            (checkpoint_id or "", *(name.upper() for name in _SHOWN_LOSSES)),
+            (list(row.values()) for row in plain),
+        )
+    else:
+        note("No checkpoint was measured on it.")
+
+
+@anchors.command("add")
+@click.argument(
+    "added", metavar="[FILE]", type=click.Path(exists=True, path_type=Path), required=False
+)
+@click.option("--input", "question", metavar="TEXT", help="A question, instead of FILE.")
+@click.option("--output", "answer", metavar="TEXT", help="Its answer, which must stay.")
+@click.option("--context", metavar="NAME", help="Context of anchors that name none.")
+@click.option("--source", help="Where they come from. Default: the file's name.")
+@click.option("--licence", default="", help="Their licence, for the manifest.")
+@_json_option
+@settings_options
+def add_anchors(
+    settings: Settings,
+    added: Path | None,
+    question: str | None,
+    answer: str | None,
+    context: str | None,
+    source: str | None,
+    licence: str,
+    as_json: bool,
+) -> None:
+    """Add anchors of your own.
+
+    FILE is JSONL, CSV or Parquet with {"input", "output"}, {"messages"} or {"text"}, each with an
+    optional "context" and "id", or a folder of .txt and .md files. What is held already is left
+    out; a second answer to a question that is held is refused, and then nothing is added. They are
+    kept in ROOT/anchors; a running service takes them up when it is started next.
+
+    Examples:
+      radiance anchors add facts.jsonl --context mine --licence CC0-1.0
+      radiance anchors add --input "Who wrote Emma?" --output "Jane Austen wrote Emma."
+    """
+    from radiance import platform, records
+    from radiance.anchors import own
+    from radiance.storage import files
+
+    if (added is None) == (question is None) or (question is None) != (answer is None):
+        raise click.UsageError("Give FILE, or --input and --output.")
+    new = _read_new(added, question, answer, context)
+    config = settings.load()
+    files.make_directory(config.runs_path)
+    descriptor = platform.lock_file(config.runs_path / "anchors.lock")
+    if descriptor is None:
+        raise Unavailable(f"Another process adds anchors to {config.root}. Try again.")
+    try:
+        entry = own.add(
+            config.anchors_path,
+            new,
+            _load(config),
+            source or (added.name if added else "command line"),
+            licence,
+            records.now(),
+        )
+    finally:
+        os.close(descriptor)
+    count = entry.count if entry else 0
+    if as_json:
+        print_json({"file": entry.file if entry else None, "added": count, "given": len(new)})
+    elif entry:
+        click.echo(config.anchors_path / entry.file)
+    left_out = f", {len(new) - count} held already" if count < len(new) else ""
+    note(f"{count} anchor{'s' * (count != 1)} added{left_out}.")
+
+
+def _read_new(
+    file: Path | None, question: str | None, answer: str | None, context: str | None
+) -> "list[Anchor]":
+    from radiance.anchors import local
+    from radiance.anchors.rows import BadRow, to_anchor, to_label
+    from radiance.anchors.sets import GENERAL
+
+    try:
+        label = GENERAL if context is None else to_label(context, "--context")
+        if file is not None:
+            read = local.read(file, name_by_content=True)
+        else:
+            read = [to_anchor({"input": question, "output": answer}, None)]
+    except (local.BadFile, BadRow) as error:
+        raise RequestError(f"{str(error).rstrip('.')}.") from None
+    return [replace(a, context=label) if a.context == GENERAL else a for a in read]
+
+
+def _load(config: "Config") -> "AnchorSet":
+    from radiance import ember
+    from radiance.anchors import provider
+
+    return provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
+
+
+def _newest_probes(config: "Config", anchor_id: str) -> "tuple[str | None, list[Probe]]":
+    """The newest checkpoint and what was measured of the anchor then, window by window."""
+    from radiance.registry.checkpoints import Checkpoints
+    from radiance.storage.sqlite import Snapshot
+
+    if not config.database_path.exists():
+        return None, []
+    with Snapshot(config.database_path) as snapshot:
+        registry = Checkpoints(snapshot, config.adapters_path)
+        for checkpoint in registry.all(1):
+            try:
+                measured = registry.evaluation(checkpoint.checkpoint_id).anchors
+            except CorruptCheckpoint:
+                continue
+            windows = [p for p in measured if p.id.partition("#")[0] == anchor_id]
+            return checkpoint.checkpoint_id, windows
+    return None, []
+
+
+def _describe(addition: "Addition") -> dict[str, Any]:
+    entry = addition.entry
+    return {
+        "file": addition.file,
+        "anchors": len(addition.anchors),
+        "source": entry.source if entry else None,
+        "licence": entry.licence if entry else None,
+        "added_at": entry.added_at.isoformat(timespec="seconds") if entry else None,
+        "is_changed": addition.is_changed,
+    }
+
+
+def _content(anchor: "Anchor") -> dict[str, Any]:
+    import msgspec
+
+    example = anchor.example
+    body = {"messages": msgspec.to_builtins(example.messages)} if example.messages else {}
+    return {"id": example.id, "context": anchor.context, **(body or {"text": example.text})}
+
+
+def _question_and_answer(example: "Example") -> tuple[str, str]:
+    if not example.messages:
+        return example.text, ""
+    return example.messages[-2].content, example.messages[-1].content

@@ -1,0 +1,136 @@
+"""``radiance anchors coverage``: what the anchors see of what was learned."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from radiance.cli.output import note, print_json, print_pairs, print_table
+from radiance.cli.settings import Settings, settings_options
+from radiance.cli.waiting import progress_bar
+from radiance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from radiance.evaluation.coverage import Covered
+    from radiance.records import Example
+
+
+@click.command()
+@click.argument("checkpoint", required=False)
+@click.option(
+    "--examples",
+    "most",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="Most accepted examples looked at, spread over the updates that taught them.",
+)
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    default=3,
+    show_default=True,
+    help="Anchors named per example: those that it pulls on most.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.1,
+    show_default=True,
+    help="An example with no |cosine| above it is far from every anchor.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options
+def coverage(
+    settings: Settings,
+    checkpoint: str | None,
+    most: int,
+    top: int,
+    threshold: float,
+    as_json: bool,
+) -> None:
+    """Show which examples pull on which anchors.
+
+    The cosine between an example's gradient and an anchor's, at the checkpoint that serves or at
+    CHECKPOINT: near 1 they want the same change, near -1 opposite ones, near 0 the anchor says
+    nothing of the example. Then the examples that lie far from every anchor: what they change
+    nobody watches, so anchors like them are worth adding. Runs in a process of its own and only
+    reads the root, so a service may run meanwhile.
+
+    Examples:
+      radiance anchors coverage
+      radiance anchors coverage A_2026-02-09_0012 --examples 200 --threshold 0.2 --json
+    """
+    config = settings.load()
+    # Not at the top: it brings in MLX, which help and bad flags need not wait for.
+    from radiance import ember
+    from radiance.anchors import provider
+    from radiance.engine.base import find_base
+    from radiance.evaluation.offline import Offline, find_subject
+
+    anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
+    if not anchors:
+        raise ConfigError(anchors.missing or "There are no anchors. `radiance anchors add` adds.")
+    limited = msgspec.structs.replace(config.evaluation, recall_examples=most)
+    subject = find_subject(msgspec.structs.replace(config, evaluation=limited), checkpoint, anchors)
+    examples = [*subject.learned, *(example for example, _ in subject.recalled)][:most]
+    covered: list[Covered] = []
+    if examples:
+        base_path = find_base(config.base_model, ember.MODEL_PATH)
+        with Offline(config, base_path, subject) as offline, progress_bar("Gradients") as told:
+            covered = offline.cover(examples, anchors, top, told)
+    far = [row.example for row in covered if row.highest <= threshold]
+    identity = {
+        "checkpoint": subject.checkpoint_id,
+        "anchors_hash": anchors.hash,
+        "examples": len(examples),
+        "threshold": threshold,
+        "far": len(far),
+    }
+    if as_json:
+        rows = [_as_json(row, threshold) for row in covered]
+        print_json({**identity, "examples": rows, "far": [example.id for example in far]})
+        return
+    if not examples:
+        learner = subject.checkpoint_id or "The base model"
+        note(f"{learner} was taught nothing, so nothing pulls on an anchor.")
+        return
+    print_pairs(identity.items())
+    click.echo()
+    print_table(("EXAMPLE", "ASKS", "PULLS ON", "CONTEXT", "COSINE"), _lines(covered))
+    if far:
+        click.echo()
+        print_table(("FAR FROM EVERY ANCHOR", "ASKS"), [(e.id, _asks(e)) for e in far])
+    else:
+        note("No example lies far from every anchor.")
+
+
+def _as_json(row: "Covered", threshold: float) -> dict[str, Any]:
+    return {
+        "id": row.example.id,
+        "asks": _asks(row.example),
+        "is_far": row.highest <= threshold,
+        "pulls": [
+            {"anchor": pull.anchor_id, "context": pull.context, "cosine": pull.cosine}
+            for pull in row.pulls
+        ],
+    }
+
+
+def _lines(covered: "list[Covered]") -> list[tuple[Any, ...]]:
+    """One line per pull; what is asked stands on an example's first."""
+    return [
+        (
+            row.example.id if place == 0 else " ",
+            _asks(row.example) if place == 0 else " ",
+            pull.anchor_id,
+            pull.context,
+            pull.cosine,
+        )
+        for row in covered
+        for place, pull in enumerate(row.pulls)
+    ]
+
+
+def _asks(example: "Example") -> str:
+    return example.messages[-2].content if example.messages else example.text
