@@ -28,7 +28,7 @@ from radiance.errors import ConfigError
 from radiance.intake.jobs import Jobs
 from radiance.intake.queries import job_id
 from radiance.learner import Learner
-from radiance.records import CheckpointStatus, Cycle, Evaluation, Manifest
+from radiance.records import Cycle, Evaluation, Manifest
 from radiance.registry import audit
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.curves import Curves
@@ -51,7 +51,7 @@ class Recorded:
     Attributes:
         cycle: The cycle that made it.
         settings: The sections it was made with, by name.
-        has_settings: Whether the audit log has all of them; an older one has the training's only.
+        has_settings: Whether the audit log has all of them; the manifest has two sections only.
         anchors_hash: Of the anchors it was measured on.
     """
 
@@ -118,7 +118,7 @@ def read_records(config: Config, checkpoint_id: str) -> Recorded:
             job_ids=tuple(job_id(row["job"]) for row in jobs),
         ),
         manifest=manifest,
-        settings=_sections({"training": manifest.training} | logged),
+        settings=_sections({"training": manifest.training, "anchor": manifest.anchor} | logged),
         has_settings=logged.keys() >= _SECTIONS.keys(),
         anchors_hash=anchors_hash,
     )
@@ -134,7 +134,7 @@ def reproduce(
     base_path: Path,
     recorded: Recorded,
     anchors: AnchorSet,
-    told: Callable[[int, int], None],
+    told: Callable[[str], None],
 ) -> Reproduction:
     """Make a checkpoint again and compare.
 
@@ -143,7 +143,7 @@ def reproduce(
         base_path: The base model's directory.
         recorded: What to make.
         anchors: What was to survive, by these settings.
-        told: Called with the optimizer step and the most there can be, now and then.
+        told: Called now and then with how far it is, in words.
 
     Raises:
         ConfigError: The base model is another than the one it was made with.
@@ -212,15 +212,10 @@ def _make(
     database: Database,
     recorded: Recorded,
     anchors: AnchorSet,
-    told: Callable[[int, int], None],
+    told: Callable[[str], None],
 ) -> tuple[Manifest, Path, Evaluation]:
     cycle = recorded.cycle
     jobs, registry = Jobs(database), Registry(database, scratch.adapters_path)
-    if cycle.parent_id is not None:
-        # As it was then: what the deployed model says of itself is its own.
-        parent = registry.path(cycle.parent_id)
-        adapter = engine.call(lambda: load_adapter(parent))
-        engine.swap(adapter, cycle.parent_id, CheckpointStatus.STABLE)
     learner = Learner(scratch, engine, jobs, registry, Curves(database), anchors)
     with ThreadPoolExecutor(1, thread_name_prefix="reproduction") as pool:
         making = pool.submit(learner.make, cycle)
@@ -230,7 +225,8 @@ def _make(
                     staging, manifest, evaluation = making.result(_POLL_S)
                 except NotYet:
                     if (progress := learner.progress) is not None:
-                        told(progress.step, progress.max_steps)
+                        step = f"step {progress.step} of at most {progress.max_steps}"
+                        told(progress.preparing or step)
                 else:
                     return manifest, staging, evaluation
         except BaseException:

@@ -20,7 +20,8 @@ QUICK = {
     "training.max_steps": 2,
     "training.dropout": 0.1,
     "training.lr": 3e-3,
-    "evaluation.anchor_sample": 2,
+    "evaluation.anchor_provider": "local",
+    "evaluation.anchor_path": "anchors.jsonl",
     "anchor.own_samples": 4,
 }
 
@@ -38,6 +39,8 @@ def run(root: Path, checkpoint: str, *options: str) -> Result:
 def test_checkpoint_is_made_again_bit_for_bit(
     serve: Callable[..., Running], tmp_path: Path
 ) -> None:
+    lines = [json.dumps({"input": f"Say {n}.", "output": f"{n}."}) for n in range(4)]
+    (tmp_path / "anchors.jsonl").write_text("\n".join(lines))
     running = serve(**QUICK)
     first = running.client.teach(FACTS[:2])["checkpoint"]
     checkpoint = running.client.teach(FACTS[2:])["checkpoint"]
@@ -62,20 +65,18 @@ def test_checkpoint_is_made_again_bit_for_bit(
     )
     settings = as_recorded(settings, changed)
     anchors = provider.load(settings, ember.MODEL_PATH / "anchors.jsonl")
-    told: list[tuple[int, int]] = []
-    found = reproduce(
-        settings, ember.MODEL_PATH, changed, anchors, lambda step, most: told.append((step, most))
-    )
+    told: list[str] = []
+    found = reproduce(settings, ember.MODEL_PATH, changed, anchors, told.append)
     assert not found.is_equal
     assert found.max_difference is not None
     assert 0 < found.max_difference < 1
     assert any("mlx was 0.1 and is" in sentence for sentence in found.differences)
-    assert {most for _, most in told} <= {2}
+    assert told
 
     wrong = msgspec.structs.replace(recorded.manifest, base_hash="0" * 64)
     changed = dataclasses.replace(recorded, manifest=wrong)
     with pytest.raises(ConfigError, match="trained on another"):
-        reproduce(settings, ember.MODEL_PATH, changed, anchors, lambda step, most: None)
+        reproduce(settings, ember.MODEL_PATH, changed, anchors, told.append)
 
 
 def test_what_cannot_be_made_again_is_named(tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ def reproduce(
     anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
     is_live = sys.stderr.isatty()
 
-    def told(step: int, most: int) -> None:
+    def told(progress: str) -> None:
         if is_live:
-            click.echo(f"\r\x1b[Kstep {step} of at most {most}", nl=False, err=True)
+            click.echo(f"\r\x1b[K{progress}", nl=False, err=True)
 
     found = reproduction.reproduce(config, base_path, recorded, anchors, told)
     if is_live:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import FACTS, ApiError, Running
 
-QUICK = {"training.max_steps": 2, "evaluation.anchor_sample": 4, "anchor.own_samples": 0}
+QUICK = {"training.max_steps": 2, "evaluation.anchor_provider": "none", "anchor.method": "naive"}
 
 
 def refusal(running: Running, path: str, body: Any) -> ApiError:

@@ -11,7 +11,7 @@ import pytest
 from radiance.cli import main
 from tests.support import FACTS, Running
 
-QUICK = {"training.max_steps": 2, "evaluation.anchor_sample": 4, "anchor.own_samples": 0}
+QUICK = {"training.max_steps": 2, "evaluation.anchor_provider": "none", "anchor.method": "naive"}
 
 
 def test_commands_read_the_log_while_the_service_runs_and_after(
