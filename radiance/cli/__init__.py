@@ -29,8 +29,9 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
-    `radiance run` is the service; anchors, audit, eval, doctor and config look at this machine; the
-    other commands talk to a running service over HTTP. Data goes to stdout, notes to stderr.
+    `radiance run` is the service; anchors, audit, eval, reproduce, doctor and config look at this
+    machine; the other commands talk to a running service over HTTP. Data goes to stdout, notes to
+    stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
