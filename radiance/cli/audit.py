@@ -155,7 +155,7 @@ def verify(
     else:
         for sentence in (*(f"on record: {alarm}" for alarm in found.alarms), *found.findings):
             note(sentence)
-        note(f"{found.entries} sound entries. {'All is as recorded.' if found.is_sound else ''}")
+        note(f"{found.entries} sound entries.{' All is as recorded.' if found.is_sound else ''}")
         click.echo(found.head)
     if not found.is_sound:
         context.exit(FAILED)
