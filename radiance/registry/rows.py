@@ -15,7 +15,7 @@ from radiance.records import (
     Pin,
     Release,
 )
-from radiance.registry.audit import Entry
+from radiance.registry.audit import Entry, newest_of
 from radiance.storage.sqlite import Connection, Row, to_json, to_text
 
 BASE = "base"
@@ -103,3 +103,10 @@ def to_pin(entry: Entry) -> Pin | None:
         reason=json.loads(entry.body)["reason"],
         at=datetime.fromisoformat(entry.at),
     )
+
+
+def why_held(connection: Connection) -> str | None:
+    """Why the pointer may not move by itself, as of the open transaction."""
+    entry = newest_of(connection, ("pin", "unpin"))
+    pin = None if entry is None else to_pin(entry)
+    return None if pin is None else f"The stable pointer is pinned (by {pin.actor}: {pin.reason})"

@@ -27,7 +27,7 @@ from radiance.records import (
 )
 from radiance.registry import bodies, evaluations, reconciliation
 from radiance.registry import manifest as manifests
-from radiance.registry.audit import Action, Audit, append, newest_of
+from radiance.registry.audit import Action, Audit, append
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import (
     BASE,
@@ -38,6 +38,7 @@ from radiance.registry.rows import (
     to_checkpoint,
     to_pin,
     to_release,
+    why_held,
 )
 from radiance.storage import files
 from radiance.storage.sqlite import Connection, Database, Row
@@ -153,7 +154,7 @@ class Registry(Checkpoints):
             at, release, withheld = self._clock(), None, None
             if decision.promote:
                 _check_parent_is_served(cycle, current_id(connection))
-                withheld = _held(connection)
+                withheld = why_held(connection)
             if decision.promote and withheld is None:
                 release = insert_release(
                     connection, checkpoint_id, "promote", "gate", decision.reason, at
@@ -269,7 +270,7 @@ class Registry(Checkpoints):
         """
         became = self._check_usable(checkpoint_id, force)
         with self.audit.sealed(), self._db.transaction() as connection:
-            if actor in _AUTOMATIC and (held := _held(connection)) is not None:
+            if actor in _AUTOMATIC and (held := why_held(connection)) is not None:
                 raise Conflict(held, remedy="Unpin it first: POST /unpin.")
             before = current_id(connection)
             if became is not None:
@@ -309,7 +310,7 @@ class Registry(Checkpoints):
             if target != current:
                 action = "rollback" if target is None else "promote"
                 row = insert_release(connection, target, action, actor, reason, at)
-            elif _held(connection) is not None:
+            elif why_held(connection) is not None:
                 raise Conflict(
                     f"The stable pointer is pinned to {target or BASE} already.",
                     field="checkpoint",
@@ -328,7 +329,7 @@ class Registry(Checkpoints):
             Conflict: It is not pinned.
         """
         with self.audit.sealed(), self._db.transaction() as connection:
-            if _held(connection) is None:
+            if why_held(connection) is None:
                 raise Conflict(
                     "The stable pointer is not pinned.", remedy="There is nothing to do."
                 )
@@ -385,13 +386,6 @@ def _outcome(decision: Decision, release: Row | None) -> Action:
     if release is not None:
         return "promote"
     return "reject" if decision.status == CheckpointStatus.REJECTED else "commit"
-
-
-def _held(connection: Connection) -> str | None:
-    """Why the pointer may not move by itself, as of the open transaction."""
-    entry = newest_of(connection, ("pin", "unpin"))
-    pin = None if entry is None else to_pin(entry)
-    return None if pin is None else f"The stable pointer is pinned (by {pin.actor}: {pin.reason})"
 
 
 def _served_already(checkpoint_id: str | None) -> Conflict:
