@@ -129,10 +129,8 @@ def _stacked(
 
 
 def round_up(length: int) -> int:
-    """The next size of a bounded set: steps of 16 to 128, then an eighth of the power of two."""
-    if length <= 128:
-        return max(16, -(-length // 16) * 16)
-    step = 1 << (length - 1).bit_length() - 4
+    """The next size of a bounded set: steps of 8 to 64, then an eighth of the power of two."""
+    step = 8 if length <= 64 else 1 << (length - 1).bit_length() - 4
     return -(-length // step) * step
 
 

@@ -21,7 +21,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from radiance.training.batches import Batch
 from radiance.training.lora import KeyedDropout, LoraModel
-from radiance.training.losses import cross_entropy, divergence
+from radiance.training.losses import cross_entropy, divergence, log_normaliser
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
@@ -305,7 +305,8 @@ class Differentiator:
         return self._head_gradient_reference(*plain, tokens, log_probs, tail, weights)
 
     def _head_loss(self, rows: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
-        return cross_entropy(self._head(rows).astype(mx.float32), targets, weights)
+        logits = self._head(rows).astype(mx.float32)
+        return cross_entropy(logits, log_normaliser(logits), targets, weights)
 
     def _head_loss_reference(
         self,
@@ -318,8 +319,10 @@ class Differentiator:
         reference_weights: mx.array,
     ) -> mx.array:
         logits = self._head(rows).astype(mx.float32)
-        away = divergence(logits, tokens, log_probs, tail)
-        return cross_entropy(logits, targets, weights) + (away * reference_weights).sum()
+        normaliser = log_normaliser(logits)
+        away = divergence(logits, normaliser, tokens, log_probs, tail)
+        loss = cross_entropy(logits, normaliser, targets, weights)
+        return loss + (away * reference_weights).sum()
 
     # ── As a whole ──────────────────────────────────────────────────────────────────────────────
 
@@ -330,10 +333,12 @@ class Differentiator:
             self._bind(leaves, key)
             logits = self._model(batch.tokens)
             rows = logits.reshape(-1, logits.shape[-1])[batch.positions].astype(mx.float32)
-            loss = cross_entropy(rows, batch.targets, batch.weights)
+            normaliser = log_normaliser(rows)
+            loss = cross_entropy(rows, normaliser, batch.targets, batch.weights)
             if batch.reference is None or batch.reference_weights is None:
                 return loss
-            return loss + (divergence(rows, *batch.reference) * batch.reference_weights).sum()
+            away = divergence(rows, normaliser, *batch.reference)
+            return loss + (away * batch.reference_weights).sum()
 
         loss, gradients = mx.value_and_grad(loss_of)(leaves)
         vector = self._lora.flatten(gradients)

@@ -54,7 +54,7 @@ def test_sizes_are_bounded(length: int) -> None:
 
 
 def test_few_shapes_serve_all_lengths() -> None:
-    assert len({round_up(length) for length in range(1, 4097)}) <= 50
+    assert len({round_up(length) for length in range(1, 4097)}) <= 60
 
 
 @given(st.lists(ENCODED, max_size=30), st.integers(1, 8))
