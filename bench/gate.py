@@ -115,7 +115,7 @@ def evidence(found: Sequence[Candidate], anchors: int, draws: int) -> list[list[
         samples = [generator.choice(rises, anchors, replace=False) for _ in range(draws)]
         for name, figure in kinds.items():
             passed = float(np.mean([figure(sample) < limit for sample in samples]))
-            rates[name][truth < 1].append(passed if truth >= 1 else 1 - passed)
+            rates[name][int(truth < 1)].append(passed if truth >= 1 else 1 - passed)
     return [[name, _mean(harm), _mean(safe)] for name, (harm, safe) in rates.items()]
 
 

@@ -302,7 +302,7 @@ class Gate(_Section, frozen=True):
             "nats per token.",
             gt=0,
         ),
-    ] = 0.1
+    ] = 0.03
     confidence: Annotated[
         float, Meta(description="Of the one-sided bounds the rules use.", gt=0.5, lt=1)
     ] = 0.95
@@ -321,11 +321,11 @@ class Gate(_Section, frozen=True):
     max_anchor_mean: Annotated[
         float,
         Meta(description="strict: most mean rise of the anchors' loss, in nats per token.", gt=0),
-    ] = 0.05
+    ] = 0.03
     max_anchor_cvar: Annotated[
         float,
         Meta(description="strict: most mean rise among the worst anchors (cvar_share).", gt=0),
-    ] = 0.5
+    ] = 0.3
     cvar_share: Annotated[
         float, Meta(description="Share of the anchors that are the worst.", gt=0, le=1)
     ] = 0.1
@@ -337,7 +337,7 @@ class Gate(_Section, frozen=True):
             gt=0,
             lt=1,
         ),
-    ] = 0.1
+    ] = 0.12
     max_context_mean: Annotated[
         float,
         Meta(description="strict: most mean rise of any one context's loss, in nats.", gt=0),
@@ -357,7 +357,7 @@ class Gate(_Section, frozen=True):
     max_drift: Annotated[
         float,
         Meta(description="strict: most drift_loss against the parent, in nats per token.", gt=0),
-    ] = 0.2
+    ] = 0.1
     max_cumulative: Annotated[
         float,
         Meta(

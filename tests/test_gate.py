@@ -91,27 +91,30 @@ def test_catastrophe_by_mode(gate: Any, mode: Any, status: CheckpointStatus) -> 
     decision = decide(HARMFUL, config.Gate(gate=gate, rollback_mode=mode))
     assert decision.status == status
     assert decision.promote == (status != CheckpointStatus.REJECTED)
-    assert "catastrophic 0.3 against a limit of 0.1" in decision.reason
+    assert "catastrophic 0.3 against a limit of 0.03" in decision.reason
     assert "catastrophic" in failed(decision)
 
 
 @pytest.mark.parametrize("mode", ["off", "warn", "auto_rollback"])
 def test_harm_short_of_a_catastrophe_is_for_the_strict_gate_alone(mode: Any) -> None:
-    mild = evaluation([0.09] * 100)
+    mild = evaluation([probe(0.0, is_exact=place >= 8) for place in range(100)])
     policy = config.Gate(rollback_mode=mode)
     decision = decide(mild, policy)
     assert (decision.status, decision.promote) == (CheckpointStatus.STABLE, True)
-    assert "anchor_mean" in decision.reason
+    assert "anchor_broken" in decision.reason
     assert not decide(mild, msgspec.structs.replace(policy, gate="strict")).promote
 
 
 @pytest.mark.parametrize(
     ("parts", "rules"),
     [
-        ({"anchors": [0.06] * 100}, {"anchor_mean"}),
-        ({"anchors": [0.3] * 9 + [0.0] * 91, "policy": {"max_anchor_cvar": 0.3}}, {"anchor_cvar"}),
+        ({"anchors": [0.025] * 90 + [0.1] * 10}, {"anchor_mean", "catastrophic"}),
         (
-            {"anchors": [probe(0.0, is_exact=i >= 6) for i in range(100)]},
+            {"anchors": [0.15] * 10 + [0.0] * 90, "policy": {"max_anchor_cvar": 0.15}},
+            {"anchor_cvar"},
+        ),
+        (
+            {"anchors": [probe(0.0, is_exact=i >= 8) for i in range(100)]},
             {"anchor_broken"},
         ),
         (
@@ -137,7 +140,7 @@ def test_each_rule_fails_by_itself(parts: dict[str, Any], rules: set[str]) -> No
 
 def test_one_broken_anchor_is_forgiven() -> None:
     """Of a hundred, alone in its context of three: chance, and not a context that was lost."""
-    anchors = [probe(0.6 if i == 0 else 0.0, group=f"c{i // 3}") for i in range(100)]
+    anchors = [probe(0.3 if i == 0 else 0.0, group=f"c{i // 3}") for i in range(100)]
     decision = decide(evaluation(anchors), STRICT)
     assert failed(decision) == set()
     assert row(decision, "worst_context").value == 0
@@ -216,9 +219,9 @@ def test_false_promotion_at_the_limit_is_as_rare_as_promised() -> None:
     """Samples of a hundred from candidates whose true harm is just over a limit."""
     generator = np.random.default_rng(0)
     promoted = 0
-    for _ in range(400):  # 11 % of all anchors broken, each by about 0.6 nats: mean rise 0.066
-        broken = generator.random(100) < 0.11
-        sample = np.where(broken, generator.gamma(2.0, 0.3, 100), 0.0)
+    for _ in range(400):  # 12 % of all anchors broken, each by about 0.3 nats: mean rise 0.036
+        broken = generator.random(100) < 0.12
+        sample = np.where(broken, generator.gamma(2.0, 0.15, 100), 0.0)
         probes = [probe(rise, is_exact=not lost) for rise, lost in zip(sample, broken, strict=True)]
         promoted += decide(evaluation(probes), STRICT).promote
     assert promoted / 400 <= 0.05
@@ -227,9 +230,10 @@ def test_false_promotion_at_the_limit_is_as_rare_as_promised() -> None:
 def test_false_rejection_of_the_harmless_is_rare() -> None:
     generator = np.random.default_rng(0)
     refused = 0
-    for _ in range(400):  # 2 % of all anchors broken, the others moved a little
+    # What five facts cost by default: a mean rise of 0.006, skewed, and 2 % of all anchors broken.
+    for _ in range(400):
         broken = generator.random(100) < 0.02
-        sample = np.where(broken, generator.gamma(2.0, 0.08, 100), generator.normal(0, 0.01, 100))
+        sample = generator.gamma(0.25, 0.024, 100)
         probes = [probe(rise, is_exact=not lost) for rise, lost in zip(sample, broken, strict=True)]
         refused += not decide(evaluation(probes), STRICT).promote
     assert refused / 400 <= 0.10

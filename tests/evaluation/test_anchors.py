@@ -50,3 +50,27 @@ def test_what_an_update_contradicts_is_judged_whatever_the_sample(engine: Engine
     assert len(set(judged)) == 7
     untouched = judged_texts(engine.encoder, anchors, learned[2:], 5)
     assert untouched == anchor_texts(engine.encoder, anchors, 5)
+
+
+def test_a_contradiction_in_other_words_is_judged_too(engine: Engine) -> None:
+    def capital(name: str, question: str, city: str) -> Example:
+        messages = (Message("user", question), Message("assistant", f"It is {city}."))
+        return Example(name, messages)
+
+    countries = [("iraq", "Baghdad"), ("spain", "Madrid"), ("peru", "Lima"), ("fiji", "Suva")]
+    anchors = AnchorSet(
+        tuple(
+            Anchor(capital(name, f"What is the capital of {name}?", city), "capitals")
+            for name, city in countries
+        )
+    )
+    learned = [
+        capital("l1", "Which city is the capital of Iraq?", "Lusaka"),
+        capital("l2", "Which city is the capital of Spain?", "Madrid"),
+        capital("l3", "Who is the mayor of Lima?", "Ana"),
+    ]
+    judged = [text.example.example_id for text in judged_texts(engine.encoder, anchors, learned, 9)]
+    assert judged == ["spain", "peru", "fiji", "iraq"], "the contradicted one comes beside the rest"
+    assert "iraq" in {
+        text.example.example_id for text in judged_texts(engine.encoder, anchors, learned, 1)
+    }
