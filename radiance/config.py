@@ -197,7 +197,7 @@ class Anchor(_Section, frozen=True):
     ] = "base"
     weight: Annotated[
         float, Meta(description="Weight of the anchor term; its first value with a budget.", ge=0)
-    ] = 2.0
+    ] = 3.0
     budget: Annotated[
         float,
         Meta(
@@ -218,7 +218,7 @@ class Anchor(_Section, frozen=True):
             description="Texts the reference model writes itself, to hold what no anchor lists.",
             ge=0,
         ),
-    ] = 512
+    ] = 768
     top_k: Annotated[
         int, Meta(description="Log-probabilities cached per reference token.", ge=1, le=1024)
     ] = 32

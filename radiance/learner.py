@@ -47,17 +47,12 @@ _MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
 
 @dataclass
 class CycleProgress:
-    """How far the running cycle is; shown with its jobs.
-
-    Attributes:
-        preparing: What is made before the first step, and how much of it; None once that is done.
-    """
+    """How far the running cycle is; shown with its jobs."""
 
     cycle: Cycle
     step: int = 0
     max_steps: int = 0
     finetune_loss: float | None = None
-    preparing: str | None = None
     unsaved: list[MetricPoint] = field(default_factory=list)
 
     def note(self, step: int, **values: float) -> None:
@@ -73,6 +68,7 @@ class Learner:
 
     Attributes:
         progress: The cycle being made, if any.
+        preparing: What is made beforehand and how much of it is there; None once that is done.
     """
 
     def __init__(
@@ -93,6 +89,7 @@ class Learner:
         self._stopping = threading.Event()
         self._task: Task[Any] | None = None
         self.progress: CycleProgress | None = None
+        self.preparing: str | None = None
         self._anchors = anchors
         engine.call(self._build)
 
@@ -160,7 +157,7 @@ class Learner:
             anchors=self._anchors,
             valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
         )
-        material = self._gather(progress, selection, parent)
+        material = self._gather(selection, parent, cycle.parent_id)
         trained = self._train(progress, material, parent)
         measure = self._measure(cycle, parent, examples, material)
         vector, step = self._scale_back(trained, parent, measure)
@@ -170,23 +167,33 @@ class Learner:
         manifest = self._manifest(cycle, examples, replayed, staging, trained, step)
         return staging, manifest, step.evaluation
 
+    def prepare(self) -> None:
+        """Write own samples and reference outputs, so that the first update need not wait for them.
+
+        Raises:
+            Cancelled: ``stop`` was called; what is there already stays.
+        """
+        selection = Selection(new=(), anchors=self._anchors, valid_anchors=self._anchors)
+        self._gather(selection, None, None)
+
     def _gather(
-        self, progress: CycleProgress, selection: Selection, parent: Adapter | None
+        self, selection: Selection, parent: Adapter | None, parent_id: str | None
     ) -> Material:
         """What to learn from; own samples and reference outputs are made where they are missing."""
-        parent_id = progress.cycle.parent_id
         parent_hash = "" if parent_id is None else self._registry.get(parent_id).content_hash
         task = self._run(
             lambda: self._gatherer.gather(selection, self._lora.initial(parent), parent_hash)
         )
-        for event in task:
-            match event:
-                case Sampled():
-                    progress.preparing = f"own samples {event.done}/{event.total}"
-                case Referenced():
-                    progress.preparing = f"reference outputs {event.done}/{event.total}"
-        progress.preparing = None
-        return task.result
+        try:
+            for event in task:
+                match event:
+                    case Sampled():
+                        self.preparing = f"own samples: {event.done} of {event.total}"
+                    case Referenced():
+                        self.preparing = f"reference outputs: {event.done} of {event.total}"
+            return task.result
+        finally:
+            self.preparing = None
 
     def _run(self, start: Callable[[], Pieces[T]]) -> Task[T]:
         """Run pieces on the engine that ``stop`` calls off: they are quickly done again."""

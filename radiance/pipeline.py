@@ -85,7 +85,18 @@ class Pipeline:
         """How far the running cycle is; None if none runs."""
         return self._learner.progress
 
+    @property
+    def preparing(self) -> str | None:
+        """What is made before anything can be learned, and how much of it is there."""
+        return self._learner.preparing
+
     def _run(self) -> None:
+        try:
+            self._learner.prepare()
+        except (Cancelled, Unavailable):
+            return
+        except Exception as error:  # noqa: BLE001 - each cycle tries again and says what is wrong
+            _log.exception("not_prepared", error=str(error))
         while not self._stopping.is_set():
             self._wake.wait(_POLL_S)
             self._wake.clear()

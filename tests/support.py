@@ -1,7 +1,10 @@
 """What tests share: a client, a service behind a real server, and some facts to teach."""
 
+import atexit
 import json
+import shutil
 import socket
+import tempfile
 import threading
 import time
 import urllib.error
@@ -125,6 +128,16 @@ class Client:
                 return
 
 
+_REHEARSAL = Path(tempfile.mkdtemp(prefix="rehearsal-"))
+atexit.register(shutil.rmtree, _REHEARSAL, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.glob("*.npz"):
+        shutil.copy(path, target)
+
+
 @dataclass
 class Running:
     """A service in this process, behind a real server."""
@@ -135,7 +148,12 @@ class Running:
 
 
 def start_service(settings: config.Config) -> Running:
-    """Start a service and a server for it on a free loopback port."""
+    """Start a service and a server for it on a free loopback port.
+
+    Own samples and reference outputs that an earlier service of this process made are handed on:
+    they are kept by content, and making them takes longer than most tests.
+    """
+    _copy(_REHEARSAL, settings.runs_path / "rehearsal")
     service = Service(settings, find_base(settings.base_model, ember.MODEL_PATH))
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
@@ -149,6 +167,7 @@ def start_service(settings: config.Config) -> Running:
         thread.join()
         service.stop()
         listening.close()
+        _copy(settings.runs_path / "rehearsal", _REHEARSAL)
 
     thread.start()
     try:

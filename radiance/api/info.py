@@ -53,6 +53,7 @@ def _describe(rooms: Rooms) -> dict[str, Any]:
         "waiting_examples": rooms.jobs.waiting_examples(),
         "context_tokens": rooms.engine.encoder.context_tokens,
         "training": training_progress(rooms),
+        "preparing": rooms.pipeline.preparing,
         "gate": _gate(rooms),
         "feedback": votes_by_checkpoint(rooms),
         "monitor": msgspec.to_builtins(rooms.monitor.state),

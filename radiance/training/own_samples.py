@@ -22,7 +22,7 @@ from radiance.training.lora import LoraModel
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
 
-_ROWS = 32
+_ROWS = 64
 _QUESTION_TOKENS, _ANSWER_TOKENS = 32, 40
 _PREFIX_RATIO = 0.7
 _TEMPERATURES = (0.7, 1.0)  # half of the questions each: likely ones, and unlikely ones
@@ -55,7 +55,7 @@ class Sampler:
     ) -> Pieces[list[EncodedExample]]:
         """Write at most ``count`` different samples; everything after the user's header counts.
 
-        Yields None between pieces, and Sampled as it goes on.
+        Yields None between pieces.
 
         Args:
             vector: The adapter that writes, (parameters,) float32.
@@ -69,7 +69,6 @@ class Sampler:
         draw = np.random.default_rng(seed)
         starts = [self._start(beginnings, draw) for _ in range(count)]
         asked: dict[tuple[int, ...], None] = {}
-        done = 0
         for part, temperature in enumerate(_TEMPERATURES):
             some = starts[part :: len(_TEMPERATURES)]
             turn = functools.partial(_KeyedSampler, temperature, seed * 1_000 + part)
@@ -77,8 +76,6 @@ class Sampler:
                 prompts = [[*head, *start] for start in group]
                 ended = yield from self._generate(prompts, _QUESTION_TOKENS, turn(), foot[:1])
                 asked.update({(*s, *tail): None for s, tail in zip(group, ended, strict=True)})
-                done += len(group)
-                yield Sampled(done, 2 * count)
         samples = []
         questions = [question for question in asked if question]
         for group in _groups(questions):
@@ -91,8 +88,6 @@ class Sampler:
                 tokens = (*prompt, *answer, self._end_token)
                 counts = tuple(place >= len(head) for place in range(len(tokens)))
                 samples.append(EncodedExample("own", tokens, counts))
-            done += len(group)
-            yield Sampled(min(2 * count, done), 2 * count)
         return samples
 
     def _start(

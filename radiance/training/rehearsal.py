@@ -6,6 +6,7 @@ base they never change, of a deployed checkpoint they hold as long as it is depl
 
 import hashlib
 import io
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from radiance.storage import files
 from radiance.training.batches import Reference, by_length, make_batch
 from radiance.training.blockwise import Differentiator
 from radiance.training.losses import LEAST_TAIL
-from radiance.training.own_samples import Sampler
+from radiance.training.own_samples import Sampled, Sampler
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
@@ -27,6 +28,9 @@ Pieces = Generator[Any, None, T]
 OWN = "own samples"
 """The context of own samples."""
 _ROWS = 16
+_SAMPLES_PER_FILE = 128
+_SEED_STRIDE = 1_000_003
+_WRITE_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,9 @@ class Rehearsal:
         count: int,
         seed: int,
     ) -> Pieces[list[EncodedExample]]:
-        """Own samples of a model, written once and then read.
+        """Own samples of a model, written once and then read; an interrupted call goes on.
+
+        Yields None between pieces, and Sampled as it goes on.
 
         Args:
             vector: The adapter that writes, (parameters,) float32.
@@ -80,17 +86,19 @@ class Rehearsal:
             count: Samples to try.
             seed: The samples follow from it.
         """
-        if not count:
-            return []
-        asked = [weights_id, *(",".join(map(str, tokens)) for tokens in beginnings)]
-        path = self._path("samples", *asked, str(count), str(seed))
-        try:
-            with np.load(path, allow_pickle=False) as kept:
-                return _unpack(kept)
-        except (OSError, ValueError, KeyError):
-            samples = yield from self._sampler.write(vector, beginnings, count, seed)
-            self._write(path, _pack(samples))
-            return samples
+        identity = [weights_id, *(",".join(map(str, tokens)) for tokens in beginnings)]
+        written: dict[tuple[int, ...], EncodedExample] = {}
+        for done in range(0, count, _SAMPLES_PER_FILE):
+            some = min(_SAMPLES_PER_FILE, count - done)
+            path = self._path("samples", *identity, str(seed), str(done), str(some))
+            samples = _read_samples(path)
+            if samples is None:
+                own_seed = seed * _SEED_STRIDE + done
+                samples = yield from self._sampler.write(vector, beginnings, some, own_seed)
+                self._write(path, _pack(samples))
+            written.update({sample.tokens: sample for sample in samples})
+            yield Sampled(done + some, count)
+        return list(written.values())
 
     def hold(
         self,
@@ -111,15 +119,18 @@ class Rehearsal:
         keys = [_key(example) for example in examples]
         missing = [i for i, key in enumerate(keys) if key not in kept]
         missing = list({keys[i]: i for i in missing}.values())
+        written_at = time.monotonic()
         for group in by_length([examples[i] for i in missing], _ROWS):
             some = [missing[place] for place in group]
             found = yield from self.outputs(vector, [examples[i] for i in some])
             kept.update({keys[i]: reference for i, reference in zip(some, found, strict=True)})
             done = len(set(keys) & kept.keys())
             yield Referenced(done, len(set(keys)))
+            if time.monotonic() - written_at > _WRITE_EVERY_S:
+                self._write(path, _pack_references(kept))
+                written_at = time.monotonic()
         if missing:
-            wanted = {key: kept[key] for key in keys}
-            self._write(path, _pack_references(wanted))
+            self._write(path, _pack_references({key: kept[key] for key in keys}))
         return [
             Held(example, kept[key], context)
             for (example, context), key in zip(texts, keys, strict=True)
@@ -180,10 +191,14 @@ def _pack(examples: Sequence[EncodedExample]) -> dict[str, np.ndarray]:
     }
 
 
-def _unpack(kept: Any) -> list[EncodedExample]:
-    ends = kept["ends"][:-1]
-    pairs = zip(np.split(kept["tokens"], ends), np.split(kept["counts"], ends), strict=True)
-    return [EncodedExample("own", tuple(t.tolist()), tuple(c.tolist())) for t, c in pairs]
+def _read_samples(path: Path) -> list[EncodedExample] | None:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            ends = kept["ends"][:-1]
+            pairs = zip(np.split(kept["tokens"], ends), np.split(kept["counts"], ends), strict=True)
+            return [EncodedExample("own", tuple(t.tolist()), tuple(c.tolist())) for t, c in pairs]
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _pack_references(references: dict[str, Reference]) -> dict[str, np.ndarray]:

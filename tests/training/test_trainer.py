@@ -222,7 +222,9 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
             trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=40)
             events, trained = finish(trainer)
             assert trained is not None
-            batch = make_batch([h.example for h in held], [h.reference for h in held], [0.0] * len(held))
+            batch = make_batch(
+                [h.example for h in held], [h.reference for h in held], [0.0] * len(held)
+            )
             away, _ = drain(trainer._differentiator.gradient(trained.vector, batch))
             moved[method] = away.item() / batch.target_count
             last = [event for event in events if isinstance(event, Progress)][-1]

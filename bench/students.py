@@ -1,0 +1,255 @@
+"""A stream of updates learned by one method: the service's own trainer, without the service."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+
+from bench.harness import Figures
+from bench.streams import Fact, Update, valid_after
+from radiance import config, ember
+from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.engine.base import load_base
+from radiance.engine.device import select_device
+from radiance.engine.encoding import EncodedExample, Encoder
+from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
+from radiance.records import Example, Message
+from radiance.training.batches import Reference, make_batch
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+from radiance.training.material import Gatherer, Material, Selection
+from radiance.training.rehearsal import Held
+from radiance.training.trainer import Progress, Trained, Trainer, score_examples
+
+_PROBED = 110  # old facts of each kind looked at after each update; all of them at the end
+Penalty = Callable[[mx.array], mx.array]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to learn a stream.
+
+    Attributes:
+        training: Settings of [training] that differ from the defaults.
+        anchor: Settings of [anchor] that differ from the defaults.
+        penalty: "l2" or "ewc": a pull towards the weights before the update; "" for none.
+        penalty_weight: Its strength.
+        memory: "anchors": as the service holds them. "gem": anchors and earlier examples by their
+            right answers, as A-GEM's memory has them.
+    """
+
+    name: str
+    training: dict[str, Any] = field(default_factory=dict)
+    anchor: dict[str, Any] = field(default_factory=dict)
+    penalty: str = ""
+    penalty_weight: float = 0.0
+    memory: str = "anchors"
+
+
+class Student:
+    """Ember, learning by one method. Belongs to the thread that made it.
+
+    Args:
+        cache: Where own samples and reference outputs are kept.
+        max_steps: Most optimizer steps of an update.
+        seed: Of the training.
+        own_samples: Instead of the method's number; None leaves that.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        cache: Path,
+        max_steps: int,
+        seed: int,
+        own_samples: int | None = None,
+    ) -> None:
+        self._method = method
+        self._training = config.Training(
+            **{"max_steps": max_steps, "seed": seed, **method.training}
+        )
+        fewer = {} if own_samples is None else {"own_samples": own_samples}
+        self._anchor = config.Anchor(**{**method.anchor, **fewer})
+        base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
+        self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
+        self._lora = LoraModel(base, self._training)
+        self._differentiator = Differentiator(self._lora)
+        # Own samples do not depend on the stream's seed: one model writes them once.
+        samples_seed = config.Training(**{**method.training, "seed": 0})
+        self._gatherer = Gatherer(
+            self._lora, self._differentiator, self._encoder, base, samples_seed, self._anchor, cache
+        )
+        self._listed = [self._encode(f.question, f.answer) for f in ember.listed_facts()]
+        self._unlisted = [self._encode(f.question, f.answer) for f in ember.unlisted_facts()]
+        self._anchors = AnchorSet(
+            tuple(
+                Anchor(_example(f.id, f.question, f.answer), f.context)
+                for f in ember.listed_facts()
+            )
+        )
+
+    def learn(self, stream: Sequence[Update]) -> Iterator[Figures]:
+        """Learn the updates one after another; what was measured after each."""
+        parent, vector = None, self._lora.initial(None)
+        known = [self._exact(vector, facts) for facts in (self._listed, self._unlisted)]
+        accuracies = np.full((len(stream), len(stream)), np.nan)
+        learned: dict[str, Example] = {}
+        fisher = mx.zeros(self._lora.size)
+        for number, update in enumerate(stream):
+            examples = [
+                _example(f"{number}.{place}", fact.question, fact.answer)
+                for place, fact in enumerate(update.facts)
+            ]
+            asked = {example.question_hash for example in examples}
+            replay = [e for question, e in learned.items() if question not in asked]
+            material = self._gather(examples, replay, vector, number)
+            trainer = _PulledTrainer(
+                self._lora, self._differentiator, self._training, self._anchor, material, parent
+            )
+            trainer.penalty = self._pull_towards(vector, fisher)
+            steps, trained = _finish(trainer)
+            vector, parent = trained.vector, trained.adapter
+            learned |= {example.question_hash: example for example in examples}
+            if self._method.penalty == "ewc":
+                fisher = fisher + self._fisher(vector, material)
+            valid = valid_after(list(stream), number + 1)
+            exact = [self._answers(vector, facts) for facts in valid]
+            accuracies[number, : number + 1] = [np.mean(e) if e else np.nan for e in exact]
+            is_last = number == len(stream) - 1
+            yield {
+                "kind": update.kind,
+                "steps": trained.steps,
+                "step_seconds": float(np.median([step for step, _ in steps])),
+                "divergence": _mean([p.anchor_divergence for _, p in steps[-10:]]),
+                "angle": _mean([p.report.angle for _, p in steps]),
+                "projected": _mean([p.report.projected for _, p in steps]),
+                "new": float(np.mean(self._answers(vector, update.facts))),
+                "new_other_words": self._other_words(vector, update.facts),
+                "earlier": _mean([right for group in exact[:number] for right in group]),
+                "listed": self._kept(vector, self._listed, known[0], is_last),
+                "unlisted": self._kept(vector, self._unlisted, known[1], is_last),
+                "superseded_given": self._superseded(vector, valid),
+                **(self._at_the_end(vector, valid, accuracies) if is_last else {}),
+            }
+
+    def _gather(
+        self, new: list[Example], replay: list[Example], parent: mx.array, number: int
+    ) -> Material:
+        valid = self._anchors.without(self._anchors.contradicted_by([*new, *replay]))
+        used = replay if self._training.replay_ratio or self._method.memory == "gem" else []
+        selection = Selection(new, used, anchors=self._anchors, valid_anchors=valid)
+        material = _drain(self._gatherer.gather(selection, parent, f"{number}" if number else ""))
+        if self._method.memory != "gem":
+            return material
+        remembered = [*valid.examples, *replay]
+        held = [_by_answer(self._encoder.example(example)) for example in remembered]
+        return Material(material.new, held=held)
+
+    def _pull_towards(self, start: mx.array, fisher: mx.array) -> Penalty:
+        """Gradient of the penalty: none, L2 to the weights before, or weighted by EWC's Fisher."""
+        weight = self._method.penalty_weight
+        if not self._method.penalty:
+            return mx.zeros_like
+        scale = fisher if self._method.penalty == "ewc" else mx.ones_like(start)
+        return lambda vector: weight * scale * (vector - start)
+
+    def _fisher(self, vector: mx.array, material: Material) -> mx.array:
+        """Diagonal empirical Fisher information of the new examples (Kirkpatrick et al., 2017)."""
+        total = mx.zeros(self._lora.size)
+        for lesson in material.new:
+            batch = make_batch([lesson.example])
+            _, gradient = _drain(self._differentiator.gradient(vector, batch))
+            total = total + mx.square(gradient)
+        return total / len(material.new)
+
+    def _encode(self, question: str, answer: str) -> EncodedExample:
+        return self._encoder.example(_example("probe", question, answer))
+
+    def _exact(self, vector: mx.array, examples: Sequence[EncodedExample]) -> list[bool]:
+        scores = _drain(score_examples(self._differentiator, vector, examples))
+        return [score.is_exact for score in scores]
+
+    def _answers(self, vector: mx.array, facts: Sequence[Fact]) -> list[bool]:
+        return self._exact(vector, [self._encode(f.question, f.answer) for f in facts])
+
+    def _other_words(self, vector: mx.array, facts: Sequence[Fact]) -> float:
+        asked = [self._encode(other, fact.answer) for fact in facts for other in fact.others]
+        return float(np.mean(self._exact(vector, asked)))
+
+    def _superseded(self, vector: mx.array, valid: list[list[Fact]]) -> int:
+        """Corrected questions that still get the answer of before."""
+        old = [self._encode(f.question, f.superseded) for g in valid for f in g if f.superseded]
+        return sum(self._exact(vector, old))
+
+    def _kept(
+        self, vector: mx.array, facts: list[EncodedExample], known: list[bool], whole: bool
+    ) -> float:
+        """Share of the old facts answered exactly before that still are."""
+        kept = [fact for fact, was_known in zip(facts, known, strict=True) if was_known]
+        some = kept if whole else kept[:: -(-len(kept) // _PROBED)]
+        return float(np.mean(self._exact(vector, some)))
+
+    def _at_the_end(
+        self, vector: mx.array, valid: list[list[Fact]], accuracies: np.ndarray
+    ) -> Figures:
+        taught = np.arange(len(accuracies))
+        return {
+            "all_other_words": self._other_words(vector, [f for group in valid for f in group]),
+            "acc": average_accuracy(accuracies),
+            "bwt": backward_transfer(accuracies, taught),
+            "forgetting": forgetting(accuracies, taught),
+        }
+
+
+def _example(name: str, question: str, answer: str) -> Example:
+    return Example(name, (Message("user", question), Message("assistant", answer)))
+
+
+def _by_answer(example: EncodedExample) -> Held:
+    """The right tokens as an outcome of certainty: the divergence from it is the cross-entropy."""
+    targets = [t for t, c in zip(example.tokens, example.is_completion, strict=True) if c]
+    tokens = np.array(targets, dtype=np.int32)[:, None]
+    certain = np.zeros_like(tokens, dtype=np.float32)
+    return Held(example, Reference(tokens, certain, np.full(len(targets), -100.0)), "memory")
+
+
+class _PulledTrainer(Trainer):
+    """A trainer with a penalty's gradient in every step."""
+
+    penalty: Penalty
+
+    def _with_anchors(self, gradient: mx.array) -> Any:
+        return (yield from super()._with_anchors(gradient + self.penalty(self.vector)))
+
+
+def _finish(trainer: Trainer) -> tuple[list[tuple[float, Progress]], Trained]:
+    """All steps with what each took, in seconds, and the result."""
+    steps: list[tuple[float, Progress]] = []
+    began = time.perf_counter()
+    pieces = trainer.run()
+    while True:
+        try:
+            event = next(pieces)
+        except StopIteration as stop:
+            return steps, stop.value
+        if isinstance(event, Progress):
+            steps.append((time.perf_counter() - began, event))
+        if event is not None:
+            began = time.perf_counter()
+
+
+def _drain(pieces: Any) -> Any:
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as stop:
+            return stop.value
+
+
+def _mean(values: Sequence[float | bool | None]) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return float(np.mean(known)) if known else None
