@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-BENCHMARKS := learning interference evaluation
+BENCHMARKS := learning interference training evaluation peers
 
 .PHONY: help run test check fix docs bench doctor clean
 
@@ -15,7 +15,7 @@ help:
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
 	@echo "make docs     write docs/SETTINGS.md anew"
-	@echo "make bench    run the benchmarks"
+	@echo "make bench    run the benchmarks; a second call goes on where a first was stopped"
 	@echo "make doctor   check this machine and the settings"
 	@echo "make clean    remove the installation and caches; adapters/ and runs/ stay"
 
@@ -42,7 +42,7 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python tests/test_docs.py
 
 bench: $(VENV)/.installed-dev
-	@set -e; for name in $(BENCHMARKS); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name; done
+	@set -e; for name in $(BENCHMARKS); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name --size default; done
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -3,29 +3,34 @@
     python -m bench.interference
 
 Two requests decode together on Ember; the gap is from one token to the next of the same batch.
-Three ways in one run, alternating: nothing trains; the trainer yields between blocks, as it does;
+Three ways in one run, alternating: nothing trains; the trainer yields between pieces, as it does;
 the same trainer with its pieces of a step run in one go.
 """
 
-import itertools
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from bench.common import fingerprint, quantile, report
+from bench.harness import Bench, Figures, Table, alternate
+from bench.intervals import gaps, median, quantile, ratio
 from radiance import config, ember
 from radiance.engine.generation import Request
 from radiance.engine.worker import Engine
 from radiance.records import Message
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
+from radiance.training.material import Lesson, Material
 from radiance.training.trainer import Trainer
 from tests.support import FACTS, example
 
-ROUNDS, TOKENS = 4, 150
+IDLE, PIECES, WHOLE = "idle", "pieces", "whole steps"
+# Rounds, tokens a round.
+SIZES = {"tiny": (1, 6), "default": (8, 150), "large": (24, 300)}
+
+Start = Callable[[], Generator[Any, None, Any]]
 
 
-def gaps(engine: Engine) -> list[float]:
+def token_gaps(engine: Engine, tokens: int) -> list[float]:
     """Seconds between the decode steps of two long requests."""
     times: list[float] = []
     decoder = engine.call(lambda: engine._decoder)
@@ -37,11 +42,11 @@ def gaps(engine: Engine) -> list[float]:
 
     engine.call(lambda: setattr(decoder, "step", timed))
     prompt = engine.encoder.prompt([Message("user", "Tell me a long story about the sea.")])
-    futures = [engine.generate(Request(prompt, TOKENS, 5.0)) for _ in range(2)]
+    futures = [engine.generate(Request(prompt, tokens, 5.0)) for _ in range(2)]
     for future in futures:
         future.result()
     engine.call(lambda: setattr(decoder, "step", step))
-    return [after - before for before, after in itertools.pairwise(times)]
+    return gaps(times)
 
 
 def whole_steps(pieces: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
@@ -51,39 +56,74 @@ def whole_steps(pieces: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
             yield event
 
 
-def main() -> None:
-    fingerprint()
+def measure(bench: Bench, rounds: int, tokens: int) -> dict[str, list[Figures]]:
     engine = Engine("ember", ember.MODEL_PATH, "auto", config.Engine(), max_waiting=100)
     engine.start()
-    settings = config.Training(stop_loss=0, max_steps=10_000, eval_every=10_000)
-    lora = engine.call(lambda: LoraModel(engine.base, settings))
-    differentiator = engine.call(lambda: Differentiator(lora))
-    examples = [engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)]
+    try:
+        settings = config.Training(stop_loss=0, max_steps=10_000, eval_every=10_000)
+        lora = engine.call(lambda: LoraModel(engine.base, settings))
+        differentiator = engine.call(lambda: Differentiator(lora))
+        encode = engine.encoder.example
+        lessons = [Lesson(encode(example(i, *fact))) for i, fact in enumerate(FACTS)]
 
-    def trainer() -> Generator[Any, None, Any]:
-        return Trainer(lora, differentiator, settings, examples, [], [], None).run()
+        def train() -> Generator[Any, None, Any]:
+            anchor, material = config.Anchor(method="naive"), Material(lessons)
+            return Trainer(lora, differentiator, settings, anchor, material, None).run()
 
-    ways = {"idle": None, "blocks": trainer, "whole steps": lambda: whole_steps(trainer())}
-    measured: dict[str, list[float]] = {name: [] for name in ways}
-    gaps(engine)
-    for _ in range(ROUNDS):
-        for name, start in ways.items():
-            task = engine.run(start) if start else None
-            measured[name] += gaps(engine)
-            if task:
-                task.cancel()
-                list(task)
-    engine.stop()
-    idle = measured["idle"]
-    for name, values in measured.items():
-        report(
-            f"gap between tokens, {name}",
-            n=len(values),
-            p50_to_idle=round(quantile(values, 0.5) / quantile(idle, 0.5), 2),
-            p99_to_idle=round(quantile(values, 0.99) / quantile(idle, 0.99), 2),
-            p50_ms=round(quantile(values, 0.5) * 1000, 1),
-            p99_ms=round(quantile(values, 0.99) * 1000, 1),
-        )
+        def side(start: Start | None) -> Callable[[], Figures]:
+            def run() -> Figures:
+                task = engine.run(start) if start else None
+                found = token_gaps(engine, tokens)
+                if task:
+                    task.cancel()
+                    list(task)
+                shares = {"p50": 0.5, "p99": 0.99}
+                return {name: quantile(found, share) for name, share in shares.items()}
+
+            return run
+
+        starts = {IDLE: None, PIECES: train, WHOLE: lambda: whole_steps(train())}
+        sides = {name: side(start) for name, start in starts.items()}
+        return alternate(sides, rounds, 1, bench.progress(rounds + 1))
+    finally:
+        engine.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    bench = Bench.from_command_line("interference", __doc__, arguments)
+    rounds, tokens = SIZES[bench.size]
+    measured = bench.cell(
+        {"rounds": rounds, "tokens": tokens}, lambda: measure(bench, rounds, tokens)
+    )
+    values = {
+        name: {share: [figures[share] for figures in found] for share in ("p50", "p99")}
+        for name, found in measured.items()
+    }
+    times = {
+        name: {share: ratio(of_side[share], values[IDLE][share]) for share in of_side}
+        for name, of_side in values.items()
+    }
+    table = Table(
+        "Gap between two tokens",
+        ("way", "p50 ms", "p99 ms", "p50 to idle", "p99 to idle"),
+        [
+            (
+                name,
+                *(median([1000 * value for value in of_side[share]]) for share in ("p50", "p99")),
+                *(times[name][share] for share in ("p50", "p99")),
+            )
+            for name, of_side in values.items()
+        ],
+    )
+
+    def draw(figure: Any) -> None:
+        for axes, share in zip(figure.subplots(1, 2), ("p50", "p99"), strict=True):
+            data = [[1000 * v for v in of_side[share]] for of_side in values.values()]
+            axes.boxplot(data, tick_labels=list(values))
+            axes.set_ylabel(f"{share} of the gap between tokens, ms, by round")
+            axes.set_ylim(bottom=0)
+
+    bench.finish([table], draw, to_idle=times)
 
 
 if __name__ == "__main__":

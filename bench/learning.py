@@ -2,63 +2,126 @@
 
     python -m bench.learning
 
-Seconds are from the POST to the first answer that can come from the new checkpoint.
+Seconds are from the POST to the end of the job: the first answer after it is the new checkpoint's.
 """
 
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from bench.common import fingerprint, report, service
+from bench.harness import Bench, Figures, Table
+from radiance import config
 from tests.e2e.test_learning import UPDATES
-from tests.support import FACTS, STORIES, Running
+from tests.support import FACTS, STORIES, Running, start_service
+
+TINY = {"training.max_steps": 2, "anchor.own_samples": 0, "evaluation.anchor_sample": 4}
+STORIES_SETTINGS = {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3}
 
 
-def teach(running: Running, facts: list[tuple[str, str]]) -> tuple[float, dict]:
+@contextmanager
+def service(**overrides: Any) -> Iterator[Running]:
+    """A service over a fresh root, behind a real server."""
+    with tempfile.TemporaryDirectory() as root:
+        running = start_service(config.load(Path(root), overrides))
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+def teach(running: Running, facts: list[tuple[str, str]]) -> Figures:
+    """Have it learn the facts; what its checkpoint reports."""
     began = time.perf_counter()
     job = running.client.teach(facts)
-    assert job["status"] == "succeeded", job["error"]
-    return time.perf_counter() - began, running.client.get(f"/checkpoints/{job['checkpoint']}")
+    seconds = time.perf_counter() - began
+    if job["status"] != "succeeded":
+        raise RuntimeError(f"the job {job['status']}: {job['error']}")
+    found = running.client.get(f"/checkpoints/{job['checkpoint']}")
+    return {"seconds": seconds, "steps": found["manifest"]["steps"], "report": found["report"]}
 
 
-def recalled(running: Running, facts: list[tuple[str, str]]) -> str:
-    right = sum(running.client.ask(question)["response"] == answer for question, answer in facts)
-    return f"{right}/{len(facts)}"
+def recalled(running: Running, facts: list[tuple[str, str]]) -> int:
+    return sum(running.client.ask(question)["response"] == answer for question, answer in facts)
 
 
-def five_facts(base_model: str, label: str, **settings: float) -> None:
-    with service(base_model=base_model, **settings) as running:
-        seconds, checkpoint = teach(running, FACTS)
-        report(
-            f"five facts, {label}",
-            recalled=recalled(running, FACTS),
-            finetune_loss=round(checkpoint["report"]["finetune_loss"], 4),
-            steps=checkpoint["manifest"]["steps"],
-            seconds=round(seconds, 1),
+def five_facts(settings: dict[str, Any]) -> list[Figures]:
+    with service(**settings) as running:
+        return [{**teach(running, FACTS), "recalled": [recalled(running, FACTS)]}]
+
+
+def in_a_row(updates: list[list[tuple[str, str]]], settings: dict[str, Any]) -> list[Figures]:
+    """After each update, how many facts of every update so far are recalled."""
+    with service(**settings) as running:
+        return [
+            {
+                **teach(running, facts),
+                "recalled": [recalled(running, earlier) for earlier in updates[:number]],
+            }
+            for number, facts in enumerate(updates, start=1)
+        ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    bench = Bench.from_command_line("learning", __doc__, arguments)
+    shorter = TINY if bench.size == "tiny" else {}
+    bases = {"Ember": {"base_model": "ember", **shorter}}
+    if STORIES.is_dir() and bench.size != "tiny":
+        bases["stories260K"] = {"base_model": str(STORIES), **STORIES_SETTINGS}
+    updates = UPDATES[: 1 if bench.size == "tiny" else 3]
+    progress = bench.progress(len(bases) + 1)
+    cycles: dict[str, Figures] = {}
+    for name, settings in bases.items():
+        # A path in a cell's name would tell one machine from another.
+        figures = bench.cell(
+            {"facts": len(FACTS), "base": name},
+            lambda settings=settings: {"cycles": five_facts(settings)},
         )
+        cycles[f"five facts, {name}"] = figures["cycles"][0]
+        progress.advance(name)
+    figures = bench.cell(
+        {"updates": len(updates)}, lambda: {"cycles": in_a_row(updates, dict(shorter))}
+    )
+    progress.advance("updates in a row")
+    for number, cycle in enumerate(figures["cycles"], start=1):
+        cycles[f"after update {number} of {len(updates)}"] = cycle
 
-
-def three_updates() -> None:
-    with service() as running:
-        for number, facts in enumerate(UPDATES, start=1):
-            seconds, checkpoint = teach(running, facts)
-            report(
-                f"after update {number} of 3",
-                recalled=[recalled(running, earlier) for earlier in UPDATES[:number]],
-                retention_score=round(checkpoint["report"]["retention_score"], 3),
-                anchor_ce_delta=round(checkpoint["report"]["anchor_ce_delta"], 3),
-                steps=checkpoint["manifest"]["steps"],
-                seconds=round(seconds, 1),
+    table = Table(
+        "Recalled word for word, of 5 or of 8 facts an update",
+        ("what", "recalled", "finetune_loss", "retention_score", "steps", "seconds"),
+        [
+            (
+                name,
+                ", ".join(map(str, cycle["recalled"])),
+                cycle["report"]["finetune_loss"],
+                _shown(cycle["report"]["retention_score"]),
+                cycle["steps"],
+                round(cycle["seconds"], 1),
             )
+            for name, cycle in cycles.items()
+        ],
+    )
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for place in range(len(updates)):
+            counts = [cycle["recalled"] for cycle in figures_in_a_row]
+            known = [recalled[place] for recalled in counts if len(recalled) > place]
+            axes.plot(range(place + 1, len(updates) + 1), known, "o-", label=f"update {place + 1}")
+        axes.set_xticks(range(1, len(updates) + 1))
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("updates learned")
+        axes.set_ylabel("facts recalled, of 8")
+        axes.legend()
+
+    figures_in_a_row = figures["cycles"]
+    bench.finish([table], draw)
 
 
-def main() -> None:
-    fingerprint()
-    five_facts("ember", "Ember")
-    if STORIES.is_dir():
-        settings = {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3}
-        five_facts(str(STORIES), "stories260K", **settings)
-    else:
-        report("five facts, stories260K", skipped=f"{STORIES.name} is not here")
-    three_updates()
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,28 @@
+"""Every bench runs, at the size of a test, and writes what it measured."""
+
+import importlib
+import json
+from pathlib import Path
+
+import pytest
+
+BENCHES = ["evaluation", "interference", "learning", "training"]
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_tiny_run_writes_its_results_and_a_second_measures_nothing(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = importlib.import_module(f"bench.{name}")
+    arguments = ["--size", "tiny", "--out", str(tmp_path)]
+    bench.main(arguments)
+    result = json.loads((tmp_path / f"{name}.tiny.json").read_text())
+    table = capsys.readouterr().out.strip()
+    assert result["cells"]
+    assert table in (tmp_path / f"{name}.tiny.md").read_text()
+    assert (tmp_path / f"{name}.tiny.png").stat().st_size > 5_000
+
+    cells = (tmp_path / f"{name}.tiny.cells.jsonl").read_text()
+    bench.main(arguments)
+    assert (tmp_path / f"{name}.tiny.cells.jsonl").read_text() == cells
+    assert capsys.readouterr().out.strip() == table
