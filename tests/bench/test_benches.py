@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHES = ["evaluation", "interference", "learning", "training"]
+BENCHES = ["evaluation", "gate", "interference", "learning", "training"]
 
 
 @pytest.mark.parametrize("name", BENCHES)
