@@ -26,3 +26,18 @@ def test_a_tiny_run_writes_its_results_and_a_second_measures_nothing(
     bench.main(arguments)
     assert (tmp_path / f"{name}.tiny.cells.jsonl").read_text() == cells
     assert capsys.readouterr().out.strip() == table
+
+
+def test_peers_are_compared_where_they_are_installed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peers = importlib.import_module("bench.peers")
+    peers.main(["--size", "tiny", "--out", str(tmp_path)])
+    if absent := peers.missing():
+        assert capsys.readouterr().out.startswith(f"skipped: {', '.join(absent)} not installed")
+        assert not (tmp_path / "peers.tiny.json").exists()
+        return
+    steps = json.loads((tmp_path / "peers.tiny.json").read_text())["cells"][0]["figures"]["steps"]
+    assert any(step["conflict"] for step in steps)
+    assert max(step["difference"] for step in steps) < 1e-4
+    assert min(step["against_ours"] for step in steps) > -1e-5
