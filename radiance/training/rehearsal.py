@@ -7,6 +7,7 @@ base they never change, of a deployed checkpoint they hold as long as it is depl
 import hashlib
 import io
 import time
+import zipfile
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ _ROWS = 16
 _SAMPLES_PER_FILE = 128
 _SEED_STRIDE = 1_000_003
 _WRITE_EVERY_S = 2.0
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -193,11 +195,11 @@ def _pack(examples: Sequence[EncodedExample]) -> dict[str, np.ndarray]:
 
 def _read_samples(path: Path) -> list[EncodedExample] | None:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             ends = kept["ends"][:-1]
             pairs = zip(np.split(kept["tokens"], ends), np.split(kept["counts"], ends), strict=True)
             return [EncodedExample("own", tuple(t.tolist()), tuple(c.tolist())) for t, c in pairs]
-    except (OSError, ValueError, KeyError):
+    except _UNREADABLE:
         return None
 
 
@@ -214,12 +216,12 @@ def _pack_references(references: dict[str, Reference]) -> dict[str, np.ndarray]:
 
 def _read_references(path: Path) -> dict[str, Reference]:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             ends = kept["ends"][:-1]
             parts = [np.split(kept[name], ends) for name in ("tokens", "log_probs", "tail")]
             return {
                 str(key): Reference(*arrays)
                 for key, *arrays in zip(kept["keys"], *parts, strict=True)
             }
-    except (OSError, ValueError, KeyError):
+    except _UNREADABLE:
         return {}

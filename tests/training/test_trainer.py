@@ -226,7 +226,7 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
                 [h.example for h in held], [h.reference for h in held], [0.0] * len(held)
             )
             away, _ = drain(trainer._differentiator.gradient(trained.vector, batch))
-            moved[method] = away.item() / batch.target_count
+            moved[method] = cast(float, away.item()) / batch.target_count
             last = [event for event in events if isinstance(event, Progress)][-1]
             assert (last.anchor_divergence is None) == (method == "naive")
             assert last.report.projected == 0 or method == "anchor+projection"

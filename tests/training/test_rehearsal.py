@@ -1,0 +1,164 @@
+"""Own samples and reference outputs: right, the same every time, and kept on disk."""
+
+from pathlib import Path
+from typing import cast
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from radiance import config
+from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.engine.worker import Engine
+from radiance.training.batches import make_batch
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+from radiance.training.material import Gatherer, Material, Selection
+from radiance.training.own_samples import Sampler
+from radiance.training.rehearsal import OWN, Rehearsal
+from tests.engine.test_slots import ask
+from tests.support import FACTS, drain, example
+
+ANCHORS = AnchorSet(
+    tuple(
+        Anchor(example(n, f"What is {n} plus 2?", f"{n} plus 2 is {n + 2}."), "sums")
+        for n in range(1, 9)
+    )
+)
+
+
+def number(array: mx.array) -> float:
+    return cast(float, array.item())
+
+
+def parts(engine: Engine, path: Path) -> tuple[LoraModel, Differentiator, Rehearsal]:
+    lora = LoraModel(engine.base, config.Training(r=4))
+    differentiator = Differentiator(lora)
+    sampler = Sampler(lora, engine.encoder, engine.base.end_token)
+    return lora, differentiator, Rehearsal(differentiator, sampler, path, k=16)
+
+
+def gather(engine: Engine, path: Path, selection: Selection, **settings: object) -> Material:
+    lora, differentiator, _ = parts(engine, path)
+    anchor = config.Anchor(**{"own_samples": 16, **settings})  # type: ignore[arg-type]
+    training = config.Training(r=4)
+    gatherer = Gatherer(lora, differentiator, engine.encoder, engine.base, training, anchor, path)
+    return drain(gatherer.gather(selection, lora.initial(None), ""))
+
+
+def test_samples_do_not_depend_on_what_is_decoded_in_between(
+    engine: Engine, tmp_path: Path
+) -> None:
+    def samples(name: str):
+        lora, _, rehearsal = engine.call(lambda: parts(engine, tmp_path / name))
+        beginnings = [engine.encoder.plain("What is the capital of France?")]
+        vector = engine.call(lambda: lora.initial(None))
+        return engine.run(lambda: rehearsal.samples(vector, "base", beginnings, 12, 5))
+
+    quiet = samples("quiet").result
+    busy = samples("busy")
+    futures = [ask(engine, "Tell me about the sea.", 30) for _ in range(3)]
+    assert busy.result == quiet
+    assert all(future.result().tokens for future in futures)
+    assert len({sample.tokens for sample in quiet}) == len(quiet) > 6
+    head, _ = engine.encoder.user_turn
+    assert all(sample.tokens[: len(head)] == tuple(head) for sample in quiet)
+    assert all(sample.tokens[-1] == engine.base.end_token for sample in quiet)
+
+
+def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
+    engine: Engine, tmp_path: Path
+) -> None:
+    def compare() -> None:
+        lora, _, rehearsal = parts(engine, tmp_path)
+        vector = lora.initial(None)
+        first = drain(rehearsal.samples(vector, "base", [], 6, 1))
+        texts = [(sample, OWN) for sample in first]
+        held = drain(rehearsal.hold(vector, "base", texts))
+        _, _, other = parts(engine, tmp_path)
+        other._sampler = other._differentiator = None  # type: ignore[assignment]
+        again = drain(
+            other.hold(vector, "base", drain(other.samples(vector, "base", [], 6, 1)) and texts)
+        )
+        for one, two in zip(held, again, strict=True):
+            assert one.example == two.example
+            assert np.array_equal(one.reference.log_probs, two.reference.log_probs)
+        for path in tmp_path.glob("*.npz"):
+            path.write_bytes(path.read_bytes()[:50])
+        assert drain(rehearsal.samples(vector, "base", [], 6, 1)) == first
+
+    engine.call(compare)
+
+
+def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) -> None:
+    """With the whole vocabulary kept, the divergence from them is nothing; moved away, it is KL."""
+
+    def compare() -> None:
+        lora, differentiator, _ = parts(engine, tmp_path)
+        rehearsal = Rehearsal(differentiator, None, tmp_path, k=10**6)  # type: ignore[arg-type]
+        examples = [engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)]
+        vector = lora.initial(None)
+        outputs = drain(rehearsal.outputs(vector, examples))
+        batch = make_batch(examples, outputs, [0.0] * len(examples))
+        away, gradient = drain(differentiator.gradient(vector, batch))
+        assert number(away) == pytest.approx(0, abs=1e-3)
+        assert number(mx.abs(gradient).max()) < 1e-3
+
+        moved = vector + 0.02 * mx.random.normal(vector.shape, key=mx.random.key(0))
+        away, _ = drain(differentiator.gradient(moved, batch))
+        rows = [drain(differentiator.target_rows(v, batch)) for v in (vector, moved)]
+        before, after = (
+            np.array(differentiator.log_probs(row)[: batch.target_count], dtype=np.float64)
+            for row in rows
+        )
+        full = (np.exp(before) * (before - after)).sum()
+        assert full > 0.01
+        assert number(away) == pytest.approx(full, rel=1e-2)
+        few = Rehearsal(differentiator, None, tmp_path, k=8)  # type: ignore[arg-type]
+        batch = make_batch(examples, drain(few.outputs(vector, examples)), [0.0] * len(examples))
+        merged, _ = drain(differentiator.gradient(moved, batch))
+        assert 0 < number(merged) <= full * 1.001
+
+    engine.call(compare)
+
+
+def test_own_samples_that_ask_what_is_learned_are_not_held(engine: Engine, tmp_path: Path) -> None:
+    def compare() -> None:
+        material = gather(engine, tmp_path, Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS))
+        own = [held for held in material.held if held.context == OWN]
+        asked = engine.encoder.user_words(own[0].example.tokens)
+        corrected = Selection(new=[example(0, asked, "Something else.")], anchors=ANCHORS)
+        fewer = gather(engine, tmp_path, corrected)
+        left = [engine.encoder.user_words(h.example.tokens) for h in fewer.held]
+        assert asked not in left
+        assert len(left) < len(own) + 1
+
+    engine.call(compare)
+
+
+def test_superseded_anchors_are_not_held(engine: Engine, tmp_path: Path) -> None:
+    def compare() -> None:
+        wrong = example(0, "What is 3 plus 2?", "3 plus 2 is 9.")
+        valid = ANCHORS.without(ANCHORS.contradicted_by([wrong]))
+        selection = Selection(new=[wrong], anchors=ANCHORS, valid_anchors=valid)
+        material = gather(engine, tmp_path, selection, own_samples=0)
+        asked = [engine.encoder.user_words(held.example.tokens) for held in material.held]
+        assert len(asked) == len(ANCHORS) - 1
+        assert "What is 3 plus 2?" not in asked
+
+    engine.call(compare)
+
+
+def test_naive_holds_nothing_and_asks_in_the_taught_words_alone_if_told(
+    engine: Engine, tmp_path: Path
+) -> None:
+    material = engine.call(
+        lambda: gather(
+            engine,
+            tmp_path,
+            Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS),
+            method="naive",
+        )
+    )
+    assert material.held == []
+    assert list(tmp_path.glob("*.npz")) == []
