@@ -30,6 +30,7 @@ import numpy as np
 from bench import intervals
 from bench.harness import Bench, Figures, Table
 from bench.streams import Update, make_stream, valid_after
+from radiance.records import Example, Message
 
 NEEDED = ("torch", "avalanche", "peft", "sklearn")
 # Epochs over the digits; seeds of the stream, updates, most steps of an update.
@@ -193,12 +194,8 @@ class _Exam:
         self.unlisted = self.encode(ember.unlisted_facts())
 
     def encode(self, facts: Sequence[Any]) -> list[Any]:
-        from tests.support import example
-
-        return [
-            self._encoder.example(example(place, fact.question, fact.answer))
-            for place, fact in enumerate(facts)
-        ]
+        turns = [(Message("user", f.question), Message("assistant", f.answer)) for f in facts]
+        return [self._encoder.example(Example("probe", messages)) for messages in turns]
 
     def losses(self, model: Any, examples: Sequence[Any]) -> list[Any]:
         """Cross-entropy of each example's completion tokens, in nats."""
