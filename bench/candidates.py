@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 
 from bench.streams import make_stream
@@ -171,10 +172,15 @@ def _probe(
         Text(engine.encoder.example(example(number, fact.question, fact.answer)), fact.context)
         for number, fact in enumerate(facts)
     ]
-    base = engine.call(lambda: lora.between(None, vector, 0.0))
+    base = engine.call(lambda: lora.initial(None))
     for dose in doses:
-        scaled = engine.call(lambda dose=dose: lora.between(None, vector, dose))
+        scaled = engine.call(lambda dose=dose: _evaluated(base + dose * (vector - base)))
         task = engine.run(lambda scaled=scaled: evaluator.probe(scaled, base, texts))
         found = task.result
         rows = [(p.loss, p.base_loss, p.kl_base, p.is_exact, p.was_exact_in_base) for p in found]
         yield dose, np.array(rows, dtype=np.float64).T
+
+
+def _evaluated(vector: mx.array) -> mx.array:
+    mx.eval(vector)
+    return vector

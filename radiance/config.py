@@ -235,8 +235,16 @@ class Anchor(_Section, frozen=True):
         Meta(description="Weight of the replayed examples' own earlier outputs (DER++).", ge=0),
     ] = 0.0
     null_space: Annotated[
-        bool, Meta(description="Keep steps out of the span of the anchors' inputs (GPM).")
+        bool,
+        Meta(
+            description="Keep steps out of the span of each layer's inputs from anchors and own "
+            "samples (GPM); nothing with naive."
+        ),
     ] = False
+    null_space_energy: Annotated[
+        float,
+        Meta(description="Share of those inputs' energy that is kept out of.", gt=0, lt=1),
+    ] = 0.95
 
 
 class Evaluation(_Section, frozen=True):

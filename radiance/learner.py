@@ -160,7 +160,7 @@ class Learner:
         material = self._gather(selection, parent, cycle.parent_id)
         trained = self._train(progress, material, parent)
         measure = self._measure(cycle, parent, examples, material)
-        vector, step = self._scale_back(trained, parent, measure)
+        vector, step = self._scale_back(trained, measure)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
         self._engine.call(lambda: save_adapter(self._lora.adapter(vector), adapter_config, staging))
@@ -295,14 +295,14 @@ class Learner:
         return measure
 
     def _scale_back(
-        self, trained: Trained, parent: Adapter | None, measure: Callable[[mx.array], Evaluation]
+        self, trained: Trained, measure: Callable[[mx.array], Evaluation]
     ) -> tuple[mx.array, Step]:
         """As much of what was trained as the gate lets pass, and what was measured of it."""
 
         def at(share: float) -> mx.array:
             if share == 1:
                 return trained.vector
-            return self._engine.call(lambda: self._lora.between(parent, trained.vector, share))
+            return self._engine.call(lambda: trained.part(share))
 
         whole = measure(trained.vector)
         step = largest_step(whole, lambda share: measure(at(share)), self._config.gate)

@@ -224,9 +224,10 @@ def _make(
                 try:
                     staging, manifest, evaluation = making.result(_POLL_S)
                 except NotYet:
-                    if (progress := learner.progress) is not None:
-                        step = f"step {progress.step} of at most {progress.max_steps}"
-                        told(progress.preparing or step)
+                    if learner.preparing is not None:
+                        told(learner.preparing)
+                    elif (progress := learner.progress) is not None:
+                        told(f"step {progress.step} of at most {progress.max_steps}")
                 else:
                     return manifest, staging, evaluation
         except BaseException:

@@ -120,17 +120,6 @@ class LoraModel:
             leaves[f"{path}.lora_b"] = mx.concatenate([scaled, padding])
         return self.flatten(leaves)
 
-    def between(self, parent: Adapter | None, vector: mx.array, share: float) -> mx.array:
-        """A part of the step from ``initial(parent)`` to a vector trained from it; evaluated.
-
-        At share 0 it computes what the parent does, and in between it moves without a jump; it is
-        A and B that are interpolated, not their product.
-        """
-        start = self.initial(parent)
-        found = start + share * (vector - start)
-        mx.eval(found)
-        return found
-
     def flatten(self, leaves: Mapping[str, mx.array]) -> mx.array:
         """Leaves by name -> the vector, (parameters,) float32."""
         return mx.concatenate([leaves[name].astype(mx.float32).reshape(-1) for name in self.shapes])

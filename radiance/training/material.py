@@ -16,6 +16,7 @@ from radiance.training import rewording
 from radiance.training.batches import Reference, by_length
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
+from radiance.training.nullspace import NullSpace, find_null_space
 from radiance.training.own_samples import Sampler
 from radiance.training.rehearsal import OWN, Held, Rehearsal
 
@@ -46,6 +47,7 @@ class Material:
         replay_outputs: For each of them what the parent gave (DER++); empty: not held.
         held_back: New examples that are measured and not trained.
         held: What holds old behaviour: anchors and own samples.
+        null_space: Where steps may go so that these do not feel them; None: anywhere.
     """
 
     new: Sequence[Lesson]
@@ -53,6 +55,7 @@ class Material:
     replay_outputs: Sequence[Reference] = ()
     held_back: Sequence[EncodedExample] = ()
     held: Sequence[Held] = ()
+    null_space: NullSpace | None = None
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,7 @@ class Gatherer:
         directory: Path,
     ) -> None:
         self._lora = lora
-        self._encoder, self._tokenizer = encoder, base.tokenizer
-        self._base_hash = base.content_hash
+        self._encoder, self._base = encoder, base
         self._training, self._anchor = training, anchor
         sampler = Sampler(lora, encoder, base.end_token)
         self._rehearsal = Rehearsal(differentiator, sampler, directory, anchor.top_k)
@@ -104,8 +106,18 @@ class Gatherer:
             parent_hash: Its content hash; "" for the base.
         """
         held: list[Held] = []
+        null_space: NullSpace | None = None
         if self._anchor.method != "naive":
-            held = yield from self._hold(selection, parent, parent_hash)
+            vector, weights_id = self._reference(parent, parent_hash)
+            held = yield from self._hold(selection, vector, weights_id)
+            if self._anchor.null_space and held:
+                null_space = yield from find_null_space(
+                    self._base,
+                    self._lora,
+                    vector,
+                    [text.example for text in held],
+                    self._anchor.null_space_energy,
+                )
         lessons = yield from self._lessons(selection, held)
         outputs: list[Reference] = []
         if self._anchor.replay_logits:
@@ -117,13 +129,18 @@ class Gatherer:
             replay_outputs=outputs,
             held_back=[encode(example) for example in selection.held_back],
             held=held,
+            null_space=null_space,
         )
 
-    def _hold(self, selection: Selection, parent: mx.array, parent_hash: str) -> Pieces[list[Held]]:
+    def _reference(self, parent: mx.array, parent_hash: str) -> tuple[mx.array, str]:
+        """The adapter whose behaviour is held, and the identity of base and adapter together."""
+        base_hash = self._base.content_hash
+        if self._anchor.reference == "base" or not parent_hash:
+            return self._lora.initial(None), base_hash
+        return parent, f"{base_hash} {parent_hash}"
+
+    def _hold(self, selection: Selection, vector: mx.array, weights_id: str) -> Pieces[list[Held]]:
         """Anchors and own samples with the reference's outputs."""
-        is_base = self._anchor.reference == "base" or not parent_hash
-        vector = self._lora.initial(None) if is_base else parent
-        weights_id = self._base_hash if is_base else f"{self._base_hash} {parent_hash}"
         beginnings = [
             self._encoder.plain(rewording.question(example) or example.text)
             for example in selection.anchors.sample(_MOST_ANCHORS).examples
@@ -139,7 +156,7 @@ class Gatherer:
         ][:_MOST_ANCHORS]
         texts += [(sample, OWN) for sample in samples if self._asks(sample) not in learned]
         held = yield from self._rehearsal.hold(vector, weights_id, texts)
-        self._rehearsal.keep_only([self._base_hash, weights_id])
+        self._rehearsal.keep_only([self._base.content_hash, weights_id])
         return held
 
     def _asks(self, sample: EncodedExample) -> str:

@@ -11,6 +11,7 @@ gradient is zero; hence always the term as well.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -53,6 +54,7 @@ class Objective:
     Args:
         size: Number of parameters.
         contexts: Names of the anchors' contexts; one constraint each where they are separate.
+        null_space: What is left of a vector where steps may go; None: they may go anywhere.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class Objective:
         training: config.Training,
         anchor: config.Anchor,
         contexts: tuple[str, ...] = (),
+        null_space: Callable[[mx.array], mx.array] | None = None,
     ) -> None:
         self._training, self._anchor = training, anchor
+        self._null_space = null_space
         self._projects = anchor.method == "anchor+projection"
         self._separate = anchor.constraints == "contexts" and len(contexts) > 1
         self._row = {name: row for row, name in enumerate(contexts)} if self._separate else {}
@@ -118,9 +122,9 @@ class Objective:
         step, self._mean, self._square, norm = self._advance(
             vector, gradient, self._mean, self._square, mx.array(scalars)
         )
-        applied = step
+        applied = step if self._null_space is None else self._null_space(step)
         if self._projects and self._anchor.project == "update" and self._angle is not None:
-            applied = self._harmless(step)
+            applied = self._harmless(applied)
         vector = vector - applied
         lengths = mx.stack([(step * step).sum(), (applied * applied).sum(), (step * applied).sum()])
         mx.eval(vector, self._mean, self._square, self._constraints, norm, lengths)
@@ -152,7 +156,12 @@ class Objective:
         self._angle = None if math.isnan(angle) else angle
 
     def _remember(self, gradient: mx.array, context: str) -> None:
-        """Average the anchors' gradients over time: (contexts, parameters), or one row for all."""
+        """Average the anchors' gradients over time: (contexts, parameters), or one row for all.
+
+        Only their part where steps may go: projecting by it leads no step out of there.
+        """
+        if self._null_space is not None:
+            gradient = self._null_space(gradient)
         row = self._row.get(context, 0)
         old = self._constraints[row]
         is_first = (old * old).sum() == 0

@@ -78,11 +78,22 @@ class Trained:
         vector: The adapter, (parameters,) float32.
         adapter: The same, ready to serve; evaluated, so that any thread may hold it.
         steps: Optimizer steps taken.
+        start: Where they began, (parameters,) float32; evaluated. It computes what the parent does.
     """
 
     vector: mx.array
     adapter: Adapter
     steps: int
+    start: mx.array
+
+    def part(self, share: float) -> mx.array:
+        """A part of the way from the start to the result, (parameters,) float32; evaluated.
+
+        It moves without a jump; it is A and B that are interpolated, not their product.
+        """
+        found = self.start + share * (self.vector - self.start)
+        mx.eval(found)
+        return found
 
 
 class Trainer:
@@ -117,10 +128,15 @@ class Trainer:
             if anchor.constraints == "contexts"
             else {"": list(material.held)}
         )
-        self._objective = Objective(lora.size, settings, anchor, tuple(self._by_context))
+        null_space = material.null_space
+        self._objective = Objective(
+            lora.size, settings, anchor, tuple(self._by_context), null_space
+        )
         self.step = 0
         self._cooling_from: int | None = None
-        self.vector = lora.initial(parent)
+        start = lora.initial(parent)
+        self._start = start if null_space is None else null_space.start(start)
+        self.vector = self._start
         if resume_from is not None:
             self._restore(resume_from)
         self._snapshot_wanted = False
@@ -152,8 +168,8 @@ class Trainer:
                 self._snapshot_wanted = False
                 yield Snapshot(self.step, self._save())
         adapter = self.adapter()
-        mx.eval(*(array for pair in adapter.pairs.values() for array in pair))
-        return Trained(self.vector, adapter, self.step)
+        mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
+        return Trained(self.vector, adapter, self.step, self._start)
 
     def _is_over(self) -> bool:
         settings = self._settings

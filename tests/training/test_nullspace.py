@@ -1,0 +1,257 @@
+"""What the held texts give to a layer does not feel how its A has moved; what is new still does."""
+
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mlx.utils import tree_flatten
+
+from radiance import config, ember
+from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.engine.worker import Engine
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+from radiance.training.material import Gatherer, Lesson, Material, Selection
+from radiance.training.nullspace import NullSpace, _basis, _inputs, find_null_space
+from radiance.training.trainer import Snapshot, Trainer, score_examples
+from tests.support import FACTS, drain, example
+from tests.training.test_trainer import encoded, finish, held_facts
+
+SETTINGS = {"r": 4, "stop_loss": 0, "cooldown_steps": 0, "batch_size": 4}
+FIRST = "model.layers.0.self_attn.q_proj"
+
+
+@st.composite
+def inputs(draw: st.DrawFn) -> np.ndarray:
+    """Random matrices, more or fewer rows than columns, of full rank or less, or of zeros."""
+    rows, columns = draw(st.integers(1, 40)), draw(st.integers(1, 24))
+    rank = draw(st.integers(0, min(rows, columns)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    spread = 10.0 ** rng.uniform(-3, 3, rank)
+    return (rng.normal(size=(rows, rank)) * spread) @ rng.normal(size=(rank, columns))
+
+
+@settings(max_examples=100)
+@given(inputs(), st.floats(0.05, 0.999))
+def test_a_basis_is_the_smallest_that_holds_its_share(matrix: np.ndarray, energy: float) -> None:
+    basis = np.array(_basis(mx.array(matrix.astype(np.float32)), energy), dtype=np.float64)
+    count = basis.shape[1]
+    assert np.allclose(basis.T @ basis, np.eye(count), atol=1e-5)
+    whole = (matrix**2).sum()
+    assert ((matrix @ basis) ** 2).sum() >= (energy - 1e-4) * whole
+    best = np.cumsum(np.linalg.svd(matrix, compute_uv=False) ** 2)
+    assert count <= np.searchsorted(best, (energy + 1e-4) * whole) + 1
+    assert count == 0 or whole > 0
+
+
+@pytest.fixture(scope="module")
+def lora(engine: Engine) -> LoraModel:
+    return engine.call(lambda: LoraModel(engine.base, config.Training(r=4)))
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_what_is_left_of_a_step_lies_outside(
+    engine: Engine, lora: LoraModel, data: st.DataObject
+) -> None:
+    """Against float64; B stays as it is, a layer without a basis too, and nothing grows."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    paths = [name.removesuffix(".lora_a") for name in lora.shapes if name.endswith(".lora_a")]
+    chosen = data.draw(st.sets(st.sampled_from(paths), min_size=1, max_size=2))
+    bases: dict[str, np.ndarray] = {}
+    for path in chosen:
+        d_in = lora.shapes[f"{path}.lora_a"][0]
+        q = data.draw(st.integers(0, 16))
+        bases[path] = np.linalg.qr(rng.normal(size=(d_in, q)))[0].astype(np.float32)
+    step = rng.normal(size=lora.size).astype(np.float32)
+
+    def leaves(vector: mx.array) -> dict[str, np.ndarray]:
+        return {n: np.array(a, dtype=np.float64) for n, a in lora.unflatten(vector).items()}
+
+    def compute() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        null_space = NullSpace(lora, {path: mx.array(basis) for path, basis in bases.items()})
+        return leaves(mx.array(step)), leaves(null_space(mx.array(step)))
+
+    before, after = engine.call(compute)
+    for name, leaf in before.items():
+        path = name.removesuffix(".lora_a")
+        if path not in bases:
+            assert np.array_equal(after[name], leaf)
+            continue
+        basis = bases[path].astype(np.float64)
+        assert np.abs(basis.T @ after[name]).max(initial=0.0) < 1e-5
+        assert np.allclose(after[name], leaf - basis @ (basis.T @ leaf), atol=1e-5)
+
+
+def trainer_of(
+    engine: Engine,
+    anchor: config.Anchor,
+    energy: float | None,
+    resume_from: bytes | None = None,
+    **changed: Any,
+) -> Trainer:
+    """A trainer of the five facts, held by some of Ember's; ``energy`` None: steps go anywhere."""
+    training = config.Training(**{**SETTINGS, **changed})
+    lora, held, found = LoraModel(engine.base, training), held_facts(engine, 6), None
+    if energy is not None:
+        texts = [text.example for text in held]
+        found = drain(find_null_space(engine.base, lora, lora.initial(None), texts, energy))
+    new = [Lesson(e) for e in encoded(engine)]
+    material = Material(new=new, held=held, null_space=found)
+    return Trainer(lora, Differentiator(lora), training, anchor, material, None, resume_from)
+
+
+def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx.array) -> float:
+    """How much of A's change the anchors' inputs feel in the kept subspaces, at most; float64.
+
+    1 would be an A that moves along nothing but the inputs.
+    """
+    texts = [text.example for text in trainer._material.held]
+    lora, worst = trainer._lora, 0.0
+    given = drain(_inputs(engine.base, lora, lora.initial(None), texts))
+    change = lora.unflatten(moved)
+    for paths, found in given.items():
+        rows = np.array(found, dtype=np.float64)
+        for path in paths:
+            basis = np.array(bases[path], dtype=np.float64)
+            a = np.array(change[f"{path}.lora_a"], dtype=np.float64)
+            products = np.linalg.norm((rows @ basis) @ (basis.T @ a), axis=1)
+            lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(a, ord=2)
+            worst = max(worst, float((products / lengths).max()))
+    return worst
+
+
+@pytest.mark.parametrize("anchor", [{}, {"constraints": "contexts"}], ids=str)
+def test_no_anchor_input_feels_how_a_moved(engine: Engine, anchor: dict[str, Any]) -> None:
+    def compare() -> None:
+        held = trainer_of(engine, config.Anchor(**anchor), 0.95, max_steps=4)
+        assert held._material.null_space is not None
+        bases = dict(held._material.null_space.bases)
+        _, trained = finish(held)
+        assert trained is not None
+        assert felt(engine, held, bases, trained.vector - trained.start) < 1e-4
+        # Nothing learned is felt through the A it started with either.
+        assert felt(engine, held, bases, trained.vector) < 1e-4
+        if anchor:
+            return
+        free = trainer_of(engine, config.Anchor(), None, max_steps=4)
+        _, trained = finish(free)
+        assert trained is not None
+        assert felt(engine, free, bases, trained.vector - trained.start) > 0.1
+
+    engine.call(compare)
+
+
+def test_five_facts_are_learned_all_the_same(engine: Engine) -> None:
+    def learn() -> None:
+        changed = {"r": 8, "lr": 2e-3, "stop_loss": 0.02, "batch_size": 8}
+        trainer = trainer_of(engine, config.Anchor(weight=0.3), 0.95, **changed)
+        _, trained = finish(trainer)
+        assert trained is not None
+        scores = drain(score_examples(trainer._differentiator, trained.vector, encoded(engine)))
+        assert all(score.is_exact for score in scores)
+
+    engine.call(learn)
+
+
+def test_resumed_training_equals_uninterrupted_bit_for_bit(engine: Engine) -> None:
+    """The subspaces are found anew; nothing of them is in the saved state."""
+
+    def compare() -> None:
+        anchor = config.Anchor(null_space=True)
+        _, straight = finish(trainer_of(engine, anchor, 0.9, max_steps=4))
+        events, _ = finish(trainer_of(engine, anchor, 0.9, max_steps=4), until=2)
+        snapshot = next(event for event in events if isinstance(event, Snapshot))
+        _, resumed = finish(trainer_of(engine, anchor, 0.9, snapshot.data, max_steps=4))
+        assert straight is not None
+        assert resumed is not None
+        assert mx.array_equal(straight.vector, resumed.vector)
+        assert mx.array_equal(straight.part(0.5), resumed.part(0.5))
+
+    engine.call(compare)
+
+
+def test_inputs_are_those_of_the_adapted_model(engine: Engine) -> None:
+    """Of the second block too, which follows from the first's adapter; the trained tree is left."""
+
+    def compare() -> None:
+        lora = LoraModel(engine.base, config.Training(r=4))
+        vector = 0.3 * mx.random.normal((lora.size,), key=mx.random.key(0))
+        texts = encoded(engine)[:1]
+        before = _leaves_of(lora)
+        given = drain(_inputs(engine.base, lora, vector, texts))
+        assert mx.array_equal(before, _leaves_of(lora))
+        rows = {path: np.array(array) for paths, array in given.items() for path in paths}
+        assert len(given) == 4 * len(lora.model.layers)  # q, k, v are one; gate and up are one
+        Differentiator(lora)._bind(lora.unflatten(vector), None)
+        inner = lora.model.model
+        hidden = inner.embed_tokens(mx.array([texts[0].tokens[:-1]]))
+        for number, layer in enumerate(inner.layers[:2]):
+            expected = np.array(layer.input_layernorm(hidden)[0])
+            found = rows[f"model.layers.{number}.self_attn.k_proj"]
+            assert np.allclose(found, expected, atol=1e-4)
+            hidden = layer(hidden, "causal", None)
+
+    engine.call(compare)
+
+
+def _leaves_of(lora: LoraModel) -> mx.array:
+    leaves: Any = tree_flatten(lora.model.trainable_parameters())
+    return lora.flatten(dict(leaves))
+
+
+def test_what_a_parent_learned_stays_at_the_start(engine: Engine) -> None:
+    """Also when it is given more rank: only what is new of A leaves the kept subspaces."""
+
+    def compare() -> None:
+        _, parent = finish(trainer_of(engine, config.Anchor(), None, max_steps=3))
+        assert parent is not None
+        lora = LoraModel(engine.base, config.Training(r=6))
+        texts = encoded(engine)
+        null_space = drain(find_null_space(engine.base, lora, lora.initial(None), texts, 0.95))
+        start = lora.initial(parent.adapter)
+        before, after = lora.adapter(start), lora.adapter(null_space.start(start))
+        for path, (a, b) in after.pairs.items():
+            assert mx.array_equal(a[:, :4], before.pairs[path][0][:, :4])
+            assert mx.array_equal(b, before.pairs[path][1])
+            assert np.abs(np.array(null_space.bases[path].T @ a[:, 4:])).max() < 1e-5
+
+    engine.call(compare)
+
+
+def gathered(engine: Engine, directory: Path, **anchor: Any) -> Material:
+    training = config.Training(r=4)
+    lora = LoraModel(engine.base, training)
+    settings = config.Anchor(own_samples=0, **anchor)
+    gatherer = Gatherer(
+        lora, Differentiator(lora), engine.encoder, engine.base, training, settings, directory
+    )
+    facts = ember.listed_facts()[::40]
+    anchors = AnchorSet(
+        tuple(Anchor(example(i, f.question, f.answer), f.context) for i, f in enumerate(facts))
+    )
+    new = [example(90 + i, *fact) for i, fact in enumerate(FACTS)]
+    selection = Selection(new, anchors=anchors, valid_anchors=anchors)
+    return drain(gatherer.gather(selection, lora.initial(None), ""))
+
+
+def test_gathering_finds_the_same_each_time_and_only_where_asked(
+    engine: Engine, tmp_path: Path
+) -> None:
+    def compare() -> None:
+        one = gathered(engine, tmp_path, null_space=True).null_space
+        two = gathered(engine, tmp_path, null_space=True).null_space
+        more = gathered(engine, tmp_path, null_space=True, null_space_energy=0.99).null_space
+        assert one is not None
+        assert two is not None
+        assert more is not None
+        assert all(mx.array_equal(one.bases[path], two.bases[path]) for path in one.bases)
+        assert one.bases[FIRST].shape[1] < more.bases[FIRST].shape[1]
+        assert gathered(engine, tmp_path).null_space is None
+        assert gathered(engine, tmp_path, null_space=True, method="naive").null_space is None
+
+    engine.call(compare)
