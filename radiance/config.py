@@ -208,7 +208,7 @@ class Anchor(_Section, frozen=True):
     ] = 0.0
     batch_size: Annotated[
         int, Meta(description="Anchors and own samples per anchor gradient.", ge=1, le=1024)
-    ] = 6
+    ] = 8
     every: Annotated[
         int, Meta(description="Optimizer steps between two anchor gradients.", ge=1, le=64)
     ] = 1

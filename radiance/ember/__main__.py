@@ -28,6 +28,7 @@ def make(out: Path, steps: int | None, seed: int) -> None:
 
     from radiance.ember.tokenizer import save_tokenizer, train_tokenizer
     from radiance.ember.training import CONFIG, Recipe, Training, save_weights
+    from radiance.ember.unseen import spread, target_counts
 
     # One device and no compiled kernels: the same bytes each time on the same machine.
     mx.set_default_device(mx.cpu)
@@ -44,6 +45,7 @@ def make(out: Path, steps: int | None, seed: int) -> None:
     if training.step:
         click.echo(f"resuming after step {training.step}")
     model = training.run(_Progress(recipe.steps, training.step))
+    spread(model, target_counts(tokenizer, seed, recipe.stages))
     save_weights(model, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
     save_tokenizer(tokenizer, out)
