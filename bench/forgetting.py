@@ -1,6 +1,6 @@
 """Does it forget? A stream of updates with corrections and a change of domain, by many methods.
 
-    python -m bench.forgetting [--methods default,naive] [--seeds 0,1]
+    python -m bench.forgetting [--method default --method naive] [--seeds 0,1]
 
 New facts are asked in the taught words and in others, facts of all earlier updates again, and of
 Ember's old knowledge both what the anchors list and what no anchor lists. Every method trains with
@@ -69,12 +69,12 @@ def run(method: Method, seed: int, scale: dict[str, Any], cache: Path) -> Figure
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--methods", default="")
+    parser.add_argument("--method", action="append")
     parser.add_argument("--seeds", default="")
     own, rest = parser.parse_known_args(arguments)
     bench = Bench.from_command_line("forgetting", __doc__, rest)
     scale = _SCALE[bench.size]
-    wanted = own.methods.split(",") if own.methods else None
+    wanted = own.method
     if wanted is None and bench.size == "tiny":
         wanted = list(_TINY_METHODS)
     methods = [m for m in METHODS if wanted is None or m.name in wanted]
