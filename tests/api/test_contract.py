@@ -29,7 +29,7 @@ def test_info_has_the_fields_of_the_specification(shared_service: Running) -> No
     assert info["current_checkpoint"] is None
     assert info["queue_depth"] == 0
     assert info["last_update"] is None
-    assert set(info["loss_curves"]) == {"finetune_loss", "forgetting_loss", "eval_loss"}
+    assert set(info["loss_curves"]) >= {"finetune_loss", "forgetting_loss", "eval_loss"}
     assert info["forgetting_summary"] is None
     assert set(info["hardware"]) == {"device", "backend"}
     assert info["hardware"]["backend"] == "cpu"
@@ -155,7 +155,8 @@ def test_second_service_on_a_root_is_refused(serve: Callable[..., Running], tmp_
 
 
 def test_concurrent_updates_are_all_accepted_and_trained(serve: Callable[..., Running]) -> None:
-    client = serve(**{"update.mode": "batched", "update.max_examples": 24}).client
+    batched = {"update.mode": "batched", "update.max_examples": 24, "training.max_steps": 5}
+    client = serve(**batched).client
     ids: list[str] = []
 
     def post(number: int) -> None:

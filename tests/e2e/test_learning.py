@@ -239,6 +239,7 @@ def test_own_anchors_are_measured_and_none_are_null(
         "evaluation.anchor_provider": "local",
         "evaluation.anchor_path": "mine.jsonl",
         "training.max_steps": 2,
+        "anchor.own_samples": 4,
     }
     running = serve(**settings)
     running.client.teach(FACTS)
@@ -248,7 +249,7 @@ def test_own_anchors_are_measured_and_none_are_null(
     running.stop()
     shutil.rmtree(tmp_path / "runs")
 
-    without = serve(**{"evaluation.anchor_provider": "none", "training.max_steps": 2})
+    without = serve(**(settings | {"evaluation.anchor_provider": "none"}))
     without.client.teach(FACTS)
     info = without.client.get("/info")
     assert info["loss_curves"]["forgetting_loss"] is None
