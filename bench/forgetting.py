@@ -45,7 +45,14 @@ METHODS = (
     Method("default, budget 0.03", anchor={"budget": 0.03}),
 )
 _SCALE: dict[str, dict[str, Any]] = {
-    "tiny": {"seeds": [0], "updates": 4, "facts": 2, "max_steps": 2, "own_samples": 4},
+    "tiny": {
+        "seeds": [0],
+        "updates": 4,
+        "facts": 2,
+        "max_steps": 2,
+        "own_samples": 4,
+        "old_facts": 8,
+    },
     "default": {"seeds": [0, 1, 2, 3, 4], "updates": 8, "facts": 8, "max_steps": 150},
     "large": {"seeds": list(range(10)), "updates": 16, "facts": 8, "max_steps": 400},
 }
@@ -57,7 +64,8 @@ _MEANS = ("new", "new_other_words", "steps", "step_seconds")
 def run(method: Method, seed: int, scale: dict[str, Any], cache: Path) -> Figures:
     """One cell: the whole stream by one method."""
     stream = make_stream(seed, scale["updates"], scale["facts"])
-    student = Student(method, cache, scale["max_steps"], seed, scale.get("own_samples"))
+    fewer = (scale.get("own_samples"), scale.get("old_facts"))
+    student = Student(method, cache, scale["max_steps"], seed, *fewer)
     updates = list(student.learn(stream))
     return {
         "updates": updates,

@@ -58,6 +58,7 @@ class Student:
         max_steps: Most optimizer steps of an update.
         seed: Of the training.
         own_samples: Instead of the method's number; None leaves that.
+        old_facts: How many of each of Ember's lists are looked at; None: all.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Student:
         max_steps: int,
         seed: int,
         own_samples: int | None = None,
+        old_facts: int | None = None,
     ) -> None:
         self._method = method
         self._training = config.Training(
@@ -83,8 +85,10 @@ class Student:
         self._gatherer = Gatherer(
             self._lora, self._differentiator, self._encoder, base, samples_seed, self._anchor, cache
         )
-        self._listed = [self._encode(f.question, f.answer) for f in ember.listed_facts()]
-        self._unlisted = [self._encode(f.question, f.answer) for f in ember.unlisted_facts()]
+        self._listed, self._unlisted = (
+            [self._encode(fact.question, fact.answer) for fact in facts[:old_facts]]
+            for facts in (ember.listed_facts(), ember.unlisted_facts())
+        )
         self._anchors = AnchorSet(
             tuple(
                 Anchor(_example(f.id, f.question, f.answer), f.context)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHES = ["evaluation", "gate", "interference", "learning", "scenarios", "training"]
+BENCHES = ["evaluation", "forgetting", "gate", "interference", "learning", "scenarios", "training"]
 
 
 @pytest.mark.parametrize("name", BENCHES)
