@@ -4,7 +4,8 @@
 
 New facts are asked in the taught words and in others, facts of all earlier updates again, and of
 Ember's old knowledge both what the anchors list and what no anchor lists. Every method trains with
-the same rank, batch, and stopping rule; each cell (method, seed) is kept when it is finished.
+the same rank, batch, and stopping rule; each cell (method, seed) is kept when it is finished. The
+strengths of EWC and L2 did best on a stream that none is judged on (four updates, seed 1000).
 """
 
 import argparse
@@ -31,7 +32,7 @@ METHODS = (
     Method("DER++", _REPLAY, {"method": "naive", "replay_logits": 0.5}),
     Method("A-GEM", _PLAIN, {"weight": 0.0, "project": "gradient"}, memory="gem"),
     Method("L2", _PLAIN, {"method": "naive"}, penalty="l2", penalty_weight=0.02),
-    Method("EWC", _PLAIN, {"method": "naive"}, penalty="ewc", penalty_weight=0.5),
+    Method("EWC", _PLAIN, {"method": "naive"}, penalty="ewc", penalty_weight=10.0),
     Method("KL on anchors", _PLAIN, {"method": "anchor", "weight": 1.0, **_DEPLOYED}),
     Method("proposal", _PLAIN, {"weight": 0.05, **_DEPLOYED}),
     Method("null space", _PLAIN, {"weight": 0.0, "null_space": True, **_DEPLOYED}),

@@ -103,6 +103,8 @@ class Student:
         accuracies = np.full((len(stream), len(stream)), np.nan)
         learned: dict[str, Example] = {}
         fisher = mx.zeros(self._lora.size)
+        if self._method.penalty == "ewc":
+            fisher = self._fisher(vector, self._listed)
         for number, update in enumerate(stream):
             examples = [
                 _example(f"{number}.{place}", fact.question, fact.answer)
@@ -119,7 +121,8 @@ class Student:
             vector, parent = trained.vector, trained.adapter
             learned |= {example.question_hash: example for example in examples}
             if self._method.penalty == "ewc":
-                fisher = fisher + self._fisher(vector, material)
+                taught = [lesson.example for lesson in material.new]
+                fisher = fisher + self._fisher(vector, taught)
             valid = valid_after(list(stream), number + 1)
             exact = [self._answers(vector, facts) for facts in valid]
             accuracies[number, : number + 1] = [np.mean(e) if e else np.nan for e in exact]
@@ -161,14 +164,14 @@ class Student:
         scale = fisher if self._method.penalty == "ewc" else mx.ones_like(start)
         return lambda vector: weight * scale * (vector - start)
 
-    def _fisher(self, vector: mx.array, material: Material) -> mx.array:
-        """Diagonal empirical Fisher information of the new examples (Kirkpatrick et al., 2017)."""
+    def _fisher(self, vector: mx.array, examples: Sequence[EncodedExample]) -> mx.array:
+        """Diagonal empirical Fisher information (Kirkpatrick et al., 2017), summed over examples."""
         total = mx.zeros(self._lora.size)
-        for lesson in material.new:
-            batch = make_batch([lesson.example])
-            _, gradient = _drain(self._differentiator.gradient(vector, batch))
+        for example in examples:
+            _, gradient = _drain(self._differentiator.gradient(vector, make_batch([example])))
             total = total + mx.square(gradient)
-        return total / len(material.new)
+            mx.eval(total)
+        return total
 
     def _encode(self, question: str, answer: str) -> EncodedExample:
         return self._encoder.example(_example("probe", question, answer))
