@@ -165,7 +165,7 @@ class Student:
         return lambda vector: weight * scale * (vector - start)
 
     def _fisher(self, vector: mx.array, examples: Sequence[EncodedExample]) -> mx.array:
-        """Diagonal empirical Fisher information (Kirkpatrick et al., 2017), summed over examples."""
+        """Diagonal empirical Fisher information (Kirkpatrick et al., 2017), of all examples."""
         total = mx.zeros(self._lora.size)
         for example in examples:
             _, gradient = _drain(self._differentiator.gradient(vector, make_batch([example])))
