@@ -5,7 +5,7 @@
 New facts are asked in the taught words and in others, facts of all earlier updates again, and of
 Ember's old knowledge both what the anchors list and what no anchor lists. Every method trains with
 the same rank, batch, and stopping rule; each cell (method, seed) is kept when it is finished. The
-strengths of EWC and L2 did best on a stream that none is judged on (four updates, seed 1000).
+strengths of EWC and L2 were chosen on a stream that none is judged on (four updates, seed 1000).
 """
 
 import argparse
