@@ -140,7 +140,11 @@ class Gatherer:
         return parent, f"{base_hash} {parent_hash}"
 
     def _hold(self, selection: Selection, vector: mx.array, weights_id: str) -> Pieces[list[Held]]:
-        """Anchors and own samples with the reference's outputs."""
+        """Anchors and own samples with the reference's outputs.
+
+        The outputs are computed for all of them, also for those that an update contradicts: so no
+        other's depend on what is being learned.
+        """
         beginnings = [
             self._encoder.plain(rewording.question(example) or example.text)
             for example in selection.anchors.sample(_MOST_ANCHORS).examples
@@ -149,15 +153,16 @@ class Gatherer:
             vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed
         )
         learned = {example.question_hash for example in (*selection.new, *selection.replay)}
+        valid = {anchor.example.content_hash for anchor in selection.valid_anchors.anchors}
         texts = [
-            (window, anchor.context)
-            for anchor in selection.valid_anchors.sample(_MOST_ANCHORS).anchors
+            (window, anchor.context, anchor.example.content_hash in valid)
+            for anchor in selection.anchors.sample(_MOST_ANCHORS).anchors
             for window in self._encoder.windows(anchor.example, _ANCHOR_TOKENS)
         ][:_MOST_ANCHORS]
-        texts += [(sample, OWN) for sample in samples if self._asks(sample) not in learned]
-        held = yield from self._rehearsal.hold(vector, weights_id, texts)
+        texts += [(sample, OWN, self._asks(sample) not in learned) for sample in samples]
+        held = yield from self._rehearsal.hold(vector, weights_id, [text[:2] for text in texts])
         self._rehearsal.keep_only([self._base.content_hash, weights_id])
-        return held
+        return [one for one, (_, _, is_valid) in zip(held, texts, strict=True) if is_valid]
 
     def _asks(self, sample: EncodedExample) -> str:
         """Hash of the question of an own sample."""

@@ -110,6 +110,11 @@ class Rehearsal:
     ) -> Pieces[list[Held]]:
         """Texts with the outputs of a model on them.
 
+        Outputs round by the batch they are computed in. Batches follow from all texts together, and
+        what another batch gave is not taken: the same texts give the same bits, whatever was there.
+
+        Yields None between pieces, and Referenced as it goes on.
+
         Args:
             vector: The adapter whose outputs are kept, (parameters,) float32.
             weights_id: Identity of base and adapter together.
@@ -118,20 +123,20 @@ class Rehearsal:
         examples = [example for example, _ in texts]
         path = self._path("references", weights_id, str(self._k))
         kept = _read_references(path)
-        keys = [_key(example) for example in examples]
-        missing = [i for i, key in enumerate(keys) if key not in kept]
-        missing = list({keys[i]: i for i in missing}.values())
-        written_at = time.monotonic()
-        for group in by_length([examples[i] for i in missing], _ROWS):
-            some = [missing[place] for place in group]
-            found = yield from self.outputs(vector, [examples[i] for i in some])
-            kept.update({keys[i]: reference for i, reference in zip(some, found, strict=True)})
-            done = len(set(keys) & kept.keys())
-            yield Referenced(done, len(set(keys)))
+        groups = by_length(examples, _ROWS)
+        keys = _keys(examples, groups)
+        is_new, written_at = False, time.monotonic()
+        for number, group in enumerate(groups, start=1):
+            if all(keys[i] in kept for i in group):
+                continue
+            is_new = True
+            found = yield from self.outputs(vector, [examples[i] for i in group])
+            kept.update({keys[i]: reference for i, reference in zip(group, found, strict=True)})
+            yield Referenced(min(number * _ROWS, len(keys)), len(keys))
             if time.monotonic() - written_at > _WRITE_EVERY_S:
                 self._write(path, _pack_references(kept))
                 written_at = time.monotonic()
-        if missing:
+        if is_new:
             self._write(path, _pack_references({key: kept[key] for key in keys}))
         return [
             Held(example, kept[key], context)
@@ -179,9 +184,18 @@ class Rehearsal:
         files.write_durably(path, stream.getvalue())
 
 
-def _key(example: EncodedExample) -> str:
-    data = np.array([example.tokens, example.is_completion], dtype=np.int32).tobytes()
-    return hashlib.sha256(data).hexdigest()
+def _keys(examples: Sequence[EncodedExample], groups: Sequence[Sequence[int]]) -> list[str]:
+    """Name of each example's reference: the batch that it is computed in, and its place there."""
+    keys = [""] * len(examples)
+    for group in groups:
+        digest = hashlib.sha256()
+        for index in group:
+            example = examples[index]
+            row = [len(example.tokens), *example.tokens, *example.is_completion]
+            digest.update(np.array(row, dtype=np.int32).tobytes())
+        for place, index in enumerate(group):
+            keys[index] = f"{digest.hexdigest()[:32]}.{place}"
+    return keys
 
 
 def _pack(examples: Sequence[EncodedExample]) -> dict[str, np.ndarray]:

@@ -90,6 +90,28 @@ def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
     engine.call(compare)
 
 
+def test_reference_outputs_do_not_depend_on_what_was_there(engine: Engine, tmp_path: Path) -> None:
+    """Bit for bit: a training is made again on another root, or after its cache was deleted."""
+
+    def compare() -> None:
+        lora, _, rehearsal = parts(engine, tmp_path / "used")
+        vector = lora.initial(None)
+        facts = [
+            (f"What is {n} times 7?", f"{n} times 7 is {n * 7}. " * (n % 5)) for n in range(40)
+        ]
+        texts = [(engine.encoder.example(example(i, *f)), "") for i, f in enumerate(facts)]
+        for some in (texts[1::3], texts[:7], texts):
+            used = drain(rehearsal.hold(vector, "base", some))
+        fresh = drain(parts(engine, tmp_path / "fresh")[2].hold(vector, "base", texts))
+        for one, two in zip(used, fresh, strict=True):
+            assert one.example is two.example
+            assert np.array_equal(one.reference.tokens, two.reference.tokens)
+            assert np.array_equal(one.reference.log_probs, two.reference.log_probs)
+            assert np.array_equal(one.reference.tail, two.reference.tail)
+
+    engine.call(compare)
+
+
 def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) -> None:
     """With the whole vocabulary kept, the divergence from them is nothing; moved away, it is KL."""
 
