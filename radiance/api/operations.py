@@ -105,8 +105,12 @@ async def ready(request: Request) -> Response:
 
 
 def _job(rooms: Rooms, job: Job) -> dict[str, object]:
-    progress = training_progress(rooms, job.job_id)
-    return {**msgspec.to_builtins(job), "progress": progress}
+    has_ended = job.finished_at is not None
+    return {
+        **msgspec.to_builtins(job),
+        "progress": training_progress(rooms, job.job_id),
+        "preparing": None if has_ended else rooms.pipeline.preparing,
+    }
 
 
 def _checkpoint(checkpoint: Checkpoint) -> dict[str, object]:

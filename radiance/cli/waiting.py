@@ -35,6 +35,9 @@ class Progress:
     def show(self, job: dict[str, Any]) -> None:
         """Show a job as it stands."""
         progress = job.get("progress")
+        if job.get("preparing"):
+            self.say(f"{job['job_id']} {job['status']}, preparing {job['preparing']}")
+            return
         if job["status"] != "running" or not progress or not progress["max_steps"]:
             self.say(f"{job['job_id']} {job['status']}{_duration(job)}")
             return

@@ -148,6 +148,19 @@ def test_live_weights_answer_with_status_training(serve: Callable[..., Running])
     assert (after["checkpoint"], after["checkpoint_status"]) == (job["checkpoint"], "stable")
 
 
+def test_a_job_tells_what_is_prepared_before_it(serve: Callable[..., Running]) -> None:
+    # A seed of its own: no earlier service has written these samples.
+    brief = {"anchor.own_samples": 256, "training.seed": 90210, "training.max_steps": 1}
+    client = serve(**brief).client
+    job_id = client.post("/update", {"examples": as_input(FACTS[:1])})["job_id"]
+    told = set()
+    while (job := client.get(f"/jobs/{job_id}"))["status"] in ("queued", "running"):
+        told.add(job["preparing"])
+    assert "own samples: 128 of 256" in told
+    assert any(text and text.startswith("reference outputs: ") for text in told)
+    assert (job["status"], job["preparing"]) == ("succeeded", None)
+
+
 def test_second_service_on_a_root_is_refused(serve: Callable[..., Running], tmp_path: Path) -> None:
     serve()
     with pytest.raises(Unavailable, match="served by another process"):

@@ -228,6 +228,17 @@ def test_the_terminal_gets_one_line_with_a_bar(service):
     ]
 
 
+def test_what_is_prepared_first_is_shown(service):
+    stream = io.StringIO()
+    progress = Progress(stream)
+    progress.show(service.job(1, "queued", preparing="own samples: 128 of 768"))
+    progress.show(service.job(1, "queued", preparing=None))
+    assert stream.getvalue().splitlines() == [
+        "job_000001 queued, preparing own samples: 128 of 768",
+        "job_000001 queued",
+    ]
+
+
 def test_a_cycle_that_began_anew_is_timed_anew(service):
     at = iter([0.0, 10.0, 20.0, 30.0])
     stream = Terminal()
