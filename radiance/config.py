@@ -20,6 +20,12 @@ FILE_NAME = "radiance.toml"
 Backend = Literal["auto", "metal", "mps", "cuda", "cpu"]
 UpdateMode = Literal["immediate", "batched"]
 
+_DAY = "(mon|tue|wed|thu|fri|sat|sun)"
+_TIME = r"([01]\d|2[0-3]):[0-5]\d"
+_DAYS = rf"{_DAY}(-{_DAY})?"
+QUIET_HOURS = rf"^({_DAYS}(,{_DAYS})* )?{_TIME}-{_TIME}$"
+"""Days, and from when to when: "mon-fri 09:00-18:00"."""
+
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
@@ -155,6 +161,25 @@ class Training(_Section, frozen=True):
         int,
         Meta(description="Seed of initialisation, order and dropout.", ge=0, lt=2**32),
     ] = 0
+    when: Annotated[
+        tuple[Literal["ac_power", "cool", "memory"], ...],
+        Meta(
+            description="What training waits for; ac_power: not on battery. cool: the machine "
+            "does not slow itself for heat. memory: the system is not short of it."
+        ),
+    ] = ("cool", "memory")
+    quiet_hours: Annotated[
+        tuple[
+            Annotated[
+                str, Meta(pattern=QUIET_HOURS, examples=["09:00-18:00", "mon-fri 09:00-18:00"])
+            ],
+            ...,
+        ],
+        Meta(
+            description="Local hours in which nothing is trained, as in "
+            '["09:00-18:00"] or ["mon-fri 09:00-18:00", "sat,sun 22:00-02:00"].'
+        ),
+    ] = ()
     snapshot_seconds: Annotated[
         float,
         Meta(
@@ -176,6 +201,10 @@ class Training(_Section, frozen=True):
             ge=1,
         ),
     ] = 25
+
+    def recipe(self) -> "Training":
+        """These settings without those that say when to train: what shapes an adapter."""
+        return msgspec.structs.replace(self, when=(), quiet_hours=())
 
 
 class Anchor(_Section, frozen=True):

@@ -111,7 +111,7 @@ class Learner:
         """Identity of everything besides parent and examples that shapes a candidate."""
         return content_hash(
             [
-                self._config.training,
+                self._config.training.recipe(),
                 self._config.anchor,
                 self._config.evaluation,
                 self._anchors.hash,

@@ -76,6 +76,8 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
         return Problem(field, None, "is required", f"Add {field}.")
     if choices := _choices(_type_at(kind, field)):
         reason = f"expected one of {', '.join(choices)}"
+    elif examples := _examples_at(kind, field):
+        reason = f"expected something like {' or '.join(examples)}"
     remedy = reason[0].upper() + reason[1:].replace("`", "'") + "."
     return Problem(field, _value_at(data, field), "does not fit", remedy)
 
@@ -100,6 +102,14 @@ def _type_at(kind: type, path: str) -> Any:
             info = getattr(info, "item_type", None)
         info = _unwrap(info)
     return info
+
+
+def _examples_at(kind: type, path: str) -> list[str]:
+    """The examples of a form of text, where ``path`` leads to one; more telling than a pattern."""
+    above, bracket, _ = path.rpartition("[")
+    info = getattr(_type_at(kind, above), "item_type", None) if bracket else None
+    schema = getattr(info, "extra_json_schema", None) or {}
+    return [repr(example) for example in schema.get("examples", ())]
 
 
 def _unwrap(info: Any) -> Any:

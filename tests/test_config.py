@@ -2,12 +2,13 @@
 
 import math
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
 from radiance import config
 from radiance.cli.settings import render
@@ -83,8 +84,13 @@ def values_of(kind, meta):
             allow_nan=False,
             allow_infinity=False,
         )
-    text = st.text(st.characters(codec="utf-8"))
-    return text if kind is str else st.lists(text, max_size=3).map(tuple)
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        described = get_args(item) if get_origin(item) is Annotated else (item, Meta())
+        return st.lists(values_of(*described), max_size=3).map(tuple)
+    if meta.pattern is not None:
+        return st.from_regex(meta.pattern.replace("$", r"\Z").replace(r"\d", "[0-9]"))
+    return st.text(st.characters(codec="utf-8"))
 
 
 def structs_of(kind: type[msgspec.Struct]):
@@ -123,6 +129,10 @@ def test_what_is_written_reads_back_the_same(tmp_path_factory, made):
         ("[training]\ndropout = 1", ["training.dropout", "< 1"]),
         ("[training]\ntarget_modules = 'q_proj'", ["training.target_modules", "array"]),
         ("[training]\ntarget_modules = ['q', 3]", ["training.target_modules[1]", "(is 3)"]),
+        (
+            "[training]\nquiet_hours = ['9 to 5']",
+            ["training.quiet_hours[0]", "like '09:00-18:00' or 'mon-fri 09:00-18:00'"],
+        ),
         ("training = 3", ["training (is 3)"]),
         ("backend = 'tpu'", ["backend", "'auto', 'cpu', 'cuda', 'metal', 'mps'"]),
         ("[server]\nport = 65536", ["server.port", "<= 65535"]),

@@ -11,11 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from radiance import platform
+from radiance import platform, records
 from radiance.cli.output import one_line
 from radiance.cli.settings import Settings
 from radiance.config import FILE_NAME, Config
 from radiance.errors import RadianceError
+from radiance.neighbour import may_train
+from radiance.platform.conditions import read_conditions
 
 _GIB = 1 << 30
 _SCARCE_MEMORY_BYTES = 4 * _GIB
@@ -42,7 +44,7 @@ def examine(settings: Settings) -> list[Finding]:
     root = settings.root.resolve()
     findings += [check_root(root), check_disk(root), check_service(root)]
     settled, config = check_settings(settings)
-    findings += [settled, check_blas(), check_mlx()]
+    findings += [settled, check_neighbour(config), check_blas(), check_mlx()]
     if findings[-1].status != "fail":
         findings += [check_backend(config), check_base_model(config)]
     findings.append(check_database(config))
@@ -114,6 +116,21 @@ def check_settings(settings: Settings) -> tuple[Finding, Config]:
         return Finding("settings", "fail", one_line(str(error)), remedy), Config(root=settings.root)
     detail = f"{file} is valid" if file.exists() else f"no {FILE_NAME} in the root; defaults"
     return Finding("settings", "ok", detail), config
+
+
+def check_neighbour(config: Config) -> Finding:
+    """Whether training would wait now, and what the system says of power, heat and memory."""
+    conditions = read_conditions()
+    power = {True: "on battery", False: "on power", None: "power unknown"}[conditions.on_battery]
+    detail = (
+        f"{power}, heat {conditions.thermal or 'unknown'}, "
+        f"memory pressure {conditions.memory_pressure or 'unknown'}"
+    )
+    reason = may_train(conditions, config.training, records.now().astimezone())
+    if reason is None:
+        return Finding("training", "ok", f"may run: {detail}")
+    remedy = "Nothing is lost: what was accepted is trained later, or change the setting named."
+    return Finding("training", "warn", f"would wait: {reason}", remedy)
 
 
 def check_blas() -> Finding:

@@ -1,7 +1,8 @@
-"""The only module that knows the operating system: BLAS, fsync, locks, hardware, cache folder.
+"""The only room that knows the operating system: BLAS, fsync, locks, hardware, cache folder.
 
-Everything here has one answer on macOS and one on Linux; no other module asks which system it is
-on. It must not import MLX, because the BLAS has to be chosen before MLX is first loaded.
+Everything here has one answer on macOS and one on Linux; no other room asks which system it is on.
+``conditions`` reads power, heat and memory. It must not import MLX, because the BLAS has to be
+chosen before MLX is first loaded.
 """
 
 import ctypes
