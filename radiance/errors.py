@@ -5,7 +5,8 @@
     ├─ RequestError(ValueError)         the caller's fault: names field, value and remedy
     │  ├─ NotFound(LookupError)         no such job or checkpoint
     │  ├─ Conflict                      the same idempotency key with another body
-    │  └─ TooLarge                      a body or an example over its limit
+    │  ├─ TooLarge                      a body or an example over its limit
+    │  └─ AlphaError                    an alpha (alphas/syntax.py): syntax, types, data
     ├─ Overloaded                       too much is waiting; try again later
     ├─ Unavailable                      starting, stopping, or another process owns the root
     ├─ TrainingError(RuntimeError)      a cycle failed; serving is untouched
