@@ -20,9 +20,10 @@ from starlette.applications import Starlette
 
 from radiance import ember, platform, records
 from radiance.anchors import provider
+from radiance.api.access import tls_files
 from radiance.api.rooms import Rooms
 from radiance.api.routes import create_app
-from radiance.config import Config
+from radiance.config import Config, is_loopback
 from radiance.engine.base import find_base
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, RadianceError, Unavailable
@@ -38,7 +39,6 @@ from radiance.storage.sqlite import Database
 from radiance.telemetry import configure_logging, get_logger
 
 _GRACEFUL_STOP_S = 30
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _log = get_logger(__name__)
 
 
@@ -192,9 +192,10 @@ def serve(config: Config) -> int:
         The exit code: 0 stopped as asked, 1 it could not start or failed, 2 a setting is unusable.
 
     Raises:
-        ConfigError: The base model is not there.
+        ConfigError: The base model is not there, or API keys or TLS files cannot be used.
     """
     configure_logging(config.log)
+    tls = tls_files(config)
     service = Service(config, find_base(config.base_model, ember.MODEL_PATH))
     outcome = _Outcome()
 
@@ -207,9 +208,11 @@ def serve(config: Config) -> int:
 
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(lambda: service.rooms, lifespan),
+            create_app(lambda: service.rooms, config, lifespan),
             host=config.server.host,
             port=config.server.port,
+            ssl_certfile=tls[0] if tls else None,
+            ssl_keyfile=tls[1] if tls else None,
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,
@@ -218,12 +221,8 @@ def serve(config: Config) -> int:
         )
     )
     outcome.announce(server, config)
-    if config.server.host not in _LOOPBACK:
-        _log.warning(
-            "open_to_others",
-            host=config.server.host,
-            remedy="Anybody who reaches this address can ask and teach; there are no API keys yet.",
-        )
+    if not is_loopback(config.server.host):
+        _warn_of_others(config, is_encrypted=tls is not None)
 
     def stop(*_: object) -> None:
         server.should_exit = True
@@ -234,6 +233,17 @@ def serve(config: Config) -> int:
         signal.signal(number, stop)
     server.run()
     return outcome.code if server.started else 1
+
+
+def _warn_of_others(config: Config, *, is_encrypted: bool) -> None:
+    """Say what others can do to a service that they reach."""
+    host = config.server.host
+    if config.access.required == "never":
+        remedy = "Anybody who reaches this address can ask and teach: access.required is never."
+        _log.warning("open_to_others", host=host, remedy=remedy)
+    elif not is_encrypted:
+        remedy = "Keys and prompts cross the network unencrypted: set server.tls_cert."
+        _log.warning("not_encrypted", host=host, remedy=remedy)
 
 
 class _Outcome:
@@ -255,7 +265,9 @@ class _Outcome:
             for listening in server.servers:
                 for socket in listening.sockets:
                     host, port = socket.getsockname()[:2]
-                    _log.info("listening", url=f"http://{host}:{port}", root=str(config.root))
+                    scheme = "https" if config.server.tls_cert else "http"
+                    shown = f"[{host}]" if ":" in host else host
+                    _log.info("listening", url=f"{scheme}://{shown}:{port}", root=str(config.root))
 
         server.startup = announced  # type: ignore[method-assign]
 

@@ -5,6 +5,7 @@ allowed range and its description; ``radiance.toml`` at the top of the repositor
 them (``render_default``), and a test keeps the two the same.
 """
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -45,6 +46,45 @@ class Server(_Section, frozen=True):
         int,
         Meta(description="Requests in flight or waiting before new ones get 429.", ge=1),
     ] = 1024
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Names besides localhost by which clients may address the service; "
+            '"*": any, which lets web pages reach it by DNS rebinding.'
+        ),
+    ] = ()
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(
+            description='Origins of web pages that may call the service, "https://chat.example"; '
+            '"*": any.'
+        ),
+    ] = ()
+    tls_cert: Annotated[
+        str, Meta(description="Certificate chain (PEM), relative to the root; empty: plain HTTP.")
+    ] = ""
+    tls_key: Annotated[
+        str, Meta(description="Its private key (PEM); empty: it stands in tls_cert.")
+    ] = ""
+
+
+class Access(_Section, frozen=True):
+    """Who may do what. A key's scopes are infer, update and admin, which has the others."""
+
+    required: Annotated[
+        Literal["auto", "always", "never"],
+        Meta(
+            description="Whether requests need an API key. auto: unless the service listens on "
+            "loopback only. never: something in front of it must check."
+        ),
+    ] = "auto"
+    keys_file: Annotated[
+        str,
+        Meta(
+            description="Hashes of the keys, relative to the root, written by `radiance keys new`; "
+            "followed without a restart. RADIANCE_API_KEYS adds keys of its own."
+        ),
+    ] = "runs/api_keys"
 
 
 class Engine(_Section, frozen=True):
@@ -471,6 +511,7 @@ class Config(_Section, frozen=True):
         "auto"
     )
     server: Server = Server()
+    access: Access = Access()
     engine: Engine = Engine()
     update: Update = Update()
     training: Training = Training()
@@ -492,6 +533,10 @@ class Config(_Section, frozen=True):
     @property
     def runs_path(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def keys_path(self) -> Path:
+        return self.root / self.access.keys_file
 
     @property
     def database_path(self) -> Path:
@@ -542,9 +587,27 @@ def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None 
     return msgspec.structs.replace(config, root=root.resolve())
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address, or "localhost"."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def client_url() -> str:
     """The service that client commands talk to: RADIANCE_URL, or the default address."""
     return os.environ.get("RADIANCE_URL") or "http://127.0.0.1:8042"
+
+
+def client_key() -> str | None:
+    """The API key that client commands send: RADIANCE_API_KEY."""
+    return os.environ.get("RADIANCE_API_KEY") or None
+
+
+def service_keys() -> str:
+    """Keys that the service accepts beside those of its file: RADIANCE_API_KEYS; see keys.py."""
+    return os.environ.get("RADIANCE_API_KEYS") or ""
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -5,6 +5,8 @@
     ├─ RequestError(ValueError)         the caller's fault: names field, value and remedy
     │  ├─ NotFound(LookupError)         no such job or checkpoint
     │  ├─ Conflict                      the same idempotency key with another body
+    │  ├─ Unauthenticated               no API key, or one that is not known
+    │  ├─ Forbidden                     the API key lacks the scope, or the caller the right origin
     │  ├─ TooLarge                      a body or an example over its limit
     │  └─ AlphaError                    an alpha (alphas/syntax.py): syntax, types, data
     ├─ Overloaded                       too much is waiting; try again later
@@ -66,6 +68,18 @@ class Conflict(RequestError):
     """The request contradicts something that was accepted before."""
 
     code = "conflict"
+
+
+class Unauthenticated(RequestError):
+    """An API key is needed, and none was sent or it is not known."""
+
+    code = "invalid_api_key"
+
+
+class Forbidden(RequestError):
+    """The caller is known and may not do this."""
+
+    code = "insufficient_scope"
 
 
 class TooLarge(RequestError):

@@ -4,6 +4,7 @@ import atexit
 import json
 import shutil
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import uvicorn
 
 from radiance import config, ember
+from radiance.api.access import tls_files
 from radiance.api.routes import create_app
 from radiance.app import Service
 from radiance.engine.base import find_base
@@ -65,9 +67,23 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Client:
-    """A plain HTTP client of one service."""
+    """A plain HTTP client of one service.
+
+    Attributes:
+        key: API key to send; "" sends none.
+        trust: Certificate authority to trust with https.
+    """
 
     url: str
+    key: str = ""
+    trust: Path | None = None
+
+    def open(self, request: urllib.request.Request) -> Any:
+        """Send a request."""
+        if self.key:
+            request.add_header("Authorization", f"Bearer {self.key}")
+        context = ssl.create_default_context(cafile=self.trust) if self.trust else None
+        return urllib.request.urlopen(request, timeout=120, context=context)
 
     def call(
         self,
@@ -81,7 +97,7 @@ class Client:
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, headers or {}, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=120) as response:
+            with self.open(request) as response:
                 return json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -98,7 +114,7 @@ class Client:
         data = json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=120) as response:
+            with self.open(request) as response:
                 return response.status, json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -147,18 +163,30 @@ class Running:
     stop: Callable[[], None]
 
 
-def start_service(settings: config.Config) -> Running:
+def start_service(settings: config.Config, key: str = "", trust: Path | None = None) -> Running:
     """Start a service and a server for it on a free loopback port.
 
     Own samples and reference outputs that an earlier service of this process made are handed on:
     they are kept by content, and making them takes longer than most tests.
+
+    Args:
+        settings: All settings.
+        key: API key that the client is to send.
+        trust: Certificate authority that the client is to trust, where the service has TLS.
     """
     _copy(_REHEARSAL, settings.runs_path / "rehearsal")
     service = Service(settings, find_base(settings.base_model, ember.MODEL_PATH))
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
+    certificate, private_key = tls_files(settings) or (None, None)
     server = uvicorn.Server(
-        uvicorn.Config(create_app(lambda: service.rooms), log_config=None, lifespan="off")
+        uvicorn.Config(
+            create_app(lambda: service.rooms, settings),
+            log_config=None,
+            lifespan="off",
+            ssl_certfile=certificate,
+            ssl_keyfile=private_key,
+        )
     )
     thread = threading.Thread(target=server.run, args=([listening],))
 
@@ -175,6 +203,7 @@ def start_service(settings: config.Config) -> Running:
     except BaseException:
         stop()  # else the server's thread keeps the test run from ending
         raise
-    client = Client(f"http://127.0.0.1:{listening.getsockname()[1]}")
+    scheme = "https" if certificate else "http"
+    client = Client(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}", key, trust)
     client.wait_ready()
     return Running(service, client, stop)

@@ -168,7 +168,7 @@ def test_no_page_names_a_machine(name):
 
 @pytest.mark.parametrize(
     "words",
-    [(), *commands(), ("jobs",), ("checkpoints",), ("anchors",), ("audit",)],
+    [(), *commands(), ("jobs",), ("checkpoints",), ("anchors",), ("audit",), ("keys",)],
     ids=" ".join,
 )
 def test_every_command_explains_itself(words):

@@ -14,11 +14,13 @@ from radiance import schema
 from radiance.errors import (
     Cancelled,
     Conflict,
+    Forbidden,
     NotFound,
     Overloaded,
     RadianceError,
     RequestError,
     TooLarge,
+    Unauthenticated,
     Unavailable,
 )
 from radiance.telemetry import get_logger
@@ -54,6 +56,7 @@ def error_response(
 async def on_request_error(_: Request, error: Exception) -> Response:
     """The caller's fault."""
     assert isinstance(error, RequestError)
+    headers: dict[str, str] = {}
     match error:
         case NotFound():
             status = 404
@@ -61,6 +64,13 @@ async def on_request_error(_: Request, error: Exception) -> Response:
             status = 409
         case TooLarge():
             status = 413
+        case Unauthenticated():
+            status = 401
+            headers = {"WWW-Authenticate": 'Bearer realm="radiance"'}
+        case Forbidden(value=scope):  # RFC 6750, section 3.1
+            challenge = f'Bearer realm="radiance", error="insufficient_scope", scope="{scope}"'
+            headers = {"WWW-Authenticate": challenge}
+            status = 403
         case _:
             status = 400
     return error_response(
@@ -70,6 +80,7 @@ async def on_request_error(_: Request, error: Exception) -> Response:
         param=error.field,
         value=_shown(error.value),
         remedy=error.remedy,
+        headers=headers,
     )
 
 

@@ -8,13 +8,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from radiance.api.access import actor_of
 from radiance.api.bodies import read_body
 from radiance.api.rooms import Rooms, rooms_of
 from radiance.errors import RequestError
 from radiance.records import Release
 from radiance.text import clean, forbidden
 
-_ACTOR = "api"
 _Reason = Annotated[str, Meta(max_length=1000)]
 _Id = Annotated[str, Meta(min_length=1, max_length=100)]
 
@@ -51,7 +51,9 @@ async def rollback(request: Request) -> Response:
     """Serve an earlier checkpoint again. Requests in flight finish on the one they began with."""
     rooms, body = await _read(request, RollbackBody)
     reason = _reason(body.reason, "Asked for through POST /rollback.")
-    release = await run_in_threadpool(rooms.pipeline.rollback, body.checkpoint, _ACTOR, reason)
+    release = await run_in_threadpool(
+        rooms.pipeline.rollback, body.checkpoint, actor_of(request), reason
+    )
     return _moved(release)
 
 
@@ -60,7 +62,7 @@ async def promote(request: Request) -> Response:
     rooms, body = await _read(request, PromoteBody)
     reason = _reason(body.reason, "Asked for through POST /promote.")
     release = await run_in_threadpool(
-        rooms.pipeline.promote, body.checkpoint, _ACTOR, reason, force=body.force
+        rooms.pipeline.promote, body.checkpoint, actor_of(request), reason, force=body.force
     )
     return _moved(release)
 
@@ -69,7 +71,7 @@ async def pin(request: Request) -> Response:
     """Hold the stable pointer: cycles go on and are not promoted, monitors do not roll back."""
     rooms, body = await _read(request, PinBody)
     reason = _reason(body.reason, "Asked for through POST /pin.")
-    pinned = await run_in_threadpool(rooms.pipeline.pin, body.checkpoint, _ACTOR, reason)
+    pinned = await run_in_threadpool(rooms.pipeline.pin, body.checkpoint, actor_of(request), reason)
     return JSONResponse(
         {"current_checkpoint": pinned.checkpoint_id, "pinned": msgspec.to_builtins(pinned)}
     )
@@ -79,7 +81,7 @@ async def unpin(request: Request) -> Response:
     """Let the stable pointer move by itself again, from the next cycle on."""
     rooms, body = await _read(request, UnpinBody)
     reason = _reason(body.reason, "Asked for through POST /unpin.")
-    await run_in_threadpool(rooms.pipeline.unpin, _ACTOR, reason)
+    await run_in_threadpool(rooms.pipeline.unpin, actor_of(request), reason)
     current = await run_in_threadpool(rooms.registry.current)
     return JSONResponse(
         {"current_checkpoint": current.checkpoint_id if current else None, "pinned": None}

@@ -1,47 +1,77 @@
-"""The table of URLs."""
+"""The table of URLs, with the scope that an API key must have for each."""
 
 from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 
 from radiance.api import audit, feedback, info, lineage, moves, operations, search, update
+from radiance.api.access import OPEN, Access, Doorkeeper, Route
 from radiance.api.errors import HANDLERS
 from radiance.api.rooms import RoomsGetter
+from radiance.config import Config
 
 ROUTES = [
-    Route("/search", search.search, methods=["POST"]),
-    Route("/update", update.update, methods=["POST"]),
-    Route("/feedback", feedback.send_feedback, methods=["POST"]),
-    Route("/feedback", feedback.list_feedback, methods=["GET"]),
-    Route("/info", info.info, methods=["GET"]),
-    Route("/jobs", operations.list_jobs, methods=["GET"]),
-    Route("/jobs/{job_id}", operations.show_job, methods=["GET"]),
-    Route("/jobs/{job_id}/cancel", operations.cancel_job, methods=["POST"]),
-    Route("/jobs/{job_id}/retry", operations.retry_job, methods=["POST"]),
-    Route("/checkpoints", operations.list_checkpoints, methods=["GET"]),
-    Route("/checkpoints/{checkpoint_id}", operations.show_checkpoint, methods=["GET"]),
-    Route("/checkpoints/{checkpoint_id}/evaluation", operations.show_evaluation, methods=["GET"]),
-    Route("/checkpoints/{checkpoint_id}/lineage", lineage.show_lineage, methods=["GET"]),
-    Route("/rollback", moves.rollback, methods=["POST"]),
-    Route("/promote", moves.promote, methods=["POST"]),
-    Route("/pin", moves.pin, methods=["POST"]),
-    Route("/unpin", moves.unpin, methods=["POST"]),
-    Route("/audit", audit.list_entries, methods=["GET"]),
-    Route("/audit/verify", audit.verify_log, methods=["GET"]),
-    Route("/health", operations.health, methods=["GET"]),
-    Route("/ready", operations.ready, methods=["GET"]),
+    Route("/search", search.search, "infer", method="POST"),
+    Route("/update", update.update, "update", method="POST"),
+    Route("/feedback", feedback.send_feedback, "infer", method="POST"),
+    Route("/feedback", feedback.list_feedback, "admin", method="GET"),
+    Route("/info", info.info, "infer", method="GET"),
+    Route("/jobs", operations.list_jobs, "update", method="GET"),
+    Route("/jobs/{job_id}", operations.show_job, "update", method="GET"),
+    Route("/jobs/{job_id}/cancel", operations.cancel_job, "update", method="POST"),
+    Route("/jobs/{job_id}/retry", operations.retry_job, "update", method="POST"),
+    Route("/checkpoints", operations.list_checkpoints, "infer", method="GET"),
+    Route("/checkpoints/{checkpoint_id}", operations.show_checkpoint, "infer", method="GET"),
+    Route(
+        "/checkpoints/{checkpoint_id}/evaluation",
+        operations.show_evaluation,
+        "update",
+        method="GET",
+    ),
+    Route("/checkpoints/{checkpoint_id}/lineage", lineage.show_lineage, "update", method="GET"),
+    Route("/rollback", moves.rollback, "admin", method="POST"),
+    Route("/promote", moves.promote, "admin", method="POST"),
+    Route("/pin", moves.pin, "admin", method="POST"),
+    Route("/unpin", moves.unpin, "admin", method="POST"),
+    Route("/audit", audit.list_entries, "admin", method="GET"),
+    Route("/audit/verify", audit.verify_log, "admin", method="GET"),
+    Route("/health", operations.health, OPEN, method="GET"),
+    Route("/ready", operations.ready, OPEN, method="GET"),
 ]
 
 
-def create_app(rooms: RoomsGetter, lifespan: Callable[[Any], Any] | None = None) -> Starlette:
+def create_app(
+    rooms: RoomsGetter,
+    config: Config,
+    lifespan: Callable[[Any], Any] | None = None,
+) -> Starlette:
     """The ASGI application.
 
     Args:
         rooms: Gives the running service's rooms; raises Unavailable until it has started.
+        config: All settings.
         lifespan: Starlette's, for whoever starts and stops the service with the application.
+
+    Raises:
+        ConfigError: Requests need an API key, and there is none.
     """
-    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
+    access = Access(config)
+    middleware = [Middleware(Doorkeeper, access=access)]
+    if access.cors_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=access.cors_origins,
+                allow_methods=["*"],
+                allow_headers=["*"],
+            )
+        )
+    app = Starlette(
+        routes=ROUTES, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan
+    )
     app.state.rooms = rooms
+    app.state.access = access
     return app

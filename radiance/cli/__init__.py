@@ -17,6 +17,7 @@ from radiance.cli.eval import evaluate
 from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
+from radiance.cli.keys import keys
 from radiance.cli.output import Commands, keep_examples
 from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
@@ -29,9 +30,9 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
-    `radiance run` is the service; anchors, audit, eval, reproduce, doctor and config look at this
-    machine; the other commands talk to a running service over HTTP. Data goes to stdout, notes to
-    stderr.
+    `radiance run` is the service; anchors, audit, eval, reproduce, keys, doctor and config look at
+    this machine; the other commands talk to a running service over HTTP. Data goes to stdout, notes
+    to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -55,6 +56,7 @@ for _command in (
     audit,
     evaluate,
     reproduce,
+    keys,
     doctor,
     config,
 ):

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from radiance import platform, records
 from radiance.cli.output import one_line
 from radiance.cli.settings import Settings
-from radiance.config import FILE_NAME, Config
+from radiance.config import FILE_NAME, Config, is_loopback
 from radiance.errors import RadianceError
 from radiance.neighbour import may_train
 from radiance.platform.conditions import read_conditions
@@ -47,7 +47,7 @@ def examine(settings: Settings) -> list[Finding]:
     findings += [settled, check_neighbour(config), check_blas(), check_mlx()]
     if findings[-1].status != "fail":
         findings += [check_backend(config), check_base_model(config)]
-    findings.append(check_database(config))
+    findings += [check_database(config), check_access(config)]
     return findings
 
 
@@ -217,3 +217,23 @@ def _is_locked(root: Path) -> bool:
         return True
     os.close(descriptor)
     return False
+
+
+def check_access(config: Config) -> Finding:
+    """Whether the service may listen where it is to listen, and who can reach it there."""
+    from radiance.api.access import Access, tls_files
+
+    host = config.server.host
+    try:
+        is_encrypted = tls_files(config) is not None
+        access = Access(config)
+    except RadianceError as error:
+        return Finding("access", "fail", one_line(str(error)))
+    if is_loopback(host):
+        return Finding("access", "ok", f"{host} is reached from this machine only")
+    if not access.needs_key:
+        remedy = "Set access.required to auto, unless something in front checks."
+        return Finding("access", "warn", f"{host} without API keys", remedy)
+    if not is_encrypted:
+        return Finding("access", "warn", f"{host}, not encrypted", "Set server.tls_cert.")
+    return Finding("access", "ok", f"{host}, API keys, TLS")

@@ -5,43 +5,55 @@ it had there, so that one place knows how errors end a command.
 """
 
 import http.client
-import ipaddress
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from radiance import config
+from radiance.cli.output import note
 from radiance.errors import (
     ConfigError,
     Conflict,
+    Forbidden,
     NotFound,
     Overloaded,
     RadianceError,
     RequestError,
     TooLarge,
+    Unauthenticated,
     Unavailable,
 )
 
+_KEY = "radiance.api_key"
 F = TypeVar("F", bound=Callable[..., Any])
 
 TIMEOUT_S = 30.0
 _LARGE_BODY_BYTES = 1 << 20
+_ERROR_OF = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge}
 
 
 class Client:
     """Talks to one service.
 
+    Args:
+        url: Its address; by default as the environment says.
+        api_key: The key to send; by default as the environment says.
+
     Raises:
-        ConfigError: ``url`` is not an http or https address.
+        ConfigError: ``url`` is not an http or https address, or ``api_key`` cannot be a key.
     """
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
         self.url = (url or config.client_url()).rstrip("/")
+        self._key = api_key or config.client_key()
+        if self._key and not (self._key.isascii() and self._key.isprintable()):
+            raise ConfigError("RADIANCE_API_KEY or --api-key: holds characters that no key has.")
         try:
             parts = urllib.parse.urlsplit(self.url)
             host, usable = parts.hostname, parts.scheme in ("http", "https")
@@ -54,7 +66,7 @@ class Client:
                 "Give one like http://127.0.0.1:8042, or set RADIANCE_URL."
             )
         # A proxy named in the environment is for the world outside, not for this machine.
-        proxies = [urllib.request.ProxyHandler({})] if _is_loopback(host) else []
+        proxies = [urllib.request.ProxyHandler({})] if config.is_loopback(host) else []
         self._opener = urllib.request.build_opener(*proxies)
 
     def get(self, path: str, **query: Any) -> Any:
@@ -81,6 +93,8 @@ class Client:
         """
         request = urllib.request.Request(self.url + path, data=body, method=method)
         request.add_header("Accept", "application/json")
+        if self._key:
+            request.add_unredirected_header("Authorization", f"Bearer {self._key}")
         if body is not None:
             request.add_header("Content-Type", "application/json")
         try:
@@ -147,33 +161,49 @@ def decode_error(status: int, content: bytes) -> RadianceError:
     if status == 429:
         return Overloaded(f"{message} {remedy}".strip())
     if 400 <= status < 500:
-        kind = {404: NotFound, 409: Conflict, 413: TooLarge}.get(status, RequestError)
-        return kind(message, field=field, value=value, remedy=remedy)
+        return _ERROR_OF.get(status, RequestError)(message, field=field, value=value, remedy=remedy)
     if status == 503:
         return Unavailable(f"The service is not ready ({message.rstrip('.')}). {remedy}".strip())
     return RadianceError(f"{message} {remedy}".strip())
 
 
 def client_options(command: F) -> F:
-    """Add ``--url`` and ``--json``; the command gets ``client`` and ``as_json``."""
+    """Add ``--url``, ``--api-key``, ``--json``; the command gets ``client`` and ``as_json``."""
     command = click.option(
         "--url",
         "client",
         metavar="URL",
-        callback=lambda context, parameter, value: Client(value),
+        callback=lambda context, parameter, value: Client(value, context.meta.get(_KEY)),
         help="Address of the service. Default: RADIANCE_URL, else http://127.0.0.1:8042.",
+    )(command)
+    command = click.option(
+        "--api-key",
+        metavar="KEY|@FILE",
+        callback=_keep_key,
+        is_eager=True,  # before --url, which makes the client
+        expose_value=False,
+        help="API key, or @ and a file that holds it. Default: RADIANCE_API_KEY.",
     )(command)
     return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
         command
     )
 
 
+def _keep_key(context: click.Context, parameter: click.Parameter, given: str | None) -> None:
+    if given is None:
+        return
+    if not given.startswith("@"):
+        note(
+            "Warning: everybody on this machine can read --api-key in the list of processes;"
+            " RADIANCE_API_KEY and --api-key @FILE are not shown there."
+        )
+        context.meta[_KEY] = given
+        return
+    try:
+        context.meta[_KEY] = Path(given[1:]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{given[1:]} cannot be read ({error}).") from None
+
+
 def _phrase(status: int) -> str:
     return http.client.responses.get(status, "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -20,8 +20,13 @@ from radiance.storage.steps import step
 TEMPORARY_PREFIX = ".tmp-"
 
 
-def write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Put a file of exactly ``data`` at ``path``, in place of what stood there.
+
+    Args:
+        path: Where.
+        data: All of it.
+        mode: Permissions of the file, less the umask; for secrets 0o600.
 
     Raises:
         StorageError: It could not be written; what stood there before still stands.
@@ -30,7 +35,8 @@ def write_durably(path: Path, data: bytes) -> None:
         temporary = _temporary_beside(path)
         try:
             step(f"write {path.name}")
-            with temporary.open("xb") as file:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 step(f"sync {path.name}")

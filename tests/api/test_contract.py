@@ -11,6 +11,7 @@ import pytest
 
 from radiance import ember
 from radiance.api.routes import create_app
+from radiance.config import Config
 from radiance.errors import Unavailable
 from tests.support import FACTS, ApiError, Running, as_input
 
@@ -111,7 +112,8 @@ def test_before_the_start_it_says_so() -> None:
     def starting() -> None:
         raise Unavailable("starting")
 
-    with TestClient(create_app(starting)) as client:  # type: ignore[arg-type]
+    app = create_app(starting, Config())  # type: ignore[arg-type]
+    with TestClient(app, base_url="http://localhost") as client:
         assert client.get("/health").status_code == 200
         ready = client.get("/ready")
         assert (ready.status_code, ready.json()["reason"]) == (503, "starting")
@@ -124,7 +126,9 @@ def test_before_the_start_it_says_so() -> None:
 def test_client_that_goes_away_frees_its_row(shared_service: Running) -> None:
     parts = urlsplit(shared_service.client.url)
     body = b'{"prompt": "Tell me a long story.", "max_tokens": 900, "temperature": 5}'
-    head = f"POST /search HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = (
+        f"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    )
     engine = shared_service.service.rooms.engine
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
         connection.sendall(head + body)

@@ -1,0 +1,103 @@
+"""``radiance keys``: who may use the service over the network.
+
+Works on the keys file of a root, beside a running service or without one.
+"""
+
+import click
+
+from radiance import keys as room
+from radiance.cli.output import note, print_json, print_table
+from radiance.cli.settings import Settings, settings_options
+from radiance.errors import ConfigError
+
+_scope_option = click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(room.SCOPES),
+    help="What it may do; may be given several times.",
+)
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys.
+
+    A service that listens to other machines needs them. infer: ask and vote; update: teach and
+    follow jobs; admin: everything. A running service follows the file at once.
+
+    Examples:
+      radiance keys new --scope infer --name phone
+      radiance keys list
+    """
+
+
+@keys.command()
+@_scope_option
+@click.option("--name", help="Whose it is; the audit log names it. Default: key-1, key-2, …")
+@settings_options
+def new(settings: Settings, scopes: tuple[room.Scope, ...], name: str | None) -> None:
+    """Make a key, and print it once.
+
+    Only its hash is kept, so it cannot be shown again. Clients send it as `Authorization: Bearer`;
+    the client commands take it from RADIANCE_API_KEY.
+
+    Examples:
+      radiance keys new --scope admin
+      radiance keys new --scope infer --scope update --name laptop --root ~/radiance
+    """
+    path = settings.load().keys_path
+    known = room.read_file(path)
+    names = {key.name for key in known}
+    if name is None:
+        name = next(n for i in range(1, len(names) + 2) if (n := f"key-{i}") not in names)
+    room.check_name(name)
+    if name in names:
+        raise ConfigError(f'A key is named "{name}" already. Give another --name, or remove it.')
+    secret, key = room.new_key(frozenset(scopes), name)
+    room.write_file(path, [*known, key])
+    click.echo(secret)
+    note(f'"{name}" may {", ".join(room.sort_scopes(key.scopes))}. It is not shown again.')
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options
+def list_keys(settings: Settings, as_json: bool) -> None:
+    """List the keys of a root.
+
+    Their names, scopes and the beginning of their hashes; those of RADIANCE_API_KEYS are not among
+    them.
+
+    Examples:
+      radiance keys list
+      radiance keys list --root ~/radiance --json
+    """
+    known = room.read_file(settings.load().keys_path)
+    rows = [(key.name, room.sort_scopes(key.scopes), f"sha256:{key.digest[:12]}") for key in known]
+    if as_json:
+        fields = ("name", "scopes", "hash")
+        print_json({"keys": [dict(zip(fields, row, strict=True)) for row in rows]})
+    else:
+        print_table(("NAME", "SCOPES", "HASH"), rows)
+
+
+@keys.command()
+@click.argument("name")
+@settings_options
+def remove(settings: Settings, name: str) -> None:
+    """Revoke a key by its name.
+
+    Whoever holds it is refused from the next request on; those under way are answered.
+
+    Examples:
+      radiance keys remove phone
+    """
+    path = settings.load().keys_path
+    known = room.read_file(path)
+    left = [key for key in known if key.name != name]
+    if len(left) == len(known):
+        raise ConfigError(f'No key is named "{name}". `radiance keys list` shows them.')
+    room.write_file(path, left)
+    note(f'"{name}" is revoked; {len(left)} keys are left.')
