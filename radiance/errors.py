@@ -7,6 +7,7 @@
     │  ├─ Conflict                      the same idempotency key with another body
     │  ├─ Unauthenticated               no API key, or one that is not known
     │  ├─ Forbidden                     the API key lacks the scope, or the caller the right origin
+    │  ├─ BadAdapter                    an adapter made elsewhere that cannot be used
     │  ├─ TooLarge                      a body or an example over its limit
     │  └─ AlphaError                    an alpha (alphas/syntax.py): syntax, types, data
     ├─ Overloaded                       too much is waiting; try again later
@@ -80,6 +81,12 @@ class Forbidden(RequestError):
     """The caller is known and may not do this."""
 
     code = "insufficient_scope"
+
+
+class BadAdapter(RequestError):
+    """An adapter made elsewhere cannot be used with this base model; nothing of it was kept."""
+
+    code = "bad_adapter"
 
 
 class TooLarge(RequestError):

@@ -177,6 +177,7 @@ class Pipeline:
         """
         self.serve_current()
         self._record_report(cycle, manifest)
+        loss = manifest.report.finetune_loss
         self._jobs.acknowledge(cycle.id, cycle.candidate_id, records.now())
         self._learner.forget_state(cycle)
         _log.info(
@@ -185,7 +186,7 @@ class Pipeline:
             is_served=self._engine.source.checkpoint_id == cycle.candidate_id,
             jobs=len(cycle.job_ids),
             steps=manifest.steps,
-            finetune_loss=round(manifest.report.finetune_loss, 4),
+            finetune_loss=None if loss is None else round(loss, 4),
         )
 
     def _refuse(self, cycle: Cycle, manifest: Manifest) -> None:

@@ -187,7 +187,7 @@ class EvalReport(msgspec.Struct, frozen=True):
     """What one checkpoint scored, in brief. Losses are in nats per completion token.
 
     Attributes:
-        finetune_loss: Cross-entropy on the examples it was trained on.
+        finetune_loss: Cross-entropy on the examples it was trained on; None where it was imported.
         eval_loss: On the held-back examples; on the new ones where none were held back.
         forgetting_loss: Cross-entropy on the anchors; None where there are none.
         anchor_ce_delta: ``forgetting_loss`` minus the base model's; None where there are none.
@@ -208,8 +208,8 @@ class EvalReport(msgspec.Struct, frozen=True):
             [-1, 1]; None before there are any.
     """
 
-    finetune_loss: float
-    eval_loss: float
+    finetune_loss: float | None = None
+    eval_loss: float | None = None
     forgetting_loss: float | None = None
     anchor_ce_delta: float | None = None
     retention_score: float | None = None
@@ -333,6 +333,20 @@ class Decision(msgspec.Struct, frozen=True):
     scaled_to: float = 1.0
 
 
+class Imported(msgspec.Struct, frozen=True):
+    """Where an adapter comes from that was not trained here.
+
+    Attributes:
+        source: The directory or Hub repository it was read from.
+        format: What it was stored as.
+        declared_base: The base model that its configuration names; "" where it names none.
+    """
+
+    source: str
+    format: Literal["mlx", "peft"]
+    declared_base: str = ""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """What a checkpoint is and where it came from: ``adapters/<id>/manifest.json``.
 
@@ -352,6 +366,7 @@ class Manifest(msgspec.Struct, frozen=True):
         report: What it scored.
         versions: Versions of radiance, mlx and mlx-lm that made it.
         scaled_to: The share of the step from its parent that was kept, in (0, 1].
+        imported: Where it comes from, if it was not trained here.
     """
 
     checkpoint_id: str
@@ -371,13 +386,16 @@ class Manifest(msgspec.Struct, frozen=True):
     report: EvalReport
     versions: dict[str, str]
     scaled_to: float = 1.0
+    imported: Imported | None = None
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """A checkpoint as the registry knows it.
 
     Attributes:
+        cycle_id: The cycle that made it; 0 where it was imported.
         is_current: Whether it answers requests now.
+        is_imported: Whether it was made elsewhere. It is ``risky``: no gate judged it.
     """
 
     checkpoint_id: str
@@ -389,6 +407,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     report: EvalReport
     job_ids: tuple[str, ...] = ()
     is_current: bool = False
+    is_imported: bool = False
 
 
 class Release(msgspec.Struct, frozen=True):

@@ -99,6 +99,11 @@ def read_records(config: Config, checkpoint_id: str) -> Recorded:
         registry = Checkpoints(db, config.adapters_path)
         registry.verify(checkpoint_id)
         manifest = registry.manifest(checkpoint_id)
+        if manifest.imported is not None:
+            raise ConfigError(
+                f"{checkpoint_id} was imported from {manifest.imported.source}; what taught it "
+                "is not known here. Name a checkpoint that was trained here."
+            )
         if manifest.parent_id is not None:
             registry.verify(manifest.parent_id)
         checkpoint = registry.get(checkpoint_id)

@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from radiance.api import audit, feedback, info, lineage, moves, operations, search, update
+from radiance.api import audit, exchange, feedback, info, lineage, moves, operations, search, update
 from radiance.api.access import OPEN, Access, Doorkeeper, Route
 from radiance.api.errors import HANDLERS
 from radiance.api.rooms import RoomsGetter
@@ -32,6 +32,7 @@ ROUTES = [
         method="GET",
     ),
     Route("/checkpoints/{checkpoint_id}/lineage", lineage.show_lineage, "update", method="GET"),
+    Route("/import", exchange.import_checkpoint, "admin", method="POST"),
     Route("/rollback", moves.rollback, "admin", method="POST"),
     Route("/promote", moves.promote, "admin", method="POST"),
     Route("/pin", moves.pin, "admin", method="POST"),

@@ -14,6 +14,7 @@ from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
 from radiance.cli.doctor import doctor
 from radiance.cli.eval import evaluate
+from radiance.cli.exchange import export, import_adapter, pull, push
 from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
@@ -30,9 +31,9 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
-    `radiance run` is the service; anchors, audit, eval, reproduce, keys, doctor and config look at
-    this machine; the other commands talk to a running service over HTTP. Data goes to stdout, notes
-    to stderr.
+    `radiance run` is the service; anchors, audit, eval, export, push, pull, reproduce, keys, doctor
+    and config look at this machine; the other commands talk to a running service over HTTP. Data
+    goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -52,6 +53,10 @@ for _command in (
     info,
     jobs,
     checkpoints,
+    import_adapter,
+    export,
+    push,
+    pull,
     anchors,
     audit,
     evaluate,

@@ -1,6 +1,7 @@
 """Adapters on disk, in mlx-lm's format. Call on the engine thread."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from radiance.errors import CorruptCheckpoint
 
 WEIGHTS_FILE = "adapters.safetensors"
 CONFIG_FILE = "adapter_config.json"
+_LAYER = re.compile(r"^.*?\blayers\.\d+\.")  # keys are names within a block
 
 
 def save_adapter(adapter: Adapter, adapter_config: dict[str, Any], directory: Path) -> None:
@@ -20,6 +22,27 @@ def save_adapter(adapter: Adapter, adapter_config: dict[str, Any], directory: Pa
         tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"] = a, b
     mx.save_safetensors(str(directory / WEIGHTS_FILE), tensors, {"format": "mlx"})
     (directory / CONFIG_FILE).write_text(json.dumps(adapter_config, indent=2) + "\n")
+
+
+def adapter_config(adapter: Adapter, layers: int) -> dict[str, Any]:
+    """``adapter_config.json`` of an adapter whose pairs have one rank.
+
+    Args:
+        adapter: It may leave out some of the layers; mlx-lm then adds nothing there.
+        layers: Number of blocks of the base model.
+    """
+    keys = {_LAYER.sub("", path) for path in adapter.pairs}
+    rank = next(iter(adapter.pairs.values()))[0].shape[1]
+    return {
+        "fine_tune_type": "lora",
+        "num_layers": layers,
+        "lora_parameters": {
+            "rank": rank,
+            "scale": adapter.scale,
+            "dropout": 0.0,
+            "keys": sorted(keys),
+        },
+    }
 
 
 def load_adapter(directory: Path) -> Adapter:

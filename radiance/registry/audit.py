@@ -28,6 +28,7 @@ Action = Literal[
     "promote",  # a candidate was committed and is served
     "commit",  # a candidate was committed and is not served
     "reject",  # a candidate was committed for the record; the gate refused it
+    "import",  # an adapter made elsewhere was committed; it is not served
     "cycle_failed",  # a cycle ended without a candidate
     "promote_by_hand",
     "rollback",

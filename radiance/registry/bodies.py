@@ -81,6 +81,25 @@ def candidate(
     }
 
 
+def imported(row: Row, hashes: dict[str, str], manifest: Manifest) -> dict[str, Any]:
+    """An adapter made elsewhere; nothing is known of what it learned.
+
+    Args:
+        row: Its row in ``checkpoints``.
+        hashes: SHA-256 of its files, by name.
+        manifest: What it is.
+    """
+    return {
+        "checkpoint": checkpoint_row(row),
+        "files": hashes,
+        "base": {"model": manifest.base_model, "hash": manifest.base_hash},
+        "imported": manifest.imported,
+        "examples": {},
+        "replayed": {},
+        "versions": manifest.versions,
+    }
+
+
 def move(
     reason: str,
     before: str | None,

@@ -20,6 +20,8 @@ from radiance.storage.sqlite import Connection, Row, to_json, to_text
 
 BASE = "base"
 STABLE_LINK = "stable"
+NO_CYCLE = 0
+"""The cycle of what was made elsewhere; real ones count from 1."""
 CURRENT = "SELECT checkpoint_id FROM releases ORDER BY number DESC LIMIT 1"
 
 
@@ -78,6 +80,7 @@ def to_checkpoint(row: Row, current: str | None) -> Checkpoint:
         report=msgspec.json.decode(row["report"], type=EvalReport),
         job_ids=tuple(json.loads(row["job_ids"])),
         is_current=row["id"] == current,
+        is_imported=row["cycle_id"] == NO_CYCLE,
     )
 
 

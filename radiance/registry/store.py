@@ -31,6 +31,7 @@ from radiance.registry.audit import Action, Audit, append
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import (
     BASE,
+    NO_CYCLE,
     STABLE_LINK,
     current_id,
     insert_checkpoint,
@@ -163,6 +164,39 @@ class Registry(Checkpoints):
                 row, hashes, manifest, evaluation, decision, evidence, release, withheld
             )
             append(connection, _outcome(decision, release), "gate", checkpoint_id, body, at)
+        return self.get(checkpoint_id)
+
+    def reserve(self) -> str:
+        """A new id, for a checkpoint that no cycle makes; if it comes to nothing, the id is lost.
+
+        Raises:
+            StorageError: The disk or the database failed.
+        """
+        with self._db.transaction() as connection:
+            return self.new_checkpoint_id(connection, self._clock().date())
+
+    def commit_imported(self, staging: Path, manifest: Manifest, actor: str) -> Checkpoint:
+        """Publish an adapter that was made elsewhere. It is ``risky`` and not served.
+
+        No gate has judged it, so only a person promotes it.
+
+        Args:
+            staging: The directory from ``staging`` of an id from ``reserve``.
+            manifest: What it is and where it comes from; its hashes must match the files.
+            actor: Who brought it.
+
+        Raises:
+            CorruptCheckpoint: The staged files do not match the manifest.
+            StorageError: The disk or the database failed.
+        """
+        checkpoint_id = manifest.checkpoint_id
+        self._publish(staging, manifest, Evaluation(manifest.report))
+        hashes = bodies.file_hashes(self.path(checkpoint_id))
+        origin = Cycle(NO_CYCLE, manifest.fingerprint, checkpoint_id, None, ())
+        with self.audit.sealed(), self._db.transaction() as connection:
+            row = insert_checkpoint(connection, origin, manifest, CheckpointStatus.RISKY)
+            body = bodies.imported(row, hashes, manifest)
+            append(connection, "import", actor, checkpoint_id, body, self._clock())
         return self.get(checkpoint_id)
 
     def record_failure(self, connection: Connection, cycle: Cycle, reason: str) -> None:

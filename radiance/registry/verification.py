@@ -25,7 +25,7 @@ from radiance.storage import files
 from radiance.storage.sqlite import Row, Snapshot
 
 _MOST_FINDINGS = 100
-_COMMITTED = ("promote", "commit", "reject")
+_COMMITTED = ("promote", "commit", "reject", "import")
 # As bytes: a text that is no longer UTF-8 must be found, not stop the reading.
 _RAW = (
     "SELECT number, CAST(at AS BLOB), CAST(action AS BLOB), CAST(actor AS BLOB),"

@@ -1,0 +1,40 @@
+"""POST /import: an adapter made elsewhere becomes a checkpoint."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance.api.bodies import read_body
+from radiance.api.rooms import rooms_of
+from radiance.errors import BadAdapter
+from radiance.exchange.importing import import_adapter
+from radiance.text import forbidden
+
+
+class ImportBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /import: a directory on the service's machine, and what to call it."""
+
+    path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    source: Annotated[str, Meta(max_length=500)] = ""
+
+
+async def import_checkpoint(request: Request) -> Response:
+    """Read an mlx-lm or PEFT directory, check all of it, and commit it; it is not served."""
+    rooms = rooms_of(request)
+    body = await read_body(request, ImportBody, rooms.config.server.max_body_bytes)
+    for field, text in (("path", body.path), ("source", body.source)):
+        if bad := forbidden(text):
+            raise BadAdapter(
+                f"{field}: holds the character {bad}, which is not text.",
+                field=field,
+                remedy="Remove it.",
+            )
+    checkpoint = await run_in_threadpool(
+        import_adapter, Path(body.path), rooms.engine, rooms.registry, "api", body.source
+    )
+    return JSONResponse(msgspec.to_builtins(checkpoint), status_code=201)

@@ -1,0 +1,1 @@
+"""Adapters to and from elsewhere: imported ones, exports, model cards, Hub repositories."""

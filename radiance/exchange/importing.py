@@ -1,0 +1,81 @@
+"""Takes in adapters that were made elsewhere, as checkpoints of their own.
+
+An imported checkpoint has a directory, a manifest and an entry in the audit log like any other, no
+parent and no examples. It is ``risky``, because no gate judged it, and never served by itself: a
+person promotes it, or a request names it.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from radiance import __version__, records
+from radiance.engine.adapters import adapter_config, save_adapter
+from radiance.engine.foreign import Foreign, read_foreign_adapter
+from radiance.engine.worker import Engine
+from radiance.errors import BadAdapter
+from radiance.records import Checkpoint, EvalReport, Imported, Manifest, content_hash
+from radiance.registry.manifest import content_hashes
+from radiance.registry.store import Registry
+
+_MOST_SOURCE_CHARACTERS = 500
+
+
+def import_adapter(
+    directory: Path, engine: Engine, registry: Registry, actor: str, source: str = ""
+) -> Checkpoint:
+    """Read an mlx-lm or PEFT directory, check all of it, and commit it. Any thread.
+
+    Args:
+        directory: Absolute; it is only read, and no longer needed afterwards.
+        engine: On the base model that the adapter must fit.
+        registry: Where it becomes a checkpoint.
+        actor: Who brings it.
+        source: What to keep of where it is from; the directory if not given.
+
+    Raises:
+        BadAdapter: It cannot be used with this base; nothing of it was kept.
+        StorageError: The disk or the database failed.
+    """
+    if not directory.is_absolute():
+        raise BadAdapter(
+            f"{directory}: is a relative path.", field="path", remedy="Give the whole path."
+        )
+    foreign = engine.call(lambda: read_foreign_adapter(directory, engine.base))
+    checkpoint_id = registry.reserve()
+    staging = registry.staging(checkpoint_id)
+    settings = adapter_config(foreign.adapter, len(engine.base.model.layers))
+    engine.call(lambda: save_adapter(foreign.adapter, settings, staging))
+    manifest = _manifest(checkpoint_id, foreign, engine, staging, source or str(directory))
+    return registry.commit_imported(staging, manifest, actor)
+
+
+def _manifest(
+    checkpoint_id: str, foreign: Foreign, engine: Engine, staging: Path, source: str
+) -> Manifest:
+    weights_hash, config_hash = content_hashes(staging)
+    names = sorted({path.rpartition(".")[2] for path in foreign.adapter.pairs})
+    return Manifest(
+        checkpoint_id=checkpoint_id,
+        parent_id=None,
+        base_model=engine.base.name,
+        base_hash=engine.base.content_hash,
+        content_hash=weights_hash,
+        config_hash=config_hash,
+        created_at=records.now(),
+        fingerprint=content_hash(["import", engine.base.content_hash, weights_hash, config_hash]),
+        example_ids=(),
+        replayed_ids=(),
+        # What an evaluation needs to know of its shape.
+        training={
+            "r": foreign.rank,
+            "alpha": foreign.adapter.scale * foreign.rank,
+            "target_modules": names,
+            "seed": 0,
+        },
+        anchor={},
+        seed=0,
+        steps=0,
+        report=EvalReport(),
+        versions={"radiance": __version__, "mlx": version("mlx"), "mlx-lm": version("mlx-lm")},
+        imported=Imported(source[:_MOST_SOURCE_CHARACTERS], foreign.format, foreign.declared_base),
+    )
