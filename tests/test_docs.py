@@ -132,7 +132,7 @@ def test_every_exit_code_is_there(code):
 @pytest.mark.parametrize("line", written_lines())
 def test_every_written_line_parses(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("facts.jsonl", "notes.jsonl"):
+    for name in ("facts.jsonl", "notes.jsonl", "bars.parquet", "bars.csv", "sectors.csv"):
         (tmp_path / name).touch()
     arguments = shlex.split(line, comments=True)[1:]
     command, words = main, []
@@ -168,7 +168,11 @@ def test_no_page_names_a_machine(name):
 
 @pytest.mark.parametrize(
     "words",
-    [(), *commands(), ("jobs",), ("checkpoints",), ("anchors",), ("audit",), ("keys",)],
+    [
+        (),
+        *commands(),
+        *((name,) for name in ("jobs", "checkpoints", "alphas", "anchors", "audit", "keys")),
+    ],
     ids=" ".join,
 )
 def test_every_command_explains_itself(words):

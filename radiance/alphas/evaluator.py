@@ -14,6 +14,7 @@ from radiance.alphas.checker import Checked, check, window_days
 from radiance.alphas.operators import COMPARISONS, LEVELS
 from radiance.alphas.panel import Panel
 from radiance.alphas.parser import adv_window
+from radiance.alphas.ranks import blur, rank_rows
 from radiance.alphas.readings import DEFAULT, Readings
 from radiance.alphas.syntax import (
     AlphaDataError,
@@ -228,7 +229,7 @@ class Evaluator:
         return _finite(windows.moving(kernel, days, *arrays, need=need, **options))
 
     def _rank(self, values: Array) -> Array:
-        ranks = rank_rows(self._blurred(values), lowest=self.readings.rank == "min")
+        ranks = rank_rows(values, self.readings.tie_bits, lowest=self.readings.rank == "min")
         counts = np.isfinite(values).sum(axis=1, keepdims=True)
         if self.readings.rank == "zero_one":
             return np.where(counts > 1, (ranks - 1) / (counts - 1), ranks * 0 + 0.5)
@@ -261,46 +262,6 @@ class Evaluator:
 
     def _blurred(self, values: Array) -> Array:
         return blur(values, self.readings.tie_bits)
-
-
-def rank_rows(values: Array, lowest: bool = False) -> Array:
-    """Ranks from 1 within each row; equals share their mean rank, or the lowest. NaN stays NaN."""
-    rows, columns = values.shape
-    order = np.argsort(values, axis=1)
-    ordered = np.take_along_axis(values, order, axis=1)
-    # A run of equal values starts where a value differs from the one before it.
-    starts = np.ones((rows, columns), dtype=bool)
-    starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    places = np.broadcast_to(np.arange(columns, dtype=np.float64), (rows, columns))
-    if starts.all():
-        ranks = places + 1
-    else:
-        flat = starts.ravel()
-        run = np.cumsum(flat) - 1
-        first = np.flatnonzero(flat)
-        length = np.diff(np.append(first, flat.size))
-        begin = (first % columns).astype(np.float64) + 1
-        ranks = (begin if lowest else begin + (length - 1) / 2)[run].reshape(rows, columns)
-    result = np.empty_like(values)
-    np.put_along_axis(result, order, ranks, axis=1)
-    result[np.isnan(values)] = np.nan
-    return result
-
-
-def blur(values: Array, bits: int) -> Array:
-    """``values`` rounded to ``bits`` bits of their mantissa, so that equals differ by no rounding.
-
-    float64 stores a value's magnitude so that neighbours are neighbouring integers: rounding the
-    integer rounds the value, carry into the exponent included.
-    """
-    dropped = 52 - bits
-    if dropped == 0:
-        return values + 0.0
-    raw = np.array(values, dtype=np.float64, ndmin=1).view(np.int64)
-    raw += 1 << (dropped - 1)
-    raw &= -1 << dropped
-    found = raw.view(np.float64).reshape(np.shape(values))
-    return np.where(np.isfinite(values), found, np.nan) + 0.0  # -0 and 0 are one value
 
 
 def _finite(values: Array) -> Array:

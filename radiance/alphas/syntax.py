@@ -15,13 +15,14 @@ MAX_DEPTH = 64
 
 
 class AlphaError(RequestError):
-    """An alpha that cannot be used; the message shows where.
+    """An alpha that cannot be used; the message says where.
 
     Attributes:
         reason: What is wrong, as a clause.
         at: Offset of the first offending character.
         line: Line of it, from 1.
         column: Column of it, from 1.
+        picture: The line, and below it a mark at the place.
     """
 
     code = "invalid_alpha"
@@ -33,10 +34,9 @@ class AlphaError(RequestError):
         self.line = before.count("\n") + 1
         self.column = at - (before.rfind("\n") + 1) + 1
         shown, place = _window(text, at)
+        self.picture = f"{shown}\n{' ' * place}^"
         super().__init__(
-            f"line {self.line}, column {self.column}: {reason}.\n{shown}\n{' ' * place}^",
-            field="alpha",
-            remedy=remedy,
+            f"line {self.line}, column {self.column}: {reason}.", field="alpha", remedy=remedy
         )
 
 

@@ -8,7 +8,7 @@ over years of data, and a constant window has a deviation of zero.
 Values that are not finite are holes. ``need`` is how many of a window must be there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -27,13 +27,18 @@ def moving(kernel: Kernel, days: int, *arrays: Array, **options: object) -> Arra
     """
     dates, symbols = arrays[0].shape
     result = np.empty((dates, symbols))
-    rows = max(16, _BLOCK_VALUES // max(1, symbols))
-    for first in range(0, dates, rows):
-        last = min(dates, first + rows)
-        blocks = [_padded(array, first - days + 1, last) for array in arrays]
+    for block in blocks(0, dates, symbols):
+        seen = [_padded(array, block.start - days + 1, block.stop) for array in arrays]
         with np.errstate(all="ignore"):
-            result[first:last] = kernel(*blocks, days=days, **options)
+            result[block] = kernel(*seen, days=days, **options)
     return result
+
+
+def blocks(first: int, dates: int, symbols: int) -> Iterator[slice]:
+    """The days from ``first`` on in blocks that fit the cache."""
+    rows = max(16, _BLOCK_VALUES // max(1, symbols))
+    for start in range(first, dates, rows):
+        yield slice(start, min(dates, start + rows))
 
 
 def _padded(array: Array, first: int, last: int) -> Array:

@@ -8,6 +8,7 @@ them, so that help and the client commands start at once.
 import click
 
 from radiance import __version__
+from radiance.cli.alphas import alphas
 from radiance.cli.anchors import anchors
 from radiance.cli.audit import audit
 from radiance.cli.checkpoints import checkpoints
@@ -31,9 +32,9 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
-    `radiance run` is the service; anchors, audit, eval, export, push, pull, reproduce, keys, doctor
-    and config look at this machine; the other commands talk to a running service over HTTP. Data
-    goes to stdout, notes to stderr.
+    `radiance run` is the service; anchors, alphas, audit, eval, export, push, pull, reproduce,
+    keys, doctor and config look at this machine; the other commands talk to a running service over
+    HTTP. Data goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -58,6 +59,7 @@ for _command in (
     push,
     pull,
     anchors,
+    alphas,
     audit,
     evaluate,
     reproduce,

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from radiance.alphas.catalogue import formulas
 from radiance.alphas.checker import check_node
-from radiance.alphas.evaluator import Evaluator, blur, rank_rows
+from radiance.alphas.evaluator import Evaluator
 from radiance.alphas.panel import Panel
 from radiance.alphas.printer import render
+from radiance.alphas.ranks import blur, rank_rows
 from radiance.alphas.readings import DEFAULT, Readings
 from radiance.alphas.sampling import random_expression
 from radiance.alphas.syntax import AlphaDataError
@@ -156,11 +157,21 @@ def test_what_the_panel_lacks_is_named_where_no_stand_in_is_allowed():
     np.testing.assert_array_equal(value("cap", panel), value("adv252", panel))
 
 
-def test_ties_share_their_rank_and_rounding_makes_none():
-    rows = np.array([[0.3, 0.1 + 0.2, 1.0, np.nan, -0.0, 0.0]])
-    np.testing.assert_array_equal(rank_rows(blur(rows, 32)), [[3.5, 3.5, 5, np.nan, 1.5, 1.5]])
-    np.testing.assert_array_equal(rank_rows(blur(rows, 32), lowest=True)[0, :2], [3, 3])
-    assert rank_rows(rows)[0, 0] != rank_rows(rows)[0, 1]
+@pytest.mark.parametrize("bits", [32, 50])  # room for the columns' numbers, and too little
+def test_ties_share_their_rank_and_rounding_makes_none(bits):
+    rows = np.array([[0.3, 0.1 + 0.2, 1.0, np.nan, -0.0, 0.0, -7.0]])
+    np.testing.assert_array_equal(rank_rows(rows, bits), [[4.5, 4.5, 6, np.nan, 2.5, 2.5, 1]])
+    np.testing.assert_array_equal(rank_rows(rows, bits, lowest=True)[0, :2], [4, 4])
+    assert rank_rows(rows, 52)[0, 0] != rank_rows(rows, 52)[0, 1]
+
+
+@given(
+    st.lists(st.floats(allow_infinity=False), min_size=1, max_size=300), st.sampled_from([32, 48])
+)
+def test_ranks_are_those_of_pandas(values, bits):
+    rows = np.array([values])
+    theirs = pd.DataFrame(blur(rows, bits)).rank(axis=1).to_numpy()
+    np.testing.assert_array_equal(rank_rows(rows, bits), theirs)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1))

@@ -85,7 +85,8 @@ def test_a_syntax_error_says_where(text, line, column, says):
     assert says in str(error)
     assert error.line == line
     assert column in (None, error.column)
-    assert str(error).splitlines()[-1].endswith("^")
+    assert error.picture.endswith("^")
+    assert "\n" not in str(error)
 
 
 @pytest.mark.parametrize(

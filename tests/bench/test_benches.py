@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-BENCHES = ["evaluation", "forgetting", "gate", "interference", "learning", "scenarios", "training"]
+BENCHES = [
+    "alphas",
+    "evaluation",
+    "forgetting",
+    "gate",
+    "interference",
+    "learning",
+    "scenarios",
+    "training",
+]
 
 
 @pytest.mark.parametrize("name", BENCHES)

@@ -1,0 +1,90 @@
+"""``radiance alphas``: expressions and market data of the user's own."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from radiance.cli import main
+
+
+@pytest.fixture
+def bars(tmp_path):
+    """A CSV of 40 days of 5 symbols, and one of their sectors."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "bars.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["date", "symbol", "open", "high", "low", "close", "volume"])
+        for symbol in "ABCDE":
+            close = 50.0
+            for day in np.datetime64("2020-01-01") + np.arange(40):
+                opened, close = close, close * float(np.exp(rng.normal(0, 0.02)))
+                high, low = max(opened, close) + 1, min(opened, close) - 1
+                rows.writerow([day, symbol, opened, high, low, close, rng.integers(100, 999)])
+    sectors = tmp_path / "sectors.csv"
+    sectors.write_text("symbol,sector,sub_industry\nA,x,p\nB,x,q\nC,y,r\nD,y,r\n")
+    return ["--data", str(path), "--groups", str(sectors)]
+
+
+def run(*arguments: str, code: int = 0) -> tuple[str, str]:
+    done = CliRunner().invoke(main, ["alphas", *arguments])
+    assert done.exit_code == code, done.output
+    return done.stdout, done.stderr
+
+
+def test_all_101_are_listed():
+    rows = json.loads(run("list", "--json")[0])
+    assert [row["number"] for row in rows] == list(range(1, 102))
+    out, err = run("list")
+    assert len(out.splitlines()) == 102
+    assert "1601.00991" in err
+
+
+def test_check_prints_the_canonical_form_and_points_at_errors():
+    out, _ = run("check", "(-1 * (Rank((close))))")
+    assert out.splitlines()[0].split(maxsplit=1)[1] == "-1 * rank(close)"
+    _, err = run("check", "rank(close, volme)", code=2)
+    assert err.splitlines()[:2] == ["rank(close, volme)", " " * 12 + "^"]
+    assert "column 13" in err
+    assert "Did you mean volume?" in err
+    run("check", "close + volume")
+    assert "-high * 2" in run("check", "-high * 2")[0]
+    assert "Usage" in run("check", "--help")[0]
+    run("check", "--hgih", code=2)
+    assert "mixes" in run("check", "close + volume", "--strict-units", code=2)[1]
+    assert json.loads(run("check", "101", "--json")[0])["alpha"].startswith("(close - open)")
+    run("check", "102", code=2)
+
+
+def test_backtest_of_numbers_expressions_and_all(bars):
+    out, err = run("backtest", "101", "rank(volume / adv5)", *bars, "--trade", "cost_bps=1")
+    assert out.splitlines()[1].startswith("alpha 101")
+    assert "2 trials on 5 symbols, 2020-01-01 to 2020-02-09" in err
+    report = json.loads(run("backtest", "all", *bars, "--earlier-trials", "9", "--json")[0])
+    assert (len(report["results"]), report["trials"]) == (101, 110)
+    assert report["panel"]["groups"] == ["sector", "subindustry"]
+    assert report["readings"]["nan"] == "partial"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--trade", "cost=1"], "Did you mean 'cost_bps'"),
+        (["--trade", "delay=0"], "delay"),
+        (["--reading", "nan"], "not KEY=VALUE"),
+        (["--reading", "nan=loose"], "expected one of"),
+    ],
+)
+def test_settings_that_do_not_exist_are_named(bars, options, says):
+    assert says in run("backtest", "1", *bars, *options, code=2)[1].replace("Expected", "expected")
+
+
+def test_data_that_are_none_are_named(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("date,symbol,open\n2020-01-01,A,1\n")
+    assert "has no column high" in run("backtest", "1", "--data", str(path), code=2)[1]
+    path.with_suffix(".parquet").write_text("no")
+    run("backtest", "1", "--data", str(path.with_suffix(".parquet")), code=2)
