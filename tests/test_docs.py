@@ -132,8 +132,16 @@ def test_every_exit_code_is_there(code):
 @pytest.mark.parametrize("line", written_lines())
 def test_every_written_line_parses(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("facts.jsonl", "notes.jsonl", "bars.parquet", "bars.csv", "sectors.csv"):
+    for name in (
+        "facts.jsonl",
+        "notes.jsonl",
+        "bars.parquet",
+        "bars.csv",
+        "sectors.csv",
+        "pairs.jsonl",
+    ):
         (tmp_path / name).touch()
+    (tmp_path / "lean").mkdir()
     arguments = shlex.split(line, comments=True)[1:]
     command, words = main, []
     while isinstance(command, click.Group):

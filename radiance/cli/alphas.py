@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radiance.cli.desk import curate
 from radiance.cli.output import note, print_json, print_pairs, print_table
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError, RequestError
@@ -305,3 +306,6 @@ def _number(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+alphas.add_command(curate)

@@ -88,3 +88,16 @@ def test_data_that_are_none_are_named(tmp_path):
     assert "has no column high" in run("backtest", "1", "--data", str(path), code=2)[1]
     path.with_suffix(".parquet").write_text("no")
     run("backtest", "1", "--data", str(path.with_suffix(".parquet")), code=2)
+
+
+def test_curate_writes_a_set_with_own_pairs(tmp_path):
+    own = tmp_path / "pairs.jsonl"
+    own.write_text('{"instruction": "The rank of volume, please.", "completion": "rank(volume)"}\n')
+    card = json.loads(run("curate", "--out", str(tmp_path / "a"), "--own", str(own), "--json")[0])
+    assert card["sources"]["own: pairs.jsonl"]["kept"] == 1
+    assert set(card["inputs"]) == {"pairs.jsonl"}
+    out, err = run("curate", "--out", str(tmp_path / "b"))
+    assert out.splitlines()[0].split() == ["SPLIT", "PAIRS", "FAMILIES"]
+    assert "left out: near-duplicate" in err
+    assert (tmp_path / "b" / "mlx-lm" / "valid.jsonl").stat().st_size > 1000
+    run("curate", "--out", str(tmp_path / "c"), "--lean", str(tmp_path), code=2)

@@ -1,0 +1,260 @@
+"""From sources to a data set: gather, filter, remove near-duplicates, split by family.
+
+Everything follows from the sources and a seed; nothing is drawn at random outside it.
+"""
+
+import ast
+import hashlib
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from radiance.alphas.catalogue import formulas
+from radiance.alphas.checker import check
+from radiance.alphas.describing import describe
+from radiance.alphas.pairs import Pair
+from radiance.alphas.parser import parse
+from radiance.alphas.patterns import FAMILIES, SIGNAL_NAMES, Family
+from radiance.alphas.printer import render
+from radiance.alphas.syntax import AlphaError
+
+SPLITS = ("train", "valid", "test")
+_DESCRIPTIONS = 5
+_PER_FAMILY = 24
+_MOST_INSTRUCTION, _MOST_ALPHA, _MOST_STRATEGY = 600, 400, 12_000
+_NEAR, _SAME_IDEA = 0.9, 0.8
+_FORMULA_LICENCE = "all rights reserved by WorldQuant LLC; research use, cite arXiv:1601.00991"
+_OWN_LICENCE = "Apache-2.0 (Radiance)"
+_ASKED = (
+    "Write an alpha: {}.",
+    "Give the expression for {}.",
+    "Express as an alpha: {}.",
+    "Write the formula of {}.",
+    "An alpha, please: {}.",
+)
+_PREFIXES = ("", "Write an alpha. ", "Alpha: ", "Give an expression. ")
+
+
+@dataclass
+class Curated:
+    """A data set and how it came about.
+
+    Attributes:
+        splits: split → pairs.
+        dropped: reason → how many.
+        groups: How many groups of related families the split kept whole.
+    """
+
+    splits: dict[str, list[Pair]]
+    gathered: dict[str, int]
+    dropped: dict[str, int] = field(default_factory=dict)
+    groups: int = 0
+
+    @property
+    def pairs(self) -> list[Pair]:
+        return [pair for split in SPLITS for pair in self.splits[split]]
+
+
+def from_formulas(seed: int = 0) -> list[Pair]:
+    """The 101, each by several true descriptions and by its number."""
+    found = []
+    for formula in formulas():
+        node = parse(formula.text)
+        asked = [f"Write alpha {formula.number} of the 101 formulaic alphas."]
+        for place in range(_DESCRIPTIONS * 3):
+            words = describe(node, hash_of(seed, formula.number, place))
+            asked.append(_ASKED[place % len(_ASKED)].format(words))
+        found += [
+            Pair(
+                instruction=instruction,
+                completion=formula.text,
+                kind="alpha",
+                family=f"alpha:{formula.number}",
+                source="101 formulaic alphas",
+                licence=_FORMULA_LICENCE,
+            )
+            for instruction in list(dict.fromkeys(asked))[: _DESCRIPTIONS + 1]
+        ]
+    return found
+
+
+def from_patterns(seed: int = 0, per_family: int = _PER_FAMILY) -> list[Pair]:
+    """Every family's instances in its wordings, as many as ``per_family``, spread by the seed."""
+    found = []
+    for family in FAMILIES:
+        rng = random.Random(hash_of(seed, family.name))
+        choices = [(given, wording) for given in family.instances() for wording in family.wordings]
+        rng.shuffle(choices)
+        for given, wording in choices[:per_family]:
+            found.append(_instance(family, given, wording, rng.choice(_PREFIXES)))
+    return found
+
+
+def _instance(family: Family, given: dict[str, object], wording: str, prefix: str) -> Pair:
+    said = {**given, "S": SIGNAL_NAMES.get(str(given.get("s")), "")}
+    instruction = wording.format(**said)
+    instruction = prefix + instruction[0].upper() + instruction[1:]
+    return Pair(
+        instruction=instruction,
+        completion=render(parse(family.expression.format(**given))),
+        kind="alpha",
+        family=f"pattern:{family.name}",
+        source=f"patterns: {family.kind}",
+        licence=_OWN_LICENCE,
+    )
+
+
+def curate(
+    sources: Iterable[Pair],
+    seed: int = 0,
+    shares: tuple[float, float] = (0.05, 0.15),
+) -> Curated:
+    """Filter, remove near-duplicates, and split.
+
+    ``shares`` of the pairs, about, go to valid and test; families are kept whole.
+    """
+    pairs = list(sources)
+    dropped: Counter[str] = Counter()
+    gathered = dict(Counter(pair.source for pair in pairs))
+    kept: list[Pair] = []
+    for pair in pairs:
+        reason = problem(pair)
+        if reason:
+            dropped[reason] += 1
+        else:
+            kept.append(pair)
+    kept = _without_repeats(kept, dropped)
+    kept = _without_near(kept, dropped)
+    groups = related_families(kept)
+    splits = _split(kept, groups, seed, shares)
+    return Curated(splits, gathered, dict(dropped), len(set(groups.values())))
+
+
+def problem(pair: Pair) -> str | None:
+    """Why a pair is not good enough, or None."""
+    if len(pair.instruction) > _MOST_INSTRUCTION:
+        return "instruction too long"
+    if len(pair.instruction.split()) < 2:
+        return "instruction too short"
+    if not pair.completion.strip():
+        return "empty completion"
+    if pair.kind == "alpha":
+        if len(pair.completion) > _MOST_ALPHA:
+            return "expression too long"
+        try:
+            check(pair.completion)
+        except AlphaError:
+            return "expression does not check"
+    if pair.kind == "strategy":
+        if len(pair.completion) > _MOST_STRATEGY:
+            return "strategy too long"
+        try:
+            ast.parse(pair.completion)
+        except (SyntaxError, ValueError):
+            return "strategy does not compile"
+    return None
+
+
+def _without_repeats(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
+    answers: dict[str, str] = {}
+    kept = []
+    for pair in pairs:
+        asked = " ".join(pair.instruction.lower().split())
+        if asked in answers:
+            same = answers[asked] == pair.completion
+            dropped["repeated" if same else "instruction with two answers"] += 1
+            continue
+        answers[asked] = pair.completion
+        kept.append(pair)
+    return kept
+
+
+def _without_near(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
+    near = {later for _, later in similar([_shingles(_text(pair)) for pair in pairs], _NEAR)}
+    dropped["near-duplicate"] += len(near)
+    return [pair for place, pair in enumerate(pairs) if place not in near]
+
+
+def similar(sets: Sequence[frozenset[str]], least: float) -> list[tuple[int, int]]:
+    """Pairs of places, earlier first, whose sets have a Jaccard index of at least ``least``."""
+    holders: dict[str, list[int]] = defaultdict(list)
+    found = []
+    for place, shingles in enumerate(sets):
+        shared: Counter[int] = Counter()
+        for shingle in shingles:
+            shared.update(holders[shingle])
+            holders[shingle].append(place)
+        for other, common in shared.items():
+            if common >= least * (len(shingles) + len(sets[other]) - common):
+                found.append((other, place))
+    return found
+
+
+def related_families(pairs: Sequence[Pair]) -> dict[str, str]:
+    """The group of each family: those with nearly the same expressions, numbers aside, share one."""
+    shapes: dict[str, str] = {}
+    for pair in pairs:
+        shapes.setdefault(re.sub(r"\d+(\.\d+)?", "0", pair.completion), pair.family)
+    leader = {pair.family: pair.family for pair in pairs}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    def join(one: str, other: str) -> None:
+        first, second = sorted((find(one), find(other)))
+        leader[second] = first
+
+    for pair in pairs:
+        join(pair.family, shapes[re.sub(r"\d+(\.\d+)?", "0", pair.completion)])
+    names = list(shapes.values())
+    for one, other in similar([_shingles(shape) for shape in shapes], _SAME_IDEA):
+        join(names[one], names[other])
+    return {name: find(name) for name in leader}
+
+
+def _split(
+    pairs: list[Pair], groups: dict[str, str], seed: int, shares: tuple[float, float]
+) -> dict[str, list[Pair]]:
+    """Whole groups to valid and test until they have their shares, source by source."""
+    members: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        members[groups[pair.family]].append(pair)
+    by_source: dict[str, list[str]] = defaultdict(list)
+    for name, found in members.items():
+        by_source[found[0].source].append(name)
+    splits: dict[str, list[Pair]] = {name: [] for name in SPLITS}
+    for names in by_source.values():
+        total = sum(len(members[name]) for name in names)
+        taken = {"valid": 0, "test": 0}
+        for name in sorted(names, key=lambda name: hash_of(seed, name)):
+            size = len(members[name])
+            target = "train"
+            for split, share in (("test", shares[1]), ("valid", shares[0])):
+                if taken[split] + size / 2 <= share * total:
+                    target = split
+                    taken[split] += size
+                    break
+            splits[target] += members[name]
+    for name in SPLITS:
+        splits[name].sort(key=lambda pair: hash_of(seed, pair.instruction))
+    return splits
+
+
+def hash_of(*parts: object) -> int:
+    """A number that is the same in every process."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
+
+
+def _text(pair: Pair) -> str:
+    return f"{pair.instruction}\n{pair.completion}"
+
+
+def _shingles(text: str) -> frozenset[str]:
+    words = re.findall(r"[A-Za-z_]+|\d+\.?\d*|[^\sA-Za-z_\d]", text.lower())
+    if len(words) < 3:
+        return frozenset([" ".join(words)])
+    return frozenset(" ".join(words[place : place + 3]) for place in range(len(words) - 2))

@@ -1,0 +1,47 @@
+"""Instruction and completion, with where they come from; and the formats they are written in."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgspec
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to learn.
+
+    Attributes:
+        kind: What the completion is: an expression of the language, or a Python strategy.
+        family: The idea it is an instance of; a split keeps a family on one side.
+    """
+
+    instruction: str
+    completion: str
+    kind: Literal["alpha", "strategy", "text"]
+    family: str
+    source: str
+    licence: str
+
+
+def as_instruction(pair: Pair) -> dict[str, Any]:
+    return {"instruction": pair.instruction, "completion": pair.completion}
+
+
+def as_chat(pair: Pair) -> dict[str, Any]:
+    return {
+        "messages": [
+            {"role": "user", "content": pair.instruction},
+            {"role": "assistant", "content": pair.completion},
+        ]
+    }
+
+
+def as_mlx_lm(pair: Pair) -> dict[str, Any]:
+    """What ``mlx_lm.lora`` reads: it puts prompt and completion into the model's chat template."""
+    return {"prompt": pair.instruction, "completion": pair.completion}
+
+
+FORMATS: dict[str, Callable[[Pair], dict[str, Any]]] = {
+    "instruction": as_instruction,
+    "chat": as_chat,
+    "mlx-lm": as_mlx_lm,
+}

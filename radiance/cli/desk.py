@@ -1,0 +1,82 @@
+"""``radiance alphas curate``: training data for alphas and strategies."""
+
+from pathlib import Path
+
+import click
+
+from radiance.cli.output import note, print_json, print_table
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write; files of the same names are replaced.",
+)
+@click.option(
+    "--lean",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Checkout of QuantConnect/Lean, for its Python algorithms.",
+)
+@click.option(
+    "--own",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Your own pairs, JSONL. Can be repeated.",
+)
+@click.option(
+    "--own-licence",
+    default="the user's own",
+    show_default=True,
+    help="Licence of those, for the data card.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of wordings and the split.")
+@click.option("--json", "as_json", is_flag=True, help="Print the data card as JSON.")
+def curate(
+    out: Path, lean: Path | None, own: tuple[Path, ...], own_licence: str, seed: int, as_json: bool
+) -> None:
+    """Make training data for alphas and strategies.
+
+    From the 101 formulaic alphas in several true descriptions each, families of trading patterns,
+    and, where given, Lean's algorithms and your own pairs. Filters, removes near-duplicates, and
+    splits so that a family of ideas is on one side. Writes instruction/completion, chat and
+    mlx-lm's format, with a data card of counts, sources, licences and hashes.
+
+    Examples:
+      radiance alphas curate --out data
+      radiance alphas curate --out data --lean lean --own pairs.jsonl --own-licence CC0
+    """
+    from radiance.alphas import curation, datasets
+    from radiance.alphas import lean as lean_source
+    from radiance.storage import files
+
+    sources = [*curation.from_formulas(seed), *curation.from_patterns(seed)]
+    left_out: dict[str, int] = {}
+    inputs: dict[str, str] = {}
+    if lean is not None:
+        found = lean_source.read(lean)
+        sources += found.pairs
+        left_out = {f"Lean: {reason}": count for reason, count in found.left_out.items()}
+        inputs["lean"] = lean_source.content_hash(lean)
+    for path in own:
+        sources += datasets.read_own(path, own_licence)
+        inputs[path.name] = files.hash_file(path)
+    card = datasets.write(curation.curate(sources, seed), out, inputs, left_out, seed)
+    if as_json:
+        print_json(card)
+        return
+    print_table(
+        ("SPLIT", "PAIRS", "FAMILIES"),
+        [(name, row["pairs"], row["families"]) for name, row in card["splits"].items()],
+    )
+    click.echo()
+    print_table(
+        ("SOURCE", "GATHERED", "KEPT", "LICENCE"),
+        [
+            (name, row["gathered"], row["kept"], row["licence"])
+            for name, row in card["sources"].items()
+        ],
+    )
+    for reason, count in card["left_out"].items():
+        note(f"{count} left out: {reason}")
