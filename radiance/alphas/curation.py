@@ -193,7 +193,7 @@ def similar(sets: Sequence[frozenset[str]], least: float) -> list[tuple[int, int
 
 
 def related_families(pairs: Sequence[Pair]) -> dict[str, str]:
-    """The group of each family: those with nearly the same expressions, numbers aside, share one."""
+    """The group of each family; such with nearly the same expressions, numbers aside, are one."""
     shapes: dict[str, str] = {}
     for pair in pairs:
         shapes.setdefault(re.sub(r"\d+(\.\d+)?", "0", pair.completion), pair.family)
