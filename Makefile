@@ -29,6 +29,9 @@ test: check
 	$(BIN)/pytest $(ARGS)
 
 check: $(VENV)/.installed-dev
+	@# A link to another checkout's .venv, once committed, replaces the directory of everybody else.
+	@found="$$(git ls-files -ci --exclude-standard 2>/dev/null)"; test -z "$$found" || \
+		{ echo "tracked, though .gitignore says not to: $$found (git rm --cached)"; exit 1; }
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
