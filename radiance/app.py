@@ -15,6 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
@@ -24,21 +25,28 @@ from radiance.api.access import tls_files
 from radiance.api.rooms import Rooms
 from radiance.api.routes import create_app
 from radiance.config import Config, is_loopback
-from radiance.engine.base import find_base
+from radiance.engine.base import find_base, load_base
+from radiance.engine.device import select_device
 from radiance.engine.worker import Engine
-from radiance.errors import ConfigError, RadianceError, Unavailable
+from radiance.errors import ConfigError, LostRank, RadianceError, Unavailable
 from radiance.intake.feedback import FeedbackLog
 from radiance.intake.jobs import Jobs
 from radiance.learner import Learner
 from radiance.monitor import Monitor
 from radiance.pipeline import Pipeline
+from radiance.records import Job
 from radiance.registry.curves import Curves
 from radiance.registry.store import Registry
 from radiance.storage import files
 from radiance.storage.sqlite import Database
 from radiance.telemetry import configure_logging, get_logger
+from radiance.training.blockwise import Differentiator
+from radiance.training.distributed import Ranks, Shared, agree, serve_rank
+from radiance.training.lora import LoraModel
 
 _GRACEFUL_STOP_S = 30
+_LOOK_S = 0.2  # how often `train` looks whether all is trained
+_ALL = 1 << 31
 _log = get_logger(__name__)
 
 
@@ -48,10 +56,12 @@ class Service:
     Args:
         config: All settings.
         base_path: The base model's directory, found beforehand.
+        ranks: The other processes that train with this one, which is rank 0; None: none do.
     """
 
-    def __init__(self, config: Config, base_path: Path) -> None:
+    def __init__(self, config: Config, base_path: Path, ranks: Ranks | None = None) -> None:
         self._config = config
+        self._ranks = ranks
         self._base_path = base_path
         self._rooms: Rooms | None = None
         self._closing: list[Callable[[], None]] = []
@@ -124,7 +134,8 @@ class Service:
         )
         self._closing.append(engine.stop)
         engine.start()
-        learner = Learner(config, engine, jobs, registry, curves, anchors)
+        differentiate = self._share(engine) if self._ranks else Differentiator
+        learner = Learner(config, engine, jobs, registry, curves, anchors, differentiate)
         pipeline = Pipeline(config, engine, learner, jobs, registry, curves)
         pipeline.serve_current()
         self._closing.append(pipeline.stop)
@@ -154,6 +165,19 @@ class Service:
             checkpoint=current.checkpoint_id if current else None,
             waiting_jobs=jobs.depth(),
         )
+
+    def _share(self, engine: Engine) -> Callable[[LoraModel], Differentiator]:
+        """What makes gradients together with the other ranks, once they are found to fit."""
+        ranks = self._ranks
+        assert ranks is not None
+        engine.call(lambda: agree(ranks, engine.base, self._config.training))
+
+        def make(lora: LoraModel) -> Differentiator:
+            shared = Shared(lora, ranks)
+            self._closing.append(lambda: engine.call(shared.end))
+            return shared
+
+        return make
 
     def _lock_root(self) -> None:
         descriptor = platform.lock_file(self._config.runs_path / "radiance.lock")
@@ -185,18 +209,28 @@ class Service:
         return bool(trace)
 
 
-def serve(config: Config) -> int:
+def serve(config: Config, *, is_distributed: bool = False) -> int:
     """Run the service until it is told to stop (SIGTERM, SIGINT).
+
+    Args:
+        config: All settings.
+        is_distributed: Train together with the other processes that ``mlx.launch`` started. Rank 0
+            serves; the others compute their share until it ends.
 
     Returns:
         The exit code: 0 stopped as asked, 1 it could not start or failed, 2 a setting is unusable.
 
     Raises:
         ConfigError: The base model is not there, or API keys or TLS files cannot be used.
+        LostRank: This is another rank than 0, and one is gone.
     """
     configure_logging(config.log)
     tls = tls_files(config)
-    service = Service(config, find_base(config.base_model, ember.MODEL_PATH))
+    base_path = find_base(config.base_model, ember.MODEL_PATH)
+    ranks = Ranks() if is_distributed else None
+    if ranks is not None and ranks.rank:
+        return _help(config, base_path, ranks)
+    service = Service(config, base_path, ranks)
     outcome = _Outcome()
 
     @contextlib.asynccontextmanager
@@ -233,6 +267,53 @@ def serve(config: Config) -> int:
         signal.signal(number, stop)
     server.run()
     return outcome.code if server.started else 1
+
+
+def train(config: Config, *, is_distributed: bool = False) -> list[Job]:
+    """Train all that waits, without serving; SIGTERM and SIGINT stop it, to go on next time.
+
+    Args:
+        config: All settings.
+        is_distributed: As of ``serve``.
+
+    Returns:
+        The jobs that waited, as they are now; empty on another rank than 0.
+
+    Raises:
+        ConfigError: The base model is not there, or the ranks do not fit each other.
+        LostRank: Another rank is gone; what it was helping with waits again.
+        Unavailable: Another process serves this root.
+    """
+    configure_logging(config.log)
+    base_path = find_base(config.base_model, ember.MODEL_PATH)
+    ranks = Ranks() if is_distributed else None
+    if ranks is not None and ranks.rank:
+        _help(config, base_path, ranks)
+        return []
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    at_once = msgspec.structs.replace(config.update, mode="immediate")
+    service = Service(msgspec.structs.replace(config, update=at_once), base_path, ranks)
+    try:
+        service.start()
+        jobs = service.rooms.jobs
+        found = [job for job in reversed(jobs.recent(_ALL)) if job.finished_at is None]
+        while any(job.finished_at is None for job in found) and not stopped.wait(_LOOK_S):
+            found = [jobs.get(job.job_id) for job in found]
+            if ranks is not None and not ranks.is_whole:
+                raise LostRank("Another rank was lost. What it helped with waits for the next run.")
+        return found
+    finally:
+        service.stop()
+
+
+def _help(config: Config, base_path: Path, ranks: Ranks) -> int:
+    """Be another rank than 0: compute what is sent until that ends."""
+    _log.info("helping", rank=ranks.rank, ranks=ranks.size)
+    base = load_base(config.base_model, base_path, select_device(config.backend))
+    serve_rank(ranks, base, config.training)
+    return 0
 
 
 def _warn_of_others(config: Config, *, is_encrypted: bool) -> None:

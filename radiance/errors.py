@@ -15,6 +15,7 @@
     ├─ TrainingError(RuntimeError)      a cycle failed; serving is untouched
     │  └─ Diverged                      a loss or gradient became non-finite or exploded
     ├─ Cancelled                        the request or the cycle was called off
+    ├─ LostRank                         another machine of a distributed training is gone
     ├─ RegistryError                    a checkpoint cannot be used
     │  └─ CorruptCheckpoint             its files do not match its manifest
     └─ StorageError(OSError)            the disk or the database failed
@@ -121,6 +122,10 @@ class Diverged(TrainingError):
 
 class Cancelled(RadianceError):
     """The request or cycle was called off before it finished."""
+
+
+class LostRank(RadianceError):
+    """Another rank of a distributed training is gone; what was being computed can be done again."""
 
 
 class RegistryError(RadianceError):

@@ -65,6 +65,7 @@ class Learner:
 
     Args:
         anchors: What must survive; may be empty. A sample of it is measured.
+        differentiate: Makes what computes gradients; shared with other ranks, or alone.
 
     Attributes:
         progress: The cycle being made, if any.
@@ -79,8 +80,10 @@ class Learner:
         registry: Registry,
         curves: Curves,
         anchors: AnchorSet,
+        differentiate: Callable[[LoraModel], Differentiator] = Differentiator,
     ) -> None:
         self._config, self._engine = config, engine
+        self._differentiate = differentiate
         self._jobs, self._registry, self._curves = jobs, registry, curves
         self._states = config.runs_path / "cycles"
         files.make_directory(self._states)
@@ -95,7 +98,7 @@ class Learner:
 
     def _build(self) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
-        self._differentiator = Differentiator(self._lora)
+        self._differentiator = self._differentiate(self._lora)
         self._evaluator = Evaluator(self._lora, self._differentiator)
         self._gatherer = Gatherer(
             self._lora,

@@ -18,7 +18,7 @@ from radiance import records
 from radiance.config import Config
 from radiance.engine.adapters import load_adapter
 from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, Unavailable
+from radiance.errors import Cancelled, LostRank, Unavailable
 from radiance.gate import decide
 from radiance.intake.jobs import Jobs
 from radiance.learner import CycleProgress, Learner
@@ -122,8 +122,9 @@ class Pipeline:
             checkpoint = self._registry.commit(
                 cycle, staging, manifest, evaluation, decision, evidence
             )
-        except (Cancelled, Unavailable) as error:
-            # Stopping, or somebody rolled back meanwhile: nothing was lost, the jobs wait again.
+        except (Cancelled, LostRank, Unavailable) as error:
+            # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
+            # lost, the jobs wait again.
             self._settle(cycle, lambda: self._jobs.release(cycle.id))
             _log.info("cycle_released", cycle=cycle.id, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on

@@ -24,6 +24,7 @@ from radiance.cli.output import Commands, keep_examples
 from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
 from radiance.cli.search import search
+from radiance.cli.train import train
 from radiance.cli.update import update
 
 
@@ -48,6 +49,7 @@ def main() -> None:
 
 for _command in (
     run,
+    train,
     search,
     update,
     feedback,

@@ -5,11 +5,19 @@ import click
 from radiance.cli.output import FAILED, note
 from radiance.cli.settings import Settings, settings_options
 
+distributed_option = click.option(
+    "--distributed",
+    "is_distributed",
+    is_flag=True,
+    help="Train together with the other processes that mlx.launch starts.",
+)
+
 
 @click.command()
+@distributed_option
 @settings_options
 @click.pass_context
-def run(context: click.Context, settings: Settings) -> None:
+def run(context: click.Context, settings: Settings, is_distributed: bool) -> None:
     """Run the service until it is stopped.
 
     Serves answers and learns from updates in one process. Settings come from ROOT/radiance.toml;
@@ -22,13 +30,14 @@ def run(context: click.Context, settings: Settings) -> None:
       radiance run --base-model mlx-community/Llama-3.2-1B-Instruct-4bit
       radiance run --update-mode batched --batch-max-examples 128 --batch-max-age-min 30
       radiance run --set training.lr=1e-3 --set training.max_steps=400
+      mlx.launch --hosts mac1,mac2 -- radiance run --distributed
     """
     config = settings.load()
     # Brings in MLX and the web server, which help and bad flags need not wait for.
     from radiance import app
 
     try:
-        code = app.serve(config)
+        code = app.serve(config, is_distributed=is_distributed)
     except KeyboardInterrupt:  # the server stops in order, then lets Ctrl-C go on to its caller
         code = 0
     except SystemExit:  # the server's own way out, with a code that would mean the gate here

@@ -57,6 +57,59 @@ class Batch:
         return int((self.owners >= 0).sum())
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a batch.
+
+    Attributes:
+        batch: They alone.
+        places: (m,) where each of its targets stands among the whole batch's; padding has none.
+    """
+
+    batch: Batch
+    places: np.ndarray
+
+
+def part_of(batch: Batch, number: int, count: int) -> Part | None:
+    """Every ``count``-th row from ``number`` on; None where there is none.
+
+    Losses and gradients are sums over targets, so those of all parts add up to the whole's.
+    """
+    tokens = np.array(batch.tokens)
+    rows = np.arange(len(tokens))[number::count]
+    places = np.flatnonzero(np.isin(batch.owners, rows))
+    if not len(places):
+        return None
+    width = tokens.shape[1]
+    positions = np.array(batch.positions)[places]
+    owners = batch.owners[places] // count  # row number + i * count is row i of the part
+    padding = round_up(len(places)) - len(places)
+
+    def padded(array: mx.array) -> mx.array:
+        chosen = np.array(array)[places]
+        return mx.array(np.pad(chosen, [(0, padding), *[(0, 0)] * (chosen.ndim - 1)]))
+
+    reference = batch.reference
+    return Part(
+        Batch(
+            tokens=mx.array(tokens[rows]),
+            positions=mx.array(
+                np.pad(owners * width + positions % width, (0, padding)).astype(np.int32)
+            ),
+            targets=padded(batch.targets),
+            weights=padded(batch.weights),
+            owners=np.pad(owners, (0, padding), constant_values=-1),
+            reference=None
+            if reference is None
+            else (padded(reference[0]), padded(reference[1]), padded(reference[2])),
+            reference_weights=None
+            if batch.reference_weights is None
+            else padded(batch.reference_weights),
+        ),
+        places,
+    )
+
+
 def make_batch(
     examples: Sequence[EncodedExample],
     references: Sequence[Reference | None] | None = None,

@@ -1,0 +1,336 @@
+"""Training over several processes gives what one gives, and a lost one loses nothing."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radiance import config, ember
+from radiance.engine.encoding import EncodedExample
+from radiance.engine.worker import Engine
+from radiance.intake.admission import admit
+from radiance.intake.jobs import Jobs
+from radiance.records import content_hash
+from radiance.storage.sqlite import Database
+from radiance.training.batches import Batch, Reference, make_batch, part_of
+from radiance.training.blockwise import Differentiator
+from radiance.training.lora import LoraModel
+from tests.support import FACTS, REPOSITORY, as_input, drain, example
+
+FEW_STEPS = 10  # rounding differs by the shape of a product, and Adam makes it grow with the steps
+
+
+def launch(arguments: Sequence[str], ranks: int = 2, log: Any = subprocess.PIPE) -> Any:
+    """Start ``python arguments`` as ranks on this machine, by MLX's own launcher."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    launcher = Path(sys.executable).with_name("mlx.launch")
+    command = [launcher, "-n", str(ranks), "-p", str(port), "--python", sys.executable, "--"]
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1"},
+    )
+
+
+def finish(process: Any, seconds: float = 200) -> str:
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except BaseException:
+        process.kill()
+        raise
+    return output.decode()
+
+
+# ----------------------------------------------------------------------------- parts of a batch
+
+
+def batch_of(engine: Engine, rows: int, *, with_reference: bool) -> Batch:
+    facts = ember.listed_facts()[:rows]
+    examples: list[EncodedExample] = [
+        engine.encoder.example(example(i, f.question, f.answer)) for i, f in enumerate(facts)
+    ]
+    if not with_reference:
+        return make_batch(examples)
+    counts = [sum(e.is_completion[1:]) for e in examples]
+    draw = np.random.default_rng(rows)
+    references = [
+        Reference(
+            draw.integers(0, 4096, (count, 4)), np.full((count, 4), -2.0), np.full(count, -0.7)
+        )
+        for count in counts
+    ]
+    given: list[Reference | None] = [None if i == 1 else r for i, r in enumerate(references)]
+    return make_batch(examples, given, [0.5 + i for i in range(rows)], 2.0)
+
+
+@given(rows=st.integers(1, 9), count=st.integers(1, 5))
+def test_every_target_is_in_exactly_one_part(engine, rows, count):
+    def check() -> None:
+        batch = batch_of(engine, rows, with_reference=True)
+        parts = [part_of(batch, number, count) for number in range(count)]
+        places = np.concatenate([part.places for part in parts if part is not None])
+        assert sorted(places) == list(range(batch.target_count))
+        for number, part in enumerate(parts):
+            if part is None:
+                assert number >= rows
+                continue
+            at, chosen = len(part.places), part.places
+            assert part.batch.target_count == at
+            for name in ("targets", "weights", "reference_weights"):
+                own, whole = (np.array(getattr(b, name)) for b in (part.batch, batch))
+                assert (own[:at] == whole[chosen]).all()
+                assert (own[at:] == 0).all()
+            # The token before each target is the same.
+            flat, own = np.array(batch.tokens).ravel(), np.array(part.batch.tokens).ravel()
+            whole_places, own_places = np.array(batch.positions), np.array(part.batch.positions)
+            assert (own[own_places[:at]] == flat[whole_places[chosen]]).all()
+
+    engine.call(check)
+
+
+@pytest.mark.parametrize("with_reference", [False, True])
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_the_gradients_of_the_parts_add_up_to_the_whole_s(engine, with_reference, count):
+    def check() -> None:
+        lora = LoraModel(engine.base, config.Training(r=4))
+        differentiator = Differentiator(lora)
+        vector = lora.initial(None) + 0.01 * mx.random.normal((lora.size,), key=mx.random.key(1))
+        batch = batch_of(engine, 5, with_reference=with_reference)
+        loss, gradient = drain(differentiator.gradient(vector, batch))
+        parts = [p for n in range(count) if (p := part_of(batch, n, count)) is not None]
+        found = [drain(differentiator.gradient(vector, part.batch)) for part in parts]
+        assert np.allclose(sum(np.array(one) for one, _ in found), np.array(loss), rtol=1e-5)
+        joined = sum(np.array(g) for _, g in found)
+        assert np.abs(joined - np.array(gradient)).max() <= 1e-5 * np.abs(np.array(gradient)).max()
+
+    engine.call(check)
+
+
+# ----------------------------------------------------------------------------- two ranks
+
+_SCRIPT = """
+import sys
+from pathlib import Path
+import numpy as np
+from radiance import config, ember
+from radiance.engine.base import load_base
+from radiance.engine.device import select_device
+from radiance.engine.encoding import Encoder
+from radiance.training.batches import part_of
+from radiance.training.blockwise import Differentiator
+from radiance.training.distributed import Ranks, Shared, agree, serve_rank
+from radiance.training.lora import LoraModel
+from radiance.training.material import Lesson, Material
+from radiance.training.rehearsal import Rehearsal
+from radiance.training.trainer import Trainer
+from tests.support import FACTS, drain, example
+
+few, many, directory = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+base = load_base("ember", ember.MODEL_PATH, select_device("cpu"))
+ranks = Ranks()
+settings = config.Training(stop_loss=0)
+if ranks.rank:
+    serve_rank(ranks, base, settings)
+    print("the other rank has ended", flush=True)
+    sys.exit()
+agree(ranks, base, settings)
+
+
+class Parted(Differentiator):
+    '''One process that computes the same parts one after another.'''
+
+    def gradient(self, vector, batch, dropout_key=None):
+        loss, gradient = 0.0, 0.0
+        for number in range(ranks.size):
+            part = part_of(batch, number, ranks.size)
+            if part is not None:
+                found = yield from super().gradient(vector, part.batch)
+                loss, gradient = loss + found[0], gradient + found[1]
+        return loss, gradient
+
+
+encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
+facts = ember.listed_facts()[::40]
+
+
+def train(differentiator, steps):
+    rehearsal = Rehearsal(differentiator, None, directory / f"{id(differentiator)}", k=32)
+    texts = [
+        (encoder.example(example(i, f.question, f.answer)), f.context) for i, f in enumerate(facts)
+    ]
+    held = drain(rehearsal.hold(lora.initial(None), "base", texts))
+    new = [Lesson(encoder.example(example(i, *fact))) for i, fact in enumerate(FACTS)]
+    replay = [Lesson(text) for text, _ in texts[:8]]
+    wanted = config.Training(stop_loss=0, max_steps=steps, cooldown_steps=3)
+    material = Material(new=new, replay=replay, held=held)
+    trainer = Trainer(lora, differentiator, wanted, config.Anchor(), material, None)
+    return np.array(drain(trainer.run()).vector)
+
+
+lora = LoraModel(base, settings)
+shared = Shared(lora, ranks)
+found = {
+    "shared_few": train(shared, few),
+    "alone_few": train(Differentiator(lora), few),
+    "shared_many": train(shared, many),
+    "parted_many": train(Parted(lora), many),
+}
+
+# A call that is given up half-way leaves the ranks in step.
+from radiance.training.batches import make_batch
+batch = make_batch([encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)])
+pieces = shared.gradient(lora.initial(None), batch)
+next(pieces)
+pieces.close()
+_, again = drain(shared.gradient(lora.initial(None), batch))
+_, alone = drain(Differentiator(lora).gradient(lora.initial(None), batch))
+found |= {"given_up": np.array(again), "not_given_up": np.array(alone)}
+one = make_batch([encoder.example(example(0, *FACTS[0]))])  # a row for one rank only
+found["one_row"], found["one_row_alone"] = (
+    np.array(drain(d.target_rows(lora.initial(None), one)))[: one.target_count]  # no padding
+    for d in (shared, Differentiator(lora))
+)
+shared.end()
+np.savez(directory / "found.npz", **found)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_ranks_train_to_the_adapter_of_one_process(tmp_path: Path) -> None:
+    script = tmp_path / "ranks.py"
+    script.write_text(_SCRIPT)
+    output = finish(launch([str(script), str(FEW_STEPS), "5", str(tmp_path)]))
+    assert "the other rank has ended" in output, output
+    with np.load(tmp_path / "found.npz") as saved:
+        found = dict(saved)
+    away = np.linalg.norm(found["shared_few"] - found["alone_few"])
+    assert away <= 1e-5 * np.linalg.norm(found["alone_few"]), away
+    # What is left is rounding by shape: the same parts in one process give the same bits.
+    assert np.array_equal(found["shared_many"], found["parted_many"])
+    for one, other in (("given_up", "not_given_up"), ("one_row", "one_row_alone")):
+        scale = np.abs(found[other]).max()
+        assert np.abs(found[one] - found[other]).max() <= 1e-5 * scale
+
+
+# ----------------------------------------------------------------------------- the queue
+
+SETTINGS = ["--set", "anchor.own_samples=16", "--set", "evaluation.anchor_sample=10"]
+SETTINGS += ["--set", "training.snapshot_seconds=0.05"]
+
+
+def queue_facts(root: Path) -> None:
+    """Accept an update as the service does; none runs."""
+    (root / "runs").mkdir(parents=True)
+    database = Database(root / "runs" / "radiance.db")
+    body = {"examples": as_input(FACTS)}
+    admitted = admit(body, config.Update(), lambda example: None)
+    Jobs(database).add(admitted, content_hash(body))
+    database.close()
+
+
+def jobs_of(root: Path) -> list[tuple[str, str | None]]:
+    database = Database(root / "runs" / "radiance.db")
+    try:
+        return [(job.status, job.checkpoint) for job in Jobs(database).recent(10)]
+    finally:
+        database.close()
+
+
+def weights_of(engine: Engine, root: Path) -> np.ndarray:
+    def load() -> np.ndarray:
+        found: Any = mx.load(str(root / "adapters" / "stable" / "adapters.safetensors"))
+        return np.concatenate([np.array(found[name]).ravel() for name in sorted(found)])
+
+    return engine.call(load)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_path):
+    steps = ["--set", f"training.max_steps={FEW_STEPS}"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    queue_facts(one)
+    shutil.copytree(one, two)
+    arguments = ["-m", "radiance", "train", *SETTINGS, *steps]
+    alone = subprocess.run(
+        [sys.executable, *arguments, "--root", str(one)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert alone.returncode == 0, alone.stderr
+    assert alone.stdout.startswith("job_000001  succeeded  A_")
+    output = finish(launch([*arguments, "--distributed", "--root", str(two)]))
+    assert "job_000001  succeeded  A_" in output, output
+    a, b = weights_of(engine, one), weights_of(engine, two)
+    assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(a)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.crash
+@pytest.mark.slow
+def test_killing_a_rank_loses_nothing(tmp_path):
+    queue_facts(tmp_path / "root")
+    arguments = ["-m", "radiance", "train", *SETTINGS, "--root", str(tmp_path / "root")]
+    arguments += ["--set", "training.max_steps=4000", "--set", "training.stop_loss=0"]
+    log = tmp_path / "log"
+    with log.open("wb") as stream:
+        process = launch([*arguments, "--distributed"], log=stream)
+        states = tmp_path / "root" / "runs" / "cycles"
+        while not (states.is_dir() and any(states.glob("*.npz"))):  # until a step was saved
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        os.kill(rank_of(process.pid, 1), signal.SIGKILL)
+        process.communicate(timeout=120)
+    [(status, checkpoint)] = jobs_of(tmp_path / "root")
+    assert (status, checkpoint) == ("queued", None), log.read_text()
+    assert any(states.glob("*.npz")), "the steps taken so far are kept"
+    arguments[arguments.index("training.max_steps=4000")] = "training.max_steps=4"
+    last = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=False, timeout=200
+    )
+    assert last.returncode == 0, last.stderr
+    [(status, checkpoint)] = jobs_of(tmp_path / "root")
+    assert status == "succeeded"
+    assert checkpoint is not None
+
+
+def rank_of(launcher: int, rank: int) -> int:
+    """The process id of a rank, found by its environment."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (path / "environ").read_bytes().split(b"\0")
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if f"MLX_RANK={rank}".encode() in variables and int(parent) == launcher:
+            return int(path.name)
+    raise AssertionError(json.dumps({"launcher": launcher, "rank": rank}))
+
+
+def test_without_a_launcher_it_says_how_to_start_it(tmp_path):
+    arguments = [sys.executable, "-m", "radiance", "train", "--distributed"]
+    done = subprocess.run(
+        [*arguments, "--root", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "mlx.launch -n 2 -- radiance train --distributed" in done.stderr
