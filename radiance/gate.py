@@ -28,8 +28,13 @@ from radiance.statistics import Estimate
 Rule = Callable[[Evaluation, config.Gate], GateRow]
 
 
-def decide(candidate: Evaluation, policy: config.Gate) -> Decision:
+def decide(
+    candidate: Evaluation, policy: config.Gate, rules: Sequence[Rule] | None = None
+) -> Decision:
     """Apply every rule and say what becomes of the candidate.
+
+    ``rules`` are ``RULES`` unless given: the signal lab judges a signal model by some of these and
+    a few of its own.
 
     ``gate = "strict"`` refuses what fails any rule. Otherwise only catastrophic forgetting has a
     say, as ``rollback_mode`` tells; the other rows are recorded. A candidate whose losses are not
@@ -38,7 +43,7 @@ def decide(candidate: Evaluation, policy: config.Gate) -> Decision:
     if not _is_finite(candidate):
         row = GateRow("loss_sanity", None, 0.0, None, None, "fail", "a loss is not finite")
         return Decision(CheckpointStatus.REJECTED, False, f"It is broken: {explain(row)}.", (row,))
-    rows = tuple(rule(candidate, policy) for rule in RULES)
+    rows = tuple(rule(candidate, policy) for rule in (RULES if rules is None else rules))
     failed = [row for row in rows if row.verdict == "fail"]
     is_catastrophic = any(row.rule == CATASTROPHIC for row in failed)
     why = "; ".join(explain(row) for row in failed)
@@ -73,23 +78,23 @@ def explain(row: GateRow) -> str:
 def loss_sanity(candidate: Evaluation, policy: config.Gate) -> GateRow:
     """The new examples' loss is not above what it was; what was known may rise as an anchor may."""
     if not candidate.learned:
-        return _skipped("loss_sanity", 0.0, "no new examples")
+        return skipped("loss_sanity", 0.0, "no new examples")
     value = _token_mean(candidate.learned, [p.loss for p in candidate.learned])
     before = _token_mean(candidate.learned, [p.parent_loss for p in candidate.learned])
     limit = before + policy.max_anchor_mean
     detail = "loss of the new examples, in nats per token; at most the parent's + max_anchor_mean"
-    return _row("loss_sanity", value, limit, None, value <= limit, detail)
+    return make_row("loss_sanity", value, limit, None, value <= limit, detail)
 
 
 def new_task_exact(candidate: Evaluation, policy: config.Gate) -> GateRow:
     """Share of the new examples that are answered exactly."""
     limit = policy.min_new_exact
     if not candidate.learned:
-        return _skipped("new_task_exact", limit, "no new examples")
+        return skipped("new_task_exact", limit, "no new examples")
     count = sum(p.is_exact for p in candidate.learned)
     found = statistics.proportion(count, len(candidate.learned), policy.confidence)
     detail = f"{count} of {len(candidate.learned)} new examples are answered exactly; at least"
-    return _row("new_task_exact", found.value, limit, found, found.value >= limit, detail)
+    return make_row("new_task_exact", found.value, limit, found, found.value >= limit, detail)
 
 
 def new_task_gain(candidate: Evaluation, policy: config.Gate) -> GateRow:
@@ -97,10 +102,10 @@ def new_task_gain(candidate: Evaluation, policy: config.Gate) -> GateRow:
     limit = policy.min_new_gain
     unknown = [p for p in candidate.learned if not p.was_exact_in_parent]
     if not unknown:
-        return _skipped("new_task_gain", limit, "no new example that the parent did not know")
+        return skipped("new_task_gain", limit, "no new example that the parent did not know")
     found = statistics.mean([p.parent_loss - p.loss for p in unknown], policy.confidence)
     detail = f"mean fall of {len(unknown)} new examples' loss, in nats per token; more than"
-    return _row("new_task_gain", found.value, limit, found, found.value > limit, detail)
+    return make_row("new_task_gain", found.value, limit, found, found.value > limit, detail)
 
 
 # ── What was forgotten ──────────────────────────────────────────────────────────────────────────
@@ -111,7 +116,7 @@ def anchor_mean(candidate: Evaluation, policy: config.Gate) -> GateRow:
     rises = _rises(candidate.anchors)
     found = statistics.mean(rises, policy.confidence) if len(rises) > 1 else None
     detail = f"mean rise of {len(rises)} anchors' loss, in nats per token; bound below"
-    return _bounded("anchor_mean", found, policy.max_anchor_mean, detail, "too few anchors")
+    return bounded("anchor_mean", found, policy.max_anchor_mean, detail, "too few anchors")
 
 
 def anchor_cvar(candidate: Evaluation, policy: config.Gate) -> GateRow:
@@ -119,7 +124,7 @@ def anchor_cvar(candidate: Evaluation, policy: config.Gate) -> GateRow:
     rises, share = _rises(candidate.anchors), policy.cvar_share
     found = statistics.tail_mean(rises, share, policy.confidence) if len(rises) > 1 else None
     detail = f"mean rise of the worst {share:.0%} of {len(rises)} anchors, in nats; bound below"
-    return _bounded("anchor_cvar", found, policy.max_anchor_cvar, detail, "too few anchors")
+    return bounded("anchor_cvar", found, policy.max_anchor_cvar, detail, "too few anchors")
 
 
 def anchor_broken(candidate: Evaluation, policy: config.Gate) -> GateRow:
@@ -132,11 +137,11 @@ def anchor_broken(candidate: Evaluation, policy: config.Gate) -> GateRow:
     known = [p for p in candidate.anchors if p.was_exact_in_parent]
     few = f"{len(known)} anchors were answered exactly before: too few to tell"
     if not known or statistics.proportion(0, len(known), policy.confidence).high >= limit:
-        return _skipped("anchor_broken", limit, few)
+        return skipped("anchor_broken", limit, few)
     count = sum(not p.is_exact for p in known)
     found = statistics.proportion(count, len(known), policy.confidence)
     detail = f"{count} of {len(known)} anchors are no longer answered exactly; bound below"
-    return _bounded("anchor_broken", found, limit, detail, few)
+    return bounded("anchor_broken", found, limit, detail, few)
 
 
 def worst_context(candidate: Evaluation, policy: config.Gate) -> GateRow:
@@ -147,7 +152,7 @@ def worst_context(candidate: Evaluation, policy: config.Gate) -> GateRow:
         contexts.setdefault(probe.group, []).append(probe.loss - probe.parent_loss)
     judged = {name: sorted(rises) for name, rises in contexts.items() if len(rises) >= least}
     if len(contexts) < 2 or not judged:
-        return _skipped("worst_context", limit, f"no two contexts, or none of {least} anchors")
+        return skipped("worst_context", limit, f"no two contexts, or none of {least} anchors")
     means = {name: float(np.mean(rises[:-1])) for name, rises in judged.items()}
     worst = max(means, key=means.__getitem__)
     rises = judged[worst]
@@ -156,19 +161,19 @@ def worst_context(candidate: Evaluation, policy: config.Gate) -> GateRow:
         f"mean rise in {worst!r}, the worst of {len(judged)} contexts, without its worst of "
         f"{len(rises)} anchors (with it: the upper end), in nats per token; at most"
     )
-    return _row("worst_context", found.value, limit, found, found.value <= limit, detail)
+    return make_row("worst_context", found.value, limit, found, found.value <= limit, detail)
 
 
 def recall(candidate: Evaluation, policy: config.Gate) -> GateRow:
     """Share of the earlier examples the parent answered exactly that still are."""
     known = [p for p in candidate.recalled if p.was_exact_in_parent]
     if not known:
-        return _skipped("recall", policy.min_recall, "no earlier example that the parent knew")
+        return skipped("recall", policy.min_recall, "no earlier example that the parent knew")
     count = sum(p.is_exact for p in known)
     found = statistics.proportion(count, len(known), policy.confidence)
     detail = f"{count} of {len(known)} earlier examples are still answered exactly; at least"
     passes = found.value >= policy.min_recall
-    return _row("recall", found.value, policy.min_recall, found, passes, detail)
+    return make_row("recall", found.value, policy.min_recall, found, passes, detail)
 
 
 def drift(candidate: Evaluation, policy: config.Gate) -> GateRow:
@@ -178,21 +183,21 @@ def drift(candidate: Evaluation, policy: config.Gate) -> GateRow:
     detail = (
         f"mean KL(parent || candidate) on {len(values)} anchors, in nats per token; bound below"
     )
-    return _bounded("drift", found, policy.max_drift, detail, "too few anchors")
+    return bounded("drift", found, policy.max_drift, detail, "too few anchors")
 
 
 def catastrophic(candidate: Evaluation, policy: config.Gate) -> GateRow:
     """forgetting_loss_delta: the rise of forgetting_loss over the parent's, as it was measured."""
     found = _token_rise(candidate.anchors, lambda p: p.parent_loss, policy.confidence)
     detail = "rise of forgetting_loss over the parent's, in nats per token; at most"
-    return _measured(CATASTROPHIC, found, policy.catastrophic_delta, detail)
+    return measured(CATASTROPHIC, found, policy.catastrophic_delta, detail)
 
 
 def cumulative(candidate: Evaluation, policy: config.Gate) -> GateRow:
     """The rise of forgetting_loss over the base's: many small steps are one large one."""
     found = _token_rise(candidate.anchors, lambda p: p.base_loss, policy.confidence)
     detail = "rise of forgetting_loss over the base's, in nats per token; at most"
-    return _measured("cumulative", found, policy.max_cumulative, detail)
+    return measured("cumulative", found, policy.max_cumulative, detail)
 
 
 CATASTROPHIC = "catastrophic"
@@ -246,29 +251,31 @@ def _token_rise(
     return statistics.mean(rises * tokens / tokens.mean(), confidence)
 
 
-def _skipped(rule: str, limit: float, detail: str) -> GateRow:
+def skipped(rule: str, limit: float, detail: str) -> GateRow:
+    """A row that has no say, and why."""
     return GateRow(rule, None, limit, None, None, "skipped", detail)
 
 
-def _row(
+def make_row(
     rule: str, value: float, limit: float, found: Estimate | None, passes: bool, detail: str
 ) -> GateRow:
+    """A row that passes or fails; bounds that are infinite are left out."""
     low = found.low if found and math.isfinite(found.low) else None
     high = found.high if found and math.isfinite(found.high) else None
     return GateRow(rule, value, limit, low, high, "pass" if passes else "fail", detail)
 
 
-def _bounded(
+def bounded(
     rule: str, found: Estimate | None, limit: float, detail: str, otherwise: str
 ) -> GateRow:
     """A row that passes if the upper bound is below the limit."""
     if found is None:
-        return _skipped(rule, limit, otherwise)
-    return _row(rule, found.value, limit, found, found.high < limit, detail)
+        return skipped(rule, limit, otherwise)
+    return make_row(rule, found.value, limit, found, found.high < limit, detail)
 
 
-def _measured(rule: str, found: Estimate | None, limit: float, detail: str) -> GateRow:
+def measured(rule: str, found: Estimate | None, limit: float, detail: str) -> GateRow:
     """A row that passes if the value itself is not above the limit."""
     if found is None:
-        return _skipped(rule, limit, "no anchors")
-    return _row(rule, found.value, limit, found, found.value <= limit, detail)
+        return skipped(rule, limit, "no anchors")
+    return make_row(rule, found.value, limit, found, found.value <= limit, detail)

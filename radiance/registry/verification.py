@@ -87,6 +87,33 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
     return chain.result(findings, replay.alarms)
 
 
+def verify_chain(database: Path, kept_hash: str | None = None) -> Verification:
+    """Check a log by itself, chain and head file, and not what it records.
+
+    For logs of other subjects than checkpoints, such as the signal lab's.
+
+    Args:
+        database: The database that holds it.
+        kept_hash: As for ``verify``.
+
+    Raises:
+        StorageError: There is no database, or it is too damaged to be read.
+    """
+    head_path = database.with_name(HEAD_FILE)
+    findings: list[str] = []
+    before = _read_head(head_path, findings)
+    with Snapshot(database) as db:
+        after = _read_head(head_path, [])
+        chain = _Chain(kept_hash, before)
+        for entry in _entries(db):
+            if not chain.add(entry):
+                break
+        findings += chain.findings
+        if chain.first_bad is None:
+            findings += _head_findings(before, after, chain)
+    return chain.result(findings, [])
+
+
 def verify_export(lines: Iterable[bytes], kept_hash: str | None = None) -> Verification:
     """Check a file that ``export`` wrote, by itself.
 

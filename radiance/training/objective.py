@@ -1,7 +1,9 @@
 """From gradients to the step that is applied: what is weighed, clipped, preconditioned, projected.
 
 It knows flat vectors only: whoever has a loss for new examples and one for anchors can use it, a
-language model's adapter as well as a signal model's.
+language model's adapter as well as a signal model's. ``Objective`` is one training; the arithmetic
+it is made of (``advance``, ``remember``, ``steer``, ``compare``) stands as functions of their own,
+which the signal lab maps over many trainings at once.
 
 The proposal's three methods are settings of it. *naive*: the new examples' gradient alone.
 *anchor*: plus the weighted gradient of the anchor loss. *anchor+projection*: and what would still
@@ -21,7 +23,7 @@ import numpy as np
 from radiance import config
 from radiance.training.projection import project, project_all
 
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+BETA1, BETA2, _EPSILON = 0.9, 0.999, 1e-8
 _MEMORY = 0.8  # of the anchors' average gradient: one micro-batch is too noisy a constraint
 _DUAL_RATE = 0.1
 _DUAL_RANGE = 100.0  # the weight stays within its first value times or by this
@@ -75,7 +77,7 @@ class Objective:
         self._weight = anchor.weight
         self._kl = float("nan")
         self._angle: float | None = None
-        self._advance = mx.compile(_advance)
+        self._advance = mx.compile(advance)
 
     def combine(
         self,
@@ -96,7 +98,7 @@ class Objective:
         """
         if anchor_gradient is None:
             return gradient
-        self._angle = _angle(gradient, anchor_gradient)
+        self._angle = to_degrees(cast(float, cosine(gradient, anchor_gradient).item()))
         self._remember(anchor_gradient, context)
         self._steer(divergence)
         if self._projects and self._anchor.project == "gradient":
@@ -117,7 +119,7 @@ class Objective:
         Returns:
             The new parameters, evaluated, and what the step was made of.
         """
-        correction = (1 - _BETA1**number, 1 - _BETA2**number)
+        correction = (1 - BETA1**number, 1 - BETA2**number)
         scalars = (lr, self._training.max_grad_norm, self._training.weight_decay, *correction)
         step, self._mean, self._square, norm = self._advance(
             vector, gradient, self._mean, self._square, mx.array(scalars)
@@ -126,14 +128,14 @@ class Objective:
         if self._projects and self._anchor.project == "update" and self._angle is not None:
             applied = self._harmless(applied)
         vector = vector - applied
-        lengths = mx.stack([(step * step).sum(), (applied * applied).sum(), (step * applied).sum()])
-        mx.eval(vector, self._mean, self._square, self._constraints, norm, lengths)
-        before, after, both = cast(list[float], lengths.tolist())
+        products = compare(step, applied)
+        mx.eval(vector, self._mean, self._square, self._constraints, norm, products)
+        projected, distortion = shape_of(*cast(list[float], products.tolist()))
         report = StepReport(
             gradient_norm=cast(float, norm.item()),
             angle=self._angle,
-            projected=math.sqrt(max(0.0, before - 2 * both + after) / (before + _TINY)),
-            distortion=1 - both / (math.sqrt(before * after) + _TINY) if after else 1.0,
+            projected=projected,
+            distortion=distortion,
             anchor_weight=self._weight,
         )
         return vector, report
@@ -163,9 +165,7 @@ class Objective:
         if self._null_space is not None:
             gradient = self._null_space(gradient)
         row = self._row.get(context, 0)
-        old = self._constraints[row]
-        is_first = (old * old).sum() == 0
-        new = mx.where(is_first, gradient, _MEMORY * old + (1 - _MEMORY) * gradient)
+        new = remember(self._constraints[row], gradient)
         if len(self._constraints) == 1:
             self._constraints = new[None]
         else:
@@ -179,33 +179,69 @@ class Objective:
         return project(step, self._constraints[0])
 
     def _steer(self, divergence: float) -> None:
-        """Dual ascent in the log of the weight: over the budget it grows, under it shrinks."""
-        budget = self._anchor.budget
-        if not budget:
-            return
-        first = math.isnan(self._kl)
-        self._kl = divergence if first else _MEMORY * self._kl + (1 - _MEMORY) * divergence
-        excess = max(-1.0, min(1.0, self._kl / budget - 1))
-        weight = self._weight * math.exp(_DUAL_RATE * excess)
-        start = self._anchor.weight
-        self._weight = max(start / _DUAL_RANGE, min(start * _DUAL_RANGE, weight))
+        budget, start = self._anchor.budget, self._anchor.weight
+        if budget:
+            self._weight, self._kl = steer(self._weight, self._kl, divergence, budget, start)
 
 
-def _advance(
+def steer(
+    weight: float, average: float, divergence: float, budget: float, start: float
+) -> tuple[float, float]:
+    """Dual ascent in the log of the anchors' weight: over the budget it grows, under it shrinks.
+
+    Args:
+        weight: As it is.
+        average: The divergence averaged over time; NaN before the first.
+        divergence: On this step's anchors.
+        budget: What the divergence may be.
+        start: The weight at first; it stays within a hundred times of it.
+
+    Returns:
+        The new weight and the new average.
+    """
+    new = math.isnan(average)
+    average = divergence if new else _MEMORY * average + (1 - _MEMORY) * divergence
+    excess = max(-1.0, min(1.0, average / budget - 1))
+    weight = weight * math.exp(_DUAL_RATE * excess)
+    return max(start / _DUAL_RANGE, min(start * _DUAL_RANGE, weight)), average
+
+
+def remember(old: mx.array, gradient: mx.array) -> mx.array:
+    """The anchors' gradient averaged over time, (parameters,); ``old`` is zero before the first."""
+    is_first = (old * old).sum() == 0
+    return mx.where(is_first, gradient, _MEMORY * old + (1 - _MEMORY) * gradient)
+
+
+def compare(step: mx.array, applied: mx.array) -> mx.array:
+    """The step's square, the applied step's square, and their product, (3,); for ``shape_of``."""
+    return mx.stack([(step * step).sum(), (applied * applied).sum(), (step * applied).sum()])
+
+
+def shape_of(before: float, after: float, both: float) -> tuple[float, float]:
+    """``StepReport``'s projected and distortion, from what ``compare`` gave."""
+    projected = math.sqrt(max(0.0, before - 2 * both + after) / (before + _TINY))
+    return projected, 1 - both / (math.sqrt(before * after) + _TINY) if after else 1.0
+
+
+def advance(
     vector: mx.array, gradient: mx.array, mean: mx.array, square: mx.array, scalars: mx.array
 ) -> tuple[mx.array, mx.array, mx.array, mx.array]:
     """Clip and precondition; what is to be subtracted, the moments, the norm before clipping."""
     lr, max_norm, decay, correction1, correction2 = (scalars[i] for i in range(5))
     norm = mx.sqrt((gradient * gradient).sum())
     gradient = gradient * mx.minimum(1.0, max_norm / (norm + 1e-6))
-    mean = _BETA1 * mean + (1 - _BETA1) * gradient
-    square = _BETA2 * square + (1 - _BETA2) * gradient * gradient
+    mean = BETA1 * mean + (1 - BETA1) * gradient
+    square = BETA2 * square + (1 - BETA2) * gradient * gradient
     direction = (mean / correction1) / (mx.sqrt(square / correction2) + _EPSILON)
     return lr * (direction + decay * vector), mean, square, norm
 
 
-def _angle(a: mx.array, b: mx.array) -> float:
-    """Between two vectors, in degrees; 90 where one of them is zero."""
+def cosine(a: mx.array, b: mx.array) -> mx.array:
+    """Between two vectors; 0 where one of them is zero."""
     lengths = mx.sqrt((a * a).sum() * (b * b).sum())
-    cosine = cast(float, ((a * b).sum() / (lengths + _TINY)).item())
+    return (a * b).sum() / (lengths + _TINY)
+
+
+def to_degrees(cosine: float) -> float:
+    """The angle whose cosine that is."""
     return math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
