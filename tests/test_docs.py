@@ -179,7 +179,10 @@ def test_no_page_names_a_machine(name):
     [
         (),
         *commands(),
-        *((name,) for name in ("jobs", "checkpoints", "alphas", "anchors", "audit", "keys")),
+        *(
+            (name,)
+            for name in ("jobs", "checkpoints", "alphas", "anchors", "audit", "keys", "signals")
+        ),
     ],
     ids=" ".join,
 )

@@ -24,6 +24,7 @@ from radiance.cli.output import Commands, keep_examples
 from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
 from radiance.cli.search import search
+from radiance.cli.signals import signals
 from radiance.cli.train import train
 from radiance.cli.update import update
 
@@ -34,8 +35,8 @@ def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
     `radiance run` is the service; anchors, alphas, audit, eval, export, push, pull, reproduce,
-    keys, doctor and config look at this machine; the other commands talk to a running service over
-    HTTP. Data goes to stdout, notes to stderr.
+    keys, signals, doctor and config work on this machine; the other commands talk to a running
+    service over HTTP. Data goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -66,6 +67,7 @@ for _command in (
     evaluate,
     reproduce,
     keys,
+    signals,
     doctor,
     config,
 ):

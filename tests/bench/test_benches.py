@@ -14,6 +14,7 @@ BENCHES = [
     "interference",
     "learning",
     "scenarios",
+    "signals",
     "training",
 ]
 
