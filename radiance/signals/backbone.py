@@ -119,7 +119,7 @@ class Linear:
 
 
 _PATCH, _WIDTH, _HEADS, _LAYERS, _HIDDEN = 8, 16, 2, 2, 32
-_FIT_STEPS, _FIT_BATCH, _FIT_RATE = 1200, 96, 5e-3
+_FIT_BATCH, _FIT_RATE = 96, 5e-3
 
 
 class Transformer:
@@ -131,6 +131,7 @@ class Transformer:
     Args:
         history: What it is fitted on.
         seeds: For initialisation and order.
+        steps: Of AdamW.
         told: After each step: steps done, steps in all.
     """
 
@@ -138,8 +139,8 @@ class Transformer:
         self,
         history: Days,
         seeds: list[int],
+        steps: int,
         told: Callable[[int, int], None] = lambda done, total: None,
-        steps: int = _FIT_STEPS,
     ) -> None:
         self._inputs, assets = history.inputs.shape[2], history.labels.shape[2]
         self._patches = -(-self._inputs // _PATCH)

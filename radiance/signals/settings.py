@@ -86,6 +86,9 @@ class Adaptation(_Section, frozen=True):
     batch_size: Annotated[int, Meta(description="Days per step.", ge=1, le=1024)] = 64
     lr: Annotated[float, Meta(description="Peak learning rate of AdamW.", gt=0, le=1)] = 5e-3
     steps: Annotated[int, Meta(description="Optimizer steps.", ge=1, le=20_000)] = 600
+    fit_steps: Annotated[
+        int, Meta(description="Steps that a transformer is fitted in beforehand.", ge=1, le=50_000)
+    ] = 1200
     anchor_weight: Annotated[
         float, Meta(description="Weight of the anchor term as the proposal has it.", ge=0, le=1e3)
     ] = 0.05
@@ -319,11 +322,14 @@ def _checked(data: dict[str, Any]) -> Study:
     return study
 
 
+KnobKind = Literal["int", "float", "choice", "text", "list"]
+
+
 class Knob(msgspec.Struct, frozen=True):
     """One setting, as a person sees it."""
 
     name: str
-    kind: Literal["int", "float", "choice", "text", "list"]
+    kind: KnobKind
     default: Any
     description: str
     low: float | None = None
@@ -351,9 +357,8 @@ def _knob(name: str, entry: msgspec.structs.FieldInfo) -> Knob:
     high = meta.lt if meta.le is None else meta.le
     if get_origin(kind) is Literal:
         return Knob(name, "choice", entry.default, meta.description, choices=get_args(kind))
-    words: dict[Any, Literal["int", "float", "text"]] = {int: "int", float: "float", str: "text"}
-    word = words.get(kind, "list")
-    return Knob(name, word, entry.default, meta.description, low, high)
+    words: dict[Any, KnobKind] = {int: "int", float: "float", str: "text"}
+    return Knob(name, words.get(kind, "list"), entry.default, meta.description, low, high)
 
 
 def flat(study: Study) -> dict[str, Any]:

@@ -126,7 +126,8 @@ def make_backbone(
     """The frozen model, fitted on the old regime."""
     if settings.backbone == "linear":
         return Linear(history)
-    return Transformer(history, seeds, lambda done, total: told("backbone", done, total))
+    steps = settings.fit_steps
+    return Transformer(history, seeds, steps, lambda done, total: told("backbone", done, total))
 
 
 def adapt_all(
