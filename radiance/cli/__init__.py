@@ -24,6 +24,7 @@ from radiance.cli.output import Commands, keep_examples
 from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
 from radiance.cli.search import search
+from radiance.cli.service import service
 from radiance.cli.signals import signals
 from radiance.cli.train import train
 from radiance.cli.update import update
@@ -51,6 +52,7 @@ def main() -> None:
 for _command in (
     run,
     train,
+    service,
     search,
     update,
     feedback,

@@ -1,0 +1,184 @@
+"""``radiance service``: in the background, started again by launchd or systemd."""
+
+import getpass
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from radiance.cli.output import FAILED, note, print_json, print_pairs
+from radiance.cli.settings import Settings, settings_options
+
+# Where programs, models and caches are found. Nothing that could be a secret: the file is readable.
+_HANDED_ON = ("PATH", "LANG", "HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE")
+_HANDED_ON += ("XDG_CACHE_HOME", "TMPDIR", "OPENBLAS_NUM_THREADS")
+_FOLLOW_S = 0.3
+_name_option = click.option("--name", default="radiance", show_default=True, help="Which service.")
+_boot_option = click.option("--boot", is_flag=True, help="The one that starts before login.")
+
+
+@click.group()
+def service() -> None:
+    """Run the service in the background.
+
+    As a LaunchAgent on macOS and a systemd user unit on Linux: it starts with the session and again
+    after a crash. After three quick deaths in a row it starts in safe mode: it serves the last
+    promoted adapter and trains nothing until `radiance training resume`.
+
+    Examples:
+      radiance service install --root ~/radiance
+      radiance service status
+      radiance service logs --follow
+    """
+
+
+@service.command()
+@_name_option
+@click.option(
+    "--boot",
+    is_flag=True,
+    help="Start before anybody logs in: a LaunchDaemon (with sudo) on macOS, lingering on Linux.",
+)
+@click.option("--print", "only_print", is_flag=True, help="Print the file instead of installing.")
+@settings_options
+def install(settings: Settings, name: str, boot: bool, only_print: bool) -> None:
+    """Install and start the service.
+
+    It runs with this Python, on this root and with these flags. Other settings come from
+    ROOT/radiance.toml at each start. What was installed under the name is replaced.
+
+    Examples:
+      radiance service install --root ~/radiance
+      radiance service install --root ~/radiance --base-model user/model --gate strict
+      radiance service install --name radiance-work --root ~/work --port 8043 --print
+    """
+    from radiance.platform import IS_MACOS, services
+
+    config = settings.load()  # so that what cannot start is not installed
+    definition = services.Definition(
+        name=name,
+        command=[sys.executable, "-m", "radiance", "run", *_flags(settings)],
+        root=config.root,
+        log=config.runs_path / "service.log",
+        environment={key: os.environ[key] for key in _HANDED_ON if key in os.environ},
+        user=os.environ.get("SUDO_USER") or getpass.getuser(),
+        boot=boot,
+    )
+    if only_print:
+        text = services.render_plist(definition).decode() if IS_MACOS else ""
+        click.echo(text or services.render_unit(definition), nl=False)
+        return
+    config.runs_path.mkdir(parents=True, exist_ok=True)
+    click.echo(services.manager(name, boot=boot).install(definition))
+    note(f"Its log: {definition.log}")
+
+
+def _flags(settings: Settings) -> list[str]:
+    """The same settings as arguments of ``radiance run``."""
+    flags = ["--root", str(settings.root.resolve())]
+    if settings.file is not None:
+        flags += ["--config", str(settings.file.resolve())]
+    for key, value in settings.overrides.items():
+        if key == "base_model" and Path(value).expanduser().is_dir():
+            value = str(Path(value).expanduser().resolve())  # it runs in the root
+        flags += ["--set", f"{key}={_as_toml(value)}"]
+    return flags
+
+
+def _as_toml(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def _verb(name: str, summary: str, effect: str, act: Callable[[Any], None]) -> None:
+    """One command that takes a name and does one thing to that service."""
+
+    def command(name: str, boot: bool) -> None:
+        from radiance.platform import services
+
+        act(services.manager(name, boot=boot))
+
+    command.__doc__ = f"{summary}\n\n{effect}\n\nExamples:\n  radiance service {name}\n"
+    service.command(name)(_name_option(_boot_option(command)))
+
+
+_verb(
+    "uninstall",
+    "Stop the service and remove it.",
+    "The root stays as it is.",
+    lambda manager: manager.uninstall(),
+)
+_verb("start", "Start the service.", "It must be installed.", lambda manager: manager.start())
+_verb(
+    "stop",
+    "Stop the service.",
+    "A cycle in training saves its state. It starts again with the next session.",
+    lambda manager: manager.stop(),
+)
+_verb(
+    "restart",
+    "Stop the service and start it.",
+    "Settings are read again; a cycle in training goes on where it stood.",
+    lambda manager: manager.restart(),
+)
+
+
+@service.command()
+@_name_option
+@_boot_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def status(context: click.Context, name: str, boot: bool, as_json: bool) -> None:
+    """Say whether the service is installed and runs.
+
+    Exit code 1 if it does not run.
+
+    Examples:
+      radiance service status
+      radiance service status --json
+    """
+    from radiance.platform import services
+
+    state = services.manager(name, boot=boot).state()
+    found = {
+        "installed": state.is_installed,
+        "running": state.is_running,
+        "pid": state.pid,
+        "last_exit": state.last_exit,
+        "file": str(state.file),
+    }
+    if as_json:
+        print_json(found)
+    else:
+        print_pairs(found.items())
+    if not state.is_running:
+        context.exit(FAILED)
+
+
+@service.command()
+@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.option("--lines", type=click.IntRange(0), default=50, show_default=True, help="How many.")
+@click.option("--follow", is_flag=True, help="Go on as more is written, until Ctrl-C.")
+def logs(root: Path, lines: int, follow: bool) -> None:
+    """Print the end of the service's log.
+
+    It is runs/service.log in the root; both launchd and systemd append to it.
+
+    Examples:
+      radiance service logs --root ~/radiance
+      radiance service logs --follow
+    """
+    path = root / "runs" / "service.log"
+    with path.open("rb") as stream:
+        for line in stream.readlines()[-lines:] if lines else []:
+            click.echo(line.decode(errors="replace"), nl=False)
+        while follow:
+            if line := stream.readline():
+                click.echo(line.decode(errors="replace"), nl=False)
+            else:
+                time.sleep(_FOLLOW_S)
