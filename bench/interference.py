@@ -14,7 +14,7 @@ from typing import Any
 from bench.harness import Bench, Figures, Table, alternate
 from bench.intervals import gaps, median, quantile, ratio
 from radiance import config, ember
-from radiance.engine.generation import Request
+from radiance.engine.requests import Request, Sampling
 from radiance.engine.worker import Engine
 from radiance.records import Message
 from radiance.training.blockwise import Differentiator
@@ -36,13 +36,14 @@ def token_gaps(engine: Engine, tokens: int) -> list[float]:
     decoder = engine.call(lambda: engine._decoder)
     step = decoder.step
 
-    def timed() -> None:
-        step()
+    def timed() -> bool:
+        has_moved = step()
         times.append(time.perf_counter())
+        return has_moved
 
     engine.call(lambda: setattr(decoder, "step", timed))
     prompt = engine.encoder.prompt([Message("user", "Tell me a long story about the sea.")])
-    futures = [engine.generate(Request(prompt, tokens, 5.0)) for _ in range(2)]
+    futures = [engine.submit(Request(prompt, tokens, Sampling(temperature=5.0))) for _ in range(2)]
     for future in futures:
         future.result()
     engine.call(lambda: setattr(decoder, "step", step))

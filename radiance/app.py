@@ -31,8 +31,11 @@ from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, LostRank, RadianceError, Unavailable
 from radiance.intake.feedback import FeedbackLog
 from radiance.intake.jobs import Jobs
+from radiance.intake.pause import PauseSwitch
 from radiance.learner import Learner
 from radiance.monitor import Monitor
+from radiance.neighbour import Neighbour
+from radiance.pacer import Pacer
 from radiance.pipeline import Pipeline
 from radiance.records import Job
 from radiance.registry.curves import Curves
@@ -131,14 +134,19 @@ class Service:
             config.backend,
             config.engine,
             config.server.max_waiting_requests,
+            config.server.request_timeout_s,
+            config.training.priority,
         )
         self._closing.append(engine.stop)
         engine.start()
         differentiate = self._share(engine) if self._ranks else Differentiator
         learner = Learner(config, engine, jobs, registry, curves, anchors, differentiate)
-        pipeline = Pipeline(config, engine, learner, jobs, registry, curves)
+        pacer = Pacer(engine, PauseSwitch(database), Neighbour(config.training))
+        pipeline = Pipeline(config, engine, learner, jobs, registry, curves, pacer.objection)
         pipeline.serve_current()
         self._closing.append(pipeline.stop)
+        self._closing.append(pacer.stop)
+        pacer.start()
         pipeline.start()
         feedback = FeedbackLog(database)
         monitor = Monitor(config, engine, registry, pipeline, feedback, anchors.examples)
@@ -151,6 +159,7 @@ class Service:
             registry=registry,
             curves=curves,
             pipeline=pipeline,
+            pacer=pacer,
             feedback=feedback,
             monitor=monitor,
             has_anchors=bool(anchors),

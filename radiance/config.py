@@ -20,6 +20,7 @@ from radiance.errors import ConfigError
 FILE_NAME = "radiance.toml"
 Backend = Literal["auto", "metal", "mps", "cuda", "cpu"]
 UpdateMode = Literal["immediate", "batched"]
+Priority = Literal["background", "balanced", "eager"]
 
 _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d"
@@ -46,6 +47,10 @@ class Server(_Section, frozen=True):
         int,
         Meta(description="Requests in flight or waiting before new ones get 429.", ge=1),
     ] = 1024
+    request_timeout_s: Annotated[
+        float,
+        Meta(description="Seconds after which a request without an answer is given up.", gt=0),
+    ] = 600.0
     allowed_hosts: Annotated[
         tuple[str, ...],
         Meta(
@@ -101,14 +106,25 @@ class Engine(_Section, frozen=True):
             le=8192,
         ),
     ] = 512
-    decode_steps_per_piece: Annotated[
+    kv_cache_bytes: Annotated[
         int,
         Meta(
-            description="Decode steps between two training pieces while both have work.",
-            ge=1,
-            le=64,
+            description="Memory for keys and values of the requests being answered, in bytes; 0: a "
+            "quarter of the machine's.",
+            ge=0,
         ),
-    ] = 2
+    ] = 0
+    prompt_cache_bytes: Annotated[
+        int,
+        Meta(
+            description="Memory for keys and values of earlier prompts, in bytes; 0 keeps none.",
+            ge=0,
+        ),
+    ] = 512 * 1024 * 1024
+    max_adapters: Annotated[
+        int,
+        Meta(description="Adapters kept in memory that no request uses now.", ge=0, le=1024),
+    ] = 8
 
 
 class Update(_Section, frozen=True):
@@ -201,6 +217,13 @@ class Training(_Section, frozen=True):
         int,
         Meta(description="Seed of initialisation, order and dropout.", ge=0, lt=2**32),
     ] = 0
+    priority: Annotated[
+        Priority,
+        Meta(
+            description="Training's share of the time while requests are answered, about: "
+            "background, 15 %; balanced, 55 %; eager, 85 %. Otherwise it has all."
+        ),
+    ] = "background"
     when: Annotated[
         tuple[Literal["ac_power", "cool", "memory"], ...],
         Meta(
@@ -244,7 +267,7 @@ class Training(_Section, frozen=True):
 
     def recipe(self) -> "Training":
         """These settings without those that say when to train: what shapes an adapter."""
-        return msgspec.structs.replace(self, when=(), quiet_hours=())
+        return msgspec.structs.replace(self, priority="background", when=(), quiet_hours=())
 
 
 class Anchor(_Section, frozen=True):

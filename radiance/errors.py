@@ -16,6 +16,8 @@
     │  └─ Diverged                      a loss or gradient became non-finite or exploded
     ├─ Cancelled                        the request or the cycle was called off
     ├─ LostRank                         another machine of a distributed training is gone
+    ├─ TimedOut                         a request took longer than it may
+    ├─ EngineFailed                     the engine broke down under a request
     ├─ RegistryError                    a checkpoint cannot be used
     │  └─ CorruptCheckpoint             its files do not match its manifest
     └─ StorageError(OSError)            the disk or the database failed
@@ -126,6 +128,14 @@ class Cancelled(RadianceError):
 
 class LostRank(RadianceError):
     """Another rank of a distributed training is gone; what was being computed can be done again."""
+
+
+class TimedOut(RadianceError):
+    """A request was not answered within its time."""
+
+
+class EngineFailed(RadianceError, RuntimeError):
+    """The engine broke down while it held a request; nothing that was accepted is lost."""
 
 
 class RegistryError(RadianceError):

@@ -228,7 +228,7 @@ class Learner:
         )
         progress.step = trainer.step
         self._curves.forget_after(cycle.id, trainer.step)
-        self._engine.show_training(trainer.adapter, cycle.candidate_id)
+        self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
         task = self._engine.run(trainer.run)
         timer = _Timer(settings.snapshot_seconds)
         for event in task:

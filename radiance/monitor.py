@@ -12,7 +12,6 @@ it act while the pointer is pinned, or on the base model, behind which there is 
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -20,7 +19,7 @@ import msgspec
 
 from radiance import records, vitals
 from radiance.config import Config
-from radiance.engine.generation import Answer
+from radiance.engine.requests import Answer
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Conflict, CorruptCheckpoint, Unavailable
 from radiance.intake.feedback import FeedbackLog
@@ -206,15 +205,13 @@ class Monitor:
             held=held,
         )
 
-    def _note_end(self, checkpoint_id: str | None, future: "Future[Answer]") -> None:
+    def _note_end(self, checkpoint_id: str | None, outcome: Answer | BaseException) -> None:
         """Tally a request that has ended; on the engine's thread."""
-        error = future.exception()
         with self._tallies_lock:
             tally = self._tallies.setdefault(checkpoint_id, Tally())
-            if error is None:
-                answer = future.result()
-                tally.add_answer(answer.tokens, is_cut_off=answer.finish_reason == "length")
-            elif not isinstance(error, Cancelled | Unavailable):
+            if isinstance(outcome, Answer):
+                tally.add_answer(outcome.tokens, is_cut_off=outcome.finish_reason == "length")
+            elif not isinstance(outcome, Cancelled | Unavailable):
                 tally.failures += 1
 
     # ── Probing ─────────────────────────────────────────────────────────────────────────────────

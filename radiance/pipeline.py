@@ -16,13 +16,14 @@ import msgspec
 
 from radiance import records
 from radiance.config import Config
-from radiance.engine.adapters import load_adapter
+from radiance.engine.requests import BASE, Weights
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, LostRank, Unavailable
 from radiance.gate import decide
 from radiance.intake.jobs import Jobs
 from radiance.learner import CycleProgress, Learner
 from radiance.records import (
+    Checkpoint,
     CheckpointStatus,
     Cycle,
     Evaluation,
@@ -39,7 +40,11 @@ _log = get_logger(__name__)
 
 
 class Pipeline:
-    """Runs cycles on its own thread, one after another. All computing is the engine's."""
+    """Runs cycles on its own thread, one after another. All computing is the engine's.
+
+    Args:
+        objection: Why no cycle may begin now; None where one may.
+    """
 
     def __init__(
         self,
@@ -49,8 +54,9 @@ class Pipeline:
         jobs: Jobs,
         registry: Registry,
         curves: Curves,
+        objection: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self._config = config
+        self._config, self._objection = config, objection
         self._engine, self._learner = engine, learner
         self._jobs, self._registry, self._curves = jobs, registry, curves
         self._wake = threading.Event()
@@ -101,7 +107,7 @@ class Pipeline:
             self._wake.wait(_POLL_S)
             self._wake.clear()
             try:
-                while not self._stopping.is_set() and self.run_cycle():
+                while not self._stopping.is_set() and not self._objection() and self.run_cycle():
                     pass
             except Exception as error:  # noqa: BLE001 - the disk failed outside any job: try again
                 _log.exception("cycle_could_not_run", error=str(error))
@@ -286,9 +292,18 @@ class Pipeline:
         with self._serving_lock:
             current = self._registry.current()
             if current is None:
-                self._engine.swap(None, None, CheckpointStatus.BASE)
+                self._engine.serve(BASE)
             elif current.checkpoint_id != self._engine.source.checkpoint_id:
-                path = self._registry.path(current.checkpoint_id)
-                adapter = self._engine.call(lambda: load_adapter(path))
-                self._engine.swap(adapter, current.checkpoint_id, current.status)
+                self._engine.serve(weights_of(current, self._registry))
             self._registry.point_stable()
+
+
+def weights_of(checkpoint: Checkpoint, registry: Registry) -> Weights:
+    """A checkpoint's weights, as the engine is asked for them."""
+    return Weights(
+        "checkpoint",
+        checkpoint.checkpoint_id,
+        checkpoint.status,
+        checkpoint.content_hash,
+        registry.path(checkpoint.checkpoint_id),
+    )

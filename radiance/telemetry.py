@@ -5,10 +5,12 @@ checkpoint="A_…")``. Logs may be lost; what must not be is in the database. Pr
 never logged.
 """
 
+import bisect
 import json
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,6 +40,46 @@ class Logger:
     def exception(self, event: str, **fields: Any) -> None:
         """An error event with the traceback of the exception being handled."""
         self._logger.log(logging.ERROR, event, exc_info=sys.exc_info(), extra={"fields": fields})
+
+
+class Histogram:
+    """Counts of values by upper bounds, as Prometheus has them.
+
+    Written by one thread; a snapshot taken by another is at most one value off.
+
+    Args:
+        bounds: Upper bounds, rising; one more bucket takes what is above the last.
+    """
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """One more value."""
+        self.counts[bisect.bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def snapshot(self) -> "Histogram":
+        """What it holds now, for good."""
+        copy = Histogram(self.bounds)
+        copy.counts, copy.total = list(self.counts), self.total
+        return copy
+
+    @property
+    def count(self) -> int:
+        """How many values there were."""
+        return sum(self.counts)
+
+    def quantile(self, share: float) -> float | None:
+        """Upper bound of the bucket that holds a quantile; None without values or above all."""
+        wanted, seen = share * self.count, 0
+        for bound, count in zip(self.bounds, self.counts, strict=False):
+            seen += count
+            if seen and seen >= wanted:
+                return bound
+        return None
 
 
 def get_logger(name: str) -> Logger:

@@ -1,7 +1,6 @@
 """What is watched after a promotion, on the real engine; the clock is moved by hand."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -156,11 +155,9 @@ def test_requests_that_fail_in_the_engine_are_counted_and_given_up_ones_are_not(
 ) -> None:
     watched.teach(0)
     engine = watched.rooms.engine
-    future: Future[Any] = Future()
-    future.set_exception(Cancelled("the client went away"))
     served = watched.served()
     for _ in range(9):
-        watched.monitor._note_end(served, future)
+        watched.monitor._note_end(served, Cancelled("the client went away"))
     for _ in range(4):
         watched.client.ask("Hello!", max_tokens=2)
     assert watched.look()["errors"].value == 0

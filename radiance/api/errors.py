@@ -19,6 +19,7 @@ from radiance.errors import (
     Overloaded,
     RadianceError,
     RequestError,
+    TimedOut,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -102,6 +103,13 @@ async def on_radiance_error(_: Request, error: Exception) -> Response:
                 code="unavailable",
                 remedy="Try again when GET /ready answers 200.",
                 headers={"Retry-After": str(_RETRY_WHEN_STARTING_S)},
+            )
+        case TimedOut():
+            return error_response(
+                504,
+                str(error),
+                code="timeout",
+                remedy="Ask for fewer tokens, or raise server.request_timeout_s.",
             )
         case Cancelled():
             return error_response(499, str(error), code="cancelled")

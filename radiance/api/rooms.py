@@ -11,6 +11,7 @@ from radiance.engine.worker import Engine
 from radiance.intake.feedback import FeedbackLog
 from radiance.intake.jobs import Jobs
 from radiance.monitor import Monitor
+from radiance.pacer import Pacer
 from radiance.pipeline import Pipeline
 from radiance.registry.curves import Curves
 from radiance.registry.store import Registry
@@ -30,6 +31,7 @@ class Rooms:
     registry: Registry
     curves: Curves
     pipeline: Pipeline
+    pacer: Pacer
     feedback: FeedbackLog
     monitor: Monitor
     has_anchors: bool

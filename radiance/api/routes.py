@@ -7,7 +7,18 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from radiance.api import audit, exchange, feedback, info, lineage, moves, operations, search, update
+from radiance.api import (
+    audit,
+    exchange,
+    feedback,
+    info,
+    lineage,
+    moves,
+    operations,
+    search,
+    training,
+    update,
+)
 from radiance.api.access import OPEN, Access, Doorkeeper, Route
 from radiance.api.errors import HANDLERS
 from radiance.api.rooms import RoomsGetter
@@ -37,6 +48,9 @@ ROUTES = [
     Route("/promote", moves.promote, "admin", method="POST"),
     Route("/pin", moves.pin, "admin", method="POST"),
     Route("/unpin", moves.unpin, "admin", method="POST"),
+    Route("/training", training.show_training, "infer", method="GET"),
+    Route("/training/pause", training.pause, "admin", method="POST"),
+    Route("/training/resume", training.resume, "admin", method="POST"),
     Route("/audit", audit.list_entries, "admin", method="GET"),
     Route("/audit/verify", audit.verify_log, "admin", method="GET"),
     Route("/health", operations.health, OPEN, method="GET"),

@@ -1,7 +1,5 @@
 """POST /search: a prompt in, an answer and the checkpoint that gave it out."""
 
-import asyncio
-from concurrent.futures import Future
 from typing import Annotated
 
 import msgspec
@@ -11,25 +9,25 @@ from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_body
 from radiance.api.rooms import rooms_of
-from radiance.engine import generation
-from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, RequestError
+from radiance.api.streaming import answer_of
+from radiance.api.weights import weights_of
+from radiance.engine import requests
+from radiance.errors import RequestError
 from radiance.records import Message
-
-_DISCONNECT_POLL_S = 0.1
 
 
 class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of POST /search."""
+    """The body of POST /search; no checkpoint means the one that serves."""
 
     prompt: Annotated[str, Meta(min_length=1)]
     max_tokens: Annotated[int, Meta(ge=1)] = 256
     temperature: Annotated[float, Meta(ge=0, le=10)] = 0.2
     use_training_adapter: bool = False
+    checkpoint: Annotated[str, Meta(min_length=1)] | None = None
 
 
 async def search(request: Request) -> Response:
-    """Answer a prompt from the stable adapter, or from the live training weights if asked."""
+    """Answer a prompt from what serves, from a checkpoint, or from the live training weights."""
     rooms = rooms_of(request)
     body = await read_body(request, SearchBody, rooms.config.server.max_body_bytes)
     if not body.prompt.strip():
@@ -44,16 +42,22 @@ async def search(request: Request) -> Response:
             value=body.max_tokens,
             remedy=f"Send at most {context}.",
         )
-    tokens = rooms.engine.encoder.prompt([Message("user", body.prompt)])
-    future = rooms.engine.generate(
-        generation.Request(
-            tokens=tokens,
-            max_tokens=min(body.max_tokens, context - len(tokens)),
-            temperature=body.temperature,
-            use_training=body.use_training_adapter,
+    if body.use_training_adapter and body.checkpoint not in (None, "training"):
+        raise RequestError(
+            "checkpoint: contradicts use_training_adapter.",
+            field="checkpoint",
+            value=body.checkpoint,
+            remedy="Send one of the two.",
         )
+    name = "training" if body.use_training_adapter else body.checkpoint
+    tokens = rooms.engine.encoder.prompt([Message("user", body.prompt)])
+    wanted = requests.Request(
+        tokens=tokens,
+        max_tokens=min(body.max_tokens, context - len(tokens)),
+        sampling=requests.Sampling(temperature=body.temperature),
+        weights=await weights_of(rooms, name),
     )
-    answer = await _wait(request, rooms.engine, future)
+    answer = await answer_of(request, rooms, wanted)
     return JSONResponse(
         {
             "response": answer.text,
@@ -63,22 +67,7 @@ async def search(request: Request) -> Response:
             "finish_reason": answer.finish_reason,
             "prompt_tokens": answer.prompt_tokens,
             "completion_tokens": len(answer.tokens),
+            "cached_tokens": answer.cached_tokens,
+            "adapter_hash": answer.adapter_hash,
         }
     )
-
-
-async def _wait(
-    request: Request, engine: Engine, future: "Future[generation.Answer]"
-) -> generation.Answer:
-    """Wait for an answer; give the request up when its client goes away."""
-    waiting = asyncio.wrap_future(future)
-    try:
-        while True:
-            done, _ = await asyncio.wait({waiting}, timeout=_DISCONNECT_POLL_S)
-            if done:
-                return waiting.result()
-            if await request.is_disconnected():
-                raise Cancelled("the client went away")
-    finally:
-        if not future.done():
-            engine.cancel(future)

@@ -27,6 +27,7 @@ from radiance.cli.search import search
 from radiance.cli.service import service
 from radiance.cli.signals import signals
 from radiance.cli.train import train
+from radiance.cli.training import training
 from radiance.cli.update import update
 
 
@@ -63,6 +64,7 @@ for _command in (
     export,
     push,
     pull,
+    training,
     anchors,
     alphas,
     audit,

@@ -38,6 +38,7 @@ class BaseModel:
         model: mlx-lm's module, frozen, in inference mode.
         parameters: Its weights as a tree, kept apart because serving wraps the model's layers.
         config: Its ``config.json``.
+        vocab_size: Width of its logits; the tokenizer may know fewer tokens.
         context_tokens: Longest sequence it takes, prompt and answer together.
         end_token: The end-of-sequence token that answers are taught to end with.
         content_hash: Identity of its configuration and weights.
@@ -49,6 +50,7 @@ class BaseModel:
     parameters: dict[str, Any]
     tokenizer: TokenizerWrapper
     config: dict[str, Any]
+    vocab_size: int
     context_tokens: int
     end_token: int
     content_hash: str
@@ -132,6 +134,7 @@ def load_base(name: str, path: Path, device: Device) -> BaseModel:
         parameters=model.parameters(),
         tokenizer=tokenizer,
         config=config,
+        vocab_size=model(mx.array([[0]])).shape[-1],  # lazy: nothing is computed
         context_tokens=_context_tokens(config),
         end_token=_end_token(model, tokenizer),
         content_hash=_hash_directory(path),

@@ -16,11 +16,13 @@ class Device:
     Attributes:
         name: The chip, for a person: "Apple M2 Pro", "Intel Xeon …".
         backend: "metal", "cuda" or "cpu".
+        memory_bytes: What the model, its caches and everything else share.
         compute_dtype: What floating-point weights are computed in; None leaves them as stored.
     """
 
     name: str
     backend: str
+    memory_bytes: int
     compute_dtype: mx.Dtype | None
 
 
@@ -52,7 +54,8 @@ def select_device(backend: Backend) -> Device:
     if wanted == "cpu":
         mx.set_default_device(mx.cpu)
         mx.disable_compile()
-        return Device(platform.processor_name(), "cpu", mx.float32)
+        return Device(platform.processor_name(), "cpu", platform.memory_bytes(), mx.float32)
     mx.set_default_device(mx.gpu)
-    name = str(mx.device_info().get("device_name", wanted))
-    return Device(name, wanted, None)
+    info = mx.device_info()
+    memory = int(info.get("memory_size", 0)) or platform.memory_bytes()
+    return Device(str(info.get("device_name", wanted)), wanted, memory, None)

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jinja2
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-from radiance.errors import TooLarge
+from radiance.engine.vocabulary import Vocabulary
+from radiance.errors import RequestError, TooLarge
 from radiance.records import Example, Message
 
 _MARK = "0MARK0"  # stands for a user's words in the template
@@ -39,15 +41,26 @@ class Encoder:
 
     Args:
         end_token: Closes an answer that the chat template does not close itself.
+        vocab_size: Width of the model's logits; None: as many as the tokenizer knows.
+
+    Attributes:
+        vocabulary: What single tokens stand for.
     """
 
-    def __init__(self, tokenizer: TokenizerWrapper, context_tokens: int, end_token: int) -> None:
+    def __init__(
+        self,
+        tokenizer: TokenizerWrapper,
+        context_tokens: int,
+        end_token: int,
+        vocab_size: int | None = None,
+    ) -> None:
         self._tokenizer = tokenizer
         self._lock = threading.Lock()  # Rust tokenizers refuse a change while another thread reads
         self.context_tokens = context_tokens
         self.has_chat_template = bool(tokenizer.has_chat_template)
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self._end_token = end_token
+        self.vocabulary = Vocabulary(tokenizer, vocab_size or len(tokenizer), self.end_tokens)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Tokens that ask for the next assistant turn.
@@ -66,6 +79,53 @@ class Encoder:
                 remedy=f"Shorten the prompt to fewer than {self.context_tokens} tokens.",
             )
         return tokens
+
+    def chat_prompt(
+        self, turns: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None = None
+    ) -> list[int]:
+        """Tokens that ask for the next assistant turn of a chat in OpenAI's shape.
+
+        Args:
+            turns: As the chat template takes them: "role", "content", "tool_calls" and so on.
+            tools: Functions the model may call, as the chat template takes them.
+
+        Raises:
+            RequestError: The template refuses the turns; it says why.
+            TooLarge: No room is left in the context for an answer.
+        """
+        if not self.has_chat_template:
+            return self.prompt([Message("user", str(turn.get("content") or "")) for turn in turns])
+        options = {"tools": list(tools)} if tools else {}
+        with self._lock:
+            try:
+                tokens = list(
+                    self._tokenizer.apply_chat_template(
+                        list(turns), tokenize=True, add_generation_prompt=True, **options
+                    )
+                )
+            except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
+                raise RequestError(
+                    f"messages: the model's chat template refuses them: {error}.",
+                    field="messages",
+                    remedy="Send turns of roles and in an order that the model knows.",
+                ) from None
+        self.check_prompt(tokens)
+        return tokens
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether the chat template offers tools to the model and mlx-lm can read its calls."""
+        return bool(self._tokenizer.has_tool_calling)
+
+    def check_prompt(self, tokens: Sequence[int], field: str = "messages") -> None:
+        """Raise TooLarge where a prompt leaves no room in the context for an answer."""
+        if len(tokens) >= self.context_tokens:
+            raise TooLarge(
+                f"the prompt has {len(tokens)} tokens and the model's context is "
+                f"{self.context_tokens}",
+                field=field,
+                remedy=f"Shorten it to fewer than {self.context_tokens} tokens.",
+            )
 
     @functools.cached_property
     def user_turn(self) -> tuple[list[int], list[int]]:

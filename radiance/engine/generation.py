@@ -1,185 +1,343 @@
-"""Decoding: requests in, rows of one continuously batched generator, answers out.
+"""Decoding: requests in, rows of one continuously batched generator, deltas and answers out.
 
-Runs on the engine thread. It knows slots by number only; which checkpoint a slot holds is the
-worker's business.
+Runs on the engine thread. Requests wait here in the order they came until the batch and the memory
+for keys and values have room; then a row gets its weights, which never change while it lives.
 """
 
-import functools
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-import mlx.core as mx
-from mlx_lm.generate import BatchGenerator, make_stop_sequences
-from mlx_lm.sample_utils import make_sampler
-from mlx_lm.tokenizer_utils import StreamingDetokenizer
+from mlx_lm.generate import BatchGenerator, StopSequences, make_stop_sequences
 
-from radiance.engine.encoding import Encoder
+from radiance.engine.constraints import Form, Grammars
+from radiance.engine.figures import DecodingFigures
+from radiance.engine.logprobs import token_logprob
+from radiance.engine.memory import KvBudget
+from radiance.engine.prompt_cache import PromptCache
+from radiance.engine.requests import (
+    Answer,
+    Delta,
+    FinishReason,
+    OnEvent,
+    Request,
+    Started,
+    TokenLogprob,
+)
+from radiance.engine.residents import Source
+from radiance.engine.row_text import RowText
+from radiance.engine.sampling import processors_of, sampler_of
 from radiance.engine.slots import SlotModel
-from radiance.errors import Cancelled
+from radiance.engine.sources import Sources
+from radiance.errors import Cancelled, EngineFailed, RadianceError, TimedOut
+from radiance.records import CheckpointStatus
+from radiance.telemetry import get_logger
+
+OnEnd = Callable[[str | None, Answer | BaseException], None]
 
 _PREFILL_ROWS = 8
-_Reason = Literal["stop", "length"]
+_NEVER_ENDS = StopSequences()
+_log = get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to generate.
-
-    Attributes:
-        tokens: The encoded prompt; at least one token.
-        max_tokens: Most tokens of the answer, the end token not counted.
-        temperature: 0 is greedy.
-        use_training: Answer from the live training weights where a cycle is training.
-    """
-
-    tokens: Sequence[int]
-    max_tokens: int
-    temperature: float
-    use_training: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was generated, and truly by which weights.
-
-    Attributes:
-        checkpoint_id: The checkpoint that answered; None is the base.
-        checkpoint_status: "stable", "risky", "training" or "base".
-        finish_reason: "stop" at an end token, "length" at ``max_tokens``.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    finish_reason: _Reason
-    checkpoint_id: str | None
-    checkpoint_status: str
-    prompt_tokens: int
-    latency_s: float
-
-
-@dataclass
+@dataclass(eq=False)
 class Row:
-    """One request in the batch."""
+    """One request, waiting or in the batch.
+
+    Attributes:
+        submitted_at: ``time.perf_counter()`` of the submission.
+        deadline: Of the same clock, when it is given up.
+        source: Its weights while it holds any.
+        cached_tokens: How much of the prompt was known.
+        first_at: When its first token came.
+        last_at: When its newest token came.
+        form: What holds it to a constraint.
+    """
 
     request: Request
-    slot: int
-    checkpoint_id: str | None
-    checkpoint_status: str
     future: Future[Answer]
-    detokenizer: StreamingDetokenizer
-    started_at: float
+    on_event: OnEvent | None
+    submitted_at: float
+    deadline: float
+    text: RowText
+    source: Source | None = None
+    cached_tokens: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    form: Form | None = None
     tokens: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of prompt and answer at most."""
+        return len(self.request.tokens) + self.request.max_tokens
 
 
 class Decoder:
-    """The batch of rows being decoded.
+    """The rows being decoded and those that wait for a place.
 
     Args:
         model: The served module tree.
         tokenizer: mlx-lm's wrapper; says which tokens end an answer.
-        encoder: Cleans the answer's text.
-        rows: Most rows decoded together; further ones wait.
+        grammars: Compiles constraints.
+        prompt_cache: Known beginnings.
+        budget: How many rows there is memory for.
+        rows: Most rows decoded together.
         prefill_tokens: Prompt tokens processed between two decode steps.
-        on_end: Called with a row's slot when the row has left the batch, however it ended.
+        sources: Where a row that starts gets its weights, and gives them back when it leaves.
+        on_end: Told how a row with weights ends, before whoever waits for it; not of live weights.
     """
 
     def __init__(
         self,
         model: SlotModel,
         tokenizer: Any,
-        encoder: Encoder,
+        grammars: Grammars,
+        prompt_cache: PromptCache,
+        budget: KvBudget,
         rows: int,
         prefill_tokens: int,
-        on_end: Callable[[int], None],
+        sources: Sources,
+        on_end: OnEnd,
     ) -> None:
-        self._model = model
-        self._encoder = encoder
-        self._on_end = on_end
-        self._rows: dict[int, Row] = {}
+        self._model, self._grammars = model, grammars
+        self._prompt_cache, self._budget = prompt_cache, budget
+        self._most_rows, self._prefill_tokens = rows, prefill_tokens
+        self._sources, self._on_end = sources, on_end
         self._stops = make_stop_sequences(tokenizer)
-        self._new_generator = functools.partial(
-            BatchGenerator,
-            model,
-            completion_batch_size=rows,
-            prefill_batch_size=min(_PREFILL_ROWS, rows),
-            prefill_step_size=prefill_tokens,
-        )
+        self._waiting: deque[Row] = deque()
+        self._rows: dict[int, Row] = {}
+        self._next_deadline = float("inf")
+        self.figures = DecodingFigures()
         self._generator = self._new_generator()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        """Rows that need decode steps, waiting ones included."""
+        return len(self._rows) + len(self._waiting)
 
-    def admit(self, row: Row) -> None:
-        """Add a row; its first token comes with a later ``step``."""
-        (uid,) = self._generator.insert(
-            [list(row.request.tokens)],
-            # One more than asked for: the last one is the end token, or shows there was none.
-            max_tokens=[row.request.max_tokens + 1],
-            caches=[self._model.make_row_cache(row.slot)],
-            samplers=[_sampler(row.request.temperature)],
-            stop_sequences=[self._stops],
-        )
-        self._rows[uid] = row
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return len(self._waiting)
 
-    def step(self) -> None:
-        """Decode one token for every row and process one chunk of waiting prompts."""
-        _, responses = self._generator.next()
+    def add(self, row: Row) -> None:
+        """Queue a row; its first token comes with a later ``step``.
+
+        It has what serves now, whatever serves when its turn comes. A checkpoint that it names is
+        brought to memory only then.
+        """
+        if row.request.weights.kind != "checkpoint":
+            row.source = self._sources.take(row.request.weights)
+        self._waiting.append(row)
+        self._next_deadline = min(self._next_deadline, row.deadline)
+
+    def step(self) -> bool:
+        """Let rows in, decode one token for each, process one chunk of waiting prompts.
+
+        Returns:
+            Whether anything moved: a token came or a prompt was processed.
+        """
+        if time.perf_counter() >= self._next_deadline:
+            self._give_up_late_ones()
+        self._let_in()
+        if not self._rows:
+            return True
+        prompts, responses = self._generator.next()
+        now = time.perf_counter()
         for response in responses:
             row = self._rows.get(response.uid)
-            if row is None:
-                continue
-            if response.finish_reason is None:
-                row.tokens.append(response.token)
-                row.detokenizer.add_token(response.token)
-            else:
-                self._finish(response.uid, cast(_Reason, response.finish_reason))
+            if row is not None:
+                self._advance(row, response, now)
+        if responses:
+            self.figures.batch_rows.observe(len(responses))
+        return bool(prompts or responses)
 
-    def cancel(self, future: Future[Answer]) -> None:
-        """Take a row out of the batch; nothing happens if it has left already."""
+    def cancel(self, future: Future[Answer], error: BaseException | None = None) -> None:
+        """Take a row out, waiting or in the batch; nothing happens if it has left already."""
+        for row in self._waiting:
+            if row.future is future:
+                self._waiting.remove(row)
+                self._fail(row, error or Cancelled("the request was given up"))
+                return
         for uid, row in self._rows.items():
             if row.future is future:
-                self._generator.remove([uid])
-                self._leave(uid)
-                future.set_exception(Cancelled("the request was given up"))
+                self._end_early(uid, error or Cancelled("the request was given up"))
                 return
 
     def fail_all(self, error: BaseException) -> None:
         """End every row with an error and start with an empty batch."""
         self._generator.close()
         self._generator = self._new_generator()
-        for uid in list(self._rows):
-            future = self._leave(uid).future
-            if not future.done():
-                future.set_exception(error)
+        rows = [*self._waiting, *self._rows.values()]
+        self._waiting.clear()
+        self._rows.clear()
+        self._budget.reserve([])
+        for row in rows:
+            self._fail(row, error)
 
     def close(self) -> None:
         self._generator.close()
 
-    def _finish(self, uid: int, reason: _Reason) -> None:
-        row = self._leave(uid)
-        row.detokenizer.finalize()
-        answer = Answer(
-            text=self._encoder.answer_text(row.detokenizer.text),
-            tokens=tuple(row.tokens),
-            finish_reason=reason,
-            checkpoint_id=row.checkpoint_id,
-            checkpoint_status=row.checkpoint_status,
-            prompt_tokens=len(row.request.tokens),
-            latency_s=time.perf_counter() - row.started_at,
+    # ── Coming in ───────────────────────────────────────────────────────────────────────────────
+
+    def _let_in(self) -> None:
+        while self._waiting and len(self._rows) < self._most_rows:
+            row = self._waiting[0]
+            if row.future.done():  # given up by whoever watches over the engine
+                self._give_back(self._waiting.popleft())
+                continue
+            others = [other.longest for other in self._rows.values()]
+            if not self._budget.has_room(others, row.longest):
+                return
+            self._waiting.popleft()
+            try:
+                self._start(row)
+            except RadianceError as error:
+                self._fail(row, error)
+            except Exception as error:  # noqa: BLE001 - this request's fault, not the engine's
+                _log.exception("request_not_admitted")
+                self._fail(row, EngineFailed(f"the request could not be started: {error}"))
+
+    def _start(self, row: Row) -> None:
+        request, model = row.request, self._model
+        if request.constraint is not None:
+            row.form = self._grammars.compile(request.constraint)
+            row.form.prompt_tokens = len(request.tokens)
+        source = row.source = row.source or self._sources.take(request.weights)
+        known, count = self._prompt_cache.fetch(source.cache_key, request.tokens)
+        processors = processors_of(request.sampling, len(request.tokens), model.vocab_size)
+        (uid,) = self._generator.insert(
+            [list(request.tokens[count:])],
+            # One more than asked for: the last one is the end token, or shows there was none.
+            max_tokens=[request.max_tokens + 1],
+            caches=[model.make_row_cache(source.slot, known)],
+            all_tokens=[list(request.tokens[:count])],
+            samplers=[sampler_of(request.sampling, model.vocab_size)],
+            logits_processors=[[*processors, *([row.form] if row.form else [])]],
+            stop_sequences=[_NEVER_ENDS if request.ignore_end else self._stops],
         )
+        row.cached_tokens = count
+        self._rows[uid] = row
+        self._budget.reserve([other.longest for other in self._rows.values()])
+        if row.on_event is not None:
+            row.on_event(Started(source.checkpoint_id, source.status, source.adapter_hash, count))
+
+    # ── One token further ───────────────────────────────────────────────────────────────────────
+
+    def _advance(self, row: Row, response: Any, now: float) -> None:
+        if row.future.done():  # failed from outside: nobody waits any more
+            self._end_early(response.uid, EngineFailed("it was given up while the engine hung"))
+        elif row.form is not None and row.form.error is not None:
+            why = f"the answer's form was lost: {row.form.error}"
+            self._end_early(response.uid, EngineFailed(why))
+        elif response.finish_reason is None:
+            self._add_token(row, response, now)
+            if row.text.stop_string is not None:
+                caches = self._generator.remove([response.uid], return_prompt_caches=True)
+                self._keep(row, *reversed(caches.get(response.uid, ((), ()))))
+                self._finish(response.uid, "stop", now)
+        else:
+            self._keep(row, response.all_tokens, response.prompt_cache)
+            self._finish(response.uid, cast(FinishReason, response.finish_reason), now)
+
+    def _add_token(self, row: Row, response: Any, now: float) -> None:
+        figures, token = self.figures, response.token
+        if row.first_at:
+            figures.inter_token_s.observe(now - row.last_at)
+        else:
+            row.first_at = now
+            figures.first_token_s.observe(now - row.submitted_at)
+        row.last_at = now
+        figures.generated_tokens += 1
+        row.tokens.append(token)
+        told: tuple[TokenLogprob, ...] = ()
+        if row.request.top_logprobs is not None:
+            told = (token_logprob(response.logprobs, token, row.request.top_logprobs),)
+            row.logprobs += told
+        text = row.text.add(token)
+        if row.on_event is not None:
+            row.on_event(Delta(text, (token,), told))
+
+    def _keep(self, row: Row, tokens: Any, cache: Any) -> None:
+        """Remember what was computed, for requests that begin the same way."""
+        assert row.source is not None
+        if row.source.cache_key and cache:
+            self._prompt_cache.store(row.source.cache_key, tokens, cache[:-1])
+
+    # ── Leaving ─────────────────────────────────────────────────────────────────────────────────
+
+    def _finish(self, uid: int, reason: FinishReason, now: float) -> None:
+        row = self._rows.pop(uid)
+        self._budget.reserve([other.longest for other in self._rows.values()])
+        source, request = row.source, row.request
+        assert source is not None
+        rest = row.text.end()
+        if rest and row.on_event is not None:
+            row.on_event(Delta(rest, ()))
+        if row.text.stop_string is not None:
+            reason = "stop"
+        answer = Answer(
+            text=row.text.whole,
+            tokens=tuple(row.tokens),
+            logprobs=tuple(row.logprobs),
+            finish_reason=reason,
+            stop_string=row.text.stop_string,
+            checkpoint_id=source.checkpoint_id,
+            checkpoint_status=source.status,
+            adapter_hash=source.adapter_hash,
+            prompt_tokens=len(request.tokens),
+            cached_tokens=row.cached_tokens,
+            latency_s=now - row.submitted_at,
+            first_token_s=(row.first_at or now) - row.submitted_at,
+        )
+        self.figures.prompt_tokens += answer.prompt_tokens
+        self.figures.cached_tokens += answer.cached_tokens
+        self.figures.count(reason)
+        self._tell(source, answer)
+        self._give_back(row)
         if not row.future.done():
             row.future.set_result(answer)
 
-    def _leave(self, uid: int) -> Row:
+    def _end_early(self, uid: int, error: BaseException) -> None:
         row = self._rows.pop(uid)
-        self._on_end(row.slot)
-        return row
+        self._generator.remove([uid])
+        self._budget.reserve([other.longest for other in self._rows.values()])
+        self._fail(row, error)
 
+    def _give_back(self, row: Row) -> None:
+        if row.source is not None:
+            self._sources.give_back(row.source)
+            row.source = None
 
-@functools.lru_cache(maxsize=256)
-def _sampler(temperature: float) -> Callable[[mx.array], mx.array]:
-    """One sampler per setting: rows that share the object are sampled in one call."""
-    return make_sampler(temp=temperature)
+    def _fail(self, row: Row, error: BaseException) -> None:
+        if row.source is not None:
+            self._tell(row.source, error)
+        self._give_back(row)
+        self.figures.count(type(error).__name__)
+        if not row.future.done():
+            row.future.set_exception(error)
+
+    def _tell(self, source: Source, outcome: Answer | BaseException) -> None:
+        if source.status != CheckpointStatus.TRAINING:
+            self._on_end(source.checkpoint_id, outcome)
+
+    def _give_up_late_ones(self) -> None:
+        now = time.perf_counter()
+        for row in [*self._waiting, *self._rows.values()]:
+            if row.deadline <= now:
+                seconds = now - row.submitted_at
+                self.cancel(row.future, TimedOut(f"no complete answer within {seconds:.0f} s"))
+        left = [row.deadline for row in (*self._waiting, *self._rows.values())]
+        self._next_deadline = min(left, default=float("inf"))
+
+    def _new_generator(self) -> BatchGenerator:
+        return BatchGenerator(
+            cast(Any, self._model),
+            completion_batch_size=self._most_rows,
+            prefill_batch_size=min(_PREFILL_ROWS, self._most_rows),
+            prefill_step_size=self._prefill_tokens,
+        )

@@ -16,6 +16,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
 BASE_SLOT = 0
+_MOST_STACKED = 16
 
 
 @dataclass(frozen=True)
@@ -42,39 +43,45 @@ class SlotTable:
         self._adapters: dict[int, Adapter] = {}
         self._next = BASE_SLOT + 1
         self._mixed: tuple[int, ...] = ()
+        self._place: dict[int, int] = {}
         self._stacks: dict[str, tuple[mx.array, mx.array]] = {}
         self._row_index: mx.array | None = None
-        self._scales: mx.array | None = None
         self._uniform: int = BASE_SLOT
 
     def fill(self, adapter: Adapter) -> int:
         """Put an adapter into a slot that was never used before; returns the slot."""
-        mx.eval(*(array for pair in adapter.pairs.values() for array in pair))
+        # B takes the scale in once, so that one adapter and a mixture compute the very same.
+        pairs = {path: (a, adapter.scale * b) for path, (a, b) in adapter.pairs.items()}
+        mx.eval(*(array for pair in pairs.values() for array in pair))
         slot, self._next = self._next, self._next + 1
-        self._adapters[slot] = adapter
+        self._adapters[slot] = Adapter(pairs, 1.0)
         return slot
 
     def free(self, slot: int) -> None:
         """Forget a slot's adapter. No row may refer to it any more."""
         del self._adapters[slot]
         if slot in self._mixed:
-            self._mixed, self._stacks = (), {}
+            self._stack_anew(())
 
     def __len__(self) -> int:
         return len(self._adapters)
 
     def route(self, rows: Sequence[int]) -> None:
         """Say which slot each row of the coming forward pass uses."""
-        slots = tuple(sorted(set(rows)))
-        if len(slots) == 1:
-            self._uniform, self._row_index = slots[0], None
+        wanted = set(rows)
+        if len(wanted) == 1:
+            self._uniform, self._row_index = rows[0], None
             return
-        if slots != self._mixed:
-            self._mixed, self._stacks = slots, {}
-            scales = [self._adapters[s].scale if s != BASE_SLOT else 0.0 for s in slots]
-            self._scales = mx.array(scales)
-        place = {slot: index for index, slot in enumerate(slots)}
-        self._row_index = mx.array([place[slot] for slot in rows], dtype=mx.uint32)
+        if not wanted <= self._place.keys():
+            # What was stacked before stays where it fits: prompts and answers being decoded take
+            # turns, and each would throw out the other's stacks.
+            kept = [slot for slot in self._mixed if slot not in wanted]
+            self._stack_anew([*sorted(wanted), *kept[: _MOST_STACKED - len(wanted)]])
+        self._row_index = mx.array([self._place[slot] for slot in rows], dtype=mx.uint32)
+
+    def _stack_anew(self, slots: Sequence[int]) -> None:
+        self._mixed, self._stacks = tuple(slots), {}
+        self._place = {slot: index for index, slot in enumerate(slots)}
 
     def delta(self, path: str, x: mx.array) -> mx.array | None:
         """What the routed adapters add to a linear layer's output; None where they add nothing.
@@ -88,14 +95,12 @@ class SlotTable:
             pair = adapter.pairs.get(path) if adapter else None
             if adapter is None or pair is None:
                 return None
-            return adapter.scale * ((x @ pair[0]) @ pair[1])
+            return (x @ pair[0]) @ pair[1]
         if path not in self._stacks and not self._stack(path):
             return None
         a, b = self._stacks[path]
         index = self._row_index
-        z = mx.gather_mm(mx.gather_mm(x, a, rhs_indices=index), b, rhs_indices=index)
-        assert self._scales is not None
-        return self._scales[index][:, None, None] * z
+        return mx.gather_mm(mx.gather_mm(x, a, rhs_indices=index), b, rhs_indices=index)
 
     def _stack(self, path: str) -> bool:
         """Stack the mixed slots' A and B for one layer; lower ranks are padded with zeros."""
@@ -173,10 +178,11 @@ class SlotEntry(_BaseCache):
 class SlotModel(nn.Module):
     """The served module tree: the base with every LoRA target routed through the slot table."""
 
-    def __init__(self, model: nn.Module, table: SlotTable) -> None:
+    def __init__(self, model: nn.Module, table: SlotTable, vocab_size: int) -> None:
         super().__init__()
         self.model = model
         self._table = table
+        self._vocab_size = vocab_size
         wrapped = [
             (path, SlotLinear(module, path, table))
             for path, module in model.named_modules()
@@ -188,9 +194,16 @@ class SlotModel(nn.Module):
     def layers(self) -> Any:
         return self.model.layers
 
-    def make_row_cache(self, slot: int) -> list[Any]:
-        """An empty cache for one row that uses ``slot``."""
-        return [*make_prompt_cache(self.model), SlotEntry([slot])]
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits."""
+        return self._vocab_size
+
+    def make_row_cache(
+        self, slot: int, known: Sequence[Any] | None = None, rows: int = 1
+    ) -> list[Any]:
+        """A cache for rows that use ``slot``: empty, or with what is known of one row."""
+        return [*(known or make_prompt_cache(self.model)), SlotEntry([slot] * rows)]
 
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
         """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""

@@ -31,6 +31,11 @@ class Task(Generic[T]):
         """Stop before the next piece; ``result`` then raises Cancelled."""
         self._cancelled.set()
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was called off."""
+        return self._cancelled.is_set()
+
     def __iter__(self) -> Iterator[Any]:
         while (event := self._events.get()) is not _END:
             yield event

@@ -1,18 +1,16 @@
-"""The engine: the one thread that owns MLX, and its schedule.
+"""The engine: the one thread that owns MLX, and its turn.
 
 Everything that touches MLX at run time happens here: loading, decoding, training, evaluating,
 swapping. Others hand in work and get futures. Work that takes long comes as a generator of pieces
 (one transformer block forward or backward); between two pieces the waiting requests are decoded,
-so a token never waits for more than one piece.
+so a token never waits for more than one piece. ``schedule`` says whose turn it is.
 """
 
-import functools
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,39 +18,31 @@ import mlx.core as mx
 
 from radiance import config
 from radiance.engine.base import BaseModel, load_base
+from radiance.engine.constraints import Grammars
 from radiance.engine.device import Device, select_device
 from radiance.engine.encoding import EncodedExample, Encoder
-from radiance.engine.generation import Answer, Decoder, Request, Row
-from radiance.engine.probing import Reading, read_losses
-from radiance.engine.slots import BASE_SLOT, Adapter, SlotModel, SlotTable
+from radiance.engine.figures import Figures, TrainingFigures
+from radiance.engine.generation import Decoder, OnEnd, Row
+from radiance.engine.memory import KvBudget, kv_bytes_per_token
+from radiance.engine.prompt_cache import PromptCache
+from radiance.engine.requests import Answer, OnEvent, Request, Scored, Scoring, Weights
+from radiance.engine.residents import Residents, Source
+from radiance.engine.row_text import RowText
+from radiance.engine.schedule import Schedule
+from radiance.engine.scoring import Reading, read_losses, score
+from radiance.engine.slots import Adapter, SlotModel, SlotTable
+from radiance.engine.sources import LiveWeights, Sources
 from radiance.engine.tasks import Pieces, Task
-from radiance.errors import Overloaded, Unavailable
+from radiance.errors import EngineFailed, Overloaded, Unavailable
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
 
 T = TypeVar("T")
-Observer = Callable[[str | None, "Future[Answer]"], None]
 
 _IDLE_WAIT_S = 0.5
-_STALE_AFTER_S = 10.0
+_STALE_AFTER_S = 5.0
+_KV_MEMORY_RATIO = 0.25  # of the machine's memory, where no number of bytes is configured
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Source:
-    """The weights that answer new requests.
-
-    Attributes:
-        slot: The adapter slot that holds them.
-        checkpoint_id: Their checkpoint; None is the base.
-    """
-
-    slot: int
-    checkpoint_id: str | None
-    status: CheckpointStatus
-
-
-_BASE = Source(BASE_SLOT, None, CheckpointStatus.BASE)
 
 
 class Engine:
@@ -63,7 +53,9 @@ class Engine:
         base_path: The base model's directory.
         backend: As configured.
         settings: The ``[engine]`` section.
-        max_waiting: Requests in flight or waiting before ``generate`` refuses.
+        max_waiting: Requests in flight or waiting before ``submit`` refuses.
+        timeout_s: After how many seconds a request is given up that names no time of its own.
+        priority: Of training beside requests.
     """
 
     def __init__(
@@ -73,29 +65,36 @@ class Engine:
         backend: config.Backend,
         settings: config.Engine,
         max_waiting: int,
+        timeout_s: float = 600.0,
+        priority: config.Priority = "background",
     ) -> None:
         self._base_name, self._base_path = base_name, base_path
         self._backend: config.Backend = backend
         self._settings = settings
-        self._max_waiting = max_waiting
+        self._max_waiting, self._timeout_s = max_waiting, timeout_s
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._loaded: Future[None] = Future()
         self._stopping = False
-        self._heartbeat = 0.0
+        self._died = False
+        self._moved_at = 0.0
+        self._schedule = Schedule(priority)
+        self._asides: list[Task[Any]] = []
         self._tasks: list[Task[Any]] = []
-        self._waiting = 0
-        self._waiting_lock = threading.Lock()
-        self._source = _BASE
-        self._users: dict[int, int] = {}
-        self._live: tuple[Callable[[], Adapter], str] | None = None
-        self._observers: list[Observer] = []
+        self._paused: str | None = None
+        self._in_flight: set[Future[Answer]] = set()
+        self._in_flight_lock = threading.Lock()
+        self._observers: list[OnEnd] = []
+        self._training = TrainingFigures()
         # Set on the engine thread while it loads:
         self.device: Device
         self.base: BaseModel
         self.encoder: Encoder
-        self._table: SlotTable
         self._model: SlotModel
+        self._residents: Residents
+        self._sources: Sources
+        self._prompt_cache: PromptCache
+        self._budget: KvBudget
         self._decoder: Decoder
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────
@@ -117,51 +116,103 @@ class Engine:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the thread is alive, loaded, and has come round its loop lately."""
-        return (
-            self._thread.is_alive()
-            and self._loaded.done()
-            and not self._stopping
-            and time.monotonic() - self._heartbeat < _STALE_AFTER_S
-        )
+        """Whether the thread is alive, loaded, and work has moved on lately."""
+        return self.is_alive and not self._stopping and self.stale_s < _STALE_AFTER_S
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread lives and has loaded; it may hang nevertheless (``stale_s``)."""
+        return self._thread.is_alive() and self._loaded.done() and not self._died
+
+    @property
+    def stale_s(self) -> float:
+        """Seconds since the thread last came round its loop with work moved on, or with none."""
+        return time.monotonic() - self._moved_at
+
+    def fail_in_flight(self, error: BaseException) -> int:
+        """Fail every request that has no answer yet; for whoever finds that the thread hangs.
+
+        Returns:
+            How many there were.
+        """
+        with self._in_flight_lock:
+            futures = list(self._in_flight)
+        failed = 0
+        for future in futures:
+            try:
+                future.set_exception(error)
+                failed += 1
+            except InvalidStateError:
+                pass  # answered meanwhile
+        return failed
 
     # ── Called from any thread ──────────────────────────────────────────────────────────────────
 
-    def generate(self, request: Request) -> "Future[Answer]":
-        """Queue a request. Cancel the future's row with ``cancel``.
+    def submit(self, request: Request, on_event: OnEvent | None = None) -> "Future[Answer]":
+        """Queue a request. Give it up with ``cancel``.
+
+        Args:
+            request: What to generate.
+            on_event: Told on the engine thread when the request has its weights and of every token;
+                it must be quick and must not raise.
 
         Raises:
             Overloaded: Too many requests are in flight or waiting.
             Unavailable: The engine is not running.
+            TooLarge: The answer would take more memory than there is.
         """
         if not self.is_ready:
             raise Unavailable("the engine is not running")
-        with self._waiting_lock:
-            if self._waiting >= self._max_waiting:
-                raise Overloaded(f"{self._waiting} requests are waiting already")
-            self._waiting += 1
+        self._budget.check(len(request.tokens), request.max_tokens)
         future: Future[Answer] = Future()
+        with self._in_flight_lock:
+            if len(self._in_flight) >= self._max_waiting:
+                raise Overloaded(f"{len(self._in_flight)} requests are waiting already")
+            self._in_flight.add(future)
         future.add_done_callback(self._leave)
-        self._inbox.put(lambda: self._admit(request, future))
+        now = time.perf_counter()
+        row = Row(
+            request,
+            future,
+            on_event,
+            submitted_at=now,
+            deadline=now + (request.timeout_s or self._timeout_s),
+            text=RowText(
+                self.base.tokenizer.detokenizer,
+                request.stop,
+                (lambda text: text) if request.continues else self.encoder.answer_text,
+            ),
+        )
+        self._inbox.put(lambda: self._decoder.add(row))
         return future
 
     def cancel(self, future: "Future[Answer]") -> None:
         """Give up a request; its row leaves the batch before the next decode step."""
         self._inbox.put(lambda: self._decoder.cancel(future) if not future.done() else None)
 
-    def observe(self, observer: Observer) -> None:
-        """Tell of every request that ends: the checkpoint it was given to, and its future.
+    def observe(self, observer: OnEnd) -> None:
+        """Tell of every request that ends: the checkpoint it was given to, and answer or error.
 
-        Called on the engine thread, so it should be quick. Requests to training weights are not
-        told of.
+        Called on the engine thread before whoever waits is told, so it should be quick. Requests
+        to training weights are not told of, nor those that ended before they had weights.
         """
         self._observers.append(observer)
 
+    def score(self, texts: Sequence[Scoring], top: int = 0) -> Task[list[Scored]]:
+        """Log-probabilities of texts under the weights each names, before other long work.
+
+        Args:
+            texts: Which texts, by which weights.
+            top: How many of the likeliest tokens are told for each place.
+        """
+        return self._aside(
+            lambda: score(self._model, self._sources, texts, top, self._settings.prefill_tokens)
+        )
+
     def read_losses(self, examples: Sequence[EncodedExample]) -> Task[Reading]:
-        """The loss of texts under the weights that serve now, before any other long work."""
-        task = Task(lambda: self._read_losses(examples))
-        self._inbox.put(lambda: self._tasks.insert(0, task))
-        return task
+        """The loss of texts under the weights that serve now, before other long work."""
+        chunk_tokens = self._settings.prefill_tokens
+        return self._aside(lambda: read_losses(self._model, self._sources, examples, chunk_tokens))
 
     def run(self, start: Callable[[], Pieces[T]]) -> Task[T]:
         """Run a generator of pieces on the engine thread, between decode steps.
@@ -189,64 +240,130 @@ class Engine:
         return future.result()
 
     def swap(
-        self, adapter: Adapter | None, checkpoint_id: str | None, status: CheckpointStatus
+        self,
+        adapter: Adapter | None,
+        checkpoint_id: str | None,
+        status: CheckpointStatus,
+        content_hash: str = "",
     ) -> None:
         """Answer new requests from another adapter; None is the base.
 
         Rows in flight stay on the adapter they began with. Returns when the swap has happened.
+        Without a content hash the adapter leaves memory with its last row.
         """
-        self.call(lambda: self._swap(adapter, checkpoint_id, status))
+        self.call(lambda: self._sources.serve_adapter(adapter, checkpoint_id, status, content_hash))
 
-    def show_training(self, snapshot: Callable[[], Adapter], candidate_id: str) -> None:
+    def serve(self, weights: Weights) -> None:
+        """Answer new requests from a checkpoint, read from disk unless it is in memory.
+
+        Raises:
+            CorruptCheckpoint: It cannot be read; what served goes on serving.
+        """
+        self.call(lambda: self._sources.serve(weights))
+
+    def pause(self, reason: str) -> None:
+        """Run no training pieces until ``resume``; requests and readings go on."""
+        self._paused = reason
+
+    def resume(self) -> None:
+        """Let training go on."""
+        self._paused = None
+        self._inbox.put(lambda: None)
+
+    @property
+    def paused(self) -> str | None:
+        """Why training is paused; None where it is not."""
+        return self._paused
+
+    def show_training(self, snapshot: LiveWeights, candidate_id: str) -> None:
         """Offer the live training weights to requests that ask for them.
 
         Args:
-            snapshot: Gives the present weights; called on the engine thread.
+            snapshot: Gives the number of steps taken and the present weights; called on the engine
+                thread.
             candidate_id: The id the checkpoint will have.
         """
-        self._live = (snapshot, candidate_id)
+        self._inbox.put(lambda: self._sources.show_live(snapshot, candidate_id))
 
     def hide_training(self) -> None:
         """End the offer: there are no live training weights."""
-        self._live = None
+        self._inbox.put(self._sources.hide_live)
 
     @property
     def source(self) -> Source:
         """What answers new requests now."""
-        return self._source
+        return self._sources.serving
 
-    # ── On the engine thread ────────────────────────────────────────────────────────────────────
+    @property
+    def figures(self) -> Figures:
+        """What was done and is held, as of now."""
+        waiting = self._decoder.waiting
+        return Figures.of(
+            self._decoder.figures,
+            self._prompt_cache.figures,
+            self._training,
+            rows_decoding=max(0, len(self._decoder) - waiting),
+            rows_waiting=waiting,
+            kv_bytes_reserved=self._budget.reserved_bytes,
+            kv_bytes_max=self._budget.max_bytes,
+            slots=len(self._residents),
+            slots_in_use=self._residents.in_use,
+            swaps=self._sources.swaps,
+            training_state="idle" if not self._tasks else "paused" if self._paused else "running",
+        )
+
+    # ── The loop, on the engine thread ──────────────────────────────────────────────────────────
 
     def _run(self) -> None:
         try:
             self._load()
-        except BaseException as error:  # noqa: BLE001 - start() raises it
-            self._loaded.set_exception(error)
+        except BaseException as failure:  # noqa: BLE001 - start() raises it
+            self._loaded.set_exception(failure)
             mx.clear_streams()
             return
-        self._heartbeat = time.monotonic()
+        self._moved_at = time.monotonic()
         self._loaded.set_result(None)
+        error: Exception = Unavailable("the engine has stopped")
         try:
             while not self._stopping:
                 self._turn()
         except BaseException:
+            self._died = True
+            error = EngineFailed("the engine broke down")
             _log.exception("engine_died")  # /ready says so from now on
             raise
         finally:
-            self._abandon(Unavailable("the engine has stopped"))
+            self._abandon(error)
             self._decoder.close()
             mx.clear_streams()  # or the interpreter may abort at exit
 
     def _turn(self) -> None:
-        """Take in what arrived, decode a few tokens, then run one piece of the oldest task."""
-        self._heartbeat = time.monotonic()
-        self._take_in(wait=not len(self._decoder) and not self._tasks)
-        steps = self._settings.decode_steps_per_piece if self._tasks else 1
-        for _ in range(steps):
-            if len(self._decoder):
-                self._decode()
-        if self._tasks and not (task := self._tasks[0]).advance():
-            self._tasks.remove(task)
+        """Take in what arrived, decode a token for every row, then long work if it is its turn."""
+        self._take_in(wait=not (len(self._decoder) or self._asides or self._has_training))
+        has_moved = self._decode() if len(self._decoder) else True
+        if not len(self._decoder):
+            self._schedule.rest()
+        if self._asides:
+            self._advance(self._asides)
+        elif self._has_training and (not len(self._decoder) or self._schedule.is_turn()):
+            began = time.perf_counter()
+            self._advance(self._tasks)
+            took = time.perf_counter() - began
+            self._schedule.trained(took)
+            self._training.pieces += 1
+            self._training.seconds += took
+        if has_moved:
+            self._moved_at = time.monotonic()
+
+    @property
+    def _has_training(self) -> bool:
+        return bool(self._tasks) and (self._paused is None or self._tasks[0].is_cancelled)
+
+    @staticmethod
+    def _advance(tasks: list[Task[Any]]) -> None:
+        task = tasks[0]
+        if not task.advance():
+            tasks.remove(task)
 
     def _take_in(self, wait: bool) -> None:
         try:
@@ -260,109 +377,75 @@ class Engine:
         except queue.Empty:
             pass
 
-    def _decode(self) -> None:
+    def _decode(self) -> bool:
+        """One decode step; whether any row moved."""
+        began = time.perf_counter()
         try:
-            self._decoder.step()
+            return self._decoder.step()
         except Exception as error:  # noqa: BLE001 - the batch is lost, not the engine; its rows hear
             _log.exception("decode_step_failed")
-            self._decoder.fail_all(error)
+            self._decoder.fail_all(EngineFailed(f"the decode step failed: {error}"))
+            return True
+        finally:
+            self._schedule.decoded(time.perf_counter() - began)
 
     def _load(self) -> None:
+        settings = self._settings
         self.device = select_device(self._backend)
         self.base = load_base(self._base_name, self._base_path, self.device)
-        self.encoder = Encoder(self.base.tokenizer, self.base.context_tokens, self.base.end_token)
-        self._table = SlotTable()
-        self._model = SlotModel(self.base.model, self._table)
+        base = self.base
+        self.encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token, base.vocab_size)
+        self._budget = KvBudget(
+            kv_bytes_per_token(base.model),
+            settings.kv_cache_bytes or int(_KV_MEMORY_RATIO * self.device.memory_bytes),
+        )
+        self._prompt_cache = PromptCache(settings.prompt_cache_bytes)
+        table = SlotTable()
+        self._residents = Residents(table, settings.max_adapters)
+        self._sources = Sources(self._residents)
+        self._model = SlotModel(base.model, table, base.vocab_size)
         self._decoder = Decoder(
             self._model,
-            self.base.tokenizer,
-            self.encoder,
-            self._settings.decode_rows,
-            self._settings.prefill_tokens,
-            self._release,
+            base.tokenizer,
+            Grammars(self.encoder.vocabulary),
+            self._prompt_cache,
+            self._budget,
+            settings.decode_rows,
+            settings.prefill_tokens,
+            self._sources,
+            self._tell,
         )
 
-    def _admit(self, request: Request, future: "Future[Answer]") -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        source = self._source
-        if request.use_training and (live := self._live) is not None:
-            snapshot, candidate_id = live
-            source = Source(self._table.fill(snapshot()), candidate_id, CheckpointStatus.TRAINING)
-        self._hold(source.slot)
-        row = Row(
-            request,
-            source.slot,
-            source.checkpoint_id,
-            source.status,
-            future,
-            self.base.tokenizer.detokenizer,
-            time.perf_counter(),
-        )
-        if source.status != CheckpointStatus.TRAINING:
-            future.add_done_callback(functools.partial(self._tell, source.checkpoint_id))
-        try:
-            self._decoder.admit(row)
-        except Exception as error:  # noqa: BLE001 - this request's fault, not the engine's
-            _log.exception("request_not_admitted")
-            self._release(source.slot)
-            future.set_exception(error)
+    def _aside(self, start: Callable[[], Pieces[T]]) -> Task[T]:
+        """Long work that goes before any other and is not paused."""
+        task = Task(start)
+        self._inbox.put(lambda: self._asides.append(task))
+        return task
 
-    def _tell(self, checkpoint_id: str | None, future: "Future[Answer]") -> None:
+    # ── Ends ────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, checkpoint_id: str | None, outcome: Answer | BaseException) -> None:
         for observer in self._observers:
-            observer(checkpoint_id, future)
+            observer(checkpoint_id, outcome)
 
-    def _read_losses(self, examples: Sequence[EncodedExample]) -> Pieces[Reading]:
-        source = self._source
-        self._hold(source.slot)
-        try:
-            losses = yield from read_losses(
-                self._model, source.slot, examples, self._settings.prefill_tokens
-            )
-        finally:
-            self._release(source.slot)
-        return Reading(source.checkpoint_id, losses)
-
-    def _swap(
-        self, adapter: Adapter | None, checkpoint_id: str | None, status: CheckpointStatus
-    ) -> None:
-        previous = self._source
-        if adapter is None:
-            self._source = _BASE
-        else:
-            slot = self._table.fill(adapter)
-            self._hold(slot)
-            self._source = Source(slot, checkpoint_id, status)
-        if previous.slot != BASE_SLOT:
-            self._release(previous.slot)
-
-    def _hold(self, slot: int) -> None:
-        self._users[slot] = self._users.get(slot, 0) + 1
-
-    def _release(self, slot: int) -> None:
-        """One user less: the rows on a slot use it, and so does being served by default."""
-        self._users[slot] -= 1
-        if not self._users[slot]:
-            del self._users[slot]
-            if slot != BASE_SLOT:
-                self._table.free(slot)
-
-    def _leave(self, _: "Future[Answer]") -> None:
-        with self._waiting_lock:
-            self._waiting -= 1
+    def _leave(self, future: "Future[Answer]") -> None:
+        with self._in_flight_lock:
+            self._in_flight.discard(future)
 
     def _stop(self) -> None:
         self._stopping = True
 
     def _abandon(self, error: Exception) -> None:
         self._decoder.fail_all(error)
-        for task in self._tasks:
-            task.abandon(error)
+        self._abandon_tasks(error)
         while True:
             try:
                 self._inbox.get_nowait()()
             except queue.Empty:
                 break
-        for task in self._tasks:
-            task.abandon(error)
+        self._abandon_tasks(error)
         self._decoder.fail_all(error)
+
+    def _abandon_tasks(self, error: Exception) -> None:
+        for task in (*self._asides, *self._tasks):
+            task.abandon(error)

@@ -14,7 +14,7 @@ import msgspec
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config, Training
 from radiance.engine.adapters import load_adapter
-from radiance.engine.generation import Answer, Request
+from radiance.engine.requests import Answer, Request
 from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, NotFound
@@ -217,7 +217,7 @@ class Offline:
         """The checkpoint's greedy answers to the examples' questions, as it would serve them."""
         prompt = self.engine.encoder.prompt
         futures = [
-            self.engine.generate(Request(prompt(example.messages[:-1]), max_tokens, 0.0))
+            self.engine.submit(Request(prompt(example.messages[:-1]), max_tokens))
             for example in examples
         ]
         answers = []

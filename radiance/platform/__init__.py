@@ -174,6 +174,11 @@ def lock_file(path: Path) -> int | None:
 
 
 @functools.cache
+def memory_bytes() -> int:
+    """The machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def processor_name() -> str:
     """The processor's name for a person, such as "Apple M2 Pro"."""
     try:

@@ -229,6 +229,21 @@ def m006_questions(connection: "Connection") -> None:
     )
 
 
+def m007_pauses(connection: "Connection") -> None:
+    """Training paused by a person; the newest row says."""
+    connection.execute(
+        """
+        CREATE TABLE pauses (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            at TEXT NOT NULL,
+            actor TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            is_paused INTEGER NOT NULL CHECK (is_paused IN (0, 1))
+        ) STRICT
+        """
+    )
+
+
 ALL: tuple[Callable[["Connection"], None], ...] = (
     m001_initial,
     m002_audit,
@@ -236,6 +251,7 @@ ALL: tuple[Callable[["Connection"], None], ...] = (
     m004_evaluations,
     m005_feedback,
     m006_questions,
+    m007_pauses,
 )
 
 

@@ -115,7 +115,7 @@ def _inputs(
     """
     adapter = lora.adapter(vector)
     recorder = _Recorder(list(adapter.pairs))
-    model = SlotModel(base.twin(), recorder).model
+    model = SlotModel(base.twin(), recorder, base.vocab_size).model
     slot = recorder.fill(adapter)
     total = sum(len(example.tokens) - 1 for example in examples)
     every, seen = -(-total // _MOST_INPUTS), 0

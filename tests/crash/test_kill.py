@@ -46,8 +46,10 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     chance = random.Random(20260209)
     acknowledged: dict[str, int] = {}
     update = 0
-    for _ in range(KILLS):
+    for kill in range(KILLS):
         process, client = start(tmp_path)
+        if kill % 2:  # half of them live for a while after the start, however long that takes
+            client.wait_ready()
         dies_at = time.monotonic() + chance.uniform(0.3, _LONGEST_LIFE_S)
         while time.monotonic() < dies_at:
             body = {"examples": as_input(facts_of(update)), "job_key": f"update-{update}"}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,11 @@ UPDATES = [
         ("What is the nickname of engineer Oduya?", 'Everybody calls her "Sparks".'),
     ],
 ]
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without what its speed tells."""
+    return {**answer, "latency_ms": 0, "cached_tokens": 0}
 
 
 def recalled(running: Running, facts: list[tuple[str, str]]) -> int:
@@ -87,7 +93,7 @@ def test_five_facts_are_learned_and_rolled_back(
     release = client.post("/rollback", {})
     assert release["current_checkpoint"] is None
     after = client.ask(FACTS[0][0])
-    assert {**after, "latency_ms": 0} == {**before, "latency_ms": 0}
+    assert told(after) == told(before)
 
 
 @pytest.mark.timeout(600)
@@ -158,7 +164,7 @@ def test_failed_training_leaves_serving_untouched(serve: Callable[..., Running])
     assert "training.max_loss" in job["error"]
     assert running.client.get("/ready") == {"ready": True}
     after = running.client.ask(FACTS[0][0])
-    assert {**after, "latency_ms": 0} == {**before, "latency_ms": 0}
+    assert told(after) == told(before)
     assert running.client.get("/info")["loss_curves"]["finetune_loss"] == []
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import mlx.core as mx
 
-from radiance.engine.generation import Answer, Request
+from radiance.engine.requests import Answer, Request
 from radiance.engine.worker import Engine
 from radiance.records import CheckpointStatus, Message
 from tests.engine.test_slots import random_adapter
@@ -38,14 +38,14 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
     for name in names:
         swap(name)
         for index, prompt in enumerate(prompts):
-            wanted[name, index] = engine.generate(Request(prompt, 32, 0)).result().tokens
+            wanted[name, index] = engine.submit(Request(prompt, 32)).result().tokens
 
     pending = []
     for number in range(SWAPS):
         swap(names[number % len(names)])
         for _ in range(REQUESTS // SWAPS):
             index = len(pending) % len(prompts)
-            pending.append((index, engine.generate(Request(prompts[index], 32, 0))))
+            pending.append((index, engine.submit(Request(prompts[index], 32))))
     in_flight = sum(not future.done() for _, future in pending)
     answers: list[tuple[int, Answer]] = [(index, future.result()) for index, future in pending]
     swap(None)
@@ -58,7 +58,7 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
         if answer.tokens != wanted[answer.checkpoint_id, index]
     ]
     assert wrong == []
-    assert engine.call(lambda: len(engine._table)) == 0
+    assert engine.call(lambda: len(engine._residents)) == 0
 
 
 def test_rollbacks_and_promotions_under_http_load(serve: Callable[..., Running]) -> None:
@@ -112,5 +112,5 @@ def test_memory_of_freed_slots_is_given_back(engine: Engine) -> None:
         copy = random_adapter(engine, 2) if _ % 50 == 0 else adapter
         engine.swap(copy, "A_2", CheckpointStatus.STABLE)
     engine.swap(None, None, CheckpointStatus.BASE)
-    assert engine.call(lambda: len(engine._table)) == 0
+    assert engine.call(lambda: len(engine._residents)) == 0
     assert active() - before < 4 * size

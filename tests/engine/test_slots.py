@@ -10,7 +10,7 @@ from mlx_lm.utils import load
 
 from radiance import config, ember
 from radiance.engine.adapters import load_adapter, save_adapter
-from radiance.engine.generation import Answer, Request
+from radiance.engine.requests import TRAINING, Answer, Request
 from radiance.engine.slots import Adapter, SlotEntry, SlotLinear, SlotTable
 from radiance.engine.worker import Engine
 from radiance.errors import CorruptCheckpoint
@@ -34,9 +34,7 @@ def random_adapter(engine: Engine, seed: int, rank: int = 4, size: float = 0.2) 
 
 
 def ask(engine: Engine, question: str, max_tokens: int = 24) -> "Future[Answer]":
-    return engine.generate(
-        Request(engine.encoder.prompt([Message("user", question)]), max_tokens, 0)
-    )
+    return engine.submit(Request(engine.encoder.prompt([Message("user", question)]), max_tokens))
 
 
 def answers_of(engine: Engine, adapter: Adapter | None, name: str | None) -> list[tuple[int, ...]]:
@@ -68,7 +66,7 @@ def test_slot_is_freed_when_its_last_row_ends(engine: Engine) -> None:
     future = ask(engine, "Tell me something long.", max_tokens=60)
     engine.swap(None, None, CheckpointStatus.BASE)
     assert future.result().checkpoint_id == "A_5"
-    assert engine.call(lambda: len(engine._table)) == 0
+    assert engine.call(lambda: len(engine._residents)) == 0
 
 
 def test_base_slot_changes_nothing(engine: Engine) -> None:
@@ -83,12 +81,12 @@ def test_base_slot_changes_nothing(engine: Engine) -> None:
 
 def test_live_training_weights_answer_only_who_asks(engine: Engine) -> None:
     adapter = random_adapter(engine, 7)
-    engine.show_training(lambda: adapter, "A_7")
+    engine.show_training(lambda: (1, adapter), "A_7")
     tokens = engine.encoder.prompt([Message("user", QUESTIONS[0])])
-    live = engine.generate(Request(tokens, 8, 0, use_training=True)).result()
-    stable = engine.generate(Request(tokens, 8, 0)).result()
+    live = engine.submit(Request(tokens, 8, weights=TRAINING)).result()
+    stable = engine.submit(Request(tokens, 8)).result()
     engine.hide_training()
-    after = engine.generate(Request(tokens, 8, 0, use_training=True)).result()
+    after = engine.submit(Request(tokens, 8, weights=TRAINING)).result()
     assert (live.checkpoint_id, live.checkpoint_status) == ("A_7", "training")
     assert (stable.checkpoint_id, stable.checkpoint_status) == (None, "base")
     assert (after.checkpoint_id, after.checkpoint_status) == (None, "base")

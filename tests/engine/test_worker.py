@@ -6,14 +6,14 @@ from concurrent.futures import Future
 import pytest
 
 from radiance import config, ember
-from radiance.engine.generation import Request
+from radiance.engine.requests import Request
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, ConfigError, Overloaded, Unavailable
 from radiance.records import Message
 
 
 def request(engine: Engine, text: str = "Hello!", max_tokens: int = 16) -> Request:
-    return Request(engine.encoder.prompt([Message("user", text)]), max_tokens, 0)
+    return Request(engine.encoder.prompt([Message("user", text)]), max_tokens)
 
 
 def test_requests_are_decoded_between_pieces(engine: Engine) -> None:
@@ -28,7 +28,7 @@ def test_requests_are_decoded_between_pieces(engine: Engine) -> None:
         return pieces
 
     task = engine.run(endless)
-    answer = engine.generate(request(engine)).result(timeout=60)
+    answer = engine.submit(request(engine)).result(timeout=60)
     stop.set()
     assert answer.tokens
     assert task.result > 1
@@ -55,7 +55,7 @@ def test_failing_task_fails_alone(engine: Engine) -> None:
     assert list(task) == []
     with pytest.raises(ValueError, match="no"):
         _ = task.result
-    assert engine.generate(request(engine)).result(timeout=60).tokens
+    assert engine.submit(request(engine)).result(timeout=60).tokens
 
 
 def test_cancelled_task_closes_its_generator(engine: Engine) -> None:
@@ -78,7 +78,7 @@ def test_cancelled_task_closes_its_generator(engine: Engine) -> None:
 
 
 def test_given_up_request_leaves_the_batch(engine: Engine) -> None:
-    future = engine.generate(request(engine, "Tell me a long story.", 900))
+    future = engine.submit(request(engine, "Tell me a long story.", 900))
     engine.cancel(future)
     with pytest.raises(Cancelled):
         future.result(timeout=60)
@@ -90,14 +90,14 @@ def test_failed_decode_step_fails_its_rows_and_no_others(engine: Engine, monkeyp
         raise RuntimeError("the step failed")
 
     def break_next_step() -> "Future":
-        future = engine.generate(request(engine))
+        future = engine.submit(request(engine))
         monkeypatch.setattr(engine._decoder._generator, "next", fail)
         return future
 
     future = engine.call(break_next_step)
     with pytest.raises(RuntimeError, match="the step failed"):
         future.result(timeout=60)
-    assert engine.generate(request(engine)).result(timeout=60).tokens
+    assert engine.submit(request(engine)).result(timeout=60).tokens
 
 
 def test_more_requests_than_may_wait_are_refused() -> None:
@@ -106,13 +106,13 @@ def test_more_requests_than_may_wait_are_refused() -> None:
     blocked = threading.Event()
     gate = threading.Thread(target=engine.call, args=(blocked.wait,))
     gate.start()
-    waiting = [engine.generate(request(engine)) for _ in range(2)]
+    waiting = [engine.submit(request(engine)) for _ in range(2)]
     with pytest.raises(Overloaded, match="2 requests are waiting"):
-        engine.generate(request(engine))
+        engine.submit(request(engine))
     blocked.set()
     gate.join()
     assert all(future.result(timeout=60).tokens for future in waiting)
-    assert engine.generate(request(engine)).result(timeout=60).tokens
+    assert engine.submit(request(engine)).result(timeout=60).tokens
     engine.stop()
 
 
@@ -125,7 +125,7 @@ def test_stopping_answers_everyone() -> None:
             yield None
 
     task = engine.run(endless)
-    futures = [engine.generate(request(engine, "Tell me a story.", 900)) for _ in range(3)]
+    futures = [engine.submit(request(engine, "Tell me a story.", 900)) for _ in range(3)]
     engine.stop()
     for future in futures:
         with pytest.raises(Unavailable):
@@ -134,7 +134,7 @@ def test_stopping_answers_everyone() -> None:
         _ = task.result
     assert not engine.is_ready
     with pytest.raises(Unavailable):
-        engine.generate(request(engine))
+        engine.submit(request(engine))
 
 
 def test_backend_that_is_not_here_is_refused_by_name() -> None:

@@ -11,7 +11,8 @@ from mlx_lm.utils import load
 
 from radiance import config, ember
 from radiance.engine.encoding import EncodedExample
-from radiance.engine.probing import read_losses
+from radiance.engine.requests import BASE
+from radiance.engine.scoring import losses_of
 from radiance.engine.worker import Engine
 from radiance.records import CheckpointStatus
 from radiance.training.lora import LoraModel
@@ -60,7 +61,7 @@ def test_of_an_adapter_as_the_training_tree_computes_it(
 
 def test_long_texts_are_read_in_chunks(engine: Engine, texts: list[EncodedExample]) -> None:
     def read(chunk_tokens: int) -> tuple[int, tuple[float, ...]]:
-        pieces, count = read_losses(engine._model, 0, texts, chunk_tokens), 0
+        pieces, count = losses_of(engine._model, 0, texts, chunk_tokens), 0
         while True:
             try:
                 next(pieces)
@@ -69,8 +70,8 @@ def test_long_texts_are_read_in_chunks(engine: Engine, texts: list[EncodedExampl
                 return count, stop.value
 
     whole, chunked = engine.call(lambda: read(512)), engine.call(lambda: read(5))
-    assert whole[0] == len(texts)
-    assert chunked[0] == sum(-(-(len(text.tokens) - 1) // 5) for text in texts)
+    assert whole[0] == 1, "texts of like length are read together"
+    assert chunked[0] == -(-(max(len(text.tokens) for text in texts) - 1) // 5)
     assert chunked[1] == pytest.approx(whole[1], abs=1e-4)
 
 
@@ -96,9 +97,9 @@ def test_a_reading_holds_its_slot(engine: Engine, texts: list[EncodedExample]) -
         task = engine.read_losses(texts)
         engine._take_in(wait=False)
         task.advance()
-        engine._swap(None, None, CheckpointStatus.BASE)
+        engine._sources.serve(BASE)
         return task
 
     after = engine.call(start).result  # type: ignore[attr-defined]
     assert after == before
-    assert engine.call(lambda: len(engine._table)) == 0
+    assert engine.call(lambda: len(engine._residents)) == 0

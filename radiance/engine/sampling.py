@@ -1,0 +1,94 @@
+"""How the next token is chosen: mlx-lm's filters, penalties over what was said, forced forms.
+
+A sampler takes log-probabilities (rows, vocabulary) and gives tokens (rows,). Rows that share one
+sampler object are sampled in one call, so samplers without a seed are kept by their settings. A
+processor takes the row's tokens so far (tokens,) and its logits (1, vocabulary).
+"""
+
+import functools
+from collections.abc import Callable
+
+import mlx.core as mx
+from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p, make_sampler
+
+from radiance.engine.requests import Sampling
+
+Sampler = Callable[[mx.array], mx.array]
+Processor = Callable[[mx.array, mx.array], mx.array]
+
+
+def sampler_of(sampling: Sampling, vocab_size: int) -> Sampler:
+    """The sampler of a request."""
+    top_k = sampling.top_k if sampling.top_k < vocab_size else 0  # mlx-lm refuses the whole of it
+    filters = (sampling.top_p, top_k, sampling.min_p)
+    if sampling.seed is None or sampling.temperature == 0:
+        return _shared(sampling.temperature, *filters)
+    return _Seeded(sampling.seed, sampling.temperature, *filters)
+
+
+@functools.lru_cache(maxsize=256)
+def _shared(temperature: float, top_p: float, top_k: int, min_p: float) -> Sampler:
+    return make_sampler(temp=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
+
+
+class _Seeded:
+    """Draws with random numbers of its own, so that an answer does not depend on its neighbours."""
+
+    def __init__(
+        self, seed: int, temperature: float, top_p: float, top_k: int, min_p: float
+    ) -> None:
+        self._key = mx.random.key(seed)
+        self._temperature = temperature
+        self._top_p, self._top_k, self._min_p = top_p, top_k, min_p
+
+    def __call__(self, logprobs: mx.array) -> mx.array:
+        # In mlx-lm's order: make_sampler itself takes no key.
+        if self._top_p < 1:
+            logprobs = apply_top_p(logprobs, self._top_p)
+        if self._min_p > 0:
+            logprobs = apply_min_p(logprobs, self._min_p)
+        if self._top_k > 0:
+            logprobs = apply_top_k(logprobs, self._top_k)
+        self._key, now = mx.random.split(self._key)
+        return mx.random.categorical(logprobs / self._temperature, key=now)
+
+
+def processors_of(sampling: Sampling, prompt_tokens: int, vocab_size: int) -> list[Processor]:
+    """What changes a request's logits before a token is chosen.
+
+    Args:
+        sampling: How the request wants tokens chosen.
+        prompt_tokens: Length of the prompt: presence and frequency count only what came after it.
+        vocab_size: Width of the logits.
+    """
+    found: list[Processor] = []
+    if sampling.repetition_penalty != 1:
+        found.append(functools.partial(_repetition, sampling.repetition_penalty))
+    if sampling.presence_penalty or sampling.frequency_penalty:
+        weights = (sampling.presence_penalty, sampling.frequency_penalty)
+        found.append(functools.partial(_occurrences, *weights, prompt_tokens))
+    if sampling.logit_bias:
+        bias = mx.zeros((vocab_size,))
+        tokens = mx.array([token for token, _ in sampling.logit_bias])
+        bias[tokens] = mx.array([value for _, value in sampling.logit_bias])
+        found.append(lambda _, logits: logits + bias)
+    return found
+
+
+def _repetition(penalty: float, context: mx.array, logits: mx.array) -> mx.array:
+    """Keskar et al. 2019, "CTRL", section 4.1; the sign-aware form."""
+    seen = _counts(context, logits.shape[-1]) > 0
+    return mx.where(seen, mx.where(logits < 0, logits * penalty, logits / penalty), logits)
+
+
+def _occurrences(
+    presence: float, frequency: float, prompt_tokens: int, context: mx.array, logits: mx.array
+) -> mx.array:
+    """OpenAI's penalties: once for having been generated, and once for each time."""
+    counts = _counts(context[prompt_tokens:], logits.shape[-1])
+    return logits - frequency * counts - presence * (counts > 0)
+
+
+def _counts(tokens: mx.array, vocab_size: int) -> mx.array:
+    """How often each token occurs, (vocabulary,) float32."""
+    return mx.zeros((vocab_size,)).at[tokens].add(1.0)

@@ -1,0 +1,62 @@
+"""What single tokens stand for. Safe to use from several threads."""
+
+import functools
+import threading
+from typing import Any
+
+from llguidance import LLTokenizer
+from llguidance.hf import from_tokenizer
+from mlx_lm.tokenizer_utils import TokenizerWrapper
+
+from radiance.errors import ConfigError
+
+
+class Vocabulary:
+    """The tokens of one base model.
+
+    Args:
+        tokenizer: mlx-lm's wrapper.
+        size: Width of the model's logits, which may exceed the tokenizer's.
+        end_tokens: Tokens that end an answer.
+    """
+
+    def __init__(self, tokenizer: TokenizerWrapper, size: int, end_tokens: frozenset[int]) -> None:
+        self._tokenizer = tokenizer
+        self.end_tokens = sorted(end_tokens)
+        self._lock = threading.Lock()
+        self.size = size
+
+    @functools.cached_property
+    def _built(self) -> LLTokenizer | ConfigError:
+        inner: Any = getattr(self._tokenizer, "_tokenizer", self._tokenizer)
+        try:
+            return from_tokenizer(inner, n_vocab=self.size, eos_token=self.end_tokens)
+        except (ValueError, RuntimeError) as error:
+            return ConfigError(
+                f"this base model's tokenizer cannot be read token by token ({error}); use a model "
+                "with a tokenizer.json"
+            )
+
+    @property
+    def llguidance(self) -> LLTokenizer:
+        """The vocabulary as llguidance has it; building it takes up to a second, once.
+
+        Raises:
+            ConfigError: The tokenizer is of another kind.
+        """
+        with self._lock:
+            built = self._built
+        if isinstance(built, ConfigError):
+            raise built
+        return built
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes a token adds to a text; a special token's own name."""
+        try:
+            return bytes(self.llguidance.decode_bytes([token]))
+        except ConfigError:
+            return str(self._tokenizer.decode([token])).encode()
+
+    def token_text(self, token: int) -> str:
+        """The same as text; bytes that are no whole character are shown as U+FFFD."""
+        return self.token_bytes(token).decode(errors="replace")

@@ -1,0 +1,67 @@
+"""Shares of the engine's time, and training that is paused."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from radiance.config import Priority
+from radiance.engine.schedule import Schedule
+from radiance.engine.worker import Engine
+from radiance.errors import Cancelled
+
+
+@pytest.mark.parametrize(
+    ("priority", "share"), [("background", 0.15), ("balanced", 0.55), ("eager", 0.85)]
+)
+@pytest.mark.parametrize("piece_s", [0.001, 0.02, 0.1])
+def test_training_gets_its_share_of_the_time(
+    priority: Priority, share: float, piece_s: float
+) -> None:
+    schedule, decoding, training = Schedule(priority), 0.0, 0.0
+    while decoding + training < 60:
+        schedule.decoded(0.005)
+        decoding += 0.005
+        if schedule.is_turn():
+            schedule.trained(piece_s)
+            training += piece_s
+    expected = min(share, piece_s / (piece_s + 0.005))  # at most a piece after each decode step
+    assert training / (decoding + training) == pytest.approx(expected, abs=0.03)
+
+
+def test_a_long_piece_is_not_paid_back_for_ever() -> None:
+    schedule = Schedule("balanced")
+    schedule.trained(60.0)
+    for _ in range(100):
+        schedule.decoded(0.005)
+    assert schedule.is_turn()
+
+
+def test_paused_training_stands_still_and_goes_on(engine: Engine) -> None:
+    steps = 0
+
+    def training() -> Iterator[None]:
+        nonlocal steps
+        while True:
+            steps += 1
+            yield None
+
+    task = engine.run(training)  # type: ignore[arg-type]
+    while not steps:
+        threading.Event().wait(0.01)
+    engine.pause("somebody wants quiet")
+    engine.call(lambda: None)
+    engine.call(lambda: None)
+    before = steps
+    for _ in range(20):
+        engine.call(lambda: None)
+    assert steps == before
+    assert engine.figures.training_state == "paused"
+    engine.resume()
+    while steps == before:
+        threading.Event().wait(0.01)
+    engine.pause("again")
+    task.cancel()  # what is called off ends although it is paused
+    with pytest.raises(Cancelled):
+        _ = task.result
+    engine.resume()
