@@ -30,8 +30,10 @@ from radiance.engine.device import select_device
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, LostRank, RadianceError, Unavailable
 from radiance.intake.feedback import FeedbackLog
+from radiance.intake.fine_tuning import FineTunings
 from radiance.intake.jobs import Jobs
 from radiance.intake.pause import PauseSwitch
+from radiance.intake.uploads import Uploads
 from radiance.learner import Learner
 from radiance.monitor import Monitor
 from radiance.neighbour import Neighbour
@@ -39,6 +41,7 @@ from radiance.pacer import Pacer
 from radiance.pipeline import Pipeline
 from radiance.records import Job
 from radiance.registry.curves import Curves
+from radiance.registry.names import Names
 from radiance.registry.store import Registry
 from radiance.storage import files
 from radiance.storage.sqlite import Database
@@ -162,6 +165,9 @@ class Service:
             pacer=pacer,
             feedback=feedback,
             monitor=monitor,
+            uploads=Uploads(database, config.runs_path / "files"),
+            tunings=FineTunings(database, jobs),
+            names=Names(database),
             has_anchors=bool(anchors),
             started_at=records.now(),
         )

@@ -43,6 +43,9 @@ class Server(_Section, frozen=True):
     max_body_bytes: Annotated[int, Meta(description="Largest request body, in bytes.", ge=1024)] = (
         8 * 1024 * 1024
     )
+    max_file_bytes: Annotated[
+        int, Meta(description="Largest file to fine-tune on, in bytes.", ge=1024)
+    ] = 64 * 1024 * 1024
     max_waiting_requests: Annotated[
         int,
         Meta(description="Requests in flight or waiting before new ones get 429.", ge=1),

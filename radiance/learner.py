@@ -17,7 +17,7 @@ import msgspec
 
 from radiance import __version__, records
 from radiance.anchors.sets import AnchorSet
-from radiance.config import Config
+from radiance.config import Config, Training
 from radiance.engine.adapters import load_adapter, save_adapter
 from radiance.engine.slots import Adapter
 from radiance.engine.tasks import Pieces, Task
@@ -26,7 +26,15 @@ from radiance.evaluation.anchors import judged_texts
 from radiance.evaluation.evaluator import Evaluator, Text
 from radiance.evaluation.summary import Past
 from radiance.intake.jobs import Jobs
-from radiance.records import Cycle, Evaluation, Example, Manifest, MetricPoint, content_hash
+from radiance.records import (
+    Cycle,
+    Evaluation,
+    Example,
+    Manifest,
+    MetricPoint,
+    Recipe,
+    content_hash,
+)
 from radiance.registry.curves import Curves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
@@ -89,7 +97,7 @@ class Learner:
         files.make_directory(self._states)
         for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
             (self._states / f"{checkpoint_id}.npz").unlink(missing_ok=True)
-        self._stopping = threading.Event()
+        self._stopping, self._called_off = threading.Event(), threading.Event()
         self._task: Task[Any] | None = None
         self.progress: CycleProgress | None = None
         self.preparing: str | None = None
@@ -130,16 +138,27 @@ class Learner:
         if self._task is not None:
             self._task.cancel()
 
+    def call_off(self) -> None:
+        """Have the ``make`` that runs raise Cancelled; nothing of it is saved."""
+        self._called_off.set()
+        if self._task is not None:
+            self._task.cancel()
+
     def make(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
         """Train and evaluate a cycle's candidate; its files are staged, not published.
 
         Raises:
-            Cancelled: ``stop`` was called.
+            Cancelled: ``stop`` or ``call_off`` was called.
             TrainingError: The training failed; Diverged where the loss did.
         """
-        self.progress = CycleProgress(cycle, max_steps=self._config.training.max_steps)
+        self._called_off.clear()
+        recipe = self._jobs.recipe(cycle.job_ids) or Recipe()
+        settings = msgspec.convert(
+            msgspec.to_builtins(self._config.training) | recipe.training, Training
+        )
+        self.progress = CycleProgress(cycle, max_steps=settings.max_steps)
         try:
-            return self._make(cycle, self.progress)
+            return self._make(cycle, self.progress, settings, list(recipe.validation))
         finally:
             self._engine.hide_training()
             self.progress = None
@@ -148,9 +167,15 @@ class Learner:
         """Delete a cycle's saved training state: it has ended."""
         self._state_path(cycle).unlink(missing_ok=True)
 
-    def _make(self, cycle: Cycle, progress: CycleProgress) -> tuple[Path, Manifest, Evaluation]:
+    def _make(
+        self,
+        cycle: Cycle,
+        progress: CycleProgress,
+        settings: Training,
+        validation: list[Example],
+    ) -> tuple[Path, Manifest, Evaluation]:
         examples = self._jobs.examples(cycle.job_ids)
-        kept, held_back = self._hold_back(examples)
+        kept, held_back = (examples, validation) if validation else self._hold_back(examples)
         replayed = self._replay(cycle, examples)
         parent = self._parent(cycle)
         selection = Selection(
@@ -161,13 +186,13 @@ class Learner:
             valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
         )
         material = self._gather(selection, parent, cycle.parent_id)
-        trained = self._train(progress, material, parent)
+        trained = self._train(progress, material, parent, settings)
         measure = self._measure(cycle, parent, examples, material)
         vector, step = self._scale_back(trained, measure)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
         self._engine.call(lambda: save_adapter(self._lora.adapter(vector), adapter_config, staging))
-        manifest = self._manifest(cycle, examples, replayed, staging, trained, step)
+        manifest = self._manifest(cycle, examples, replayed, staging, trained, step, settings)
         return staging, manifest, step.evaluation
 
     def prepare(self) -> None:
@@ -202,7 +227,7 @@ class Learner:
         """Run pieces on the engine that ``stop`` calls off: they are quickly done again."""
         task = self._engine.run(start)
         self._task = task
-        if self._stopping.is_set():
+        if self._stopping.is_set() or self._called_off.is_set():
             task.cancel()
         return task
 
@@ -211,9 +236,10 @@ class Learner:
         progress: CycleProgress,
         material: Material,
         parent: Adapter | None,
+        settings: Training,
     ) -> Trained:
         """Run the trainer on the engine, keeping its numbers and its state as they come."""
-        cycle, settings = progress.cycle, self._config.training
+        cycle = progress.cycle
         saved = self._saved_state(cycle)
         trainer = self._engine.call(
             lambda: Trainer(
@@ -236,7 +262,9 @@ class Learner:
                 case Progress():
                     progress.step, progress.finetune_loss = event.step, event.finetune_loss
                     progress.note(event.step, **_values(event))
-                    if timer.is_due() or self._stopping.is_set():
+                    if self._called_off.is_set():
+                        task.cancel()
+                    elif timer.is_due() or self._stopping.is_set():
                         trainer.want_snapshot()
                 case Checked():
                     progress.note(event.step, eval_loss=event.eval_loss)
@@ -354,6 +382,7 @@ class Learner:
         staging: Path,
         trained: Trained,
         step: Step,
+        settings: Training,
     ) -> Manifest:
         weights_hash, config_hash = content_hashes(staging)
         return Manifest(
@@ -367,9 +396,9 @@ class Learner:
             fingerprint=cycle.fingerprint,
             example_ids=tuple(example.id for example in examples),
             replayed_ids=tuple(example.id for example in replayed),
-            training=msgspec.to_builtins(self._config.training),
+            training=msgspec.to_builtins(settings),
             anchor=msgspec.to_builtins(self._config.anchor),
-            seed=self._config.training.seed,
+            seed=settings.seed,
             steps=trained.steps,
             report=step.evaluation.report,
             versions={"radiance": __version__, "mlx": version("mlx"), "mlx-lm": version("mlx-lm")},

@@ -9,6 +9,7 @@ is committed for the record; nothing is swapped, and its jobs have failed.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from radiance import records
 from radiance.config import Config
 from radiance.engine.requests import BASE, Weights
 from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, LostRank, Unavailable
+from radiance.errors import Cancelled, Conflict, LostRank, Unavailable
 from radiance.gate import decide
 from radiance.intake.jobs import Jobs
 from radiance.learner import CycleProgress, Learner
@@ -28,6 +29,8 @@ from radiance.records import (
     Cycle,
     Evaluation,
     Evidence,
+    Job,
+    JobStatus,
     Manifest,
     MetricPoint,
 )
@@ -35,6 +38,7 @@ from radiance.registry.curves import Curves
 from radiance.registry.store import Registry
 from radiance.telemetry import get_logger
 
+_CALLING_OFF_S, _CALLING_OFF_POLL_S = 10.0, 0.05
 _POLL_S = 1.0  # how often the age of waiting examples is looked at
 _log = get_logger(__name__)
 
@@ -61,6 +65,7 @@ class Pipeline:
         self._jobs, self._registry, self._curves = jobs, registry, curves
         self._wake = threading.Event()
         self._stopping = threading.Event()
+        self._called_off: set[str] = set()  # jobs that train and are to be cancelled
         self._serving_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
 
@@ -129,10 +134,15 @@ class Pipeline:
                 cycle, staging, manifest, evaluation, decision, evidence
             )
         except (Cancelled, LostRank, Unavailable) as error:
-            # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
-            # lost, the jobs wait again.
-            self._settle(cycle, lambda: self._jobs.release(cycle.id))
-            _log.info("cycle_released", cycle=cycle.id, reason=str(error))
+            if self._called_off.issuperset(cycle.job_ids):
+                self._settle(cycle, lambda: self._jobs.call_off(cycle.id))
+                self._learner.forget_state(cycle)
+                _log.info("cycle_called_off", cycle=cycle.id)
+            else:
+                # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
+                # lost, the jobs wait again.
+                self._settle(cycle, lambda: self._jobs.release(cycle.id))
+                _log.info("cycle_released", cycle=cycle.id, reason=str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
             _log.exception("cycle_failed", cycle=cycle.id, jobs=cycle.job_ids)
             reason = str(error) or type(error).__name__
@@ -143,7 +153,33 @@ class Pipeline:
             refused = checkpoint.status == CheckpointStatus.REJECTED
             end = self._refuse if refused else self._finish
             self._settle(cycle, lambda: end(cycle, manifest))
+        finally:
+            self._called_off.difference_update(cycle.job_ids)
         return True
+
+    def call_off(self, job_id: str) -> Job:
+        """Cancel a job in the queue, or in training where it trains alone; the job as it is then.
+
+        One whose candidate is finished meanwhile is what came of that. While training is paused it
+        stays as it is until training goes on.
+
+        Raises:
+            NotFound: There is no such job.
+            Conflict: It has ended already, or it trains with others.
+        """
+        try:
+            return self._jobs.cancel(job_id)
+        except Conflict:
+            progress = self.progress
+            if progress is None or progress.cycle.job_ids != (job_id,):
+                raise
+        self._called_off.add(job_id)
+        self._learner.call_off()
+        until = time.monotonic() + _CALLING_OFF_S
+        while (job := self._jobs.get(job_id)).status == JobStatus.RUNNING:
+            if time.monotonic() > until or self._stopping.wait(_CALLING_OFF_POLL_S):
+                break  # paused, perhaps: it ends when training goes on
+        return job
 
     def _candidate(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
         """Where the candidate's files are and what is known of it; trained unless published."""

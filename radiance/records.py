@@ -154,6 +154,61 @@ class Job(msgspec.Struct, frozen=True):
     interruptions: int = 0
 
 
+class Recipe(msgspec.Struct, frozen=True):
+    """How one job is to be trained, where that is not as in the settings. Such a job runs alone.
+
+    Numbers, not factors: applying it twice is applying it once.
+
+    Attributes:
+        training: Values of the ``[training]`` section by name.
+        validation: What is measured beside it and not learned.
+    """
+
+    training: dict[str, int | float] = {}
+    validation: tuple[Example, ...] = ()
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A file that somebody sent to be learned from.
+
+    Attributes:
+        id: ``file-`` and 24 hexadecimal digits; unique for ever.
+        name: As it was sent.
+        content_hash: SHA-256 of its bytes.
+    """
+
+    id: str
+    at: datetime
+    name: str
+    purpose: str
+    size_bytes: int
+    content_hash: str
+
+
+class FineTuning(msgspec.Struct, frozen=True):
+    """What was asked for with a job that was made of a file.
+
+    Attributes:
+        model: The weights to go on from, as named.
+        training_file: Id of the file that is learned.
+        validation_file: Id of the file that is only measured.
+        suffix: Ends the name of the model that comes of it.
+        hyperparameters: As asked: numbers, or "auto".
+        is_in_method: Whether they came in ``method``, the newer way.
+        seed: What the order of the examples depends on.
+        metadata: The caller's own.
+    """
+
+    model: str
+    training_file: str
+    validation_file: str | None
+    suffix: str | None
+    hyperparameters: dict[str, int | float | str]
+    is_in_method: bool
+    seed: int
+    metadata: dict[str, str] | None = None
+
+
 class Cycle(msgspec.Struct, frozen=True):
     """One run of the pipeline: which jobs it leased, what it starts from, what it will be called.
 

@@ -145,6 +145,7 @@ class Doorkeeper:
                     code="unknown_host",
                     value=host,
                     remedy=f'Use its address, or add "{_host_name(host)}" to server.allowed_hosts.',
+                    path=scope["path"],
                 )
             elif scope["method"] not in _SAFE_METHODS and not self._access.knows_origin(headers):
                 origin = headers.get("origin")
@@ -154,6 +155,7 @@ class Doorkeeper:
                     code="unknown_origin",
                     value=origin,
                     remedy="Add the origin to server.cors_origins if it may.",
+                    path=scope["path"],
                 )
         await app(scope, receive, send)
 

@@ -56,7 +56,15 @@ async def read_body(request: Request, kind: type[T], max_bytes: int) -> T:
         TooLarge: It is over the limit.
         RequestError: It is not JSON, or does not fit; it names field, value and remedy.
     """
-    data = await read_json(request, max_bytes)
+    return check_body(await read_json(request, max_bytes), kind)
+
+
+def check_body(data: Any, kind: type[T]) -> T:
+    """Plain data as a Struct.
+
+    Raises:
+        RequestError: It does not fit; it names field, value and remedy.
+    """
     try:
         return schema.check(data, kind)
     except schema.Problem as problem:

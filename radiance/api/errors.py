@@ -1,7 +1,8 @@
 """Errors to responses: the one place that knows which error is which status.
 
 Every error body is ``{"error": {"message", "type", "param", "code", "value", "remedy"}}``: the
-fields OpenAI's clients read, plus the offending value and what to do about it.
+fields OpenAI's clients read, plus the offending value and what to do about it. Under ``/v1/`` it
+has OpenAI's four fields alone, and the remedy stands in the message.
 """
 
 from typing import Any
@@ -29,6 +30,7 @@ from radiance.telemetry import get_logger
 _log = get_logger(__name__)
 _RETRY_WHEN_STARTING_S = 2
 _MOST_SHOWN_CHARACTERS = 200
+_OPENAI = "/v1/"
 
 
 def error_response(
@@ -40,23 +42,37 @@ def error_response(
     value: Any = None,
     remedy: str = "",
     headers: dict[str, str] | None = None,
+    path: str = "",
 ) -> JSONResponse:
-    """A response in the error schema."""
+    """A response in the error schema of what was asked for, ``path``."""
     kind = "invalid_request_error" if status < 500 and status != 429 else "server_error"
-    body = {
+    body: dict[str, Any] = {
         "message": message,
         "type": "rate_limit_error" if status == 429 else kind,
         "param": param,
         "code": code,
-        "value": value,
-        "remedy": remedy,
     }
+    if path.startswith(_OPENAI):
+        body["message"] = f"{message.removesuffix('.')}. {remedy}".rstrip()
+    else:
+        body |= {"value": value, "remedy": remedy}
     return JSONResponse({"error": body}, status, headers)
 
 
-async def on_request_error(_: Request, error: Exception) -> Response:
-    """The caller's fault."""
-    assert isinstance(error, RequestError)
+def response_to(error: RadianceError, path: str) -> JSONResponse:
+    """The response to an error that came up while ``path`` was asked for."""
+    if isinstance(error, RequestError):
+        return _callers_fault(error, path)
+    return _our_fault(error, path)
+
+
+async def on_radiance_error(request: Request, error: Exception) -> Response:
+    """Raised on purpose."""
+    assert isinstance(error, RadianceError)
+    return response_to(error, request.url.path)
+
+
+def _callers_fault(error: RequestError, path: str) -> JSONResponse:
     headers: dict[str, str] = {}
     match error:
         case NotFound():
@@ -82,11 +98,12 @@ async def on_request_error(_: Request, error: Exception) -> Response:
         value=_shown(error.value),
         remedy=error.remedy,
         headers=headers,
+        path=path,
     )
 
 
-async def on_radiance_error(_: Request, error: Exception) -> Response:
-    """Ours: too busy, not ready, or failed."""
+def _our_fault(error: RadianceError, path: str) -> JSONResponse:
+    """Too busy, not ready, or failed."""
     match error:
         case Overloaded(retry_after_s=wait):
             return error_response(
@@ -95,6 +112,7 @@ async def on_radiance_error(_: Request, error: Exception) -> Response:
                 code="overloaded",
                 remedy=f"Try again in {wait} s.",
                 headers={"Retry-After": str(wait)},
+                path=path,
             )
         case Unavailable():
             return error_response(
@@ -103,6 +121,7 @@ async def on_radiance_error(_: Request, error: Exception) -> Response:
                 code="unavailable",
                 remedy="Try again when GET /ready answers 200.",
                 headers={"Retry-After": str(_RETRY_WHEN_STARTING_S)},
+                path=path,
             )
         case TimedOut():
             return error_response(
@@ -110,12 +129,17 @@ async def on_radiance_error(_: Request, error: Exception) -> Response:
                 str(error),
                 code="timeout",
                 remedy="Ask for fewer tokens, or raise server.request_timeout_s.",
+                path=path,
             )
         case Cancelled():
-            return error_response(499, str(error), code="cancelled")
+            return error_response(499, str(error), code="cancelled", path=path)
     _log.error("request_failed", error=str(error), kind=type(error).__name__)
     return error_response(
-        500, str(error), code="internal", remedy="See the service's log; the service goes on."
+        500,
+        str(error),
+        code="internal",
+        remedy="See the service's log; the service goes on.",
+        path=path,
     )
 
 
@@ -125,7 +149,11 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     path, method = request.url.path, request.method
     if error.status_code == 404:
         return error_response(
-            404, f"There is no {path}.", code="not_found", remedy="See README, HTTP API."
+            404,
+            f"There is no {path}.",
+            code="not_found",
+            remedy="See README, HTTP API.",
+            path=path,
         )
     if error.status_code == 405:
         return error_response(
@@ -134,22 +162,23 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
             code="method_not_allowed",
             remedy=f"Use {(error.headers or {}).get('Allow', 'another method')}.",
             headers=dict(error.headers or {}),
+            path=path,
         )
-    return error_response(error.status_code, error.detail, code="http_error")
+    return error_response(error.status_code, error.detail, code="http_error", path=path)
 
 
-async def on_anything_else(_: Request, error: Exception) -> Response:
+async def on_anything_else(request: Request, error: Exception) -> Response:
     """A defect of ours. Starlette logs the traceback after this."""
     return error_response(
         500,
         f"Something went wrong inside ({type(error).__name__}).",
         code="internal",
         remedy="See the service's log; the service goes on.",
+        path=request.url.path,
     )
 
 
 HANDLERS: dict[Any, Any] = {
-    RequestError: on_request_error,
     RadianceError: on_radiance_error,
     HTTPException: on_http_exception,
     Exception: on_anything_else,

@@ -9,11 +9,14 @@ from starlette.requests import Request
 from radiance.config import Config
 from radiance.engine.worker import Engine
 from radiance.intake.feedback import FeedbackLog
+from radiance.intake.fine_tuning import FineTunings
 from radiance.intake.jobs import Jobs
+from radiance.intake.uploads import Uploads
 from radiance.monitor import Monitor
 from radiance.pacer import Pacer
 from radiance.pipeline import Pipeline
 from radiance.registry.curves import Curves
+from radiance.registry.names import Names
 from radiance.registry.store import Registry
 
 
@@ -34,6 +37,9 @@ class Rooms:
     pacer: Pacer
     feedback: FeedbackLog
     monitor: Monitor
+    uploads: Uploads
+    tunings: FineTunings
+    names: Names
     has_anchors: bool
     started_at: datetime
 

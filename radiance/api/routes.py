@@ -14,6 +14,7 @@ from radiance.api import (
     info,
     lineage,
     moves,
+    openapi,
     operations,
     search,
     training,
@@ -21,6 +22,7 @@ from radiance.api import (
 )
 from radiance.api.access import OPEN, Access, Doorkeeper, Route
 from radiance.api.errors import HANDLERS
+from radiance.api.openai import adapters, chat, completions, fine_tuning, models, uploads
 from radiance.api.rooms import RoomsGetter
 from radiance.config import Config
 
@@ -53,6 +55,39 @@ ROUTES = [
     Route("/training/resume", training.resume, "admin", method="POST"),
     Route("/audit", audit.list_entries, "admin", method="GET"),
     Route("/audit/verify", audit.verify_log, "admin", method="GET"),
+    Route("/openapi.json", openapi.show_openapi, "infer", method="GET"),
+    Route("/v1/chat/completions", chat.create_chat, "infer", method="POST"),
+    Route("/v1/completions", completions.create_completion, "infer", method="POST"),
+    Route("/v1/models", models.list_models, "infer", method="GET"),
+    Route("/v1/models/{model_id:path}", models.show_model, "infer", method="GET"),
+    Route("/v1/load_lora_adapter", adapters.load_adapter, "admin", method="POST"),
+    Route("/v1/unload_lora_adapter", adapters.unload_adapter, "admin", method="POST"),
+    Route("/v1/files", uploads.create_file, "update", method="POST"),
+    Route("/v1/files", uploads.list_files, "update", method="GET"),
+    Route("/v1/files/{file_id}", uploads.show_file, "update", method="GET"),
+    Route("/v1/files/{file_id}", uploads.delete_file, "update", method="DELETE"),
+    Route("/v1/files/{file_id}/content", uploads.show_content, "update", method="GET"),
+    Route("/v1/fine_tuning/jobs", fine_tuning.create_tuning, "update", method="POST"),
+    Route("/v1/fine_tuning/jobs", fine_tuning.list_tunings, "update", method="GET"),
+    Route("/v1/fine_tuning/jobs/{tuning_id}", fine_tuning.show_tuning, "update", method="GET"),
+    Route(
+        "/v1/fine_tuning/jobs/{tuning_id}/cancel",
+        fine_tuning.cancel_tuning,
+        "update",
+        method="POST",
+    ),
+    Route(
+        "/v1/fine_tuning/jobs/{tuning_id}/events",
+        fine_tuning.list_tuning_events,
+        "update",
+        method="GET",
+    ),
+    Route(
+        "/v1/fine_tuning/jobs/{tuning_id}/checkpoints",
+        fine_tuning.list_tuning_checkpoints,
+        "update",
+        method="GET",
+    ),
     Route("/health", operations.health, OPEN, method="GET"),
     Route("/ready", operations.ready, OPEN, method="GET"),
 ]

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 
 from starlette.requests import Request
@@ -57,7 +57,7 @@ class Bell:
 
 async def events_of(
     request: Request, rooms: Rooms, wanted: requests.Request
-) -> AsyncIterator[Event | Answer]:
+) -> AsyncGenerator[Event | Answer, None]:
     """What the engine tells of one request, the answer last; given up if the client goes away.
 
     Raises:

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
+from radiance.engine.tool_format import ToolFormat, tool_format
 from radiance.engine.vocabulary import Vocabulary
 from radiance.errors import RequestError, TooLarge
 from radiance.records import Example, Message
@@ -112,10 +113,15 @@ class Encoder:
         self.check_prompt(tokens)
         return tokens
 
-    @property
-    def has_tools(self) -> bool:
-        """Whether the chat template offers tools to the model and mlx-lm can read its calls."""
-        return bool(self._tokenizer.has_tool_calling)
+    @functools.cached_property
+    def tool_format(self) -> ToolFormat | None:
+        """How the model writes calls of tools; None where its chat template has none."""
+        return tool_format(self._tokenizer)
+
+    def text(self, text: str) -> list[int]:
+        """Tokens of a text that begins here: with what texts begin with; at least one."""
+        with self._lock:
+            return list(self._tokenizer.encode(text)) or [self._end_token]
 
     def check_prompt(self, tokens: Sequence[int], field: str = "messages") -> None:
         """Raise TooLarge where a prompt leaves no room in the context for an answer."""

@@ -17,8 +17,18 @@ from radiance.records import Example, Message
 from radiance.text import clean, forbidden
 
 T = TypeVar("T")
+Measure = Callable[[Example], None]
 
 _MAX_DEPTH = 8  # a valid body has 5 levels; deeper ones would only cost stack
+_ANY_FORM = {
+    "type": "object",
+    "oneOf": [
+        {"required": ["input", "output"]},
+        {"required": ["messages"]},
+        {"required": ["prompt", "completion"]},
+        {"required": ["text"]},
+    ],
+}
 _FORMS_REMEDY = (
     'Send {"input", "output"}, {"messages": [...]}, {"prompt", "completion"} or {"text"}.'
 )
@@ -43,8 +53,10 @@ class Admitted(msgspec.Struct, frozen=True):
     duplicates: int = 0
 
 
-class _Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    examples: Annotated[list[Any], Meta(min_length=1)]
+class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of an update. Examples are checked one by one, so that errors name theirs."""
+
+    examples: Annotated[list[Any], Meta(min_length=1, extra_json_schema={"items": _ANY_FORM})]
     tags: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=64)] = []
     job_key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
@@ -85,7 +97,7 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _FORMS = (_InputOutput, _Chat, _PromptCompletion, _Text)
 
 
-def admit(body: Any, settings: Update, measure: Callable[[Example], None]) -> Admitted:
+def admit(body: Any, settings: Update, measure: Measure) -> Admitted:
     """Check the body of an update and curate its examples.
 
     Args:
@@ -98,7 +110,7 @@ def admit(body: Any, settings: Update, measure: Callable[[Example], None]) -> Ad
         TooLarge: Too many examples, or one that is too long.
     """
     _refuse_bad_text(body, "", _MAX_DEPTH)
-    checked = _check(body, _Body, "")
+    checked = _check(body, UpdateBody, "")
     if checked.job_key is not None and not clean(checked.job_key):
         raise _fault("is blank", "job_key", checked.job_key, "Send a name, or leave it out.")
     limit = settings.max_examples_per_update
@@ -198,7 +210,7 @@ def _refuse_contradictions(examples: list[Example]) -> None:
             )
 
 
-def _measure(example: Example, measure: Callable[[Example], None]) -> None:
+def _measure(example: Example, measure: Measure) -> None:
     try:
         measure(example)
     except TooLarge as error:

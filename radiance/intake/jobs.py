@@ -25,7 +25,7 @@ from radiance.intake.queries import (
     to_job,
     to_time,
 )
-from radiance.records import Cycle, Example, Job, JobStatus, Supersession
+from radiance.records import Cycle, Example, Job, JobStatus, Recipe, Supersession
 from radiance.storage.sqlite import Connection, Database, to_json, to_text
 
 _RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED)
@@ -45,13 +45,22 @@ class Jobs:
 
     # ------------------------------------------------------------------------- accepting
 
-    def add(self, admitted: Admitted, body_hash: str, key: str | None = None) -> tuple[Job, bool]:
+    def add(
+        self,
+        admitted: Admitted,
+        body_hash: str,
+        key: str | None = None,
+        recipe: Recipe | None = None,
+        record: Callable[[Connection, int], object] = lambda connection, number: None,
+    ) -> tuple[Job, bool]:
         """Keep an update as a queued job; durable on return.
 
         Args:
             admitted: The checked update.
             body_hash: Identity of what was sent, to tell a repeated request from a reused key.
             key: The caller's name for this request; sending it again makes no second job.
+            recipe: How to train it, and alone; None: by the settings, with others.
+            record: Called in the open transaction with the number of a job that was made.
 
         Returns:
             The job, and whether it was made by this call.
@@ -72,17 +81,19 @@ class Jobs:
                     )
                 return job, False
             number = connection.execute(
-                "INSERT INTO jobs (key, body_hash, status, created_at, example_count, tags)"
-                " VALUES (?, ?, 'queued', ?, ?, ?)",
+                "INSERT INTO jobs (key, body_hash, status, created_at, example_count, tags, recipe)"
+                " VALUES (?, ?, 'queued', ?, ?, ?, ?)",
                 (
                     key,
                     body_hash,
                     to_text(self._clock()),
                     len(admitted.examples),
                     to_json(admitted.tags),
+                    None if recipe is None else to_json(recipe),
                 ),
             ).lastrowid
             assert number is not None
+            record(connection, number)
             connection.execute(
                 "INSERT INTO originals VALUES (?, ?)", (number, to_json(admitted.raw))
             )
@@ -126,6 +137,14 @@ class Jobs:
         if not rows:
             raise no_job(job)
         return tuple(msgspec.json.decode(rows[0]["raw"]))
+
+    def recipe(self, job_ids: Collection[str]) -> Recipe | None:
+        """How the jobs of a cycle are to be trained; None: by the settings."""
+        for number in map(job_number, job_ids):
+            for row in self._db.read("SELECT recipe FROM jobs WHERE number = ?", (number,)):
+                if row["recipe"] is not None:
+                    return msgspec.json.decode(row["recipe"], type=Recipe)
+        return None
 
     def recent(self, limit: int, status: JobStatus | None = None) -> list[Job]:
         """The newest jobs, newest first; only those in ``status`` where one is given."""
@@ -308,6 +327,11 @@ class Jobs:
         queued again meanwhile are left alone.
         """
         leases.pardon(connection, checkpoint_id)
+
+    def call_off(self, cycle_id: int) -> None:
+        """End a cycle: its jobs are cancelled for good."""
+        with self._db.transaction() as connection:
+            leases.call_off(connection, cycle_id, self._clock())
 
     def release(self, cycle_id: int) -> None:
         """Put a cycle's jobs back into the queue, as on a clean shutdown; nothing is counted."""

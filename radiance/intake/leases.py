@@ -113,6 +113,16 @@ def pardon(connection: Connection, checkpoint_id: str) -> None:
     )
 
 
+def call_off(connection: Connection, cycle_id: int, at: datetime) -> None:
+    """See ``Jobs.call_off``."""
+    connection.execute(
+        "UPDATE jobs SET status = 'cancelled', finished_at = ?"
+        " WHERE cycle_id = ? AND status = 'running'",
+        (to_text(at), cycle_id),
+    )
+    _end(connection, cycle_id, "abandoned")
+
+
 def release(connection: Connection, cycle_id: int) -> None:
     """See ``Jobs.release``."""
     connection.execute(
@@ -208,14 +218,17 @@ def _choose(connection: Connection, settings: Update, now: datetime) -> list[Row
         return []
     queued = connection.execute("SELECT * FROM jobs WHERE status = 'queued' ORDER BY number")
     oldest = queued.fetchone()
-    # A job that has been leased before was due then.
-    is_due = oldest["started_at"] is not None or due(
-        settings, waiting, now - datetime.fromisoformat(oldest_at)
+    # A job that has been leased before was due then. One with a recipe of its own was asked for by
+    # itself, so it does not wait for others, nor do those before it that it must come after.
+    is_due = (
+        oldest["started_at"] is not None
+        or _has_recipe_waiting(connection)
+        or due(settings, waiting, now - datetime.fromisoformat(oldest_at))
     )
     if not is_due:
         return []
     chosen = [oldest]
-    if settings.mode == "immediate" or oldest["deaths"]:
+    if settings.mode == "immediate" or oldest["deaths"] or oldest["recipe"]:
         return chosen
     count = oldest["example_count"]
     answers = _answers(connection, oldest)
@@ -224,11 +237,18 @@ def _choose(connection: Connection, settings: Update, now: datetime) -> list[Row
         own = _answers(connection, job)
         # A correction waits for the cycle after the one that learns what it corrects.
         corrects = any(answers.get(question, answer) != answer for question, answer in own.items())
-        if count > settings.max_examples or corrects or job["deaths"]:
+        if count > settings.max_examples or corrects or job["deaths"] or job["recipe"]:
             break
         chosen.append(job)
         answers |= own
     return chosen
+
+
+def _has_recipe_waiting(connection: Connection) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM jobs WHERE status = 'queued' AND recipe IS NOT NULL LIMIT 1"
+    )
+    return found.fetchone() is not None
 
 
 def _answers(connection: Connection, job: Row) -> dict[str, str]:

@@ -156,6 +156,15 @@ def remove_directory(path: Path) -> None:
         shutil.rmtree(trash)
 
 
+def remove_file(path: Path) -> None:
+    """Delete a file, for keeps; it may be gone already."""
+    with _translated(path):
+        step(f"remove {path.name}")
+        path.unlink(missing_ok=True)
+        step(f"sync the directory of {path.name}")
+        sync_directory(path.parent)
+
+
 def sweep_temporaries(directory: Path) -> list[str]:
     """Delete what an earlier process left unfinished in ``directory``; return the names."""
     with _translated(directory):

@@ -244,6 +244,42 @@ def m007_pauses(connection: "Connection") -> None:
     )
 
 
+_FINE_TUNING = (
+    # What one job is trained by, where it differs from the settings; NULL: an update.
+    "ALTER TABLE jobs ADD COLUMN recipe TEXT",
+    """
+    CREATE TABLE uploads (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        at TEXT NOT NULL,
+        name TEXT NOT NULL,
+        purpose TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        content_hash TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE fine_tunings (
+        job INTEGER PRIMARY KEY REFERENCES jobs (number),
+        request TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE checkpoint_names (
+        name TEXT PRIMARY KEY,
+        checkpoint_id TEXT NOT NULL REFERENCES checkpoints (id),
+        at TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+
+def m008_fine_tuning(connection: "Connection") -> None:
+    """Uploaded files, the jobs made of them and how each is trained; names of checkpoints."""
+    for statement in _FINE_TUNING:
+        connection.execute(statement)
+
+
 ALL: tuple[Callable[["Connection"], None], ...] = (
     m001_initial,
     m002_audit,
@@ -252,6 +288,7 @@ ALL: tuple[Callable[["Connection"], None], ...] = (
     m005_feedback,
     m006_questions,
     m007_pauses,
+    m008_fine_tuning,
 )
 
 

@@ -1,0 +1,87 @@
+"""vLLM's POST /v1/load_lora_adapter and /v1/unload_lora_adapter: adapters made elsewhere, by name.
+
+One that is loaded is imported as a checkpoint for good, checked in full; the name is what comes and
+goes. It serves whoever asks for it by that name, and nobody else.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from radiance.api.access import actor_of
+from radiance.api.bodies import read_body
+from radiance.api.openai.models import SERVING
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.errors import BadAdapter, RequestError
+from radiance.exchange.importing import import_adapter
+from radiance.registry.names import refuse_taken
+from radiance.text import forbidden
+
+_Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\w./-]+$")]
+
+
+class LoadBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/load_lora_adapter.
+
+    Attributes:
+        lora_name: What to send as ``model`` from then on.
+        lora_path: A directory on the service's machine, of mlx-lm or PEFT.
+        load_inplace: Whether a name that is taken may mean this one from now on.
+    """
+
+    lora_name: _Name
+    lora_path: Annotated[str, Meta(min_length=1, max_length=4096)]
+    load_inplace: bool = False
+
+
+class UnloadBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /v1/unload_lora_adapter."""
+
+    lora_name: _Name
+    lora_int_id: None = None
+
+
+async def load_adapter(request: Request) -> Response:
+    """Import an adapter under a name; text as vLLM answers."""
+    rooms = rooms_of(request)
+    body = await read_body(request, LoadBody, rooms.config.server.max_body_bytes)
+    await run_in_threadpool(_load, rooms, body, actor_of(request))
+    return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
+
+
+async def unload_adapter(request: Request) -> Response:
+    """Forget a name; the checkpoint stays, and requests in flight finish on it."""
+    rooms = rooms_of(request)
+    body = await read_body(request, UnloadBody, rooms.config.server.max_body_bytes)
+    await run_in_threadpool(rooms.names.take, body.lora_name)
+    return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
+
+
+def _load(rooms: Rooms, body: LoadBody, actor: str) -> None:
+    if body.lora_name == SERVING or body.lora_name.startswith("A_"):
+        raise RequestError(
+            f"lora_name: {body.lora_name!r} means something here.",
+            field="lora_name",
+            value=body.lora_name,
+            remedy="Choose another name.",
+        )
+    if bad := forbidden(body.lora_path):
+        raise BadAdapter(
+            f"lora_path: holds the character {bad}, which is not text.",
+            field="lora_path",
+            remedy="Remove it.",
+        )
+    if not body.load_inplace:
+        refuse_taken(body.lora_name, rooms.names.get(body.lora_name))
+    try:
+        found = import_adapter(Path(body.lora_path), rooms.engine, rooms.registry, actor)
+    except BadAdapter as error:
+        raise BadAdapter(
+            str(error), field="lora_path", value=body.lora_path, remedy=error.remedy
+        ) from None
+    rooms.names.give(body.lora_name, found.checkpoint_id, replace=body.load_inplace)

@@ -1,0 +1,331 @@
+"""POST /v1/chat/completions."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from radiance.api.openai import shapes
+from radiance.api.openai.described import in_words
+from radiance.api.openai.events import event_stream
+from radiance.api.openai.formats import ResponseFormat, TextFormat, constraint_of
+from radiance.api.openai.logprobs import chat_logprobs
+from radiance.api.openai.messages import Message, turns
+from radiance.api.openai.models import (
+    fingerprint,
+    headers_of,
+    json_response,
+    model_weights,
+    name_of,
+)
+from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
+from radiance.api.openai.running import Event, answers_of, events_of_all
+from radiance.api.openai.tools import (
+    Call,
+    CallReader,
+    FunctionTool,
+    Toolbox,
+    ToolChoice,
+    toolbox,
+)
+from radiance.api.openai.usage import ContextFull, counted, room_for
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.engine import requests as engine
+from radiance.engine.requests import Answer, Delta, Started
+from radiance.engine.tool_format import HERMES, ToolFormat
+from radiance.errors import RequestError, TooLarge
+
+UNSUPPORTED = {
+    "audio": "Answers are text.",
+    "function_call": "Use tool_choice.",
+    "functions": "Use tools.",
+    "moderation": "Leave it out.",
+    "prediction": "Leave it out.",
+    "prompt_cache_options": "Leave it out; prompts are cached by themselves.",
+    "prompt_cache_retention": "Leave it out; prompts are cached as long as there is room.",
+    "reasoning_effort": "Leave it out.",
+    "verbosity": "Leave it out, and ask for it in a message.",
+    "web_search_options": "Leave it out; nothing is searched.",
+}
+
+_Limit = Annotated[int, Meta(ge=1)]
+_Key = Annotated[str, Meta(max_length=64)]
+_Value = Annotated[str, Meta(max_length=512)]
+
+
+class ChatBody(Shared):
+    """The body of POST /v1/chat/completions.
+
+    Attributes:
+        messages: The chat so far; contents are text.
+        max_tokens: The older name of ``max_completion_tokens``; not given: the context's room.
+        logprobs: Whether to tell the log-probability of each token.
+        top_logprobs: Of how many likely tokens in each one's place, besides.
+        tools: Functions that may be called; told in words where the chat template has none.
+        response_format: The form of the answer; it is always kept, whether strict or not.
+        metadata: Sent back with the answer.
+        store: Only false: answers are not kept.
+        safety_identifier: As ``user``; changes nothing in the answer.
+        prompt_cache_key: Changes nothing: every prompt is looked up in the one prompt cache.
+    """
+
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    max_tokens: _Limit | None = None
+    max_completion_tokens: _Limit | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+    response_format: ResponseFormat | None = None
+    tools: Annotated[list[FunctionTool], Meta(max_length=128)] | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    metadata: Annotated[dict[_Key, _Value], Meta(max_length=16)] | None = None
+    modalities: Annotated[list[Literal["text"]], Meta(min_length=1)] | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    store: bool | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done for one body."""
+
+    body: ChatBody
+    wanted: list[engine.Request]
+    box: Toolbox | None
+    form: ToolFormat
+    stamp: dict[str, Any]
+
+
+async def create_chat(request: Request) -> Response:
+    """Answer a chat, whole or as a stream of server-sent events."""
+    rooms = rooms_of(request)
+    body = await read_parameters(request, ChatBody, UNSUPPORTED)
+    plan = await _plan(rooms, body)
+    try:
+        return await _answer(request, rooms, plan)
+    except RequestError as error:
+        if plan.box is None or error.field != "response_format":
+            raise
+        reason = str(error).removeprefix("response_format: ")
+        remedy = "Send parameters that can be held."
+        raise RequestError(f"tools: {reason}", field="tools", remedy=remedy) from None
+
+
+async def _answer(request: Request, rooms: Rooms, plan: _Plan) -> Response:
+    body = plan.body
+    if body.stream:
+        events = events_of_all(request, rooms, plan.wanted)
+        _, started = await anext(events)
+        assert isinstance(started, Started)
+        return event_stream(_chunks(rooms, plan, started, events), headers_of(started))
+    answers = await answers_of(request, rooms, plan.wanted)
+    first = answers[0]
+    started = Started(
+        first.checkpoint_id, first.checkpoint_status, first.adapter_hash, first.cached_tokens
+    )
+    completion = shapes.ChatCompletion(
+        **plan.stamp,
+        model=name_of(started),
+        system_fingerprint=fingerprint(rooms, started.adapter_hash),
+        choices=[_choice(rooms, plan, place, answer) for place, answer in enumerate(answers)],
+        usage=counted(answers, body.choices),
+        service_tier=UNSET if body.service_tier is None else "default",
+        metadata=UNSET if body.metadata is None else body.metadata,
+    )
+    return json_response(completion, headers_of(started))
+
+
+async def _plan(rooms: Rooms, body: ChatBody) -> _Plan:
+    _refuse_contradictions(body)
+    encoder = rooms.engine.encoder
+    box = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
+    form = encoder.tool_format or HERMES
+    constraint = box.constraint(form) if box else None
+    if constraint is None:
+        constraint = constraint_of(body.response_format)
+    said, tools = turns(body.messages), box.tools if box else []
+    if encoder.tool_format is None:
+        said, tools = in_words(said, tools), []
+    try:
+        tokens = await run_in_threadpool(encoder.chat_prompt, said, tools)
+    except TooLarge as error:
+        raise ContextFull(str(error), field="messages", remedy=error.remedy) from None
+    weights = await model_weights(rooms, body.model)
+    if weights.kind == "training" and body.choices > 1:
+        raise RequestError(
+            "n: live training weights change from answer to answer.",
+            field="n",
+            value=body.n,
+            remedy="Ask them once.",
+        )
+    limit = body.max_completion_tokens or body.max_tokens
+    wanted = [
+        engine.Request(
+            tokens=tokens,
+            max_tokens=room_for(encoder.context_tokens, tokens, limit, "messages"),
+            sampling=body.sampling(encoder.vocabulary.size, choice),
+            weights=weights,
+            stop=body.stops,
+            top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
+            constraint=constraint,
+        )
+        for choice in range(body.choices)
+    ]
+    stamp = shapes.stamped("chatcmpl", time.time(), secrets.token_hex(12))
+    return _Plan(body, wanted, box, form, stamp)
+
+
+def _refuse_contradictions(body: ChatBody) -> None:
+    refused: tuple[str, Any, str, str] | None = None
+    limits = (body.max_tokens, body.max_completion_tokens)
+    if None not in limits and limits[0] != limits[1]:
+        refused = ("max_tokens", limits[0], "differs from max_completion_tokens", "Send one.")
+    elif body.top_logprobs is not None and not body.logprobs:
+        refused = ("top_logprobs", body.top_logprobs, "needs logprobs", "Send logprobs: true, too.")
+    elif body.store:
+        refused = ("store", True, "is not supported", "Leave it out; answers are not kept.")
+    elif body.tools and body.tool_choice != "none":
+        if body.response_format is not None and not isinstance(body.response_format, TextFormat):
+            shown = msgspec.to_builtins(body.response_format)
+            remedy = "Send one of the two, or a call's form as the tool's parameters."
+            refused = ("response_format", shown, "cannot be held beside tools", remedy)
+    elif body.parallel_tool_calls is not None and not body.tools:
+        shown = body.parallel_tool_calls
+        refused = ("parallel_tool_calls", shown, "is only for tools", "Send tools, too.")
+    if refused is not None:
+        field, value, reason, remedy = refused
+        raise RequestError(f"{field}: {reason}.", field=field, value=value, remedy=remedy)
+
+
+def _choice(rooms: Rooms, plan: _Plan, place: int, answer: Answer) -> shapes.ChatChoice:
+    said, calls = _read(plan, answer.text)
+    message = shapes.ChatMessage(
+        content=said if said or not calls else None,
+        tool_calls=[_shape(call) for call in calls] if calls else UNSET,
+    )
+    return shapes.ChatChoice(
+        index=place,
+        message=message,
+        finish_reason=_reason(plan, answer, bool(calls)),
+        logprobs=chat_logprobs(rooms.engine.encoder, answer.logprobs)
+        if plan.body.logprobs
+        else None,
+    )
+
+
+def _read(plan: _Plan, text: str) -> tuple[str, list[Call]]:
+    """What an answer says, and what it calls."""
+    if plan.box is None:
+        return text, []
+    if plan.box.is_forced:
+        call = plan.box.forced_call(text)
+        return ("", [call]) if call else (text, [])
+    reader = CallReader(plan.form, plan.box)
+    said, _ = reader.feed(text)
+    return said + reader.finish()[0], reader.calls
+
+
+def _reason(plan: _Plan, answer: Answer, has_calls: bool) -> shapes.FinishReason:
+    """As OpenAI has it: a call that was named by the caller ends with "stop"."""
+    if has_calls and not (plan.box and plan.box.is_named):
+        return "tool_calls"
+    return answer.finish_reason
+
+
+async def _chunks(
+    rooms: Rooms, plan: _Plan, started: Started, events: AsyncGenerator[tuple[int, Event], None]
+) -> AsyncGenerator[shapes.ChatChunk, None]:
+    """The chunks of a stream; closes ``events``."""
+    usage = None if plan.body.wants_usage else UNSET
+
+    def chunk(*choices: shapes.ChunkChoice, usage: Any = usage) -> shapes.ChatChunk:
+        return shapes.ChatChunk(
+            **plan.stamp,
+            model=name_of(started),
+            system_fingerprint=fingerprint(rooms, started.adapter_hash),
+            choices=list(choices),
+            usage=usage,
+        )
+
+    choices = [_StreamedChoice(rooms, plan, place) for place in range(len(plan.wanted))]
+    answers: list[Answer] = []
+    async with aclosing(events) as told:
+        for choice in choices:
+            yield chunk(choice.opening())
+        async for place, event in told:
+            if isinstance(event, Delta):
+                for part in choices[place].more(event):
+                    yield chunk(part)
+            elif isinstance(event, Answer):
+                answers.append(event)
+                for part in choices[place].end(event):
+                    yield chunk(part)
+    if plan.body.wants_usage:
+        yield chunk(usage=counted(answers, plan.body.choices))
+
+
+class _StreamedChoice:
+    """One of the answers of a stream."""
+
+    def __init__(self, rooms: Rooms, plan: _Plan, place: int) -> None:
+        self._rooms, self._plan, self._place = rooms, plan, place
+        self._text = ""
+        self._calls = 0
+        box = plan.box
+        self._is_forced = bool(box and box.is_forced)
+        self._reader = CallReader(plan.form, box) if box and not box.is_forced else None
+
+    def opening(self) -> shapes.ChunkChoice:
+        """Says who speaks."""
+        return shapes.ChunkChoice(self._place, shapes.ChatDelta(role="assistant", content=""))
+
+    def more(self, delta: Delta) -> list[shapes.ChunkChoice]:
+        """What more of the answer adds."""
+        self._text += delta.text
+        said, calls = delta.text, []
+        if self._is_forced:
+            said = ""
+        elif self._reader:
+            said, calls = self._reader.feed(delta.text)
+        logprobs = None
+        if self._plan.body.logprobs and delta.logprobs:
+            logprobs = chat_logprobs(self._rooms.engine.encoder, delta.logprobs)
+        return self._parts(said, calls, logprobs)
+
+    def end(self, answer: Answer) -> list[shapes.ChunkChoice]:
+        """What the end of the answer adds; its reason is in the last part."""
+        parts = self.more(Delta(answer.text[len(self._text) :], ()))
+        said, calls = "", []
+        if self._is_forced:
+            said, calls = _read(self._plan, answer.text)
+        elif self._reader:
+            said, calls = self._reader.finish()
+        parts += self._parts(said, calls, None)
+        reason = _reason(self._plan, answer, self._calls > 0)
+        return [*parts, shapes.ChunkChoice(self._place, shapes.ChatDelta(), finish_reason=reason)]
+
+    def _parts(
+        self, said: str, calls: list[Call], logprobs: shapes.ChatLogprobs | None
+    ) -> list[shapes.ChunkChoice]:
+        parts = []
+        if said or logprobs:
+            delta = shapes.ChatDelta(content=said)
+            parts.append(shapes.ChunkChoice(self._place, delta, logprobs))
+        for call in calls:
+            shape = _shape(call)
+            shape.index, self._calls = self._calls, self._calls + 1
+            parts.append(shapes.ChunkChoice(self._place, shapes.ChatDelta(tool_calls=[shape])))
+        return parts
+
+
+def _shape(call: Call) -> shapes.ToolCall:
+    return shapes.ToolCall(call.id, shapes.FunctionCall(call.name, call.arguments))

@@ -1,0 +1,325 @@
+"""POST /v1/completions: texts continued, and with ``echo`` and ``logprobs`` measured."""
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from radiance.api.openai import shapes
+from radiance.api.openai.events import event_stream
+from radiance.api.openai.logprobs import TextLogprobsWriter
+from radiance.api.openai.models import (
+    fingerprint,
+    headers_of,
+    json_response,
+    model_weights,
+    name_of,
+)
+from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
+from radiance.api.openai.running import Event, answers_of, events_of_all
+from radiance.api.openai.scoring import scores_of
+from radiance.api.openai.usage import counted, room_for
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.engine import requests as engine
+from radiance.engine.requests import Answer, Delta, Started, TokenLogprob
+from radiance.errors import RequestError
+
+UNSUPPORTED = {
+    "best_of": "Leave it out, or send n.",
+    "suffix": "Leave it out; texts are continued at their end only.",
+}
+
+_DEFAULT_TOKENS = 16  # OpenAI's
+_Token = Annotated[int, Meta(ge=0)]
+_Tokens = Annotated[list[_Token], Meta(min_length=1)]
+
+
+class CompletionBody(Shared):
+    """The body of POST /v1/completions.
+
+    Attributes:
+        prompt: A text, its tokens, or a list of either; "" or none: a new text.
+        max_tokens: 0 only with ``echo``.
+        echo: Whether the prompt is part of what is answered.
+        logprobs: Of how many likely tokens to tell the log-probability in each token's place,
+            besides its own.
+    """
+
+    prompt: str | list[str | _Token | _Tokens] | None = None
+    max_tokens: Annotated[int, Meta(ge=0)] | None = None
+    echo: bool | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """One prompt, as tokens and as text."""
+
+    tokens: list[int]
+    text: str
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be done for one body: ``n`` requests to each prompt."""
+
+    body: CompletionBody
+    prompts: list[_Prompt]
+    wanted: list[engine.Request]
+    stamp: dict[str, Any]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the log-probabilities of the prompts are asked for."""
+        return bool(self.body.echo and self.body.logprobs is not None)
+
+    def prompt_of(self, place: int) -> _Prompt:
+        """The prompt of a request."""
+        return self.prompts[place // self.body.choices]
+
+
+async def create_completion(request: Request) -> Response:
+    """Continue texts, whole or as a stream of server-sent events."""
+    rooms = rooms_of(request)
+    body = await read_parameters(request, CompletionBody, UNSUPPORTED)
+    plan = await _plan(rooms, body)
+    scores: list[tuple[TokenLogprob, ...]] = []
+    if plan.is_measured:
+        plan, scores, started = await _measured(request, rooms, plan)
+        if body.max_tokens == 0:
+            return _answer(rooms, plan, started, scores, [])
+    if body.stream:
+        events = events_of_all(request, rooms, plan.wanted)
+        _, started = await anext(events)
+        assert isinstance(started, Started)
+        return event_stream(_chunks(rooms, plan, started, scores, events), headers_of(started))
+    answers = await answers_of(request, rooms, plan.wanted)
+    first = answers[0]
+    started = Started(
+        first.checkpoint_id, first.checkpoint_status, first.adapter_hash, first.cached_tokens
+    )
+    return _answer(rooms, plan, started, scores, answers)
+
+
+async def _plan(rooms: Rooms, body: CompletionBody) -> _Plan:
+    encoder = rooms.engine.encoder
+    if body.max_tokens == 0 and (not body.echo or body.stream or body.logprobs is None):
+        raise RequestError(
+            "max_tokens: is 0, and nothing else is asked for.",
+            field="max_tokens",
+            value=0,
+            remedy="Send at least 1, or echo: true and logprobs, without stream.",
+        )
+    prompts = await run_in_threadpool(_prompts, rooms, body.prompt)
+    weights = await model_weights(rooms, body.model)
+    if weights.kind == "training" and len(prompts) * body.choices > 1:
+        field = "n" if body.choices > 1 else "prompt"
+        raise RequestError(
+            f"{field}: live training weights change from answer to answer.",
+            field=field,
+            remedy="Ask them one text, once.",
+        )
+    asked = _DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens
+    samplings = [body.sampling(encoder.vocabulary.size, choice) for choice in range(body.choices)]
+    wanted = [
+        engine.Request(
+            tokens=prompt.tokens,
+            max_tokens=room_for(encoder.context_tokens, prompt.tokens, asked, "prompt"),
+            sampling=sampling,
+            weights=weights,
+            stop=body.stops,
+            top_logprobs=body.logprobs,
+            # Harnesses take the last token of a measured text to be the one generated.
+            ignore_end=bool(body.echo) and body.logprobs is not None and asked == 1,
+        )
+        for prompt in prompts
+        for sampling in samplings
+    ]
+    stamp = shapes.stamped("cmpl", time.time(), secrets.token_hex(12))
+    return _Plan(body, prompts, wanted, stamp)
+
+
+def _prompts(rooms: Rooms, given: Any) -> list[_Prompt]:
+    """What is to be continued.
+
+    Raises:
+        RequestError: A list of nothing, or of several kinds; or a token that there is not.
+    """
+    if given is None or isinstance(given, str):
+        return [_text(rooms, given or "")]
+    kinds = {type(one) for one in given}
+    if len(kinds) != 1:
+        raise RequestError(
+            "prompt: is an empty list." if not kinds else "prompt: mixes texts and tokens.",
+            field="prompt",
+            value=given,
+            remedy="Send a text, a list of texts, a list of tokens, or a list of such lists.",
+        )
+    if kinds == {int}:
+        return [_tokens(rooms, given, "prompt")]
+    if kinds == {str}:
+        return [_text(rooms, one) for one in given]
+    return [_tokens(rooms, one, f"prompt[{place}]") for place, one in enumerate(given)]
+
+
+def _text(rooms: Rooms, text: str) -> _Prompt:
+    return _Prompt(rooms.engine.encoder.text(text), text)
+
+
+def _tokens(rooms: Rooms, tokens: list[int], field: str) -> _Prompt:
+    encoder = rooms.engine.encoder
+    for place, token in enumerate(tokens):
+        if token >= encoder.vocabulary.size:
+            raise RequestError(
+                f"{field}[{place}]: is not the id of a token.",
+                field=f"{field}[{place}]",
+                value=token,
+                remedy=f"Send ids from 0 to {encoder.vocabulary.size - 1}.",
+            )
+    written = b"".join(map(encoder.vocabulary.token_bytes, tokens))
+    return _Prompt(tokens, written.decode(errors="replace"))
+
+
+async def _measured(
+    request: Request, rooms: Rooms, plan: _Plan
+) -> tuple[_Plan, list[tuple[TokenLogprob, ...]], Started]:
+    """Log-probabilities of the prompts, and the plan pinned to the weights that have them."""
+    texts = [prompt.tokens for prompt in plan.prompts]
+    weights = plan.wanted[0].weights
+    assert plan.body.logprobs is not None
+    found, weights = await scores_of(request, rooms, texts, weights, plan.body.logprobs)
+    first = found[0]
+    started = Started(first.checkpoint_id, first.checkpoint_status, first.adapter_hash, 0)
+    pinned = replace(plan, wanted=[replace(one, weights=weights) for one in plan.wanted])
+    return pinned, [one.logprobs for one in found], started
+
+
+def _answer(
+    rooms: Rooms,
+    plan: _Plan,
+    started: Started,
+    scores: Sequence[tuple[TokenLogprob, ...]],
+    answers: Sequence[Answer],
+) -> Response:
+    """The whole of it; without answers the prompts alone."""
+    choices = [
+        _choice(rooms, plan, place, scores, answers[place] if answers else None)
+        for place in range(len(plan.wanted))
+    ]
+    usage = counted(answers, plan.body.choices)
+    if not answers:
+        usage.prompt_tokens = usage.total_tokens = sum(len(p.tokens) for p in plan.prompts)
+    completion = shapes.TextCompletion(
+        **plan.stamp,
+        model=name_of(started),
+        system_fingerprint=fingerprint(rooms, started.adapter_hash),
+        choices=choices,
+        usage=usage,
+    )
+    return json_response(completion, headers_of(started))
+
+
+def _choice(
+    rooms: Rooms,
+    plan: _Plan,
+    place: int,
+    scores: Sequence[tuple[TokenLogprob, ...]],
+    answer: Answer | None,
+) -> shapes.TextChoice:
+    part = _Continuation(rooms, plan, place)
+    opening = part.opening(scores)
+    text = opening.text if opening else ""
+    tokens = [*(part.prompt_logprobs(scores) if plan.is_measured else ())]
+    if answer is not None:
+        text += answer.text
+        tokens += answer.logprobs
+    logprobs = None
+    if plan.body.logprobs is not None:
+        logprobs = TextLogprobsWriter(rooms.engine.encoder).part(tokens)
+    return shapes.TextChoice(
+        place, text, logprobs, "length" if answer is None else answer.finish_reason
+    )
+
+
+async def _chunks(
+    rooms: Rooms,
+    plan: _Plan,
+    started: Started,
+    scores: Sequence[tuple[TokenLogprob, ...]],
+    events: AsyncGenerator[tuple[int, Event], None],
+) -> AsyncGenerator[shapes.TextCompletion, None]:
+    """The chunks of a stream; closes ``events``."""
+    usage = None if plan.body.wants_usage else UNSET
+
+    def chunk(*choices: shapes.TextChoice, usage: Any = usage) -> shapes.TextCompletion:
+        return shapes.TextCompletion(
+            **plan.stamp,
+            model=name_of(started),
+            system_fingerprint=fingerprint(rooms, started.adapter_hash),
+            choices=list(choices),
+            usage=usage,
+        )
+
+    parts = [_Continuation(rooms, plan, place) for place in range(len(plan.wanted))]
+    answers: dict[int, Answer] = {}
+    async with aclosing(events) as told:
+        for part in parts:
+            if opening := part.opening(scores):
+                yield chunk(opening)
+        async for place, event in told:
+            if isinstance(event, Delta):
+                if more := parts[place].more(event):
+                    yield chunk(more)
+            elif isinstance(event, Answer):
+                answers[place] = event
+                yield chunk(parts[place].end(event))
+    if plan.body.wants_usage:
+        ordered = [answers[place] for place in range(len(parts))]
+        yield chunk(usage=counted(ordered, plan.body.choices))
+
+
+class _Continuation:
+    """One of the answers, as it grows."""
+
+    def __init__(self, rooms: Rooms, plan: _Plan, place: int) -> None:
+        self._plan, self._place = plan, place
+        self._writer = TextLogprobsWriter(rooms.engine.encoder)
+        self._text = ""
+
+    def prompt_logprobs(
+        self, scores: Sequence[tuple[TokenLogprob, ...]]
+    ) -> list[TokenLogprob | int]:
+        """The tokens of the prompt; nothing predicts the first."""
+        prompt = self._plan.prompt_of(self._place)
+        return [prompt.tokens[0], *scores[self._place // self._plan.body.choices]]
+
+    def opening(self, scores: Sequence[tuple[TokenLogprob, ...]]) -> shapes.TextChoice | None:
+        """The prompt, where it is to be echoed."""
+        if not self._plan.body.echo:
+            return None
+        logprobs = None
+        if self._plan.is_measured:
+            logprobs = self._writer.part(self.prompt_logprobs(scores))
+        return shapes.TextChoice(self._place, self._plan.prompt_of(self._place).text, logprobs)
+
+    def more(self, delta: Delta) -> shapes.TextChoice | None:
+        """What more of the answer adds."""
+        self._text += delta.text
+        logprobs = None
+        if self._plan.body.logprobs is not None and delta.logprobs:
+            logprobs = self._writer.part(delta.logprobs)
+        if not delta.text and logprobs is None:
+            return None
+        return shapes.TextChoice(self._place, delta.text, logprobs)
+
+    def end(self, answer: Answer) -> shapes.TextChoice:
+        """What the end of the answer adds: at least its reason."""
+        rest = answer.text[len(self._text) :]
+        return shapes.TextChoice(self._place, rest, None, answer.finish_reason)

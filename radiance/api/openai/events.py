@@ -1,0 +1,35 @@
+"""Server-sent events as OpenAI's clients read them."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from starlette.responses import Response, StreamingResponse
+
+from radiance.api.errors import response_to
+from radiance.errors import RadianceError
+
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def event_stream(chunks: AsyncGenerator[Any, None], headers: dict[str, str]) -> Response:
+    """A stream of Structs, ended by ``[DONE]``, or by an error where one came up."""
+    return StreamingResponse(_lines(chunks), 200, {**_HEADERS, **headers}, "text/event-stream")
+
+
+def event(body: bytes) -> bytes:
+    """One event."""
+    return b"data: " + body + b"\n\n"
+
+
+async def _lines(chunks: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(chunks) as told:
+            async for chunk in told:
+                yield event(msgspec.json.encode(chunk))
+    except RadianceError as error:
+        # The status is sent already. Clients raise what they find under "error".
+        yield event(bytes(response_to(error, "/v1/").body))
+    else:
+        yield event(b"[DONE]")

@@ -1,0 +1,150 @@
+"""GET /v1/models, and which weights a ``model`` means."""
+
+import time
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from radiance.api.openai.shapes import Model, ModelList
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.weights import weights_of
+from radiance.engine.requests import Started, Weights
+from radiance.errors import NotFound
+from radiance.records import Checkpoint, CheckpointStatus
+
+SERVING = "radiance"
+_BASE, _STABLE, _TRAINING = "base", "stable", "training"
+_MOST_CHECKPOINTS = 1000
+
+
+class ModelNotFound(NotFound):
+    """There are no weights of that name."""
+
+    code = "model_not_found"
+
+
+def json_response(body: Any, headers: dict[str, str] | None = None) -> Response:
+    """A Struct as a response."""
+    return Response(msgspec.json.encode(body), 200, headers, "application/json")
+
+
+async def list_models(request: Request) -> Response:
+    """What serves, the base, and every checkpoint, the newest first."""
+    return json_response(ModelList(await run_in_threadpool(_models, rooms_of(request))))
+
+
+async def show_model(request: Request) -> Response:
+    """One of them."""
+    rooms, name = rooms_of(request), request.path_params["model_id"]
+    for model in await run_in_threadpool(_models, rooms):
+        if model.id == name:
+            return json_response(model)
+    raise not_found(name)
+
+
+async def model_weights(rooms: Rooms, name: str | None) -> Weights:
+    """The weights that a ``model`` means; none given: those that serve.
+
+    Raises:
+        ModelNotFound: There are none of that name.
+    """
+    if name is None or name == SERVING:
+        return await weights_of(rooms, None)
+    inner = name.removeprefix(f"{SERVING}:")
+    named = await run_in_threadpool(rooms.names.get, name)
+    if named is not None:
+        inner = named.checkpoint_id
+    elif ":" in inner:
+        tuned = await run_in_threadpool(_tuned, rooms)
+        inner = tuned[name].parent or "" if name in tuned else ""
+    try:
+        return await weights_of(rooms, inner, "model")
+    except NotFound:
+        raise not_found(name) from None
+
+
+def not_found(name: str) -> ModelNotFound:
+    """The error for a model that does not exist."""
+    return ModelNotFound(
+        f"There is no model {name!r}.",
+        field="model",
+        value=name,
+        remedy=f"Send {SERVING!r}, or one that GET /v1/models lists.",
+    )
+
+
+def tuned_name(checkpoint_id: str, suffix: str | None) -> str:
+    """The name of a model that came of a fine-tuning job: its checkpoint's, with the suffix."""
+    name = f"{SERVING}:{checkpoint_id}"
+    return name if suffix is None else f"{name}:{suffix}"
+
+
+def name_of(started: Started) -> str:
+    """The exact name of the weights that answer, as a ``model`` that means them again."""
+    if started.checkpoint_status == CheckpointStatus.TRAINING:
+        return f"{SERVING}:{_TRAINING}"
+    return f"{SERVING}:{started.checkpoint_id or _BASE}"
+
+
+def fingerprint(rooms: Rooms, adapter_hash: str) -> str:
+    """``system_fingerprint``: content hashes of the base and of the adapter on it."""
+    return f"base:{rooms.engine.base.content_hash}+adapter:{adapter_hash or 'none'}"
+
+
+def headers_of(started: Started) -> dict[str, str]:
+    """The headers that name who answers."""
+    return {
+        "X-Radiance-Checkpoint": started.checkpoint_id or _BASE,
+        "X-Radiance-Adapter": started.adapter_hash or "none",
+    }
+
+
+def _models(rooms: Rooms) -> list[Model]:
+    current = rooms.registry.current()
+    parent = current.checkpoint_id if current else None
+    started = int(rooms.started_at.timestamp())
+    return [
+        _model(rooms, SERVING, int(time.time()), parent),
+        _model(rooms, f"{SERVING}:{_STABLE}", started, parent),
+        _model(rooms, f"{SERVING}:{_BASE}", started, None),
+        *(
+            [_model(rooms, f"{SERVING}:{_TRAINING}", started, parent)]
+            if rooms.pipeline.progress
+            else []
+        ),
+        *_tuned(rooms).values(),
+        *(
+            _model(rooms, named.name, int(named.at.timestamp()), named.checkpoint_id)
+            for named in rooms.names.all()
+        ),
+        *(_checkpoint(rooms, found) for found in rooms.registry.all(_MOST_CHECKPOINTS)),
+    ]
+
+
+def _tuned(rooms: Rooms) -> dict[str, Model]:
+    """Other names of checkpoints: those that fine-tuning jobs with a suffix made, by name."""
+    found = {}
+    for job, asked in rooms.tunings.all():
+        if job.checkpoint is not None and asked.suffix is not None and job.finished_at is not None:
+            name = tuned_name(job.checkpoint, asked.suffix)
+            created = int(job.finished_at.timestamp())
+            found[name] = _model(rooms, name, created, job.checkpoint)
+    return found
+
+
+def _checkpoint(rooms: Rooms, found: Checkpoint) -> Model:
+    created = int(found.created_at.timestamp())
+    return _model(rooms, f"{SERVING}:{found.checkpoint_id}", created, found.parent_id)
+
+
+def _model(rooms: Rooms, name: str, created: int, parent: str | None) -> Model:
+    return Model(
+        id=name,
+        created=created,
+        root=rooms.config.base_model,
+        parent=parent,
+        max_model_len=rooms.engine.encoder.context_tokens,
+    )

@@ -1,0 +1,56 @@
+"""Lists in OpenAI's way: newest first, cut after a limit, continued behind an id."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from radiance.errors import RequestError
+
+T = TypeVar("T")
+
+
+def refuse_unknown_queries(request: Request, known: Collection[str]) -> None:
+    """Refuse what stands behind the "?" and is not known.
+
+    Raises:
+        RequestError: It names the first such parameter.
+    """
+    for name, value in request.query_params.items():
+        if name not in known:
+            raise RequestError(
+                f"{name}: is not a known parameter.",
+                field=name,
+                value=value,
+                remedy=f"Known here: {', '.join(sorted(known)) or 'none'}.",
+            )
+
+
+def page(
+    request: Request, items: Sequence[T], id_of: Callable[[T], str], default: int, most: int
+) -> tuple[list[T], bool]:
+    """The items that ``after`` and ``limit`` ask for, and whether there are more.
+
+    Raises:
+        RequestError: One of the two cannot be used.
+    """
+    given = request.query_params.get("limit", str(default))
+    if not given.isascii() or not given.isdecimal() or not 1 <= int(given) <= most:
+        raise RequestError(
+            "limit: is not a number in range.",
+            field="limit",
+            value=given,
+            remedy=f"Send 1 to {most}.",
+        )
+    after, start = request.query_params.get("after"), 0
+    if after is not None:
+        start = next((n + 1 for n, item in enumerate(items) if id_of(item) == after), 0)
+        if not start:
+            raise RequestError(
+                "after: is not the id of anything in this list.",
+                field="after",
+                value=after,
+                remedy="Send the last id of the page before.",
+            )
+    end = start + int(given)
+    return list(items[start:end]), end < len(items)

@@ -1,0 +1,123 @@
+"""Files that people send to be learned from later: rows here, contents under ``runs/files``.
+
+A file counts as kept once its row is committed; its content is on the medium before that. What a
+crash leaves without a row is swept at the next start.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from radiance import records
+from radiance.errors import NotFound, StorageError
+from radiance.records import Upload
+from radiance.storage import files
+from radiance.storage.sqlite import Database, Row, to_text
+
+
+class Uploads:
+    """All kept files. Safe to use from several threads.
+
+    Args:
+        db: Where their rows are.
+        directory: Where their contents are.
+        clock: The time that is noted for what happens now; aware, UTC.
+    """
+
+    def __init__(
+        self, db: Database, directory: Path, clock: Callable[[], datetime] = records.now
+    ) -> None:
+        self._db, self._directory, self._clock = db, directory, clock
+        files.make_directory(directory)
+        files.sweep_temporaries(directory)
+        known = {row["id"] for row in db.read("SELECT id FROM uploads")}
+        for path in directory.iterdir():
+            if path.name not in known:
+                files.remove_file(path)
+
+    def add(self, name: str, purpose: str, content: bytes) -> Upload:
+        """Keep a file; durable on return."""
+        id = f"file-{secrets.token_hex(12)}"
+        files.write_durably(self._directory / id, content)
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT INTO uploads (id, at, name, purpose, size_bytes, content_hash)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    id,
+                    to_text(self._clock()),
+                    name,
+                    purpose,
+                    len(content),
+                    hashlib.sha256(content).hexdigest(),
+                ),
+            )
+        return self.get(id)
+
+    def get(self, id: str) -> Upload:
+        """The file of that id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        rows = self._db.read("SELECT * FROM uploads WHERE id = ?", (id,))
+        if not rows:
+            raise _no_file(id)
+        return _to_upload(rows[0])
+
+    def all(self, purpose: str | None = None) -> list[Upload]:
+        """The files, the newest first; only those for one purpose where it is given."""
+        rows = self._db.read(
+            "SELECT * FROM uploads WHERE ? IS NULL OR purpose = ? ORDER BY number DESC",
+            (purpose, purpose),
+        )
+        return [_to_upload(row) for row in rows]
+
+    def content(self, id: str) -> bytes:
+        """The bytes of a file, as they were sent.
+
+        Raises:
+            NotFound: There is no such file.
+            StorageError: The disk failed, or the file is not what was kept.
+        """
+        upload = self.get(id)
+        try:
+            content = (self._directory / id).read_bytes()
+        except OSError as error:
+            raise StorageError(f"{id}: {error.strerror or error}. Send the file again.") from error
+        if hashlib.sha256(content).hexdigest() != upload.content_hash:
+            raise StorageError(f"{id}: is not what was kept. Send the file again.")
+        return content
+
+    def remove(self, id: str) -> None:
+        """Forget a file. What was learned from it stays.
+
+        Raises:
+            NotFound: There is no such file.
+        """
+        with self._db.transaction() as connection:
+            if not connection.execute("DELETE FROM uploads WHERE id = ?", (id,)).rowcount:
+                raise _no_file(id)
+        files.remove_file(self._directory / id)
+
+
+def _to_upload(row: Row) -> Upload:
+    return Upload(
+        id=row["id"],
+        at=datetime.fromisoformat(row["at"]),
+        name=row["name"],
+        purpose=row["purpose"],
+        size_bytes=row["size_bytes"],
+        content_hash=row["content_hash"],
+    )
+
+
+def _no_file(id: str) -> NotFound:
+    return NotFound(
+        f"There is no file {id!r}.",
+        field="file_id",
+        value=id,
+        remedy="Use an id that POST /v1/files answered with.",
+    )
