@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 BENCHMARKS := alphas learning scenarios forgetting interference training evaluation peers gate signals
 
-.PHONY: help run test check fix docs bench doctor clean
+.PHONY: help run test check fix docs bench doctor dist clean
 
 help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
@@ -16,6 +16,7 @@ help:
 	@echo "make fix      format, and mend what the linter can"
 	@echo "make docs     write docs/SETTINGS.md anew"
 	@echo "make bench    run the benchmarks; a second call goes on where a first was stopped"
+	@echo "make dist     build sdist, wheel, bill of materials and Homebrew formula into dist/"
 	@echo "make doctor   check this machine and the settings"
 	@echo "make clean    remove the installation and caches; adapters/ and runs/ stay"
 
@@ -46,6 +47,12 @@ docs: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	@set -e; for name in $(BENCHMARKS); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name --size default; done
+
+dist: $(VENV)/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m hatchling build -t sdist -t wheel -d dist
+	$(BIN)/python -m tools.sbom dist/radiance.cdx.json
+	$(BIN)/python -m tools.formula dist/radiance-*.tar.gz dist/radiance.rb $(URL)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
