@@ -17,43 +17,18 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 
-import numpy as np
-
 from bench import intervals
 from bench.alphas_pandas import Frames, evaluate_in_pandas
 from bench.harness import Bench, Figures, Table, alternate
 from radiance.alphas.backtest import Market
 from radiance.alphas.catalogue import formulas
 from radiance.alphas.evaluator import Evaluator
-from radiance.alphas.panel import Panel
+from radiance.alphas.synthetic import made_up
 
 FULL = {"tiny": (30, 8), "default": (3780, 500), "large": (3780, 1000)}
 COMPARED = {"tiny": (30, 4), "default": (500, 60), "large": (1000, 100)}
 RUNS = {"tiny": 1, "default": 3, "large": 6}
 ROUNDS = {"tiny": 1, "default": 6, "large": 10}
-
-
-def made_up(days: int, symbols: int, seed: int = 0) -> Panel:
-    """Prices and volumes that walk at random, in cents and shares; a tenth lists later."""
-    rng = np.random.default_rng(seed)
-    market = rng.normal(0, 0.01, (days, 1))
-    close = 40 * np.exp(np.cumsum(market + rng.normal(0, 0.015, (days, symbols)), axis=0))
-    open_ = close * np.exp(rng.normal(0, 0.007, close.shape))
-    high = np.maximum(open_, close) * np.exp(np.abs(rng.normal(0, 0.005, close.shape)))
-    low = np.minimum(open_, close) * np.exp(-np.abs(rng.normal(0, 0.005, close.shape)))
-    volume = np.round(np.exp(rng.normal(13, 0.5, close.shape)))
-    fields = {"open": open_, "high": high, "low": low, "close": close}
-    fields = {name: np.round(values, 2) for name, values in fields.items()} | {"volume": volume}
-    listed = np.where(rng.random(symbols) < 0.1, rng.integers(0, days // 2, symbols), 0)
-    missing = np.arange(days)[:, None] < listed
-    groups = {"sector": rng.integers(0, 11, symbols), "industry": rng.integers(0, 60, symbols)}
-    groups["subindustry"] = rng.integers(0, 120, symbols)
-    return Panel(
-        np.datetime64("2005-01-03") + np.arange(days),
-        tuple(f"S{number:04}" for number in range(symbols)),
-        {name: np.where(missing, np.nan, values) for name, values in fields.items()},
-        groups,
-    )
 
 
 def study(days: int, symbols: int, parts: int, part: int) -> Figures:

@@ -108,6 +108,21 @@ def proportion(hits: int, trials: int, confidence: float) -> Estimate:
     return Estimate(hits / trials, low, high)
 
 
+def wilson(hits: int, trials: int, confidence: float) -> Estimate:
+    """The proportion behind ``hits`` out of ``trials`` (>= 1), with Wilson's score bounds.
+
+    Nearer to the stated confidence than ``proportion`` and sometimes a little too narrow: for
+    reports, not for gates. Source: Wilson, J. Am. Stat. Assoc. 22, 1927, 209-212.
+    """
+    z, share = NormalDist().inv_cdf(confidence), hits / trials
+    scale = 1 + z * z / trials
+    middle = (share + z * z / (2 * trials)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
+    low = 0.0 if hits == 0 else max(0.0, middle - half)
+    high = 1.0 if hits == trials else min(1.0, middle + half)
+    return Estimate(share, low, high)
+
+
 def _solve(rising: Callable[[float], float], wanted: float) -> float:
     """Where a function that rises on [0, 1] takes a value."""
     low, high = 0.0, 1.0

@@ -5,6 +5,7 @@ Everything follows from the sources and a seed; nothing is drawn at random outsi
 
 import ast
 import hashlib
+import itertools
 import random
 import re
 from collections import Counter, defaultdict
@@ -18,12 +19,16 @@ from radiance.alphas.pairs import Pair
 from radiance.alphas.parser import parse
 from radiance.alphas.patterns import FAMILIES, SIGNAL_NAMES, Family
 from radiance.alphas.printer import render
+from radiance.alphas.sampling import random_expression
 from radiance.alphas.syntax import AlphaError
 
 SPLITS = ("train", "valid", "test")
+COMPOSITIONS = "compositions"
 _DESCRIPTIONS = 5
+_COMPOSITIONS = 500
 _PER_FAMILY = 24
 _MOST_INSTRUCTION, _MOST_ALPHA, _MOST_STRATEGY = 600, 400, 12_000
+_MOST_PROMPT = 200
 _NEAR, _SAME_IDEA = 0.9, 0.8
 _FORMULA_LICENCE = "all rights reserved by WorldQuant LLC; research use, cite arXiv:1601.00991"
 _OWN_LICENCE = "Apache-2.0 (Radiance)"
@@ -92,6 +97,28 @@ def from_patterns(seed: int = 0, per_family: int = _PER_FAMILY) -> list[Pair]:
     return found
 
 
+def from_compositions(seed: int = 0, count: int = _COMPOSITIONS) -> list[Pair]:
+    """Short random expressions in words: what holds the language together, apart from any idea."""
+    rng = random.Random(hash_of(seed, "compositions"))
+    found: dict[str, Pair] = {}
+    while len(found) < count:
+        node = random_expression(rng, rng.randint(3, 9))
+        text = render(node)
+        words = _ASKED[len(found) % len(_ASKED)].format(describe(node, rng.getrandbits(32)))
+        found.setdefault(
+            text,
+            Pair(
+                instruction=words,
+                completion=text,
+                kind="alpha",
+                family=f"composed:{hash_of(text):016x}",
+                source=COMPOSITIONS,
+                licence=_OWN_LICENCE,
+            ),
+        )
+    return list(found.values())
+
+
 def _instance(family: Family, given: dict[str, object], wording: str, prefix: str) -> Pair:
     said = {**given, "S": SIGNAL_NAMES.get(str(given.get("s")), "")}
     instruction = wording.format(**said)
@@ -104,6 +131,11 @@ def _instance(family: Family, given: dict[str, object], wording: str, prefix: st
         source=f"patterns: {family.kind}",
         licence=_OWN_LICENCE,
     )
+
+
+def own_sources(seed: int = 0) -> list[Pair]:
+    """What needs no file of the user's."""
+    return [*from_formulas(seed), *from_patterns(seed), *from_compositions(seed)]
 
 
 def curate(
@@ -130,6 +162,22 @@ def curate(
     groups = related_families(kept)
     splits = _split(kept, groups, seed, shares)
     return Curated(splits, gathered, dict(dropped), len(set(groups.values())))
+
+
+def held_out_prompts(pairs: Sequence[Pair], count: int) -> list[str]:
+    """Prompts of a test split to judge a model by, in turn from each family.
+
+    Long ones are left out, and those that ask for one of the 101 by its number: what was held out
+    cannot be known by a number.
+    """
+    by_family: dict[str, list[str]] = defaultdict(list)
+    for pair in sorted(pairs, key=lambda pair: hash_of(pair.instruction)):
+        usable = pair.kind == "alpha" and len(pair.instruction) <= _MOST_PROMPT
+        if usable and "of the 101" not in pair.instruction:
+            by_family[pair.family].append(pair.instruction)
+    families = sorted(by_family, key=lambda family: hash_of("prompts", family))
+    turns = itertools.zip_longest(*(by_family[family] for family in families))
+    return [prompt for turn in turns for prompt in turn if prompt is not None][:count]
 
 
 def problem(pair: Pair) -> str | None:
@@ -227,7 +275,10 @@ def _split(
     for name, found in members.items():
         by_source[found[0].source].append(name)
     splits: dict[str, list[Pair]] = {name: [] for name in SPLITS}
-    for names in by_source.values():
+    for source, names in by_source.items():
+        if source == COMPOSITIONS:  # drills without an idea to be asked for
+            splits["train"] += [pair for name in names for pair in members[name]]
+            continue
         total = sum(len(members[name]) for name in names)
         taken = {"valid": 0, "test": 0}
         for name in sorted(names, key=lambda name: hash_of(seed, name)):

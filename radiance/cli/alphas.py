@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radiance.cli.desk import curate
+from radiance.cli.judging import judge
 from radiance.cli.output import note, print_json, print_pairs, print_table
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError, RequestError
@@ -309,3 +310,4 @@ def _number(text: str) -> Any:
 
 
 alphas.add_command(curate)
+alphas.add_command(judge)

@@ -39,9 +39,10 @@ def curate(
     """Make training data for alphas and strategies.
 
     From the 101 formulaic alphas in several true descriptions each, families of trading patterns,
-    and, where given, Lean's algorithms and your own pairs. Filters, removes near-duplicates, and
-    splits so that a family of ideas is on one side. Writes instruction/completion, chat and
-    mlx-lm's format, with a data card of counts, sources, licences and hashes.
+    short random expressions in words, and, where given, Lean's algorithms and your own pairs.
+    Filters, removes near-duplicates, and splits so that a family of ideas is on one side. Writes
+    instruction/completion, chat and mlx-lm's format, with a data card of counts, sources, licences
+    and hashes.
 
     Examples:
       radiance alphas curate --out data
@@ -51,7 +52,7 @@ def curate(
     from radiance.alphas import lean as lean_source
     from radiance.storage import files
 
-    sources = [*curation.from_formulas(seed), *curation.from_patterns(seed)]
+    sources = curation.own_sources(seed)
     left_out: dict[str, int] = {}
     inputs: dict[str, str] = {}
     if lean is not None:

@@ -103,6 +103,12 @@ def _assignments(
     return dict(_assignment(text) for text in texts)
 
 
+def _preset(context: click.Context, parameter: click.Parameter, name: str | None) -> dict[str, Any]:
+    from radiance.alphas.presets import preset
+
+    return {} if name is None else preset(name)
+
+
 _OPTIONS = (
     click.option(
         "--root",
@@ -169,6 +175,13 @@ _OPTIONS = (
         help="Least severity written to stderr. Default: info.",
     ),
     click.option(
+        "--preset",
+        metavar="NAME",
+        callback=_preset,
+        help="Settings to tune on alphas: alphas-ember, alphas-gemma-2b, alphas-mistral-7b or "
+        "alphas-codellama-7b; other flags win.",
+    ),
+    click.option(
         "--set",
         "assignments",
         multiple=True,
@@ -183,10 +196,16 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options above; the command gets one ``Settings`` as its first argument."""
 
     @functools.wraps(command)
-    def wrapped(root: Path, file: Path | None, assignments: dict[str, Any], **others: Any) -> Any:
+    def wrapped(
+        root: Path,
+        file: Path | None,
+        preset: dict[str, Any],
+        assignments: dict[str, Any],
+        **others: Any,
+    ) -> Any:
         flags = {key: others.pop(flag) for flag, key in _KEY_OF_FLAG.items()}
         given = {key: value for key, value in flags.items() if value is not None}
-        return command(Settings(root, file, {**assignments, **given}), **others)
+        return command(Settings(root, file, {**preset, **assignments, **given}), **others)
 
     for option in reversed(_OPTIONS):
         wrapped = option(wrapped)

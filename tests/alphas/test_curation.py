@@ -53,7 +53,7 @@ def pair(instruction: str, completion: str, family: str = "f", kind: Any = "alph
 
 @pytest.fixture(scope="module")
 def curated() -> curation.Curated:
-    return curation.curate([*curation.from_formulas(), *curation.from_patterns()])
+    return curation.curate(curation.own_sources())
 
 
 def test_there_are_one_to_two_thousand_and_each_alpha_checks(curated):
@@ -77,15 +77,27 @@ def test_no_family_and_no_expression_is_on_two_sides(curated):
         return {re.sub(r"[\d.]+", "0", found.completion) for found in curated.splits[split]}
 
     assert not shapes("train") & shapes("test")
-    assert 0.08 < len(curated.splits["test"]) / len(curated.pairs) < 0.22
+    assert 0.08 < len(curated.splits["test"]) / len(curated.pairs) < 0.2
     assert {found.source for found in curated.splits["test"]} >= {"101 formulaic alphas"}
 
 
 def test_the_seed_decides_and_nothing_else(curated):
-    again = curation.curate([*curation.from_formulas(), *curation.from_patterns()])
+    again = curation.curate(curation.own_sources())
     assert again.splits == curated.splits
-    other = curation.curate([*curation.from_formulas(1), *curation.from_patterns(1)], seed=1)
+    other = curation.curate(curation.own_sources(1), seed=1)
     assert other.splits["test"] != curated.splits["test"]
+
+
+def test_held_out_prompts_are_of_held_out_ideas(curated):
+    prompts = curation.held_out_prompts(curated.splits["test"], 20)
+    assert len(set(prompts)) == 20
+    learned = {found.instruction for found in curated.splits["train"]}
+    assert not set(prompts) & learned
+    assert not any("of the 101" in prompt for prompt in prompts)
+    asked = {found.instruction: found.family for found in curated.splits["test"]}
+    assert len({asked[prompt] for prompt in prompts}) >= 10
+    sources = {found.source for found in curated.splits["test"]}
+    assert curation.COMPOSITIONS not in sources
 
 
 def test_what_is_poor_or_repeated_is_dropped_and_counted():

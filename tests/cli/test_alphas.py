@@ -101,3 +101,32 @@ def test_curate_writes_a_set_with_own_pairs(tmp_path):
     assert "left out: near-duplicate" in err
     assert (tmp_path / "b" / "mlx-lm" / "valid.jsonl").stat().st_size > 1000
     run("curate", "--out", str(tmp_path / "c"), "--lean", str(tmp_path), code=2)
+
+
+def test_eval_judges_a_model_on_held_out_prompts(tmp_path):
+    out = tmp_path / "report"
+    options = ["--count", "3", "--max-tokens", "24", "--out", str(out)]
+    report = json.loads(run("eval", "base", *options, "--root", str(tmp_path), "--json")[0])
+    assert report["settings"]["prompts"] == 3
+    scores = report["models"]["base"]["scores"]
+    assert scores["answers"] == 3
+    assert scores["shares"]["compiles"]["value"] < 1
+    assert (out / "report.md").read_text().count("| `") == 3
+    table = run("eval", "base", "--count", "1", "--max-tokens", "4", "--root", str(tmp_path))[0]
+    assert table.splitlines()[0].split() == ["SHARE", "OF", "ANSWERS", "BASE"]
+
+
+def test_presets_are_settings_that_flags_override(tmp_path):
+    options = [
+        "config",
+        "--preset",
+        "alphas-ember",
+        "--set",
+        "training.r=4",
+        "--root",
+        str(tmp_path),
+    ]
+    done = CliRunner().invoke(main, options)
+    assert "r = 4\n" in done.stdout
+    assert "alpha = 64.0\n" in done.stdout
+    assert CliRunner().invoke(main, ["config", "--preset", "x"]).exit_code == 2

@@ -1,0 +1,200 @@
+"""``radiance alphas eval``: what a checkpoint writes, compiled and backtested beside the base."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from radiance.cli.output import note, print_json, print_table
+from radiance.cli.settings import Settings, settings_options
+from radiance.cli.waiting import progress_bar
+from radiance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from radiance.alphas.grading import Grader
+    from radiance.alphas.reporting import Judged
+    from radiance.config import Config
+
+_SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS = 756, 60
+
+
+@click.command("eval")
+@click.argument("checkpoint", required=False)
+@click.option(
+    "--prompts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Curated split to take prompts from. Default: the test split of seed 0.",
+)
+@click.option(
+    "--count", type=click.IntRange(1), default=20, show_default=True, help="Prompts asked."
+)
+@click.option(
+    "--samples", type=click.IntRange(1), default=1, show_default=True, help="Answers a prompt."
+)
+@click.option(
+    "--temperature", type=click.FloatRange(0, 10), default=0.2, show_default=True, help="Of them."
+)
+@click.option(
+    "--max-tokens", type=click.IntRange(1), default=160, show_default=True, help="Of an answer."
+)
+@click.option(
+    "--known",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Curated split that was learned, for novelty. Default: the train split of seed 0.",
+)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Daily bars to backtest on. Default: made-up ones, on which profits mean nothing.",
+)
+@click.option(
+    "--groups",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV of symbol, sector, industry, subindustry.",
+)
+@click.option("--constrained", is_flag=True, help="Decode under the grammar of the language.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of sampling and the sheet.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the report."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@settings_options
+def judge(
+    settings: Settings,
+    checkpoint: str | None,
+    prompts: Path | None,
+    known: Path | None,
+    count: int,
+    data: Path | None,
+    groups: Path | None,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
+    **asked: Any,
+) -> None:
+    """Judge the alphas that a checkpoint writes.
+
+    Asks CHECKPOINT (left out: the one that serves) and the base for alphas of held-out prompts, and
+    counts what compiles, what can be backtested and what is new, with 95 % intervals, beside random
+    expressions of the same length. With --out it writes report.md, report.json and a sheet to rate
+    answers by hand. Runs in a process of its own and only reads the root.
+
+    Examples:
+      radiance alphas eval
+      radiance alphas eval A_2026-02-09_0012 --samples 5 --data bars.parquet --out report
+    """
+    from radiance.alphas import curation, datasets, panel, reporting
+    from radiance.alphas.grading import Grader
+    from radiance.alphas.synthetic import made_up
+
+    config = settings.load()
+    made = curation.curate(curation.own_sources()).splits if not (prompts and known) else {}
+    test = datasets.read(prompts) if prompts else made["test"]
+    train = datasets.read(known) if known else made["train"]
+    questions = curation.held_out_prompts(test, count)
+    if not questions:
+        raise ConfigError(f"--prompts (is {prompts}): has no prompt for an alpha.")
+    bars = panel.read(data, groups) if data else made_up(_SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS)
+    grader = Grader(bars, (pair.completion for pair in train if pair.kind == "alpha"))
+    judged = [
+        _judge(config, name, questions, grader, seed, asked)
+        for name in (["base"] if checkpoint == "base" else ["base", checkpoint])
+    ]
+    about = {
+        "prompts": len(questions),
+        "samples": asked["samples"],
+        "temperature": asked["temperature"],
+        "seed": seed,
+        "constrained": asked["constrained"],
+        "market": str(data) if data else "made up",
+    }
+    if out is not None:
+        reporting.write(out, judged, about, seed)
+        note(f"Written to {out}: report.md, report.json, rating_sheet.csv.")
+    if as_json:
+        print_json(
+            {
+                "settings": about,
+                "models": {
+                    model.name: {"about": dict(model.about), "scores": model.scores.as_json()}
+                    for model in judged
+                },
+            }
+        )
+        return
+    rows = [
+        (name, *(reporting.percent(model.scores.shares[name]) for model in judged))
+        for name in judged[0].scores.shares
+    ]
+    print_table(("SHARE OF ANSWERS", *(model.name.upper() for model in judged)), rows)
+
+
+def _judge(
+    config: "Config",
+    checkpoint: str | None,
+    questions: Sequence[str],
+    grader: "Grader",
+    seed: int,
+    asked: dict[str, Any],
+) -> "Judged":
+    from radiance.alphas.grading import score
+    from radiance.alphas.reporting import Judged
+    from radiance.registry.rows import BASE
+
+    name, report, answers = _answers(config, checkpoint, questions, seed, asked)
+    prompts = [question for question in questions for _ in range(asked["samples"])]
+    grades = [grader.grade(*pair) for pair in zip(prompts, answers, strict=True)]
+    found = score(grades, grader.random_like(grades, seed))
+    kept = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
+    about = {key: report[key] for key in kept if key in report} if name != BASE else {}
+    return Judged(name, grades, found, about)
+
+
+def _answers(
+    config: "Config",
+    checkpoint: str | None,
+    questions: Sequence[str],
+    seed: int,
+    asked: dict[str, Any],
+) -> tuple[str, dict[str, Any], list[str]]:
+    """The checkpoint's name, its report, and its answers: ``samples`` for each question."""
+    # Not at the top: it brings in MLX, which help and bad flags need not wait for.
+    from radiance import ember
+    from radiance.alphas.study import Done
+    from radiance.anchors.sets import AnchorSet
+    from radiance.engine.base import find_base
+    from radiance.evaluation.offline import Offline, find_subject
+    from radiance.registry.rows import BASE
+
+    base_path = find_base(config.base_model, ember.MODEL_PATH)
+    subject = find_subject(config, checkpoint, AnchorSet())
+    report = msgspec.to_builtins(subject.manifest.report) if subject.manifest else {}
+    with Offline(config, base_path, subject) as offline, progress_bar("Asking") as told:
+        generate = generator(offline.engine, asked)
+        waiting = [
+            generate(question, seed * 1_000_003 + place * asked["samples"] + sample)
+            for place, question in enumerate(questions)
+            for sample in range(asked["samples"])
+        ]
+        answers = []
+        for future in waiting:
+            answers.append(future())
+            told(Done(len(answers), len(waiting)))
+    return subject.checkpoint_id or BASE, report, answers
+
+
+def generator(engine: Any, asked: dict[str, Any]) -> Callable[[str, int], Callable[[], str]]:
+    """What queues a prompt with the engine under a seed, and gives a way to its answer."""
+    from radiance.engine.generation import Request
+    from radiance.records import Message
+
+    def generate(prompt: str, seed: int) -> Callable[[], str]:
+        tokens = engine.encoder.prompt([Message("user", prompt)])
+        room = engine.encoder.context_tokens - len(tokens)
+        request = Request(tokens, min(asked["max_tokens"], room), asked["temperature"])
+        future = engine.generate(request)
+        return lambda: future.result().text
+
+    return generate
