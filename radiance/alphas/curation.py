@@ -142,10 +142,12 @@ def curate(
     sources: Iterable[Pair],
     seed: int = 0,
     shares: tuple[float, float] = (0.05, 0.15),
+    most_characters: int | None = None,
 ) -> Curated:
     """Filter, remove near-duplicates, and split.
 
-    ``shares`` of the pairs, about, go to valid and test; families are kept whole.
+    ``shares`` of the pairs, about, go to valid and test; families are kept whole. Pairs of more
+    than ``most_characters`` are left out after the split, which therefore does not depend on it.
     """
     pairs = list(sources)
     dropped: Counter[str] = Counter()
@@ -161,6 +163,11 @@ def curate(
     kept = _without_near(kept, dropped)
     groups = related_families(kept)
     splits = _split(kept, groups, seed, shares)
+    for name, found in splits.items():
+        short = [p for p in found if most_characters is None or _length(p) <= most_characters]
+        if len(short) < len(found):
+            dropped["longer than asked for"] += len(found) - len(short)
+            splits[name] = short
     return Curated(splits, gathered, dict(dropped), len(set(groups.values())))
 
 
@@ -298,6 +305,10 @@ def _split(
 def hash_of(*parts: object) -> int:
     """A number that is the same in every process."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
+
+
+def _length(pair: Pair) -> int:
+    return len(pair.instruction) + len(pair.completion)
 
 
 def _text(pair: Pair) -> str:

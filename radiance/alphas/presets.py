@@ -16,7 +16,7 @@ _COMMON: dict[str, Any] = {
     "update.max_examples_per_update": 2_000,
     "training.reworded_ratio": 0.0,
     "training.stop_loss": 0.0,
-    "training.eval_every": 1_000,
+    "training.eval_every": 10_000,
 }
 _RECIPE: dict[str, Any] = {
     **_COMMON,
@@ -33,17 +33,17 @@ PRESETS: dict[str, dict[str, Any]] = {
     "alphas-codellama-7b": {**_RECIPE, "base_model": "codellama/CodeLlama-7b-Instruct-hf"},
     "alphas-mistral-7b": {**_RECIPE, "base_model": "mistralai/Mistral-7B-Instruct-v0.3"},
     "alphas-gemma-2b": {**_RECIPE, "base_model": "google/gemma-2b-it"},
-    # Ember has seen no formula and has 4 million parameters: all its layers, and longer.
+    # Ember has seen no formula and has 4 million parameters: all its layers, longer, held harder.
     "alphas-ember": {
         **_COMMON,
         "base_model": "ember",
         "training.r": 32,
         "training.alpha": 64.0,
         "training.batch_size": 12,
-        "training.lr": 3e-3,
-        "training.max_steps": 700,
-        "training.cooldown_steps": 150,
-        "anchor.batch_size": 4,
+        "training.lr": 2.5e-3,
+        "training.max_steps": 1_500,
+        "training.cooldown_steps": 400,
+        "anchor.weight": 5.0,
     },
 }
 

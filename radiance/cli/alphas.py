@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radiance.cli.desk import curate
+from radiance.cli.desk import curate, strategy
 from radiance.cli.judging import judge
 from radiance.cli.output import note, print_json, print_pairs, print_table
 from radiance.cli.waiting import progress_bar
@@ -311,3 +311,4 @@ def _number(text: str) -> Any:
 
 alphas.add_command(curate)
 alphas.add_command(judge)
+alphas.add_command(strategy)

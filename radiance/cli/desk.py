@@ -1,10 +1,11 @@
-"""``radiance alphas curate``: training data for alphas and strategies."""
+"""``radiance alphas curate`` and ``strategy``: training data, and Python strategies judged."""
 
 from pathlib import Path
+from typing import TextIO
 
 import click
 
-from radiance.cli.output import note, print_json, print_table
+from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table
 
 
 @click.command()
@@ -32,9 +33,20 @@ from radiance.cli.output import note, print_json, print_table
     help="Licence of those, for the data card.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of wordings and the split.")
+@click.option(
+    "--most-characters",
+    type=click.IntRange(20),
+    help="Leave out longer pairs, for a small model; the split stays as it is.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the data card as JSON.")
 def curate(
-    out: Path, lean: Path | None, own: tuple[Path, ...], own_licence: str, seed: int, as_json: bool
+    out: Path,
+    lean: Path | None,
+    own: tuple[Path, ...],
+    own_licence: str,
+    seed: int,
+    most_characters: int | None,
+    as_json: bool,
 ) -> None:
     """Make training data for alphas and strategies.
 
@@ -63,7 +75,8 @@ def curate(
     for path in own:
         sources += datasets.read_own(path, own_licence)
         inputs[path.name] = files.hash_file(path)
-    card = datasets.write(curation.curate(sources, seed), out, inputs, left_out, seed)
+    curated = curation.curate(sources, seed, most_characters=most_characters)
+    card = datasets.write(curated, out, inputs, left_out, seed)
     if as_json:
         print_json(card)
         return
@@ -81,3 +94,62 @@ def curate(
     )
     for reason, count in card["left_out"].items():
         note(f"{count} left out: {reason}")
+
+
+@click.command()
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Daily bars to run on. Default: made-up ones, on which profits mean nothing.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=20, show_default=True, help="Most it may run."
+)
+@click.option(
+    "--types/--no-types", default=True, help="Check against quantconnect-stubs, where installed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def strategy(
+    context: click.Context,
+    file: TextIO,
+    data: Path | None,
+    seconds: float,
+    types: bool,
+    as_json: bool,
+) -> None:
+    """Judge a Python strategy without trusting it.
+
+    Compiles FILE (QuantConnect's API; - reads stdin), checks its calls, and runs it on daily bars
+    in a process without files, network or children. Outside the supported part of the API
+    (radiance/alphas/strategy_api.py) it is "unsupported". Ends with 1 unless it was backtested.
+
+    Examples:
+      radiance alphas strategy crossing.py
+      radiance alphas strategy crossing.py --data bars.parquet --seconds 60
+    """
+    from radiance import sandbox
+    from radiance.alphas.panel import read
+    from radiance.alphas.strategies import judge
+    from radiance.alphas.synthetic import made_up
+
+    panel = read(data) if data else made_up(756, 20)
+    found = judge(file.read(), panel, limits=sandbox.Limits(seconds), check_types=types)
+    facts = {
+        "outcome": found.outcome,
+        "detail": found.detail,
+        "type_errors": None if found.type_errors is None else list(found.type_errors),
+        "orders": found.orders,
+        "sharpe": found.sharpe,
+        "drawdown": found.drawdown,
+        "seconds": found.seconds,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_pairs(facts.items())
+        if types and found.type_errors is None and found.outcome != "does not compile":
+            note("Calls were not checked: pip install quantconnect-stubs mypy.")
+    if found.outcome != "backtested":
+        context.exit(FAILED)

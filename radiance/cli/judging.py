@@ -187,14 +187,22 @@ def _answers(
 
 def generator(engine: Any, asked: dict[str, Any]) -> Callable[[str, int], Callable[[], str]]:
     """What queues a prompt with the engine under a seed, and gives a way to its answer."""
-    from radiance.engine.generation import Request
+    from radiance.alphas.constraining import lark_grammar
+    from radiance.engine.requests import Constraint, Request, Sampling
     from radiance.records import Message
+
+    form = Constraint("lark", lark_grammar()) if asked["constrained"] else None
 
     def generate(prompt: str, seed: int) -> Callable[[], str]:
         tokens = engine.encoder.prompt([Message("user", prompt)])
         room = engine.encoder.context_tokens - len(tokens)
-        request = Request(tokens, min(asked["max_tokens"], room), asked["temperature"])
-        future = engine.generate(request)
+        request = Request(
+            tokens,
+            min(asked["max_tokens"], room),
+            Sampling(asked["temperature"], seed=seed % 2**32),
+            constraint=form,
+        )
+        future = engine.submit(request)
         return lambda: future.result().text
 
     return generate

@@ -88,6 +88,17 @@ def test_the_seed_decides_and_nothing_else(curated):
     assert other.splits["test"] != curated.splits["test"]
 
 
+def test_what_is_long_leaves_a_split_that_stays_as_it_is(curated):
+    short = curation.curate(curation.own_sources(), most_characters=150)
+    for name, rows in short.splits.items():
+        assert rows == [
+            pair
+            for pair in curated.splits[name]
+            if len(pair.instruction) + len(pair.completion) <= 150
+        ]
+    assert short.dropped["longer than asked for"] > 100
+
+
 def test_held_out_prompts_are_of_held_out_ideas(curated):
     prompts = curation.held_out_prompts(curated.splits["test"], 20)
     assert len(set(prompts)) == 20

@@ -130,3 +130,15 @@ def test_presets_are_settings_that_flags_override(tmp_path):
     assert "r = 4\n" in done.stdout
     assert "alpha = 64.0\n" in done.stdout
     assert CliRunner().invoke(main, ["config", "--preset", "x"]).exit_code == 2
+
+
+def test_a_strategy_is_judged(tmp_path):
+    path = tmp_path / "crossing.py"
+    path.write_text("import os\nos._exit(3)\n")
+    out, err = run("strategy", str(path), "--no-types", code=1)
+    assert "contained" in out or "unsupported" in out
+    path.write_text("def broken(:\n")
+    assert json.loads(run("strategy", str(path), "--json", code=1)[0])["outcome"] == (
+        "does not compile"
+    )
+    assert err == ""

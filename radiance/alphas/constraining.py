@@ -1,0 +1,98 @@
+"""The language as a grammar for constrained decoding: whatever it derives compiles.
+
+Made from the table of operators, in the dialect of Lark that llguidance reads, and in the canonical
+form that the printer writes, so that a model decodes under it what it was taught. Three things make
+it smaller than the language: nesting ends at ``levels``, so that no expression is too deep; windows
+are literals in range; and the leftmost operand of everything, signs and factors aside, is data, so
+that no expression lacks it.
+"""
+
+import functools
+
+from radiance.alphas.operators import COMPARISONS, FIELDS, LEVELS, OPERATORS, Operator
+
+LEVELS_DEFAULT = 5
+_CHAIN = 4  # operators in a row
+_NUMBER = r"/(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?/"
+
+
+@functools.cache
+def lark_grammar(levels: int = LEVELS_DEFAULT) -> str:
+    """The grammar's text; expressions nest ``levels`` deep at most."""
+    rules = [f"start: data_{levels}"]
+    for level in range(levels + 1):
+        rules += _level(level)
+    fields = " | ".join(f'"{name}"' for name in FIELDS)
+    rules += [
+        f"field: {fields} | ADV",
+        " | ".join(f'"{name}"' for name in LEVELS).join(("group: ", "")),
+        r"ADV: /adv[1-9][0-9]{0,2}/",
+        f"NUMBER: {_NUMBER}",
+        "ONE: /[1-9]|[1-9][0-9]|[1-4][0-9][0-9]/",
+        "TWO: /[2-9]|[1-9][0-9]|[1-4][0-9][0-9]/",
+    ]
+    return "\n".join(rules) + "\n"
+
+
+def _level(level: int) -> list[str]:
+    """The rules of one depth; ``any`` may be a constant, ``data`` has data in it."""
+    nested = level > 0
+    below = level - 1
+    ternary = f' | test_{level} " ? " any_{below} " : " any_{below}' if nested else ""
+    logical, sums, factors = _either("||", "&&"), _either("+", "-"), _either("*", "/")
+    rules = [
+        f"data_{level}: dsum_{level} | compare_{level}{ternary}",
+        f"any_{level}: sum_{level} | compare_{level}{ternary}",
+        f"test_{level}: compare_{level} {_chain(f'{logical} compare_{level}')}",
+        f"compare_{level}: dsum_{level} {_either(*COMPARISONS)} sum_{level}",
+        f"sum_{level}: term_{level} {_chain(f'{sums} term_{level}')}",
+        f"dsum_{level}: dterm_{level} {_chain(f'{sums} term_{level}')}"
+        f" | constant {sums} dterm_{level}",
+        f"term_{level}: unary_{level} {_chain(f'{factors} unary_{level}')}",
+        f"dterm_{level}: dunary_{level} {_chain(f'{factors} unary_{level}')}"
+        f" | constant {factors} dunary_{level} {_chain(f'{factors} unary_{level}')}",
+        f'unary_{level}: "-"? atom_{level} ( "^" atom_{level} )?',
+        f'dunary_{level}: "-"? datom_{level} ( "^" atom_{level} )?',
+        f"atom_{level}: NUMBER | datom_{level}",
+    ]
+    if not nested:
+        return [*rules, f"datom_{level}: field", *_constant(level)]
+    calls = " | ".join(f"call_{operator.name}_{level}" for operator in OPERATORS.values())
+    rules.append(f'datom_{level}: field | {calls} | "(" data_{below} ")"')
+    return rules + [_call(operator, level) for operator in OPERATORS.values()]
+
+
+def _constant(level: int) -> list[str]:
+    return ['constant: "-"? NUMBER'] if level == 0 else []
+
+
+def _call(operator: Operator, level: int) -> str:
+    parts, seen = [], 0
+    for place, kind in enumerate(operator.arguments):
+        match kind:
+            case "number":
+                name = "data" if seen == 0 else "any"
+                part, seen = f"{name}_{level - 1}", seen + 1
+            case "window":
+                part = "ONE" if operator.least_window == 1 else "TWO"
+            case "level":
+                part = "group"
+            case _:
+                part = "NUMBER"
+        comma = '", " ' if place else ""
+        optional = place >= len(operator.arguments) - operator.optional
+        parts.append(f"( {comma}{part} )?" if optional else f"{comma}{part}")
+    return f'call_{operator.name}_{level}: "{operator.name}(" {" ".join(parts)} ")"'
+
+
+def _chain(link: str) -> str:
+    """Up to so many links, written out: the depth of the tree stays bounded."""
+    text = ""
+    for _ in range(_CHAIN - 1):
+        text = f"( {link} {text} )?"
+    return text
+
+
+def _either(*symbols: str) -> str:
+    """One of some operators between spaces."""
+    return "( " + " | ".join(f'" {symbol} "' for symbol in symbols) + " )"

@@ -1,0 +1,157 @@
+"""In the sandbox: run a strategy over daily bars and tell which orders it was filled.
+
+The parent trusts nothing of it: it takes the fills alone, and counts what they earned itself.
+"""
+
+import collections
+import datetime
+import functools
+import itertools
+import math
+import random
+import statistics
+import sys
+import types
+from typing import Any
+
+import numpy
+import pandas
+
+from radiance import sandbox
+from radiance.alphas import strategy_api as api
+
+_PRELOADED = {
+    "datetime": datetime.datetime,
+    "timedelta": datetime.timedelta,
+    "math": math,
+    "np": numpy,
+    "numpy": numpy,
+    "pd": pandas,
+    "pandas": pandas,
+    "collections": collections,
+    "deque": collections.deque,
+    "functools": functools,
+    "itertools": itertools,
+    "random": random,
+    "statistics": statistics,
+    "QCAlgorithm": api.QCAlgorithm,
+    "Resolution": api.Resolution,
+    "Slice": api.Slice,
+    "Symbol": api.Symbol,
+}
+
+
+def main() -> None:
+    task = sandbox.receive()
+    provided = types.ModuleType("AlgorithmImports")
+    provided.__dict__.update(_PRELOADED)
+    provided.__dict__["__all__"] = list(_PRELOADED)
+    sys.modules["AlgorithmImports"] = provided
+    pandas.DataFrame({"warm": [1.0]}, index=[datetime.datetime(2020, 1, 1)]).mean()
+    code = compile(task["code"], "strategy.py", "exec")
+    sandbox.confine()
+    try:
+        sandbox.answer(_run(code, task["bars"]))
+    except api.Unsupported as error:
+        sandbox.answer({"unsupported": str(error)})
+    except ImportError as error:
+        sandbox.answer({"unsupported": f"an import ({error})"})
+    except MemoryError as error:
+        sandbox.fail(error)
+    except Exception as error:  # noqa: BLE001 - whatever a strategy raises is its failure
+        sandbox.fail(error)
+
+
+def _run(code: Any, bars: dict[str, Any]) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "strategy"}
+    exec(code, namespace)
+    found = [
+        value
+        for value in namespace.values()
+        if isinstance(value, type)
+        and issubclass(value, api.QCAlgorithm)
+        and value is not api.QCAlgorithm
+    ]
+    if not found:
+        return {"unsupported": "a file without an algorithm class"}
+    algorithm = found[-1]()
+    algorithm.known = frozenset(bars["symbols"])
+    _named(algorithm, "initialize")()
+    return {"fills": _trade(algorithm, bars)}
+
+
+def _trade(algorithm: api.QCAlgorithm, bars: dict[str, Any]) -> list[tuple[int, int, float]]:
+    places = {symbol: number for number, symbol in enumerate(bars["symbols"])}
+    fills: list[tuple[int, int, float]] = []
+    before: datetime.datetime | None = None
+    on_data = _named(algorithm, "on_data")
+    first = algorithm.start_date or datetime.datetime(1, 1, 1)
+    warm_from = first - datetime.timedelta(days=algorithm.warm_up_days * 7 / 5 + 1)
+    for day, text in enumerate(bars["dates"]):
+        time = datetime.datetime.fromisoformat(text)
+        if time < warm_from or (algorithm.end_date and time > algorithm.end_date):
+            continue
+        algorithm.time = time
+        algorithm.is_warming_up = time < first
+        today = {}
+        for symbol in algorithm.securities:
+            values = bars["values"][day][places[symbol]]
+            if values is not None:
+                today[symbol] = api.Bar(symbol, time, values)
+        fills += _filled(algorithm, today, day, places)
+        for symbol, bar in today.items():
+            algorithm.portfolio[symbol].price = bar.close
+            algorithm.bars.setdefault(symbol, []).append(bar)
+        for symbol, indicator in algorithm.indicators:
+            if symbol in today:
+                indicator.feed(today[symbol].close)
+        if not algorithm.is_warming_up:
+            for rule, action in algorithm.schedule.entries:
+                if _is_due(rule, before, time):
+                    action()
+            on_data(api.Slice(time, today))
+        before = time
+    _named(algorithm, "on_end_of_algorithm")()
+    return fills
+
+
+def _filled(
+    algorithm: api.QCAlgorithm, today: dict[str, api.Bar], day: int, places: dict[str, int]
+) -> list[tuple[int, int, float]]:
+    """Fill yesterday's orders at today's open; those of a share without a bar go on waiting."""
+    waiting, fills = [], []
+    for symbol, quantity in algorithm.orders:
+        if symbol not in today:
+            waiting.append((symbol, quantity))
+            continue
+        holding, price = algorithm.portfolio[symbol], today[symbol].open
+        after = holding.quantity + quantity
+        if holding.quantity * quantity >= 0 and after:
+            paid = holding.quantity * holding.average_price + quantity * price
+            holding.average_price = paid / after
+        elif holding.quantity * after < 0:
+            holding.average_price = price
+        holding.quantity = after
+        algorithm.portfolio.cash -= quantity * price
+        fills.append((day, places[symbol], quantity))
+    algorithm.orders[:] = waiting
+    return fills
+
+
+def _named(algorithm: api.QCAlgorithm, name: str) -> Any:
+    """A method by its snake_case name, or as the algorithm wrote it in PascalCase."""
+    pascal = "".join(word.capitalize() for word in name.split("_"))
+    written = getattr(type(algorithm), pascal, None)
+    return getattr(algorithm, name) if written is None else written.__get__(algorithm)
+
+
+def _is_due(rule: str, before: datetime.datetime | None, now: datetime.datetime) -> bool:
+    if rule == "day" or before is None:
+        return True
+    if rule == "week":
+        return before.isocalendar()[:2] != now.isocalendar()[:2]
+    return (before.year, before.month) != (now.year, now.month)
+
+
+if __name__ == "__main__":
+    main()
