@@ -11,17 +11,19 @@ import functools
 
 from radiance.alphas.operators import COMPARISONS, FIELDS, LEVELS, OPERATORS, Operator
 
-LEVELS_DEFAULT = 5
-_CHAIN = 4  # operators in a row
+_LEVELS, _CHAIN = 5, 4
 _NUMBER = r"/(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?/"
 
 
 @functools.cache
-def lark_grammar(levels: int = LEVELS_DEFAULT) -> str:
-    """The grammar's text; expressions nest ``levels`` deep at most."""
-    rules = [f"start: data_{levels}"]
+def lark_grammar(levels: int = _LEVELS, chain: int = _CHAIN) -> str:
+    """The grammar's text.
+
+    Expressions nest ``levels`` deep at most, with ``chain`` operands in a row.
+    """
+    rules = [f"start: data_{levels}", 'constant: "-"? NUMBER']
     for level in range(levels + 1):
-        rules += _level(level)
+        rules += _level(level, chain)
     fields = " | ".join(f'"{name}"' for name in FIELDS)
     rules += [
         f"field: {fields} | ADV",
@@ -34,7 +36,12 @@ def lark_grammar(levels: int = LEVELS_DEFAULT) -> str:
     return "\n".join(rules) + "\n"
 
 
-def _level(level: int) -> list[str]:
+def short_grammar() -> str:
+    """For an answer that ran out of room: what it derives has some 150 characters at most."""
+    return lark_grammar(levels=1, chain=1)
+
+
+def _level(level: int, chain: int) -> list[str]:
     """The rules of one depth; ``any`` may be a constant, ``data`` has data in it."""
     nested = level > 0
     below = level - 1
@@ -43,27 +50,23 @@ def _level(level: int) -> list[str]:
     rules = [
         f"data_{level}: dsum_{level} | compare_{level}{ternary}",
         f"any_{level}: sum_{level} | compare_{level}{ternary}",
-        f"test_{level}: compare_{level} {_chain(f'{logical} compare_{level}')}",
+        f"test_{level}: compare_{level} {_chain(f'{logical} compare_{level}', chain)}",
         f"compare_{level}: dsum_{level} {_either(*COMPARISONS)} sum_{level}",
-        f"sum_{level}: term_{level} {_chain(f'{sums} term_{level}')}",
-        f"dsum_{level}: dterm_{level} {_chain(f'{sums} term_{level}')}"
+        f"sum_{level}: term_{level} {_chain(f'{sums} term_{level}', chain)}",
+        f"dsum_{level}: dterm_{level} {_chain(f'{sums} term_{level}', chain)}"
         f" | constant {sums} dterm_{level}",
-        f"term_{level}: unary_{level} {_chain(f'{factors} unary_{level}')}",
-        f"dterm_{level}: dunary_{level} {_chain(f'{factors} unary_{level}')}"
-        f" | constant {factors} dunary_{level} {_chain(f'{factors} unary_{level}')}",
+        f"term_{level}: unary_{level} {_chain(f'{factors} unary_{level}', chain)}",
+        f"dterm_{level}: dunary_{level} {_chain(f'{factors} unary_{level}', chain)}"
+        f" | constant {factors} dunary_{level} {_chain(f'{factors} unary_{level}', chain)}",
         f'unary_{level}: "-"? atom_{level} ( "^" atom_{level} )?',
         f'dunary_{level}: "-"? datom_{level} ( "^" atom_{level} )?',
         f"atom_{level}: NUMBER | datom_{level}",
     ]
     if not nested:
-        return [*rules, f"datom_{level}: field", *_constant(level)]
+        return [*rules, f"datom_{level}: field"]
     calls = " | ".join(f"call_{operator.name}_{level}" for operator in OPERATORS.values())
     rules.append(f'datom_{level}: field | {calls} | "(" data_{below} ")"')
     return rules + [_call(operator, level) for operator in OPERATORS.values()]
-
-
-def _constant(level: int) -> list[str]:
-    return ['constant: "-"? NUMBER'] if level == 0 else []
 
 
 def _call(operator: Operator, level: int) -> str:
@@ -85,10 +88,10 @@ def _call(operator: Operator, level: int) -> str:
     return f'call_{operator.name}_{level}: "{operator.name}(" {" ".join(parts)} ")"'
 
 
-def _chain(link: str) -> str:
-    """Up to so many links, written out: the depth of the tree stays bounded."""
+def _chain(link: str, operands: int) -> str:
+    """Further operands, written out: the depth of the tree stays bounded."""
     text = ""
-    for _ in range(_CHAIN - 1):
+    for _ in range(operands - 1):
         text = f"( {link} {text} )?"
     return text
 

@@ -187,22 +187,26 @@ def _answers(
 
 def generator(engine: Any, asked: dict[str, Any]) -> Callable[[str, int], Callable[[], str]]:
     """What queues a prompt with the engine under a seed, and gives a way to its answer."""
-    from radiance.alphas.constraining import lark_grammar
+    from radiance.alphas.constraining import lark_grammar, short_grammar
     from radiance.engine.requests import Constraint, Request, Sampling
     from radiance.records import Message
 
-    form = Constraint("lark", lark_grammar()) if asked["constrained"] else None
+    def submit(tokens: Sequence[int], seed: int, grammar: str | None) -> Any:
+        most = min(asked["max_tokens"], engine.encoder.context_tokens - len(tokens))
+        form = None if grammar is None else Constraint("lark", grammar)
+        sampling = Sampling(asked["temperature"], seed=seed % 2**32)
+        return engine.submit(Request(tokens, most, sampling, constraint=form))
 
     def generate(prompt: str, seed: int) -> Callable[[], str]:
         tokens = engine.encoder.prompt([Message("user", prompt)])
-        room = engine.encoder.context_tokens - len(tokens)
-        request = Request(
-            tokens,
-            min(asked["max_tokens"], room),
-            Sampling(asked["temperature"], seed=seed % 2**32),
-            constraint=form,
-        )
-        future = engine.submit(request)
-        return lambda: future.result().text
+        future = submit(tokens, seed, lark_grammar() if asked["constrained"] else None)
+
+        def wait() -> str:
+            answer = future.result()
+            if asked["constrained"] and answer.finish_reason == "length":
+                answer = submit(tokens, seed, short_grammar()).result()
+            return answer.text
+
+        return wait
 
     return generate
