@@ -230,7 +230,7 @@ class Study(_Section, frozen=True):
 
     preset: Annotated[str, Meta(description="What it was made from.")] = "default"
     seeds: Annotated[int, Meta(description="Markets, one a seed.", ge=1, le=500)] = 30
-    first_seed: Annotated[int, Meta(description="The first of them.", ge=0, lt=2**31)] = 0
+    first_seed: Annotated[int, Meta(description="The first of them.", ge=0, lt=2**31)] = 100
     market: Market = Market()
     adaptation: Adaptation = Adaptation()
     portfolio: Portfolio = Portfolio()

@@ -20,6 +20,7 @@ SMALL = with_values(
     PRESETS["quick"],
     {
         "seeds": 3,
+        "first_seed": 0,
         "market.history_days": 300,
         "market.test_days": 120,
         "market.assets": 4,
