@@ -18,9 +18,13 @@ class Router:
         ordinary: Indicators of the adaptation days, (days, indicators).
         stress: Of the anchors, (anchors, indicators).
         context: Their contexts, (anchors,).
+        caution: How much dearer it is to act under stress than not to act on an ordinary day.
     """
 
-    def __init__(self, ordinary: np.ndarray, stress: np.ndarray, context: np.ndarray) -> None:
+    def __init__(
+        self, ordinary: np.ndarray, stress: np.ndarray, context: np.ndarray, caution: float
+    ) -> None:
+        self._caution = caution
         self._middle = ordinary.mean(axis=0)
         self._precision = np.linalg.inv(_covariance(ordinary - self._middle))
         self._kinds = []
@@ -33,8 +37,14 @@ class Router:
         self._threshold = float(self._distance(ordinary).max())
 
     def __call__(self, indicators: np.ndarray) -> np.ndarray:
-        """How far an adapter acts on days of these indicators, (days,) in [0, 1]."""
-        return self.contexts(indicators) * self.novelty(indicators)
+        """How far an adapter acts on days of these indicators, (days,) in [0, 1].
+
+        With p the probability of an ordinary day and caution c, ``p / (p + c (1 - p))`` is the g
+        that minimises ``p (1 - g)² + c (1 - p) g²``: what not acting costs on ordinary days, and
+        acting on others.
+        """
+        p = self.contexts(indicators)
+        return p / (p + self._caution * (1 - p)) * self.novelty(indicators)
 
     def contexts(self, indicators: np.ndarray) -> np.ndarray:
         """P(ordinary), against the anchors' contexts, all alike likely beforehand, (days,)."""

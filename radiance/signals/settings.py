@@ -100,6 +100,15 @@ class Adaptation(_Section, frozen=True):
             gt=0,
         ),
     ] = 0.05
+    caution: Annotated[
+        float,
+        Meta(
+            description="How much dearer it is to act on a stress day than not to act on an "
+            "ordinary one; routing weighs its odds by it.",
+            gt=0,
+            le=1000,
+        ),
+    ] = 5.0
     hold_out: Annotated[
         str,
         Meta(description="A context without anchors, to see what nothing lists; empty: none."),
@@ -230,7 +239,7 @@ class Study(_Section, frozen=True):
 
     preset: Annotated[str, Meta(description="What it was made from.")] = "default"
     seeds: Annotated[int, Meta(description="Markets, one a seed.", ge=1, le=500)] = 30
-    first_seed: Annotated[int, Meta(description="The first of them.", ge=0, lt=2**31)] = 100
+    first_seed: Annotated[int, Meta(description="The first of them.", ge=0, lt=2**31)] = 300
     market: Market = Market()
     adaptation: Adaptation = Adaptation()
     portfolio: Portfolio = Portfolio()

@@ -212,7 +212,10 @@ def _routers(markets: Markets, settings: Adaptation) -> list[Router]:
     anchors, places = _anchors(markets, settings), markets.indicators
     return [
         Router(
-            ordinary[:, places].astype(np.float64), stress[:, places].astype(np.float64), context
+            ordinary[:, places].astype(np.float64),
+            stress[:, places].astype(np.float64),
+            context,
+            settings.caution,
         )
         for ordinary, stress, context in zip(
             markets.adaptation.inputs, anchors.inputs, anchors.context, strict=True

@@ -14,7 +14,7 @@ def router():
     stress = np.concatenate(
         [draw.standard_normal((24, 3)) + np.eye(3)[kind] * 6 for kind in range(KINDS)]
     )
-    return Router(draw.standard_normal((250, 3)), stress, np.repeat(np.arange(KINDS), 24))
+    return Router(draw.standard_normal((250, 3)), stress, np.repeat(np.arange(KINDS), 24), 5.0)
 
 
 def test_it_acts_on_ordinary_days_and_not_on_those_anchors_list(router):
