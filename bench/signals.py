@@ -2,10 +2,11 @@
 
     python -m bench.signals
 
-Quality: the Default preset on thirty seeds, from 300, that no choice was made on. Methods were chosen
-on seeds 1000 to 1059, the gate's limits on those and 0 to 39; 100 to 129 were looked at once, and
-are why routing has its caution (bench/LOG.md). Speed: the same study as one batched computation and as the plain loop, one seed and
-one method at a time through the same code, in turns; and that both find the same.
+Quality: the Default preset on thirty seeds, from 300, that no choice was made on. Methods were
+chosen on seeds 1000 to 1059, the gate's limits on those and 0 to 39; 100 to 129 were looked at
+once, and are why routing has its caution (bench/LOG.md). Speed: the same study as one batched
+computation and as the plain loop, one seed and one method at a time through the same code, in
+turns; and that both find the same.
 """
 
 import time

@@ -98,6 +98,57 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
 
 
 @signals.command()
+@click.argument("bars", type=click.Path(dir_okay=False, path_type=Path))
+@_study_options
+@click.option("--history-years", type=float, metavar="YEARS", help="For the backbone. Default: 5.")
+@click.option("--update-days", type=int, metavar="N", help="Between updates. Default: 63.")
+@click.option("--window-days", type=int, metavar="N", help="Learned from. Default: 252.")
+@click.option("--horizon-days", type=int, metavar="N", help="Predicted ahead. Default: 5.")
+@click.option("--symbols", type=int, metavar="N", help="Most symbols. Default: 60.")
+@_root_option
+@_backend_option
+@_json_option
+def replay(
+    bars: Path,
+    root: Path,
+    backend: str,
+    as_json: bool,
+    history_years: float | None,
+    update_days: int | None,
+    window_days: int | None,
+    horizon_days: int | None,
+    symbols: int | None,
+    **options: Any,
+) -> None:
+    """Walk through real daily bars, one stress period held out at a time.
+
+    BARS is a CSV or Parquet file of date, symbol, open, high, low, close, volume and, where known,
+    adj_close. Stress periods are found by rule; nothing is used before it could be known.
+
+    Examples:
+      radiance signals replay bars.parquet
+      radiance signals replay bars.csv --symbols 100 --set portfolio.rebalance=every
+    """
+    study = _study(**options)
+    given = {
+        "history_years": history_years,
+        "update_days": update_days,
+        "window_days": window_days,
+        "horizon_days": horizon_days,
+        "symbols": symbols,
+    }
+    from radiance.signals.settings import read_replay
+
+    settings = read_replay({name: value for name, value in given.items() if value is not None})
+    _prepare(backend)
+    from radiance.signals.replay import run_replay
+
+    with _bar("replay") as told:
+        result = run_replay(study, settings, bars, told)
+    _keep(result, root, as_json)
+
+
+@signals.command()
 @_study_options
 @click.option(
     "--over",
@@ -183,6 +234,44 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
         )
     files.write_durably(out, texts[out.suffix]())
     note(f"{out}")
+
+
+@signals.command()
+@click.argument("result")
+@click.option("--replay", "real", metavar="RESULT", help="A replay to weigh with it.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Markdown file to write. Default: stdout.",
+)
+@_root_option
+def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
+    """Write the recommendation memo of a study, and of a replay.
+
+    What it recommends follows from the numbers, and is "do not deploy" where they say so.
+
+    Examples:
+      radiance signals memo S_2026-11-24_0001 --replay S_2026-11-24_0002
+      radiance signals memo runs/signals/S_2026-11-24_0001 --out memo.md
+    """
+    from radiance.signals import memo as room
+    from radiance.storage import files
+
+    study, replay = _find(result, root), _find(real, root) if real else None
+    for found, kind in ((study, "study"), (replay, "replay")):
+        if found is not None and found.kind != kind:
+            raise RequestError(
+                f"{found.settings_hash[:12]} is a {found.kind}, not a {kind}.",
+                field=kind,
+                value=found.kind,
+                remedy=f"Name a {kind}; `radiance signals list` tells which are.",
+            )
+    text = room.render(study, replay)
+    if out is None:
+        click.echo(text)
+    else:
+        files.write_durably(out, text.encode())
+        note(f"{out}")
 
 
 @signals.command("list")
@@ -345,8 +434,11 @@ def _show(result: "StudyResult", as_json: bool) -> None:
     if as_json:
         click.echo(encode(result))
         return
-    for table in (tables.brief_table, tables.contexts_table, tables.curve_table):
-        _print_grid(table(result))
+    shown = [tables.brief_table(result), tables.contexts_table(result)]
+    if result.operating_curve:
+        shown.append(tables.curve_table(result))
+    for table in shown:
+        _print_grid(table)
     click.echo("\n".join(findings.explain(result)))
 
 

@@ -84,7 +84,8 @@ def adapt(
         material: What is learned and held.
         methods: Of the second axis.
         training: Steps, batch, LoRA and AdamW.
-        start: The adapters to start from, (seeds, parameters) float32.
+        start: The adapters to start from, (seeds, parameters) or, where methods start apart,
+            (seeds, methods, parameters) float32.
         seeds: Of each row, for the order of its days.
         told: After each step: steps done, steps in all; what it raises ends the training.
 
@@ -129,7 +130,9 @@ class _Steps:
         shape = (len(seeds), len(methods))
         self._weight = np.array([[a.weight for a in self._anchors]] * len(seeds))
         self._average = np.full(shape, math.nan)
-        self._vector = mx.array(np.repeat(start[:, None], len(methods), axis=1))
+        if start.ndim == 2:
+            start = np.repeat(start[:, None], len(methods), axis=1)
+        self._vector = mx.array(start)
         self._mean, self._square = mx.zeros_like(self._vector), mx.zeros_like(self._vector)
         size = lora_size(backbone.shapes, training.r)
         self._constraints = mx.zeros((*shape, len(self._kinds), size))

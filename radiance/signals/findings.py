@@ -14,6 +14,7 @@ from radiance.signals.results import (
     StudyResult,
 )
 
+_NOTABLE = 1e-3  # share of an error below which it is called the same
 BEST = "held"
 """The method of ours, chosen on seeds that no report uses."""
 MOST_DRIFT, LEAST_STRESS, LEAST_SHARE = 5.0, 36.0, 0.95
@@ -40,6 +41,48 @@ def find(methods: Sequence[MethodResult], pairs: Sequence[Paired]) -> list[Findi
     if (pair := by_pair.get(("projection", "naive", "max_drawdown"))) is not None:
         found.append(_difference(pair, by_name))
     return found
+
+
+def find_replay(
+    methods: Sequence[MethodResult], pairs: Sequence[Paired], silence: tuple[float, float]
+) -> list[Finding]:
+    """What can be said of a walk through real prices, whose truth nobody knows.
+
+    Args:
+        methods: Over all held-out periods.
+        pairs: Their differences.
+        silence: The errors of predicting nothing, on ordinary and on held-out stress days.
+    """
+    by_name = {method.name: method for method in methods}
+    none = by_name["none"]
+    found = []
+    for name in ("naive", "projection", BEST):
+        if name not in by_name:
+            continue
+        for measure, days, nothing in (
+            ("drift_mse", "ordinary", silence[0]),
+            ("stress_mse", "held-out stress", silence[1]),
+        ):
+            ours, base = _mean(by_name[name], measure), _mean(none, measure)
+            change = ours / base - 1
+            text = (
+                f"{by_name[name].label}: error on {days} days {change:+.2%} against no "
+                f"adaptation's ({ours:.4f}, {base:.4f}; predicting nothing has {nothing:.4f})."
+            )
+            found.append(Finding(change < 0 if abs(change) > _NOTABLE else None, text))
+    by_pair = {(p.method, p.against, p.measure): p for p in pairs}
+    wanted = [
+        (BEST if BEST in by_name else "projection", against, measure)
+        for against in ("naive", "none")
+        for measure in ("stress_shift", "max_drawdown", "total_return", "sharpe")
+    ]
+    found += [_difference(by_pair[key], by_name) for key in wanted if key in by_pair]
+    text = (
+        "The folds share most of their days: intervals tell how much it matters which period is "
+        "held out, not how the result would vary over other histories. The symbols are those that "
+        "lived to the end of the file."
+    )
+    return [*found, Finding(None, text)]
 
 
 def stress_ratio(method: MethodResult, naive: MethodResult) -> float:

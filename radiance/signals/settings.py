@@ -303,6 +303,19 @@ def with_values(study: Study, values: dict[str, Any]) -> Study:
     return _checked(data)
 
 
+def read_replay(data: dict[str, Any]) -> Replay:
+    """A replay's settings from plain data.
+
+    Raises:
+        ConfigError: A key is unknown or out of range.
+    """
+    try:
+        return schema.check(data, Replay)
+    except schema.Problem as problem:
+        shown = "" if problem.value is None else f" (is {schema.show(problem.value)})"
+        raise ConfigError(f"{problem.field}{shown} {problem.reason}. {problem.remedy}") from None
+
+
 def _checked(data: dict[str, Any]) -> Study:
     from radiance.signals.contexts import CONTEXT_NAMES, METHOD_NAMES
 

@@ -92,7 +92,7 @@ def method_results(
         per_unit |= {name: values[rows] for name, values in paper.items()}
         per_unit["interference"] = adapted.interference[:, place]
         per_unit["distortion"] = adapted.distortion[:, place]
-        ordered = {m.name: _plain(per_unit[m.name]) for m in MEASURES}
+        ordered = {m.name: plain(per_unit[m.name]) for m in MEASURES}
         contexts = errors["contexts"][:, place]  # (seeds, contexts)
         found.append(
             MethodResult(
@@ -241,6 +241,6 @@ def _verdict(operated: Operated, name: str, seeds: int) -> Verdict:
     )
 
 
-def _plain(values: np.ndarray) -> list[float | None]:
+def plain(values: np.ndarray) -> list[float | None]:
     """JSON's numbers; None where there is none."""
     return [float(f"{v:.6g}") if np.isfinite(v) else None for v in values.tolist()]
