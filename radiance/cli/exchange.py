@@ -104,11 +104,11 @@ def push(
         click.confirm(f"Upload {checkpoint} to {repository}?", abort=True, err=True)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "export")
-        _write(settings, checkpoint, target, form)
+        found = _write(settings, checkpoint, target, form)
         # Not at the top: it imports the Hub's client, which others need not wait for.
         from radiance.exchange import hub
 
-        message = f"{checkpoint}, by radiance push"
+        message = f"{found}, by radiance push"
         click.echo(hub.push(target, repository, message, is_private=not public))
 
 
@@ -132,7 +132,8 @@ def pull(repository: str, target: Path | None, revision: str | None) -> None:
     click.echo(hub.pull(repository, revision, target))
 
 
-def _write(settings: Settings, checkpoint: str, target: Path, form: str) -> None:
+def _write(settings: Settings, checkpoint: str, target: Path, form: str) -> str:
+    """Export it; the id of what was exported."""
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from typing import cast
 
@@ -143,3 +144,4 @@ def _write(settings: Settings, checkpoint: str, target: Path, form: str) -> None
     config = settings.load()
     source = find_source(config, None if checkpoint == STABLE_LINK else checkpoint)
     export_checkpoint(config, source, cast(Form, form), target, ember.MODEL_PATH)
+    return source.subject.manifest.checkpoint_id

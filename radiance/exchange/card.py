@@ -121,9 +121,10 @@ def _what(subject: Subject, form: str) -> str:
 
 
 def _data(subject: Subject) -> str:
-    updates = len(subject.lineage)
+    count = len(subject.lineage)
+    updates = "1 update" if count == 1 else f"{count} updates"
     return (
-        f"Learned from {subject.examples} examples in {updates} updates, "
+        f"Learned from {subject.examples} examples in {updates}, "
         f"{len(subject.manifest.example_ids)} of them in the last, under {subject.tags} tags. "
         f"{len(subject.manifest.replayed_ids)} earlier ones were replayed in the last. "
         "The examples themselves are not part of this repository; an adapter can repeat what it "
