@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from radiance.errors import Cancelled
 
 T = TypeVar("T")
-Pieces = Generator[Any, None, T]
+Pieces = Generator[Any, Any, T]
 
 _END = object()
 
@@ -18,6 +18,7 @@ class Task(Generic[T]):
     """Long work on the engine thread: iterate it for its events, then read ``result``.
 
     The generator behind it yields None where it may be interrupted and anything else as an event.
+    It is sent whether somebody waits for tokens, and may then make its pieces smaller.
     """
 
     def __init__(self, start: Callable[[], Pieces[T]]) -> None:
@@ -45,14 +46,20 @@ class Task(Generic[T]):
         """What the generator returned; raises what it raised."""
         return self._future.result()
 
-    def advance(self) -> bool:
-        """Run one piece, on the engine thread; False once there is none left."""
+    def advance(self, is_awaited: bool = False) -> bool:
+        """Run one piece, on the engine thread; False once there is none left.
+
+        Args:
+            is_awaited: Whether somebody waits for tokens meanwhile.
+        """
         try:
             if self._cancelled.is_set():
                 raise Cancelled("the work was called off")
             if self._pieces is None:
                 self._pieces = self._start()
-            event = next(self._pieces)
+                event = next(self._pieces)
+            else:
+                event = self._pieces.send(is_awaited)
         except StopIteration as stop:
             self._future.set_result(stop.value)
         except BaseException as error:  # noqa: BLE001 - whoever waits for the task must hear of it

@@ -359,10 +359,9 @@ class Engine:
     def _has_training(self) -> bool:
         return bool(self._tasks) and (self._paused is None or self._tasks[0].is_cancelled)
 
-    @staticmethod
-    def _advance(tasks: list[Task[Any]]) -> None:
+    def _advance(self, tasks: list[Task[Any]]) -> None:
         task = tasks[0]
-        if not task.advance():
+        if not task.advance(is_awaited=len(self._decoder) > 0):
             tasks.remove(task)
 
     def _take_in(self, wait: bool) -> None:

@@ -2,10 +2,12 @@
 
 Between two pieces the engine decodes, so training never holds up a token for a whole step. MLX is
 lazy: the graph of the whole step is written down first and then evaluated block by block, which
-computes nothing twice. Where what that keeps between forward and backward would not fit a bound,
-the backward pass of a block recomputes its forward from the block's input (gradient checkpointing),
-and all blocks share one traced function: their weights are its arguments. Both give the same bits
-on the CPU, and which one is taken follows from the batch's shape alone.
+computes nothing twice. While somebody waits for tokens (whoever runs the pieces sends True) a block
+is evaluated in quarters; where it is cut changes no bit. Where what a step keeps between forward
+and backward would not fit a bound, the backward pass of a block recomputes its forward from the
+block's input (gradient checkpointing), and all blocks share one traced function: their weights are
+its arguments. Both give the same bits on the CPU, and which one is taken follows from the batch's
+shape alone.
 
 Models whose blocks cannot be called one by one (sliding windows, unusual heads) are computed whole,
 as a single piece: correct, but a token may wait for a full step.
@@ -24,12 +26,16 @@ from radiance.training.lora import KeyedDropout, LoraModel
 from radiance.training.losses import cross_entropy, divergence, log_normaliser
 
 T = TypeVar("T")
-Pieces = Generator[Any, None, T]
+Pieces = Generator[Any, Any, T]
 Leaves = dict[str, mx.array]
 
 # Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.
 _PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
-_LOGITS_PER_PIECE = 1 << 24
+# Modules at whose inputs a block is cut, and LoRA leaves in the order of the backward pass.
+_QUARTERS = {"self_attn.o_proj", "post_attention_layernorm", "mlp.down_proj"}
+_BACKWARD = (("down_proj",), ("gate_proj", "up_proj"), ("o_proj",))
+_LOGITS_PER_PIECE = 1 << 18
+_LEAST_TARGETS_PER_PIECE = 64
 _MOST_KEPT_BYTES = 1 << 30
 
 
@@ -152,12 +158,18 @@ class Differentiator:
         frozen = [_leaves(layer) for layer in layers]
         self._frozen_names = sorted(set(frozen[0]) - set(self._lora_names))
         self._frozen = [[leaves[name] for name in self._frozen_names] for leaves in frozen]
+        self._lora_groups = _grouped(self._lora_names)
         self._block = _shell(layers[0])
+        self._tapped: list[mx.array] = []  # inputs of the quarters of the block called last
+        for path, module in self._block.named_modules():
+            if path in _QUARTERS:
+                _tap(module, self._tapped)
         self._block_dropouts = [m for m in self._block.modules() if isinstance(m, KeyedDropout)]
 
         def run(frozen: list, lora: list, hidden: mx.array, keys: mx.array | None) -> mx.array:
             names = self._frozen_names + self._lora_names
             self._block.update(tree_unflatten(list(zip(names, frozen + lora, strict=True))))
+            self._tapped.clear()
             _set_keys(self._block_dropouts, keys)
             return self._block(hidden, "causal", None)
 
@@ -197,6 +209,7 @@ class Differentiator:
         self, leaves: Leaves, batch: Batch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         outputs: list[mx.array] = []
+        taps: list[list[mx.array]] = []
         heads: list[tuple[mx.array, mx.array]] = []
         keys = self._layer_keys(key) or [None] * len(self._prefixes)
 
@@ -207,6 +220,7 @@ class Differentiator:
                 lora = self._lora_leaves(leaves, layer)
                 hidden = self._run(self._frozen[layer], lora, hidden, layer_keys)
                 outputs.append(hidden)
+                taps.append([*self._tapped])
             rows = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
             fixed = mx.stop_gradient(rows)
             parts = _slices(len(rows), self._model.args.vocab_size)
@@ -215,12 +229,18 @@ class Differentiator:
             return (rows * mx.stop_gradient(cotangent)).sum()
 
         gradients = mx.grad(surrogate)(leaves)
-        for piece in (*outputs, *heads):
-            mx.eval(piece)
-            yield None
+        is_awaited = bool((yield None))  # writing the graph down took as long as a block
+        forward = [*zip(taps, outputs, strict=True)]
+        taps.clear()  # or they would keep everything until the next step
+        for quarters, output in forward:
+            is_awaited = yield from _evaluate(quarters, output, is_awaited)
+        for piece in heads:
+            is_awaited = yield from _evaluate([], piece, is_awaited)
         for prefix in reversed(self._prefixes):
-            mx.eval([gradients[prefix + name] for name in self._lora_names])
-            yield None
+            *quarters, last = (
+                [gradients[prefix + name] for name in names] for names in self._lora_groups
+            )
+            is_awaited = yield from _evaluate(quarters, last, is_awaited)
         loss = mx.array(0.0)
         for value, _ in heads:
             loss = loss + value
@@ -352,6 +372,33 @@ class Differentiator:
         _set_keys(self._dropouts, keys)
 
 
+def _evaluate(quarters: Sequence[Any], whole: Any, is_awaited: bool) -> Pieces[bool]:
+    """Evaluate a part of the graph, in quarters if somebody waits; whether somebody does now."""
+    for part in (*quarters, whole):
+        if is_awaited or part is whole:
+            mx.eval(part)
+            is_awaited = bool((yield None))
+    return is_awaited
+
+
+def _grouped(names: Sequence[str]) -> list[list[str]]:
+    """LoRA leaves of a block in the order in which a backward pass comes to them."""
+    groups = [[n for n in names if any(f".{part}." in n for part in parts)] for parts in _BACKWARD]
+    rest = [name for name in names if not any(name in group for group in groups)]
+    return [group for group in (*groups, rest) if group]
+
+
+def _tap(module: nn.Module, tapped: list[mx.array]) -> None:
+    """Have a module note its input whenever it is called."""
+    kind = type(module)
+
+    def call(self: nn.Module, x: mx.array, *arguments: Any, **options: Any) -> Any:
+        tapped.append(x)
+        return kind.__call__(self, x, *arguments, **options)  # type: ignore[operator]
+
+    module.__class__ = type(f"Tapped{kind.__name__}", (kind,), {"__call__": call})
+
+
 def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
     """Give each dropout its row of keys, (dropouts, 2); None switches them off."""
     for index, dropout in enumerate(dropouts):
@@ -360,7 +407,7 @@ def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
 
 def _slices(count: int, vocab: int) -> list[slice]:
     """Parts of the targets, so that no piece holds more logits than fit a bounded buffer."""
-    size = max(16, _LOGITS_PER_PIECE // vocab // 16 * 16)
+    size = max(_LEAST_TARGETS_PER_PIECE, _LOGITS_PER_PIECE // vocab // 16 * 16)
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 

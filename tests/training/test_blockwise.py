@@ -1,5 +1,7 @@
 """The gradient computed block by block is the gradient."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import mlx.core as mx
@@ -65,6 +67,32 @@ def test_recomputing_blocks_gives_the_same_bits(
         assert not blocks  # else both were the same way
         for ours, theirs in zip(recomputed, kept, strict=True):
             assert mx.array_equal(ours, theirs)
+
+    engine.call(compare)
+
+
+def test_smaller_pieces_give_the_same_bits(engine: Engine) -> None:
+    """What is sent while it runs decides where it is cut, and nothing else."""
+
+    def run(answers: Iterator[bool]) -> tuple[int, np.ndarray]:
+        _, differentiator, vector, batch = setting(engine, r=4, dropout=0.2)
+        pieces, count = differentiator.gradient(vector, batch, mx.random.key(5)), 0
+        try:
+            next(pieces)
+            while True:
+                count += 1
+                pieces.send(next(answers))
+        except StopIteration as stop:
+            return count, np.array(stop.value[1])
+
+    def compare() -> None:
+        blocks, plain = run(itertools.repeat(False))
+        quarters, fine = run(itertools.repeat(True))
+        _, mixed = run(itertools.cycle([True, False, False, True, True]))
+        layers = len(engine.base.model.layers)
+        assert quarters - blocks >= 3 * 2 * layers, "forward and backward in four parts each"
+        assert np.array_equal(plain, fine)
+        assert np.array_equal(plain, mixed)
 
     engine.call(compare)
 
