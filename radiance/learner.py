@@ -68,6 +68,18 @@ class CycleProgress:
         self.unsaved += [MetricPoint(self.cycle.id, step, n, v) for n, v in values.items()]
 
 
+@dataclass
+class LearningFigures:
+    """What was trained since the start; counters only ever rise.
+
+    Attributes:
+        tokens: Without padding; of new, replayed and held texts.
+    """
+
+    steps: int = 0
+    tokens: int = 0
+
+
 class Learner:
     """Makes candidates. Built once per process, with the training twin of the base model.
 
@@ -78,6 +90,7 @@ class Learner:
     Attributes:
         progress: The cycle being made, if any.
         preparing: What is made beforehand and how much of it is there; None once that is done.
+        figures: What was trained so far.
     """
 
     def __init__(
@@ -101,6 +114,7 @@ class Learner:
         self._task: Task[Any] | None = None
         self.progress: CycleProgress | None = None
         self.preparing: str | None = None
+        self.figures = LearningFigures()
         self._anchors = anchors
         engine.call(self._build)
 
@@ -262,6 +276,8 @@ class Learner:
                 case Progress():
                     progress.step, progress.finetune_loss = event.step, event.finetune_loss
                     progress.note(event.step, **_values(event))
+                    self.figures.steps += 1
+                    self.figures.tokens += event.tokens
                     if self._called_off.is_set():
                         task.cancel()
                     elif timer.is_due() or self._stopping.is_set():

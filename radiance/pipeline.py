@@ -22,7 +22,7 @@ from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Conflict, LostRank, Unavailable
 from radiance.gate import decide
 from radiance.intake.jobs import Jobs
-from radiance.learner import CycleProgress, Learner
+from radiance.learner import CycleProgress, Learner, LearningFigures
 from radiance.records import (
     Checkpoint,
     CheckpointStatus,
@@ -95,6 +95,11 @@ class Pipeline:
     def progress(self) -> CycleProgress | None:
         """How far the running cycle is; None if none runs."""
         return self._learner.progress
+
+    @property
+    def figures(self) -> LearningFigures:
+        """What was trained since the start."""
+        return self._learner.figures
 
     @property
     def preparing(self) -> str | None:

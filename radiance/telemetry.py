@@ -1,7 +1,8 @@
 """What operators read: one line per event on stderr, for people or as JSON.
 
 Events are past-tense snake case and everything else is a field: ``log.info("checkpoint_committed",
-checkpoint="A_…")``. Logs may be lost; what must not be is in the database. Prompts and answers are
+checkpoint="A_…")``. Fields that hold for a whole request are bound once (``bound``) and stand in
+every event of it. Logs may be lost; what must not be is in the database. Prompts and answers are
 never logged.
 """
 
@@ -10,13 +11,27 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from radiance import config
 
 _ROOT = "radiance"
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
+
+
+@contextmanager
+def bound(**fields: Any) -> Iterator[None]:
+    """Have every event of this task, and of threads that it waits for, carry these fields."""
+    token = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
 
 
 class Logger:
@@ -26,20 +41,24 @@ class Logger:
         self._logger = logging.getLogger(name)
 
     def debug(self, event: str, **fields: Any) -> None:
-        self._logger.debug(event, extra={"fields": fields})
+        self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
-        self._logger.info(event, extra={"fields": fields})
+        self._log(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        self._logger.warning(event, extra={"fields": fields})
+        self._log(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        self._logger.error(event, extra={"fields": fields})
+        self._log(logging.ERROR, event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
         """An error event with the traceback of the exception being handled."""
-        self._logger.log(logging.ERROR, event, exc_info=sys.exc_info(), extra={"fields": fields})
+        self._log(logging.ERROR, event, fields, exc_info=sys.exc_info())
+
+    def _log(self, level: int, event: str, fields: dict[str, Any], exc_info: Any = None) -> None:
+        extra = {"fields": {**_bound.get(), **fields}}
+        self._logger.log(level, event, exc_info=exc_info, extra=extra)
 
 
 class Histogram:

@@ -121,6 +121,7 @@ class Route(PlainRoute):
     async def handle(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Ask for the key, then answer."""
         connection = HTTPConnection(scope)
+        connection.state.route = self.path
         access: Access = connection.app.state.access
         connection.state.key = access.admit(connection, self.scope)
         await super().handle(scope, receive, send)

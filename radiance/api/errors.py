@@ -169,12 +169,15 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 async def on_anything_else(request: Request, error: Exception) -> Response:
     """A defect of ours. Starlette logs the traceback after this."""
+    # This one answers outside of everything else, which has set the id but not the header.
+    request_id = getattr(request.state, "request_id", "")
     return error_response(
         500,
         f"Something went wrong inside ({type(error).__name__}).",
         code="internal",
         remedy="See the service's log; the service goes on.",
         path=request.url.path,
+        headers={"X-Request-Id": request_id},
     )
 
 

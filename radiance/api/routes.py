@@ -22,6 +22,7 @@ from radiance.api import (
 )
 from radiance.api.access import OPEN, Access, Doorkeeper, Route
 from radiance.api.errors import HANDLERS
+from radiance.api.observation import HttpFigures, Observation
 from radiance.api.openai import adapters, chat, completions, fine_tuning, models, uploads
 from radiance.api.rooms import RoomsGetter
 from radiance.config import Config
@@ -109,7 +110,11 @@ def create_app(
         ConfigError: Requests need an API key, and there is none.
     """
     access = Access(config)
-    middleware = [Middleware(Doorkeeper, access=access)]
+    figures = HttpFigures()
+    middleware = [
+        Middleware(Observation, figures=figures),
+        Middleware(Doorkeeper, access=access),
+    ]
     if access.cors_origins:
         middleware.append(
             Middleware(
@@ -117,6 +122,7 @@ def create_app(
                 allow_origins=access.cors_origins,
                 allow_methods=["*"],
                 allow_headers=["*"],
+                expose_headers=["*"],
             )
         )
     app = Starlette(
@@ -124,4 +130,5 @@ def create_app(
     )
     app.state.rooms = rooms
     app.state.access = access
+    app.state.http_figures = figures
     return app

@@ -15,9 +15,10 @@ from concurrent.futures import Future
 
 from starlette.requests import Request
 
+from radiance.api.observation import name_checkpoint
 from radiance.api.rooms import Rooms
 from radiance.engine import requests
-from radiance.engine.requests import Answer, Event
+from radiance.engine.requests import Answer, Event, Started
 from radiance.errors import Cancelled
 
 _bells: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Bell]" = weakref.WeakKeyDictionary()
@@ -67,6 +68,8 @@ async def events_of(
     rung = asyncio.Event()
 
     def on_event(event: Event) -> None:
+        if isinstance(event, Started):
+            name_checkpoint(request, event.checkpoint_id)
         inbox.append(event)
         bell.call(rung.set)
 
@@ -120,7 +123,9 @@ async def answers_of(
                     future.result()
             if gone.done():
                 raise Cancelled("the client went away")
-        return [future.result() for future in futures]
+        answers = [future.result() for future in futures]
+        name_checkpoint(request, answers[-1].checkpoint_id)
+        return answers
     finally:
         gone.cancel()
         for future in futures:

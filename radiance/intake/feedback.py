@@ -76,6 +76,11 @@ class FeedbackLog:
         )
         return Votes(row["up"], row["down"])
 
+    def total(self) -> Votes:
+        """All votes that ever came."""
+        (row,) = self._db.read(f"SELECT {_COUNTS} FROM feedback")  # noqa: S608
+        return Votes(row["up"], row["down"])
+
     def by_checkpoint(self, limit: int) -> dict[str | None, Votes]:
         """Votes of the checkpoints that were voted on last, newest vote first."""
         rows = self._db.read(

@@ -189,6 +189,12 @@ class Jobs:
         """How many jobs are queued."""
         return self._one("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
 
+    def counts(self) -> dict[JobStatus, int]:
+        """How many jobs there are of each status."""
+        rows = self._db.read("SELECT status, COUNT(*) AS jobs FROM jobs GROUP BY status")
+        found = {row["status"]: row["jobs"] for row in rows}
+        return {status: found.get(status, 0) for status in JobStatus}
+
     def waiting_examples(self) -> int:
         """How many curated examples the queued jobs hold."""
         return self._one("SELECT COALESCE(SUM(example_count), 0) FROM jobs WHERE status = 'queued'")

@@ -263,6 +263,11 @@ class Audit:
         """The newest entries, newest first; only those numbered below ``before`` if it is given."""
         return recent(self._db, limit, before)
 
+    def counts(self) -> dict[str, int]:
+        """How many entries there are of each action."""
+        rows = self._db.read("SELECT action, COUNT(*) AS entries FROM audit GROUP BY action")
+        return {row["action"]: row["entries"] for row in rows}
+
     def about(self, checkpoint_id: str) -> list[Entry]:
         """Every entry about a checkpoint, oldest first."""
         return about(self._db, checkpoint_id)

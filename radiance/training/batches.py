@@ -40,6 +40,7 @@ class Batch:
         targets: (n,) int32: the tokens to predict.
         weights: (n,) float32: 1 for a target, 0 for padding.
         owners: (n,) which example of the batch each target belongs to; -1 for padding. NumPy.
+        token_count: Tokens without padding.
         reference: Outputs to stay close to, arrays (n, k), (n, k) and (n,); None: there are none.
         reference_weights: (n,) float32: weight of each target's divergence from its reference.
     """
@@ -49,6 +50,7 @@ class Batch:
     targets: mx.array
     weights: mx.array
     owners: np.ndarray
+    token_count: int
     reference: tuple[mx.array, mx.array, mx.array] | None = None
     reference_weights: mx.array | None = None
 
@@ -145,6 +147,7 @@ def make_batch(
         targets=mx.array(np.array(targets + [0] * padding, dtype=np.int32)),
         weights=mx.array(np.append(own[owners], np.zeros(padding)).astype(np.float32)),
         owners=np.array(owners + [-1] * padding),
+        token_count=sum(len(example.tokens) - 1 for example in examples),
         **_stacked(examples, references, reference_weight, padding),
     )
 

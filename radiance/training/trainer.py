@@ -39,6 +39,7 @@ class Progress:
         anchor_divergence: From the reference, per token of this step's anchors, in nats; None
             where the step had none.
         report: What the step was made of.
+        tokens: Of its batches, anchors among them, without padding.
     """
 
     step: int
@@ -46,6 +47,7 @@ class Progress:
     anchor_divergence: float | None
     lr: float
     report: StepReport
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class Trainer:
         if resume_from is not None:
             self._restore(resume_from)
         self._snapshot_wanted = False
+        self._step_tokens = 0
 
     def adapter(self) -> Adapter:
         """The weights as they are now, to answer from while training."""
@@ -182,6 +185,7 @@ class Trainer:
     def _take_step(self) -> Pieces[Progress]:
         settings = self._settings
         loss, gradient, targets = mx.array(0.0), mx.zeros_like(self.vector), 0
+        self._step_tokens = 0
         for part in range(settings.grad_accum):
             number = self.step * settings.grad_accum + part
             batch = self._batch(number)
@@ -191,6 +195,7 @@ class Trainer:
             )
             loss, gradient = loss + part_loss, gradient + part_gradient
             targets += batch.target_count
+            self._step_tokens += batch.token_count
         mean_loss = cast(float, loss.item()) / targets
         self._check_finite(mean_loss)
         gradient, divergence = yield from self._with_anchors(gradient / targets)
@@ -203,7 +208,7 @@ class Trainer:
             )
         self.vector = vector
         self.step += 1
-        return Progress(self.step, mean_loss, divergence, lr, report)
+        return Progress(self.step, mean_loss, divergence, lr, report, self._step_tokens)
 
     def _with_anchors(self, gradient: mx.array) -> Pieces[tuple[mx.array, float | None]]:
         """The gradient combined with that of this step's anchors, and how far those have moved."""
@@ -220,6 +225,7 @@ class Trainer:
             [h.example for h in chosen], [h.reference for h in chosen], [0.0] * len(chosen)
         )
         away, anchor_gradient = yield from self._differentiator.gradient(self.vector, batch)
+        self._step_tokens += batch.token_count
         count = batch.target_count
         divergence = cast(float, away.item()) / count
         self._check_finite(divergence)
