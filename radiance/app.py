@@ -45,11 +45,13 @@ from radiance.registry.names import Names
 from radiance.registry.store import Registry
 from radiance.storage import files
 from radiance.storage.sqlite import Database
+from radiance.supervisor import Supervisor, Watchdog
 from radiance.telemetry import configure_logging, get_logger
 from radiance.training.blockwise import Differentiator
 from radiance.training.distributed import Ranks, Shared, agree, serve_rank
 from radiance.training.lora import LoraModel
 
+CRASH_LOG = "crash.log"
 _GRACEFUL_STOP_S = 30
 _LOOK_S = 0.2  # how often `train` looks whether all is trained
 _ALL = 1 << 31
@@ -63,12 +65,23 @@ class Service:
         config: All settings.
         base_path: The base model's directory, found beforehand.
         ranks: The other processes that train with this one, which is rank 0; None: none do.
+        give_up: Called where the engine delivers nothing and will not again, with the reason.
+        on_look: Called every second by whoever watches the engine.
     """
 
-    def __init__(self, config: Config, base_path: Path, ranks: Ranks | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        base_path: Path,
+        ranks: Ranks | None = None,
+        give_up: Callable[[str], None] = lambda reason: None,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
         self._config = config
         self._ranks = ranks
         self._base_path = base_path
+        self._give_up, self._on_look = give_up, on_look
+        self._supervisor: Supervisor | None = None
         self._rooms: Rooms | None = None
         self._closing: list[Callable[[], None]] = []
         self._state_lock = threading.Lock()
@@ -102,6 +115,8 @@ class Service:
         self._stop_asked = True
         with self._state_lock:
             self._rooms = None
+            if self._supervisor is not None:
+                self._supervisor.expect_end()
             while self._closing:
                 self._closing.pop()()
 
@@ -140,8 +155,12 @@ class Service:
             config.server.request_timeout_s,
             config.training.priority,
         )
-        self._closing.append(engine.stop)
+        supervisor = self._supervisor = Supervisor(
+            engine, config.engine.wedged_after_s, self._give_up, self._on_look
+        )
+        self._closing += [supervisor.stop, engine.stop]  # it also watches the engine stop
         engine.start()
+        supervisor.start()
         differentiate = self._share(engine) if self._ranks else Differentiator
         learner = Learner(config, engine, jobs, registry, curves, anchors, differentiate)
         pacer = Pacer(engine, PauseSwitch(database), Neighbour(config.training))
@@ -168,6 +187,7 @@ class Service:
             uploads=Uploads(database, config.runs_path / "files"),
             tunings=FineTunings(database, jobs),
             names=Names(database),
+            supervisor=supervisor,
             has_anchors=bool(anchors),
             started_at=records.now(),
         )
@@ -208,7 +228,7 @@ class Service:
         A Metal out-of-memory aborts the process and cannot be caught; a kill from outside leaves
         nothing. The difference decides how soon a job is put in quarantine.
         """
-        path = self._config.runs_path / "crash.log"
+        path = self._config.runs_path / CRASH_LOG
         trace = path.read_text(errors="replace") if path.exists() else ""
         if trace:
             _log.error("last_process_crashed", trace=trace[-2000:])
@@ -245,7 +265,10 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
     ranks = Ranks() if is_distributed else None
     if ranks is not None and ranks.rank:
         return _help(config, base_path, ranks)
-    service = Service(config, base_path, ranks)
+    watchdog = Watchdog(
+        config.runs_path / CRASH_LOG, 2 * config.engine.wedged_after_s + _GRACEFUL_STOP_S
+    )
+    service = Service(config, base_path, ranks, watchdog.end_process, watchdog.stay_alive)
     outcome = _Outcome()
 
     @contextlib.asynccontextmanager
@@ -254,6 +277,7 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
         starting.add_done_callback(lambda _: outcome.stop_on_failure(server))
         yield
         await asyncio.to_thread(service.stop)
+        watchdog.close()
 
     server = uvicorn.Server(
         uvicorn.Config(

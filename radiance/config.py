@@ -128,6 +128,14 @@ class Engine(_Section, frozen=True):
         int,
         Meta(description="Adapters kept in memory that no request uses now.", ge=0, le=1024),
     ] = 8
+    wedged_after_s: Annotated[
+        float,
+        Meta(
+            description="Seconds without a token being delivered, once GET /ready says so, after "
+            "which the process ends with code 1 for its supervisor to start anew.",
+            gt=0,
+        ),
+    ] = 30.0
 
 
 class Update(_Section, frozen=True):

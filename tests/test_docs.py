@@ -1,6 +1,6 @@
 """README says what the code has: settings, routes, commands, exit codes, and lines that parse.
 
-Run as a script, it writes the table of settings in docs/SETTINGS.md anew (``make docs``).
+Run as a script, it writes the tables of docs/SETTINGS.md and docs/METRICS.md anew (``make docs``).
 """
 
 import itertools
@@ -13,6 +13,7 @@ import click
 import pytest
 
 from radiance import config
+from radiance.api import metrics
 from radiance.api.routes import ROUTES
 from radiance.cli import main
 from radiance.cli.settings import setting_names
@@ -20,7 +21,9 @@ from radiance.cli.settings import setting_names
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
 SETTINGS = REPOSITORY / "docs" / "SETTINGS.md"
+METRICS = REPOSITORY / "docs" / "METRICS.md"
 BEGIN, END = "<!-- settings: written by `make docs` -->", "<!-- end of settings -->"
+METRICS_BEGIN, METRICS_END = "<!-- metrics: written by `make docs` -->", "<!-- end of metrics -->"
 SECTIONS = [
     "Sixty seconds",
     "Install",
@@ -61,9 +64,17 @@ def settings_table() -> str:
 
 
 def with_table(text: str) -> str:
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{settings_table()}\n{END}{after}"
+    return between(text, BEGIN, END, settings_table())
+
+
+def with_metrics(text: str) -> str:
+    return between(text, METRICS_BEGIN, METRICS_END, metrics.render_table())
+
+
+def between(text: str, begin: str, end: str, table: str) -> str:
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -102,6 +113,11 @@ def test_sections_stand_in_order_and_the_page_is_short():
 
 def test_the_table_of_settings_is_what_the_code_renders():
     assert settings() == with_table(settings()), "run `make docs`"
+
+
+def test_the_table_of_metrics_is_what_the_code_renders():
+    text = METRICS.read_text(encoding="utf-8")
+    assert text == with_metrics(text), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", setting_names())
@@ -164,7 +180,8 @@ def test_links_lead_somewhere():
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/SETTINGS.md", "CHANGELOG.md", "Makefile", ".ci/run"]
+    "name",
+    ["README.md", "docs/SETTINGS.md", "docs/METRICS.md", "CHANGELOG.md", "Makefile", ".ci/run"],
 )
 def test_no_page_names_a_machine(name):
     text = (REPOSITORY / name).read_text(encoding="utf-8")
@@ -207,3 +224,4 @@ def test_the_changelog_keeps_its_form():
 
 if __name__ == "__main__":
     SETTINGS.write_text(with_table(settings()), encoding="utf-8")
+    METRICS.write_text(with_metrics(METRICS.read_text(encoding="utf-8")), encoding="utf-8")

@@ -14,6 +14,7 @@ from radiance.api import (
     feedback,
     info,
     lineage,
+    metrics,
     moves,
     operations,
     search,
@@ -106,6 +107,7 @@ _OWN: dict[Callable[..., Any], Contract] = {
     audit.verify_log: Contract(
         Verification, queries={"head": {"type": "string", "pattern": "^[0-9a-f]{64}$"}}
     ),
+    metrics.metrics: Contract(None, media="text/plain"),
     operations.health: Contract(answers.Health),
     operations.ready: Contract(answers.Ready, others={503: answers.NotReady}),
 }

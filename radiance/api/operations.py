@@ -97,10 +97,8 @@ async def ready(request: Request) -> Response:
         rooms = rooms_of(request)
     except Unavailable as error:
         return JSONResponse({"ready": False, "reason": str(error)}, status_code=503)
-    if not rooms.engine.is_ready:
-        return JSONResponse({"ready": False, "reason": "the engine is stuck"}, status_code=503)
-    if not rooms.pipeline.is_alive:
-        return JSONResponse({"ready": False, "reason": "the pipeline has died"}, status_code=503)
+    if (reason := rooms.not_ready) is not None:
+        return JSONResponse({"ready": False, "reason": reason}, status_code=503)
     return JSONResponse({"ready": True})
 
 

@@ -18,6 +18,7 @@ from radiance.pipeline import Pipeline
 from radiance.registry.curves import Curves
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
+from radiance.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,16 @@ class Rooms:
     uploads: Uploads
     tunings: FineTunings
     names: Names
+    supervisor: Supervisor
     has_anchors: bool
     started_at: datetime
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why no tokens can be delivered, as a clause; None while they can."""
+        if not self.pipeline.is_alive:
+            return "the pipeline has died"
+        return self.supervisor.fault
 
 
 RoomsGetter = Callable[[], Rooms]

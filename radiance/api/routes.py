@@ -13,6 +13,7 @@ from radiance.api import (
     feedback,
     info,
     lineage,
+    metrics,
     moves,
     openapi,
     operations,
@@ -89,6 +90,7 @@ ROUTES = [
         "update",
         method="GET",
     ),
+    Route("/metrics", metrics.metrics, "infer", method="GET"),
     Route("/health", operations.health, OPEN, method="GET"),
     Route("/ready", operations.ready, OPEN, method="GET"),
 ]

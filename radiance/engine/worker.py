@@ -125,6 +125,11 @@ class Engine:
         return self._thread.is_alive() and self._loaded.done() and not self._died
 
     @property
+    def thread_id(self) -> int | None:
+        """The thread, as ``sys._current_frames`` names it."""
+        return self._thread.ident
+
+    @property
     def stale_s(self) -> float:
         """Seconds since the thread last came round its loop with work moved on, or with none."""
         return time.monotonic() - self._moved_at

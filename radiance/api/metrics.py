@@ -1,0 +1,309 @@
+"""GET /metrics: what was counted, in the text form that Prometheus reads.
+
+Nothing is counted here. Each line of the table reads one number off what the rooms keep anyway, at
+the moment of the question; docs/METRICS.md is rendered from it. Counters begin anew with the
+process, but for those read from the database, which says so.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from radiance import __version__, records
+from radiance.api.observation import HttpFigures
+from radiance.api.rooms import Rooms, RoomsGetter
+from radiance.engine.figures import Figures
+from radiance.errors import Unavailable
+from radiance.telemetry import Histogram
+
+Labelled = Mapping[tuple[str, ...], float] | Mapping[tuple[str, ...], Histogram]
+Value = float | Histogram | Labelled
+_VERDICTS = {"promote": "promoted", "commit": "withheld", "reject": "rejected"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What the rooms hold at the moment of a question."""
+
+    http: HttpFigures
+    rooms: Rooms
+    engine: Figures
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric.
+
+    Attributes:
+        name: With its unit, without Prometheus's suffixes ``_total`` and ``_bucket``.
+        labels: Names of what it is divided by; "" divides nothing.
+        meaning: A sentence.
+        read: Its value, or values by their labels.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...]
+    meaning: str
+    read: Callable[[View], Value]
+
+    @property
+    def shown_name(self) -> str:
+        """As queries name it."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+
+def _counter(name: str, meaning: str, read: Callable[[View], Value], *labels: str) -> Figure:
+    return Figure(f"radiance_{name}", "counter", labels, meaning, read)
+
+
+def _gauge(name: str, meaning: str, read: Callable[[View], Value], *labels: str) -> Figure:
+    return Figure(f"radiance_{name}", "gauge", labels, meaning, read)
+
+
+def _histogram(name: str, meaning: str, read: Callable[[View], Value], *labels: str) -> Figure:
+    return Figure(f"radiance_{name}", "histogram", labels, meaning, read)
+
+
+# ----------------------------------------------------------------------------- the table
+
+FIGURES = (
+    _gauge(
+        "info",
+        "Always 1; says what runs.",
+        lambda v: {
+            (
+                __version__,
+                v.rooms.config.base_model,
+                v.rooms.engine.device.backend,
+                v.rooms.engine.source.checkpoint_id or "base",
+            ): 1
+        },
+        *("version", "base_model", "backend", "checkpoint"),
+    ),
+    _gauge(
+        "ready",
+        "1 while tokens can be delivered, as GET /ready says.",
+        lambda v: float(v.rooms.not_ready is None),
+    ),
+    _gauge(
+        "uptime_seconds",
+        "Since the service was ready first.",
+        lambda v: (records.now() - v.rooms.started_at).total_seconds(),
+    ),
+    _counter(
+        "http_requests",
+        "Requests by how they were answered; 499: the client went away before.",
+        lambda v: dict(v.http.answered),
+        *("method", "route", "status"),
+    ),
+    _histogram(
+        "http_request_seconds",
+        "From a request's arrival to the last byte of its answer.",
+        lambda v: {(route,): seconds for route, seconds in list(v.http.seconds.items())},
+        "route",
+    ),
+    _gauge("http_requests_in_flight", "Being answered.", lambda v: v.http.in_flight),
+    _counter(
+        "generations",
+        "Requests to the engine by how they ended: stop, length, or the error.",
+        lambda v: {(how,): count for how, count in v.engine.ended.items()},
+        "outcome",
+    ),
+    _counter("prompt_tokens", "Of answered requests.", lambda v: v.engine.prompt_tokens),
+    _counter(
+        "cached_prompt_tokens",
+        "Of those, not computed because the prompt cache had them.",
+        lambda v: v.engine.cached_tokens,
+    ),
+    _counter("generated_tokens", "Delivered.", lambda v: v.engine.generated_tokens),
+    _histogram(
+        "time_to_first_token_seconds",
+        "From a request's submission to its first token.",
+        lambda v: v.engine.first_token_s,
+    ),
+    _histogram(
+        "inter_token_seconds",
+        "Between two tokens of one answer.",
+        lambda v: v.engine.inter_token_s,
+    ),
+    _histogram("batch_rows", "Answers advanced by one decode step.", lambda v: v.engine.batch_rows),
+    _gauge("rows_decoding", "Answers being generated.", lambda v: v.engine.rows_decoding),
+    _gauge(
+        "rows_waiting",
+        "Requests that wait for room in the batch: the depth of the engine's queue.",
+        lambda v: v.engine.rows_waiting,
+    ),
+    _gauge(
+        "kv_bytes_reserved",
+        "Most that keys and values of the answers under way may come to take.",
+        lambda v: v.engine.kv_bytes_reserved,
+    ),
+    _gauge("kv_bytes_max", "What they may take.", lambda v: v.engine.kv_bytes_max),
+    _counter(
+        "prompt_cache_hits",
+        "Requests whose beginning was known.",
+        lambda v: v.engine.prompt_cache_hits,
+    ),
+    _counter(
+        "prompt_cache_misses", "Requests without one.", lambda v: v.engine.prompt_cache_misses
+    ),
+    _gauge("prompt_cache_bytes", "Held by the cache.", lambda v: v.engine.prompt_cache_bytes),
+    _gauge("prompt_cache_entries", "Beginnings held.", lambda v: v.engine.prompt_cache_entries),
+    _gauge("adapter_slots", "Adapters in memory.", lambda v: v.engine.slots),
+    _gauge(
+        "adapter_slots_in_use",
+        "Those that serve or that answers under way use.",
+        lambda v: v.engine.slots_in_use,
+    ),
+    _counter("swaps", "Moves of what serves to other weights.", lambda v: v.engine.swaps),
+    _counter(
+        "training_pieces",
+        "Pieces of training and other long work run between decode steps.",
+        lambda v: v.engine.training_pieces,
+    ),
+    _counter("training_seconds", "Spent in them.", lambda v: v.engine.training_seconds),
+    _counter(
+        "training_tokens",
+        "Trained on, without padding; rate() of it is tokens per second.",
+        lambda v: v.rooms.pipeline.figures.tokens,
+    ),
+    _counter("training_steps", "Optimizer steps.", lambda v: v.rooms.pipeline.figures.steps),
+    _gauge(
+        "training_state",
+        "1 for what training is now: idle, running or paused.",
+        lambda v: {
+            (state,): float(state == v.engine.training_state)
+            for state in ("idle", "running", "paused")
+        },
+        "state",
+    ),
+    _gauge(
+        "jobs",
+        "Updates by their status; from the database.",
+        lambda v: {(status,): count for status, count in v.rooms.jobs.counts().items()},
+        "status",
+    ),
+    _gauge(
+        "waiting_examples",
+        "Accepted and not trained yet; from the database.",
+        lambda v: v.rooms.jobs.waiting_examples(),
+    ),
+    _counter(
+        "gate_decisions",
+        "Candidates the gate promoted, withheld under a pin, or rejected; from the database.",
+        lambda v: _decisions(v.rooms.registry.audit.counts()),
+        "verdict",
+    ),
+    _counter(
+        "pointer_moves",
+        "Rollbacks, promotions, pins and unpins by hand or by a monitor; from the database.",
+        lambda v: _moves(v.rooms.registry.audit.counts()),
+        "action",
+    ),
+    _counter(
+        "votes",
+        "On answers; from the database.",
+        lambda v: {(name,): getattr(v.rooms.feedback.total(), name) for name in ("up", "down")},
+        "vote",
+    ),
+)
+
+
+def _decisions(entries: Mapping[str, int]) -> Labelled:
+    return {(verdict,): entries.get(action, 0) for action, verdict in _VERDICTS.items()}
+
+
+def _moves(entries: Mapping[str, int]) -> Labelled:
+    actions = ("rollback", "promote_by_hand", "pin", "unpin")
+    return {(action,): entries.get(action, 0) for action in actions}
+
+
+# ----------------------------------------------------------------------------- the answer
+
+
+async def metrics(request: Request) -> Response:
+    """Every metric, in Prometheus's or OpenMetrics' text form as the caller asks."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(request.app.state.rooms, request.app.state.http_figures))
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    text = await run_in_threadpool(encode, registry)
+    return Response(text, media_type=content_type)
+
+
+class _Collector(Collector):
+    """Reads the table once; before the service has started there is only its absence."""
+
+    def __init__(self, rooms: RoomsGetter, http: HttpFigures) -> None:
+        self._rooms, self._http = rooms, http
+
+    def collect(self) -> Iterator[Metric]:
+        try:
+            rooms = self._rooms()
+        except Unavailable:
+            yield GaugeMetricFamily("radiance_ready", "0: the service starts or stops.", 0)
+            return
+        view = View(self._http, rooms, rooms.engine.figures)
+        for figure in FIGURES:
+            yield _family(figure, figure.read(view))
+
+
+def _family(figure: Figure, value: Value) -> Metric:
+    values = value if isinstance(value, Mapping) else {(): value}
+    match figure.kind:
+        case "histogram":
+            family = HistogramMetricFamily(figure.name, figure.meaning, labels=figure.labels)
+            for labels, histogram in values.items():
+                assert isinstance(histogram, Histogram)
+                family.add_metric(labels, *_buckets(histogram))
+        case "counter":
+            family = CounterMetricFamily(figure.name, figure.meaning, labels=figure.labels)
+            _fill(family, values)
+        case "gauge":
+            family = GaugeMetricFamily(figure.name, figure.meaning, labels=figure.labels)
+            _fill(family, values)
+    return family
+
+
+def _fill(
+    family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[tuple[str, ...], object]
+) -> None:
+    for labels, value in values.items():
+        assert isinstance(value, int | float)
+        family.add_metric(labels, value)
+
+
+def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+    """Cumulative counts by upper bound, and the sum."""
+    found, seen = [], 0
+    for bound, count in zip((*histogram.bounds, "+Inf"), histogram.counts, strict=True):
+        seen += count
+        found.append((str(bound), seen))
+    return found, histogram.total
+
+
+def render_table() -> str:
+    """The table of docs/METRICS.md."""
+    rows = ["| Metric | Kind | Labels | Meaning |", "|---|---|---|---|"]
+    for figure in FIGURES:
+        labels = ", ".join(f"`{label}`" for label in figure.labels)
+        rows.append(f"| `{figure.shown_name}` | {figure.kind} | {labels} | {figure.meaning} |")
+    return "\n".join(rows)
+
+
+def names() -> Iterable[str]:
+    """As queries name them."""
+    return (figure.shown_name for figure in FIGURES)
