@@ -40,9 +40,9 @@ class Batch:
         targets: (n,) int32: the tokens to predict.
         weights: (n,) float32: 1 for a target, 0 for padding.
         owners: (n,) which example of the batch each target belongs to; -1 for padding. NumPy.
-        token_count: Tokens without padding.
         reference: Outputs to stay close to, arrays (n, k), (n, k) and (n,); None: there are none.
         reference_weights: (n,) float32: weight of each target's divergence from its reference.
+        token_count: Tokens without padding, of a whole batch; 0 in a part of one.
     """
 
     tokens: mx.array
@@ -50,9 +50,9 @@ class Batch:
     targets: mx.array
     weights: mx.array
     owners: np.ndarray
-    token_count: int
     reference: tuple[mx.array, mx.array, mx.array] | None = None
     reference_weights: mx.array | None = None
+    token_count: int = 0
 
     @property
     def target_count(self) -> int:

@@ -117,7 +117,7 @@ class _Request:
             return cls(kind)
         has_reference = "reference0" in found
         batch = Batch(
-            **{name: mx.array(found[name]) for name in _BATCH},
+            *(mx.array(found[name]) for name in _BATCH),
             owners=found["owners"],
             reference=(
                 mx.array(found["reference0"]),
