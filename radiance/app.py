@@ -43,6 +43,7 @@ from radiance.records import Job
 from radiance.registry.curves import Curves
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
+from radiance.signals.runs import Runs
 from radiance.storage import files
 from radiance.storage.sqlite import Database
 from radiance.supervisor import Supervisor, Watchdog
@@ -174,6 +175,8 @@ class Service:
         monitor = Monitor(config, engine, registry, pipeline, feedback, anchors.examples)
         self._closing.append(monitor.stop)
         monitor.start()
+        lab = Runs(config.runs_path / "signals")
+        self._closing.append(lab.stop)
         self._rooms = Rooms(
             config=config,
             engine=engine,
@@ -184,6 +187,7 @@ class Service:
             pacer=pacer,
             feedback=feedback,
             monitor=monitor,
+            lab=lab,
             uploads=Uploads(database, config.runs_path / "files"),
             tunings=FineTunings(database, jobs),
             names=Names(database),

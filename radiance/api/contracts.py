@@ -18,6 +18,7 @@ from radiance.api import (
     moves,
     operations,
     search,
+    signals,
     training,
     update,
 )
@@ -34,6 +35,9 @@ from radiance.api.openai import (
 from radiance.intake.admission import UpdateBody
 from radiance.records import Checkpoint, Evaluation, JobStatus
 from radiance.registry.verification import Verification
+from radiance.signals.results import StudyResult
+from radiance.signals.runs import RunState
+from radiance.signals.settings import Study
 
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
 
@@ -101,6 +105,12 @@ _OWN: dict[Callable[..., Any], Contract] = {
     training.pause: Contract(answers.TrainingAnswer, training.PauseBody),
     training.resume: Contract(answers.TrainingAnswer, training.PauseBody),
     exchange.import_checkpoint: Contract(Checkpoint, exchange.ImportBody, 201),
+    signals.list_runs: Contract(signals.RunList),
+    signals.start_run: Contract(RunState, Study, 202),
+    signals.show_run: Contract(signals.ShownRun),
+    signals.cancel_run: Contract(RunState),
+    signals.export_run: Contract(StudyResult),
+    signals.show_knobs: Contract(signals.KnobsAnswer),
     audit.list_entries: Contract(
         answers.EntryList, queries={"limit": _LIMIT, "before": {"type": "integer", "minimum": 1}}
     ),

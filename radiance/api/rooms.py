@@ -19,6 +19,7 @@ from radiance.registry.curves import Curves
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
 from radiance.supervisor import Supervisor
+from radiance.signals.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Rooms:
     pacer: Pacer
     feedback: FeedbackLog
     monitor: Monitor
+    lab: Runs
     uploads: Uploads
     tunings: FineTunings
     names: Names

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from radiance import schema
-from radiance.errors import ConfigError
+from radiance.errors import RequestError
+from radiance.signals.contexts import CONTEXT_NAMES, METHOD_NAMES
 
 Preset = Literal["quick", "default", "stress+"]
 
@@ -268,13 +269,15 @@ def read_study(data: dict[str, Any]) -> Study:
     """A study from plain data: ``preset`` names what the other keys change.
 
     Raises:
-        ConfigError: A key is unknown or out of range; it names the key, the value and the remedy.
+        RequestError: A key is unknown or out of range; it names the key, the value and the remedy.
     """
     name = data.get("preset", "default")
     if name not in PRESETS:
-        raise ConfigError(
-            f"preset (is {schema.show(name)}): there is none of that name. "
-            f"Use one of {', '.join(PRESETS)}."
+        raise RequestError(
+            f"preset: there is none called {schema.show(name)}.",
+            field="preset",
+            value=name,
+            remedy=f"Use one of {', '.join(PRESETS)}.",
         )
     merged: Any = msgspec.to_builtins(PRESETS[name])
     for key, value in data.items():
@@ -289,7 +292,7 @@ def with_values(study: Study, values: dict[str, Any]) -> Study:
     """The study with values by dotted name, ``{"market.assets": 12}``.
 
     Raises:
-        ConfigError: A key is unknown or out of range.
+        RequestError: A key is unknown or out of range.
     """
     data: Any = msgspec.to_builtins(study)
     for name, value in values.items():
@@ -298,7 +301,12 @@ def with_values(study: Study, values: dict[str, Any]) -> Study:
         for section in sections:
             table = table.setdefault(section, {})
             if not isinstance(table, dict):
-                raise ConfigError(f"{section} is not a section of a study.")
+                raise RequestError(
+                    f"{section} is not a section of a study.",
+                    field=name,
+                    value=values[name],
+                    remedy=f"Its sections are {', '.join(knobs())}.",
+                )
         table[key] = value
     return _checked(data)
 
@@ -307,44 +315,55 @@ def read_replay(data: dict[str, Any]) -> Replay:
     """A replay's settings from plain data.
 
     Raises:
-        ConfigError: A key is unknown or out of range.
+        RequestError: A key is unknown or out of range.
     """
     try:
         return schema.check(data, Replay)
     except schema.Problem as problem:
-        shown = "" if problem.value is None else f" (is {schema.show(problem.value)})"
-        raise ConfigError(f"{problem.field}{shown} {problem.reason}. {problem.remedy}") from None
+        raise _refusal(problem) from None
 
 
 def _checked(data: dict[str, Any]) -> Study:
-    from radiance.signals.contexts import CONTEXT_NAMES, METHOD_NAMES
-
     try:
         study = schema.check(data, Study)
     except schema.Problem as problem:
-        shown = "" if problem.value is None else f" (is {schema.show(problem.value)})"
-        raise ConfigError(f"{problem.field}{shown} {problem.reason}. {problem.remedy}") from None
+        raise _refusal(problem) from None
     for method in study.adaptation.methods:
         if method not in METHOD_NAMES:
-            raise ConfigError(
-                f"adaptation.methods (has {schema.show(method)}): no such method. "
-                f"Use some of {', '.join(METHOD_NAMES)}."
+            raise RequestError(
+                f"adaptation.methods: there is no method {schema.show(method)}.",
+                field="adaptation.methods",
+                value=method,
+                remedy=f"Use some of {', '.join(METHOD_NAMES)}.",
             )
     missing = {"none", "naive"} - set(study.adaptation.methods)
     if missing:
-        raise ConfigError(
-            f"adaptation.methods lacks {', '.join(sorted(missing))}: every study is read against "
-            "them. Add them."
+        raise RequestError(
+            f"adaptation.methods lacks {', '.join(sorted(missing))}, which every study needs.",
+            field="adaptation.methods",
+            value=list(study.adaptation.methods),
+            remedy="Add them: everything is read against them.",
         )
     if study.adaptation.hold_out and study.adaptation.hold_out not in CONTEXT_NAMES:
-        raise ConfigError(
-            f"adaptation.hold_out (is {schema.show(study.adaptation.hold_out)}): no such context. "
-            f"Use one of {', '.join(CONTEXT_NAMES)}, or nothing."
+        raise RequestError(
+            f"adaptation.hold_out: there is no context {schema.show(study.adaptation.hold_out)}.",
+            field="adaptation.hold_out",
+            value=study.adaptation.hold_out,
+            remedy=f"Use one of {', '.join(CONTEXT_NAMES)}, or nothing.",
         )
     return study
 
 
 KnobKind = Literal["int", "float", "choice", "text", "list"]
+
+
+def _refusal(problem: schema.Problem) -> RequestError:
+    return RequestError(
+        f"{problem.field or 'The study'} {problem.reason}.",
+        field=problem.field or None,
+        value=problem.value,
+        remedy=problem.remedy,
+    )
 
 
 class Knob(msgspec.Struct, frozen=True):
