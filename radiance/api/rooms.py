@@ -18,8 +18,8 @@ from radiance.pipeline import Pipeline
 from radiance.registry.curves import Curves
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
-from radiance.supervisor import Supervisor
 from radiance.signals.runs import Runs
+from radiance.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
