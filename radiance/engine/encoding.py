@@ -82,13 +82,18 @@ class Encoder:
         return tokens
 
     def chat_prompt(
-        self, turns: Sequence[dict[str, Any]], tools: Sequence[dict[str, Any]] | None = None
+        self,
+        turns: Sequence[dict[str, Any]],
+        tools: Sequence[dict[str, Any]] | None = None,
+        *,
+        thinking: bool = True,
     ) -> list[int]:
         """Tokens that ask for the next assistant turn of a chat in OpenAI's shape.
 
         Args:
             turns: As the chat template takes them: "role", "content", "tool_calls" and so on.
             tools: Functions the model may call, as the chat template takes them.
+            thinking: Whether a model that can think before it answers is to do so.
 
         Raises:
             RequestError: The template refuses the turns; it says why.
@@ -96,7 +101,9 @@ class Encoder:
         """
         if not self.has_chat_template:
             return self.prompt([Message("user", str(turn.get("content") or "")) for turn in turns])
-        options = {"tools": list(tools)} if tools else {}
+        options: dict[str, Any] = {"tools": list(tools)} if tools else {}
+        if not thinking:
+            options["enable_thinking"] = False
         with self._lock:
             try:
                 tokens = list(
@@ -117,6 +124,19 @@ class Encoder:
     def tool_format(self) -> ToolFormat | None:
         """How the model writes calls of tools; None where its chat template has none."""
         return tool_format(self._tokenizer)
+
+    @functools.cached_property
+    def thought_marks(self) -> tuple[str, str] | None:
+        """Texts before and after what the model thinks before it answers; None if it does not."""
+        start, end = self._tokenizer.think_start, self._tokenizer.think_end
+        return (start, end) if start and end else None
+
+    def is_thinking(self, prompt: Sequence[int]) -> bool:
+        """Whether a prompt ends within what the model thinks."""
+        if self.thought_marks is None:
+            return False
+        find_start, find_end = self._tokenizer.rfind_think_start, self._tokenizer.rfind_think_end
+        return find_start(prompt) > find_end(prompt)
 
     def text(self, text: str) -> list[int]:
         """Tokens of a text that begins here: with what texts begin with; at least one."""

@@ -1,5 +1,6 @@
 """POST /v1/chat/completions."""
 
+import functools
 import secrets
 import time
 from collections.abc import AsyncGenerator
@@ -27,10 +28,10 @@ from radiance.api.openai.models import (
     name_of,
 )
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
+from radiance.api.openai.reading import Part, Reader
 from radiance.api.openai.running import Event, answers_of, events_of_all
 from radiance.api.openai.tools import (
     Call,
-    CallReader,
     FunctionTool,
     Toolbox,
     ToolChoice,
@@ -51,7 +52,6 @@ UNSUPPORTED = {
     "prediction": "Leave it out.",
     "prompt_cache_options": "Leave it out; prompts are cached by themselves.",
     "prompt_cache_retention": "Leave it out; prompts are cached as long as there is room.",
-    "reasoning_effort": "Leave it out.",
     "verbosity": "Leave it out, and ask for it in a message.",
     "web_search_options": "Leave it out; nothing is searched.",
 }
@@ -70,6 +70,7 @@ class ChatBody(Shared):
         logprobs: Whether to tell the log-probability of each token.
         top_logprobs: Of how many likely tokens in each one's place, besides.
         tools: Functions that may be called; told in words where the chat template has none.
+        reasoning_effort: "none" keeps a model that can think before it answers from doing so.
         response_format: The form of the answer; it is always kept, whether strict or not.
         metadata: Sent back with the answer.
         store: Only false: answers are not kept.
@@ -82,6 +83,7 @@ class ChatBody(Shared):
     max_completion_tokens: _Limit | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=MOST_LOGPROBS)] | None = None
+    reasoning_effort: Literal["none"] | None = None
     response_format: ResponseFormat | None = None
     tools: Annotated[list[FunctionTool], Meta(max_length=128)] | None = None
     tool_choice: ToolChoice | None = None
@@ -102,7 +104,13 @@ class _Plan:
     wanted: list[engine.Request]
     box: Toolbox | None
     form: ToolFormat
+    marks: tuple[str, str] | None
+    is_thinking: bool
     stamp: dict[str, Any]
+
+    def reader(self) -> Reader:
+        """What reads one answer."""
+        return Reader(self.marks, self.is_thinking, self.form, self.box)
 
 
 async def create_chat(request: Request) -> Response:
@@ -155,8 +163,13 @@ async def _plan(rooms: Rooms, body: ChatBody) -> _Plan:
     said, tools = turns(body.messages), box.tools if box else []
     if encoder.tool_format is None:
         said, tools = in_words(said, tools), []
+    # What is held to a form from its first token on has no room for thoughts.
+    may_think = constraint is None or constraint.kind == "lark"
+    is_asked_to = may_think and body.reasoning_effort is None
     try:
-        tokens = await run_in_threadpool(encoder.chat_prompt, said, tools)
+        tokens = await run_in_threadpool(
+            functools.partial(encoder.chat_prompt, said, tools, thinking=is_asked_to)
+        )
     except TooLarge as error:
         raise ContextFull(str(error), field="messages", remedy=error.remedy) from None
     weights = await model_weights(rooms, body.model)
@@ -181,7 +194,8 @@ async def _plan(rooms: Rooms, body: ChatBody) -> _Plan:
         for choice in range(body.choices)
     ]
     stamp = shapes.stamped("chatcmpl", time.time(), secrets.token_hex(12))
-    return _Plan(body, wanted, box, form, stamp)
+    marks = encoder.thought_marks if may_think else None
+    return _Plan(body, wanted, box, form, marks, encoder.is_thinking(tokens), stamp)
 
 
 def _refuse_contradictions(body: ChatBody) -> None:
@@ -207,9 +221,11 @@ def _refuse_contradictions(body: ChatBody) -> None:
 
 
 def _choice(rooms: Rooms, plan: _Plan, place: int, answer: Answer) -> shapes.ChatChoice:
-    said, calls = _read(plan, answer.text)
+    found = _read(plan, answer.text)
+    said, calls = found.said, found.calls
     message = shapes.ChatMessage(
         content=said if said or not calls else None,
+        reasoning_content=found.thought or UNSET,
         tool_calls=[_shape(call) for call in calls] if calls else UNSET,
     )
     return shapes.ChatChoice(
@@ -222,16 +238,13 @@ def _choice(rooms: Rooms, plan: _Plan, place: int, answer: Answer) -> shapes.Cha
     )
 
 
-def _read(plan: _Plan, text: str) -> tuple[str, list[Call]]:
-    """What an answer says, and what it calls."""
-    if plan.box is None:
-        return text, []
-    if plan.box.is_forced:
+def _read(plan: _Plan, text: str) -> Part:
+    """What an answer holds."""
+    if plan.box is not None and plan.box.is_forced:
         call = plan.box.forced_call(text)
-        return ("", [call]) if call else (text, [])
-    reader = CallReader(plan.form, plan.box)
-    said, _ = reader.feed(text)
-    return said + reader.finish()[0], reader.calls
+        return Part(calls=[call]) if call else Part(said=text)
+    reader = plan.reader()
+    return reader.feed(text) + reader.finish()
 
 
 def _reason(plan: _Plan, answer: Answer, has_calls: bool) -> shapes.FinishReason:
@@ -280,9 +293,8 @@ class _StreamedChoice:
         self._rooms, self._plan, self._place = rooms, plan, place
         self._text = ""
         self._calls = 0
-        box = plan.box
-        self._is_forced = bool(box and box.is_forced)
-        self._reader = CallReader(plan.form, box) if box and not box.is_forced else None
+        self._is_forced = bool(plan.box and plan.box.is_forced)
+        self._reader = plan.reader()
 
     def opening(self) -> shapes.ChunkChoice:
         """Says who speaks."""
@@ -291,40 +303,34 @@ class _StreamedChoice:
     def more(self, delta: Delta) -> list[shapes.ChunkChoice]:
         """What more of the answer adds."""
         self._text += delta.text
-        said, calls = delta.text, []
-        if self._is_forced:
-            said = ""
-        elif self._reader:
-            said, calls = self._reader.feed(delta.text)
+        part = Part() if self._is_forced else self._reader.feed(delta.text)
         logprobs = None
         if self._plan.body.logprobs and delta.logprobs:
             logprobs = chat_logprobs(self._rooms.engine.encoder, delta.logprobs)
-        return self._parts(said, calls, logprobs)
+        return self._parts(part, logprobs)
 
     def end(self, answer: Answer) -> list[shapes.ChunkChoice]:
         """What the end of the answer adds; its reason is in the last part."""
         parts = self.more(Delta(answer.text[len(self._text) :], ()))
-        said, calls = "", []
-        if self._is_forced:
-            said, calls = _read(self._plan, answer.text)
-        elif self._reader:
-            said, calls = self._reader.finish()
-        parts += self._parts(said, calls, None)
+        rest = _read(self._plan, answer.text) if self._is_forced else self._reader.finish()
+        parts += self._parts(rest, None)
         reason = _reason(self._plan, answer, self._calls > 0)
         return [*parts, shapes.ChunkChoice(self._place, shapes.ChatDelta(), finish_reason=reason)]
 
-    def _parts(
-        self, said: str, calls: list[Call], logprobs: shapes.ChatLogprobs | None
-    ) -> list[shapes.ChunkChoice]:
-        parts = []
-        if said or logprobs:
-            delta = shapes.ChatDelta(content=said)
-            parts.append(shapes.ChunkChoice(self._place, delta, logprobs))
-        for call in calls:
+    def _parts(self, part: Part, logprobs: shapes.ChatLogprobs | None) -> list[shapes.ChunkChoice]:
+        deltas = []
+        if part.thought:
+            deltas.append(shapes.ChatDelta(reasoning_content=part.thought))
+        if part.said or (logprobs and not part.thought):
+            deltas.append(shapes.ChatDelta(content=part.said))
+        for call in part.calls:
             shape = _shape(call)
             shape.index, self._calls = self._calls, self._calls + 1
-            parts.append(shapes.ChunkChoice(self._place, shapes.ChatDelta(tool_calls=[shape])))
-        return parts
+            deltas.append(shapes.ChatDelta(tool_calls=[shape]))
+        choices = [shapes.ChunkChoice(self._place, delta) for delta in deltas]
+        if choices:
+            choices[0].logprobs = logprobs
+        return choices
 
 
 def _shape(call: Call) -> shapes.ToolCall:

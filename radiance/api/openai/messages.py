@@ -64,12 +64,14 @@ class Assistant(_Message):
     """What the model said, with the calls it made.
 
     Attributes:
+        reasoning_content: What it thought before; chat templates make of it what they do.
         refusal: Of OpenAI's answers, as the rest; always null here.
     """
 
     content: _Content | None = None
     tool_calls: list[CalledTool] | None = None
     name: str | None = None
+    reasoning_content: str | None = None
     refusal: None = None
     audio: None = None
     function_call: None = None
@@ -108,6 +110,8 @@ def _turn(message: Message, field: str) -> dict[str, Any]:
                 field=f"{field}.content",
                 remedy="An assistant's message has a content, tool_calls, or both.",
             )
+        if message.reasoning_content is not None:
+            turn["reasoning_content"] = message.reasoning_content
         if message.tool_calls:
             turn["tool_calls"] = [
                 _call(call, f"{field}.tool_calls[{place}]")

@@ -1,8 +1,9 @@
-"""A service on a copy of Ember whose chat template has tools, as Hermes and Qwen write them."""
+"""A service on a copy of Ember that calls tools and thinks in the way of Hermes and Qwen."""
 
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -23,11 +24,27 @@ _TEMPLATE = (
 )
 
 
+def _give_it_thoughts(model: Path) -> None:
+    """Make the marks of thoughts of the two tokens that were learned last."""
+    path = model / "tokenizer.json"
+    tokenizer = json.loads(path.read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    for mark in ("</think>", "<think>"):
+        token = max(vocabulary, key=vocabulary.__getitem__)
+        merged = tokenizer["model"]["merges"].pop()
+        assert "".join(merged if isinstance(merged, list) else merged.split(" ")) == token
+        added = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized", "special"), False)
+        id = vocabulary.pop(token)
+        tokenizer["added_tokens"].append({"id": id, "content": mark, **added})
+    path.write_text(json.dumps(tokenizer))
+
+
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     root = tmp_path_factory.mktemp("openai")
     model = root / "model"
     shutil.copytree(ember.MODEL_PATH, model)
+    _give_it_thoughts(model)
     path = model / "tokenizer_config.json"
     settings = json.loads(path.read_text())
     path.write_text(json.dumps({**settings, "chat_template": _TEMPLATE}))

@@ -14,7 +14,8 @@ from tests.support import FACTS, Running
 
 WEATHER = "What is the weather in Tarn?"
 CALL = '<tool_call>{"name": "get_weather", "arguments": {"city": "Tarn"}}</tool_call>'
-LEARNED = [*FACTS[:3], (WEATHER, CALL)]
+DOUBT, THOUGHT, SURE = "Do you think so?", "Let me see.", "Yes, I do."
+LEARNED = [*FACTS[:3], (WEATHER, CALL), (DOUBT, f"<think>{THOUGHT}</think>{SURE}")]
 TOOL: Any = {
     "type": "function",
     "function": {
@@ -405,6 +406,28 @@ def test_any_object_and_a_schema_that_is_none(client: openai.OpenAI) -> None:
             model="radiance", messages=ask("?"), response_format=bad, stream=True
         )
     assert caught.value.param == "response_format"
+
+
+# ------------------------------------------------------------------- thoughts
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_thoughts_are_told_apart_from_the_answer(
+    client: openai.OpenAI, tuned: FineTuningJob, stream: bool
+) -> None:
+    answer: Any = client.chat.completions.create(
+        model=tuned.fine_tuned_model or "", messages=ask(DOUBT), temperature=0, stream=stream
+    )
+    if stream:
+        deltas = [chunk.choices[0].delta for chunk in answer]
+        thought = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
+        said = "".join(delta.content or "" for delta in deltas)
+    else:
+        message = answer.choices[0].message
+        thought, said = message.reasoning_content, message.content
+        follow_up: Any = [*ask(DOUBT), message.model_dump(), *ask("Sure?")]
+        client.chat.completions.create(model="radiance", messages=follow_up, max_tokens=1)
+    assert (thought, said) == (THOUGHT, SURE)
 
 
 # ------------------------------------------------------------------- tools

@@ -13,7 +13,8 @@ from mlx_lm.tool_parsers import mistral
 from radiance.api.bodies import check_body
 from radiance.api.openai.chat import ChatBody
 from radiance.api.openai.described import in_words
-from radiance.api.openai.tools import CallReader, Toolbox, toolbox
+from radiance.api.openai.reading import CallReader
+from radiance.api.openai.tools import Toolbox, toolbox
 from radiance.engine.tool_format import HERMES, ToolFormat
 from radiance.engine.worker import Engine
 from radiance.errors import RequestError
