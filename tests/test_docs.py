@@ -150,6 +150,7 @@ def test_every_written_line_parses(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in (
         "facts.jsonl",
+        "crossing.py",
         "notes.jsonl",
         "bars.parquet",
         "bars.csv",
