@@ -1,33 +1,88 @@
-"""What training costs whoever is being answered: gaps between tokens, idle and while training.
+"""What training costs whoever is being answered, and what answering costs training.
 
     python -m bench.interference
 
-Two requests decode together on Ember; the gap is from one token to the next of the same batch.
-Three ways in one run, alternating: nothing trains; the trainer yields between pieces, as it does;
-the same trainer with its pieces of a step run in one go.
+Two requests decode on Ember while the trainer runs; the gap is from one token to the next of the
+same batch. In one process, alternating: nothing trains; training by each priority; by ``eager``
+with its pieces of a step run in one go. Training's own speed is held against its speed when nobody
+asks. Beside it the same two jobs as two processes, ``mlx_lm.server`` and ``mlx_lm.lora``'s trainer,
+each with a base of its own, the gaps seen by a client that streams; and ours seen the same way.
 """
 
+import contextlib
+import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from bench.harness import Bench, Figures, Table, alternate
+from bench.harness import Bench, Figures, Process, Table, alternate, peak_memory_bytes
 from bench.intervals import gaps, median, quantile, ratio
+from bench.servers import Server, Servers, run_streams
 from radiance import config, ember
 from radiance.engine.requests import Request, Sampling
+from radiance.engine.schedule import Schedule
 from radiance.engine.worker import Engine
 from radiance.records import Message
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
 from radiance.training.material import Lesson, Material
-from radiance.training.trainer import Trainer
+from radiance.training.trainer import Progress, Trainer
 from tests.support import FACTS, example
 
-IDLE, PIECES, WHOLE = "idle", "pieces", "whole steps"
-# Rounds, tokens a round.
-SIZES = {"tiny": (1, 6), "default": (8, 150), "large": (24, 300)}
+IDLE, ALONE, WHOLE = "idle", "training alone", "whole steps"
+PRIORITIES = get_args(config.Priority)
+TWO_IDLE, TWO = "mlx_lm.server", "mlx_lm.server beside mlx_lm.lora"
+# Rounds, tokens a round, steps of the lone trainers.
+SIZES = {"tiny": (1, 6, 1), "default": (12, 300, 10), "large": (40, 500, 20)}
+STREAMS = 2
 
-Start = Callable[[], Generator[Any, None, Any]]
+
+# ── One process ─────────────────────────────────────────────────────────────────────────────────
+
+
+class _Training:
+    """A trainer without end on the engine, which counts its steps."""
+
+    def __init__(self, engine: Engine) -> None:
+        settings = config.Training(stop_loss=0, max_steps=10**6, eval_every=10**6)
+        self._engine, self._settings = engine, settings
+        self._lora = engine.call(lambda: LoraModel(engine.base, settings))
+        self._differentiator = engine.call(lambda: Differentiator(self._lora))
+        encode = engine.encoder.example
+        self._lessons = [Lesson(encode(example(i, *fact))) for i, fact in enumerate(FACTS)]
+        self.steps = 0
+
+    @contextlib.contextmanager
+    def running(self, is_whole: bool = False) -> Generator[None, None, None]:
+        """Trains from here to the end of the block."""
+
+        def start() -> Generator[Any, None, Any]:
+            anchor, material = config.Anchor(method="naive"), Material(self._lessons)
+            pieces = Trainer(
+                self._lora, self._differentiator, self._settings, anchor, material, None
+            ).run()
+            return whole_steps(pieces) if is_whole else pieces
+
+        task = self._engine.run(start)
+
+        def count() -> None:
+            for event in task:
+                self.steps += isinstance(event, Progress)
+
+        counting = threading.Thread(target=count)
+        counting.start()
+        try:
+            yield
+        finally:
+            task.cancel()
+            counting.join()
+
+
+def whole_steps(pieces: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
+    """The same work, giving way only after each optimizer step."""
+    for event in pieces:
+        if event is not None:
+            yield event
 
 
 def token_gaps(engine: Engine, tokens: int) -> list[float]:
@@ -43,88 +98,167 @@ def token_gaps(engine: Engine, tokens: int) -> list[float]:
 
     engine.call(lambda: setattr(decoder, "step", timed))
     prompt = engine.encoder.prompt([Message("user", "Tell me a long story about the sea.")])
-    futures = [engine.submit(Request(prompt, tokens, Sampling(temperature=5.0))) for _ in range(2)]
+    request = Request(prompt, tokens, Sampling(temperature=5.0), ignore_end=True)
+    futures = [engine.submit(request) for _ in range(STREAMS)]
     for future in futures:
         future.result()
     engine.call(lambda: setattr(decoder, "step", step))
     return gaps(times)
 
 
-def whole_steps(pieces: Generator[Any, None, Any]) -> Generator[Any, None, Any]:
-    """The same work, giving way only after each optimizer step."""
-    for event in pieces:
-        if event is not None:
-            yield event
-
-
-def measure(bench: Bench, rounds: int, tokens: int) -> dict[str, list[Figures]]:
+def measure(bench: Bench, rounds: int, tokens: int, steps: int) -> dict[str, list[Figures]]:
     engine = Engine("ember", ember.MODEL_PATH, "auto", config.Engine(), max_waiting=100)
     engine.start()
     try:
-        settings = config.Training(stop_loss=0, max_steps=10_000, eval_every=10_000)
-        lora = engine.call(lambda: LoraModel(engine.base, settings))
-        differentiator = engine.call(lambda: Differentiator(lora))
-        encode = engine.encoder.example
-        lessons = [Lesson(encode(example(i, *fact))) for i, fact in enumerate(FACTS)]
+        training = _Training(engine)
 
-        def train() -> Generator[Any, None, Any]:
-            anchor, material = config.Anchor(method="naive"), Material(lessons)
-            return Trainer(lora, differentiator, settings, anchor, material, None).run()
+        def alone() -> Figures:
+            before, began = training.steps, time.perf_counter()
+            with training.running():
+                while training.steps < before + steps:
+                    time.sleep(0.001)
+            return {"steps_per_s": (training.steps - before) / (time.perf_counter() - began)}
 
-        def side(start: Start | None) -> Callable[[], Figures]:
+        def side(priority: config.Priority | None, is_whole: bool = False) -> Callable[[], Figures]:
             def run() -> Figures:
-                task = engine.run(start) if start else None
-                found = token_gaps(engine, tokens)
-                if task:
-                    task.cancel()
-                    list(task)
-                shares = {"p50": 0.5, "p99": 0.99}
-                return {name: quantile(found, share) for name, share in shares.items()}
+                if priority is None:
+                    return _gap_figures(token_gaps(engine, tokens))
+                engine._schedule = Schedule(priority)
+                before, began = training.steps, time.perf_counter()
+                with training.running(is_whole):
+                    figures = _gap_figures(token_gaps(engine, tokens))
+                    seconds = time.perf_counter() - began
+                return {
+                    **figures,
+                    "steps_per_s": (training.steps - before) / seconds,
+                    "peak_memory_bytes": peak_memory_bytes(),
+                }
 
             return run
 
-        starts = {IDLE: None, PIECES: train, WHOLE: lambda: whole_steps(train())}
-        sides = {name: side(start) for name, start in starts.items()}
+        sides = {
+            IDLE: side(None),
+            ALONE: alone,
+            **{name: side(name) for name in PRIORITIES},
+            WHOLE: side("eager", is_whole=True),
+        }
         return alternate(sides, rounds, 1, bench.progress(rounds + 1))
     finally:
         engine.stop()
 
 
+def _gap_figures(found: Sequence[float]) -> Figures:
+    return {"p50": quantile(found, 0.5), "p99": quantile(found, 0.99)}
+
+
+# ── Two processes ───────────────────────────────────────────────────────────────────────────────
+
+
+def measure_two(bench: Bench, rounds: int, tokens: int, steps: int) -> dict[str, list[Figures]]:
+    """A server and a trainer with a base each, and the client's gaps."""
+    parameters = {
+        "count": len(FACTS),
+        "steps": steps,
+        "compiled": bench.size != "tiny",
+        "trains_padding": True,
+    }
+    with Servers() as servers, Process("bench.training:theirs", parameters) as trainer:
+        server, numbers = servers.mlx_lm(ember.MODEL_PATH), iter(range(10**6))
+        trainer()  # compiles
+
+        def idle() -> Figures:
+            return _gap_figures(_streamed_gaps(server, next(numbers), tokens))
+
+        def beside() -> Figures:
+            done, found = threading.Event(), []
+
+            def train() -> None:
+                while not done.is_set():
+                    found.append(trainer())
+
+            training = threading.Thread(target=train)
+            training.start()
+            figures = _gap_figures(_streamed_gaps(server, next(numbers), tokens))
+            done.set()
+            training.join()
+            return {
+                **figures,
+                "steps_per_s": 1 / quantile([f["step_seconds"] for f in found], 0.5),
+                "peak_memory_bytes": server.peak_memory_bytes + found[-1]["peak_memory_bytes"],
+            }
+
+        def alone() -> Figures:
+            return {"steps_per_s": 1 / trainer()["step_seconds"]}
+
+        sides = {TWO_IDLE: idle, ALONE: alone, TWO: beside}
+        return alternate(sides, rounds, 1, bench.progress(rounds + 1))
+
+
+def _streamed_gaps(server: Server, number: int, tokens: int) -> list[float]:
+    """Seconds between two pieces of text, of two streams at a time."""
+    bodies = [
+        server.chat(f"Tell me story {number}-{i} of the sea.", tokens, temperature=1.0)
+        for i in range(4 * STREAMS)
+    ]
+    answers = run_streams(server.port, bodies, STREAMS)
+    return [gap for answer in answers for gap in gaps(answer.arrivals)] or [0.0]
+
+
+# ── The bench ───────────────────────────────────────────────────────────────────────────────────
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     bench = Bench.from_command_line("interference", __doc__, arguments)
-    rounds, tokens = SIZES[bench.size]
-    measured = bench.cell(
-        {"rounds": rounds, "tokens": tokens}, lambda: measure(bench, rounds, tokens)
-    )
-    values = {
-        name: {share: [figures[share] for figures in found] for share in ("p50", "p99")}
-        for name, found in measured.items()
-    }
-    times = {
-        name: {share: ratio(of_side[share], values[IDLE][share]) for share in of_side}
-        for name, of_side in values.items()
-    }
-    table = Table(
-        "Gap between two tokens",
-        ("way", "p50 ms", "p99 ms", "p50 to idle", "p99 to idle"),
-        [
-            (
-                name,
-                *(median([1000 * value for value in of_side[share]]) for share in ("p50", "p99")),
-                *(times[name][share] for share in ("p50", "p99")),
+    rounds, tokens, steps = SIZES[bench.size]
+    cell = {"rounds": rounds, "tokens": tokens, "steps": steps}
+    one = bench.cell({**cell, "processes": 1}, lambda: measure(bench, rounds, tokens, steps))
+    two = bench.cell({**cell, "processes": 2}, lambda: measure_two(bench, rounds, tokens, steps))
+    rows, ratios = [], {}
+    for found, idle in ((one, IDLE), (two, TWO_IDLE)):
+        for name, figures in found.items():
+            if name == ALONE:
+                continue
+            ratios[name] = _against(found, name, idle)
+            peak = figures[-1].get("peak_memory_bytes")
+            rows.append(
+                (
+                    name,
+                    *(median([1000 * f[share] for f in figures]) for share in ("p50", "p99")),
+                    ratios[name]["p50"],
+                    ratios[name]["p99"],
+                    ratios[name].get("steps_per_s", "-"),
+                    round(peak / 2**20) if peak else "-",
+                )
             )
-            for name, of_side in values.items()
-        ],
+    table = Table(
+        "Gap between two tokens, and what is left of training's speed",
+        ("way", "p50 ms", "p99 ms", "p50 to idle", "p99 to idle", "training speed", "peak MiB"),
+        rows,
     )
 
     def draw(figure: Any) -> None:
         for axes, share in zip(figure.subplots(1, 2), ("p50", "p99"), strict=True):
-            data = [[1000 * v for v in of_side[share]] for of_side in values.values()]
-            axes.boxplot(data, tick_labels=list(values))
+            sides = {n: f for n, f in (one | two).items() if n != ALONE}
+            data = [[1000 * f[share] for f in figures] for figures in sides.values()]
+            axes.boxplot(data, tick_labels=[name.replace(" ", "\n") for name in sides])
+            axes.tick_params(axis="x", labelsize=6)
             axes.set_ylabel(f"{share} of the gap between tokens, ms, by round")
             axes.set_ylim(bottom=0)
 
-    bench.finish([table], draw, to_idle=times)
+    bench.finish([table], draw, ratios=ratios)
+
+
+def _against(found: dict[str, list[Figures]], name: str, idle: str) -> Figures:
+    """Gaps to the idle ones, and training's speed to that of training alone."""
+    figures = found[name]
+    ratios: Figures = {
+        share: ratio([f[share] for f in figures], [f[share] for f in found[idle]])
+        for share in ("p50", "p99")
+    }
+    if "steps_per_s" in figures[0]:
+        speeds = [f["steps_per_s"] for f in figures]
+        ratios["steps_per_s"] = ratio(speeds, [f["steps_per_s"] for f in found[ALONE]])
+    return ratios
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 BENCHES = [
+    "adapters",
     "alphas",
     "evaluation",
     "forgetting",
@@ -14,7 +15,9 @@ BENCHES = [
     "interference",
     "learning",
     "scenarios",
+    "serving",
     "signals",
+    "swaps",
     "training",
 ]
 
