@@ -45,6 +45,7 @@ from radiance.registry.names import Names
 from radiance.registry.store import Registry
 from radiance.signals.runs import Runs
 from radiance.storage import files
+from radiance.storage.lives import SETTLED_AFTER_S, Lives
 from radiance.storage.sqlite import Database
 from radiance.supervisor import Supervisor, Watchdog
 from radiance.telemetry import configure_logging, get_logger
@@ -127,6 +128,7 @@ class Service:
             files.make_directory(path)
         self._lock_root()
         died_of_itself = self._watch_crashes()
+        deaths = self._count_deaths()
         database = Database(config.database_path)
         self._closing.append(database.close)
         jobs, curves = Jobs(database), Curves(database)
@@ -164,7 +166,10 @@ class Service:
         supervisor.start()
         differentiate = self._share(engine) if self._ranks else Differentiator
         learner = Learner(config, engine, jobs, registry, curves, anchors, differentiate)
-        pacer = Pacer(engine, PauseSwitch(database), Neighbour(config.training))
+        switch = PauseSwitch(database)
+        if self._is_crash_loop(deaths) and switch.get() is None:
+            switch.set(True, "safe mode", f"the process died {deaths} times soon after its start")
+        pacer = Pacer(engine, switch, Neighbour(config.training))
         pipeline = Pipeline(config, engine, learner, jobs, registry, curves, pacer.objection)
         pipeline.serve_current()
         self._closing.append(pipeline.stop)
@@ -225,6 +230,30 @@ class Service:
                 f"{self._config.root} is served by another process. Stop it, or use another --root."
             )
         self._closing.append(lambda: os.close(descriptor))
+
+    def _count_deaths(self) -> int:
+        """Quick deaths in a row before this start; this one counts until it has lasted."""
+        lives = Lives(self._config.runs_path / "lives.json")
+        deaths = lives.begin()
+        timer = threading.Timer(SETTLED_AFTER_S, lives.settle)
+        timer.daemon = True
+        timer.start()
+
+        def end() -> None:
+            timer.cancel()
+            lives.settle()
+
+        self._closing.append(end)
+        return deaths
+
+    def _is_crash_loop(self, deaths: int) -> bool:
+        """Whether to start in safe mode: serve what was promoted last, and train nothing."""
+        limit = self._config.server.safe_mode_deaths
+        if not limit or deaths < limit:
+            return False
+        remedy = "Look at the log and at runs/crash.last.log; then: radiance training resume."
+        _log.error("safe_mode", quick_deaths=deaths, remedy=remedy)
+        return True
 
     def _watch_crashes(self) -> bool:
         """Have a fatal signal leave a trace; say whether the last process left one.
@@ -340,6 +369,11 @@ def train(config: Config, *, is_distributed: bool = False) -> list[Job]:
     service = Service(msgspec.structs.replace(config, update=at_once), base_path, ranks)
     try:
         service.start()
+        if (pause := service.rooms.pacer.pause_in_force) is not None:
+            raise Unavailable(
+                f"Training is paused by {pause.actor}: {pause.reason}. Start the service and end "
+                "that: radiance training resume."
+            )
         jobs = service.rooms.jobs
         found = [job for job in reversed(jobs.recent(_ALL)) if job.finished_at is None]
         while any(job.finished_at is None for job in found) and not stopped.wait(_LOOK_S):

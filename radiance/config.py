@@ -50,6 +50,14 @@ class Server(_Section, frozen=True):
         int,
         Meta(description="Requests in flight or waiting before new ones get 429.", ge=1),
     ] = 1024
+    safe_mode_deaths: Annotated[
+        int,
+        Meta(
+            description="Deaths within a minute of the start, in a row, after which training is "
+            "paused until resumed by hand; 0: never.",
+            ge=0,
+        ),
+    ] = 3
     request_timeout_s: Annotated[
         float,
         Meta(description="Seconds after which a request without an answer is given up.", gt=0),

@@ -8,6 +8,8 @@ from radiance import platform
 from radiance.config import Backend
 from radiance.errors import ConfigError
 
+_CACHE_PART = 8
+
 
 @dataclass(frozen=True)
 class Device:
@@ -58,4 +60,19 @@ def select_device(backend: Backend) -> Device:
     mx.set_default_device(mx.gpu)
     info = mx.device_info()
     memory = int(info.get("memory_size", 0)) or platform.memory_bytes()
+    if wanted == "metal":
+        _leave_room(int(info.get("max_recommended_working_set_size", 0)))
     return Device(str(info.get("device_name", wanted)), wanted, memory, None)
+
+
+def _leave_room(most: int) -> None:
+    """Bound what MLX takes of a Mac's memory, which the GPU shares with everything else.
+
+    As much may be wired, so that it is not paged out between two tokens, as the system recommends
+    for the GPU (``most``, bytes); over that MLX waits for memory to be freed instead of taking
+    more. Freed buffers are kept for reuse up to a small part of it. Not run on a Mac by us.
+    """
+    if most:
+        mx.set_wired_limit(most)
+        mx.set_memory_limit(most)
+        mx.set_cache_limit(most // _CACHE_PART)

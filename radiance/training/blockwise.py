@@ -24,6 +24,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 from radiance.training.batches import Batch
 from radiance.training.lora import KeyedDropout, LoraModel
 from radiance.training.losses import cross_entropy, divergence, log_normaliser
+from radiance.training.memory import StepMemory, estimate, kept_bytes
 
 T = TypeVar("T")
 Pieces = Generator[Any, Any, T]
@@ -194,16 +195,26 @@ class Differentiator:
     def _gradient_blockwise(
         self, leaves: Leaves, batch: Batch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
-        if self._kept_bytes(batch) <= _MOST_KEPT_BYTES:
+        rows, width = batch.tokens.shape
+        kept = kept_bytes(self._model.args, len(self._prefixes), rows, width)
+        if kept <= _MOST_KEPT_BYTES:
             return (yield from self._gradient_kept(leaves, batch, key))
         return (yield from self._gradient_recomputed(leaves, batch, key))
 
-    def _kept_bytes(self, batch: Batch) -> int:
-        """About what a step keeps between forward and backward if it recomputes nothing."""
-        args, (rows, width) = self._model.args, batch.tokens.shape
-        per_token = 16 * args.hidden_size + 6 * args.intermediate_size
-        per_token += args.num_attention_heads * width
-        return rows * width * per_token * len(self._prefixes) * 4
+    def step_memory(self, rows: int, width: int) -> StepMemory | None:
+        """What a gradient of a batch of this shape takes of the memory; None: it is not known."""
+        model = self._model
+        most = (_MOST_KEPT_BYTES, _LOGITS_PER_PIECE) if self.is_blockwise else (0, 1 << 62)
+        args = getattr(model, "args", None)
+        return estimate(
+            args,
+            len(model.layers),
+            self._lora.size,
+            rows,
+            width,
+            most_kept=most[0],
+            most_logits=most[1],
+        )
 
     def _gradient_kept(
         self, leaves: Leaves, batch: Batch, key: mx.array | None

@@ -21,6 +21,7 @@ from radiance.training.batches import Batch, by_length, make_batch, pick
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
 from radiance.training.material import Lesson, Material
+from radiance.training.memory import free_bytes, largest_batch, require
 from radiance.training.objective import Objective, StepReport
 
 T = TypeVar("T")
@@ -107,6 +108,9 @@ class Trainer:
     Args:
         parent: The adapter to continue from; None for the base.
         resume_from: ``Snapshot.data`` of an earlier, interrupted run of the same cycle.
+
+    Raises:
+        TrainingError: A step would not fit into the memory; or the parent does not fit.
     """
 
     def __init__(
@@ -123,6 +127,8 @@ class Trainer:
         self._differentiator = differentiator
         self._settings, self._anchor = settings, anchor
         self._material = material
+        shape = largest_batch(material, settings, anchor)
+        require(differentiator.step_memory(*shape), free_bytes(), settings)
         self._has_anchors = anchor.method != "naive" and bool(material.held)
         contexts = tuple(dict.fromkeys(held.context for held in material.held))
         self._by_context = (
