@@ -1,18 +1,18 @@
-"""GET and POST /signals/runs and what lies below: the signal lab over HTTP."""
+"""The signal lab over HTTP: its page at /signals, and /signals/runs and what lies below."""
 
 from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from radiance.api.bodies import read_json
+from radiance.api.bodies import read_form, read_json
 from radiance.api.rooms import rooms_of
-from radiance.errors import NotFound, RequestError
-from radiance.signals import latex, report, store, tables
-from radiance.signals.results import Finding, encode
-from radiance.signals.runs import RunState
+from radiance.errors import Conflict, NotFound, RequestError
+from radiance.signals import latex, page, report, store, tables
+from radiance.signals.results import Finding, StudyResult, encode
+from radiance.signals.runs import Runs, RunState
 from radiance.signals.settings import PRESETS, Knob, Study, knobs, read_study
 
 
@@ -30,11 +30,106 @@ class ShownRun(RunState, frozen=True):
     findings: list[Finding] | None = None
 
 
+class PageAnswer(msgspec.Struct):
+    """What GET /signals.json answers."""
+
+    presets: dict[str, Study]
+    knobs: dict[str, list[Knob]]
+    latest: RunState | None
+    kept: list[str]
+    shown: str | None
+    result: StudyResult | None
+
+
 class KnobsAnswer(msgspec.Struct):
     """What GET /signals/knobs answers."""
 
     presets: dict[str, Study]
     knobs: dict[str, list[Knob]]
+
+
+# A page may load and be loaded only from here.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+async def show_page(request: Request) -> Response:
+    """The lab's page: knobs, the run under way, a result, exports."""
+    rooms = rooms_of(request)
+    run_id = request.query_params.get("run", "")
+    return await run_in_threadpool(_page, rooms.lab, run_id, PRESETS["default"], None)
+
+
+async def send_form(request: Request) -> Response:
+    """The page's form, for browsers without JavaScript: starts a run."""
+    rooms = rooms_of(request)
+    fields = await read_form(request, rooms.config.server.max_body_bytes)
+    study = PRESETS["default"]
+    try:
+        study = read_study(page.read_form(fields))
+        await run_in_threadpool(rooms.lab.start, study)
+    except RequestError as error:
+        answer = await run_in_threadpool(_page, rooms.lab, "", study, error)
+        answer.status_code = 409 if isinstance(error, Conflict) else 400
+        return answer
+    return RedirectResponse("/signals", 303)
+
+
+async def send_cancel(request: Request) -> Response:
+    """The page's cancel button, for browsers without JavaScript."""
+    rooms = rooms_of(request)
+    fields = await read_form(request, rooms.config.server.max_body_bytes)
+    await run_in_threadpool(rooms.lab.cancel, fields.get("run_id", [""])[0])
+    return RedirectResponse("/signals", 303)
+
+
+async def show_progress(request: Request) -> Response:
+    """The run that was started last, as a part of the page."""
+    return HTMLResponse(page.progress(rooms_of(request).lab.latest), headers=_HEADERS)
+
+
+async def show_asset(request: Request) -> Response:
+    """The page's style and script."""
+    name = request.path_params["name"]
+    if name not in page.ASSETS:
+        raise NotFound(f"There is no file {name!r}.", field="name", value=name, remedy="Reload.")
+    headers = {**_HEADERS, "Cache-Control": "no-cache"}
+    return Response(page.asset(name), media_type=page.ASSETS[name], headers=headers)
+
+
+async def show_twin(request: Request) -> Response:
+    """The page's numbers as JSON: knobs, presets, the run under way, what is kept, the result."""
+    lab, run_id = rooms_of(request).lab, request.query_params.get("run", "")
+    kept = await run_in_threadpool(lab.kept)
+    shown = run_id or (kept[0] if kept else "")
+    result = await run_in_threadpool(store.load, lab.folder, shown) if shown else None
+    found = {
+        "presets": PRESETS,
+        "knobs": knobs(),
+        "latest": lab.latest,
+        "kept": kept,
+        "shown": shown or None,
+        "result": result,
+    }
+    return JSONResponse(msgspec.to_builtins(found, str_keys=True))
+
+
+def _page(lab: Runs, run_id: str, study: Study, refusal: RequestError | None) -> HTMLResponse:
+    kept = lab.kept()
+    name = run_id or (kept[0] if kept else "")
+    shown = None
+    if name:
+        result = store.load(lab.folder, name)
+        shown = (name, result, earlier_than(lab.folder, name))
+        study = study if refusal else result.study
+    text = page.render(study, lab.latest, kept, shown, refusal)
+    return HTMLResponse(text, headers=_HEADERS)
 
 
 async def list_runs(request: Request) -> Response:
@@ -112,5 +207,7 @@ def state_of(state: RunState | None) -> dict[str, Any] | None:
 
 def earlier_than(folder: Any, run_id: str) -> Any:
     """The result before one, of the same kind; None where there is none."""
+    kind = store.load(folder, run_id).kind
     before = [name for name in store.names(folder) if name < run_id]
-    return store.load(folder, before[-1]) if before else None
+    earlier = (store.load(folder, name) for name in reversed(before))
+    return next((result for result in earlier if result.kind == kind), None)

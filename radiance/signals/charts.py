@@ -22,11 +22,13 @@ class Series:
 
     Attributes:
         place: Of its colour and dash.
+        has_band: Whether the band is drawn; many on one another say nothing.
     """
 
     label: str
     band: Band
     place: int
+    has_band: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ def curves(series: Sequence[Series], title: str, unit: str) -> str:
     """Medians over days, with bands."""
     if not series:
         return ""
-    low = min(min(s.band.low) for s in series)
-    high = max(max(s.band.high) for s in series)
+    low = min(min(s.band.low if s.has_band else s.band.middle) for s in series)
+    high = max(max(s.band.high if s.has_band else s.band.middle) for s in series)
     pad = 0.04 * (high - low or 1)
     low, high = low - pad, high + pad
     last = max(s.band.days[-1] for s in series) or 1
@@ -59,6 +61,8 @@ def curves(series: Sequence[Series], title: str, unit: str) -> str:
 
     parts = [_axes(_ticks(low, high), y, _ticks(0, last), x, "day", unit)]
     for s in series:
+        if not s.has_band:
+            continue
         upper = [f"{x(d):.1f},{y(v):.1f}" for d, v in zip(s.band.days, s.band.high, strict=True)]
         lower = [f"{x(d):.1f},{y(v):.1f}" for d, v in zip(s.band.days, s.band.low, strict=True)]
         parts.append(f'<polygon class="band s{s.place}" points="{" ".join(upper + lower[::-1])}"/>')
@@ -107,6 +111,8 @@ def pareto(points: Sequence[Point], title: str, bar: tuple[float, float] | None)
     parts.append(_axes(*decades, "drift MSE (log)", "stress MSE (log)"))
     for p in known:
         cx, cy = x(p.x), y(p.y)
+        is_right = cx > 0.7 * _WIDTH  # its label would not fit to the right of it
+        at, side = (cx - 8, "end") if is_right else (cx + 8, "start")
         parts.append(
             f'<g class="mark s{p.place}">'
             f'<line x1="{x(p.x_range[0]):.1f}" x2="{x(p.x_range[1]):.1f}" y1="{cy:.1f}" '
@@ -114,7 +120,7 @@ def pareto(points: Sequence[Point], title: str, bar: tuple[float, float] | None)
             f'<line x1="{cx:.1f}" x2="{cx:.1f}" y1="{y(p.y_range[0]):.1f}" '
             f'y2="{y(p.y_range[1]):.1f}"/>'
             f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="5"/>'
-            f'<text x="{cx + 8:.1f}" y="{cy - 7:.1f}">{escape(p.label)}</text></g>'
+            f'<text class="{side}" x="{at:.1f}" y="{cy - 7:.1f}">{escape(p.label)}</text></g>'
         )
     return _svg(title, parts)
 
@@ -122,13 +128,12 @@ def pareto(points: Sequence[Point], title: str, bar: tuple[float, float] | None)
 def explanation() -> str:
     """What the three methods do to one step, drawn: the proposal's idea in one look."""
     arrows = (
-        (30, "naive", "follows the new regime, whatever it costs under stress", (150, 62), None),
-        (260, "+ anchor", "a pull back towards the old outputs is added", (150, 84), (110, 118)),
-        (490, "+ projection", "what points against the anchors is taken out", (150, 110), None),
+        (30, "naive", ("follows the new regime,", "whatever it costs under stress"), 62, False),
+        (260, "+ anchor", ("a pull back towards", "the old outputs is added"), 84, True),
+        (490, "+ projection", ("what points against", "the anchors is taken out"), 108, True),
     )
     parts = []
-    for left, name, text, tip, pull in arrows:
-        origin_x, origin_y = left + 40, 110
+    for left, name, lines, tip, is_pulled in arrows:
         parts.append(
             f'<g><rect class="good" x="{left}" y="110" width="190" height="62"/>'
             f'<text class="small" x="{left + 6}" y="166">anchors keep their outputs</text>'
@@ -136,24 +141,22 @@ def explanation() -> str:
             f'<text class="small" x="{left + 6}" y="44">anchors forget</text>'
             f'<line class="wall" x1="{left}" x2="{left + 190}" y1="110" y2="110"/>'
         )
-        if name != "naive":
-            parts.append(_arrow(origin_x, origin_y, left + 150, 62, "arrow ghost"))
-        if pull is not None:
-            parts.append(_arrow(left + 150, 62, left + tip[0], tip[1], "arrow pull"))
-        if name == "+ projection":
-            parts.append(_arrow(left + 150, 62, left + 150, 108, "arrow pull"))
-        parts.append(_arrow(origin_x, origin_y, left + tip[0], tip[1], "arrow step"))
-        parts.append(
-            f'<text class="name" x="{left}" y="20">{name}</text>'
-            f'<text class="small" x="{left}" y="192">{escape(text)}</text></g>'
+        if is_pulled:
+            parts.append(_arrow(left + 40, 110, left + 150, 62, "arrow ghost"))
+            parts.append(_arrow(left + 150, 62, left + 150, tip, "arrow pull"))
+        parts.append(_arrow(left + 40, 110, left + 150, tip, "arrow step"))
+        words = "".join(
+            f'<text class="small" x="{left}" y="{190 + 14 * row}">{line}</text>'
+            for row, line in enumerate(lines)
         )
+        parts.append(f'<text class="name" x="{left}" y="20">{name}</text>{words}</g>')
     head = (
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>'
     )
     title = "One step of each method: naive, with an anchor term, with projection"
     return (
-        f'<svg class="explanation" viewBox="0 0 720 200" role="img"><title>{title}</title>'
+        f'<svg class="explanation" viewBox="0 0 720 210" role="img"><title>{title}</title>'
         f"{head}{''.join(parts)}</svg>"
     )
 

@@ -23,8 +23,9 @@ h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.85rem}
 .scroll{overflow-x:auto}caption{text-align:left;color:var(--soft);padding:.3rem 0}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
-li.for::marker{content:"+ ";color:var(--good)}li.against::marker{content:"\\2212 ";color:var(--bad)}
-li.neither::marker{content:"\\00b7 "}
+li.for::marker{content:"+ ";color:var(--good)}
+li.against::marker{content:"\\2212\\00a0";color:var(--bad)}
+li.neither::marker{content:"\\00b7\\00a0"}
 """
 CHART_STYLE = """
 svg{max-width:100%;height:auto;font:11px system-ui,sans-serif}
@@ -44,6 +45,9 @@ svg .step{stroke:var(--c6);stroke-width:4}svg marker path{fill:context-stroke}
 )
 
 
+_BANDS = ("none", "naive", findings.BEST)  # whose spread over units is drawn
+
+
 def render(result: StudyResult, earlier: StudyResult | None = None) -> str:
     """The report.
 
@@ -58,15 +62,15 @@ def render(result: StudyResult, earlier: StudyResult | None = None) -> str:
         "<h2>What the three methods do</h2>",
         charts.explanation(),
         "<h2>What was found</h2>",
-        _findings(result),
+        findings_list(result),
         "<h2>Drift fit against stress retention</h2>",
         f"<figure>{pareto(result)}<figcaption>Means over units with 95 % intervals; down and left"
         " is better. The shaded corner is what is asked for.</figcaption></figure>",
         "<h2>Equity</h2>",
-        f"<figure>{_key(result)}{equity(result)}<figcaption>Median over units, after cost; the band"
-        " holds eight units in ten.</figcaption></figure>",
+        f"<figure>{key(result)}{equity(result)}<figcaption>Medians over units, after cost; the"
+        " bands of no adaptation, naive and ours hold eight units in ten.</figcaption></figure>",
         "<h2>Drawdown</h2>",
-        f"<figure>{_key(result)}{drawdown(result)}</figure>",
+        f"<figure>{key(result)}{drawdown(result)}</figure>",
         *map(grid, tables.all_tables(result)),
     ]
     if earlier is not None:
@@ -85,13 +89,18 @@ def render(result: StudyResult, earlier: StudyResult | None = None) -> str:
 
 def equity(result: StudyResult) -> str:
     """The drawing of all methods' equity."""
-    series = [Series(m.label, m.equity, place) for place, m in enumerate(result.methods)]
+    series = [
+        Series(m.label, m.equity, place, m.name in _BANDS) for place, m in enumerate(result.methods)
+    ]
     return charts.curves(series, "Equity of every method over the test days", "of one unit")
 
 
 def drawdown(result: StudyResult) -> str:
     """The drawing of all methods' drawdowns."""
-    series = [Series(m.label, m.drawdown, place) for place, m in enumerate(result.methods)]
+    series = [
+        Series(m.label, m.drawdown, place, m.name in _BANDS)
+        for place, m in enumerate(result.methods)
+    ]
     return charts.curves(series, "Drawdown of every method over the test days", "below the peak")
 
 
@@ -129,13 +138,15 @@ def grid(table: Grid) -> str:
     )
 
 
-def _findings(result: StudyResult) -> str:
+def findings_list(result: StudyResult) -> str:
+    """The findings as a list."""
     kinds = {True: "for", False: "against", None: "neither"}
     items = [f'<li class="{kinds[f.holds]}">{escape(f.text)}</li>' for f in result.findings]
     return f"<ul>{''.join(items)}</ul>"
 
 
-def _key(result: StudyResult) -> str:
+def key(result: StudyResult) -> str:
+    """Which line is which method."""
     items = [
         f'<svg class="key s{place}" width="28" height="8"><line class="line s{place}" '
         f'x1="0" x2="28" y1="4" y2="4" stroke-dasharray="{charts.DASHES[place % 8]}"/></svg> '

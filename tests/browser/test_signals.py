@@ -1,0 +1,177 @@
+"""The signal lab's page in Chromium: knobs, run, cancel, run again, export, the export offline."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import Running
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH"),
+]
+RUN_MS = 120_000
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Any, shared_service: Running) -> Iterator[Any]:
+    """A page that fails its test on a script error, a console error or a failed request."""
+    context = browser.new_context(base_url=shared_service.client.url, accept_downloads=True)
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.on("requestfailed", lambda r: wrong.append(f"{r.url}: {r.failure}"))
+    yield page
+    context.close()
+    assert [
+        text for text in wrong if "400 (Bad Request)" not in text
+    ] == []  # that one is asked for
+
+
+def set_knob(page: Any, name: str, value: str) -> None:
+    knob = page.locator(f"[name='{name}']")
+    page.evaluate(
+        "name => document.getElementsByName(name)[0].closest('details').open = true", name
+    )
+    if knob.evaluate("element => element.tagName") == "SELECT":
+        knob.select_option(value)
+    else:
+        knob.fill(value)
+        knob.dispatch_event("change")
+
+
+def choose_small(page: Any) -> None:
+    page.get_by_label("Quick").check()
+    for name, value in {
+        "seeds": "2",
+        "market.history_days": "300",
+        "market.test_days": "120",
+        "adaptation.steps": "20",
+    }.items():
+        set_knob(page, name, value)
+
+
+def run(page: Any) -> None:
+    page.get_by_role("button", name="Run", exact=True).click()
+
+
+def test_knobs_run_cancel_run_again_export_and_the_export_offline(
+    page: Any, browser: Any, tmp_path: Path
+) -> None:
+    page.goto("/signals")
+    page.get_by_text("One step of each method").first.wait_for(state="attached")
+
+    # A long run, three knobs turned, and cancelled.
+    page.get_by_label("Stress+").check()
+    set_knob(page, "adaptation.steps", "20000")
+    set_knob(page, "portfolio.rebalance", "threshold")
+    set_knob(page, "seeds", "50")
+    assert page.locator("label.changed").count() == 3
+    run(page)
+    cancel = page.get_by_role("button", name="Cancel")
+    cancel.wait_for()
+    page.locator(".stage", has_text="adapters").wait_for(timeout=RUN_MS)
+    cancel.click()
+    page.get_by_text("cancelled").wait_for()
+    assert page.get_by_text("Nothing has been run yet").is_visible()
+
+    # A small one, to its end.
+    choose_small(page)
+    run(page)
+    page.get_by_role("heading", name="Equity after cost").wait_for(timeout=RUN_MS)
+    lines = page.locator("#result svg.chart polyline.line").evaluate_all(
+        "found => found.map(line => line.getTotalLength())"
+    )
+    assert len(lines) == 14  # seven methods, twice
+    assert min(lines) > 300
+    assert page.locator("#result svg.chart .mark circle").count() == 7
+    for name in ("Stress MSE by context", "Gate and monitors"):
+        assert page.get_by_role("heading", name=name).is_visible()
+
+    # And again with one knob changed: what changed is said.
+    set_knob(page, "portfolio.speed", "1")
+    first = page.url
+    run(page)
+    page.wait_for_url(lambda url: url != first, timeout=RUN_MS)
+    changed = page.locator("h2", has_text="What changed").locator("xpath=following-sibling::div[1]")
+    assert "portfolio.speed" in changed.inner_text()
+
+    # The export stands alone: no network, no server.
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="Report, HTML").click()
+    report = tmp_path / "report.html"
+    caught.value.save_as(report)
+    offline = browser.new_context(offline=True)
+    alone = offline.new_page()
+    asked: list[str] = []
+    alone.on("request", lambda r: asked.append(r.url))
+    alone.goto(report.as_uri())
+    assert alone.get_by_text("LoRA + anchor + projection").first.is_visible()
+    assert alone.locator("svg.chart polyline.line").count() == 14
+    assert asked == [report.as_uri()]
+    offline.close()
+
+
+def test_a_refused_knob_is_said_and_shown(page: Any) -> None:
+    page.goto("/signals")
+    choose_small(page)
+    page.locator("[name='adaptation.methods'][value='naive']").uncheck()
+    run(page)
+    page.get_by_text("lacks naive").wait_for()
+    assert page.locator("[name='adaptation.methods']").first.is_visible()
+
+
+def test_without_javascript_it_has_the_same_numbers(browser: Any, shared_service: Running) -> None:
+    client = shared_service.client
+    body = {
+        "preset": "quick",
+        "seeds": 2,
+        "market": {"history_days": 300, "test_days": 120},
+        "adaptation": {"steps": 20},
+    }
+    run_id = client.post("/signals/runs", body)["run_id"]
+    while client.get(f"/signals/runs/{run_id}")["status"] == "running":
+        pass
+    context = browser.new_context(base_url=client.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"/signals?run={run_id}")
+    shown = page.locator("#result").inner_text()
+    twin = client.get(f"/signals.json?run={run_id}")
+    naive = next(m for m in twin["result"]["methods"] if m["name"] == "naive")
+    assert f"{naive['means']['drift_mse']['value']:.4g}" in shown
+    assert page.locator("[name='market.history_days']").input_value() == "300"
+    page.get_by_role("button", name="Run", exact=True).click()  # a form, sent as forms are
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("cancelled").wait_for()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_in_light_and_dark(
+    browser: Any, shared_service: Running, scheme: Any
+) -> None:
+    context = browser.new_context(
+        base_url=shared_service.client.url,
+        viewport={"width": 320, "height": 640},
+        color_scheme=scheme,
+    )
+    page = context.new_page()
+    page.goto("/signals")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 320
+    context.close()
