@@ -41,6 +41,7 @@ from radiance.pacer import Pacer
 from radiance.pipeline import Pipeline
 from radiance.records import Job
 from radiance.registry.curves import Curves
+from radiance.registry.experiments import Experiments
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
 from radiance.signals.runs import Runs
@@ -49,6 +50,7 @@ from radiance.storage.lives import SETTLED_AFTER_S, Lives
 from radiance.storage.sqlite import Database
 from radiance.supervisor import Supervisor, Watchdog
 from radiance.telemetry import configure_logging, get_logger
+from radiance.traffic import Traffic
 from radiance.training.blockwise import Differentiator
 from radiance.training.distributed import Ranks, Shared, agree, serve_rank
 from radiance.training.lora import LoraModel
@@ -182,6 +184,10 @@ class Service:
         monitor.start()
         lab = Runs(config.runs_path / "signals")
         self._closing.append(lab.stop)
+        experiments = Experiments(database, registry.audit)
+        traffic = Traffic(config, engine, registry, experiments, feedback)
+        self._closing.append(traffic.stop)
+        traffic.start()
         self._rooms = Rooms(
             config=config,
             engine=engine,
@@ -197,6 +203,8 @@ class Service:
             tunings=FineTunings(database, jobs),
             names=Names(database),
             supervisor=supervisor,
+            experiments=experiments,
+            traffic=traffic,
             has_anchors=bool(anchors),
             started_at=records.now(),
         )

@@ -81,6 +81,41 @@ def _unbend(quantile: float, bend: float) -> float:
     return (math.cbrt(1 + 6 * bend * wanted) - 1) / (2 * bend)
 
 
+def difference(
+    first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, confidence: float
+) -> Estimate:
+    """How much higher the mean behind ``second`` is than that behind ``first``; unpaired.
+
+    Welch's t with the degrees of freedom of Satterthwaite, rounded down (Biometrika 34, 1947,
+    28-35). A sample of one gives infinite bounds.
+    """
+    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    middle = float(b.mean() - a.mean())
+    if min(len(a), len(b)) < 2:
+        return Estimate(middle, -math.inf, math.inf)
+    errors = [float(x.var(ddof=1)) / len(x) for x in (a, b)]
+    total = sum(errors)
+    if total == 0:
+        return Estimate(middle, middle, middle)
+    freedom = total**2 / sum(
+        error**2 / (len(x) - 1) for error, x in zip(errors, (a, b), strict=True)
+    )
+    reach = t_quantile(confidence, max(1, int(freedom))) * math.sqrt(total)
+    return Estimate(middle, middle - reach, middle + reach)
+
+
+def rise(
+    hits: int, trials: int, hits_before: int, trials_before: int, confidence: float
+) -> Estimate:
+    """How much higher one proportion is than another, by both ends of their intervals at once.
+
+    Wider than need be: it holds however the two samples hang together.
+    """
+    now = proportion(hits, trials, confidence)
+    was = proportion(hits_before, trials_before, confidence)
+    return Estimate(now.value - was.value, now.low - was.high, now.high - was.low)
+
+
 def tail_mean(values: Sequence[float] | np.ndarray, share: float, confidence: float) -> Estimate:
     """The mean of the highest ``share`` of the population: its conditional value at risk.
 

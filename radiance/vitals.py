@@ -138,13 +138,11 @@ def _rise(
     fewest = min(now.answers, before.answers)
     if fewest < least:
         return _skipped(rule, limit, f"{fewest} of the {least} answers that are needed of each")
-    is_now = statistics.proportion(hits, now.answers, confidence)
-    was = statistics.proportion(hits_before, before.answers, confidence)
-    # Both ends at once: wider than need be, on the side of leaving alone what serves.
-    value, low, high = is_now.value - was.value, is_now.low - was.high, is_now.high - was.low
-    verdict = "fail" if low > limit else "pass"
+    # Wider than need be, on the side of leaving alone what serves.
+    found = statistics.rise(hits, now.answers, hits_before, before.answers, confidence)
+    verdict = "fail" if found.low > limit else "pass"
     detail = f"{hits} of {now.answers} answers, and {hits_before} of {before.answers} before"
-    return GateRow(rule, value, limit, low, high, verdict, detail)
+    return GateRow(rule, found.value, limit, found.low, found.high, verdict, detail)
 
 
 def _skipped(rule: str, limit: float, why: str) -> GateRow:

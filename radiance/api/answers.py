@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from radiance.api.canary import CanaryShown
 from radiance.intake.pause import Pause
 from radiance.monitor import MonitorState
 from radiance.records import (
@@ -299,4 +300,5 @@ class InfoAnswer(msgspec.Struct):
     gate: GateAnswer
     feedback: dict[str, Votes]
     monitor: MonitorState
+    canary: CanaryShown | None
     uptime_s: float

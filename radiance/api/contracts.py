@@ -10,6 +10,7 @@ from typing import Any
 from radiance.api import (
     answers,
     audit,
+    canary,
     exchange,
     feedback,
     info,
@@ -102,6 +103,11 @@ _OWN: dict[Callable[..., Any], Contract] = {
     moves.promote: Contract(answers.MoveAnswer, moves.PromoteBody),
     moves.pin: Contract(answers.PinAnswer, moves.PinBody),
     moves.unpin: Contract(answers.PinAnswer, moves.UnpinBody),
+    canary.show_canary: Contract(canary.CanaryAnswer),
+    canary.start_canary: Contract(canary.CanaryAnswer, canary.CanaryBody, 201),
+    canary.stop_canary: Contract(
+        canary.CanaryAnswer, queries={"reason": {"type": "string", "maxLength": 1000}}
+    ),
     training.show_training: Contract(answers.TrainingAnswer),
     training.pause: Contract(answers.TrainingAnswer, training.PauseBody),
     training.resume: Contract(answers.TrainingAnswer, training.PauseBody),

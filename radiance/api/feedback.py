@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import list_limit, read_body
 from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.weights import caller_of
 from radiance.errors import RequestError
 from radiance.registry.store import BASE
 from radiance.text import clean, forbidden
@@ -19,7 +20,7 @@ _SHOWN_CHECKPOINTS = 20
 
 
 class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of POST /feedback; no checkpoint means the one that serves, "base" the base."""
+    """The body of POST /feedback; no checkpoint means the one that serves the caller."""
 
     vote: Literal["up", "down"]
     checkpoint: Annotated[str, Meta(min_length=1)] | None = None
@@ -36,7 +37,7 @@ async def send_feedback(request: Request) -> Response:
     rooms = rooms_of(request)
     body = await read_body(request, FeedbackBody, rooms.config.server.max_body_bytes)
     _refuse_bad_text(body)
-    answer = await run_in_threadpool(_keep, rooms, body)
+    answer = await run_in_threadpool(_keep, rooms, body, caller_of(request))
     rooms.monitor.wake()
     return JSONResponse(answer, status_code=201)
 
@@ -54,12 +55,15 @@ def votes_by_checkpoint(rooms: Rooms) -> dict[str, dict[str, int]]:
     return {checkpoint or BASE: msgspec.to_builtins(found) for checkpoint, found in votes.items()}
 
 
-def _keep(rooms: Rooms, body: FeedbackBody) -> dict[str, Any]:
-    checkpoint = None
+def _keep(rooms: Rooms, body: FeedbackBody, caller: str) -> dict[str, Any]:
+    is_tried, checkpoint = rooms.traffic.candidate_of(caller)
     if body.checkpoint is None:
-        current = rooms.registry.current()
-        checkpoint = current.checkpoint_id if current else None
-    elif body.checkpoint != BASE:
+        if not is_tried:
+            current = rooms.registry.current()
+            checkpoint = current.checkpoint_id if current else None
+    elif body.checkpoint == BASE:
+        checkpoint = None
+    else:
         checkpoint = rooms.registry.get(body.checkpoint).checkpoint_id
     kept = rooms.feedback.add(
         checkpoint,

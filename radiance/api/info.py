@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance import __version__, records
+from radiance.api.canary import running_canary
 from radiance.api.feedback import votes_by_checkpoint
 from radiance.api.rooms import Rooms, rooms_of
 
@@ -57,6 +58,7 @@ def _describe(rooms: Rooms) -> dict[str, Any]:
         "gate": _gate(rooms),
         "feedback": votes_by_checkpoint(rooms),
         "monitor": msgspec.to_builtins(rooms.monitor.state),
+        "canary": running_canary(rooms),
         "uptime_s": round((records.now() - rooms.started_at).total_seconds(), 1),
     }
 

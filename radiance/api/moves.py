@@ -50,7 +50,7 @@ class UnpinBody(msgspec.Struct, forbid_unknown_fields=True):
 async def rollback(request: Request) -> Response:
     """Serve an earlier checkpoint again. Requests in flight finish on the one they began with."""
     rooms, body = await _read(request, RollbackBody)
-    reason = _reason(body.reason, "Asked for through POST /rollback.")
+    reason = checked_reason(body.reason, "Asked for through POST /rollback.")
     release = await run_in_threadpool(
         rooms.pipeline.rollback, body.checkpoint, actor_of(request), reason
     )
@@ -60,7 +60,7 @@ async def rollback(request: Request) -> Response:
 async def promote(request: Request) -> Response:
     """Serve a checkpoint, whether or not it ever was; a rejected one only by force."""
     rooms, body = await _read(request, PromoteBody)
-    reason = _reason(body.reason, "Asked for through POST /promote.")
+    reason = checked_reason(body.reason, "Asked for through POST /promote.")
     release = await run_in_threadpool(
         rooms.pipeline.promote, body.checkpoint, actor_of(request), reason, force=body.force
     )
@@ -70,7 +70,7 @@ async def promote(request: Request) -> Response:
 async def pin(request: Request) -> Response:
     """Hold the stable pointer: cycles go on and are not promoted, monitors do not roll back."""
     rooms, body = await _read(request, PinBody)
-    reason = _reason(body.reason, "Asked for through POST /pin.")
+    reason = checked_reason(body.reason, "Asked for through POST /pin.")
     pinned = await run_in_threadpool(rooms.pipeline.pin, body.checkpoint, actor_of(request), reason)
     return JSONResponse(
         {"current_checkpoint": pinned.checkpoint_id, "pinned": msgspec.to_builtins(pinned)}
@@ -80,7 +80,7 @@ async def pin(request: Request) -> Response:
 async def unpin(request: Request) -> Response:
     """Let the stable pointer move by itself again, from the next cycle on."""
     rooms, body = await _read(request, UnpinBody)
-    reason = _reason(body.reason, "Asked for through POST /unpin.")
+    reason = checked_reason(body.reason, "Asked for through POST /unpin.")
     await run_in_threadpool(rooms.pipeline.unpin, actor_of(request), reason)
     current = await run_in_threadpool(rooms.registry.current)
     return JSONResponse(
@@ -93,7 +93,7 @@ async def _read(request: Request, kind: type[Any]) -> tuple[Rooms, Any]:
     return rooms, await read_body(request, kind, rooms.config.server.max_body_bytes)
 
 
-def _reason(given: str, default: str) -> str:
+def checked_reason(given: str, default: str) -> str:
     if bad := forbidden(given):
         raise RequestError(
             f"reason: holds the character {bad}, which is not text.",

@@ -16,10 +16,12 @@ from radiance.monitor import Monitor
 from radiance.pacer import Pacer
 from radiance.pipeline import Pipeline
 from radiance.registry.curves import Curves
+from radiance.registry.experiments import Experiments
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
 from radiance.signals.runs import Runs
 from radiance.supervisor import Supervisor
+from radiance.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Rooms:
     tunings: FineTunings
     names: Names
     supervisor: Supervisor
+    experiments: Experiments
+    traffic: Traffic
     has_anchors: bool
     started_at: datetime
 

@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from radiance.api import (
     audit,
+    canary,
     exchange,
     feedback,
     info,
@@ -53,6 +54,9 @@ ROUTES = [
     Route("/promote", moves.promote, "admin", method="POST"),
     Route("/pin", moves.pin, "admin", method="POST"),
     Route("/unpin", moves.unpin, "admin", method="POST"),
+    Route("/canary", canary.show_canary, "infer", method="GET"),
+    Route("/canary", canary.start_canary, "admin", method="POST"),
+    Route("/canary", canary.stop_canary, "admin", method="DELETE"),
     Route("/training", training.show_training, "infer", method="GET"),
     Route("/training/pause", training.pause, "admin", method="POST"),
     Route("/training/resume", training.resume, "admin", method="POST"),

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from radiance.api.bodies import read_body
 from radiance.api.rooms import rooms_of
 from radiance.api.streaming import answer_of
-from radiance.api.weights import weights_of
+from radiance.api.weights import caller_of, weights_of
 from radiance.engine import requests
 from radiance.errors import RequestError
 from radiance.records import Message
@@ -55,7 +55,7 @@ async def search(request: Request) -> Response:
         tokens=tokens,
         max_tokens=min(body.max_tokens, context - len(tokens)),
         sampling=requests.Sampling(temperature=body.temperature),
-        weights=await weights_of(rooms, name),
+        weights=await weights_of(rooms, name, caller=caller_of(request)),
     )
     answer = await answer_of(request, rooms, wanted)
     return JSONResponse(

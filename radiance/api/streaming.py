@@ -73,7 +73,7 @@ async def events_of(
         inbox.append(event)
         bell.call(rung.set)
 
-    future = rooms.engine.submit(wanted, on_event)
+    future = rooms.traffic.submit(wanted, on_event)
     future.add_done_callback(lambda _: bell.call(rung.set))
     gone = asyncio.create_task(_until_gone(request, rung))
     try:
@@ -113,7 +113,7 @@ async def answers_of(
     gone = asyncio.create_task(_until_gone(request, rung))
     try:
         for one in wanted:
-            futures.append(rooms.engine.submit(one))
+            futures.append(rooms.traffic.submit(one))
             futures[-1].add_done_callback(lambda _: bell.call(rung.set))
         while not all(future.done() for future in futures):
             await rung.wait()

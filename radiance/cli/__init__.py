@@ -11,6 +11,7 @@ from radiance import __version__
 from radiance.cli.alphas import alphas
 from radiance.cli.anchors import anchors
 from radiance.cli.audit import audit
+from radiance.cli.canary import canary
 from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
 from radiance.cli.doctor import doctor
@@ -60,6 +61,7 @@ for _command in (
     info,
     jobs,
     checkpoints,
+    canary,
     import_adapter,
     export,
     push,

@@ -74,6 +74,11 @@ class Client:
         given = {name: value for name, value in query.items() if value is not None}
         return self._send("GET", f"{path}?{urllib.parse.urlencode(given)}" if given else path)
 
+    def delete(self, path: str, **query: Any) -> Any:
+        """The answer to DELETE ``path``; query values that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._send("DELETE", f"{path}?{urllib.parse.urlencode(given)}" if given else path)
+
     def post(self, path: str, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
         """The answer to POST ``path``."""
         return self._send(

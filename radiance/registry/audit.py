@@ -34,6 +34,8 @@ Action = Literal[
     "rollback",
     "pin",
     "unpin",
+    "canary_start",  # a checkpoint is tried beside the one that serves
+    "canary_stop",
     "adopt",  # what an older Radiance, without a log, had left
     "alarm",  # at start, log and head file did not agree
 ]
@@ -61,8 +63,8 @@ class Entry(msgspec.Struct, frozen=True):
         number: From 1 on, without gaps.
         at: UTC, as ISO 8601 text.
         action: What was done, one of ``Action``.
-        actor: Who did it: "gate", "monitor", "pipeline", "reconcile"; "api", or "api:NAME" of the
-            API key's name.
+        actor: Who did it: "gate", "monitor", "pipeline", "reconcile", "traffic"; "api", or
+            "api:NAME" of the API key's name.
         subject: The checkpoint it is about; None for the base and for what is about none.
         body: Everything else, as canonical JSON text.
         previous_hash: The hash of the entry before.

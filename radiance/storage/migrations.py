@@ -280,6 +280,53 @@ def m008_fine_tuning(connection: "Connection") -> None:
         connection.execute(statement)
 
 
+def m009_experiments(connection: "Connection") -> None:
+    """Checkpoints tried beside the one that serves, and what was measured of their answers."""
+    connection.execute(
+        """
+        CREATE TABLE experiments (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            mode TEXT NOT NULL CHECK (mode IN ('canary', 'shadow')),
+            candidate TEXT REFERENCES checkpoints (id),
+            share REAL NOT NULL CHECK (share > 0 AND share <= 1),
+            started_at TEXT NOT NULL,
+            started_by TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            ended_at TEXT,
+            ended_by TEXT,
+            end_reason TEXT,
+            dropped INTEGER NOT NULL DEFAULT 0
+        ) STRICT
+        """
+    )
+    connection.execute(
+        "CREATE UNIQUE INDEX one_experiment ON experiments (ended_at IS NULL)"
+        " WHERE ended_at IS NULL"
+    )
+    connection.execute(
+        """
+        CREATE TABLE trials (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            experiment INTEGER NOT NULL REFERENCES experiments (number),
+            arm TEXT NOT NULL CHECK (arm IN ('champion', 'candidate')),
+            checkpoint TEXT,
+            at TEXT NOT NULL,
+            caller TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            tokens INTEGER NOT NULL,
+            latency_s REAL NOT NULL,
+            first_token_s REAL NOT NULL,
+            is_looping INTEGER NOT NULL,
+            was_alone INTEGER NOT NULL,
+            pair TEXT,
+            mean_logprob REAL,
+            agrees INTEGER
+        ) STRICT
+        """
+    )
+    connection.execute("CREATE INDEX trials_by_experiment ON trials (experiment, number)")
+
+
 ALL: tuple[Callable[["Connection"], None], ...] = (
     m001_initial,
     m002_audit,
@@ -289,6 +336,7 @@ ALL: tuple[Callable[["Connection"], None], ...] = (
     m006_questions,
     m007_pauses,
     m008_fine_tuning,
+    m009_experiments,
 )
 
 

@@ -39,6 +39,7 @@ from radiance.api.openai.tools import (
 )
 from radiance.api.openai.usage import ContextFull, counted, room_for
 from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.weights import caller_of
 from radiance.engine import requests as engine
 from radiance.engine.requests import Answer, Delta, Started
 from radiance.engine.tool_format import HERMES, ToolFormat
@@ -117,7 +118,7 @@ async def create_chat(request: Request) -> Response:
     """Answer a chat, whole or as a stream of server-sent events."""
     rooms = rooms_of(request)
     body = await read_parameters(request, ChatBody, UNSUPPORTED)
-    plan = await _plan(rooms, body)
+    plan = await _plan(request, rooms, body)
     try:
         return await _answer(request, rooms, plan)
     except RequestError as error:
@@ -152,7 +153,7 @@ async def _answer(request: Request, rooms: Rooms, plan: _Plan) -> Response:
     return json_response(completion, headers_of(started))
 
 
-async def _plan(rooms: Rooms, body: ChatBody) -> _Plan:
+async def _plan(request: Request, rooms: Rooms, body: ChatBody) -> _Plan:
     _refuse_contradictions(body)
     encoder = rooms.engine.encoder
     box = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
@@ -172,7 +173,8 @@ async def _plan(rooms: Rooms, body: ChatBody) -> _Plan:
         )
     except TooLarge as error:
         raise ContextFull(str(error), field="messages", remedy=error.remedy) from None
-    weights = await model_weights(rooms, body.model)
+    caller = caller_of(request, body.safety_identifier or body.user)
+    weights = await model_weights(rooms, body.model, caller)
     if weights.kind == "training" and body.choices > 1:
         raise RequestError(
             "n: live training weights change from answer to answer.",

@@ -27,6 +27,7 @@ from radiance.api.openai.running import Event, answers_of, events_of_all
 from radiance.api.openai.scoring import scores_of
 from radiance.api.openai.usage import counted, room_for
 from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.weights import caller_of
 from radiance.engine import requests as engine
 from radiance.engine.requests import Answer, Delta, Started, TokenLogprob
 from radiance.errors import RequestError
@@ -89,7 +90,7 @@ async def create_completion(request: Request) -> Response:
     """Continue texts, whole or as a stream of server-sent events."""
     rooms = rooms_of(request)
     body = await read_parameters(request, CompletionBody, UNSUPPORTED)
-    plan = await _plan(rooms, body)
+    plan = await _plan(request, rooms, body)
     scores: list[tuple[TokenLogprob, ...]] = []
     if plan.is_measured:
         plan, scores, started = await _measured(request, rooms, plan)
@@ -108,7 +109,7 @@ async def create_completion(request: Request) -> Response:
     return _answer(rooms, plan, started, scores, answers)
 
 
-async def _plan(rooms: Rooms, body: CompletionBody) -> _Plan:
+async def _plan(request: Request, rooms: Rooms, body: CompletionBody) -> _Plan:
     encoder = rooms.engine.encoder
     if body.max_tokens == 0 and (not body.echo or body.stream or body.logprobs is None):
         raise RequestError(
@@ -118,7 +119,8 @@ async def _plan(rooms: Rooms, body: CompletionBody) -> _Plan:
             remedy="Send at least 1, or echo: true and logprobs, without stream.",
         )
     prompts = await run_in_threadpool(_prompts, rooms, body.prompt)
-    weights = await model_weights(rooms, body.model)
+    caller = caller_of(request, body.user)
+    weights = await model_weights(rooms, body.model, caller)
     if weights.kind == "training" and len(prompts) * body.choices > 1:
         field = "n" if body.choices > 1 else "prompt"
         raise RequestError(

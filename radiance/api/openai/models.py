@@ -45,14 +45,14 @@ async def show_model(request: Request) -> Response:
     raise not_found(name)
 
 
-async def model_weights(rooms: Rooms, name: str | None) -> Weights:
-    """The weights that a ``model`` means; none given: those that serve.
+async def model_weights(rooms: Rooms, name: str | None, caller: str) -> Weights:
+    """The weights that a ``model`` means; none given: those that serve the caller.
 
     Raises:
         ModelNotFound: There are none of that name.
     """
     if name is None or name == SERVING:
-        return await weights_of(rooms, None)
+        return await weights_of(rooms, None, caller=caller)
     inner = name.removeprefix(f"{SERVING}:")
     named = await run_in_threadpool(rooms.names.get, name)
     if named is not None:

@@ -1,0 +1,149 @@
+"""``radiance canary``: a checkpoint tried beside the one that serves."""
+
+from typing import Any
+
+import click
+
+from radiance.cli.client import Client, client_options
+from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
+
+_reason_option = click.option("--reason", help="Why; kept in the audit log.")
+_ARM = (
+    *("checkpoint", "answers", "failures", "callers", "cut_off_ratio", "looping_ratio"),
+    "mean_logprob",
+)
+
+
+@click.group()
+def canary() -> None:
+    """Try a checkpoint beside the one that serves.
+
+    As a canary it answers a share of the callers; as a shadow it is asked the same as what serves,
+    unseen, when the engine has nothing else to do. `status` compares the two.
+
+    Examples:
+      radiance canary start A_2026-02-09_0012 --share 0.1
+      radiance canary status
+      radiance canary stop
+    """
+
+
+@canary.command()
+@click.argument("checkpoint_id")
+@click.option("--share", type=float, help="Of the callers, 0 to 1. Default: 0.1; shadow: 1.")
+@click.option("--shadow", is_flag=True, help="Nobody sees its answers.")
+@click.option("--force", is_flag=True, help="Also if the gate rejected it.")
+@_reason_option
+@client_options
+def start(
+    checkpoint_id: str,
+    share: float | None,
+    shadow: bool,
+    force: bool,
+    reason: str | None,
+    client: Client,
+    as_json: bool,
+) -> None:
+    """Begin to try a checkpoint.
+
+    CHECKPOINT_ID may be "base". A caller is told apart by the header X-Radiance-Key, OpenAI's user,
+    the API key or the address, and stays on one side. It ends by itself once it serves.
+
+    Examples:
+      radiance canary start A_2026-02-09_0012 --share 0.2 --reason "Before the fair."
+      radiance canary start A_2026-02-09_0012 --shadow
+    """
+    body = {
+        "checkpoint": checkpoint_id,
+        "mode": "shadow" if shadow else "canary",
+        "force": force,
+        "share": share,
+        "reason": reason,
+    }
+    answer = client.post("/canary", {name: v for name, v in body.items() if v is not None})
+    if as_json:
+        print_json(answer)
+        return
+    click.echo(checkpoint_id)
+    running = answer["running"]
+    what = "is asked the same, unseen," if shadow else "answers"
+    note(f"{checkpoint_id} {what} for a share of {running['share']:g} until it is stopped.")
+
+
+@canary.command()
+@client_options
+def status(client: Client, as_json: bool) -> None:
+    """Show both arms and what speaks for the candidate.
+
+    Differences are candidate minus champion, with their bounds. Without a canary under way, the one
+    that ended last is shown.
+
+    Examples:
+      radiance canary status
+      radiance canary status --json
+    """
+    answer = client.get("/canary")
+    if as_json:
+        print_json(answer)
+    else:
+        _show(answer["running"] or answer["last"])
+
+
+@canary.command()
+@_reason_option
+@client_options
+def stop(reason: str | None, client: Client, as_json: bool) -> None:
+    """End it, and show what it showed.
+
+    Everybody is answered by what serves again. To serve the candidate instead, promote it; that
+    ends the canary too.
+
+    Examples:
+      radiance canary stop
+      radiance canary stop --reason "It is slower."
+    """
+    answer = client.delete("/canary", reason=reason)
+    if as_json:
+        print_json(answer)
+    else:
+        _show(answer["last"])
+
+
+def _show(shown: dict[str, Any] | None) -> None:
+    if shown is None:
+        note("No canary was ever started.")
+        return
+    print_pairs(
+        [
+            (shown["mode"], shown["candidate"] or "base"),
+            ("share", shown["share"]),
+            ("started", f"{show_time(shown['started_at'])} by {shown['started_by']}"),
+            ("ended", f"{show_time(shown['ended_at'])}: {shown['end_reason']}")
+            if shown["ended_at"]
+            else ("dropped", shown["dropped"]),
+        ]
+    )
+    click.echo()
+    arms = shown["arms"]
+    print_table(
+        ("ARM", *(name.upper() for name in _ARM), "P50 S", "P99 S", "FIRST TOKEN P50 S", "VOTES"),
+        (
+            (
+                name,
+                *(arm[field] if field != "checkpoint" else arm[field] or "base" for field in _ARM),
+                *((arm["latency_s"] or {}).get(name) for name in ("p50", "p99")),
+                (arm["first_token_s"] or {}).get("p50"),
+                f"+{arm['votes']['up']} -{arm['votes']['down']}",
+            )
+            for name, arm in arms.items()
+        ),
+    )
+    if shown["comparison"]:
+        click.echo()
+        columns = ("figure", "champion", "candidate", "difference", "low", "high", "unit")
+        counts = ("champion_count", "candidate_count")
+        print_table(
+            (*(name.upper() for name in columns), "N", "N"),
+            ([row[name] for name in (*columns, *counts)] for row in shown["comparison"]),
+        )
+        note(f"Each bound holds with a confidence of {shown['confidence']:g}.")
