@@ -1,7 +1,6 @@
 """``radiance signals``: the signal lab from the command line. Computes here, beside any service."""
 
 import contextlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radiance.cli.output import note, print_json, print_table
+from radiance.cli.studies import parse_value, read_options, study_options
 from radiance.cli.waiting import progress_bar
-from radiance.errors import ConfigError, RequestError
+from radiance.errors import RequestError
 
 if TYPE_CHECKING:
     from radiance.signals.results import StudyResult
-    from radiance.signals.settings import Study
     from radiance.signals.tables import Grid
 
-PRESETS = ("quick", "default", "stress+")  # as in settings.py, which help does not load
 _root_option = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
@@ -33,30 +31,6 @@ _backend_option = click.option(
     show_default=True,
     help="Device to compute on.",
 )
-
-
-def _study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    options = (
-        click.option("--preset", type=click.Choice(PRESETS), help="Default: default."),
-        click.option(
-            "--study",
-            "file",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Settings of an earlier run: its result.json, or a JSON file of settings.",
-        ),
-        click.option("--seeds", type=int, metavar="N", help="Markets, one a seed."),
-        click.option("--first-seed", type=int, metavar="N", help="The first of them."),
-        click.option(
-            "--set",
-            "assignments",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Any knob, as in market.drift_strength=1.2. Can be repeated.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 @click.group()
@@ -74,7 +48,7 @@ def signals() -> None:
 
 
 @signals.command()
-@_study_options
+@study_options
 @_root_option
 @_backend_option
 @_json_option
@@ -88,7 +62,7 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
       radiance signals run --preset quick --set portfolio.rebalance=threshold
       radiance signals run --study runs/signals/S_2026-11-24_0001/result.json
     """
-    study = _study(**options)
+    study = read_options(**options)
     _prepare(backend)
     from radiance.signals.study import run_study
 
@@ -99,7 +73,7 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
 
 @signals.command()
 @click.argument("bars", type=click.Path(dir_okay=False, path_type=Path))
-@_study_options
+@study_options
 @click.option("--history-years", type=float, metavar="YEARS", help="For the backbone. Default: 5.")
 @click.option("--update-days", type=int, metavar="N", help="Between updates. Default: 63.")
 @click.option("--window-days", type=int, metavar="N", help="Learned from. Default: 252.")
@@ -129,7 +103,7 @@ def replay(
       radiance signals replay bars.parquet
       radiance signals replay bars.csv --symbols 100 --set portfolio.rebalance=every
     """
-    study = _study(**options)
+    study = read_options(**options)
     given = {
         "history_years": history_years,
         "update_days": update_days,
@@ -149,7 +123,7 @@ def replay(
 
 
 @signals.command()
-@_study_options
+@study_options
 @click.option(
     "--over",
     "axes",
@@ -171,14 +145,14 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **opti
       radiance signals sweep --preset quick --over market.indicator_shift=2,3,4,5,6
       radiance signals sweep --over market.label_noise=0.1,0.3 --over market.stress_scale=4,8
     """
-    study = _study(**options)
+    study = read_options(**options)
     _prepare(backend)
     from radiance.signals.sweep import run_sweep
 
     grid = {}
     for text in axes:
         key, _, values = text.partition("=")
-        parsed = [_value(part) for part in values.split(",") if part]
+        parsed = [parse_value(part) for part in values.split(",") if part]
         if not key or not parsed:
             raise click.BadParameter(f"{text!r} is not KEY=V1,V2,...", param_hint="--over")
         grid[key.strip()] = parsed
@@ -359,50 +333,6 @@ def _prepare(backend: str) -> None:
     with contextlib.suppress(OSError):
         os.nice(5)
     select_device(backend)  # type: ignore[arg-type]
-
-
-def _study(
-    preset: str | None,
-    file: Path | None,
-    seeds: int | None,
-    first_seed: int | None,
-    assignments: tuple[str, ...],
-) -> "Study":
-    from radiance.signals.settings import read_study, with_values
-
-    data: dict[str, Any] = {}
-    if file is not None:
-        try:
-            data = json.loads(file.read_bytes())
-        except OSError as error:
-            raise ConfigError(f"{file}: cannot be read ({error.strerror}).") from None
-        except ValueError as error:
-            raise ConfigError(f"{file}: is not JSON ({error}).") from None
-        if isinstance(data, dict) and "study" in data:
-            data = data["study"]
-        if not isinstance(data, dict):
-            raise ConfigError(f"{file}: is not an object of settings.")
-    if preset is not None:
-        data = {**data, "preset": preset}
-    values: dict[str, Any] = {}
-    for text in assignments:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise click.BadParameter(f"{text!r} is not KEY=VALUE.", param_hint="--set")
-        values[key.strip()] = _value(value.strip())
-    if seeds is not None:
-        values["seeds"] = seeds
-    if first_seed is not None:
-        values["first_seed"] = first_seed
-    return with_values(read_study(data), values)
-
-
-def _value(text: str) -> Any:
-    """JSON where it is, a list where it has commas, else the text itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text.split(",") if "," in text else text
 
 
 def _find(name: str, root: Path) -> "StudyResult":

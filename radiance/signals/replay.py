@@ -11,7 +11,6 @@ comes.
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -20,54 +19,21 @@ import msgspec
 import numpy as np
 
 from radiance import __version__, config, records
-from radiance.errors import ConfigError
 from radiance.records import Decision, content_hash
 from radiance.signals import bars as market_bars
 from radiance.signals import judgement, portfolio, summary
 from radiance.signals.adaptation import Material, adapt
 from radiance.signals.backbone import Linear, Lora, fresh_lora
-from radiance.signals.bars import INDICATORS, Bars, Period
 from radiance.signals.findings import find_replay
+from radiance.signals.folds import Data, Folds, load
 from radiance.signals.judgement import Outputs
-from radiance.signals.market import Days
 from radiance.signals.methods import Method, find_methods
 from radiance.signals.results import MEASURES, MethodResult, StudyResult, Verdict
 from radiance.signals.routing import Router
 from radiance.signals.settings import Replay, Study
 from radiance.signals.study import training_settings
 
-_ANCHORS_PER_PERIOD, _JUDGED_PER_PERIOD = 96, 20
-_CHECK_DAYS = 42
-_FIT_ROWS = 30_000  # of the history, to fit a backbone on
 _STEPS_SHARE = 4  # an update takes a quarter of a study's steps: there are many in a row
-
-
-@dataclass(frozen=True)
-class _Data:
-    """Everything by day and symbol.
-
-    Attributes:
-        inputs: (days, symbols, inputs) float32.
-        labels: (days, symbols) float32, NaN where unknown for ever.
-        stress: (days,) bool.
-        periods: By rule.
-        start: The first live day.
-        horizon: Days until a label is known.
-    """
-
-    bars: Bars
-    inputs: np.ndarray
-    labels: np.ndarray
-    stress: np.ndarray
-    periods: list[Period]
-    start: int
-    horizon: int
-
-    @property
-    def places(self) -> slice:
-        """The indicators among the inputs."""
-        first = len(market_bars.FEATURES)
-        return slice(first, first + len(INDICATORS))
 
 
 def run_replay(
@@ -82,7 +48,7 @@ def run_replay(
         ConfigError: The file cannot be used, or holds no stress to hold out.
     """
     began = time.perf_counter()
-    data = _load(settings, path)
+    data = load(settings, path)
     methods = find_methods(study.adaptation)
     walk = _Walk(study, settings, data, methods)
     updates = range(data.start, len(data.bars.dates) - 1, settings.update_days)
@@ -114,34 +80,17 @@ def run_replay(
     )
 
 
-def _load(settings: Replay, path: Path) -> _Data:
-    start = round(settings.history_years * portfolio.DAYS_PER_YEAR)
-    bars = market_bars.read_bars(path, settings.symbols, start)
-    stress = market_bars.is_stress(bars)
-    periods = [p for p in market_bars.stress_periods(stress, bars.dates) if p.first > start // 4]
-    if len(periods) < 2:
-        raise ConfigError(f"{path}: has {len(periods)} stress periods; two are needed at least.")
-    return _Data(
-        bars=bars,
-        inputs=market_bars.day_inputs(bars),
-        labels=market_bars.labels(bars, settings.horizon_days),
-        stress=stress,
-        periods=periods,
-        start=start,
-        horizon=settings.horizon_days,
-    )
-
-
 class _Walk:
     """All folds and methods, from update to update."""
 
-    def __init__(self, study: Study, settings: Replay, data: _Data, methods: list[Method]) -> None:
+    def __init__(self, study: Study, settings: Replay, data: Data, methods: list[Method]) -> None:
         self._study, self._settings, self._data, self._methods = study, settings, data, methods
         training = training_settings(study.adaptation)
         steps = max(1, training.max_steps // _STEPS_SHARE)
         self._training = _with_steps(training, steps)
-        self._folds = list(range(len(data.periods)))
-        self._backbone = Linear(self._history(), ridge=1e-2)
+        self._rows = Folds(data, settings.window_days)
+        self._folds = self._rows.places
+        self._backbone = Linear(self._rows.history(), ridge=1e-2)
         self._names = [method.name for method in methods]
         fresh = fresh_lora(self._backbone.shapes, training.r, self._folds)
         self._vectors = np.repeat(fresh[:, None], len(methods), axis=1)
@@ -161,13 +110,15 @@ class _Walk:
     def update(self, day: int, until: int) -> None:
         """Learn at the close of ``day``, be judged, and speak on the days up to ``until``."""
         data = self._data
-        calm = [self._calm_days(fold, day) for fold in self._folds]
-        learned, check = zip(*(self._split(days) for days in calm), strict=True)
+        calm = [self._rows.calm_days(fold, day) for fold in self._folds]
+        learned, check = zip(*(self._rows.split(days) for days in calm), strict=True)
         past = [p for p in data.periods if p.last + data.horizon < day]
         anchors, contexts = zip(
-            *(self._anchor_rows(f, past, day, 0) for f in self._folds), strict=True
+            *(self._rows.anchor_rows(f, past, day, 0) for f in self._folds), strict=True
         )
-        judged, _ = zip(*(self._anchor_rows(f, past, day, 1) for f in self._folds), strict=True)
+        judged, _ = zip(
+            *(self._rows.anchor_rows(f, past, day, 1) for f in self._folds), strict=True
+        )
         self._routers = [
             Router(
                 data.inputs[days, 0, data.places].astype(np.float64),
@@ -240,78 +191,6 @@ class _Walk:
         data, (calm, held) = self._data, self._measured()
         squares = np.square(data.labels, dtype=np.float64).mean(axis=1)
         return float(squares[calm].mean()), float(np.mean([squares[days].mean() for days in held]))
-
-    # ── What an update knows ────────────────────────────────────────────────────────────────────
-
-    def _held(self, fold: int) -> np.ndarray:
-        """Days of the fold's period, with those whose labels reach into it, (days,) bool."""
-        period, found = self._data.periods[fold], np.zeros(len(self._data.stress), dtype=bool)
-        found[max(0, period.first - self._data.horizon) : period.last + 1] = True
-        return found
-
-    def _history(self) -> Days:
-        """What each fold's backbone is fitted on: the history without the period, by symbol-day."""
-        data, rows = self._data, []
-        for fold in self._folds:
-            days = np.flatnonzero(~self._held(fold)[: data.start - data.horizon])
-            days = days[days >= market_bars.WARM_UP]
-            draw = np.random.default_rng([fold, *b"history"])
-            chosen = (
-                draw.choice(days, size=_FIT_ROWS),
-                draw.integers(len(data.bars.symbols), size=_FIT_ROWS),
-            )
-            rows.append((data.inputs[chosen], data.labels[chosen][:, None]))
-        inputs, labels = (np.stack(part) for part in zip(*rows, strict=True))
-        empty = np.zeros(0)
-        return Days(inputs, empty, labels, labels, empty, empty)
-
-    def _calm_days(self, fold: int, day: int) -> np.ndarray:
-        """The newest ordinary days whose labels are known, oldest first."""
-        data = self._data
-        known = np.arange(market_bars.WARM_UP, day - data.horizon + 1)
-        calm = known[~data.stress[known] & ~self._held(fold)[known]]
-        return calm[-(self._settings.window_days + _CHECK_DAYS) :]
-
-    def _split(self, days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is learned, and the newest days that the gate checks, apart by a horizon."""
-        return days[: -_CHECK_DAYS - self._data.horizon], days[-_CHECK_DAYS:]
-
-    def _anchor_rows(
-        self, fold: int, past: Sequence[Period], day: int, part: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(rows, 2) day and symbol of anchors, and their contexts, alike in every fold.
-
-        Every other stress day of a period is for training, the rest for the gate. The place of the
-        period that is held out, or of none that is past, is taken by days of the others.
-        """
-        data = self._data
-        own = [p for p in past if p is not data.periods[fold]]
-        days = [np.arange(p.first, p.last + 1) for p in own]
-        days = [d[data.stress[d]][part::2] for d in days]
-        if not days:
-            days = [self._rough_days(fold, day)[part::2]]
-        every = np.concatenate(days)
-        count = _ANCHORS_PER_PERIOD if part == 0 else _JUDGED_PER_PERIOD
-        draw = np.random.default_rng([fold, day, part])
-        rows, contexts = [], []
-        for context in range(max(1, len(past))):
-            pool = every
-            if context < len(past) and past[context] is not data.periods[fold]:
-                pool = days[own.index(past[context])]
-            chosen = draw.choice(pool, size=count)
-            rows.append(
-                np.stack([chosen, draw.integers(len(data.bars.symbols), size=count)], axis=1)
-            )
-            contexts.append(np.full(count, context))
-        return np.concatenate(rows), np.concatenate(contexts)
-
-    def _rough_days(self, fold: int, day: int) -> np.ndarray:
-        """Where no period is past: the tenth of the known days that are most volatile."""
-        data = self._data
-        known = np.arange(market_bars.WARM_UP, day - data.horizon)
-        known = known[~self._held(fold)[known]]
-        level = data.inputs[known, 0, data.places.start]
-        return known[level >= np.quantile(level, 0.9)]
 
     def _material(
         self,
@@ -404,7 +283,7 @@ class _Walk:
         self._live[:, :, day:until] = self._say(self._served, days)
         for fold, period in enumerate(self._data.periods):
             if period.first < self._data.start:
-                held = np.flatnonzero(self._data.stress & self._held(fold))
+                held = np.flatnonzero(self._data.stress & self._rows.held(fold))
                 self._held_out[fold].append(
                     self._say(self._vectors, [held] * len(self._folds))[fold]
                 )
@@ -414,7 +293,7 @@ class _Walk:
         data = self._data
         known = np.arange(len(data.stress)) < len(data.stress) - data.horizon
         live = np.arange(len(data.stress)) >= data.start
-        held = [np.flatnonzero(known & data.stress & self._held(fold)) for fold in self._folds]
+        held = [np.flatnonzero(known & data.stress & self._rows.held(fold)) for fold in self._folds]
         return np.flatnonzero(known & live & ~data.stress), held
 
     def _errors(self) -> dict[str, np.ndarray]:
@@ -470,8 +349,3 @@ def _with_steps(training: config.Training, steps: int) -> config.Training:
         batch_size=512,
         warmup_steps=min(5, steps),
     )
-
-
-def periods_of(settings: Replay, path: Path) -> list[Period]:
-    """The stress periods that a replay of a file would hold out."""
-    return _load(settings, path).periods

@@ -1,0 +1,90 @@
+"""The options that make a study, and how its values are read from a command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radiance.errors import ConfigError
+
+if TYPE_CHECKING:
+    from radiance.signals.settings import Study
+
+PRESETS = ("quick", "default", "stress+")  # as in signals/settings.py, which help does not load
+
+
+def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add them; ``read_options`` takes what they give."""
+    options = (
+        click.option("--preset", type=click.Choice(PRESETS), help="Default: default."),
+        click.option(
+            "--study",
+            "file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Settings of an earlier run: its result.json, or a JSON file of settings.",
+        ),
+        click.option("--seeds", type=int, metavar="N", help="Markets, one a seed."),
+        click.option("--first-seed", type=int, metavar="N", help="The first of them."),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Any knob, as in market.drift_strength=1.2. Can be repeated.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_options(
+    preset: str | None,
+    file: Path | None,
+    seeds: int | None,
+    first_seed: int | None,
+    assignments: tuple[str, ...],
+) -> "Study":
+    """The study that the options describe.
+
+    Raises:
+        ConfigError: The file cannot be read.
+        RequestError: A knob is unknown or out of range.
+    """
+    from radiance.signals.settings import read_study, with_values
+
+    data: dict[str, Any] = {}
+    if file is not None:
+        try:
+            data = json.loads(file.read_bytes())
+        except OSError as error:
+            raise ConfigError(f"{file}: cannot be read ({error.strerror}).") from None
+        except ValueError as error:
+            raise ConfigError(f"{file}: is not JSON ({error}).") from None
+        if isinstance(data, dict) and "study" in data:
+            data = data["study"]
+        if not isinstance(data, dict):
+            raise ConfigError(f"{file}: is not an object of settings.")
+    if preset is not None:
+        data = {**data, "preset": preset}
+    values: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE.", param_hint="--set")
+        values[key.strip()] = parse_value(value.strip())
+    if seeds is not None:
+        values["seeds"] = seeds
+    if first_seed is not None:
+        values["first_seed"] = first_seed
+    return with_values(read_study(data), values)
+
+
+def parse_value(text: str) -> Any:
+    """JSON where it is, a list where it has commas, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.split(",") if "," in text else text
