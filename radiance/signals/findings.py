@@ -40,7 +40,9 @@ def find(methods: Sequence[MethodResult], pairs: Sequence[Paired]) -> list[Findi
                 found.append(_difference(pair, by_name))
     if (pair := by_pair.get(("projection", "naive", "max_drawdown"))) is not None:
         found.append(_difference(pair, by_name))
-    return found
+    count = sum("95 % interval" in finding.text for finding in found)
+    text = f"{count} intervals are shown: of twenty such, one misses the truth by chance."
+    return [*found, Finding(None, text)]
 
 
 def find_replay(
