@@ -18,9 +18,10 @@ from typing import Literal
 import msgspec
 
 from radiance import records
-from radiance.errors import Conflict, Unavailable
+from radiance.errors import Conflict, StorageError, Unavailable
 from radiance.signals import store
 from radiance.signals.settings import Study
+from radiance.storage import files
 from radiance.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -178,7 +179,10 @@ class Runs:
                 pipe.close()
         with self._lock:
             assert self._state is not None
+            if self._state.status == "cancelled" and code == 0:  # it was being written already
+                self._state = msgspec.structs.replace(self._state, status="succeeded", done=1.0)
             if self._state.status != "running":
+                self._sweep(self._state.run_id)
                 return
             if code == 0 and error is None:
                 self._become(status="succeeded", done=1.0, finished_at=_now())
@@ -186,6 +190,12 @@ class Runs:
             last = said[-1].strip() if said else f"the process ended with code {code}"
             self._become(status="failed", error=error or last, finished_at=_now())
         _log.error("signals_run_failed", run=self._state.run_id, error=self._state.error)
+
+    def _sweep(self, run_id: str) -> None:
+        """Remove what a run that was ended had begun to write."""
+        for path in self.folder.glob(f"{files.TEMPORARY_PREFIX}{run_id}-*"):
+            with contextlib.suppress(StorageError):
+                files.remove_directory(path)
 
     def _become(self, **changes: object) -> None:
         assert self._state is not None

@@ -8,6 +8,7 @@ It ends as soon as its stdin does, so that it does not outlive a service that wa
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -36,6 +37,8 @@ def main(folder: str, run_id: str) -> int:
     place = Path(folder)
     try:
         result = run_study(read_study(json.loads(line)), _Teller())
+        # From here on it is finished, not cancelled: results and records belong together.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         kept = store.names(place)
         earlier = store.load(place, kept[-1]) if kept else None
         store.save(result, place, run_id, earlier)

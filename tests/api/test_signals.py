@@ -113,10 +113,12 @@ def test_a_run_ends_with_the_service(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
     run_id = runs.start(read_study(LONG)).run_id
     assert lab_processes()
+    begun = tmp_path / f".tmp-{run_id}-0"
+    begun.mkdir()
     runs.stop()
     assert not lab_processes()
     assert runs.get(run_id).status == "cancelled"
-    assert not list(tmp_path.glob("S_*"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_same_study_over_http_and_in_process_is_the_same(
