@@ -14,7 +14,7 @@ help:
 	@echo "make test     install, then format, lint, types, layers and all tests"
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
-	@echo "make docs     write docs/SETTINGS.md anew"
+	@echo "make docs     write docs/COMMANDS.md, docs/SETTINGS.md anew"
 	@echo "make bench    run the benchmarks; a second call goes on where a first was stopped"
 	@echo "make dist     build sdist, wheel, bill of materials and Homebrew formula into dist/"
 	@echo "make doctor   check this machine and the settings"

@@ -3,6 +3,7 @@
 Run as a script, it writes the tables of docs/SETTINGS.md and docs/METRICS.md anew (``make docs``).
 """
 
+import inspect
 import itertools
 import re
 import shlex
@@ -24,6 +25,9 @@ SETTINGS = REPOSITORY / "docs" / "SETTINGS.md"
 METRICS = REPOSITORY / "docs" / "METRICS.md"
 BEGIN, END = "<!-- settings: written by `make docs` -->", "<!-- end of settings -->"
 METRICS_BEGIN, METRICS_END = "<!-- metrics: written by `make docs` -->", "<!-- end of metrics -->"
+OPERATING = REPOSITORY / "docs" / "OPERATING.md"
+COMMANDS = REPOSITORY / "docs" / "COMMANDS.md"
+COMMANDS_BEGIN, COMMANDS_END = "<!-- commands: written by `make docs` -->", "<!-- end -->"
 SECTIONS = [
     "Sixty seconds",
     "Install",
@@ -71,6 +75,38 @@ def with_metrics(text: str) -> str:
     return between(text, METRICS_BEGIN, METRICS_END, metrics.render_table())
 
 
+def with_commands(text: str) -> str:
+    return between(text, COMMANDS_BEGIN, COMMANDS_END, command_reference())
+
+
+def command_reference() -> str:
+    """Each command's usage, help and options, as ``--help`` has them, whatever the terminal."""
+    parts, shared = [], {p.name for p in find(("config",)).params} - {"as_json", "defaults"}
+    for words in commands():
+        command, name = find(words), "radiance " + " ".join(words)
+        context = click.Context(command, info_name=name)
+        text = inspect.cleandoc(command.help or "").replace("\b\n", "")
+        about, _, examples = text.partition("\n\nExamples:\n")
+        usage = " ".join(command.collect_usage_pieces(context))
+        parts += [f"## {name}", f"`{name} {usage}`", about]
+        if examples:
+            parts.append(f"```sh\n{inspect.cleandoc(examples)}\n```")
+        own = command.get_params(context)
+        is_like_run = name != "radiance run" and shared <= {p.name for p in own}
+        kept = [p for p in own if not (is_like_run and p.name in shared)]
+        records = [p.get_help_record(context) for p in kept]
+        rows = [f"| `{cell(r[0])}` | {cell(r[1])} |" for r in records if r and "--help" not in r[0]]
+        if rows:
+            parts.append("\n".join(["| Option | What |", "|---|---|", *rows]))
+        if is_like_run:
+            parts.append("And the settings of [`radiance run`](#radiance-run).")
+    return "\n\n".join(parts)
+
+
+def cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def between(text: str, begin: str, end: str, table: str) -> str:
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
@@ -96,7 +132,8 @@ def find(words: tuple[str, ...]) -> click.Command:
 
 def written_lines() -> list[str]:
     """Command lines of ours in README's blocks and in the examples of --help."""
-    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", readme(), re.DOTALL)
+    pages = readme() + OPERATING.read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", pages, re.DOTALL)
     helps = [find(words).help or "" for words in commands()]
     lines = itertools.chain.from_iterable(text.splitlines() for text in (*blocks, *helps))
     found = (re.search(r"(?:^|\| )\s*(?:\$ )?(radiance(?:-peft)? [a-z].*)", line) for line in lines)
@@ -118,6 +155,11 @@ def test_the_table_of_settings_is_what_the_code_renders():
 def test_the_table_of_metrics_is_what_the_code_renders():
     text = METRICS.read_text(encoding="utf-8")
     assert text == with_metrics(text), "run `make docs`"
+
+
+def test_the_reference_of_commands_is_what_help_says():
+    text = COMMANDS.read_text(encoding="utf-8")
+    assert text == with_commands(text), "run `make docs`"
 
 
 @pytest.mark.parametrize("name", setting_names())
@@ -175,14 +217,20 @@ def test_lines_were_found():
     assert len(written_lines()) > 20
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", readme()):
-        assert target.startswith("https://") or (REPOSITORY / target).exists(), target
+@pytest.mark.parametrize(
+    "page", [README, *sorted((REPOSITORY / "docs").glob("*.md"))], ids=lambda page: page.name
+)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "docs/SETTINGS.md", "docs/METRICS.md", "CHANGELOG.md", "Makefile", ".ci/run"],
+    [
+        *("README.md", "CHANGELOG.md", "Makefile", ".ci/run"),
+        *(f"docs/{name}.md" for name in ("SETTINGS", "METRICS", "OPERATING", "COMMANDS")),
+    ],
 )
 def test_no_page_names_a_machine(name):
     text = (REPOSITORY / name).read_text(encoding="utf-8")
@@ -225,4 +273,5 @@ def test_the_changelog_keeps_its_form():
 
 if __name__ == "__main__":
     SETTINGS.write_text(with_table(settings()), encoding="utf-8")
+    COMMANDS.write_text(with_commands(COMMANDS.read_text(encoding="utf-8")), encoding="utf-8")
     METRICS.write_text(with_metrics(METRICS.read_text(encoding="utf-8")), encoding="utf-8")
