@@ -71,8 +71,9 @@ def run(page: Any) -> None:
 
 
 def test_knobs_run_cancel_run_again_export_and_the_export_offline(
-    page: Any, browser: Any, tmp_path: Path
+    page: Any, browser: Any, shared_service: Running, tmp_path: Path
 ) -> None:
+    kept = shared_service.client.get("/signals/runs")["kept"]
     page.goto("/signals")
     page.get_by_text("One step of each method").first.wait_for(state="attached")
 
@@ -88,12 +89,14 @@ def test_knobs_run_cancel_run_again_export_and_the_export_offline(
     page.locator(".stage", has_text="adapters").wait_for(timeout=RUN_MS)
     cancel.click()
     page.get_by_text("cancelled").wait_for()
-    assert page.get_by_text("Nothing has been run yet").is_visible()
+    assert shared_service.client.get("/signals/runs")["kept"] == kept
 
     # A small one, to its end.
     choose_small(page)
+    before = page.url
     run(page)
-    page.get_by_role("heading", name="Equity after cost").wait_for(timeout=RUN_MS)
+    page.wait_for_url(lambda url: url != before, timeout=RUN_MS)
+    page.get_by_role("heading", name="Equity after cost").wait_for()
     lines = page.locator("#result svg.chart polyline.line").evaluate_all(
         "found => found.map(line => line.getTotalLength())"
     )
