@@ -33,7 +33,7 @@ IDLE, ALONE, WHOLE = "idle", "training alone", "whole steps"
 PRIORITIES = get_args(config.Priority)
 TWO_IDLE, TWO = "mlx_lm.server", "mlx_lm.server beside mlx_lm.lora"
 # Rounds, tokens a round, steps of the lone trainers.
-SIZES = {"tiny": (1, 6, 1), "default": (12, 300, 10), "large": (40, 500, 20)}
+SIZES = {"tiny": (1, 6, 1), "default": (8, 150, 8), "large": (40, 500, 20)}
 STREAMS = 2
 
 

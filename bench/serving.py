@@ -17,11 +17,11 @@ from bench.servers import ONLY_SERVING, Server, Servers, run_streams, save_rando
 from radiance import ember
 
 OURS, THEIRS = "radiance", "mlx_lm.server"
-# Concurrent streams, requests a round for each, tokens an answer, rounds.
+# Concurrent streams, least requests a round, tokens an answer, rounds.
 SIZES = {
-    "tiny": ((2,), 1, 4, 1),
-    "default": ((1, 8, 32), 2, 64, 10),
-    "large": ((1, 8, 32), 4, 128, 30),
+    "tiny": ((2,), 2, 4, 1),
+    "default": ((1, 8, 32), 8, 64, 8),
+    "large": ((1, 8, 32), 64, 128, 30),
 }
 
 
@@ -34,7 +34,7 @@ def side(server: Server, streams: int, requests: int, max_tokens: int) -> Callab
         rounds += 1
         bodies = [
             server.chat(f"Tell me what you know of place {rounds}-{i}-{streams}.", max_tokens)
-            for i in range(streams * requests)
+            for i in range(max(streams, requests))
         ]
         began = time.perf_counter()
         answers = run_streams(server.port, bodies, streams)

@@ -240,7 +240,7 @@ class Training(_Section, frozen=True):
         Priority,
         Meta(
             description="Training's share of the time while requests are answered, about: "
-            "background, 15 %; balanced, 55 %; eager, 85 %. Otherwise it has all."
+            "background, 15 %; balanced, 60 %; eager, 85 %. Otherwise it has all."
         ),
     ] = "background"
     when: Annotated[

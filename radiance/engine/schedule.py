@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from radiance.config import Priority
 
 # Training's share of the engine's time while there are rows to decode; without any it has it all.
-_SHARES: dict[Priority, float] = {"background": 0.15, "balanced": 0.55, "eager": 0.85}
+_SHARES: dict[Priority, float] = {"background": 0.15, "balanced": 0.62, "eager": 0.85}
+# How long pieces may go on in a row while rows wait; a single one always may.
+_MOST_AT_ONCE_S: dict[Priority, float] = {"background": 0.0, "balanced": 0.012, "eager": 0.05}
 _MOST_OWED_S = 0.25  # a long prompt or piece is not paid back in one go
 
 
@@ -29,9 +31,13 @@ class Schedule:
         """A piece took so long."""
         self.owed_s = max(-_MOST_OWED_S, self.owed_s - seconds)
 
-    def is_turn(self) -> bool:
-        """Whether a piece may run although rows wait for their next token."""
-        return self.owed_s > 0
+    def is_turn(self, spent_s: float = 0.0) -> bool:
+        """Whether a piece may run although rows wait for their next token.
+
+        Args:
+            spent_s: What pieces have taken since the last decode step.
+        """
+        return self.owed_s > 0 and (not spent_s or spent_s < _MOST_AT_ONCE_S[self.priority])
 
     def rest(self) -> None:
         """Nothing is being decoded: nobody owes anybody anything."""

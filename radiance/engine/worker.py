@@ -350,15 +350,24 @@ class Engine:
             self._schedule.rest()
         if self._asides:
             self._advance(self._asides)
-        elif self._has_training and (not len(self._decoder) or self._schedule.is_turn()):
+        elif self._has_training:
+            self._train()
+        if has_moved:
+            self._moved_at = time.monotonic()
+
+    def _train(self) -> None:
+        """One piece if nobody waits for tokens; else as many as it is the turn of, maybe none."""
+        spent, is_awaited = 0.0, len(self._decoder) > 0
+        while self._has_training and (not is_awaited or self._schedule.is_turn(spent)):
             began = time.perf_counter()
             self._advance(self._tasks)
             took = time.perf_counter() - began
+            spent += took
             self._schedule.trained(took)
             self._training.pieces += 1
             self._training.seconds += took
-        if has_moved:
-            self._moved_at = time.monotonic()
+            if not is_awaited:
+                return
 
     @property
     def _has_training(self) -> bool:
