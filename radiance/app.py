@@ -20,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from radiance import ember, platform, records
+from radiance.alphas.desk import Desk
 from radiance.anchors import provider
 from radiance.api.access import tls_files
 from radiance.api.rooms import Rooms
@@ -54,6 +55,7 @@ from radiance.traffic import Traffic
 from radiance.training.blockwise import Differentiator
 from radiance.training.distributed import Ranks, Shared, agree, serve_rank
 from radiance.training.lora import LoraModel
+from radiance.upstreams.chain import Chain
 
 CRASH_LOG = "crash.log"
 _GRACEFUL_STOP_S = 30
@@ -151,6 +153,7 @@ class Service:
         if anchors.missing:
             effect = "Forgetting is not measured or prevented, but on anchors of your own."
             _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
+        chain, desk = Chain(config.chain), _desk(config)
         engine = Engine(
             config.base_model,
             self._base_path,
@@ -205,6 +208,8 @@ class Service:
             supervisor=supervisor,
             experiments=experiments,
             traffic=traffic,
+            desk=desk,
+            chain=chain,
             has_anchors=bool(anchors),
             started_at=records.now(),
         )
@@ -283,6 +288,12 @@ class Service:
 
         self._closing.append(close)
         return bool(trace)
+
+
+def _desk(config: Config) -> Desk:
+    given = (config.alphas.data, config.alphas.groups)
+    data, groups = (config.root / path if path else None for path in given)
+    return Desk(data, groups, config.runs_path / "alpha_trials.json")
 
 
 def serve(config: Config, *, is_distributed: bool = False) -> int:

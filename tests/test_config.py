@@ -85,12 +85,17 @@ def values_of(kind, meta):
             allow_infinity=False,
         )
     if get_origin(kind) is tuple:
-        item = get_args(kind)[0]
-        described = get_args(item) if get_origin(item) is Annotated else (item, Meta())
-        return st.lists(values_of(*described), max_size=3).map(tuple)
+        return st.lists(values_of(*described(get_args(kind)[0])), max_size=3).map(tuple)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return structs_of(kind)
     if meta.pattern is not None:
         return st.from_regex(meta.pattern.replace("$", r"\Z").replace(r"\d", "[0-9]"))
-    return st.text(st.characters(codec="utf-8"))
+    return st.text(st.characters(codec="utf-8"), min_size=meta.min_length or 0)
+
+
+def described(kind):
+    """A type and its range."""
+    return get_args(kind) if get_origin(kind) is Annotated else (kind, Meta())
 
 
 def structs_of(kind: type[msgspec.Struct]):
@@ -99,7 +104,7 @@ def structs_of(kind: type[msgspec.Struct]):
         if isinstance(key.default, msgspec.Struct):
             fields[key.name] = structs_of(type(key.default))
         elif key.name != "root":
-            fields[key.name] = values_of(*get_args(key.type))
+            fields[key.name] = values_of(*described(key.type))
     return st.builds(kind, **fields)
 
 

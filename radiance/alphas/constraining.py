@@ -12,6 +12,8 @@ import functools
 from radiance.alphas.operators import COMPARISONS, FIELDS, LEVELS, OPERATORS, Operator
 
 _LEVELS, _CHAIN = 5, 4
+LEAST_TOKENS = 64
+"""Tokens in which every expression of ``short_grammar`` ends, a character a token at worst."""
 _NUMBER = r"/(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?/"
 
 
@@ -24,8 +26,21 @@ def lark_grammar(levels: int = _LEVELS, chain: int = _CHAIN) -> str:
     rules = [f"start: data_{levels}", 'constant: "-"? NUMBER']
     for level in range(levels + 1):
         rules += _level(level, chain)
+    return "\n".join(rules + _terminals()) + "\n"
+
+
+@functools.cache
+def short_grammar() -> str:
+    """For an answer that ran out of room: one operator over fields, perhaps reversed."""
+    calls = [_call(operator, 1) for operator in OPERATORS.values()]
+    names = " | ".join(f"call_{operator.name}_1" for operator in OPERATORS.values())
+    rules = [f'start: "-1 * "? ( {names} )', "data_0: field", "any_0: field", *calls]
+    return "\n".join(rules + _terminals()) + "\n"
+
+
+def _terminals() -> list[str]:
     fields = " | ".join(f'"{name}"' for name in FIELDS)
-    rules += [
+    return [
         f"field: {fields} | ADV",
         " | ".join(f'"{name}"' for name in LEVELS).join(("group: ", "")),
         r"ADV: /adv[1-9][0-9]{0,2}/",
@@ -33,12 +48,6 @@ def lark_grammar(levels: int = _LEVELS, chain: int = _CHAIN) -> str:
         "ONE: /[1-9]|[1-9][0-9]|[1-4][0-9][0-9]/",
         "TWO: /[2-9]|[1-9][0-9]|[1-4][0-9][0-9]/",
     ]
-    return "\n".join(rules) + "\n"
-
-
-def short_grammar() -> str:
-    """For an answer that ran out of room: what it derives has some 150 characters at most."""
-    return lark_grammar(levels=1, chain=1)
 
 
 def _level(level: int, chain: int) -> list[str]:

@@ -133,9 +133,13 @@ def _instance(family: Family, given: dict[str, object], wording: str, prefix: st
     )
 
 
-def own_sources(seed: int = 0) -> list[Pair]:
+def own_sources(seed: int = 0, compositions: int = _COMPOSITIONS) -> list[Pair]:
     """What needs no file of the user's."""
-    return [*from_formulas(seed), *from_patterns(seed), *from_compositions(seed)]
+    return [
+        *from_formulas(seed),
+        *from_patterns(seed),
+        *from_compositions(seed, compositions),
+    ]
 
 
 def curate(
@@ -161,8 +165,17 @@ def curate(
             kept.append(pair)
     kept = _without_repeats(kept, dropped)
     kept = _without_near(kept, dropped)
-    groups = related_families(kept)
-    splits = _split(kept, groups, seed, shares)
+    ideas = [pair for pair in kept if pair.source != COMPOSITIONS]
+    groups = related_families(ideas)
+    splits = _split(ideas, groups, seed, shares)
+    # Drills hold no idea to be asked for: they are all learned, but for those that give one away.
+    held_out = {_shape(pair) for name in SPLITS[1:] for pair in splits[name]}
+    drills = [pair for pair in kept if pair.source == COMPOSITIONS]
+    learned = [pair for pair in drills if _shape(pair) not in held_out]
+    if len(learned) < len(drills):
+        dropped["composition of a held-out idea"] += len(drills) - len(learned)
+    splits["train"] += learned
+    splits["train"].sort(key=lambda pair: hash_of(seed, pair.instruction))
     for name, found in splits.items():
         short = [p for p in found if most_characters is None or _length(p) <= most_characters]
         if len(short) < len(found):
@@ -251,7 +264,7 @@ def related_families(pairs: Sequence[Pair]) -> dict[str, str]:
     """The group of each family; such with nearly the same expressions, numbers aside, are one."""
     shapes: dict[str, str] = {}
     for pair in pairs:
-        shapes.setdefault(re.sub(r"\d+(\.\d+)?", "0", pair.completion), pair.family)
+        shapes.setdefault(_shape(pair), pair.family)
     leader = {pair.family: pair.family for pair in pairs}
 
     def find(name: str) -> str:
@@ -264,7 +277,7 @@ def related_families(pairs: Sequence[Pair]) -> dict[str, str]:
         leader[second] = first
 
     for pair in pairs:
-        join(pair.family, shapes[re.sub(r"\d+(\.\d+)?", "0", pair.completion)])
+        join(pair.family, shapes[_shape(pair)])
     names = list(shapes.values())
     for one, other in similar([_shingles(shape) for shape in shapes], _SAME_IDEA):
         join(names[one], names[other])
@@ -282,10 +295,7 @@ def _split(
     for name, found in members.items():
         by_source[found[0].source].append(name)
     splits: dict[str, list[Pair]] = {name: [] for name in SPLITS}
-    for source, names in by_source.items():
-        if source == COMPOSITIONS:  # drills without an idea to be asked for
-            splits["train"] += [pair for name in names for pair in members[name]]
-            continue
+    for names in by_source.values():
         total = sum(len(members[name]) for name in names)
         taken = {"valid": 0, "test": 0}
         for name in sorted(names, key=lambda name: hash_of(seed, name)):
@@ -305,6 +315,11 @@ def _split(
 def hash_of(*parts: object) -> int:
     """A number that is the same in every process."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
+
+
+def _shape(pair: Pair) -> str:
+    """The completion with its numbers taken out."""
+    return re.sub(r"\d+(\.\d+)?", "0", pair.completion)
 
 
 def _length(pair: Pair) -> int:

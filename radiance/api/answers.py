@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from radiance.alphas.grading import Outcome
+from radiance.alphas.performance import Performance
 from radiance.api.canary import CanaryShown
 from radiance.intake.pause import Pause
 from radiance.monitor import MonitorState
@@ -47,17 +49,87 @@ class ErrorAnswer(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct):
-    """An answer, and the checkpoint that gave it; null is the base."""
+    """An answer, and the checkpoint that gave it; null is the base, or an upstream (provider)."""
 
     response: str
     checkpoint: str | None
-    checkpoint_status: Literal["stable", "risky", "rejected", "training", "base"]
+    checkpoint_status: Literal["stable", "risky", "rejected", "training", "base", "upstream"]
     latency_ms: float
     finish_reason: Literal["stop", "length"]
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
     adapter_hash: str
+    provider: str
+
+
+class Tried(msgspec.Struct):
+    """Somebody who was asked before, and why that was not enough."""
+
+    provider: str
+    reason: str
+
+
+class AlphaAnswer(msgspec.Struct):
+    """An alpha with its check and its backtest.
+
+    Attributes:
+        answer: As the model wrote it.
+        alpha: In canonical form; null where it does not compile.
+        error: Why it fell short.
+        coverage: Share of the market's cells in which it has a value.
+        backtest: Annual Sharpe ratio, turnover, drawdown, capacity and more; null without one.
+        provider: "local", or the upstream that answered.
+        arm: The side of a trial that answered.
+        market: What it was backtested on.
+    """
+
+    answer: str
+    alpha: str | None
+    outcome: Outcome
+    compiles: bool
+    error: str | None
+    coverage: float
+    backtest: Performance | None
+    provider: str
+    tried: list[Tried]
+    checkpoint: str | None
+    arm: Literal["champion", "challenger"] | None
+    market: str
+
+
+class Arm(msgspec.Struct):
+    """One side of a trial."""
+
+    answers: int
+    successes: int
+
+
+class TrialState(msgspec.Struct):
+    """What was seen of two models; ``evidence`` against equality decides at 1 / error."""
+
+    champion: str
+    challenger: str
+    error: float
+    arms: dict[str, Arm]
+    evidence: float
+    verdict: Literal["undecided", "champion", "challenger"]
+
+
+class UpstreamState(msgspec.Struct):
+    """How an upstream is doing."""
+
+    name: str
+    state: Literal["closed", "open", "half-open"]
+    failure_ratio: float
+    latency_s: float
+
+
+class TrialAnswer(msgspec.Struct):
+    """All trials, and the upstreams in the order they are asked."""
+
+    trials: list[TrialState]
+    upstreams: list[UpstreamState]
 
 
 class UpdateAnswer(msgspec.Struct):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from radiance.api import (
+    alphas,
     answers,
     audit,
     canary,
@@ -84,6 +85,8 @@ class Contract:
 
 _OWN: dict[Callable[..., Any], Contract] = {
     search.search: Contract(answers.SearchAnswer, search.SearchBody),
+    alphas.generate_alpha: Contract(answers.AlphaAnswer, alphas.GenerateBody),
+    alphas.show_trial: Contract(answers.TrialAnswer),
     update.update: Contract(answers.UpdateAnswer, UpdateBody, 202),
     feedback.send_feedback: Contract(answers.FeedbackAnswer, feedback.FeedbackBody, 201),
     feedback.list_feedback: Contract(answers.FeedbackList, queries={"limit": _LIMIT}),

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from starlette.requests import Request
 
+from radiance.alphas.desk import Desk
 from radiance.config import Config
 from radiance.engine.worker import Engine
 from radiance.intake.feedback import FeedbackLog
@@ -22,6 +23,7 @@ from radiance.registry.store import Registry
 from radiance.signals.runs import Runs
 from radiance.supervisor import Supervisor
 from radiance.traffic import Traffic
+from radiance.upstreams.chain import Chain
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Rooms:
     supervisor: Supervisor
     experiments: Experiments
     traffic: Traffic
+    desk: Desk
+    chain: Chain
     has_anchors: bool
     started_at: datetime
 

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from radiance.api import (
+    alphas,
     audit,
     canary,
     exchange,
@@ -32,6 +33,8 @@ from radiance.config import Config
 
 ROUTES = [
     Route("/search", search.search, "infer", method="POST"),
+    Route("/alphas/generate", alphas.generate_alpha, "infer", method="POST"),
+    Route("/alphas/trial", alphas.show_trial, "infer", method="GET"),
     Route("/update", update.update, "update", method="POST"),
     Route("/feedback", feedback.send_feedback, "infer", method="POST"),
     Route("/feedback", feedback.list_feedback, "admin", method="GET"),

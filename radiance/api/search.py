@@ -1,6 +1,7 @@
 """POST /search: a prompt in, an answer and the checkpoint that gave it out."""
 
-from typing import Annotated
+import time
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +15,7 @@ from radiance.api.weights import caller_of, weights_of
 from radiance.engine import requests
 from radiance.errors import RequestError
 from radiance.records import Message
+from radiance.upstreams.providers import Asked
 
 
 class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,7 +59,12 @@ async def search(request: Request) -> Response:
         sampling=requests.Sampling(temperature=body.temperature),
         weights=await weights_of(rooms, name, caller=caller_of(request)),
     )
-    answer = await answer_of(request, rooms, wanted)
+    asked = Asked((("user", body.prompt),), body.max_tokens, body.temperature)
+    began = time.monotonic()
+    given = await rooms.chain.answer(lambda: answer_of(request, rooms, wanted), asked)
+    answer = given.value
+    if isinstance(answer, str):
+        return JSONResponse(_of_upstream(answer, given.provider, time.monotonic() - began))
     return JSONResponse(
         {
             "response": answer.text,
@@ -69,5 +76,22 @@ async def search(request: Request) -> Response:
             "completion_tokens": len(answer.tokens),
             "cached_tokens": answer.cached_tokens,
             "adapter_hash": answer.adapter_hash,
+            "provider": given.provider,
         }
     )
+
+
+def _of_upstream(text: str, provider: str, seconds: float) -> dict[str, Any]:
+    """The same fields of an answer that no weights of ours gave."""
+    return {
+        "response": text,
+        "checkpoint": None,
+        "checkpoint_status": "upstream",
+        "latency_ms": round(seconds * 1000, 1),
+        "finish_reason": "stop",
+        "prompt_tokens": 0,
+        "completion_tokens": 0,
+        "cached_tokens": 0,
+        "adapter_hash": "",
+        "provider": provider,
+    }

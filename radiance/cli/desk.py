@@ -34,6 +34,13 @@ from radiance.cli.output import FAILED, note, print_json, print_pairs, print_tab
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of wordings and the split.")
 @click.option(
+    "--compositions",
+    type=click.IntRange(0, 20_000),
+    default=500,
+    show_default=True,
+    help="Short random expressions in words; more of them teach a small model the syntax.",
+)
+@click.option(
     "--most-characters",
     type=click.IntRange(20),
     help="Leave out longer pairs, for a small model; the split stays as it is.",
@@ -45,6 +52,7 @@ def curate(
     own: tuple[Path, ...],
     own_licence: str,
     seed: int,
+    compositions: int,
     most_characters: int | None,
     as_json: bool,
 ) -> None:
@@ -64,7 +72,7 @@ def curate(
     from radiance.alphas import lean as lean_source
     from radiance.storage import files
 
-    sources = curation.own_sources(seed)
+    sources = curation.own_sources(seed, compositions)
     left_out: dict[str, int] = {}
     inputs: dict[str, str] = {}
     if lean is not None:

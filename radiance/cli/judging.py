@@ -37,7 +37,7 @@ _SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS = 756, 60
     "--temperature", type=click.FloatRange(0, 10), default=0.2, show_default=True, help="Of them."
 )
 @click.option(
-    "--max-tokens", type=click.IntRange(1), default=160, show_default=True, help="Of an answer."
+    "--max-tokens", type=click.IntRange(1), default=200, show_default=True, help="Of an answer."
 )
 @click.option(
     "--known",
@@ -86,9 +86,14 @@ def judge(
       radiance alphas eval A_2026-02-09_0012 --samples 5 --data bars.parquet --out report
     """
     from radiance.alphas import curation, datasets, panel, reporting
+    from radiance.alphas.constraining import LEAST_TOKENS
     from radiance.alphas.grading import Grader
     from radiance.alphas.synthetic import made_up
 
+    if asked["constrained"] and asked["max_tokens"] < LEAST_TOKENS:
+        raise click.BadParameter(
+            f"An alpha needs {LEAST_TOKENS} to end under the grammar.", param_hint="--max-tokens"
+        )
     config = settings.load()
     made = curation.curate(curation.own_sources()).splits if not (prompts and known) else {}
     test = datasets.read(prompts) if prompts else made["test"]

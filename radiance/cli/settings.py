@@ -76,6 +76,11 @@ def render(effective: Config) -> str:
 
 def _toml(value: Any) -> str:
     """JSON's strings, numbers and lists are TOML's too, but for the one control character."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{name} = {_toml(held)}" for name, held in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

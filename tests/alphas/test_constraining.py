@@ -13,8 +13,9 @@ from radiance import ember
 from radiance.alphas import curation
 from radiance.alphas.catalogue import formulas
 from radiance.alphas.checker import check
-from radiance.alphas.constraining import lark_grammar, short_grammar
+from radiance.alphas.constraining import LEAST_TOKENS, lark_grammar, short_grammar
 from radiance.alphas.evaluator import Evaluator
+from radiance.alphas.operators import FIELDS, OPERATORS
 from radiance.alphas.synthetic import made_up
 
 PANEL = made_up(40, 4)
@@ -63,7 +64,7 @@ def walk(state: LLMatcher, vocabulary, rng: random.Random, most: int) -> list[in
 def test_what_the_grammar_derives_compiles_and_has_values(tokenizer, vocabulary):
     rng, ended = random.Random(0), 0
     evaluator = Evaluator(PANEL)
-    for grammar, most in ((short_grammar(), 200), (lark_grammar(2, 2), 300)):
+    for grammar, most in ((short_grammar(), LEAST_TOKENS), (lark_grammar(2, 2), 300)):
         state = matcher(vocabulary, grammar)
         for _ in range(60):
             tokens = walk(state, vocabulary, rng, most)
@@ -73,6 +74,17 @@ def test_what_the_grammar_derives_compiles_and_has_values(tokenizer, vocabulary)
             ended += 1
             evaluator.evaluate(check(tokenizer.decode(tokens)))
     assert ended > 70
+
+
+def test_the_short_grammar_ends_in_time():
+    longest = 0
+    for operator in OPERATORS.values():
+        worst = {"number": 7, "window": 3, "level": 11, "constant": 9}
+        arguments = sum(worst[kind] for kind in operator.arguments)
+        commas = 2 * (len(operator.arguments) - 1)
+        longest = max(longest, len(f"-1 * {operator.name}()") + arguments + commas)
+    assert longest <= LEAST_TOKENS
+    assert max(map(len, FIELDS)) == 7
 
 
 def test_every_taught_pattern_and_most_of_the_101_can_be_decoded(tokenizer, vocabulary):

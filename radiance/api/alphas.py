@@ -1,0 +1,147 @@
+"""POST /alphas/generate: a prompt in, an alpha, its check and its backtest out."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance.alphas.constraining import LEAST_TOKENS, lark_grammar, short_grammar
+from radiance.alphas.desk import shortcoming, told
+from radiance.alphas.trial import Arm
+from radiance.api.bodies import read_body
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.streaming import answer_of
+from radiance.api.weights import weights_of
+from radiance.engine import requests
+from radiance.engine.requests import Answer
+from radiance.errors import RequestError
+from radiance.records import Message
+from radiance.upstreams.providers import Asked
+
+_BASE = "base"
+_TASK = (
+    "Answer with one formulaic alpha in the notation of Kakushadze's 101 Formulaic Alphas, and "
+    "nothing else."
+)
+
+
+class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /alphas/generate.
+
+    Attributes:
+        constrained: Decode under the grammar of the language, so that the alpha compiles.
+        checkpoint: Who is to answer; null is whatever serves, or the trial's side of ``user``.
+        user: Who asks: they meet one side of a trial throughout.
+    """
+
+    prompt: Annotated[str, Meta(min_length=1)]
+    max_tokens: Annotated[int, Meta(ge=1, le=2048)] = 200
+    temperature: Annotated[float, Meta(ge=0, le=10)] = 0.2
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    constrained: bool = False
+    checkpoint: Annotated[str, Meta(min_length=1)] | None = None
+    user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+
+
+async def generate_alpha(request: Request) -> Response:
+    """Write an alpha, check it, and backtest it.
+
+    Where the local model cannot answer, or its answer is no alpha, the fallback chain is asked, if
+    one is configured; the answer names who gave it.
+    """
+    rooms = rooms_of(request)
+    body = await read_body(request, GenerateBody, rooms.config.server.max_body_bytes)
+    if not body.prompt.strip():
+        raise RequestError(
+            "prompt: is blank.", field="prompt", value=body.prompt, remedy="Ask for an alpha."
+        )
+    if body.constrained and body.max_tokens < LEAST_TOKENS:
+        raise RequestError(
+            "max_tokens: is too few for an alpha to end under the grammar.",
+            field="max_tokens",
+            value=body.max_tokens,
+            remedy=f"Send at least {LEAST_TOKENS}, or leave constrained out.",
+        )
+    champion, arm = await _side(rooms, body)
+    challenger = rooms.config.alphas.challenger
+    name = body.checkpoint or (challenger if arm == "challenger" else None)
+    weights = await weights_of(rooms, name)
+    # Of constrained answers nothing is learned: they compile whoever writes them.
+    answer: Answer | None = None
+
+    async def local() -> str:
+        nonlocal answer
+        answer = await _write(request, rooms, body, weights)
+        return answer.text
+
+    asked = Asked((("system", _TASK), ("user", body.prompt)), body.max_tokens, body.temperature)
+    given = await rooms.chain.answer(local, asked, shortcoming)
+    text = str(given.value)
+    grade = await run_in_threadpool(rooms.desk.judge, body.prompt, text)
+    if arm is not None and answer is not None and not body.constrained:
+        own = grade
+        if answer.text != text:
+            own = await run_in_threadpool(rooms.desk.judge, body.prompt, answer.text)
+        await run_in_threadpool(
+            rooms.desk.trial.record,
+            champion,
+            challenger,
+            rooms.config.alphas.trial_error,
+            arm,
+            own.outcome == "backtested",
+        )
+    is_local = given.provider == "local" and answer is not None
+    return JSONResponse(
+        {
+            "answer": text,
+            **told(grade),
+            "provider": given.provider,
+            "tried": [{"provider": name, "reason": reason} for name, reason in given.tried],
+            "checkpoint": answer.checkpoint_id if is_local and answer else None,
+            "arm": arm,
+            "market": rooms.desk.market,
+        }
+    )
+
+
+async def show_trial(request: Request) -> Response:
+    """The trials of champion and challenger, and the state of each upstream."""
+    rooms = rooms_of(request)
+    return JSONResponse({"trials": rooms.desk.trial.states(), "upstreams": rooms.chain.states()})
+
+
+async def _side(rooms: Rooms, body: GenerateBody) -> tuple[str, Arm | None]:
+    """The champion, and the side of who asks; none where there is no trial for this request."""
+    settings = rooms.config.alphas
+    if not settings.challenger or body.checkpoint is not None:
+        return _BASE, None
+    current = await run_in_threadpool(rooms.registry.current)
+    champion = current.checkpoint_id if current else _BASE
+    if champion == settings.challenger:
+        return champion, None
+    who = body.user or body.prompt
+    return champion, rooms.desk.arm(who, champion, settings.challenger, settings.challenger_share)
+
+
+async def _write(
+    request: Request, rooms: Rooms, body: GenerateBody, weights: requests.Weights
+) -> Answer:
+    tokens = rooms.engine.encoder.prompt([Message("user", body.prompt)])
+    room = rooms.engine.encoder.context_tokens - len(tokens)
+
+    def wanted(grammar: str | None) -> requests.Request:
+        return requests.Request(
+            tokens=tokens,
+            max_tokens=min(body.max_tokens, room),
+            sampling=requests.Sampling(temperature=body.temperature, seed=body.seed),
+            weights=weights,
+            constraint=None if grammar is None else requests.Constraint("lark", grammar),
+        )
+
+    answer = await answer_of(request, rooms, wanted(lark_grammar() if body.constrained else None))
+    if body.constrained and answer.finish_reason == "length":
+        answer = await answer_of(request, rooms, wanted(short_grammar()))
+    return answer

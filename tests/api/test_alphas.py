@@ -1,0 +1,107 @@
+"""POST /alphas/generate and the chain behind it, in a real service."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.support import ApiError
+
+
+class Good(BaseHTTPRequestHandler):
+    """An OpenAI-compatible upstream that knows one alpha."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        data = json.dumps({"choices": [{"message": {"content": "-1 * rank(returns)"}}]}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def upstream():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Good)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield {
+        "name": "good",
+        "kind": "openai",
+        "url": f"http://127.0.0.1:{server.server_address[1]}",
+        "model": "m",
+    }
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_constrained_alpha_compiles_and_a_free_one_says_why_not(shared_service):
+    client = shared_service.client
+    body = {"prompt": "Write an alpha: the rank of volume.", "temperature": 0}
+    found = client.post("/alphas/generate", {**body, "constrained": True})
+    assert found["compiles"]
+    assert found["outcome"] in ("no positions", "backtested")
+    assert (found["provider"], found["arm"], found["market"]) == ("local", None, "made up")
+    free = client.post("/alphas/generate", {**body, "max_tokens": 40})
+    assert free["compiles"] == (free["alpha"] is not None)
+    assert free["error"] or free["backtest"]
+    assert client.get("/alphas/trial") == {"trials": [], "upstreams": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "prompt"),
+        ({"prompt": " "}, "prompt"),
+        ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
+        ({"prompt": "x", "max_tokens": 20, "constrained": True}, "max_tokens"),
+        ({"prompt": "x", "constraind": True}, "constraind"),
+        ({"prompt": "x", "checkpoint": "A_1"}, "checkpoint"),
+    ],
+)
+def test_a_bad_body_names_its_field(shared_service, body, field):
+    with pytest.raises(ApiError) as raised:
+        shared_service.client.post("/alphas/generate", body)
+    assert raised.value.body["error"]["param"] == field
+
+
+def test_the_chain_answers_where_the_local_answer_is_no_alpha(serve, upstream):
+    running = serve(**{"chain.upstreams": [upstream], "anchor.method": "naive"})
+    body = {"prompt": "Who are you?", "temperature": 0, "max_tokens": 20}
+    found = running.client.post("/alphas/generate", body)
+    assert (found["provider"], found["alpha"]) == ("good", "-1 * rank(returns)")
+    assert found["outcome"] == "backtested"
+    assert found["tried"][0]["provider"] == "local"
+    assert found["checkpoint"] is None
+    # The local model can answer a question, so nobody else is asked.
+    assert running.client.ask("Who are you?")["provider"] == "local"
+    assert running.client.get("/alphas/trial")["upstreams"][0]["state"] == "closed"
+
+
+def test_a_trial_counts_both_sides_of_a_sticky_split(serve):
+    running = serve(**{"training.max_steps": 1, "anchor.method": "naive"})
+    running.client.teach([("Write an alpha.", "rank(volume)"), ("Another alpha.", "rank(close)")])
+    challenger = running.client.get("/checkpoints")["current"]
+    running.client.post("/rollback", {"checkpoint": "base", "reason": "the base is champion"})
+    running.stop()
+    running = serve(**{"alphas.challenger": challenger, "anchor.method": "naive"})
+    arms = {}
+    for user in ("ann", "bob", "cid", "dan", "eva", "fay", "ann", "bob"):
+        body = {"prompt": "Write an alpha.", "user": user, "max_tokens": 8, "temperature": 0}
+        found = running.client.post("/alphas/generate", body)
+        assert arms.setdefault(user, found["arm"]) == found["arm"]
+        wanted = challenger if found["arm"] == "challenger" else None
+        assert found["checkpoint"] == wanted
+    trial = running.client.get("/alphas/trial")["trials"][0]
+    assert (trial["champion"], trial["challenger"]) == ("base", challenger)
+    assert sum(arm["answers"] for arm in trial["arms"].values()) == 8
+    named = running.client.post(
+        "/alphas/generate", {"prompt": "x", "checkpoint": "base", "max_tokens": 2}
+    )
+    assert named["arm"] is None
