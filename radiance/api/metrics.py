@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from radiance import __version__, records
+from radiance.api.canary import running_canary
 from radiance.api.observation import HttpFigures
 from radiance.api.rooms import Rooms, RoomsGetter
 from radiance.engine.figures import Figures
@@ -214,6 +215,23 @@ FIGURES = (
         lambda v: _moves(v.rooms.registry.audit.counts()),
         "action",
     ),
+    _gauge(
+        "canary_answers",
+        "Of each arm of the canary or shadow under way; 0 without one; from the database.",
+        lambda v: _arms(v, "answers"),
+        "arm",
+    ),
+    _gauge(
+        "canary_failures",
+        "Requests that failed, of each arm; from the database.",
+        lambda v: _arms(v, "failures"),
+        "arm",
+    ),
+    _gauge(
+        "canary_dropped",
+        "Answers not repeated or read because the engine was busy; from the database.",
+        lambda v: (running_canary(v.rooms) or {}).get("dropped", 0),
+    ),
     _counter(
         "votes",
         "On answers; from the database.",
@@ -230,6 +248,14 @@ def _decisions(entries: Mapping[str, int]) -> Labelled:
 def _moves(entries: Mapping[str, int]) -> Labelled:
     actions = ("rollback", "promote_by_hand", "pin", "unpin")
     return {(action,): entries.get(action, 0) for action in actions}
+
+
+def _arms(view: View, name: str) -> Labelled:
+    running = running_canary(view.rooms)
+    return {
+        (arm,): 0.0 if running is None else running["arms"][arm][name]
+        for arm in ("champion", "candidate")
+    }
 
 
 # ----------------------------------------------------------------------------- the answer

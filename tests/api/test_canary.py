@@ -1,6 +1,7 @@
 """A checkpoint tried beside the one that serves, on a real service."""
 
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,10 @@ def test_a_share_of_the_callers_and_always_the_same_ones(
     assert arms["candidate"]["votes"] == {"up": 1, "down": 0}
     assert arms["candidate"]["latency_s"]["p50"] > 0
     assert arms["candidate"]["failures"] == 0
+    with urllib.request.urlopen(f"{client.url}/metrics") as response:
+        text = response.read().decode()
+    for arm in ("champion", "candidate"):
+        assert f'radiance_canary_answers{{arm="{arm}"}} {arms[arm]["answers"]:.1f}' in text
     rows = {row["figure"]: row for row in shown["comparison"]}
     assert rows["latency_s"]["low"] <= rows["latency_s"]["difference"] <= rows["latency_s"]["high"]
 
