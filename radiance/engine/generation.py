@@ -4,10 +4,11 @@ Runs on the engine thread. Requests wait here in the order they came until the b
 for keys and values have room; then a row gets its weights, which never change while it lives.
 """
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -299,7 +300,7 @@ class Decoder:
         self.figures.count(reason)
         self._tell(source, answer)
         self._give_back(row)
-        if not row.future.done():
+        with contextlib.suppress(InvalidStateError):  # failed from outside just now
             row.future.set_result(answer)
 
     def _end_early(self, uid: int, error: BaseException) -> None:
@@ -318,7 +319,7 @@ class Decoder:
             self._tell(row.source, error)
         self._give_back(row)
         self.figures.count(type(error).__name__)
-        if not row.future.done():
+        with contextlib.suppress(InvalidStateError):
             row.future.set_exception(error)
 
     def _tell(self, source: Source, outcome: Answer | BaseException) -> None:
