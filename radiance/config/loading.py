@@ -1,0 +1,145 @@
+"""radiance.toml and the environment, read once, into one frozen ``Config``."""
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli
+from msgspec import Meta
+
+from radiance import schema
+from radiance.config.desk import Alphas, Chain
+from radiance.config.learning import Anchor, Evaluation, Gate, Monitor, Training, Update
+from radiance.config.section import Section
+from radiance.config.serving import Access, Engine, Log, Server
+from radiance.errors import ConfigError
+
+FILE_NAME = "radiance.toml"
+Backend = Literal["auto", "metal", "mps", "cuda", "cpu"]
+
+
+class Config(Section, frozen=True):
+    """All settings. ``root`` is where adapters/, anchors/ and runs/ live; it comes from a flag."""
+
+    base_model: Annotated[
+        str, Meta(description='"ember", a local directory, or a Hugging Face Hub id.')
+    ] = "ember"
+    backend: Annotated[Backend, Meta(description="Device MLX computes on; mps means metal.")] = (
+        "auto"
+    )
+    server: Server = Server()
+    access: Access = Access()
+    engine: Engine = Engine()
+    update: Update = Update()
+    training: Training = Training()
+    anchor: Anchor = Anchor()
+    evaluation: Evaluation = Evaluation()
+    gate: Gate = Gate()
+    monitor: Monitor = Monitor()
+    chain: Chain = Chain()
+    alphas: Alphas = Alphas()
+    log: Log = Log()
+    root: Path = Path()
+
+    @property
+    def adapters_path(self) -> Path:
+        return self.root / "adapters"
+
+    @property
+    def anchors_path(self) -> Path:
+        return self.root / "anchors"
+
+    @property
+    def runs_path(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def keys_path(self) -> Path:
+        return self.root / self.access.keys_file
+
+    @property
+    def database_path(self) -> Path:
+        return self.runs_path / "radiance.db"
+
+
+def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None = None) -> Config:
+    """Read the configuration of a root.
+
+    Args:
+        root: Directory that holds adapters/, anchors/, runs/ and, perhaps, radiance.toml.
+        overrides: Values from flags by dotted name, ``{"server.port": 0}``; None values are passed
+            over. They win over the file.
+        file: The file to read instead of ``root/radiance.toml``; it must exist.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key is unknown or out of range.
+    """
+    path = file or root / FILE_NAME
+    data: dict[str, Any] = {}
+    if file is not None or path.exists():
+        data = _read(path)
+    if "root" in data:
+        raise ConfigError(f"{path}: root: is not a setting of the file. Use the flag --root.")
+    origin = {}
+    for name, value in (overrides or {}).items():
+        if value is None:
+            continue
+        origin[name] = value
+        *sections, key = name.split(".")
+        table = data
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(
+                    f"{path}: {section} (is {schema.show(table)}) is not a section. "
+                    f"Write [{section}] and its keys below it."
+                )
+        table[key] = value
+    try:
+        config = schema.check(data, Config)
+    except schema.Problem as problem:
+        where = "command line" if problem.field in origin else str(path)
+        shown = "" if problem.value is None else f" (is {schema.show(problem.value)})"
+        raise ConfigError(
+            f"{where}: {problem.field}{shown} {problem.reason}. {problem.remedy}"
+        ) from None
+    return msgspec.structs.replace(config, root=root.resolve())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address, or "localhost"."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def secret(name: str) -> str:
+    """A key from the environment, "" where it is not set; never write it anywhere."""
+    return os.environ.get(name, "")
+
+
+def client_url() -> str:
+    """The service that client commands talk to: RADIANCE_URL, or the default address."""
+    return os.environ.get("RADIANCE_URL") or "http://127.0.0.1:8042"
+
+
+def client_key() -> str | None:
+    """The API key that client commands send: RADIANCE_API_KEY."""
+    return os.environ.get("RADIANCE_API_KEY") or None
+
+
+def service_keys() -> str:
+    """Keys that the service accepts beside those of its file: RADIANCE_API_KEYS; see keys.py."""
+    return os.environ.get("RADIANCE_API_KEYS") or ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not valid TOML ({error}).") from None

@@ -1,0 +1,58 @@
+"""The default radiance.toml, written from the settings' own descriptions."""
+
+from typing import Any, Literal, get_args, get_origin
+
+import msgspec
+
+from radiance.config.loading import Config
+from radiance.config.section import Section
+
+
+def render_default() -> str:
+    """The text of radiance.toml: every key at its default, with unit, range and description."""
+    lines = [
+        "# Radiance's settings. Every key stands at its default; delete what you do not change.",
+        "# Flags of `radiance run` win over this file.",
+        "",
+    ]
+    sections = []
+    for field in msgspec.structs.fields(Config):
+        if field.name == "root":
+            continue
+        if isinstance(field.default, Section):
+            sections.append((field.name, type(field.default)))
+        else:
+            lines += [*_comment(field), f"{field.name} = {_toml(field.default)}", ""]
+    for name, section in sections:
+        lines += [f"# {section.__doc__}", f"[{name}]"]
+        for field in msgspec.structs.fields(section):
+            lines += [*_comment(field), f"{field.name} = {_toml(field.default)}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _comment(field: msgspec.structs.FieldInfo) -> list[str]:
+    kind, meta = get_args(field.type)
+    limits = [
+        f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}"
+        for sign, limit in (
+            (">=", meta.ge),
+            (">", meta.gt),
+            ("<=", meta.le),
+            ("<", meta.lt),
+        )
+        if limit is not None
+    ]
+    if get_origin(kind) is Literal:
+        limits = ["one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))]
+    return [f"# {meta.description}" + (f" ({', '.join(limits)})" if limits else "")]
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return str(value)
