@@ -1,5 +1,6 @@
 """Shared fixtures: the real engine on the embedded model, and a real service on a loopback port."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -27,6 +28,17 @@ def _offline() -> Iterator[None]:
         patch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
         patch.setattr(constants, "HF_HUB_OFFLINE", True)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _loggers() -> Iterator[None]:
+    """A command run in this process sets up logging; the tests after it read logs as before."""
+    loggers = [logging.getLogger(name) for name in ("radiance", "uvicorn")]
+    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    yield
+    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
+        logger.handlers, logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
