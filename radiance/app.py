@@ -56,6 +56,7 @@ from radiance.training.blockwise import Differentiator
 from radiance.training.distributed import Ranks, Shared, agree, serve_rank
 from radiance.training.lora import LoraModel
 from radiance.upstreams.chain import Chain
+from radiance.web import site
 
 CRASH_LOG = "crash.log"
 _GRACEFUL_STOP_S = 30
@@ -331,9 +332,10 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
         await asyncio.to_thread(service.stop)
         watchdog.close()
 
+    app = create_app(lambda: service.rooms, config, lifespan)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(lambda: service.rooms, config, lifespan),
+            site.install(app, lambda: server.should_exit),
             host=config.server.host,
             port=config.server.port,
             ssl_certfile=tls[0] if tls else None,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import mlx.core as mx
 import msgspec
@@ -53,15 +53,35 @@ _LEAST_HOLDOUT_BATCH = 10
 _MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
 
 
+Stage = Literal["gathering", "training", "evaluating"]
+
+
 @dataclass
 class CycleProgress:
-    """How far the running cycle is; shown with its jobs."""
+    """How far the running cycle is; shown with its jobs.
+
+    Attributes:
+        stage: "gathering", "training" or "evaluating".
+        first_step: The step that this process began at; not 0 where it resumed the cycle.
+        training_since: When its training began, on the monotonic clock; None before it does.
+    """
 
     cycle: Cycle
     step: int = 0
     max_steps: int = 0
     finetune_loss: float | None = None
+    stage: Stage = "gathering"
+    first_step: int = 0
+    training_since: float | None = None
     unsaved: list[MetricPoint] = field(default_factory=list)
+
+    def most_seconds_left(self) -> float | None:
+        """How long training goes on if it takes all steps; it ends earlier once all is learned."""
+        done = self.step - self.first_step
+        if self.training_since is None or self.stage != "training" or done <= 0:
+            return None
+        elapsed = time.monotonic() - self.training_since
+        return elapsed / done * (self.max_steps - self.step)
 
     def note(self, step: int, **values: float) -> None:
         """Keep the values of a step until the next save."""
@@ -201,6 +221,7 @@ class Learner:
         )
         material = self._gather(selection, parent, cycle.parent_id)
         trained = self._train(progress, material, parent, settings)
+        progress.stage = "evaluating"
         measure = self._measure(cycle, parent, examples, material)
         vector, step = self._scale_back(trained, measure)
         staging = self._registry.staging(cycle.candidate_id)
@@ -266,7 +287,8 @@ class Learner:
                 saved,
             )
         )
-        progress.step = trainer.step
+        progress.step = progress.first_step = trainer.step
+        progress.stage, progress.training_since = "training", time.monotonic()
         self._curves.forget_after(cycle.id, trainer.step)
         self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
         task = self._engine.run(trainer.run)

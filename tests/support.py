@@ -23,6 +23,7 @@ from radiance.api.routes import create_app
 from radiance.app import Service
 from radiance.engine.base import find_base
 from radiance.records import Example, Message
+from radiance.web import site
 
 REPOSITORY = Path(__file__).parent.parent
 STORIES = REPOSITORY.parent / "shared" / "data" / "models" / "stories260K"
@@ -179,9 +180,10 @@ def start_service(settings: config.Config, key: str = "", trust: Path | None = N
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     certificate, private_key = tls_files(settings) or (None, None)
+    app = site.install(create_app(lambda: service.rooms, settings), lambda: server.should_exit)
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(lambda: service.rooms, settings),
+            app,
             log_config=None,
             lifespan="off",
             ssl_certfile=certificate,

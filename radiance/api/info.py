@@ -81,7 +81,10 @@ def training_progress(rooms: Rooms, job_id: str | None = None) -> dict[str, Any]
         return None
     return {
         "checkpoint": progress.cycle.candidate_id,
+        "cycle_id": progress.cycle.id,
+        "stage": progress.stage,
         "step": progress.step,
         "max_steps": progress.max_steps,
         "finetune_loss": progress.finetune_loss,
+        "most_seconds_left": progress.most_seconds_left(),
     }

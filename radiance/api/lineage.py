@@ -59,7 +59,7 @@ def _job(rooms: Rooms, job_id: str, corrected: dict[str, str]) -> dict[str, Any]
             {
                 "id": example.id,
                 "content_hash": example.content_hash,
-                "shown": _shown(example),
+                "shown": shown(example),
                 "superseded_by": corrected.get(example.id),
             }
             for example in rooms.jobs.examples([job_id])
@@ -67,7 +67,7 @@ def _job(rooms: Rooms, job_id: str, corrected: dict[str, str]) -> dict[str, Any]
     }
 
 
-def _shown(example: Example) -> str:
+def shown(example: Example) -> str:
     """The beginning of an example on one line."""
     text = " → ".join(message.content for message in example.messages) or example.text
     line = " ".join(text.split())

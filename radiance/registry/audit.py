@@ -244,7 +244,7 @@ class Audit:
         Returns:
             What was found, as sentences.
         """
-        log = self._newest()
+        log = self.head()
         try:
             head = read_head(self._path)
             what = None if head is None else head_fault(head, log, self._hash_of(head.number))
@@ -276,9 +276,10 @@ class Audit:
 
     def is_new(self) -> bool:
         """Whether there never was a log here."""
-        return self._newest().number == 0 and not self._path.exists()
+        return self.head().number == 0 and not self._path.exists()
 
-    def _newest(self) -> Head:
+    def head(self) -> Head:
+        """The end of the log: its newest entry's number and hash."""
         rows = self._db.read("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")
         return Head(*rows[0]) if rows else Head()
 
@@ -288,7 +289,7 @@ class Audit:
 
     def _write_head(self) -> None:
         """The change is committed: a disk that fails here must not make it look undone."""
-        head = self._newest()
+        head = self.head()
         if head == self._written:
             return
         try:

@@ -14,7 +14,7 @@ from radiance.records import Checkpoint, Decision, Evaluation, Manifest, Pin, Re
 from radiance.registry import audit, evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.rows import CURRENT, to_checkpoint, to_pin, to_release
-from radiance.storage.sqlite import Readable, Row
+from radiance.storage.sqlite import Readable, Row, to_json
 
 
 class Checkpoints:
@@ -42,9 +42,17 @@ class Checkpoints:
         """
         return to_checkpoint(self._row(checkpoint_id), self._current_id())
 
-    def all(self, limit: int) -> list[Checkpoint]:
-        """The newest checkpoints, newest first."""
-        rows = self._db.read("SELECT * FROM checkpoints ORDER BY number DESC LIMIT ?", (limit,))
+    def all(self, limit: int, before: str | None = None) -> list[Checkpoint]:
+        """The newest checkpoints, newest first; only those made before ``before``, if it is given.
+
+        Raises:
+            NotFound: There is no checkpoint ``before``.
+        """
+        below = 1 << 62 if before is None else self._row(before)["number"]
+        rows = self._db.read(
+            "SELECT * FROM checkpoints WHERE number < ? ORDER BY number DESC LIMIT ?",
+            (below, limit),
+        )
         current = self._current_id()
         return [to_checkpoint(row, current) for row in rows]
 
@@ -70,8 +78,12 @@ class Checkpoints:
                 return msgspec.convert(entry.to_plain()["body"]["decision"], Decision, strict=False)
         return None
 
-    def ancestors(self, checkpoint_id: str) -> list[str]:
+    def ancestors(self, checkpoint_id: str, limit: int = -1) -> list[str]:
         """The checkpoint, its parent, its parent's parent, and so on down to the base.
+
+        Args:
+            checkpoint_id: Where to begin.
+            limit: At most so many; all where it is negative.
 
         Raises:
             NotFound: There is no such checkpoint.
@@ -84,12 +96,27 @@ class Checkpoints:
                 UNION ALL
                 SELECT checkpoints.id, checkpoints.parent_id, depth + 1
                 FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
+                LIMIT ?
             )
             SELECT id FROM chain ORDER BY depth
             """,
-            (checkpoint_id,),
+            (checkpoint_id, limit),
         )
         return [row["id"] for row in rows]
+
+    def taught(self, checkpoint_id: str) -> tuple[int, int]:
+        """How many updates, and examples of them, a checkpoint and its ancestors learned.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+        """
+        lineage = self.ancestors(checkpoint_id)
+        (row,) = self._db.read(
+            "SELECT COUNT(*) AS updates, COALESCE(SUM(example_count), 0) AS examples FROM jobs"
+            " WHERE checkpoint IN (SELECT value FROM json_each(?))",
+            (to_json(lineage),),
+        )
+        return row["updates"], row["examples"]
 
     def manifest(self, checkpoint_id: str) -> Manifest:
         """The manifest of a checkpoint.

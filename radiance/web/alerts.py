@@ -1,0 +1,106 @@
+"""What somebody should look at now, in sentences. ``judge`` is pure; ``of`` asks the rooms."""
+
+import shutil
+from datetime import datetime, timedelta
+from typing import Literal
+
+import msgspec
+
+from radiance import records
+from radiance.api.rooms import Rooms
+from radiance.records import CheckpointStatus, GateRow, JobStatus
+from radiance.web import words
+
+Level = Literal["bad", "warn"]
+_STUCK_AFTER = timedelta(minutes=10)
+_LEAST_FREE_RATIO, _LEAST_FREE_BYTES = 0.05, 1_000_000_000
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """Something that is not as it should be.
+
+    Attributes:
+        text: What, as a sentence.
+        link: The page that tells more.
+    """
+
+    level: Level
+    name: str
+    text: str
+    link: str = ""
+
+
+class Signs(msgspec.Struct, frozen=True, kw_only=True):
+    """What is judged.
+
+    Attributes:
+        waiting_since: When the oldest queued job that is due was accepted; None where none waits.
+        is_training: Whether a cycle runs.
+        failing: Rows of the monitor that failed.
+        alarms: Contradictions that were found in the audit log at start.
+    """
+
+    engine_is_ready: bool = True
+    pipeline_is_alive: bool = True
+    status: str = CheckpointStatus.BASE
+    has_anchors: bool = True
+    waiting_since: datetime | None = None
+    is_training: bool = False
+    quarantined: int = 0
+    failing: tuple[GateRow, ...] = ()
+    free_bytes: int = 1 << 60
+    total_bytes: int = 1 << 60
+
+
+def judge(signs: Signs, now: datetime) -> list[Alert]:
+    """The alerts, worst first."""
+    found = []
+    if not signs.engine_is_ready:
+        found.append(Alert("bad", "engine", "The engine does not answer: nothing can be asked."))
+    if not signs.pipeline_is_alive:
+        found.append(Alert("bad", "pipeline", "The learner has died: nothing is learned."))
+    free, total = signs.free_bytes, signs.total_bytes
+    if free < min(_LEAST_FREE_BYTES, _LEAST_FREE_RATIO * total):
+        found.append(Alert("bad", "disk", f"The disk is nearly full: {words.size(free)} are left."))
+    found += [
+        Alert("bad", row.rule, f"What serves shows a bad sign: {_reading(row)}", "/checkpoints")
+        for row in signs.failing
+    ]
+    if signs.status == CheckpointStatus.RISKY:
+        text = "What serves is marked risky: it forgot more than the gate's limit."
+        found.append(Alert("warn", "risky", text, "/checkpoints"))
+    if signs.quarantined:
+        text = f"{words.plural(signs.quarantined, 'job')} crashed the process and were set aside."
+        found.append(Alert("warn", "quarantine", text, "/learn?status=quarantined"))
+    since = signs.waiting_since
+    if since is not None and not signs.is_training and now - since > _STUCK_AFTER:
+        text = f"The queue is stuck: its oldest update came {words.ago(since, now)}."
+        found.append(Alert("warn", "queue", text, "/learn"))
+    if not signs.has_anchors:
+        text = "There are no anchors: forgetting is not measured."
+        found.append(Alert("warn", "anchors", text))
+    return found
+
+
+def of(rooms: Rooms) -> list[Alert]:
+    """What should be looked at in a running service."""
+    immediate = rooms.config.update.mode == "immediate"
+    disk = shutil.disk_usage(rooms.config.root)
+    signs = Signs(
+        engine_is_ready=rooms.engine.is_ready,
+        pipeline_is_alive=rooms.pipeline.is_alive,
+        status=rooms.engine.source.status,
+        has_anchors=rooms.has_anchors,
+        waiting_since=rooms.jobs.oldest_waiting_at() if immediate else None,
+        is_training=rooms.pipeline.progress is not None or rooms.pipeline.preparing is not None,
+        quarantined=len(rooms.jobs.recent(100, JobStatus.QUARANTINED)),
+        failing=tuple(row for row in rooms.monitor.state.rows if row.verdict == "fail"),
+        free_bytes=disk.free,
+        total_bytes=disk.total,
+    )
+    return judge(signs, records.now())
+
+
+def _reading(row: GateRow) -> str:
+    name = row.rule.replace("_", " ")
+    return f"{name} is {words.number(row.value)}, and its limit {words.number(row.limit)}."

@@ -1,0 +1,75 @@
+"""The audit log, newest first, and whether it is whole."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from radiance import records
+from radiance.api.rooms import Rooms
+from radiance.errors import RequestError
+from radiance.registry.audit import Entry
+from radiance.registry.verification import verify
+from radiance.web.pages import Data, Page, page_url
+
+_PER_PAGE = 50
+_VERIFIED_UNASKED = 300  # entries that are walked in some milliseconds
+
+
+def describe(rooms: Rooms, request: Request) -> Data:
+    """A page of entries; ``?verify=yes`` walks the whole chain, a short one is walked anyway."""
+    entries = rooms.registry.audit.recent(_PER_PAGE + 1, _before(request))
+    listed, has_more = entries[:_PER_PAGE], len(entries) > _PER_PAGE
+    older = page_url(request, before=listed[-1].number, verify=None) if has_more else None
+    head = rooms.registry.audit.head()
+    return {
+        "entries_total": head.number,
+        "verification": _verification(rooms, request, head.number),
+        "entries": [_entry(entry) for entry in listed],
+        "newer": page_url(request, before=None, verify=None) if _before(request) else None,
+        "older": older,
+    }
+
+
+def _verification(rooms: Rooms, request: Request, entries: int) -> Any:
+    """What was found now, or earlier of the same entries; None where nobody has looked."""
+    site = request.app.state.site
+    asked = request.query_params.get("verify") == "yes"
+    if asked or entries <= _VERIFIED_UNASKED:
+        found = verify(rooms.config.database_path, rooms.config.adapters_path)
+        site.verified = {**msgspec.to_builtins(found), "at": records.now().isoformat()}
+    verified = site.verified
+    return verified if verified and verified["entries"] >= entries else None
+
+
+def _entry(entry: Entry) -> Data:
+    body = entry.to_plain()["body"]
+    decision = body.get("decision") or {}
+    reason = body.get("reason") or decision.get("reason")
+    return {**msgspec.to_builtins(entry), "body": body, "reason": reason}
+
+
+def _before(request: Request) -> int | None:
+    given = request.query_params.get("before")
+    if given is None:
+        return None
+    if not given.isdecimal() or not 1 <= int(given) < 1 << 63:
+        raise RequestError(
+            "before: is not the number of an entry.",
+            field="before",
+            value=given,
+            remedy="Follow the links of the page.",
+        )
+    return int(given)
+
+
+PAGE = Page(
+    path="/audit",
+    title="Audit log",
+    template="audit.html",
+    describe=describe,
+    topics=("audit",),
+    nav="Audit log",
+    scope="admin",
+    shares_path=True,
+)

@@ -1,0 +1,119 @@
+"""Two checkpoints beside each other: what one scored, learned and was made with, and the other."""
+
+from typing import Any
+
+from starlette.requests import Request
+
+from radiance.api.lineage import shown
+from radiance.api.rooms import Rooms
+from radiance.errors import CorruptCheckpoint
+from radiance.records import Manifest
+from radiance.registry.store import BASE
+from radiance.web.checkpoints import REPORT
+from radiance.web.pages import Data, Page
+
+_MOST_LISTED = 200
+_MOST_EXAMPLES = 30
+
+
+def describe(rooms: Rooms, request: Request) -> Data:
+    """The difference between ``?a=`` and ``?b=``; the newest and its parent where none is named."""
+    newest = rooms.registry.all(_MOST_LISTED)
+    choices = [checkpoint.checkpoint_id for checkpoint in newest]
+    b = request.query_params.get("b") or (choices[0] if choices else BASE)
+    parent = BASE if b == BASE else rooms.registry.get(b).parent_id or BASE
+    a = request.query_params.get("a") or parent
+    return {
+        "a": a,
+        "b": b,
+        "choices": [BASE, *dict.fromkeys([a, b, *choices])],
+        "report": _report(rooms, a, b),
+        "settings": _settings(rooms, a, b),
+        "only_a": _examples(rooms, a, b),
+        "only_b": _examples(rooms, b, a),
+        "anchors": _anchors(rooms, a, b),
+    }
+
+
+def _report(rooms: Rooms, a: str, b: str) -> list[Data]:
+    left, right = (None if x == BASE else rooms.registry.get(x).report for x in (a, b))
+    found = []
+    for name, label, kind in REPORT:
+        x, y = (getattr(report, name) if report else None for report in (left, right))
+        change = None if x is None or y is None else y - x
+        found.append({"name": name, "label": label, "kind": kind, "a": x, "b": y, "change": change})
+    return found
+
+
+def _settings(rooms: Rooms, a: str, b: str) -> list[Data]:
+    """The settings of training that differ."""
+    left, right = (_manifest(rooms, x) for x in (a, b))
+    if left is None or right is None:
+        return []
+    pairs: list[tuple[str, Any, Any]] = [
+        ("seed", left.seed, right.seed),
+        ("steps", left.steps, right.steps),
+    ]
+    pairs.append(("scaled_to", left.scaled_to, right.scaled_to))
+    for section in ("training", "anchor"):
+        x, y = getattr(left, section), getattr(right, section)
+        pairs += [(f"{section}.{n}", x.get(n), y.get(n)) for n in sorted({*x, *y})]
+    return [{"name": n, "a": str(x), "b": str(y)} for n, x, y in pairs if x != y]
+
+
+def _manifest(rooms: Rooms, checkpoint_id: str) -> Manifest | None:
+    if checkpoint_id == BASE:
+        return None
+    try:
+        return rooms.registry.manifest(checkpoint_id)
+    except CorruptCheckpoint:
+        return None
+
+
+def _examples(rooms: Rooms, of: str, without: str) -> Data:
+    """What one's lineage learned and the other's did not."""
+    other = set() if without == BASE else set(rooms.registry.ancestors(without))
+    own = [] if of == BASE else rooms.registry.ancestors(of)
+    left = [checkpoint_id for checkpoint_id in own if checkpoint_id not in other]
+    listed: list[Data] = []
+    for checkpoint_id in left:
+        listed += [
+            {"id": example.id, "text": shown(example), "checkpoint": checkpoint_id}
+            for example in rooms.jobs.examples(rooms.registry.get(checkpoint_id).job_ids)
+        ]
+        if len(listed) >= _MOST_EXAMPLES:
+            break
+    return {"updates": len(left), "examples": listed[:_MOST_EXAMPLES]}
+
+
+def _anchors(rooms: Rooms, a: str, b: str) -> Data | None:
+    """Anchors that one answers exactly and the other does not."""
+    exact: list[dict[str, Any]] = []
+    try:
+        for checkpoint_id in (a, b):
+            if checkpoint_id != BASE:
+                probes = rooms.registry.evaluation(checkpoint_id).anchors
+                exact.append({probe.id: probe for probe in probes})
+    except CorruptCheckpoint:
+        return None
+    if not exact:
+        return None
+    left = exact[0] if a != BASE else {}
+    right = exact[-1] if b != BASE else {}
+    ids = set(left or right) & set(right or left)
+
+    def is_exact(side: dict[str, Any], other: dict[str, Any], id: str) -> bool:
+        return side[id].is_exact if side else other[id].was_exact_in_base
+
+    lost = sorted(i for i in ids if is_exact(left, right, i) and not is_exact(right, left, i))
+    gained = sorted(i for i in ids if is_exact(right, left, i) and not is_exact(left, right, i))
+    return {"measured": len(ids), "lost": lost, "gained": gained}
+
+
+PAGE = Page(
+    path="/compare",
+    title="Compare checkpoints",
+    template="compare.html",
+    describe=describe,
+    section="/checkpoints",
+)

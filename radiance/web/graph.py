@@ -1,0 +1,67 @@
+"""The lineage as a drawing: where each checkpoint and the line to its parent lie. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from radiance.records import Checkpoint, CheckpointStatus
+
+_STEP, _LANE, _MARGIN = 30, 26, 18
+
+
+def draw(newest_first: Sequence[Checkpoint]) -> dict[str, Any]:
+    """Nodes from left (oldest) to right; a branch leaves the lane of its parent downwards.
+
+    Returns:
+        ``nodes`` with id, status, place and label; ``edges`` as SVG paths, those from parents that
+        are not among them from the left edge; the box.
+    """
+    nodes: list[dict[str, Any]] = []
+    edges: list[str] = []
+    places: dict[str, tuple[int, int]] = {}
+    last_in_lane: dict[int, str] = {}
+    for column, checkpoint in enumerate(reversed(newest_first)):
+        parent = places.get(checkpoint.parent_id or "")
+        lane = _lane(checkpoint, parent, last_in_lane)
+        x, y = _MARGIN + column * _STEP, _MARGIN + lane * _LANE
+        last_in_lane[lane] = checkpoint.checkpoint_id
+        places[checkpoint.checkpoint_id] = (x, lane)
+        if parent is not None:
+            px, py = parent[0], _MARGIN + parent[1] * _LANE
+            bend = min(px + _STEP, x)
+            edges.append(
+                f"M{px} {py}" + (f"L{px} {py}" if py == y else f"L{bend - 8} {y}") + f"H{x}"
+            )
+        elif checkpoint.parent_id is not None:
+            edges.append(f"M0 {y}H{x}")
+        nodes.append(
+            {
+                "id": checkpoint.checkpoint_id,
+                "status": checkpoint.status,
+                "is_current": checkpoint.is_current,
+                "x": x,
+                "y": y,
+                "label": f"{checkpoint.checkpoint_id}, {checkpoint.status}"
+                f"{', serves now' if checkpoint.is_current else ''}"
+                f", continues {checkpoint.parent_id or 'the base'}",
+            }
+        )
+    lanes = max(last_in_lane, default=0) + 1
+    return {
+        "nodes": nodes,
+        "edges": edges,
+        "width": 2 * _MARGIN + max(0, len(nodes) - 1) * _STEP,
+        "height": 2 * _MARGIN + (lanes - 1) * _LANE,
+    }
+
+
+def _lane(
+    checkpoint: Checkpoint, parent: tuple[int, int] | None, last_in_lane: dict[int, str]
+) -> int:
+    """What is refused gets the lane below; what goes on from a lane's end stays in it."""
+    if checkpoint.status == CheckpointStatus.REJECTED:
+        return (parent[1] if parent else 0) + 1
+    if parent is None:
+        return 0
+    if last_in_lane.get(parent[1]) == checkpoint.parent_id:
+        return parent[1]
+    return max(last_in_lane) + 1 if parent[1] + 2 in last_in_lane else parent[1] + 2

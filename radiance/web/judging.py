@@ -1,0 +1,95 @@
+"""The gate: every decision, and every rule of one with its limit, value, interval and verdict."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from radiance.api.rooms import Rooms
+from radiance.records import GateRow
+from radiance.web.pages import Data, Page, page_url
+
+_PER_PAGE = 25
+_DRAWN_WIDTH = 120
+
+
+def describe(rooms: Rooms, request: Request) -> Data:
+    """A page of decisions, newest first, and the policy in force."""
+    before = request.query_params.get("before")
+    found = rooms.registry.all(_PER_PAGE + 1, before)
+    listed = found[:_PER_PAGE]
+    decisions = []
+    for checkpoint in listed:
+        decision = rooms.registry.decision(checkpoint.checkpoint_id)
+        if decision is None:
+            continue
+        verdicts = [row.verdict for row in decision.rows]
+        decisions.append(
+            {
+                "checkpoint": checkpoint.checkpoint_id,
+                "status": decision.status,
+                "at": checkpoint.created_at.isoformat(),
+                "reason": decision.reason,
+                "passed": verdicts.count("pass"),
+                "failed": verdicts.count("fail"),
+                "skipped": verdicts.count("skipped"),
+            }
+        )
+    has_more = len(found) > _PER_PAGE
+    return {
+        "policy": msgspec.to_builtins(rooms.config.gate),
+        "decisions": decisions,
+        "newer": page_url(request, before=None) if before else None,
+        "older": page_url(request, before=listed[-1].checkpoint_id) if has_more else None,
+    }
+
+
+def describe_one(rooms: Rooms, request: Request) -> Data:
+    """Every rule of one decision."""
+    checkpoint_id = request.path_params["checkpoint_id"]
+    decision = rooms.registry.decision(checkpoint_id)
+    shown: Any = None
+    if decision is not None:
+        shown = msgspec.to_builtins(decision)
+        for plain, row in zip(shown["rows"], decision.rows, strict=True):
+            plain["drawn"] = draw(row)
+    return {"checkpoint": checkpoint_id, "decision": shown}
+
+
+def draw(row: GateRow) -> dict[str, float | None] | None:
+    """Where value, interval and limit lie on a line from the least of them (or 0) to the most."""
+    if row.value is None:
+        return None
+    known = [v for v in (row.value, row.limit, row.low, row.high, 0.0) if v is not None]
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+
+    def across(value: float | None) -> float | None:
+        if value is None:
+            return None
+        return round(6 + (value - low) / span * (_DRAWN_WIDTH - 12), 1)
+
+    has_interval = row.low is not None and row.high is not None
+    return {
+        "value": across(row.value),
+        "limit": across(row.limit),
+        "low": across(row.low) if has_interval else None,
+        "high": across(row.high) if has_interval else None,
+    }
+
+
+LIST = Page(
+    path="/gate",
+    title="Gate",
+    template="gate.html",
+    describe=describe,
+    topics=("checkpoints",),
+    nav="Gate",
+)
+ONE = Page(
+    path="/gate/{checkpoint_id}",
+    title="Decision",
+    template="decision.html",
+    describe=describe_one,
+    section="/gate",
+)

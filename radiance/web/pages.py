@@ -1,0 +1,230 @@
+"""What a page is: plain data of the running service, a template that shows it, its JSON twin.
+
+A page that changes something has ``act`` too: it takes the fields of its form, and the browser is
+sent on to where the change can be seen. What ``act`` refuses is said on the same form, with what
+was typed. Nothing here needs JavaScript.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope as Connection
+
+from radiance import __version__, records
+from radiance.api.access import Route
+from radiance.api.errors import response_to
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.errors import RequestError, TooLarge
+from radiance.keys import Scope
+from radiance.web import charts, events, static, words
+
+Data = dict[str, Any]
+Describe = Callable[[Rooms, Request], Data]
+Fields = Mapping[str, str]
+Act = Callable[[Rooms, Request, Fields], str]
+
+_MOST_FIELDS = 50
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page.
+
+    Attributes:
+        path: Its URL, with parameters as Starlette has them: ``/cycles/{cycle_id}``. Its JSON is at
+            the same with ``.json`` behind it.
+        title: Of the window.
+        template: Name of its template.
+        describe: Everything it shows, as JSON could hold it. Runs on a thread; may block.
+        topics: What it follows while it is open; see ``events.py``.
+        nav: What it is called in the navigation; "" for a page below another.
+        section: The path in the navigation that it belongs to; its own where it is "".
+        act: Does what its form asks for, and says where to go then. Runs on a thread.
+        scope: What a key must allow to see it.
+        act_scope: What a key must allow to send its form.
+        shares_path: Whether the API answers under the same URL those who do not ask for HTML.
+        scripts: Static files that it loads besides the ones every page has.
+    """
+
+    path: str
+    title: str
+    template: str
+    describe: Describe
+    topics: tuple[str, ...] = ()
+    nav: str = ""
+    section: str = ""
+    act: Act | None = None
+    scope: Scope | None = "infer"
+    act_scope: Scope | None = "admin"
+    shares_path: bool = False
+    scripts: tuple[str, ...] = ()
+    routes: list[BaseRoute] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        twin = "/overview.json" if self.path == "/" else f"{self.path}.json"
+        found: list[BaseRoute] = [
+            Route(twin, self._json, self.scope, method="GET"),
+            _PageRoute(self.path, self._answer, self.scope, method="GET", page=self),
+        ]
+        if self.act is not None:
+            found.append(Route(self.path, self._change, self.act_scope, method="POST"))
+        object.__setattr__(self, "routes", found)
+
+    async def _json(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self.describe, rooms_of(request), request))
+
+    async def _answer(self, request: Request) -> Response:
+        if not accepts_html(request.scope) and accepts_json(request.scope):
+            return await self._json(request)
+        return await run_in_threadpool(self._show, request)
+
+    def _show(
+        self, request: Request, refusal: RequestError | None = None, fields: Fields | None = None
+    ) -> Response:
+        rooms = rooms_of(request)
+        state = events.state_of(rooms)  # before the data: what changes meanwhile is told again
+        return render(
+            request,
+            self.template,
+            page=self,
+            state=state,
+            topics=" ".join(self.topics),
+            data=self.describe(rooms, request),
+            refusal=refusal,
+            fields=fields or {},
+        )
+
+    async def _change(self, request: Request) -> Response:
+        assert self.act is not None
+        rooms = rooms_of(request)
+        fields = await _read_form(request, rooms.config.server.max_body_bytes)
+        try:
+            target = await run_in_threadpool(self.act, rooms, request, fields)
+        except RequestError as error:
+            status = response_to(error, request.url.path).status_code
+            shown = await run_in_threadpool(self._show, request, error, fields)
+            shown.status_code = status
+            return shown
+        return RedirectResponse(target, 303)
+
+
+class _PageRoute(Route):
+    """A route for those who read HTML, where the API has the same URL for those who do not."""
+
+    def __init__(self, *arguments: Any, page: Page, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._shares_path = page.shares_path
+
+    def matches(self, scope: Connection) -> tuple[Match, Connection]:
+        if self._shares_path and not accepts_html(scope):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
+def accepts_html(scope: Connection) -> bool:
+    """Whether a browser asks for a page to show."""
+    return b"text/html" in _accept(scope)
+
+
+def accepts_json(scope: Connection) -> bool:
+    """Whether JSON was asked for by name."""
+    return b"application/json" in _accept(scope)
+
+
+def _accept(scope: Connection) -> bytes:
+    return next((value for name, value in scope.get("headers", ()) if name == b"accept"), b"")
+
+
+async def _read_form(request: Request, max_bytes: int) -> Fields:
+    """The fields of a form; a file counts as its text.
+
+    Raises:
+        TooLarge: It has more than ``max_bytes``.
+        RequestError: A file is not text.
+    """
+    declared = request.headers.get("content-length", "")
+    if not declared.isdigit() or int(declared) > max_bytes:
+        raise TooLarge(
+            f"The form has more than {max_bytes} bytes.",
+            remedy="Split it, or raise server.max_body_bytes in radiance.toml.",
+        )
+    async with request.form(max_files=4, max_fields=_MOST_FIELDS, max_part_size=max_bytes) as form:
+        fields = {}
+        for name, value in form.multi_items():
+            fields[name] = await _text(name, value) if isinstance(value, UploadFile) else value
+    return fields
+
+
+async def _text(name: str, file: UploadFile) -> str:
+    try:
+        return (await file.read()).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise RequestError(
+            f"{file.filename}: is not text in UTF-8.",
+            field=name,
+            value=file.filename,
+            remedy="Save it as UTF-8 and send it again.",
+        ) from None
+
+
+# ── Rendering ───────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates: everything is escaped, and a name that is not there is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("radiance.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(words.FILTERS)
+    made.filters["svg"] = charts.svg
+    made.globals.update(static=static.url, version=__version__, now=records.now)
+    made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
+    return made
+
+
+def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
+    """A template as a response, with what every page has: the navigation and its own URL."""
+    site = request.app.state.site
+    html = (
+        environment()
+        .get_template(template)
+        .render(request=request, navigation=site.navigation, notice=_notice(request), **context)
+    )
+    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    return HTMLResponse(html, status, headers)
+
+
+def page_url(request: Request, **changed: Any) -> str:
+    """The page's own URL with some query parameters changed; None takes one away."""
+    query = {**request.query_params, **changed}
+    kept = {name: value for name, value in query.items() if value is not None}
+    return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
+
+
+def with_notice(path: str, notice: str) -> str:
+    """Where to go after a change, with one of ``NOTICES`` shown there."""
+    assert notice in NOTICES
+    return f"{path}?done={notice}"
+
+
+NOTICES: dict[str, str] = {}
+"""What is said after a change, by the word in the URL; pages add theirs."""
+
+
+def _notice(request: Request) -> str | None:
+    return NOTICES.get(request.query_params.get("done", ""))

@@ -1,0 +1,95 @@
+"""The table of pages, and what hangs them on the application.
+
+To add a page: a module with ``describe(rooms, request) -> dict`` in this room, a template that
+extends ``layout.html``, and a line in ``PAGES``. docs/ARCHITECTURE.md tells the rest.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from radiance.api.access import OPEN, Route
+from radiance.web import audit, checkpoints, compare, events, judging, moves, overview, static
+from radiance.web.pages import Page, accepts_html, render
+from radiance.web.security import Headers
+
+PAGES: tuple[Page, ...] = (
+    overview.PAGE,
+    checkpoints.LIST,
+    checkpoints.ONE,
+    compare.PAGE,
+    moves.PAGE,
+    judging.LIST,
+    judging.ONE,
+    audit.PAGE,
+)
+
+_LINKS: list[BaseRoute] = [
+    *moves.ROUTES,
+    Route("/events", events.stream, "infer", method="GET"),
+    Route("/static/{version}/{name:path}", static.serve, OPEN, method="GET"),
+    Route("/favicon.ico", static.favicon, OPEN, method="GET"),
+]
+_ELSEWHERE = (("/signals", "Signal lab"),)  # pages that another room makes
+ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
+
+
+@dataclass
+class Site:
+    """What the pages of one application share.
+
+    Attributes:
+        is_stopping: Whether the server was asked to stop: streams end then.
+        navigation: Path and name of what is linked on every page.
+        verified: What the last look through the audit log found, and when.
+    """
+
+    is_stopping: Callable[[], bool]
+    navigation: list[tuple[str, str]]
+    verified: dict[str, Any] | None = None
+    follower: events.Follower = field(default_factory=events.Follower)
+
+
+def install(app: Starlette, is_stopping: Callable[[], bool] = lambda: False) -> Starlette:
+    """Hang the dashboard on an application, in front of its own routes.
+
+    Args:
+        app: The application, not yet asked anything.
+        is_stopping: Whether the server was asked to stop; an open stream would hold it up.
+    """
+    linked = [(page.path, page.nav) for page in PAGES if page.nav]
+    paths = {route.path for route in app.router.routes if isinstance(route, Route)}
+    linked += [(path, name) for path, name in _ELSEWHERE if path in paths]
+    app.state.site = Site(is_stopping, linked)
+    app.router.routes[:0] = ROUTES
+    app.add_middleware(Headers)
+    for kind, handler in list(app.exception_handlers.items()):
+        app.exception_handlers[kind] = _for_people(handler)
+    return app
+
+
+def _for_people(handler: Any) -> Any:
+    """An exception handler that answers browsers with a page that says the same."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        answer = await handler(request, error)
+        if not accepts_html(request.scope):
+            return answer
+        told = json.loads(answer.body)["error"]
+        if isinstance(error, HTTPException) and error.status_code == 404:
+            told["remedy"] = "Go on from one of the pages in the navigation."
+        page = render(request, "error.html", answer.status_code, told=told, page=None)
+        page.headers.update({k: v for k, v in answer.headers.items() if k in _KEPT})
+        return page
+
+    return handle
+
+
+_KEPT = ("retry-after", "allow", "www-authenticate")

@@ -1,0 +1,125 @@
+// Follows the service: an event says what changed, the page fetches itself and takes over the
+// regions that differ. Everything shown comes from the server's HTML; nothing is computed here.
+"use strict";
+(() => {
+  const mark = document.getElementById("live");
+  const { state, topics = "" } = document.body.dataset;
+  const followed = new Set(topics.split(" ").filter(Boolean));
+  const SILENCE_MS = 12000;
+  const REFRESH_MS = 700;
+  let after = state;
+  let source = null;
+  let heardAt = Date.now();
+  let retry = 0;
+  let refreshing = false;
+  let wanted = false;
+
+  // ── What the service last sent of each region ──
+  const sent = new Map();
+  const regions = (page) => page.querySelectorAll("[data-region][id]");
+  for (const region of regions(document)) sent.set(region.id, region.outerHTML);
+
+  function say(name, text) {
+    if (mark.dataset.state === name) return;
+    mark.dataset.state = name;
+    mark.querySelector(".says").textContent = text;
+  }
+  const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const stale = () => say("stale", `Stale since ${clock(heardAt)}`);
+  function heard() {
+    heardAt = Date.now();
+    say("live", "Live");
+  }
+
+  // ── Taking over what changed ──
+  function take(page) {
+    for (const fresh of regions(page)) {
+      const old = document.getElementById(fresh.id);
+      const html = fresh.outerHTML;
+      if (!old || sent.get(fresh.id) === html) continue;
+      sent.set(fresh.id, html);
+      keep(old, fresh);
+      const focused = old.contains(document.activeElement) ? document.activeElement : null;
+      old.replaceWith(document.adoptNode(fresh));
+      if (focused) refocus(fresh, focused);
+    }
+    document.dispatchEvent(new Event("radiance:update"));
+  }
+
+  // Drawn charts, opened details and scrolled tables are the reader's, not the server's.
+  function keep(old, fresh) {
+    for (const figure of fresh.querySelectorAll("figure.chart")) {
+      const drawn = old.querySelector(`#${CSS.escape(figure.id)} .plot`);
+      const place = figure.querySelector(".plot");
+      if (drawn && place) place.replaceWith(drawn);
+    }
+    for (const details of fresh.querySelectorAll("details[id]")) {
+      details.open = old.querySelector(`#${CSS.escape(details.id)}`)?.open ?? details.open;
+    }
+    const scrolled = [...old.querySelectorAll(".scroll")].map((e) => [e.scrollLeft, e.scrollTop]);
+    requestAnimationFrame(() =>
+      fresh.querySelectorAll(".scroll").forEach((e, i) => scrolled[i] && e.scrollTo(...scrolled[i])));
+  }
+
+  function refocus(region, focused) {
+    const same = (e) => e.tagName === focused.tagName && e.getAttribute("href") === focused.getAttribute("href")
+      && e.textContent === focused.textContent;
+    const target = focused.id ? document.getElementById(focused.id)
+      : [...region.querySelectorAll(focused.tagName)].find(same);
+    target?.focus({ preventScroll: true });
+  }
+
+  async function refresh() {
+    if (refreshing) { wanted = true; return; }
+    refreshing = true;
+    wanted = false;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    } catch { stale(); }
+    setTimeout(() => { refreshing = false; if (wanted) refresh(); }, REFRESH_MS);
+  }
+
+  // ── The stream ──
+  function connect() {
+    clearTimeout(retry);
+    source?.close();
+    source = new EventSource(`/events?after=${encodeURIComponent(after)}`);
+    source.addEventListener("change", (event) => {
+      after = event.lastEventId;
+      heard();
+      if (JSON.parse(event.data).topics.some((topic) => followed.has(topic))) refresh();
+    });
+    source.addEventListener("heartbeat", heard);
+    // A browser tries again by itself, but not after an answer such as 503: then we do.
+    source.addEventListener("error", () => {
+      stale();
+      if (source.readyState === EventSource.CLOSED) retry = setTimeout(connect, 1000);
+    });
+  }
+
+  function watch() {
+    if (document.hidden) return;
+    if (Date.now() - heardAt > SILENCE_MS) { stale(); heardAt = Date.now() - SILENCE_MS / 2; connect(); }
+  }
+
+  // ── Ages on the page grow older ──
+  const UNITS = [[31536000, "year"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+  function age() {
+    for (const time of document.querySelectorAll("time[data-ago]")) {
+      const seconds = (Date.now() - new Date(time.dateTime)) / 1000;
+      const unit = seconds < 5 ? null : UNITS.find(([size]) => seconds >= size);
+      const count = unit && Math.floor(seconds / unit[0]);
+      time.textContent = unit ? `${count} ${unit[1]}${count === 1 ? "" : "s"} ago` : "just now";
+    }
+  }
+
+  setInterval(age, 10000);
+  if (!window.EventSource || !state) return;
+  connect();
+  setInterval(watch, 1000);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) { source.close(); say("still", "Paused"); }
+    else { heardAt = Date.now(); connect(); }
+  });
+})();

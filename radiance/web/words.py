@@ -1,0 +1,124 @@
+"""How values read: the templates' filters. Pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from radiance import records
+
+ABSENT = "–"
+_UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A number to so many significant digits, or a dash; whole ones with thin spaces."""
+    if value is None:
+        return ABSENT
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    shown = f"{value:.{digits}g}"
+    if "e" in shown and 1e-4 <= abs(value) < 1e6:
+        shown = f"{value:.0f}"
+    return shown.replace("-", "\N{MINUS SIGN}", 1) if value < 0 else shown
+
+
+def plain(value: Any) -> str:
+    """A number of a table that is drawn: six significant digits, as a program reads them."""
+    return ABSENT if value is None else f"{value:.6g}"
+
+
+def percent(value: Any, digits: int = 0) -> str:
+    """A ratio as percent, or a dash; never 100 where it is not all, nor 0 where it is something."""
+    if value is None:
+        return ABSENT
+    shown = f"{100 * value:.{digits}f}"
+    if value < 1 and shown.startswith("100"):
+        shown = f"{100 * value:.{digits + 2}f}" if value < 0.9999 else "99.99"
+    if value > 0 and float(shown) == 0:
+        shown = f"{100 * value:.2g}"
+    return f"{shown}\N{NARROW NO-BREAK SPACE}%"
+
+
+def signed(value: Any, digits: int = 2) -> str:
+    """A change, with its sign, or a dash."""
+    if value is None:
+        return ABSENT
+    shown = number(abs(value), digits)
+    return shown if value == 0 else f"{'+' if value > 0 else chr(0x2212)}{shown}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """``1 example``, ``3 examples``."""
+    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+
+
+def duration(seconds: Any) -> str:
+    """``40 s``, ``3 min``, ``2 h 5 min``, or a dash."""
+    if seconds is None:
+        return ABSENT
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min"
+    if whole < 86400 * 2:
+        rest = whole % 3600 // 60
+        return f"{whole // 3600} h {rest} min" if rest else f"{whole // 3600} h"
+    return f"{whole // 86400} days"
+
+
+def ago(value: Any, now: datetime | None = None) -> str:
+    """``3 minutes ago``; of an ISO text or a time, or a dash."""
+    at = _time(value)
+    if at is None:
+        return ABSENT
+    seconds = ((now or records.now()) - at).total_seconds()
+    if seconds < 5:
+        return "just now"
+    for size, name in _UNITS:
+        if seconds >= size:
+            return f"{plural(int(seconds // size), name)} ago"
+    return "just now"
+
+
+def moment(value: Any) -> str:
+    """A time to the second, in UTC, or a dash."""
+    at = _time(value)
+    return ABSENT if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def size(count: Any) -> str:
+    """Bytes as a person says them."""
+    if count is None:
+        return ABSENT
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count} B"
+
+
+def short(text: str, most: int = 160) -> str:
+    """The beginning of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _time(value: Any) -> datetime | None:
+    if isinstance(value, str):
+        return datetime.fromisoformat(value)
+    return value
+
+
+FILTERS = {
+    "ago": ago,
+    "duration": duration,
+    "moment": moment,
+    "number": number,
+    "percent": percent,
+    "plain": plain,
+    "plural": plural,
+    "short": short,
+    "signed": signed,
+    "size": size,
+}

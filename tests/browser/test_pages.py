@@ -1,0 +1,174 @@
+"""Every page in Chromium: what is drawn, what follows the service, who can read and use it."""
+
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from radiance.web.site import PAGES
+from tests.support import FACTS, Running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def taught(shared_service: Running) -> Running:
+    """Two checkpoints to show."""
+    shared_service.client.teach(FACTS[:1])
+    shared_service.client.teach(FACTS[1:2])
+    return shared_service
+
+
+def paths(service: Running) -> list[str]:
+    """Every page, those of one thing with the newest of it."""
+    newest = service.client.get("/checkpoints")["checkpoints"][0]
+    known = {
+        "{checkpoint_id}": newest["checkpoint_id"],
+        "{cycle_id}": str(newest["cycle_id"]),
+        "{job_id}": newest["job_ids"][0],
+    }
+    found = []
+    for page in PAGES:
+        path = page.path
+        for name, value in known.items():
+            path = path.replace(name, value)
+        assert "{" not in path
+        found.append(f"{path}?action=pin" if path == "/move" else path)
+    return found
+
+
+def ink(page: Any) -> dict[str, list[int]]:
+    """By chart, how many pixels have each series' colour while it alone is shown.
+
+    Lines that lie on one another would hide one another.
+    """
+    return page.evaluate(
+        """async () => {
+            const drawn = () => new Promise((done) =>
+                requestAnimationFrame(() => requestAnimationFrame(done)));
+            const count = (plot, series) => {
+                const canvas = plot.root.querySelector("canvas");
+                const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                const colour = series.stroke(plot).match(/[\\d.]+/g).map(Number);
+                let found = 0;
+                for (let at = 0; at < all.data.length; at += 4)
+                    if (all.data[at + 3] > 200
+                        && [0, 1, 2].every((c) => Math.abs(all.data[at + c] - colour[c]) < 12))
+                        found++;
+                return found;
+            };
+            const counts = {};
+            for (const place of document.querySelectorAll("figure.chart .plot")) {
+                const plot = place.uplot;
+                counts[place.closest("figure").id] = [];
+                for (let shown = 1; shown < plot.series.length; shown++) {
+                    for (let other = 1; other < plot.series.length; other++)
+                        plot.setSeries(other, { show: other === shown });
+                    await drawn();
+                    counts[place.closest("figure").id].push(count(plot, plot.series[shown]));
+                }
+            }
+            return counts;
+        }"""
+    )
+
+
+def test_every_page_in_light_and_dark_and_on_a_phone(
+    open_page: Callable[..., Any], taught: Running
+) -> None:
+    axe = Axe()
+    for path in paths(taught):
+        page = open_page(path)
+        assert page.locator("h1").count() == 1
+        violations = axe.run(page).response["violations"]
+        assert [(path, v["id"], v["nodes"][0]["html"]) for v in violations] == []
+        page.emulate_media(color_scheme="dark")
+        violations = axe.run(page).response["violations"]
+        assert [(path, v["id"], v["nodes"][0]["html"]) for v in violations] == []
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        page.context.close()
+
+
+def test_charts_have_ink_and_a_table_that_says_the_same(
+    open_page: Callable[..., Any], taught: Running
+) -> None:
+    for path in paths(taught):
+        page = open_page(path)
+        for name, counts in ink(page).items():
+            cells = page.locator(f"#{name} tbody tr").evaluate_all(
+                "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.textContent))"
+            )
+            has_values = [
+                any(value != "–" for value in column) for column in zip(*cells, strict=True)
+            ]
+            assert [count > 2 for count in counts] == has_values, (path, name, counts)
+        page.context.close()
+
+
+def test_the_same_without_javascript(open_page: Callable[..., Any], taught: Running) -> None:
+    page = open_page("/", java_script_enabled=False)
+    newest = taught.client.get("/checkpoints")["current"]
+    assert newest in page.locator("#serving").inner_text()
+    assert page.locator("noscript svg.lines polyline, svg.lines polyline").count() >= 2
+    rows = taught.client.get("/overview.json")["retention"]["rows"]
+    assert page.get_by_role("table", name="Answered exactly", include_hidden=True).locator(
+        "tbody tr"
+    ).count() == len(rows)
+
+
+def test_a_new_checkpoint_appears_by_itself(open_page: Callable[..., Any], taught: Running) -> None:
+    page = open_page("/")
+    page.locator("#live[data-state=live]").wait_for()
+    page.evaluate("window.notReloaded = true")
+    made = taught.client.teach(FACTS[2:3])["checkpoint"]
+    page.locator("#serving", has_text=made).wait_for()
+    assert page.evaluate("window.notReloaded")
+
+
+def test_twins_and_policy(taught: Running) -> None:
+    for path in paths(taught):
+        bare, _, query = path.partition("?")
+        twin = "/overview.json" if path == "/" else f"{bare}.json?{query}"
+        assert taught.client.get(twin)
+        asked = urllib.request.Request(taught.client.url + path, headers={"Accept": "text/html"})
+        with urllib.request.urlopen(asked) as answer:
+            policy = answer.headers["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert answer.headers["Content-Type"].startswith("text/html")
+
+
+def test_rolled_back_and_promoted_by_keyboard_alone(
+    open_page: Callable[..., Any], taught: Running
+) -> None:
+    page = open_page("/checkpoints")
+
+    def reach(name: str) -> None:
+        """Press Tab until the link or button has the focus."""
+        for _ in range(200):
+            page.keyboard.press("Tab")
+            text = page.evaluate(
+                "document.activeElement.ariaLabel ?? document.activeElement.textContent.trim()"
+            )
+            if text == name:
+                return
+        raise AssertionError(f"{name} cannot be reached by Tab")
+
+    before = taught.client.get("/info")["current_checkpoint"]
+    reach("Roll back…")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Roll back to what served before?").wait_for()
+    reach("Roll back")
+    page.keyboard.press("Enter")
+    page.get_by_text("Rolled back:").wait_for()
+    assert taught.client.get("/info")["current_checkpoint"] != before
+
+    page.goto(f"/checkpoints/{before}")
+    reach("Promote…")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=f"Promote {before}?").wait_for()
+    reach("Promote")
+    page.keyboard.press("Enter")
+    page.get_by_text("Promoted:").wait_for()
+    assert taught.client.get("/info")["current_checkpoint"] == before
