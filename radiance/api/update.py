@@ -21,12 +21,13 @@ async def update(request: Request) -> Response:
     rooms = rooms_of(request)
     body = await read_json(request, rooms.config.server.max_body_bytes)
     key = _key(body, request.headers.get("idempotency-key"))
-    answer = await run_in_threadpool(_accept, rooms, body, key)
+    answer = await run_in_threadpool(accept, rooms, body, key)
     rooms.pipeline.wake()
     return JSONResponse(answer, status_code=202)
 
 
-def _accept(rooms: Rooms, body: Any, key: str | None) -> dict[str, Any]:
+def accept(rooms: Rooms, body: Any, key: str | None) -> dict[str, Any]:
+    """Keep the examples of a body, durably; what POST /update answers."""
     admitted = admit(body, rooms.config.update, rooms.engine.encoder.check_fits)
     identity = {name: value for name, value in body.items() if name != "job_key"}
     job, _ = rooms.jobs.add(admitted, content_hash(identity), key)

@@ -14,7 +14,7 @@ import msgspec
 from radiance import records
 from radiance.config import Update
 from radiance.errors import Conflict, NotFound
-from radiance.intake import corrections, leases, recall
+from radiance.intake import corrections, leases, queries, recall
 from radiance.intake.admission import Admitted
 from radiance.intake.queries import (
     examples_by_id,
@@ -154,6 +154,11 @@ class Jobs:
         )
         return [to_job(row) for row in rows]
 
+    def of_cycle(self, cycle_id: int) -> list[Job]:
+        """The jobs that a cycle trains or trained last, oldest first."""
+        rows = self._db.read("SELECT * FROM jobs WHERE cycle_id = ? ORDER BY number", (cycle_id,))
+        return [to_job(row) for row in rows]
+
     def examples(self, job_ids: Collection[str]) -> list[Example]:
         """The curated examples of these jobs, in the order of the jobs and then as sent."""
         found = []
@@ -168,6 +173,15 @@ class Jobs:
     def examples_of(self, example_ids: Collection[str]) -> list[Example]:
         """The examples of these ids that exist, in the order given."""
         return examples_by_id(self._db, example_ids)
+
+    def search(
+        self, words: str, tag: str, limit: int, before: str | None = None
+    ) -> list[tuple[Example, Job]]:
+        """Examples that contain ``words`` and have ``tag`` (both may be ""), newest job first.
+
+        Each with its job; only those listed after the example ``before``, where it is given.
+        """
+        return queries.search(self._db, words, tag, limit, before)
 
     def example(self, example_id: str) -> Example:
         """The example of that id.

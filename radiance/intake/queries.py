@@ -102,3 +102,37 @@ def examples_by_id(db: Readable, ids: Iterable[str]) -> list[Example]:
     )
     found = {row["id"]: to_example(row) for row in rows}
     return [found[id] for id in wanted if id in found]
+
+
+def search(
+    db: Readable, words: str, tag: str, limit: int, before: str | None
+) -> list[tuple[Example, Job]]:
+    """See ``Jobs.search``."""
+    job, _, place = (before or "").partition(".")
+    pattern = "%" + re.sub(r"([%_|])", r"|\1", words) + "%"
+    rows = db.read(
+        """
+        SELECT examples.*, jobs.tags FROM examples JOIN jobs ON jobs.number = examples.job
+        WHERE (:job IS NULL OR (examples.job, -examples.place) < (:job, -:place))
+            AND (:words = '' OR examples.text LIKE :pattern ESCAPE '|' OR EXISTS (
+                SELECT 1 FROM json_each(examples.messages)
+                WHERE json_extract(value, '$.content') LIKE :pattern ESCAPE '|'))
+            AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(jobs.tags) WHERE value = :tag))
+        ORDER BY examples.job DESC, examples.place LIMIT :limit
+        """,
+        {
+            "job": job_number(job) if before else None,
+            "place": int(place) if place.isdecimal() else 0,
+            "words": words,
+            "pattern": pattern,
+            "tag": tag,
+            "limit": limit,
+        },
+    )
+    found = [(to_example(row), row["job"]) for row in rows]
+    numbers = to_json([number for _, number in found])
+    jobs = db.read(
+        "SELECT * FROM jobs WHERE number IN (SELECT value FROM json_each(?))", (numbers,)
+    )
+    by_number = {row["number"]: to_job(row) for row in jobs}
+    return [(example, by_number[number]) for example, number in found]

@@ -16,12 +16,27 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from radiance.api.access import OPEN, Route
-from radiance.web import audit, checkpoints, compare, events, judging, moves, overview, static
+from radiance.web import (
+    audit,
+    checkpoints,
+    compare,
+    cycles,
+    events,
+    judging,
+    learn,
+    moves,
+    overview,
+    static,
+)
 from radiance.web.pages import Page, accepts_html, render
 from radiance.web.security import Headers
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
+    learn.LIST,
+    learn.JOB,
+    cycles.LIST,
+    cycles.ONE,
     checkpoints.LIST,
     checkpoints.ONE,
     compare.PAGE,

@@ -172,3 +172,16 @@ def test_rolled_back_and_promoted_by_keyboard_alone(
     page.keyboard.press("Enter")
     page.get_by_text("Promoted:").wait_for()
     assert taught.client.get("/info")["current_checkpoint"] == before
+
+
+def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., Any]) -> None:
+    page = open_page("/learn")
+    page.get_by_label("When somebody asks").fill(FACTS[3][0])
+    page.get_by_label("it answers").fill(FACTS[3][1])
+    page.get_by_label("Tags").fill("pumps 100%")
+    page.get_by_role("button", name="Teach it").click()
+    page.get_by_text("Served. Ask it").wait_for(timeout=120_000)
+    page.goto("/learn?tag=pumps+100%25&q=garden")
+    found = page.get_by_role("table", name="Accepted examples").locator("tbody tr")
+    assert found.count() == 1
+    assert FACTS[3][1] in found.inner_text()
