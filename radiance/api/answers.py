@@ -156,12 +156,19 @@ class FeedbackList(msgspec.Struct):
 
 
 class TrainingProgress(msgspec.Struct):
-    """How far the running cycle is."""
+    """How far the running cycle is.
+
+    Attributes:
+        most_seconds_left: Until it takes no more steps, should it take all; None while unknown.
+    """
 
     checkpoint: str
+    cycle_id: int
+    stage: Literal["gathering", "training", "evaluating"]
     step: int
     max_steps: int
     finetune_loss: float | None
+    most_seconds_left: float | None
 
 
 class TrainingAnswer(msgspec.Struct):

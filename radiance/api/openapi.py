@@ -40,9 +40,9 @@ async def show_openapi(request: Request) -> Response:
 
 
 def document(table: Sequence[BaseRoute]) -> dict[str, Any]:
-    """The document for a table of URLs; what is not a ``Route`` has no place in it."""
-    routes = [route for route in table if isinstance(route, Route)]
+    """The document for a table of URLs; pages for people have no place in it."""
     known = {**CONTRACTS, show_openapi: Contract(None)}
+    routes = [r for r in table if isinstance(r, Route) and r.endpoint in known]
     contracts = [known[route.endpoint] for route in routes]
     kinds = {kind: None for contract in contracts for kind in contract.kinds}
     shapes = [*kinds, Error, ErrorAnswer]
