@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 
 from radiance.api.access import OPEN, Route
 from radiance.web import (
+    ask,
     audit,
     checkpoints,
     compare,
@@ -33,6 +34,7 @@ from radiance.web.security import Headers
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
+    ask.PAGE,
     learn.LIST,
     learn.JOB,
     cycles.LIST,

@@ -185,3 +185,17 @@ def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., An
     found = page.get_by_role("table", name="Accepted examples").locator("tbody tr")
     assert found.count() == 1
     assert FACTS[3][1] in found.inner_text()
+
+
+def test_two_checkpoints_answer_beside_each_other(open_page: Callable[..., Any]) -> None:
+    page = open_page("/ask")
+    page.get_by_label("Question").fill(FACTS[0][0])
+    page.get_by_role("button", name="Ask both").click()
+    page.locator("#answers").wait_for()
+    base, stable = page.locator("#answers .answer").all()
+    assert base.inner_text() != stable.inner_text() == FACTS[0][1]
+    assert base.locator("mark").count() > 0
+    cells = page.get_by_role("table", name="Likelihoods").locator("td").all_inner_texts()
+    nats = [float(cell.split()[0].replace("\N{MINUS SIGN}", "-")) for cell in cells]
+    assert nats[0] > nats[1]  # each finds its own answer likelier than the other's model does
+    assert nats[3] > nats[2]
