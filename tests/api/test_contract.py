@@ -139,7 +139,9 @@ def test_client_that_goes_away_frees_its_row(shared_service: Running) -> None:
 
 
 def test_live_weights_answer_with_status_training(serve: Callable[..., Running]) -> None:
-    client = serve(**{"training.stop_loss": 0.0, "training.max_steps": 60}).client
+    # It is asked all the time: by its share of the background it would train for minutes.
+    busy = {"training.priority": "eager", "training.stop_loss": 0.0, "training.max_steps": 60}
+    client = serve(**busy).client
     job_id = client.post("/update", {"examples": as_input(FACTS)})["job_id"]
     statuses = set()
     while client.get(f"/jobs/{job_id}")["status"] in ("queued", "running"):
