@@ -16,7 +16,7 @@ def served(monkeypatch):
     """Stands in for the service; keeps the configurations it was asked to serve."""
     asked = []
     app = types.ModuleType("radiance.app")
-    app.serve = lambda config: asked.append(config) or 7  # type: ignore[attr-defined]
+    app.serve = lambda config, **_: asked.append(config) or 7  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "radiance.app", app)
     monkeypatch.setattr("radiance.app", app, raising=False)
     return asked
@@ -61,7 +61,7 @@ def test_another_file(radiance, served, tmp_path):
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 0), (SystemExit(3), 1)])
 def test_the_server_s_own_ways_out_have_our_codes(radiance, served, monkeypatch, stop, code):
-    def serve(config):
+    def serve(config, **_):
         raise stop
 
     monkeypatch.setattr(sys.modules["radiance.app"], "serve", serve)
