@@ -130,6 +130,9 @@ POSTS = [
 ]  # fmt: skip
 
 
+ENDS = {"/unpin": "/pin", "/training/resume": "/training/pause"}
+
+
 @pytest.mark.parametrize(("path", "body", "status"), POSTS, ids=lambda v: str(v)[:30])
 def test_what_is_sent_is_answered_as_described(
     running: Running, job: dict[str, Any], path: str, body: Any, status: int
@@ -140,6 +143,8 @@ def test_what_is_sent_is_answered_as_described(
         jsonschema.Draft202012Validator(
             {**request, "components": CLOSED["components"]}
         ).validate(body)  # fmt: skip
+    if path in ENDS:  # whichever test came before
+        running.client.send(ENDS[path], {})
     found, answer = running.client.send(path, body)
     assert found == status
     check("POST", path, found, answer)
