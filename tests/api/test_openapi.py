@@ -148,6 +148,9 @@ def test_what_is_sent_is_answered_as_described(
     found, answer = running.client.send(path, body)
     assert found == status
     check("POST", path, found, answer)
+    for end, begin in ENDS.items():  # or the tests after it wait for ever
+        if path == begin:
+            running.client.send(end, {})
 
 
 @pytest.mark.parametrize(
