@@ -23,15 +23,15 @@ from radiance.platform.services import (
 )
 
 LABEL = "radiance"
-COMMAND = ["/opt/py/bin/python", "-m", "radiance", "run", "--root", "/Users/x/my root"]
+COMMAND = ["/opt/py/bin/python", "-m", "radiance", "run", "--root", "/opt/some where/my root"]
 
 
 def definition(**changes) -> Definition:
     values = {
         "name": LABEL,
         "command": COMMAND,
-        "root": Path("/Users/x/my root"),
-        "log": Path("/Users/x/my root/runs/service.log"),
+        "root": Path("/opt/some where/my root"),
+        "log": Path("/opt/some where/my root/runs/service.log"),
         "environment": {"PATH": "/usr/bin:/bin"},
         "user": "x",
     }
