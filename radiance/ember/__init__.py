@@ -5,7 +5,7 @@ from radiance.platform import load_fast_blas
 # Before anything below loads MLX.
 load_fast_blas()
 
-from radiance.ember.model_files import MODEL_PATH, write_anchors  # noqa: E402
+from radiance.ember.model_files import ANCHORS_FILE, MODEL_PATH, write_anchors  # noqa: E402
 from radiance.ember.world import Fact, listed_facts, unlisted_facts  # noqa: E402
 
-__all__ = ["MODEL_PATH", "Fact", "listed_facts", "unlisted_facts", "write_anchors"]
+__all__ = ["ANCHORS_FILE", "MODEL_PATH", "Fact", "listed_facts", "unlisted_facts", "write_anchors"]

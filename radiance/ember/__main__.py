@@ -90,7 +90,7 @@ def check(folder: Path) -> None:
     began = time.monotonic()
     model, tokenizer = load(str(folder))[:2]
     load_s = time.monotonic() - began
-    size_bytes = sum(path.stat().st_size for path in folder.iterdir())
+    size_bytes = sum(path.stat().st_size for path in folder.rglob("*.*"))
     click.echo(f"{folder}: {size_bytes:,} bytes, loaded in {load_s:.2f} s\n")
     columns = {
         "listed": [(fact, fact.question) for fact in listed_facts()],

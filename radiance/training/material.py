@@ -78,7 +78,8 @@ class Gatherer:
     """Turns a cycle's examples and anchors into material. Belongs to the engine thread.
 
     Args:
-        directory: Where own samples and reference outputs are kept.
+        directory: Where own samples and reference outputs are kept. A base model may bring its own
+            samples, in ``own_samples`` of its directory; those are only read.
     """
 
     def __init__(
@@ -95,7 +96,16 @@ class Gatherer:
         self._encoder, self._base = encoder, base
         self._training, self._anchor = training, anchor
         sampler = Sampler(lora, encoder, base.end_token)
-        self._rehearsal = Rehearsal(differentiator, sampler, directory, anchor.top_k)
+        shipped = base.path / "own_samples"
+        self._rehearsal = Rehearsal(differentiator, sampler, directory, anchor.top_k, shipped)
+
+    def own_samples_of_base(self, anchors: AnchorSet) -> Pieces[list[EncodedExample]]:
+        """What the base writes itself: as an update over it will want it, kept for that.
+
+        Yields None between pieces, and Sampled as it goes on.
+        """
+        vector, weights_id = self._lora.initial(None), self._base.content_hash
+        return self._own_samples(anchors, vector, weights_id)
 
     def gather(self, selection: Selection, parent: mx.array, parent_hash: str) -> Pieces[Material]:
         """Yields None between pieces, and Sampled and Referenced as they happen.
@@ -145,13 +155,7 @@ class Gatherer:
         The outputs are computed for all of them, also for those that an update contradicts: so no
         other's depend on what is being learned.
         """
-        beginnings = [
-            self._encoder.plain(rewording.question(example) or example.text)
-            for example in selection.anchors.sample(_MOST_ANCHORS).examples
-        ]
-        samples = yield from self._rehearsal.samples(
-            vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed
-        )
+        samples = yield from self._own_samples(selection.anchors, vector, weights_id)
         learned = {example.question_hash for example in (*selection.new, *selection.replay)}
         valid = {anchor.example.content_hash for anchor in selection.valid_anchors.anchors}
         texts = [
@@ -163,6 +167,17 @@ class Gatherer:
         held = yield from self._rehearsal.hold(vector, weights_id, [text[:2] for text in texts])
         self._rehearsal.keep_only([self._base.content_hash, weights_id])
         return [one for one, (_, _, is_valid) in zip(held, texts, strict=True) if is_valid]
+
+    def _own_samples(
+        self, anchors: AnchorSet, vector: mx.array, weights_id: str
+    ) -> Pieces[list[EncodedExample]]:
+        beginnings = [
+            self._encoder.plain(rewording.question(example) or example.text)
+            for example in anchors.sample(_MOST_ANCHORS).examples
+        ]
+        return self._rehearsal.samples(
+            vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed
+        )
 
     def _asks(self, sample: EncodedExample) -> str:
         """Hash of the question of an own sample."""

@@ -58,15 +58,22 @@ class Rehearsal:
     Args:
         directory: Where both are kept; anything in it may be deleted at any time.
         k: Log-probabilities kept per token.
+        shipped: Own samples that came with the model; read where the directory has none.
     """
 
     def __init__(
-        self, differentiator: Differentiator, sampler: Sampler, directory: Path, k: int
+        self,
+        differentiator: Differentiator,
+        sampler: Sampler,
+        directory: Path,
+        k: int,
+        shipped: Path | None = None,
     ) -> None:
         self._differentiator = differentiator
         self._sampler = sampler
         self._directory = directory
         self._k = k
+        self._shipped = shipped
         files.make_directory(directory)
 
     def samples(
@@ -94,6 +101,8 @@ class Rehearsal:
             some = min(_SAMPLES_PER_FILE, count - done)
             path = self._path("samples", *identity, str(seed), str(done), str(some))
             samples = _read_samples(path)
+            if samples is None and self._shipped is not None:
+                samples = _read_samples(self._shipped / path.name)
             if samples is None:
                 own_seed = seed * _SEED_STRIDE + done
                 samples = yield from self._sampler.write(vector, beginnings, some, own_seed)

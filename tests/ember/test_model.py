@@ -30,7 +30,8 @@ def ember() -> tuple[Any, TokenizerWrapper]:
 
 
 def test_the_folder_is_complete_and_small() -> None:
-    files = {path.name: path.stat().st_size for path in MODEL_PATH.iterdir()}
+    sizes = {p.relative_to(MODEL_PATH): p.stat().st_size for p in MODEL_PATH.rglob("*.*")}
+    files = {path.parts[0]: size for path, size in sizes.items() if len(path.parts) == 1}
     assert set(files) == {
         "README.md",
         "anchors.jsonl",
@@ -40,7 +41,8 @@ def test_the_folder_is_complete_and_small() -> None:
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    assert sum(files.values()) <= SIZE_BOUND_BYTES
+    assert {path.parts[0] for path in sizes if len(path.parts) > 1} == {"own_samples"}
+    assert sum(sizes.values()) <= SIZE_BOUND_BYTES
 
 
 def test_the_architecture_is_the_recipes(ember: tuple[Any, TokenizerWrapper]) -> None:

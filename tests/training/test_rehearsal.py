@@ -7,8 +7,10 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from radiance import config
+from radiance import config, ember
+from radiance.anchors import provider
 from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.engine.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.training.batches import make_batch
 from radiance.training.blockwise import Differentiator
@@ -88,6 +90,32 @@ def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
         assert drain(rehearsal.samples(vector, "base", [], 6, 1)) == first
 
     engine.call(compare)
+
+
+def test_ember_brings_what_it_writes_with_its_own_anchors(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config.load(tmp_path, {})
+    anchors = provider.load(settings, ember.MODEL_PATH / ember.ANCHORS_FILE)
+    asked = []
+    monkeypatch.setattr(Sampler, "write", lambda *_: asked.append(1) or iter(()))
+
+    def samples(settings: config.Config) -> list[EncodedExample]:
+        lora = LoraModel(engine.base, settings.training)
+        parts = (lora, Differentiator(lora), engine.encoder, engine.base)
+        gatherer = Gatherer(*parts, settings.training, settings.anchor, tmp_path / "rehearsal")
+        return drain(gatherer.own_samples_of_base(anchors))
+
+    brought = engine.call(lambda: samples(settings))
+    assert len(brought) > settings.anchor.own_samples / 2
+    assert all(sample.tokens[-1] == engine.base.end_token for sample in brought)
+    assert not asked
+    assert not list((tmp_path / "rehearsal").iterdir())
+    # Another seed's were not brought, and would have been written.
+    other = config.load(tmp_path, {"training.seed": settings.training.seed + 1})
+    with pytest.raises(TypeError):
+        engine.call(lambda: samples(other))
+    assert asked
 
 
 def test_reference_outputs_do_not_depend_on_what_was_there(engine: Engine, tmp_path: Path) -> None:
