@@ -20,7 +20,7 @@ OURS, THEIRS = "radiance", "mlx_lm.server"
 # Concurrent streams, least requests a round, tokens an answer, rounds.
 SIZES = {
     "tiny": ((2,), 2, 4, 1),
-    "default": ((1, 8, 32), 8, 64, 8),
+    "default": ((1, 8, 32), 8, 64, 20),
     "large": ((1, 8, 32), 64, 128, 30),
 }
 

@@ -20,12 +20,14 @@ class Device:
         backend: "metal", "cuda" or "cpu".
         memory_bytes: What the model, its caches and everything else share.
         compute_dtype: What floating-point weights are computed in; None leaves them as stored.
+        has_kernels: Whether each of ``mx.fast``'s operations is one kernel, not many operations.
     """
 
     name: str
     backend: str
     memory_bytes: int
     compute_dtype: mx.Dtype | None
+    has_kernels: bool
 
 
 def select_device(backend: Backend) -> Device:
@@ -56,13 +58,13 @@ def select_device(backend: Backend) -> Device:
     if wanted == "cpu":
         mx.set_default_device(mx.cpu)
         mx.disable_compile()
-        return Device(platform.processor_name(), "cpu", platform.memory_bytes(), mx.float32)
+        return Device(platform.processor_name(), "cpu", platform.memory_bytes(), mx.float32, False)
     mx.set_default_device(mx.gpu)
     info = mx.device_info()
     memory = int(info.get("memory_size", 0)) or platform.memory_bytes()
     if wanted == "metal":
         _leave_room(int(info.get("max_recommended_working_set_size", 0)))
-    return Device(str(info.get("device_name", wanted)), wanted, memory, None)
+    return Device(str(info.get("device_name", wanted)), wanted, memory, None, True)
 
 
 def _leave_room(most: int) -> None:

@@ -15,6 +15,8 @@ import mlx.nn as nn
 from mlx.utils import tree_unflatten
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
+from radiance.engine.rope import Angles, share_angles
+
 BASE_SLOT = 0
 _MOST_STACKED = 16
 
@@ -83,24 +85,29 @@ class SlotTable:
         self._mixed, self._stacks = tuple(slots), {}
         self._place = {slot: index for index, slot in enumerate(slots)}
 
-    def delta(self, path: str, x: mx.array) -> mx.array | None:
-        """What the routed adapters add to a linear layer's output; None where they add nothing.
+    def adapt(self, path: str, x: mx.array, y: mx.array) -> mx.array:
+        """A linear layer's output with what the routed adapters add to it.
 
         Args:
             path: The layer's module path.
             x: Its input, (rows, tokens, d_in).
+            y: Its output, (rows, tokens, d_out).
         """
         if self._row_index is None:
             adapter = self._adapters.get(self._uniform)
             pair = adapter.pairs.get(path) if adapter else None
-            if adapter is None or pair is None:
-                return None
-            return (x @ pair[0]) @ pair[1]
+            if pair is None:
+                return y
+            a, b = pair
+            if y.dtype == x.dtype == b.dtype:
+                return mx.addmm(y, x @ a, b)  # one operation less than a product and a sum
+            return y + ((x @ a) @ b).astype(y.dtype)
         if path not in self._stacks and not self._stack(path):
-            return None
+            return y
         a, b = self._stacks[path]
         index = self._row_index
-        return mx.gather_mm(mx.gather_mm(x, a, rhs_indices=index), b, rhs_indices=index)
+        delta = mx.gather_mm(mx.gather_mm(x, a, rhs_indices=index), b, rhs_indices=index)
+        return y + delta.astype(y.dtype)
 
     def _stack(self, path: str) -> bool:
         """Stack the mixed slots' A and B for one layer; lower ranks are padded with zeros."""
@@ -136,9 +143,7 @@ class SlotLinear(nn.Module):
         self._table = table
 
     def __call__(self, x: mx.array) -> mx.array:
-        y = self.linear(x)
-        delta = self._table.delta(self._path, x)
-        return y if delta is None else y + delta.astype(y.dtype)
+        return self._table.adapt(self._path, x, self.linear(x))
 
 
 class SlotEntry(_BaseCache):
@@ -176,9 +181,15 @@ class SlotEntry(_BaseCache):
 
 
 class SlotModel(nn.Module):
-    """The served module tree: the base with every LoRA target routed through the slot table."""
+    """The served module tree: the base with every LoRA target routed through the slot table.
 
-    def __init__(self, model: nn.Module, table: SlotTable, vocab_size: int) -> None:
+    Args:
+        shares_angles: Whether rotary embeddings share theirs: faster where they have no kernel.
+    """
+
+    def __init__(
+        self, model: nn.Module, table: SlotTable, vocab_size: int, shares_angles: bool = False
+    ) -> None:
         super().__init__()
         self.model = model
         self._table = table
@@ -189,6 +200,7 @@ class SlotModel(nn.Module):
             if isinstance(module, nn.Linear | nn.QuantizedLinear)
         ]
         model.update_modules(tree_unflatten(wrapped))
+        self._angles = share_angles(model) if shares_angles else Angles()
 
     @property
     def layers(self) -> Any:
@@ -208,4 +220,5 @@ class SlotModel(nn.Module):
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
         """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""
         self._table.route(cache[-1].slots)
-        return self.model(tokens, cache=cache[:-1])
+        with self._angles.shared(cache[:-1]):
+            return self.model(tokens, cache=cache[:-1])

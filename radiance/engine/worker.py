@@ -416,7 +416,9 @@ class Engine:
         table = SlotTable()
         self._residents = Residents(table, settings.max_adapters)
         self._sources = Sources(self._residents)
-        self._model = SlotModel(base.model, table, base.vocab_size)
+        self._model = SlotModel(
+            base.model, table, base.vocab_size, shares_angles=not self.device.has_kernels
+        )
         self._decoder = Decoder(
             self._model,
             base.tokenizer,

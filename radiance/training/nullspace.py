@@ -100,10 +100,10 @@ class _Recorder(SlotTable):
         super().__init__()
         self.given = {path: mx.array(0.0) for path in paths}
 
-    def delta(self, path: str, x: mx.array) -> mx.array | None:
+    def adapt(self, path: str, x: mx.array, y: mx.array) -> mx.array:
         if path in self.given:
             self.given[path] = x
-        return super().delta(path, x)
+        return super().adapt(path, x, y)
 
 
 def _inputs(
