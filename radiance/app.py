@@ -60,6 +60,7 @@ from radiance.web import site
 
 CRASH_LOG = "crash.log"
 _GRACEFUL_STOP_S = 30
+_OTHERS_LOAD_S = 3600.0  # a rank may still be reading its model
 _LOOK_S = 0.2  # how often `train` looks whether all is trained
 _ALL = 1 << 31
 _log = get_logger(__name__)
@@ -228,7 +229,9 @@ class Service:
         """What makes gradients together with the other ranks, once they are found to fit."""
         ranks = self._ranks
         assert ranks is not None
-        engine.call(lambda: agree(ranks, engine.base, self._config.training))
+        engine.call(
+            lambda: agree(ranks, engine.base, self._config.training), patience_s=_OTHERS_LOAD_S
+        )
 
         def make(lora: LoraModel) -> Differentiator:
             shared = Shared(lora, ranks)

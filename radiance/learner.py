@@ -50,6 +50,7 @@ from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trai
 T = TypeVar("T")
 
 _LEAST_HOLDOUT_BATCH = 10
+_BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
 _MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
 
 
@@ -136,7 +137,7 @@ class Learner:
         self.preparing: str | None = None
         self.figures = LearningFigures()
         self._anchors = anchors
-        engine.call(self._build)
+        engine.call(self._build, patience_s=_BUILDING_S)
 
     def _build(self) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
@@ -285,7 +286,8 @@ class Learner:
                 material,
                 parent,
                 saved,
-            )
+            ),
+            patience_s=_BUILDING_S,
         )
         progress.step = progress.first_step = trainer.step
         progress.stage, progress.training_since = "training", time.monotonic()

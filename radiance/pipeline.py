@@ -19,7 +19,7 @@ from radiance import records
 from radiance.config import Config
 from radiance.engine.requests import BASE, Weights
 from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, Conflict, LostRank, Unavailable
+from radiance.errors import Cancelled, Conflict, EngineFailed, LostRank, Unavailable
 from radiance.gate import decide
 from radiance.intake.jobs import Jobs
 from radiance.learner import CycleProgress, Learner, LearningFigures
@@ -332,10 +332,14 @@ class Pipeline:
         """Make the engine and ``adapters/stable`` follow the registry, whoever moved it last."""
         with self._serving_lock:
             current = self._registry.current()
-            if current is None:
-                self._engine.serve(BASE)
-            elif current.checkpoint_id != self._engine.source.checkpoint_id:
-                self._engine.serve(weights_of(current, self._registry))
+            try:
+                if current is None:
+                    self._engine.serve(BASE)
+                elif current.checkpoint_id != self._engine.source.checkpoint_id:
+                    self._engine.serve(weights_of(current, self._registry))
+            except EngineFailed:  # it hangs: it follows once it moves again, or ends
+                self._registry.point_stable()
+                raise
             self._registry.point_stable()
 
 

@@ -1,9 +1,9 @@
 """Sees to it that tokens are delivered: where the engine hangs or has died, nothing may look well.
 
-GET /ready asks here, so a load balancer learns it within seconds. What cannot mend itself ends:
-requests in flight are failed, and the process exits non-zero, so that launchd or systemd starts it
-anew; nothing accepted is lost by that. An engine that is merely slow for once is left alone: it is
-given up only after ``engine.wedged_after_s``.
+GET /ready asks here, so a load balancer learns it within seconds, and soon after requests in flight
+are failed: under ten seconds after the engine stopped moving, unless what it does may take longer
+(``engine.pulse``). What cannot mend itself ends: after ``engine.wedged_after_s`` the process exits
+non-zero, so that launchd or systemd starts it anew; nothing accepted is lost by that.
 """
 
 import faulthandler
@@ -23,6 +23,7 @@ from radiance.errors import EngineFailed, RadianceError
 from radiance.telemetry import get_logger
 
 _LOOK_S = 1.0
+_REQUESTS_FAIL_S = 2.0  # once the fault has shown: time for one that was merely slow
 _SUSPENDED_S = 5 * _LOOK_S  # between two looks: the whole process stood still, not the engine
 _LAST_WORDS_S = 1.0  # for the answers to failed requests to leave
 _FAILURES = 3  # in a row, until an engine counts as delivering nothing
@@ -112,13 +113,20 @@ class Supervisor:
             self._since = now
             _log.error("engine_faulty", reason=fault, engine_at=self._where())
         if self._failures >= _FAILURES:
-            self._ask()
+            self._ask()  # where it answers at all, requests fail or succeed by themselves
+        elif now - self._since >= _REQUESTS_FAIL_S:
+            self._fail_requests(fault)
         is_over = not self._engine.is_alive or now - self._since >= self._wedged_after_s
         if is_over and not self._has_given_up:
             self._has_given_up = True
-            failed = self._engine.fail_in_flight(EngineFailed(f"{fault}; the request was given up"))
-            _log.error("engine_given_up", reason=fault, failed_requests=failed)
+            self._fail_requests(fault)
+            _log.error("engine_given_up", reason=fault)
             self._give_up(fault)
+
+    def _fail_requests(self, fault: str) -> None:
+        failed = self._engine.fail_in_flight(EngineFailed(f"{fault}; the request was given up"))
+        if failed:
+            _log.error("requests_failed", reason=fault, failed_requests=failed)
 
     def _ask(self) -> None:
         """Ask for one token: nobody else may, once /ready says no."""

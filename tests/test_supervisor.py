@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,52 +30,96 @@ def until_not_ready(running: Running) -> str:
         time.sleep(0.05)
 
 
-def in_flight(running: Running) -> Callable[[], ApiError]:
-    """A request that is on its way; how it failed."""
-    found: list[ApiError] = []
+def on_its_way(request: Callable[[], Any]) -> Callable[[], Any]:
+    """A request in a thread of its own; what came of it, which may be an ApiError."""
+    found: list[Any] = []
 
     def ask() -> None:
         try:
-            running.client.ask("Tell me a long story.", max_tokens=200)
+            found.append(request())
         except ApiError as error:
             found.append(error)
 
     thread = threading.Thread(target=ask)
     thread.start()
 
-    def wait() -> ApiError:
+    def wait() -> Any:
         thread.join()
         return found[0]
 
     return wait
 
 
+def in_flight(running: Running) -> Callable[[], Any]:
+    return on_its_way(lambda: running.client.ask("Tell me a long story.", max_tokens=200))
+
+
+def stream_of(running: Running) -> list[dict[str, Any]]:
+    """The events of a streamed chat, to the end of the connection."""
+    body = {
+        "model": "radiance",
+        "messages": [{"role": "user", "content": "Tell me a long story."}],
+        "max_tokens": 200,
+        "stream": True,
+    }
+    url = f"{running.client.url}/v1/chat/completions"
+    with running.client.open(urllib.request.Request(url, json.dumps(body).encode())) as response:
+        lines = [line.decode().strip() for line in response]
+    return [json.loads(line[6:]) for line in lines if line.startswith("data: {")]
+
+
+class Hang:
+    """Holds the engine's thread in a decode step, as a lost device does, until it is let go."""
+
+    def __init__(self, engine: Engine, after_tokens: int) -> None:
+        self.hangs, self.release = threading.Event(), threading.Event()
+        decoder = engine._decoder
+        step, wanted = decoder.step, engine.figures.generated_tokens + after_tokens
+
+        def hanging_step() -> bool:
+            if engine.figures.generated_tokens >= wanted:
+                self.hangs.set()
+                self.release.wait()
+            return step()
+
+        decoder.step = hanging_step  # type: ignore[method-assign]
+
+
 def test_a_hanging_engine_is_told_its_requests_fail_and_it_may_recover(
     serve: Callable[..., Running],
 ) -> None:
-    running = serve(**QUIET, **{"engine.wedged_after_s": 1.5})
-    engine = running.service.rooms.engine
-    release, hangs = threading.Event(), threading.Event()
-
-    def hang() -> None:
-        hangs.set()
-        release.wait()
-
-    blocker = threading.Thread(target=engine.call, args=(hang,))
-    blocker.start()
-    hangs.wait()
-    failed = in_flight(running)
+    running = serve(**QUIET, **{"engine.wedged_after_s": 600})  # it is not given up in this test
+    engine, client = running.service.rooms.engine, running.client
+    client.ask("Who are you?", max_tokens=3)  # a first time would be given longer
+    hang = Hang(engine, after_tokens=2)
+    streamed = on_its_way(lambda: stream_of(running))
+    assert hang.hangs.wait(60)
+    ways = {
+        "search": in_flight(running),
+        "scoring": on_its_way(
+            lambda: client.post(
+                "/v1/completions",
+                {"model": "radiance", "prompt": "A b c", "max_tokens": 0, "echo": True}
+                | {"logprobs": 1},
+            )
+        ),
+        "pin": on_its_way(lambda: client.post("/pin", {})),
+    }
     try:
         assert until_not_ready(running) == "the engine is stuck"
-        error = failed()
-        assert (error.status, error.error["code"]) == (500, "internal")
-        assert "stuck" in error.error["message"]
-        assert running.client.get("/health")["status"] == "ok"
+        for name, wait in ways.items():
+            error = wait()
+            assert isinstance(error, ApiError), (name, error)
+            assert (error.status, error.error["code"]) == (500, "internal"), name
+            assert "stuck" in error.error["message"]
+        events = streamed()
+        assert events[0]["choices"][0]["delta"]
+        assert "stuck" in events[-1]["error"]["message"]
+        assert client.get("/health")["status"] == "ok"
     finally:
-        release.set()
-        blocker.join()
-    running.client.wait_ready()
-    assert running.client.ask("Who are you?", max_tokens=3)["completion_tokens"] == 3
+        hang.release.set()
+    client.wait_ready()
+    assert client.ask("Who are you?", max_tokens=3)["completion_tokens"] == 3
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

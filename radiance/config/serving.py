@@ -116,7 +116,8 @@ class Engine(Section, frozen=True):
         float,
         Meta(
             description="Seconds without a token being delivered, once GET /ready says so, after "
-            "which the process ends with code 1 for its supervisor to start anew.",
+            "which the process ends with code 1 for its supervisor to start anew. Requests in "
+            "flight are failed within ten seconds of a hang.",
             gt=0,
         ),
     ] = 30.0

@@ -125,6 +125,11 @@ class Decoder:
         """Requests that wait for a place."""
         return len(self._waiting)
 
+    @property
+    def has_prompts(self) -> bool:
+        """Whether the next step may start a row or process a prompt, which takes longer."""
+        return bool(self._waiting) or any(not row.first_at for row in self._rows.values())
+
     def add(self, row: Row) -> None:
         """Queue a row; its first token comes with a later ``step``.
 

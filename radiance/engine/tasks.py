@@ -1,9 +1,10 @@
 """Long work on the engine thread, in pieces, so that requests are decoded between them."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Generic, TypeVar
 
 from radiance.errors import Cancelled
@@ -26,7 +27,7 @@ class Task(Generic[T]):
         self._pieces: Pieces[T] | None = None
         self._events: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._cancelled = threading.Event()
-        self._future: Future[T] = Future()
+        self.future: Future[T] = Future()  # may be failed from outside, which ends the work
 
     def cancel(self) -> None:
         """Stop before the next piece; ``result`` then raises Cancelled."""
@@ -35,7 +36,12 @@ class Task(Generic[T]):
     @property
     def is_cancelled(self) -> bool:
         """Whether it was called off."""
-        return self._cancelled.is_set()
+        return self._cancelled.is_set() or self.future.done()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a piece of it was run."""
+        return self._pieces is not None
 
     def __iter__(self) -> Iterator[Any]:
         while (event := self._events.get()) is not _END:
@@ -44,7 +50,7 @@ class Task(Generic[T]):
     @property
     def result(self) -> T:
         """What the generator returned; raises what it raised."""
-        return self._future.result()
+        return self.future.result()
 
     def advance(self, is_awaited: bool = False) -> bool:
         """Run one piece, on the engine thread; False once there is none left.
@@ -53,7 +59,7 @@ class Task(Generic[T]):
             is_awaited: Whether somebody waits for tokens meanwhile.
         """
         try:
-            if self._cancelled.is_set():
+            if self.is_cancelled:
                 raise Cancelled("the work was called off")
             if self._pieces is None:
                 self._pieces = self._start()
@@ -61,11 +67,13 @@ class Task(Generic[T]):
             else:
                 event = self._pieces.send(is_awaited)
         except StopIteration as stop:
-            self._future.set_result(stop.value)
+            with contextlib.suppress(InvalidStateError):  # failed from outside just now
+                self.future.set_result(stop.value)
         except BaseException as error:  # noqa: BLE001 - whoever waits for the task must hear of it
             if self._pieces is not None:
                 self._pieces.close()
-            self._future.set_exception(error)
+            with contextlib.suppress(InvalidStateError):
+                self.future.set_exception(error)
         else:
             if event is not None:
                 self._events.put(event)
@@ -76,6 +84,6 @@ class Task(Generic[T]):
 
     def abandon(self, error: BaseException) -> None:
         """End a task that will not be run any more."""
-        if not self._future.done():
-            self._future.set_exception(error)
-            self._events.put(_END)
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_exception(error)
+        self._events.put(_END)

@@ -6,6 +6,7 @@ swapping. Others hand in work and get futures. Work that takes long comes as a g
 so a token never waits for more than one piece. ``schedule`` says whose turn it is.
 """
 
+import contextlib
 import queue
 import threading
 import time
@@ -23,8 +24,10 @@ from radiance.engine.device import Device, select_device
 from radiance.engine.encoding import EncodedExample, Encoder
 from radiance.engine.figures import Figures, TrainingFigures
 from radiance.engine.generation import Decoder, OnEnd, Row
+from radiance.engine.in_flight import InFlight
 from radiance.engine.memory import KvBudget, kv_bytes_per_token
 from radiance.engine.prompt_cache import PromptCache
+from radiance.engine.pulse import FIRST_S, Pulse
 from radiance.engine.requests import Answer, OnEvent, Request, Scored, Scoring, Weights
 from radiance.engine.residents import Residents, Source
 from radiance.engine.row_text import RowText
@@ -40,7 +43,6 @@ from radiance.telemetry import get_logger
 T = TypeVar("T")
 
 _IDLE_WAIT_S = 0.5
-_STALE_AFTER_S = 5.0
 _KV_MEMORY_RATIO = 0.25  # of the machine's memory, where no number of bytes is configured
 _log = get_logger(__name__)
 
@@ -77,13 +79,12 @@ class Engine:
         self._loaded: Future[None] = Future()
         self._stopping = False
         self._died = False
-        self._moved_at = 0.0
+        self._pulse, self._has_moved = Pulse(), True
         self._schedule = Schedule(priority)
         self._asides: list[Task[Any]] = []
         self._tasks: list[Task[Any]] = []
         self._paused: str | None = None
-        self._in_flight: set[Future[Answer]] = set()
-        self._in_flight_lock = threading.Lock()
+        self._requests, self._calls = InFlight(), InFlight()
         self._observers: list[OnEnd] = []
         self._training = TrainingFigures()
         # Set on the engine thread while it loads:
@@ -116,8 +117,8 @@ class Engine:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the thread is alive, loaded, and work has moved on lately."""
-        return self.is_alive and not self._stopping and self.stale_s < _STALE_AFTER_S
+        """Whether the thread is alive, loaded, and moves on (``Pulse``)."""
+        return self.is_alive and not self._stopping and self._pulse.is_steady
 
     @property
     def is_alive(self) -> bool:
@@ -132,24 +133,17 @@ class Engine:
     @property
     def stale_s(self) -> float:
         """Seconds since the thread last came round its loop with work moved on, or with none."""
-        return time.monotonic() - self._moved_at
+        return self._pulse.stale_s
 
     def fail_in_flight(self, error: BaseException) -> int:
-        """Fail every request that has no answer yet; for whoever finds that the thread hangs.
+        """Fail every request, reading and swap that has no outcome yet; training waits on.
+
+        For whoever finds that the thread hangs. A swap happens all the same once it moves again.
 
         Returns:
             How many there were.
         """
-        with self._in_flight_lock:
-            futures = list(self._in_flight)
-        failed = 0
-        for future in futures:
-            try:
-                future.set_exception(error)
-                failed += 1
-            except InvalidStateError:
-                pass  # answered meanwhile
-        return failed
+        return self._requests.fail(error) + self._calls.fail(error)
 
     # ── Called from any thread ──────────────────────────────────────────────────────────────────
 
@@ -170,11 +164,8 @@ class Engine:
             raise Unavailable("the engine is not running")
         self._budget.check(len(request.tokens), request.max_tokens)
         future: Future[Answer] = Future()
-        with self._in_flight_lock:
-            if len(self._in_flight) >= self._max_waiting:
-                raise Overloaded(f"{len(self._in_flight)} requests are waiting already")
-            self._in_flight.add(future)
-        future.add_done_callback(self._leave)
+        if not self._requests.add(future, self._max_waiting):
+            raise Overloaded(f"{self._max_waiting} requests are waiting already")
         now = time.perf_counter()
         row = Row(
             request,
@@ -229,17 +220,33 @@ class Engine:
         self._inbox.put(lambda: self._tasks.append(task))
         return task
 
-    def call(self, function: Callable[[], T]) -> T:
-        """Run something short on the engine thread and wait for what it returns."""
+    def call(
+        self, function: Callable[[], T], *, patience_s: float = 0.0, is_asked: bool = False
+    ) -> T:
+        """Run something short on the engine thread and wait for what it returns.
+
+        Args:
+            function: What to run.
+            patience_s: How long it may take until the engine counts as hanging, if that is more
+                than a few seconds.
+            is_asked: Somebody waits for it who should hear within seconds where the engine hangs.
+
+        Raises:
+            EngineFailed: It hangs; the function runs all the same once it moves again.
+        """
         if threading.current_thread() is self._thread:
             return function()
         future: Future[T] = Future()
+        if is_asked:
+            self._calls.add(future)
 
         def run() -> None:
-            try:
-                future.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - handed to the caller
-                future.set_exception(error)
+            with self._pulse.during("call", patience_s), contextlib.suppress(InvalidStateError):
+                try:
+                    future.set_result(function())
+                except BaseException as error:  # noqa: BLE001 - handed to the caller
+                    future.set_exception(error)
+            self._came_round()
 
         self._inbox.put(run)
         return future.result()
@@ -256,15 +263,17 @@ class Engine:
         Rows in flight stay on the adapter they began with. Returns when the swap has happened.
         Without a content hash the adapter leaves memory with its last row.
         """
-        self.call(lambda: self._sources.serve_adapter(adapter, checkpoint_id, status, content_hash))
+        serve = self._sources.serve_adapter
+        self.call(lambda: serve(adapter, checkpoint_id, status, content_hash), is_asked=True)
 
     def serve(self, weights: Weights) -> None:
         """Answer new requests from a checkpoint, read from disk unless it is in memory.
 
         Raises:
             CorruptCheckpoint: It cannot be read; what served goes on serving.
+            EngineFailed: The engine hangs; it follows once it moves again.
         """
-        self.call(lambda: self._sources.serve(weights))
+        self.call(lambda: self._sources.serve(weights), is_asked=True)
 
     def pause(self, reason: str) -> None:
         """Run no training pieces until ``resume``; requests and readings go on."""
@@ -326,7 +335,7 @@ class Engine:
             self._loaded.set_exception(failure)
             mx.clear_streams()
             return
-        self._moved_at = time.monotonic()
+        self._pulse.moved()
         self._loaded.set_result(None)
         error: Exception = Unavailable("the engine has stopped")
         try:
@@ -345,15 +354,20 @@ class Engine:
     def _turn(self) -> None:
         """Take in what arrived, decode a token for every row, then long work if it is its turn."""
         self._take_in(wait=not (len(self._decoder) or self._asides or self._has_training))
-        has_moved = self._decode() if len(self._decoder) else True
+        self._has_moved = self._decode() if len(self._decoder) else True
+        self._came_round()
         if not len(self._decoder):
             self._schedule.rest()
         if self._asides:
             self._advance(self._asides)
         elif self._has_training:
             self._train()
-        if has_moved:
-            self._moved_at = time.monotonic()
+        self._came_round()
+
+    def _came_round(self) -> None:
+        """Something was done; it counts only while rows move too."""
+        if self._has_moved:
+            self._pulse.moved()
 
     def _train(self) -> None:
         """One piece if nobody waits for tokens; else as many as it is the turn of, maybe none."""
@@ -375,7 +389,9 @@ class Engine:
 
     def _advance(self, tasks: list[Task[Any]]) -> None:
         task = tasks[0]
-        if not task.advance(is_awaited=len(self._decoder) > 0):
+        with self._pulse.during("piece", None if task.has_begun else FIRST_S):
+            goes_on = task.advance(is_awaited=len(self._decoder) > 0)
+        if not goes_on:
             tasks.remove(task)
 
     def _take_in(self, wait: bool) -> None:
@@ -393,8 +409,10 @@ class Engine:
     def _decode(self) -> bool:
         """One decode step; whether any row moved."""
         began = time.perf_counter()
+        kind = "prefill" if self._decoder.has_prompts else "decode"
         try:
-            return self._decoder.step()
+            with self._pulse.during(kind):
+                return self._decoder.step()
         except Exception as error:  # noqa: BLE001 - the batch is lost, not the engine; its rows hear
             _log.exception("decode_step_failed")
             self._decoder.fail_all(EngineFailed(f"the decode step failed: {error}"))
@@ -434,6 +452,7 @@ class Engine:
     def _aside(self, start: Callable[[], Pieces[T]]) -> Task[T]:
         """Long work that goes before any other and is not paused."""
         task = Task(start)
+        self._calls.add(task.future)
         self._inbox.put(lambda: self._asides.append(task))
         return task
 
@@ -442,10 +461,6 @@ class Engine:
     def _tell(self, checkpoint_id: str | None, outcome: Answer | BaseException) -> None:
         for observer in self._observers:
             observer(checkpoint_id, outcome)
-
-    def _leave(self, future: "Future[Answer]") -> None:
-        with self._in_flight_lock:
-            self._in_flight.discard(future)
 
     def _stop(self) -> None:
         self._stopping = True

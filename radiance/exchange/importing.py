@@ -35,16 +35,17 @@ def import_adapter(
     Raises:
         BadAdapter: It cannot be used with this base; nothing of it was kept.
         StorageError: The disk or the database failed.
+        EngineFailed: The engine hangs.
     """
     if not directory.is_absolute():
         raise BadAdapter(
             f"{directory}: is a relative path.", field="path", remedy="Give the whole path."
         )
-    foreign = engine.call(lambda: read_foreign_adapter(directory, engine.base))
+    foreign = engine.call(lambda: read_foreign_adapter(directory, engine.base), is_asked=True)
     checkpoint_id = registry.reserve()
     staging = registry.staging(checkpoint_id)
     settings = adapter_config(foreign.adapter, len(engine.base.model.layers))
-    engine.call(lambda: save_adapter(foreign.adapter, settings, staging))
+    engine.call(lambda: save_adapter(foreign.adapter, settings, staging), is_asked=True)
     manifest = _manifest(checkpoint_id, foreign, engine, staging, source or str(directory))
     return registry.commit_imported(staging, manifest, actor)
 
