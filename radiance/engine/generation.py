@@ -113,6 +113,7 @@ class Decoder:
         self._waiting: deque[Row] = deque()
         self._rows: dict[int, Row] = {}
         self._next_deadline = float("inf")
+        self._peak_rows = self._last_peak_rows = 0
         self.figures = DecodingFigures()
         self._generator = self._new_generator()
 
@@ -129,6 +130,11 @@ class Decoder:
     def has_prompts(self) -> bool:
         """Whether the next step may start a row or process a prompt, which takes longer."""
         return bool(self._waiting) or any(not row.first_at for row in self._rows.values())
+
+    @property
+    def comes_in_waves(self) -> bool:
+        """Whether rows were decoded together the last time that there were any."""
+        return self._last_peak_rows > 1
 
     def add(self, row: Row) -> None:
         """Queue a row; its first token comes with a later ``step``.
@@ -150,6 +156,7 @@ class Decoder:
         if time.perf_counter() >= self._next_deadline:
             self._give_up_late_ones()
         self._let_in()
+        self._peak_rows = max(self._peak_rows, len(self._rows))
         if not self._rows:
             return True
         prompts, responses = self._generator.next()
@@ -160,6 +167,8 @@ class Decoder:
                 self._advance(row, response, now)
         if responses:
             self.figures.batch_rows.observe(len(responses))
+        if not self._rows:
+            self._last_peak_rows, self._peak_rows = self._peak_rows, 0
         return bool(prompts or responses)
 
     def cancel(self, future: Future[Answer], error: BaseException | None = None) -> None:

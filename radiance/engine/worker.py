@@ -43,6 +43,7 @@ from radiance.telemetry import get_logger
 T = TypeVar("T")
 
 _IDLE_WAIT_S = 0.5
+_WAVE_S = 0.003  # in which the rest of a wave of requests arrives
 _KV_MEMORY_RATIO = 0.25  # of the machine's memory, where no number of bytes is configured
 _log = get_logger(__name__)
 
@@ -353,7 +354,11 @@ class Engine:
 
     def _turn(self) -> None:
         """Take in what arrived, decode a token for every row, then long work if it is its turn."""
-        self._take_in(wait=not (len(self._decoder) or self._asides or self._has_training))
+        is_idle = not (len(self._decoder) or self._asides or self._has_training)
+        self._take_in(wait=is_idle)
+        if is_idle and len(self._decoder) and self._decoder.comes_in_waves:
+            time.sleep(_WAVE_S)  # else the first is prefilled alone while the others wait
+            self._take_in(wait=False)
         self._has_moved = self._decode() if len(self._decoder) else True
         self._came_round()
         if not len(self._decoder):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -229,3 +230,30 @@ def test_waiting_requests_are_given_up_too(engine: Engine) -> None:
     assert first.result(timeout=60).tokens
     with pytest.raises(Cancelled):
         second.result(timeout=60)
+
+
+def test_after_rows_together_the_first_of_a_wave_waits_for_the_rest(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[Future[Answer]] = []
+
+    def the_rest_comes(_: float) -> None:
+        late.append(engine.submit(ask(engine)))
+
+    clock = SimpleNamespace(
+        sleep=the_rest_comes, monotonic=time.monotonic, perf_counter=time.perf_counter
+    )
+    monkeypatch.setattr("radiance.engine.worker.time", clock)
+    for _ in range(2):
+        alone = engine.submit(ask(engine)).result(timeout=60)
+    late.clear()
+    assert engine.submit(ask(engine)).result(timeout=60).tokens == alone.tokens
+    assert not late
+    for future in engine.call(lambda: [engine.submit(ask(engine)) for _ in range(2)]):
+        future.result(timeout=60)
+    assert not late
+    steps = engine.figures.batch_rows.count
+    assert engine.submit(ask(engine)).result(timeout=60).tokens == alone.tokens
+    assert [future.result(timeout=60).tokens for future in late] == [alone.tokens]
+    # Both went together from the first token to the last.
+    assert engine.figures.batch_rows.count - steps == len(alone.tokens) + 1
