@@ -293,6 +293,7 @@ class Learner:
         progress.stage, progress.training_since = "training", time.monotonic()
         self._curves.forget_after(cycle.id, trainer.step)
         self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
+        self._engine.call(mx.reset_peak_memory)
         task = self._engine.run(trainer.run)
         timer = _Timer(settings.snapshot_seconds)
         for event in task:
@@ -316,6 +317,7 @@ class Learner:
                         self._jobs.note_progress(cycle.id, event.step)
                     if self._stopping.is_set():
                         task.cancel()
+        progress.note(progress.step, peak_memory_bytes=self._engine.call(mx.get_peak_memory))
         self._curves.record(progress.unsaved)
         progress.unsaved.clear()
         return task.result
@@ -467,6 +469,7 @@ def _values(event: Progress) -> dict[str, float]:
         "distortion": report.distortion,
         "anchor_weight": report.anchor_weight,
         "lr": event.lr,
+        "tokens": event.tokens,
     }
     return {name: value for name, value in values.items() if value is not None}
 

@@ -22,6 +22,7 @@ from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.keys import keys
 from radiance.cli.output import Commands, keep_examples
+from radiance.cli.report import report
 from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
 from radiance.cli.search import search
@@ -37,9 +38,9 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from what it is told.
 
-    `radiance run` is the service; anchors, alphas, audit, eval, export, push, pull, reproduce,
-    keys, signals, doctor and config work on this machine; the other commands talk to a running
-    service over HTTP. Data goes to stdout, notes to stderr.
+    `radiance run` is the service; anchors, alphas, audit, eval, export, push, pull, report,
+    reproduce, keys, signals, doctor and config work on this machine; the other commands talk to a
+    running service over HTTP. Data goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -71,6 +72,7 @@ for _command in (
     alphas,
     audit,
     evaluate,
+    report,
     reproduce,
     keys,
     signals,

@@ -14,8 +14,9 @@ import msgspec
 from radiance import records
 from radiance.config import Update
 from radiance.errors import Conflict, NotFound
-from radiance.intake import corrections, leases, queries, recall
+from radiance.intake import corrections, cycles, leases, queries, recall
 from radiance.intake.admission import Admitted
+from radiance.intake.cycles import PastCycle
 from radiance.intake.queries import (
     examples_by_id,
     job_id,
@@ -154,10 +155,17 @@ class Jobs:
         )
         return [to_job(row) for row in rows]
 
-    def of_cycle(self, cycle_id: int) -> list[Job]:
-        """The jobs that a cycle trains or trained last, oldest first."""
-        rows = self._db.read("SELECT * FROM jobs WHERE cycle_id = ? ORDER BY number", (cycle_id,))
-        return [to_job(row) for row in rows]
+    def cycle(self, cycle_id: int) -> PastCycle:
+        """A cycle, running or past, with its jobs.
+
+        Raises:
+            NotFound: There is none of that number.
+        """
+        return cycles.get(self._db, cycle_id)
+
+    def cycles(self, limit: int, before: int | None = None) -> list[PastCycle]:
+        """The newest cycles, newest first; only those below ``before`` where it is given."""
+        return cycles.recent(self._db, limit, before)
 
     def examples(self, job_ids: Collection[str]) -> list[Example]:
         """The curated examples of these jobs, in the order of the jobs and then as sent."""

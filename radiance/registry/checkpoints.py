@@ -42,6 +42,11 @@ class Checkpoints:
         """
         return to_checkpoint(self._row(checkpoint_id), self._current_id())
 
+    def find(self, checkpoint_id: str) -> Checkpoint | None:
+        """The checkpoint of that id; None where there is none."""
+        row = self._find(checkpoint_id)
+        return None if row is None else to_checkpoint(row, self._current_id())
+
     def all(self, limit: int, before: str | None = None) -> list[Checkpoint]:
         """The newest checkpoints, newest first; only those made before ``before``, if it is given.
 

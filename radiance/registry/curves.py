@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 
 from radiance.records import MetricPoint
-from radiance.storage.sqlite import Database
+from radiance.storage.sqlite import Database, Readable
 
 
 class Curves:
@@ -50,9 +50,24 @@ class Curves:
         )
         return [MetricPoint(**row) for row in rows]
 
+    def all_of(self, cycle_id: int) -> dict[str, dict[int, float]]:
+        """See ``all_of``."""
+        return all_of(self._db, cycle_id)
+
     def forget_after(self, cycle_id: int, step: int) -> None:
         """Delete the points of a cycle beyond ``step``, from where it resumes."""
         with self._db.transaction() as connection:
             connection.execute(
                 "DELETE FROM metrics WHERE cycle_id = ? AND step > ?", (cycle_id, step)
             )
+
+
+def all_of(db: Readable, cycle_id: int) -> dict[str, dict[int, float]]:
+    """Every metric of a cycle by name: its values by step, in order."""
+    rows = db.read(
+        "SELECT name, step, value FROM metrics WHERE cycle_id = ? ORDER BY step", (cycle_id,)
+    )
+    found: dict[str, dict[int, float]] = {}
+    for row in rows:
+        found.setdefault(row["name"], {})[row["step"]] = row["value"]
+    return found

@@ -1,5 +1,8 @@
 """A result as one HTML file that needs nothing else: no script, no network, no server."""
 
+import base64
+import hashlib
+from functools import cache
 from html import escape
 
 import msgspec
@@ -76,11 +79,14 @@ def render(result: StudyResult, earlier: StudyResult | None = None) -> str:
     if earlier is not None:
         parts.append(grid(tables.changes_table(result, earlier)))
     parts += ["<h2>What the measures are</h2>", _glossary(), "<h2>Settings</h2>", _settings(result)]
+    parts += ["<h2>To see it again</h2>", _again(result)]
     data = msgspec.json.encode(result).decode().replace("<", "\\u003c")
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy()}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<link rel="icon" href="data:,">'
         f"<title>Radiance signal lab: {escape(result.study.preset)}</title>"
         f"<style>{STYLE}{CHART_STYLE}</style></head><body>\n{body}\n"
         f'<script type="application/json" id="result">{data}</script></body></html>\n'
@@ -164,6 +170,23 @@ def _glossary() -> str:
 def _settings(result: StudyResult) -> str:
     rows = [(name, str(value)) for name, value in flat(result.study).items()]
     return grid(Grid("", ("setting", "value"), rows)).replace("<h2></h2>", "")
+
+
+def _again(result: StudyResult) -> str:
+    verb = "run" if result.kind == "study" else "replay BARS"
+    rows = [
+        (f"radiance signals {verb} --study result.json", "the study, run again as it was"),
+        ("radiance signals report result.json --out report.html", "this report, made anew"),
+    ]
+    table = grid(Grid("", ("command", "shows"), rows)).replace("<h2></h2>", "")
+    return f"{table}<p>result.json is what this file holds as its last element.</p>"
+
+
+@cache
+def _policy() -> str:
+    """Allows the report's own style, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256((STYLE + CHART_STYLE).encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"
 
 
 def _provenance(result: StudyResult) -> str:

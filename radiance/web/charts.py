@@ -8,9 +8,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from radiance.records import GateRow
+
 WIDTH, HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 26
 _TICKS = 4
+_INTERVAL_WIDTH, _INTERVAL_MARGIN = 120, 6
 
 
 def chart(
@@ -55,17 +58,18 @@ def svg(drawn: dict[str, Any]) -> dict[str, Any]:
     """Where the lines and ticks of a chart lie in a box of ``WIDTH`` x ``HEIGHT``.
 
     Returns:
-        ``lines`` (one list of polyline points a series), ``dots`` for lonely points, ``y`` and
+        ``lines`` (the points of a polyline for each series), ``dots`` for lonely ones, ``y`` and
         ``x`` ticks as ``(position, label)``, and the box.
     """
     rows = drawn["rows"]
     xs = [index if drawn["categories"] else float(row[0]) for index, row in enumerate(rows)]
     ys = [v for row in rows for v in row[1:] if v is not None and math.isfinite(v)]
     x0, x1 = (min(xs), max(xs)) if xs else (0.0, 1.0)
-    y0 = min(ys, default=0.0) if drawn["low"] is None else drawn["low"]
-    y1 = max(ys, default=1.0) if drawn["high"] is None else drawn["high"]
-    if y1 <= y0:
-        y1 = y0 + (abs(y0) or 1.0)
+    ticks = _ticks(
+        min(ys, default=0.0) if drawn["low"] is None else drawn["low"],
+        max(ys, default=1.0) if drawn["high"] is None else drawn["high"],
+    )
+    y0, y1 = ticks[0][0], ticks[-1][0]
     right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
 
     def across(x: float) -> float:
@@ -76,24 +80,66 @@ def svg(drawn: dict[str, Any]) -> dict[str, Any]:
 
     lines, dots = [], []
     for place in range(1, len(drawn["series"]) + 1):
-        pieces: list[list[str]] = [[]]
-        for x, row in zip(xs, rows, strict=True):
-            if row[place] is None or not math.isfinite(row[place]):
-                pieces.append([])
-            else:
-                pieces[-1].append(f"{across(x)},{down(row[place])}")
-        lines.append([" ".join(piece) for piece in pieces if len(piece) > 1])
-        dots.append([piece[0].split(",") for piece in pieces if len(piece) == 1])
-    steps = [y0 + (y1 - y0) * step / _TICKS for step in range(_TICKS + 1)]
+        known = [
+            (across(x), down(row[place]))
+            for x, row in zip(xs, rows, strict=True)
+            if row[place] is not None and math.isfinite(row[place])
+        ]  # what is measured now and then is one line, as in the browser
+        lines.append(" ".join(f"{x},{y}" for x, y in known) if len(known) > 1 else "")
+        dots.append(known if len(known) == 1 else [])
     ends = [] if not rows else [rows[0][0]] if len(rows) == 1 else [rows[0][0], rows[-1][0]]
     return {
         "lines": lines,
         "dots": dots,
-        "y": [(down(y), f"{y:.3g}") for y in steps],
+        "y": [(down(y), label) for y, label in ticks],
         "x": list(zip([_LEFT, right], ends, strict=False)),
         "left": _LEFT,
         "right": right,
         "bottom": bottom,
         "width": WIDTH,
         "height": HEIGHT,
+    }
+
+
+def _ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """Round numbers from at most ``low`` to at least ``high``, four or so, and how they read."""
+    if high <= low:
+        low, high = (low - abs(low) / 2, low + abs(low) / 2) if low else (0.0, 1.0)
+    power = math.floor(math.log10((high - low) / _TICKS))
+    for factor in (1, 2, 5, 10):
+        step = factor * 10.0**power
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        if last - first <= _TICKS + 1:
+            break
+    decimals = max(0, -power - (factor == 10))
+    largest = max(abs(first), abs(last)) * step
+    plain = decimals <= 5 and largest < 1e6
+    return [
+        (at * step, f"{at * step:.{decimals}f}" if plain else f"{at * step:.2g}")
+        for at in range(first, last + 1)
+    ]
+
+
+def interval(row: GateRow) -> dict[str, float | None] | None:
+    """Where value, interval and limit lie on a line from the least of them (or 0) to the most.
+
+    None where there is nothing to draw; a bound that is not finite is left out.
+    """
+    if row.value is None or not math.isfinite(row.value) or not math.isfinite(row.limit):
+        return None
+    bounds = [v for v in (row.low, row.high) if v is not None and math.isfinite(v)]
+    known = [row.value, row.limit, *bounds, 0.0]
+    low = min(known)
+    span = (max(known) - low) or 1.0
+    room = _INTERVAL_WIDTH - 2 * _INTERVAL_MARGIN
+
+    def across(value: float | None) -> float | None:
+        return None if value is None else round(_INTERVAL_MARGIN + (value - low) / span * room, 1)
+
+    has_interval = len(bounds) == 2
+    return {
+        "value": across(row.value),
+        "limit": across(row.limit),
+        "low": across(row.low) if has_interval else None,
+        "high": across(row.high) if has_interval else None,
     }

@@ -1,98 +1,129 @@
-"""One cycle of training: loss, anchors, projection and learning rate, step by step."""
+"""The cycles of training: which there were, and one of them step by step."""
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
+from radiance.api.access import Route
+from radiance.api.contracts import Contract
 from radiance.api.info import training_progress
-from radiance.api.rooms import Rooms
-from radiance.errors import CorruptCheckpoint, NotFound
-from radiance.web import words
-from radiance.web.charts import chart
-from radiance.web.pages import Data, Page
+from radiance.api.rooms import Rooms, rooms_of
+from radiance.errors import CorruptCheckpoint, NotFound, RequestError
+from radiance.intake.cycles import PastCycle
+from radiance.web import cycle_charts, cycle_report
+from radiance.web.pages import Data, Page, page_url
 
 _PER_PAGE = 30
-_MOST_POINTS = 500
-_CHARTS = (
-    ("loss", "Loss of the new examples, nats per token", ("finetune_loss", "eval_loss"),
-     ("New examples", "Held back")),
-    ("anchors", "Divergence from the base on anchors, nats", ("anchor_divergence",), ("Anchors",)),
-    ("angle", "Angle between the two gradients, degrees", ("angle",), ("Angle",)),
-    ("projected", "Share of the step that projection took out", ("projected",), ("Projected",)),
-    ("lr", "Learning rate", ("lr",), ("Learning rate",)),
-    ("norm", "Norm of the gradient", ("gradient_norm",), ("Norm",)),
-)  # fmt: skip
 
 
-def describe(rooms: Rooms, _: Request) -> Data:
-    """The running cycle and the newest that ended."""
+def describe(rooms: Rooms, request: Request) -> Data:
+    """The running cycle, and a page of all there were, newest first."""
+    before = _before(request)
+    found = rooms.jobs.cycles(_PER_PAGE + 1, before)
+    listed, has_more = found[:_PER_PAGE], len(found) > _PER_PAGE
     return {
         "progress": training_progress(rooms),
         "preparing": rooms.pipeline.preparing,
-        "checkpoints": [
-            msgspec.to_builtins(c) for c in rooms.registry.all(_PER_PAGE) if c.cycle_id
-        ],
+        "cycles": [_row(rooms, cycle) for cycle in listed],
+        "newer": page_url(request, before=None) if before is not None else None,
+        "older": page_url(request, before=listed[-1].id) if has_more else None,
     }
 
 
-def describe_one(rooms: Rooms, request: Request) -> Data:
-    """All curves of one cycle; those of the running one as far as they were saved."""
+def _row(rooms: Rooms, cycle: PastCycle) -> Data:
+    checkpoint = rooms.registry.find(cycle.candidate_id)
+    return {
+        "cycle_id": cycle.id,
+        "status": cycle.status,
+        "created_at": cycle.created_at.isoformat(),
+        "checkpoint": checkpoint.checkpoint_id if checkpoint else None,
+        "became": checkpoint.status if checkpoint else None,
+        "updates": len(cycle.jobs),
+        "examples": sum(job.example_count for job in cycle.jobs),
+        "loss": checkpoint.report.finetune_loss if checkpoint else None,
+        "error": None if checkpoint else next((j.error for j in cycle.jobs if j.error), None),
+    }
+
+
+def _before(request: Request) -> int | None:
+    given = request.query_params.get("before")
+    if given is None:
+        return None
+    if not given.isdecimal() or len(given) > 18:
+        raise RequestError(
+            "before: is not the number of a cycle.",
+            field="before",
+            value=given,
+            remedy="Follow the links of the page.",
+        )
+    return int(given)
+
+
+def _cycle_of(rooms: Rooms, request: Request) -> PastCycle:
     given = request.path_params["cycle_id"]
-    cycle_id = int(given) if given.isdecimal() and len(given) < 19 else 0
-    progress = training_progress(rooms)
-    is_running = progress is not None and progress["cycle_id"] == cycle_id
-    jobs = rooms.jobs.of_cycle(cycle_id)
-    if not jobs:
+    if not given.isdecimal() or len(given) > 18:
         raise NotFound(
             f"There is no cycle {given!r}.",
             field="cycle_id",
             value=given,
-            remedy="Use one that the page of cycles lists.",
+            remedy="Use a number that the page of cycles lists.",
         )
-    made = next((job.checkpoint or job.rejected_checkpoint for job in jobs), None)
-    manifest = None
-    if made is not None:
+    return rooms.jobs.cycle(int(given))
+
+
+def describe_one(rooms: Rooms, request: Request) -> Data:
+    """All curves of one cycle; those of the running one as far as they were saved."""
+    cycle = _cycle_of(rooms, request)
+    progress = training_progress(rooms)
+    checkpoint = rooms.registry.find(cycle.candidate_id)
+    manifest = evaluation = None
+    if checkpoint is not None:
         try:
-            manifest = msgspec.to_builtins(rooms.registry.manifest(made))
+            manifest = rooms.registry.manifest(checkpoint.checkpoint_id)
+            evaluation = rooms.registry.evaluation(checkpoint.checkpoint_id)
         except CorruptCheckpoint:
-            manifest = None
-    curves = {
-        name: {p.step: p.value for p in rooms.curves.of_cycle(cycle_id, name)}
-        for _, _, names, _ in _CHARTS
-        for name in names
-    }
-    projected = list(curves["projected"].values())
+            pass  # the checkpoint's own page says what is wrong with its files
+    curves = rooms.curves.all_of(cycle.id)
     return {
-        "cycle_id": cycle_id,
-        "progress": progress if is_running else None,
-        "jobs": [msgspec.to_builtins(job) for job in jobs],
-        "checkpoint": made,
-        "manifest": manifest,
-        "steps": max(curves["finetune_loss"], default=0),
-        "projected_ratio": sum(v > 0 for v in projected) / len(projected) if projected else None,
-        "charts": [_chart(curves, *told) for told in _CHARTS],
+        "cycle_id": cycle.id,
+        "status": cycle.status,
+        "progress": progress if progress and progress["cycle_id"] == cycle.id else None,
+        "jobs": [msgspec.to_builtins(job) for job in cycle.jobs],
+        "checkpoint": checkpoint.checkpoint_id if checkpoint else None,
+        "manifest": msgspec.to_builtins(manifest),
+        "steps": cycle_charts.steps(curves),
+        "projected_ratio": cycle_charts.projected_ratio(curves),
+        "resources": cycle_report.resources(cycle, curves, evaluation),
+        "charts": cycle_charts.draw(curves),
     }
 
 
-def _chart(
-    curves: dict[str, dict[int, float]],
-    id: str,
-    title: str,
-    names: tuple[str, ...],
-    labels: tuple[str, ...],
-) -> Data:
-    kept = [(name, label) for name, label in zip(names, labels, strict=True) if curves[name]]
-    steps = sorted({step for name, _ in kept for step in curves[name]})
-    stride = max(1, len(steps) // _MOST_POINTS)  # a picture shows no more, a page loads no faster
-    steps = [step for place, step in enumerate(steps) if place % stride == 0 or step == steps[-1]]
-    rows = [[step, *(curves[name].get(step) for name, _ in kept)] for step in steps]
-    sentence = "Nothing was recorded."
-    if kept:
-        values = [value for _, value in sorted(curves[kept[0][0]].items())]
-        sentence = (
-            f"From {words.number(values[0])} to {words.number(values[-1])} in"
-            f" {words.plural(steps[-1], 'step')}, at most {words.number(max(values))}."
+async def report(request: Request) -> Response:
+    """Everything on record of a cycle, as one file that needs nothing else.
+
+    HTML, or JSON with ``format=json``; the texts of examples are left out.
+    """
+    rooms = rooms_of(request)
+    form = request.query_params.get("format", "html")
+    if form not in ("html", "json"):
+        raise RequestError(
+            f"format: there is no {form!r}.",
+            field="format",
+            value=form,
+            remedy="One of html, json.",
         )
-    return chart(id, title, sentence, "Step", [label for _, label in kept], rows)
+    cycle = await run_in_threadpool(_cycle_of, rooms, request)
+    config = rooms.config
+    found = await run_in_threadpool(
+        cycle_report.read, config.database_path, config.adapters_path, cycle.id
+    )
+    named = f'attachment; filename="cycle-{cycle.id}.{form}"'
+    headers = {"Content-Disposition": named, "Cache-Control": "no-store"}
+    if form == "json":
+        return JSONResponse(found, headers=headers)
+    text = await run_in_threadpool(cycle_report.render, found)
+    return Response(text, media_type="text/html", headers=headers)
 
 
 LIST = Page(
@@ -111,3 +142,9 @@ ONE = Page(
     topics=("cycle", "queue"),
     section="/cycles",
 )
+CONTRACTS = {
+    report: Contract(
+        None, media="text/html", queries={"format": {"type": "string", "enum": ["html", "json"]}}
+    )
+}
+ROUTES = [Route("/cycles/{cycle_id}/report", report, "update", method="GET")]

@@ -6,11 +6,10 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.rooms import Rooms
-from radiance.records import GateRow
+from radiance.web.charts import interval
 from radiance.web.pages import Data, Page, page_url
 
 _PER_PAGE = 25
-_DRAWN_WIDTH = 120
 
 
 def describe(rooms: Rooms, request: Request) -> Data:
@@ -52,30 +51,8 @@ def describe_one(rooms: Rooms, request: Request) -> Data:
     if decision is not None:
         shown = msgspec.to_builtins(decision)
         for plain, row in zip(shown["rows"], decision.rows, strict=True):
-            plain["drawn"] = draw(row)
+            plain["drawn"] = interval(row)
     return {"checkpoint": checkpoint_id, "decision": shown}
-
-
-def draw(row: GateRow) -> dict[str, float | None] | None:
-    """Where value, interval and limit lie on a line from the least of them (or 0) to the most."""
-    if row.value is None:
-        return None
-    known = [v for v in (row.value, row.limit, row.low, row.high, 0.0) if v is not None]
-    low, high = min(known), max(known)
-    span = (high - low) or 1.0
-
-    def across(value: float | None) -> float | None:
-        if value is None:
-            return None
-        return round(6 + (value - low) / span * (_DRAWN_WIDTH - 12), 1)
-
-    has_interval = row.low is not None and row.high is not None
-    return {
-        "value": across(row.value),
-        "limit": across(row.limit),
-        "low": across(row.low) if has_interval else None,
-        "high": across(row.high) if has_interval else None,
-    }
 
 
 LIST = Page(

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from radiance import ember
 from radiance.api.access import Route, actor_of
+from radiance.api.contracts import Contract
 from radiance.api.rooms import Rooms, rooms_of
 from radiance.errors import RequestError
 from radiance.exchange.exporting import export_checkpoint, find_source
@@ -92,7 +93,7 @@ def _reason(fields: Fields) -> str:
 
 
 async def download(request: Request) -> Response:
-    """GET /checkpoints/{checkpoint_id}/export.zip: the adapter as mlx-lm loads it."""
+    """The adapter of a checkpoint as mlx-lm loads it, with a model card, in an archive."""
     checkpoint_id = request.path_params["checkpoint_id"]
     data = await run_in_threadpool(_zip, rooms_of(request), checkpoint_id)
     named = f'attachment; filename="{checkpoint_id}.zip"'
@@ -121,6 +122,7 @@ PAGE = Page(
     act=act,
     scope="admin",
 )
+CONTRACTS = {download: Contract(None, media="application/zip")}
 ROUTES = [
     Route("/checkpoints/{checkpoint_id}/export.zip", download, "admin", method="GET"),
 ]

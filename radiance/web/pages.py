@@ -7,11 +7,9 @@ was typed. Nothing here needs JavaScript.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -19,13 +17,14 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope as Connection
 
-from radiance import __version__, records
 from radiance.api.access import Route
 from radiance.api.errors import response_to
 from radiance.api.rooms import Rooms, rooms_of
 from radiance.errors import RequestError, TooLarge
 from radiance.keys import Scope
-from radiance.web import charts, events, static, words
+from radiance.registry import audit
+from radiance.web import events
+from radiance.web.rendering import environment
 
 Data = dict[str, Any]
 Describe = Callable[[Rooms, Request], Data]
@@ -80,7 +79,8 @@ class Page:
         object.__setattr__(self, "routes", found)
 
     async def _json(self, request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self.describe, rooms_of(request), request))
+        data = await run_in_threadpool(self.describe, rooms_of(request), request)
+        return JSONResponse(audit.plain(data))
 
     async def _answer(self, request: Request) -> Response:
         if not accepts_html(request.scope) and accepts_json(request.scope):
@@ -177,24 +177,6 @@ async def _text(name: str, file: UploadFile) -> str:
 
 
 # ── Rendering ───────────────────────────────────────────────────────────────────────────────────
-
-
-@cache
-def environment() -> jinja2.Environment:
-    """The templates: everything is escaped, and a name that is not there is an error."""
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("radiance.web"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    made.filters.update(words.FILTERS)
-    made.filters["svg"] = charts.svg
-    made.globals.update(static=static.url, version=__version__, now=records.now)
-    made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
-    return made
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:

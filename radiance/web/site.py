@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from radiance.api.access import OPEN, Route
+from radiance.api.contracts import CONTRACTS
 from radiance.web import (
     ask,
     audit,
@@ -50,11 +51,13 @@ PAGES: tuple[Page, ...] = (
 
 _LINKS: list[BaseRoute] = [
     *moves.ROUTES,
+    *cycles.ROUTES,
     Route("/events", events.stream, "infer", method="GET"),
     Route("/static/{version}/{name:path}", static.serve, OPEN, method="GET"),
     Route("/favicon.ico", static.favicon, OPEN, method="GET"),
 ]
 _ELSEWHERE = (("/signals", "Signal lab"),)  # pages that another room makes
+CONTRACTS.update({**moves.CONTRACTS, **cycles.CONTRACTS})  # what is no page is in the API document
 ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
 
 

@@ -13,6 +13,8 @@ def number(value: Any, digits: int = 3) -> str:
     """A number to so many significant digits, or a dash; whole ones with thin spaces."""
     if value is None:
         return ABSENT
+    if isinstance(value, str):  # one that is not finite, as the audit log keeps it
+        return value
     if isinstance(value, int):
         return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     shown = f"{value:.{digits}g}"

@@ -12,9 +12,10 @@ from radiance import config
 from radiance.api import contracts
 from radiance.api.openapi import document
 from radiance.api.routes import ROUTES
+from radiance.web import cycles, moves, site
 from tests.support import FACTS, ApiError, Running, as_input, start_service
 
-DOCUMENT = document(ROUTES)
+DOCUMENT = document([*site.ROUTES, *ROUTES])
 OPERATIONS = {
     (method.upper(), path): operation
     for path, methods in DOCUMENT["paths"].items()
@@ -69,13 +70,13 @@ def contracts_takes(route: Any) -> Any:
 def test_nothing_else_is_described() -> None:
     served = {
         (method, route.path.replace(":path}", "}"))
-        for route in ROUTES
+        for route in [*ROUTES, *cycles.ROUTES, *moves.ROUTES]
         for method in (route.methods or set()) - {"HEAD"}
     }
     assert set(OPERATIONS) == served
     names = [operation["operationId"] for operation in OPERATIONS.values()]
     assert len(set(names)) == len(names)
-    assert set(contracts.CONTRACTS) <= {route.endpoint for route in ROUTES}
+    assert set(contracts.CONTRACTS) <= {route.endpoint for route in [*ROUTES, *site.ROUTES]}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,201 @@
+"""``radiance report``: a cycle or a study as one file.
+
+Reads a root itself, beside a running service or without one, and changes nothing in it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from radiance.cli.output import note, print_json, print_table, show_time
+from radiance.config import Config
+from radiance.errors import NotFound, RequestError
+
+Format = Literal["html", "json"]
+_NEWEST = 20
+
+
+@click.command()
+@click.argument("what", metavar="[CYCLE|CHECKPOINT|STUDY]", required=False)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; its ending, .html or .json, chooses the format. Default: stdout.",
+)
+@click.option("--format", "form", type=click.Choice(("html", "json")), help="Default: html.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; as --format json.")
+@click.option("--texts", is_flag=True, help="With what the examples say, not only their ids.")
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Directory that holds adapters/ and runs/. Default: here.",
+)
+def report(
+    what: str | None,
+    out: Path | None,
+    form: Format | None,
+    as_json: bool,
+    texts: bool,
+    root: Path,
+) -> None:
+    """Write a cycle or a study as one file.
+
+    Names a cycle (12), the checkpoint that came of it, a run of the signal lab (S_...) or a folder
+    that `radiance alphas eval --out` wrote; left out, it lists what there is. The HTML holds plots,
+    rules, settings and the commands that show it again, and needs nothing else: no network, no
+    service, no script. Texts of examples stay out of it unless --texts asks for them.
+
+    Examples:
+      radiance report
+      radiance report 12 --out cycle-12.html
+      radiance report A_2026-02-09_0012 --json
+      radiance report S_2026-11-24_0001 --out study.html
+    """
+    config = Config(root=root)
+    if what is None:
+        _list(config, as_json or form == "json")
+        return
+    chosen = _format(out, form, as_json)
+    text = _write(config, what, chosen, texts)
+    if out is None:
+        click.echo(text)
+        return
+    from radiance.storage import files
+
+    files.write_durably(out, text.encode())
+    note(f"{out}")
+
+
+def _format(out: Path | None, form: Format | None, as_json: bool) -> Format:
+    wanted: Format | None = "json" if as_json else form
+    if as_json and form == "html":
+        raise click.BadParameter("--json asks for another format.", param_hint="--format")
+    if wanted is not None or out is None:
+        return wanted or "html"
+    endings: dict[str, Format] = {".html": "html", ".htm": "html", ".json": "json"}
+    if out.suffix not in endings:
+        raise RequestError(
+            f"--out {out}: cannot tell the format.",
+            field="out",
+            value=str(out),
+            remedy="Let it end in .html or .json, or name it by --format.",
+        )
+    return endings[out.suffix]
+
+
+def _write(config: Config, what: str, form: Format, texts: bool) -> str:
+    import json
+
+    from radiance.web import cycle_report, studies
+
+    cycle_id = _cycle(config, what)
+    if cycle_id is not None:
+        found = cycle_report.read(
+            config.database_path, config.adapters_path, cycle_id, with_texts=texts
+        )
+        if form == "html":
+            return cycle_report.render(found)
+    else:
+        study = _study(config, what)
+        if form == "html":
+            return studies.render(study)
+        found = studies.read(study)
+    return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+def _cycle(config: Config, what: str) -> int | None:
+    """The number of the cycle that is meant; None where it is no cycle.
+
+    Raises:
+        NotFound: There is no such checkpoint, or it was made elsewhere.
+    """
+    if what.isdecimal() and len(what) < 19:
+        return int(what)
+    if not what.startswith("A_"):
+        return None
+    from radiance.registry.checkpoints import Checkpoints
+    from radiance.registry.rows import NO_CYCLE
+    from radiance.storage.sqlite import Snapshot
+
+    with Snapshot(config.database_path) as db:
+        registry = Checkpoints(db, config.adapters_path)
+        checkpoint = registry.find(what)
+        if checkpoint is None:
+            newest = ", ".join(c.checkpoint_id for c in registry.all(3)) or "none yet"
+            raise NotFound(
+                f"There is no checkpoint {what!r}.",
+                field="what",
+                value=what,
+                remedy=f"The newest: {newest}.",
+            )
+    if checkpoint.cycle_id == NO_CYCLE:
+        raise NotFound(
+            f"{what} came of no cycle: it was imported.",
+            field="what",
+            value=what,
+            remedy=f"`radiance audit show {what}` has what is known of it.",
+        )
+    return checkpoint.cycle_id
+
+
+def _study(config: Config, what: str) -> Any:
+    from radiance.web import studies
+
+    try:
+        return studies.get(config.runs_path, what)
+    except NotFound:
+        known = ", ".join(_names(config)) or "nothing yet"
+        raise NotFound(
+            f"There is no cycle or study {what!r}.",
+            field="what",
+            value=what,
+            remedy=f"There is: {known}.",
+        ) from None
+
+
+def _names(config: Config) -> list[str]:
+    """What there is, in few words."""
+    from radiance.intake import cycles
+    from radiance.storage.sqlite import Snapshot
+    from radiance.web import studies
+
+    names = [study.name for study in studies.find(config.runs_path)[:_NEWEST]]
+    if config.database_path.is_file():
+        with Snapshot(config.database_path) as db:
+            if newest := cycles.recent(db, 1):
+                names.insert(0, "cycle 1" if newest[0].id == 1 else f"cycles up to {newest[0].id}")
+    return names
+
+
+def _list(config: Config, as_json: bool) -> None:
+    from radiance.intake import cycles
+    from radiance.storage.sqlite import Snapshot
+    from radiance.web import studies
+
+    rows = [
+        {"kind": "study", "name": study.name, "at": None, "status": study.kind, "about": ""}
+        for study in studies.find(config.runs_path)
+    ]
+    if config.database_path.is_file() or not rows:
+        with Snapshot(config.database_path) as db:
+            found = cycles.recent(db, _NEWEST)
+        rows += [
+            {
+                "kind": "cycle",
+                "name": str(cycle.id),
+                "at": cycle.created_at.isoformat(),
+                "status": cycle.status,
+                "about": cycle.candidate_id,
+            }
+            for cycle in found
+        ]
+    if as_json:
+        print_json({"reports": rows})
+        return
+    print_table(
+        ("KIND", "NAME", "AT (UTC)", "STATUS", "ABOUT"),
+        [(*[row["kind"], row["name"]], show_time(row["at"]), row["status"], row["about"])
+         for row in rows],
+    )  # fmt: skip

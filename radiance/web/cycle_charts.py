@@ -1,0 +1,64 @@
+"""The curves of one cycle as charts: for its page and for its report. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from radiance.web import words
+from radiance.web.charts import chart
+
+_MOST_POINTS = 500
+_CHARTS = (
+    ("loss", "Loss of the new examples, nats per token", ("finetune_loss", "eval_loss"),
+     ("New examples", "Held back")),
+    ("anchors", "Divergence from the base on anchors, nats", ("anchor_divergence",), ("Anchors",)),
+    ("angle", "Angle between the two gradients, degrees", ("angle",), ("Angle",)),
+    ("projected", "Share of the step that projection took out", ("projected",), ("Projected",)),
+    ("lr", "Learning rate", ("lr",), ("Learning rate",)),
+    ("norm", "Norm of the gradient", ("gradient_norm",), ("Norm",)),
+)  # fmt: skip
+
+Curves = Mapping[str, Mapping[int, float]]
+"""By name of the metric, its value by step."""
+
+
+def draw(curves: Curves) -> list[dict[str, Any]]:
+    """Every chart of a cycle, also those of which nothing was recorded.
+
+    What was measured after the last step is not part of a curve.
+    """
+    last = steps(curves)
+    during = {
+        name: {step: value for step, value in curve.items() if step <= last}
+        for name, curve in curves.items()
+    }
+    return [_chart(during, *told) for told in _CHARTS]
+
+
+def projected_ratio(curves: Curves) -> float | None:
+    """The share of the recorded steps of which projection took something out."""
+    values = curves.get("projected", {}).values()
+    return sum(value > 0 for value in values) / len(values) if values else None
+
+
+def steps(curves: Curves) -> int:
+    """The last step that was recorded; 0 before there was one."""
+    return max(curves.get("lr", curves.get("finetune_loss", ())), default=0)
+
+
+def _chart(
+    curves: Curves, id: str, title: str, names: tuple[str, ...], labels: tuple[str, ...]
+) -> dict[str, Any]:
+    kept = [(curves[name], label) for name, label in zip(names, labels, strict=True)
+            if curves.get(name)]  # fmt: skip
+    at = sorted({step for curve, _ in kept for step in curve})
+    stride = max(1, len(at) // _MOST_POINTS)  # a picture shows no more, a page loads no faster
+    at = [step for place, step in enumerate(at) if place % stride == 0 or step == at[-1]]
+    rows = [[step, *(curve.get(step) for curve, _ in kept)] for step in at]
+    sentence = "Nothing was recorded."
+    if kept:
+        values = [value for _, value in sorted(kept[0][0].items())]
+        sentence = (
+            f"From {words.number(values[0])} to {words.number(values[-1])} in"
+            f" {words.plural(at[-1], 'step')}, at most {words.number(max(values))}."
+        )
+    return chart(id, title, sentence, "Step", [label for _, label in kept], rows)

@@ -1,0 +1,26 @@
+"""The templates, for pages and for reports that stand alone. Knows nothing of a running service."""
+
+from functools import cache
+
+import jinja2
+
+from radiance import __version__, records
+from radiance.web import charts, static, words
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The templates: everything is escaped, and a name that is not there is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("radiance.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters.update(words.FILTERS)
+    made.filters["svg"] = charts.svg
+    made.globals.update(static=static.url, version=__version__, now=records.now)
+    made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
+    return made

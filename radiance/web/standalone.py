@@ -1,0 +1,33 @@
+"""Reports that stand alone: one HTML file, its style inside, no script, nothing to be fetched.
+
+Each forbids itself everything else by a policy of its own, so that it stays so wherever it is
+opened.
+"""
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any
+
+from markupsafe import Markup
+
+from radiance.web import static
+from radiance.web.rendering import environment
+
+
+def render_alone(template: str, title: str, data: dict[str, Any]) -> str:
+    """A template that extends ``alone.html``, filled with ``data``."""
+    style, policy = _style()
+    return (
+        environment()
+        .get_template(template)
+        .render(title=title, data=data, style=Markup(style), policy=policy)
+    )
+
+
+@cache
+def _style() -> tuple[str, str]:
+    """The sheet as it stands in the file, and the policy that allows it and nothing else."""
+    sheet = f"\n{static.text('site.css')}"
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    return sheet, f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"
