@@ -18,7 +18,7 @@ from radiance.config import Upstream
 from radiance.errors import ConfigError, Overloaded, RadianceError, Unavailable
 from radiance.telemetry import get_logger
 from radiance.upstreams.breaker import Breaker
-from radiance.upstreams.providers import Asked, UpstreamFailed, ask
+from radiance.upstreams.providers import Asked, UpstreamFailed, ask, can_ask
 
 T = TypeVar("T")
 LOCAL = "local"
@@ -57,10 +57,6 @@ class Chain:
             for upstream in settings.upstreams
         }
 
-    @property
-    def is_on(self) -> bool:
-        return bool(self._settings.upstreams)
-
     def states(self) -> list[dict[str, Any]]:
         """Each upstream's breaker, failure ratio and latency, in the order they are asked."""
         return [
@@ -76,14 +72,14 @@ class Chain:
     async def answer(
         self,
         local: Callable[[], Awaitable[T]],
-        asked: Asked,
+        asked: Asked | None,
         accepts: Callable[[T | str], str | None] = lambda _: None,
     ) -> Given[T]:
         """The first acceptable answer.
 
         Args:
             local: Asks the local model.
-            asked: The same for upstreams.
+            asked: The same for upstreams; None where only the local model can be asked that.
             accepts: Why an answer is not good enough, or None. With no better one the local
                 model's is given all the same.
 
@@ -92,13 +88,15 @@ class Chain:
                 answered either.
             Unavailable: Nobody answered by the deadline.
         """
-        if not self.is_on:
+        links: list[Upstream | None] = []
+        if asked is not None:
+            links += [upstream for upstream in self._ordered() if can_ask(upstream, asked)]
+        if asked is None or not links:
             return Given(await local(), LOCAL)
         deadline = self._clock() + self._settings.deadline_s
         tried: list[tuple[str, str]] = []
         kept: T | None = None
         failure: RadianceError | None = None
-        links: list[Upstream | None] = [*self._ordered()]
         links.insert(0 if self._settings.local == "first" else len(links), None)
         for place, link in enumerate(links):
             left = deadline - self._clock()

@@ -1,4 +1,4 @@
-"""The two protocols: OpenAI's chat completions, as many serve them, and Anthropic's messages."""
+"""The two protocols: OpenAI's completions, as many serve them, and Anthropic's messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,22 @@ class UpstreamFailed(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """What is wanted of a model. Messages are (role, content)."""
+    """What is wanted of a model.
+
+    Attributes:
+        messages: (role, content) of each turn.
+        continues: The one message is a text to be continued, not a turn to be answered.
+    """
 
     messages: Sequence[tuple[str, str]]
     max_tokens: int
     temperature: float
+    continues: bool = False
+
+
+def can_ask(upstream: Upstream, asked: Asked) -> bool:
+    """Whether its protocol has that; Anthropic's continues no texts."""
+    return upstream.kind == "openai" or not asked.continues
 
 
 async def ask(
@@ -49,7 +60,7 @@ async def ask(
     if len(response.content) > _MOST_BYTES:
         raise UpstreamFailed("the answer is too large")
     try:
-        text = _text(upstream, response.json())
+        text = _text(upstream, response.json(), asked)
     except (ValueError, KeyError, IndexError, TypeError):
         raise UpstreamFailed("the answer is not of its protocol") from None
     if not isinstance(text, str) or not text.strip():
@@ -68,6 +79,8 @@ def _request(
     }
     if upstream.kind == "openai":
         headers = {"authorization": f"Bearer {key}"} if key else {}
+        if asked.continues:
+            return "/completions", headers, {**body, "prompt": asked.messages[0][1]}
         return "/chat/completions", headers, {**body, "messages": messages}
     headers = {"x-api-key": key, "anthropic-version": _ANTHROPIC_VERSION}
     system = "\n\n".join(text for role, text in asked.messages if role == "system")
@@ -76,7 +89,9 @@ def _request(
     return "/messages", headers, {**body, "system": system} if system else body
 
 
-def _text(upstream: Upstream, answer: Any) -> Any:
+def _text(upstream: Upstream, answer: Any, asked: Asked) -> Any:
+    if asked.continues:
+        return answer["choices"][0]["text"]
     if upstream.kind == "openai":
         return answer["choices"][0]["message"]["content"]
     return "".join(part["text"] for part in answer["content"] if part["type"] == "text")

@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from radiance.api.openai import shapes
+from radiance.api.openai import fallback, shapes
 from radiance.api.openai.described import in_words
 from radiance.api.openai.events import event_stream
 from radiance.api.openai.formats import ResponseFormat, TextFormat, constraint_of
@@ -29,7 +29,7 @@ from radiance.api.openai.models import (
 )
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
 from radiance.api.openai.reading import Part, Reader
-from radiance.api.openai.running import Event, answers_of, events_of_all
+from radiance.api.openai.running import Event, answers_of, begin
 from radiance.api.openai.tools import (
     Call,
     FunctionTool,
@@ -44,6 +44,7 @@ from radiance.engine import requests as engine
 from radiance.engine.requests import Answer, Delta, Started
 from radiance.engine.tool_format import HERMES, ToolFormat
 from radiance.errors import RequestError, TooLarge
+from radiance.upstreams.providers import Asked
 
 UNSUPPORTED = {
     "audio": "Answers are text.",
@@ -99,9 +100,14 @@ class ChatBody(Shared):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be done for one body."""
+    """What is to be done for one body.
+
+    Attributes:
+        asked: The same for an upstream; None where it cannot be asked that.
+    """
 
     body: ChatBody
+    asked: Asked | None
     wanted: list[engine.Request]
     box: Toolbox | None
     form: ToolFormat
@@ -132,11 +138,19 @@ async def create_chat(request: Request) -> Response:
 async def _answer(request: Request, rooms: Rooms, plan: _Plan) -> Response:
     body = plan.body
     if body.stream:
-        events = events_of_all(request, rooms, plan.wanted)
-        _, started = await anext(events)
-        assert isinstance(started, Started)
+        begun = await rooms.chain.answer(lambda: begin(request, rooms, plan.wanted), plan.asked)
+        if isinstance(begun.value, str):
+            told = fallback.chat_chunks(
+                begun.value, begun.provider, plan.stamp, wants_usage=body.wants_usage
+            )
+            return event_stream(told, fallback.headers(begun.provider))
+        started, events = begun.value
         return event_stream(_chunks(rooms, plan, started, events), headers_of(started))
-    answers = await answers_of(request, rooms, plan.wanted)
+    given = await rooms.chain.answer(lambda: answers_of(request, rooms, plan.wanted), plan.asked)
+    answers = given.value
+    if isinstance(answers, str):
+        found = fallback.chat_completion(answers, given.provider, plan.stamp)
+        return json_response(found, fallback.headers(given.provider))
     first = answers[0]
     started = Started(
         first.checkpoint_id, first.checkpoint_status, first.adapter_hash, first.cached_tokens
@@ -161,7 +175,8 @@ async def _plan(request: Request, rooms: Rooms, body: ChatBody) -> _Plan:
     constraint = box.constraint(form) if box else None
     if constraint is None:
         constraint = constraint_of(body.response_format)
-    said, tools = turns(body.messages), box.tools if box else []
+    given = turns(body.messages)
+    said, tools = given, box.tools if box else []
     if encoder.tool_format is None:
         said, tools = in_words(said, tools), []
     # What is held to a form from its first token on has no room for thoughts.
@@ -197,7 +212,8 @@ async def _plan(request: Request, rooms: Rooms, body: ChatBody) -> _Plan:
     ]
     stamp = shapes.stamped("chatcmpl", time.time(), secrets.token_hex(12))
     marks = encoder.thought_marks if may_think else None
-    return _Plan(body, wanted, box, form, marks, encoder.is_thinking(tokens), stamp)
+    asked = fallback.chat_asked(body, given, wanted[0].max_tokens)
+    return _Plan(body, asked, wanted, box, form, marks, encoder.is_thinking(tokens), stamp)
 
 
 def _refuse_contradictions(body: ChatBody) -> None:

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from radiance.api.openai import shapes
+from radiance.api.openai import fallback, shapes
 from radiance.api.openai.events import event_stream
 from radiance.api.openai.logprobs import TextLogprobsWriter
 from radiance.api.openai.models import (
@@ -23,7 +23,7 @@ from radiance.api.openai.models import (
     name_of,
 )
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
-from radiance.api.openai.running import Event, answers_of, events_of_all
+from radiance.api.openai.running import Event, answers_of, begin
 from radiance.api.openai.scoring import scores_of
 from radiance.api.openai.usage import counted, room_for
 from radiance.api.rooms import Rooms, rooms_of
@@ -96,12 +96,21 @@ async def create_completion(request: Request) -> Response:
         plan, scores, started = await _measured(request, rooms, plan)
         if body.max_tokens == 0:
             return _answer(rooms, plan, started, scores, [])
+    asked = fallback.text_asked(body, body.prompt, plan.wanted[0].max_tokens)
     if body.stream:
-        events = events_of_all(request, rooms, plan.wanted)
-        _, started = await anext(events)
-        assert isinstance(started, Started)
+        begun = await rooms.chain.answer(lambda: begin(request, rooms, plan.wanted), asked)
+        if isinstance(begun.value, str):
+            told = fallback.text_chunks(
+                begun.value, begun.provider, plan.stamp, wants_usage=body.wants_usage
+            )
+            return event_stream(told, fallback.headers(begun.provider))
+        started, events = begun.value
         return event_stream(_chunks(rooms, plan, started, scores, events), headers_of(started))
-    answers = await answers_of(request, rooms, plan.wanted)
+    given = await rooms.chain.answer(lambda: answers_of(request, rooms, plan.wanted), asked)
+    answers = given.value
+    if isinstance(answers, str):
+        found = fallback.text_completion(answers, given.provider, plan.stamp)
+        return json_response(found, fallback.headers(given.provider))
     first = answers[0]
     started = Started(
         first.checkpoint_id, first.checkpoint_status, first.adapter_hash, first.cached_tokens

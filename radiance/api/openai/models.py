@@ -14,6 +14,7 @@ from radiance.api.weights import weights_of
 from radiance.engine.requests import Started, Weights
 from radiance.errors import NotFound
 from radiance.records import Checkpoint, CheckpointStatus
+from radiance.upstreams.chain import LOCAL
 
 SERVING = "radiance"
 _BASE, _STABLE, _TRAINING = "base", "stable", "training"
@@ -97,6 +98,7 @@ def fingerprint(rooms: Rooms, adapter_hash: str) -> str:
 def headers_of(started: Started) -> dict[str, str]:
     """The headers that name who answers."""
     return {
+        "X-Radiance-Provider": LOCAL,
         "X-Radiance-Checkpoint": started.checkpoint_id or _BASE,
         "X-Radiance-Adapter": started.adapter_hash or "none",
     }

@@ -29,6 +29,16 @@ async def answers_of(
     return [answers[place] for place in range(len(wanted))]
 
 
+async def begin(
+    request: Request, rooms: Rooms, wanted: Sequence[engine.Request]
+) -> tuple[Started, AsyncGenerator[tuple[int, Event], None]]:
+    """The first one's ``Started``, and ``events_of_all`` from there on."""
+    events = events_of_all(request, rooms, wanted)
+    _, started = await anext(events)
+    assert isinstance(started, Started)
+    return started, events
+
+
 async def events_of_all(
     request: Request, rooms: Rooms, wanted: Sequence[engine.Request]
 ) -> AsyncGenerator[tuple[int, Event], None]:
