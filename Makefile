@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals
+BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages
 
 .PHONY: help run test check fix docs bench doctor dist clean
 

@@ -221,23 +221,31 @@ def run_streams(port: int, bodies: Sequence[Figures], concurrency: int) -> list[
 
 async def plain(port: int, method: str, path: str, body: Any) -> tuple[int, Any]:
     """One plain request; status and JSON."""
-    reader, writer = await _send(port, method, path, body)
-    try:
-        status, _ = await _head(reader)
-        content = await reader.read()
-    finally:
-        writer.close()
+    status, content = await fetch(port, method, path, body)
     return status, json.loads(content) if content.strip() else None
 
 
+async def fetch(
+    port: int, method: str, path: str, body: Any = None, accept: str = "*/*"
+) -> tuple[int, bytes]:
+    """One plain request; status and body."""
+    reader, writer = await _send(port, method, path, body, accept)
+    try:
+        status, _ = await _head(reader)
+        return status, await reader.read()
+    finally:
+        writer.close()
+
+
 async def _send(
-    port: int, method: str, path: str, body: Any
+    port: int, method: str, path: str, body: Any, accept: str = "*/*"
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
     content = b"" if body is None else json.dumps(body).encode()
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+        f"Accept: {accept}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
     )
     writer.write(head.encode() + content)
     await writer.drain()

@@ -154,8 +154,11 @@ class Keyring:
 
     def find(self, secret: str) -> Key | None:
         """The key that ``secret`` is; every known one is compared, each in constant time."""
+        return self.of_digest(_digest(secret))
+
+    def of_digest(self, digest: str) -> Key | None:
+        """The key of that digest, if it is still valid."""
         self._follow()
-        digest = _digest(secret)
         found = None
         for key in (*self._fixed, *self._keys):
             if hmac.compare_digest(key.digest, digest):

@@ -18,11 +18,14 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from radiance import keys
+from radiance.api import sessions
 from radiance.api.errors import error_response
 from radiance.config import Config, is_loopback
 from radiance.errors import ConfigError, Forbidden, Unauthenticated
 from radiance.keys import Key, Scope
+from radiance.telemetry import get_logger
 
+_log = get_logger(__name__)
 OPEN = None
 """The scope of a route that needs no key."""
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -37,6 +40,7 @@ class Access:
 
     Attributes:
         needs_key: Whether requests need an API key.
+        sessions: Browsers that are signed in with one.
 
     Raises:
         ConfigError: Keys are needed and there are none, or those there are cannot be used.
@@ -44,6 +48,7 @@ class Access:
 
     def __init__(self, config: Config) -> None:
         self._server = config.server
+        self.sessions = sessions.Sessions()
         self.needs_key = config.access.required == "always" or (
             config.access.required == "auto" and not is_loopback(config.server.host)
         )
@@ -69,12 +74,8 @@ class Access:
         """
         if self._keyring is None or scope is None:
             return None
-        secret = _presented(connection.headers)
-        if secret is None:
-            raise Unauthenticated("This service needs an API key.", remedy=_REMEDY)
-        key = self._keyring.find(secret)
-        if key is None:
-            raise Unauthenticated("This API key is not known here.", remedy=_REMEDY)
+        key = self._key_of(connection, self._keyring)
+        connection.state.key = key  # whoever is refused is known, too
         if not key.allows(scope):
             has = ", ".join(keys.sort_scopes(key.scopes))
             raise Forbidden(
@@ -83,6 +84,45 @@ class Access:
                 remedy=f"Use a key with it: `radiance keys new --scope {scope}`.",
             )
         return key
+
+    def _key_of(self, connection: HTTPConnection, keyring: keys.Keyring) -> Key:
+        """The key that was sent, or that the browser is signed in with.
+
+        Raises:
+            Unauthenticated: There is none, or it is not known (any more).
+            Forbidden: A signed-in browser was made to act by another site's page.
+        """
+        secret = _presented(connection.headers)
+        if secret is not None:
+            key = keyring.find(secret)
+            if key is None:
+                raise Unauthenticated("This API key is not known here.", remedy=_REMEDY)
+            return key
+        session = sessions.secret_in(connection)
+        digest = None if session is None else self.sessions.find(session)
+        key = None if digest is None else keyring.of_digest(digest)
+        if key is None:
+            raise Unauthenticated("This service needs an API key.", remedy=_REMEDY)
+        if connection.scope["method"] not in _SAFE_METHODS and not sessions.is_own_page(
+            connection.headers
+        ):
+            raise Forbidden(
+                "Only this service's own pages may act for a signed-in browser.",
+                remedy="Send a key as `Authorization: Bearer KEY`.",
+            )
+        return key
+
+    def sign_in(self, secret: str) -> str | None:
+        """Begin a session of the key that ``secret`` is; what the browser is to keep.
+
+        None where there is no such key, or none is needed.
+        """
+        key = None if self._keyring is None else self._keyring.find(secret)
+        if key is None:
+            _log.warning("sign_in_refused")
+            return None
+        _log.info("signed_in", key=key.name)
+        return self.sessions.begin(key.digest)
 
     def knows_host(self, host: str) -> bool:
         """Whether the service may be addressed as ``host``, a Host header.

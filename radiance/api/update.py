@@ -44,6 +44,8 @@ def accept(rooms: Rooms, body: Any, key: str | None) -> dict[str, Any]:
 
 def supersedes(rooms: Rooms, job: Job) -> list[dict[str, str]]:
     """The earlier examples that a job corrects: ``{"example_id", "by"}``."""
+    if not rooms.jobs.is_asked_elsewhere(job):  # spares the walk through the whole lineage
+        return []
     return msgspec.to_builtins(rooms.jobs.supersedes(job, lineage(rooms, job)))
 
 

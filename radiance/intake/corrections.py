@@ -68,6 +68,18 @@ def superseded(db: Database, lineage: Collection[str]) -> list[Supersession]:
     ]
 
 
+def is_asked_elsewhere(db: Database, job: str) -> bool:
+    """Whether a job shares a question with any other; quick, however much was learned."""
+    number = job_number(job)
+    return bool(
+        db.read(
+            "SELECT 1 FROM examples AS own JOIN examples AS other USING (question_hash)"
+            " WHERE own.job = ? AND other.job != own.job LIMIT 1",
+            (number,),
+        )
+    )
+
+
 def superseded_by_job(db: Database, job: str, lineage: Collection[str]) -> list[Supersession]:
     """What a job's examples replace, or will replace when it is learned.
 

@@ -149,10 +149,12 @@ class Jobs:
 
     def recent(self, limit: int, status: JobStatus | None = None) -> list[Job]:
         """The newest jobs, newest first; only those in ``status`` where one is given."""
-        rows = self._db.read(
-            "SELECT * FROM jobs WHERE ? IS NULL OR status = ? ORDER BY number DESC LIMIT ?",
-            (status, status, limit),
-        )
+        if status is None:
+            rows = self._db.read("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", (limit,))
+        else:  # by its own index: there may be none among thousands
+            rows = self._db.read(
+                "SELECT * FROM jobs WHERE status = ? ORDER BY number DESC LIMIT ?", (status, limit)
+            )
         return [to_job(row) for row in rows]
 
     def cycle(self, cycle_id: int) -> PastCycle:
@@ -461,6 +463,10 @@ class Jobs:
         if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED):
             return []
         return corrections.superseded_by_job(self._db, job.job_id, checkpoints)
+
+    def is_asked_elsewhere(self, job: Job) -> bool:
+        """Whether another job has a question of this one: only then can it correct anything."""
+        return corrections.is_asked_elsewhere(self._db, job.job_id)
 
     def may_supersede(self, job: Job, checkpoints: Collection[str]) -> list[Supersession]:
         """Learned examples that a job seems to correct in other words; none of them is dropped.

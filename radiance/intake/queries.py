@@ -109,14 +109,16 @@ def search(
 ) -> list[tuple[Example, Job]]:
     """See ``Jobs.search``."""
     job, _, place = (before or "").partition(".")
-    pattern = "%" + re.sub(r"([%_|])", r"|\1", words) + "%"
+    pattern, raw = (_containing(text) for text in (words, to_json(words)[1:-1]))
     rows = db.read(
         """
         SELECT examples.*, jobs.tags FROM examples JOIN jobs ON jobs.number = examples.job
         WHERE (:job IS NULL OR (examples.job, -examples.place) < (:job, -:place))
-            AND (:words = '' OR examples.text LIKE :pattern ESCAPE '|' OR EXISTS (
-                SELECT 1 FROM json_each(examples.messages)
-                WHERE json_extract(value, '$.content') LIKE :pattern ESCAPE '|'))
+            -- What is not in the JSON is not in what it says; reading it takes ten times as long.
+            AND (:words = '' OR examples.text LIKE :pattern ESCAPE '|'
+                OR examples.messages LIKE :raw ESCAPE '|' AND EXISTS (
+                    SELECT 1 FROM json_each(examples.messages)
+                    WHERE json_extract(value, '$.content') LIKE :pattern ESCAPE '|'))
             AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(jobs.tags) WHERE value = :tag))
         ORDER BY examples.job DESC, examples.place LIMIT :limit
         """,
@@ -125,6 +127,7 @@ def search(
             "place": int(place) if place.isdecimal() else 0,
             "words": words,
             "pattern": pattern,
+            "raw": raw,
             "tag": tag,
             "limit": limit,
         },
@@ -136,3 +139,8 @@ def search(
     )
     by_number = {row["number"]: to_job(row) for row in jobs}
     return [(example, by_number[number]) for example, number in found]
+
+
+def _containing(text: str) -> str:
+    """A pattern of LIKE, with ``|`` as its escape."""
+    return "%" + re.sub(r"([%_|])", r"|\1", text) + "%"

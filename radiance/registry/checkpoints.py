@@ -14,7 +14,7 @@ from radiance.records import Checkpoint, Decision, Evaluation, Manifest, Pin, Re
 from radiance.registry import audit, evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.rows import CURRENT, to_checkpoint, to_pin, to_release
-from radiance.storage.sqlite import Readable, Row, to_json
+from radiance.storage.sqlite import Readable, Row
 
 
 class Checkpoints:
@@ -109,17 +109,62 @@ class Checkpoints:
         )
         return [row["id"] for row in rows]
 
+    def is_ancestor(self, checkpoint_id: str, of: str) -> bool:
+        """Whether ``checkpoint_id`` is ``of`` or an ancestor of it."""
+        rows = self._db.read(
+            """
+            WITH RECURSIVE chain (id, parent_id) AS (
+                SELECT id, parent_id FROM checkpoints WHERE id = :tip
+                UNION ALL
+                SELECT checkpoints.id, checkpoints.parent_id
+                FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
+                WHERE chain.id != :wanted  -- further back it cannot be
+                    AND checkpoints.number >= (SELECT number FROM checkpoints WHERE id = :wanted)
+            )
+            SELECT 1 FROM chain WHERE id = :wanted
+            """,
+            {"tip": of, "wanted": checkpoint_id},
+        )
+        return bool(rows)
+
+    def apart(self, one: str, other: str) -> tuple[list[str], list[str]]:
+        """What each of two has in its lineage and the other has not, newest first.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+        """
+        left: tuple[list[str], list[str]] = ([], [])
+        tips: list[Row | None] = [self._row(one), self._row(other)]
+        while (tips[0] and tips[0]["number"]) != (tips[1] and tips[1]["number"]):
+            # A parent was made before its child, so the newer of the two is no ancestor of the
+            # other.
+            numbers = [tip["number"] if tip else 0 for tip in tips]
+            newer = numbers.index(max(numbers))
+            tip = tips[newer]
+            assert tip is not None
+            left[newer].append(tip["id"])
+            tips[newer] = None if tip["parent_id"] is None else self._row(tip["parent_id"])
+        return left
+
     def taught(self, checkpoint_id: str) -> tuple[int, int]:
         """How many updates, and examples of them, a checkpoint and its ancestors learned.
 
         Raises:
             NotFound: There is no such checkpoint.
         """
-        lineage = self.ancestors(checkpoint_id)
+        self._row(checkpoint_id)
         (row,) = self._db.read(
-            "SELECT COUNT(*) AS updates, COALESCE(SUM(example_count), 0) AS examples FROM jobs"
-            " WHERE checkpoint IN (SELECT value FROM json_each(?))",
-            (to_json(lineage),),
+            """
+            WITH RECURSIVE chain (id, parent_id) AS (
+                SELECT id, parent_id FROM checkpoints WHERE id = ?
+                UNION ALL
+                SELECT checkpoints.id, checkpoints.parent_id
+                FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
+            )
+            SELECT COUNT(*) AS updates, COALESCE(SUM(example_count), 0) AS examples
+            FROM chain JOIN jobs ON jobs.checkpoint = chain.id
+            """,
+            (checkpoint_id,),
         )
         return row["updates"], row["examples"]
 

@@ -23,14 +23,15 @@ def describe(rooms: Rooms, request: Request) -> Data:
     b = request.query_params.get("b") or (choices[0] if choices else BASE)
     parent = BASE if b == BASE else rooms.registry.get(b).parent_id or BASE
     a = request.query_params.get("a") or parent
+    only_a, only_b = _apart(rooms, a, b)
     return {
         "a": a,
         "b": b,
         "choices": [BASE, *dict.fromkeys([a, b, *choices])],
         "report": _report(rooms, a, b),
         "settings": _settings(rooms, a, b),
-        "only_a": _examples(rooms, a, b),
-        "only_b": _examples(rooms, b, a),
+        "only_a": _examples(rooms, *only_a),
+        "only_b": _examples(rooms, *only_b),
         "anchors": _anchors(rooms, a, b),
     }
 
@@ -70,11 +71,22 @@ def _manifest(rooms: Rooms, checkpoint_id: str) -> Manifest | None:
         return None
 
 
-def _examples(rooms: Rooms, of: str, without: str) -> Data:
-    """What one's lineage learned and the other's did not."""
-    other = set() if without == BASE else set(rooms.registry.ancestors(without))
-    own = [] if of == BASE else rooms.registry.ancestors(of)
-    left = [checkpoint_id for checkpoint_id in own if checkpoint_id not in other]
+def _apart(rooms: Rooms, a: str, b: str) -> tuple[tuple[int, list[str]], tuple[int, list[str]]]:
+    """What the lineage of one has and the other's has not: how much, and the newest of it."""
+    nothing: tuple[int, list[str]] = (0, [])
+    if a == b:
+        return nothing, nothing
+    if BASE in (a, b):
+        tip = a if b == BASE else b
+        updates, _ = rooms.registry.taught(tip)
+        whole = (updates, rooms.registry.ancestors(tip, _MOST_EXAMPLES))
+        return (whole, nothing) if b == BASE else (nothing, whole)
+    left, right = rooms.registry.apart(a, b)
+    return (len(left), left), (len(right), right)
+
+
+def _examples(rooms: Rooms, updates: int, left: list[str]) -> Data:
+    """What these checkpoints learned."""
     listed: list[Data] = []
     for checkpoint_id in left:
         listed += [
@@ -83,7 +95,7 @@ def _examples(rooms: Rooms, of: str, without: str) -> Data:
         ]
         if len(listed) >= _MOST_EXAMPLES:
             break
-    return {"updates": len(left), "examples": listed[:_MOST_EXAMPLES]}
+    return {"updates": updates, "examples": listed[:_MOST_EXAMPLES]}
 
 
 def _anchors(rooms: Rooms, a: str, b: str) -> Data | None:

@@ -82,7 +82,6 @@ def describe_job(rooms: Rooms, request: Request) -> Data:
     checkpoint = job.checkpoint or job.rejected_checkpoint
     decision = rooms.registry.decision(checkpoint) if checkpoint else None
     current = rooms.registry.current()
-    served = job.checkpoint and current is not None
     return {
         "job": msgspec.to_builtins(job),
         "progress": training_progress(rooms, job.job_id),
@@ -94,7 +93,9 @@ def describe_job(rooms: Rooms, request: Request) -> Data:
         "decision": msgspec.to_builtins(decision),
         "supersedes": supersedes(rooms, job),
         "is_served": bool(
-            served and current and job.checkpoint in rooms.registry.ancestors(current.checkpoint_id)
+            job.checkpoint
+            and current
+            and rooms.registry.is_ancestor(job.checkpoint, current.checkpoint_id)
         ),
     }
 

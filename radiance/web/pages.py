@@ -17,11 +17,11 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope as Connection
 
-from radiance.api.access import Route
+from radiance.api.access import Access, Route
 from radiance.api.errors import response_to
 from radiance.api.rooms import Rooms, rooms_of
 from radiance.errors import RequestError, TooLarge
-from radiance.keys import Scope
+from radiance.keys import Key, Scope
 from radiance.registry import audit
 from radiance.web import events
 from radiance.web.rendering import environment
@@ -106,7 +106,7 @@ class Page:
     async def _change(self, request: Request) -> Response:
         assert self.act is not None
         rooms = rooms_of(request)
-        fields = await _read_form(request, rooms.config.server.max_body_bytes)
+        fields = await read_form(request, rooms.config.server.max_body_bytes)
         try:
             target = await run_in_threadpool(self.act, rooms, request, fields)
         except RequestError as error:
@@ -144,7 +144,7 @@ def _accept(scope: Connection) -> bytes:
     return next((value for name, value in scope.get("headers", ()) if name == b"accept"), b"")
 
 
-async def _read_form(request: Request, max_bytes: int) -> Fields:
+async def read_form(request: Request, max_bytes: int) -> Fields:
     """The fields of a form; a file counts as its text.
 
     Raises:
@@ -180,14 +180,26 @@ async def _text(name: str, file: UploadFile) -> str:
 
 
 def render(request: Request, template: str, status: int = 200, **context: Any) -> HTMLResponse:
-    """A template as a response, with what every page has: the navigation and its own URL."""
+    """A template as a response, with what every page has: navigation, who looks, what they may."""
+    key: Key | None = getattr(request.state, "key", None)
+    access: Access = request.app.state.access
+
+    def may(scope: Scope | None) -> bool:
+        return not access.needs_key or scope is None or (key is not None and key.allows(scope))
+
     site = request.app.state.site
-    html = (
-        environment()
-        .get_template(template)
-        .render(request=request, navigation=site.navigation, notice=_notice(request), **context)
-    )
-    headers = {"Cache-Control": "no-store", "Vary": "Accept"}
+    shown = {
+        "request": request,
+        "navigation": [(path, name) for path, name, scope in site.navigation if may(scope)],
+        "notice": _notice(request),
+        "may": may,
+        "reader": key.name if key is not None else None,
+        "needs_key": access.needs_key,
+        "is_entry": False,
+        **context,
+    }
+    html = environment().get_template(template).render(shown)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept, Cookie"}
     return HTMLResponse(html, status, headers)
 
 

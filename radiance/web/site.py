@@ -8,15 +8,17 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from radiance.api.access import OPEN, Route
 from radiance.api.contracts import CONTRACTS
+from radiance.keys import Scope
 from radiance.web import (
     ask,
     audit,
@@ -28,6 +30,7 @@ from radiance.web import (
     learn,
     moves,
     overview,
+    signing,
     static,
 )
 from radiance.web.pages import Page, accepts_html, render
@@ -52,11 +55,14 @@ PAGES: tuple[Page, ...] = (
 _LINKS: list[BaseRoute] = [
     *moves.ROUTES,
     *cycles.ROUTES,
+    *signing.ROUTES,
     Route("/events", events.stream, "infer", method="GET"),
     Route("/static/{version}/{name:path}", static.serve, OPEN, method="GET"),
     Route("/favicon.ico", static.favicon, OPEN, method="GET"),
 ]
-_ELSEWHERE = (("/signals", "Signal lab"),)  # pages that another room makes
+Linked = tuple[str, str, Scope | None]
+# Pages that another room makes.
+_ELSEWHERE: tuple[Linked, ...] = (("/signals", "Signal lab", "infer"),)
 CONTRACTS.update({**moves.CONTRACTS, **cycles.CONTRACTS})  # what is no page is in the API document
 ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
 
@@ -67,12 +73,12 @@ class Site:
 
     Attributes:
         is_stopping: Whether the server was asked to stop: streams end then.
-        navigation: Path and name of what is linked on every page.
+        navigation: Path, name and scope of what is linked on every page.
         verified: What the last look through the audit log found, and when.
     """
 
     is_stopping: Callable[[], bool]
-    navigation: list[tuple[str, str]]
+    navigation: list[Linked]
     verified: dict[str, Any] | None = None
     follower: events.Follower = field(default_factory=events.Follower)
 
@@ -84,9 +90,9 @@ def install(app: Starlette, is_stopping: Callable[[], bool] = lambda: False) -> 
         app: The application, not yet asked anything.
         is_stopping: Whether the server was asked to stop; an open stream would hold it up.
     """
-    linked = [(page.path, page.nav) for page in PAGES if page.nav]
+    linked: list[Linked] = [(page.path, page.nav, page.scope) for page in PAGES if page.nav]
     paths = {route.path for route in app.router.routes if isinstance(route, Route)}
-    linked += [(path, name) for path, name in _ELSEWHERE if path in paths]
+    linked += [elsewhere for elsewhere in _ELSEWHERE if elsewhere[0] in paths]
     app.state.site = Site(is_stopping, linked)
     app.router.routes[:0] = ROUTES
     app.add_middleware(Headers)
@@ -102,6 +108,8 @@ def _for_people(handler: Any) -> Any:
         answer = await handler(request, error)
         if not accepts_html(request.scope):
             return answer
+        if answer.status_code == 401:
+            return _to_sign_in(request)
         told = json.loads(answer.body)["error"]
         if isinstance(error, HTTPException) and error.status_code == 404:
             told["remedy"] = "Go on from one of the pages in the navigation."
@@ -110,6 +118,15 @@ def _for_people(handler: Any) -> Any:
         return page
 
     return handle
+
+
+def _to_sign_in(request: Request) -> Response:
+    """Send a browser to sign in, and then back; where a form was sent, back to its page."""
+    url = request.url
+    if request.method != "GET":
+        came_from = urlsplit(request.headers.get("referer", ""))
+        return RedirectResponse(signing.location(came_from.path or "/", came_from.query), 303)
+    return RedirectResponse(signing.location(url.path, url.query), 303)
 
 
 _KEPT = ("retry-after", "allow", "www-authenticate")

@@ -14,6 +14,7 @@ BENCHES = [
     "gate",
     "interference",
     "learning",
+    "pages",
     "scenarios",
     "serving",
     "signals",

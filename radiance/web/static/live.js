@@ -75,7 +75,9 @@
     wanted = false;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      // The session has ended: whoever reads on must sign in again.
+      if (answer.redirected && new URL(answer.url).pathname === "/sign-in") location.assign(answer.url);
+      else if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
     } catch { stale(); }
     setTimeout(() => { refreshing = false; if (wanted) refresh(); }, REFRESH_MS);
   }
@@ -94,7 +96,9 @@
     // A browser tries again by itself, but not after an answer such as 503: then we do.
     source.addEventListener("error", () => {
       stale();
-      if (source.readyState === EventSource.CLOSED) retry = setTimeout(connect, 1000);
+      if (source.readyState !== EventSource.CLOSED) return;
+      refresh();
+      retry = setTimeout(connect, 1000);
     });
   }
 
@@ -115,7 +119,7 @@
   }
 
   setInterval(age, 10000);
-  if (!window.EventSource || !state) return;
+  if (!mark || !window.EventSource || !state) return;
   connect();
   setInterval(watch, 1000);
   document.addEventListener("visibilitychange", () => {
