@@ -164,7 +164,9 @@ class Running:
     stop: Callable[[], None]
 
 
-def start_service(settings: config.Config, key: str = "", trust: Path | None = None) -> Running:
+def start_service(
+    settings: config.Config, key: str = "", trust: Path | None = None, port: int = 0
+) -> Running:
     """Start a service and a server for it on a free loopback port.
 
     Own samples and reference outputs that an earlier service of this process made are handed on:
@@ -174,11 +176,13 @@ def start_service(settings: config.Config, key: str = "", trust: Path | None = N
         settings: All settings.
         key: API key that the client is to send.
         trust: Certificate authority that the client is to trust, where the service has TLS.
+        port: Where to listen, for one that comes back.
     """
     _copy(_REHEARSAL, settings.runs_path / "rehearsal")
     service = Service(settings, find_base(settings.base_model, ember.MODEL_PATH))
     listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
     certificate, private_key = tls_files(settings) or (None, None)
     app = site.install(create_app(lambda: service.rooms, settings), lambda: server.should_exit)
     server = uvicorn.Server(

@@ -41,7 +41,6 @@ from radiance.signals.results import StudyResult
 from radiance.signals.runs import RunState
 from radiance.signals.settings import Study
 
-_RUN = {"run": {"type": "string"}}
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
 
 
@@ -115,14 +114,6 @@ _OWN: dict[Callable[..., Any], Contract] = {
     training.pause: Contract(answers.TrainingAnswer, training.PauseBody),
     training.resume: Contract(answers.TrainingAnswer, training.PauseBody),
     exchange.import_checkpoint: Contract(Checkpoint, exchange.ImportBody, 201),
-    signals.show_page: Contract(None, queries=_RUN, media="text/html"),
-    signals.send_form: Contract(
-        None, status=303, media="text/html", takes_media="application/x-www-form-urlencoded"
-    ),
-    signals.show_twin: Contract(signals.PageAnswer, queries=_RUN),
-    signals.send_cancel: Contract(
-        None, status=303, media="text/html", takes_media="application/x-www-form-urlencoded"
-    ),
     signals.show_progress: Contract(None, media="text/html"),
     signals.show_asset: Contract(None, media="text/css"),
     signals.list_runs: Contract(signals.RunList),

@@ -5,14 +5,14 @@ from typing import Any
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from radiance.api.bodies import read_form, read_json
+from radiance.api.bodies import read_json
 from radiance.api.rooms import rooms_of
-from radiance.errors import Conflict, NotFound, RequestError
+from radiance.errors import NotFound, RequestError
 from radiance.signals import latex, page, report, store, tables
-from radiance.signals.results import Finding, StudyResult, encode
-from radiance.signals.runs import Runs, RunState
+from radiance.signals.results import Finding, encode
+from radiance.signals.runs import RunState
 from radiance.signals.settings import PRESETS, Knob, Study, knobs, read_study
 
 
@@ -28,17 +28,6 @@ class ShownRun(RunState, frozen=True):
 
     methods: dict[str, dict[str, float | None]] | None = None
     findings: list[Finding] | None = None
-
-
-class PageAnswer(msgspec.Struct):
-    """What GET /signals.json answers."""
-
-    presets: dict[str, Study]
-    knobs: dict[str, list[Knob]]
-    latest: RunState | None
-    kept: list[str]
-    shown: str | None
-    result: StudyResult | None
 
 
 class KnobsAnswer(msgspec.Struct):
@@ -59,36 +48,6 @@ _HEADERS = {
 }
 
 
-async def show_page(request: Request) -> Response:
-    """The lab's page: knobs, the run under way, a result, exports."""
-    rooms = rooms_of(request)
-    run_id = request.query_params.get("run", "")
-    return await run_in_threadpool(_page, rooms.lab, run_id, PRESETS["default"], None)
-
-
-async def send_form(request: Request) -> Response:
-    """The page's form, for browsers without JavaScript: starts a run."""
-    rooms = rooms_of(request)
-    fields = await read_form(request, rooms.config.server.max_body_bytes)
-    study = PRESETS["default"]
-    try:
-        study = read_study(page.read_form(fields))
-        await run_in_threadpool(rooms.lab.start, study)
-    except RequestError as error:
-        answer = await run_in_threadpool(_page, rooms.lab, "", study, error)
-        answer.status_code = 409 if isinstance(error, Conflict) else 400
-        return answer
-    return RedirectResponse("/signals", 303)
-
-
-async def send_cancel(request: Request) -> Response:
-    """The page's cancel button, for browsers without JavaScript."""
-    rooms = rooms_of(request)
-    fields = await read_form(request, rooms.config.server.max_body_bytes)
-    await run_in_threadpool(rooms.lab.cancel, fields.get("run_id", [""])[0])
-    return RedirectResponse("/signals", 303)
-
-
 async def show_progress(request: Request) -> Response:
     """The run that was started last, as a part of the page."""
     return HTMLResponse(page.progress(rooms_of(request).lab.latest), headers=_HEADERS)
@@ -101,35 +60,6 @@ async def show_asset(request: Request) -> Response:
         raise NotFound(f"There is no file {name!r}.", field="name", value=name, remedy="Reload.")
     headers = {**_HEADERS, "Cache-Control": "no-cache"}
     return Response(page.asset(name), media_type=page.ASSETS[name], headers=headers)
-
-
-async def show_twin(request: Request) -> Response:
-    """The page's numbers as JSON: knobs, presets, the run under way, what is kept, the result."""
-    lab, run_id = rooms_of(request).lab, request.query_params.get("run", "")
-    kept = await run_in_threadpool(lab.kept)
-    shown = run_id or (kept[0] if kept else "")
-    result = await run_in_threadpool(store.load, lab.folder, shown) if shown else None
-    found = {
-        "presets": PRESETS,
-        "knobs": knobs(),
-        "latest": lab.latest,
-        "kept": kept,
-        "shown": shown or None,
-        "result": result,
-    }
-    return JSONResponse(msgspec.to_builtins(found, str_keys=True))
-
-
-def _page(lab: Runs, run_id: str, study: Study, refusal: RequestError | None) -> HTMLResponse:
-    kept = lab.kept()
-    name = run_id or (kept[0] if kept else "")
-    shown = None
-    if name:
-        result = store.load(lab.folder, name)
-        shown = (name, result, earlier_than(lab.folder, name))
-        study = study if refusal else result.study
-    text = page.render(study, lab.latest, kept, shown, refusal)
-    return HTMLResponse(text, headers=_HEADERS)
 
 
 async def list_runs(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The lab's page as HTML: the knobs, the run under way, a result. Pure: values in, text out.
+"""The inside of the lab's page as HTML: knobs, the run under way, a result. Pure: text out.
 
 It works without JavaScript (forms and links); ``assets/page.js`` adds live progress, presets that
 fill the knobs, and runs without leaving the page. Charts are those of the report: drawn here, as
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from markupsafe import Markup
 
 from radiance.errors import RequestError
 from radiance.signals import charts, report, tables
@@ -39,21 +40,21 @@ _METHODS = find_methods(Adaptation(methods=METHOD_NAMES))
 
 @cache
 def asset(name: str) -> bytes:
-    """A file that the page loads; ``page.css`` has the report's style before its own."""
+    """A file that the page loads; in ``page.css``, for the lab's part of it, the charts' style."""
     text = (Path(__file__).parent / "assets" / name).read_text(encoding="utf-8")
     if name == "page.css":
-        text = report.STYLE + report.CHART_STYLE + text
+        text += f".lab {{{report.CHART_STYLE}}}\n"
     return text.encode()
 
 
-def render(
+def body(
     study: Study,
     latest: RunState | None,
     kept: list[str],
     shown: tuple[str, StudyResult, StudyResult | None] | None,
     refusal: RequestError | None = None,
-) -> str:
-    """The whole page.
+) -> Markup:
+    """All that the dashboard's frame goes round.
 
     Args:
         study: What the knobs stand at.
@@ -63,23 +64,20 @@ def render(
         refusal: Why the last form was not accepted.
     """
     result = view(*shown) if shown else "<p>Nothing has been run yet. Choose a preset and run.</p>"
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1">
-<title>Radiance · signal lab</title><link rel="icon" href="data:,">
-<link rel="stylesheet" href="/signals/assets/page.css">
-<script type="module" src="/signals/assets/page.js"></script></head><body>
-<header><h1>Signal lab</h1>
-<p>A frozen model of the market is adapted to a regime that drifts. What it does under stress must
-survive that. The same made markets for every method, so that differences are not luck.</p>
-{_explanation()}</header>
-<main><section aria-labelledby="setup"><h2 id="setup">Set up a run</h2>
+    return Markup(
+        f"""<h1>Signal lab</h1>
+<p class="lede">A frozen model of the market is adapted to a regime that drifts. What it does under
+stress must survive that. The same made markets for every method, so that differences are not
+luck.</p>
+{_explanation()}
+<section aria-labelledby="setup"><h2 id="setup">Set up a run</h2>
 {_refusal(refusal)}{_form(study)}</section>
 <section id="progress" aria-live="polite">{progress(latest)}</section>
 <section id="result" aria-labelledby="found"><h2 id="found">Result</h2>{result}</section>
-<nav aria-label="Kept runs"><h2>Kept runs</h2>{_kept(kept, shown[0] if shown else "")}</nav>
-</main>{_presets()}</body></html>
+<section id="kept"><h2>Kept runs</h2>{_kept(kept, shown[0] if shown else "")}</section>
+{_presets()}
 """
+    )
 
 
 def view(run_id: str, result: StudyResult, earlier: StudyResult | None) -> str:
@@ -192,7 +190,8 @@ def _form(study: Study) -> str:
     return (
         '<form id="study" method="post" action="/signals">'
         f"<fieldset><legend>Preset</legend>{chosen}</fieldset>{sections}"
-        '<p><button id="run">Run</button> <span id="told" role="status"></span></p></form>'
+        '<p class="actions"><button class="main" id="run">Run</button> '
+        '<span id="told" role="status"></span></p></form>'
     )
 
 
@@ -244,7 +243,7 @@ def _explanation() -> str:
 def _refusal(refusal: RequestError | None) -> str:
     if refusal is None:
         return ""
-    return f'<p class="refusal" role="alert">{escape(str(refusal))} {escape(refusal.remedy)}</p>'
+    return f'<p class="notice bad" role="alert">{escape(str(refusal))} {escape(refusal.remedy)}</p>'
 
 
 def _figure(title: str, drawing: str, words: str) -> str:

@@ -5,12 +5,12 @@ from difflib import SequenceMatcher
 
 from starlette.requests import Request as HttpRequest
 
+from radiance import pipeline
 from radiance.api.rooms import Rooms
 from radiance.engine.encoding import Encoder
 from radiance.engine.requests import BASE, SERVING, TRAINING, Answer, Request, Scoring
 from radiance.engine.requests import Weights as EngineWeights
 from radiance.errors import CorruptCheckpoint, RadianceError
-from radiance.pipeline import weights_of
 from radiance.records import Message
 from radiance.web.pages import Data, Page
 
@@ -48,7 +48,7 @@ def _ask_both(rooms: Rooms, prompt: str, a: str, b: str) -> list[Data]:
     encoder = rooms.engine.encoder
     tokens = encoder.prompt([Message("user", prompt)])
     most = min(_MOST_TOKENS, encoder.context_tokens - len(tokens))
-    weights = [_weights(rooms, name) for name in (a, b)]
+    weights = [weights_of(rooms, name) for name in (a, b)]
     asked = [rooms.engine.submit(Request(tokens, most, weights=one)) for one in weights]
     answers = [future.result() for future in asked]
     texts = [Scoring([*tokens, *answer.tokens], one) for answer in answers for one in weights]
@@ -76,10 +76,16 @@ def _ask_both(rooms: Rooms, prompt: str, a: str, b: str) -> list[Data]:
     return found
 
 
-def _weights(rooms: Rooms, name: str) -> EngineWeights:
+def weights_of(rooms: Rooms, name: str) -> EngineWeights:
+    """The weights of "base", "stable", "training" or a checkpoint.
+
+    Raises:
+        NotFound: There is no such checkpoint.
+        CorruptCheckpoint: Its files are gone.
+    """
     if name in _NAMED:
         return _NAMED[name]
-    weights = weights_of(rooms.registry.get(name), rooms.registry)
+    weights = pipeline.weights_of(rooms.registry.get(name), rooms.registry)
     if weights.path is None or not weights.path.is_dir():
         raise CorruptCheckpoint(f"{name}: its files are gone from adapters/")
     return weights

@@ -47,6 +47,7 @@ class Page:
         topics: What it follows while it is open; see ``events.py``.
         nav: What it is called in the navigation; "" for a page below another.
         section: The path in the navigation that it belongs to; its own where it is "".
+        draw: What its template shows besides as ``drawn``: HTML that another room makes.
         act: Does what its form asks for, and says where to go then. Runs on a thread.
         scope: What a key must allow to see it.
         act_scope: What a key must allow to send its form.
@@ -61,6 +62,7 @@ class Page:
     topics: tuple[str, ...] = ()
     nav: str = ""
     section: str = ""
+    draw: Describe | None = None
     act: Act | None = None
     scope: Scope | None = "infer"
     act_scope: Scope | None = "admin"
@@ -85,11 +87,23 @@ class Page:
     async def _answer(self, request: Request) -> Response:
         if not accepts_html(request.scope) and accepts_json(request.scope):
             return await self._json(request)
-        return await run_in_threadpool(self._show, request)
+        return await run_in_threadpool(self.show, request)
 
-    def _show(
-        self, request: Request, refusal: RequestError | None = None, fields: Fields | None = None
+    def show(
+        self,
+        request: Request,
+        refusal: RequestError | None = None,
+        fields: Fields | None = None,
+        drawn: Data | None = None,
     ) -> Response:
+        """The page as HTML; on a thread, it may block.
+
+        Args:
+            request: Of the page or of its form.
+            refusal: Why the form was not accepted, and ``fields``, what was typed.
+            fields: See above.
+            drawn: Instead of what ``draw`` makes.
+        """
         rooms = rooms_of(request)
         state = events.state_of(rooms)  # before the data: what changes meanwhile is told again
         return render(
@@ -99,6 +113,7 @@ class Page:
             state=state,
             topics=" ".join(self.topics),
             data=self.describe(rooms, request),
+            drawn=drawn or (self.draw(rooms, request) if self.draw else {}),
             refusal=refusal,
             fields=fields or {},
         )
@@ -111,7 +126,7 @@ class Page:
             target = await run_in_threadpool(self.act, rooms, request, fields)
         except RequestError as error:
             status = response_to(error, request.url.path).status_code
-            shown = await run_in_threadpool(self._show, request, error, fields)
+            shown = await run_in_threadpool(self.show, request, error, fields)
             shown.status_code = status
             return shown
         return RedirectResponse(target, 303)

@@ -25,8 +25,10 @@ from radiance.web import (
     checkpoints,
     compare,
     cycles,
+    desk,
     events,
     judging,
+    lab,
     learn,
     moves,
     overview,
@@ -50,19 +52,20 @@ PAGES: tuple[Page, ...] = (
     judging.LIST,
     judging.ONE,
     audit.PAGE,
+    lab.PAGE,
+    desk.PAGE,
 )
 
 _LINKS: list[BaseRoute] = [
     *moves.ROUTES,
     *cycles.ROUTES,
+    *lab.ROUTES,
     *signing.ROUTES,
     Route("/events", events.stream, "infer", method="GET"),
     Route("/static/{version}/{name:path}", static.serve, OPEN, method="GET"),
     Route("/favicon.ico", static.favicon, OPEN, method="GET"),
 ]
 Linked = tuple[str, str, Scope | None]
-# Pages that another room makes.
-_ELSEWHERE: tuple[Linked, ...] = (("/signals", "Signal lab", "infer"),)
 CONTRACTS.update({**moves.CONTRACTS, **cycles.CONTRACTS})  # what is no page is in the API document
 ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
 
@@ -91,8 +94,6 @@ def install(app: Starlette, is_stopping: Callable[[], bool] = lambda: False) -> 
         is_stopping: Whether the server was asked to stop; an open stream would hold it up.
     """
     linked: list[Linked] = [(page.path, page.nav, page.scope) for page in PAGES if page.nav]
-    paths = {route.path for route in app.router.routes if isinstance(route, Route)}
-    linked += [elsewhere for elsewhere in _ELSEWHERE if elsewhere[0] in paths]
     app.state.site = Site(is_stopping, linked)
     app.router.routes[:0] = ROUTES
     app.add_middleware(Headers)

@@ -37,6 +37,8 @@ def percent(value: Any, digits: int = 0) -> str:
         shown = f"{100 * value:.{digits + 2}f}" if value < 0.9999 else "99.99"
     if value > 0 and float(shown) == 0:
         shown = f"{100 * value:.2g}"
+    if value < 0:
+        shown = shown.replace("-", "\N{MINUS SIGN}", 1)
     return f"{shown}\N{NARROW NO-BREAK SPACE}%"
 
 

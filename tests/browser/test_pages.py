@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from radiance.web import words
 from radiance.web.site import PAGES
 from tests.support import FACTS, Running
 
@@ -106,15 +107,93 @@ def test_charts_have_ink_and_a_table_that_says_the_same(
         page.context.close()
 
 
-def test_the_same_without_javascript(open_page: Callable[..., Any], taught: Running) -> None:
-    page = open_page("/", java_script_enabled=False)
-    newest = taught.client.get("/checkpoints")["current"]
-    assert newest in page.locator("#serving").inner_text()
-    assert page.locator("noscript svg.lines polyline, svg.lines polyline").count() >= 2
-    rows = taught.client.get("/overview.json")["retention"]["rows"]
-    assert page.get_by_role("table", name="Answered exactly", include_hidden=True).locator(
-        "tbody tr"
-    ).count() == len(rows)
+def numbers_of(page: Any) -> list[str]:
+    """What tables, figures and sentences of a page say, without how long ago anything was."""
+    return page.evaluate(
+        """() => {
+            const found = [];
+            const walker = document.createTreeWalker(
+                document.getElementById("main"), NodeFilter.SHOW_TEXT);
+            while (walker.nextNode()) {
+                const { data, parentElement } = walker.currentNode;
+                if (parentElement.closest(
+                    "time, noscript, script, .plot, .legend b, svg, #streams")) continue;
+                found.push(...data.split(/\\s+/).filter((word) => /\\d/.test(word)));
+            }
+            return found;
+        }"""
+    )
+
+
+def leaves(value: Any, keys: tuple[str, ...]) -> list[tuple[str, Any]]:
+    """The numbers below any of these keys, wherever they stand."""
+    found: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "drawn":  # places in a picture
+                continue
+            if name in keys and isinstance(inner, int | float) and not isinstance(inner, bool):
+                found.append((name, inner))
+            found += leaves(inner, keys)
+    elif isinstance(value, list):
+        for inner in value:
+            found += leaves(inner, keys)
+    return found
+
+
+def variants(value: float) -> set[str]:
+    """The ways in which a page may write a number."""
+    found = {words.number(value), words.plain(value), words.signed(value), words.duration(value)}
+    return {*found, words.percent(value), words.size(value), f"{value:.4g}", str(value)}
+
+
+# What each page's twin holds that must be read on the page: keys whose numbers are all shown.
+SHOWN = {
+    "/": ("answers", "updates", "examples", "retention_score", "recall_exact"),
+    "/learn": ("example_count",),
+    "/learn/{job_id}": ("example_count",),
+    "/cycles": ("cycle_id", "updates", "examples", "loss"),
+    "/cycles/{cycle_id}": ("projected_ratio", "tokens", "seconds", "evaluating_s"),
+    "/checkpoints": ("new_exact", "recall_exact", "retention_score"),
+    "/checkpoints/{checkpoint_id}": ("new_exact", "retention_score", "bwt", "steps", "seed"),
+    "/compare": ("a", "b", "measured"),
+    "/gate": ("passed", "failed", "skipped"),
+    "/gate/{checkpoint_id}": ("value", "limit"),
+    "/audit": ("number",),
+}
+
+
+def test_the_same_numbers_without_javascript_and_in_the_twin(
+    open_page: Callable[..., Any], taught: Running
+) -> None:
+    seen = set()
+    for declared, path in zip(PAGES, paths(taught), strict=True):
+        page = open_page(path)
+        told = numbers_of(page)
+        page.context.close()
+        page = open_page(path, java_script_enabled=False)
+        text = page.locator("#main").text_content() or ""
+        assert told, path
+        assert [word for word in told if word not in text] == [], path
+
+        bare, _, query = path.partition("?")
+        twin = taught.client.get("/overview.json" if path == "/" else f"{bare}.json?{query}")
+        for name, value in leaves(twin, SHOWN.get(declared.path, ())):
+            seen.add((declared.path, name))
+            assert any(form in text for form in variants(value)), (path, name, value)
+        for chart in (*twin.values(), *twin.get("charts", ())):
+            if not isinstance(chart, dict) or "series" not in chart:
+                continue
+            figure = page.locator(f"#chart-{chart['id']}")
+            cells = figure.locator("tbody td").all_text_contents()
+            assert cells == [words.plain(v) for row in chart["rows"] for v in row[1:]], chart["id"]
+            lines = figure.locator("svg.lines polyline, svg.lines circle").count()
+            assert lines == sum(
+                any(row[place] is not None for row in chart["rows"])
+                for place in range(1, len(chart["series"]) + 1)
+            ), chart["id"]
+        page.context.close()
+    assert {path for path, _ in seen} == set(SHOWN)
 
 
 def test_a_new_checkpoint_appears_by_itself(open_page: Callable[..., Any], taught: Running) -> None:

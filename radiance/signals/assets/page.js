@@ -84,7 +84,7 @@ async function follow(run) {
 
 async function show(run) {
   const page = new DOMParser().parseFromString(await text(`/signals?run=${run}`), "text/html");
-  for (const id of ["#result", "nav"]) {
+  for (const id of ["#result", "#kept"]) {
     document.querySelector(id).replaceWith(page.querySelector(id));
   }
   history.replaceState(null, "", `/signals?run=${run}`);

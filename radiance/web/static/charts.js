@@ -3,7 +3,7 @@
 (() => {
   const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5], [4, 2]];
   const HEIGHT = 220;
-  const MOST_DOTTED = 60;
+  const MOST_DOTTED = 40;
   const drawn = new WeakMap();
 
   const colour = (name) => {
@@ -52,7 +52,7 @@
       axes: [
         { ...axis, grid: { show: false }, size: 30, incrs: byName ? [1, 2, 5, 10, 20, 50, 100, 200, 500] : undefined,
           values: (_, ticks) => ticks.map((t) => (byName ? short(labels[t] ?? "") : t)) },
-        { ...axis, size: 52 },
+        { ...axis, size: 56, values: (_, ticks) => ticks.map((t) => Number(t.toPrecision(6))) }, // its own has three decimals
       ],
       series: [{}, ...names.map((label, place) => ({
         label,
