@@ -198,7 +198,7 @@ def test_every_written_line_parses(line, tmp_path, monkeypatch):
         "bars.csv",
         "sectors.csv",
         "pairs.jsonl",
-        "crossing.py",
+        "test.jsonl",
     ):
         (tmp_path / name).touch()
     (tmp_path / "lean").mkdir()

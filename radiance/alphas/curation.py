@@ -4,7 +4,6 @@ Everything follows from the sources and a seed; nothing is drawn at random outsi
 """
 
 import ast
-import hashlib
 import itertools
 import random
 import re
@@ -15,31 +14,22 @@ from dataclasses import dataclass, field
 from radiance.alphas.catalogue import formulas
 from radiance.alphas.checker import check
 from radiance.alphas.describing import describe
-from radiance.alphas.pairs import Pair
+from radiance.alphas.drills import COMPOSITIONS, from_compositions
+from radiance.alphas.pairs import ASKED, OWN_LICENCE, PREFIXES, Pair, hash_of
 from radiance.alphas.parser import parse
 from radiance.alphas.patterns import FAMILIES, SIGNAL_NAMES, Family
 from radiance.alphas.printer import render
-from radiance.alphas.sampling import random_expression
 from radiance.alphas.syntax import AlphaError
 
 SPLITS = ("train", "valid", "test")
-COMPOSITIONS = "compositions"
+MORE = "patterns: more instances"
+_DRILLS = (COMPOSITIONS, MORE)
 _DESCRIPTIONS = 5
-_COMPOSITIONS = 500
 _PER_FAMILY = 24
 _MOST_INSTRUCTION, _MOST_ALPHA, _MOST_STRATEGY = 600, 400, 12_000
 _MOST_PROMPT = 200
 _NEAR, _SAME_IDEA = 0.9, 0.8
 _FORMULA_LICENCE = "all rights reserved by WorldQuant LLC; research use, cite arXiv:1601.00991"
-_OWN_LICENCE = "Apache-2.0 (Radiance)"
-_ASKED = (
-    "Write an alpha: {}.",
-    "Give the expression for {}.",
-    "Express as an alpha: {}.",
-    "Write the formula of {}.",
-    "An alpha, please: {}.",
-)
-_PREFIXES = ("", "Write an alpha. ", "Alpha: ", "Give an expression. ")
 
 
 @dataclass
@@ -70,7 +60,7 @@ def from_formulas(seed: int = 0) -> list[Pair]:
         asked = [f"Write alpha {formula.number} of the 101 formulaic alphas."]
         for place in range(_DESCRIPTIONS * 3):
             words = describe(node, hash_of(seed, formula.number, place))
-            asked.append(_ASKED[place % len(_ASKED)].format(words))
+            asked.append(ASKED[place % len(ASKED)].format(words))
         found += [
             Pair(
                 instruction=instruction,
@@ -85,41 +75,28 @@ def from_formulas(seed: int = 0) -> list[Pair]:
     return found
 
 
-def from_patterns(seed: int = 0, per_family: int = _PER_FAMILY) -> list[Pair]:
-    """Every family's instances in its wordings, as many as ``per_family``, spread by the seed."""
-    found = []
+def from_patterns(seed: int = 0, per_family: int = _PER_FAMILY, more: int = 0) -> list[Pair]:
+    """Every family's instances in its wordings, as many as ``per_family``, spread by the seed.
+
+    ``more`` of each come as drills: they do not count in the split, and are left out where their
+    family is held out.
+    """
+    found, further = [], []
     for family in FAMILIES:
         rng = random.Random(hash_of(seed, family.name))
         choices = [(given, wording) for given in family.instances() for wording in family.wordings]
         rng.shuffle(choices)
-        for given, wording in choices[:per_family]:
-            found.append(_instance(family, given, wording, rng.choice(_PREFIXES)))
-    return found
+        for place, (given, wording) in enumerate(choices[: per_family + more]):
+            source = MORE if place >= per_family else f"patterns: {family.kind}"
+            pair = _instance(family, given, wording, rng.choice(PREFIXES), source)
+            (further if place >= per_family else found).append(pair)
+    # Last, so that of two near-duplicates it is these that go.
+    return found + further
 
 
-def from_compositions(seed: int = 0, count: int = _COMPOSITIONS) -> list[Pair]:
-    """Short random expressions in words: what holds the language together, apart from any idea."""
-    rng = random.Random(hash_of(seed, "compositions"))
-    found: dict[str, Pair] = {}
-    while len(found) < count:
-        node = random_expression(rng, rng.randint(3, 9))
-        text = render(node)
-        words = _ASKED[len(found) % len(_ASKED)].format(describe(node, rng.getrandbits(32)))
-        found.setdefault(
-            text,
-            Pair(
-                instruction=words,
-                completion=text,
-                kind="alpha",
-                family=f"composed:{hash_of(text):016x}",
-                source=COMPOSITIONS,
-                licence=_OWN_LICENCE,
-            ),
-        )
-    return list(found.values())
-
-
-def _instance(family: Family, given: dict[str, object], wording: str, prefix: str) -> Pair:
+def _instance(
+    family: Family, given: dict[str, object], wording: str, prefix: str, source: str
+) -> Pair:
     said = {**given, "S": SIGNAL_NAMES.get(str(given.get("s")), "")}
     instruction = wording.format(**said)
     instruction = prefix + instruction[0].upper() + instruction[1:]
@@ -128,16 +105,16 @@ def _instance(family: Family, given: dict[str, object], wording: str, prefix: st
         completion=render(parse(family.expression.format(**given))),
         kind="alpha",
         family=f"pattern:{family.name}",
-        source=f"patterns: {family.kind}",
-        licence=_OWN_LICENCE,
+        source=source,
+        licence=OWN_LICENCE,
     )
 
 
-def own_sources(seed: int = 0, compositions: int = _COMPOSITIONS) -> list[Pair]:
+def own_sources(seed: int = 0, compositions: int = 500, more: int = 0) -> list[Pair]:
     """What needs no file of the user's."""
     return [
         *from_formulas(seed),
-        *from_patterns(seed),
+        *from_patterns(seed, more=more),
         *from_compositions(seed, compositions),
     ]
 
@@ -165,15 +142,16 @@ def curate(
             kept.append(pair)
     kept = _without_repeats(kept, dropped)
     kept = _without_near(kept, dropped)
-    ideas = [pair for pair in kept if pair.source != COMPOSITIONS]
+    ideas = [pair for pair in kept if pair.source not in _DRILLS]
     groups = related_families(ideas)
     splits = _split(ideas, groups, seed, shares)
-    # Drills hold no idea to be asked for: they are all learned, but for those that give one away.
-    held_out = {_shape(pair) for name in SPLITS[1:] for pair in splits[name]}
-    drills = [pair for pair in kept if pair.source == COMPOSITIONS]
-    learned = [pair for pair in drills if _shape(pair) not in held_out]
+    # Drills are all learned, but for those that give an idea away that is to be asked for.
+    aside = [pair for name in SPLITS[1:] for pair in splits[name]]
+    shapes, families = {_shape(pair) for pair in aside}, {pair.family for pair in aside}
+    drills = [pair for pair in kept if pair.source in _DRILLS]
+    learned = [p for p in drills if p.family not in families and _shape(p) not in shapes]
     if len(learned) < len(drills):
-        dropped["composition of a held-out idea"] += len(drills) - len(learned)
+        dropped["drill of a held-out idea"] += len(drills) - len(learned)
     splits["train"] += learned
     splits["train"].sort(key=lambda pair: hash_of(seed, pair.instruction))
     for name, found in splits.items():
@@ -184,15 +162,17 @@ def curate(
     return Curated(splits, gathered, dict(dropped), len(set(groups.values())))
 
 
-def held_out_prompts(pairs: Sequence[Pair], count: int) -> list[str]:
+def held_out_prompts(pairs: Sequence[Pair], count: int, kind: str = "alpha") -> list[str]:
     """Prompts of a test split to judge a model by, in turn from each family.
 
-    Long ones are left out, and those that ask for one of the 101 by its number: what was held out
-    cannot be known by a number.
+    Long ones for alphas are left out, and those that ask for one of the 101 by its number: what was
+    held out cannot be known by a number.
     """
     by_family: dict[str, list[str]] = defaultdict(list)
     for pair in sorted(pairs, key=lambda pair: hash_of(pair.instruction)):
-        usable = pair.kind == "alpha" and len(pair.instruction) <= _MOST_PROMPT
+        usable = pair.kind == kind
+        if kind == "alpha":
+            usable = usable and len(pair.instruction) <= _MOST_PROMPT
         if usable and "of the 101" not in pair.instruction:
             by_family[pair.family].append(pair.instruction)
     families = sorted(by_family, key=lambda family: hash_of("prompts", family))
@@ -310,11 +290,6 @@ def _split(
     for name in SPLITS:
         splits[name].sort(key=lambda pair: hash_of(seed, pair.instruction))
     return splits
-
-
-def hash_of(*parts: object) -> int:
-    """A number that is the same in every process."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")
 
 
 def _shape(pair: Pair) -> str:

@@ -1,13 +1,17 @@
-"""Expressions in words: true by construction, and as many ways to say them as a seed gives."""
+"""Expressions in words: true by construction, and as many ways to say them as a seed gives.
+
+``describe`` says all of an expression, ``hint`` only what it is made of.
+"""
 
 import random
 
-from radiance.alphas.operators import LEVELS
+from radiance.alphas.operators import LEVELS, OPERATORS
 from radiance.alphas.parser import adv_window
 from radiance.alphas.patterns import FIELD_NAMES
 from radiance.alphas.printer import number
-from radiance.alphas.syntax import Binary, Call, Name, Node, Number, Ternary, Unary
+from radiance.alphas.syntax import Binary, Call, Name, Node, Number, Ternary, Unary, walk
 
+_TOLD = 0.7  # of the hints that could name days
 _SYNONYMS: dict[str, tuple[str, ...]] = {
     "close": ("the close", "the closing price"),
     "open": ("the open", "the opening price"),
@@ -60,12 +64,69 @@ _BINARY: dict[str, tuple[str, ...]] = {
     "||": ("{x} or {y}",),
     "&&": ("{x} and {y}",),
 }
+_NOUNS = {
+    "abs": "an absolute value",
+    "log": "a logarithm",
+    "sign": "a sign",
+    "rank": "a rank",
+    "scale": "scaling",
+    "signedpower": "a signed power",
+    "min": "a minimum",
+    "max": "a maximum",
+    "indneutralize": "neutral groups",
+    "delay": "a delay",
+    "delta": "a change",
+    "sum": "a sum",
+    "product": "a product",
+    "stddev": "a deviation",
+    "ts_min": "a lowest value",
+    "ts_max": "a highest value",
+    "ts_argmin": "the day of a low",
+    "ts_argmax": "the day of a high",
+    "ts_rank": "a time-series rank",
+    "decay_linear": "a linear decay",
+    "correlation": "a correlation",
+    "covariance": "a covariance",
+}
+_HINTS = (
+    "something with {o} of {f}{d}.",
+    "an alpha of {f}{d}.",
+    "use {o} of {f}{d}.",
+    "a signal from {f}{d}, with {o}.",
+    "trade on {f}{d}.",
+    "{o} of {f}{d}, one way or another.",
+    "what can be made of {f} and {o}?",
+    "bet on {f}{d}.",
+    "something that looks at {f}{d}.",
+    "an idea about {o} of {f}.",
+)
 _INFIX = {"+": "{x} plus {y}", "-": "{x} minus {y}", "*": "{x} times {y}", "/": "{x} over {y}"}
 
 
 def describe(node: Node, seed: int) -> str:
     """The expression as a noun phrase; one seed gives one wording."""
     return _say(node, random.Random(seed))
+
+
+def hint(node: Node, seed: int) -> str:
+    """A sentence that names some of what the expression is made of, and leaves the rest open."""
+    rng = random.Random(seed)
+    calls = [part for part in walk(node) if isinstance(part, Call)]
+    names = [part.name for part in walk(node) if isinstance(part, Name)]
+    fields = list(dict.fromkeys(_field(name, rng) for name in names if name not in LEVELS))
+    nouns = list(dict.fromkeys(_NOUNS[call.function] for call in calls)) or ["arithmetic"]
+    days = [
+        argument.value
+        for call in calls
+        for kind, argument in zip(OPERATORS[call.function].arguments, call.arguments, strict=False)
+        if kind == "window" and isinstance(argument, Number)
+    ]
+    said = rng.choice(_HINTS).format(
+        o=" and ".join(rng.sample(nouns, min(len(nouns), rng.randint(1, 2)))),
+        f=" and ".join(rng.sample(fields, min(len(fields), rng.randint(1, 2)))),
+        d=f" over {number(rng.choice(days))} days" if days and rng.random() < _TOLD else "",
+    )
+    return said[0].upper() + said[1:]
 
 
 def _say(node: Node, rng: random.Random) -> str:

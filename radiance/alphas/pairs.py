@@ -1,9 +1,20 @@
 """Instruction and completion, with where they come from; and the formats they are written in."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
+
+OWN_LICENCE = "Apache-2.0 (Radiance)"
+ASKED = (
+    "Write an alpha: {}.",
+    "Give the expression for {}.",
+    "Express as an alpha: {}.",
+    "Write the formula of {}.",
+    "An alpha, please: {}.",
+)
+PREFIXES = ("", "Write an alpha. ", "Alpha: ", "Give an expression. ")
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,3 +56,8 @@ FORMATS: dict[str, Callable[[Pair], dict[str, Any]]] = {
     "chat": as_chat,
     "mlx-lm": as_mlx_lm,
 }
+
+
+def hash_of(*parts: object) -> int:
+    """A number that is the same in every process."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big")

@@ -35,10 +35,17 @@ from radiance.cli.output import FAILED, note, print_json, print_pairs, print_tab
 @click.option("--seed", type=int, default=0, show_default=True, help="Of wordings and the split.")
 @click.option(
     "--compositions",
-    type=click.IntRange(0, 20_000),
+    type=click.IntRange(0, 50_000),
     default=500,
     show_default=True,
     help="Short random expressions in words; more of them teach a small model the syntax.",
+)
+@click.option(
+    "--instances",
+    type=click.IntRange(0, 1_000),
+    default=0,
+    show_default=True,
+    help="Further instances of each pattern that is learned, for a small model.",
 )
 @click.option(
     "--most-characters",
@@ -53,6 +60,7 @@ def curate(
     own_licence: str,
     seed: int,
     compositions: int,
+    instances: int,
     most_characters: int | None,
     as_json: bool,
 ) -> None:
@@ -72,7 +80,7 @@ def curate(
     from radiance.alphas import lean as lean_source
     from radiance.storage import files
 
-    sources = curation.own_sources(seed, compositions)
+    sources = curation.own_sources(seed, compositions, instances)
     left_out: dict[str, int] = {}
     inputs: dict[str, str] = {}
     if lean is not None:

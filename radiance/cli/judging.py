@@ -1,5 +1,6 @@
 """``radiance alphas eval``: what a checkpoint writes, compiled and backtested beside the base."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,15 @@ from radiance.errors import ConfigError
 
 if TYPE_CHECKING:
     from radiance.alphas.grading import Grader
+    from radiance.alphas.panel import Panel
     from radiance.alphas.reporting import Judged
     from radiance.config import Config
 
+_DECODINGS: dict[str | None, tuple[bool, ...]] = {
+    None: (False,),
+    "grammar": (True,),
+    "both": (False, True),
+}
 _SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS = 756, 60
 
 
@@ -54,7 +61,23 @@ _SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS = 756, 60
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="CSV of symbol, sector, industry, subindustry.",
 )
-@click.option("--constrained", is_flag=True, help="Decode under the grammar of the language.")
+@click.option(
+    "--constrained",
+    "decoding",
+    flag_value="grammar",
+    help="Decode under the grammar of the language.",
+)
+@click.option(
+    "--both",
+    "decoding",
+    flag_value="both",
+    help="Decode freely and under the grammar: what it changes, and what it costs in time.",
+)
+@click.option(
+    "--strategies",
+    is_flag=True,
+    help="Judge Python strategies instead, of the prompts for them in --prompts.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of sampling and the sheet.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the report."
@@ -72,6 +95,8 @@ def judge(
     seed: int,
     out: Path | None,
     as_json: bool,
+    decoding: str | None,
+    strategies: bool,
     **asked: Any,
 ) -> None:
     """Judge the alphas that a checkpoint writes.
@@ -81,20 +106,35 @@ def judge(
     expressions of the same length. With --out it writes report.md, report.json and a sheet to rate
     answers by hand. Runs in a process of its own and only reads the root.
 
+    With --strategies it asks for Python strategies and judges each as `radiance alphas strategy`
+    does; the prompts are those of a split that `radiance alphas curate --lean` wrote.
+
     Examples:
       radiance alphas eval
       radiance alphas eval A_2026-02-09_0012 --samples 5 --data bars.parquet --out report
+      radiance alphas eval --both
+      radiance alphas eval --strategies --prompts test.jsonl --max-tokens 1500
     """
     from radiance.alphas import curation, datasets, panel, reporting
     from radiance.alphas.constraining import LEAST_TOKENS
     from radiance.alphas.grading import Grader
     from radiance.alphas.synthetic import made_up
 
-    if asked["constrained"] and asked["max_tokens"] < LEAST_TOKENS:
+    if decoding and asked["max_tokens"] < LEAST_TOKENS:
         raise click.BadParameter(
             f"An alpha needs {LEAST_TOKENS} to end under the grammar.", param_hint="--max-tokens"
         )
     config = settings.load()
+    names = ["base"] if checkpoint == "base" else ["base", checkpoint]
+    if strategies:
+        if decoding or prompts is None:
+            raise click.BadParameter(
+                "Needs --prompts, a split with Lean's algorithms, and no grammar.",
+                param_hint="--strategies",
+            )
+        bars = panel.read(data) if data else made_up(_SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS)
+        _judge_strategies(config, names, prompts, count, bars, seed, asked, out, as_json)
+        return
     made = curation.curate(curation.own_sources()).splits if not (prompts and known) else {}
     test = datasets.read(prompts) if prompts else made["test"]
     train = datasets.read(known) if known else made["train"]
@@ -104,15 +144,16 @@ def judge(
     bars = panel.read(data, groups) if data else made_up(_SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS)
     grader = Grader(bars, (pair.completion for pair in train if pair.kind == "alpha"))
     judged = [
-        _judge(config, name, questions, grader, seed, asked)
-        for name in (["base"] if checkpoint == "base" else ["base", checkpoint])
+        model
+        for name in names
+        for model in _judge(config, name, questions, grader, seed, asked, _DECODINGS[decoding])
     ]
     about = {
         "prompts": len(questions),
         "samples": asked["samples"],
         "temperature": asked["temperature"],
         "seed": seed,
-        "constrained": asked["constrained"],
+        "decoding": decoding or "free",
         "market": str(data) if data else "made up",
     }
     if out is not None:
@@ -133,6 +174,7 @@ def judge(
         (name, *(reporting.percent(model.scores.shares[name]) for model in judged))
         for name in judged[0].scores.shares
     ]
+    rows.append(("tokens a second", *(str(model.about["tokens_per_s"]) for model in judged)))
     print_table(("SHARE OF ANSWERS", *(model.name.upper() for model in judged)), rows)
 
 
@@ -143,18 +185,74 @@ def _judge(
     grader: "Grader",
     seed: int,
     asked: dict[str, Any],
-) -> "Judged":
+    decodings: Sequence[bool],
+) -> "list[Judged]":
+    """One model, once for each way to decode: whether under the grammar."""
     from radiance.alphas.grading import score
     from radiance.alphas.reporting import Judged
     from radiance.registry.rows import BASE
 
-    name, report, answers = _answers(config, checkpoint, questions, seed, asked)
+    name, report, found = _answers(config, checkpoint, questions, seed, asked, decodings)
     prompts = [question for question in questions for _ in range(asked["samples"])]
-    grades = [grader.grade(*pair) for pair in zip(prompts, answers, strict=True)]
-    found = score(grades, grader.random_like(grades, seed))
     kept = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
     about = {key: report[key] for key in kept if key in report} if name != BASE else {}
-    return Judged(name, grades, found, about)
+    judged = []
+    for is_constrained, (answers, speed) in zip(decodings, found, strict=True):
+        grades = [grader.grade(*pair) for pair in zip(prompts, answers, strict=True)]
+        scores = score(grades, grader.random_like(grades, seed))
+        shown = f"{name} + grammar" if is_constrained else name
+        judged.append(Judged(shown, grades, scores, {**about, "tokens_per_s": round(speed)}))
+    return judged
+
+
+def _judge_strategies(
+    config: "Config",
+    names: Sequence[str | None],
+    prompts: Path,
+    count: int,
+    bars: "Panel",
+    seed: int,
+    asked: dict[str, Any],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    from radiance.alphas import curation, datasets, reporting, strategy_grading
+    from radiance.alphas.strategies import judge as judge_strategy
+    from radiance.alphas.strategy_grading import JudgedStrategies, code_of
+    from radiance.alphas.study import Done
+
+    questions = curation.held_out_prompts(datasets.read(prompts), count, "strategy")
+    if not questions:
+        raise ConfigError(
+            f"--prompts (is {prompts}): has no prompt for a strategy. Curate with --lean."
+        )
+    asking = [question for question in questions for _ in range(asked["samples"])]
+    judged = []
+    for name in names:
+        shown, _, [(answers, _)] = _answers(config, name, questions, seed, asked, (False,))
+        codes = [code_of(answer) for answer in answers]
+        with progress_bar("Running") as told:
+            rows = []
+            for prompt, code in zip(asking, codes, strict=True):
+                rows.append((prompt, code, judge_strategy(code, bars)))
+                told(Done(len(rows), len(codes)))
+        judged.append(JudgedStrategies(shown, rows))
+    about = {"prompts": len(questions), "samples": asked["samples"], "seed": seed}
+    if out is not None:
+        strategy_grading.write(out, judged, about)
+        note(f"Written to {out}: strategies.json.")
+    if any(verdict.type_errors is None for model in judged for _, _, verdict in model.rows):
+        note("Some calls were not checked: what does not compile, or mypy and the stubs lack.")
+    if as_json:
+        print_json({"settings": about, "models": {m.name: m.as_json() for m in judged}})
+        return
+    print_table(
+        ("SHARE OF ANSWERS", *(model.name.upper() for model in judged)),
+        [
+            (name, *(reporting.percent(model.shares[name]) for model in judged))
+            for name in judged[0].shares
+        ],
+    )
 
 
 def _answers(
@@ -163,8 +261,9 @@ def _answers(
     questions: Sequence[str],
     seed: int,
     asked: dict[str, Any],
-) -> tuple[str, dict[str, Any], list[str]]:
-    """The checkpoint's name, its report, and its answers: ``samples`` for each question."""
+    decodings: Sequence[bool],
+) -> tuple[str, dict[str, Any], list[tuple[list[str], float]]]:
+    """The checkpoint's name and report; for each way to decode its answers and tokens a second."""
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from radiance import ember
     from radiance.alphas.study import Done
@@ -176,22 +275,35 @@ def _answers(
     base_path = find_base(config.base_model, ember.MODEL_PATH)
     subject = find_subject(config, checkpoint, AnchorSet())
     report = msgspec.to_builtins(subject.manifest.report) if subject.manifest else {}
+    found: list[tuple[list[str], float]] = []
     with Offline(config, base_path, subject) as offline, progress_bar("Asking") as told:
-        generate = generator(offline.engine, asked)
-        waiting = [
-            generate(question, seed * 1_000_003 + place * asked["samples"] + sample)
-            for place, question in enumerate(questions)
-            for sample in range(asked["samples"])
-        ]
-        answers = []
-        for future in waiting:
-            answers.append(future())
-            told(Done(len(answers), len(waiting)))
-    return subject.checkpoint_id or BASE, report, answers
+        total = len(decodings) * len(questions) * asked["samples"]
+        for is_constrained in decodings:
+            generate = generator(offline.engine, asked, is_constrained)
+            generate(questions[0], 0)()  # the grammar is made once, not for every answer
+            began, tokens = time.monotonic(), 0
+            waiting = [
+                generate(question, seed * 1_000_003 + place * asked["samples"] + sample)
+                for place, question in enumerate(questions)
+                for sample in range(asked["samples"])
+            ]
+            answers: list[str] = []
+            for future in waiting:
+                text, count = future()
+                answers.append(text)
+                tokens += count
+                told(Done(sum(len(done) for done, _ in found) + len(answers), total))
+            found.append((answers, tokens / (time.monotonic() - began)))
+    return subject.checkpoint_id or BASE, report, found
 
 
-def generator(engine: Any, asked: dict[str, Any]) -> Callable[[str, int], Callable[[], str]]:
-    """What queues a prompt with the engine under a seed, and gives a way to its answer."""
+def generator(
+    engine: Any, asked: dict[str, Any], is_constrained: bool
+) -> Callable[[str, int], Callable[[], tuple[str, int]]]:
+    """What queues a prompt with the engine under a seed, and gives a way to its answer.
+
+    The answer comes with the number of tokens that it took.
+    """
     from radiance.alphas.constraining import lark_grammar, short_grammar
     from radiance.engine.requests import Constraint, Request, Sampling
     from radiance.records import Message
@@ -202,15 +314,17 @@ def generator(engine: Any, asked: dict[str, Any]) -> Callable[[str, int], Callab
         sampling = Sampling(asked["temperature"], seed=seed % 2**32)
         return engine.submit(Request(tokens, most, sampling, constraint=form))
 
-    def generate(prompt: str, seed: int) -> Callable[[], str]:
+    def generate(prompt: str, seed: int) -> Callable[[], tuple[str, int]]:
         tokens = engine.encoder.prompt([Message("user", prompt)])
-        future = submit(tokens, seed, lark_grammar() if asked["constrained"] else None)
+        future = submit(tokens, seed, lark_grammar() if is_constrained else None)
 
-        def wait() -> str:
+        def wait() -> tuple[str, int]:
             answer = future.result()
-            if asked["constrained"] and answer.finish_reason == "length":
+            taken = len(answer.tokens)
+            if is_constrained and answer.finish_reason == "length":
                 answer = submit(tokens, seed, short_grammar()).result()
-            return answer.text
+                taken += len(answer.tokens)
+            return answer.text, taken
 
         return wait
 

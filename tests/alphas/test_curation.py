@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import re
 from typing import Any
 
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 
 from radiance.alphas import curation, datasets, lean
 from radiance.alphas.checker import check
-from radiance.alphas.describing import describe
+from radiance.alphas.describing import describe, hint
+from radiance.alphas.drills import COMPOSITIONS, drill
 from radiance.alphas.pairs import Pair
 from radiance.alphas.parser import parse
 from radiance.alphas.patterns import FAMILIES
+from radiance.alphas.printer import render
 from radiance.alphas.syntax import AlphaError
 from radiance.errors import ConfigError
 
@@ -99,6 +102,31 @@ def test_what_is_long_leaves_a_split_that_stays_as_it_is(curated):
     assert short.dropped["longer than asked for"] > 100
 
 
+def test_drills_leave_the_split_as_it_is_and_give_nothing_away(curated):
+    more = curation.curate(curation.own_sources(0, 1_500, 40))
+    for name in ("valid", "test"):
+        assert more.splits[name] == curated.splits[name]
+    assert sum(found.source == curation.MORE for found in more.splits["train"]) > 100
+    aside = {found.family for name in ("valid", "test") for found in more.splits[name]}
+    assert not aside & {found.family for found in more.splits["train"]}
+    assert more.dropped["drill of a held-out idea"] > 0
+
+
+@given(st.integers(0, 2**64))
+def test_a_drill_checks_and_a_hint_names_what_is_in_it(seed):
+    node = drill(random.Random(seed))
+    text = render(node)
+    check(text)
+    assert parse(text) == node
+    said = hint(node, seed)
+    for number in re.findall(r"over ([\d.]+) days", said):
+        assert f", {number})" in text
+    for field in ("volume", "close", "high", "low", "open"):
+        if re.search(rf"\bthe {field}\b(?!-)", said) and "day of" not in said:
+            assert re.search(rf"\b{field}\b", text)
+    assert hint(node, seed) == said
+
+
 def test_held_out_prompts_are_of_held_out_ideas(curated):
     prompts = curation.held_out_prompts(curated.splits["test"], 20)
     assert len(set(prompts)) == 20
@@ -108,7 +136,7 @@ def test_held_out_prompts_are_of_held_out_ideas(curated):
     asked = {found.instruction: found.family for found in curated.splits["test"]}
     assert len({asked[prompt] for prompt in prompts}) >= 10
     sources = {found.source for found in curated.splits["test"]}
-    assert curation.COMPOSITIONS not in sources
+    assert not sources & {COMPOSITIONS, curation.MORE}
 
 
 def test_what_is_poor_or_repeated_is_dropped_and_counted():

@@ -11,6 +11,7 @@ import pytest
 from radiance import sandbox
 from radiance.alphas import strategies
 from radiance.alphas.strategies import account, judge, type_errors
+from radiance.alphas.strategy_grading import JudgedStrategies, code_of
 from radiance.alphas.synthetic import made_up
 
 pytestmark = pytest.mark.skipif(not sandbox.is_available(), reason="no sandbox on this system")
@@ -225,3 +226,15 @@ def test_invented_calls_are_type_errors():
     assert "sell_everything_now" in errors[0]
     assert errors[0].startswith(f"line {1 + wrong[: wrong.index('self.sell_ev')].count(chr(10))}:")
     assert judge(wrong, PANEL).outcome == "type errors"
+
+
+def test_strategies_are_counted_by_what_becomes_of_them():
+    assert code_of("Here it is:\n```python\nx = 1\n```\nBye.") == "x = 1"
+    assert code_of("x = 1") == "x = 1"
+    codes = ["def f(:", CROSSING, CROSSING]
+    rows = [("p", code, judge(code, PANEL, check_types=False)) for code in codes]
+    judged = JudgedStrategies("tuned", rows)
+    assert judged.shares["compiles"].value == pytest.approx(2 / 3)
+    assert judged.shares["backtested"].value == pytest.approx(2 / 3)
+    assert judged.shares["does not compile"].low > 0
+    assert judged.as_json()["strategies"][1]["sharpe"] is not None

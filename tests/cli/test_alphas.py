@@ -116,6 +116,15 @@ def test_eval_judges_a_model_on_held_out_prompts(tmp_path):
     assert table.splitlines()[0].split() == ["SHARE", "OF", "ANSWERS", "BASE"]
 
 
+def test_eval_puts_the_grammar_beside_free_decoding(tmp_path):
+    options = ["--both", "--count", "2", "--max-tokens", "64", "--root", str(tmp_path), "--json"]
+    models = json.loads(run("eval", "base", *options)[0])["models"]
+    assert list(models) == ["base", "base + grammar"]
+    assert models["base + grammar"]["scores"]["shares"]["compiles"]["value"] == 1
+    assert all(model["about"]["tokens_per_s"] > 0 for model in models.values())
+    run("eval", "base", "--both", "--max-tokens", "20", "--root", str(tmp_path), code=2)
+
+
 def test_presets_are_settings_that_flags_override(tmp_path):
     options = [
         "config",
@@ -142,3 +151,22 @@ def test_a_strategy_is_judged(tmp_path):
         "does not compile"
     )
     assert err == ""
+
+
+def test_eval_judges_strategies_that_a_split_asks_for(tmp_path):
+    rows = [
+        {"kind": "strategy", "instruction": "Write a strategy in Python.", "completion": "pass"},
+        {"kind": "alpha", "instruction": "Write an alpha.", "completion": "rank(close)"},
+    ]
+    split = tmp_path / "test.jsonl"
+    known = {"family": "f", "source": "s", "licence": "l"}
+    split.write_text("".join(json.dumps({**row, **known}) + "\n" for row in rows))
+    options = ["--strategies", "--max-tokens", "8", "--root", str(tmp_path), "--out", str(tmp_path)]
+    report = json.loads(run("eval", "base", *options, "--prompts", str(split), "--json")[0])
+    found = report["models"]["base"]
+    assert (found["answers"], found["shares"]["compiles"]["value"]) == (1, 0)
+    assert found["strategies"][0]["outcome"] == "does not compile"
+    assert json.loads((tmp_path / "strategies.json").read_text()) == report
+    run("eval", "base", *options, code=2)
+    split.write_text(json.dumps({**rows[1], **known}) + "\n")
+    assert "Curate with --lean" in run("eval", *options, "--prompts", str(split), code=2)[1]
