@@ -45,7 +45,8 @@ def _verification(rooms: Rooms, request: Request, entries: int) -> Any:
 def _entry(entry: Entry) -> Data:
     body = entry.to_plain()["body"]
     decision = body.get("decision") or {}
-    reason = body.get("reason") or decision.get("reason")
+    reason = body.get("withheld") or body.get("reason") or decision.get("reason")
+    reason = reason or body.get("finding") or body.get("error")
     return {**msgspec.to_builtins(entry), "body": body, "reason": reason}
 
 

@@ -62,4 +62,5 @@ def _chart(
             f"From {words.number(values[0])} to {words.number(values[-1])} in"
             f" {words.plural(at[-1], 'step')}, at most {words.number(max(values))}."
         )
-    return chart(id, title, sentence, "Step", [label for _, label in kept], rows)
+    low = None if id == "angle" else 0.0
+    return chart(id, title, sentence, "Step", [label for _, label in kept], rows, low=low)

@@ -1,5 +1,8 @@
 """The first page: what serves, what is learned now, what is known, what was refused and why."""
 
+import math
+from typing import Any
+
 import msgspec
 from starlette.requests import Request
 
@@ -153,8 +156,15 @@ def retention(newest: list[Checkpoint]) -> Data:
         ["Anchors", "Earlier examples", "New examples"],
         rows,
         categories=True,
+        low=_lower_end(rows),
         high=1,
     )
+
+
+def _lower_end(rows: list[list[Any]]) -> float:
+    """Of an axis of shares: a tenth below 1 at least, else one anchor's loss looks like a fall."""
+    known = [value for row in rows for value in row[1:] if value is not None]
+    return min(0.9, math.floor(10 * min(known, default=1)) / 10)
 
 
 PAGE = Page(

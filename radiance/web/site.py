@@ -36,6 +36,7 @@ from radiance.web import (
     static,
 )
 from radiance.web.pages import Page, accepts_html, render
+from radiance.web.rendering import environment
 from radiance.web.security import Headers
 
 PAGES: tuple[Page, ...] = (
@@ -94,6 +95,8 @@ def install(app: Starlette, is_stopping: Callable[[], bool] = lambda: False) -> 
         is_stopping: Whether the server was asked to stop; an open stream would hold it up.
     """
     linked: list[Linked] = [(page.path, page.nav, page.scope) for page in PAGES if page.nav]
+    for page in PAGES:  # before somebody waits for the first of them
+        environment().get_template(page.template)
     app.state.site = Site(is_stopping, linked)
     app.router.routes[:0] = ROUTES
     app.add_middleware(Headers)
