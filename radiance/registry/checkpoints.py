@@ -83,6 +83,8 @@ class Checkpoints:
                 return msgspec.convert(entry.to_plain()["body"]["decision"], Decision, strict=False)
         return None
 
+    # SQLite would take the index of the ids alone, and read a whole report at each step.
+
     def ancestors(self, checkpoint_id: str, limit: int = -1) -> list[str]:
         """The checkpoint, its parent, its parent's parent, and so on down to the base.
 
@@ -100,7 +102,8 @@ class Checkpoints:
                 SELECT id, parent_id, 0 FROM checkpoints WHERE id = ?
                 UNION ALL
                 SELECT checkpoints.id, checkpoints.parent_id, depth + 1
-                FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
+                FROM chain JOIN checkpoints INDEXED BY checkpoints_by_id
+                    ON checkpoints.id = chain.parent_id
                 LIMIT ?
             )
             SELECT id FROM chain ORDER BY depth
@@ -117,7 +120,8 @@ class Checkpoints:
                 SELECT id, parent_id FROM checkpoints WHERE id = :tip
                 UNION ALL
                 SELECT checkpoints.id, checkpoints.parent_id
-                FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
+                FROM chain JOIN checkpoints INDEXED BY checkpoints_by_id
+                    ON checkpoints.id = chain.parent_id
                 WHERE chain.id != :wanted  -- further back it cannot be
                     AND checkpoints.number >= (SELECT number FROM checkpoints WHERE id = :wanted)
             )
@@ -159,7 +163,8 @@ class Checkpoints:
                 SELECT id, parent_id FROM checkpoints WHERE id = ?
                 UNION ALL
                 SELECT checkpoints.id, checkpoints.parent_id
-                FROM chain JOIN checkpoints ON checkpoints.id = chain.parent_id
+                FROM chain JOIN checkpoints INDEXED BY checkpoints_by_id
+                    ON checkpoints.id = chain.parent_id
             )
             SELECT COUNT(*) AS updates, COALESCE(SUM(example_count), 0) AS examples
             FROM chain JOIN jobs ON jobs.checkpoint = chain.id

@@ -327,6 +327,16 @@ def m009_experiments(connection: "Connection") -> None:
     connection.execute("CREATE INDEX trials_by_experiment ON trials (experiment, number)")
 
 
+def m010_lineages(connection: "Connection") -> None:
+    """Walks through a lineage read two small indices; a checkpoint's row holds its whole report."""
+    connection.execute("CREATE INDEX checkpoints_by_id ON checkpoints (id, parent_id)")
+    connection.execute("DROP INDEX jobs_by_checkpoint")
+    connection.execute(
+        "CREATE INDEX jobs_by_checkpoint ON jobs (checkpoint, example_count)"
+        " WHERE checkpoint IS NOT NULL"
+    )
+
+
 ALL: tuple[Callable[["Connection"], None], ...] = (
     m001_initial,
     m002_audit,
@@ -337,6 +347,7 @@ ALL: tuple[Callable[["Connection"], None], ...] = (
     m007_pauses,
     m008_fine_tuning,
     m009_experiments,
+    m010_lineages,
 )
 
 
