@@ -26,8 +26,11 @@ from radiance.api.access import tls_files
 from radiance.api.rooms import Rooms
 from radiance.api.routes import create_app
 from radiance.config import Config, is_loopback
+from radiance.engine.assembly import assemble
 from radiance.engine.base import find_base, load_base
 from radiance.engine.device import select_device
+from radiance.engine.follower import follow
+from radiance.engine.ranks import Ranks
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, LostRank, RadianceError, Unavailable
 from radiance.intake.feedback import FeedbackLog
@@ -53,7 +56,7 @@ from radiance.supervisor import Supervisor, Watchdog
 from radiance.telemetry import configure_logging, get_logger
 from radiance.traffic import Traffic
 from radiance.training.blockwise import Differentiator
-from radiance.training.distributed import Ranks, Shared, agree, serve_rank
+from radiance.training.distributed import Shared, agree, serve_rank
 from radiance.training.lora import LoraModel
 from radiance.upstreams.chain import Chain
 from radiance.web import site
@@ -72,7 +75,8 @@ class Service:
     Args:
         config: All settings.
         base_path: The base model's directory, found beforehand.
-        ranks: The other processes that train with this one, which is rank 0; None: none do.
+        ranks: The other processes that train with this one, which is rank 0, or with
+            ``engine.shard`` have the other parts of the base model; None: there are none.
         give_up: Called where the engine delivers nothing and will not again, with the reason.
         on_look: Called every second by whoever watches the engine.
     """
@@ -156,6 +160,7 @@ class Service:
             effect = "Forgetting is not measured or prevented, but on anchors of your own."
             _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
         chain, desk = Chain(config.chain), _desk(config)
+        is_sharded = config.engine.shard != "none"
         engine = Engine(
             config.base_model,
             self._base_path,
@@ -164,6 +169,7 @@ class Service:
             config.server.max_waiting_requests,
             config.server.request_timeout_s,
             config.training.priority,
+            self._ranks if is_sharded else None,
         )
         supervisor = self._supervisor = Supervisor(
             engine, config.engine.wedged_after_s, self._give_up, self._on_look
@@ -171,12 +177,13 @@ class Service:
         self._closing += [supervisor.stop, engine.stop]  # it also watches the engine stop
         engine.start()
         supervisor.start()
-        differentiate = self._share(engine) if self._ranks else Differentiator
+        differentiate = None if is_sharded else self._share(engine)
         learner = Learner(config, engine, jobs, registry, curves, anchors, differentiate)
         switch = PauseSwitch(database)
         if self._is_crash_loop(deaths) and switch.get() is None:
             switch.set(True, "safe mode", f"the process died {deaths} times soon after its start")
-        pacer = Pacer(engine, switch, Neighbour(config.training))
+        standing = "the base model is sharded (engine.shard)" if is_sharded else None
+        pacer = Pacer(engine, switch, Neighbour(config.training), standing)
         pipeline = Pipeline(config, engine, learner, jobs, registry, curves, pacer.objection)
         pipeline.serve_current()
         self._closing.append(pipeline.stop)
@@ -226,9 +233,10 @@ class Service:
         )
 
     def _share(self, engine: Engine) -> Callable[[LoraModel], Differentiator]:
-        """What makes gradients together with the other ranks, once they are found to fit."""
+        """What makes gradients: alone, or with the other ranks, once they are found to fit."""
         ranks = self._ranks
-        assert ranks is not None
+        if ranks is None:
+            return Differentiator
         engine.call(
             lambda: agree(ranks, engine.base, self._config.training), patience_s=_OTHERS_LOAD_S
         )
@@ -318,7 +326,7 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
     configure_logging(config.log)
     tls = tls_files(config)
     base_path = find_base(config.base_model, ember.MODEL_PATH)
-    ranks = Ranks() if is_distributed else None
+    ranks = _ranks(config, is_distributed)
     if ranks is not None and ranks.rank:
         return _help(config, base_path, ranks)
     watchdog = Watchdog(
@@ -381,6 +389,11 @@ def train(config: Config, *, is_distributed: bool = False) -> list[Job]:
         Unavailable: Another process serves this root.
     """
     configure_logging(config.log)
+    if config.engine.shard != "none":
+        raise ConfigError(
+            f'engine.shard (is "{config.engine.shard}"): training needs the whole base model on '
+            'each machine. Set it to "none".'
+        )
     base_path = find_base(config.base_model, ember.MODEL_PATH)
     ranks = Ranks() if is_distributed else None
     if ranks is not None and ranks.rank:
@@ -409,11 +422,26 @@ def train(config: Config, *, is_distributed: bool = False) -> list[Job]:
         service.stop()
 
 
+def _ranks(config: Config, is_distributed: bool) -> Ranks | None:
+    if is_distributed:
+        return Ranks()
+    if config.engine.shard != "none":
+        raise ConfigError(
+            f'engine.shard (is "{config.engine.shard}"): needs the processes that mlx.launch '
+            "starts, as in: mlx.launch --hosts mac1,mac2 -- radiance run --distributed."
+        )
+    return None
+
+
 def _help(config: Config, base_path: Path, ranks: Ranks) -> int:
     """Be another rank than 0: compute what is sent until that ends."""
-    _log.info("helping", rank=ranks.rank, ranks=ranks.size)
-    base = load_base(config.base_model, base_path, select_device(config.backend))
-    serve_rank(ranks, base, config.training)
+    _log.info("helping", rank=ranks.rank, ranks=ranks.size, shard=config.engine.shard)
+    device = select_device(config.backend)
+    if config.engine.shard == "none":
+        serve_rank(ranks, load_base(config.base_model, base_path, device), config.training)
+    else:
+        name = config.base_model
+        follow(assemble(name, base_path, device, config.engine, ranks), ranks)
     return 0
 
 

@@ -106,7 +106,8 @@ class Learner:
 
     Args:
         anchors: What must survive; may be empty. A sample of it is measured.
-        differentiate: Makes what computes gradients; shared with other ranks, or alone.
+        differentiate: Makes what computes gradients; shared with other ranks, or alone. None: the
+            base model is in parts, and nothing can be made; there must be no cycles.
 
     Attributes:
         progress: The cycle being made, if any.
@@ -122,10 +123,9 @@ class Learner:
         registry: Registry,
         curves: Curves,
         anchors: AnchorSet,
-        differentiate: Callable[[LoraModel], Differentiator] = Differentiator,
+        differentiate: Callable[[LoraModel], Differentiator] | None = Differentiator,
     ) -> None:
         self._config, self._engine = config, engine
-        self._differentiate = differentiate
         self._jobs, self._registry, self._curves = jobs, registry, curves
         self._states = config.runs_path / "cycles"
         files.make_directory(self._states)
@@ -137,11 +137,13 @@ class Learner:
         self.preparing: str | None = None
         self.figures = LearningFigures()
         self._anchors = anchors
-        engine.call(self._build, patience_s=_BUILDING_S)
+        self._can_prepare = differentiate is not None
+        if differentiate is not None:
+            engine.call(lambda: self._build(differentiate), patience_s=_BUILDING_S)
 
-    def _build(self) -> None:
+    def _build(self, differentiate: Callable[[LoraModel], Differentiator]) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
-        self._differentiator = self._differentiate(self._lora)
+        self._differentiator = differentiate(self._lora)
         self._evaluator = Evaluator(self._lora, self._differentiator)
         self._gatherer = Gatherer(
             self._lora,
@@ -237,6 +239,8 @@ class Learner:
         Raises:
             Cancelled: ``stop`` was called; what is there already stays.
         """
+        if not self._can_prepare:
+            return
         selection = Selection(new=(), anchors=self._anchors, valid_anchors=self._anchors)
         self._gather(selection, None, None)
 

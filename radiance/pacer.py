@@ -22,10 +22,18 @@ class Pacer:
         engine: Is told.
         switch: What a person wants.
         neighbour: What the machine allows.
+        standing: Why this service never trains, as a clause; None: it does.
     """
 
-    def __init__(self, engine: Engine, switch: PauseSwitch, neighbour: Neighbour) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        switch: PauseSwitch,
+        neighbour: Neighbour,
+        standing: str | None = None,
+    ) -> None:
         self._engine, self._switch, self._neighbour = engine, switch, neighbour
+        self._standing = standing
         self._look_lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
@@ -71,7 +79,7 @@ class Pacer:
             if self._pause is not None:
                 objection = f"paused by {self._pause.actor}: {self._pause.reason}"
             else:
-                objection = self._neighbour.objection()
+                objection = self._standing or self._neighbour.objection()
             before = self._engine.paused
             if objection == before:
                 return

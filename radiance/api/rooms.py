@@ -9,6 +9,7 @@ from starlette.requests import Request
 from radiance.alphas.desk import Desk
 from radiance.config import Config
 from radiance.engine.worker import Engine
+from radiance.errors import Conflict
 from radiance.intake.feedback import FeedbackLog
 from radiance.intake.fine_tuning import FineTunings
 from radiance.intake.jobs import Jobs
@@ -54,6 +55,21 @@ class Rooms:
     chain: Chain
     has_anchors: bool
     started_at: datetime
+
+    def check_learns(self) -> None:
+        """Refuse what is to be learned where this service cannot learn.
+
+        Raises:
+            Conflict: The base model is in parts.
+        """
+        how = self.config.engine.shard
+        if how != "none":
+            raise Conflict(
+                f"The base model is sharded ({how}), and training needs it whole: nothing new is "
+                "accepted.",
+                remedy='Stop the service and teach one with engine.shard = "none", on a machine '
+                "that the model fits. Checkpoints made there serve here.",
+            )
 
     @property
     def not_ready(self) -> str | None:

@@ -28,6 +28,7 @@ async def update(request: Request) -> Response:
 
 def accept(rooms: Rooms, body: Any, key: str | None) -> dict[str, Any]:
     """Keep the examples of a body, durably; what POST /update answers."""
+    rooms.check_learns()
     admitted = admit(body, rooms.config.update, rooms.engine.encoder.check_fits)
     identity = {name: value for name, value in body.items() if name != "job_key"}
     job, _ = rooms.jobs.add(admitted, content_hash(identity), key)

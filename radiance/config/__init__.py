@@ -29,7 +29,7 @@ from radiance.config.loading import (
     service_keys,
 )
 from radiance.config.rendering import render_default
-from radiance.config.serving import Access, Engine, Log, Priority, Server
+from radiance.config.serving import Access, Engine, Log, Priority, Server, Shard
 
 __all__ = [
     "FILE_NAME",
@@ -47,6 +47,7 @@ __all__ = [
     "Monitor",
     "Priority",
     "Server",
+    "Shard",
     "Training",
     "Update",
     "UpdateMode",

@@ -7,6 +7,7 @@ from msgspec import Meta
 from radiance.config.section import Section
 
 Priority = Literal["background", "balanced", "eager"]
+Shard = Literal["none", "tensor", "pipeline"]
 
 
 class Server(Section, frozen=True):
@@ -112,6 +113,14 @@ class Engine(Section, frozen=True):
         int,
         Meta(description="Adapters kept in memory that no request uses now.", ge=0, le=1024),
     ] = 8
+    shard: Annotated[
+        Shard,
+        Meta(
+            description="Divide a base model that is too large for one machine among the processes "
+            "of mlx.launch, with --distributed: tensor splits each layer, pipeline gives each some "
+            "of the layers. Adapters serve; nothing is trained.",
+        ),
+    ] = "none"
     wedged_after_s: Annotated[
         float,
         Meta(

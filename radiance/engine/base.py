@@ -18,7 +18,10 @@ from mlx.utils import tree_map
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load_model, load_tokenizer
 
+from radiance import config
 from radiance.engine.device import Device
+from radiance.engine.ranks import Ranks
+from radiance.engine.sharding import Parts, shard
 from radiance.errors import ConfigError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -42,6 +45,7 @@ class BaseModel:
         context_tokens: Longest sequence it takes, prompt and answer together.
         end_token: The end-of-sequence token that answers are taught to end with.
         content_hash: Identity of its configuration and weights.
+        parts: Which part of it this process has; None: all of it.
     """
 
     name: str
@@ -54,10 +58,17 @@ class BaseModel:
     context_tokens: int
     end_token: int
     content_hash: str
+    parts: Parts | None = None
+
+    def skeleton(self) -> Any:
+        """A second module tree whose weights are not read: for its shapes, those of the whole."""
+        model, _ = load_model(self.path, lazy=True)
+        return model
 
     def twin(self) -> Any:
         """A second module tree over the same arrays: nothing of the base is copied."""
-        model, _ = load_model(self.path, lazy=True)
+        assert self.parts is None, "a part of a model has no twin"
+        model = self.skeleton()
         model.update(self.parameters)
         model.freeze()
         model.train(False)
@@ -108,15 +119,28 @@ def _check_directory(name: str, path: Path) -> None:
         )
 
 
-def load_base(name: str, path: Path, device: Device) -> BaseModel:
+def load_base(
+    name: str,
+    path: Path,
+    device: Device,
+    ranks: Ranks | None = None,
+    how: config.Shard = "none",
+) -> BaseModel:
     """Load weights and tokenizer on this thread, evaluated, so that none is read later.
 
+    Args:
+        name: As configured.
+        path: Its directory.
+        device: What computes.
+        ranks: The processes it is divided among, unless ``how`` is "none".
+        how: In which way.
+
     Raises:
-        ConfigError: mlx-lm cannot open the directory.
+        ConfigError: mlx-lm cannot open the directory, or not divide the model so.
     """
     try:
-        model, config = load_model(path, lazy=True)
-        tokenizer = load_tokenizer(path, eos_token_ids=config.get("eos_token_id"))
+        model, settings = load_model(path, lazy=True)
+        tokenizer = load_tokenizer(path, eos_token_ids=settings.get("eos_token_id"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError(
             f'base_model (is "{name}"): mlx-lm cannot load {path} ({error}). Use a model that '
@@ -124,6 +148,7 @@ def load_base(name: str, path: Path, device: Device) -> BaseModel:
         ) from None
     if device.compute_dtype is not None:
         model.update(tree_map(lambda leaf: _cast(leaf, device.compute_dtype), model.parameters()))
+    parts = None if ranks is None or how == "none" else shard(model, ranks, how, name)
     model.freeze()
     model.train(False)
     mx.eval(model.parameters(), list(_private_arrays(model)))
@@ -133,11 +158,12 @@ def load_base(name: str, path: Path, device: Device) -> BaseModel:
         model=model,
         parameters=model.parameters(),
         tokenizer=tokenizer,
-        config=config,
+        config=settings,
         vocab_size=model(mx.array([[0]])).shape[-1],  # lazy: nothing is computed
-        context_tokens=_context_tokens(config),
+        context_tokens=_context_tokens(settings),
         end_token=_end_token(model, tokenizer),
         content_hash=_hash_directory(path),
+        parts=parts,
     )
 
 

@@ -63,7 +63,7 @@ def _targets(adapter: Adapter, base: BaseModel) -> list[str]:
     names = {path.rpartition(".")[2] for path in adapter.pairs}
     linear = {
         path
-        for path, module in base.twin().named_modules()
+        for path, module in base.skeleton().named_modules()
         if isinstance(module, nn.Linear | nn.QuantizedLinear)
     }
     named = {path for path in linear if path.rpartition(".")[2] in names}

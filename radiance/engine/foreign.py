@@ -217,7 +217,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _linear_layers(base: BaseModel) -> dict[str, tuple[int, int]]:
     """(d_in, d_out) of every linear layer of the base, by module path."""
     found = {}
-    for path, module in base.twin().named_modules():
+    for path, module in base.skeleton().named_modules():
         if isinstance(module, nn.QuantizedLinear):
             d_out, packed = module.weight.shape
             found[path] = (packed * 32 // module.bits, d_out)

@@ -12,13 +12,11 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from mlx_lm.generate import BatchGenerator, StopSequences, make_stop_sequences
-
+from radiance.engine.batch import Batch, Entry
 from radiance.engine.constraints import Form, Grammars
 from radiance.engine.figures import DecodingFigures
 from radiance.engine.logprobs import token_logprob
 from radiance.engine.memory import KvBudget
-from radiance.engine.prompt_cache import PromptCache
 from radiance.engine.requests import (
     Answer,
     Delta,
@@ -31,7 +29,6 @@ from radiance.engine.requests import (
 from radiance.engine.residents import Source
 from radiance.engine.row_text import RowText
 from radiance.engine.sampling import processors_of, sampler_of
-from radiance.engine.slots import SlotModel
 from radiance.engine.sources import Sources
 from radiance.errors import Cancelled, EngineFailed, RadianceError, TimedOut
 from radiance.records import CheckpointStatus
@@ -39,8 +36,6 @@ from radiance.telemetry import get_logger
 
 OnEnd = Callable[[str | None, Answer | BaseException], None]
 
-_PREFILL_ROWS = 8
-_NEVER_ENDS = StopSequences()
 _log = get_logger(__name__)
 
 
@@ -82,40 +77,34 @@ class Decoder:
     """The rows being decoded and those that wait for a place.
 
     Args:
-        model: The served module tree.
-        tokenizer: mlx-lm's wrapper; says which tokens end an answer.
+        batch: The rows being decoded.
+        vocab_size: Width of the logits.
         grammars: Compiles constraints.
-        prompt_cache: Known beginnings.
         budget: How many rows there is memory for.
         rows: Most rows decoded together.
-        prefill_tokens: Prompt tokens processed between two decode steps.
         sources: Where a row that starts gets its weights, and gives them back when it leaves.
         on_end: Told how a row with weights ends, before whoever waits for it; not of live weights.
     """
 
     def __init__(
         self,
-        model: SlotModel,
-        tokenizer: Any,
+        batch: Batch,
+        vocab_size: int,
         grammars: Grammars,
-        prompt_cache: PromptCache,
         budget: KvBudget,
         rows: int,
-        prefill_tokens: int,
         sources: Sources,
         on_end: OnEnd,
     ) -> None:
-        self._model, self._grammars = model, grammars
-        self._prompt_cache, self._budget = prompt_cache, budget
-        self._most_rows, self._prefill_tokens = rows, prefill_tokens
+        self._batch, self._vocab_size = batch, vocab_size
+        self._grammars, self._budget = grammars, budget
+        self._most_rows = rows
         self._sources, self._on_end = sources, on_end
-        self._stops = make_stop_sequences(tokenizer)
         self._waiting: deque[Row] = deque()
         self._rows: dict[int, Row] = {}
         self._next_deadline = float("inf")
         self._peak_rows = self._last_peak_rows = 0
         self.figures = DecodingFigures()
-        self._generator = self._new_generator()
 
     def __len__(self) -> int:
         """Rows that need decode steps, waiting ones included."""
@@ -159,7 +148,7 @@ class Decoder:
         self._peak_rows = max(self._peak_rows, len(self._rows))
         if not self._rows:
             return True
-        prompts, responses = self._generator.next()
+        has_moved, responses = self._batch.step()
         now = time.perf_counter()
         for response in responses:
             row = self._rows.get(response.uid)
@@ -169,7 +158,7 @@ class Decoder:
             self.figures.batch_rows.observe(len(responses))
         if not self._rows:
             self._last_peak_rows, self._peak_rows = self._peak_rows, 0
-        return bool(prompts or responses)
+        return has_moved
 
     def cancel(self, future: Future[Answer], error: BaseException | None = None) -> None:
         """Take a row out, waiting or in the batch; nothing happens if it has left already."""
@@ -185,8 +174,7 @@ class Decoder:
 
     def fail_all(self, error: BaseException) -> None:
         """End every row with an error and start with an empty batch."""
-        self._generator.close()
-        self._generator = self._new_generator()
+        self._batch.clear()
         rows = [*self._waiting, *self._rows.values()]
         self._waiting.clear()
         self._rows.clear()
@@ -195,7 +183,7 @@ class Decoder:
             self._fail(row, error)
 
     def close(self) -> None:
-        self._generator.close()
+        self._batch.close()
 
     # ── Coming in ───────────────────────────────────────────────────────────────────────────────
 
@@ -218,22 +206,23 @@ class Decoder:
                 self._fail(row, EngineFailed(f"the request could not be started: {error}"))
 
     def _start(self, row: Row) -> None:
-        request, model = row.request, self._model
+        request, vocab_size = row.request, self._vocab_size
         if request.constraint is not None:
             row.form = self._grammars.compile(request.constraint)
             row.form.prompt_tokens = len(request.tokens)
         source = row.source = row.source or self._sources.take(request.weights)
-        known, count = self._prompt_cache.fetch(source.cache_key, request.tokens)
-        processors = processors_of(request.sampling, len(request.tokens), model.vocab_size)
-        (uid,) = self._generator.insert(
-            [list(request.tokens[count:])],
-            # One more than asked for: the last one is the end token, or shows there was none.
-            max_tokens=[request.max_tokens + 1],
-            caches=[model.make_row_cache(source.slot, known)],
-            all_tokens=[list(request.tokens[:count])],
-            samplers=[sampler_of(request.sampling, model.vocab_size)],
-            logits_processors=[[*processors, *([row.form] if row.form else [])]],
-            stop_sequences=[_NEVER_ENDS if request.ignore_end else self._stops],
+        processors = processors_of(request.sampling, len(request.tokens), vocab_size)
+        uid, count = self._batch.insert(
+            Entry(
+                request.tokens,
+                # One more than asked for: the last is the end token, or shows there was none.
+                request.max_tokens + 1,
+                source.slot,
+                source.cache_key,
+                request.ignore_end,
+                sampler_of(request.sampling, vocab_size),
+                [*processors, *([row.form] if row.form else [])],
+            )
         )
         row.cached_tokens = count
         self._rows[uid] = row
@@ -252,11 +241,9 @@ class Decoder:
         elif response.finish_reason is None:
             self._add_token(row, response, now)
             if row.text.stop_string is not None:
-                caches = self._generator.remove([response.uid], return_prompt_caches=True)
-                self._keep(row, *reversed(caches.get(response.uid, ((), ()))))
+                self._batch.remove(response.uid, keep=True)
                 self._finish(response.uid, "stop", now)
         else:
-            self._keep(row, response.all_tokens, response.prompt_cache)
             self._finish(response.uid, cast(FinishReason, response.finish_reason), now)
 
     def _add_token(self, row: Row, response: Any, now: float) -> None:
@@ -276,12 +263,6 @@ class Decoder:
         text = row.text.add(token)
         if row.on_event is not None:
             row.on_event(Delta(text, (token,), told))
-
-    def _keep(self, row: Row, tokens: Any, cache: Any) -> None:
-        """Remember what was computed, for requests that begin the same way."""
-        assert row.source is not None
-        if row.source.cache_key and cache:
-            self._prompt_cache.store(row.source.cache_key, tokens, cache[:-1])
 
     # ── Leaving ─────────────────────────────────────────────────────────────────────────────────
 
@@ -319,7 +300,7 @@ class Decoder:
 
     def _end_early(self, uid: int, error: BaseException) -> None:
         row = self._rows.pop(uid)
-        self._generator.remove([uid])
+        self._batch.remove(uid)
         self._budget.reserve([other.longest for other in self._rows.values()])
         self._fail(row, error)
 
@@ -348,11 +329,3 @@ class Decoder:
                 self.cancel(row.future, TimedOut(f"no complete answer within {seconds:.0f} s"))
         left = [row.deadline for row in (*self._waiting, *self._rows.values())]
         self._next_deadline = min(left, default=float("inf"))
-
-    def _new_generator(self) -> BatchGenerator:
-        return BatchGenerator(
-            cast(Any, self._model),
-            completion_batch_size=self._most_rows,
-            prefill_batch_size=min(_PREFILL_ROWS, self._most_rows),
-            prefill_step_size=self._prefill_tokens,
-        )

@@ -58,22 +58,22 @@ def read_logprobs(
         rows, order = order[-count:], order[:-count]
         # Padded at the end: with causal attention nothing before it sees the padding.
         tokens = mx.array([[*texts[i], *[0] * (longest - len(texts[i]))] for i in rows])
-        cache = model.make_row_cache(slot, rows=len(rows))
-        for start in range(0, longest - 1, width):
-            end = min(start + width, longest - 1)
-            logits = model(tokens[:, start:end], cache).astype(mx.float32)
-            logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-            wanted = tokens[:, start + 1 : end + 1]
-            chosen = mx.take_along_axis(logprobs, wanted[..., None], axis=-1)[..., 0]
-            mx.eval(chosen, logprobs if top else [])
-            for row, index in enumerate(rows):
-                own = min(end, len(texts[index]) - 1) - start
-                if own > 0:
-                    likely = logprobs[row, :own] if top else None
-                    found[index] += token_logprobs(
-                        wanted[row, :own], chosen[row, :own], likely, top
-                    )
-            yield None
+        with model.reading(slot, len(rows)) as read:
+            for start in range(0, longest - 1, width):
+                end = min(start + width, longest - 1)
+                logits = read(tokens[:, start:end]).astype(mx.float32)
+                logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+                wanted = tokens[:, start + 1 : end + 1]
+                chosen = mx.take_along_axis(logprobs, wanted[..., None], axis=-1)[..., 0]
+                mx.eval(chosen, logprobs if top else [])
+                for row, index in enumerate(rows):
+                    own = min(end, len(texts[index]) - 1) - start
+                    if own > 0:
+                        likely = logprobs[row, :own] if top else None
+                        found[index] += token_logprobs(
+                            wanted[row, :own], chosen[row, :own], likely, top
+                        )
+                yield None
     return [tuple(of_text) for of_text in found]
 
 

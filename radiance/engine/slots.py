@@ -6,16 +6,21 @@ pass ``SlotModel`` hands the rows' slots to the table, from which every ``SlotLi
 and B. Slot 0 is the base. A slot is never changed once filled: a swap fills another one.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.nn.layers.distributed import QuantizedShardedToAllLinear
 from mlx.utils import tree_unflatten
+from mlx_lm.generate import generation_stream
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
+from radiance.engine.leader import Close, Fill, Free, Leader, Read, packed
 from radiance.engine.rope import Angles, share_angles
+from radiance.engine.sharding import LINEAR, SUMMED, Parts
 
 BASE_SLOT = 0
 _MOST_STACKED = 16
@@ -39,9 +44,15 @@ class Adapter:
 
 
 class SlotTable:
-    """The filled slots, and the slots of the rows in the forward pass under way."""
+    """The filled slots, and the slots of the rows in the forward pass under way.
 
-    def __init__(self) -> None:
+    Args:
+        parts: Which part of each layer this process has; None: all of it.
+        leader: Tells the processes that have the other parts.
+    """
+
+    def __init__(self, parts: Parts | None = None, leader: Leader | None = None) -> None:
+        self._parts, self._leader = parts, leader
         self._adapters: dict[int, Adapter] = {}
         self._next = BASE_SLOT + 1
         self._mixed: tuple[int, ...] = ()
@@ -51,16 +62,28 @@ class SlotTable:
         self._uniform: int = BASE_SLOT
 
     def fill(self, adapter: Adapter) -> int:
-        """Put an adapter into a slot that was never used before; returns the slot."""
+        """Put an adapter into a slot that was never used before; returns the slot.
+
+        Raises:
+            BadAdapter: The model is in parts, and the adapter cannot be split like it.
+        """
+        if self._parts is not None:
+            self._parts.check(list(adapter.pairs))
+        whole = adapter.pairs
+        parts = whole if self._parts is None else self._parts.of(whole)
         # B takes the scale in once, so that one adapter and a mixture compute the very same.
-        pairs = {path: (a, adapter.scale * b) for path, (a, b) in adapter.pairs.items()}
+        pairs = {path: (a, adapter.scale * b) for path, (a, b) in parts.items()}
         mx.eval(*(array for pair in pairs.values() for array in pair))
         slot, self._next = self._next, self._next + 1
+        if self._leader is not None:
+            self._leader.tell(Fill(slot, packed(whole), adapter.scale))
         self._adapters[slot] = Adapter(pairs, 1.0)
         return slot
 
     def free(self, slot: int) -> None:
         """Forget a slot's adapter. No row may refer to it any more."""
+        if self._leader is not None:
+            self._leader.tell(Free(slot))
         del self._adapters[slot]
         if slot in self._mixed:
             self._stack_anew(())
@@ -146,11 +169,41 @@ class SlotLinear(nn.Module):
         return self._table.adapt(self._path, x, self.linear(x))
 
 
-class SlotEntry(_BaseCache):
-    """One more entry of a row's cache list: the row's slot. Holds one number per row."""
+class SummedSlotLinear(SlotLinear):
+    """A linear layer whose inputs are split over the ranks, and what the adapters add, in one sum.
 
-    def __init__(self, slots: Sequence[int]) -> None:
+    The layer's own forward pass is mlx's, taken apart.
+    """
+
+    def __call__(self, x: mx.array) -> mx.array:
+        layer: Any = self.linear
+        if isinstance(layer, QuantizedShardedToAllLinear):
+            y = mx.quantized_matmul(
+                x,
+                layer["weight"],
+                scales=layer["scales"],
+                biases=layer.get("biases"),
+                transpose=True,
+                group_size=layer.group_size,
+                bits=layer.bits,
+                mode=layer.mode,
+            )
+        else:
+            y = x @ layer["weight"].T
+        y = mx.distributed.all_sum(self._table.adapt(self._path, x, y), group=layer.group)
+        return y + layer["bias"] if "bias" in layer else y
+
+
+def _wrapper_of(linear: nn.Module) -> type[SlotLinear]:
+    return SummedSlotLinear if isinstance(linear, SUMMED) else SlotLinear
+
+
+class SlotEntry(_BaseCache):
+    """One more entry of a row's cache list: two numbers a row, its slot and its ticket."""
+
+    def __init__(self, slots: Sequence[int], tickets: Sequence[int] | None = None) -> None:
         self.slots = list(slots)
+        self.tickets = [0] * len(self.slots) if tickets is None else list(tickets)
 
     @property
     def nbytes(self) -> int:
@@ -161,17 +214,20 @@ class SlotEntry(_BaseCache):
 
     @classmethod
     def merge(cls, entries: Sequence[Self]) -> Self:
-        return cls([slot for entry in entries for slot in entry.slots])
+        slots = [slot for entry in entries for slot in entry.slots]
+        return cls(slots, [ticket for entry in entries for ticket in entry.tickets])
 
     def filter(self, keep: Any) -> None:
         kept: Any = keep.tolist() if isinstance(keep, mx.array) else keep
         self.slots = [self.slots[index] for index in kept]
+        self.tickets = [self.tickets[index] for index in kept]
 
     def extend(self, other: Self) -> None:
         self.slots = self.slots + other.slots
+        self.tickets = self.tickets + other.tickets
 
     def extract(self, index: int) -> Self:
-        return type(self)([self.slots[index]])
+        return type(self)([self.slots[index]], [self.tickets[index]])
 
     def prepare(self, **_: Any) -> None:
         """Padding of a prompt concerns keys and values only."""
@@ -185,19 +241,30 @@ class SlotModel(nn.Module):
 
     Args:
         shares_angles: Whether rotary embeddings share theirs: faster where they have no kernel.
+        leader: Tells the processes that have the other parts of the model.
+
+    Attributes:
+        tickets: Of the rows of the last forward pass.
     """
 
     def __init__(
-        self, model: nn.Module, table: SlotTable, vocab_size: int, shares_angles: bool = False
+        self,
+        model: nn.Module,
+        table: SlotTable,
+        vocab_size: int,
+        shares_angles: bool = False,
+        leader: Leader | None = None,
     ) -> None:
         super().__init__()
+        self._leader = leader
+        self.tickets: Sequence[int] = ()
         self.model = model
         self._table = table
         self._vocab_size = vocab_size
         wrapped = [
-            (path, SlotLinear(module, path, table))
+            (path, _wrapper_of(module)(module, path, table))
             for path, module in model.named_modules()
-            if isinstance(module, nn.Linear | nn.QuantizedLinear)
+            if isinstance(module, LINEAR)
         ]
         model.update_modules(tree_unflatten(wrapped))
         self._angles = share_angles(model) if shares_angles else Angles()
@@ -212,13 +279,41 @@ class SlotModel(nn.Module):
         return self._vocab_size
 
     def make_row_cache(
-        self, slot: int, known: Sequence[Any] | None = None, rows: int = 1
+        self, slot: int, known: Sequence[Any] | None = None, rows: int = 1, ticket: int = 0
     ) -> list[Any]:
         """A cache for rows that use ``slot``: empty, or with what is known of one row."""
-        return [*(known or make_prompt_cache(self.model)), SlotEntry([slot] * rows)]
+        entry = SlotEntry([slot] * rows, [ticket] * rows)
+        return [*(known or make_prompt_cache(self.model)), entry]
+
+    @contextlib.contextmanager
+    def reading(self, slot: int, rows: int) -> Iterator[Callable[[mx.array], mx.array]]:
+        """Beside the batch: a function from the texts' next tokens (rows, n) to their logits.
+
+        What it gives must be evaluated before anything else is computed.
+        """
+        cache = self.make_row_cache(slot, rows=rows)
+        leader = self._leader
+        if leader is None:
+            yield lambda tokens: self(tokens, cache)
+            return
+        number = leader.open(slot, rows)
+
+        def read(tokens: mx.array) -> mx.array:
+            leader.send(Read(number, cast(list[list[int]], tokens.tolist())))
+            with mx.stream(generation_stream):
+                return self(tokens, cache)
+
+        try:
+            yield read
+        except Exception:  # in the middle of a pass, perhaps: the others wait for sums
+            leader.ranks.is_whole = False
+            raise
+        finally:
+            leader.tell(Close(number))
 
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
         """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""
+        self.tickets = cache[-1].tickets
         self._table.route(cache[-1].slots)
         with self._angles.shared(cache[:-1]):
             return self.model(tokens, cache=cache[:-1])

@@ -13,30 +13,31 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import mlx.core as mx
 
 from radiance import config
-from radiance.engine.base import BaseModel, load_base
+from radiance.engine.agenda import Agenda
+from radiance.engine.assembly import Assembly, assemble
+from radiance.engine.base import BaseModel
 from radiance.engine.constraints import Grammars
 from radiance.engine.device import Device, select_device
 from radiance.engine.encoding import EncodedExample, Encoder
-from radiance.engine.figures import Figures, TrainingFigures
+from radiance.engine.figures import Figures
 from radiance.engine.generation import Decoder, OnEnd, Row
 from radiance.engine.in_flight import InFlight
-from radiance.engine.memory import KvBudget, kv_bytes_per_token
-from radiance.engine.prompt_cache import PromptCache
-from radiance.engine.pulse import FIRST_S, Pulse
+from radiance.engine.pulse import Pulse
+from radiance.engine.ranks import Ranks
 from radiance.engine.requests import Answer, OnEvent, Request, Scored, Scoring, Weights
 from radiance.engine.residents import Residents, Source
 from radiance.engine.row_text import RowText
 from radiance.engine.schedule import Schedule
 from radiance.engine.scoring import Reading, read_losses, score
-from radiance.engine.slots import Adapter, SlotModel, SlotTable
+from radiance.engine.slots import Adapter, SlotModel
 from radiance.engine.sources import LiveWeights, Sources
 from radiance.engine.tasks import Pieces, Task
-from radiance.errors import EngineFailed, Overloaded, Unavailable
+from radiance.errors import EngineFailed, LostRank, Overloaded, Unavailable
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
 
@@ -44,7 +45,6 @@ T = TypeVar("T")
 
 _IDLE_WAIT_S = 0.5
 _WAVE_S = 0.003  # in which the rest of a wave of requests arrives
-_KV_MEMORY_RATIO = 0.25  # of the machine's memory, where no number of bytes is configured
 _log = get_logger(__name__)
 
 
@@ -59,6 +59,8 @@ class Engine:
         max_waiting: Requests in flight or waiting before ``submit`` refuses.
         timeout_s: After how many seconds a request is given up that names no time of its own.
         priority: Of training beside requests.
+        ranks: The processes that the base model is divided among, this one being rank 0; None: it
+            is whole, and can be trained.
     """
 
     def __init__(
@@ -70,7 +72,9 @@ class Engine:
         max_waiting: int,
         timeout_s: float = 600.0,
         priority: config.Priority = "background",
+        ranks: Ranks | None = None,
     ) -> None:
+        self._ranks = ranks
         self._base_name, self._base_path = base_name, base_path
         self._backend: config.Backend = backend
         self._settings = settings
@@ -78,25 +82,20 @@ class Engine:
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._loaded: Future[None] = Future()
-        self._stopping = False
-        self._died = False
+        self._stopping = self._died = False
         self._pulse, self._has_moved = Pulse(), True
         self._schedule = Schedule(priority)
-        self._asides: list[Task[Any]] = []
-        self._tasks: list[Task[Any]] = []
-        self._paused: str | None = None
+        self._agenda = Agenda(self._schedule, self._pulse)
         self._requests, self._calls = InFlight(), InFlight()
         self._observers: list[OnEnd] = []
-        self._training = TrainingFigures()
         # Set on the engine thread while it loads:
         self.device: Device
         self.base: BaseModel
         self.encoder: Encoder
+        self._made: Assembly
         self._model: SlotModel
         self._residents: Residents
         self._sources: Sources
-        self._prompt_cache: PromptCache
-        self._budget: KvBudget
         self._decoder: Decoder
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────
@@ -163,7 +162,7 @@ class Engine:
         """
         if not self.is_ready:
             raise Unavailable("the engine is not running")
-        self._budget.check(len(request.tokens), request.max_tokens)
+        self._made.budget.check(len(request.tokens), request.max_tokens)
         future: Future[Answer] = Future()
         if not self._requests.add(future, self._max_waiting):
             raise Overloaded(f"{self._max_waiting} requests are waiting already")
@@ -218,7 +217,7 @@ class Engine:
             start: Makes the generator; called on the engine thread.
         """
         task = Task(start)
-        self._inbox.put(lambda: self._tasks.append(task))
+        self._inbox.put(lambda: self._agenda.add(task))
         return task
 
     def call(
@@ -278,17 +277,17 @@ class Engine:
 
     def pause(self, reason: str) -> None:
         """Run no training pieces until ``resume``; requests and readings go on."""
-        self._paused = reason
+        self._agenda.paused = reason
 
     def resume(self) -> None:
         """Let training go on."""
-        self._paused = None
+        self._agenda.paused = None
         self._inbox.put(lambda: None)
 
     @property
     def paused(self) -> str | None:
         """Why training is paused; None where it is not."""
-        return self._paused
+        return self._agenda.paused
 
     def show_training(self, snapshot: LiveWeights, candidate_id: str) -> None:
         """Offer the live training weights to requests that ask for them.
@@ -315,16 +314,16 @@ class Engine:
         waiting = self._decoder.waiting
         return Figures.of(
             self._decoder.figures,
-            self._prompt_cache.figures,
-            self._training,
+            self._made.prompt_cache.figures,
+            self._agenda.training,
             rows_decoding=max(0, len(self._decoder) - waiting),
             rows_waiting=waiting,
-            kv_bytes_reserved=self._budget.reserved_bytes,
-            kv_bytes_max=self._budget.max_bytes,
+            kv_bytes_reserved=self._made.budget.reserved_bytes,
+            kv_bytes_max=self._made.budget.max_bytes,
             slots=len(self._residents),
             slots_in_use=self._residents.in_use,
             swaps=self._sources.swaps,
-            training_state="idle" if not self._tasks else "paused" if self._paused else "running",
+            training_state=self._agenda.state,
         )
 
     # ── The loop, on the engine thread ──────────────────────────────────────────────────────────
@@ -349,55 +348,31 @@ class Engine:
             raise
         finally:
             self._abandon(error)
+            if self._made.leader is not None and not self._died:
+                self._made.leader.end()
             self._decoder.close()
             mx.clear_streams()  # or the interpreter may abort at exit
 
     def _turn(self) -> None:
         """Take in what arrived, decode a token for every row, then long work if it is its turn."""
-        is_idle = not (len(self._decoder) or self._asides or self._has_training)
+        is_idle = not (len(self._decoder) or self._agenda.has_work)
         self._take_in(wait=is_idle)
         if is_idle and len(self._decoder) and self._decoder.comes_in_waves:
             time.sleep(_WAVE_S)  # else the first is prefilled alone while the others wait
             self._take_in(wait=False)
+        if is_idle and self._made.leader is not None:
+            self._made.leader.send()  # shows whether the other ranks are there
         self._has_moved = self._decode() if len(self._decoder) else True
         self._came_round()
         if not len(self._decoder):
             self._schedule.rest()
-        if self._asides:
-            self._advance(self._asides)
-        elif self._has_training:
-            self._train()
+        self._agenda.work(is_awaited=len(self._decoder) > 0)
         self._came_round()
 
     def _came_round(self) -> None:
         """Something was done; it counts only while rows move too."""
         if self._has_moved:
             self._pulse.moved()
-
-    def _train(self) -> None:
-        """One piece if nobody waits for tokens; else as many as it is the turn of, maybe none."""
-        spent, is_awaited = 0.0, len(self._decoder) > 0
-        while self._has_training and (not is_awaited or self._schedule.is_turn(spent)):
-            began = time.perf_counter()
-            self._advance(self._tasks)
-            took = time.perf_counter() - began
-            spent += took
-            self._schedule.trained(took)
-            self._training.pieces += 1
-            self._training.seconds += took
-            if not is_awaited:
-                return
-
-    @property
-    def _has_training(self) -> bool:
-        return bool(self._tasks) and (self._paused is None or self._tasks[0].is_cancelled)
-
-    def _advance(self, tasks: list[Task[Any]]) -> None:
-        task = tasks[0]
-        with self._pulse.during("piece", None if task.has_begun else FIRST_S):
-            goes_on = task.advance(is_awaited=len(self._decoder) > 0)
-        if not goes_on:
-            tasks.remove(task)
 
     def _take_in(self, wait: bool) -> None:
         try:
@@ -418,6 +393,8 @@ class Engine:
         try:
             with self._pulse.during(kind):
                 return self._decoder.step()
+        except LostRank:  # nothing can be computed any more
+            raise
         except Exception as error:  # noqa: BLE001 - the batch is lost, not the engine; its rows hear
             _log.exception("decode_step_failed")
             self._decoder.fail_all(EngineFailed(f"the decode step failed: {error}"))
@@ -428,28 +405,19 @@ class Engine:
     def _load(self) -> None:
         settings = self._settings
         self.device = select_device(self._backend)
-        self.base = load_base(self._base_name, self._base_path, self.device)
-        base = self.base
+        name, path = self._base_name, self._base_path
+        made = self._made = assemble(name, path, self.device, settings, self._ranks)
+        base, self._model = made.base, made.model
+        self.base = base
         self.encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token, base.vocab_size)
-        self._budget = KvBudget(
-            kv_bytes_per_token(base.model),
-            settings.kv_cache_bytes or int(_KV_MEMORY_RATIO * self.device.memory_bytes),
-        )
-        self._prompt_cache = PromptCache(settings.prompt_cache_bytes)
-        table = SlotTable()
-        self._residents = Residents(table, settings.max_adapters)
+        self._residents = Residents(made.table, settings.max_adapters)
         self._sources = Sources(self._residents)
-        self._model = SlotModel(
-            base.model, table, base.vocab_size, shares_angles=not self.device.has_kernels
-        )
         self._decoder = Decoder(
-            self._model,
-            base.tokenizer,
+            made.batch,
+            base.vocab_size,
             Grammars(self.encoder.vocabulary),
-            self._prompt_cache,
-            self._budget,
+            made.budget,
             settings.decode_rows,
-            settings.prefill_tokens,
             self._sources,
             self._tell,
         )
@@ -458,7 +426,7 @@ class Engine:
         """Long work that goes before any other and is not paused."""
         task = Task(start)
         self._calls.add(task.future)
-        self._inbox.put(lambda: self._asides.append(task))
+        self._inbox.put(lambda: self._agenda.add(task, is_reading=True))
         return task
 
     # ── Ends ────────────────────────────────────────────────────────────────────────────────────
@@ -472,15 +440,11 @@ class Engine:
 
     def _abandon(self, error: Exception) -> None:
         self._decoder.fail_all(error)
-        self._abandon_tasks(error)
+        self._agenda.abandon(error)
         while True:
             try:
                 self._inbox.get_nowait()()
             except queue.Empty:
                 break
-        self._abandon_tasks(error)
+        self._agenda.abandon(error)
         self._decoder.fail_all(error)
-
-    def _abandon_tasks(self, error: Exception) -> None:
-        for task in (*self._asides, *self._tasks):
-            task.abandon(error)

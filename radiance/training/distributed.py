@@ -7,9 +7,6 @@ joins them. Clipping, AdamW and the projection see the joined gradient, so N ran
 rank with the whole batch gives, up to rounding. The others hold the base model and nothing else:
 what they compute follows from what they are sent, so no state can drift apart, and a rank that dies
 takes nothing with it.
-
-The ring backend is TCP without encryption or authentication: for a network you trust. Collectives
-run on the CPU stream, as Metal ends command buffers that wait for long.
 """
 
 import contextlib
@@ -23,6 +20,7 @@ import numpy as np
 
 from radiance import config
 from radiance.engine.base import BaseModel
+from radiance.engine.ranks import Ranks
 from radiance.errors import ConfigError, LostRank, TrainingError
 from radiance.records import content_hash
 from radiance.telemetry import get_logger
@@ -36,51 +34,6 @@ Pieces = Generator[Any, None, T]
 _GRADIENT, _LOSSES, _ROWS, _END = range(4)
 _log = get_logger(__name__)
 _BATCH = ("tokens", "positions", "targets", "weights")
-
-
-class Ranks:
-    """The group of processes. Belongs to the engine thread, from its making on.
-
-    Raises:
-        ConfigError: This process was not started by ``mlx.launch``.
-    """
-
-    def __init__(self) -> None:
-        try:
-            self._group = mx.distributed.init(strict=True)
-        except (RuntimeError, ValueError) as error:
-            raise ConfigError(
-                f"--distributed: MLX finds no group of processes ({error}). Start it by "
-                "mlx.launch, as in: mlx.launch -n 2 -- radiance train --distributed."
-            ) from None
-        self.rank, self.size = self._group.rank(), self._group.size()
-        self.is_whole = True
-
-    def sum(self, array: mx.array) -> mx.array:
-        """The sum over all ranks, evaluated. All must call it, with the same shape and dtype.
-
-        Raises:
-            LostRank: One of them is gone, now or earlier.
-        """
-        if not self.is_whole:
-            raise LostRank("another rank was lost")
-        try:
-            found = mx.distributed.all_sum(array, group=self._group, stream=mx.cpu)
-            mx.eval(found)
-        except RuntimeError as error:
-            self.is_whole = False
-            raise LostRank(f"another rank was lost ({error})") from None
-        return found
-
-    def send(self, data: bytes = b"") -> bytes:
-        """From rank 0 to all: what it gives is returned on every rank.
-
-        Raises:
-            LostRank: A rank is gone.
-        """
-        size = _whole(self.sum(mx.array(len(data) if self.rank == 0 else 0)))
-        mine = np.frombuffer(data, dtype=np.uint8) if self.rank == 0 else np.zeros(size, np.uint8)
-        return np.array(self.sum(mx.array(mine))).tobytes() if size else b""
 
 
 @dataclass(frozen=True)
@@ -253,10 +206,6 @@ def _placed(values: mx.array, part: Part, batch: Batch) -> mx.array:
     return found.at[places].add(values[: len(part.places)])
 
 
-def _whole(number: mx.array) -> int:
-    return int(cast(int, number.item()))
-
-
 def agree(ranks: Ranks, base: BaseModel, settings: config.Training) -> None:
     """Make sure that all ranks hold the same base and the same kind of adapter.
 
@@ -265,9 +214,7 @@ def agree(ranks: Ranks, base: BaseModel, settings: config.Training) -> None:
         LostRank: A rank is gone.
     """
     shape = (settings.r, settings.alpha, settings.dropout, settings.target_modules)
-    mine = content_hash([base.content_hash, shape]).encode()
-    differs = ranks.send(mine) != mine
-    if _whole(ranks.sum(mx.array(int(differs)))):
+    if not ranks.agree(content_hash([base.content_hash, shape]).encode()):
         raise ConfigError(
             f"base_model (is {base.name!r}): not all ranks have the same base model, rank, alpha, "
             "dropout and target_modules. Give each the same files and settings."

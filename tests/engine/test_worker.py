@@ -91,7 +91,7 @@ def test_failed_decode_step_fails_its_rows_and_no_others(engine: Engine, monkeyp
 
     def break_next_step() -> "Future":
         future = engine.submit(request(engine))
-        monkeypatch.setattr(engine._decoder._generator, "next", fail)
+        monkeypatch.setattr(engine._decoder._batch._generator, "next", fail)
         return future
 
     future = engine.call(break_next_step)

@@ -1,14 +1,11 @@
 """Training over several processes gives what one gives, and a lost one loses nothing."""
 
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,35 +25,10 @@ from radiance.storage.sqlite import Database
 from radiance.training.batches import Batch, Reference, make_batch, part_of
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
-from tests.support import FACTS, REPOSITORY, as_input, drain, example
+from tests.ranks import finish, launch, rank_of
+from tests.support import FACTS, as_input, drain, example
 
 FEW_STEPS = 10  # rounding differs by the shape of a product, and Adam makes it grow with the steps
-
-
-def launch(arguments: Sequence[str], ranks: int = 2, log: Any = subprocess.PIPE) -> Any:
-    """Start ``python arguments`` as ranks on this machine, by MLX's own launcher."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    launcher = Path(sys.executable).with_name("mlx.launch")
-    command = [launcher, "-n", str(ranks), "-p", str(port), "--python", sys.executable, "--"]
-    return subprocess.Popen(
-        [*command, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1"},
-    )
-
-
-def finish(process: Any, seconds: float = 200) -> str:
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except BaseException:
-        process.kill()
-        raise
-    return output.decode()
 
 
 # ----------------------------------------------------------------------------- parts of a batch
@@ -134,9 +106,10 @@ from radiance import config, ember
 from radiance.engine.base import load_base
 from radiance.engine.device import select_device
 from radiance.engine.encoding import Encoder
+from radiance.engine.ranks import Ranks
 from radiance.training.batches import part_of
 from radiance.training.blockwise import Differentiator
-from radiance.training.distributed import Ranks, Shared, agree, serve_rank
+from radiance.training.distributed import Shared, agree, serve_rank
 from radiance.training.lora import LoraModel
 from radiance.training.material import Lesson, Material
 from radiance.training.rehearsal import Rehearsal
@@ -312,19 +285,6 @@ def test_killing_a_rank_loses_nothing(tmp_path):
     [(status, checkpoint)] = jobs_of(tmp_path / "root")
     assert status == "succeeded"
     assert checkpoint is not None
-
-
-def rank_of(launcher: int, rank: int) -> int:
-    """The process id of a rank, found by its environment."""
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = (path / "environ").read_bytes().split(b"\0")
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        if f"MLX_RANK={rank}".encode() in variables and int(parent) == launcher:
-            return int(path.name)
-    raise AssertionError(json.dumps({"launcher": launcher, "rank": rank}))
 
 
 def test_without_a_launcher_it_says_how_to_start_it(tmp_path):

@@ -180,6 +180,7 @@ def _create(rooms: Rooms, body: TuningBody) -> tuple[Job, FineTuning]:
         seed=rooms.config.training.seed if body.seed is None else body.seed,
         metadata=body.metadata,
     )
+    rooms.check_learns()
     job = rooms.tunings.add(asked, admitted, content_hash(asked), recipe)
     return job, asked
 

@@ -1,0 +1,78 @@
+"""The processes that ``mlx.launch`` started, on MLX's own distributed engine.
+
+The ring backend is TCP without encryption or authentication: for a network you trust. Collectives
+run on the CPU stream, as Metal ends command buffers that wait for long.
+"""
+
+from typing import Any, cast
+
+import mlx.core as mx
+import numpy as np
+
+from radiance.errors import ConfigError, LostRank
+
+
+class Ranks:
+    """The group of processes. Belongs to the engine thread, from its making on.
+
+    Raises:
+        ConfigError: This process was not started by ``mlx.launch``.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._group = mx.distributed.init(strict=True)
+        except (RuntimeError, ValueError) as error:
+            raise ConfigError(
+                f"--distributed: MLX finds no group of processes ({error}). Start it by "
+                "mlx.launch, as in: mlx.launch -n 2 -- radiance train --distributed."
+            ) from None
+        self.rank, self.size = self._group.rank(), self._group.size()
+        self.is_whole = True
+
+    @property
+    def group(self) -> Any:
+        """MLX's own."""
+        return self._group
+
+    def sum(self, array: mx.array) -> mx.array:
+        """The sum over all ranks, evaluated. All must call it, with the same shape and dtype.
+
+        Raises:
+            LostRank: One of them is gone, now or earlier.
+        """
+        if not self.is_whole:
+            raise LostRank("another rank was lost")
+        try:
+            found = mx.distributed.all_sum(array, group=self._group, stream=mx.cpu)
+            mx.eval(found)
+        except RuntimeError as error:
+            self.is_whole = False
+            raise LostRank(f"another rank was lost ({error})") from None
+        return found
+
+    def send(self, data: bytes = b"") -> bytes:
+        """From rank 0 to all: what it gives is returned on every rank.
+
+        Raises:
+            LostRank: A rank is gone.
+        """
+        size = self.total(len(data) if self.rank == 0 else 0)
+        mine = np.frombuffer(data, dtype=np.uint8) if self.rank == 0 else np.zeros(size, np.uint8)
+        return np.array(self.sum(mx.array(mine))).tobytes() if size else b""
+
+    def total(self, number: int) -> int:
+        """The sum of every rank's number.
+
+        Raises:
+            LostRank: A rank is gone.
+        """
+        return int(cast(int, self.sum(mx.array(number, dtype=mx.int64)).item()))
+
+    def agree(self, mine: bytes) -> bool:
+        """Whether every rank has the same bytes.
+
+        Raises:
+            LostRank: A rank is gone.
+        """
+        return self.total(int(self.send(mine) != mine)) == 0

@@ -1,0 +1,82 @@
+"""Processes that compute together, as ``mlx.launch`` starts them or by hand."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support import REPOSITORY
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def launch(arguments: Sequence[str], ranks: int = 2, log: Any = subprocess.PIPE) -> Any:
+    """Start ``python arguments`` as ranks on this machine, by MLX's own launcher."""
+    launcher = Path(sys.executable).with_name("mlx.launch")
+    port = str(free_port())
+    command = [launcher, "-n", str(ranks), "-p", port, "--python", sys.executable, "--"]
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=REPOSITORY,
+        env=_environment(),
+    )
+
+
+def start_ranks(arguments: Sequence[str], directory: Path, ranks: int = 2) -> list[Any]:
+    """Start ``python arguments`` as ranks without a launcher, which would end the others with one.
+
+    Their output is in ``directory/rank0.log`` and so on.
+    """
+    hosts = directory / "hosts.json"
+    hosts.write_text(json.dumps([[f"127.0.0.1:{free_port()}"] for _ in range(ranks)]))
+    started = []
+    for rank in range(ranks):
+        with (directory / f"rank{rank}.log").open("wb") as log:
+            started.append(
+                subprocess.Popen(
+                    [sys.executable, *arguments],
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    cwd=REPOSITORY,
+                    env={**_environment(), "MLX_RANK": str(rank), "MLX_HOSTFILE": str(hosts)},
+                )
+            )
+    return started
+
+
+def rank_of(launcher: int, rank: int) -> int:
+    """The process id of a launcher's rank, found by its environment."""
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            variables = (path / "environ").read_bytes().split(b"\0")
+            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if f"MLX_RANK={rank}".encode() in variables and int(parent) == launcher:
+            return int(path.name)
+    raise AssertionError(json.dumps({"launcher": launcher, "rank": rank}))
+
+
+def finish(process: Any, seconds: float = 200) -> str:
+    """What it has written, once it has ended."""
+    try:
+        output, _ = process.communicate(timeout=seconds)
+    except BaseException:
+        process.kill()
+        raise
+    return output.decode()
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OPENBLAS_NUM_THREADS": "1"}
