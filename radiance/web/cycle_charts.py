@@ -56,8 +56,8 @@ def _chart(
     rows = [[step, *(curve.get(step) for curve, _ in kept)] for step in at]
     sentence = "Nothing was recorded."
     if kept:
-        # What is nothing but rounding is said as nothing.
-        values = [round(value, 7) for _, value in sorted(kept[0][0].items())]
+        # What is nothing but rounding is said as nothing; adding 0 takes the sign from a zero.
+        values = [round(value, 7) + 0.0 for _, value in sorted(kept[0][0].items())]
         sentence = (
             f"From {words.number(values[0])} to {words.number(values[-1])} in"
             f" {words.plural(at[-1], 'step')}, at most {words.number(max(values))}."

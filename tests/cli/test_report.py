@@ -202,7 +202,6 @@ def test_from_the_page_of_the_cycle(shared_service: Running, radiance: Invoke) -
         assert refused.value.status == status
 
 
-@pytest.mark.usefixtures("root")
 def test_help_does_not_wait_for_the_model() -> None:
     code = (
         "import sys; from radiance.cli import main; "
