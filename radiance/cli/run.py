@@ -9,7 +9,7 @@ distributed_option = click.option(
     "--distributed",
     "is_distributed",
     is_flag=True,
-    help="Train together with the other processes that mlx.launch starts.",
+    help="Work together with the other processes that mlx.launch starts.",
 )
 
 
@@ -31,6 +31,7 @@ def run(context: click.Context, settings: Settings, is_distributed: bool) -> Non
       radiance run --update-mode batched --batch-max-examples 128 --batch-max-age-min 30
       radiance run --set training.lr=1e-3 --set training.max_steps=400
       mlx.launch --hosts mac1,mac2 -- radiance run --distributed
+      mlx.launch --hosts mac1,mac2 -- radiance run --distributed --set engine.shard=tensor
     """
     config = settings.load()
     # Brings in MLX and the web server, which help and bad flags need not wait for.

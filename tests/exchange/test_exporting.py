@@ -13,17 +13,19 @@ import mlx.core as mx
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from mlx_lm.utils import load_adapters, load_model
+from mlx_lm.utils import load_adapters, load_model, load_tokenizer, quantize_model, save
 
 from radiance import config, ember
 from radiance.cli import main
 from radiance.engine.adapters import load_adapter
+from radiance.engine.export import write_peft
 from radiance.engine.foreign import read_foreign_adapter
-from radiance.engine.slots import Adapter
+from radiance.engine.slots import BASE_SLOT, Adapter
 from radiance.engine.worker import Engine
 from tests.support import FACTS, start_service
 
 TOKENS = [[5, 17, 300, 42, 9, 1000, 7], [8, 8, 2000, 1, 77, 3, 12]]
+LAYER = "model.layers.1.self_attn.v_proj"  # 256 in, 128 out
 SECRET = "K7-204"  # in what is learned; no export may say it
 
 
@@ -102,6 +104,52 @@ def test_a_fused_model_is_a_base_model(root, tmp_path):
         assert before["response"]
     finally:
         running.stop()
+
+
+def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine, tmp_path):
+    quantized, peft = tmp_path / "ember-4bit", tmp_path / "peft"
+    peft.mkdir()
+
+    def make() -> None:
+        model, settings = load_model(ember.MODEL_PATH)
+        model, settings = quantize_model(model, settings, 64, 4)
+        save(quantized, ember.MODEL_PATH, model, load_tokenizer(ember.MODEL_PATH), settings)
+        # One layer that is fused, among others that stay as they are.
+        a = mx.random.normal((256, 4), key=mx.random.key(1)) / 16
+        b = 0.5 * mx.random.normal((4, 128), key=mx.random.key(2))
+        write_peft(Adapter({LAYER: (a, b)}, 2.0), engine.base, peft)
+
+    engine.call(make)
+    quiet = {"evaluation.anchor_provider": "none", "anchor.method": "naive"}
+    root = tmp_path / "root"
+    running = start_service(config.load(root, {**quiet, "base_model": str(quantized)}))
+    try:
+        made = running.client.post("/import", {"path": str(peft)})
+        running.client.post("/promote", {"checkpoint": made["checkpoint_id"]})
+        own = running.service.rooms.engine
+
+        def served(slot: int) -> np.ndarray:
+            cache = own._model.make_row_cache(slot, rows=len(TOKENS))
+            return np.array(own._model(mx.array(TOKENS), cache))
+
+        wanted = own.call(lambda: served(own.source.slot))
+        bare = own.call(lambda: served(BASE_SLOT))
+    finally:
+        running.stop()
+    target = tmp_path / "fused"
+    result = export(root, target, "fused", "--base-model", str(quantized))
+    assert result.exit_code == 0, result.stderr
+    declared = json.loads((target / "config.json").read_text())["quantization"]
+    assert (declared["bits"], declared[LAYER]) == (4, False)
+
+    def fused() -> np.ndarray:
+        model, _ = load_model(target)
+        return np.array(cast(Any, model)(mx.array(TOKENS)))
+
+    found = engine.call(fused)
+    assert np.abs(wanted - bare).max() > 0.1, "the adapter changes something"
+    # The fused layer's weights are rounded to the stored dtype once more.
+    assert np.abs(found - wanted).max() < 1e-3
 
 
 def test_an_export_tells_how_much_was_learned_and_not_what(root, tmp_path):
