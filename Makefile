@@ -27,7 +27,7 @@ doctor: $(VENV)/.installed
 	$(BIN)/radiance doctor $(ARGS)
 
 test: check
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 check: $(VENV)/.installed-dev
 	@# A link to another checkout's .venv, once committed, replaces the directory of everybody else.
