@@ -15,7 +15,7 @@ from radiance.alphas.printer import render
 from radiance.alphas.syntax import Binary, Call, Name, Node, Number, Ternary, Unary
 
 COMPOSITIONS = "compositions"
-_DEPTHS = (1, 1, 1, 2, 2, 2, 2, 3)
+_DEPTHS = (1, 1, 1, 2, 2)
 _FIELDS = (*FIELDS, "close", "volume", "returns", "adv20", "adv40", "adv60")
 _COMMON = ("rank", "rank", "rank", "correlation", "ts_rank", "delta", "delta", "decay_linear")
 _CALLS = (*OPERATORS, *_COMMON, "sum", "stddev", "delay", "ts_max", "ts_min")

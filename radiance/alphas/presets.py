@@ -33,17 +33,22 @@ PRESETS: dict[str, dict[str, Any]] = {
     "alphas-codellama-7b": {**_RECIPE, "base_model": "codellama/CodeLlama-7b-Instruct-hf"},
     "alphas-mistral-7b": {**_RECIPE, "base_model": "mistralai/Mistral-7B-Instruct-v0.3"},
     "alphas-gemma-2b": {**_RECIPE, "base_model": "google/gemma-2b-it"},
-    # Ember has seen no formula and has 4 million parameters: all its layers, longer, held harder.
+    # Ember has seen no formula and has 4 million parameters: all its layers, many short drills seen
+    # once or twice, and a rate that falls from the start. At twice the rate it learns nothing but
+    # the commonest tokens (bench/LOG.md).
     "alphas-ember": {
         **_COMMON,
         "base_model": "ember",
-        "training.r": 32,
-        "training.alpha": 64.0,
+        "update.max_examples_per_update": 20_000,
+        "training.r": 64,
+        "training.alpha": 128.0,
         "training.batch_size": 12,
-        "training.lr": 2.5e-3,
-        "training.max_steps": 1_500,
-        "training.cooldown_steps": 400,
-        "anchor.weight": 5.0,
+        "training.lr": 1.2e-3,
+        "training.warmup_steps": 20,
+        "training.max_steps": 600,
+        "training.cooldown_steps": 560,
+        "anchor.every": 4,
+        "anchor.weight": 2.0,
     },
 }
 

@@ -34,6 +34,7 @@ class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
     Attributes:
         constrained: Decode under the grammar of the language, so that the alpha compiles.
         checkpoint: Who is to answer; null is whatever serves, or the trial's side of ``user``.
+        tries: Most answers to write until one compiles; the first that does is given.
         user: Who asks: they meet one side of a trial throughout.
     """
 
@@ -42,6 +43,7 @@ class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
     temperature: Annotated[float, Meta(ge=0, le=10)] = 0.2
     seed: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
     constrained: bool = False
+    tries: Annotated[int, Meta(ge=1, le=16)] = 1
     checkpoint: Annotated[str, Meta(min_length=1)] | None = None
     user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
 
@@ -65,16 +67,29 @@ async def generate_alpha(request: Request) -> Response:
             value=body.max_tokens,
             remedy=f"Send at least {LEAST_TOKENS}, or leave constrained out.",
         )
+    if body.tries > 1 and body.temperature == 0:
+        raise RequestError(
+            "tries: at temperature 0 every answer is the same.",
+            field="tries",
+            value=body.tries,
+            remedy="Send a temperature, or leave it out.",
+        )
     champion, arm = await _side(rooms, body)
     challenger = rooms.config.alphas.challenger
     name = body.checkpoint or (challenger if arm == "challenger" else None)
     weights = await weights_of(rooms, name)
     # Of constrained answers nothing is learned: they compile whoever writes them.
     answer: Answer | None = None
+    tried = 0
 
     async def local() -> str:
-        nonlocal answer
-        answer = await _write(request, rooms, body, weights)
+        nonlocal answer, tried
+        while tried < body.tries:
+            answer = await _write(request, rooms, body, weights, tried)
+            tried += 1
+            if shortcoming(answer.text) is None:
+                break
+        assert answer is not None
         return answer.text
 
     asked = Asked((("system", _TASK), ("user", body.prompt)), body.max_tokens, body.temperature)
@@ -102,6 +117,7 @@ async def generate_alpha(request: Request) -> Response:
             "tried": [{"provider": name, "reason": reason} for name, reason in given.tried],
             "checkpoint": answer.checkpoint_id if is_local and answer else None,
             "arm": arm,
+            "tries": tried,
             "market": rooms.desk.market,
         }
     )
@@ -127,8 +143,10 @@ async def _side(rooms: Rooms, body: GenerateBody) -> tuple[str, Arm | None]:
 
 
 async def _write(
-    request: Request, rooms: Rooms, body: GenerateBody, weights: requests.Weights
+    request: Request, rooms: Rooms, body: GenerateBody, weights: requests.Weights, number: int
 ) -> Answer:
+    """The local model's answer; a seed gives each ``number`` of a try its own."""
+    seed = None if body.seed is None else (body.seed + number) % 2**32
     tokens = rooms.engine.encoder.prompt([Message("user", body.prompt)])
     room = rooms.engine.encoder.context_tokens - len(tokens)
 
@@ -136,7 +154,7 @@ async def _write(
         return requests.Request(
             tokens=tokens,
             max_tokens=min(body.max_tokens, room),
-            sampling=requests.Sampling(temperature=body.temperature, seed=body.seed),
+            sampling=requests.Sampling(temperature=body.temperature, seed=seed),
             weights=weights,
             constraint=None if grammar is None else requests.Constraint("lark", grammar),
         )

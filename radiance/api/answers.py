@@ -81,6 +81,7 @@ class AlphaAnswer(msgspec.Struct):
         backtest: Annual Sharpe ratio, turnover, drawdown, capacity and more; null without one.
         provider: "local", or the upstream that answered.
         arm: The side of a trial that answered.
+        tries: How many answers the local model wrote.
         market: What it was backtested on.
     """
 
@@ -95,6 +96,7 @@ class AlphaAnswer(msgspec.Struct):
     tried: list[Tried]
     checkpoint: str | None
     arm: Literal["champion", "challenger"] | None
+    tries: int
     market: str
 
 

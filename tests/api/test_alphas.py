@@ -61,6 +61,7 @@ def test_a_constrained_alpha_compiles_and_a_free_one_says_why_not(shared_service
         ({"prompt": " "}, "prompt"),
         ({"prompt": "x", "max_tokens": 0}, "max_tokens"),
         ({"prompt": "x", "max_tokens": 20, "constrained": True}, "max_tokens"),
+        ({"prompt": "x", "tries": 2, "temperature": 0}, "tries"),
         ({"prompt": "x", "constraind": True}, "constraind"),
         ({"prompt": "x", "checkpoint": "A_1"}, "checkpoint"),
     ],
@@ -69,6 +70,21 @@ def test_a_bad_body_names_its_field(shared_service, body, field):
     with pytest.raises(ApiError) as raised:
         shared_service.client.post("/alphas/generate", body)
     assert raised.value.body["error"]["param"] == field
+
+
+def test_an_alpha_is_tried_again_until_one_compiles(shared_service):
+    client = shared_service.client
+    body = {"prompt": "Write an alpha.", "temperature": 1.0, "max_tokens": 64, "seed": 5}
+    found = client.post("/alphas/generate", {**body, "tries": 3})
+    assert 1 <= found["tries"] <= 3
+    assert found["compiles"] or found["tries"] == 3
+    first = client.post("/alphas/generate", body)
+    assert first["tries"] == 1
+    if found["tries"] == 1:
+        assert found["answer"] == first["answer"]
+    # Under the grammar the first compiles.
+    sure = client.post("/alphas/generate", {**body, "tries": 3, "constrained": True})
+    assert (sure["compiles"], sure["tries"]) == (True, 1)
 
 
 def test_the_chain_answers_where_the_local_answer_is_no_alpha(serve, upstream):
