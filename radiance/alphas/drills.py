@@ -48,7 +48,7 @@ def from_compositions(seed: int = 0, count: int = 500) -> list[Pair]:
 
 
 def drill(rng: random.Random) -> Node:
-    """A well-typed expression, one to three operators deep; a sign stands before the whole."""
+    """A well-typed expression, one or two operators deep; a sign stands before the whole."""
     node = _part(rng, rng.choice(_DEPTHS))
     return Binary("*", Unary(Number(1.0)), node) if rng.random() < _NEGATIVE else node
 
