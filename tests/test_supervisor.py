@@ -185,7 +185,7 @@ def test_it_gives_up_once_and_not_for_a_process_that_stood_still(engine: Engine)
 SCRIPT = """
 import sys, threading, time
 from pathlib import Path
-from radiance import app, config
+from radiance import app, config, process
 
 class Doomed(app.Service):
     def start(self):
@@ -202,7 +202,7 @@ class Doomed(app.Service):
 app.Service = Doomed
 overrides = {"server.port": 0, "engine.wedged_after_s": 1.0, "log.format": "json",
              "evaluation.anchor_provider": "none", "anchor.method": "naive"}
-sys.exit(app.serve(config.load(Path(sys.argv[1]), overrides)))
+sys.exit(process.serve(config.load(Path(sys.argv[1]), overrides)))
 """
 
 

@@ -15,10 +15,10 @@ from radiance.cli.settings import render, setting_names
 def served(monkeypatch):
     """Stands in for the service; keeps the configurations it was asked to serve."""
     asked = []
-    app = types.ModuleType("radiance.app")
-    app.serve = lambda config, **_: asked.append(config) or 7  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "radiance.app", app)
-    monkeypatch.setattr("radiance.app", app, raising=False)
+    process = types.ModuleType("radiance.process")
+    process.serve = lambda config, **_: asked.append(config) or 7  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "radiance.process", process)
+    monkeypatch.setattr("radiance.process", process, raising=False)
     return asked
 
 
@@ -64,7 +64,7 @@ def test_the_server_s_own_ways_out_have_our_codes(radiance, served, monkeypatch,
     def serve(config, **_):
         raise stop
 
-    monkeypatch.setattr(sys.modules["radiance.app"], "serve", serve)
+    monkeypatch.setattr(sys.modules["radiance.process"], "serve", serve)
     assert radiance("run").exit_code == code
 
 

@@ -17,7 +17,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import pytest
 
-from radiance import app, config, ember
+from radiance import config, ember, process
 from radiance.engine.export import write_peft
 from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine
@@ -262,6 +262,6 @@ def test_a_killed_rank_ends_the_service_and_the_queue_keeps_everything(
 def test_sharding_needs_the_other_processes(tmp_path) -> None:
     settings = config.load(tmp_path, {"engine.shard": "tensor"})
     with pytest.raises(ConfigError, match=r"mlx.launch .* radiance run --distributed"):
-        app.serve(settings)
+        process.serve(settings)
     with pytest.raises(ConfigError, match="training needs the whole base model"):
-        app.train(settings)
+        process.train(settings)

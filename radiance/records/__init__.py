@@ -1,0 +1,76 @@
+"""The immutable values that pass between rooms.
+
+They know nothing of HTTP, SQL or MLX. Times are aware UTC ``datetime``; ratios lie in [0, 1].
+"""
+
+from radiance.records.canonical import (
+    canonical_json,
+    content_hash,
+    now,
+)
+from radiance.records.checkpoints import (
+    Checkpoint,
+    Evidence,
+    Imported,
+    Manifest,
+    Pin,
+    Release,
+)
+from radiance.records.examples import (
+    Example,
+    Feedback,
+    Message,
+    Role,
+    Supersession,
+    Votes,
+)
+from radiance.records.jobs import (
+    Cycle,
+    FineTuning,
+    Job,
+    JobStatus,
+    Recipe,
+    Upload,
+)
+from radiance.records.measurements import (
+    CheckpointStatus,
+    Decision,
+    EvalReport,
+    Evaluation,
+    GateRow,
+    MetricPoint,
+    Probe,
+    TaskAccuracy,
+)
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointStatus",
+    "Cycle",
+    "Decision",
+    "EvalReport",
+    "Evaluation",
+    "Evidence",
+    "Example",
+    "Feedback",
+    "FineTuning",
+    "GateRow",
+    "Imported",
+    "Job",
+    "JobStatus",
+    "Manifest",
+    "Message",
+    "MetricPoint",
+    "Pin",
+    "Probe",
+    "Recipe",
+    "Release",
+    "Role",
+    "Supersession",
+    "TaskAccuracy",
+    "Upload",
+    "Votes",
+    "canonical_json",
+    "content_hash",
+    "now",
+]
