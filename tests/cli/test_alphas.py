@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from radiance.alphas.presets import preset
 from radiance.cli import main
 
 
@@ -137,7 +138,7 @@ def test_presets_are_settings_that_flags_override(tmp_path):
     ]
     done = CliRunner().invoke(main, options)
     assert "r = 4\n" in done.stdout
-    assert "alpha = 64.0\n" in done.stdout
+    assert f"alpha = {preset('alphas-ember')['training.alpha']}\n" in done.stdout
     assert CliRunner().invoke(main, ["config", "--preset", "x"]).exit_code == 2
 
 
