@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FLOAT = 4
 _VECTORS = 10  # adapter, moments, gradients, constraint and what a step makes of them
 _LOGITS_COPIES = 4  # of one slice: logits, their softmax, the gradient, a cast
+_SCORES_COPIES = 2  # of one block's attention: what its backward pass makes of them
 _MOST_SHARE = 0.9  # of what is free: the estimate and the system both move
 _GIB = 1 << 30
 
@@ -76,6 +77,7 @@ def estimate(
     kept = kept_bytes(args, layers, rows, width)
     if most_kept and kept > most_kept:
         kept = kept // layers + rows * width * args.hidden_size * layers * _FLOAT
+    kept += rows * width * args.num_attention_heads * width * _FLOAT * _SCORES_COPIES
     logits = min(rows * width * args.vocab_size, most_logits) * _FLOAT * _LOGITS_COPIES
     return StepMemory(kept, logits, size * _FLOAT * _VECTORS, rows, width)
 
