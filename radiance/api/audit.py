@@ -18,7 +18,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 async def list_entries(request: Request) -> Response:
     """The newest entries first, whole; ``?before=`` goes on from a number."""
     rooms = rooms_of(request)
-    limit, before = list_limit(request), _before(request)
+    limit, before = list_limit(request), entry_before(request)
     entries = await run_in_threadpool(rooms.registry.audit.recent, limit, before)
     return JSONResponse({"entries": [entry.to_plain() for entry in entries]})
 
@@ -31,7 +31,12 @@ async def verify_log(request: Request) -> Response:
     return JSONResponse(msgspec.to_builtins(found))
 
 
-def _before(request: Request) -> int | None:
+def entry_before(request: Request, remedy: str = "Send the lowest number you have.") -> int | None:
+    """The entry whose predecessors are wanted; None: the newest.
+
+    Raises:
+        RequestError: It is not the number of an entry.
+    """
     given = request.query_params.get("before")
     if given is None:
         return None
@@ -40,7 +45,7 @@ def _before(request: Request) -> int | None:
             "before: is not the number of an entry.",
             field="before",
             value=given,
-            remedy="Send the lowest number you have.",
+            remedy=remedy,
         )
     return int(given)
 

@@ -6,19 +6,20 @@ import msgspec
 from starlette.requests import Request
 
 from radiance import records
+from radiance.api.audit import entry_before
 from radiance.api.rooms import Rooms
-from radiance.errors import RequestError
 from radiance.registry.audit import Entry
 from radiance.registry.verification import verify
 from radiance.web.pages import Data, Page, page_url
 
+_REMEDY = "Follow the links of the page."
 _PER_PAGE = 50
 _VERIFIED_UNASKED = 300  # entries that are walked in some milliseconds
 
 
 def describe(rooms: Rooms, request: Request) -> Data:
     """A page of entries; ``?verify=yes`` walks the whole chain, a short one is walked anyway."""
-    entries = rooms.registry.audit.recent(_PER_PAGE + 1, _before(request))
+    entries = rooms.registry.audit.recent(_PER_PAGE + 1, entry_before(request, _REMEDY))
     listed, has_more = entries[:_PER_PAGE], len(entries) > _PER_PAGE
     older = page_url(request, before=listed[-1].number, verify=None) if has_more else None
     head = rooms.registry.audit.head()
@@ -26,7 +27,9 @@ def describe(rooms: Rooms, request: Request) -> Data:
         "entries_total": head.number,
         "verification": _verification(rooms, request, head.number),
         "entries": [_entry(entry) for entry in listed],
-        "newer": page_url(request, before=None, verify=None) if _before(request) else None,
+        "newer": page_url(request, before=None, verify=None)
+        if entry_before(request, _REMEDY)
+        else None,
         "older": older,
     }
 
@@ -48,20 +51,6 @@ def _entry(entry: Entry) -> Data:
     reason = body.get("withheld") or body.get("reason") or decision.get("reason")
     reason = reason or body.get("finding") or body.get("error")
     return {**msgspec.to_builtins(entry), "body": body, "reason": reason}
-
-
-def _before(request: Request) -> int | None:
-    given = request.query_params.get("before")
-    if given is None:
-        return None
-    if not given.isdecimal() or not 1 <= int(given) < 1 << 63:
-        raise RequestError(
-            "before: is not the number of an entry.",
-            field="before",
-            value=given,
-            remedy="Follow the links of the page.",
-        )
-    return int(given)
 
 
 PAGE = Page(
