@@ -132,12 +132,15 @@ class Gatherer:
         outputs: list[Reference] = []
         if self._anchor.replay_logits:
             outputs = yield from self._outputs(parent, lessons[len(selection.new) :])
-        encode = self._encoder.example
+        held_back: list[EncodedExample] = []
+        for example in selection.held_back:
+            held_back.append(self._encoder.example(example))
+            yield None
         return Material(
             new=lessons[: len(selection.new)],
             replay=lessons[len(selection.new) :],
             replay_outputs=outputs,
-            held_back=[encode(example) for example in selection.held_back],
+            held_back=held_back,
             held=held,
             null_space=null_space,
         )
@@ -189,14 +192,17 @@ class Gatherer:
         """The new and the replayed examples with their wordings."""
         examples = [*selection.new, *selection.replay]
         encode = self._encoder.example
+        lessons: list[Lesson] = []
         if not self._training.reworded_ratio:
-            return [Lesson(encode(example)) for example in examples]
+            for example in examples:  # one a piece: ten thousand at once would hold up requests
+                lessons.append(Lesson(encode(example)))
+                yield None
+            return lessons
         asked = [rewording.question(example) for example in examples]
         known = [rewording.question(e) or e.text for e in selection.anchors.examples]
         written = [self._encoder.user_words(h.example.tokens) for h in held if h.context == OWN]
         common = rewording.common_words([*known, *written] or asked)
         rivals = [rewording.words(question) for question in (*asked, *known) if question]
-        lessons = []
         for example in examples:
             wordings = self._wordings(example, common, rivals)
             lessons.append(Lesson(encode(example), wordings))
