@@ -4,13 +4,15 @@ They are well typed by construction and use the paper's operators about as often
 """
 
 import random
+from collections.abc import Callable
 
-from radiance.alphas.operators import FIELDS, LEVELS, OPERATORS
+from radiance.alphas.operators import FIELDS, LEVELS, OPERATORS, Operator
 from radiance.alphas.syntax import Binary, Call, Name, Node, Number, Ternary, Unary
 
 _FIELDS = [*FIELDS, "adv20", "adv60"]
-_WINDOWS = (2, 3, 5, 6, 8, 10, 12, 15, 20, 30, 60, 100, 250)
-_CONSTANTS = (0.1, 0.5, 1.0, 2.0, 3.0, 10.0)
+WINDOWS = (2, 3, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60, 100, 120, 250)
+CONSTANTS, POWERS = (0.1, 0.5, 1.0, 2.0, 3.0, 10.0), (0.5, 2.0, 3.0)
+_CONSTANT_GIVEN = 0.25  # of the constants that may be left out
 _ARITHMETIC = ("+", "-", "*", "*", "/", "^")
 _COMPARED = ("<", "<", ">", "<=", ">=", "==", "!=")
 _CALLS = [*OPERATORS, "rank", "rank", "rank", "correlation", "ts_rank", "delta", "decay_linear"]
@@ -25,7 +27,7 @@ def _number(rng: random.Random, nodes: int, must_use_data: bool = False) -> Node
     if nodes < 2:
         if must_use_data or rng.random() < 0.85:
             return Name(rng.choice(_FIELDS))
-        return Number(rng.choice(_CONSTANTS))
+        return Number(rng.choice(CONSTANTS))
     shape = rng.random()
     if nodes < 3 or shape < 0.05:
         operand = _number(rng, nodes - 1, must_use_data)
@@ -35,7 +37,7 @@ def _number(rng: random.Random, nodes: int, must_use_data: bool = False) -> Node
         operator = rng.choice(_ARITHMETIC)
         first = _number(rng, left, must_use_data)
         if operator == "^":
-            return Binary("^", first, Number(rng.choice((0.5, 2.0, 3.0))))
+            return Binary("^", first, Number(rng.choice(POWERS)))
         return Binary(operator, first, _number(rng, right))
     if shape < 0.42 and nodes >= 6:
         condition, then, otherwise = _split(rng, nodes - 1, 3)
@@ -49,18 +51,22 @@ def _call(rng: random.Random, nodes: int, must_use_data: bool) -> Node:
     operator = OPERATORS[rng.choice(_CALLS)]
     numbers = operator.arguments.count("number")
     parts = _split(rng, max(numbers, nodes - 1 - (len(operator.arguments) - numbers)), numbers)
+    return call(operator, rng, lambda at: _number(rng, parts[at], must_use_data and at == 0))
+
+
+def call(operator: Operator, rng: random.Random, number: Callable[[int], Node]) -> Call:
+    """The operator called: ``number`` gives what is to be its first, second, … number from 0 on."""
     arguments: list[Node] = []
     for kind in operator.arguments:
         match kind:
             case "number":
-                first = not arguments
-                arguments.append(_number(rng, parts[len(arguments)], must_use_data and first))
+                arguments.append(number(len(arguments)))
             case "window":
-                arguments.append(Number(float(rng.choice(_WINDOWS))))
+                arguments.append(Number(float(rng.choice(WINDOWS))))
             case "level":
                 arguments.append(Name(rng.choice(LEVELS)))
-            case "constant" if rng.random() < 0.3:
-                arguments.append(Number(rng.choice(_CONSTANTS)))
+            case "constant" if rng.random() < _CONSTANT_GIVEN:
+                arguments.append(Number(rng.choice(CONSTANTS)))
     return Call(operator.name, tuple(arguments))
 
 

@@ -28,6 +28,8 @@ ANCHORS = AnchorSet(
     )
 )
 
+_PARTS = (range(30), range(30, 50))
+
 
 def number(array: mx.array) -> float:
     return cast(float, array.item())
@@ -212,3 +214,21 @@ def test_naive_holds_nothing_and_asks_in_the_taught_words_alone_if_told(
     )
     assert material.held == []
     assert list(tmp_path.glob("*.npz")) == []
+
+
+@pytest.mark.parametrize("reworded_ratio", [0.0, 0.5])
+def test_thousands_of_examples_are_encoded_in_pieces(
+    engine: Engine, tmp_path: Path, reworded_ratio: float
+) -> None:
+    def pieces() -> int:
+        lora, differentiator, _ = parts(engine, tmp_path)
+        training = config.Training(r=4, reworded_ratio=reworded_ratio)
+        anchor = config.Anchor(method="naive")
+        gatherer = Gatherer(
+            lora, differentiator, engine.encoder, engine.base, training, anchor, tmp_path
+        )
+        new, held_back = ([example(n, f"What is {n}?", "A number.") for n in r] for r in _PARTS)
+        selection = Selection(new=new, held_back=held_back)
+        return sum(1 for _ in gatherer.gather(selection, lora.initial(None), ""))
+
+    assert engine.call(pieces) >= sum(map(len, _PARTS))
