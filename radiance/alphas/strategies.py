@@ -5,14 +5,8 @@ over daily bars, and what it earned is counted here from the orders it was fille
 """
 
 import ast
-import importlib.util
 import json
-import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,6 +14,7 @@ import numpy as np
 from radiance import sandbox
 from radiance.alphas.panel import BARS, Panel
 from radiance.alphas.performance import drawdown, sharpe_ratio
+from radiance.alphas.strategy_types import type_errors
 
 Outcome = Literal[
     "does not compile",
@@ -32,13 +27,6 @@ Outcome = Literal[
 ]
 _CASH = 100_000.0
 _MOST_CHARACTERS = 100_000
-# The star import does not export these by its stubs, though Lean's own module does.
-_PRELUDE = (
-    "from AlgorithmImports import *\nfrom datetime import datetime, timedelta, date\n"
-    "import math, random, json\nimport numpy as np\nimport pandas as pd\n"
-)
-_COUNTED = ("attr-defined", "call-overload", "call-arg", "name-defined")
-_TYPE_CHECK_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,7 @@ class Verdict:
 
     Attributes:
         detail: Why it got no further.
-        type_errors: What the type checker counts; None where it is not installed.
+        type_errors: What the type checker counts; None where it is not installed or took too long.
         orders: How many were filled.
         sharpe: Annual, of daily returns of the account, net of costs.
     """
@@ -108,41 +96,6 @@ def judge(
         drawdown(returns),
         ran.seconds,
         tuple(equity.tolist()),
-    )
-
-
-def type_errors(code: str) -> tuple[str, ...] | None:
-    """Calls and names that QuantConnect's API does not have; None where mypy or the stubs lack.
-
-    Only errors that an invented call or name makes are counted: the stubs are stricter than Lean,
-    and its own algorithms make others.
-    """
-    if any(importlib.util.find_spec(name) is None for name in ("mypy", "AlgorithmImports")):
-        return None
-    with tempfile.TemporaryDirectory(prefix="radiance-types-") as folder:
-        path = Path(folder) / "strategy.py"
-        path.write_text(_PRELUDE + code, encoding="utf-8")
-        try:
-            done = subprocess.run(
-                [
-                    *(sys.executable, "-m", "mypy", "--no-error-summary", "--check-untyped-defs"),
-                    *("--cache-dir", str(Path(tempfile.gettempdir()) / "radiance-mypy")),
-                    *("--ignore-missing-imports", "--follow-imports=silent", str(path)),
-                ],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=_TYPE_CHECK_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return ()
-    offset = _PRELUDE.count("\n")
-    found = re.findall(r"strategy\.py:(\d+): error: (.*?)\s*\[([a-z-]+)\]", done.stdout)
-    return tuple(
-        f"line {int(line) - offset}: {message}"
-        for line, message, kind in found
-        if kind in _COUNTED and int(line) > offset
     )
 
 

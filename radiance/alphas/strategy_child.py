@@ -6,9 +6,13 @@ The parent trusts nothing of it: it takes the fills alone, and counts what they 
 import collections
 import datetime
 import functools
+import importlib
+import importlib.abc
+import importlib.machinery
 import itertools
 import math
 import random
+import re
 import statistics
 import sys
 import types
@@ -38,15 +42,42 @@ _PRELOADED = {
     "Resolution": api.Resolution,
     "Slice": api.Slice,
     "Symbol": api.Symbol,
+    "AddReference": lambda name: None,
 }
+
+
+_MODULES = ("AlgorithmImports", "QuantConnect", "System", "clr")
+"""Lean's own, and the .NET ones whose names older algorithms import one by one."""
+
+_UNKNOWN_KEYWORD = re.compile(r"(QCAlgorithm|Indicator|Portfolio|Slice)\.\w+\(\) got an unexpected")
+
+
+class _Modules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds ``_MODULES`` and all below them: each has what is supported, whatever it is of Lean."""
+
+    def find_spec(
+        self, fullname: str, path: object = None, target: object = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname.partition(".")[0] not in _MODULES:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__dict__.update(_PRELOADED)
+        module.__dict__["__all__"] = list(_PRELOADED)
+        module.__dict__["__getattr__"] = _not_there
+
+
+def _not_there(name: str) -> None:
+    """Else a class that is imported from a module would be taken for a module below it."""
+    raise api.Unsupported(name) if name[:1].isupper() else AttributeError(name)
 
 
 def main() -> None:
     task = sandbox.receive()
-    provided = types.ModuleType("AlgorithmImports")
-    provided.__dict__.update(_PRELOADED)
-    provided.__dict__["__all__"] = list(_PRELOADED)
-    sys.modules["AlgorithmImports"] = provided
+    sys.meta_path.insert(0, _Modules())  # first: the others look at the disk
+    importlib.import_module("AlgorithmImports")  # what that takes must be there before all closes
+
     pandas.DataFrame({"warm": [1.0]}, index=[datetime.datetime(2020, 1, 1)]).mean()
     code = compile(task["code"], "strategy.py", "exec")
     sandbox.confine()
@@ -56,6 +87,17 @@ def main() -> None:
         sandbox.answer({"unsupported": str(error)})
     except ImportError as error:
         sandbox.answer({"unsupported": f"an import ({error})"})
+    except NameError as error:
+        # Names in PascalCase are of Lean: which of them it has, the type check knows.
+        if (error.name or "")[:1].isupper():
+            sandbox.answer({"unsupported": str(error.name)})
+        else:
+            sandbox.fail(error)
+    except TypeError as error:
+        if _UNKNOWN_KEYWORD.match(str(error)):
+            sandbox.answer({"unsupported": str(error)})
+        else:
+            sandbox.fail(error)
     except MemoryError as error:
         sandbox.fail(error)
     except Exception as error:  # noqa: BLE001 - whatever a strategy raises is its failure
@@ -85,7 +127,7 @@ def _trade(algorithm: api.QCAlgorithm, bars: dict[str, Any]) -> list[tuple[int, 
     fills: list[tuple[int, int, float]] = []
     before: datetime.datetime | None = None
     on_data = _named(algorithm, "on_data")
-    first = algorithm.start_date or datetime.datetime(1, 1, 1)
+    first = algorithm.start_date or datetime.datetime.fromisoformat(bars["dates"][0])
     warm_from = first - datetime.timedelta(days=algorithm.warm_up_days * 7 / 5 + 1)
     for day, text in enumerate(bars["dates"]):
         time = datetime.datetime.fromisoformat(text)

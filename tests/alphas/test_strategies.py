@@ -10,7 +10,7 @@ import pytest
 
 from radiance import sandbox
 from radiance.alphas import strategies
-from radiance.alphas.strategies import account, judge, type_errors
+from radiance.alphas.strategies import account, judge
 from radiance.alphas.strategy_grading import JudgedStrategies, code_of
 from radiance.alphas.synthetic import made_up
 
@@ -214,18 +214,57 @@ def test_the_caller_is_unmoved_and_many_run_at_once():
     assert sorted(found) == ["backtested", "backtested", "contained"]
 
 
-@pytest.mark.slow
-def test_invented_calls_are_type_errors():
-    """Slow: mypy reads some megabytes of stubs the first time."""
-    pytest.importorskip("AlgorithmImports", reason="quantconnect-stubs (group strategies) lack")
-    pytest.importorskip("mypy", reason="mypy (group strategies) is not installed")
-    assert type_errors(CROSSING) == ()
-    wrong = CROSSING.replace("self.liquidate()", "self.sell_everything_now()")
-    errors = type_errors(wrong)
-    assert errors
-    assert "sell_everything_now" in errors[0]
-    assert errors[0].startswith(f"line {1 + wrong[: wrong.index('self.sell_ev')].count(chr(10))}:")
-    assert judge(wrong, PANEL).outcome == "type errors"
+OLDER = """
+from clr import AddReference
+AddReference("System")
+AddReference("QuantConnect.Algorithm")
+from System import *
+from QuantConnect import *
+from QuantConnect.Algorithm import *
+{more}
+
+class Older(QCAlgorithm):
+    def Initialize(self):
+        self.SetCash(100000)
+        self.AddEquity("S000", Resolution.Daily)
+
+    def OnData(self, data):
+        if not self.Portfolio.Invested:
+            self.SetHoldings("S000", 1)
+"""
+
+
+def test_the_imports_and_names_of_older_lean_run():
+    code = OLDER.replace("S000", PANEL.symbols[0])
+    verdict = judge(code.replace("{more}", ""), PANEL, limits=LIMITS, check_types=False)
+    assert (verdict.outcome, verdict.orders) == ("backtested", 1)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ("from QuantConnect.Data.Market import TradeBar", "TradeBar"),
+        ("fills = ImmediateFillModel()", "ImmediateFillModel"),
+        ("class Data(PythonData): pass", "PythonData"),
+        ("import torch_of_somebody", "torch_of_somebody"),
+    ],
+)
+def test_what_is_lean_but_not_supported_is_named(more: str, named: str):
+    code = OLDER.replace("S000", PANEL.symbols[0]).replace("{more}", more)
+    verdict = judge(code, PANEL, limits=LIMITS, check_types=False)
+    assert verdict.outcome == "unsupported"
+    assert named in verdict.detail
+
+
+def test_a_keyword_that_is_not_supported_is_named_and_a_mistake_is_not_that():
+    code = OLDER.replace("S000", PANEL.symbols[0]).replace("{more}", "")
+    keyword = code.replace("Resolution.Daily", "Resolution.Daily, leverage=2")
+    verdict = judge(keyword, PANEL, limits=LIMITS, check_types=False)
+    assert verdict.outcome == "unsupported"
+    assert "leverage" in verdict.detail
+    for wrong in ("self.SetCash(100000, 2, 3)", "self.SetCash(cash_of_mine)", "len(3)"):
+        mistaken = code.replace("self.SetCash(100000)", wrong)
+        assert judge(mistaken, PANEL, limits=LIMITS, check_types=False).outcome == "failed"
 
 
 def test_strategies_are_counted_by_what_becomes_of_them():
