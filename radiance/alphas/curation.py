@@ -20,6 +20,7 @@ from radiance.alphas.parser import parse
 from radiance.alphas.patterns import FAMILIES, SIGNAL_NAMES, Family
 from radiance.alphas.printer import render
 from radiance.alphas.syntax import AlphaError
+from radiance.wording import normalise
 
 SPLITS = ("train", "valid", "test")
 MORE = "patterns: more instances"
@@ -209,7 +210,7 @@ def _without_repeats(pairs: list[Pair], dropped: Counter[str]) -> list[Pair]:
     answers: dict[str, str] = {}
     kept = []
     for pair in pairs:
-        asked = " ".join(pair.instruction.lower().split())
+        asked = normalise(pair.instruction)  # as the service tells questions apart
         if asked in answers:
             same = answers[asked] == pair.completion
             dropped["repeated" if same else "instruction with two answers"] += 1

@@ -89,16 +89,20 @@ _NOUNS = {
     "covariance": "a covariance",
 }
 _HINTS = (
-    "something with {o} of {f}{d}.",
-    "an alpha of {f}{d}.",
-    "use {o} of {f}{d}.",
-    "a signal from {f}{d}, with {o}.",
-    "trade on {f}{d}.",
-    "{o} of {f}{d}, one way or another.",
-    "what can be made of {f} and {o}?",
-    "bet on {f}{d}.",
-    "something that looks at {f}{d}.",
-    "an idea about {o} of {f}.",
+    "something with {o} of {f}{d}",
+    "an alpha of {f}{d}",
+    "use {o} of {f}{d}",
+    "a signal from {f}{d}, with {o}",
+    "trade on {f}{d}",
+    "{o} of {f}{d}, one way or another",
+    "what can be made of {f} and {o}",
+    "bet on {f}{d}",
+    "something that looks at {f}{d}",
+    "an idea about {o} of {f}",
+    "{f}{d}",
+    "{o} of {f}",
+    "{o}{d}",
+    "{f}, {o}",
 )
 _INFIX = {"+": "{x} plus {y}", "-": "{x} minus {y}", "*": "{x} times {y}", "/": "{x} over {y}"}
 
@@ -109,7 +113,7 @@ def describe(node: Node, seed: int) -> str:
 
 
 def hint(node: Node, seed: int) -> str:
-    """A sentence that names some of what the expression is made of, and leaves the rest open."""
+    """Words that name some of what the expression is made of, and leaves the rest open."""
     rng = random.Random(seed)
     calls = [part for part in walk(node) if isinstance(part, Call)]
     names = [part.name for part in walk(node) if isinstance(part, Name)]
@@ -121,12 +125,11 @@ def hint(node: Node, seed: int) -> str:
         for kind, argument in zip(OPERATORS[call.function].arguments, call.arguments, strict=False)
         if kind == "window" and isinstance(argument, Number)
     ]
-    said = rng.choice(_HINTS).format(
+    return rng.choice(_HINTS).format(
         o=" and ".join(rng.sample(nouns, min(len(nouns), rng.randint(1, 2)))),
         f=" and ".join(rng.sample(fields, min(len(fields), rng.randint(1, 2)))),
         d=f" over {number(rng.choice(days))} days" if days and rng.random() < _TOLD else "",
     )
-    return said[0].upper() + said[1:]
 
 
 def _say(node: Node, rng: random.Random) -> str:

@@ -9,21 +9,23 @@ that leaves most of it open, as people ask.
 import random
 
 from radiance.alphas.describing import describe, hint
-from radiance.alphas.operators import FIELDS, LEVELS, OPERATORS, Operator
+from radiance.alphas.operators import FIELDS, OPERATORS, Operator
 from radiance.alphas.pairs import ASKED, OWN_LICENCE, PREFIXES, Pair, hash_of
 from radiance.alphas.printer import render
-from radiance.alphas.syntax import Binary, Call, Name, Node, Number, Ternary, Unary
+from radiance.alphas.sampling import CONSTANTS, POWERS, call
+from radiance.alphas.spoken import labelled, speak
+from radiance.alphas.syntax import Binary, Name, Node, Number, Ternary, Unary
 
 COMPOSITIONS = "compositions"
 _DEPTHS = (1, 1, 1, 2, 2)
 _FIELDS = (*FIELDS, "close", "volume", "returns", "adv20", "adv40", "adv60")
 _COMMON = ("rank", "rank", "rank", "correlation", "ts_rank", "delta", "delta", "decay_linear")
 _CALLS = (*OPERATORS, *_COMMON, "sum", "stddev", "delay", "ts_max", "ts_min")
-_WINDOWS = (2, 3, 5, 6, 8, 10, 12, 15, 20, 30, 40, 60, 100, 120, 250)
-_CONSTANTS, _POWERS = (0.1, 0.5, 1.0, 2.0, 3.0, 10.0), (0.5, 2.0, 3.0)
-_HINTS = 0.1
-_PLAIN = 0.3  # of the full descriptions: said without "Write an alpha"
 _NEGATIVE = 0.25
+_SPOKEN = 0.6  # as traders speak; the others are described word by word
+_HINTED = 0.25  # asked for by a hint
+_LABELLED = 0.3
+_PLAIN = 0.7  # of those that are asked for in full: without "Write an alpha"
 
 
 def from_compositions(seed: int = 0, count: int = 500) -> list[Pair]:
@@ -31,12 +33,12 @@ def from_compositions(seed: int = 0, count: int = 500) -> list[Pair]:
     rng = random.Random(hash_of(seed, "compositions"))
     found: dict[str, Pair] = {}
     while len(found) < count:
-        node = drill(rng)
+        node, asked = _drawn(rng)
         text = render(node)
         found.setdefault(
             text,
             Pair(
-                instruction=_asked(node, rng),
+                instruction=asked,
                 completion=text,
                 kind="alpha",
                 family=f"composed:{hash_of(text):016x}",
@@ -71,40 +73,40 @@ def _shallower(rng: random.Random, depth: int) -> Node:
 
 
 def _call(rng: random.Random, operator: Operator, depth: int) -> Node:
-    arguments: list[Node] = []
-    for kind in operator.arguments:
-        match kind:
-            case "number" if not arguments:
-                arguments.append(_part(rng, depth - 1))
-            case "number" if operator.name == "signedpower":
-                arguments.append(Number(rng.choice(_POWERS)))
-            case "number":
-                arguments.append(_shallower(rng, depth))
-            case "window":
-                arguments.append(Number(float(rng.choice(_WINDOWS))))
-            case "level":
-                arguments.append(Name(rng.choice(LEVELS)))
-            case "constant" if rng.random() < 0.2:
-                arguments.append(Number(rng.choice(_CONSTANTS)))
-    return Call(operator.name, tuple(arguments))
+    def number(at: int) -> Node:
+        if at == 0:
+            return _part(rng, depth - 1)
+        if operator.name == "signedpower":
+            return Number(rng.choice(POWERS))
+        return _shallower(rng, depth)
+
+    return call(operator, rng, number)
 
 
 def _arithmetic(rng: random.Random, depth: int) -> Node:
     operator = rng.choice("+--**//^")
     if operator == "^":
-        return Binary("^", _part(rng, depth - 1), Number(rng.choice(_POWERS)))
+        return Binary("^", _part(rng, depth - 1), Number(rng.choice(POWERS)))
     left, right = _part(rng, depth - 1), _shallower(rng, depth)
     if rng.random() < 0.5:
         left, right = right, left
     if rng.random() < 0.15:
-        right = Number(rng.choice(_CONSTANTS))
+        right = Number(rng.choice(CONSTANTS))
     return Binary(operator, left, right)
 
 
-def _asked(node: Node, rng: random.Random) -> str:
-    if rng.random() < _HINTS:
-        return rng.choice(PREFIXES) + hint(node, rng.getrandbits(32))
-    words = describe(node, rng.getrandbits(32))
+def _drawn(rng: random.Random) -> tuple[Node, str]:
+    """An expression, and what asks for it."""
+    node, words = speak(rng) if rng.random() < _SPOKEN else _described(rng)
+    if rng.random() < _HINTED:
+        words = hint(node, rng.getrandbits(32))
+    if rng.random() < _LABELLED:
+        words = labelled(words, rng)
     if rng.random() < _PLAIN:
-        return f"{rng.choice(PREFIXES)}{words[0].upper()}{words[1:]}."
-    return rng.choice(ASKED).format(words)
+        return node, f"{rng.choice(PREFIXES)}{words[0].upper()}{words[1:]}."
+    return node, rng.choice(ASKED).format(words)
+
+
+def _described(rng: random.Random) -> tuple[Node, str]:
+    node = drill(rng)
+    return node, describe(node, rng.getrandbits(32))
