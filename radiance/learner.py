@@ -40,6 +40,7 @@ from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 from radiance.scaleback import Step, largest_step
 from radiance.storage import files
+from radiance.training.batches import spread
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
 from radiance.training.material import Gatherer, Material, Selection
@@ -349,7 +350,7 @@ class Learner:
         # What these examples contradict is not held in training, but it counts as forgotten.
         valid = self._valid_anchors(lineage, [])
         anchors = judged_texts(self._engine.encoder, valid, examples, settings.anchor_sample)
-        new = [lesson.example for lesson in material.new]
+        new = [lesson.example for lesson in spread(material.new, settings.learned_examples)]
         learned, held_back = (
             [Text(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
         )

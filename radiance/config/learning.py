@@ -72,7 +72,8 @@ class Training(Section, frozen=True):
     stop_loss: Annotated[
         float,
         Meta(
-            description="Cool down once new and replayed examples are below this loss; 0: never.",
+            description="Cool down once new and replayed examples are below this loss, of many "
+            "1000 and 64; 0: never.",
             ge=0,
         ),
     ] = 0.05
@@ -258,6 +259,10 @@ class Evaluation(Section, frozen=True):
         int,
         Meta(description="Anchors measured per checkpoint, spread over the set.", ge=1),
     ] = 100
+    learned_examples: Annotated[
+        int,
+        Meta(description="Most new examples measured per checkpoint, spread over them.", ge=1),
+    ] = 1000
     recall_examples: Annotated[
         int, Meta(description="Most earlier examples whose recall is measured.", ge=0)
     ] = 100

@@ -29,6 +29,7 @@ from radiance.records import CheckpointStatus, Example, Manifest, Probe
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import BASE
 from radiance.storage.sqlite import Snapshot
+from radiance.training.batches import spread
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
 
@@ -187,11 +188,12 @@ class Offline:
         own = subject.checkpoint_id or BASE
         examples = [*subject.answers, *subject.learned]
         valid = anchors.without(anchors.contradicted_by(examples))
-        most = self._config.evaluation.anchor_sample
+        settings = self._config.evaluation
+        learned = spread(subject.learned, settings.learned_examples)
         kinds = {
-            "learned": [Text(encode(example), own) for example in subject.learned],
+            "learned": [Text(encode(example), own) for example in learned],
             "held_back": [Text(encode(example), own) for example in subject.held_back],
-            "anchors": anchor_texts(self.engine.encoder, valid, most),
+            "anchors": anchor_texts(self.engine.encoder, valid, settings.anchor_sample),
             "recalled": [Text(encode(example), task) for example, task in subject.recalled],
         }
         task = self.engine.run(

@@ -7,12 +7,14 @@ Lengths are rounded up to a bounded set of sizes, because every new shape costs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import mlx.core as mx
 import numpy as np
 
 from radiance.engine.encoding import EncodedExample
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,11 @@ def pick(count: int, size: int, step: int, seed: int) -> list[int]:
 
 def _permutation(count: int, epoch: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def spread(items: Sequence[T], most: int) -> Sequence[T]:
+    """All of them, or every n-th, so that they are at most so many."""
+    return items[:: -(-len(items) // most)] if len(items) > most else items
 
 
 def by_length(examples: Sequence[EncodedExample], size: int) -> list[list[int]]:

@@ -17,7 +17,7 @@ from radiance import config
 from radiance.engine.encoding import EncodedExample
 from radiance.engine.slots import Adapter
 from radiance.errors import Diverged
-from radiance.training.batches import Batch, by_length, make_batch, pick
+from radiance.training.batches import Batch, by_length, make_batch, pick, spread
 from radiance.training.blockwise import Differentiator
 from radiance.training.lora import LoraModel
 from radiance.training.material import Lesson, Material
@@ -28,7 +28,8 @@ T = TypeVar("T")
 Pieces = Generator[Any, None, T]
 
 _EVAL_ROWS = 16
-_STOP_CHECK_EXAMPLES = 64  # replayed examples looked at to decide whether to stop early
+# Examples looked at to decide whether to stop early.
+_MOST_CHECKED_NEW, _MOST_CHECKED_REPLAY = 1000, 64
 
 
 @dataclass(frozen=True)
@@ -288,10 +289,9 @@ class Trainer:
 
     def _check(self) -> Pieces[Checked]:
         material = self._material
-        new_examples = [lesson.example for lesson in material.new]
+        new_examples = [lesson.example for lesson in spread(material.new, _MOST_CHECKED_NEW)]
         new = yield from score_examples(self._differentiator, self.vector, new_examples)
-        some = [lesson.example for lesson in material.replay]
-        some = some[:: -(-len(some) // _STOP_CHECK_EXAMPLES)] if some else []
+        some = [lesson.example for lesson in spread(material.replay, _MOST_CHECKED_REPLAY)]
         old = yield from score_examples(self._differentiator, self.vector, some)
         held = yield from score_examples(self._differentiator, self.vector, material.held_back)
         worst = max(score.loss for score in new + old)

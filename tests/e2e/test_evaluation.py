@@ -129,6 +129,21 @@ def test_curves_have_a_point_per_checkpoint(taught: Taught) -> None:
     assert curves["recall_exact"] == [report["recall_exact"] for report in reports[1:]]
 
 
+def test_of_many_new_examples_some_are_measured(tmp_path: Path) -> None:
+    some = {**SETTINGS, "training.max_steps": 1, "evaluation.learned_examples": 2}
+    running = start_service(config.load(tmp_path, some))
+    id = running.client.teach(FACTS[:4])["checkpoint"]
+    evaluation = running.client.get(f"/checkpoints/{id}/evaluation")
+    running.stop()
+    assert [probe["id"] for probe in evaluation["learned"]] == ["job_000001.0", "job_000001.2"]
+    limited = ("--set", "evaluation.learned_examples=2", "--anchor-sample", "24", "--json")
+    found = json.loads(run(id, "--root", str(tmp_path), *limited).stdout)
+    assert found["report"]["new_exact"] == evaluation["report"]["new_exact"]
+    assert found["report"]["finetune_loss"] == pytest.approx(
+        evaluation["report"]["finetune_loss"], rel=1e-3
+    )
+
+
 # ----------------------------------------------------------------------------- radiance eval
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.engine.encoding import EncodedExample
-from radiance.training.batches import by_length, make_batch, pick, round_up
+from radiance.training.batches import by_length, make_batch, pick, round_up, spread
 
 ENCODED = st.lists(st.tuples(st.integers(1, 99), st.booleans()), min_size=2, max_size=40).map(
     lambda pairs: EncodedExample(
@@ -62,3 +62,11 @@ def test_groups_cover_all_examples(examples: list[EncodedExample], size: int) ->
     groups = by_length(examples, size)
     assert sorted(index for group in groups for index in group) == list(range(len(examples)))
     assert all(len(group) <= size for group in groups)
+
+
+@given(st.lists(st.integers(), max_size=60), st.integers(1, 70))
+def test_spread_takes_every_nth_and_no_fewer_than_it_must(items: list[int], most: int) -> None:
+    found = list(spread(items, most))
+    assert len(found) <= most
+    step = next(step for step in range(1, 62) if len(items[::step]) <= most)
+    assert found == items[::step]
