@@ -145,19 +145,20 @@ def test_what_is_poor_or_repeated_is_dropped_and_counted():
             pair("Rank of the close please.", "rank(close)"),
             pair("rank of  the Close please.", "rank(close)"),
             pair("Rank of the close please.", "rank(open)"),
+            pair("Rank: of the close, please!", "rank(low)"),  # one question to the service as well
             pair("Something that is broken.", "rank(close"),
             pair("x", "rank(close)"),
             pair("word " * 500, "rank(close)"),
             pair("Python that is broken.", "def f(:", kind="strategy"),
             pair("An empty completion here.", " "),
             pair(" ".join(map(str, range(60))), "rank(open)"),
-            pair(" ".join(map(str, range(60))) + ".", "rank(open)"),
+            pair(" ".join(map(str, range(60))) + " more", "rank(open)"),
         ]
     )
     assert len(found.pairs) == 2
     assert found.dropped == {
         "repeated": 1,
-        "instruction with two answers": 1,
+        "instruction with two answers": 2,
         "expression does not check": 1,
         "instruction too short": 1,
         "instruction too long": 1,
