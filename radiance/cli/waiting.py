@@ -42,6 +42,9 @@ class Progress:
             self.say(f"{job['job_id']} {job['status']}{_duration(job)}")
             return
         step, most = progress["step"], progress["max_steps"]
+        if progress.get("stage") == "evaluating":
+            self.say(f"{job['job_id']} running, measuring what {step} steps brought")
+            return
         bar = ""
         parts = [f"step {step}/{most}"]
         if progress.get("finetune_loss") is not None:

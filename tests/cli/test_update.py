@@ -246,3 +246,11 @@ def test_a_cycle_that_began_anew_is_timed_anew(service):
     for step in (100, 150, 20, 40):
         progress.show(running(service, step)[1])
     assert "step 40/200, loss 2.100, at most 80 s left" in stream.getvalue()
+
+
+def test_what_is_measured_at_the_end_is_no_step(service):
+    stream = io.StringIO()
+    progress = Progress(stream)
+    job = running(service, 200)[1]
+    progress.show({**job, "progress": {**job["progress"], "stage": "evaluating"}})
+    assert stream.getvalue() == "job_000001 running, measuring what 200 steps brought\n"
