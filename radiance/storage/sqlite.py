@@ -80,7 +80,7 @@ class Database:
             raise
 
     def _prepare(self) -> None:
-        with _translated(self.path):
+        with _opening(self.path):
             self._connection.row_factory = sqlite3.Row
             for pragma in _PRAGMAS:
                 self._connection.execute(pragma)
@@ -197,7 +197,7 @@ class Snapshot:
             self._connection.backup(copy)
 
     def _open(self, mode: str) -> Connection:
-        with _translated(self.path):
+        with _opening(self.path):
             connection = sqlite3.connect(
                 f"file:{quote(str(self.path))}?{mode}", uri=True, isolation_level=None
             )
@@ -216,6 +216,16 @@ class Snapshot:
                 " with `radiance run`, or read it with that version."
             )
         return connection
+
+
+@contextmanager
+def _opening(path: Path) -> Iterator[None]:
+    """The schema is read here. SQLite quotes a damaged byte of it, which Python cannot decode."""
+    with _translated(path):
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise sqlite3.DatabaseError(f"its schema cannot be read: {error}") from error
 
 
 @contextmanager

@@ -156,6 +156,17 @@ def test_a_damaged_page_is_found_on_opening(path):
     assert str(path) in str(caught.value)
 
 
+def test_a_damaged_schema_is_told_though_sqlites_own_message_cannot_be_read(path):
+    Database(path).close()
+    data = path.read_bytes()
+    assert data.count(b"CREATE TABLE jobs") == 1
+    path.write_bytes(data.replace(b"CREATE TABLE jobs", b"CREATE TABL\xc9 jobs"))
+    for open_it in (Database, Snapshot):
+        with pytest.raises(StorageError, match="damaged") as caught:
+            open_it(path)
+        assert str(path) in str(caught.value)
+
+
 def test_a_path_that_cannot_be_opened_names_the_remedy(path):
     path.mkdir(parents=True)
     with pytest.raises(StorageError, match="writable") as caught:
