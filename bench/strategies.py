@@ -31,24 +31,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not paths:
         parser.error(f"LEAN (is {asked.lean}): has no Algorithm.Python/*.py. Name a checkout.")
     flagged: dict[str, list[str]] = {}
+    checked = 0
     with click.progressbar(paths, label="checking", file=sys.stderr) as bar:
         for path in bar:
-            errors = type_errors(decode(path.read_bytes()) or "")
+            try:
+                errors = type_errors(decode(path.read_bytes()) or "")
+            except SyntaxError:  # the oldest are Python 2
+                continue
+            checked += 1
             if errors is None:
                 parser.error(
                     "mypy or its stubs lack, or took too long. Needs the group strategies."
                 )
             if errors:
                 flagged[path.name] = list(errors)
-    share = wilson(len(flagged), len(paths), 0.95)
+    share = wilson(len(flagged), checked, 0.95)
     print(
-        f"{len(flagged)} of {len(paths)} flagged: "
+        f"{len(flagged)} of {checked} flagged, {len(paths) - checked} are not Python 3: "
         f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]"
     )
     for name, errors in flagged.items():
         print(f"{name}: {errors[0]}" + (f" (and {len(errors) - 1} more)" if errors[1:] else ""))
     if asked.json:
-        asked.json.write_text(json.dumps({"files": len(paths), "flagged": flagged}, indent=1))
+        asked.json.write_text(json.dumps({"files": checked, "flagged": flagged}, indent=1))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """What is learned for the form of the language, not for an idea: short expressions in words.
 
 A model that learns a thousand ideas by heart writes those, and nonsense beside them. What teaches
-it the form is many short expressions seen a few times each. They are drawn at random, with every
-operator about as often as another, and described truthfully: mostly in full, sometimes by a hint
-that leaves most of it open, as people ask.
+it the form is many short expressions seen a few times each. They are drawn at random and said
+truthfully: as traders speak (``spoken``) or, with every operator about as often as another, word by
+word (``describing``); sometimes by a hint that leaves most of it open, as people ask.
 """
 
 import random
@@ -24,8 +24,8 @@ _CALLS = (*OPERATORS, *_COMMON, "sum", "stddev", "delay", "ts_max", "ts_min")
 _NEGATIVE = 0.25
 _SPOKEN = 0.6  # as traders speak; the others are described word by word
 _HINTED = 0.25  # asked for by a hint
-_LABELLED = 0.3
-_PLAIN = 0.7  # of those that are asked for in full: without "Write an alpha"
+_LABELLED = 0.3  # with a label around it
+_PLAIN = 0.7  # a sentence of its own; the others within "Write an alpha: …"
 
 
 def from_compositions(seed: int = 0, count: int = 500) -> list[Pair]:

@@ -16,7 +16,7 @@ import re
 import statistics
 import sys
 import types
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy
 import pandas
@@ -44,12 +44,10 @@ _PRELOADED = {
     "Symbol": api.Symbol,
     "AddReference": lambda name: None,
 }
-
-
 _MODULES = ("AlgorithmImports", "QuantConnect", "System", "clr")
 """Lean's own, and the .NET ones whose names older algorithms import one by one."""
 
-_UNKNOWN_KEYWORD = re.compile(r"(QCAlgorithm|Indicator|Portfolio|Slice)\.\w+\(\) got an unexpected")
+_UNKNOWN_KEYWORD = re.compile(r"(\w+)\.\w+\(\) got an unexpected keyword")
 
 
 class _Modules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -68,7 +66,7 @@ class _Modules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module.__dict__["__getattr__"] = _not_there
 
 
-def _not_there(name: str) -> None:
+def _not_there(name: str) -> NoReturn:
     """Else a class that is imported from a module would be taken for a module below it."""
     raise api.Unsupported(name) if name[:1].isupper() else AttributeError(name)
 
@@ -77,7 +75,6 @@ def main() -> None:
     task = sandbox.receive()
     sys.meta_path.insert(0, _Modules())  # first: the others look at the disk
     importlib.import_module("AlgorithmImports")  # what that takes must be there before all closes
-
     pandas.DataFrame({"warm": [1.0]}, index=[datetime.datetime(2020, 1, 1)]).mean()
     code = compile(task["code"], "strategy.py", "exec")
     sandbox.confine()
@@ -94,7 +91,8 @@ def main() -> None:
         else:
             sandbox.fail(error)
     except TypeError as error:
-        if _UNKNOWN_KEYWORD.match(str(error)):
+        called = _UNKNOWN_KEYWORD.match(str(error))
+        if called and hasattr(api, called[1]):
             sandbox.answer({"unsupported": str(error)})
         else:
             sandbox.fail(error)

@@ -52,6 +52,9 @@ def type_errors(code: str) -> tuple[str, ...] | None:
     """Calls and names that QuantConnect's API does not have, each with its line.
 
     None where mypy or the stubs lack, or they took too long.
+
+    Raises:
+        SyntaxError: It is no Python.
     """
     if any(importlib.util.find_spec(name) is None for name in ("mypy", "AlgorithmImports")):
         return None

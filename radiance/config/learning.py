@@ -72,8 +72,8 @@ class Training(Section, frozen=True):
     stop_loss: Annotated[
         float,
         Meta(
-            description="Cool down once new and replayed examples are below this loss, of many "
-            "1000 and 64; 0: never.",
+            description="Cool down once new and replayed examples are below this loss; 0: never. "
+            "At most 1000 and 64 of them are looked at.",
             ge=0,
         ),
     ] = 0.05

@@ -58,7 +58,7 @@ class Checked:
 
     Attributes:
         eval_loss: Cross-entropy per completion token of the evaluation examples, in nats.
-        worst_loss: The highest mean loss of a single new or replayed example.
+        worst_loss: The highest mean loss of a single new or replayed example, of those looked at.
     """
 
     step: int
