@@ -23,7 +23,7 @@ def blur(values: Array, bits: int) -> Array:
     if dropped == 0:
         return np.where(np.isfinite(values), values, np.nan) + 0.0
     found = _rounded(values, dropped).view(np.float64).reshape(np.shape(values))
-    return np.where(np.isfinite(values), found, np.nan) + 0.0  # -0 and 0 are one value
+    return np.where(np.isfinite(values), found, np.nan)
 
 
 def rank_rows(values: Array, bits: int, lowest: bool = False) -> Array:
@@ -40,9 +40,12 @@ def rank_rows(values: Array, bits: int, lowest: bool = False) -> Array:
 
 
 def _rounded(values: Array, dropped: int) -> Array:
-    raw = (np.array(values, dtype=np.float64, ndmin=1) + 0.0).view(np.int64)
+    """The rounded values' bits; -0, which a tiny negative number is rounded to as well, is 0."""
+    raw = np.array(values, dtype=np.float64, ndmin=1).view(np.int64)
     raw += 1 << (dropped - 1)
     raw &= -1 << dropped
+    rounded = raw.view(np.float64)
+    rounded += 0.0
     return raw
 
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radiance.alphas.catalogue import formulas
@@ -168,6 +168,7 @@ def test_ties_share_their_rank_and_rounding_makes_none(bits):
 @given(
     st.lists(st.floats(allow_infinity=False), min_size=1, max_size=300), st.sampled_from([32, 48])
 )
+@example([0.0, -5e-324], 32)  # it is rounded to -0
 def test_ranks_are_those_of_pandas(values, bits):
     rows = np.array([values])
     theirs = pd.DataFrame(blur(rows, bits)).rank(axis=1).to_numpy()
