@@ -15,8 +15,8 @@ from typing import Any
 from bench.harness import Bench, Figures, Table, alternate
 from bench.intervals import median, ratio
 from radiance import config, ember
+from radiance.engine.adapters.slots import Adapter
 from radiance.engine.requests import BASE, Request, Weights
-from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine
 from radiance.records import CheckpointStatus, Message
 
@@ -27,7 +27,7 @@ SIZES = {"tiny": (4, 1), "default": (200, 20), "large": (400, 60)}
 
 
 def measure(bench: Bench, tokens: int, rounds: int) -> dict[str, list[Figures]]:
-    settings = config.Engine(max_adapters=ROWS, prompt_cache_bytes=0)
+    settings = config.EngineSettings(max_adapters=ROWS, prompt_cache_bytes=0)
     engine = Engine("ember", ember.MODEL_PATH, "auto", settings, max_waiting=100)
     engine.start()
     try:
@@ -59,7 +59,7 @@ def _resident(engine: Engine, seed: int) -> Weights:
     from radiance.training.lora import LoraModel
 
     def build() -> Adapter:
-        lora = LoraModel(engine.base, config.Training())
+        lora = LoraModel(engine.base, config.TrainingSettings())
         return lora.adapter(mx.random.normal((lora.size,), key=mx.random.key(seed)) * 0.05)
 
     nowhere = Path("in memory only")

@@ -20,10 +20,10 @@ from typing import Any
 from bench import intervals
 from bench.alphas_pandas import Frames, evaluate_in_pandas
 from bench.harness import Bench, Figures, Table, alternate
-from radiance.alphas.backtest import Market
-from radiance.alphas.catalogue import formulas
-from radiance.alphas.evaluator import Evaluator
-from radiance.alphas.synthetic import made_up
+from radiance.labs.alphas.data.catalogue import formulas
+from radiance.labs.alphas.results.backtest import Market
+from radiance.labs.alphas.values.evaluator import Evaluator
+from radiance.labs.alphas.values.synthetic import made_up
 
 FULL = {"tiny": (30, 8), "default": (3780, 500), "large": (3780, 1000)}
 COMPARED = {"tiny": (30, 4), "default": (500, 60), "large": (1000, 100)}

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from radiance.alphas.catalogue import formula
-from radiance.alphas.panel import Panel
-from radiance.alphas.parser import adv_window, parse
-from radiance.alphas.syntax import Binary, Call, Name, Node, Number, Ternary, Unary
+from radiance.labs.alphas.data.catalogue import formula
+from radiance.labs.alphas.language.parser import adv_window, parse
+from radiance.labs.alphas.language.syntax import Binary, Call, Name, Node, Number, Ternary, Unary
+from radiance.labs.alphas.values.panel import Panel
 
 Frame = pd.DataFrame
 _WEIGHTS = {days: np.arange(1.0, days + 1) for days in range(1, 400)}

@@ -15,15 +15,16 @@ import mlx.core as mx
 import numpy as np
 
 from bench.streams import make_stream
-from radiance import config, statistics
+from radiance import config
 from radiance.ember import Fact, listed_facts, unlisted_facts
-from radiance.engine.adapters import load_adapter
+from radiance.engine.adapters.files import load_adapter
 from radiance.evaluation.evaluator import Evaluator, Text
-from radiance.training.blockwise import Differentiator
+from radiance.gate import intervals
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.support import Running, example, start_service
 
-POLICY = config.Gate(gate="strict")
+POLICY = config.GateSettings(gate="strict")
 _LEAST_CONTEXT = 8  # facts, for a context to have a truth of its own
 Pairs = list[tuple[str, str]]
 
@@ -101,7 +102,7 @@ class Candidate:
         ]
         return {
             "anchor_mean": float(rises.mean()),
-            "anchor_cvar": statistics.tail_mean(rises, POLICY.cvar_share, 0.9).value,
+            "anchor_cvar": intervals.tail_mean(rises, POLICY.cvar_share, 0.9).value,
             "anchor_broken": float(1 - exact[was_exact == 1].mean()),
             "drift": float(kl.mean()),
             "worst_context": max(means, default=0.0),
@@ -159,13 +160,13 @@ def candidates(
 def _probe(
     running: Running, checkpoint_id: str, doses: Sequence[float], facts: Sequence[Fact]
 ) -> Iterator[tuple[float, np.ndarray]]:
-    rooms = running.service.rooms
-    engine, path = rooms.engine, rooms.registry.path(checkpoint_id)
+    services = running.service.services
+    engine, path = services.engine, services.registry.path(checkpoint_id)
 
     def build() -> tuple[LoraModel, Evaluator, Any]:
-        lora = LoraModel(engine.base, rooms.config.training)
+        lora = LoraModel(engine.base, services.config.training)
         vector = lora.initial(load_adapter(path))
-        return lora, Evaluator(lora, Differentiator(lora)), vector
+        return lora, Evaluator(lora, GradientComputer(lora)), vector
 
     lora, evaluator, vector = engine.call(build)
     texts = [

@@ -22,9 +22,9 @@ import numpy as np
 from bench.candidates import FAMILIES, POLICY, Candidate, all_facts, candidates
 from bench.harness import Bench, Figures, Table
 from bench.intervals import Interval, mean, proportion
-from radiance import statistics
 from radiance.ember import Fact
-from radiance.gate import decide
+from radiance.gate import intervals
+from radiance.gate.rules import decide
 from radiance.records import EvalReport, Evaluation, Probe
 
 HARMLESS = 0.25  # severity up to which a candidate counts as harmless
@@ -96,13 +96,13 @@ _RULES = (
 def evidence(found: Sequence[Candidate], anchors: int, draws: int) -> list[list[object]]:
     """What to hold against the limit of anchor_mean: the value itself, or a bound of it?"""
     limit, confidence = POLICY.max_anchor_mean, POLICY.confidence
-    t = statistics.t_quantile(confidence, anchors - 1)
+    t = intervals.t_quantile(confidence, anchors - 1)
     kinds: dict[str, Callable[[np.ndarray], float]] = {
         "the mean itself": lambda x: float(x.mean()),
         "Student's upper bound": lambda x: float(x.mean() + t * x.std(ddof=1) / anchors**0.5),
-        "Hall's upper bound (ours)": lambda x: statistics.mean(x, confidence).high,
+        "Hall's upper bound (ours)": lambda x: intervals.mean(x, confidence).high,
         "Hall's lower bound (refuse only what is proven)": lambda x: (
-            statistics.mean(x, confidence).low
+            intervals.mean(x, confidence).low
         ),
     }
     generator = np.random.default_rng(anchors)

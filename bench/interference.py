@@ -20,13 +20,13 @@ from bench.intervals import gaps, median, quantile, ratio
 from bench.servers import Server, Servers, run_streams
 from radiance import config, ember
 from radiance.engine.requests import Request, Sampling
-from radiance.engine.schedule import Schedule
+from radiance.engine.time_share import TimeShare
 from radiance.engine.worker import Engine
 from radiance.records import Message
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.material import Lesson, Material
 from radiance.training.trainer import Progress, Trainer
+from radiance.training.training_set import Lesson, Material
 from tests.support import FACTS, example
 
 IDLE, ALONE, WHOLE = "idle", "training alone", "whole steps"
@@ -44,10 +44,10 @@ class _Training:
     """A trainer without end on the engine, which counts its steps."""
 
     def __init__(self, engine: Engine) -> None:
-        settings = config.Training(stop_loss=0, max_steps=10**6, eval_every=10**6)
+        settings = config.TrainingSettings(stop_loss=0, max_steps=10**6, eval_every=10**6)
         self._engine, self._settings = engine, settings
         self._lora = engine.call(lambda: LoraModel(engine.base, settings))
-        self._differentiator = engine.call(lambda: Differentiator(self._lora))
+        self._differentiator = engine.call(lambda: GradientComputer(self._lora))
         encode = engine.encoder.example
         self._lessons = [Lesson(encode(example(i, *fact))) for i, fact in enumerate(FACTS)]
         self.steps = 0
@@ -57,7 +57,7 @@ class _Training:
         """Trains from here to the end of the block."""
 
         def start() -> Generator[Any, None, Any]:
-            anchor, material = config.Anchor(method="naive"), Material(self._lessons)
+            anchor, material = config.AnchorSettings(method="naive"), Material(self._lessons)
             pieces = Trainer(
                 self._lora, self._differentiator, self._settings, anchor, material, None
             ).run()
@@ -107,7 +107,7 @@ def token_gaps(engine: Engine, tokens: int) -> list[float]:
 
 
 def measure(bench: Bench, rounds: int, tokens: int, steps: int) -> dict[str, list[Figures]]:
-    engine = Engine("ember", ember.MODEL_PATH, "auto", config.Engine(), max_waiting=100)
+    engine = Engine("ember", ember.MODEL_PATH, "auto", config.EngineSettings(), max_waiting=100)
     engine.start()
     try:
         training = _Training(engine)
@@ -123,7 +123,7 @@ def measure(bench: Bench, rounds: int, tokens: int, steps: int) -> dict[str, lis
             def run() -> Figures:
                 if priority is None:
                     return _gap_figures(token_gaps(engine, tokens))
-                engine._schedule = Schedule(priority)
+                engine._schedule = TimeShare(priority)
                 before, began = training.steps, time.perf_counter()
                 with training.running(is_whole):
                     figures = _gap_figures(token_gaps(engine, tokens))

@@ -183,9 +183,9 @@ class _Exam:
 
     def __init__(self, stream: list[Update]) -> None:
         from radiance import ember
-        from radiance.engine.base import load_base
-        from radiance.engine.device import select_device
-        from radiance.engine.encoding import Encoder
+        from radiance.engine.model.base import load_base
+        from radiance.engine.model.device import select_device
+        from radiance.engine.model.encoding import Encoder
 
         base = load_base("ember", ember.MODEL_PATH, select_device("cpu"))
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)

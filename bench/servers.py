@@ -168,13 +168,13 @@ def save_random_adapter(directory: Path, seed: int, rank: int = 8, size: float =
     import mlx.core as mx
 
     from radiance import config, ember
-    from radiance.engine.adapters import save_adapter
-    from radiance.engine.base import load_base
-    from radiance.engine.device import select_device
+    from radiance.engine.adapters.files import save_adapter
+    from radiance.engine.model.base import load_base
+    from radiance.engine.model.device import select_device
     from radiance.training.lora import LoraModel
 
     base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
-    lora = LoraModel(base, config.Training(r=rank, alpha=2 * rank))
+    lora = LoraModel(base, config.TrainingSettings(r=rank, alpha=2 * rank))
     noise = mx.random.normal((lora.size,), key=mx.random.key(seed)) * size
     directory.mkdir(parents=True)
     save_adapter(lora.adapter(noise), lora.adapter_config(), directory)

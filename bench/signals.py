@@ -16,9 +16,9 @@ import numpy as np
 
 from bench import intervals
 from bench.harness import Bench, Figures, Process, Rounds, Table, alternate
-from radiance.signals import findings
-from radiance.signals.results import StudyResult
-from radiance.signals.settings import PRESETS, Study, with_values
+from radiance.labs.signals import findings
+from radiance.labs.signals.results import StudyResult
+from radiance.labs.signals.settings import PRESETS, Study, with_values
 
 LOOPED_SEEDS = 2  # a round of the loop; its time is per seed
 
@@ -33,14 +33,14 @@ def study_of(size: str) -> Study:
 
 
 def prepare() -> None:
-    from radiance.engine.device import select_device
+    from radiance.engine.model.device import select_device
 
     select_device("cpu")
 
 
 def batched(rounds: Rounds, size: str) -> None:
     """A side: whole studies at once."""
-    from radiance.signals.study import run_study
+    from radiance.labs.signals.study import run_study
 
     prepare()
     study = study_of(size)
@@ -69,12 +69,12 @@ def looped(rounds: Rounds, size: str) -> None:
 
 def _one_seed(study: Study) -> dict[str, float]:
     """All methods of one seed, one after the other, and what the study does with them."""
-    from radiance.signals import summary
-    from radiance.signals.adaptation import Adapted
-    from radiance.signals.market import make_markets
-    from radiance.signals.methods import find_methods
-    from radiance.signals.operation import operate
-    from radiance.signals.study import adapt_all, make_backbone, silent, speak
+    from radiance.labs.signals import summary
+    from radiance.labs.signals.adaptation import Adapted
+    from radiance.labs.signals.market import make_markets
+    from radiance.labs.signals.methods import find_methods
+    from radiance.labs.signals.operation import operate
+    from radiance.labs.signals.study import adapt_all, make_backbone, silent, speak
 
     methods = find_methods(study.adaptation)
     markets = make_markets(study.market, study.seed_list)
@@ -89,7 +89,7 @@ def _one_seed(study: Study) -> dict[str, float]:
 
 
 def quality(study: Study) -> Figures:
-    from radiance.signals.study import run_study
+    from radiance.labs.signals.study import run_study
 
     prepare()
     result = run_study(study)

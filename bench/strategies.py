@@ -15,9 +15,9 @@ from pathlib import Path
 
 import click
 
-from radiance.alphas.lean import decode
-from radiance.alphas.strategy_types import type_errors
-from radiance.statistics import wilson
+from radiance.gate.intervals import wilson
+from radiance.labs.alphas.data.lean import decode
+from radiance.labs.alphas.strategies.type_check import type_errors
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,17 +13,17 @@ from bench.harness import Figures
 from bench.streams import Fact, Update, valid_after
 from radiance import config, ember
 from radiance.anchors.sets import Anchor, AnchorSet
-from radiance.engine.base import load_base
-from radiance.engine.device import select_device
-from radiance.engine.encoding import EncodedExample, Encoder
+from radiance.engine.model.base import load_base
+from radiance.engine.model.device import select_device
+from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
 from radiance.records import Example, Message
 from radiance.training.batches import Reference, make_batch
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.material import Gatherer, Material, Selection
-from radiance.training.rehearsal import Held
+from radiance.training.reference_cache import Held
 from radiance.training.trainer import Progress, Trained, Trainer, score_examples
+from radiance.training.training_set import Material, Selection, TrainingSetBuilder
 
 _PROBED = 110  # old facts of each kind looked at after each update; all of them at the end
 Penalty = Callable[[mx.array], mx.array]
@@ -71,18 +71,18 @@ class Student:
         old_facts: int | None = None,
     ) -> None:
         self._method = method
-        self._training = config.Training(
+        self._training = config.TrainingSettings(
             **{"max_steps": max_steps, "seed": seed, **method.training}
         )
         fewer = {} if own_samples is None else {"own_samples": own_samples}
-        self._anchor = config.Anchor(**{**method.anchor, **fewer})
+        self._anchor = config.AnchorSettings(**{**method.anchor, **fewer})
         base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
         self._lora = LoraModel(base, self._training)
-        self._differentiator = Differentiator(self._lora)
+        self._differentiator = GradientComputer(self._lora)
         # Own samples do not depend on the stream's seed: one model writes them once.
-        samples_seed = config.Training(**{**method.training, "seed": 0})
-        self._gatherer = Gatherer(
+        samples_seed = config.TrainingSettings(**{**method.training, "seed": 0})
+        self._gatherer = TrainingSetBuilder(
             self._lora, self._differentiator, self._encoder, base, samples_seed, self._anchor, cache
         )
         self._listed, self._unlisted = (

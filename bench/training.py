@@ -49,13 +49,13 @@ class _Setup:
 
     def __init__(self, count: int) -> None:
         from radiance import config, ember
-        from radiance.engine.base import load_base
-        from radiance.engine.device import select_device
-        from radiance.engine.encoding import Encoder
+        from radiance.engine.model.base import load_base
+        from radiance.engine.model.device import select_device
+        from radiance.engine.model.encoding import Encoder
         from radiance.training.lora import LoraModel
 
         # No clipping, warm-up or other wordings: mlx_lm.lora has none unless asked.
-        self.settings = config.Training(
+        self.settings = config.TrainingSettings(
             batch_size=BATCH_SIZE,
             lr=LR,
             max_grad_norm=1e9,
@@ -105,16 +105,16 @@ def ours(
     """
     setup = _Setup(count)
     from radiance import config
-    from radiance.training.blockwise import Differentiator
-    from radiance.training.material import Gatherer, Selection
+    from radiance.training.gradient import GradientComputer
     from radiance.training.trainer import Progress, Trainer, score_examples, token_mean
+    from radiance.training.training_set import Selection, TrainingSetBuilder
     from tests.support import drain
 
     lora, settings = setup.lora, setup.settings
-    anchor = config.Anchor(method=method, own_samples=own_samples)  # type: ignore[arg-type]
-    differentiator = Differentiator(lora)
+    anchor = config.AnchorSettings(method=method, own_samples=own_samples)  # type: ignore[arg-type]
+    differentiator = GradientComputer(lora)
     with tempfile.TemporaryDirectory() as folder:
-        gatherer = Gatherer(
+        gatherer = TrainingSetBuilder(
             lora, differentiator, setup.encoder, setup.base, settings, anchor, Path(folder)
         )
         earlier = _examples(count, seed=1) if replays else []

@@ -106,7 +106,7 @@ def get_logger(name: str) -> Logger:
     return Logger(name)
 
 
-def configure_logging(settings: config.Log) -> None:
+def configure_logging(settings: config.LogSettings) -> None:
     """Send Radiance's and uvicorn's events to stderr in the configured form."""
     as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)

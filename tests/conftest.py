@@ -44,7 +44,7 @@ def _loggers() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """An engine on Ember, shared by the tests that leave it as they found it."""
-    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.Engine(), max_waiting=1000)
+    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.EngineSettings(), max_waiting=1000)
     engine.start()
     yield engine
     engine.stop()

@@ -18,11 +18,11 @@ from typing import Any
 import uvicorn
 
 from radiance import config, ember
-from radiance.api.access import tls_files
+from radiance.api.auth.access import tls_files
 from radiance.api.routes import create_app
-from radiance.app import Service
-from radiance.engine.base import find_base
+from radiance.engine.model.base import find_base
 from radiance.records import Example, Message
+from radiance.service.app import Service
 from radiance.web import site
 
 REPOSITORY = Path(__file__).parent.parent
@@ -184,7 +184,7 @@ def start_service(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     certificate, private_key = tls_files(settings) or (None, None)
-    app = site.install(create_app(lambda: service.rooms, settings), lambda: server.should_exit)
+    app = site.install(create_app(lambda: service.services, settings), lambda: server.should_exit)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

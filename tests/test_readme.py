@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from radiance import config, ember
-from radiance.cli import main, moves
+from radiance.cli import main, pointer
 from tests.support import REPOSITORY, STORIES, Running, start_service
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def test_the_first_minute_is_as_it_is_told_and_so_is_the_quick_start(
         shown = invoke(words).splitlines()
         assert {varied(line) for line in expected} <= {varied(line) for line in shown}, shown
     [quick] = blocks(README, "Quick start")
-    monkeypatch.setattr(moves.output, "is_interactive", lambda: True)
+    monkeypatch.setattr(pointer.output, "is_interactive", lambda: True)
     for line in quick:
         words = command(line)
         if not _STARTS.match(" ".join(words)):  # that is what the fixture has done

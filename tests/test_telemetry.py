@@ -20,7 +20,7 @@ def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Events as JSON, read back."""
     logger = logging.getLogger("radiance")
     before = logger.handlers, logger.propagate, logger.level
-    configure_logging(config.Log(format="json", level="debug"))
+    configure_logging(config.LogSettings(format="json", level="debug"))
     (handler,) = logger.handlers
     assert isinstance(handler, logging.StreamHandler)
     written = io.StringIO()

@@ -13,10 +13,10 @@ import click
 from radiance import config, ember
 from radiance.anchors import provider
 from radiance.engine.worker import Engine
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.material import Gatherer
-from radiance.training.own_samples import Sampled
+from radiance.training.self_samples import Sampled
+from radiance.training.training_set import TrainingSetBuilder
 
 OUT = ember.MODEL_PATH / "own_samples"
 
@@ -32,10 +32,10 @@ def main() -> None:
         engine.start()
         try:
 
-            def gatherer() -> Gatherer:
+            def gatherer() -> TrainingSetBuilder:
                 lora = LoraModel(engine.base, settings.training)
-                parts = (lora, Differentiator(lora), engine.encoder, engine.base)
-                return Gatherer(*parts, settings.training, settings.anchor, written)
+                parts = (lora, GradientComputer(lora), engine.encoder, engine.base)
+                return TrainingSetBuilder(*parts, settings.training, settings.anchor, written)
 
             writer = engine.call(gatherer)
             for event in engine.run(lambda: writer.own_samples_of_base(anchors)):

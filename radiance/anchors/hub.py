@@ -11,7 +11,7 @@ from typing import Any
 
 from radiance.anchors.rows import MESSAGES, PAIRS, TEXT, BadRow, to_anchor
 from radiance.anchors.sets import AnchorSet
-from radiance.config import Evaluation
+from radiance.config import EvaluationSettings
 from radiance.errors import ConfigError
 
 _ENDINGS = ("README.md", ".parquet", ".arrow", ".jsonl", ".json", ".csv", ".tsv", ".txt", ".gz")
@@ -24,7 +24,7 @@ class Unreachable(ConfigError):
     """The dataset is neither on this machine nor to be had from the Hub now."""
 
 
-def read_set(settings: Evaluation) -> AnchorSet:
+def read_set(settings: EvaluationSettings) -> AnchorSet:
     """The texts, or questions and answers, of a dataset; at most ten thousand, spread over it.
 
     Rows that hold no text are passed over.
@@ -92,7 +92,7 @@ def _fetch(name: str) -> Path:
         ) from None
 
 
-def _load(folder: Path, settings: Evaluation) -> Any:
+def _load(folder: Path, settings: EvaluationSettings) -> Any:
     """One split, as a ``datasets.Dataset``."""
     import datasets  # slow to import, with pandas and pyarrow behind it
     import pyarrow
@@ -129,7 +129,7 @@ def _load(folder: Path, settings: Evaluation) -> Any:
     return splits[split]
 
 
-def _columns(table: Any, settings: Evaluation) -> tuple[list[str], str]:
+def _columns(table: Any, settings: EvaluationSettings) -> tuple[list[str], str]:
     """Which columns make an anchor, and which of them is the text ("": they are a chat)."""
     known = list(table.column_names)
     texts = [n for n in known if getattr(table.features[n], "dtype", "").endswith("string")]

@@ -5,7 +5,7 @@ from typing import Any
 
 from radiance.anchors.sets import GENERAL, Anchor
 from radiance.records import Example, Message
-from radiance.text import clean, forbidden
+from radiance.records.text import clean, forbidden
 
 PAIRS = (("input", "output"), ("prompt", "completion"), ("question", "answer"))
 MESSAGES, TEXT, CONTEXT, ID = "messages", "text", "context", "id"

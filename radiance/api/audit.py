@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import list_limit
-from radiance.api.rooms import rooms_of
+from radiance.api.services import services_of
 from radiance.errors import RequestError
 from radiance.registry.verification import verify
 
@@ -17,16 +17,16 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 async def list_entries(request: Request) -> Response:
     """The newest entries first, whole; ``?before=`` goes on from a number."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     limit, before = list_limit(request), entry_before(request)
-    entries = await run_in_threadpool(rooms.registry.audit.recent, limit, before)
+    entries = await run_in_threadpool(services.registry.audit.recent, limit, before)
     return JSONResponse({"entries": [entry.to_plain() for entry in entries]})
 
 
 async def verify_log(request: Request) -> Response:
     """Walk the chain and compare it with what there is; 200 whatever is found."""
-    rooms = rooms_of(request)
-    config, kept_hash = rooms.config, _kept_hash(request)
+    services = services_of(request)
+    config, kept_hash = services.config, _kept_hash(request)
     found = await run_in_threadpool(verify, config.database_path, config.adapters_path, kept_hash)
     return JSONResponse(msgspec.to_builtins(found))
 

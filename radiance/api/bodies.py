@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from radiance import schema
+from radiance import validation
 from radiance.errors import Cancelled, RequestError, TooLarge
 
 T = TypeVar("T")
@@ -84,8 +84,8 @@ def check_body(data: Any, kind: type[T]) -> T:
         RequestError: It does not fit; it names field, value and remedy.
     """
     try:
-        return schema.check(data, kind)
-    except schema.Problem as problem:
+        return validation.check(data, kind)
+    except validation.Problem as problem:
         raise RequestError(
             f"{problem}.", field=problem.field or None, value=problem.value, remedy=problem.remedy
         ) from None

@@ -9,13 +9,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from radiance.api.access import actor_of
+from radiance.api.auth.access import actor_of
 from radiance.api.bodies import read_body
-from radiance.api.moves import checked_reason
-from radiance.api.rooms import Rooms, rooms_of
-from radiance.comparison import ArmSummary, Row
+from radiance.api.pointer import checked_reason
+from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
-from radiance.registry.experiments import Experiment, Mode
+from radiance.release.comparison import ArmSummary, Row
+from radiance.release.experiments import Experiment, Mode
 
 _MOST_CHARACTERS = 1000
 
@@ -65,26 +65,26 @@ class CanaryAnswer(msgspec.Struct, frozen=True):
 
 async def show_canary(request: Request) -> Response:
     """The canary or shadow under way, and the one that ended last."""
-    return JSONResponse(await run_in_threadpool(_show, rooms_of(request)))
+    return JSONResponse(await run_in_threadpool(_show, services_of(request)))
 
 
 async def start_canary(request: Request) -> Response:
     """Try a checkpoint on a share of the callers, or unseen beside what serves."""
-    rooms = rooms_of(request)
-    body = await read_body(request, CanaryBody, rooms.config.server.max_body_bytes)
+    services = services_of(request)
+    body = await read_body(request, CanaryBody, services.config.server.max_body_bytes)
     share = body.share if body.share is not None else 0.1 if body.mode == "canary" else 1.0
     reason = checked_reason(body.reason, "Asked for through POST /canary.")
     await run_in_threadpool(
-        lambda: rooms.traffic.begin(
+        lambda: services.traffic.begin(
             body.mode, body.checkpoint, share, actor_of(request), reason, force=body.force
         )
     )
-    return JSONResponse(await run_in_threadpool(_show, rooms), status_code=201)
+    return JSONResponse(await run_in_threadpool(_show, services), status_code=201)
 
 
 async def stop_canary(request: Request) -> Response:
     """End it: everybody is answered by what serves from now on."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     given = request.query_params.get("reason", "")
     if len(given) > _MOST_CHARACTERS:
         raise RequestError(
@@ -93,19 +93,19 @@ async def stop_canary(request: Request) -> Response:
             remedy="Shorten it.",
         )
     reason = checked_reason(given, "Asked for through DELETE /canary.")
-    await run_in_threadpool(rooms.traffic.end, actor_of(request), reason)
-    return JSONResponse(await run_in_threadpool(_show, rooms))
+    await run_in_threadpool(services.traffic.end, actor_of(request), reason)
+    return JSONResponse(await run_in_threadpool(_show, services))
 
 
-def running_canary(rooms: Rooms) -> dict[str, Any] | None:
+def running_canary(services: Services) -> dict[str, Any] | None:
     """The experiment under way, as ``CanaryShown``."""
-    return _describe(rooms, rooms.traffic.running)
+    return _describe(services, services.traffic.running)
 
 
-def _show(rooms: Rooms) -> dict[str, Any]:
-    last = _describe(rooms, rooms.experiments.last())
-    return {"running": running_canary(rooms), "last": last}
+def _show(services: Services) -> dict[str, Any]:
+    last = _describe(services, services.experiments.last())
+    return {"running": running_canary(services), "last": last}
 
 
-def _describe(rooms: Rooms, experiment: Experiment | None) -> dict[str, Any] | None:
-    return None if experiment is None else rooms.traffic.describe(experiment)
+def _describe(services: Services, experiment: Experiment | None) -> dict[str, Any] | None:
+    return None if experiment is None else services.traffic.describe(experiment)

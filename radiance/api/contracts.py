@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from radiance.api import (
-    alphas,
-    answers,
     audit,
     canary,
     exchange,
@@ -17,10 +15,10 @@ from radiance.api import (
     info,
     lineage,
     metrics,
-    moves,
     operations,
+    pointer,
+    responses,
     search,
-    signals,
     training,
     update,
 )
@@ -34,12 +32,14 @@ from radiance.api.openai import (
     tuning_shapes,
     uploads,
 )
-from radiance.intake.admission import UpdateBody
+from radiance.examples.admission import UpdateBody
+from radiance.labs.alphas import routes as alphas
+from radiance.labs.signals import routes as signals
+from radiance.labs.signals.results import StudyResult
+from radiance.labs.signals.runs import RunState
+from radiance.labs.signals.settings import Study
 from radiance.records import Checkpoint, Evaluation, JobStatus
 from radiance.registry.verification import Verification
-from radiance.signals.results import StudyResult
-from radiance.signals.runs import RunState
-from radiance.signals.settings import Study
 
 _LIMIT = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
 
@@ -83,36 +83,36 @@ class Contract:
 
 
 _OWN: dict[Callable[..., Any], Contract] = {
-    search.search: Contract(answers.SearchAnswer, search.SearchBody),
-    alphas.generate_alpha: Contract(answers.AlphaAnswer, alphas.GenerateBody),
-    alphas.show_trial: Contract(answers.TrialAnswer),
-    update.update: Contract(answers.UpdateAnswer, UpdateBody, 202),
-    feedback.send_feedback: Contract(answers.FeedbackAnswer, feedback.FeedbackBody, 201),
-    feedback.list_feedback: Contract(answers.FeedbackList, queries={"limit": _LIMIT}),
-    info.info: Contract(answers.InfoAnswer),
+    search.search: Contract(responses.SearchAnswer, search.SearchBody),
+    alphas.generate_alpha: Contract(responses.AlphaAnswer, alphas.GenerateBody),
+    alphas.show_trial: Contract(responses.TrialAnswer),
+    update.update: Contract(responses.UpdateAnswer, UpdateBody, 202),
+    feedback.send_feedback: Contract(responses.FeedbackAnswer, feedback.FeedbackBody, 201),
+    feedback.list_feedback: Contract(responses.FeedbackList, queries={"limit": _LIMIT}),
+    info.info: Contract(responses.InfoAnswer),
     operations.list_jobs: Contract(
-        answers.JobList,
+        responses.JobList,
         queries={"limit": _LIMIT, "status": {"type": "string", "enum": list(JobStatus)}},
     ),
-    operations.show_job: Contract(answers.JobWithSupersedes),
-    operations.cancel_job: Contract(answers.JobAnswer),
-    operations.retry_job: Contract(answers.JobAnswer),
-    operations.list_checkpoints: Contract(answers.CheckpointList, queries={"limit": _LIMIT}),
-    operations.show_checkpoint: Contract(answers.CheckpointAnswer),
+    operations.show_job: Contract(responses.JobWithSupersedes),
+    operations.cancel_job: Contract(responses.JobAnswer),
+    operations.retry_job: Contract(responses.JobAnswer),
+    operations.list_checkpoints: Contract(responses.CheckpointList, queries={"limit": _LIMIT}),
+    operations.show_checkpoint: Contract(responses.CheckpointAnswer),
     operations.show_evaluation: Contract(Evaluation),
-    lineage.show_lineage: Contract(answers.LineageAnswer, queries={"limit": _LIMIT}),
-    moves.rollback: Contract(answers.MoveAnswer, moves.RollbackBody),
-    moves.promote: Contract(answers.MoveAnswer, moves.PromoteBody),
-    moves.pin: Contract(answers.PinAnswer, moves.PinBody),
-    moves.unpin: Contract(answers.PinAnswer, moves.UnpinBody),
+    lineage.show_lineage: Contract(responses.LineageAnswer, queries={"limit": _LIMIT}),
+    pointer.rollback: Contract(responses.MoveAnswer, pointer.RollbackBody),
+    pointer.promote: Contract(responses.MoveAnswer, pointer.PromoteBody),
+    pointer.pin: Contract(responses.PinAnswer, pointer.PinBody),
+    pointer.unpin: Contract(responses.PinAnswer, pointer.UnpinBody),
     canary.show_canary: Contract(canary.CanaryAnswer),
     canary.start_canary: Contract(canary.CanaryAnswer, canary.CanaryBody, 201),
     canary.stop_canary: Contract(
         canary.CanaryAnswer, queries={"reason": {"type": "string", "maxLength": 1000}}
     ),
-    training.show_training: Contract(answers.TrainingAnswer),
-    training.pause: Contract(answers.TrainingAnswer, training.PauseBody),
-    training.resume: Contract(answers.TrainingAnswer, training.PauseBody),
+    training.show_training: Contract(responses.TrainingAnswer),
+    training.pause: Contract(responses.TrainingAnswer, training.PauseBody),
+    training.resume: Contract(responses.TrainingAnswer, training.PauseBody),
     exchange.import_checkpoint: Contract(Checkpoint, exchange.ImportBody, 201),
     signals.show_progress: Contract(None, media="text/html"),
     signals.show_asset: Contract(None, media="text/css"),
@@ -123,14 +123,14 @@ _OWN: dict[Callable[..., Any], Contract] = {
     signals.export_run: Contract(StudyResult),
     signals.show_knobs: Contract(signals.KnobsAnswer),
     audit.list_entries: Contract(
-        answers.EntryList, queries={"limit": _LIMIT, "before": {"type": "integer", "minimum": 1}}
+        responses.EntryList, queries={"limit": _LIMIT, "before": {"type": "integer", "minimum": 1}}
     ),
     audit.verify_log: Contract(
         Verification, queries={"head": {"type": "string", "pattern": "^[0-9a-f]{64}$"}}
     ),
     metrics.metrics: Contract(None, media="text/plain"),
-    operations.health: Contract(answers.Health),
-    operations.ready: Contract(answers.Ready, others={503: answers.NotReady}),
+    operations.health: Contract(responses.Health),
+    operations.ready: Contract(responses.Ready, others={503: responses.NotReady}),
 }
 
 _OPENAI: dict[Callable[..., Any], Contract] = {

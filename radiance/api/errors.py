@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from radiance import schema
+from radiance import validation
 from radiance.errors import (
     Cancelled,
     Conflict,
@@ -190,5 +190,5 @@ HANDLERS: dict[Any, Any] = {
 
 def _shown(value: Any) -> Any:
     """The value as it was sent, or its beginning where it is long."""
-    text = schema.show(value, _MOST_SHOWN_CHARACTERS)
+    text = validation.show(value, _MOST_SHOWN_CHARACTERS)
     return text if text.endswith("…") else value

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_body
-from radiance.api.rooms import rooms_of
+from radiance.api.services import services_of
 from radiance.errors import BadAdapter
 from radiance.exchange.importing import import_adapter
-from radiance.text import forbidden
+from radiance.records.text import forbidden
 
 
 class ImportBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,8 +25,8 @@ class ImportBody(msgspec.Struct, forbid_unknown_fields=True):
 
 async def import_checkpoint(request: Request) -> Response:
     """Read an mlx-lm or PEFT directory, check all of it, and commit it; it is not served."""
-    rooms = rooms_of(request)
-    body = await read_body(request, ImportBody, rooms.config.server.max_body_bytes)
+    services = services_of(request)
+    body = await read_body(request, ImportBody, services.config.server.max_body_bytes)
     for field, text in (("path", body.path), ("source", body.source)):
         if bad := forbidden(text):
             raise BadAdapter(
@@ -35,6 +35,6 @@ async def import_checkpoint(request: Request) -> Response:
                 remedy="Remove it.",
             )
     checkpoint = await run_in_threadpool(
-        import_adapter, Path(body.path), rooms.engine, rooms.registry, "api", body.source
+        import_adapter, Path(body.path), services.engine, services.registry, "api", body.source
     )
     return JSONResponse(msgspec.to_builtins(checkpoint), status_code=201)

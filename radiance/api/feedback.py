@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import list_limit, read_body
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
 from radiance.errors import RequestError
+from radiance.records.text import clean, forbidden
 from radiance.registry.store import BASE
-from radiance.text import clean, forbidden
 
 _Text = Annotated[str, Meta(max_length=100_000)]
 _SHOWN_CHECKPOINTS = 20
@@ -34,38 +34,38 @@ class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
 
 async def send_feedback(request: Request) -> Response:
     """Keep a vote; it is on disk when this answers. A monitor may act on it."""
-    rooms = rooms_of(request)
-    body = await read_body(request, FeedbackBody, rooms.config.server.max_body_bytes)
+    services = services_of(request)
+    body = await read_body(request, FeedbackBody, services.config.server.max_body_bytes)
     _refuse_bad_text(body)
-    answer = await run_in_threadpool(_keep, rooms, body, caller_of(request))
-    rooms.monitor.wake()
+    answer = await run_in_threadpool(_keep, services, body, caller_of(request))
+    services.monitor.wake()
     return JSONResponse(answer, status_code=201)
 
 
 async def list_feedback(request: Request) -> Response:
     """The newest votes first."""
-    rooms = rooms_of(request)
-    found = await run_in_threadpool(rooms.feedback.recent, list_limit(request))
+    services = services_of(request)
+    found = await run_in_threadpool(services.feedback.recent, list_limit(request))
     return JSONResponse({"feedback": msgspec.to_builtins(found)})
 
 
-def votes_by_checkpoint(rooms: Rooms) -> dict[str, dict[str, int]]:
+def votes_by_checkpoint(services: Services) -> dict[str, dict[str, int]]:
     """Votes of the checkpoints that were voted on last; the base is called "base"."""
-    votes = rooms.feedback.by_checkpoint(_SHOWN_CHECKPOINTS)
+    votes = services.feedback.by_checkpoint(_SHOWN_CHECKPOINTS)
     return {checkpoint or BASE: msgspec.to_builtins(found) for checkpoint, found in votes.items()}
 
 
-def _keep(rooms: Rooms, body: FeedbackBody, caller: str) -> dict[str, Any]:
-    is_tried, checkpoint = rooms.traffic.candidate_of(caller)
+def _keep(services: Services, body: FeedbackBody, caller: str) -> dict[str, Any]:
+    is_tried, checkpoint = services.traffic.candidate_of(caller)
     if body.checkpoint is None:
         if not is_tried:
-            current = rooms.registry.current()
+            current = services.registry.current()
             checkpoint = current.checkpoint_id if current else None
     elif body.checkpoint == BASE:
         checkpoint = None
     else:
-        checkpoint = rooms.registry.get(body.checkpoint).checkpoint_id
-    kept = rooms.feedback.add(
+        checkpoint = services.registry.get(body.checkpoint).checkpoint_id
+    kept = services.feedback.add(
         checkpoint,
         body.vote,
         prompt=clean(body.prompt),
@@ -73,7 +73,7 @@ def _keep(rooms: Rooms, body: FeedbackBody, caller: str) -> dict[str, Any]:
         comment=clean(body.comment),
         tags=tuple(dict.fromkeys(filter(None, map(clean, body.tags)))),
     )
-    votes = rooms.feedback.votes(checkpoint)
+    votes = services.feedback.votes(checkpoint)
     return {**msgspec.to_builtins(kept), "votes": msgspec.to_builtins(votes)}
 
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import list_limit
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.records import Example
 
 _MOST_SHOWN_CHARACTERS = 160
@@ -16,26 +16,28 @@ _MOST_SHOWN_CHARACTERS = 160
 
 async def show_lineage(request: Request) -> Response:
     """A checkpoint and its ancestors, newest first, each with its cycle, jobs and examples."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     checkpoint_id, limit = request.path_params["checkpoint_id"], list_limit(request)
-    return JSONResponse(await run_in_threadpool(_describe, rooms, checkpoint_id, limit))
+    return JSONResponse(await run_in_threadpool(_describe, services, checkpoint_id, limit))
 
 
-def _describe(rooms: Rooms, checkpoint_id: str, limit: int) -> dict[str, Any]:
-    chain = rooms.registry.ancestors(checkpoint_id)
-    manifest = rooms.registry.manifest(checkpoint_id)
-    corrected = {s.example_id: s.by for s in rooms.jobs.superseded(chain)}
+def _describe(services: Services, checkpoint_id: str, limit: int) -> dict[str, Any]:
+    chain = services.registry.ancestors(checkpoint_id)
+    manifest = services.registry.manifest(checkpoint_id)
+    corrected = {s.example_id: s.by for s in services.jobs.superseded(chain)}
     left = chain[limit:]
     return {
         "checkpoint": checkpoint_id,
-        "lineage": [_generation(rooms, id, corrected) for id in chain[:limit]],
+        "lineage": [_generation(services, id, corrected) for id in chain[:limit]],
         "continues_at": left[0] if left else None,
         "base": {"model": manifest.base_model, "hash": manifest.base_hash},
     }
 
 
-def _generation(rooms: Rooms, checkpoint_id: str, corrected: dict[str, str]) -> dict[str, Any]:
-    checkpoint = rooms.registry.get(checkpoint_id)
+def _generation(
+    services: Services, checkpoint_id: str, corrected: dict[str, str]
+) -> dict[str, Any]:
+    checkpoint = services.registry.get(checkpoint_id)
     return {
         "checkpoint_id": checkpoint_id,
         "parent_id": checkpoint.parent_id,
@@ -44,13 +46,13 @@ def _generation(rooms: Rooms, checkpoint_id: str, corrected: dict[str, str]) -> 
         "created_at": checkpoint.created_at.isoformat(),
         "cycle_id": checkpoint.cycle_id,
         "content_hash": checkpoint.content_hash,
-        "audit_entries": [e.number for e in rooms.registry.audit.about(checkpoint_id)],
-        "jobs": [_job(rooms, job_id, corrected) for job_id in checkpoint.job_ids],
+        "audit_entries": [e.number for e in services.registry.audit.about(checkpoint_id)],
+        "jobs": [_job(services, job_id, corrected) for job_id in checkpoint.job_ids],
     }
 
 
-def _job(rooms: Rooms, job_id: str, corrected: dict[str, str]) -> dict[str, Any]:
-    job = rooms.jobs.get(job_id)
+def _job(services: Services, job_id: str, corrected: dict[str, str]) -> dict[str, Any]:
+    job = services.jobs.get(job_id)
     return {
         "job_id": job_id,
         "tags": job.tags,
@@ -62,7 +64,7 @@ def _job(rooms: Rooms, job_id: str, corrected: dict[str, str]) -> dict[str, Any]
                 "shown": shown(example),
                 "superseded_by": corrected.get(example.id),
             }
-            for example in rooms.jobs.examples([job_id])
+            for example in services.jobs.examples([job_id])
         ],
     }
 

@@ -24,9 +24,9 @@ from starlette.responses import Response
 
 from radiance import __version__, records
 from radiance.api.canary import running_canary
-from radiance.api.observation import HttpFigures
-from radiance.api.rooms import Rooms, RoomsGetter
-from radiance.engine.figures import Figures
+from radiance.api.request_log import HttpStats
+from radiance.api.services import Services, ServicesGetter
+from radiance.engine.stats import EngineStats
 from radiance.errors import Unavailable
 from radiance.telemetry import Histogram
 
@@ -39,9 +39,9 @@ _VERDICTS = {"promote": "promoted", "commit": "withheld", "reject": "rejected"}
 class View:
     """What the rooms hold at the moment of a question."""
 
-    http: HttpFigures
-    rooms: Rooms
-    engine: Figures
+    http: HttpStats
+    services: Services
+    engine: EngineStats
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ FIGURES = (
         lambda v: {
             (
                 __version__,
-                v.rooms.config.base_model,
-                v.rooms.engine.device.backend,
-                v.rooms.engine.source.checkpoint_id or "base",
+                v.services.config.base_model,
+                v.services.engine.device.backend,
+                v.services.engine.source.checkpoint_id or "base",
             ): 1
         },
         *("version", "base_model", "backend", "checkpoint"),
@@ -98,12 +98,12 @@ FIGURES = (
     _gauge(
         "ready",
         "1 while tokens can be delivered, as GET /ready says.",
-        lambda v: float(v.rooms.not_ready is None),
+        lambda v: float(v.services.not_ready is None),
     ),
     _gauge(
         "uptime_seconds",
         "Since the service was ready first.",
-        lambda v: (records.now() - v.rooms.started_at).total_seconds(),
+        lambda v: (records.now() - v.services.started_at).total_seconds(),
     ),
     _counter(
         "http_requests",
@@ -180,9 +180,9 @@ FIGURES = (
     _counter(
         "training_tokens",
         "Trained on, without padding; rate() of it is tokens per second.",
-        lambda v: v.rooms.pipeline.figures.tokens,
+        lambda v: v.services.pipeline.stats.tokens,
     ),
-    _counter("training_steps", "Optimizer steps.", lambda v: v.rooms.pipeline.figures.steps),
+    _counter("training_steps", "Optimizer steps.", lambda v: v.services.pipeline.stats.steps),
     _gauge(
         "training_state",
         "1 for what training is now: idle, running or paused.",
@@ -195,24 +195,24 @@ FIGURES = (
     _gauge(
         "jobs",
         "Updates by their status; from the database.",
-        lambda v: {(status,): count for status, count in v.rooms.jobs.counts().items()},
+        lambda v: {(status,): count for status, count in v.services.jobs.counts().items()},
         "status",
     ),
     _gauge(
         "waiting_examples",
         "Accepted and not trained yet; from the database.",
-        lambda v: v.rooms.jobs.waiting_examples(),
+        lambda v: v.services.jobs.waiting_examples(),
     ),
     _counter(
         "gate_decisions",
         "Candidates the gate promoted, withheld under a pin, or rejected; from the database.",
-        lambda v: _decisions(v.rooms.registry.audit.counts()),
+        lambda v: _decisions(v.services.registry.audit.counts()),
         "verdict",
     ),
     _counter(
         "pointer_moves",
         "Rollbacks, promotions, pins and unpins by hand or by a monitor; from the database.",
-        lambda v: _moves(v.rooms.registry.audit.counts()),
+        lambda v: _moves(v.services.registry.audit.counts()),
         "action",
     ),
     _gauge(
@@ -230,12 +230,12 @@ FIGURES = (
     _gauge(
         "canary_dropped",
         "Answers not repeated or read because the engine was busy; from the database.",
-        lambda v: (running_canary(v.rooms) or {}).get("dropped", 0),
+        lambda v: (running_canary(v.services) or {}).get("dropped", 0),
     ),
     _counter(
         "votes",
         "On answers; from the database.",
-        lambda v: {(name,): getattr(v.rooms.feedback.total(), name) for name in ("up", "down")},
+        lambda v: {(name,): getattr(v.services.feedback.total(), name) for name in ("up", "down")},
         "vote",
     ),
 )
@@ -251,7 +251,7 @@ def _moves(entries: Mapping[str, int]) -> Labelled:
 
 
 def _arms(view: View, name: str) -> Labelled:
-    running = running_canary(view.rooms)
+    running = running_canary(view.services)
     return {
         (arm,): 0.0 if running is None else running["arms"][arm][name]
         for arm in ("champion", "candidate")
@@ -264,7 +264,7 @@ def _arms(view: View, name: str) -> Labelled:
 async def metrics(request: Request) -> Response:
     """Every metric, in Prometheus's or OpenMetrics' text form as the caller asks."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(request.app.state.rooms, request.app.state.http_figures))
+    registry.register(_Collector(request.app.state.services, request.app.state.http_stats))
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     text = await run_in_threadpool(encode, registry)
     return Response(text, media_type=content_type)
@@ -273,16 +273,16 @@ async def metrics(request: Request) -> Response:
 class _Collector(Collector):
     """Reads the table once; before the service has started there is only its absence."""
 
-    def __init__(self, rooms: RoomsGetter, http: HttpFigures) -> None:
-        self._rooms, self._http = rooms, http
+    def __init__(self, services: ServicesGetter, http: HttpStats) -> None:
+        self._services, self._http = services, http
 
     def collect(self) -> Iterator[Metric]:
         try:
-            rooms = self._rooms()
+            services = self._services()
         except Unavailable:
             yield GaugeMetricFamily("radiance_ready", "0: the service starts or stops.", 0)
             return
-        view = View(self._http, rooms, rooms.engine.figures)
+        view = View(self._http, services, services.engine.stats)
         for figure in FIGURES:
             yield _family(figure, figure.read(view))
 

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from radiance import __version__
-from radiance.api.answers import ErrorAnswer
 from radiance.api.contracts import CONTRACTS, Contract
 from radiance.api.openai.shapes import Error
+from radiance.api.responses import ErrorAnswer
 
 _SCHEMAS = "#/components/schemas/{name}"
 _SECURITY = {

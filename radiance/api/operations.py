@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from radiance import __version__
 from radiance.api.bodies import list_limit
 from radiance.api.info import training_progress
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.api.update import supersedes
 from radiance.errors import RequestError, Unavailable
 from radiance.records import Checkpoint, Job, JobStatus
@@ -16,44 +16,44 @@ from radiance.records import Checkpoint, Job, JobStatus
 
 async def list_jobs(request: Request) -> Response:
     """The newest jobs first."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     limit, status = list_limit(request), _status(request)
-    jobs = await run_in_threadpool(rooms.jobs.recent, limit, status)
-    return JSONResponse({"jobs": [_job(rooms, job) for job in jobs]})
+    jobs = await run_in_threadpool(services.jobs.recent, limit, status)
+    return JSONResponse({"jobs": [_job(services, job) for job in jobs]})
 
 
 async def show_job(request: Request) -> Response:
     """One job, with its progress while it trains, and what it corrects."""
-    rooms = rooms_of(request)
-    job = await run_in_threadpool(rooms.jobs.get, request.path_params["job_id"])
-    corrected = await run_in_threadpool(supersedes, rooms, job)
-    return JSONResponse({**_job(rooms, job), "supersedes": corrected})
+    services = services_of(request)
+    job = await run_in_threadpool(services.jobs.get, request.path_params["job_id"])
+    corrected = await run_in_threadpool(supersedes, services, job)
+    return JSONResponse({**_job(services, job), "supersedes": corrected})
 
 
 async def cancel_job(request: Request) -> Response:
     """Take a queued job out of the queue."""
-    rooms = rooms_of(request)
-    job = await run_in_threadpool(rooms.jobs.cancel, request.path_params["job_id"])
-    return JSONResponse(_job(rooms, job))
+    services = services_of(request)
+    job = await run_in_threadpool(services.jobs.cancel, request.path_params["job_id"])
+    return JSONResponse(_job(services, job))
 
 
 async def retry_job(request: Request) -> Response:
     """Queue a failed or quarantined job again."""
-    rooms = rooms_of(request)
-    job = await run_in_threadpool(rooms.jobs.retry, request.path_params["job_id"])
-    rooms.pipeline.wake()
-    return JSONResponse(_job(rooms, job))
+    services = services_of(request)
+    job = await run_in_threadpool(services.jobs.retry, request.path_params["job_id"])
+    services.pipeline.wake()
+    return JSONResponse(_job(services, job))
 
 
 async def list_checkpoints(request: Request) -> Response:
     """The newest checkpoints first."""
-    rooms = rooms_of(request)
-    current = await run_in_threadpool(rooms.registry.current)
-    checkpoints = await run_in_threadpool(rooms.registry.all, list_limit(request))
+    services = services_of(request)
+    current = await run_in_threadpool(services.registry.current)
+    checkpoints = await run_in_threadpool(services.registry.all, list_limit(request))
     return JSONResponse(
         {
             "current": current.checkpoint_id if current else None,
-            "pinned": msgspec.to_builtins(await run_in_threadpool(rooms.registry.pinned)),
+            "pinned": msgspec.to_builtins(await run_in_threadpool(services.registry.pinned)),
             "checkpoints": [_checkpoint(checkpoint) for checkpoint in checkpoints],
         }
     )
@@ -61,12 +61,12 @@ async def list_checkpoints(request: Request) -> Response:
 
 async def show_checkpoint(request: Request) -> Response:
     """One checkpoint, what the gate decided on it, how it was voted on, and its manifest."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     checkpoint_id = request.path_params["checkpoint_id"]
-    checkpoint = await run_in_threadpool(rooms.registry.get, checkpoint_id)
-    manifest = await run_in_threadpool(rooms.registry.manifest, checkpoint_id)
-    decision = await run_in_threadpool(rooms.registry.decision, checkpoint_id)
-    votes = await run_in_threadpool(rooms.feedback.votes, checkpoint_id)
+    checkpoint = await run_in_threadpool(services.registry.get, checkpoint_id)
+    manifest = await run_in_threadpool(services.registry.manifest, checkpoint_id)
+    decision = await run_in_threadpool(services.registry.decision, checkpoint_id)
+    votes = await run_in_threadpool(services.feedback.votes, checkpoint_id)
     return JSONResponse(
         {
             **_checkpoint(checkpoint),
@@ -79,9 +79,9 @@ async def show_checkpoint(request: Request) -> Response:
 
 async def show_evaluation(request: Request) -> Response:
     """Everything that was measured of a checkpoint, probe by probe."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     evaluation = await run_in_threadpool(
-        rooms.registry.evaluation, request.path_params["checkpoint_id"]
+        services.registry.evaluation, request.path_params["checkpoint_id"]
     )
     return JSONResponse(msgspec.to_builtins(evaluation))
 
@@ -94,20 +94,20 @@ async def health(_: Request) -> Response:
 async def ready(request: Request) -> Response:
     """200 while tokens can be delivered, 503 with the reason otherwise."""
     try:
-        rooms = rooms_of(request)
+        services = services_of(request)
     except Unavailable as error:
         return JSONResponse({"ready": False, "reason": str(error)}, status_code=503)
-    if (reason := rooms.not_ready) is not None:
+    if (reason := services.not_ready) is not None:
         return JSONResponse({"ready": False, "reason": reason}, status_code=503)
     return JSONResponse({"ready": True})
 
 
-def _job(rooms: Rooms, job: Job) -> dict[str, object]:
+def _job(services: Services, job: Job) -> dict[str, object]:
     has_ended = job.finished_at is not None
     return {
         **msgspec.to_builtins(job),
-        "progress": training_progress(rooms, job.job_id),
-        "preparing": None if has_ended else rooms.pipeline.preparing,
+        "progress": training_progress(services, job.job_id),
+        "preparing": None if has_ended else services.pipeline.preparing,
     }
 
 

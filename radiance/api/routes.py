@@ -8,7 +8,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from radiance.api import (
-    alphas,
     audit,
     canary,
     exchange,
@@ -16,20 +15,21 @@ from radiance.api import (
     info,
     lineage,
     metrics,
-    moves,
     openapi,
     operations,
+    pointer,
     search,
-    signals,
     training,
     update,
 )
-from radiance.api.access import OPEN, Access, Doorkeeper, Route
+from radiance.api.auth.access import OPEN, Access, OriginGuard, Route
 from radiance.api.errors import HANDLERS
-from radiance.api.observation import HttpFigures, Observation
 from radiance.api.openai import adapters, chat, completions, fine_tuning, models, uploads
-from radiance.api.rooms import RoomsGetter
+from radiance.api.request_log import HttpStats, RequestLog
+from radiance.api.services import ServicesGetter
 from radiance.config import Config
+from radiance.labs.alphas import routes as alphas
+from radiance.labs.signals import routes as signals
 
 ROUTES = [
     Route("/search", search.search, "infer", method="POST"),
@@ -53,10 +53,10 @@ ROUTES = [
     ),
     Route("/checkpoints/{checkpoint_id}/lineage", lineage.show_lineage, "update", method="GET"),
     Route("/import", exchange.import_checkpoint, "admin", method="POST"),
-    Route("/rollback", moves.rollback, "admin", method="POST"),
-    Route("/promote", moves.promote, "admin", method="POST"),
-    Route("/pin", moves.pin, "admin", method="POST"),
-    Route("/unpin", moves.unpin, "admin", method="POST"),
+    Route("/rollback", pointer.rollback, "admin", method="POST"),
+    Route("/promote", pointer.promote, "admin", method="POST"),
+    Route("/pin", pointer.pin, "admin", method="POST"),
+    Route("/unpin", pointer.unpin, "admin", method="POST"),
     Route("/canary", canary.show_canary, "infer", method="GET"),
     Route("/canary", canary.start_canary, "admin", method="POST"),
     Route("/canary", canary.stop_canary, "admin", method="DELETE"),
@@ -113,14 +113,14 @@ ROUTES = [
 
 
 def create_app(
-    rooms: RoomsGetter,
+    services: ServicesGetter,
     config: Config,
     lifespan: Callable[[Any], Any] | None = None,
 ) -> Starlette:
     """The ASGI application.
 
     Args:
-        rooms: Gives the running service's rooms; raises Unavailable until it has started.
+        services: Gives the running service's parts; raises Unavailable until it has started.
         config: All settings.
         lifespan: Starlette's, for whoever starts and stops the service with the application.
 
@@ -128,10 +128,10 @@ def create_app(
         ConfigError: Requests need an API key, and there is none.
     """
     access = Access(config)
-    figures = HttpFigures()
+    stats = HttpStats()
     middleware = [
-        Middleware(Observation, figures=figures),
-        Middleware(Doorkeeper, access=access),
+        Middleware(RequestLog, stats=stats),
+        Middleware(OriginGuard, access=access),
     ]
     if access.cors_origins:
         middleware.append(
@@ -146,7 +146,7 @@ def create_app(
     app = Starlette(
         routes=ROUTES, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan
     )
-    app.state.rooms = rooms
+    app.state.services = services
     app.state.access = access
-    app.state.http_figures = figures
+    app.state.http_stats = stats
     return app

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_body
-from radiance.api.rooms import rooms_of
+from radiance.api.services import services_of
 from radiance.api.streaming import answer_of
 from radiance.api.weights import caller_of, weights_of
 from radiance.engine import requests
 from radiance.errors import RequestError
+from radiance.fallback.providers import UpstreamRequest
 from radiance.records import Message
-from radiance.upstreams.providers import Asked
 
 
 class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,13 +30,13 @@ class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
 
 async def search(request: Request) -> Response:
     """Answer a prompt from what serves, from a checkpoint, or from the live training weights."""
-    rooms = rooms_of(request)
-    body = await read_body(request, SearchBody, rooms.config.server.max_body_bytes)
+    services = services_of(request)
+    body = await read_body(request, SearchBody, services.config.server.max_body_bytes)
     if not body.prompt.strip():
         raise RequestError(
             "prompt: is blank.", field="prompt", value=body.prompt, remedy="Ask something."
         )
-    context = rooms.engine.encoder.context_tokens
+    context = services.engine.encoder.context_tokens
     if body.max_tokens > context:
         raise RequestError(
             f"max_tokens: is {body.max_tokens}, and the model's context is {context} tokens.",
@@ -52,16 +52,16 @@ async def search(request: Request) -> Response:
             remedy="Send one of the two.",
         )
     name = "training" if body.use_training_adapter else body.checkpoint
-    tokens = rooms.engine.encoder.prompt([Message("user", body.prompt)])
+    tokens = services.engine.encoder.prompt([Message("user", body.prompt)])
     wanted = requests.Request(
         tokens=tokens,
         max_tokens=min(body.max_tokens, context - len(tokens)),
         sampling=requests.Sampling(temperature=body.temperature),
-        weights=await weights_of(rooms, name, caller=caller_of(request)),
+        weights=await weights_of(services, name, caller=caller_of(request)),
     )
-    asked = Asked((("user", body.prompt),), body.max_tokens, body.temperature)
+    asked = UpstreamRequest((("user", body.prompt),), body.max_tokens, body.temperature)
     began = time.monotonic()
-    given = await rooms.chain.answer(lambda: answer_of(request, rooms, wanted), asked)
+    given = await services.chain.answer(lambda: answer_of(request, services, wanted), asked)
     answer = given.value
     if isinstance(answer, str):
         return JSONResponse(_of_upstream(answer, given.provider, time.monotonic() - began))

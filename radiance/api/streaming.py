@@ -15,16 +15,18 @@ from concurrent.futures import Future
 
 from starlette.requests import Request
 
-from radiance.api.observation import name_checkpoint
-from radiance.api.rooms import Rooms
+from radiance.api.request_log import name_checkpoint
+from radiance.api.services import Services
 from radiance.engine import requests
 from radiance.engine.requests import Answer, Event, Started
 from radiance.errors import Cancelled
 
-_bells: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Bell]" = weakref.WeakKeyDictionary()
+_bells: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopNotifier]" = (
+    weakref.WeakKeyDictionary()
+)
 
 
-class Bell:
+class LoopNotifier:
     """Calls functions on an event loop from other threads; many waiting ones at one ring."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -34,7 +36,7 @@ class Bell:
         self._is_rung = False
 
     @classmethod
-    def of_this_loop(cls) -> "Bell":
+    def of_this_loop(cls) -> "LoopNotifier":
         loop = asyncio.get_running_loop()
         return _bells.setdefault(loop, cls(loop))
 
@@ -57,14 +59,14 @@ class Bell:
 
 
 async def events_of(
-    request: Request, rooms: Rooms, wanted: requests.Request
+    request: Request, services: Services, wanted: requests.Request
 ) -> AsyncGenerator[Event | Answer, None]:
     """What the engine tells of one request, the answer last; given up if the client goes away.
 
     Raises:
         RadianceError: Whatever ended it otherwise, also after events have come.
     """
-    bell, inbox = Bell.of_this_loop(), deque[Event]()
+    bell, inbox = LoopNotifier.of_this_loop(), deque[Event]()
     rung = asyncio.Event()
 
     def on_event(event: Event) -> None:
@@ -73,7 +75,7 @@ async def events_of(
         inbox.append(event)
         bell.call(rung.set)
 
-    future = rooms.traffic.submit(wanted, on_event)
+    future = services.traffic.submit(wanted, on_event)
     future.add_done_callback(lambda _: bell.call(rung.set))
     gone = asyncio.create_task(_until_gone(request, rung))
     try:
@@ -91,29 +93,29 @@ async def events_of(
     finally:
         gone.cancel()
         if not future.done():
-            rooms.engine.cancel(future)
+            services.engine.cancel(future)
 
 
-async def answer_of(request: Request, rooms: Rooms, wanted: requests.Request) -> Answer:
+async def answer_of(request: Request, services: Services, wanted: requests.Request) -> Answer:
     """The whole answer to one request; given up if the client goes away.
 
     Raises:
         RadianceError: Whatever ended it otherwise.
     """
-    (answer,) = await answers_of(request, rooms, [wanted])
+    (answer,) = await answers_of(request, services, [wanted])
     return answer
 
 
 async def answers_of(
-    request: Request, rooms: Rooms, wanted: list[requests.Request]
+    request: Request, services: Services, wanted: list[requests.Request]
 ) -> list[Answer]:
     """The whole answers to several requests, decoded together; all given up if one fails."""
-    bell, rung = Bell.of_this_loop(), asyncio.Event()
+    bell, rung = LoopNotifier.of_this_loop(), asyncio.Event()
     futures: list[Future[Answer]] = []
     gone = asyncio.create_task(_until_gone(request, rung))
     try:
         for one in wanted:
-            futures.append(rooms.traffic.submit(one))
+            futures.append(services.traffic.submit(one))
             futures[-1].add_done_callback(lambda _: bell.call(rung.set))
         while not all(future.done() for future in futures):
             await rung.wait()
@@ -130,7 +132,7 @@ async def answers_of(
         gone.cancel()
         for future in futures:
             if not future.done():
-                rooms.engine.cancel(future)
+                services.engine.cancel(future)
 
 
 async def _until_gone(request: Request, rung: asyncio.Event) -> None:

@@ -3,13 +3,11 @@
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.rooms import Rooms
-from radiance.engine.requests import BASE, SERVING, TRAINING, Weights
-from radiance.errors import CorruptCheckpoint, NotFound
-from radiance.keys import Key
-from radiance.pipeline import weights_of as weights_of_checkpoint
-
-_NAMED = {"base": BASE, "stable": SERVING, "training": TRAINING}
+from radiance.api.auth.keys import Key
+from radiance.api.services import Services
+from radiance.engine.requests import SERVING, Weights
+from radiance.errors import NotFound
+from radiance.release.pointer import NAMED
 
 
 def caller_of(request: Request, named: str | None = None) -> str:
@@ -30,12 +28,12 @@ def caller_of(request: Request, named: str | None = None) -> str:
 
 
 async def weights_of(
-    rooms: Rooms, name: str | None, field: str = "checkpoint", caller: str | None = None
+    services: Services, name: str | None, field: str = "checkpoint", caller: str | None = None
 ) -> Weights:
     """The weights of a name; None is whatever serves, or what a canary has for the caller.
 
     Args:
-        rooms: The running service's.
+        services: The running service's.
         name: As the request has it.
         field: Where it stood, for the error.
         caller: Who asks, see ``caller_of``; None: no canary answers.
@@ -45,11 +43,11 @@ async def weights_of(
         CorruptCheckpoint: Its files are gone.
     """
     if name is None:
-        return SERVING if caller is None else rooms.traffic.route(caller)
-    if name in _NAMED:
-        return _NAMED[name]
+        return SERVING if caller is None else services.traffic.route(caller)
+    if name in NAMED:
+        return NAMED[name]
     try:
-        checkpoint = await run_in_threadpool(rooms.registry.get, name)
+        return await run_in_threadpool(services.pointer.weights, name)
     except NotFound:
         raise NotFound(
             f'{field}: there is no checkpoint "{name}".',
@@ -57,7 +55,3 @@ async def weights_of(
             value=name,
             remedy='Send "base", "stable", "training", or an id of GET /checkpoints.',
         ) from None
-    weights = weights_of_checkpoint(checkpoint, rooms.registry)
-    if weights.path is None or not weights.path.is_dir():
-        raise CorruptCheckpoint(f"{name}: its files are gone from adapters/")
-    return weights

@@ -8,7 +8,6 @@ them, so that help and the client commands start at once.
 import click
 
 from radiance import __version__
-from radiance.cli.alphas import alphas
 from radiance.cli.anchors import anchors
 from radiance.cli.audit import audit
 from radiance.cli.canary import canary
@@ -27,10 +26,11 @@ from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
 from radiance.cli.search import search
 from radiance.cli.service import service
-from radiance.cli.signals import signals
 from radiance.cli.train import train
 from radiance.cli.training import training
 from radiance.cli.update import update
+from radiance.labs.alphas.commands import alphas
+from radiance.labs.signals.commands import signals
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

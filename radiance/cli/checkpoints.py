@@ -3,7 +3,6 @@
 import click
 
 from radiance.cli.client import Client, client_options, segment
-from radiance.cli.moves import pin, promote, rollback, unpin
 from radiance.cli.output import (
     note,
     one_line,
@@ -13,6 +12,7 @@ from radiance.cli.output import (
     show,
     show_time,
 )
+from radiance.cli.pointer import pin, promote, rollback, unpin
 
 _BASE = "base"
 

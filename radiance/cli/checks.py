@@ -16,7 +16,7 @@ from radiance.cli.output import one_line
 from radiance.cli.settings import Settings
 from radiance.config import FILE_NAME, Config, is_loopback
 from radiance.errors import RadianceError
-from radiance.neighbour import may_train
+from radiance.learning.machine_conditions import may_train
 from radiance.platform.conditions import read_conditions
 
 _GIB = 1 << 30
@@ -144,7 +144,7 @@ def check_blas() -> Finding:
 def check_mlx() -> Finding:
     try:
         found = [f"{name} {metadata.version(name)}" for name in ("mlx", "mlx-lm")]
-        from radiance.engine import device  # noqa: F401 - that it imports is what is checked
+        from radiance.engine.model import device  # noqa: F401 - that it imports is what is checked
     except (ImportError, OSError) as error:  # PackageNotFoundError is an ImportError
         remedy = "Install Radiance again: pip install --force-reinstall radiance."
         return Finding("mlx", "fail", one_line(str(error)), remedy)
@@ -152,7 +152,7 @@ def check_mlx() -> Finding:
 
 
 def check_backend(config: Config) -> Finding:
-    from radiance.engine.device import select_device
+    from radiance.engine.model.device import select_device
 
     return _attempt("backend", lambda: _describe(select_device(config.backend)))
 
@@ -166,7 +166,7 @@ def check_base_model(config: Config) -> Finding:
     from huggingface_hub import try_to_load_from_cache
 
     from radiance.ember import MODEL_PATH
-    from radiance.engine.base import find_base
+    from radiance.engine.model.base import find_base
 
     name = config.base_model
     is_local = name == "ember" or Path(name).expanduser().is_dir() or name.count("/") != 1
@@ -221,7 +221,7 @@ def _is_locked(root: Path) -> bool:
 
 def check_access(config: Config) -> Finding:
     """Whether the service may listen where it is to listen, and who can reach it there."""
-    from radiance.api.access import Access, tls_files
+    from radiance.api.auth.access import Access, tls_files
 
     host = config.server.host
     try:

@@ -10,8 +10,7 @@ from radiance.cli.examples import ExampleFile, read_examples
 from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
-from radiance.config import Config, Update
-from radiance.config import Evaluation as EvaluationSettings
+from radiance.config import Config, EvaluationSettings, UpdateSettings
 from radiance.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from radiance import ember
     from radiance.anchors import provider
-    from radiance.engine.base import find_base
+    from radiance.engine.model.base import find_base
     from radiance.evaluation.offline import Offline, find_subject
 
     base_path = find_base(config.base_model, ember.MODEL_PATH)
@@ -118,7 +117,7 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
 def _as_json(subject: "Subject", findings: "Findings") -> dict[str, Any]:
     return {
         **_identity(subject),
-        "report": findings.figures,
+        "report": findings.stats,
         "anchors": {
             "source": findings.anchors.source,
             "hash": findings.anchors.hash,
@@ -160,7 +159,7 @@ def _contexts(anchors: "tuple[Probe, ...]") -> list[dict[str, Any]]:
 
 def _print(subject: "Subject", findings: "Findings") -> None:
     counted = {f"measured.{kind}": len(probes) for kind, probes in findings.probes.items()}
-    print_pairs([*_identity(subject).items(), *findings.figures.items(), *counted.items()])
+    print_pairs([*_identity(subject).items(), *findings.stats.items(), *counted.items()])
     anchors = findings.probes["anchors"]
     if not anchors:
         note("Forgetting was not measured: there are no anchors.")
@@ -186,7 +185,7 @@ def _ask(
     """Ask a suite and print how it went; the share answered exactly."""
     from radiance import ember
     from radiance.anchors.sets import AnchorSet
-    from radiance.engine.base import find_base
+    from radiance.engine.model.base import find_base
     from radiance.evaluation.offline import Offline, find_subject
     from radiance.evaluation.suite import compare, score
 
@@ -239,9 +238,9 @@ def _questions(file: ExampleFile, offline: "Offline") -> "list[Example]":
     Raises:
         RequestError: One is not; it names file and line.
     """
-    from radiance.intake.admission import admit
+    from radiance.examples.admission import admit
 
-    limits = Update(max_examples_per_update=len(file.examples))
+    limits = UpdateSettings(max_examples_per_update=len(file.examples))
     try:
         body = {"examples": file.examples}
         examples = list(admit(body, limits, offline.engine.encoder.check_fits).examples)

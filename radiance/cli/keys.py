@@ -5,7 +5,7 @@ Works on the keys file of a root, beside a running service or without one.
 
 import click
 
-from radiance import keys as room
+from radiance.api.auth import keys as room
 from radiance.cli.output import note, print_json, print_table
 from radiance.cli.settings import Settings, settings_options
 from radiance.errors import ConfigError

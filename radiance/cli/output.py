@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from radiance import schema
+from radiance import validation
 from radiance.errors import ConfigError, RadianceError, RequestError
 
 FAILED, BAD_INPUT, REFUSED = 1, 2, 3
@@ -55,7 +55,7 @@ def describe(error: RadianceError) -> str:
         return one_line(str(error))
     message, value = str(error), error.value
     if value is not None and str(value) not in message:
-        message = f"{message.rstrip('.')} (it is {schema.show(value)})."
+        message = f"{message.rstrip('.')} (it is {validation.show(value)})."
     return one_line(f"{message} {error.remedy}")
 
 

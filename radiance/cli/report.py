@@ -88,7 +88,8 @@ def _format(out: Path | None, form: Format | None, as_json: bool) -> Format:
 def _write(config: Config, what: str, form: Format, texts: bool) -> str:
     import json
 
-    from radiance.web import cycle_report, studies
+    from radiance.labs.alphas import study_report
+    from radiance.web import cycle_report
 
     cycle_id = _cycle(config, what)
     if cycle_id is not None:
@@ -100,8 +101,8 @@ def _write(config: Config, what: str, form: Format, texts: bool) -> str:
     else:
         study = _study(config, what)
         if form == "html":
-            return studies.render(study)
-        found = studies.read(study)
+            return study_report.render(study)
+        found = study_report.read(study)
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
@@ -141,10 +142,10 @@ def _cycle(config: Config, what: str) -> int | None:
 
 
 def _study(config: Config, what: str) -> Any:
-    from radiance.web import studies
+    from radiance.labs.alphas import study_report
 
     try:
-        return studies.get(config.runs_path, what)
+        return study_report.get(config.runs_path, what)
     except NotFound:
         known = ", ".join(_names(config)) or "nothing yet"
         raise NotFound(
@@ -157,11 +158,11 @@ def _study(config: Config, what: str) -> Any:
 
 def _names(config: Config) -> list[str]:
     """What there is, in few words."""
-    from radiance.intake import cycles
+    from radiance.jobs import cycles
+    from radiance.labs.alphas import study_report
     from radiance.storage.sqlite import Snapshot
-    from radiance.web import studies
 
-    names = [study.name for study in studies.find(config.runs_path)[:_NEWEST]]
+    names = [study.name for study in study_report.find(config.runs_path)[:_NEWEST]]
     if config.database_path.is_file():
         with Snapshot(config.database_path) as db:
             if newest := cycles.recent(db, 1):
@@ -170,13 +171,13 @@ def _names(config: Config) -> list[str]:
 
 
 def _list(config: Config, as_json: bool) -> None:
-    from radiance.intake import cycles
+    from radiance.jobs import cycles
+    from radiance.labs.alphas import study_report
     from radiance.storage.sqlite import Snapshot
-    from radiance.web import studies
 
     rows = [
         {"kind": "study", "name": study.name, "at": None, "status": study.kind, "about": ""}
-        for study in studies.find(config.runs_path)
+        for study in study_report.find(config.runs_path)
     ]
     if config.database_path.is_file() or not rows:
         with Snapshot(config.database_path) as db:

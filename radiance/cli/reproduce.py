@@ -29,9 +29,10 @@ def reproduce(
       radiance reproduce A_2026-02-09_0012 --root ~/radiance --json
     """
     # Not at the top: it brings in MLX, which help need not wait for.
-    from radiance import ember, reproduction
+    from radiance import ember
     from radiance.anchors import provider
-    from radiance.engine.base import find_base
+    from radiance.engine.model.base import find_base
+    from radiance.learning import reproduction
 
     config = settings.load()
     recorded = reproduction.read_records(config, checkpoint_id)

@@ -35,10 +35,10 @@ def run(context: click.Context, settings: Settings, is_distributed: bool) -> Non
     """
     config = settings.load()
     # Brings in MLX and the web server, which help and bad flags need not wait for.
-    from radiance import process
+    from radiance.service import server
 
     try:
-        code = process.serve(config, is_distributed=is_distributed)
+        code = server.serve(config, is_distributed=is_distributed)
     except KeyboardInterrupt:  # the server stops in order, then lets Ctrl-C go on to its caller
         code = 0
     except SystemExit:  # the server's own way out, with a code that would mean the gate here

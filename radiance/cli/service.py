@@ -56,10 +56,10 @@ def install(settings: Settings, name: str, boot: bool, only_print: bool) -> None
       radiance service install --root ~/radiance --base-model user/model --gate strict
       radiance service install --name radiance-work --root ~/work --port 8043 --print
     """
-    from radiance.platform import IS_MACOS, services
+    from radiance.platform import IS_MACOS, service_manager
 
     config = settings.load()  # so that what cannot start is not installed
-    definition = services.Definition(
+    definition = service_manager.Definition(
         name=name,
         command=[sys.executable, "-m", "radiance", "run", *_flags(settings)],
         root=config.root,
@@ -69,11 +69,11 @@ def install(settings: Settings, name: str, boot: bool, only_print: bool) -> None
         boot=boot,
     )
     if only_print:
-        text = services.render_plist(definition).decode() if IS_MACOS else ""
-        click.echo(text or services.render_unit(definition), nl=False)
+        text = service_manager.render_plist(definition).decode() if IS_MACOS else ""
+        click.echo(text or service_manager.render_unit(definition), nl=False)
         return
     config.runs_path.mkdir(parents=True, exist_ok=True)
-    click.echo(services.manager(name, boot=boot).install(definition))
+    click.echo(service_manager.manager(name, boot=boot).install(definition))
     note(f"Its log: {definition.log}")
 
 
@@ -99,9 +99,9 @@ def _verb(name: str, summary: str, effect: str, act: Callable[[Any], None]) -> N
     """One command that takes a name and does one thing to that service."""
 
     def command(name: str, boot: bool) -> None:
-        from radiance.platform import services
+        from radiance.platform import service_manager
 
-        act(services.manager(name, boot=boot))
+        act(service_manager.manager(name, boot=boot))
 
     command.__doc__ = f"{summary}\n\n{effect}\n\nExamples:\n  radiance service {name}\n"
     service.command(name)(_name_option(_boot_option(command)))
@@ -142,9 +142,9 @@ def status(context: click.Context, name: str, boot: bool, as_json: bool) -> None
       radiance service status
       radiance service status --json
     """
-    from radiance.platform import services
+    from radiance.platform import service_manager
 
-    state = services.manager(name, boot=boot).state()
+    state = service_manager.manager(name, boot=boot).state()
     found = {
         "installed": state.is_installed,
         "running": state.is_running,

@@ -109,7 +109,7 @@ def _assignments(
 
 
 def _preset(context: click.Context, parameter: click.Parameter, name: str | None) -> dict[str, Any]:
-    from radiance.alphas.presets import preset
+    from radiance.labs.alphas.data.presets import preset
 
     return {} if name is None else preset(name)
 
@@ -172,7 +172,7 @@ _OPTIONS = (
         type=float,
         metavar="NATS",
         help="Rise of forgetting_loss that is catastrophic, in nats per token. Default: "
-        f"{config.Gate().catastrophic_delta:g}.",
+        f"{config.GateSettings().catastrophic_delta:g}.",
     ),
     click.option(
         "--log-level",

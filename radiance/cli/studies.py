@@ -10,7 +10,7 @@ import click
 from radiance.errors import ConfigError
 
 if TYPE_CHECKING:
-    from radiance.signals.settings import Study
+    from radiance.labs.signals.settings import Study
 
 PRESETS = ("quick", "default", "stress+")  # as in signals/settings.py, which help does not load
 
@@ -53,7 +53,7 @@ def read_options(
         ConfigError: The file cannot be read.
         RequestError: A knob is unknown or out of range.
     """
-    from radiance.signals.settings import read_study, with_values
+    from radiance.labs.signals.settings import read_study, with_values
 
     data: dict[str, Any] = {}
     if file is not None:

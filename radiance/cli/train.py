@@ -26,9 +26,9 @@ def train(context: click.Context, settings: Settings, is_distributed: bool) -> N
     """
     config = settings.load()
     # Brings in MLX and the web server, which help and bad flags need not wait for.
-    from radiance import process
+    from radiance.service import server
 
-    jobs = process.train(config, is_distributed=is_distributed)
+    jobs = server.train(config, is_distributed=is_distributed)
     for job in jobs:
         click.echo(f"{job.job_id}  {job.status}  {one_line(job.checkpoint or job.error or '')}")
     if any(job.finished_at is None for job in jobs):

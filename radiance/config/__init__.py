@@ -6,16 +6,16 @@ reads them, and ``radiance.toml`` at the top of the repository is rendered from 
 (``rendering``); a test keeps the two the same.
 """
 
-from radiance.config.desk import Alphas, Chain, Upstream
-from radiance.config.learning import (
+from radiance.config.lab_settings import AlphasSettings, ChainSettings, UpstreamSettings
+from radiance.config.learning_settings import (
     QUIET_HOURS,
-    Anchor,
-    Evaluation,
-    Gate,
-    Monitor,
-    Training,
-    Update,
+    AnchorSettings,
+    EvaluationSettings,
+    GateSettings,
+    MonitorSettings,
+    TrainingSettings,
     UpdateMode,
+    UpdateSettings,
 )
 from radiance.config.loading import (
     FILE_NAME,
@@ -29,29 +29,36 @@ from radiance.config.loading import (
     service_keys,
 )
 from radiance.config.rendering import render_default
-from radiance.config.serving import Access, Engine, Log, Priority, Server, Shard
+from radiance.config.serving_settings import (
+    AccessSettings,
+    EngineSettings,
+    LogSettings,
+    Priority,
+    ServerSettings,
+    Shard,
+)
 
 __all__ = [
     "FILE_NAME",
     "QUIET_HOURS",
-    "Access",
-    "Alphas",
-    "Anchor",
+    "AccessSettings",
+    "AlphasSettings",
+    "AnchorSettings",
     "Backend",
-    "Chain",
+    "ChainSettings",
     "Config",
-    "Engine",
-    "Evaluation",
-    "Gate",
-    "Log",
-    "Monitor",
+    "EngineSettings",
+    "EvaluationSettings",
+    "GateSettings",
+    "LogSettings",
+    "MonitorSettings",
     "Priority",
-    "Server",
+    "ServerSettings",
     "Shard",
-    "Training",
-    "Update",
+    "TrainingSettings",
     "UpdateMode",
-    "Upstream",
+    "UpdateSettings",
+    "UpstreamSettings",
     "client_key",
     "client_url",
     "is_loopback",

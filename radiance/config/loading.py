@@ -9,11 +9,23 @@ import msgspec
 import tomli
 from msgspec import Meta
 
-from radiance import schema
-from radiance.config.desk import Alphas, Chain
-from radiance.config.learning import Anchor, Evaluation, Gate, Monitor, Training, Update
+from radiance import validation
+from radiance.config.lab_settings import AlphasSettings, ChainSettings
+from radiance.config.learning_settings import (
+    AnchorSettings,
+    EvaluationSettings,
+    GateSettings,
+    MonitorSettings,
+    TrainingSettings,
+    UpdateSettings,
+)
 from radiance.config.section import Section
-from radiance.config.serving import Access, Engine, Log, Server
+from radiance.config.serving_settings import (
+    AccessSettings,
+    EngineSettings,
+    LogSettings,
+    ServerSettings,
+)
 from radiance.errors import ConfigError
 
 FILE_NAME = "radiance.toml"
@@ -29,18 +41,18 @@ class Config(Section, frozen=True):
     backend: Annotated[Backend, Meta(description="Device MLX computes on; mps means metal.")] = (
         "auto"
     )
-    server: Server = Server()
-    access: Access = Access()
-    engine: Engine = Engine()
-    update: Update = Update()
-    training: Training = Training()
-    anchor: Anchor = Anchor()
-    evaluation: Evaluation = Evaluation()
-    gate: Gate = Gate()
-    monitor: Monitor = Monitor()
-    chain: Chain = Chain()
-    alphas: Alphas = Alphas()
-    log: Log = Log()
+    server: ServerSettings = ServerSettings()
+    access: AccessSettings = AccessSettings()
+    engine: EngineSettings = EngineSettings()
+    update: UpdateSettings = UpdateSettings()
+    training: TrainingSettings = TrainingSettings()
+    anchor: AnchorSettings = AnchorSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    gate: GateSettings = GateSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    chain: ChainSettings = ChainSettings()
+    alphas: AlphasSettings = AlphasSettings()
+    log: LogSettings = LogSettings()
     root: Path = Path()
 
     @property
@@ -93,15 +105,15 @@ def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None 
             table = table.setdefault(section, {})
             if not isinstance(table, dict):
                 raise ConfigError(
-                    f"{path}: {section} (is {schema.show(table)}) is not a section. "
+                    f"{path}: {section} (is {validation.show(table)}) is not a section. "
                     f"Write [{section}] and its keys below it."
                 )
         table[key] = value
     try:
-        config = schema.check(data, Config)
-    except schema.Problem as problem:
+        config = validation.check(data, Config)
+    except validation.Problem as problem:
         where = "command line" if problem.field in origin else str(path)
-        shown = "" if problem.value is None else f" (is {schema.show(problem.value)})"
+        shown = "" if problem.value is None else f" (is {validation.show(problem.value)})"
         raise ConfigError(
             f"{where}: {problem.field}{shown} {problem.reason}. {problem.remedy}"
         ) from None

@@ -18,25 +18,25 @@ from typing import TypeVar
 import mlx.core as mx
 
 from radiance import config
-from radiance.engine.agenda import Agenda
-from radiance.engine.assembly import Assembly, assemble
-from radiance.engine.base import BaseModel
-from radiance.engine.constraints import Grammars
-from radiance.engine.device import Device, select_device
-from radiance.engine.encoding import EncodedExample, Encoder
-from radiance.engine.figures import Figures
-from radiance.engine.generation import Decoder, OnEnd, Row
+from radiance.engine.adapters.cache import AdapterCache, Source
+from radiance.engine.adapters.slots import Adapter, SlotModel
+from radiance.engine.adapters.sources import LiveWeights, Sources
+from radiance.engine.decoding.constraints import Grammars
+from radiance.engine.decoding.generation import Decoder, OnEnd, Row
+from radiance.engine.decoding.row_text import RowText
+from radiance.engine.decoding.scoring import ScoringPass, read_losses, score
+from radiance.engine.heartbeat import Heartbeat
 from radiance.engine.in_flight import InFlight
-from radiance.engine.pulse import Pulse
-from radiance.engine.ranks import Ranks
+from radiance.engine.model.assembly import Assembly, assemble
+from radiance.engine.model.base import BaseModel
+from radiance.engine.model.device import Device, select_device
+from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.requests import Answer, OnEvent, Request, Scored, Scoring, Weights
-from radiance.engine.residents import Residents, Source
-from radiance.engine.row_text import RowText
-from radiance.engine.schedule import Schedule
-from radiance.engine.scoring import Reading, read_losses, score
-from radiance.engine.slots import Adapter, SlotModel
-from radiance.engine.sources import LiveWeights, Sources
+from radiance.engine.sharding.ranks import Ranks
+from radiance.engine.stats import EngineStats
+from radiance.engine.task_queue import TaskQueue
 from radiance.engine.tasks import Pieces, Task
+from radiance.engine.time_share import TimeShare
 from radiance.errors import EngineFailed, LostRank, Overloaded, Unavailable
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
@@ -68,7 +68,7 @@ class Engine:
         base_name: str,
         base_path: Path,
         backend: config.Backend,
-        settings: config.Engine,
+        settings: config.EngineSettings,
         max_waiting: int,
         timeout_s: float = 600.0,
         priority: config.Priority = "background",
@@ -83,9 +83,9 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._loaded: Future[None] = Future()
         self._stopping = self._died = False
-        self._pulse, self._has_moved = Pulse(), True
-        self._schedule = Schedule(priority)
-        self._agenda = Agenda(self._schedule, self._pulse)
+        self._pulse, self._has_moved = Heartbeat(), True
+        self._schedule = TimeShare(priority)
+        self._agenda = TaskQueue(self._schedule, self._pulse)
         self._requests, self._calls = InFlight(), InFlight()
         self._observers: list[OnEnd] = []
         # Set on the engine thread while it loads:
@@ -94,7 +94,7 @@ class Engine:
         self.encoder: Encoder
         self._made: Assembly
         self._model: SlotModel
-        self._residents: Residents
+        self._residents: AdapterCache
         self._sources: Sources
         self._decoder: Decoder
 
@@ -117,7 +117,7 @@ class Engine:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the thread is alive, loaded, and moves on (``Pulse``)."""
+        """Whether the thread is alive, loaded, and moves on (``Heartbeat``)."""
         return self.is_alive and not self._stopping and self._pulse.is_steady
 
     @property
@@ -205,7 +205,7 @@ class Engine:
             lambda: score(self._model, self._sources, texts, top, self._settings.prefill_tokens)
         )
 
-    def read_losses(self, examples: Sequence[EncodedExample]) -> Task[Reading]:
+    def read_losses(self, examples: Sequence[EncodedExample]) -> Task[ScoringPass]:
         """The loss of texts under the weights that serve now, before other long work."""
         chunk_tokens = self._settings.prefill_tokens
         return self._aside(lambda: read_losses(self._model, self._sources, examples, chunk_tokens))
@@ -309,12 +309,12 @@ class Engine:
         return self._sources.serving
 
     @property
-    def figures(self) -> Figures:
+    def stats(self) -> EngineStats:
         """What was done and is held, as of now."""
         waiting = self._decoder.waiting
-        return Figures.of(
-            self._decoder.figures,
-            self._made.prompt_cache.figures,
+        return EngineStats.of(
+            self._decoder.stats,
+            self._made.prompt_cache.stats,
             self._agenda.training,
             rows_decoding=max(0, len(self._decoder) - waiting),
             rows_waiting=waiting,
@@ -410,7 +410,7 @@ class Engine:
         base, self._model = made.base, made.model
         self.base = base
         self.encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token, base.vocab_size)
-        self._residents = Residents(made.table, settings.max_adapters)
+        self._residents = AdapterCache(made.table, settings.max_adapters)
         self._sources = Sources(self._residents)
         self._decoder = Decoder(
             made.batch,

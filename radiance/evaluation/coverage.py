@@ -22,11 +22,11 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.evaluation.evaluator import Measured, Text
 from radiance.records import Example
 from radiance.training.batches import make_batch
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
@@ -68,7 +68,7 @@ class Covered:
 
 
 def measure(
-    differentiator: Differentiator,
+    differentiator: GradientComputer,
     vector: mx.array,
     examples: Sequence[EncodedExample],
     anchors: Sequence[EncodedExample],
@@ -116,7 +116,7 @@ def strongest(cosines: np.ndarray, anchors: Sequence[Text], count: int) -> tuple
 
 
 def _log_odds_gradient(
-    differentiator: Differentiator, vector: mx.array, text: EncodedExample
+    differentiator: GradientComputer, vector: mx.array, text: EncodedExample
 ) -> Pieces[mx.array]:
     """Gradient of minus the text's log-odds, (parameters,)."""
     batch = make_batch([text])

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.evaluation.outputs import Outputs, adapter_key
 from radiance.evaluation.summary import Past, summarise
 from radiance.records import Evaluation, Probe
 from radiance.training.batches import by_length
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ class Measured:
 class Evaluator:
     """Measures adapters over one base. Belongs to the engine thread."""
 
-    def __init__(self, lora: LoraModel, differentiator: Differentiator) -> None:
+    def __init__(self, lora: LoraModel, differentiator: GradientComputer) -> None:
         self._differentiator = differentiator
         self._outputs = Outputs(differentiator)
         self._base = lora.initial(None)

@@ -12,25 +12,25 @@ from typing import Self
 import msgspec
 
 from radiance.anchors.sets import AnchorSet
-from radiance.config import Config, Training
-from radiance.engine.adapters import load_adapter
+from radiance.config import Config, TrainingSettings
+from radiance.engine.adapters.files import load_adapter
+from radiance.engine.adapters.slots import Adapter
 from radiance.engine.requests import Answer, Request
-from radiance.engine.slots import Adapter
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, NotFound
 from radiance.evaluation import coverage
-from radiance.evaluation.anchors import anchor_texts
+from radiance.evaluation.anchor_sample import anchor_texts
 from radiance.evaluation.coverage import Covered
 from radiance.evaluation.evaluator import Evaluator, Measured, Text
-from radiance.evaluation.summary import Past, figures
-from radiance.intake import recall
-from radiance.intake.queries import examples_by_id
+from radiance.evaluation.summary import Past, stats
+from radiance.examples import replay
+from radiance.examples.queries import examples_by_id
 from radiance.records import CheckpointStatus, Example, Manifest, Probe
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import BASE
 from radiance.storage.sqlite import Snapshot
 from radiance.training.batches import spread
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
 
@@ -104,7 +104,7 @@ def _read(
     held = {probe.id for probe in registry.evaluation(checkpoint_id).held_back}
     examples = examples_by_id(snapshot, manifest.example_ids)
     lineage = registry.ancestors(checkpoint_id)
-    earlier = recall.earlier(
+    earlier = replay.earlier(
         snapshot,
         config.evaluation.recall_examples,
         {example.question_hash for example in examples},
@@ -125,7 +125,7 @@ def _read(
             tuple(reversed(lineage[1:])),
             tuple(registry.accuracies(lineage[1:], {task for _, task in earlier})),
         ),
-        answers=tuple(recall.answers(snapshot, asked, lineage)),
+        answers=tuple(replay.answers(snapshot, asked, lineage)),
     )
 
 
@@ -139,7 +139,7 @@ class Findings:
         anchors: The anchors that nothing learned contradicts.
     """
 
-    figures: dict[str, float | None]
+    stats: dict[str, float | None]
     probes: dict[str, tuple[Probe, ...]]
     anchors: AnchorSet
 
@@ -202,7 +202,7 @@ class Offline:
         for event in task:
             told(event)
         probes = task.result
-        return Findings(figures(**probes, past=subject.past), probes, valid)
+        return Findings(stats(**probes, past=subject.past), probes, valid)
 
     def probe(self, examples: list[Example], told: Callable[[Measured], None]) -> tuple[Probe, ...]:
         """Measure any examples under the checkpoint, its parent and the base."""
@@ -270,7 +270,7 @@ class Offline:
     def _build(self) -> None:
         subject = self._subject
         self._lora = LoraModel(self.engine.base, _training(subject.manifest))
-        self._differentiator = Differentiator(self._lora)
+        self._differentiator = GradientComputer(self._lora)
         self._evaluator = Evaluator(self._lora, self._differentiator)
         adapter, parent = (_load(path) for path in (subject.path, subject.parent_path))
         self._candidate, self._parent = self._lora.initial(adapter), self._lora.initial(parent)
@@ -282,9 +282,9 @@ def _load(path: Path | None) -> Adapter | None:
     return None if path is None else load_adapter(path)
 
 
-def _training(manifest: Manifest | None) -> Training:
+def _training(manifest: Manifest | None) -> TrainingSettings:
     """The shape of the adapter; what else it was trained with does not matter here."""
     if manifest is None:
-        return Training()
+        return TrainingSettings()
     shape = {name: manifest.training[name] for name in ("r", "alpha", "target_modules", "seed")}
-    return msgspec.convert(shape, Training)
+    return msgspec.convert(shape, TrainingSettings)

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.training.batches import make_batch
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
@@ -33,7 +33,7 @@ class Outputs:
         size_bytes: What is taken of it.
     """
 
-    def __init__(self, differentiator: Differentiator, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, differentiator: GradientComputer, most_bytes: int = _MOST_BYTES) -> None:
         self._differentiator = differentiator
         self._most_bytes = most_bytes
         self._kept: OrderedDict[tuple[bytes, EncodedExample], mx.array] = OrderedDict()
@@ -42,7 +42,7 @@ class Outputs:
     def rows(
         self, vector: mx.array, key: bytes, texts: Sequence[EncodedExample]
     ) -> Pieces[list[mx.array]]:
-        """For each text what ``Differentiator.log_probs`` takes, (targets, width).
+        """For each text what ``GradientComputer.log_probs`` takes, (targets, width).
 
         Args:
             vector: The adapter, (parameters,) float32.

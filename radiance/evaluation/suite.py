@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from radiance import wording
 from radiance.anchors.sets import answer
-from radiance.records import Example, Probe
+from radiance.records import Example, Probe, questions
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ def compare(example: Example, given: str, is_cut: bool, probe: Probe) -> Case:
         answer=given,
         is_cut=is_cut,
         is_exact=given.strip() == expected.strip(),
-        is_match=wording.normalise(given) == wording.normalise(expected),
+        is_match=questions.normalise(given) == questions.normalise(expected),
         loss=probe.loss,
         base_loss=probe.base_loss,
         tokens=probe.tokens,

@@ -43,10 +43,10 @@ def summarise(
         recalled: Earlier examples that are still valid; may be empty.
         past: What was measured of its ancestors.
     """
-    return msgspec.convert(figures(learned, held_back, anchors, recalled, past), EvalReport)
+    return msgspec.convert(stats(learned, held_back, anchors, recalled, past), EvalReport)
 
 
-def figures(
+def stats(
     learned: Sequence[Probe],
     held_back: Sequence[Probe],
     anchors: Sequence[Probe],

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from radiance.config import Config
-from radiance.engine.adapters import load_adapter
-from radiance.engine.base import find_base, load_base
-from radiance.engine.device import select_device
-from radiance.engine.export import write_fused, write_peft
+from radiance.engine.adapters.export import write_fused, write_peft
+from radiance.engine.adapters.files import load_adapter
+from radiance.engine.model.base import find_base, load_base
+from radiance.engine.model.device import select_device
 from radiance.errors import ConfigError, Conflict, NotFound
+from radiance.examples.queries import examples_by_id
 from radiance.exchange.card import Subject, model_card
-from radiance.intake.queries import examples_by_id
 from radiance.registry import manifest as manifests
 from radiance.registry.checkpoints import Checkpoints
 from radiance.storage import files

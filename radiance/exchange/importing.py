@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from radiance import __version__, records
-from radiance.engine.adapters import adapter_config, save_adapter
-from radiance.engine.foreign import Foreign, read_foreign_adapter
+from radiance.engine.adapters.files import adapter_config, save_adapter
+from radiance.engine.adapters.foreign import Foreign, read_foreign_adapter
 from radiance.engine.worker import Engine
 from radiance.errors import BadAdapter
 from radiance.records import Checkpoint, EvalReport, Imported, Manifest, content_hash

@@ -3,35 +3,10 @@
 They know nothing of HTTP, SQL or MLX. Times are aware UTC ``datetime``; ratios lie in [0, 1].
 """
 
-from radiance.records.canonical import (
-    canonical_json,
-    content_hash,
-    now,
-)
-from radiance.records.checkpoints import (
-    Checkpoint,
-    Evidence,
-    Imported,
-    Manifest,
-    Pin,
-    Release,
-)
-from radiance.records.examples import (
-    Example,
-    Feedback,
-    Message,
-    Role,
-    Supersession,
-    Votes,
-)
-from radiance.records.jobs import (
-    Cycle,
-    FineTuning,
-    Job,
-    JobStatus,
-    Recipe,
-    Upload,
-)
+from radiance.records.canonical import canonical_json, content_hash, now
+from radiance.records.checkpoints import Checkpoint, Evidence, Imported, Manifest, Pin, Release
+from radiance.records.examples import Example, Feedback, Message, Role, Supersession, Votes
+from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload
 from radiance.records.measurements import (
     CheckpointStatus,
     Decision,

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from radiance import wording
+from radiance.records import questions
 from radiance.records.canonical import content_hash
 
 Role = Literal["system", "user", "assistant"]
@@ -47,7 +47,7 @@ class Example(msgspec.Struct, frozen=True):
         """
         if not self.messages:
             return content_hash(self.text)
-        return content_hash([[m.role, wording.normalise(m.content)] for m in self.messages[:-1]])
+        return content_hash([[m.role, questions.normalise(m.content)] for m in self.messages[:-1]])
 
 
 class Supersession(msgspec.Struct, frozen=True):

@@ -66,7 +66,7 @@ class Checkpoints:
         return {row["id"] for row in self._db.read("SELECT id FROM checkpoints")}
 
     def accepted(self) -> set[str]:
-        """Ids of the checkpoints that were not rejected; for ``Jobs.recover``."""
+        """Ids of the checkpoints that were not rejected; for ``JobQueue.recover``."""
         rows = self._db.read("SELECT id FROM checkpoints WHERE status != 'rejected'")
         return {row["id"] for row in rows}
 

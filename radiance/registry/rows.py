@@ -6,15 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from radiance.records import (
-    Checkpoint,
-    CheckpointStatus,
-    Cycle,
-    EvalReport,
-    Manifest,
-    Pin,
-    Release,
-)
+from radiance.records import Checkpoint, CheckpointStatus, Cycle, EvalReport, Manifest, Pin, Release
 from radiance.registry.audit import Entry, newest_of
 from radiance.storage.sqlite import Connection, Row, to_json, to_text
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 
 T = TypeVar("T")
 

@@ -19,13 +19,13 @@ import mlx.core as mx
 import numpy as np
 
 from radiance import config
-from radiance.engine.base import BaseModel
-from radiance.engine.ranks import Ranks
+from radiance.engine.model.base import BaseModel
+from radiance.engine.sharding.ranks import Ranks
 from radiance.errors import ConfigError, LostRank, TrainingError
 from radiance.records import content_hash
 from radiance.telemetry import get_logger
 from radiance.training.batches import Batch, Part, part_of
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
 T = TypeVar("T")
@@ -85,8 +85,8 @@ class _Request:
         return cls(kind, mx.array(found["vector"]), batch, key)
 
 
-class Shared(Differentiator):
-    """Computes with all ranks what a ``Differentiator`` computes alone. Rank 0 calls it.
+class Shared(GradientComputer):
+    """Computes with all ranks what a ``GradientComputer`` computes alone. Rank 0 calls it.
 
     Where a rank is lost the call fails, and later ones are computed alone. A call that is given up
     between two pieces tells the others, so that all stay in step.
@@ -103,7 +103,7 @@ class Shared(Differentiator):
     def gradient(
         self, vector: mx.array, batch: Batch, dropout_key: mx.array | None = None
     ) -> Pieces[tuple[mx.array, mx.array]]:
-        """See ``Differentiator.gradient``; each rank has dropout masks of its own."""
+        """See ``GradientComputer.gradient``; each rank has dropout masks of its own."""
         if not self._ranks.is_whole:
             return (yield from super().gradient(vector, batch, dropout_key))
         key = dropout_key if self._use_dropout else None
@@ -111,14 +111,14 @@ class Shared(Differentiator):
         return joined[0], joined[1:]
 
     def target_losses(self, vector: mx.array, batch: Batch) -> Pieces[tuple[mx.array, mx.array]]:
-        """See ``Differentiator.target_losses``."""
+        """See ``GradientComputer.target_losses``."""
         if not self._ranks.is_whole:
             return (yield from super().target_losses(vector, batch))
         joined = yield from self._ask(_Request(_LOSSES, vector, batch))
         return joined[:, 0], joined[:, 1] > 0
 
     def target_rows(self, vector: mx.array, batch: Batch) -> Pieces[mx.array]:
-        """See ``Differentiator.target_rows``."""
+        """See ``GradientComputer.target_rows``."""
         if not self._ranks.is_whole:
             return (yield from super().target_rows(vector, batch))
         return (yield from self._ask(_Request(_ROWS, vector, batch)))
@@ -206,7 +206,7 @@ def _placed(values: mx.array, part: Part, batch: Batch) -> mx.array:
     return found.at[places].add(values[: len(part.places)])
 
 
-def agree(ranks: Ranks, base: BaseModel, settings: config.Training) -> None:
+def agree(ranks: Ranks, base: BaseModel, settings: config.TrainingSettings) -> None:
     """Make sure that all ranks hold the same base and the same kind of adapter.
 
     Raises:
@@ -221,7 +221,7 @@ def agree(ranks: Ranks, base: BaseModel, settings: config.Training) -> None:
         )
 
 
-def serve_rank(ranks: Ranks, base: BaseModel, settings: config.Training) -> None:
+def serve_rank(ranks: Ranks, base: BaseModel, settings: config.TrainingSettings) -> None:
     """What every rank but 0 does: compute its share of whatever is sent, until told to end.
 
     Raises:

@@ -15,8 +15,8 @@ from mlx_lm.tuner.lora import LoRALinear
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from radiance import config
-from radiance.engine.base import BaseModel
-from radiance.engine.slots import Adapter
+from radiance.engine.adapters.slots import Adapter
+from radiance.engine.model.base import BaseModel
 from radiance.errors import ConfigError, TrainingError
 
 ALL_LINEAR = "all-linear"
@@ -52,7 +52,7 @@ class LoraModel:
         shapes: Shape of every LoRA leaf by its full name, in the order of the vector.
     """
 
-    def __init__(self, base: BaseModel, settings: config.Training) -> None:
+    def __init__(self, base: BaseModel, settings: config.TrainingSettings) -> None:
         self.model: Any = base.twin()
         self.scale = settings.alpha / settings.r
         self._settings = settings

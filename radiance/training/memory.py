@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import mlx.core as mx
 
 from radiance import config
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.errors import TrainingError
 from radiance.platform.conditions import read_conditions
 from radiance.training.batches import round_up
 
 if TYPE_CHECKING:
-    from radiance.training.material import Material  # it needs blockwise, which needs this
+    from radiance.training.training_set import Material  # it needs blockwise, which needs this
 
 _FLOAT = 4
 _VECTORS = 10  # adapter, moments, gradients, constraint and what a step makes of them
@@ -83,7 +83,7 @@ def estimate(
 
 
 def largest_batch(
-    material: "Material", settings: config.Training, anchor: config.Anchor
+    material: "Material", settings: config.TrainingSettings, anchor: config.AnchorSettings
 ) -> tuple[int, int]:
     """Rows and width of the largest batch that a training can make."""
     new = [e for lesson in material.new for e in (lesson.example, *lesson.wordings)]
@@ -114,7 +114,7 @@ def free_bytes() -> int | None:
     return None if not total else max(0, int(total) - mx.get_active_memory())
 
 
-def require(step: StepMemory | None, free: int | None, settings: config.Training) -> None:
+def require(step: StepMemory | None, free: int | None, settings: config.TrainingSettings) -> None:
     """Refuse a step that would not fit.
 
     Raises:

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import mlx.core as mx
 import numpy as np
 
-from radiance.engine.base import BaseModel
-from radiance.engine.encoding import EncodedExample
-from radiance.engine.slots import SlotModel, SlotTable
+from radiance.engine.adapters.slots import SlotModel, SlotTable
+from radiance.engine.model.base import BaseModel
+from radiance.engine.model.encoding import EncodedExample
 from radiance.training.batches import by_length, make_batch
 from radiance.training.lora import LoraModel
 

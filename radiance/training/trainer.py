@@ -14,15 +14,15 @@ import mlx.core as mx
 import numpy as np
 
 from radiance import config
-from radiance.engine.encoding import EncodedExample
-from radiance.engine.slots import Adapter
+from radiance.engine.adapters.slots import Adapter
+from radiance.engine.model.encoding import EncodedExample
 from radiance.errors import Diverged
 from radiance.training.batches import Batch, by_length, make_batch, pick, spread
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.material import Lesson, Material
 from radiance.training.memory import free_bytes, largest_batch, require
-from radiance.training.objective import Objective, StepReport
+from radiance.training.optimizer import Optimizer, StepReport
+from radiance.training.training_set import Lesson, Material
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]
@@ -117,9 +117,9 @@ class Trainer:
     def __init__(
         self,
         lora: LoraModel,
-        differentiator: Differentiator,
-        settings: config.Training,
-        anchor: config.Anchor,
+        differentiator: GradientComputer,
+        settings: config.TrainingSettings,
+        anchor: config.AnchorSettings,
         material: Material,
         parent: Adapter | None,
         resume_from: bytes | None = None,
@@ -138,7 +138,7 @@ class Trainer:
             else {"": list(material.held)}
         )
         null_space = material.null_space
-        self._objective = Objective(
+        self._objective = Optimizer(
             lora.size, settings, anchor, tuple(self._by_context), null_space
         )
         self.step = 0
@@ -332,7 +332,7 @@ class Score:
 
 
 def score_examples(
-    differentiator: Differentiator, vector: mx.array, examples: Sequence[EncodedExample]
+    differentiator: GradientComputer, vector: mx.array, examples: Sequence[EncodedExample]
 ) -> Pieces[list[Score]]:
     """Score examples under an adapter, without dropout; in the order given."""
     scores: dict[int, Score] = {}

@@ -7,9 +7,9 @@ from typing import Literal
 import msgspec
 
 from radiance import records
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.records import CheckpointStatus, GateRow, JobStatus
-from radiance.web import words
+from radiance.web import wording
 
 Level = Literal["bad", "warn"]
 _STUCK_AFTER = timedelta(minutes=10)
@@ -61,7 +61,9 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         found.append(Alert("bad", "pipeline", "The learner has died: nothing is learned."))
     free, total = signs.free_bytes, signs.total_bytes
     if free < min(_LEAST_FREE_BYTES, _LEAST_FREE_RATIO * total):
-        found.append(Alert("bad", "disk", f"The disk is nearly full: {words.size(free)} are left."))
+        found.append(
+            Alert("bad", "disk", f"The disk is nearly full: {wording.size(free)} are left.")
+        )
     found += [
         Alert("bad", row.rule, f"What serves shows a bad sign: {_reading(row)}", "/checkpoints")
         for row in signs.failing
@@ -70,11 +72,11 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         text = "What serves is marked risky: it forgot more than the gate's limit."
         found.append(Alert("warn", "risky", text, "/checkpoints"))
     if signs.quarantined:
-        text = f"{words.plural(signs.quarantined, 'job')} crashed the process and were set aside."
+        text = f"{wording.plural(signs.quarantined, 'job')} crashed the process and were set aside."
         found.append(Alert("warn", "quarantine", text, "/learn?status=quarantined"))
     since = signs.waiting_since
     if since is not None and not signs.is_training and now - since > _STUCK_AFTER:
-        text = f"The queue is stuck: its oldest update came {words.ago(since, now)}."
+        text = f"The queue is stuck: its oldest update came {wording.ago(since, now)}."
         found.append(Alert("warn", "queue", text, "/learn"))
     if not signs.has_anchors:
         text = "There are no anchors: forgetting is not measured."
@@ -82,19 +84,20 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
     return found
 
 
-def of(rooms: Rooms) -> list[Alert]:
+def of(services: Services) -> list[Alert]:
     """What should be looked at in a running service."""
-    immediate = rooms.config.update.mode == "immediate"
-    disk = shutil.disk_usage(rooms.config.root)
+    immediate = services.config.update.mode == "immediate"
+    disk = shutil.disk_usage(services.config.root)
     signs = Signs(
-        engine_is_ready=rooms.engine.is_ready,
-        pipeline_is_alive=rooms.pipeline.is_alive,
-        status=rooms.engine.source.status,
-        has_anchors=rooms.has_anchors,
-        waiting_since=rooms.jobs.oldest_waiting_at() if immediate else None,
-        is_training=rooms.pipeline.progress is not None or rooms.pipeline.preparing is not None,
-        quarantined=len(rooms.jobs.recent(100, JobStatus.QUARANTINED)),
-        failing=tuple(row for row in rooms.monitor.state.rows if row.verdict == "fail"),
+        engine_is_ready=services.engine.is_ready,
+        pipeline_is_alive=services.pipeline.is_alive,
+        status=services.engine.source.status,
+        has_anchors=services.has_anchors,
+        waiting_since=services.jobs.oldest_waiting_at() if immediate else None,
+        is_training=services.pipeline.progress is not None
+        or services.pipeline.preparing is not None,
+        quarantined=len(services.jobs.recent(100, JobStatus.QUARANTINED)),
+        failing=tuple(row for row in services.monitor.state.rows if row.verdict == "fail"),
         free_bytes=disk.free,
         total_bytes=disk.total,
     )
@@ -103,4 +106,4 @@ def of(rooms: Rooms) -> list[Alert]:
 
 def _reading(row: GateRow) -> str:
     name = row.rule.replace("_", " ")
-    return f"{name} is {words.number(row.value)}, and its limit {words.number(row.limit)}."
+    return f"{name} is {wording.number(row.value)}, and its limit {wording.number(row.limit)}."

@@ -5,28 +5,25 @@ from difflib import SequenceMatcher
 
 from starlette.requests import Request as HttpRequest
 
-from radiance import pipeline
-from radiance.api.rooms import Rooms
-from radiance.engine.encoding import Encoder
-from radiance.engine.requests import BASE, SERVING, TRAINING, Answer, Request, Scoring
-from radiance.engine.requests import Weights as EngineWeights
-from radiance.errors import CorruptCheckpoint, RadianceError
+from radiance.api.services import Services
+from radiance.engine.model.encoding import Encoder
+from radiance.engine.requests import Answer, Request, Scoring
+from radiance.errors import RadianceError
 from radiance.records import Message
 from radiance.web.pages import Data, Page
 
 _MOST_LISTED = 200
 _MOST_TOKENS = 128
-_NAMED = {"base": BASE, "stable": SERVING, "training": TRAINING}
 
 
-def describe(rooms: Rooms, request: HttpRequest) -> Data:
+def describe(services: Services, request: HttpRequest) -> Data:
     """``?prompt=`` asked of ``?a=`` and ``?b=``, greedily, so that asking again says the same."""
     prompt = request.query_params.get("prompt", "")
     a, b = (
         request.query_params.get(side) or name for side, name in (("a", "base"), ("b", "stable"))
     )
-    listed = [checkpoint.checkpoint_id for checkpoint in rooms.registry.all(_MOST_LISTED)]
-    live = ["training"] if rooms.pipeline.progress is not None else []
+    listed = [checkpoint.checkpoint_id for checkpoint in services.registry.all(_MOST_LISTED)]
+    live = ["training"] if services.pipeline.progress is not None else []
     found: Data = {
         "prompt": prompt,
         "a": a,
@@ -38,21 +35,21 @@ def describe(rooms: Rooms, request: HttpRequest) -> Data:
     }
     if prompt.strip():
         try:
-            found["answers"] = _ask_both(rooms, prompt, a, b)
+            found["answers"] = _ask_both(services, prompt, a, b)
         except RadianceError as error:
             found["error"] = str(error)
     return found
 
 
-def _ask_both(rooms: Rooms, prompt: str, a: str, b: str) -> list[Data]:
-    encoder = rooms.engine.encoder
+def _ask_both(services: Services, prompt: str, a: str, b: str) -> list[Data]:
+    encoder = services.engine.encoder
     tokens = encoder.prompt([Message("user", prompt)])
     most = min(_MOST_TOKENS, encoder.context_tokens - len(tokens))
-    weights = [weights_of(rooms, name) for name in (a, b)]
-    asked = [rooms.engine.submit(Request(tokens, most, weights=one)) for one in weights]
+    weights = [services.pointer.weights(name) for name in (a, b)]
+    asked = [services.engine.submit(Request(tokens, most, weights=one)) for one in weights]
     answers = [future.result() for future in asked]
     texts = [Scoring([*tokens, *answer.tokens], one) for answer in answers for one in weights]
-    scored = rooms.engine.score(texts).result
+    scored = services.engine.score(texts).result
     found = []
     for place, (name, answer) in enumerate(zip((a, b), answers, strict=True)):
         likelihoods = []
@@ -74,21 +71,6 @@ def _ask_both(rooms: Rooms, prompt: str, a: str, b: str) -> list[Data]:
             }
         )
     return found
-
-
-def weights_of(rooms: Rooms, name: str) -> EngineWeights:
-    """The weights of "base", "stable", "training" or a checkpoint.
-
-    Raises:
-        NotFound: There is no such checkpoint.
-        CorruptCheckpoint: Its files are gone.
-    """
-    if name in _NAMED:
-        return _NAMED[name]
-    weights = pipeline.weights_of(rooms.registry.get(name), rooms.registry)
-    if weights.path is None or not weights.path.is_dir():
-        raise CorruptCheckpoint(f"{name}: its files are gone from adapters/")
-    return weights
 
 
 def _shown(encoder: Encoder, answer: Answer) -> list[int]:

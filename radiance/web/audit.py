@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from radiance import records
 from radiance.api.audit import entry_before
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.registry.audit import Entry
 from radiance.registry.verification import verify
 from radiance.web.pages import Data, Page, page_url
@@ -17,15 +17,15 @@ _PER_PAGE = 50
 _VERIFIED_UNASKED = 300  # entries that are walked in some milliseconds
 
 
-def describe(rooms: Rooms, request: Request) -> Data:
+def describe(services: Services, request: Request) -> Data:
     """A page of entries; ``?verify=yes`` walks the whole chain, a short one is walked anyway."""
-    entries = rooms.registry.audit.recent(_PER_PAGE + 1, entry_before(request, _REMEDY))
+    entries = services.registry.audit.recent(_PER_PAGE + 1, entry_before(request, _REMEDY))
     listed, has_more = entries[:_PER_PAGE], len(entries) > _PER_PAGE
     older = page_url(request, before=listed[-1].number, verify=None) if has_more else None
-    head = rooms.registry.audit.head()
+    head = services.registry.audit.head()
     return {
         "entries_total": head.number,
-        "verification": _verification(rooms, request, head.number),
+        "verification": _verification(services, request, head.number),
         "entries": [_entry(entry) for entry in listed],
         "newer": page_url(request, before=None, verify=None)
         if entry_before(request, _REMEDY)
@@ -34,12 +34,12 @@ def describe(rooms: Rooms, request: Request) -> Data:
     }
 
 
-def _verification(rooms: Rooms, request: Request, entries: int) -> Any:
+def _verification(services: Services, request: Request, entries: int) -> Any:
     """What was found now, or earlier of the same entries; None where nobody has looked."""
     site = request.app.state.site
     asked = request.query_params.get("verify") == "yes"
     if asked or entries <= _VERIFIED_UNASKED:
-        found = verify(rooms.config.database_path, rooms.config.adapters_path)
+        found = verify(services.config.database_path, services.config.adapters_path)
         site.verified = {**msgspec.to_builtins(found), "at": records.now().isoformat()}
     verified = site.verified
     return verified if verified and verified["entries"] >= entries else None

@@ -6,11 +6,11 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.lineage import shown
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Checkpoint
 from radiance.registry.store import BASE
-from radiance.web import graph, words
+from radiance.web import graph, wording
 from radiance.web.charts import chart
 from radiance.web.overview import retention
 from radiance.web.pages import Data, Page, page_url
@@ -20,19 +20,19 @@ _MATRIX = 12
 _MOST_EXAMPLES = 50
 
 
-def describe(rooms: Rooms, request: Request) -> Data:
+def describe(services: Services, request: Request) -> Data:
     """A page of checkpoints, newest first, with how they hang together and what was forgotten."""
     before = request.query_params.get("before")
-    found = rooms.registry.all(_PER_PAGE + 1, before)
+    found = services.registry.all(_PER_PAGE + 1, before)
     listed, has_more = found[:_PER_PAGE], len(found) > _PER_PAGE
     older = page_url(request, before=listed[-1].checkpoint_id, done=None) if has_more else None
-    current = rooms.registry.current()
+    current = services.registry.current()
     return {
         "current": current.checkpoint_id if current else BASE,
-        "pinned": msgspec.to_builtins(rooms.registry.pinned()),
+        "pinned": msgspec.to_builtins(services.registry.pinned()),
         "checkpoints": [msgspec.to_builtins(checkpoint) for checkpoint in listed],
         "graph": graph.draw(listed),
-        "matrix": _matrix(rooms, current),
+        "matrix": _matrix(services, current),
         "retention": retention(listed),
         "transfer": _transfer(listed),
         "newer": page_url(request, before=None, done=None) if before else None,
@@ -40,19 +40,19 @@ def describe(rooms: Rooms, request: Request) -> Data:
     }
 
 
-def _matrix(rooms: Rooms, current: Checkpoint | None) -> Data | None:
+def _matrix(services: Services, current: Checkpoint | None) -> Data | None:
     """How the latest checkpoints of what is served answer the anchors and each other's updates."""
     if current is None:
         return None
-    chain = rooms.registry.ancestors(current.checkpoint_id, _MATRIX)
+    chain = services.registry.ancestors(current.checkpoint_id, _MATRIX)
     places = {
         (place.checkpoint_id, place.task): place.accuracy
-        for place in rooms.registry.accuracies(chain, chain)
+        for place in services.registry.accuracies(chain, chain)
     }
     tasks = list(reversed(chain))
     rows = []
     for checkpoint_id in tasks:
-        kept = rooms.registry.get(checkpoint_id).report.retention_score
+        kept = services.registry.get(checkpoint_id).report.retention_score
         values = [kept, *(places.get((checkpoint_id, task)) for task in tasks)]
         rows.append({"checkpoint": checkpoint_id, "values": values})
     return {"suites": ["anchors", *tasks], "rows": rows}
@@ -66,7 +66,7 @@ def _transfer(newest: list[Checkpoint]) -> Data:
     sentence = "There is no earlier update to forget yet."
     if known is not None:
         sentence = (
-            f"Backward transfer of the newest that has one is {words.signed(known.bwt)}: what"
+            f"Backward transfer of the newest that has one is {wording.signed(known.bwt)}: what"
             f" earlier updates taught is answered by so much more or less than when it was learned."
         )
     return chart(
@@ -80,24 +80,24 @@ def _transfer(newest: list[Checkpoint]) -> Data:
     )
 
 
-def describe_one(rooms: Rooms, request: Request) -> Data:
+def describe_one(services: Services, request: Request) -> Data:
     """One checkpoint: what it scored, what it learned, what it was made with."""
     checkpoint_id = request.path_params["checkpoint_id"]
-    pin = rooms.registry.pinned()
-    current = rooms.registry.current()
+    pin = services.registry.pinned()
+    current = services.registry.current()
     shared: Data = {
         "pinned": msgspec.to_builtins(pin),
         "current": current.checkpoint_id if current else BASE,
-        "base_model": rooms.config.base_model,
+        "base_model": services.config.base_model,
     }
     if checkpoint_id == BASE:
         return {**shared, "checkpoint": None, "is_current": current is None}
-    checkpoint = rooms.registry.get(checkpoint_id)
-    decision = rooms.registry.decision(checkpoint_id)
-    examples = rooms.jobs.examples(checkpoint.job_ids)
+    checkpoint = services.registry.get(checkpoint_id)
+    decision = services.registry.decision(checkpoint_id)
+    examples = services.jobs.examples(checkpoint.job_ids)
     try:
-        manifest: Any = msgspec.to_builtins(rooms.registry.manifest(checkpoint_id))
-        damage = rooms.registry.damaged().get(checkpoint_id)
+        manifest: Any = msgspec.to_builtins(services.registry.manifest(checkpoint_id))
+        damage = services.registry.damaged().get(checkpoint_id)
     except CorruptCheckpoint as error:
         manifest, damage = None, str(error)
     return {
@@ -105,10 +105,10 @@ def describe_one(rooms: Rooms, request: Request) -> Data:
         "checkpoint": msgspec.to_builtins(checkpoint),
         "is_current": checkpoint.is_current,
         "decision": msgspec.to_builtins(decision),
-        "votes": msgspec.to_builtins(rooms.feedback.votes(checkpoint_id)),
+        "votes": msgspec.to_builtins(services.feedback.votes(checkpoint_id)),
         "examples": [{"id": e.id, "text": shown(e)} for e in examples[:_MOST_EXAMPLES]],
         "examples_left": max(0, len(examples) - _MOST_EXAMPLES),
-        "ancestors": rooms.registry.ancestors(checkpoint_id, 6)[1:],
+        "ancestors": services.registry.ancestors(checkpoint_id, 6)[1:],
         "manifest": manifest,
         "damage": damage,
     }

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 
 from radiance.api.lineage import shown
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Manifest
 from radiance.registry.store import BASE
@@ -16,28 +16,28 @@ _MOST_LISTED = 200
 _MOST_EXAMPLES = 30
 
 
-def describe(rooms: Rooms, request: Request) -> Data:
+def describe(services: Services, request: Request) -> Data:
     """The difference between ``?a=`` and ``?b=``; the newest and its parent where none is named."""
-    newest = rooms.registry.all(_MOST_LISTED)
+    newest = services.registry.all(_MOST_LISTED)
     choices = [checkpoint.checkpoint_id for checkpoint in newest]
     b = request.query_params.get("b") or (choices[0] if choices else BASE)
-    parent = BASE if b == BASE else rooms.registry.get(b).parent_id or BASE
+    parent = BASE if b == BASE else services.registry.get(b).parent_id or BASE
     a = request.query_params.get("a") or parent
-    only_a, only_b = _apart(rooms, a, b)
+    only_a, only_b = _apart(services, a, b)
     return {
         "a": a,
         "b": b,
         "choices": [BASE, *dict.fromkeys([a, b, *choices])],
-        "report": _report(rooms, a, b),
-        "settings": _settings(rooms, a, b),
-        "only_a": _examples(rooms, *only_a),
-        "only_b": _examples(rooms, *only_b),
-        "anchors": _anchors(rooms, a, b),
+        "report": _report(services, a, b),
+        "settings": _settings(services, a, b),
+        "only_a": _examples(services, *only_a),
+        "only_b": _examples(services, *only_b),
+        "anchors": _anchors(services, a, b),
     }
 
 
-def _report(rooms: Rooms, a: str, b: str) -> list[Data]:
-    left, right = (None if x == BASE else rooms.registry.get(x).report for x in (a, b))
+def _report(services: Services, a: str, b: str) -> list[Data]:
+    left, right = (None if x == BASE else services.registry.get(x).report for x in (a, b))
     found = []
     for name, label, kind in REPORT:
         x, y = (getattr(report, name) if report else None for report in (left, right))
@@ -46,9 +46,9 @@ def _report(rooms: Rooms, a: str, b: str) -> list[Data]:
     return found
 
 
-def _settings(rooms: Rooms, a: str, b: str) -> list[Data]:
+def _settings(services: Services, a: str, b: str) -> list[Data]:
     """The settings of training that differ."""
-    left, right = (_manifest(rooms, x) for x in (a, b))
+    left, right = (_manifest(services, x) for x in (a, b))
     if left is None or right is None:
         return []
     pairs: list[tuple[str, Any, Any]] = [
@@ -62,49 +62,51 @@ def _settings(rooms: Rooms, a: str, b: str) -> list[Data]:
     return [{"name": n, "a": str(x), "b": str(y)} for n, x, y in pairs if x != y]
 
 
-def _manifest(rooms: Rooms, checkpoint_id: str) -> Manifest | None:
+def _manifest(services: Services, checkpoint_id: str) -> Manifest | None:
     if checkpoint_id == BASE:
         return None
     try:
-        return rooms.registry.manifest(checkpoint_id)
+        return services.registry.manifest(checkpoint_id)
     except CorruptCheckpoint:
         return None
 
 
-def _apart(rooms: Rooms, a: str, b: str) -> tuple[tuple[int, list[str]], tuple[int, list[str]]]:
+def _apart(
+    services: Services, a: str, b: str
+) -> tuple[tuple[int, list[str]], tuple[int, list[str]]]:
     """What the lineage of one has and the other's has not: how much, and the newest of it."""
     nothing: tuple[int, list[str]] = (0, [])
     if a == b:
         return nothing, nothing
     if BASE in (a, b):
         tip = a if b == BASE else b
-        updates, _ = rooms.registry.taught(tip)
-        whole = (updates, rooms.registry.ancestors(tip, _MOST_EXAMPLES))
+        updates, _ = services.registry.taught(tip)
+        whole = (updates, services.registry.ancestors(tip, _MOST_EXAMPLES))
         return (whole, nothing) if b == BASE else (nothing, whole)
-    left, right = rooms.registry.apart(a, b)
+    left, right = services.registry.apart(a, b)
     return (len(left), left), (len(right), right)
 
 
-def _examples(rooms: Rooms, updates: int, left: list[str]) -> Data:
+def _examples(services: Services, updates: int, left: list[str]) -> Data:
     """What these checkpoints learned."""
     listed: list[Data] = []
     for checkpoint_id in left:
         listed += [
             {"id": example.id, "text": shown(example), "checkpoint": checkpoint_id}
-            for example in rooms.jobs.examples(rooms.registry.get(checkpoint_id).job_ids)
+            for example in services.jobs.examples(services.registry.get(checkpoint_id).job_ids)
         ]
         if len(listed) >= _MOST_EXAMPLES:
             break
     return {"updates": updates, "examples": listed[:_MOST_EXAMPLES]}
 
 
-def _anchors(rooms: Rooms, a: str, b: str) -> Data | None:
+def _anchors(services: Services, a: str, b: str) -> Data | None:
     """Anchors that one answers exactly and the other does not."""
     exact: list[dict[str, Any]] = []
     try:
         for checkpoint_id in (a, b):
             if checkpoint_id != BASE:
-                probes = rooms.registry.evaluation(checkpoint_id).anchors
+                probes = services.registry.evaluation(checkpoint_id).anchors
                 exact.append({probe.id: probe for probe in probes})
     except CorruptCheckpoint:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from radiance.web import words
+from radiance.web import wording
 from radiance.web.charts import chart
 
 _MOST_POINTS = 500
@@ -59,8 +59,8 @@ def _chart(
         # What is nothing but rounding is said as nothing; adding 0 takes the sign from a zero.
         values = [round(value, 7) + 0.0 for _, value in sorted(kept[0][0].items())]
         sentence = (
-            f"From {words.number(values[0])} to {words.number(values[-1])} in"
-            f" {words.plural(at[-1], 'step')}, at most {words.number(max(values))}."
+            f"From {wording.number(values[0])} to {wording.number(values[-1])} in"
+            f" {wording.plural(at[-1], 'step')}, at most {wording.number(max(values))}."
         )
     low = None if id == "angle" else 0.0
     return chart(id, title, sentence, "Step", [label for _, label in kept], rows, low=low)

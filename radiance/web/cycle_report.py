@@ -13,9 +13,9 @@ import msgspec
 
 from radiance import __version__, records
 from radiance.errors import CorruptCheckpoint
-from radiance.intake import cycles
-from radiance.intake.cycles import PastCycle
-from radiance.intake.queries import examples_by_id
+from radiance.examples.queries import examples_by_id
+from radiance.jobs import cycles
+from radiance.jobs.cycles import PastCycle
 from radiance.records import Evaluation, Example, Probe
 from radiance.registry import audit, curves
 from radiance.registry.checkpoints import Checkpoints

@@ -5,34 +5,34 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from radiance.api.access import Route
+from radiance.api.auth.access import Route
 from radiance.api.contracts import Contract
 from radiance.api.info import training_progress
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError
-from radiance.intake.cycles import PastCycle
+from radiance.jobs.cycles import PastCycle
 from radiance.web import cycle_charts, cycle_report
 from radiance.web.pages import Data, Page, page_url
 
 _PER_PAGE = 30
 
 
-def describe(rooms: Rooms, request: Request) -> Data:
+def describe(services: Services, request: Request) -> Data:
     """The running cycle, and a page of all there were, newest first."""
     before = _before(request)
-    found = rooms.jobs.cycles(_PER_PAGE + 1, before)
+    found = services.jobs.cycles(_PER_PAGE + 1, before)
     listed, has_more = found[:_PER_PAGE], len(found) > _PER_PAGE
     return {
-        "progress": training_progress(rooms),
-        "preparing": rooms.pipeline.preparing,
-        "cycles": [_row(rooms, cycle) for cycle in listed],
+        "progress": training_progress(services),
+        "preparing": services.pipeline.preparing,
+        "cycles": [_row(services, cycle) for cycle in listed],
         "newer": page_url(request, before=None) if before is not None else None,
         "older": page_url(request, before=listed[-1].id) if has_more else None,
     }
 
 
-def _row(rooms: Rooms, cycle: PastCycle) -> Data:
-    checkpoint = rooms.registry.find(cycle.candidate_id)
+def _row(services: Services, cycle: PastCycle) -> Data:
+    checkpoint = services.registry.find(cycle.candidate_id)
     return {
         "cycle_id": cycle.id,
         "status": cycle.status,
@@ -60,7 +60,7 @@ def _before(request: Request) -> int | None:
     return int(given)
 
 
-def _cycle_of(rooms: Rooms, request: Request) -> PastCycle:
+def _cycle_of(services: Services, request: Request) -> PastCycle:
     given = request.path_params["cycle_id"]
     if not given.isdecimal() or len(given) > 18:
         raise NotFound(
@@ -69,22 +69,22 @@ def _cycle_of(rooms: Rooms, request: Request) -> PastCycle:
             value=given,
             remedy="Use a number that the page of cycles lists.",
         )
-    return rooms.jobs.cycle(int(given))
+    return services.jobs.cycle(int(given))
 
 
-def describe_one(rooms: Rooms, request: Request) -> Data:
+def describe_one(services: Services, request: Request) -> Data:
     """All curves of one cycle; those of the running one as far as they were saved."""
-    cycle = _cycle_of(rooms, request)
-    progress = training_progress(rooms)
-    checkpoint = rooms.registry.find(cycle.candidate_id)
+    cycle = _cycle_of(services, request)
+    progress = training_progress(services)
+    checkpoint = services.registry.find(cycle.candidate_id)
     manifest = evaluation = None
     if checkpoint is not None:
         try:
-            manifest = rooms.registry.manifest(checkpoint.checkpoint_id)
-            evaluation = rooms.registry.evaluation(checkpoint.checkpoint_id)
+            manifest = services.registry.manifest(checkpoint.checkpoint_id)
+            evaluation = services.registry.evaluation(checkpoint.checkpoint_id)
         except CorruptCheckpoint:
             pass  # the checkpoint's own page says what is wrong with its files
-    curves = rooms.curves.all_of(cycle.id)
+    curves = services.curves.all_of(cycle.id)
     return {
         "cycle_id": cycle.id,
         "status": cycle.status,
@@ -104,7 +104,7 @@ async def report(request: Request) -> Response:
 
     HTML, or JSON with ``format=json``; the texts of examples are left out.
     """
-    rooms = rooms_of(request)
+    services = services_of(request)
     form = request.query_params.get("format", "html")
     if form not in ("html", "json"):
         raise RequestError(
@@ -113,8 +113,8 @@ async def report(request: Request) -> Response:
             value=form,
             remedy="One of html, json.",
         )
-    cycle = await run_in_threadpool(_cycle_of, rooms, request)
-    config = rooms.config
+    cycle = await run_in_threadpool(_cycle_of, services, request)
+    config = services.config
     found = await run_in_threadpool(
         cycle_report.read, config.database_path, config.adapters_path, cycle.id
     )

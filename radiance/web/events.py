@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from radiance import records
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.web import alerts
 
 HEARTBEAT_S = 5.0
@@ -27,28 +27,32 @@ _POLL_S = 0.5
 _RETRY_MS = 1000
 _MOST_ID_CHARACTERS = 1000
 
-Mark = Callable[[Rooms], Any]
+Mark = Callable[[Services], Any]
 """Something small that differs whenever the topic has changed; cheap, durable where it can be."""
 
 
-def _serving(rooms: Rooms) -> Any:
-    source = rooms.engine.source
-    return rooms.registry.releases(1), rooms.registry.pinned(), source.checkpoint_id
+def _serving(services: Services) -> Any:
+    source = services.engine.source
+    return services.registry.releases(1), services.registry.pinned(), source.checkpoint_id
 
 
-def _queue(rooms: Rooms) -> Any:
-    return rooms.jobs.recent(1), rooms.jobs.depth(), rooms.jobs.recent(3, records.JobStatus.RUNNING)
+def _queue(services: Services) -> Any:
+    return (
+        services.jobs.recent(1),
+        services.jobs.depth(),
+        services.jobs.recent(3, records.JobStatus.RUNNING),
+    )
 
 
-def _cycle(rooms: Rooms) -> Any:
-    progress = rooms.pipeline.progress
+def _cycle(services: Services) -> Any:
+    progress = services.pipeline.progress
     if progress is None:
-        return rooms.pipeline.preparing
+        return services.pipeline.preparing
     return progress.cycle.candidate_id, progress.stage, progress.step
 
 
-def _checkpoints(rooms: Rooms) -> Any:
-    return rooms.registry.all(1), rooms.registry.releases(1)
+def _checkpoints(services: Services) -> Any:
+    return services.registry.all(1), services.registry.releases(1)
 
 
 TOPICS: dict[str, Mark] = {
@@ -56,18 +60,18 @@ TOPICS: dict[str, Mark] = {
     "queue": _queue,
     "cycle": _cycle,
     "checkpoints": _checkpoints,
-    "audit": lambda rooms: rooms.registry.audit.head(),
-    "votes": lambda rooms: rooms.feedback.recent(1),
+    "audit": lambda services: services.registry.audit.head(),
+    "votes": lambda services: services.feedback.recent(1),
     "alerts": alerts.of,
-    "traffic": lambda rooms: sum(rooms.engine.figures.ended.values()),
+    "traffic": lambda services: sum(services.engine.stats.ended.values()),
 }
 """What can be followed. A room with pages of its own adds its topics here."""
 
 
-def marks_of(rooms: Rooms) -> dict[str, str]:
+def marks_of(services: Services) -> dict[str, str]:
     """Every topic with its present mark: eight hexadecimal digits."""
     return {
-        topic: hashlib.blake2b(repr(mark(rooms)).encode(), digest_size=4).hexdigest()
+        topic: hashlib.blake2b(repr(mark(services)).encode(), digest_size=4).hexdigest()
         for topic, mark in TOPICS.items()
     }
 
@@ -83,28 +87,30 @@ def from_id(text: str) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
-def state_of(rooms: Rooms) -> str:
+def state_of(services: Services) -> str:
     """The present state as an id, for a page to begin from."""
-    return to_id(marks_of(rooms))
+    return to_id(marks_of(services))
 
 
 async def stream(request: Request) -> Response:
     """Server-sent events: ``change`` with the topics that did, ``heartbeat`` every five seconds."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     known = request.headers.get("last-event-id") or request.query_params.get("after", "")
     return StreamingResponse(
-        _events(request, rooms, from_id(known)),
+        _events(request, services, from_id(known)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(request: Request, rooms: Rooms, known: dict[str, str]) -> AsyncIterator[str]:
+async def _events(
+    request: Request, services: Services, known: dict[str, str]
+) -> AsyncIterator[str]:
     follower = request.app.state.site.follower
     yield f"retry: {_RETRY_MS}\n" + _message("heartbeat", {})
     heard = time.monotonic()
     while not request.app.state.site.is_stopping():
-        marks = await follower.marks(rooms)
+        marks = await follower.marks(services)
         changed = [topic for topic in marks if marks[topic] != known.get(topic)]
         if changed:
             data = {"topics": changed, "at": records.now().isoformat(timespec="milliseconds")}
@@ -128,7 +134,7 @@ class Follower:
         self._marks: dict[str, str] = {}
         self._at = -1.0
 
-    async def marks(self, rooms: Rooms) -> dict[str, str]:
+    async def marks(self, services: Services) -> dict[str, str]:
         """The present marks, at most half a poll old.
 
         Raises:
@@ -136,6 +142,6 @@ class Follower:
         """
         async with self._lock:
             if time.monotonic() - self._at > _POLL_S / 2:
-                self._marks = await run_in_threadpool(marks_of, rooms)
+                self._marks = await run_in_threadpool(marks_of, services)
                 self._at = time.monotonic()
             return self._marks

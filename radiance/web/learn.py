@@ -5,7 +5,7 @@ from starlette.requests import Request
 
 from radiance.api.info import training_progress
 from radiance.api.lineage import shown
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.api.update import accept, supersedes
 from radiance.errors import RequestError
 from radiance.records import JobStatus
@@ -19,11 +19,11 @@ _MOST_QUERY = 200
 NOTICES.update(taught="Accepted, and on disk. Below is what becomes of it.")
 
 
-def describe(rooms: Rooms, request: Request) -> Data:
+def describe(services: Services, request: Request) -> Data:
     """The form, the newest jobs, and accepted examples that match ``?q=`` and ``?tag=``."""
     query = request.query_params.get("q", "")[:_MOST_QUERY].strip()
     tag = request.query_params.get("tag", "")[:_MOST_QUERY].strip()
-    found = rooms.jobs.search(query, tag, _PER_PAGE + 1, request.query_params.get("before"))
+    found = services.jobs.search(query, tag, _PER_PAGE + 1, request.query_params.get("before"))
     listed = found[:_PER_PAGE]
     has_more = len(found) > _PER_PAGE
     status = request.query_params.get("status")
@@ -31,11 +31,11 @@ def describe(rooms: Rooms, request: Request) -> Data:
     return {
         "q": query,
         "tag": tag,
-        "jobs": [msgspec.to_builtins(job) for job in rooms.jobs.recent(_JOBS, wanted)],
-        "progress": training_progress(rooms),
-        "mode": rooms.config.update.mode,
-        "waiting": rooms.jobs.waiting_examples(),
-        "most_examples": rooms.config.update.max_examples_per_update,
+        "jobs": [msgspec.to_builtins(job) for job in services.jobs.recent(_JOBS, wanted)],
+        "progress": training_progress(services),
+        "mode": services.config.update.mode,
+        "waiting": services.jobs.waiting_examples(),
+        "most_examples": services.config.update.max_examples_per_update,
         "accepted": [
             {"id": e.id, "text": shown(e), "tags": e.tags, "job": msgspec.to_builtins(job)}
             for e, job in listed
@@ -45,7 +45,7 @@ def describe(rooms: Rooms, request: Request) -> Data:
     }
 
 
-def act(rooms: Rooms, request: Request, fields: Fields) -> str:
+def act(services: Services, request: Request, fields: Fields) -> str:
     """Accept what was typed, pasted or sent as a file, as POST /update would."""
     question, answer = fields.get("question", ""), fields.get("answer", "")
     text = fields.get("file", "") or fields.get("pasted", "")
@@ -68,34 +68,36 @@ def act(rooms: Rooms, request: Request, fields: Fields) -> str:
         )
     tags = [tag.strip() for tag in fields.get("tags", "").split(",") if tag.strip()]
     try:
-        answered = accept(rooms, {"examples": examples, "tags": tags}, None)
+        answered = accept(services, {"examples": examples, "tags": tags}, None)
     except RequestError as error:
         raise pasted.locate(error, lines) from None
-    rooms.pipeline.wake()
+    services.pipeline.wake()
     return f"/learn/{answered['job_id']}?done=taught"
 
 
-def describe_job(rooms: Rooms, request: Request) -> Data:
+def describe_job(services: Services, request: Request) -> Data:
     """One job, from the queue to what it became."""
-    job = rooms.jobs.get(request.path_params["job_id"])
-    examples = rooms.jobs.examples([job.job_id])
+    job = services.jobs.get(request.path_params["job_id"])
+    examples = services.jobs.examples([job.job_id])
     checkpoint = job.checkpoint or job.rejected_checkpoint
-    decision = rooms.registry.decision(checkpoint) if checkpoint else None
-    current = rooms.registry.current()
+    decision = services.registry.decision(checkpoint) if checkpoint else None
+    current = services.registry.current()
     return {
         "job": msgspec.to_builtins(job),
-        "progress": training_progress(rooms, job.job_id),
-        "preparing": rooms.pipeline.preparing,
-        "mode": rooms.config.update.mode,
-        "ahead": sum(1 for j in rooms.jobs.recent(200, JobStatus.QUEUED) if j.job_id < job.job_id),
+        "progress": training_progress(services, job.job_id),
+        "preparing": services.pipeline.preparing,
+        "mode": services.config.update.mode,
+        "ahead": sum(
+            1 for j in services.jobs.recent(200, JobStatus.QUEUED) if j.job_id < job.job_id
+        ),
         "examples": [{"id": e.id, "text": shown(e)} for e in examples[:100]],
         "question": next((e.messages[0].content for e in examples if e.messages), None),
         "decision": msgspec.to_builtins(decision),
-        "supersedes": supersedes(rooms, job),
+        "supersedes": supersedes(services, job),
         "is_served": bool(
             job.checkpoint
             and current
-            and rooms.registry.is_ancestor(job.checkpoint, current.checkpoint_id)
+            and services.registry.is_ancestor(job.checkpoint, current.checkpoint_id)
         ),
     }
 

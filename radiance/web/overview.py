@@ -8,10 +8,10 @@ from starlette.requests import Request
 
 from radiance.api.info import training_progress
 from radiance.api.lineage import shown
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.records import Checkpoint, CheckpointStatus
 from radiance.registry.store import BASE
-from radiance.web import alerts, words
+from radiance.web import alerts, wording
 from radiance.web.charts import chart
 from radiance.web.pages import Data, Page
 
@@ -20,35 +20,35 @@ _CURVE_CHECKPOINTS = 50
 _NO_FAILURES = ("stop", "length", "Cancelled")
 
 
-def describe(rooms: Rooms, _: Request) -> Data:
+def describe(services: Services, _: Request) -> Data:
     """Everything at a glance."""
-    newest = rooms.registry.all(_CURVE_CHECKPOINTS)
+    newest = services.registry.all(_CURVE_CHECKPOINTS)
     return {
-        "base_model": rooms.config.base_model,
-        "backend": rooms.engine.device.backend,
-        "device": rooms.engine.device.name,
-        "started_at": rooms.started_at.isoformat(),
-        "alerts": msgspec.to_builtins(alerts.of(rooms)),
-        "serving": _serving(rooms),
-        "traffic": _traffic(rooms),
-        "queue": _queue(rooms),
-        "cycle": training_progress(rooms),
-        "preparing": rooms.pipeline.preparing,
-        "decision": _decision(rooms, newest),
-        "known": _known(rooms),
-        "refused": _refused(rooms, newest),
+        "base_model": services.config.base_model,
+        "backend": services.engine.device.backend,
+        "device": services.engine.device.name,
+        "started_at": services.started_at.isoformat(),
+        "alerts": msgspec.to_builtins(alerts.of(services)),
+        "serving": _serving(services),
+        "traffic": _traffic(services),
+        "queue": _queue(services),
+        "cycle": training_progress(services),
+        "preparing": services.pipeline.preparing,
+        "decision": _decision(services, newest),
+        "known": _known(services),
+        "refused": _refused(services, newest),
         "retention": retention(newest),
     }
 
 
-def _serving(rooms: Rooms) -> Data:
-    current = rooms.registry.current()
-    releases = rooms.registry.releases(1)
-    pin = rooms.registry.pinned()
+def _serving(services: Services) -> Data:
+    current = services.registry.current()
+    releases = services.registry.releases(1)
+    pin = services.registry.pinned()
     found: Data = {
         "checkpoint": current.checkpoint_id if current else BASE,
         "status": current.status if current else CheckpointStatus.BASE,
-        "since": releases[0].at.isoformat() if releases else rooms.started_at.isoformat(),
+        "since": releases[0].at.isoformat() if releases else services.started_at.isoformat(),
         "why": releases[0].reason if releases else "Nothing was learned yet.",
         "pinned": msgspec.to_builtins(pin),
         "updates": 0,
@@ -56,41 +56,41 @@ def _serving(rooms: Rooms) -> Data:
         "report": msgspec.to_builtins(current.report) if current else None,
     }
     if current is not None:
-        updates, examples = rooms.registry.taught(current.checkpoint_id)
+        updates, examples = services.registry.taught(current.checkpoint_id)
         found |= {"updates": updates, "examples": examples}
     return found
 
 
-def _traffic(rooms: Rooms) -> Data:
+def _traffic(services: Services) -> Data:
     """What answers were like since the start; quantiles are upper ends of a histogram's buckets."""
-    figures = rooms.engine.figures
-    gap, ended = figures.inter_token_s, figures.ended
+    stats = services.engine.stats
+    gap, ended = stats.inter_token_s, stats.ended
     mean = gap.total / gap.count if gap.count else None
     return {
         "answers": ended.get("stop", 0) + ended.get("length", 0),
         "failures": sum(n for how, n in ended.items() if how not in _NO_FAILURES),
         "tokens_per_s": 1 / mean if mean else None,
-        "first_token_p50_s": figures.first_token_s.quantile(0.5),
-        "first_token_p95_s": figures.first_token_s.quantile(0.95),
-        "decoding": figures.rows_decoding,
-        "waiting": figures.rows_waiting,
+        "first_token_p50_s": stats.first_token_s.quantile(0.5),
+        "first_token_p95_s": stats.first_token_s.quantile(0.95),
+        "decoding": stats.rows_decoding,
+        "waiting": stats.rows_waiting,
     }
 
 
-def _queue(rooms: Rooms) -> Data:
-    oldest = rooms.jobs.oldest_waiting_at()
+def _queue(services: Services) -> Data:
+    oldest = services.jobs.oldest_waiting_at()
     return {
-        "mode": rooms.config.update.mode,
-        "jobs": rooms.jobs.depth(),
-        "examples": rooms.jobs.waiting_examples(),
+        "mode": services.config.update.mode,
+        "jobs": services.jobs.depth(),
+        "examples": services.jobs.waiting_examples(),
         "oldest": oldest.isoformat() if oldest else None,
-        "last_update": msgspec.to_builtins(rooms.jobs.last_update()),
+        "last_update": msgspec.to_builtins(services.jobs.last_update()),
     }
 
 
-def _decision(rooms: Rooms, newest: list[Checkpoint]) -> Data | None:
+def _decision(services: Services, newest: list[Checkpoint]) -> Data | None:
     for checkpoint in newest[:1]:
-        decision = rooms.registry.decision(checkpoint.checkpoint_id)
+        decision = services.registry.decision(checkpoint.checkpoint_id)
         if decision is not None:
             return {
                 "checkpoint": checkpoint.checkpoint_id,
@@ -101,28 +101,28 @@ def _decision(rooms: Rooms, newest: list[Checkpoint]) -> Data | None:
     return None
 
 
-def _known(rooms: Rooms) -> list[Data]:
+def _known(services: Services) -> list[Data]:
     """What was learned last and is served now."""
-    current = rooms.registry.current()
+    current = services.registry.current()
     if current is None:
         return []
     found: list[Data] = []
-    for checkpoint_id in rooms.registry.ancestors(current.checkpoint_id, _RECENT):
-        checkpoint = rooms.registry.get(checkpoint_id)
-        for example in reversed(rooms.jobs.examples(checkpoint.job_ids)):
+    for checkpoint_id in services.registry.ancestors(current.checkpoint_id, _RECENT):
+        checkpoint = services.registry.get(checkpoint_id)
+        for example in reversed(services.jobs.examples(checkpoint.job_ids)):
             found.append({"id": example.id, "text": shown(example), "checkpoint": checkpoint_id})
             if len(found) == _RECENT:
                 return found
     return found
 
 
-def _refused(rooms: Rooms, newest: list[Checkpoint]) -> list[Data]:
+def _refused(services: Services, newest: list[Checkpoint]) -> list[Data]:
     """What the gate refused last, and why."""
     rejected = [c for c in newest if c.status == CheckpointStatus.REJECTED][:3]
     found = []
     for checkpoint in rejected:
-        decision = rooms.registry.decision(checkpoint.checkpoint_id)
-        examples = rooms.jobs.examples(checkpoint.job_ids[:1])
+        decision = services.registry.decision(checkpoint.checkpoint_id)
+        examples = services.jobs.examples(checkpoint.job_ids[:1])
         found.append(
             {
                 "checkpoint": checkpoint.checkpoint_id,
@@ -144,9 +144,9 @@ def retention(newest: list[Checkpoint]) -> Data:
     if newest:
         report = newest[0].report
         sentence = (
-            f"The newest checkpoint answers {words.percent(report.retention_score)} of the anchors"
-            f" that the base answered, {words.percent(report.recall_exact)} of the earlier examples"
-            f" and {words.percent(report.new_exact)} of its new ones exactly."
+            f"The newest checkpoint answers {wording.percent(report.retention_score)} of the"
+            f" anchors that the base answered, {wording.percent(report.recall_exact)} of the"
+            f" earlier examples and {wording.percent(report.new_exact)} of its new ones exactly."
         )
     return chart(
         "retention",

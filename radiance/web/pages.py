@@ -17,19 +17,19 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope as Connection
 
-from radiance.api.access import Access, Route
+from radiance.api.auth.access import Access, Route
+from radiance.api.auth.keys import Key, Scope
 from radiance.api.errors import response_to
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.errors import RequestError, TooLarge
-from radiance.keys import Key, Scope
 from radiance.registry import audit
 from radiance.web import events
 from radiance.web.rendering import environment
 
 Data = dict[str, Any]
-Describe = Callable[[Rooms, Request], Data]
+Describe = Callable[[Services, Request], Data]
 Fields = Mapping[str, str]
-Act = Callable[[Rooms, Request, Fields], str]
+Act = Callable[[Services, Request, Fields], str]
 
 _MOST_FIELDS = 50
 
@@ -81,7 +81,7 @@ class Page:
         object.__setattr__(self, "routes", found)
 
     async def _json(self, request: Request) -> Response:
-        data = await run_in_threadpool(self.describe, rooms_of(request), request)
+        data = await run_in_threadpool(self.describe, services_of(request), request)
         return JSONResponse(audit.plain(data))
 
     async def _answer(self, request: Request) -> Response:
@@ -104,26 +104,26 @@ class Page:
             fields: See above.
             drawn: Instead of what ``draw`` makes.
         """
-        rooms = rooms_of(request)
-        state = events.state_of(rooms)  # before the data: what changes meanwhile is told again
+        services = services_of(request)
+        state = events.state_of(services)  # before the data: what changes meanwhile is told again
         return render(
             request,
             self.template,
             page=self,
             state=state,
             topics=" ".join(self.topics),
-            data=self.describe(rooms, request),
-            drawn=drawn or (self.draw(rooms, request) if self.draw else {}),
+            data=self.describe(services, request),
+            drawn=drawn or (self.draw(services, request) if self.draw else {}),
             refusal=refusal,
             fields=fields or {},
         )
 
     async def _change(self, request: Request) -> Response:
         assert self.act is not None
-        rooms = rooms_of(request)
-        fields = await read_form(request, rooms.config.server.max_body_bytes)
+        services = services_of(request)
+        fields = await read_form(request, services.config.server.max_body_bytes)
         try:
-            target = await run_in_threadpool(self.act, rooms, request, fields)
+            target = await run_in_threadpool(self.act, services, request, fields)
         except RequestError as error:
             status = response_to(error, request.url.path).status_code
             shown = await run_in_threadpool(self.show, request, error, fields)

@@ -5,7 +5,7 @@ from functools import cache
 import jinja2
 
 from radiance import __version__, records
-from radiance.web import charts, static, words
+from radiance.web import assets, charts, wording
 
 
 @cache
@@ -19,8 +19,8 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(words.FILTERS)
+    made.filters.update(wording.FILTERS)
     made.filters["svg"] = charts.svg
-    made.globals.update(static=static.url, version=__version__, now=records.now)
+    made.globals.update(static=assets.url, version=__version__, now=records.now)
     made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
     return made

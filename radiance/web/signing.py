@@ -5,8 +5,8 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from radiance.api import sessions
-from radiance.api.access import OPEN, Access, Route
+from radiance.api.auth import sessions
+from radiance.api.auth.access import OPEN, Access, Route
 from radiance.web.pages import read_form, render
 
 PATH = "/sign-in"

@@ -16,24 +16,24 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from radiance.api.access import OPEN, Route
+from radiance.api.auth.access import OPEN, Route
+from radiance.api.auth.keys import Scope
 from radiance.api.contracts import CONTRACTS
-from radiance.keys import Scope
+from radiance.labs.alphas import page as alphas_page
+from radiance.labs.signals import lab_page
 from radiance.web import (
     ask,
+    assets,
     audit,
     checkpoints,
     compare,
     cycles,
-    desk,
     events,
-    judging,
-    lab,
+    gate_page,
     learn,
-    moves,
     overview,
+    pointer_page,
     signing,
-    static,
 )
 from radiance.web.pages import Page, accepts_html, render
 from radiance.web.rendering import environment
@@ -49,25 +49,27 @@ PAGES: tuple[Page, ...] = (
     checkpoints.LIST,
     checkpoints.ONE,
     compare.PAGE,
-    moves.PAGE,
-    judging.LIST,
-    judging.ONE,
+    pointer_page.PAGE,
+    gate_page.LIST,
+    gate_page.ONE,
     audit.PAGE,
-    lab.PAGE,
-    desk.PAGE,
+    lab_page.PAGE,
+    alphas_page.PAGE,
 )
 
 _LINKS: list[BaseRoute] = [
-    *moves.ROUTES,
+    *pointer_page.ROUTES,
     *cycles.ROUTES,
-    *lab.ROUTES,
+    *lab_page.ROUTES,
     *signing.ROUTES,
     Route("/events", events.stream, "infer", method="GET"),
-    Route("/static/{version}/{name:path}", static.serve, OPEN, method="GET"),
-    Route("/favicon.ico", static.favicon, OPEN, method="GET"),
+    Route("/static/{version}/{name:path}", assets.serve, OPEN, method="GET"),
+    Route("/favicon.ico", assets.favicon, OPEN, method="GET"),
 ]
 Linked = tuple[str, str, Scope | None]
-CONTRACTS.update({**moves.CONTRACTS, **cycles.CONTRACTS})  # what is no page is in the API document
+CONTRACTS.update(
+    {**pointer_page.CONTRACTS, **cycles.CONTRACTS}
+)  # what is no page is in the API document
 ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from radiance.web import static
+from radiance.web import assets
 from radiance.web.rendering import environment
 
 
@@ -28,6 +28,6 @@ def render_alone(template: str, title: str, data: dict[str, Any]) -> str:
 @cache
 def _style() -> tuple[str, str]:
     """The sheet as it stands in the file, and the policy that allows it and nothing else."""
-    sheet = f"\n{static.text('site.css')}"
+    sheet = f"\n{assets.text('site.css')}"
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     return sheet, f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"

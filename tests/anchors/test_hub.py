@@ -7,7 +7,7 @@ import datasets
 import pytest
 
 from radiance.anchors import hub
-from radiance.config import Evaluation
+from radiance.config import EvaluationSettings
 from radiance.errors import ConfigError
 
 NEWS = [f"Headline {n}\n\nSomething happened in town {n}." for n in range(100)]
@@ -37,8 +37,8 @@ def shape(folder: Path, columns: dict[str, list[Any]], split: str = "train") -> 
     return snapshot
 
 
-def settings(dataset: Path | str, **others: Any) -> Evaluation:
-    return Evaluation(anchor_provider="hf", anchor_dataset=str(dataset), **others)
+def settings(dataset: Path | str, **others: Any) -> EvaluationSettings:
+    return EvaluationSettings(anchor_provider="hf", anchor_dataset=str(dataset), **others)
 
 
 def test_dataset_in_the_shape_of_news_100(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from radiance import ember
 from radiance.anchors import own, provider
 from radiance.anchors.rows import to_anchor
 from radiance.anchors.sets import Anchor, AnchorSet, unite
-from radiance.config import Config, Evaluation, load
+from radiance.config import Config, EvaluationSettings, load
 from radiance.errors import ConfigError, RequestError
 from radiance.storage import files, steps
 
@@ -172,9 +172,9 @@ def test_offline_auto_goes_without_and_hf_does_not(tmp_path: Path) -> None:
     assert "tnn1t1s/news-100-sept-2023" in anchors.missing
     assert provider.load(Config(root=tmp_path), PUBLISHED).missing == ""
     for settings, problem in (
-        (Evaluation(anchor_provider="hf"), "news-100"),
-        (Evaluation(anchor_provider="local"), 'anchor_path \\(is ""\\)'),
-        (Evaluation(anchor_provider="local", anchor_path="nothing"), "cannot read"),
+        (EvaluationSettings(anchor_provider="hf"), "news-100"),
+        (EvaluationSettings(anchor_provider="local"), 'anchor_path \\(is ""\\)'),
+        (EvaluationSettings(anchor_provider="local", anchor_path="nothing"), "cannot read"),
     ):
         with pytest.raises(ConfigError, match=problem):
             provider.load(Config(evaluation=settings, root=tmp_path), PUBLISHED)

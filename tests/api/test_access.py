@@ -9,8 +9,9 @@ import trustme
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from radiance import config, keys
-from radiance.api.access import OPEN, Route, tls_files
+from radiance import config
+from radiance.api.auth import keys
+from radiance.api.auth.access import OPEN, Route, tls_files
 from radiance.api.routes import ROUTES, create_app
 from radiance.cli import main
 from radiance.errors import ConfigError, Unavailable

@@ -73,7 +73,7 @@ def test_a_share_of_the_callers_and_always_the_same_ones(
     assert set(answered.values()) == {first, other}
     assert 3 <= sum(found == other for found in answered.values()) <= 24
     assert {caller: ask(running, caller) for caller in callers} == answered
-    route = running.service.rooms.traffic.route
+    route = running.service.services.traffic.route
     share = sum(
         isinstance(w := route(str(n)), Weights) and w.kind != "serving" for n in range(4000)
     )

@@ -129,7 +129,7 @@ def test_client_that_goes_away_frees_its_row(shared_service: Running) -> None:
     head = (
         f"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     )
-    engine = shared_service.service.rooms.engine
+    engine = shared_service.service.services.engine
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
         connection.sendall(head + body)
         while engine.call(lambda: len(engine._decoder)) == 0:

@@ -12,7 +12,7 @@ from radiance import config
 from radiance.api import contracts
 from radiance.api.openapi import document
 from radiance.api.routes import ROUTES
-from radiance.web import cycles, moves, site
+from radiance.web import cycles, pointer_page, site
 from tests.support import FACTS, ApiError, Running, as_input, start_service
 
 DOCUMENT = document([*site.ROUTES, *ROUTES])
@@ -70,7 +70,7 @@ def contracts_takes(route: Any) -> Any:
 def test_nothing_else_is_described() -> None:
     served = {
         (method, route.path.replace(":path}", "}"))
-        for route in [*ROUTES, *cycles.ROUTES, *moves.ROUTES]
+        for route in [*ROUTES, *cycles.ROUTES, *pointer_page.ROUTES]
         for method in (route.methods or set()) - {"HEAD"}
     }
     assert set(OPERATIONS) == served

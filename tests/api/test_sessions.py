@@ -7,10 +7,10 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from radiance import config, keys
-from radiance.api import sessions
+from radiance import config
+from radiance.api.auth import keys, sessions
+from radiance.api.auth.sessions import IDLE_S, LONGEST_S, Sessions
 from radiance.api.routes import create_app
-from radiance.api.sessions import IDLE_S, LONGEST_S, Sessions
 from radiance.errors import Unavailable
 from radiance.web import site
 

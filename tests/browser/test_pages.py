@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from radiance.web import words
+from radiance.web import wording
 from radiance.web.site import PAGES
 from tests.support import FACTS, Running
 
@@ -143,8 +143,13 @@ def leaves(value: Any, keys: tuple[str, ...]) -> list[tuple[str, Any]]:
 
 def variants(value: float) -> set[str]:
     """The ways in which a page may write a number."""
-    found = {words.number(value), words.plain(value), words.signed(value), words.duration(value)}
-    return {*found, words.percent(value), words.size(value), f"{value:.4g}", str(value)}
+    found = {
+        wording.number(value),
+        wording.plain(value),
+        wording.signed(value),
+        wording.duration(value),
+    }
+    return {*found, wording.percent(value), wording.size(value), f"{value:.4g}", str(value)}
 
 
 # What each page's twin holds that must be read on the page: keys whose numbers are all shown.
@@ -186,7 +191,9 @@ def test_the_same_numbers_without_javascript_and_in_the_twin(
                 continue
             figure = page.locator(f"#chart-{chart['id']}")
             cells = figure.locator("tbody td").all_text_contents()
-            assert cells == [words.plain(v) for row in chart["rows"] for v in row[1:]], chart["id"]
+            assert cells == [wording.plain(v) for row in chart["rows"] for v in row[1:]], chart[
+                "id"
+            ]
             lines = figure.locator("svg.lines polyline, svg.lines circle").count()
             assert lines == sum(
                 any(row[place] is not None for row in chart["rows"])

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from radiance import config, keys
+from radiance import config
+from radiance.api.auth import keys
 from tests.browser.test_pages import paths
 from tests.support import FACTS, Running, start_service
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from radiance import config
-from radiance.signals import store
-from radiance.signals.settings import read_study
+from radiance.labs.signals import store
+from radiance.labs.signals.settings import read_study
 from tests.cli.conftest import Invoke
 from tests.support import FACTS, ApiError, Running, start_service
 
@@ -138,7 +138,7 @@ def test_all_there_is_is_listed(root: Path, radiance: Invoke) -> None:
 
 
 def test_a_run_of_the_signal_lab(tmp_path: Path, radiance: Invoke) -> None:
-    from radiance.signals.study import run_study
+    from radiance.labs.signals.study import run_study
 
     small = {
         "preset": "quick",
@@ -163,9 +163,9 @@ def test_a_run_of_the_signal_lab(tmp_path: Path, radiance: Invoke) -> None:
 
 
 def test_an_evaluation_of_alphas(tmp_path: Path, radiance: Invoke) -> None:
-    from radiance.alphas import reporting
-    from radiance.alphas.grading import Grader, score
-    from radiance.alphas.synthetic import made_up
+    from radiance.labs.alphas.models import reporting
+    from radiance.labs.alphas.models.grading import Grader, score
+    from radiance.labs.alphas.values.synthetic import made_up
 
     grader = Grader(made_up(300, 20))
     answers = ["rank(close)", "rank(close", "-1 * delta(close, 5)"]
@@ -193,7 +193,7 @@ def test_from_the_page_of_the_cycle(shared_service: Running, radiance: Invoke) -
     client.teach(FACTS[:1])
     assert client.get("/cycles.json")["cycles"][0]["cycle_id"] == 1
     found = client.get("/cycles/1/report?format=json")
-    root = str(service.rooms.config.root)
+    root = str(service.services.config.root)
     told = json.loads(radiance("report", "1", "--json", "--root", root).stdout)
     assert {**found, "made_at": ""} == {**told, "made_at": ""}
     for path, status in (("/cycles/9/report", 404), ("/cycles/1/report?format=pdf", 400)):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from radiance import platform
-from radiance.platform import services
+from radiance.platform import service_manager
 
 
 def test_what_is_installed_can_be_looked_at_first(radiance, tmp_path, monkeypatch):
@@ -47,11 +47,11 @@ def test_a_local_base_model_is_named_by_its_whole_path(radiance, tmp_path, monke
 @pytest.mark.parametrize(("is_running", "code"), [(True, 0), (False, 1)])
 def test_status(radiance, monkeypatch, tmp_path, is_running, code):
     class Stub:
-        def state(self) -> services.State:
+        def state(self) -> service_manager.State:
             pid = 7 if is_running else None
-            return services.State(True, is_running, pid, None, tmp_path / "x.plist")
+            return service_manager.State(True, is_running, pid, None, tmp_path / "x.plist")
 
-    monkeypatch.setattr(services, "manager", lambda name, boot: Stub())
+    monkeypatch.setattr(service_manager, "manager", lambda name, boot: Stub())
     result = radiance("service", "status", "--json")
     assert result.exit_code == code
     assert f'"running": {str(is_running).lower()}' in result.stdout

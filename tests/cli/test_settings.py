@@ -15,10 +15,10 @@ from radiance.cli.settings import render, setting_names
 def served(monkeypatch):
     """Stands in for the service; keeps the configurations it was asked to serve."""
     asked = []
-    process = types.ModuleType("radiance.process")
+    process = types.ModuleType("radiance.service.server")
     process.serve = lambda config, **_: asked.append(config) or 7  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "radiance.process", process)
-    monkeypatch.setattr("radiance.process", process, raising=False)
+    monkeypatch.setitem(sys.modules, "radiance.service.server", process)
+    monkeypatch.setattr("radiance.service.server", process, raising=False)
     return asked
 
 
@@ -42,7 +42,9 @@ def test_the_documented_line_of_the_second_name(radiance, served):
     )
     [config] = served
     assert (config.backend, config.base_model) == ("mps", "X")
-    assert config.update == settings.Update(mode="batched", max_examples=128, max_age_minutes=30.0)
+    assert config.update == settings.UpdateSettings(
+        mode="batched", max_examples=128, max_age_minutes=30.0
+    )
 
 
 def test_flags_win_over_the_file(radiance, served, tmp_path):
@@ -64,7 +66,7 @@ def test_the_server_s_own_ways_out_have_our_codes(radiance, served, monkeypatch,
     def serve(config, **_):
         raise stop
 
-    monkeypatch.setattr(sys.modules["radiance.process"], "serve", serve)
+    monkeypatch.setattr(sys.modules["radiance.service.server"], "serve", serve)
     assert radiance("run").exit_code == code
 
 

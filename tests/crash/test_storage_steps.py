@@ -21,9 +21,9 @@ from pathlib import Path
 import pytest
 
 import radiance
-from radiance.config import Update
-from radiance.intake.admission import admit
-from radiance.intake.jobs import Jobs
+from radiance.config import UpdateSettings
+from radiance.examples.admission import admit
+from radiance.jobs.queue import JobQueue
 from radiance.records import (
     CheckpointStatus,
     Cycle,
@@ -54,13 +54,13 @@ class Service:
         self.note = note
         self.db = Database(root / "runs" / "radiance.db")
         self.registry = Registry(self.db, root / "adapters", lambda: NOON)
-        self.jobs = Jobs(self.db, lambda: NOON)
+        self.jobs = JobQueue(self.db, lambda: NOON)
         self.registry.reconcile()
         self.jobs.recover(False, 1000, 1000, self.registry.committed())
 
     def add(self, key: str) -> None:
         body = {"examples": [{"input": key, "output": "learned"}, {"text": key}]}
-        self.jobs.add(admit(body, Update(), lambda example: None), key, key)
+        self.jobs.add(admit(body, UpdateSettings(), lambda example: None), key, key)
         self.note(f"accepted {key}")
 
     def learn(self) -> None:
@@ -78,7 +78,7 @@ class Service:
     def lease(self) -> Cycle | None:
         current = self.registry.current()
         return self.jobs.lease(
-            Update(),
+            UpdateSettings(),
             current.checkpoint_id if current else None,
             "settings",
             lambda connection: self.registry.new_checkpoint_id(connection, date(2026, 2, 9)),
@@ -222,7 +222,7 @@ def check_promises(root: Path) -> None:
     """What the dead process had promised is kept, before anything is put in order."""
     facts = facts_of(root)
     db = Database(root / "runs" / "radiance.db")
-    jobs, registry = Jobs(db), Registry(db, root / "adapters")
+    jobs, registry = JobQueue(db), Registry(db, root / "adapters")
     by_checkpoint = {job.checkpoint: job for job in jobs.recent(9)}
     if f"accepted {NEW}" in facts:
         assert len(jobs.recent(9)) == 2

@@ -10,7 +10,7 @@ import pytest
 from radiance import config
 from radiance.ember import Fact, listed_facts
 from radiance.errors import StorageError
-from radiance.gate import decide
+from radiance.gate.rules import decide
 from radiance.records import CheckpointStatus, Decision, Evaluation
 from tests.support import FACTS, Running, as_input, start_service
 
@@ -30,7 +30,7 @@ def contradictions() -> list[tuple[str, str]]:
 
 
 def evaluation_of(running: Running, job: dict[str, Any]) -> Evaluation:
-    return running.service.rooms.registry.evaluation(job["checkpoint"])
+    return running.service.services.registry.evaluation(job["checkpoint"])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Eva
 def test_harmful_update_by_policy(
     measured: dict[str, Evaluation], policy: dict[str, Any], status: CheckpointStatus
 ) -> None:
-    decision = decide(measured["harmful"], config.Gate(**policy))
+    decision = decide(measured["harmful"], config.GateSettings(**policy))
     assert decision.status == status
     failed = {row.rule for row in decision.rows if row.verdict == "fail"}
     assert {"anchor_mean", "anchor_broken", "catastrophic"} <= failed
@@ -77,7 +77,7 @@ def test_harmful_update_by_policy(
 
 
 def test_harmless_update_passes_strict(measured: dict[str, Evaluation]) -> None:
-    decision = decide(measured["harmless"], config.Gate(gate="strict"))
+    decision = decide(measured["harmless"], config.GateSettings(gate="strict"))
     assert (decision.status, decision.promote) == (CheckpointStatus.STABLE, True), decision.reason
 
 
@@ -134,14 +134,14 @@ def test_refusal_survives_a_stop_before_its_job_has_failed(
     serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = serve(**CARELESS, **{"gate.gate": "strict"})
-    rooms = running.service.rooms
+    services = running.service.services
 
     def full_disk(*_: Any, **__: Any) -> None:
         raise StorageError("no space left on device")
 
-    monkeypatch.setattr(rooms.jobs, "fail", full_disk)
+    monkeypatch.setattr(services.jobs, "fail", full_disk)
     job_id = running.client.post("/update", {"examples": as_input(contradictions())})["job_id"]
-    while not rooms.registry.committed():
+    while not services.registry.committed():
         pass
     running.stop()
     # The policy has changed meanwhile; what was decided stays decided.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from radiance.storage.lives import Lives
+from radiance.service.crash_loop import CrashCounter
 from tests.support import FACTS, Client, as_input
 
 
@@ -41,7 +41,7 @@ def test_after_three_quick_deaths_it_serves_and_does_not_train(tmp_path):
     learned = client.teach(FACTS[:2])["checkpoint"]
     stop(process)
     for _ in range(3):  # each begins and neither lasts nor ends
-        Lives(tmp_path / "runs" / "lives.json").begin()
+        CrashCounter(tmp_path / "runs" / "lives.json").begin()
     process, client = run(tmp_path)
     assert "safe_mode" in (tmp_path / "log").read_text()
     assert client.ask(FACTS[0][0])["checkpoint"] == learned

@@ -10,7 +10,7 @@ import mlx.core as mx
 from radiance.engine.requests import Answer, Request
 from radiance.engine.worker import Engine
 from radiance.records import CheckpointStatus, Message
-from tests.engine.test_slots import random_adapter
+from tests.engine.adapters.test_slots import random_adapter
 from tests.support import FACTS, Running
 
 QUESTIONS = [

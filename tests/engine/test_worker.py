@@ -101,7 +101,7 @@ def test_failed_decode_step_fails_its_rows_and_no_others(engine: Engine, monkeyp
 
 
 def test_more_requests_than_may_wait_are_refused() -> None:
-    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.Engine(), max_waiting=2)
+    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.EngineSettings(), max_waiting=2)
     engine.start()
     blocked = threading.Event()
     gate = threading.Thread(target=engine.call, args=(blocked.wait,))
@@ -117,7 +117,7 @@ def test_more_requests_than_may_wait_are_refused() -> None:
 
 
 def test_stopping_answers_everyone() -> None:
-    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.Engine(), max_waiting=100)
+    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.EngineSettings(), max_waiting=100)
     engine.start()
 
     def endless():
@@ -138,6 +138,6 @@ def test_stopping_answers_everyone() -> None:
 
 
 def test_backend_that_is_not_here_is_refused_by_name() -> None:
-    engine = Engine("ember", ember.MODEL_PATH, "cuda", config.Engine(), max_waiting=2)
+    engine = Engine("ember", ember.MODEL_PATH, "cuda", config.EngineSettings(), max_waiting=2)
     with pytest.raises(ConfigError, match=r'backend \(is "cuda"\): no CUDA device'):
         engine.start()

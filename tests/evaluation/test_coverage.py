@@ -10,11 +10,11 @@ from mlx.utils import tree_unflatten
 
 from radiance import config
 from radiance.ember import listed_facts
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.evaluation import coverage
 from radiance.evaluation.evaluator import Measured, Text
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.support import FACTS, drain, example
 
@@ -46,13 +46,13 @@ def cosines(
     """Of two facts with three anchors, at a random adapter of some size."""
 
     def run() -> np.ndarray:
-        lora = LoraModel(engine.base, config.Training(r=4))
+        lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         vector = lora.initial(None)
         vector = vector + noise * mx.random.normal(vector.shape, key=mx.random.key(1))
         encode = engine.encoder.example
         facts = [encode(example(n, *fact)) for n, fact in enumerate(FACTS[:2])]
         held = [encode(example(10 + n, *fact)) for n, fact in enumerate(ANCHORS)]
-        found = drain(coverage.measure(Differentiator(lora), vector, facts, held, buckets))
+        found = drain(coverage.measure(GradientComputer(lora), vector, facts, held, buckets))
         if check is not None:
             check(lora, vector, facts, held, found)
         return found
@@ -84,9 +84,9 @@ def test_sketch_keeps_the_cosines(engine: Engine) -> None:
 
 def test_a_text_is_nearest_to_itself_and_progress_is_told(engine: Engine) -> None:
     def run() -> None:
-        lora = LoraModel(engine.base, config.Training(r=4))
+        lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         texts = [engine.encoder.example(example(n, *fact)) for n, fact in enumerate(ANCHORS)]
-        pieces = coverage.measure(Differentiator(lora), lora.initial(None), texts[:1], texts)
+        pieces = coverage.measure(GradientComputer(lora), lora.initial(None), texts[:1], texts)
         told = []
         while True:
             try:
@@ -108,9 +108,9 @@ def test_facts_of_a_kind_pull_on_one_another(engine: Engine) -> None:
     """Known facts of one category lie nearer to one another than to those of others."""
 
     def run() -> np.ndarray:
-        lora = LoraModel(engine.base, config.Training(r=4))
+        lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         texts = [engine.encoder.example(example(n, f.question, f.answer)) for n, f in facts]
-        return drain(coverage.measure(Differentiator(lora), lora.initial(None), texts, texts))
+        return drain(coverage.measure(GradientComputer(lora), lora.initial(None), texts, texts))
 
     kinds = ("capitals", "times tables", "opposites")
     chosen = [[f for f in listed_facts() if f.context == kind][:4] for kind in kinds]

@@ -13,12 +13,12 @@ from mlx.utils import tree_unflatten
 from radiance import config, ember
 from radiance.anchors import local
 from radiance.engine.worker import Engine
-from radiance.evaluation.anchors import anchor_texts
+from radiance.evaluation.anchor_sample import anchor_texts
 from radiance.evaluation.evaluator import Evaluator, Measured, Text
 from radiance.evaluation.outputs import Outputs, adapter_key
 from radiance.evaluation.summary import Past
 from radiance.records import Evaluation, Probe
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.support import FACTS, drain, example
 
@@ -27,8 +27,8 @@ class Bench:
     """An evaluator over Ember with adapters of any size. Use it on the engine thread."""
 
     def __init__(self, engine: Engine, anchors: int = 24) -> None:
-        self.lora = LoraModel(engine.base, config.Training(r=4))
-        self.differentiator = Differentiator(self.lora)
+        self.lora = LoraModel(engine.base, config.TrainingSettings(r=4))
+        self.differentiator = GradientComputer(self.lora)
         self.evaluator = Evaluator(self.lora, self.differentiator)
         self.base = self.lora.initial(None)
         listed = local.read_set(ember.MODEL_PATH / "anchors.jsonl")

@@ -17,10 +17,10 @@ from mlx_lm.utils import load_adapters, load_model, load_tokenizer, quantize_mod
 
 from radiance import config, ember
 from radiance.cli import main
-from radiance.engine.adapters import load_adapter
-from radiance.engine.export import write_peft
-from radiance.engine.foreign import read_foreign_adapter
-from radiance.engine.slots import BASE_SLOT, Adapter
+from radiance.engine.adapters.export import write_peft
+from radiance.engine.adapters.files import load_adapter
+from radiance.engine.adapters.foreign import read_foreign_adapter
+from radiance.engine.adapters.slots import BASE_SLOT, Adapter
 from radiance.engine.worker import Engine
 from tests.support import FACTS, start_service
 
@@ -126,7 +126,7 @@ def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine,
     try:
         made = running.client.post("/import", {"path": str(peft)})
         running.client.post("/promote", {"checkpoint": made["checkpoint_id"]})
-        own = running.service.rooms.engine
+        own = running.service.services.engine
 
         def served(slot: int) -> np.ndarray:
             cache = own._model.make_row_cache(slot, rows=len(TOKENS))

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from radiance.cli import main
-from radiance.engine.export import write_peft
-from radiance.engine.slots import Adapter
+from radiance.engine.adapters.export import write_peft
+from radiance.engine.adapters.slots import Adapter
 from radiance.registry.verification import verify
 from tests.support import FACTS, ApiError, Running
 
@@ -153,5 +153,5 @@ def test_an_imported_checkpoint_can_be_measured(serve, foreign, tmp_path):
     made = running.client.post("/import", {"path": str(foreign())})["checkpoint_id"]
     result = CliRunner().invoke(main, ["eval", made, "--root", str(tmp_path), "--json"])
     assert result.exit_code == 0, result.stderr
-    figures = json.loads(result.stdout)
-    assert "retention_score" in json.dumps(figures)
+    stats = json.loads(result.stdout)
+    assert "retention_score" in json.dumps(stats)

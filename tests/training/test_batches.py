@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.training.batches import by_length, make_batch, pick, round_up, spread
 
 ENCODED = st.lists(st.tuples(st.integers(1, 99), st.booleans()), min_size=2, max_size=40).map(

@@ -15,7 +15,7 @@ from radiance import config, ember
 from radiance.engine.worker import Engine
 from radiance.training import blockwise
 from tests.support import drain
-from tests.training.test_blockwise import setting
+from tests.training.test_gradient import setting
 
 engine = Engine("ember", ember.MODEL_PATH, "cpu", config.Engine(), max_waiting=2)
 engine.start()

@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance import config, ember
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
-from radiance.intake.admission import admit
-from radiance.intake.jobs import Jobs
+from radiance.examples.admission import admit
+from radiance.jobs.queue import JobQueue
 from radiance.records import content_hash
 from radiance.storage.sqlite import Database
 from radiance.training.batches import Batch, Reference, make_batch, part_of
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.ranks import finish, launch, rank_of
 from tests.support import FACTS, as_input, drain, example
@@ -82,8 +82,8 @@ def test_every_target_is_in_exactly_one_part(engine, rows, count):
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_the_gradients_of_the_parts_add_up_to_the_whole_s(engine, with_reference, count):
     def check() -> None:
-        lora = LoraModel(engine.base, config.Training(r=4))
-        differentiator = Differentiator(lora)
+        lora = LoraModel(engine.base, config.TrainingSettings(r=4))
+        differentiator = GradientComputer(lora)
         vector = lora.initial(None) + 0.01 * mx.random.normal((lora.size,), key=mx.random.key(1))
         batch = batch_of(engine, 5, with_reference=with_reference)
         loss, gradient = drain(differentiator.gradient(vector, batch))
@@ -215,15 +215,15 @@ def queue_facts(root: Path) -> None:
     (root / "runs").mkdir(parents=True)
     database = Database(root / "runs" / "radiance.db")
     body = {"examples": as_input(FACTS)}
-    admitted = admit(body, config.Update(), lambda example: None)
-    Jobs(database).add(admitted, content_hash(body))
+    admitted = admit(body, config.UpdateSettings(), lambda example: None)
+    JobQueue(database).add(admitted, content_hash(body))
     database.close()
 
 
 def jobs_of(root: Path) -> list[tuple[str, str | None]]:
     database = Database(root / "runs" / "radiance.db")
     try:
-        return [(job.status, job.checkpoint) for job in Jobs(database).recent(10)]
+        return [(job.status, job.checkpoint) for job in JobQueue(database).recent(10)]
     finally:
         database.close()
 

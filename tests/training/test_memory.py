@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from radiance import config
-from radiance.engine.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample
 from radiance.errors import TrainingError
 from radiance.training import memory
 from radiance.training.batches import make_batch
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.material import Lesson, Material
 from radiance.training.memory import StepMemory, free_bytes, largest_batch, require
-from radiance.training.rehearsal import Held
+from radiance.training.reference_cache import Held
 from radiance.training.trainer import Trainer
+from radiance.training.training_set import Lesson, Material
 from tests.support import drain
 
 
@@ -29,8 +29,8 @@ def text(tokens: int, seed: int = 0) -> EncodedExample:
 @pytest.mark.parametrize(("rows", "tokens"), [(2, 33), (8, 65), (16, 257), (4, 700)])
 def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):
     def measure() -> tuple[int, int]:
-        lora = LoraModel(engine.base, config.Training(r=8))
-        differentiator = Differentiator(lora)
+        lora = LoraModel(engine.base, config.TrainingSettings(r=8))
+        differentiator = GradientComputer(lora)
         batch = make_batch([text(tokens, seed) for seed in range(rows)])
         vector = lora.initial(None)
         mx.eval(vector, batch.tokens)
@@ -51,32 +51,39 @@ def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):
 def test_the_largest_batch_is_the_longest_text_in_full_rows():
     new = [Lesson(text(30), (text(40),)), Lesson(text(20))]
     held = [Held(text(200), cast(Any, None), "own")] * 3
-    settings, anchor = config.Training(batch_size=8), config.Anchor(batch_size=8)
+    settings, anchor = config.TrainingSettings(batch_size=8), config.AnchorSettings(batch_size=8)
     assert largest_batch(Material(new=new), settings, anchor) == (2, 40)
     assert largest_batch(Material(new=new, replay=new), settings, anchor) == (4, 40)
     assert largest_batch(Material(new=new, held=held), settings, anchor) == (3, 208)
-    naive = config.Anchor(method="naive")
+    naive = config.AnchorSettings(method="naive")
     assert largest_batch(Material(new=new, held=held), settings, naive) == (2, 40)
 
 
 def test_what_would_not_fit_is_refused_with_the_numbers():
     step = StepMemory(3 << 30, 1 << 30, 1 << 29, rows=8, tokens=4096)
     with pytest.raises(TrainingError) as caught:
-        require(step, 4 << 30, config.Training(batch_size=8, r=16))
+        require(step, 4 << 30, config.TrainingSettings(batch_size=8, r=16))
     for told in ("4.50 GiB", "8 x 4096", "4.00 GiB are free", "training.batch_size (is 8)"):
         assert told in str(caught.value)
-    require(step, 6 << 30, config.Training())
-    require(step, None, config.Training())
-    require(None, 1, config.Training())
+    require(step, 6 << 30, config.TrainingSettings())
+    require(step, None, config.TrainingSettings())
+    require(None, 1, config.TrainingSettings())
 
 
 def test_a_training_that_would_not_fit_does_not_begin(engine, monkeypatch):
     monkeypatch.setattr("radiance.training.trainer.free_bytes", lambda: 1 << 20)
 
     def begin() -> None:
-        lora = LoraModel(engine.base, config.Training())
+        lora = LoraModel(engine.base, config.TrainingSettings())
         material = Material(new=[Lesson(text(50))])
-        Trainer(lora, Differentiator(lora), config.Training(), config.Anchor(), material, None)
+        Trainer(
+            lora,
+            GradientComputer(lora),
+            config.TrainingSettings(),
+            config.AnchorSettings(),
+            material,
+            None,
+        )
 
     with pytest.raises(TrainingError, match="a training step needs about"):
         engine.call(begin)

@@ -13,11 +13,11 @@ from mlx.utils import tree_flatten
 from radiance import config, ember
 from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.engine.worker import Engine
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.material import Gatherer, Lesson, Material, Selection
 from radiance.training.nullspace import NullSpace, _basis, _inputs, find_null_space
 from radiance.training.trainer import Snapshot, Trainer, score_examples
+from radiance.training.training_set import Lesson, Material, Selection, TrainingSetBuilder
 from tests.support import FACTS, drain, example
 from tests.training.test_trainer import encoded, finish, held_facts
 
@@ -50,7 +50,7 @@ def test_a_basis_is_the_smallest_that_holds_its_share(matrix: np.ndarray, energy
 
 @pytest.fixture(scope="module")
 def lora(engine: Engine) -> LoraModel:
-    return engine.call(lambda: LoraModel(engine.base, config.Training(r=4)))
+    return engine.call(lambda: LoraModel(engine.base, config.TrainingSettings(r=4)))
 
 
 @settings(max_examples=15)
@@ -89,20 +89,20 @@ def test_what_is_left_of_a_step_lies_outside(
 
 def trainer_of(
     engine: Engine,
-    anchor: config.Anchor,
+    anchor: config.AnchorSettings,
     energy: float | None,
     resume_from: bytes | None = None,
     **changed: Any,
 ) -> Trainer:
     """A trainer of the five facts, held by some of Ember's; ``energy`` None: steps go anywhere."""
-    training = config.Training(**{**SETTINGS, **changed})
+    training = config.TrainingSettings(**{**SETTINGS, **changed})
     lora, held, found = LoraModel(engine.base, training), held_facts(engine, 6), None
     if energy is not None:
         texts = [text.example for text in held]
         found = drain(find_null_space(engine.base, lora, lora.initial(None), texts, energy))
     new = [Lesson(e) for e in encoded(engine)]
     material = Material(new=new, held=held, null_space=found)
-    return Trainer(lora, Differentiator(lora), training, anchor, material, None, resume_from)
+    return Trainer(lora, GradientComputer(lora), training, anchor, material, None, resume_from)
 
 
 def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx.array) -> float:
@@ -128,7 +128,7 @@ def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx
 @pytest.mark.parametrize("anchor", [{}, {"constraints": "contexts"}], ids=str)
 def test_no_anchor_input_feels_how_a_moved(engine: Engine, anchor: dict[str, Any]) -> None:
     def compare() -> None:
-        held = trainer_of(engine, config.Anchor(**anchor), 0.95, max_steps=4)
+        held = trainer_of(engine, config.AnchorSettings(**anchor), 0.95, max_steps=4)
         assert held._material.null_space is not None
         bases = dict(held._material.null_space.bases)
         _, trained = finish(held)
@@ -138,7 +138,7 @@ def test_no_anchor_input_feels_how_a_moved(engine: Engine, anchor: dict[str, Any
         assert felt(engine, held, bases, trained.vector) < 1e-4
         if anchor:
             return
-        free = trainer_of(engine, config.Anchor(), None, max_steps=4)
+        free = trainer_of(engine, config.AnchorSettings(), None, max_steps=4)
         _, trained = finish(free)
         assert trained is not None
         assert felt(engine, free, bases, trained.vector - trained.start) > 0.1
@@ -149,7 +149,7 @@ def test_no_anchor_input_feels_how_a_moved(engine: Engine, anchor: dict[str, Any
 def test_five_facts_are_learned_all_the_same(engine: Engine) -> None:
     def learn() -> None:
         changed = {"r": 8, "lr": 2e-3, "stop_loss": 0.02, "batch_size": 8}
-        trainer = trainer_of(engine, config.Anchor(weight=0.3), 0.95, **changed)
+        trainer = trainer_of(engine, config.AnchorSettings(weight=0.3), 0.95, **changed)
         _, trained = finish(trainer)
         assert trained is not None
         scores = drain(score_examples(trainer._differentiator, trained.vector, encoded(engine)))
@@ -162,7 +162,7 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(engine: Engine) -> No
     """The subspaces are found anew; nothing of them is in the saved state."""
 
     def compare() -> None:
-        anchor = config.Anchor(null_space=True)
+        anchor = config.AnchorSettings(null_space=True)
         _, straight = finish(trainer_of(engine, anchor, 0.9, max_steps=4))
         events, _ = finish(trainer_of(engine, anchor, 0.9, max_steps=4), until=2)
         snapshot = next(event for event in events if isinstance(event, Snapshot))
@@ -179,7 +179,7 @@ def test_inputs_are_those_of_the_adapted_model(engine: Engine) -> None:
     """Of the second block too, which follows from the first's adapter; the trained tree is left."""
 
     def compare() -> None:
-        lora = LoraModel(engine.base, config.Training(r=4))
+        lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         vector = 0.3 * mx.random.normal((lora.size,), key=mx.random.key(0))
         texts = encoded(engine)[:1]
         before = _leaves_of(lora)
@@ -187,7 +187,7 @@ def test_inputs_are_those_of_the_adapted_model(engine: Engine) -> None:
         assert mx.array_equal(before, _leaves_of(lora))
         rows = {path: np.array(array) for paths, array in given.items() for path in paths}
         assert len(given) == 4 * len(lora.model.layers)  # q, k, v are one; gate and up are one
-        Differentiator(lora)._bind(lora.unflatten(vector), None)
+        GradientComputer(lora)._bind(lora.unflatten(vector), None)
         inner = lora.model.model
         hidden = inner.embed_tokens(mx.array([texts[0].tokens[:-1]]))
         for number, layer in enumerate(inner.layers[:2]):
@@ -208,9 +208,9 @@ def test_what_a_parent_learned_stays_at_the_start(engine: Engine) -> None:
     """Also when it is given more rank: only what is new of A leaves the kept subspaces."""
 
     def compare() -> None:
-        _, parent = finish(trainer_of(engine, config.Anchor(), None, max_steps=3))
+        _, parent = finish(trainer_of(engine, config.AnchorSettings(), None, max_steps=3))
         assert parent is not None
-        lora = LoraModel(engine.base, config.Training(r=6))
+        lora = LoraModel(engine.base, config.TrainingSettings(r=6))
         texts = encoded(engine)
         null_space = drain(find_null_space(engine.base, lora, lora.initial(None), texts, 0.95))
         start = lora.initial(parent.adapter)
@@ -224,11 +224,11 @@ def test_what_a_parent_learned_stays_at_the_start(engine: Engine) -> None:
 
 
 def gathered(engine: Engine, directory: Path, **anchor: Any) -> Material:
-    training = config.Training(r=4)
+    training = config.TrainingSettings(r=4)
     lora = LoraModel(engine.base, training)
-    settings = config.Anchor(own_samples=0, **anchor)
-    gatherer = Gatherer(
-        lora, Differentiator(lora), engine.encoder, engine.base, training, settings, directory
+    settings = config.AnchorSettings(own_samples=0, **anchor)
+    gatherer = TrainingSetBuilder(
+        lora, GradientComputer(lora), engine.encoder, engine.base, training, settings, directory
     )
     facts = ember.listed_facts()[::40]
     anchors = AnchorSet(

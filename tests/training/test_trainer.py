@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from radiance import config, ember
-from radiance.engine.encoding import EncodedExample
-from radiance.engine.slots import Adapter
+from radiance.engine.adapters.slots import Adapter
+from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.errors import Diverged, TrainingError
 from radiance.training.batches import make_batch
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.material import Lesson, Material
-from radiance.training.rehearsal import Held, Rehearsal
+from radiance.training.reference_cache import Held, ReferenceCache
 from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer, score_examples
+from radiance.training.training_set import Lesson, Material
 from tests.support import FACTS, drain, example
 
 
@@ -33,24 +33,24 @@ def new_trainer(
     *,
     replay: Sequence[EncodedExample] = (),
     held: Sequence[Held] = (),
-    anchor: config.Anchor | None = None,
+    anchor: config.AnchorSettings | None = None,
     parent: Adapter | None = None,
     resume_from: bytes | None = None,
     **settings: Any,
 ) -> Trainer:
-    training = config.Training(**{"r": 4, "stop_loss": 0, "cooldown_steps": 0, **settings})
+    training = config.TrainingSettings(**{"r": 4, "stop_loss": 0, "cooldown_steps": 0, **settings})
     lora = LoraModel(engine.base, training)
     material = Material(
         new=[Lesson(e) for e in encoded(engine)], replay=[Lesson(e) for e in replay], held=held
     )
-    anchor = anchor or config.Anchor()
-    return Trainer(lora, Differentiator(lora), training, anchor, material, parent, resume_from)
+    anchor = anchor or config.AnchorSettings()
+    return Trainer(lora, GradientComputer(lora), training, anchor, material, parent, resume_from)
 
 
 def held_facts(engine: Engine, count: int = 12) -> list[Held]:
     """Some of Ember's facts, each with the base's outputs."""
-    lora = LoraModel(engine.base, config.Training(r=4))
-    rehearsal = Rehearsal(Differentiator(lora), cast(Any, None), Path(mkdtemp()), k=16)
+    lora = LoraModel(engine.base, config.TrainingSettings(r=4))
+    rehearsal = ReferenceCache(GradientComputer(lora), cast(Any, None), Path(mkdtemp()), k=16)
     facts = ember.listed_facts()[:: len(ember.listed_facts()) // count]
     texts = [
         (e, f.context)
@@ -83,9 +83,9 @@ def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Train
         {},
         {"dropout": 0.2},
         {"grad_accum": 2, "batch_size": 2},
-        {"anchor": config.Anchor(budget=0.01, every=2), "cooldown_steps": 4},
-        {"anchor": config.Anchor(constraints="contexts")},
-        {"anchor": config.Anchor(project="gradient")},
+        {"anchor": config.AnchorSettings(budget=0.01, every=2), "cooldown_steps": 4},
+        {"anchor": config.AnchorSettings(constraints="contexts")},
+        {"anchor": config.AnchorSettings(project="gradient")},
     ],
     ids=str,
 )
@@ -109,7 +109,7 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(
 
 
 def test_decoding_in_between_changes_nothing(engine: Engine) -> None:
-    from tests.engine.test_slots import ask
+    from tests.engine.adapters.test_slots import ask
 
     def train() -> np.ndarray:
         task = engine.run(new_trainer(engine, max_steps=5).run)
@@ -191,7 +191,7 @@ def test_child_starts_exactly_where_its_parent_ended(engine: Engine) -> None:
         _, parent = finish(new_trainer(engine, max_steps=4, r=4, alpha=8.0))
         assert parent is not None
         for settings in ({"r": 4, "alpha": 8.0}, {"r": 8, "alpha": 32.0}):
-            lora = LoraModel(engine.base, config.Training(**settings))
+            lora = LoraModel(engine.base, config.TrainingSettings(**settings))
             child = lora.adapter(lora.initial(parent.adapter))
             for path, (a, b) in parent.adapter.pairs.items():
                 theirs = parent.adapter.scale * (a @ b)
@@ -218,7 +218,7 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
         held = held_facts(engine, 24)
         moved = {}
         for method in ("naive", "anchor", "anchor+projection"):
-            anchor = config.Anchor(method=method)
+            anchor = config.AnchorSettings(method=method)
             trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=40)
             events, trained = finish(trainer)
             assert trained is not None
@@ -240,9 +240,11 @@ def test_replayed_outputs_are_held(engine: Engine) -> None:
     earlier = encoded(engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
 
     def gradient(weight: float) -> np.ndarray:
-        trainer = new_trainer(engine, replay=earlier, anchor=config.Anchor(replay_logits=weight))
+        trainer = new_trainer(
+            engine, replay=earlier, anchor=config.AnchorSettings(replay_logits=weight)
+        )
         batch = make_batch(earlier)
-        rehearsal = Rehearsal(trainer._differentiator, cast(Any, None), Path(mkdtemp()), k=16)
+        rehearsal = ReferenceCache(trainer._differentiator, cast(Any, None), Path(mkdtemp()), k=16)
         outputs = drain(rehearsal.outputs(trainer.vector + 0.01, earlier))
         assert batch.target_count == len(outputs[0].tail)
         trainer._material = replace(trainer._material, replay_outputs=outputs)

@@ -13,14 +13,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from radiance.api.access import actor_of
+from radiance.api.auth.access import actor_of
 from radiance.api.bodies import read_body
 from radiance.api.openai.models import SERVING
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.errors import BadAdapter, RequestError
 from radiance.exchange.importing import import_adapter
+from radiance.records.text import forbidden
 from radiance.registry.names import refuse_taken
-from radiance.text import forbidden
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\w./-]+$")]
 
@@ -48,21 +48,21 @@ class UnloadBody(msgspec.Struct, forbid_unknown_fields=True):
 
 async def load_adapter(request: Request) -> Response:
     """Import an adapter under a name; text as vLLM answers."""
-    rooms = rooms_of(request)
-    body = await read_body(request, LoadBody, rooms.config.server.max_body_bytes)
-    await run_in_threadpool(_load, rooms, body, actor_of(request))
+    services = services_of(request)
+    body = await read_body(request, LoadBody, services.config.server.max_body_bytes)
+    await run_in_threadpool(_load, services, body, actor_of(request))
     return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
 
 
 async def unload_adapter(request: Request) -> Response:
     """Forget a name; the checkpoint stays, and requests in flight finish on it."""
-    rooms = rooms_of(request)
-    body = await read_body(request, UnloadBody, rooms.config.server.max_body_bytes)
-    await run_in_threadpool(rooms.names.take, body.lora_name)
+    services = services_of(request)
+    body = await read_body(request, UnloadBody, services.config.server.max_body_bytes)
+    await run_in_threadpool(services.names.take, body.lora_name)
     return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
 
 
-def _load(rooms: Rooms, body: LoadBody, actor: str) -> None:
+def _load(services: Services, body: LoadBody, actor: str) -> None:
     if body.lora_name == SERVING or body.lora_name.startswith("A_"):
         raise RequestError(
             f"lora_name: {body.lora_name!r} means something here.",
@@ -77,11 +77,11 @@ def _load(rooms: Rooms, body: LoadBody, actor: str) -> None:
             remedy="Remove it.",
         )
     if not body.load_inplace:
-        refuse_taken(body.lora_name, rooms.names.get(body.lora_name))
+        refuse_taken(body.lora_name, services.names.get(body.lora_name))
     try:
-        found = import_adapter(Path(body.lora_path), rooms.engine, rooms.registry, actor)
+        found = import_adapter(Path(body.lora_path), services.engine, services.registry, actor)
     except BadAdapter as error:
         raise BadAdapter(
             str(error), field="lora_path", value=body.lora_path, remedy=error.remedy
         ) from None
-    rooms.names.give(body.lora_name, found.checkpoint_id, replace=body.load_inplace)
+    services.names.give(body.lora_name, found.checkpoint_id, replace=body.load_inplace)

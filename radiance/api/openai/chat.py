@@ -30,21 +30,15 @@ from radiance.api.openai.models import (
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
 from radiance.api.openai.reading import Part, Reader
 from radiance.api.openai.running import Event, answers_of, begin
-from radiance.api.openai.tools import (
-    Call,
-    FunctionTool,
-    Toolbox,
-    ToolChoice,
-    toolbox,
-)
+from radiance.api.openai.tools import Call, FunctionTool, Toolbox, ToolChoice, toolbox
 from radiance.api.openai.usage import ContextFull, counted, room_for
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
 from radiance.engine import requests as engine
+from radiance.engine.model.tool_format import HERMES, ToolFormat
 from radiance.engine.requests import Answer, Delta, Started
-from radiance.engine.tool_format import HERMES, ToolFormat
 from radiance.errors import RequestError, TooLarge
-from radiance.upstreams.providers import Asked
+from radiance.fallback.providers import UpstreamRequest
 
 UNSUPPORTED = {
     "audio": "Answers are text.",
@@ -107,7 +101,7 @@ class _Plan:
     """
 
     body: ChatBody
-    asked: Asked | None
+    asked: UpstreamRequest | None
     wanted: list[engine.Request]
     box: Toolbox | None
     form: ToolFormat
@@ -122,11 +116,11 @@ class _Plan:
 
 async def create_chat(request: Request) -> Response:
     """Answer a chat, whole or as a stream of server-sent events."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     body = await read_parameters(request, ChatBody, UNSUPPORTED)
-    plan = await _plan(request, rooms, body)
+    plan = await _plan(request, services, body)
     try:
-        return await _answer(request, rooms, plan)
+        return await _answer(request, services, plan)
     except RequestError as error:
         if plan.box is None or error.field != "response_format":
             raise
@@ -135,18 +129,22 @@ async def create_chat(request: Request) -> Response:
         raise RequestError(f"tools: {reason}", field="tools", remedy=remedy) from None
 
 
-async def _answer(request: Request, rooms: Rooms, plan: _Plan) -> Response:
+async def _answer(request: Request, services: Services, plan: _Plan) -> Response:
     body = plan.body
     if body.stream:
-        begun = await rooms.chain.answer(lambda: begin(request, rooms, plan.wanted), plan.asked)
+        begun = await services.chain.answer(
+            lambda: begin(request, services, plan.wanted), plan.asked
+        )
         if isinstance(begun.value, str):
             told = fallback.chat_chunks(
                 begun.value, begun.provider, plan.stamp, wants_usage=body.wants_usage
             )
             return event_stream(told, fallback.headers(begun.provider))
         started, events = begun.value
-        return event_stream(_chunks(rooms, plan, started, events), headers_of(started))
-    given = await rooms.chain.answer(lambda: answers_of(request, rooms, plan.wanted), plan.asked)
+        return event_stream(_chunks(services, plan, started, events), headers_of(started))
+    given = await services.chain.answer(
+        lambda: answers_of(request, services, plan.wanted), plan.asked
+    )
     answers = given.value
     if isinstance(answers, str):
         found = fallback.chat_completion(answers, given.provider, plan.stamp)
@@ -158,8 +156,8 @@ async def _answer(request: Request, rooms: Rooms, plan: _Plan) -> Response:
     completion = shapes.ChatCompletion(
         **plan.stamp,
         model=name_of(started),
-        system_fingerprint=fingerprint(rooms, started.adapter_hash),
-        choices=[_choice(rooms, plan, place, answer) for place, answer in enumerate(answers)],
+        system_fingerprint=fingerprint(services, started.adapter_hash),
+        choices=[_choice(services, plan, place, answer) for place, answer in enumerate(answers)],
         usage=counted(answers, body.choices),
         service_tier=UNSET if body.service_tier is None else "default",
         metadata=UNSET if body.metadata is None else body.metadata,
@@ -167,9 +165,9 @@ async def _answer(request: Request, rooms: Rooms, plan: _Plan) -> Response:
     return json_response(completion, headers_of(started))
 
 
-async def _plan(request: Request, rooms: Rooms, body: ChatBody) -> _Plan:
+async def _plan(request: Request, services: Services, body: ChatBody) -> _Plan:
     _refuse_contradictions(body)
-    encoder = rooms.engine.encoder
+    encoder = services.engine.encoder
     box = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
     form = encoder.tool_format or HERMES
     constraint = box.constraint(form) if box else None
@@ -189,7 +187,7 @@ async def _plan(request: Request, rooms: Rooms, body: ChatBody) -> _Plan:
     except TooLarge as error:
         raise ContextFull(str(error), field="messages", remedy=error.remedy) from None
     caller = caller_of(request, body.safety_identifier or body.user)
-    weights = await model_weights(rooms, body.model, caller)
+    weights = await model_weights(services, body.model, caller)
     if weights.kind == "training" and body.choices > 1:
         raise RequestError(
             "n: live training weights change from answer to answer.",
@@ -238,7 +236,7 @@ def _refuse_contradictions(body: ChatBody) -> None:
         raise RequestError(f"{field}: {reason}.", field=field, value=value, remedy=remedy)
 
 
-def _choice(rooms: Rooms, plan: _Plan, place: int, answer: Answer) -> shapes.ChatChoice:
+def _choice(services: Services, plan: _Plan, place: int, answer: Answer) -> shapes.ChatChoice:
     found = _read(plan, answer.text)
     said, calls = found.said, found.calls
     message = shapes.ChatMessage(
@@ -250,7 +248,7 @@ def _choice(rooms: Rooms, plan: _Plan, place: int, answer: Answer) -> shapes.Cha
         index=place,
         message=message,
         finish_reason=_reason(plan, answer, bool(calls)),
-        logprobs=chat_logprobs(rooms.engine.encoder, answer.logprobs)
+        logprobs=chat_logprobs(services.engine.encoder, answer.logprobs)
         if plan.body.logprobs
         else None,
     )
@@ -273,7 +271,10 @@ def _reason(plan: _Plan, answer: Answer, has_calls: bool) -> shapes.FinishReason
 
 
 async def _chunks(
-    rooms: Rooms, plan: _Plan, started: Started, events: AsyncGenerator[tuple[int, Event], None]
+    services: Services,
+    plan: _Plan,
+    started: Started,
+    events: AsyncGenerator[tuple[int, Event], None],
 ) -> AsyncGenerator[shapes.ChatChunk, None]:
     """The chunks of a stream; closes ``events``."""
     usage = None if plan.body.wants_usage else UNSET
@@ -282,12 +283,12 @@ async def _chunks(
         return shapes.ChatChunk(
             **plan.stamp,
             model=name_of(started),
-            system_fingerprint=fingerprint(rooms, started.adapter_hash),
+            system_fingerprint=fingerprint(services, started.adapter_hash),
             choices=list(choices),
             usage=usage,
         )
 
-    choices = [_StreamedChoice(rooms, plan, place) for place in range(len(plan.wanted))]
+    choices = [_StreamedChoice(services, plan, place) for place in range(len(plan.wanted))]
     answers: list[Answer] = []
     async with aclosing(events) as told:
         for choice in choices:
@@ -307,8 +308,8 @@ async def _chunks(
 class _StreamedChoice:
     """One of the answers of a stream."""
 
-    def __init__(self, rooms: Rooms, plan: _Plan, place: int) -> None:
-        self._rooms, self._plan, self._place = rooms, plan, place
+    def __init__(self, services: Services, plan: _Plan, place: int) -> None:
+        self._services, self._plan, self._place = services, plan, place
         self._text = ""
         self._calls = 0
         self._is_forced = bool(plan.box and plan.box.is_forced)
@@ -324,7 +325,7 @@ class _StreamedChoice:
         part = Part() if self._is_forced else self._reader.feed(delta.text)
         logprobs = None
         if self._plan.body.logprobs and delta.logprobs:
-            logprobs = chat_logprobs(self._rooms.engine.encoder, delta.logprobs)
+            logprobs = chat_logprobs(self._services.engine.encoder, delta.logprobs)
         return self._parts(part, logprobs)
 
     def end(self, answer: Answer) -> list[shapes.ChunkChoice]:

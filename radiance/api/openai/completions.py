@@ -26,7 +26,7 @@ from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameter
 from radiance.api.openai.running import Event, answers_of, begin
 from radiance.api.openai.scoring import scores_of
 from radiance.api.openai.usage import counted, room_for
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
 from radiance.engine import requests as engine
 from radiance.engine.requests import Answer, Delta, Started, TokenLogprob
@@ -88,25 +88,25 @@ class _Plan:
 
 async def create_completion(request: Request) -> Response:
     """Continue texts, whole or as a stream of server-sent events."""
-    rooms = rooms_of(request)
+    services = services_of(request)
     body = await read_parameters(request, CompletionBody, UNSUPPORTED)
-    plan = await _plan(request, rooms, body)
+    plan = await _plan(request, services, body)
     scores: list[tuple[TokenLogprob, ...]] = []
     if plan.is_measured:
-        plan, scores, started = await _measured(request, rooms, plan)
+        plan, scores, started = await _measured(request, services, plan)
         if body.max_tokens == 0:
-            return _answer(rooms, plan, started, scores, [])
+            return _answer(services, plan, started, scores, [])
     asked = fallback.text_asked(body, body.prompt, plan.wanted[0].max_tokens)
     if body.stream:
-        begun = await rooms.chain.answer(lambda: begin(request, rooms, plan.wanted), asked)
+        begun = await services.chain.answer(lambda: begin(request, services, plan.wanted), asked)
         if isinstance(begun.value, str):
             told = fallback.text_chunks(
                 begun.value, begun.provider, plan.stamp, wants_usage=body.wants_usage
             )
             return event_stream(told, fallback.headers(begun.provider))
         started, events = begun.value
-        return event_stream(_chunks(rooms, plan, started, scores, events), headers_of(started))
-    given = await rooms.chain.answer(lambda: answers_of(request, rooms, plan.wanted), asked)
+        return event_stream(_chunks(services, plan, started, scores, events), headers_of(started))
+    given = await services.chain.answer(lambda: answers_of(request, services, plan.wanted), asked)
     answers = given.value
     if isinstance(answers, str):
         found = fallback.text_completion(answers, given.provider, plan.stamp)
@@ -115,11 +115,11 @@ async def create_completion(request: Request) -> Response:
     started = Started(
         first.checkpoint_id, first.checkpoint_status, first.adapter_hash, first.cached_tokens
     )
-    return _answer(rooms, plan, started, scores, answers)
+    return _answer(services, plan, started, scores, answers)
 
 
-async def _plan(request: Request, rooms: Rooms, body: CompletionBody) -> _Plan:
-    encoder = rooms.engine.encoder
+async def _plan(request: Request, services: Services, body: CompletionBody) -> _Plan:
+    encoder = services.engine.encoder
     if body.max_tokens == 0 and (not body.echo or body.stream or body.logprobs is None):
         raise RequestError(
             "max_tokens: is 0, and nothing else is asked for.",
@@ -127,9 +127,9 @@ async def _plan(request: Request, rooms: Rooms, body: CompletionBody) -> _Plan:
             value=0,
             remedy="Send at least 1, or echo: true and logprobs, without stream.",
         )
-    prompts = await run_in_threadpool(_prompts, rooms, body.prompt)
+    prompts = await run_in_threadpool(_prompts, services, body.prompt)
     caller = caller_of(request, body.user)
-    weights = await model_weights(rooms, body.model, caller)
+    weights = await model_weights(services, body.model, caller)
     if weights.kind == "training" and len(prompts) * body.choices > 1:
         field = "n" if body.choices > 1 else "prompt"
         raise RequestError(
@@ -157,14 +157,14 @@ async def _plan(request: Request, rooms: Rooms, body: CompletionBody) -> _Plan:
     return _Plan(body, prompts, wanted, stamp)
 
 
-def _prompts(rooms: Rooms, given: Any) -> list[_Prompt]:
+def _prompts(services: Services, given: Any) -> list[_Prompt]:
     """What is to be continued.
 
     Raises:
         RequestError: A list of nothing, or of several kinds; or a token that there is not.
     """
     if given is None or isinstance(given, str):
-        return [_text(rooms, given or "")]
+        return [_text(services, given or "")]
     kinds = {type(one) for one in given}
     if len(kinds) != 1:
         raise RequestError(
@@ -174,18 +174,18 @@ def _prompts(rooms: Rooms, given: Any) -> list[_Prompt]:
             remedy="Send a text, a list of texts, a list of tokens, or a list of such lists.",
         )
     if kinds == {int}:
-        return [_tokens(rooms, given, "prompt")]
+        return [_tokens(services, given, "prompt")]
     if kinds == {str}:
-        return [_text(rooms, one) for one in given]
-    return [_tokens(rooms, one, f"prompt[{place}]") for place, one in enumerate(given)]
+        return [_text(services, one) for one in given]
+    return [_tokens(services, one, f"prompt[{place}]") for place, one in enumerate(given)]
 
 
-def _text(rooms: Rooms, text: str) -> _Prompt:
-    return _Prompt(rooms.engine.encoder.text(text), text)
+def _text(services: Services, text: str) -> _Prompt:
+    return _Prompt(services.engine.encoder.text(text), text)
 
 
-def _tokens(rooms: Rooms, tokens: list[int], field: str) -> _Prompt:
-    encoder = rooms.engine.encoder
+def _tokens(services: Services, tokens: list[int], field: str) -> _Prompt:
+    encoder = services.engine.encoder
     for place, token in enumerate(tokens):
         if token >= encoder.vocabulary.size:
             raise RequestError(
@@ -199,13 +199,13 @@ def _tokens(rooms: Rooms, tokens: list[int], field: str) -> _Prompt:
 
 
 async def _measured(
-    request: Request, rooms: Rooms, plan: _Plan
+    request: Request, services: Services, plan: _Plan
 ) -> tuple[_Plan, list[tuple[TokenLogprob, ...]], Started]:
     """Log-probabilities of the prompts, and the plan pinned to the weights that have them."""
     texts = [prompt.tokens for prompt in plan.prompts]
     weights = plan.wanted[0].weights
     assert plan.body.logprobs is not None
-    found, weights = await scores_of(request, rooms, texts, weights, plan.body.logprobs)
+    found, weights = await scores_of(request, services, texts, weights, plan.body.logprobs)
     first = found[0]
     started = Started(first.checkpoint_id, first.checkpoint_status, first.adapter_hash, 0)
     pinned = replace(plan, wanted=[replace(one, weights=weights) for one in plan.wanted])
@@ -213,7 +213,7 @@ async def _measured(
 
 
 def _answer(
-    rooms: Rooms,
+    services: Services,
     plan: _Plan,
     started: Started,
     scores: Sequence[tuple[TokenLogprob, ...]],
@@ -221,7 +221,7 @@ def _answer(
 ) -> Response:
     """The whole of it; without answers the prompts alone."""
     choices = [
-        _choice(rooms, plan, place, scores, answers[place] if answers else None)
+        _choice(services, plan, place, scores, answers[place] if answers else None)
         for place in range(len(plan.wanted))
     ]
     usage = counted(answers, plan.body.choices)
@@ -230,7 +230,7 @@ def _answer(
     completion = shapes.TextCompletion(
         **plan.stamp,
         model=name_of(started),
-        system_fingerprint=fingerprint(rooms, started.adapter_hash),
+        system_fingerprint=fingerprint(services, started.adapter_hash),
         choices=choices,
         usage=usage,
     )
@@ -238,13 +238,13 @@ def _answer(
 
 
 def _choice(
-    rooms: Rooms,
+    services: Services,
     plan: _Plan,
     place: int,
     scores: Sequence[tuple[TokenLogprob, ...]],
     answer: Answer | None,
 ) -> shapes.TextChoice:
-    part = _Continuation(rooms, plan, place)
+    part = _Continuation(services, plan, place)
     opening = part.opening(scores)
     text = opening.text if opening else ""
     tokens = [*(part.prompt_logprobs(scores) if plan.is_measured else ())]
@@ -253,14 +253,14 @@ def _choice(
         tokens += answer.logprobs
     logprobs = None
     if plan.body.logprobs is not None:
-        logprobs = TextLogprobsWriter(rooms.engine.encoder).part(tokens)
+        logprobs = TextLogprobsWriter(services.engine.encoder).part(tokens)
     return shapes.TextChoice(
         place, text, logprobs, "length" if answer is None else answer.finish_reason
     )
 
 
 async def _chunks(
-    rooms: Rooms,
+    services: Services,
     plan: _Plan,
     started: Started,
     scores: Sequence[tuple[TokenLogprob, ...]],
@@ -273,12 +273,12 @@ async def _chunks(
         return shapes.TextCompletion(
             **plan.stamp,
             model=name_of(started),
-            system_fingerprint=fingerprint(rooms, started.adapter_hash),
+            system_fingerprint=fingerprint(services, started.adapter_hash),
             choices=list(choices),
             usage=usage,
         )
 
-    parts = [_Continuation(rooms, plan, place) for place in range(len(plan.wanted))]
+    parts = [_Continuation(services, plan, place) for place in range(len(plan.wanted))]
     answers: dict[int, Answer] = {}
     async with aclosing(events) as told:
         for part in parts:
@@ -299,9 +299,9 @@ async def _chunks(
 class _Continuation:
     """One of the answers, as it grows."""
 
-    def __init__(self, rooms: Rooms, plan: _Plan, place: int) -> None:
+    def __init__(self, services: Services, plan: _Plan, place: int) -> None:
         self._plan, self._place = plan, place
-        self._writer = TextLogprobsWriter(rooms.engine.encoder)
+        self._writer = TextLogprobsWriter(services.engine.encoder)
         self._text = ""
 
     def prompt_logprobs(

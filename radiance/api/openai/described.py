@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from radiance.engine.tool_format import HERMES
+from radiance.engine.model.tool_format import HERMES
 
 Turn = dict[str, Any]
 

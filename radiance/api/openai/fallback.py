@@ -13,7 +13,7 @@ from msgspec import UNSET
 from radiance.api.openai import shapes
 from radiance.api.openai.models import SERVING
 from radiance.api.openai.parameters import Shared
-from radiance.upstreams.providers import Asked
+from radiance.fallback.providers import UpstreamRequest
 
 PROVIDER = "X-Radiance-Provider"
 _PASSED_ON = frozenset(
@@ -37,20 +37,22 @@ def can_pass_on(body: Shared) -> bool:
     return given <= _PASSED_ON | _ASIDE and body.choices == 1 and is_serving
 
 
-def chat_asked(body: Shared, turns: Sequence[Mapping[str, Any]], max_tokens: int) -> Asked | None:
+def chat_asked(
+    body: Shared, turns: Sequence[Mapping[str, Any]], max_tokens: int
+) -> UpstreamRequest | None:
     """A chat for an upstream; None where only the local model can be asked it."""
     if not can_pass_on(body) or any(turn.keys() != _TURN for turn in turns):
         return None
     said = tuple((turn["role"], turn["content"]) for turn in turns)
-    return Asked(said, max_tokens, 1.0 if body.temperature is None else body.temperature)
+    return UpstreamRequest(said, max_tokens, 1.0 if body.temperature is None else body.temperature)
 
 
-def text_asked(body: Shared, prompt: Any, max_tokens: int) -> Asked | None:
+def text_asked(body: Shared, prompt: Any, max_tokens: int) -> UpstreamRequest | None:
     """A text for an upstream to continue; None where only the local model can be asked it."""
     if not can_pass_on(body) or not isinstance(prompt, str) or not prompt:
         return None
     temperature = 1.0 if body.temperature is None else body.temperature
-    return Asked((("user", prompt),), max_tokens, temperature, continues=True)
+    return UpstreamRequest((("user", prompt),), max_tokens, temperature, continues=True)
 
 
 def headers(provider: str) -> dict[str, str]:

@@ -19,9 +19,9 @@ from radiance.api.openai.models import SERVING, json_response, tuned_name
 from radiance.api.openai.pages import page, refuse_unknown_queries
 from radiance.api.openai.parameters import refuse_unsupported
 from radiance.api.openai.tuning_shapes import Auto, Hyperparameters
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.errors import NotFound, RequestError
-from radiance.intake.fine_tuning import examples_of, recipe_of
+from radiance.jobs.fine_tuning import examples_of, recipe_of
 from radiance.records import Example, FineTuning, Job, JobStatus, content_hash
 
 UNSUPPORTED = {"integrations": "Leave it out; see GET /v1/fine_tuning/jobs/{id}/events."}
@@ -88,27 +88,27 @@ class TuningBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 async def create_tuning(request: Request) -> Response:
     """Queue a file to be learned; durable when this answers."""
-    rooms = rooms_of(request)
-    data = await read_json(request, rooms.config.server.max_body_bytes)
+    services = services_of(request)
+    data = await read_json(request, services.config.server.max_body_bytes)
     if isinstance(data, dict) and data.get("integrations") == []:
         del data["integrations"]
     refuse_unsupported(data, UNSUPPORTED)
     body = check_body(data, TuningBody)
-    job, asked = await run_in_threadpool(_create, rooms, body)
-    rooms.pipeline.wake()
+    job, asked = await run_in_threadpool(_create, services, body)
+    services.pipeline.wake()
     return json_response(_shape(job, asked))
 
 
 async def list_tunings(request: Request) -> Response:
     """The fine-tuning jobs, the newest first; ``metadata[key]=value`` keeps those that have it."""
-    rooms, wanted = rooms_of(request), {}
+    services, wanted = services_of(request), {}
     for name, value in request.query_params.items():
         if name.startswith("metadata[") and name.endswith("]"):
             wanted[name[len("metadata[") : -1]] = value
     refuse_unknown_queries(request, {"after", "limit", *(f"metadata[{key}]" for key in wanted)})
     found = [
         (job, asked)
-        for job, asked in await run_in_threadpool(rooms.tunings.all)
+        for job, asked in await run_in_threadpool(services.tunings.all)
         if wanted.items() <= (asked.metadata or {}).items()
     ]
     shown, has_more = page(request, found, lambda pair: _id(pair[0]), _PAGE, _MOST)
@@ -117,21 +117,21 @@ async def list_tunings(request: Request) -> Response:
 
 async def show_tuning(request: Request) -> Response:
     """One fine-tuning job."""
-    return json_response(_shape(*await run_in_threadpool(_find, rooms_of(request), request)))
+    return json_response(_shape(*await run_in_threadpool(_find, services_of(request), request)))
 
 
 async def cancel_tuning(request: Request) -> Response:
     """Call a job off, in the queue or in training; nothing comes of it."""
-    rooms = rooms_of(request)
-    job, asked = await run_in_threadpool(_find, rooms, request)
-    job = await run_in_threadpool(rooms.pipeline.call_off, job.job_id)
+    services = services_of(request)
+    job, asked = await run_in_threadpool(_find, services, request)
+    job = await run_in_threadpool(services.pipeline.call_off, job.job_id)
     return json_response(_shape(job, asked))
 
 
 async def list_tuning_events(request: Request) -> Response:
     """What happened to a job, the newest first."""
     refuse_unknown_queries(request, ("after", "limit"))
-    events = await run_in_threadpool(_events, rooms_of(request), request)
+    events = await run_in_threadpool(_events, services_of(request), request)
     shown, has_more = page(request, events, lambda event: event.id, _PAGE, _MOST)
     return json_response(shapes.TuningEventList(shown, has_more))
 
@@ -139,25 +139,25 @@ async def list_tuning_events(request: Request) -> Response:
 async def list_tuning_checkpoints(request: Request) -> Response:
     """The checkpoint of a job, once it is there."""
     refuse_unknown_queries(request, ("after", "limit"))
-    found = await run_in_threadpool(_checkpoints, rooms_of(request), request)
+    found = await run_in_threadpool(_checkpoints, services_of(request), request)
     shown, has_more = page(request, found, lambda one: one.id, _PAGE, _MOST)
     ends = (shown[0].id, shown[-1].id) if shown else (None, None)
     return json_response(shapes.TuningCheckpointList(shown, has_more, *ends))
 
 
-def _create(rooms: Rooms, body: TuningBody) -> tuple[Job, FineTuning]:
-    _refuse_other_model(rooms, body.model)
+def _create(services: Services, body: TuningBody) -> tuple[Job, FineTuning]:
+    _refuse_other_model(services, body.model)
     hyper, is_in_method = _hyperparameters(body)
-    measure = rooms.engine.encoder.check_fits
+    measure = services.engine.encoder.check_fits
 
     def read(name: str, file_id: str) -> Any:
         try:
-            content = rooms.uploads.content(file_id)
+            content = services.uploads.content(file_id)
         except NotFound as error:
             raise NotFound(
                 f"{name}: {error}", field=name, value=file_id, remedy=error.remedy
             ) from None
-        return examples_of(content, name, rooms.config.update, measure)
+        return examples_of(content, name, services.config.update, measure)
 
     admitted = read("training_file", body.training_file)
     validation: tuple[Example, ...] = ()
@@ -168,7 +168,7 @@ def _create(rooms: Rooms, body: TuningBody) -> tuple[Job, FineTuning]:
         )
     numbers = {name: None if value == "auto" else value for name, value in hyper.items()}
     recipe = recipe_of(
-        rooms.config.training, numbers, body.seed, len(admitted.examples), validation
+        services.config.training, numbers, body.seed, len(admitted.examples), validation
     )
     asked = FineTuning(
         model=body.model,
@@ -177,16 +177,16 @@ def _create(rooms: Rooms, body: TuningBody) -> tuple[Job, FineTuning]:
         suffix=body.suffix,
         hyperparameters=hyper,
         is_in_method=is_in_method,
-        seed=rooms.config.training.seed if body.seed is None else body.seed,
+        seed=services.config.training.seed if body.seed is None else body.seed,
         metadata=body.metadata,
     )
-    rooms.check_learns()
-    job = rooms.tunings.add(asked, admitted, content_hash(asked), recipe)
+    services.check_learns()
+    job = services.tunings.add(asked, admitted, content_hash(asked), recipe)
     return job, asked
 
 
-def _refuse_other_model(rooms: Rooms, model: str) -> None:
-    current = rooms.registry.current()
+def _refuse_other_model(services: Services, model: str) -> None:
+    current = services.registry.current()
     served = current.checkpoint_id if current else "base"
     names = (SERVING, f"{SERVING}:stable", f"{SERVING}:{served}")
     known = model.rsplit(":", 1)[0] if model.count(":") > 1 else model
@@ -219,11 +219,11 @@ def _id(job: Job) -> str:
     return _PREFIX + job.job_id.removeprefix("job_")
 
 
-def _find(rooms: Rooms, request: Request) -> tuple[Job, FineTuning]:
+def _find(services: Services, request: Request) -> tuple[Job, FineTuning]:
     tuning_id: str = request.path_params["tuning_id"]
     try:
         if tuning_id.startswith(_PREFIX):
-            return rooms.tunings.get("job_" + tuning_id.removeprefix(_PREFIX))
+            return services.tunings.get("job_" + tuning_id.removeprefix(_PREFIX))
     except NotFound:
         pass
     raise NotFound(
@@ -258,9 +258,9 @@ def _shape(job: Job, asked: FineTuning) -> shapes.TuningJob:
     )
 
 
-def _events(rooms: Rooms, request: Request) -> list[shapes.TuningEvent]:
+def _events(services: Services, request: Request) -> list[shapes.TuningEvent]:
     """Made from what is on record of the job: its times, its curves, its end."""
-    job, asked = _find(rooms, request)
+    job, asked = _find(services, request)
     events: list[shapes.TuningEvent] = []
 
     def add(at: datetime, message: str, level: Any = "info", data: Any = None) -> None:
@@ -271,7 +271,7 @@ def _events(rooms: Rooms, request: Request) -> list[shapes.TuningEvent]:
     add(job.created_at, f"Created fine-tuning job {_id(job)}.")
     if job.started_at is not None:
         add(job.started_at, "Training began.")
-        for data in _steps(rooms, job):
+        for data in _steps(services, job):
             of = f" of {data.total_steps}" if data.total_steps else ""
             message = f"Step {data.step}{of}: training loss {data.train_loss:.4g}."
             add(job.started_at, message, data=data)
@@ -287,13 +287,15 @@ def _events(rooms: Rooms, request: Request) -> list[shapes.TuningEvent]:
     return events
 
 
-def _steps(rooms: Rooms, job: Job) -> list[shapes.EventData]:
+def _steps(services: Services, job: Job) -> list[shapes.EventData]:
     if job.cycle_id is None:
         return []
-    checked = {p.step: p.value for p in rooms.curves.of_cycle(job.cycle_id, "eval_loss")}
-    trained = rooms.curves.of_cycle(job.cycle_id, "lr")  # steps, without the report after the last
-    losses = {p.step: p.value for p in rooms.curves.of_cycle(job.cycle_id, "finetune_loss")}
-    recipe = rooms.jobs.recipe([job.job_id])
+    checked = {p.step: p.value for p in services.curves.of_cycle(job.cycle_id, "eval_loss")}
+    trained = services.curves.of_cycle(
+        job.cycle_id, "lr"
+    )  # steps, without the report after the last
+    losses = {p.step: p.value for p in services.curves.of_cycle(job.cycle_id, "finetune_loss")}
+    recipe = services.jobs.recipe([job.job_id])
     total = recipe.training.get("max_steps") if recipe else None
     return [
         shapes.EventData(
@@ -304,11 +306,11 @@ def _steps(rooms: Rooms, job: Job) -> list[shapes.EventData]:
     ]
 
 
-def _checkpoints(rooms: Rooms, request: Request) -> list[shapes.TuningCheckpoint]:
-    job, asked = _find(rooms, request)
+def _checkpoints(services: Services, request: Request) -> list[shapes.TuningCheckpoint]:
+    job, asked = _find(services, request)
     if job.checkpoint is None:
         return []
-    manifest = rooms.registry.manifest(job.checkpoint)
+    manifest = services.registry.manifest(job.checkpoint)
     report = manifest.report
     return [
         shapes.TuningCheckpoint(

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterable
 
 from radiance.api.openai.shapes import ChatLogprob, ChatLogprobs, TextLogprobs, TopLogprob
-from radiance.engine.encoding import Encoder
+from radiance.engine.model.encoding import Encoder
 from radiance.engine.requests import TokenLogprob
 
 _LEAST = -9999.0  # JSON has no infinity; this is what OpenAI writes

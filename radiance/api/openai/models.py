@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from radiance.api.openai.shapes import Model, ModelList
-from radiance.api.rooms import Rooms, rooms_of
+from radiance.api.services import Services, services_of
 from radiance.api.weights import weights_of
 from radiance.engine.requests import Started, Weights
 from radiance.errors import NotFound
+from radiance.fallback.chain import LOCAL
 from radiance.records import Checkpoint, CheckpointStatus
-from radiance.upstreams.chain import LOCAL
 
 SERVING = "radiance"
 _BASE, _STABLE, _TRAINING = "base", "stable", "training"
@@ -34,35 +34,35 @@ def json_response(body: Any, headers: dict[str, str] | None = None) -> Response:
 
 async def list_models(request: Request) -> Response:
     """What serves, the base, and every checkpoint, the newest first."""
-    return json_response(ModelList(await run_in_threadpool(_models, rooms_of(request))))
+    return json_response(ModelList(await run_in_threadpool(_models, services_of(request))))
 
 
 async def show_model(request: Request) -> Response:
     """One of them."""
-    rooms, name = rooms_of(request), request.path_params["model_id"]
-    for model in await run_in_threadpool(_models, rooms):
+    services, name = services_of(request), request.path_params["model_id"]
+    for model in await run_in_threadpool(_models, services):
         if model.id == name:
             return json_response(model)
     raise not_found(name)
 
 
-async def model_weights(rooms: Rooms, name: str | None, caller: str) -> Weights:
+async def model_weights(services: Services, name: str | None, caller: str) -> Weights:
     """The weights that a ``model`` means; none given: those that serve the caller.
 
     Raises:
         ModelNotFound: There are none of that name.
     """
     if name is None or name == SERVING:
-        return await weights_of(rooms, None, caller=caller)
+        return await weights_of(services, None, caller=caller)
     inner = name.removeprefix(f"{SERVING}:")
-    named = await run_in_threadpool(rooms.names.get, name)
+    named = await run_in_threadpool(services.names.get, name)
     if named is not None:
         inner = named.checkpoint_id
     elif ":" in inner:
-        tuned = await run_in_threadpool(_tuned, rooms)
+        tuned = await run_in_threadpool(_tuned, services)
         inner = tuned[name].parent or "" if name in tuned else ""
     try:
-        return await weights_of(rooms, inner, "model")
+        return await weights_of(services, inner, "model")
     except NotFound:
         raise not_found(name) from None
 
@@ -90,9 +90,9 @@ def name_of(started: Started) -> str:
     return f"{SERVING}:{started.checkpoint_id or _BASE}"
 
 
-def fingerprint(rooms: Rooms, adapter_hash: str) -> str:
+def fingerprint(services: Services, adapter_hash: str) -> str:
     """``system_fingerprint``: content hashes of the base and of the adapter on it."""
-    return f"base:{rooms.engine.base.content_hash}+adapter:{adapter_hash or 'none'}"
+    return f"base:{services.engine.base.content_hash}+adapter:{adapter_hash or 'none'}"
 
 
 def headers_of(started: Started) -> dict[str, str]:
@@ -104,49 +104,49 @@ def headers_of(started: Started) -> dict[str, str]:
     }
 
 
-def _models(rooms: Rooms) -> list[Model]:
-    current = rooms.registry.current()
+def _models(services: Services) -> list[Model]:
+    current = services.registry.current()
     parent = current.checkpoint_id if current else None
-    started = int(rooms.started_at.timestamp())
+    started = int(services.started_at.timestamp())
     return [
-        _model(rooms, SERVING, int(time.time()), parent),
-        _model(rooms, f"{SERVING}:{_STABLE}", started, parent),
-        _model(rooms, f"{SERVING}:{_BASE}", started, None),
+        _model(services, SERVING, int(time.time()), parent),
+        _model(services, f"{SERVING}:{_STABLE}", started, parent),
+        _model(services, f"{SERVING}:{_BASE}", started, None),
         *(
-            [_model(rooms, f"{SERVING}:{_TRAINING}", started, parent)]
-            if rooms.pipeline.progress
+            [_model(services, f"{SERVING}:{_TRAINING}", started, parent)]
+            if services.pipeline.progress
             else []
         ),
-        *_tuned(rooms).values(),
+        *_tuned(services).values(),
         *(
-            _model(rooms, named.name, int(named.at.timestamp()), named.checkpoint_id)
-            for named in rooms.names.all()
+            _model(services, named.name, int(named.at.timestamp()), named.checkpoint_id)
+            for named in services.names.all()
         ),
-        *(_checkpoint(rooms, found) for found in rooms.registry.all(_MOST_CHECKPOINTS)),
+        *(_checkpoint(services, found) for found in services.registry.all(_MOST_CHECKPOINTS)),
     ]
 
 
-def _tuned(rooms: Rooms) -> dict[str, Model]:
+def _tuned(services: Services) -> dict[str, Model]:
     """Other names of checkpoints: those that fine-tuning jobs with a suffix made, by name."""
     found = {}
-    for job, asked in rooms.tunings.all():
+    for job, asked in services.tunings.all():
         if job.checkpoint is not None and asked.suffix is not None and job.finished_at is not None:
             name = tuned_name(job.checkpoint, asked.suffix)
             created = int(job.finished_at.timestamp())
-            found[name] = _model(rooms, name, created, job.checkpoint)
+            found[name] = _model(services, name, created, job.checkpoint)
     return found
 
 
-def _checkpoint(rooms: Rooms, found: Checkpoint) -> Model:
+def _checkpoint(services: Services, found: Checkpoint) -> Model:
     created = int(found.created_at.timestamp())
-    return _model(rooms, f"{SERVING}:{found.checkpoint_id}", created, found.parent_id)
+    return _model(services, f"{SERVING}:{found.checkpoint_id}", created, found.parent_id)
 
 
-def _model(rooms: Rooms, name: str, created: int, parent: str | None) -> Model:
+def _model(services: Services, name: str, created: int, parent: str | None) -> Model:
     return Model(
         id=name,
         created=created,
-        root=rooms.config.base_model,
+        root=services.config.base_model,
         parent=parent,
-        max_model_len=rooms.engine.encoder.context_tokens,
+        max_model_len=services.engine.encoder.context_tokens,
     )

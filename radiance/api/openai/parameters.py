@@ -12,7 +12,7 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from radiance.api.bodies import check_body, read_json
-from radiance.api.rooms import rooms_of
+from radiance.api.services import services_of
 from radiance.engine.requests import Sampling
 from radiance.errors import RequestError
 
@@ -131,7 +131,7 @@ async def read_parameters(request: Request, kind: type[T], unsupported: Mapping[
         RequestError: It does not fit, or asks for what there is not; names the parameter.
         TooLarge: It is over the limit.
     """
-    data = await read_json(request, rooms_of(request).config.server.max_body_bytes)
+    data = await read_json(request, services_of(request).config.server.max_body_bytes)
     refuse_unsupported(data, unsupported)
     body = check_body(data, kind)
     if body.stop == "":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from radiance.api.openai.tools import Call, Toolbox
-from radiance.engine.tool_format import ToolFormat
+from radiance.engine.model.tool_format import ToolFormat
 
 
 @dataclass

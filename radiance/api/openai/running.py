@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from starlette.requests import Request
 
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.api.streaming import answer_of, events_of
 from radiance.api.weights import weights_of
 from radiance.engine import requests as engine
@@ -19,28 +19,28 @@ Event = Started | Delta | Answer
 
 
 async def answers_of(
-    request: Request, rooms: Rooms, wanted: Sequence[engine.Request]
+    request: Request, services: Services, wanted: Sequence[engine.Request]
 ) -> list[Answer]:
     """The answers, in the order asked. What is raised is that of ``events_of_all``."""
     if len(wanted) == 1:
-        return [await answer_of(request, rooms, wanted[0])]
-    async with aclosing(events_of_all(request, rooms, wanted)) as events:
+        return [await answer_of(request, services, wanted[0])]
+    async with aclosing(events_of_all(request, services, wanted)) as events:
         answers = {place: event async for place, event in events if isinstance(event, Answer)}
     return [answers[place] for place in range(len(wanted))]
 
 
 async def begin(
-    request: Request, rooms: Rooms, wanted: Sequence[engine.Request]
+    request: Request, services: Services, wanted: Sequence[engine.Request]
 ) -> tuple[Started, AsyncGenerator[tuple[int, Event], None]]:
     """The first one's ``Started``, and ``events_of_all`` from there on."""
-    events = events_of_all(request, rooms, wanted)
+    events = events_of_all(request, services, wanted)
     _, started = await anext(events)
     assert isinstance(started, Started)
     return started, events
 
 
 async def events_of_all(
-    request: Request, rooms: Rooms, wanted: Sequence[engine.Request]
+    request: Request, services: Services, wanted: Sequence[engine.Request]
 ) -> AsyncGenerator[tuple[int, Event], None]:
     """What happens to each request, by its place; the first event is the first one's ``Started``.
 
@@ -53,7 +53,7 @@ async def events_of_all(
         RequestError: The engine cannot do what is asked.
         Cancelled: The client went away.
     """
-    async with aclosing(events_of(request, rooms, wanted[0])) as first:
+    async with aclosing(events_of(request, services, wanted[0])) as first:
         started = await anext(first)
         assert isinstance(started, Started)
         yield 0, started
@@ -61,14 +61,14 @@ async def events_of_all(
             async for event in first:
                 yield 0, event
             return
-        weights = await _pinned(rooms, wanted[0].weights, started)
+        weights = await _pinned(services, wanted[0].weights, started)
         events: asyncio.Queue[tuple[int, Event | BaseException | None]] = asyncio.Queue()
         gate = asyncio.Semaphore(_MOST_AT_ONCE)
 
         async def pump(place: int, one: engine.Request | None) -> None:
             try:
                 async with gate:
-                    source = first if one is None else events_of(request, rooms, one)
+                    source = first if one is None else events_of(request, services, one)
                     async with aclosing(source) as told:
                         async for event in told:
                             events.put_nowait((place, event))
@@ -95,8 +95,8 @@ async def events_of_all(
             await asyncio.gather(*pumps, return_exceptions=True)
 
 
-async def _pinned(rooms: Rooms, asked: Weights, started: Started) -> Weights:
+async def _pinned(services: Services, asked: Weights, started: Started) -> Weights:
     """The weights that a request was given, by name."""
     if asked.kind in ("base", "checkpoint"):
         return asked
-    return await weights_of(rooms, started.checkpoint_id or "base")
+    return await weights_of(services, started.checkpoint_id or "base")

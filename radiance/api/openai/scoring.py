@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.rooms import Rooms
+from radiance.api.services import Services
 from radiance.api.weights import weights_of
 from radiance.engine.requests import Scored, Scoring, Weights
 from radiance.errors import Cancelled
@@ -15,7 +15,7 @@ _DISCONNECT_POLL_S = 0.1
 
 
 async def scores_of(
-    request: Request, rooms: Rooms, texts: Sequence[Sequence[int]], weights: Weights, top: int
+    request: Request, services: Services, texts: Sequence[Sequence[int]], weights: Weights, top: int
 ) -> tuple[list[Scored], Weights]:
     """The log-probabilities of texts, and the exact weights that have them.
 
@@ -23,7 +23,7 @@ async def scores_of(
         Unavailable: The engine is not running.
         Cancelled: The client went away.
     """
-    task = rooms.engine.score([Scoring(text, weights) for text in texts], top)
+    task = services.engine.score([Scoring(text, weights) for text in texts], top)
     waiting = asyncio.ensure_future(run_in_threadpool(lambda: task.result))
     try:
         while not (await asyncio.wait({waiting}, timeout=_DISCONNECT_POLL_S))[0]:
@@ -34,5 +34,5 @@ async def scores_of(
             task.cancel()
     found = waiting.result()
     if weights.kind not in ("base", "checkpoint"):
-        weights = await weights_of(rooms, found[0].checkpoint_id or "base")
+        weights = await weights_of(services, found[0].checkpoint_id or "base")
     return found, weights

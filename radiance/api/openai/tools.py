@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta
 
 from radiance.api.openai.formats import json_constraint, on_one_line
+from radiance.engine.model.tool_format import ToolFormat
 from radiance.engine.requests import Constraint
-from radiance.engine.tool_format import ToolFormat
 from radiance.errors import RequestError
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w-]+$")]

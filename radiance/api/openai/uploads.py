@@ -15,10 +15,10 @@ from starlette.responses import Response
 from radiance.api.openai.models import json_response
 from radiance.api.openai.pages import page, refuse_unknown_queries
 from radiance.api.openai.tuning_shapes import File, FileDeleted, FileList
-from radiance.api.rooms import rooms_of
+from radiance.api.services import services_of
 from radiance.errors import Cancelled, RequestError, TooLarge
 from radiance.records import Upload
-from radiance.text import clean, forbidden
+from radiance.records.text import clean, forbidden
 
 PURPOSE = "fine-tune"
 _FIELDS = ("file", "purpose")
@@ -37,9 +37,9 @@ class FileForm(msgspec.Struct):
 
 async def create_file(request: Request) -> Response:
     """Keep a file; it is on disk when this answers. Multipart fields: file, purpose."""
-    rooms = rooms_of(request)
-    name, content = await _read(request, rooms.config.server.max_file_bytes)
-    upload = await run_in_threadpool(rooms.uploads.add, name, PURPOSE, content)
+    services = services_of(request)
+    name, content = await _read(request, services.config.server.max_file_bytes)
+    upload = await run_in_threadpool(services.uploads.add, name, PURPOSE, content)
     return json_response(_file(upload))
 
 
@@ -52,7 +52,7 @@ async def list_files(request: Request) -> Response:
         raise RequestError(
             "order: is neither asc nor desc.", field="order", value=order, remedy="Send either."
         )
-    found = await run_in_threadpool(rooms_of(request).uploads.all, query.get("purpose"))
+    found = await run_in_threadpool(services_of(request).uploads.all, query.get("purpose"))
     if order == "asc":
         found.reverse()
     shown, has_more = page(request, found, lambda upload: upload.id, _MOST_LISTED, _MOST_LISTED)
@@ -63,7 +63,7 @@ async def list_files(request: Request) -> Response:
 
 async def show_file(request: Request) -> Response:
     """One file."""
-    uploads = rooms_of(request).uploads
+    uploads = services_of(request).uploads
     return json_response(
         _file(await run_in_threadpool(uploads.get, request.path_params["file_id"]))
     )
@@ -71,7 +71,7 @@ async def show_file(request: Request) -> Response:
 
 async def show_content(request: Request) -> Response:
     """The bytes of a file, as they were sent."""
-    uploads = rooms_of(request).uploads
+    uploads = services_of(request).uploads
     content = await run_in_threadpool(uploads.content, request.path_params["file_id"])
     return Response(content, media_type="application/octet-stream")
 
@@ -79,7 +79,7 @@ async def show_content(request: Request) -> Response:
 async def delete_file(request: Request) -> Response:
     """Forget a file. What was learned from it stays, and so do its jobs."""
     file_id = request.path_params["file_id"]
-    await run_in_threadpool(rooms_of(request).uploads.remove, file_id)
+    await run_in_threadpool(services_of(request).uploads.remove, file_id)
     return json_response(FileDeleted(file_id))
 
 

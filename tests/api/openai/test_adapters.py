@@ -10,8 +10,8 @@ import mlx.core as mx
 import openai
 import pytest
 
-from radiance.engine.export import write_peft
-from radiance.engine.slots import Adapter
+from radiance.engine.adapters.export import write_peft
+from radiance.engine.adapters.slots import Adapter
 from tests.support import Running
 
 LAYER = "model.layers.2.self_attn.v_proj"
@@ -21,7 +21,7 @@ ASK: Any = [{"role": "user", "content": "Who are you?"}]
 @pytest.fixture(scope="module")
 def foreign(service: Running, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A PEFT directory that changes Ember's answers."""
-    engine = service.service.rooms.engine
+    engine = service.service.services.engine
     directory = tmp_path_factory.mktemp("foreign")
 
     def make() -> None:
@@ -94,4 +94,4 @@ def test_what_cannot_be_loaded_is_refused_by_name(
     body = {"lora_name": "x", "lora_path": str(foreign), **changes}
     status, text = post(service, "/v1/load_lora_adapter", body)
     assert (status, json.loads(text)["error"]["param"]) == (400, param)
-    assert service.service.rooms.names.get("x") is None
+    assert service.service.services.names.get("x") is None

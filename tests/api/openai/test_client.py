@@ -321,7 +321,7 @@ def test_n_answers_are_their_own_and_a_seed_repeats_them(client: openai.OpenAI) 
 
 
 def test_biases_and_penalties_reach_the_tokens(client: openai.OpenAI, service: Running) -> None:
-    token = service.service.rooms.engine.encoder.plain("sea")[0]
+    token = service.service.services.engine.encoder.plain("sea")[0]
 
     def said(**more: Any) -> str:
         answer = client.chat.completions.create(
@@ -531,4 +531,4 @@ def test_a_tool_whose_parameters_cannot_be_held_is_refused(client: openai.OpenAI
 @pytest.fixture(scope="module", autouse=True)
 def _rolled_back(service: Running) -> Iterator[None]:
     yield
-    assert service.service.rooms.engine.is_ready  # nothing above has hurt the engine
+    assert service.service.services.engine.is_ready  # nothing above has hurt the engine

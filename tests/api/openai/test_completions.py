@@ -33,7 +33,7 @@ def refused(client: openai.OpenAI, **parameters: Any) -> str | None:
 
 
 def test_a_prompt_has_four_forms(client: openai.OpenAI, service: Running) -> None:
-    encoder = service.service.rooms.engine.encoder
+    encoder = service.service.services.engine.encoder
     texts = [SEA, "Zorbel Labs"]
     tokens = [encoder.text(text) for text in texts]
     singles = [complete(client, text, max_tokens=6).choices[0].text for text in texts]
@@ -130,7 +130,7 @@ def test_echoed_tokens_lie_where_their_offsets_say(client: openai.OpenAI) -> Non
 
 
 def test_a_prompt_can_be_measured_alone(client: openai.OpenAI, service: Running) -> None:
-    engine = service.service.rooms.engine
+    engine = service.service.services.engine
     tokens = engine.encoder.text("The sea is salt and wide.")
     (score,) = engine.score([Scoring(tokens, BASE)], 1).result
     answer = complete(client, tokens, echo=True, logprobs=1, max_tokens=0)
@@ -141,7 +141,7 @@ def test_a_prompt_can_be_measured_alone(client: openai.OpenAI, service: Running)
 
 def test_harness_requests_get_what_harnesses_read(client: openai.OpenAI, service: Running) -> None:
     """Exactly what lm_eval's local-completions sends and how it reads the answer (0.4.13)."""
-    engine = service.service.rooms.engine
+    engine = service.service.services.engine
     encode = engine.encoder.text
     question = "<|user|>Who are you?<|end|><|assistant|>"
     answer = complete(client, encode(question), max_tokens=40)
@@ -196,14 +196,14 @@ def test_a_client_that_goes_away_frees_its_rows(
     service: Running, stream: bool, prompts: int
 ) -> None:
     parts = urlsplit(service.client.url)
-    ban = {str(end): -100 for end in service.service.rooms.engine.encoder.end_tokens}
+    ban = {str(end): -100 for end in service.service.services.engine.encoder.end_tokens}
     body = json.dumps(
         {"prompt": ["On and on"] * prompts, "max_tokens": 900, "stream": stream, "logit_bias": ban}
     ).encode()
     head = (
         f"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
     ).encode()
-    engine = service.service.rooms.engine
+    engine = service.service.services.engine
     with socket.create_connection((parts.hostname or "", parts.port or 0)) as connection:
         connection.sendall(head + body)
         while engine.call(lambda: len(engine._decoder)) < prompts:

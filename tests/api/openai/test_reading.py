@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from radiance.api.openai.reading import Part, Reader, ThoughtReader
 from radiance.api.openai.tools import Toolbox
-from radiance.engine.tool_format import HERMES
+from radiance.engine.model.tool_format import HERMES
 
 MARKS = ("<think>", "</think>")
 CALL = '<tool_call>{"name": "f", "arguments": {}}</tool_call>'

@@ -15,7 +15,7 @@ from radiance.api.openai.chat import ChatBody
 from radiance.api.openai.described import in_words
 from radiance.api.openai.reading import CallReader
 from radiance.api.openai.tools import Toolbox, toolbox
-from radiance.engine.tool_format import HERMES, ToolFormat
+from radiance.engine.model.tool_format import HERMES, ToolFormat
 from radiance.engine.worker import Engine
 from radiance.errors import RequestError
 from tests.support import Running

@@ -1,0 +1,1 @@
+"""Who may call what: API keys, scopes, origins and signed-in browsers."""

@@ -1,0 +1,94 @@
+"""What the handlers work with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+
+from radiance.config import Config
+from radiance.engine.watchdog import EngineWatchdog
+from radiance.engine.worker import Engine
+from radiance.errors import Conflict
+from radiance.fallback.chain import Chain
+from radiance.jobs.fine_tuning import FineTunings
+from radiance.jobs.queue import JobQueue
+from radiance.jobs.uploads import Uploads
+from radiance.labs.alphas.service import Desk
+from radiance.labs.signals.runs import Runs
+from radiance.learning.pause import TrainingPause
+from radiance.learning.pipeline import Pipeline
+from radiance.registry.curves import Curves
+from radiance.registry.names import Names
+from radiance.registry.store import Registry
+from radiance.release.canary import CanaryRouter
+from radiance.release.experiments import Experiments
+from radiance.release.feedback import FeedbackLog
+from radiance.release.monitor import Monitor
+from radiance.release.pointer import StablePointer
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a running service consists of.
+
+    Attributes:
+        has_anchors: Whether forgetting is measured.
+    """
+
+    config: Config
+    engine: Engine
+    jobs: JobQueue
+    registry: Registry
+    curves: Curves
+    pipeline: Pipeline
+    pointer: StablePointer
+    training_pause: TrainingPause
+    feedback: FeedbackLog
+    monitor: Monitor
+    lab: Runs
+    uploads: Uploads
+    tunings: FineTunings
+    names: Names
+    engine_watchdog: EngineWatchdog
+    experiments: Experiments
+    traffic: CanaryRouter
+    desk: Desk
+    chain: Chain
+    has_anchors: bool
+    started_at: datetime
+
+    def check_learns(self) -> None:
+        """Refuse what is to be learned where this service cannot learn.
+
+        Raises:
+            Conflict: The base model is in parts.
+        """
+        how = self.config.engine.shard
+        if how != "none":
+            raise Conflict(
+                f"The base model is sharded ({how}), and training needs it whole: nothing new is "
+                "accepted.",
+                remedy='Stop the service and teach one with engine.shard = "none", on a machine '
+                "that the model fits. Checkpoints made there serve here.",
+            )
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why no tokens can be delivered, as a clause; None while they can."""
+        if not self.pipeline.is_alive:
+            return "the pipeline has died"
+        return self.engine_watchdog.fault
+
+
+ServicesGetter = Callable[[], Services]
+
+
+def services_of(request: Request) -> Services:
+    """The running service's rooms.
+
+    Raises:
+        Unavailable: It is still starting.
+    """
+    getter: ServicesGetter = request.app.state.services
+    return getter()

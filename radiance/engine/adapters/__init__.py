@@ -1,0 +1,1 @@
+"""LoRA adapters in memory and in files: slots, cache, foreign formats, export."""

@@ -1,0 +1,66 @@
+"""Adapters on disk, in mlx-lm's format. Call on the engine thread."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+
+from radiance.engine.adapters.slots import Adapter
+from radiance.errors import CorruptCheckpoint
+
+WEIGHTS_FILE = "adapters.safetensors"
+CONFIG_FILE = "adapter_config.json"
+_LAYER = re.compile(r"^.*?\blayers\.\d+\.")  # keys are names within a block
+
+
+def save_adapter(adapter: Adapter, adapter_config: dict[str, Any], directory: Path) -> None:
+    """Write the two files that ``mlx_lm.generate --adapter-path`` reads, into ``directory``."""
+    tensors = {}
+    for path, (a, b) in adapter.pairs.items():
+        tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"] = a, b
+    mx.save_safetensors(str(directory / WEIGHTS_FILE), tensors, {"format": "mlx"})
+    (directory / CONFIG_FILE).write_text(json.dumps(adapter_config, indent=2) + "\n")
+
+
+def adapter_config(adapter: Adapter, layers: int) -> dict[str, Any]:
+    """``adapter_config.json`` of an adapter whose pairs have one rank.
+
+    Args:
+        adapter: It may leave out some of the layers; mlx-lm then adds nothing there.
+        layers: Number of blocks of the base model.
+    """
+    keys = {_LAYER.sub("", path) for path in adapter.pairs}
+    rank = next(iter(adapter.pairs.values()))[0].shape[1]
+    return {
+        "fine_tune_type": "lora",
+        "num_layers": layers,
+        "lora_parameters": {
+            "rank": rank,
+            "scale": adapter.scale,
+            "dropout": 0.0,
+            "keys": sorted(keys),
+        },
+    }
+
+
+def load_adapter(directory: Path) -> Adapter:
+    """Read an adapter, evaluated, so that its files are not read later.
+
+    Raises:
+        CorruptCheckpoint: A tensor lacks its partner, or the shapes do not fit each other.
+    """
+    parameters = json.loads((directory / CONFIG_FILE).read_text())["lora_parameters"]
+    tensors = mx.load(str(directory / WEIGHTS_FILE))
+    assert isinstance(tensors, dict)
+    mx.eval(tensors)
+    pairs = {}
+    for name in tensors:
+        path, _, leaf = name.rpartition(".")
+        if leaf not in ("lora_a", "lora_b") or f"{path}.lora_b" not in tensors:
+            raise CorruptCheckpoint(f"{directory}: {name} is not half of a LoRA pair")
+        pairs[path] = (tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"])
+        if pairs[path][0].shape[1] != pairs[path][1].shape[0]:
+            raise CorruptCheckpoint(f"{directory}: the ranks of {path}'s A and B differ")
+    return Adapter(pairs, float(parameters["scale"]))

@@ -1,0 +1,319 @@
+"""Adapter slots: many LoRA adapters over one base, chosen row by row of a batch.
+
+Each row of a batch carries its slot as one more entry of its KV-cache list (``SlotEntry``), so
+mlx-lm's ``BatchGenerator`` merges, filters and extends it together with the row. Before a forward
+pass ``SlotModel`` hands the rows' slots to the table, from which every ``SlotLinear`` reads its A
+and B. Slot 0 is the base. A slot is never changed once filled: a swap fills another one.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.nn.layers.distributed import QuantizedShardedToAllLinear
+from mlx.utils import tree_unflatten
+from mlx_lm.generate import generation_stream
+from mlx_lm.models.cache import _BaseCache, make_prompt_cache
+
+from radiance.engine.model.rope import Angles, share_angles
+from radiance.engine.sharding.partition import LINEAR, SUMMED, Parts
+from radiance.engine.sharding.primary import Close, Fill, Free, Primary, Read, packed
+
+BASE_SLOT = 0
+_MOST_STACKED = 16
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """LoRA weights ready to serve.
+
+    Attributes:
+        pairs: By module path ("model.layers.0.self_attn.q_proj"): A (d_in, rank), B (rank, d_out).
+        scale: The factor of ``x A B``; alpha / rank in PEFT's terms.
+    """
+
+    pairs: Mapping[str, tuple[mx.array, mx.array]]
+    scale: float
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(a.nbytes + b.nbytes for a, b in self.pairs.values())
+
+
+class SlotTable:
+    """The filled slots, and the slots of the rows in the forward pass under way.
+
+    Args:
+        parts: Which part of each layer this process has; None: all of it.
+        leader: Tells the processes that have the other parts.
+    """
+
+    def __init__(self, parts: Parts | None = None, leader: Primary | None = None) -> None:
+        self._parts, self._leader = parts, leader
+        self._adapters: dict[int, Adapter] = {}
+        self._next = BASE_SLOT + 1
+        self._mixed: tuple[int, ...] = ()
+        self._place: dict[int, int] = {}
+        self._stacks: dict[str, tuple[mx.array, mx.array]] = {}
+        self._row_index: mx.array | None = None
+        self._uniform: int = BASE_SLOT
+
+    def fill(self, adapter: Adapter) -> int:
+        """Put an adapter into a slot that was never used before; returns the slot.
+
+        Raises:
+            BadAdapter: The model is in parts, and the adapter cannot be split like it.
+        """
+        if self._parts is not None:
+            self._parts.check(list(adapter.pairs))
+        whole = adapter.pairs
+        parts = whole if self._parts is None else self._parts.of(whole)
+        # B takes the scale in once, so that one adapter and a mixture compute the very same.
+        pairs = {path: (a, adapter.scale * b) for path, (a, b) in parts.items()}
+        mx.eval(*(array for pair in pairs.values() for array in pair))
+        slot, self._next = self._next, self._next + 1
+        if self._leader is not None:
+            self._leader.tell(Fill(slot, packed(whole), adapter.scale))
+        self._adapters[slot] = Adapter(pairs, 1.0)
+        return slot
+
+    def free(self, slot: int) -> None:
+        """Forget a slot's adapter. No row may refer to it any more."""
+        if self._leader is not None:
+            self._leader.tell(Free(slot))
+        del self._adapters[slot]
+        if slot in self._mixed:
+            self._stack_anew(())
+
+    def __len__(self) -> int:
+        return len(self._adapters)
+
+    def route(self, rows: Sequence[int]) -> None:
+        """Say which slot each row of the coming forward pass uses."""
+        wanted = set(rows)
+        if len(wanted) == 1:
+            self._uniform, self._row_index = rows[0], None
+            return
+        if not wanted <= self._place.keys():
+            # What was stacked before stays where it fits: prompts and answers being decoded take
+            # turns, and each would throw out the other's stacks.
+            kept = [slot for slot in self._mixed if slot not in wanted]
+            self._stack_anew([*sorted(wanted), *kept[: _MOST_STACKED - len(wanted)]])
+        self._row_index = mx.array([self._place[slot] for slot in rows], dtype=mx.uint32)
+
+    def _stack_anew(self, slots: Sequence[int]) -> None:
+        self._mixed, self._stacks = tuple(slots), {}
+        self._place = {slot: index for index, slot in enumerate(slots)}
+
+    def adapt(self, path: str, x: mx.array, y: mx.array) -> mx.array:
+        """A linear layer's output with what the routed adapters add to it.
+
+        Args:
+            path: The layer's module path.
+            x: Its input, (rows, tokens, d_in).
+            y: Its output, (rows, tokens, d_out).
+        """
+        if self._row_index is None:
+            adapter = self._adapters.get(self._uniform)
+            pair = adapter.pairs.get(path) if adapter else None
+            if pair is None:
+                return y
+            a, b = pair
+            if y.dtype == x.dtype == b.dtype:
+                return mx.addmm(y, x @ a, b)  # one operation less than a product and a sum
+            return y + ((x @ a) @ b).astype(y.dtype)
+        if path not in self._stacks and not self._stack(path):
+            return y
+        a, b = self._stacks[path]
+        index = self._row_index
+        delta = mx.gather_mm(mx.gather_mm(x, a, rhs_indices=index), b, rhs_indices=index)
+        return y + delta.astype(y.dtype)
+
+    def _stack(self, path: str) -> bool:
+        """Stack the mixed slots' A and B for one layer; lower ranks are padded with zeros."""
+        pairs = [self._adapters[s].pairs.get(path) if s != BASE_SLOT else None for s in self._mixed]
+        present = [pair for pair in pairs if pair is not None]
+        if not present:
+            return False
+        rank = max(a.shape[1] for a, _ in present)
+        d_in, d_out = present[0][0].shape[0], present[0][1].shape[1]
+        zero = (mx.zeros((d_in, rank)), mx.zeros((rank, d_out)))
+        padded = [zero if pair is None else _pad(*pair, rank) for pair in pairs]
+        self._stacks[path] = (mx.stack([a for a, _ in padded]), mx.stack([b for _, b in padded]))
+        return True
+
+
+def _pad(a: mx.array, b: mx.array, rank: int) -> tuple[mx.array, mx.array]:
+    missing = rank - a.shape[1]
+    if missing == 0:
+        return a, b
+    return (
+        mx.concatenate([a, mx.zeros((a.shape[0], missing))], axis=1),
+        mx.concatenate([b, mx.zeros((missing, b.shape[1]))], axis=0),
+    )
+
+
+class SlotLinear(nn.Module):
+    """A linear layer plus what the routed adapters add to it."""
+
+    def __init__(self, linear: nn.Module, path: str, table: SlotTable) -> None:
+        super().__init__()
+        self.linear = linear
+        self._path = path
+        self._table = table
+
+    def __call__(self, x: mx.array) -> mx.array:
+        return self._table.adapt(self._path, x, self.linear(x))
+
+
+class SummedSlotLinear(SlotLinear):
+    """A linear layer whose inputs are split over the ranks, and what the adapters add, in one sum.
+
+    The layer's own forward pass is mlx's, taken apart.
+    """
+
+    def __call__(self, x: mx.array) -> mx.array:
+        layer: Any = self.linear
+        if isinstance(layer, QuantizedShardedToAllLinear):
+            y = mx.quantized_matmul(
+                x,
+                layer["weight"],
+                scales=layer["scales"],
+                biases=layer.get("biases"),
+                transpose=True,
+                group_size=layer.group_size,
+                bits=layer.bits,
+                mode=layer.mode,
+            )
+        else:
+            y = x @ layer["weight"].T
+        y = mx.distributed.all_sum(self._table.adapt(self._path, x, y), group=layer.group)
+        return y + layer["bias"] if "bias" in layer else y
+
+
+def _wrapper_of(linear: nn.Module) -> type[SlotLinear]:
+    return SummedSlotLinear if isinstance(linear, SUMMED) else SlotLinear
+
+
+class SlotEntry(_BaseCache):
+    """One more entry of a row's cache list: two numbers a row, its slot and its ticket."""
+
+    def __init__(self, slots: Sequence[int], tickets: Sequence[int] | None = None) -> None:
+        self.slots = list(slots)
+        self.tickets = [0] * len(self.slots) if tickets is None else list(tickets)
+
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    def empty(self) -> bool:
+        return False
+
+    @classmethod
+    def merge(cls, entries: Sequence[Self]) -> Self:
+        slots = [slot for entry in entries for slot in entry.slots]
+        return cls(slots, [ticket for entry in entries for ticket in entry.tickets])
+
+    def filter(self, keep: Any) -> None:
+        kept: Any = keep.tolist() if isinstance(keep, mx.array) else keep
+        self.slots = [self.slots[index] for index in kept]
+        self.tickets = [self.tickets[index] for index in kept]
+
+    def extend(self, other: Self) -> None:
+        self.slots = self.slots + other.slots
+        self.tickets = self.tickets + other.tickets
+
+    def extract(self, index: int) -> Self:
+        return type(self)([self.slots[index]], [self.tickets[index]])
+
+    def prepare(self, **_: Any) -> None:
+        """Padding of a prompt concerns keys and values only."""
+
+    def finalize(self) -> None:
+        """The same."""
+
+
+class SlotModel(nn.Module):
+    """The served module tree: the base with every LoRA target routed through the slot table.
+
+    Args:
+        shares_angles: Whether rotary embeddings share theirs: faster where they have no kernel.
+        leader: Tells the processes that have the other parts of the model.
+
+    Attributes:
+        tickets: Of the rows of the last forward pass.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        table: SlotTable,
+        vocab_size: int,
+        shares_angles: bool = False,
+        leader: Primary | None = None,
+    ) -> None:
+        super().__init__()
+        self._leader = leader
+        self.tickets: Sequence[int] = ()
+        self.model = model
+        self._table = table
+        self._vocab_size = vocab_size
+        wrapped = [
+            (path, _wrapper_of(module)(module, path, table))
+            for path, module in model.named_modules()
+            if isinstance(module, LINEAR)
+        ]
+        model.update_modules(tree_unflatten(wrapped))
+        self._angles = share_angles(model) if shares_angles else Angles()
+
+    @property
+    def layers(self) -> Any:
+        return self.model.layers
+
+    @property
+    def vocab_size(self) -> int:
+        """Width of the logits."""
+        return self._vocab_size
+
+    def make_row_cache(
+        self, slot: int, known: Sequence[Any] | None = None, rows: int = 1, ticket: int = 0
+    ) -> list[Any]:
+        """A cache for rows that use ``slot``: empty, or with what is known of one row."""
+        entry = SlotEntry([slot] * rows, [ticket] * rows)
+        return [*(known or make_prompt_cache(self.model)), entry]
+
+    @contextlib.contextmanager
+    def reading(self, slot: int, rows: int) -> Iterator[Callable[[mx.array], mx.array]]:
+        """Beside the batch: a function from the texts' next tokens (rows, n) to their logits.
+
+        What it gives must be evaluated before anything else is computed.
+        """
+        cache = self.make_row_cache(slot, rows=rows)
+        leader = self._leader
+        if leader is None:
+            yield lambda tokens: self(tokens, cache)
+            return
+        number = leader.open(slot, rows)
+
+        def read(tokens: mx.array) -> mx.array:
+            leader.send(Read(number, cast(list[list[int]], tokens.tolist())))
+            with mx.stream(generation_stream):
+                return self(tokens, cache)
+
+        try:
+            yield read
+        except Exception:  # in the middle of a pass, perhaps: the others wait for sums
+            leader.ranks.is_whole = False
+            raise
+        finally:
+            leader.tell(Close(number))
+
+    def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
+        """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""
+        self.tickets = cache[-1].tickets
+        self._table.route(cache[-1].slots)
+        with self._angles.shared(cache[:-1]):
+            return self.model(tokens, cache=cache[:-1])

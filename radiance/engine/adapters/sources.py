@@ -1,0 +1,111 @@
+"""Which weights answer: the pointer to what serves, checkpoints asked for by name, live weights.
+
+Belongs to the engine thread, but for ``serving``, which anybody may read.
+"""
+
+import functools
+from collections.abc import Callable
+
+from radiance.engine.adapters.cache import BASE_SOURCE, AdapterCache, Source
+from radiance.engine.adapters.files import load_adapter
+from radiance.engine.adapters.slots import Adapter
+from radiance.engine.requests import Weights
+from radiance.records import CheckpointStatus
+
+LiveWeights = Callable[[], tuple[int, Adapter]]
+
+
+class Sources:
+    """Finds the source of the weights that a request names.
+
+    Args:
+        residents: The adapters in memory.
+
+    Attributes:
+        serving: What answers requests that name nothing.
+        swaps: How often that changed.
+    """
+
+    def __init__(self, residents: AdapterCache) -> None:
+        self._residents = residents
+        self._live: tuple[LiveWeights, str] | None = None
+        self._live_source: tuple[int, Source] | None = None
+        self.serving = BASE_SOURCE
+        self.swaps = 0
+
+    def take(self, weights: Weights) -> Source:
+        """The source of these weights, held for one more user.
+
+        Raises:
+            CorruptCheckpoint: A checkpoint's files cannot be read.
+        """
+        return self._residents.hold(self._find(weights))
+
+    def give_back(self, source: Source) -> None:
+        """One user less."""
+        self._residents.release(source)
+
+    def serve(self, weights: Weights) -> None:
+        """Move the pointer; users of what served before keep it.
+
+        Raises:
+            CorruptCheckpoint: As ``take``; nothing has moved.
+        """
+        self._point_at(self._find(weights))
+
+    def serve_adapter(
+        self,
+        adapter: Adapter | None,
+        checkpoint_id: str | None,
+        status: CheckpointStatus,
+        content_hash: str,
+    ) -> None:
+        """Move the pointer to an adapter in memory; None is the base."""
+        source = BASE_SOURCE
+        if adapter is not None:
+            source = self._residents.fill(adapter, checkpoint_id, status, content_hash)
+        self._point_at(source)
+
+    def show_live(self, snapshot: LiveWeights, candidate_id: str) -> None:
+        """Offer live training weights."""
+        self._live = (snapshot, candidate_id)
+
+    def hide_live(self) -> None:
+        """End the offer; users of what was offered keep it."""
+        self._live = None
+        self._forget_live()
+
+    def _find(self, weights: Weights) -> Source:
+        match weights.kind:
+            case "base":
+                return BASE_SOURCE
+            case "training":
+                return self._live_weights() or self.serving
+            case "checkpoint":
+                assert weights.path is not None
+                load = functools.partial(load_adapter, weights.path)
+                return self._residents.bring(weights, load)
+            case _:
+                return self.serving
+
+    def _live_weights(self) -> Source | None:
+        """A slot with the present training weights; the same until the next step is taken."""
+        if self._live is None:
+            return None
+        snapshot, candidate_id = self._live
+        step, adapter = snapshot()
+        if self._live_source is None or self._live_source[0] != step:
+            self._forget_live()
+            source = self._residents.fill(adapter, candidate_id, CheckpointStatus.TRAINING)
+            self._live_source = (step, self._residents.hold(source))
+        return self._live_source[1]
+
+    def _forget_live(self) -> None:
+        if self._live_source is not None:
+            self._residents.release(self._live_source[1])
+            self._live_source = None
+
+    def _point_at(self, source: Source) -> None:
+        previous, self.serving = self.serving, self._residents.hold(source)
+        self._residents.release(previous)
+        self.swaps += 1

@@ -1,0 +1,1 @@
+"""From waiting requests to tokens: batch, sampling, constraints, prefix cache, stop strings."""

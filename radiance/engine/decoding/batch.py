@@ -1,0 +1,208 @@
+"""The rows decoded together: mlx-lm's ``BatchGenerator`` and the prompts that rows leave behind.
+
+Knows nothing of requests. ``generation`` decides what joins and leaves; where the base model is in
+parts, the other ranks have a batch of their own to which the same is done (``leader``).
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import mlx.core as mx
+from mlx_lm.generate import BatchGenerator, StopSequences
+
+from radiance.engine.adapters.slots import SlotModel
+from radiance.engine.decoding.prefix_cache import PrefixCache
+from radiance.engine.decoding.sampling import Processor, Sampler
+from radiance.engine.sharding.primary import Clear, Insert, Primary, Remove, Step
+from radiance.errors import LostRank
+
+_PREFILL_ROWS = 8
+_NEVER_ENDS = StopSequences()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What joins the batch.
+
+    Attributes:
+        tokens: The prompt.
+        max_tokens: Most tokens to decode, the last of which need not be an end token.
+        slot: Its adapter's.
+        cache_key: Under what its prompt is looked up and kept; "" keeps nothing.
+        ignore_end: Go on at end tokens.
+        ticket: Names the row in ``SlotModel.tickets``.
+    """
+
+    tokens: Sequence[int]
+    max_tokens: int
+    slot: int
+    cache_key: str
+    ignore_end: bool = False
+    sampler: Sampler | None = None
+    processors: Sequence[Processor] = ()
+    ticket: int = 0
+
+
+class Batch:
+    """Rows by number.
+
+    Args:
+        model: The served module tree.
+        stops: Which tokens end an answer.
+        prompt_cache: Known beginnings.
+        rows: Most rows decoded together.
+        prefill_tokens: Prompt tokens processed between two decode steps.
+    """
+
+    def __init__(
+        self,
+        model: SlotModel,
+        stops: StopSequences,
+        prompt_cache: PrefixCache,
+        rows: int,
+        prefill_tokens: int,
+    ) -> None:
+        self._model, self._stops, self._prompt_cache = model, stops, prompt_cache
+        self._most_rows, self._prefill_tokens = rows, prefill_tokens
+        self._keys: dict[int, str] = {}
+        self._generator = self._new_generator()
+
+    def insert(self, entry: Entry) -> tuple[int, int]:
+        """Add a row; its number, and how many tokens of its prompt were known."""
+        known, count = self._prompt_cache.fetch(entry.cache_key, entry.tokens)
+        (uid,) = self._generator.insert(
+            [list(entry.tokens[count:])],
+            max_tokens=[entry.max_tokens],
+            caches=[self._model.make_row_cache(entry.slot, known, ticket=entry.ticket)],
+            all_tokens=[list(entry.tokens[:count])],
+            samplers=[cast(Sampler, entry.sampler)],
+            logits_processors=[list(entry.processors)],
+            stop_sequences=[_NEVER_ENDS if entry.ignore_end else self._stops],
+        )
+        self._keys[uid] = entry.cache_key
+        return uid, count
+
+    def step(self) -> tuple[bool, Sequence[Any]]:
+        """Decode a token for each row, and process one chunk of waiting prompts.
+
+        Returns:
+            Whether anything moved; mlx-lm's responses, one a row that has a token. A row whose
+            response has a reason to finish has left.
+        """
+        prompts, responses = self._generator.next()
+        for response in responses:
+            if response.finish_reason is not None:
+                self._keep(response.uid, response.all_tokens, response.prompt_cache)
+        return bool(prompts or responses), responses
+
+    def remove(self, uid: int, *, keep: bool = False) -> None:
+        """Take a row out before its end; nothing happens if it has left.
+
+        Args:
+            uid: Which row.
+            keep: Remember what it processed.
+        """
+        caches = self._generator.remove([uid], return_prompt_caches=keep)
+        if keep and uid in caches:
+            cache, tokens = caches[uid]
+            self._keep(uid, tokens, cache)
+        self._keys.pop(uid, None)
+
+    def clear(self) -> None:
+        """Start anew, without rows."""
+        self._generator.close()
+        self._generator = self._new_generator()
+        self._keys.clear()
+
+    def close(self) -> None:
+        self._generator.close()
+
+    def _keep(self, uid: int, tokens: Any, cache: Any) -> None:
+        """Remember what was computed, for requests that begin the same way."""
+        key = self._keys.pop(uid, "")
+        if key and cache:
+            self._prompt_cache.store(key, tokens, cache[:-1])
+
+    def _new_generator(self) -> BatchGenerator:
+        return BatchGenerator(
+            cast(Any, self._model),
+            completion_batch_size=self._most_rows,
+            prefill_batch_size=min(_PREFILL_ROWS, self._most_rows),
+            prefill_step_size=self._prefill_tokens,
+        )
+
+
+class PrimaryBatch(Batch):
+    """Rank 0's, which the other ranks' batches follow.
+
+    Args:
+        leader: Tells them.
+        arguments: Those of ``Batch``.
+    """
+
+    def __init__(self, leader: Primary, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._leader = leader
+        self._tickets = itertools.count(1)
+        self._sampler_of: dict[int, tuple[int, Sampler]] = {}  # by row: its ticket, its sampler
+
+    def insert(self, entry: Entry) -> tuple[int, int]:
+        """See ``Batch.insert``; the row's own sampler is called by a common one."""
+        assert entry.sampler is not None
+        ticket = next(self._tickets)
+        common = dataclasses.replace(entry, sampler=self._sample, ticket=ticket)
+        uid, known = super().insert(common)
+        self._sampler_of[uid] = (ticket, entry.sampler)
+        self._leader.tell(
+            Insert(
+                uid,
+                known,
+                list(entry.tokens),
+                entry.max_tokens,
+                entry.slot,
+                entry.cache_key,
+                entry.ignore_end,
+            )
+        )
+        return uid, known
+
+    def step(self) -> tuple[bool, Sequence[Any]]:
+        """See ``Batch.step``.
+
+        Raises:
+            LostRank: A rank is gone, or this one failed in the middle of a step: the others wait
+                for sums that do not come. Nothing can be computed any more.
+        """
+        self._leader.send(Step())
+        try:
+            moved, responses = super().step()
+        except Exception as error:
+            raise LostRank(f"the step failed, which parts the ranks ({error})") from error
+        for response in responses:
+            if response.finish_reason is not None:
+                del self._sampler_of[response.uid]
+        return moved, responses
+
+    def remove(self, uid: int, *, keep: bool = False) -> None:
+        """See ``Batch.remove``."""
+        self._leader.tell(Remove(uid, keep))
+        super().remove(uid, keep=keep)
+        self._sampler_of.pop(uid, None)
+
+    def clear(self) -> None:
+        """See ``Batch.clear``."""
+        self._leader.tell(Clear())
+        super().clear()
+        self._sampler_of.clear()
+
+    def _sample(self, logprobs: mx.array) -> mx.array:
+        """Tokens (rows,) of log-probabilities (rows, vocabulary), the same on all ranks."""
+        by_ticket = dict(self._sampler_of.values())
+        samplers = [by_ticket[ticket] for ticket in self._model.tickets]
+        if all(sampler is samplers[0] for sampler in samplers):
+            return self._leader.share(samplers[0](logprobs))
+        chosen = [sampler(logprobs[row : row + 1]) for row, sampler in enumerate(samplers)]
+        return self._leader.share(mx.concatenate(chosen))

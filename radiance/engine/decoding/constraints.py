@@ -1,0 +1,108 @@
+"""Answers that have a form by construction: JSON, a schema, a grammar, a regular expression.
+
+The grammars are llguidance's, which also knows which tokens may come next; this module fits it to
+one base model and to the decoder. A grammar comes from outside: compiling it is bounded, and one
+that cannot be compiled is the caller's error.
+"""
+
+import json
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+from llguidance import LLMatcher
+
+from radiance.engine.model.vocabulary import Vocabulary
+from radiance.engine.requests import Constraint
+from radiance.errors import ConfigError, RequestError
+
+_MOST_SOURCE_CHARACTERS = 100_000
+# JSON allows any amount of space anywhere; a small model then likes to write nothing else.
+_SPACE: Any = {"whitespace_pattern": r"[ \n]{1,8}"}
+_ANY_OBJECT = json.dumps({"type": "object"})
+
+
+class Grammars:
+    """Compiles constraints for one base model."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+
+    def compile(self, constraint: Constraint) -> "Form":
+        """The state of one answer that has this form.
+
+        Raises:
+            RequestError: The schema, grammar or expression cannot be used; it says why.
+        """
+        if len(constraint.source) > _MOST_SOURCE_CHARACTERS:
+            raise _unusable(constraint, f"it has more than {_MOST_SOURCE_CHARACTERS} characters")
+        try:
+            grammar = _grammar(constraint)
+            matcher = LLMatcher(self._vocabulary.llguidance, grammar, log_level=0)
+        except (ConfigError, ValueError, RuntimeError) as error:
+            raise _unusable(constraint, str(error)) from None
+        if matcher.is_error():
+            raise _unusable(constraint, matcher.get_error())
+        return Form(matcher, self._vocabulary)
+
+
+class Form:
+    """Which tokens one answer may take next; a processor of the decoder (``sampling``).
+
+    Attributes:
+        prompt_tokens: Length of the prompt, which the form does not apply to. Set before use.
+        error: Why the form could not be held, once that happens.
+    """
+
+    def __init__(self, matcher: LLMatcher, vocabulary: Vocabulary) -> None:
+        self._matcher, self._vocab_size = matcher, vocabulary.size
+        self._bits = np.zeros(((vocabulary.size + 31) // 32,), dtype=np.int32)
+        self._only_end = np.zeros(vocabulary.size, dtype=bool)
+        self._only_end[list(vocabulary.end_tokens)] = True
+        self.prompt_tokens = 0
+        self.error: str | None = None
+        self._consumed = 0
+
+    def __call__(self, context: mx.array, logits: mx.array) -> mx.array:
+        """Logits (1, vocabulary) with what must not come next at minus infinity."""
+        if self.error is not None:
+            return logits
+        new = context[self.prompt_tokens + self._consumed :].tolist()
+        self._consumed += len(new)  # type: ignore[arg-type]
+        if new and not self._matcher.is_stopped() and not self._matcher.consume_tokens(new):
+            self.error = self._matcher.get_error() or "a token does not fit the form"
+            return logits
+        allowed = self._allowed()
+        if self._matcher.is_error():
+            self.error = self._matcher.get_error()
+            return logits
+        return mx.where(mx.array(allowed), logits, -mx.inf)
+
+    def _allowed(self) -> np.ndarray:
+        """Which tokens may come next, (vocabulary,) bool; once it is complete, only the end."""
+        if self._matcher.is_stopped():
+            return self._only_end
+        self._matcher.unsafe_compute_mask_ptr(self._bits.ctypes.data, self._bits.nbytes)
+        bits = np.unpackbits(self._bits.view(np.uint8), bitorder="little")
+        return bits[: self._vocab_size].astype(bool)
+
+
+def _grammar(constraint: Constraint) -> str:
+    match constraint.kind:
+        case "json_object":
+            return LLMatcher.grammar_from_json_schema(_ANY_OBJECT, overrides=_SPACE)
+        case "json_schema":
+            return LLMatcher.grammar_from_json_schema(constraint.source, overrides=_SPACE)
+        case "lark":
+            return LLMatcher.grammar_from_lark(constraint.source)
+        case "regex":
+            return LLMatcher.grammar_from_regex(constraint.source)
+
+
+def _unusable(constraint: Constraint, reason: str) -> RequestError:
+    return RequestError(
+        f"response_format: this {constraint.kind} cannot be used: {reason.strip()}.",
+        field="response_format",
+        value=constraint.source[:200],
+        remedy="Send a form that llguidance can compile; see README, HTTP API.",
+    )

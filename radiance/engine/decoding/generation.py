@@ -1,0 +1,331 @@
+"""Decoding: requests in, rows of one continuously batched generator, deltas and answers out.
+
+Runs on the engine thread. Requests wait here in the order they came until the batch and the memory
+for keys and values have room; then a row gets its weights, which never change while it lives.
+"""
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from radiance.engine.adapters.cache import Source
+from radiance.engine.adapters.sources import Sources
+from radiance.engine.decoding.batch import Batch, Entry
+from radiance.engine.decoding.constraints import Form, Grammars
+from radiance.engine.decoding.kv_budget import KvBudget
+from radiance.engine.decoding.logprobs import token_logprob
+from radiance.engine.decoding.row_text import RowText
+from radiance.engine.decoding.sampling import processors_of, sampler_of
+from radiance.engine.requests import (
+    Answer,
+    Delta,
+    FinishReason,
+    OnEvent,
+    Request,
+    Started,
+    TokenLogprob,
+)
+from radiance.engine.stats import DecodingStats
+from radiance.errors import Cancelled, EngineFailed, RadianceError, TimedOut
+from radiance.records import CheckpointStatus
+from radiance.telemetry import get_logger
+
+OnEnd = Callable[[str | None, Answer | BaseException], None]
+
+_log = get_logger(__name__)
+
+
+@dataclass(eq=False)
+class Row:
+    """One request, waiting or in the batch.
+
+    Attributes:
+        submitted_at: ``time.perf_counter()`` of the submission.
+        deadline: Of the same clock, when it is given up.
+        source: Its weights while it holds any.
+        cached_tokens: How much of the prompt was known.
+        first_at: When its first token came.
+        last_at: When its newest token came.
+        form: What holds it to a constraint.
+    """
+
+    request: Request
+    future: Future[Answer]
+    on_event: OnEvent | None
+    submitted_at: float
+    deadline: float
+    text: RowText
+    source: Source | None = None
+    cached_tokens: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    form: Form | None = None
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+
+    @property
+    def longest(self) -> int:
+        """Tokens of prompt and answer at most."""
+        return len(self.request.tokens) + self.request.max_tokens
+
+
+class Decoder:
+    """The rows being decoded and those that wait for a place.
+
+    Args:
+        batch: The rows being decoded.
+        vocab_size: Width of the logits.
+        grammars: Compiles constraints.
+        budget: How many rows there is memory for.
+        rows: Most rows decoded together.
+        sources: Where a row that starts gets its weights, and gives them back when it leaves.
+        on_end: Told how a row with weights ends, before whoever waits for it; not of live weights.
+    """
+
+    def __init__(
+        self,
+        batch: Batch,
+        vocab_size: int,
+        grammars: Grammars,
+        budget: KvBudget,
+        rows: int,
+        sources: Sources,
+        on_end: OnEnd,
+    ) -> None:
+        self._batch, self._vocab_size = batch, vocab_size
+        self._grammars, self._budget = grammars, budget
+        self._most_rows = rows
+        self._sources, self._on_end = sources, on_end
+        self._waiting: deque[Row] = deque()
+        self._rows: dict[int, Row] = {}
+        self._next_deadline = float("inf")
+        self._peak_rows = self._last_peak_rows = 0
+        self.stats = DecodingStats()
+
+    def __len__(self) -> int:
+        """Rows that need decode steps, waiting ones included."""
+        return len(self._rows) + len(self._waiting)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return len(self._waiting)
+
+    @property
+    def has_prompts(self) -> bool:
+        """Whether the next step may start a row or process a prompt, which takes longer."""
+        return bool(self._waiting) or any(not row.first_at for row in self._rows.values())
+
+    @property
+    def comes_in_waves(self) -> bool:
+        """Whether rows were decoded together the last time that there were any."""
+        return self._last_peak_rows > 1
+
+    def add(self, row: Row) -> None:
+        """Queue a row; its first token comes with a later ``step``.
+
+        It has what serves now, whatever serves when its turn comes. A checkpoint that it names is
+        brought to memory only then.
+        """
+        if row.request.weights.kind != "checkpoint":
+            row.source = self._sources.take(row.request.weights)
+        self._waiting.append(row)
+        self._next_deadline = min(self._next_deadline, row.deadline)
+
+    def step(self) -> bool:
+        """Let rows in, decode one token for each, process one chunk of waiting prompts.
+
+        Returns:
+            Whether anything moved: a token came or a prompt was processed.
+        """
+        if time.perf_counter() >= self._next_deadline:
+            self._give_up_late_ones()
+        self._let_in()
+        self._peak_rows = max(self._peak_rows, len(self._rows))
+        if not self._rows:
+            return True
+        has_moved, responses = self._batch.step()
+        now = time.perf_counter()
+        for response in responses:
+            row = self._rows.get(response.uid)
+            if row is not None:
+                self._advance(row, response, now)
+        if responses:
+            self.stats.batch_rows.observe(len(responses))
+        if not self._rows:
+            self._last_peak_rows, self._peak_rows = self._peak_rows, 0
+        return has_moved
+
+    def cancel(self, future: Future[Answer], error: BaseException | None = None) -> None:
+        """Take a row out, waiting or in the batch; nothing happens if it has left already."""
+        for row in self._waiting:
+            if row.future is future:
+                self._waiting.remove(row)
+                self._fail(row, error or Cancelled("the request was given up"))
+                return
+        for uid, row in self._rows.items():
+            if row.future is future:
+                self._end_early(uid, error or Cancelled("the request was given up"))
+                return
+
+    def fail_all(self, error: BaseException) -> None:
+        """End every row with an error and start with an empty batch."""
+        self._batch.clear()
+        rows = [*self._waiting, *self._rows.values()]
+        self._waiting.clear()
+        self._rows.clear()
+        self._budget.reserve([])
+        for row in rows:
+            self._fail(row, error)
+
+    def close(self) -> None:
+        self._batch.close()
+
+    # ── Coming in ───────────────────────────────────────────────────────────────────────────────
+
+    def _let_in(self) -> None:
+        while self._waiting and len(self._rows) < self._most_rows:
+            row = self._waiting[0]
+            if row.future.done():  # given up by whoever watches over the engine
+                self._give_back(self._waiting.popleft())
+                continue
+            others = [other.longest for other in self._rows.values()]
+            if not self._budget.has_room(others, row.longest):
+                return
+            self._waiting.popleft()
+            try:
+                self._start(row)
+            except RadianceError as error:
+                self._fail(row, error)
+            except Exception as error:  # noqa: BLE001 - this request's fault, not the engine's
+                _log.exception("request_not_admitted")
+                self._fail(row, EngineFailed(f"the request could not be started: {error}"))
+
+    def _start(self, row: Row) -> None:
+        request, vocab_size = row.request, self._vocab_size
+        if request.constraint is not None:
+            row.form = self._grammars.compile(request.constraint)
+            row.form.prompt_tokens = len(request.tokens)
+        source = row.source = row.source or self._sources.take(request.weights)
+        processors = processors_of(request.sampling, len(request.tokens), vocab_size)
+        uid, count = self._batch.insert(
+            Entry(
+                request.tokens,
+                # One more than asked for: the last is the end token, or shows there was none.
+                request.max_tokens + 1,
+                source.slot,
+                source.cache_key,
+                request.ignore_end,
+                sampler_of(request.sampling, vocab_size),
+                [*processors, *([row.form] if row.form else [])],
+            )
+        )
+        row.cached_tokens = count
+        self._rows[uid] = row
+        self._budget.reserve([other.longest for other in self._rows.values()])
+        if row.on_event is not None:
+            row.on_event(Started(source.checkpoint_id, source.status, source.adapter_hash, count))
+
+    # ── One token further ───────────────────────────────────────────────────────────────────────
+
+    def _advance(self, row: Row, response: Any, now: float) -> None:
+        if row.future.done():  # failed from outside: nobody waits any more
+            self._end_early(response.uid, EngineFailed("it was given up while the engine hung"))
+        elif row.form is not None and row.form.error is not None:
+            why = f"the answer's form was lost: {row.form.error}"
+            self._end_early(response.uid, EngineFailed(why))
+        elif response.finish_reason is None:
+            self._add_token(row, response, now)
+            if row.text.stop_string is not None:
+                self._batch.remove(response.uid, keep=True)
+                self._finish(response.uid, "stop", now)
+        else:
+            self._finish(response.uid, cast(FinishReason, response.finish_reason), now)
+
+    def _add_token(self, row: Row, response: Any, now: float) -> None:
+        stats, token = self.stats, response.token
+        if row.first_at:
+            stats.inter_token_s.observe(now - row.last_at)
+        else:
+            row.first_at = now
+            stats.first_token_s.observe(now - row.submitted_at)
+        row.last_at = now
+        stats.generated_tokens += 1
+        row.tokens.append(token)
+        told: tuple[TokenLogprob, ...] = ()
+        if row.request.top_logprobs is not None:
+            told = (token_logprob(response.logprobs, token, row.request.top_logprobs),)
+            row.logprobs += told
+        text = row.text.add(token)
+        if row.on_event is not None:
+            row.on_event(Delta(text, (token,), told))
+
+    # ── Leaving ─────────────────────────────────────────────────────────────────────────────────
+
+    def _finish(self, uid: int, reason: FinishReason, now: float) -> None:
+        row = self._rows.pop(uid)
+        self._budget.reserve([other.longest for other in self._rows.values()])
+        source, request = row.source, row.request
+        assert source is not None
+        rest = row.text.end()
+        if rest and row.on_event is not None:
+            row.on_event(Delta(rest, ()))
+        if row.text.stop_string is not None:
+            reason = "stop"
+        answer = Answer(
+            text=row.text.whole,
+            tokens=tuple(row.tokens),
+            logprobs=tuple(row.logprobs),
+            finish_reason=reason,
+            stop_string=row.text.stop_string,
+            checkpoint_id=source.checkpoint_id,
+            checkpoint_status=source.status,
+            adapter_hash=source.adapter_hash,
+            prompt_tokens=len(request.tokens),
+            cached_tokens=row.cached_tokens,
+            latency_s=now - row.submitted_at,
+            first_token_s=(row.first_at or now) - row.submitted_at,
+        )
+        self.stats.prompt_tokens += answer.prompt_tokens
+        self.stats.cached_tokens += answer.cached_tokens
+        self.stats.count(reason)
+        self._tell(source, answer)
+        self._give_back(row)
+        with contextlib.suppress(InvalidStateError):  # failed from outside just now
+            row.future.set_result(answer)
+
+    def _end_early(self, uid: int, error: BaseException) -> None:
+        row = self._rows.pop(uid)
+        self._batch.remove(uid)
+        self._budget.reserve([other.longest for other in self._rows.values()])
+        self._fail(row, error)
+
+    def _give_back(self, row: Row) -> None:
+        if row.source is not None:
+            self._sources.give_back(row.source)
+            row.source = None
+
+    def _fail(self, row: Row, error: BaseException) -> None:
+        if row.source is not None:
+            self._tell(row.source, error)
+        self._give_back(row)
+        self.stats.count(type(error).__name__)
+        with contextlib.suppress(InvalidStateError):
+            row.future.set_exception(error)
+
+    def _tell(self, source: Source, outcome: Answer | BaseException) -> None:
+        if source.status != CheckpointStatus.TRAINING:
+            self._on_end(source.checkpoint_id, outcome)
+
+    def _give_up_late_ones(self) -> None:
+        now = time.perf_counter()
+        for row in [*self._waiting, *self._rows.values()]:
+            if row.deadline <= now:
+                seconds = now - row.submitted_at
+                self.cancel(row.future, TimedOut(f"no complete answer within {seconds:.0f} s"))
+        left = [row.deadline for row in (*self._waiting, *self._rows.values())]
+        self._next_deadline = min(left, default=float("inf"))

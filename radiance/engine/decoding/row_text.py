@@ -1,0 +1,60 @@
+"""From a row's tokens to its text: whole characters only, up to a stop string."""
+
+from collections.abc import Callable, Sequence
+
+from mlx_lm.tokenizer_utils import StreamingDetokenizer
+
+from radiance.engine.decoding.stopping import StopScanner
+
+
+class RowText:
+    """The text of one answer as it grows.
+
+    Args:
+        detokenizer: The tokenizer's, fresh.
+        stops: Strings that end the answer.
+        begin: Cleans the very beginning of the answer (a space that only joins it to the prompt).
+
+    Attributes:
+        whole: All that was let through so far.
+    """
+
+    def __init__(
+        self,
+        detokenizer: StreamingDetokenizer,
+        stops: Sequence[str],
+        begin: Callable[[str], str],
+    ) -> None:
+        self._detokenizer = detokenizer
+        self._scanner = StopScanner(stops)
+        self._begin = begin
+        self._has_begun = False
+        self.whole = ""
+
+    @property
+    def stop_string(self) -> str | None:
+        """The stop string that was met, if one was."""
+        return self._scanner.found
+
+    def add(self, token: int) -> str:
+        """One more token; the text it lets through, often of several tokens or of none."""
+        self._detokenizer.add_token(token)
+        return self._pass_on(self._detokenizer.last_segment)
+
+    def end(self) -> str:
+        """No more tokens: what was held back."""
+        self._detokenizer.finalize()
+        text = self._pass_on(self._detokenizer.last_segment)
+        if self._scanner.found is None:
+            held = self._scanner.flush()
+            self.whole += held
+            text += held
+        return text
+
+    def _pass_on(self, segment: str) -> str:
+        if segment and not self._has_begun:
+            self._has_begun = True
+            segment = self._begin(segment)
+        text = self._scanner.feed(segment)
+        self.whole += text
+        return text

@@ -1,0 +1,1 @@
+"""The base model: loading, device, tokenizer and chat template."""

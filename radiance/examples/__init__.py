@@ -1,0 +1,1 @@
+"""The examples that people send: checked, stored, replayed, corrected."""

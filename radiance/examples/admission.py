@@ -1,0 +1,270 @@
+"""Checks an update's body and turns it into clean examples, or says what is wrong where.
+
+Pure: nothing is read or written. What was sent is kept as sent beside what is learned, because
+curation may improve and then starts again from the original.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from radiance import validation
+from radiance.config import UpdateSettings
+from radiance.errors import RequestError, TooLarge
+from radiance.records import Example, Message
+from radiance.records.text import clean, forbidden
+
+T = TypeVar("T")
+Measure = Callable[[Example], None]
+
+_MAX_DEPTH = 8  # a valid body has 5 levels; deeper ones would only cost stack
+_ANY_FORM = {
+    "type": "object",
+    "oneOf": [
+        {"required": ["input", "output"]},
+        {"required": ["messages"]},
+        {"required": ["prompt", "completion"]},
+        {"required": ["text"]},
+    ],
+}
+_FORMS_REMEDY = (
+    'Send {"input", "output"}, {"messages": [...]}, {"prompt", "completion"} or {"text"}.'
+)
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """An update that may be learned.
+
+    Attributes:
+        raw: The examples exactly as they were sent.
+        examples: The curated ones. ``id`` is the place in ``raw``, as text; the job that takes them
+            puts its own id in front of it.
+        tags: Clean, without repetitions.
+        key: The caller's ``job_key``.
+        duplicates: How many examples were dropped because an earlier one is the same.
+    """
+
+    raw: tuple[Any, ...]
+    examples: tuple[Example, ...]
+    tags: tuple[str, ...]
+    key: str | None = None
+    duplicates: int = 0
+
+
+class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of an update. Examples are checked one by one, so that errors name theirs."""
+
+    examples: Annotated[list[Any], Meta(min_length=1, extra_json_schema={"items": _ANY_FORM})]
+    tags: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=64)] = []
+    job_key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+
+
+class _InputOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    input: str
+    output: str
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        return [("input", "user", self.input), ("output", "assistant", self.output)]
+
+
+class _PromptCompletion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    prompt: str
+    completion: str
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        return [("prompt", "user", self.prompt), ("completion", "assistant", self.completion)]
+
+
+class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    messages: Annotated[list[Message], Meta(min_length=1)]
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        return [
+            (f"messages[{index}].content", message.role, message.content)
+            for index, message in enumerate(self.messages)
+        ]
+
+
+class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    text: str
+
+    def parts(self) -> list[tuple[str, str, str]]:
+        return [("text", "", self.text)]
+
+
+_FORMS = (_InputOutput, _Chat, _PromptCompletion, _Text)
+
+
+def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
+    """Check the body of an update and curate its examples.
+
+    Args:
+        body: The decoded JSON.
+        settings: Its limits.
+        measure: Raises TooLarge for an example that exceeds what the model can take in.
+
+    Raises:
+        RequestError: Something in it cannot be learned; nothing of it may be kept.
+        TooLarge: Too many examples, or one that is too long.
+    """
+    _refuse_bad_text(body, "", _MAX_DEPTH)
+    checked = _check(body, UpdateBody, "")
+    if checked.job_key is not None and not clean(checked.job_key):
+        raise _fault("is blank", "job_key", checked.job_key, "Send a name, or leave it out.")
+    limit = settings.max_examples_per_update
+    if len(checked.examples) > limit:
+        raise TooLarge(
+            f"examples has {len(checked.examples)} entries; the limit is {limit}.",
+            field="examples",
+            value=len(checked.examples),
+            remedy=f"Split it into updates of at most {limit} examples.",
+        )
+    tags = _clean_tags(checked.tags)
+    candidates = [
+        _curate(example, f"examples[{place}]", str(place), tags)
+        for place, example in enumerate(checked.examples)
+    ]
+    examples = _without_duplicates(candidates)
+    _refuse_contradictions(examples)
+    for example in examples:
+        _measure(example, measure)
+    return Admitted(
+        raw=tuple(checked.examples),
+        examples=tuple(examples),
+        tags=tags,
+        key=checked.job_key,
+        duplicates=len(candidates) - len(examples),
+    )
+
+
+def _curate(value: Any, field: str, place: str, tags: tuple[str, ...]) -> Example:
+    form = _form_of(value, field)
+    parts = _check(value, form, field).parts()
+    cleaned = []
+    for name, role, text in parts:
+        content = clean(text)
+        if not content:
+            raise _fault("is blank", f"{field}.{name}", text, "Send some text there.")
+        cleaned.append((role, content))
+    if form is _Text:
+        return Example(id=place, text=cleaned[0][1], tags=tags)
+    messages = tuple(Message(role=role, content=content) for role, content in cleaned)
+    _refuse_disorder(messages, f"{field}.messages")
+    return Example(id=place, messages=messages, tags=tags)
+
+
+def _form_of(value: Any, field: str) -> type[_InputOutput | _Chat | _PromptCompletion | _Text]:
+    if not isinstance(value, dict):
+        raise _fault("is not an object", field, value, _FORMS_REMEDY)
+    found = [form for form in _FORMS if set(form.__struct_fields__) & set(value)]
+    if not found:
+        raise _fault("is none of the known forms", field, value, _FORMS_REMEDY)
+    if len(found) > 1:
+        names = [name for form in found for name in form.__struct_fields__ if name in value]
+        raise _fault(f"mixes {' and '.join(names)}", field, value, _FORMS_REMEDY)
+    return found[0]
+
+
+def _refuse_disorder(messages: tuple[Message, ...], field: str) -> None:
+    """A system turn comes first or not at all, then user and assistant turns alternate."""
+    before = None
+    for index, message in enumerate(messages):
+        misplaced = "assistant" if index == 0 else "system"
+        if message.role in (before, misplaced):
+            raise _fault(
+                "is out of turn",
+                f"{field}[{index}].role",
+                message.role,
+                "Start with system or user, then let user and assistant take turns.",
+            )
+        before = message.role
+    if before != "assistant":
+        raise _fault(
+            "is not from the assistant",
+            f"{field}[{len(messages) - 1}].role",
+            before,
+            "End with the assistant's answer; it is what is learned.",
+        )
+
+
+def _without_duplicates(examples: list[Example]) -> list[Example]:
+    first: dict[str, Example] = {}
+    for example in examples:
+        first.setdefault(example.content_hash, example)
+    return list(first.values())
+
+
+def _refuse_contradictions(examples: list[Example]) -> None:
+    """Two answers to one question in one update cannot both be learned, and neither is newer."""
+    asked: dict[str, Example] = {}
+    for example in examples:
+        other = asked.setdefault(example.question_hash, example)
+        if example.messages and other.messages[-1] != example.messages[-1]:
+            raise _fault(
+                f"answers the question of examples[{other.id}] differently",
+                f"examples[{example.id}]",
+                example.messages[-1].content,
+                f"Keep one of examples[{other.id}] and examples[{example.id}].",
+            )
+
+
+def _measure(example: Example, measure: Measure) -> None:
+    try:
+        measure(example)
+    except TooLarge as error:
+        field = f"examples[{example.id}]"
+        raise TooLarge(
+            f"{field}: {error}", field=field, value=error.value, remedy=error.remedy
+        ) from None
+
+
+def _clean_tags(tags: list[str]) -> tuple[str, ...]:
+    cleaned = []
+    for index, tag in enumerate(tags):
+        cleaned.append(clean(tag))
+        if not cleaned[-1]:
+            raise _fault("is blank", f"tags[{index}]", tag, "Name the tag, or leave it out.")
+    return tuple(dict.fromkeys(cleaned))
+
+
+def _refuse_bad_text(value: Any, field: str, depth: int) -> None:
+    """Refuse what no text may hold, wherever it stands, and nesting that nothing of ours has."""
+    if isinstance(value, str):
+        if bad := forbidden(value):
+            raise _fault(
+                f"holds the character {bad}, which is not text",
+                field,
+                value,
+                "Remove it. Of control characters, only tab and newlines may stand in a text.",
+            )
+    elif isinstance(value, dict | list):
+        if depth == 0:
+            raise _fault("is nested too deeply", field, None, "Send examples as documented.")
+        if isinstance(value, dict):
+            for name, item in value.items():
+                _refuse_bad_text(name, field, depth)
+                _refuse_bad_text(item, f"{field}.{name}".lstrip("."), depth - 1)
+        else:
+            for index, item in enumerate(value):
+                _refuse_bad_text(item, f"{field}[{index}]", depth - 1)
+
+
+def _check(value: Any, kind: type[T], field: str) -> T:
+    try:
+        return validation.check(value, kind)
+    except validation.Problem as problem:
+        inner = problem.field if problem.field.startswith("[") else f".{problem.field}"
+        path = f"{field}{inner}".strip(".")
+        raise _fault(problem.reason, path, problem.value, problem.remedy) from None
+
+
+def _fault(reason: str, field: str, value: Any, remedy: str) -> RequestError:
+    if isinstance(value, str):
+        # A lone surrogate cannot be sent back as it is.
+        value = value[:200].encode("utf-8", "backslashreplace").decode("utf-8")
+    elif isinstance(value, dict | list):
+        value = validation.show(value)
+    subject = field or "The body"
+    return RequestError(f"{subject} {reason}.", field=field or None, value=value, remedy=remedy)

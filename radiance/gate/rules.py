@@ -1,0 +1,282 @@
+"""Decides whether a candidate may serve. Pure: an Evaluation and a policy in, a Decision out.
+
+Each rule is a function that makes one row. Three kinds of evidence (docs/GATE.md has the figures):
+
+- *Forgetting on the anchors must be shown to be small*: the upper confidence bound is held against
+  the limit. A candidate whose true value is at the limit then passes with at most 1 - confidence,
+  however few the anchors; too few anchors refuse harmless candidates instead. Because a candidate
+  must pass every such rule, their errors need no correction for being several (Berger,
+  Multiparameter hypothesis testing and acceptance sampling, Technometrics 24, 1982, 295-300).
+- *A context is refused only if it is clearly worse*: a hundred anchors are three in each of thirty
+  contexts, of which nothing can be shown to be small.
+- *What was counted whole is judged as it is*: new examples, and earlier ones, are themselves what
+  matters and no sample of it; their intervals are for the reader.
+
+A rule that nothing could be measured for, or that no candidate could pass on so few anchors, is
+skipped and has no say.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from radiance import config
+from radiance.gate import intervals
+from radiance.gate.intervals import Estimate
+from radiance.records import CheckpointStatus, Decision, Evaluation, GateRow, Probe
+
+Rule = Callable[[Evaluation, config.GateSettings], GateRow]
+
+
+def decide(
+    candidate: Evaluation, policy: config.GateSettings, rules: Sequence[Rule] | None = None
+) -> Decision:
+    """Apply every rule and say what becomes of the candidate.
+
+    ``rules`` are ``RULES`` unless given: the signal lab judges a signal model by some of these and
+    a few of its own.
+
+    ``gate = "strict"`` refuses what fails any rule. Otherwise only catastrophic forgetting has a
+    say, as ``rollback_mode`` tells; the other rows are recorded. A candidate whose losses are not
+    finite cannot answer and is refused by any policy.
+    """
+    if not _is_finite(candidate):
+        row = GateRow("loss_sanity", None, 0.0, None, None, "fail", "a loss is not finite")
+        return Decision(CheckpointStatus.REJECTED, False, f"It is broken: {explain(row)}.", (row,))
+    rows = tuple(rule(candidate, policy) for rule in (RULES if rules is None else rules))
+    failed = [row for row in rows if row.verdict == "fail"]
+    is_catastrophic = any(row.rule == CATASTROPHIC for row in failed)
+    why = "; ".join(explain(row) for row in failed)
+    if failed and policy.gate == "strict":
+        return Decision(
+            CheckpointStatus.REJECTED, False, f"The strict gate refused it: {why}.", rows
+        )
+    if is_catastrophic and policy.rollback_mode == "auto_rollback":
+        return Decision(CheckpointStatus.REJECTED, False, f"auto_rollback refused it: {why}.", rows)
+    if is_catastrophic and policy.rollback_mode == "warn":
+        return Decision(CheckpointStatus.RISKY, True, f"It serves, marked risky: {why}.", rows)
+    if failed:
+        return Decision(CheckpointStatus.STABLE, True, f"It serves; logged only: {why}.", rows)
+    applied = sum(row.verdict == "pass" for row in rows)
+    reason = f"It passed {applied} of {len(rows)} rules; the others had nothing to measure."
+    if applied == len(rows):
+        reason = f"It passed all {applied} rules."
+    return Decision(CheckpointStatus.STABLE, True, reason, rows)
+
+
+def explain(row: GateRow) -> str:
+    """A row that failed in few words: ``anchor_mean 0.14 (up to 0.18) against a limit of 0.05``."""
+    if row.value is None:
+        return f"{row.rule}: {row.detail}"
+    bound = f" (up to {row.high:.3g})" if row.rule in _BOUNDED and row.high is not None else ""
+    return f"{row.rule} {row.value:.3g}{bound} against a limit of {row.limit:.3g}"
+
+
+# ── What was learned ────────────────────────────────────────────────────────────────────────────
+
+
+def loss_sanity(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """The new examples' loss is not above what it was; what was known may rise as an anchor may."""
+    if not candidate.learned:
+        return skipped("loss_sanity", 0.0, "no new examples")
+    value = _token_mean(candidate.learned, [p.loss for p in candidate.learned])
+    before = _token_mean(candidate.learned, [p.parent_loss for p in candidate.learned])
+    limit = before + policy.max_anchor_mean
+    detail = "loss of the new examples, in nats per token; at most the parent's + max_anchor_mean"
+    return make_row("loss_sanity", value, limit, None, value <= limit, detail)
+
+
+def new_task_exact(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Share of the new examples that are answered exactly."""
+    limit = policy.min_new_exact
+    if not candidate.learned:
+        return skipped("new_task_exact", limit, "no new examples")
+    count = sum(p.is_exact for p in candidate.learned)
+    found = intervals.proportion(count, len(candidate.learned), policy.confidence)
+    detail = f"{count} of {len(candidate.learned)} new examples are answered exactly; at least"
+    return make_row("new_task_exact", found.value, limit, found, found.value >= limit, detail)
+
+
+def new_task_gain(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Mean fall of the new examples' loss, of those the parent did not answer exactly."""
+    limit = policy.min_new_gain
+    unknown = [p for p in candidate.learned if not p.was_exact_in_parent]
+    if not unknown:
+        return skipped("new_task_gain", limit, "no new example that the parent did not know")
+    found = intervals.mean([p.parent_loss - p.loss for p in unknown], policy.confidence)
+    detail = f"mean fall of {len(unknown)} new examples' loss, in nats per token; more than"
+    return make_row("new_task_gain", found.value, limit, found, found.value > limit, detail)
+
+
+# ── What was forgotten ──────────────────────────────────────────────────────────────────────────
+
+
+def anchor_mean(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Mean rise of an anchor's loss over the parent's; the upper bound counts."""
+    rises = _rises(candidate.anchors)
+    found = intervals.mean(rises, policy.confidence) if len(rises) > 1 else None
+    detail = f"mean rise of {len(rises)} anchors' loss, in nats per token; bound below"
+    return bounded("anchor_mean", found, policy.max_anchor_mean, detail, "too few anchors")
+
+
+def anchor_cvar(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Mean rise among the worst anchors; the upper bound counts."""
+    rises, share = _rises(candidate.anchors), policy.cvar_share
+    found = intervals.tail_mean(rises, share, policy.confidence) if len(rises) > 1 else None
+    detail = f"mean rise of the worst {share:.0%} of {len(rises)} anchors, in nats; bound below"
+    return bounded("anchor_cvar", found, policy.max_anchor_cvar, detail, "too few anchors")
+
+
+def anchor_broken(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Share of the anchors answered exactly before that no longer are; the upper bound counts.
+
+    It sees what the losses' bounds cannot: where only a few anchors break, a sample may hold none
+    of them and show no spread at all, but its size alone bounds their share.
+    """
+    limit = policy.max_anchor_broken
+    known = [p for p in candidate.anchors if p.was_exact_in_parent]
+    few = f"{len(known)} anchors were answered exactly before: too few to tell"
+    if not known or intervals.proportion(0, len(known), policy.confidence).high >= limit:
+        return skipped("anchor_broken", limit, few)
+    count = sum(not p.is_exact for p in known)
+    found = intervals.proportion(count, len(known), policy.confidence)
+    detail = f"{count} of {len(known)} anchors are no longer answered exactly; bound below"
+    return bounded("anchor_broken", found, limit, detail, few)
+
+
+def worst_context(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """The worst mean rise of a context, without its worst anchor: one anchor is no context."""
+    limit, least = policy.max_context_mean, policy.context_anchors
+    contexts: dict[str, list[float]] = {}
+    for probe in candidate.anchors:
+        contexts.setdefault(probe.group, []).append(probe.loss - probe.parent_loss)
+    judged = {name: sorted(rises) for name, rises in contexts.items() if len(rises) >= least}
+    if len(contexts) < 2 or not judged:
+        return skipped("worst_context", limit, f"no two contexts, or none of {least} anchors")
+    means = {name: float(np.mean(rises[:-1])) for name, rises in judged.items()}
+    worst = max(means, key=means.__getitem__)
+    rises = judged[worst]
+    found = Estimate(means[worst], means[worst], float(np.mean(rises)))
+    detail = (
+        f"mean rise in {worst!r}, the worst of {len(judged)} contexts, without its worst of "
+        f"{len(rises)} anchors (with it: the upper end), in nats per token; at most"
+    )
+    return make_row("worst_context", found.value, limit, found, found.value <= limit, detail)
+
+
+def recall(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Share of the earlier examples the parent answered exactly that still are."""
+    known = [p for p in candidate.recalled if p.was_exact_in_parent]
+    if not known:
+        return skipped("recall", policy.min_recall, "no earlier example that the parent knew")
+    count = sum(p.is_exact for p in known)
+    found = intervals.proportion(count, len(known), policy.confidence)
+    detail = f"{count} of {len(known)} earlier examples are still answered exactly; at least"
+    passes = found.value >= policy.min_recall
+    return make_row("recall", found.value, policy.min_recall, found, passes, detail)
+
+
+def drift(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Mean KL(parent || candidate) on the anchors; the upper bound counts."""
+    values = [p.kl_parent for p in candidate.anchors]
+    found = intervals.mean(values, policy.confidence) if len(values) > 1 else None
+    detail = (
+        f"mean KL(parent || candidate) on {len(values)} anchors, in nats per token; bound below"
+    )
+    return bounded("drift", found, policy.max_drift, detail, "too few anchors")
+
+
+def catastrophic(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """forgetting_loss_delta: the rise of forgetting_loss over the parent's, as it was measured."""
+    found = _token_rise(candidate.anchors, lambda p: p.parent_loss, policy.confidence)
+    detail = "rise of forgetting_loss over the parent's, in nats per token; at most"
+    return measured(CATASTROPHIC, found, policy.catastrophic_delta, detail)
+
+
+def cumulative(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """The rise of forgetting_loss over the base's: many small steps are one large one."""
+    found = _token_rise(candidate.anchors, lambda p: p.base_loss, policy.confidence)
+    detail = "rise of forgetting_loss over the base's, in nats per token; at most"
+    return measured("cumulative", found, policy.max_cumulative, detail)
+
+
+CATASTROPHIC = "catastrophic"
+_BOUNDED = frozenset({"anchor_mean", "anchor_cvar", "anchor_broken", "drift"})
+RULES: tuple[Rule, ...] = (
+    loss_sanity,
+    new_task_exact,
+    new_task_gain,
+    anchor_mean,
+    anchor_cvar,
+    anchor_broken,
+    worst_context,
+    recall,
+    drift,
+    catastrophic,
+    cumulative,
+)
+LEARNING_RULES = frozenset({"new_task_exact", "new_task_gain", "loss_sanity"})
+"""Rules that a smaller step makes harder to pass, not easier."""
+
+
+# ── Rows ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_finite(candidate: Evaluation) -> bool:
+    kinds = (candidate.learned, candidate.held_back, candidate.anchors, candidate.recalled)
+    return all(
+        math.isfinite(value)
+        for kind in kinds
+        for p in kind
+        for value in (p.loss, p.parent_loss, p.base_loss, p.kl_base, p.kl_parent)
+    )
+
+
+def _rises(probes: Sequence[Probe]) -> list[float]:
+    return [p.loss - p.parent_loss for p in probes]
+
+
+def _token_mean(probes: Sequence[Probe], values: Sequence[float]) -> float:
+    return float(np.average(values, weights=[p.tokens for p in probes]))
+
+
+def _token_rise(
+    probes: Sequence[Probe], before: Callable[[Probe], float], confidence: float
+) -> Estimate | None:
+    """Mean rise per token, with the bounds of a mean over the anchors weighted by their tokens."""
+    if not probes:
+        return None
+    tokens = np.array([p.tokens for p in probes], dtype=np.float64)
+    rises = np.array([p.loss - before(p) for p in probes])
+    return intervals.mean(rises * tokens / tokens.mean(), confidence)
+
+
+def skipped(rule: str, limit: float, detail: str) -> GateRow:
+    """A row that has no say, and why."""
+    return GateRow(rule, None, limit, None, None, "skipped", detail)
+
+
+def make_row(
+    rule: str, value: float, limit: float, found: Estimate | None, passes: bool, detail: str
+) -> GateRow:
+    """A row that passes or fails; bounds that are infinite are left out."""
+    low = found.low if found and math.isfinite(found.low) else None
+    high = found.high if found and math.isfinite(found.high) else None
+    return GateRow(rule, value, limit, low, high, "pass" if passes else "fail", detail)
+
+
+def bounded(
+    rule: str, found: Estimate | None, limit: float, detail: str, otherwise: str
+) -> GateRow:
+    """A row that passes if the upper bound is below the limit."""
+    if found is None:
+        return skipped(rule, limit, otherwise)
+    return make_row(rule, found.value, limit, found, found.high < limit, detail)
+
+
+def measured(rule: str, found: Estimate | None, limit: float, detail: str) -> GateRow:
+    """A row that passes if the value itself is not above the limit."""
+    if found is None:
+        return skipped(rule, limit, "no anchors")
+    return make_row(rule, found.value, limit, found, found.value <= limit, detail)

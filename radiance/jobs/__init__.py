@@ -1,0 +1,1 @@
+"""Durable jobs: the queue with its leases, learning cycles, uploads and fine-tuning jobs."""

@@ -1,0 +1,314 @@
+"""``radiance alphas``: check, list and backtest alphas on your own market data."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radiance.cli.output import note, print_json, print_pairs, print_table
+from radiance.cli.waiting import progress_bar
+from radiance.errors import ConfigError, RequestError
+from radiance.labs.alphas.desk_commands import curate, strategy
+from radiance.labs.alphas.eval_command import judge
+
+if TYPE_CHECKING:
+    from radiance.labs.alphas.values.panel import Panel
+
+
+@click.group()
+def alphas() -> None:
+    """Write, check and backtest formulaic alphas.
+
+    An alpha is an expression over daily bars, in the notation of Kakushadze's "101 Formulaic
+    Alphas"; docs/ALPHAS.md has the language. These commands read files and need no service.
+
+    Examples:
+      radiance alphas check "-1 * rank(delta(close, 5))"
+      radiance alphas backtest 101 "rank(volume / adv20)" --data bars.parquet
+    """
+
+
+class TakesAlphas(click.Command):
+    """A command whose arguments may begin with a minus, as in ``-1 * rank(close)``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        short = {"-h", *(name for parameter in self.params for name in parameter.opts)}
+        # A space before the minus changes no expression, and is no option.
+        return super().parse_args(
+            ctx,
+            [
+                f" {arg}"
+                if arg.startswith("-") and arg[1:2] not in "-" and arg not in short
+                else arg
+                for arg in args
+            ],
+        )
+
+
+def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--data`` and ``--groups``; the command gets ``data`` and ``groups``."""
+    command = click.option(
+        "--groups",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="CSV of symbol, sector, industry, subindustry.",
+    )(command)
+    return click.option(
+        "--data",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        required=True,
+        help="Daily bars, Parquet or CSV: date, symbol, open, high, low, close, volume.",
+    )(command)
+
+
+def settings_of(kind: str) -> Callable[..., Any]:
+    """A callback that makes ``KEY=VALUE`` texts to Readings or Trading."""
+
+    def made(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:
+        from radiance import validation
+        from radiance.labs.alphas.language.semantics import Readings
+        from radiance.labs.alphas.results.backtest import Trading
+
+        given = {}
+        for text in texts:
+            key, equals, value = text.partition("=")
+            if not equals:
+                raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
+            given[key.strip()] = _number(value.strip())
+        try:
+            return validation.check(given, Readings if kind == "readings" else Trading)
+        except validation.Problem as problem:
+            raise click.BadParameter(f"{problem} {problem.remedy}") from None
+
+    return made
+
+
+def reading_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--reading``; the command gets ``readings``."""
+    return click.option(
+        "--reading",
+        "readings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=settings_of("readings"),
+        help="How to read what the paper leaves open, as in nan=strict. Can be repeated.",
+    )(command)
+
+
+def trading_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--trade``; the command gets ``trading``."""
+    return click.option(
+        "--trade",
+        "trading",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=settings_of("trading"),
+        help="How it is traded, as in delay=2 or cost_bps=10. Can be repeated.",
+    )(command)
+
+
+@alphas.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_alphas(as_json: bool) -> None:
+    """List the 101 formulaic alphas.
+
+    With the days they look back, the delay they are meant for, and what is doubtful about their
+    units. They are the paper's, for research use: see radiance/labs/alphas/FORMULAS.md.
+
+    Examples:
+      radiance alphas list
+      radiance alphas list --json
+    """
+    from radiance.labs.alphas.data.catalogue import CITATION, formulas
+
+    rows = [(found, found.checked()) for found in formulas()]
+    if as_json:
+        print_json(
+            [
+                {
+                    "number": found.number,
+                    "alpha": found.text,
+                    "delay": found.delay,
+                    "lookback": checked.lookback,
+                    "fields": sorted(checked.fields),
+                    "warnings": [warned.reason for warned in checked.warnings],
+                }
+                for found, checked in rows
+            ]
+        )
+        return
+    print_table(
+        ("ALPHA", "LOOKBACK", "DELAY", "EXPRESSION"),
+        [(found.number, checked.lookback, found.delay, found.text) for found, checked in rows],
+    )
+    note(CITATION)
+
+
+@alphas.command("check", cls=TakesAlphas)
+@click.argument("alpha")
+@reading_option
+@click.option("--strict-units", is_flag=True, help="Units that do not fit are errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) -> None:
+    """Check an expression without data.
+
+    Prints it in canonical form with its type, what it needs and how far it looks back. Ends with 2
+    where it is no expression or means nothing; the message has line and column.
+
+    Examples:
+      radiance alphas check "rank(correlation(close, volume, 10))"
+      radiance alphas check --strict-units "close + volume"
+    """
+    from radiance.labs.alphas.language.checker import check
+    from radiance.labs.alphas.language.printer import render
+
+    text, _ = resolve(alpha)
+    with pointing():
+        checked = check(text, readings, strict_units=strict_units)
+    warnings = [warned.reason for warned in checked.warnings]
+    facts = {
+        "alpha": render(checked.node),
+        "type": checked.type,
+        "lookback": checked.lookback,
+        "fields": sorted(checked.fields),
+        "warnings": warnings,
+    }
+    if as_json:
+        print_json(facts)
+        return
+    print_pairs(facts.items())
+
+
+@alphas.command("backtest", cls=TakesAlphas)
+@click.argument("alpha", nargs=-1, required=True)
+@market_options
+@reading_option
+@trading_option
+@click.option(
+    "--earlier-trials",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Alphas tried before on the same data; they deflate the Sharpe ratio too.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def backtest_alphas(
+    alpha: tuple[str, ...],
+    data: Path,
+    groups: Path | None,
+    readings: Any,
+    trading: Any,
+    earlier_trials: int,
+    as_json: bool,
+) -> None:
+    """Backtest alphas on daily bars.
+
+    ALPHA is an expression, a number of the 101, or "all" for those. Sharpe ratios are annual and
+    net of costs; DEFLATED is the probability that the true one is above what the best of all
+    trials would show by luck.
+
+    Examples:
+      radiance alphas backtest 101 12 --data bars.parquet --groups sectors.csv
+      radiance alphas backtest "-1 * delta(close, 5)" --data bars.csv --trade cost_bps=10
+      radiance alphas backtest all --data bars.parquet --reading nan=strict --json
+    """
+    import msgspec
+
+    from radiance.labs.alphas.data.catalogue import formulas
+    from radiance.labs.alphas.results import study
+    from radiance.labs.alphas.values.panel import read
+
+    if alpha == ("all",):
+        named = [(f"alpha {found.number}", found.text) for found in formulas()]
+    else:
+        named = [(name, text) for text, name in map(resolve, alpha)]
+    panel = read(data, groups)
+    with progress_bar("Backtesting") as told, pointing():
+        found = study.run(panel, named, readings, trading, earlier_trials, told)
+    if as_json:
+        print_json(
+            {
+                "panel": describe(panel),
+                "readings": msgspec.to_builtins(readings),
+                "trading": msgspec.to_builtins(trading),
+                "trials": found.trials,
+                "results": [result.as_json() for result in found.results],
+            }
+        )
+        return
+    columns = ("ALPHA", "SHARPE", "GROSS", "TURNOVER", "DRAWDOWN", "IC", "CAPACITY", "COVERAGE")
+    print_table(
+        (*columns, "DEFLATED"),
+        [
+            (
+                result.name,
+                result.performance.sharpe,
+                result.performance.gross_sharpe,
+                result.performance.turnover,
+                result.performance.drawdown,
+                result.performance.ic,
+                result.performance.capacity_usd,
+                result.coverage,
+                result.deflated,
+            )
+            for result in found.results
+        ],
+    )
+    first, last = describe(panel)["dates"]
+    note(
+        f"{found.trials} trials on {len(panel.symbols)} symbols, {first} to {last}, delay "
+        f"{trading.delay}, {trading.cost_bps:g} bps a dollar traded."
+    )
+
+
+@contextlib.contextmanager
+def pointing() -> Iterator[None]:
+    """Show where in its text an alpha is wrong, before the error itself."""
+    from radiance.labs.alphas.language.syntax import AlphaError
+
+    try:
+        yield
+    except AlphaError as error:
+        note(error.picture)
+        raise
+
+
+def resolve(given: str) -> tuple[str, str]:
+    """The text and the name of an expression or of a number of the 101."""
+    from radiance.labs.alphas.data.catalogue import formula
+
+    if given.strip().isdecimal():
+        return formula(int(given)).text, f"alpha {int(given)}"
+    if not given.strip():
+        raise RequestError("alpha: is blank.", field="alpha", remedy="Give an expression.")
+    return given.strip(), given.strip()
+
+
+def describe(panel: "Panel") -> dict[str, Any]:
+    """What a panel holds, for a report."""
+    if not len(panel.dates):
+        raise ConfigError("The market data have no rows.")
+    return {
+        "symbols": len(panel.symbols),
+        "days": len(panel.dates),
+        "dates": [str(panel.dates[0]), str(panel.dates[-1])],
+        "fields": sorted(panel.fields),
+        "groups": sorted(panel.groups),
+    }
+
+
+@functools.cache
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+alphas.add_command(curate)
+alphas.add_command(judge)
+alphas.add_command(strategy)

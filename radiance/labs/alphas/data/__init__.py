@@ -1,0 +1,1 @@
+"""Training data for models that write alphas."""

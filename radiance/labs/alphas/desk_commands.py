@@ -1,0 +1,172 @@
+"""``radiance alphas curate`` and ``strategy``: training data, and Python strategies judged."""
+
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder to write; files of the same names are replaced.",
+)
+@click.option(
+    "--lean",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Checkout of QuantConnect/Lean, for its Python algorithms.",
+)
+@click.option(
+    "--own",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Your own pairs, JSONL. Can be repeated.",
+)
+@click.option(
+    "--own-licence",
+    default="the user's own",
+    show_default=True,
+    help="Licence of those, for the data card.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of wordings and the split.")
+@click.option(
+    "--compositions",
+    type=click.IntRange(0, 50_000),
+    default=500,
+    show_default=True,
+    help="Short random expressions in words; more of them teach a small model the syntax.",
+)
+@click.option(
+    "--instances",
+    type=click.IntRange(0, 1_000),
+    default=0,
+    show_default=True,
+    help="Further instances of each pattern that is learned, for a small model.",
+)
+@click.option(
+    "--most-characters",
+    type=click.IntRange(20),
+    help="Leave out longer pairs, for a small model; the split stays as it is.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the data card as JSON.")
+def curate(
+    out: Path,
+    lean: Path | None,
+    own: tuple[Path, ...],
+    own_licence: str,
+    seed: int,
+    compositions: int,
+    instances: int,
+    most_characters: int | None,
+    as_json: bool,
+) -> None:
+    """Make training data for alphas and strategies.
+
+    From the 101 formulaic alphas in several true descriptions each, families of trading patterns,
+    short random expressions in words, and, where given, Lean's algorithms and your own pairs.
+    Filters, removes near-duplicates, and splits so that a family of ideas is on one side. Writes
+    instruction/completion, chat and mlx-lm's format, with a data card of counts, sources, licences
+    and hashes.
+
+    Examples:
+      radiance alphas curate --out data
+      radiance alphas curate --out data --lean lean --own pairs.jsonl --own-licence CC0
+    """
+    from radiance.labs.alphas.data import curation, datasets
+    from radiance.labs.alphas.data import lean as lean_source
+    from radiance.storage import files
+
+    sources = curation.own_sources(seed, compositions, instances)
+    left_out: dict[str, int] = {}
+    inputs: dict[str, str] = {}
+    if lean is not None:
+        found = lean_source.read(lean)
+        sources += found.pairs
+        left_out = {f"Lean: {reason}": count for reason, count in found.left_out.items()}
+        inputs["lean"] = lean_source.content_hash(lean)
+    for path in own:
+        sources += datasets.read_own(path, own_licence)
+        inputs[path.name] = files.hash_file(path)
+    curated = curation.curate(sources, seed, most_characters=most_characters)
+    card = datasets.write(curated, out, inputs, left_out, seed)
+    if as_json:
+        print_json(card)
+        return
+    print_table(
+        ("SPLIT", "PAIRS", "FAMILIES"),
+        [(name, row["pairs"], row["families"]) for name, row in card["splits"].items()],
+    )
+    click.echo()
+    print_table(
+        ("SOURCE", "GATHERED", "KEPT", "LICENCE"),
+        [
+            (name, row["gathered"], row["kept"], row["licence"])
+            for name, row in card["sources"].items()
+        ],
+    )
+    for reason, count in card["left_out"].items():
+        note(f"{count} left out: {reason}")
+
+
+@click.command()
+@click.argument("file", type=click.File("r", encoding="utf-8"))
+@click.option(
+    "--data",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Daily bars to run on. Default: made-up ones, on which profits mean nothing.",
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=20, show_default=True, help="Most it may run."
+)
+@click.option(
+    "--types/--no-types", default=True, help="Check against quantconnect-stubs, where installed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def strategy(
+    context: click.Context,
+    file: TextIO,
+    data: Path | None,
+    seconds: float,
+    types: bool,
+    as_json: bool,
+) -> None:
+    """Judge a Python strategy without trusting it.
+
+    Compiles FILE (QuantConnect's API; - reads stdin), checks its calls, and runs it on daily bars
+    in a process without files, network or children. Outside the supported part of the API
+    (radiance/labs/alphas/strategies/api.py) it is "unsupported". Exits with 1 unless it was
+    backtested.
+
+    Examples:
+      radiance alphas strategy crossing.py
+      radiance alphas strategy crossing.py --data bars.parquet --seconds 60
+    """
+    from radiance.labs.alphas.strategies.running import judge
+    from radiance.labs.alphas.values.panel import read
+    from radiance.labs.alphas.values.synthetic import made_up
+    from radiance.platform import sandbox
+
+    panel = read(data) if data else made_up(756, 20)
+    found = judge(file.read(), panel, limits=sandbox.Limits(seconds), check_types=types)
+    facts = {
+        "outcome": found.outcome,
+        "detail": found.detail,
+        "type_errors": None if found.type_errors is None else list(found.type_errors),
+        "orders": found.orders,
+        "sharpe": found.sharpe,
+        "drawdown": found.drawdown,
+        "seconds": found.seconds,
+    }
+    if as_json:
+        print_json(facts)
+    else:
+        print_pairs(facts.items())
+        if types and found.type_errors is None and found.outcome != "does not compile":
+            note("Calls were not checked: pip install quantconnect-stubs mypy.")
+    if found.outcome != "backtested":
+        context.exit(FAILED)

@@ -1,0 +1,1 @@
+"""The language of formulaic alphas: syntax, parser, type checker, operators, semantics."""

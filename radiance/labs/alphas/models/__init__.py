@@ -1,0 +1,1 @@
+"""What a model writes: the decoding grammar, grading and reports."""

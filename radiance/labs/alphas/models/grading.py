@@ -1,0 +1,264 @@
+"""What a model writes, judged by compiling and backtesting it.
+
+An answer is an expression or it is not: white space, a code fence and a final full stop around it
+are forgiven, nothing else is. Everything follows from the answers, the panel and a seed.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from radiance.gate.intervals import Estimate, wilson
+from radiance.labs.alphas.data.sampling import random_expression
+from radiance.labs.alphas.language.checker import Checked, check, check_node
+from radiance.labs.alphas.language.parser import parse
+from radiance.labs.alphas.language.printer import render
+from radiance.labs.alphas.language.semantics import DEFAULT as DEFAULT_READINGS
+from radiance.labs.alphas.language.semantics import Readings
+from radiance.labs.alphas.language.syntax import (
+    AlphaDataError,
+    AlphaError,
+    AlphaSyntaxError,
+    AlphaTypeError,
+    size,
+)
+from radiance.labs.alphas.results.backtest import DEFAULT as DEFAULT_TRADING
+from radiance.labs.alphas.results.backtest import Market, Trading
+from radiance.labs.alphas.results.performance import Performance, deflated_sharpe
+from radiance.labs.alphas.results.study import coverage
+from radiance.labs.alphas.values.evaluator import Evaluator
+from radiance.labs.alphas.values.panel import Panel
+
+Outcome = Literal["syntax error", "type error", "data error", "no positions", "backtested"]
+OUTCOMES: tuple[Outcome, ...] = (
+    "syntax error",
+    "type error",
+    "data error",
+    "no positions",
+    "backtested",
+)
+Novelty = Literal["copied", "other numbers", "new"]
+_FENCE = re.compile(r"\A```[a-z]*\n?(.*?)\n?```\Z", re.DOTALL)
+_CONFIDENCE = 0.975  # of each side: intervals of 95 %
+_LEAST_COVERAGE = 0.1
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Grade:
+    """One answer.
+
+    Attributes:
+        alpha: Canonical form; None where it does not compile.
+        error: Why it fell short.
+        performance: Where it was backtested.
+    """
+
+    prompt: str
+    answer: str
+    outcome: Outcome
+    alpha: str | None = None
+    error: str | None = None
+    novelty: Novelty | None = None
+    nodes: int = 0
+    covered: float = 0.0
+    performance: Performance | None = None
+
+    @property
+    def compiles(self) -> bool:
+        return self.alpha is not None
+
+    @property
+    def sharpe(self) -> float | None:
+        return self.performance.sharpe if self.performance else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "prompt": self.prompt,
+            "answer": self.answer,
+            "outcome": self.outcome,
+            "alpha": self.alpha,
+            "error": self.error,
+            "novelty": self.novelty,
+            "nodes": self.nodes,
+            "coverage": self.covered,
+            "performance": self.performance.as_json() if self.performance else None,
+        }
+
+
+def expression_of(answer: str) -> str:
+    """The expression in an answer, without what is forgiven around it."""
+    text = answer.strip()
+    if fenced := _FENCE.match(text):
+        text = fenced[1].strip()
+    return text.strip("`").strip().removesuffix(".").rstrip()
+
+
+class Grader:
+    """Judges answers over one panel.
+
+    Args:
+        known: Expressions that were learned, for novelty; what does not parse is passed over.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        known: Iterable[str] = (),
+        readings: Readings = DEFAULT_READINGS,
+        trading: Trading = DEFAULT_TRADING,
+    ) -> None:
+        self.panel, self._readings, self._trading = panel, readings, trading
+        self._evaluator, self._market = Evaluator(panel, readings), Market(panel)
+        self._known = set(_canonical(known))
+        self._shapes = {shape(text) for text in self._known}
+
+    def grade(self, prompt: str, answer: str) -> Grade:
+        """Judge one answer; whatever it is, it gets a grade."""
+        try:
+            checked = check(expression_of(answer), self._readings)
+        except AlphaSyntaxError as error:
+            return Grade(prompt, answer, "syntax error", error=str(error))
+        except AlphaTypeError as error:
+            return Grade(prompt, answer, "type error", error=str(error))
+        alpha = render(checked.node)
+        found = {"alpha": alpha, "novelty": self._novelty(alpha), "nodes": size(checked.node)}
+        try:
+            covered, performance = self._backtest(checked)
+        except AlphaDataError as error:
+            return Grade(prompt, answer, "data error", error=str(error), **found)
+        if performance is None:
+            reason = f"it has values in {covered:.0%} of the cells and no profit to measure"
+            return Grade(prompt, answer, "no positions", error=reason, covered=covered, **found)
+        return Grade(
+            prompt, answer, "backtested", covered=covered, performance=performance, **found
+        )
+
+    def random_like(self, grades: Sequence[Grade], seed: int) -> list[float | None]:
+        """Sharpe ratios of random expressions, each as long as one that was backtested.
+
+        A random expression that cannot be backtested is drawn again, some times; None where none
+        of the tries could.
+        """
+        rng = random.Random(seed)
+        found: list[float | None] = []
+        for grade in grades:
+            if grade.sharpe is None:
+                continue
+            sharpe = None
+            for _ in range(_TRIES):
+                node = random_expression(rng, grade.nodes)
+                _, performance = self._backtest(check_node(node, render(node), self._readings))
+                if performance is not None:
+                    sharpe = performance.sharpe
+                    break
+            found.append(sharpe)
+        return found
+
+    def _backtest(self, checked: Checked) -> tuple[float, Performance | None]:
+        values = self._evaluator.evaluate(checked)
+        lookback = min(checked.lookback, len(values) - 1)
+        covered = coverage(values, self.panel, lookback)
+        if covered < _LEAST_COVERAGE:
+            return covered, None
+        performance = self._market.backtest(values, self._trading).performance
+        return covered, performance if performance.sharpe is not None else None
+
+    def _novelty(self, alpha: str) -> Novelty:
+        if alpha in self._known:
+            return "copied"
+        return "other numbers" if shape(alpha) in self._shapes else "new"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Grades of one model, counted.
+
+    Attributes:
+        shares: What is counted → its share of all answers with a 95 % interval (Wilson).
+        sharpes: Of what was backtested, net of costs; ``random`` of expressions as long.
+        beats_random: Share of the pairs in which the model's ratio is the higher one.
+        best_deflated: Of the best one, deflated by the number of answers; None without any.
+    """
+
+    answers: int
+    shares: dict[str, Estimate]
+    sharpes: tuple[float, ...]
+    random: tuple[float, ...]
+    beats_random: Estimate | None
+    best_deflated: float | None
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "answers": self.answers,
+            "shares": {name: _interval(found) for name, found in self.shares.items()},
+            "sharpe": _quartiles(self.sharpes),
+            "random_sharpe": _quartiles(self.random),
+            "beats_random": _interval(self.beats_random) if self.beats_random else None,
+            "best_deflated_sharpe": self.best_deflated,
+        }
+
+
+def score(grades: Sequence[Grade], random_sharpes: Sequence[float | None]) -> Scores:
+    """Count grades.
+
+    Args:
+        grades: All answers of one model; not empty.
+        random_sharpes: From ``Grader.random_like`` on the same grades.
+    """
+    total = len(grades)
+    counts = {name: sum(grade.outcome == name for grade in grades) for name in OUTCOMES}
+    hits = {
+        "compiles": sum(grade.compiles for grade in grades),
+        **counts,
+        "new": sum(grade.novelty == "new" for grade in grades),
+        "copied": sum(grade.novelty == "copied" for grade in grades),
+        "distinct": len({grade.alpha for grade in grades if grade.alpha}),
+    }
+    tested = [grade for grade in grades if grade.sharpe is not None]
+    pairs = [
+        (grade.sharpe, other)
+        for grade, other in zip(tested, random_sharpes, strict=True)
+        if grade.sharpe is not None and other is not None
+    ]
+    wins = sum(ours > other for ours, other in pairs)
+    best = max(tested, key=lambda grade: grade.sharpe or 0.0, default=None)
+    sharpes = tuple(grade.sharpe for grade in tested if grade.sharpe is not None)
+    return Scores(
+        total,
+        {name: wilson(count, total, _CONFIDENCE) for name, count in hits.items()},
+        sharpes,
+        tuple(other for _, other in pairs),
+        wilson(wins, len(pairs), _CONFIDENCE) if pairs else None,
+        deflated_sharpe(best.performance, total, sharpes) if best and best.performance else None,
+    )
+
+
+def shape(alpha: str) -> str:
+    """An expression with its numbers taken out."""
+    return re.sub(r"(?<![a-z_])\d+(\.\d+)?|(?<=adv)\d+", "0", alpha)
+
+
+def _canonical(known: Iterable[str]) -> Iterable[str]:
+    for text in known:
+        try:
+            yield render(parse(text))
+        except AlphaError:
+            continue
+
+
+def _interval(found: Estimate) -> dict[str, float]:
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def _quartiles(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    found = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
+    names = ("least", "lower_quartile", "median", "upper_quartile", "most")
+    return {"count": len(values), **dict(zip(names, map(float, found), strict=True))}

@@ -1,0 +1,135 @@
+"""A study of what models write, for people: report.md, report.json, and a sheet to rate by hand.
+
+The sheet hides which model wrote what; ``rating_key.json`` tells, for whoever counts the ratings.
+"""
+
+import csv
+import io
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from radiance.gate.intervals import Estimate
+from radiance.labs.alphas.models.grading import OUTCOMES, Grade, Scores
+from radiance.storage import files
+
+_SHOWN = ("compiles", *OUTCOMES, "new", "copied", "distinct")
+_RATED = ("on_topic_1_to_5", "sensible_1_to_5", "comment")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One model's answers.
+
+    Attributes:
+        about: What is known of it besides: checkpoint, retention, constraint.
+    """
+
+    name: str
+    grades: Sequence[Grade]
+    scores: Scores
+    about: Mapping[str, Any]
+
+
+def write(folder: Path, judged: Sequence[Judged], settings: Mapping[str, Any], seed: int) -> None:
+    """Write the report and the rating sheet under ``folder``.
+
+    ``settings`` is what the study was made with; ``seed`` shuffles the sheet.
+
+    Raises:
+        StorageError: The disk failed.
+    """
+    files.make_directory(folder)
+    report = {
+        "settings": dict(settings),
+        "models": {
+            model.name: {
+                "about": dict(model.about),
+                "scores": model.scores.as_json(),
+                "answers": [grade.as_json() for grade in model.grades],
+            }
+            for model in judged
+        },
+    }
+    files.write_durably(folder / "report.json", json.dumps(report, indent=1).encode())
+    files.write_durably(folder / "report.md", render(judged, settings).encode())
+    sheet, key = rating_sheet(judged, seed)
+    files.write_durably(folder / "rating_sheet.csv", sheet.encode())
+    files.write_durably(folder / "rating_key.json", json.dumps(key, indent=1).encode())
+
+
+def render(judged: Sequence[Judged], settings: Mapping[str, Any]) -> str:
+    """The report as Markdown."""
+    names = [model.name for model in judged]
+    lines = [
+        "# Alphas written by models",
+        "",
+        "; ".join(f"{name} {value}" for name, value in settings.items()) + ".",
+        "",
+        "Shares of all answers with 95 % intervals (Wilson); Sharpe ratios are annual and net of "
+        "costs, beside those of random expressions of the same length.",
+        "",
+        f"| | {' | '.join(names)} |",
+        f"|---|{'---|' * len(names)}",
+        f"| answers | {' | '.join(str(model.scores.answers) for model in judged)} |",
+    ]
+    for share in _SHOWN:
+        cells = [percent(model.scores.shares[share]) for model in judged]
+        lines.append(f"| {share} | {' | '.join(cells)} |")
+    lines.append(f"| Sharpe, quartiles | {' | '.join(_spread(m.scores.sharpes) for m in judged)} |")
+    lines.append(f"| random, quartiles | {' | '.join(_spread(m.scores.random) for m in judged)} |")
+    cells = [percent(m.scores.beats_random) if m.scores.beats_random else "-" for m in judged]
+    lines.append(f"| above random | {' | '.join(cells)} |")
+    cells = [
+        "-" if m.scores.best_deflated is None else f"{m.scores.best_deflated:.3f}" for m in judged
+    ]
+    lines.append(f"| deflated Sharpe of the best | {' | '.join(cells)} |")
+    for model in judged:
+        lines += ["", f"## {model.name}", ""]
+        if model.about:
+            lines += ["; ".join(f"{name} {value}" for name, value in model.about.items()), ""]
+        lines += ["| outcome | prompt | answer |", "|---|---|---|"]
+        lines += [
+            f"| {grade.outcome} | {_cell(grade.prompt)} | `{_cell(grade.answer)}` |"
+            for grade in model.grades
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def rating_sheet(judged: Sequence[Judged], seed: int) -> tuple[str, dict[str, str]]:
+    """A CSV of what compiles, shuffled and without names, and which model wrote which row."""
+    rows = [(model.name, grade) for model in judged for grade in model.grades if grade.compiles]
+    random.Random(seed).shuffle(rows)
+    text = io.StringIO()
+    sheet = csv.writer(text, lineterminator="\n")
+    sheet.writerow(["row", "prompt", "alpha", *_RATED])
+    for number, (_, grade) in enumerate(rows, 1):
+        sheet.writerow([number, _plain(grade.prompt), _plain(grade.alpha or ""), "", "", ""])
+    return text.getvalue(), {str(number): name for number, (name, _) in enumerate(rows, 1)}
+
+
+def percent(found: Estimate) -> str:
+    """A share with its interval."""
+    return f"{found.value:.0%} [{found.low:.0%}, {found.high:.0%}]"
+
+
+def _spread(values: Sequence[float]) -> str:
+    import numpy as np
+
+    if not values:
+        return "-"
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"{low:.2f}, {middle:.2f}, {high:.2f}"
+
+
+def _plain(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula of its own."""
+    return f"'{text}" if text[:1] in "=+-@" else text
+
+
+def _cell(text: str) -> str:
+    shown = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
+    return shown if len(shown) <= 160 else shown[:159] + "…"

@@ -1,0 +1,1 @@
+"""What alphas earn: the backtest, its performance figures, a study of many."""

@@ -1,0 +1,173 @@
+"""POST /alphas/generate: a prompt in, an alpha, its check and its backtest out."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from radiance.api.bodies import read_body
+from radiance.api.services import Services, services_of
+from radiance.api.streaming import answer_of
+from radiance.api.weights import weights_of
+from radiance.engine import requests
+from radiance.engine.requests import Answer
+from radiance.errors import RequestError
+from radiance.fallback.providers import UpstreamRequest
+from radiance.labs.alphas.models.constraining import LEAST_TOKENS, lark_grammar, short_grammar
+from radiance.labs.alphas.service import shortcoming, told
+from radiance.labs.alphas.trial import Arm
+from radiance.records import Message
+
+_BASE = "base"
+_TASK = (
+    "Answer with one formulaic alpha in the notation of Kakushadze's 101 Formulaic Alphas, and "
+    "nothing else."
+)
+
+
+class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /alphas/generate.
+
+    Attributes:
+        constrained: Decode under the grammar of the language, so that the alpha compiles.
+        checkpoint: Who is to answer; null is whatever serves, or the trial's side of ``user``.
+        tries: Most answers to write until one compiles; the first that does is given.
+        user: Who asks: they meet one side of a trial throughout.
+    """
+
+    prompt: Annotated[str, Meta(min_length=1)]
+    max_tokens: Annotated[int, Meta(ge=1, le=2048)] = 200
+    temperature: Annotated[float, Meta(ge=0, le=10)] = 0.2
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
+    constrained: bool = False
+    tries: Annotated[int, Meta(ge=1, le=16)] = 1
+    checkpoint: Annotated[str, Meta(min_length=1)] | None = None
+    user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+
+
+async def generate_alpha(request: Request) -> Response:
+    """Write an alpha, check it, and backtest it.
+
+    Where the local model cannot answer, or its answer is no alpha, the fallback chain is asked, if
+    one is configured; the answer names who gave it.
+    """
+    services = services_of(request)
+    body = await read_body(request, GenerateBody, services.config.server.max_body_bytes)
+    if not body.prompt.strip():
+        raise RequestError(
+            "prompt: is blank.", field="prompt", value=body.prompt, remedy="Ask for an alpha."
+        )
+    if body.constrained and body.max_tokens < LEAST_TOKENS:
+        raise RequestError(
+            "max_tokens: is too few for an alpha to end under the grammar.",
+            field="max_tokens",
+            value=body.max_tokens,
+            remedy=f"Send at least {LEAST_TOKENS}, or leave constrained out.",
+        )
+    if body.tries > 1 and body.temperature == 0:
+        raise RequestError(
+            "tries: at temperature 0 every answer is the same.",
+            field="tries",
+            value=body.tries,
+            remedy="Send a temperature, or leave it out.",
+        )
+    champion, arm = await _side(services, body)
+    challenger = services.config.alphas.challenger
+    name = body.checkpoint or (challenger if arm == "challenger" else None)
+    weights = await weights_of(services, name)
+    # Of constrained answers nothing is learned: they compile whoever writes them.
+    answer: Answer | None = None
+    tried = 0
+
+    async def local() -> str:
+        nonlocal answer, tried
+        while tried < body.tries:
+            answer = await _write(request, services, body, weights, tried)
+            tried += 1
+            if shortcoming(answer.text) is None:
+                break
+        assert answer is not None
+        return answer.text
+
+    asked = UpstreamRequest(
+        (("system", _TASK), ("user", body.prompt)), body.max_tokens, body.temperature
+    )
+    given = await services.chain.answer(local, asked, shortcoming)
+    text = str(given.value)
+    grade = await run_in_threadpool(services.desk.judge, body.prompt, text)
+    if arm is not None and answer is not None and not body.constrained:
+        own = grade
+        if answer.text != text:
+            own = await run_in_threadpool(services.desk.judge, body.prompt, answer.text)
+        await run_in_threadpool(
+            services.desk.trial.record,
+            champion,
+            challenger,
+            services.config.alphas.trial_error,
+            arm,
+            own.outcome == "backtested",
+        )
+    is_local = given.provider == "local" and answer is not None
+    return JSONResponse(
+        {
+            "answer": text,
+            **told(grade),
+            "provider": given.provider,
+            "tried": [{"provider": name, "reason": reason} for name, reason in given.tried],
+            "checkpoint": answer.checkpoint_id if is_local and answer else None,
+            "arm": arm,
+            "tries": tried,
+            "market": services.desk.market,
+        }
+    )
+
+
+async def show_trial(request: Request) -> Response:
+    """The trials of champion and challenger, and the state of each upstream."""
+    services = services_of(request)
+    return JSONResponse(
+        {"trials": services.desk.trial.states(), "upstreams": services.chain.states()}
+    )
+
+
+async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None]:
+    """The champion, and the side of who asks; none where there is no trial for this request."""
+    settings = services.config.alphas
+    if not settings.challenger or body.checkpoint is not None:
+        return _BASE, None
+    current = await run_in_threadpool(services.registry.current)
+    champion = current.checkpoint_id if current else _BASE
+    if champion == settings.challenger:
+        return champion, None
+    who = body.user or body.prompt
+    return champion, services.desk.arm(
+        who, champion, settings.challenger, settings.challenger_share
+    )
+
+
+async def _write(
+    request: Request, services: Services, body: GenerateBody, weights: requests.Weights, number: int
+) -> Answer:
+    """The local model's answer; a seed gives each ``number`` of a try its own."""
+    seed = None if body.seed is None else (body.seed + number) % 2**32
+    tokens = services.engine.encoder.prompt([Message("user", body.prompt)])
+    room = services.engine.encoder.context_tokens - len(tokens)
+
+    def wanted(grammar: str | None) -> requests.Request:
+        return requests.Request(
+            tokens=tokens,
+            max_tokens=min(body.max_tokens, room),
+            sampling=requests.Sampling(temperature=body.temperature, seed=seed),
+            weights=weights,
+            constraint=None if grammar is None else requests.Constraint("lark", grammar),
+        )
+
+    answer = await answer_of(
+        request, services, wanted(lark_grammar() if body.constrained else None)
+    )
+    if body.constrained and answer.finish_reason == "length":
+        answer = await answer_of(request, services, wanted(short_grammar()))
+    return answer

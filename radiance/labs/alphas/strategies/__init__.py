@@ -1,0 +1,1 @@
+"""Python strategies for QuantConnect's API: type check, sandboxed run, grades."""

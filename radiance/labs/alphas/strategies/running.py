@@ -1,0 +1,141 @@
+"""Python strategies: compiled, checked against QuantConnect's types, and run where possible.
+
+Written code is hostile until shown otherwise. It is never imported here; it runs in ``sandbox``
+over daily bars, and what it earned is counted here from the orders it was filled.
+"""
+
+import ast
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from radiance.labs.alphas.results.performance import drawdown, sharpe_ratio
+from radiance.labs.alphas.strategies.type_check import type_errors
+from radiance.labs.alphas.values.panel import BARS, Panel
+from radiance.platform import sandbox
+
+Outcome = Literal[
+    "does not compile",
+    "type errors",
+    "unsupported",
+    "contained",
+    "failed",
+    "no trades",
+    "backtested",
+]
+_CASH = 100_000.0
+_MOST_CHARACTERS = 100_000
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a strategy.
+
+    Attributes:
+        detail: Why it got no further.
+        type_errors: What the type checker counts; None where it is not installed or took too long.
+        orders: How many were filled.
+        sharpe: Annual, of daily returns of the account, net of costs.
+    """
+
+    outcome: Outcome
+    detail: str = ""
+    type_errors: tuple[str, ...] | None = None
+    orders: int = 0
+    sharpe: float | None = None
+    drawdown: float | None = None
+    seconds: float = 0.0
+    equity: tuple[float, ...] = field(default=(), repr=False)
+
+
+def judge(
+    code: str,
+    panel: Panel,
+    cost_bps: float = 5.0,
+    limits: sandbox.Limits | None = None,
+    check_types: bool = True,
+) -> Verdict:
+    """Compile, type-check and run a strategy; whatever it is, it gets a verdict."""
+    if len(code) > _MOST_CHARACTERS:
+        return Verdict("does not compile", f"it has more than {_MOST_CHARACTERS} characters")
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return Verdict("does not compile", f"{type(error).__name__}: {error}")
+    errors = type_errors(code) if check_types else None
+    if errors:
+        return Verdict("type errors", errors[0], errors)
+    if not sandbox.is_available():
+        return Verdict("unsupported", "this system has no sandbox to run it in", errors)
+    ran = sandbox.run(
+        "radiance.labs.alphas.strategies.child", {"code": code, "bars": _bars(panel)}, limits
+    )
+    if ran.status == "failed":
+        return Verdict("failed", ran.detail, errors, seconds=ran.seconds)
+    if ran.status != "finished":
+        return Verdict("contained", f"{ran.status}: {ran.detail}", errors, seconds=ran.seconds)
+    if isinstance(ran.answer, dict) and "unsupported" in ran.answer:
+        return Verdict("unsupported", str(ran.answer["unsupported"]), errors, seconds=ran.seconds)
+    fills = _checked(ran.answer, panel)
+    if isinstance(fills, str):
+        return Verdict("contained", fills, errors, seconds=ran.seconds)
+    if not fills:
+        return Verdict("no trades", "it ran and ordered nothing", errors, seconds=ran.seconds)
+    equity = account(fills, panel, cost_bps)
+    with np.errstate(all="ignore"):
+        returns = equity[1:] / equity[:-1] - 1
+    returns = np.where(np.isfinite(returns), returns, 0.0)[fills[0][0] :]
+    return Verdict(
+        "backtested",
+        "",
+        errors,
+        len(fills),
+        sharpe_ratio(returns),
+        drawdown(returns),
+        ran.seconds,
+        tuple(equity.tolist()),
+    )
+
+
+def account(fills: list[tuple[int, int, float]], panel: Panel, cost_bps: float) -> np.ndarray:
+    """The account's value at each day's close, (dates,), from the orders filled at the open."""
+    opens, closes = panel.fields["open"], panel.fields["close"]
+    traded = np.zeros(panel.shape)
+    for day, column, quantity in fills:
+        traded[day, column] += quantity
+    paid = np.nansum(np.where(traded != 0, traded * opens, 0.0), axis=1)
+    costs = np.nansum(np.where(traded != 0, np.abs(traded) * opens, 0.0), axis=1) * cost_bps / 1e4
+    held = np.cumsum(traded, axis=0)
+    prices = closes.copy()
+    for day in range(1, len(prices)):  # a share without a bar keeps its last price
+        prices[day] = np.where(np.isfinite(prices[day]), prices[day], prices[day - 1])
+    return _CASH - np.cumsum(paid + costs) + np.nansum(held * prices, axis=1)
+
+
+def _bars(panel: Panel) -> dict[str, Any]:
+    stacked = np.stack([panel.fields[name] for name in BARS], axis=2)
+    known = np.isfinite(stacked).min(axis=2)
+    return {
+        "dates": [str(date) for date in panel.dates],
+        "symbols": list(panel.symbols),
+        "values": [
+            [row if there else None for row, there in zip(day, day_known, strict=True)]
+            for day, day_known in zip(stacked.tolist(), known.tolist(), strict=True)
+        ],
+    }
+
+
+def _checked(answer: Any, panel: Panel) -> list[tuple[int, int, float]] | str:
+    """The fills, if they are possible ones; else what is wrong with them."""
+    try:
+        rows = [(int(d), int(c), float(q)) for d, c, q in json.loads(json.dumps(answer))["fills"]]
+    except (TypeError, ValueError, KeyError):
+        return "it answered something else than fills"
+    days, columns = panel.shape
+    for day, column, quantity in rows:
+        possible = 0 <= day < days and 0 <= column < columns and np.isfinite(quantity)
+        if not possible or not np.isfinite(panel.fields["open"][day, column]):
+            return "it claims a fill that was not possible"
+    return sorted(rows)

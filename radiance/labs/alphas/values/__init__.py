@@ -1,0 +1,1 @@
+"""Values of alphas on daily bars: panels, windows, ranks, the evaluator."""

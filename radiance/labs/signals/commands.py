@@ -1,0 +1,394 @@
+"""``radiance signals``: the signal lab from the command line. Computes here, beside any service."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from radiance.cli.output import note, print_json, print_table
+from radiance.cli.studies import parse_value, read_options, study_options
+from radiance.cli.waiting import progress_bar
+from radiance.errors import RequestError
+
+if TYPE_CHECKING:
+    from radiance.labs.signals.results import StudyResult
+    from radiance.labs.signals.view.tables import Grid
+
+_root_option = click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Directory whose runs/signals/ keeps results. Default: here.",
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_backend_option = click.option(
+    "--backend",
+    type=click.Choice(("cpu", "metal", "cuda")),
+    default="cpu",
+    show_default=True,
+    help="Device to compute on.",
+)
+
+
+@click.group()
+def signals() -> None:
+    """The signal lab: adapt a signal to drift, keep its behaviour under stress, see what it earns.
+
+    A study compares methods on the same synthetic markets, in pairs, over seeds; a replay does so
+    on real daily bars. Results are kept under runs/signals/ with a report.
+
+    Examples:
+      radiance signals run --preset quick
+      radiance signals sweep --over market.indicator_shift=3,4,5,6
+      radiance signals report S_2026-11-24_0001 --out report.html
+    """
+
+
+@signals.command()
+@study_options
+@_root_option
+@_backend_option
+@_json_option
+def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
+    """Run a study and keep it.
+
+    Every decision of the gate goes to the lab's audit log. The same settings make the same numbers.
+
+    Examples:
+      radiance signals run
+      radiance signals run --preset quick --set portfolio.rebalance=threshold
+      radiance signals run --study runs/signals/S_2026-11-24_0001/result.json
+    """
+    study = read_options(**options)
+    _prepare(backend)
+    from radiance.labs.signals.study import run_study
+
+    with _bar("study") as told:
+        result = run_study(study, told)
+    _keep(result, root, as_json)
+
+
+@signals.command()
+@click.argument("bars", type=click.Path(dir_okay=False, path_type=Path))
+@study_options
+@click.option("--history-years", type=float, metavar="YEARS", help="For the backbone. Default: 5.")
+@click.option("--update-days", type=int, metavar="N", help="Between updates. Default: 63.")
+@click.option("--window-days", type=int, metavar="N", help="Learned from. Default: 252.")
+@click.option("--horizon-days", type=int, metavar="N", help="Predicted ahead. Default: 5.")
+@click.option("--symbols", type=int, metavar="N", help="Most symbols. Default: 60.")
+@_root_option
+@_backend_option
+@_json_option
+def replay(
+    bars: Path,
+    root: Path,
+    backend: str,
+    as_json: bool,
+    history_years: float | None,
+    update_days: int | None,
+    window_days: int | None,
+    horizon_days: int | None,
+    symbols: int | None,
+    **options: Any,
+) -> None:
+    """Walk through real daily bars, one stress period held out at a time.
+
+    BARS is a CSV or Parquet file of date, symbol, open, high, low, close, volume and, where known,
+    adj_close. Stress periods are found by rule; nothing is used before it could be known.
+
+    Examples:
+      radiance signals replay bars.parquet
+      radiance signals replay bars.csv --symbols 100 --set portfolio.rebalance=every
+    """
+    study = read_options(**options)
+    given = {
+        "history_years": history_years,
+        "update_days": update_days,
+        "window_days": window_days,
+        "horizon_days": horizon_days,
+        "symbols": symbols,
+    }
+    from radiance.labs.signals.settings import read_replay
+
+    settings = read_replay({name: value for name, value in given.items() if value is not None})
+    _prepare(backend)
+    from radiance.labs.signals.replay import run_replay
+
+    with _bar("replay") as told:
+        result = run_replay(study, settings, bars, told)
+    _keep(result, root, as_json)
+
+
+@signals.command()
+@study_options
+@click.option(
+    "--over",
+    "axes",
+    multiple=True,
+    required=True,
+    metavar="KEY=V1,V2,...",
+    help="A knob and its values; given twice, every combination.",
+)
+@_root_option
+@_backend_option
+@_json_option
+def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **options: Any) -> None:
+    """Run a study at several values of a knob, to see where a result stops holding.
+
+    Each finished study is kept under runs/signals/sweeps/; an interrupted sweep goes on where it
+    stopped.
+
+    Examples:
+      radiance signals sweep --preset quick --over market.indicator_shift=2,3,4,5,6
+      radiance signals sweep --over market.label_noise=0.1,0.3 --over market.stress_scale=4,8
+    """
+    study = read_options(**options)
+    _prepare(backend)
+    from radiance.labs.signals.sweep import run_sweep
+
+    grid = {}
+    for text in axes:
+        key, _, values = text.partition("=")
+        parsed = [parse_value(part) for part in values.split(",") if part]
+        if not key or not parsed:
+            raise click.BadParameter(f"{text!r} is not KEY=V1,V2,...", param_hint="--over")
+        grid[key.strip()] = parsed
+    with _bar("sweep") as told:
+        points = run_sweep(study, grid, root / "runs" / "signals" / "sweeps", told)
+    if as_json:
+        print_json([point.to_plain() for point in points])
+        return
+    rows = [point.row() for point in points]
+    print_table((*grid, *points[0].columns), rows)
+
+
+@signals.command()
+@click.argument("result")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; its ending chooses: .html, .json or .tex. Default: tables on stdout.",
+)
+@click.option("--against", metavar="RESULT", help="An earlier result to show the changes from.")
+@_root_option
+@_json_option
+def report(result: str, out: Path | None, against: str | None, root: Path, as_json: bool) -> None:
+    """Show a result that was kept, or export it.
+
+    RESULT is a run's name or the path of its result.json.
+
+    Examples:
+      radiance signals report S_2026-11-24_0001
+      radiance signals report S_2026-11-24_0002 --against S_2026-11-24_0001 --out report.html
+    """
+    from radiance.labs.signals.results import encode
+    from radiance.labs.signals.view import latex
+    from radiance.labs.signals.view import report as html
+    from radiance.storage import files
+
+    found = _find(result, root)
+    earlier = _find(against, root) if against else None
+    if out is None:
+        _show(found, as_json)
+        return
+    texts: dict[str, Callable[[], bytes]] = {
+        ".html": lambda: html.render(found, earlier).encode(),
+        ".json": lambda: encode(found),
+        ".tex": lambda: latex.render(found).encode(),
+    }
+    if out.suffix not in texts:
+        raise RequestError(
+            f"--out {out}: cannot tell the format.",
+            field="out",
+            value=str(out),
+            remedy="Let it end in .html, .json or .tex.",
+        )
+    files.write_durably(out, texts[out.suffix]())
+    note(f"{out}")
+
+
+@signals.command()
+@click.argument("result")
+@click.option("--replay", "real", metavar="RESULT", help="A replay to weigh with it.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Markdown file to write. Default: stdout.",
+)
+@_root_option
+def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
+    """Write the recommendation memo of a study, and of a replay.
+
+    What it recommends follows from the numbers, and is "do not deploy" where they say so.
+
+    Examples:
+      radiance signals memo S_2026-11-24_0001 --replay S_2026-11-24_0002
+      radiance signals memo runs/signals/S_2026-11-24_0001 --out memo.md
+    """
+    from radiance.labs.signals.view import memo as room
+    from radiance.storage import files
+
+    study, replay = _find(result, root), _find(real, root) if real else None
+    for found, kind in ((study, "study"), (replay, "replay")):
+        if found is not None and found.kind != kind:
+            raise RequestError(
+                f"{found.settings_hash[:12]} is a {found.kind}, not a {kind}.",
+                field=kind,
+                value=found.kind,
+                remedy=f"Name a {kind}; `radiance signals list` tells which are.",
+            )
+    text = room.render(study, replay)
+    if out is None:
+        click.echo(text)
+    else:
+        files.write_durably(out, text.encode())
+        note(f"{out}")
+
+
+@signals.command("list")
+@_root_option
+@_json_option
+def list_runs(root: Path, as_json: bool) -> None:
+    """The results that are kept.
+
+    Examples:
+      radiance signals list
+    """
+    from radiance.labs.signals import store
+
+    folder = root / "runs" / store.FOLDER
+    rows = []
+    for name in store.names(folder):
+        found = store.load(folder, name)
+        rows.append(
+            {
+                "run": name,
+                "kind": found.kind,
+                "preset": found.study.preset,
+                "units": len(found.units),
+                "backbone": found.study.adaptation.backbone,
+                "created_at": found.created_at,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table(list(rows[0]), [list(row.values()) for row in rows])
+    else:
+        note("None is kept. `radiance signals run` makes one.")
+
+
+@signals.command("audit")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--verify", "is_verify", is_flag=True, help="Check the whole chain instead.")
+@_root_option
+@_json_option
+def audit_log(limit: int, is_verify: bool, root: Path, as_json: bool) -> None:
+    """The lab's decisions: who may serve, who was taken back, on what evidence.
+
+    Examples:
+      radiance signals audit
+      radiance signals audit --verify
+    """
+    import msgspec
+
+    from radiance.cli.output import FAILED
+    from radiance.labs.signals import record, store
+
+    folder = root / "runs" / store.FOLDER
+    if is_verify:
+        found = record.verify(folder)
+        if as_json:
+            print_json(msgspec.to_builtins(found))
+        elif found.is_sound:
+            click.echo(f"{found.entries} entries, whole; head {found.head}")
+        else:
+            click.echo("\n".join(found.findings))
+        if not found.is_sound:
+            raise click.exceptions.Exit(FAILED)
+        return
+    entries = [entry.to_plain() for entry in record.entries(folder, limit)]
+    if as_json:
+        print_json(entries)
+    elif entries:
+        columns = ("number", "at", "action", "actor", "subject")
+        print_table(columns, [[entry[name] for name in columns] for entry in entries])
+    else:
+        note("There is no entry. `radiance signals run` writes them.")
+
+
+# ── What the commands share ─────────────────────────────────────────────────────────────────────
+
+
+def _prepare(backend: str) -> None:
+    """Make room for the service, and choose the device, before MLX is loaded."""
+    from radiance.platform import load_fast_blas
+
+    load_fast_blas()
+    from radiance.engine.model.device import select_device
+
+    with contextlib.suppress(OSError):
+        os.nice(5)
+    select_device(backend)  # type: ignore[arg-type]
+
+
+def _find(name: str, root: Path) -> "StudyResult":
+    from radiance.labs.signals import store
+
+    if store.RUN_ID.fullmatch(name):
+        return store.load(root / "runs" / store.FOLDER, name)
+    path = Path(name)
+    return store.read(path / store.RESULT if path.is_dir() else path)
+
+
+def _keep(result: "StudyResult", root: Path, as_json: bool) -> None:
+    from radiance.labs.signals import record, store
+
+    folder = root / "runs" / store.FOLDER
+    before = store.names(folder)
+    earlier = store.load(folder, before[-1]) if before else None
+    run_id = store.new_id(folder)
+    path = store.save(result, folder, run_id, earlier)
+    count = record.record(result, folder, run_id)
+    _show(result, as_json)
+    note(f"{path / store.REPORT} · {count} decisions on record")
+
+
+def _show(result: "StudyResult", as_json: bool) -> None:
+    from radiance.labs.signals import findings
+    from radiance.labs.signals.results import encode
+    from radiance.labs.signals.view import tables
+
+    if as_json:
+        click.echo(encode(result))
+        return
+    shown = [tables.brief_table(result), tables.contexts_table(result)]
+    if result.operating_curve:
+        shown.append(tables.curve_table(result))
+    for table in shown:
+        _print_grid(table)
+    click.echo("\n".join(findings.explain(result)))
+
+
+def _print_grid(table: "Grid") -> None:
+    click.echo(table.title)
+    print_table(table.columns, table.rows)
+    click.echo(f"{table.note}\n" if table.note else "")
+
+
+@contextlib.contextmanager
+def _bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar over all stages."""
+    from types import SimpleNamespace
+
+    with progress_bar(label) as told:
+
+        def stage(name: str, done: int, total: int) -> None:
+            from radiance.labs.signals.stages import share
+
+            told(SimpleNamespace(done=round(1000 * share(name, done, total)), total=1000))
+
+        yield stage

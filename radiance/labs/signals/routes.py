@@ -1,0 +1,144 @@
+"""The signal lab over HTTP: its page at /signals, and /signals/runs and what lies below."""
+
+from typing import Any
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from radiance.api.bodies import read_json
+from radiance.api.services import services_of
+from radiance.errors import NotFound, RequestError
+from radiance.labs.signals import store
+from radiance.labs.signals.results import Finding, encode
+from radiance.labs.signals.runs import RunState
+from radiance.labs.signals.settings import PRESETS, Knob, Study, knobs, read_study
+from radiance.labs.signals.view import latex, page, report, tables
+
+
+class RunList(msgspec.Struct):
+    """What GET /signals/runs answers."""
+
+    latest: RunState | None
+    kept: list[str]
+
+
+class ShownRun(RunState, frozen=True):
+    """What GET /signals/runs/{run_id} answers: by method its means by measure, and the findings."""
+
+    methods: dict[str, dict[str, float | None]] | None = None
+    findings: list[Finding] | None = None
+
+
+class KnobsAnswer(msgspec.Struct):
+    """What GET /signals/knobs answers."""
+
+    presets: dict[str, Study]
+    knobs: dict[str, list[Knob]]
+
+
+# A page may load and be loaded only from here.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+async def show_progress(request: Request) -> Response:
+    """The run that was started last, as a part of the page."""
+    return HTMLResponse(page.progress(services_of(request).lab.latest), headers=_HEADERS)
+
+
+async def show_asset(request: Request) -> Response:
+    """The page's style and script."""
+    name = request.path_params["name"]
+    if name not in page.ASSETS:
+        raise NotFound(f"There is no file {name!r}.", field="name", value=name, remedy="Reload.")
+    headers = {**_HEADERS, "Cache-Control": "no-cache"}
+    return Response(page.asset(name), media_type=page.ASSETS[name], headers=headers)
+
+
+async def list_runs(request: Request) -> Response:
+    """The run that was started last, and the results that are kept, newest first."""
+    lab = services_of(request).lab
+    kept = await run_in_threadpool(lab.kept)
+    return JSONResponse({"latest": state_of(lab.latest), "kept": kept})
+
+
+async def start_run(request: Request) -> Response:
+    """Start a study: a preset, and by section the knobs that differ from it."""
+    services = services_of(request)
+    data = await read_json(request, services.config.server.max_body_bytes)
+    if not isinstance(data, dict):
+        raise RequestError("The body is not an object.", remedy='Send {"preset": "quick"}.')
+    state = await run_in_threadpool(services.lab.start, read_study(data))
+    return JSONResponse(state_of(state), 202)
+
+
+async def show_run(request: Request) -> Response:
+    """A run as it stands: its stage and share done; once it has ended, what every method scored."""
+    lab, run_id = services_of(request).lab, request.path_params["run_id"]
+    state = await run_in_threadpool(lab.get, run_id)
+    found: dict[str, Any] = {**(state_of(state) or {}), "methods": None, "findings": None}
+    if state.status == "succeeded":
+        result = await run_in_threadpool(store.load, lab.folder, run_id)
+        found["methods"] = {m.name: tables.means_of(m) for m in result.methods}
+        found["findings"] = msgspec.to_builtins(result.findings)
+    return JSONResponse(found)
+
+
+async def cancel_run(request: Request) -> Response:
+    """End a run that is under way; nothing of it is kept."""
+    lab = services_of(request).lab
+    return JSONResponse(
+        state_of(await run_in_threadpool(lab.cancel, request.path_params["run_id"]))
+    )
+
+
+async def export_run(request: Request) -> Response:
+    """A result whole: result.json, report.html (needs nothing else) or macros.tex."""
+    lab, run_id = services_of(request).lab, request.path_params["run_id"]
+    kind = request.path_params["file"].rpartition(".")[2]
+    if request.path_params["file"] not in (store.RESULT, store.REPORT, store.MACROS):
+        raise NotFound(
+            "There is no such export.",
+            field="file",
+            value=request.path_params["file"],
+            remedy=f"Ask for {store.RESULT}, {store.REPORT} or {store.MACROS}.",
+        )
+    result = await run_in_threadpool(store.load, lab.folder, run_id)
+    earlier = await run_in_threadpool(earlier_than, lab.folder, run_id)
+    media = {"json": "application/json", "html": "text/html", "tex": "application/x-tex"}[kind]
+    content: Any = {
+        "json": lambda: encode(result),
+        "html": lambda: report.render(result, earlier),
+        "tex": lambda: latex.render(result),
+    }[kind]
+    name = f"{run_id}-{request.path_params['file']}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    text = await run_in_threadpool(content)
+    return Response(text, media_type=media, headers=headers)
+
+
+async def show_knobs(request: Request) -> Response:
+    """Every knob by section, with default, range and meaning, and the presets."""
+    services_of(request)
+    return JSONResponse(msgspec.to_builtins({"presets": PRESETS, "knobs": knobs()}))
+
+
+def state_of(state: RunState | None) -> dict[str, Any] | None:
+    """A run as JSON has it."""
+    return None if state is None else msgspec.to_builtins(state)
+
+
+def earlier_than(folder: Any, run_id: str) -> Any:
+    """The result before one, of the same kind; None where there is none."""
+    kind = store.load(folder, run_id).kind
+    before = [name for name in store.names(folder) if name < run_id]
+    earlier = (store.load(folder, name) for name in reversed(before))
+    return next((result for result in earlier if result.kind == kind), None)

@@ -1,0 +1,414 @@
+"""Everything a study depends on, as one frozen value: with its seeds it makes the same study again.
+
+Every knob stands here once, with default, range, unit and description; the command line and the
+page read them from here.
+"""
+
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from radiance import validation
+from radiance.errors import RequestError
+from radiance.labs.signals.contexts import CONTEXT_NAMES, METHOD_NAMES
+
+Preset = Literal["quick", "default", "stress+"]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class Market(_Section, frozen=True):
+    """The synthetic market: a regime that drifts, and rare stress in which the old one holds."""
+
+    assets: Annotated[int, Meta(description="Assets traded.", ge=2, le=64)] = 8
+    features: Annotated[int, Meta(description="Core features of a day.", ge=2, le=64)] = 16
+    history_days: Annotated[
+        int, Meta(description="Days the frozen backbone is fitted on.", ge=200, le=10_000)
+    ] = 1500
+    adaptation_days: Annotated[
+        int, Meta(description="Days of the new regime to adapt on.", ge=40, le=2_000)
+    ] = 252
+    test_days: Annotated[
+        int, Meta(description="Days after them that everything is measured on.", ge=60, le=4_000)
+    ] = 756
+    anchors_per_context: Annotated[
+        int, Meta(description="Stress days of the history kept per context.", ge=4, le=200)
+    ] = 24
+    drift_strength: Annotated[
+        float,
+        Meta(description="Variance of the drift in the signal, to the signal's own.", ge=0, le=4),
+    ] = 0.6
+    drift_rank: Annotated[int, Meta(description="Rank of the drift.", ge=1, le=16)] = 2
+    stress_share: Annotated[
+        float, Meta(description="Share of days under stress.", ge=0.01, le=0.4)
+    ] = 0.08
+    stress_scale: Annotated[
+        float,
+        Meta(description="Length of a stress shock in the features; 4: as an ordinary day.", ge=0),
+    ] = 8.0
+    indicator_shift: Annotated[
+        float,
+        Meta(description="Standard deviations that a context lifts its own indicator.", ge=0),
+    ] = 5.0
+    label_noise: Annotated[
+        float,
+        Meta(
+            description="Noise of the learned target, in standard deviations of the signal.", ge=0
+        ),
+    ] = 0.3
+    information: Annotated[
+        float,
+        Meta(
+            description="Correlation of signal and next day's return on an ordinary day.",
+            gt=0,
+            le=0.5,
+        ),
+    ] = 0.06
+    volatility: Annotated[
+        float, Meta(description="Daily volatility of an asset, a ratio.", gt=0, le=0.1)
+    ] = 0.01
+
+
+class Adaptation(_Section, frozen=True):
+    """The frozen backbone, its LoRA, and how it is trained."""
+
+    backbone: Annotated[
+        Literal["linear", "transformer"],
+        Meta(description="The frozen model: the proposal's linear map, or a small transformer."),
+    ] = "linear"
+    methods: Annotated[
+        tuple[str, ...], Meta(description="Methods compared, by name.", min_length=1)
+    ] = ("none", "naive", "anchor", "projection", "service", "routing", "held")
+    rank: Annotated[int, Meta(description="LoRA rank.", ge=1, le=32)] = 4
+    alpha: Annotated[float, Meta(description="LoRA alpha; scaled by alpha / rank.", gt=0)] = 4.0
+    batch_size: Annotated[int, Meta(description="Days per step.", ge=1, le=1024)] = 64
+    lr: Annotated[float, Meta(description="Peak learning rate of AdamW.", gt=0, le=1)] = 5e-3
+    steps: Annotated[int, Meta(description="Optimizer steps.", ge=1, le=20_000)] = 600
+    fit_steps: Annotated[
+        int, Meta(description="Steps that a transformer is fitted in beforehand.", ge=1, le=50_000)
+    ] = 1200
+    anchor_weight: Annotated[
+        float, Meta(description="Weight of the anchor term as the proposal has it.", ge=0, le=1e3)
+    ] = 0.05
+    budget: Annotated[
+        float,
+        Meta(
+            description="Squared distance to the deployed outputs allowed on anchors, in variances "
+            "of the signal; the weight of `held` follows it.",
+            gt=0,
+        ),
+    ] = 0.05
+    caution: Annotated[
+        float,
+        Meta(
+            description="How much dearer it is to act on a stress day than not to act on an "
+            "ordinary one; routing weighs its odds by it.",
+            gt=0,
+            le=1000,
+        ),
+    ] = 5.0
+    hold_out: Annotated[
+        str,
+        Meta(description="A context without anchors, to see what nothing lists; empty: none."),
+    ] = ""
+
+
+class Portfolio(_Section, frozen=True):
+    """From signals to positions: when, how fast, at what cost, within which limits."""
+
+    rebalance: Annotated[
+        Literal["daily", "every", "threshold", "event"],
+        Meta(
+            description="When to trade: daily; every k days; when target and holding are too far "
+            "apart; when stress begins or ends, and every k days."
+        ),
+    ] = "daily"
+    every_days: Annotated[
+        int, Meta(description="k of `every` and `event`, in days.", ge=1, le=252)
+    ] = 5
+    threshold: Annotated[
+        float,
+        Meta(description="`threshold`: gross weight between holding and target.", ge=0, le=4),
+    ] = 0.3
+    speed: Annotated[
+        float, Meta(description="Share of the way to the target per rebalance.", gt=0, le=1)
+    ] = 0.5
+    spread_bps: Annotated[
+        float, Meta(description="Bid-ask spread on an ordinary day, in bps.", ge=0, le=500)
+    ] = 4.0
+    impact_bps: Annotated[
+        float,
+        Meta(description="Impact of trading the whole book in one asset, in bps.", ge=0, le=5000),
+    ] = 20.0
+    target_volatility: Annotated[
+        float, Meta(description="Yearly volatility aimed at, a ratio.", gt=0, le=1)
+    ] = 0.1
+    max_weight: Annotated[float, Meta(description="Most in one asset.", gt=0, le=4)] = 0.3
+    max_gross: Annotated[float, Meta(description="Most of all weights' sizes.", gt=0, le=16)] = 1.5
+    max_net: Annotated[float, Meta(description="Most of all weights' sum.", ge=0, le=16)] = 0.5
+    qualification: Annotated[
+        float,
+        Meta(
+            description="Trade an asset only if what it gains over the horizon is so many times "
+            "its cost; 0: always.",
+            ge=0,
+            le=100,
+        ),
+    ] = 0.0
+    horizon_days: Annotated[
+        int, Meta(description="Days over which a trade must pay.", ge=1, le=252)
+    ] = 5
+
+
+class Policy(_Section, frozen=True):
+    """The gate and the monitors: what a candidate must show, and what takes it back."""
+
+    confidence: Annotated[float, Meta(description="Of the one-sided bounds.", gt=0.5, lt=1)] = 0.95
+    drift_tolerance: Annotated[
+        float,
+        Meta(
+            description="How much worse than naive's the fit of the new regime may be, in nats a "
+            "day.",
+            gt=0,
+        ),
+    ] = 0.05
+    max_anchor_mean: Annotated[
+        float, Meta(description="Mean rise of an anchor's loss, in nats.", gt=0)
+    ] = 0.1
+    max_anchor_cvar: Annotated[
+        float, Meta(description="Mean rise among the worst tenth of the anchors.", gt=0)
+    ] = 1.0
+    max_context_mean: Annotated[
+        float, Meta(description="Mean rise in the worst context.", gt=0)
+    ] = 0.2
+    max_anchor_broken: Annotated[
+        float,
+        Meta(description="Share of anchors whose preferred asset changes.", gt=0, lt=1),
+    ] = 0.2
+    max_output_drift: Annotated[
+        float, Meta(description="Mean divergence from the deployed outputs on anchors.", gt=0)
+    ] = 0.1
+    max_tail: Annotated[
+        float,
+        Meta(description="How much worse the tail of the anchors' days may be, a return.", gt=0),
+    ] = 0.005
+    violation: Annotated[
+        float,
+        Meta(
+            description="Squared distance from the deployed output that counts as a violation, in "
+            "variances of the signal.",
+            gt=0,
+        ),
+    ] = 0.5
+    max_violations: Annotated[
+        float, Meta(description="Share of anchors, or of stress days, violated.", gt=0, lt=1)
+    ] = 0.15
+    shadow_days: Annotated[
+        int,
+        Meta(description="Days beside the deployed signal before it trades.", ge=0, le=1000),
+    ] = 21
+    window_days: Annotated[
+        int, Meta(description="Days that the monitors look back.", ge=5, le=252)
+    ] = 63
+
+
+class Replay(_Section, frozen=True):
+    """A walk through real daily bars."""
+
+    history_years: Annotated[
+        float, Meta(description="Years at the start that the backbone is fitted on.", ge=1, le=50)
+    ] = 5.0
+    update_days: Annotated[
+        int, Meta(description="Trading days between two updates.", ge=5, le=504)
+    ] = 63
+    window_days: Annotated[
+        int, Meta(description="Trading days before an update that it learns from.", ge=20, le=2000)
+    ] = 252
+    horizon_days: Annotated[
+        int, Meta(description="Days ahead whose return is predicted.", ge=1, le=63)
+    ] = 5
+    symbols: Annotated[
+        int, Meta(description="Most symbols, by dollar volume in the history.", ge=4, le=500)
+    ] = 60
+
+
+class Study(_Section, frozen=True):
+    """One study: it is made again, number for number, by its settings alone."""
+
+    preset: Annotated[str, Meta(description="What it was made from.")] = "default"
+    seeds: Annotated[int, Meta(description="Markets, one a seed.", ge=1, le=500)] = 30
+    first_seed: Annotated[int, Meta(description="The first of them.", ge=0, lt=2**31)] = 300
+    market: Market = Market()
+    adaptation: Adaptation = Adaptation()
+    portfolio: Portfolio = Portfolio()
+    policy: Policy = Policy()
+
+    @property
+    def seed_list(self) -> list[int]:
+        return list(range(self.first_seed, self.first_seed + self.seeds))
+
+
+PRESETS: dict[str, Study] = {
+    "quick": Study(
+        preset="quick",
+        seeds=8,
+        market=Market(history_days=800, test_days=378),
+        adaptation=Adaptation(steps=300),
+    ),
+    "default": Study(),
+    "stress+": Study(
+        preset="stress+", seeds=40, market=Market(stress_share=0.2, stress_scale=12.0)
+    ),
+}
+
+
+def read_study(data: dict[str, Any]) -> Study:
+    """A study from plain data: ``preset`` names what the other keys change.
+
+    Raises:
+        RequestError: A key is unknown or out of range; it names the key, the value and the remedy.
+    """
+    name = data.get("preset", "default")
+    if name not in PRESETS:
+        raise RequestError(
+            f"preset: there is none called {validation.show(name)}.",
+            field="preset",
+            value=name,
+            remedy=f"Use one of {', '.join(PRESETS)}.",
+        )
+    merged: Any = msgspec.to_builtins(PRESETS[name])
+    for key, value in data.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return _checked(merged)
+
+
+def with_values(study: Study, values: dict[str, Any]) -> Study:
+    """The study with values by dotted name, ``{"market.assets": 12}``.
+
+    Raises:
+        RequestError: A key is unknown or out of range.
+    """
+    data: Any = msgspec.to_builtins(study)
+    for name, value in values.items():
+        *sections, key = name.split(".")
+        table = data
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise RequestError(
+                    f"{section} is not a section of a study.",
+                    field=name,
+                    value=values[name],
+                    remedy=f"Its sections are {', '.join(knobs())}.",
+                )
+        table[key] = value
+    return _checked(data)
+
+
+def read_replay(data: dict[str, Any]) -> Replay:
+    """A replay's settings from plain data.
+
+    Raises:
+        RequestError: A key is unknown or out of range.
+    """
+    try:
+        return validation.check(data, Replay)
+    except validation.Problem as problem:
+        raise _refusal(problem) from None
+
+
+def _checked(data: dict[str, Any]) -> Study:
+    try:
+        study = validation.check(data, Study)
+    except validation.Problem as problem:
+        raise _refusal(problem) from None
+    for method in study.adaptation.methods:
+        if method not in METHOD_NAMES:
+            raise RequestError(
+                f"adaptation.methods: there is no method {validation.show(method)}.",
+                field="adaptation.methods",
+                value=method,
+                remedy=f"Use some of {', '.join(METHOD_NAMES)}.",
+            )
+    missing = {"none", "naive"} - set(study.adaptation.methods)
+    if missing:
+        raise RequestError(
+            f"adaptation.methods lacks {', '.join(sorted(missing))}, which every study needs.",
+            field="adaptation.methods",
+            value=list(study.adaptation.methods),
+            remedy="Add them: everything is read against them.",
+        )
+    if study.adaptation.hold_out and study.adaptation.hold_out not in CONTEXT_NAMES:
+        raise RequestError(
+            "adaptation.hold_out: there is no context "
+            f"{validation.show(study.adaptation.hold_out)}.",
+            field="adaptation.hold_out",
+            value=study.adaptation.hold_out,
+            remedy=f"Use one of {', '.join(CONTEXT_NAMES)}, or nothing.",
+        )
+    return study
+
+
+KnobKind = Literal["int", "float", "choice", "text", "list"]
+
+
+def _refusal(problem: validation.Problem) -> RequestError:
+    return RequestError(
+        f"{problem.field or 'The study'} {problem.reason}.",
+        field=problem.field or None,
+        value=problem.value,
+        remedy=problem.remedy,
+    )
+
+
+class Knob(msgspec.Struct, frozen=True):
+    """One setting, as a person sees it."""
+
+    name: str
+    kind: KnobKind
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def knobs() -> dict[str, list[Knob]]:
+    """Every knob by section; those of the study itself under ``study``."""
+    sections: dict[str, list[Knob]] = {"study": []}
+    for entry in msgspec.structs.fields(Study):
+        if isinstance(entry.default, _Section):
+            kind = type(entry.default)
+            sections[entry.name] = [
+                _knob(f"{entry.name}.{inner.name}", inner) for inner in msgspec.structs.fields(kind)
+            ]
+        elif entry.name != "preset":
+            sections["study"].append(_knob(entry.name, entry))
+    return sections
+
+
+def _knob(name: str, entry: msgspec.structs.FieldInfo) -> Knob:
+    kind, meta = get_args(entry.type)
+    low = meta.gt if meta.ge is None else meta.ge
+    high = meta.lt if meta.le is None else meta.le
+    if get_origin(kind) is Literal:
+        return Knob(name, "choice", entry.default, meta.description, choices=get_args(kind))
+    words: dict[Any, KnobKind] = {int: "int", float: "float", str: "text"}
+    return Knob(name, words.get(kind, "list"), entry.default, meta.description, low, high)
+
+
+def flat(study: Study) -> dict[str, Any]:
+    """Every value by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in msgspec.to_builtins(study).items():
+        if isinstance(value, dict):
+            found |= {f"{key}.{inner}": kept for inner, kept in value.items()}
+        else:
+            found[key] = value
+    return found

@@ -1,0 +1,95 @@
+"""Where results lie: ``runs/signals/<run>/`` with result.json, report.html and macros.tex.
+
+A run's directory is written under a temporary name and renamed, so none is ever seen half.
+"""
+
+import re
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from radiance.errors import NotFound, RequestError
+from radiance.labs.signals.results import StudyResult, decode, encode
+from radiance.labs.signals.view import latex, report
+from radiance.records import now
+from radiance.storage import files
+
+FOLDER = "signals"
+RESULT, REPORT, MACROS = "result.json", "report.html", "macros.tex"
+RUN_ID = re.compile(r"S_\d{4}-\d{2}-\d{2}_\d{4}")
+
+
+def new_id(folder: Path) -> str:
+    """The next free ``S_2026-11-24_0001``."""
+    day = now().date().isoformat()
+    taken = [p.name for p in folder.glob(f"S_{day}_*")] if folder.is_dir() else []
+    last = max((int(name.rsplit("_", 1)[-1]) for name in taken), default=0)
+    return f"S_{day}_{last + 1:04}"
+
+
+def save(result: StudyResult, folder: Path, run_id: str, earlier: StudyResult | None) -> Path:
+    """Keep a result with its exports; the directory.
+
+    Args:
+        result: What to keep.
+        folder: ``runs/signals``.
+        run_id: From ``new_id``.
+        earlier: What the report compares it with; None: nothing.
+
+    Raises:
+        StorageError: The disk failed.
+    """
+    files.make_directory(folder)
+    temporary = files.fresh_directory(
+        folder / f"{files.TEMPORARY_PREFIX}{run_id}-{secrets.token_hex(4)}"
+    )
+    (temporary / RESULT).write_bytes(encode(result))
+    (temporary / REPORT).write_text(report.render(result, earlier), encoding="utf-8")
+    (temporary / MACROS).write_text(latex.render(result), encoding="utf-8")
+    files.publish_directory(temporary, folder / run_id)
+    return folder / run_id
+
+
+def names(folder: Path) -> list[str]:
+    """The runs that are kept, oldest first."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(p.name for p in found if RUN_ID.fullmatch(p.name))
+
+
+def load(folder: Path, run_id: str) -> StudyResult:
+    """A result that was kept.
+
+    Raises:
+        NotFound: There is none of that name.
+        RequestError: Its file is not a result.
+    """
+    path = folder / run_id / RESULT
+    if not RUN_ID.fullmatch(run_id) or not path.is_file():
+        raise NotFound(
+            f"There is no run {run_id}.",
+            field="run_id",
+            value=run_id,
+            remedy="`radiance signals list` names them.",
+        )
+    return read(path)
+
+
+def read(path: Path) -> StudyResult:
+    """A result from a file.
+
+    Raises:
+        RequestError: It cannot be read, or is not a result.
+    """
+    try:
+        return decode(path.read_bytes())
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except msgspec.DecodeError as error:
+        reason = str(error)
+    raise RequestError(
+        f"{path}: is not a study's result ({reason}).",
+        field="result",
+        value=str(path),
+        remedy="Name a result.json that `radiance signals run` wrote.",
+    )

@@ -1,0 +1,1 @@
+"""What people see of the signal lab: page, report, tables, charts, memo."""

@@ -1,0 +1,1 @@
+"""From queued jobs to a served checkpoint: the learning cycle, and when it may run."""

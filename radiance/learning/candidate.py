@@ -1,0 +1,493 @@
+"""From a leased cycle to a staged candidate: gather, train, evaluate, write its files.
+
+Runs on the pipeline's thread and has the engine compute. The training state is saved as it goes, so
+that a cycle interrupted anywhere goes on from there. It releases nothing.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import mlx.core as mx
+import msgspec
+
+from radiance import __version__, records
+from radiance.anchors.sets import AnchorSet
+from radiance.config import Config, TrainingSettings
+from radiance.engine.adapters.files import load_adapter, save_adapter
+from radiance.engine.adapters.slots import Adapter
+from radiance.engine.tasks import Pieces, Task
+from radiance.engine.worker import Engine
+from radiance.evaluation.anchor_sample import judged_texts
+from radiance.evaluation.evaluator import Evaluator, Text
+from radiance.evaluation.summary import Past
+from radiance.jobs.queue import JobQueue
+from radiance.learning.step_search import Step, largest_step
+from radiance.records import Cycle, Evaluation, Example, Manifest, MetricPoint, Recipe, content_hash
+from radiance.registry.curves import Curves
+from radiance.registry.manifest import content_hashes
+from radiance.registry.store import Registry
+from radiance.storage import files
+from radiance.training.batches import spread
+from radiance.training.gradient import GradientComputer
+from radiance.training.lora import LoraModel
+from radiance.training.reference_cache import Referenced
+from radiance.training.self_samples import Sampled
+from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer
+from radiance.training.training_set import Material, Selection, TrainingSetBuilder
+
+T = TypeVar("T")
+
+_LEAST_HOLDOUT_BATCH = 10
+_BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
+_MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
+
+
+Stage = Literal["gathering", "training", "evaluating"]
+
+
+@dataclass
+class CycleProgress:
+    """How far the running cycle is; shown with its jobs.
+
+    Attributes:
+        stage: "gathering", "training" or "evaluating".
+        first_step: The step that this process began at; not 0 where it resumed the cycle.
+        training_since: When its training began, on the monotonic clock; None before it does.
+    """
+
+    cycle: Cycle
+    step: int = 0
+    max_steps: int = 0
+    finetune_loss: float | None = None
+    stage: Stage = "gathering"
+    first_step: int = 0
+    training_since: float | None = None
+    unsaved: list[MetricPoint] = field(default_factory=list)
+
+    def most_seconds_left(self) -> float | None:
+        """How long training goes on if it takes all steps; it ends earlier once all is learned."""
+        done = self.step - self.first_step
+        if self.training_since is None or self.stage != "training" or done <= 0:
+            return None
+        elapsed = time.monotonic() - self.training_since
+        return elapsed / done * (self.max_steps - self.step)
+
+    def note(self, step: int, **values: float) -> None:
+        """Keep the values of a step until the next save."""
+        self.unsaved += [MetricPoint(self.cycle.id, step, n, v) for n, v in values.items()]
+
+
+@dataclass
+class LearningStats:
+    """What was trained since the start; counters only ever rise.
+
+    Attributes:
+        tokens: Without padding; of new, replayed and held texts.
+    """
+
+    steps: int = 0
+    tokens: int = 0
+
+
+class CandidateBuilder:
+    """Makes candidates. Built once per process, with the training twin of the base model.
+
+    Args:
+        anchors: What must survive; may be empty. A sample of it is measured.
+        differentiate: Makes what computes gradients; shared with other ranks, or alone. None: the
+            base model is in parts, and nothing can be made; there must be no cycles.
+
+    Attributes:
+        progress: The cycle being made, if any.
+        preparing: What is made beforehand and how much of it is there; None once that is done.
+        figures: What was trained so far.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        jobs: JobQueue,
+        registry: Registry,
+        curves: Curves,
+        anchors: AnchorSet,
+        differentiate: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
+    ) -> None:
+        self._config, self._engine = config, engine
+        self._jobs, self._registry, self._curves = jobs, registry, curves
+        self._states = config.runs_path / "cycles"
+        files.make_directory(self._states)
+        for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
+            (self._states / f"{checkpoint_id}.npz").unlink(missing_ok=True)
+        self._stopping, self._called_off = threading.Event(), threading.Event()
+        self._task: Task[Any] | None = None
+        self.progress: CycleProgress | None = None
+        self.preparing: str | None = None
+        self.stats = LearningStats()
+        self._anchors = anchors
+        self._can_prepare = differentiate is not None
+        if differentiate is not None:
+            engine.call(lambda: self._build(differentiate), patience_s=_BUILDING_S)
+
+    def _build(self, differentiate: Callable[[LoraModel], GradientComputer]) -> None:
+        self._lora = LoraModel(self._engine.base, self._config.training)
+        self._differentiator = differentiate(self._lora)
+        self._evaluator = Evaluator(self._lora, self._differentiator)
+        self._gatherer = TrainingSetBuilder(
+            self._lora,
+            self._differentiator,
+            self._engine.encoder,
+            self._engine.base,
+            self._config.training,
+            self._config.anchor,
+            self._config.runs_path / "rehearsal",
+        )
+
+    def settings_hash(self) -> str:
+        """Identity of everything besides parent and examples that shapes a candidate."""
+        return content_hash(
+            [
+                self._config.training.recipe(),
+                self._config.anchor,
+                self._config.evaluation,
+                self._anchors.hash,
+                self._engine.base.content_hash,
+                # The gate judges what was made, unless it has it made smaller.
+                self._config.gate if self._config.gate.scale_back else None,
+            ]
+        )
+
+    def stop(self) -> None:
+        """Save the state of the cycle in training and have ``make`` raise Cancelled."""
+        self._stopping.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def call_off(self) -> None:
+        """Have the ``make`` that runs raise Cancelled; nothing of it is saved."""
+        self._called_off.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def make(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
+        """Train and evaluate a cycle's candidate; its files are staged, not published.
+
+        Raises:
+            Cancelled: ``stop`` or ``call_off`` was called.
+            TrainingError: The training failed; Diverged where the loss did.
+        """
+        self._called_off.clear()
+        recipe = self._jobs.recipe(cycle.job_ids) or Recipe()
+        settings = msgspec.convert(
+            msgspec.to_builtins(self._config.training) | recipe.training, TrainingSettings
+        )
+        self.progress = CycleProgress(cycle, max_steps=settings.max_steps)
+        try:
+            return self._make(cycle, self.progress, settings, list(recipe.validation))
+        finally:
+            self._engine.hide_training()
+            self.progress = None
+
+    def forget_state(self, cycle: Cycle) -> None:
+        """Delete a cycle's saved training state: it has ended."""
+        self._state_path(cycle).unlink(missing_ok=True)
+
+    def _make(
+        self,
+        cycle: Cycle,
+        progress: CycleProgress,
+        settings: TrainingSettings,
+        validation: list[Example],
+    ) -> tuple[Path, Manifest, Evaluation]:
+        examples = self._jobs.examples(cycle.job_ids)
+        kept, held_back = (examples, validation) if validation else self._hold_back(examples)
+        replayed = self._replay(cycle, examples)
+        parent = self._parent(cycle)
+        selection = Selection(
+            new=kept,
+            replay=replayed,
+            held_back=held_back,
+            anchors=self._anchors,
+            valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
+        )
+        material = self._gather(selection, parent, cycle.parent_id)
+        trained = self._train(progress, material, parent, settings)
+        progress.stage = "evaluating"
+        measure = self._measure(cycle, parent, examples, material)
+        vector, step = self._scale_back(trained, measure)
+        staging = self._registry.staging(cycle.candidate_id)
+        adapter_config = self._lora.adapter_config()
+        self._engine.call(lambda: save_adapter(self._lora.adapter(vector), adapter_config, staging))
+        manifest = self._manifest(cycle, examples, replayed, staging, trained, step, settings)
+        return staging, manifest, step.evaluation
+
+    def prepare(self) -> None:
+        """Write own samples and reference outputs, so that the first update need not wait for them.
+
+        Raises:
+            Cancelled: ``stop`` was called; what is there already stays.
+        """
+        if not self._can_prepare:
+            return
+        selection = Selection(new=(), anchors=self._anchors, valid_anchors=self._anchors)
+        self._gather(selection, None, None)
+
+    def _gather(
+        self, selection: Selection, parent: Adapter | None, parent_id: str | None
+    ) -> Material:
+        """What to learn from; own samples and reference outputs are made where they are missing."""
+        parent_hash = "" if parent_id is None else self._registry.get(parent_id).content_hash
+        task = self._run(
+            lambda: self._gatherer.gather(selection, self._lora.initial(parent), parent_hash)
+        )
+        try:
+            for event in task:
+                match event:
+                    case Sampled():
+                        self.preparing = f"own samples: {event.done} of {event.total}"
+                    case Referenced():
+                        self.preparing = f"reference outputs: {event.done} of {event.total}"
+            return task.result
+        finally:
+            self.preparing = None
+
+    def _run(self, start: Callable[[], Pieces[T]]) -> Task[T]:
+        """Run pieces on the engine that ``stop`` calls off: they are quickly done again."""
+        task = self._engine.run(start)
+        self._task = task
+        if self._stopping.is_set() or self._called_off.is_set():
+            task.cancel()
+        return task
+
+    def _train(
+        self,
+        progress: CycleProgress,
+        material: Material,
+        parent: Adapter | None,
+        settings: TrainingSettings,
+    ) -> Trained:
+        """Run the trainer on the engine, keeping its numbers and its state as they come."""
+        cycle = progress.cycle
+        saved = self._saved_state(cycle)
+        trainer = self._engine.call(
+            lambda: Trainer(
+                self._lora,
+                self._differentiator,
+                settings,
+                self._config.anchor,
+                material,
+                parent,
+                saved,
+            ),
+            patience_s=_BUILDING_S,
+        )
+        progress.step = progress.first_step = trainer.step
+        progress.stage, progress.training_since = "training", time.monotonic()
+        self._curves.forget_after(cycle.id, trainer.step)
+        self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
+        self._engine.call(mx.reset_peak_memory)
+        task = self._engine.run(trainer.run)
+        timer = _Timer(settings.snapshot_seconds)
+        for event in task:
+            match event:
+                case Progress():
+                    progress.step, progress.finetune_loss = event.step, event.finetune_loss
+                    progress.note(event.step, **_values(event))
+                    self.stats.steps += 1
+                    self.stats.tokens += event.tokens
+                    if self._called_off.is_set():
+                        task.cancel()
+                    elif timer.is_due() or self._stopping.is_set():
+                        trainer.want_snapshot()
+                case Checked():
+                    progress.note(event.step, eval_loss=event.eval_loss)
+                case Snapshot():
+                    with timer:
+                        self._curves.record(progress.unsaved)
+                        progress.unsaved.clear()
+                        files.write_durably(self._state_path(cycle), event.data)
+                        self._jobs.note_progress(cycle.id, event.step)
+                    if self._stopping.is_set():
+                        task.cancel()
+        progress.note(progress.step, peak_memory_bytes=self._engine.call(mx.get_peak_memory))
+        self._curves.record(progress.unsaved)
+        progress.unsaved.clear()
+        return task.result
+
+    def _measure(
+        self,
+        cycle: Cycle,
+        parent: Adapter | None,
+        examples: list[Example],
+        material: Material,
+    ) -> Callable[[mx.array], Evaluation]:
+        """What measures an adapter beside its parent, also on what its ancestors were taught."""
+        settings, encode = self._config.evaluation, self._engine.encoder.example
+        lineage = self._lineage(cycle)
+        earlier = self._jobs.earlier(
+            settings.recall_examples,
+            {example.question_hash for example in examples},
+            self._config.training.seed,
+            lineage,
+        )
+        past = Past(
+            tuple(reversed(lineage)),
+            tuple(self._registry.accuracies(lineage, {task for _, task in earlier})),
+        )
+        # What these examples contradict is not held in training, but it counts as forgotten.
+        valid = self._valid_anchors(lineage, [])
+        anchors = judged_texts(self._engine.encoder, valid, examples, settings.anchor_sample)
+        new = [lesson.example for lesson in spread(material.new, settings.learned_examples)]
+        learned, held_back = (
+            [Text(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
+        )
+        recalled = [Text(encode(example), task) for example, task in earlier]
+
+        def measure(vector: mx.array) -> Evaluation:
+            return self._run(
+                lambda: self._evaluator.evaluate(
+                    vector,
+                    self._lora.initial(parent),
+                    learned,
+                    held_back,
+                    anchors,
+                    recalled,
+                    past,
+                    valid.hash,
+                )
+            ).result
+
+        return measure
+
+    def _scale_back(
+        self, trained: Trained, measure: Callable[[mx.array], Evaluation]
+    ) -> tuple[mx.array, Step]:
+        """As much of what was trained as the gate lets pass, and what was measured of it."""
+
+        def at(share: float) -> mx.array:
+            if share == 1:
+                return trained.vector
+            return self._engine.call(lambda: trained.part(share))
+
+        whole = measure(trained.vector)
+        step = largest_step(whole, lambda share: measure(at(share)), self._config.gate)
+        return at(step.share), step
+
+    def _lineage(self, cycle: Cycle) -> list[str]:
+        return [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
+
+    def _valid_anchors(self, lineage: list[str], examples: list[Example]) -> AnchorSet:
+        """The anchors that nothing learned answers otherwise: they must not hold what is wrong."""
+        asked = {anchor.question_hash for anchor in self._anchors.examples}
+        learned = [*self._jobs.answers(asked, lineage), *examples]
+        return self._anchors.without(self._anchors.contradicted_by(learned))
+
+    def _hold_back(self, examples: list[Example]) -> tuple[list[Example], list[Example]]:
+        """Split into what is trained and what is only measured: every n-th, from ten on."""
+        ratio = self._config.evaluation.holdout_ratio
+        if ratio == 0 or len(examples) < _LEAST_HOLDOUT_BATCH:
+            return examples, []
+        count = max(1, round(len(examples) * ratio))
+        held = {index * len(examples) // count for index in range(count)}
+        kept = [example for index, example in enumerate(examples) if index not in held]
+        return kept, [examples[index] for index in sorted(held)]
+
+    def _replay(self, cycle: Cycle, examples: list[Example]) -> list[Example]:
+        if cycle.parent_id is None:
+            return []
+        return self._jobs.replay(
+            self._config.training.replay_examples,
+            {example.question_hash for example in examples},
+            self._config.training.seed,
+            self._lineage(cycle),
+        )
+
+    def _parent(self, cycle: Cycle) -> Adapter | None:
+        if cycle.parent_id is None:
+            return None
+        path = self._registry.path(cycle.parent_id)
+        return self._engine.call(lambda: load_adapter(path))
+
+    def _manifest(
+        self,
+        cycle: Cycle,
+        examples: list[Example],
+        replayed: list[Example],
+        staging: Path,
+        trained: Trained,
+        step: Step,
+        settings: TrainingSettings,
+    ) -> Manifest:
+        weights_hash, config_hash = content_hashes(staging)
+        return Manifest(
+            checkpoint_id=cycle.candidate_id,
+            parent_id=cycle.parent_id,
+            base_model=self._config.base_model,
+            base_hash=self._engine.base.content_hash,
+            content_hash=weights_hash,
+            config_hash=config_hash,
+            created_at=records.now(),
+            fingerprint=cycle.fingerprint,
+            example_ids=tuple(example.id for example in examples),
+            replayed_ids=tuple(example.id for example in replayed),
+            training=msgspec.to_builtins(settings),
+            anchor=msgspec.to_builtins(self._config.anchor),
+            seed=settings.seed,
+            steps=trained.steps,
+            report=step.evaluation.report,
+            versions={"radiance": __version__, "mlx": version("mlx"), "mlx-lm": version("mlx-lm")},
+            scaled_to=step.share,
+        )
+
+    def _state_path(self, cycle: Cycle) -> Path:
+        return self._states / f"{cycle.candidate_id}.npz"
+
+    def _saved_state(self, cycle: Cycle) -> bytes | None:
+        try:
+            return self._state_path(cycle).read_bytes()
+        except FileNotFoundError:
+            return None
+
+
+def _values(event: Progress) -> dict[str, float]:
+    """What is kept of a step; without what it did not have."""
+    report = event.report
+    values = {
+        "finetune_loss": event.finetune_loss,
+        "anchor_divergence": event.anchor_divergence,
+        "gradient_norm": report.gradient_norm,
+        "angle": report.angle,
+        "projected": report.projected,
+        "distortion": report.distortion,
+        "anchor_weight": report.anchor_weight,
+        "lr": event.lr,
+        "tokens": event.tokens,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+class _Timer:
+    """Says when to save: every so often, and never for more than a small share of the time.
+
+    Use it as a context manager around the saving, so that it knows how long that takes.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._next_at = time.monotonic() + interval_s
+        self._began_at = 0.0
+
+    def is_due(self) -> bool:
+        return time.monotonic() >= self._next_at
+
+    def __enter__(self) -> None:
+        self._began_at = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        now = time.monotonic()
+        self._next_at = now + max(self._interval_s, (now - self._began_at) / _MOST_SAVING_RATIO)

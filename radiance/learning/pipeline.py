@@ -1,0 +1,282 @@
+"""One learning cycle, top to bottom, and the thread that runs them.
+
+The order (lease, train, evaluate, decide, commit, swap, acknowledge) is also the recovery protocol.
+A process killed anywhere in it starts again with the lease: the same jobs, parent and settings make
+the same cycle, which meets what its earlier run left (a saved training state, a published
+candidate, a release) and goes on from there. Jobs count as done only after the swap, so whoever
+sees a job succeeded is answered by the checkpoint that holds it. A candidate that the gate refuses
+is committed for the record; nothing is swapped, and its jobs have failed.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from radiance import records
+from radiance.config import Config
+from radiance.engine.worker import Engine
+from radiance.errors import Cancelled, Conflict, LostRank, Unavailable
+from radiance.gate.rules import decide
+from radiance.jobs.queue import JobQueue
+from radiance.learning.candidate import CandidateBuilder, CycleProgress, LearningStats
+from radiance.periodic import PeriodicThread
+from radiance.records import (
+    CheckpointStatus,
+    Cycle,
+    Evaluation,
+    Evidence,
+    Job,
+    JobStatus,
+    Manifest,
+    MetricPoint,
+)
+from radiance.registry.curves import Curves
+from radiance.registry.store import Registry
+from radiance.release.pointer import StablePointer
+from radiance.telemetry import get_logger
+
+_CALLING_OFF_S, _CALLING_OFF_POLL_S = 10.0, 0.05
+_POLL_S = 1.0  # how often the age of waiting examples is looked at
+_log = get_logger(__name__)
+
+
+class Pipeline:
+    """Runs cycles on its own thread, one after another. All computing is the engine's.
+
+    Args:
+        pointer: Follows a committed promotion.
+        objection: Why no cycle may begin now; None where one may.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        engine: Engine,
+        learner: CandidateBuilder,
+        jobs: JobQueue,
+        registry: Registry,
+        curves: Curves,
+        pointer: StablePointer,
+        objection: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._config, self._objection = config, objection
+        self._engine, self._learner = engine, learner
+        self._jobs, self._registry, self._curves = jobs, registry, curves
+        self._pointer = pointer
+        self._called_off: set[str] = set()  # jobs that train and are to be cancelled
+        self._is_prepared = False
+        self._thread = PeriodicThread("pipeline", self._run_due_cycles, _POLL_S, at_once=True)
+
+    # ── Life ────────────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Begin to run cycles as they become due."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Save the state of a cycle in training, put its jobs back, and end the thread."""
+        self._thread.ask_to_stop()
+        self._learner.stop()
+        self._thread.stop()
+
+    def wake(self) -> None:
+        """Look at once whether a cycle is due: something was queued."""
+        self._thread.wake()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive
+
+    @property
+    def progress(self) -> CycleProgress | None:
+        """How far the running cycle is; None if none runs."""
+        return self._learner.progress
+
+    @property
+    def stats(self) -> LearningStats:
+        """What was trained since the start."""
+        return self._learner.stats
+
+    @property
+    def preparing(self) -> str | None:
+        """What is made before anything can be learned, and how much of it is there."""
+        return self._learner.preparing
+
+    def _run_due_cycles(self) -> None:
+        if not self._is_prepared:
+            self._is_prepared = True  # after a failure each cycle prepares, and says what is wrong
+            self._learner.prepare()
+        while not self._thread.is_stopping and not self._objection() and self.run_cycle():
+            pass
+
+    # ── One cycle ───────────────────────────────────────────────────────────────────────────────
+
+    def run_cycle(self) -> bool:
+        """Lease, train, evaluate, decide, commit, swap, acknowledge. False if no job is due."""
+        cycle = self._lease()
+        if cycle is None:
+            return False
+        try:
+            staging, manifest, evaluation = self._candidate(cycle)
+            decision = msgspec.structs.replace(
+                decide(evaluation, self._config.gate), scaled_to=manifest.scaled_to
+            )
+            evidence = self._evidence(cycle, manifest)
+            checkpoint = self._registry.commit(
+                cycle, staging, manifest, evaluation, decision, evidence
+            )
+        except (Cancelled, LostRank, Unavailable) as error:
+            if self._called_off.issuperset(cycle.job_ids):
+                self._settle(cycle, lambda: self._jobs.call_off(cycle.id))
+                self._learner.forget_state(cycle)
+                _log.info("cycle_called_off", cycle=cycle.id)
+            else:
+                # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
+                # lost, the jobs wait again.
+                self._settle(cycle, lambda: self._jobs.release(cycle.id))
+                _log.info("cycle_released", cycle=cycle.id, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
+            _log.exception("cycle_failed", cycle=cycle.id, jobs=cycle.job_ids)
+            reason = str(error) or type(error).__name__
+            self._settle(cycle, lambda: self._fail(cycle, reason))
+            self._learner.forget_state(cycle)
+        else:
+            # The decision is committed: from here on there is no way back.
+            refused = checkpoint.status == CheckpointStatus.REJECTED
+            end = self._refuse if refused else self._finish
+            self._settle(cycle, lambda: end(cycle, manifest))
+        finally:
+            self._called_off.difference_update(cycle.job_ids)
+        return True
+
+    def call_off(self, job_id: str) -> Job:
+        """Cancel a job in the queue, or in training where it trains alone; the job as it is then.
+
+        One whose candidate is finished meanwhile is what came of that. While training is paused it
+        stays as it is until training goes on.
+
+        Raises:
+            NotFound: There is no such job.
+            Conflict: It has ended already, or it trains with others.
+        """
+        try:
+            return self._jobs.cancel(job_id)
+        except Conflict:
+            progress = self.progress
+            if progress is None or progress.cycle.job_ids != (job_id,):
+                raise
+        self._called_off.add(job_id)
+        self._learner.call_off()
+        until = time.monotonic() + _CALLING_OFF_S
+        while (job := self._jobs.get(job_id)).status == JobStatus.RUNNING:
+            if time.monotonic() > until or self._thread.wait_for_stop(_CALLING_OFF_POLL_S):
+                break  # paused, perhaps: it ends when training goes on
+        return job
+
+    def _candidate(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
+        """Where the candidate's files are and what is known of it; trained unless published."""
+        published = self._registry.find_candidate(cycle)
+        if published is not None:
+            return self._registry.path(cycle.candidate_id), *published
+        return self._learner.make(cycle)
+
+    def _evidence(self, cycle: Cycle, manifest: Manifest) -> Evidence:
+        """What the audit log keeps beside the manifest, so that anybody can check it afterwards."""
+        replayed = self._jobs.examples_of(manifest.replayed_ids)
+        lineage = self._registry.ancestors(cycle.parent_id) if cycle.parent_id else []
+        jobs = [self._jobs.get(job_id) for job_id in cycle.job_ids]
+        return Evidence(
+            examples={e.id: e.content_hash for e in self._jobs.examples(cycle.job_ids)},
+            replayed={e.id: e.content_hash for e in replayed},
+            superseded=tuple(s for job in jobs for s in self._jobs.supersedes(job, lineage)),
+            settings={
+                name: msgspec.to_builtins(getattr(self._config, name))
+                for name in ("training", "anchor", "evaluation", "gate")
+            },
+        )
+
+    def _fail(self, cycle: Cycle, reason: str) -> None:
+        """End a cycle that made nothing, and say so in the audit log."""
+        with self._registry.audit.sealed():
+            self._jobs.fail(
+                cycle.id,
+                reason,
+                lambda connection: self._registry.record_failure(connection, cycle, reason),
+            )
+
+    def _finish(self, cycle: Cycle, manifest: Manifest) -> None:
+        """Swap and acknowledge; repeating it is harmless.
+
+        While the stable pointer is pinned there is nothing to swap: the jobs have succeeded, in a
+        checkpoint that a person may promote.
+        """
+        self._pointer.follow()
+        self._record_report(cycle, manifest)
+        loss = manifest.report.finetune_loss
+        self._jobs.acknowledge(cycle.id, cycle.candidate_id, records.now())
+        self._learner.forget_state(cycle)
+        _log.info(
+            "checkpoint_committed",
+            checkpoint=cycle.candidate_id,
+            is_served=self._engine.source.checkpoint_id == cycle.candidate_id,
+            jobs=len(cycle.job_ids),
+            steps=manifest.steps,
+            finetune_loss=None if loss is None else round(loss, 4),
+        )
+
+    def _refuse(self, cycle: Cycle, manifest: Manifest) -> None:
+        """Fail the jobs of a candidate that the gate rejected; repeating it is harmless."""
+        # The decision of the commit, which may be that of an earlier run under another policy.
+        decision = self._registry.decision(cycle.candidate_id)
+        assert decision is not None
+        self._record_report(cycle, manifest)
+        reason = f"{cycle.candidate_id} was rejected. {decision.reason}"
+        self._jobs.fail(cycle.id, reason, rejected=cycle.candidate_id)
+        self._learner.forget_state(cycle)
+        _log.warning("checkpoint_rejected", checkpoint=cycle.candidate_id, reason=decision.reason)
+
+    def _settle(self, cycle: Cycle, end: Callable[[], None]) -> None:
+        """End a cycle, again and again while the disk or the engine will not have it.
+
+        Its jobs stay leased until then: nothing else may train before it is known how this ended.
+        Where the service stops first, the next start puts them in order.
+        """
+        while True:
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the cycle must end
+                _log.exception("cycle_not_ended", cycle=cycle.id, error=str(error))
+                if self._thread.wait_for_stop(_POLL_S):
+                    return
+            else:
+                return
+
+    def _lease(self) -> Cycle | None:
+        parent = self._registry.current()
+        today = records.now()
+        return self._jobs.lease(
+            self._config.update,
+            parent.checkpoint_id if parent else None,
+            self._learner.settings_hash(),
+            lambda connection: self._registry.new_checkpoint_id(connection, today.date()),
+            today,
+        )
+
+    def _record_report(self, cycle: Cycle, manifest: Manifest) -> None:
+        """The cycle's final measurements, as the points after its last step."""
+        step, report = manifest.steps + 1, manifest.report
+        named = {
+            "finetune_loss": report.finetune_loss,
+            "eval_loss": report.eval_loss,
+            "forgetting_loss": report.forgetting_loss,
+            "retention_score": report.retention_score,
+            "recall_exact": report.recall_exact,
+            "drift_loss": report.drift_loss,
+        }
+        self._curves.record(
+            MetricPoint(cycle.id, step, name, value)
+            for name, value in named.items()
+            if value is not None
+        )

@@ -1,0 +1,1 @@
+"""What serves: the stable pointer, trials of a candidate, votes, and the monitor."""

@@ -1,0 +1,112 @@
+"""The stable pointer: which checkpoint answers requests, and who moves it.
+
+The registry holds the pointer (its newest release) and the audit log. This object makes the engine
+and ``adapters/stable`` follow it, whoever moved it: a learning cycle, the monitor or a person.
+"""
+
+import threading
+
+from radiance import records
+from radiance.engine.requests import BASE, SERVING, TRAINING, Weights
+from radiance.engine.worker import Engine
+from radiance.errors import CorruptCheckpoint, EngineFailed
+from radiance.jobs.queue import JobQueue
+from radiance.records import Checkpoint
+from radiance.registry.store import Registry
+from radiance.telemetry import get_logger
+
+NAMED = {"base": BASE, "stable": SERVING, "training": TRAINING}
+"""The weights that a name other than a checkpoint's id stands for."""
+_log = get_logger(__name__)
+
+
+class StablePointer:
+    """Moves what serves. Safe to use from several threads.
+
+    Args:
+        engine: Serves the checkpoint that the pointer names.
+        registry: Keeps the pointer, with the reason of each move in the audit log.
+        jobs: The jobs that a forced promotion pardons.
+    """
+
+    def __init__(self, engine: Engine, registry: Registry, jobs: JobQueue) -> None:
+        self._engine, self._registry, self._jobs = engine, registry, jobs
+        self._lock = threading.Lock()
+
+    def rollback(self, to: str | None, actor: str, reason: str) -> records.Release:
+        """Serve an earlier checkpoint again, or the base; see ``Registry.rollback``."""
+        release = self._registry.rollback(to, actor, reason)
+        self.follow()
+        _log.info("rolled_back", checkpoint=release.checkpoint_id, actor=actor, reason=reason)
+        return release
+
+    def promote(
+        self, checkpoint_id: str, actor: str, reason: str, *, force: bool = False
+    ) -> records.Release:
+        """Serve a checkpoint by hand; see ``Registry.promote``."""
+        release = self._registry.promote(
+            checkpoint_id,
+            actor,
+            reason,
+            force=force,
+            on_pardon=lambda connection: self._jobs.pardon(connection, checkpoint_id),
+        )
+        self.follow()
+        _log.info("promoted_by_hand", checkpoint=checkpoint_id, actor=actor, reason=reason)
+        return release
+
+    def pin(self, checkpoint_id: str | None, actor: str, reason: str) -> records.Pin:
+        """Hold the pointer where it is, or at a checkpoint; see ``Registry.pin``."""
+        pin = self._registry.pin(checkpoint_id, actor, reason)
+        self.follow()
+        _log.info("pinned", checkpoint=pin.checkpoint_id, actor=actor, reason=reason)
+        return pin
+
+    def unpin(self, actor: str, reason: str) -> None:
+        """Let the pointer move by itself again; see ``Registry.unpin``."""
+        self._registry.unpin(actor, reason)
+        _log.info("unpinned", actor=actor, reason=reason)
+
+    def follow(self) -> None:
+        """Make the engine and ``adapters/stable`` follow the registry; harmless when repeated.
+
+        Raises:
+            EngineFailed: The engine hangs; the link has moved, and the engine follows once it can.
+            CorruptCheckpoint: The checkpoint's files are not the ones that were committed.
+        """
+        with self._lock:
+            current = self._registry.current()
+            try:
+                if current is None:
+                    self._engine.serve(BASE)
+                elif current.checkpoint_id != self._engine.source.checkpoint_id:
+                    self._engine.serve(weights_of(current, self._registry))
+            except EngineFailed:  # it hangs: it follows once it moves again, or ends
+                self._registry.point_stable()
+                raise
+            self._registry.point_stable()
+
+    def weights(self, name: str) -> Weights:
+        """The weights of "base", "stable", "training" or a checkpoint's id.
+
+        Raises:
+            NotFound: There is no such checkpoint.
+            CorruptCheckpoint: Its files are gone.
+        """
+        if name in NAMED:
+            return NAMED[name]
+        weights = weights_of(self._registry.get(name), self._registry)
+        if weights.path is None or not weights.path.is_dir():
+            raise CorruptCheckpoint(f"{name}: its files are gone from adapters/")
+        return weights
+
+
+def weights_of(checkpoint: Checkpoint, registry: Registry) -> Weights:
+    """A checkpoint's weights, as the engine is asked for them."""
+    return Weights(
+        "checkpoint",
+        checkpoint.checkpoint_id,
+        checkpoint.status,
+        checkpoint.content_hash,
+        registry.path(checkpoint.checkpoint_id),
+    )

@@ -1,0 +1,1 @@
+"""A running service: its parts built in order, its server process, its crash counter."""

@@ -1,0 +1,299 @@
+"""The composition root: from a Config to a running service, and the order of starting and stopping.
+
+Start: lock the root, open the database, put files and rows in order, load the model, serve the
+stable checkpoint, run cycles. HTTP answers from the beginning: /health at once, /ready when tokens
+can be delivered. Stop is the reverse; a cycle in training saves its state and goes on next time.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from radiance import ember, platform, records
+from radiance.anchors import provider
+from radiance.api.services import Services
+from radiance.config import Config
+from radiance.engine.sharding.ranks import Ranks
+from radiance.engine.watchdog import EngineWatchdog
+from radiance.engine.worker import Engine
+from radiance.errors import Unavailable
+from radiance.fallback.chain import Chain
+from radiance.jobs.fine_tuning import FineTunings
+from radiance.jobs.queue import JobQueue
+from radiance.jobs.uploads import Uploads
+from radiance.labs.alphas.service import Desk
+from radiance.labs.signals.runs import Runs
+from radiance.learning.candidate import CandidateBuilder
+from radiance.learning.machine_conditions import MachineConditions
+from radiance.learning.pause import TrainingPause
+from radiance.learning.pause_switch import PauseSwitch
+from radiance.learning.pipeline import Pipeline
+from radiance.registry.curves import Curves
+from radiance.registry.names import Names
+from radiance.registry.store import Registry
+from radiance.release.canary import CanaryRouter
+from radiance.release.experiments import Experiments
+from radiance.release.feedback import FeedbackLog
+from radiance.release.monitor import Monitor
+from radiance.release.pointer import StablePointer
+from radiance.service import crash_loop
+from radiance.storage import files
+from radiance.storage.sqlite import Database
+from radiance.telemetry import get_logger
+from radiance.training.distributed import Shared, agree
+from radiance.training.gradient import GradientComputer
+from radiance.training.lora import LoraModel
+
+_OTHERS_LOAD_S = 3600.0  # a rank may still be reading its model
+_log = get_logger(__name__)
+
+
+class Service:
+    """A Radiance service over one root.
+
+    Args:
+        config: All settings.
+        base_path: The base model's directory, found beforehand.
+        ranks: The other processes that train with this one, which is rank 0, or with
+            ``engine.shard`` have the other parts of the base model; None: there are none.
+        give_up: Called where the engine delivers nothing and will not again, with the reason.
+        on_look: Called every second by whoever watches the engine.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        base_path: Path,
+        ranks: Ranks | None = None,
+        give_up: Callable[[str], None] = lambda reason: None,
+        on_look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._config = config
+        self._ranks = ranks
+        self._base_path = base_path
+        self._give_up, self._on_look = give_up, on_look
+        self._engine_watchdog: EngineWatchdog | None = None
+        self._services: Services | None = None
+        self._on_stop = ExitStack()
+        self._state_lock = threading.Lock()
+        self._stop_asked = False
+
+    @property
+    def services(self) -> Services:
+        """What the handlers work with.
+
+        Raises:
+            Unavailable: The service has not started, or has stopped.
+        """
+        if self._services is None:
+            raise Unavailable("the service is stopping" if self._stop_asked else "starting")
+        return self._services
+
+    def start(self) -> None:
+        """Bring everything up; returns when tokens can be delivered.
+
+        Raises:
+            Unavailable: Another process serves this root.
+            ConfigError: The base model, the backend or the anchors cannot be used.
+            StorageError: The disk or the database failed.
+        """
+        with self._state_lock:
+            if not self._stop_asked:
+                self._start()
+
+    def stop(self) -> None:
+        """Take everything down, last started first; safe to call at any time and twice.
+
+        A part that cannot be closed does not keep the others open.
+
+        Raises:
+            Exception: What the first such part raised, once all others are closed.
+        """
+        self._stop_asked = True
+        with self._state_lock:
+            self._services = None
+            if self._engine_watchdog is not None:
+                self._engine_watchdog.expect_end()
+            self._on_stop.close()
+
+    def _start(self) -> None:
+        config = self._config
+        crashed, deaths = self._open_root()
+        stores = self._open_stores(crashed)
+        engine = self._start_engine()
+        self._services = self._start_workers(engine, stores, deaths)
+        current = stores.registry.current()
+        _log.info(
+            "service_ready",
+            base_model=config.base_model,
+            backend=engine.device.backend,
+            blas=platform.load_fast_blas().name,
+            checkpoint=current.checkpoint_id if current else None,
+            waiting_jobs=stores.jobs.depth(),
+        )
+
+    def _open_root(self) -> tuple[bool, int]:
+        """Lock the root; whether the last process crashed, and how many died quickly in a row."""
+        config = self._config
+        for path in (config.adapters_path, config.anchors_path, config.runs_path):
+            files.make_directory(path)
+        descriptor = platform.lock_file(config.runs_path / "radiance.lock")
+        if descriptor is None:
+            raise Unavailable(
+                f"{config.root} is served by another process. Stop it, or use another --root."
+            )
+        self._on_stop.callback(os.close, descriptor)
+        crashed = crash_loop.record_crashes(config.runs_path, self._on_stop)
+        return crashed, crash_loop.count_deaths(config.runs_path / "lives.json", self._on_stop)
+
+    def _open_stores(self, crashed: bool) -> "_Stores":
+        """Open the database, and bring files, rows and jobs in line with one another."""
+        config = self._config
+        database = Database(config.database_path)
+        self._on_stop.callback(database.close)
+        jobs = JobQueue(database)
+        registry = Registry(database, config.adapters_path)
+        for finding in registry.reconcile():
+            _log.warning("reconciled", finding=finding)
+        recovered = jobs.recover(
+            crashed,
+            config.training.max_deaths,
+            config.training.max_interruptions,
+            registry.accepted(),
+        )
+        for job in recovered:
+            _log.warning("job_recovered", job=job.job_id, status=job.status, error=job.error)
+        files.sweep_temporaries(config.runs_path)
+        return _Stores(database, jobs, registry, Curves(database))
+
+    def _start_engine(self) -> Engine:
+        """Load the base model, and watch over the thread that owns it."""
+        config = self._config
+        engine = Engine(
+            config.base_model,
+            self._base_path,
+            config.backend,
+            config.engine,
+            config.server.max_waiting_requests,
+            config.server.request_timeout_s,
+            config.training.priority,
+            self._ranks if self._is_sharded else None,
+        )
+        watchdog = self._engine_watchdog = EngineWatchdog(
+            engine, config.engine.wedged_after_s, self._give_up, self._on_look
+        )
+        self._on_stop.callback(watchdog.stop)  # it also watches the engine stop
+        self._on_stop.callback(engine.stop)
+        engine.start()
+        watchdog.start()
+        return engine
+
+    def _start_workers(self, engine: Engine, stores: "_Stores", deaths: int) -> Services:
+        """Start what learns, releases and watches, each on a thread of its own."""
+        config = self._config
+        database, jobs = stores.database, stores.jobs
+        registry, curves = stores.registry, stores.curves
+        anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
+        if anchors.missing:
+            effect = "Forgetting is not measured or prevented, but on anchors of your own."
+            _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
+        assert self._engine_watchdog is not None
+        builder = CandidateBuilder(
+            config, engine, jobs, registry, curves, anchors, self._gradient_computer(engine)
+        )
+        switch = PauseSwitch(database)
+        limit = config.server.safe_mode_deaths
+        if crash_loop.is_crash_loop(deaths, limit) and switch.get() is None:
+            switch.set(True, "safe mode", f"the process died {deaths} times soon after its start")
+        standing = "the base model is sharded (engine.shard)" if self._is_sharded else None
+        pause = TrainingPause(engine, switch, MachineConditions(config.training), standing)
+        pointer = StablePointer(engine, registry, jobs)
+        pointer.follow()
+        pipeline = Pipeline(
+            config, engine, builder, jobs, registry, curves, pointer, pause.objection
+        )
+        feedback = FeedbackLog(database)
+        monitor = Monitor(config, engine, registry, pointer, feedback, anchors.examples)
+        lab = Runs(config.runs_path / "signals")
+        experiments = Experiments(database, registry.audit)
+        canary = CanaryRouter(config, engine, registry, experiments, feedback)
+        self._on_stop.callback(lab.stop)
+        self._on_stop.callback(pipeline.stop)  # after the pause: a paused cycle could not end
+        self._begin(pause)
+        pipeline.start()
+        self._begin(monitor)
+        self._begin(canary)
+        return Services(
+            config=config,
+            engine=engine,
+            jobs=jobs,
+            registry=registry,
+            curves=curves,
+            pipeline=pipeline,
+            pointer=pointer,
+            training_pause=pause,
+            feedback=feedback,
+            monitor=monitor,
+            lab=lab,
+            uploads=Uploads(database, config.runs_path / "files"),
+            tunings=FineTunings(database, jobs),
+            names=Names(database),
+            engine_watchdog=self._engine_watchdog,
+            experiments=experiments,
+            traffic=canary,
+            desk=_desk(config),
+            chain=Chain(config.chain),
+            has_anchors=bool(anchors),
+            started_at=records.now(),
+        )
+
+    def _begin(self, worker: "_Worker") -> None:
+        self._on_stop.callback(worker.stop)
+        worker.start()
+
+    @property
+    def _is_sharded(self) -> bool:
+        return self._config.engine.shard != "none"
+
+    def _gradient_computer(self, engine: Engine) -> Callable[[LoraModel], GradientComputer] | None:
+        """What makes gradients: alone, or with the other ranks, once they are found to fit."""
+        ranks = self._ranks
+        if self._is_sharded:
+            return None
+        if ranks is None:
+            return GradientComputer
+        engine.call(
+            lambda: agree(ranks, engine.base, self._config.training), patience_s=_OTHERS_LOAD_S
+        )
+
+        def make(lora: LoraModel) -> GradientComputer:
+            shared = Shared(lora, ranks)
+            self._on_stop.callback(lambda: engine.call(shared.end))
+            return shared
+
+        return make
+
+
+class _Worker(Protocol):
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Stores:
+    """What is on disk, opened."""
+
+    database: Database
+    jobs: JobQueue
+    registry: Registry
+    curves: Curves
+
+
+def _desk(config: Config) -> Desk:
+    given = (config.alphas.data, config.alphas.groups)
+    data, groups = (config.root / path if path else None for path in given)
+    return Desk(data, groups, config.runs_path / "alpha_trials.json")

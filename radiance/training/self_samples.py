@@ -1,0 +1,152 @@
+"""Texts that a model writes itself: they show what it does where no anchor looks.
+
+An instruction-tuned model given only the beginning of a user's turn writes the turn itself, and
+then answers it (Magpie, Xu et al., 2024). A part of the samples begins with the first words of an
+anchor, so that they stay near what is asked; the rest begins with nothing. Holding an adapter to
+the model's outputs on such texts protects what no list names.
+"""
+
+import functools
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_unflatten
+from mlx_lm.generate import BatchGenerator, StopSequences
+
+from radiance.engine.model.encoding import EncodedExample, Encoder
+from radiance.training.lora import LoraModel
+
+T = TypeVar("T")
+Pieces = Generator[Any, None, T]
+
+_ROWS = 64
+_QUESTION_TOKENS, _ANSWER_TOKENS = 32, 40
+_PREFIX_RATIO = 0.7
+_TEMPERATURES = (0.7, 1.0)  # half of the questions each: likely ones, and unlikely ones
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """So many samples were written."""
+
+    done: int
+    total: int
+
+
+class Sampler:
+    """Writes samples from one model. Belongs to the engine thread.
+
+    Args:
+        end_token: Closes an answer.
+    """
+
+    def __init__(self, lora: LoraModel, encoder: Encoder, end_token: int) -> None:
+        self._model = lora.model
+        self._lora = lora
+        self._head, self._foot = encoder.user_turn
+        self._end_tokens = sorted(encoder.end_tokens | {end_token})
+        self._end_token = end_token
+
+    def write(
+        self, vector: mx.array, beginnings: Sequence[Sequence[int]], count: int, seed: int
+    ) -> Pieces[list[EncodedExample]]:
+        """Write at most ``count`` different samples; everything after the user's header counts.
+
+        Yields None between pieces.
+
+        Args:
+            vector: The adapter that writes, (parameters,) float32.
+            beginnings: Tokens of texts whose first few may begin a sample.
+            count: Samples to try; equal ones are kept once.
+            seed: The samples follow from it, whatever is decoded in between.
+        """
+        leaves = list(self._lora.unflatten(vector).items())
+        self._model.update(tree_unflatten(leaves))
+        head, foot = self._head, self._foot
+        draw = np.random.default_rng(seed)
+        starts = [self._start(beginnings, draw) for _ in range(count)]
+        asked: dict[tuple[int, ...], None] = {}
+        for part, temperature in enumerate(_TEMPERATURES):
+            some = starts[part :: len(_TEMPERATURES)]
+            turn = functools.partial(_KeyedSampler, temperature, seed * 1_000 + part)
+            for group in _groups(some):
+                prompts = [[*head, *start] for start in group]
+                ended = yield from self._generate(prompts, _QUESTION_TOKENS, turn(), foot[:1])
+                asked.update({(*s, *tail): None for s, tail in zip(group, ended, strict=True)})
+        samples = []
+        questions = [question for question in asked if question]
+        for group in _groups(questions):
+            if not foot:  # no chat template: the text is the sample
+                prompts, answers = [[*head, *q] for q in group], [[] for _ in group]
+            else:
+                prompts = [[*head, *question, *foot] for question in group]
+                answers = yield from self._generate(prompts, _ANSWER_TOKENS, _greedy, [])
+            for prompt, answer in zip(prompts, answers, strict=True):
+                tokens = (*prompt, *answer, self._end_token)
+                counts = tuple(place >= len(head) for place in range(len(tokens)))
+                samples.append(EncodedExample("own", tokens, counts))
+        return samples
+
+    def _start(
+        self, beginnings: Sequence[Sequence[int]], draw: np.random.Generator
+    ) -> tuple[int, ...]:
+        if not beginnings or draw.random() >= _PREFIX_RATIO:
+            return ()
+        tokens = beginnings[int(draw.integers(len(beginnings)))][:_QUESTION_TOKENS]
+        return tuple(tokens[: int(draw.integers(1, max(2, len(tokens))))])
+
+    def _generate(
+        self,
+        prompts: Sequence[list[int]],
+        most: int,
+        sampler: Callable[[mx.array], mx.array],
+        stop: Sequence[int],
+    ) -> Pieces[list[list[int]]]:
+        """Continue each prompt until it stops; without the tokens that stop it."""
+        generator = BatchGenerator(
+            self._model, completion_batch_size=len(prompts), prefill_batch_size=8
+        )
+        stops = StopSequences([(token,) for token in {*self._end_tokens, *stop}])
+        try:
+            uids = generator.insert(
+                list(prompts),
+                max_tokens=[most] * len(prompts),
+                samplers=[sampler] * len(prompts),
+                stop_sequences=[stops] * len(prompts),
+            )
+            written: dict[int, list[int]] = {uid: [] for uid in uids}
+            running = set(uids)
+            while running:
+                _, responses = generator.next()
+                for response in responses:
+                    if response.finish_reason != "stop":
+                        written[response.uid].append(response.token)
+                    if response.finish_reason is not None:
+                        running.discard(response.uid)
+                yield None
+        finally:
+            generator.close()
+        return [written[uid] for uid in uids]
+
+
+class _KeyedSampler:
+    """Draws with keys of its own, so that what others draw in between changes nothing."""
+
+    def __init__(self, temperature: float, seed: int) -> None:
+        self._temperature = temperature
+        self._key = mx.random.key(seed)
+
+    def __call__(self, log_probs: mx.array) -> mx.array:
+        self._key, now = mx.random.split(self._key)
+        return mx.random.categorical(log_probs / self._temperature, key=now)
+
+
+def _greedy(log_probs: mx.array) -> mx.array:
+    return mx.argmax(log_probs, axis=-1)
+
+
+def _groups(prompts: Sequence[T]) -> list[Sequence[T]]:
+    return [prompts[start : start + _ROWS] for start in range(0, len(prompts), _ROWS)]

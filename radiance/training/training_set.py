@@ -1,0 +1,224 @@
+"""What one training learns from: new and earlier examples, and what holds old behaviour."""
+
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import mlx.core as mx
+
+from radiance import config
+from radiance.anchors.sets import AnchorSet
+from radiance.engine.model.base import BaseModel
+from radiance.engine.model.encoding import EncodedExample, Encoder
+from radiance.records import Example, Message
+from radiance.training import augmentation
+from radiance.training.batches import Reference, by_length
+from radiance.training.gradient import GradientComputer
+from radiance.training.lora import LoraModel
+from radiance.training.nullspace import NullSpace, find_null_space
+from radiance.training.reference_cache import OWN, Held, ReferenceCache
+from radiance.training.self_samples import Sampler
+
+T = TypeVar("T")
+Pieces = Generator[Any, None, T]
+
+_MOST_ANCHORS = 1024
+_ANCHOR_TOKENS = 256  # a longer text costs more than it holds
+_WORDINGS = 6
+_ROWS = 16
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """An example to learn, and other wordings of it that take its place in a part of the rows."""
+
+    example: EncodedExample
+    wordings: tuple[EncodedExample, ...] = ()
+
+
+@dataclass(frozen=True)
+class Material:
+    """What one training learns from.
+
+    Attributes:
+        new: The new examples; not empty.
+        replay: Earlier examples, mixed into every batch.
+        replay_outputs: For each of them what the parent gave (DER++); empty: not held.
+        held_back: New examples that are measured and not trained.
+        held: What holds old behaviour: anchors and own samples.
+        null_space: Where steps may go so that these do not feel them; None: anywhere.
+    """
+
+    new: Sequence[Lesson]
+    replay: Sequence[Lesson] = ()
+    replay_outputs: Sequence[Reference] = ()
+    held_back: Sequence[EncodedExample] = ()
+    held: Sequence[Held] = ()
+    null_space: NullSpace | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The examples and anchors of one cycle.
+
+    Attributes:
+        anchors: All of them; own samples begin like they do.
+        valid_anchors: Those that nothing learned answers otherwise.
+    """
+
+    new: Sequence[Example]
+    replay: Sequence[Example] = ()
+    held_back: Sequence[Example] = ()
+    anchors: AnchorSet = field(default_factory=AnchorSet)
+    valid_anchors: AnchorSet = field(default_factory=AnchorSet)
+
+
+class TrainingSetBuilder:
+    """Turns a cycle's examples and anchors into material. Belongs to the engine thread.
+
+    Args:
+        directory: Where own samples and reference outputs are kept. A base model may bring its own
+            samples, in ``own_samples`` of its directory; those are only read.
+    """
+
+    def __init__(
+        self,
+        lora: LoraModel,
+        differentiator: GradientComputer,
+        encoder: Encoder,
+        base: BaseModel,
+        training: config.TrainingSettings,
+        anchor: config.AnchorSettings,
+        directory: Path,
+    ) -> None:
+        self._lora = lora
+        self._encoder, self._base = encoder, base
+        self._training, self._anchor = training, anchor
+        sampler = Sampler(lora, encoder, base.end_token)
+        shipped = base.path / "own_samples"
+        self._rehearsal = ReferenceCache(differentiator, sampler, directory, anchor.top_k, shipped)
+
+    def own_samples_of_base(self, anchors: AnchorSet) -> Pieces[list[EncodedExample]]:
+        """What the base writes itself: as an update over it will want it, kept for that.
+
+        Yields None between pieces, and Sampled as it goes on.
+        """
+        vector, weights_id = self._lora.initial(None), self._base.content_hash
+        return self._own_samples(anchors, vector, weights_id)
+
+    def gather(self, selection: Selection, parent: mx.array, parent_hash: str) -> Pieces[Material]:
+        """Yields None between pieces, and Sampled and Referenced as they happen.
+
+        Args:
+            selection: The examples and anchors.
+            parent: The adapter the training continues from, (parameters,) float32.
+            parent_hash: Its content hash; "" for the base.
+        """
+        held: list[Held] = []
+        null_space: NullSpace | None = None
+        if self._anchor.method != "naive":
+            vector, weights_id = self._reference(parent, parent_hash)
+            held = yield from self._hold(selection, vector, weights_id)
+            if self._anchor.null_space and held:
+                null_space = yield from find_null_space(
+                    self._base,
+                    self._lora,
+                    vector,
+                    [text.example for text in held],
+                    self._anchor.null_space_energy,
+                )
+        lessons = yield from self._lessons(selection, held)
+        outputs: list[Reference] = []
+        if self._anchor.replay_logits:
+            outputs = yield from self._outputs(parent, lessons[len(selection.new) :])
+        held_back: list[EncodedExample] = []
+        for example in selection.held_back:
+            held_back.append(self._encoder.example(example))
+            yield None
+        return Material(
+            new=lessons[: len(selection.new)],
+            replay=lessons[len(selection.new) :],
+            replay_outputs=outputs,
+            held_back=held_back,
+            held=held,
+            null_space=null_space,
+        )
+
+    def _reference(self, parent: mx.array, parent_hash: str) -> tuple[mx.array, str]:
+        """The adapter whose behaviour is held, and the identity of base and adapter together."""
+        base_hash = self._base.content_hash
+        if self._anchor.reference == "base" or not parent_hash:
+            return self._lora.initial(None), base_hash
+        return parent, f"{base_hash} {parent_hash}"
+
+    def _hold(self, selection: Selection, vector: mx.array, weights_id: str) -> Pieces[list[Held]]:
+        """Anchors and own samples with the reference's outputs.
+
+        The outputs are computed for all of them, also for those that an update contradicts: so no
+        other's depend on what is being learned.
+        """
+        samples = yield from self._own_samples(selection.anchors, vector, weights_id)
+        learned = {example.question_hash for example in (*selection.new, *selection.replay)}
+        valid = {anchor.example.content_hash for anchor in selection.valid_anchors.anchors}
+        texts = [
+            (window, anchor.context, anchor.example.content_hash in valid)
+            for anchor in selection.anchors.sample(_MOST_ANCHORS).anchors
+            for window in self._encoder.windows(anchor.example, _ANCHOR_TOKENS)
+        ][:_MOST_ANCHORS]
+        texts += [(sample, OWN, self._asks(sample) not in learned) for sample in samples]
+        held = yield from self._rehearsal.hold(vector, weights_id, [text[:2] for text in texts])
+        self._rehearsal.keep_only([self._base.content_hash, weights_id])
+        return [one for one, (_, _, is_valid) in zip(held, texts, strict=True) if is_valid]
+
+    def _own_samples(
+        self, anchors: AnchorSet, vector: mx.array, weights_id: str
+    ) -> Pieces[list[EncodedExample]]:
+        beginnings = [
+            self._encoder.plain(augmentation.question(example) or example.text)
+            for example in anchors.sample(_MOST_ANCHORS).examples
+        ]
+        return self._rehearsal.samples(
+            vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed
+        )
+
+    def _asks(self, sample: EncodedExample) -> str:
+        """Hash of the question of an own sample."""
+        asked = self._encoder.user_words(sample.tokens)
+        turns = (Message("user", asked), Message("assistant", ""))
+        return Example("own", turns).question_hash
+
+    def _lessons(self, selection: Selection, held: Sequence[Held]) -> Pieces[list[Lesson]]:
+        """The new and the replayed examples with their wordings."""
+        examples = [*selection.new, *selection.replay]
+        encode = self._encoder.example
+        lessons: list[Lesson] = []
+        if not self._training.reworded_ratio:
+            for example in examples:  # one a piece: ten thousand at once would hold up requests
+                lessons.append(Lesson(encode(example)))
+                yield None
+            return lessons
+        asked = [augmentation.question(example) for example in examples]
+        known = [augmentation.question(e) or e.text for e in selection.anchors.examples]
+        written = [self._encoder.user_words(h.example.tokens) for h in held if h.context == OWN]
+        common = augmentation.common_words([*known, *written] or asked)
+        rivals = [augmentation.words(question) for question in (*asked, *known) if question]
+        for example in examples:
+            wordings = self._wordings(example, common, rivals)
+            lessons.append(Lesson(encode(example), wordings))
+            yield None
+        return lessons
+
+    def _wordings(
+        self, example: Example, common: Collection[str], rivals: Sequence[frozenset[str]]
+    ) -> tuple[EncodedExample, ...]:
+        found = augmentation.shorter(example, common, rivals, _WORDINGS, self._training.seed)
+        return tuple(self._encoder.example(wording) for wording in found)
+
+    def _outputs(self, parent: mx.array, lessons: Sequence[Lesson]) -> Pieces[list[Reference]]:
+        examples = [lesson.example for lesson in lessons]
+        found: dict[int, Reference] = {}
+        for group in by_length(examples, _ROWS):
+            some = yield from self._rehearsal.outputs(parent, [examples[i] for i in group])
+            found.update(zip(group, some, strict=True))
+        return [found[index] for index in range(len(examples))]

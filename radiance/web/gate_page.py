@@ -1,0 +1,72 @@
+"""The gate: every decision, and every rule of one with its limit, value, interval and verdict."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from radiance.api.services import Services
+from radiance.web.charts import interval
+from radiance.web.pages import Data, Page, page_url
+
+_PER_PAGE = 25
+
+
+def describe(services: Services, request: Request) -> Data:
+    """A page of decisions, newest first, and the policy in force."""
+    before = request.query_params.get("before")
+    found = services.registry.all(_PER_PAGE + 1, before)
+    listed = found[:_PER_PAGE]
+    decisions = []
+    for checkpoint in listed:
+        decision = services.registry.decision(checkpoint.checkpoint_id)
+        if decision is None:
+            continue
+        verdicts = [row.verdict for row in decision.rows]
+        decisions.append(
+            {
+                "checkpoint": checkpoint.checkpoint_id,
+                "status": decision.status,
+                "at": checkpoint.created_at.isoformat(),
+                "reason": decision.reason,
+                "passed": verdicts.count("pass"),
+                "failed": verdicts.count("fail"),
+                "skipped": verdicts.count("skipped"),
+            }
+        )
+    has_more = len(found) > _PER_PAGE
+    return {
+        "policy": msgspec.to_builtins(services.config.gate),
+        "decisions": decisions,
+        "newer": page_url(request, before=None) if before else None,
+        "older": page_url(request, before=listed[-1].checkpoint_id) if has_more else None,
+    }
+
+
+def describe_one(services: Services, request: Request) -> Data:
+    """Every rule of one decision."""
+    checkpoint_id = request.path_params["checkpoint_id"]
+    decision = services.registry.decision(checkpoint_id)
+    shown: Any = None
+    if decision is not None:
+        shown = msgspec.to_builtins(decision)
+        for plain, row in zip(shown["rows"], decision.rows, strict=True):
+            plain["drawn"] = interval(row)
+    return {"checkpoint": checkpoint_id, "decision": shown}
+
+
+LIST = Page(
+    path="/gate",
+    title="Gate",
+    template="gate.html",
+    describe=describe,
+    topics=("checkpoints",),
+    nav="Gate",
+)
+ONE = Page(
+    path="/gate/{checkpoint_id}",
+    title="Decision",
+    template="decision.html",
+    describe=describe_one,
+    section="/gate",
+)

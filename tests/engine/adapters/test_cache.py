@@ -1,0 +1,76 @@
+"""Which adapters stay in memory."""
+
+import mlx.core as mx
+import pytest
+
+from radiance.engine.adapters.cache import AdapterCache
+from radiance.engine.adapters.slots import Adapter, SlotTable
+from radiance.engine.requests import Weights
+from radiance.errors import CorruptCheckpoint
+from radiance.records import CheckpointStatus
+
+
+def weights(name: str) -> Weights:
+    return Weights("checkpoint", f"A_{name}", CheckpointStatus.STABLE, f"hash of {name}")
+
+
+def adapter() -> Adapter:
+    return Adapter({"here": (mx.ones((2, 1)), mx.ones((1, 2)))}, 1.0)
+
+
+def test_idle_adapters_are_kept_up_to_a_number_the_newest_longest() -> None:
+    table = SlotTable()
+    residents = AdapterCache(table, most_idle=2)
+    loads: list[str] = []
+
+    def use(name: str) -> int:
+        def load() -> Adapter:
+            loads.append(name)
+            return adapter()
+
+        source = residents.hold(residents.bring(weights(name), load))
+        residents.release(source)
+        return source.slot
+
+    first = use("a")
+    use("b")
+    assert use("a") == first
+    use("c")  # and b goes, which was used longest ago
+    assert loads == ["a", "b", "c"]
+    assert use("a") == first
+    use("b")
+    assert loads == ["a", "b", "c", "b"]
+    assert (len(table), residents.in_use) == (2, 0)
+
+
+def test_what_is_used_stays_whatever_comes() -> None:
+    table = SlotTable()
+    residents = AdapterCache(table, most_idle=0)
+    held = residents.hold(residents.bring(weights("a"), adapter))
+    for name in "bcd":
+        residents.release(residents.hold(residents.bring(weights(name), adapter)))
+    assert len(table) == 1
+    again = residents.hold(residents.bring(weights("a"), adapter))
+    residents.release(held)
+    assert len(table) == 1
+    residents.release(again)
+    assert len(table) == 0
+
+
+def test_an_adapter_that_cannot_be_read_changes_nothing() -> None:
+    def broken() -> Adapter:
+        raise CorruptCheckpoint("damaged")
+
+    table = SlotTable()
+    residents = AdapterCache(table, most_idle=2)
+    with pytest.raises(CorruptCheckpoint):
+        residents.bring(weights("a"), broken)
+    assert (len(table), residents.in_use) == (0, 0)
+
+
+def test_live_weights_are_remembered_by_nobody() -> None:
+    residents = AdapterCache(SlotTable(), most_idle=2)
+    source = residents.fill(adapter(), "A_1", CheckpointStatus.TRAINING)
+    assert source.cache_key == ""
+    residents.release(residents.hold(source))
+    assert len(residents) == 0

@@ -1,0 +1,113 @@
+"""The same text is encoded the same way for asking and for teaching."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mlx_lm.utils import load_tokenizer
+
+from radiance.engine.model.encoding import Encoder
+from radiance.engine.worker import Engine
+from radiance.errors import TooLarge
+from radiance.records import Example, Message
+from tests.support import STORIES, example
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
+
+
+@given(question=TEXT, answer=TEXT)
+def test_taught_prompt_is_the_asked_prompt(engine: Engine, question: str, answer: str) -> None:
+    """An example starts with exactly the tokens that asking its question sends."""
+    encoder = engine.encoder
+    encoded = encoder.example(example(0, question, answer))
+    asked = encoder.prompt([Message("user", question)])
+    assert list(encoded.tokens[: len(asked)]) == asked
+    assert not any(encoded.is_completion[: len(asked)])
+    assert all(encoded.is_completion[len(asked) :])
+    assert encoded.tokens[-1] in encoder.end_tokens
+    taught = engine.base.tokenizer.decode(list(encoded.tokens[len(asked) : -1]))
+    assert taught == answer
+
+
+def test_every_assistant_turn_is_learned(engine: Engine) -> None:
+    turns = (
+        Message("system", "Be brief."),
+        Message("user", "What is Tarn?"),
+        Message("assistant", "A town."),
+        Message("user", "Where?"),
+        Message("assistant", "In the north."),
+    )
+    encoded = engine.encoder.example(Example("job_000001.0", turns))
+    pairs = zip(encoded.tokens, encoded.is_completion, strict=True)
+    learned = engine.base.tokenizer.decode([token for token, is_learned in pairs if is_learned])
+    assert learned.replace("<|end|>", "|") == "A town.|In the north.|"
+
+
+def test_plain_text_is_learned_whole(engine: Engine) -> None:
+    encoded = engine.encoder.example(Example("job_000001.0", text="Tarn lies in the north."))
+    assert list(encoded.is_completion) == [False] + [True] * (len(encoded.tokens) - 1)
+
+
+def test_prompt_over_the_context_is_refused(engine: Engine) -> None:
+    words = "word " * engine.encoder.context_tokens
+    with pytest.raises(TooLarge, match="context is 1024") as caught:
+        engine.encoder.prompt([Message("user", words)])
+    assert (caught.value.field, caught.value.remedy[:7]) == ("prompt", "Shorten")
+    with pytest.raises(TooLarge, match="the example has"):
+        engine.encoder.check_fits(example(0, "What?", words))
+
+
+@pytest.mark.skipif(not STORIES.is_dir(), reason=f"{STORIES} is not here")
+def test_base_without_a_chat_template() -> None:
+    encoder = Encoder(load_tokenizer(STORIES, eos_token_ids=[1, 2]), 512, end_token=1)
+    encoded = encoder.example(example(0, "Who is Lily?", "A girl."))
+    asked = encoder.prompt([Message("user", "Who is Lily?")])
+    assert list(encoded.tokens[: len(asked)]) == asked
+    assert encoded.tokens[-1] == 1
+    assert encoder.answer_text(" A girl.") == "A girl."
+
+
+@pytest.mark.parametrize("has_start", [False, True])
+def test_longer_text_is_cut_into_windows_that_fit(engine: Engine, has_start: bool) -> None:
+    """Together they learn every token but the first, once, each after the ones before it."""
+    if has_start and not STORIES.is_dir():
+        pytest.skip(f"{STORIES} is not here")
+    if has_start:
+        encoder = Encoder(load_tokenizer(STORIES, eos_token_ids=[1, 2]), 64, end_token=2)
+    else:
+        encoder = Encoder(engine.base.tokenizer, 64, engine.base.end_token)
+    start = 1 if has_start else 0
+    sizes = set()
+    for words in range(10, 260):  # every remainder of the length, the last window of one token too
+        text = Example("news.7", text=" ".join(f"town {n}" for n in range(words)))
+        whole, windows = encoder.example(text), encoder.windows(text)
+        assert windows[0].example_id == "news.7"
+        assert [w.example_id for w in windows[1:]] == [
+            f"news.7#{n}" for n in range(2, len(windows) + 1)
+        ]
+        assert all(len(window.tokens) <= 64 and any(window.is_completion) for window in windows)
+        assert all(window.tokens[:start] == whole.tokens[:start] for window in windows)
+        learned = [
+            token
+            for window in windows
+            for token, is_learned in zip(window.tokens, window.is_completion, strict=True)
+            if is_learned
+        ]
+        assert learned == list(whole.tokens[1:])
+        for before, after in itertools.pairwise(windows):
+            assert after.tokens[start] == before.tokens[-1]
+        sizes.add(len(windows[-1].tokens))
+    assert {start + 2, 64} <= sizes
+
+
+def test_longer_chat_keeps_its_answer(engine: Engine) -> None:
+    encoder = Encoder(engine.base.tokenizer, 64, engine.base.end_token)
+    chat = example(0, "word " * 200, "Yes, it is.")
+    (window,) = encoder.windows(chat)
+    whole = encoder.example(chat)
+    assert window.tokens == whole.tokens[-64:]
+    assert window.is_completion == whole.is_completion[-64:]
+    assert encoder.windows(example(0, "Is it?", "Yes.")) == [
+        encoder.example(example(0, "Is it?", "Yes."))
+    ]

@@ -1,0 +1,106 @@
+"""How long something may take until it counts as hanging."""
+
+import threading
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radiance.engine.heartbeat import FIRST_S, Heartbeat
+from radiance.engine.worker import Engine
+from radiance.errors import EngineFailed
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def pass_time(pulse: Heartbeat, clock: Clock, kind: str, seconds: float) -> None:
+    with pulse.during(kind):
+        clock.now += seconds
+    pulse.moved()
+
+
+def test_nothing_moving_is_noticed_in_under_ten_seconds() -> None:
+    clock = Clock()
+    pulse = Heartbeat(clock)
+    clock.now = 4.0
+    assert pulse.is_steady
+    clock.now = 7.0
+    assert not pulse.is_steady
+    pulse.moved()
+    assert pulse.is_steady
+
+
+@given(usual=st.floats(0.001, 100), factor=st.floats(0, 3.9))
+def test_what_takes_about_as_long_as_it_did_is_no_hang_and_much_longer_is(
+    usual: float, factor: float
+) -> None:
+    clock = Clock()
+    pulse = Heartbeat(clock)
+    pass_time(pulse, clock, "prefill", usual)
+    with pulse.during("prefill"):
+        clock.now += usual * factor
+        assert pulse.is_steady
+        clock.now += max(5.0, 4.1 * usual)
+        assert not pulse.is_steady
+
+
+def test_a_first_time_has_longer_and_so_has_what_asks_for_it() -> None:
+    clock = Clock()
+    pulse = Heartbeat(clock)
+    with pulse.during("decode"):
+        clock.now += FIRST_S - 1
+        assert pulse.is_steady
+    pulse.moved()
+    for _ in range(40):  # it was slow once, and is not any more
+        pass_time(pulse, clock, "decode", 0.01)
+    with pulse.during("decode"):
+        clock.now += 6.0
+        assert not pulse.is_steady
+    pulse.moved()
+    with pulse.during("call", 60.0):
+        clock.now += 59.0
+        assert pulse.is_steady
+        clock.now += 2.0
+        assert not pulse.is_steady
+
+
+def test_steps_that_move_no_row_are_no_progress() -> None:
+    clock = Clock()
+    pulse = Heartbeat(clock)
+    pass_time(pulse, clock, "decode", 0.01)
+    for _ in range(600):
+        with pulse.during("decode"):
+            clock.now += 0.01
+    assert not pulse.is_steady
+
+
+def test_a_long_call_that_says_so_is_not_taken_for_a_hang(engine: Engine) -> None:
+    clock, begun, release = Clock(), threading.Event(), threading.Event()
+    usual, engine._pulse = engine._pulse, Heartbeat(clock)
+
+    def work() -> str:
+        begun.set()
+        release.wait()
+        return "done"
+
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(engine.call(work, patience_s=60.0)))
+    try:
+        thread.start()
+        begun.wait()
+        clock.now += 59.0
+        assert engine.is_ready
+        clock.now += 2.0
+        assert not engine.is_ready
+        # Training waits for its own calls; only what somebody asked for is failed.
+        assert engine.fail_in_flight(EngineFailed("it hangs")) == 0
+    finally:
+        release.set()
+        thread.join()
+        engine._pulse = usual
+    assert found == ["done"]

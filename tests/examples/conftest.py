@@ -1,0 +1,3 @@
+from tests.jobs.conftest import clock, db, jobs
+
+__all__ = ["clock", "db", "jobs"]

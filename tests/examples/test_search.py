@@ -1,0 +1,67 @@
+"""Searching what was accepted, against looking into every example."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radiance.examples import queries
+from radiance.storage.sqlite import Database, to_json
+
+TEXT = st.text(st.sampled_from('aB%_|"\\\n\té ü{}[]:,'), min_size=1, max_size=6)
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    db = Database(tmp_path_factory.mktemp("search") / "radiance.db")
+    yield db
+    db.close()
+
+
+def fill(db: Database, contents: list[tuple[str, str]], tags: list[str]) -> None:
+    with db.transaction() as connection:
+        connection.execute("DELETE FROM examples")
+        connection.execute("DELETE FROM jobs")
+        for number, (question, answer) in enumerate(contents, 1):
+            connection.execute(
+                "INSERT INTO jobs (number, body_hash, status, created_at, example_count, tags)"
+                " VALUES (?, 'h', 'queued', '2026-01-01T00:00:00+00:00', 1, ?)",
+                (number, to_json([tags[number % len(tags)]])),
+            )
+            messages = [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": answer},
+            ]
+            connection.execute(
+                "INSERT INTO examples VALUES (?, ?, 0, ?, '', 'q', 'c')",
+                (f"job_{number:06d}.0", number, to_json(messages)),
+            )
+
+
+def lower(text: str) -> str:
+    """As SQLite's LIKE compares: ASCII alone."""
+    return "".join(c.lower() if c.isascii() else c for c in text)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=6), TEXT, st.sampled_from(["", "x"]))
+def test_it_finds_what_contains_the_words(
+    db: Database, contents: list[tuple[str, str]], words: str, tag: str
+) -> None:
+    fill(db, contents, ["x", "y"])
+    found = queries.search(db, words, tag, 100, None)
+    wanted = [
+        number
+        for number, pair in enumerate(contents, 1)
+        if any(lower(words) in lower(text) for text in pair)
+        and (not tag or ["x", "y"][number % 2] == tag)
+    ]
+    assert [job.job_id for _, job in found] == [f"job_{n:06d}" for n in reversed(wanted)]
+
+
+def test_pages_follow_on_one_another(db: Database) -> None:
+    fill(db, [(f"question {n}", "answer") for n in range(7)], ["x"])
+    first = queries.search(db, "question", "", 4, None)
+    rest = queries.search(db, "question", "", 4, first[-1][0].id)
+    ids = [example.id for example, _ in (*first, *rest)]
+    assert ids == [f"job_{n:06d}.0" for n in range(7, 0, -1)]

@@ -1,0 +1,169 @@
+"""The language: what reads, what does not and where, and that printing loses nothing."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radiance.errors import NotFound
+from radiance.labs.alphas.data.catalogue import CITATION, formula, formulas
+from radiance.labs.alphas.data.sampling import random_expression
+from radiance.labs.alphas.language.checker import check, check_node
+from radiance.labs.alphas.language.operators import OPERATORS
+from radiance.labs.alphas.language.parser import parse
+from radiance.labs.alphas.language.printer import render
+from radiance.labs.alphas.language.semantics import Readings
+from radiance.labs.alphas.language.syntax import (
+    MAX_DEPTH,
+    AlphaError,
+    AlphaSyntaxError,
+    AlphaTypeError,
+    Binary,
+    Call,
+    Name,
+    Number,
+    Ternary,
+    Unary,
+    size,
+    walk,
+)
+
+CLOSE, OPEN = Name("close"), Name("open")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("close", CLOSE),
+        ("-close^2", Unary(Binary("^", CLOSE, Number(2)))),
+        ("close^-open^2", Binary("^", CLOSE, Unary(Binary("^", OPEN, Number(2))))),
+        ("close - open - 1", Binary("-", Binary("-", CLOSE, OPEN), Number(1))),
+        ("close + open * .5", Binary("+", CLOSE, Binary("*", OPEN, Number(0.5)))),
+        (
+            "open < close || open == 1 ? 1. : close < 2 ? 2e0 : 3",
+            Ternary(
+                Binary("||", Binary("<", OPEN, CLOSE), Binary("==", OPEN, Number(1))),
+                Number(1),
+                Ternary(Binary("<", CLOSE, Number(2)), Number(2), Number(3)),
+            ),
+        ),
+        ("Ts_Rank(IndNeutralize(close, IndClass.sector), 5.5)",
+         Call("ts_rank", (Call("indneutralize", (CLOSE, Name("sector"))), Number(5.5)))),
+    ],
+)  # fmt: skip
+def test_precedence_is_that_of_c_and_names_are_the_papers(text, tree):
+    assert parse(text) == tree
+    assert parse(render(tree)) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "says"),
+    [
+        ("", 1, 1, "ends where a number"),
+        ("rank(close", 1, 11, "')' is expected"),
+        ("rank(\n  clse)", 2, 3, "no field 'clse'"),
+        ("rnk(close)", 1, 1, "no operator 'rnk'"),
+        ("close = open", 1, 7, "'='"),
+        ("close $ open", 1, 7, "'$'"),
+        ("open < close < 1", 1, 14, "do not chain"),
+        ("close close", 1, 7, "an operator or the end is expected"),
+        ("rank", 1, 1, "is an operator"),
+        ("close * 1e999", 1, 9, "too large"),
+        ("(" * 500 + "close" + ")" * 500, 1, MAX_DEPTH + 1, "deep"),
+        ("-" * 500 + "close", 1, MAX_DEPTH + 1, "deep"),
+        ("close" + "^close" * 500, 1, None, "deep"),
+        ("close" + "+close" * 500, 1, None, "deep"),
+        ("close?1:" * 500 + "1", 1, None, "deep"),
+        ("1" * 9000, 1, 8001, "9000 characters"),
+    ],
+)
+def test_a_syntax_error_says_where(text, line, column, says):
+    with pytest.raises(AlphaSyntaxError) as raised:
+        parse(text)
+    error = raised.value
+    assert says in str(error)
+    assert error.line == line
+    assert column in (None, error.column)
+    assert error.picture.endswith("^")
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ("rank(close, 2)", 1, "takes 1 argument"),
+        ("correlation(close, open)", 1, "takes 3 arguments, not 2"),
+        ("scale(close, open)", 14, "literal"),
+        ("delta(close, open)", 14, "not a literal number of days"),
+        ("delta(close, 0.9)", 14, "0 days"),
+        ("stddev(close, 1)", 15, "1 days"),
+        ("ts_max(close, 5000)", 15, "5000 days"),
+        ("sector", 1, "level of industries"),
+        ("indneutralize(close, volume)", 22, "no level"),
+        ("close ? 1 : 2", 1, "condition is a number"),
+        ("open < close && volume ? 1 : 2", 17, "side of &&"),
+        ("1 + 2", 1, "no data"),
+    ],
+)
+def test_a_type_error_says_where(text, column, says):
+    with pytest.raises(AlphaTypeError) as raised:
+        check(text)
+    assert says in str(raised.value)
+    assert raised.value.column == column
+
+
+def test_units_are_advice_unless_asked_for():
+    mixed = check("close + volume")
+    assert [warned.reason for warned in mixed.warnings] == ["+ mixes dollar share^-1 and share"]
+    assert check("close * volume + adv20").warnings == ()
+    assert check("close * volume + adv20", Readings(adv="shares")).warnings
+    assert check("rank(close) + 0.5 * sign(volume) - returns").warnings == ()
+    assert check("(high * low)^0.5 - vwap").warnings == ()
+    with pytest.raises(AlphaTypeError, match="mixes"):
+        check("close + volume", strict_units=True)
+
+
+def test_what_an_expression_needs_and_how_far_it_looks_back():
+    found = check("delay(sum(returns, 5), 10) * rank(indneutralize(adv20, sector))")
+    assert found.fields == {"returns", "adv20", "sector"}
+    assert found.lookback == max(10 + 4 + 1, 19)
+    assert check("rank(close) < 0.5").type == "boolean"
+
+
+def test_all_101_check_and_read_back():
+    assert [found.number for found in formulas()] == list(range(1, 102))
+    for found in formulas():
+        checked = found.checked()
+        assert render(checked.node) == found.text
+        assert parse(render(parse(found.text))) == parse(found.text)
+        check(found.text, Readings(window="round"))
+    assert "1601.00991" in CITATION
+    assert {found.number for found in formulas() if found.delay == 0} == {42, 48, 53, 54}
+    used = {
+        n.function for found in formulas() for n in walk(parse(found.text)) if isinstance(n, Call)
+    }
+    assert used == set(OPERATORS)
+    with pytest.raises(NotFound, match="no alpha 102"):
+        formula(102)
+
+
+@given(seed=st.integers(0, 2**32), nodes=st.integers(1, 60))
+def test_printing_and_reading_give_the_same_tree(seed, nodes):
+    tree = random_expression(random.Random(seed), nodes)
+    text = render(tree)
+    assert parse(text) == tree
+    assert render(parse(text)) == text
+    check_node(tree, text)
+    assert size(tree) <= 2 * nodes + 4
+
+
+@given(st.text(alphabet="closervankt_(),.<>=?:|&^*/+-0123456789e \n$é", max_size=60))
+def test_any_text_reads_or_is_refused_with_a_place(text):
+    tree, column = None, 1
+    try:
+        tree = parse(text)
+    except AlphaError as error:
+        column = error.column
+    assert 1 <= column <= len(text) + 1
+    assert tree is None or parse(render(tree)) == tree

@@ -1,0 +1,52 @@
+"""The lab computes as its commands do: on the CPU, with a fast BLAS, without compiling."""
+
+import pytest
+
+from radiance import platform
+
+platform.load_fast_blas()
+
+from radiance.engine.model.device import select_device  # noqa: E402 - the BLAS comes before MLX
+from radiance.labs.signals.settings import PRESETS, Study, with_values  # noqa: E402
+from radiance.labs.signals.study import run_study  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu() -> None:
+    select_device("cpu")
+
+
+SMALL = with_values(
+    PRESETS["quick"],
+    {
+        "seeds": 3,
+        "first_seed": 0,
+        "market.history_days": 300,
+        "market.test_days": 120,
+        "market.assets": 4,
+        "market.features": 6,
+        "adaptation.steps": 30,
+        "adaptation.methods": (
+            "none",
+            "naive",
+            "anchor",
+            "projection",
+            "service",
+            "routing",
+            "held",
+            "held+projection",
+        ),
+    },
+)
+"""Every method, in a second."""
+
+
+@pytest.fixture(scope="session")
+def small() -> Study:
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def small_result():
+    select_device("cpu")
+    return run_study(SMALL)

@@ -1,0 +1,86 @@
+"""What happens to a cycle that cannot end as it should."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from radiance.errors import StorageError
+from tests.support import FACTS, Running, as_input
+
+
+def failing_once(wrapped: Callable[..., Any], failures: list[str]) -> Callable[..., Any]:
+    """The first call fails as a full disk would."""
+
+    def call(*arguments: Any) -> Any:
+        if not failures:
+            failures.append("failed")
+            raise StorageError("no space left on device")
+        return wrapped(*arguments)
+
+    return call
+
+
+def test_disk_that_fails_after_the_commit_delays_the_end(
+    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = serve(**{"training.max_steps": 2})
+    services, failures = running.service.services, []
+    acknowledge = failing_once(services.jobs.acknowledge, failures)
+    monkeypatch.setattr(services.jobs, "acknowledge", acknowledge)
+    job = running.client.teach(FACTS[:2])
+    assert failures
+    assert job["status"] == "succeeded"
+    checkpoints = running.client.get("/checkpoints")
+    assert checkpoints["current"] == job["checkpoint"]
+    assert len(checkpoints["checkpoints"]) == 1, "it was not trained twice"
+
+
+def test_disk_that_fails_while_a_cycle_fails_delays_the_end(
+    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = serve(**{"training.max_loss": 0.01})
+    services, failures = running.service.services, []
+    monkeypatch.setattr(services.jobs, "fail", failing_once(services.jobs.fail, failures))
+    job = running.client.teach(FACTS[:2])
+    assert failures
+    assert job["status"] == "failed"
+    assert "training.max_loss" in job["error"]
+
+
+def test_rollback_during_training_is_not_undone(serve: Callable[..., Running]) -> None:
+    """The cycle began from what was rolled back: it is trained again from what is served now."""
+    running = serve(**{"training.max_steps": 25, "training.stop_loss": 0.0})
+    client = running.client
+    first = client.teach(FACTS[:1])["checkpoint"]
+    job_id = client.post("/update", {"examples": as_input(FACTS[1:])})["job_id"]
+    while (client.get(f"/jobs/{job_id}")["progress"] or {"step": 0})["step"] < 2:
+        pass
+    assert client.post("/rollback", {})["current_checkpoint"] is None
+    job = client.wait_for(job_id)
+    assert job["status"] == "succeeded"
+    manifest = client.get(f"/checkpoints/{job['checkpoint']}")["manifest"]
+    assert manifest["parent_id"] is None
+    assert manifest["replayed_ids"] == []
+    assert first != job["checkpoint"]
+
+
+def test_corrected_example_leaves_replay(serve: Callable[..., Running]) -> None:
+    running = serve(**{"training.max_steps": 2})
+    question = FACTS[0][0]
+    running.client.teach(FACTS[:2])
+    running.client.teach([(question.upper(), "The door code is 9-9-9 now.")])
+    last = running.client.teach(FACTS[2:3])
+    manifest = running.client.get(f"/checkpoints/{last['checkpoint']}")["manifest"]
+    assert manifest["replayed_ids"] == ["job_000001.1", "job_000002.0"]
+
+
+def test_held_back_examples_are_not_trained(serve: Callable[..., Running]) -> None:
+    running = serve(**{"evaluation.holdout_ratio": 0.2, "training.max_steps": 30})
+    facts = [
+        (f"What opens locker {i}?", f"Locker {i} opens with {i * 37 + 11}.") for i in range(10)
+    ]
+    report = running.client.get(f"/checkpoints/{running.client.teach(facts)['checkpoint']}")[
+        "report"
+    ]
+    assert report["eval_loss"] > 2 * report["finetune_loss"]

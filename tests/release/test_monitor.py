@@ -1,0 +1,199 @@
+"""What is watched after a promotion, on the real engine; the clock is moved by hand."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radiance import config
+from radiance.errors import Cancelled
+from radiance.records import CheckpointStatus, GateRow, now
+from radiance.release.monitor import Monitor
+from tests.engine.adapters.test_slots import random_adapter
+from tests.support import FACTS, Running
+
+STEPS = {"training.max_steps": 1, "anchor.own_samples": 4, "evaluation.anchor_sample": 16}
+
+
+class Watched:
+    """A service, and a monitor over it that looks when it is told to."""
+
+    def __init__(self, running: Running, **settings: Any) -> None:
+        self.client, self.services = running.client, running.service.services
+        self.now: datetime = now()
+        self.monitor = self.monitor_of(**settings)
+
+    def monitor_of(self, **settings: Any) -> Monitor:
+        services = self.services
+        monitor = config.MonitorSettings(**{"action": "rollback", "min_answers": 4, **settings})
+        return Monitor(
+            config.Config(monitor=monitor),
+            services.engine,
+            services.registry,
+            services.pointer,
+            services.feedback,
+            [*services.monitor._anchors.values()],
+            clock=lambda: self.now,
+        )
+
+    def look(self) -> dict[str, GateRow]:
+        self.monitor.look()
+        return {row.rule: row for row in self.monitor.state.rows}
+
+    def served(self) -> str | None:
+        return self.client.get("/info")["current_checkpoint"]
+
+    def teach(self, number: int) -> str:
+        job = self.client.teach(FACTS[number : number + 1])
+        assert job["status"] == "succeeded", job["error"]
+        return job["checkpoint"]
+
+    def vote(self, *votes: str, **fields: Any) -> None:
+        for vote in votes:
+            self.client.post("/feedback", {"vote": vote, **fields})
+
+    def damage(self) -> None:
+        """Other weights in memory under the id that serves."""
+        engine = self.services.engine
+        served, adapter = engine.source.checkpoint_id, random_adapter(engine, 3, size=0.5)
+        engine.swap(adapter, served, CheckpointStatus.STABLE)
+
+
+@pytest.fixture
+def watched(serve: Callable[..., Running]) -> Watched:
+    return Watched(serve(**STEPS, **{"monitor.action": "off"}))
+
+
+def test_damage_in_memory_is_found_by_the_next_probe_and_rolled_back(watched: Watched) -> None:
+    first, second = watched.teach(0), watched.teach(1)
+    row = watched.look()["probe_loss"]
+    assert row.verdict == "pass"
+    assert row.value == pytest.approx(0, abs=1e-3), "what serves is what was evaluated"
+    watched.damage()
+    watched.now += timedelta(minutes=59)
+    assert watched.look()["probe_loss"] == row, "no probe is due"
+    watched.now += timedelta(minutes=1)
+    watched.look()
+    release = watched.services.registry.releases(1)[0]
+    assert (release.checkpoint_id, release.action, release.actor) == (first, "rollback", "monitor")
+    assert release.reason.startswith(f"{second} was taken back by the monitor: probe_loss is ")
+    assert "and may be 0.2: mean rise of the loss of 16 anchors" in release.reason
+    assert watched.served() == watched.client.ask("Hello!", max_tokens=2)["checkpoint"] == first
+
+
+def test_the_first_probe_finds_weights_that_are_not_what_was_evaluated(watched: Watched) -> None:
+    watched.teach(0)
+    watched.damage()
+    watched.look()
+    assert watched.served() is None
+
+
+def test_one_rollback_a_promotion(watched: Watched) -> None:
+    _, second, _ = (watched.teach(number) for number in range(3))
+    for expected in (second, second):
+        watched.damage()
+        watched.now += timedelta(hours=1)
+        watched.look()
+        assert watched.served() == expected
+    assert watched.monitor.state.rows[-1].verdict == "fail"
+    assert "once a promotion" in str(watched.monitor.state.held)
+    assert len(watched.services.registry.releases(9)) == 4
+    assert watched.monitor.state.checkpoint == second
+
+
+def test_the_base_is_left_alone(watched: Watched) -> None:
+    watched.vote(*["down"] * 9)
+    assert watched.look() == {}
+    assert watched.services.registry.releases(9) == []
+
+
+def test_only_votes_on_what_serves_since_its_release_count(watched: Watched) -> None:
+    watched.vote(*["down"] * 9)
+    first = watched.teach(0)
+    watched.vote(*["down"] * 9, checkpoint="base")
+    watched.vote("down", "up")
+    assert watched.look()["thumbs_down"].verdict == "skipped"
+    watched.vote("up", "up")
+    assert watched.look()["thumbs_down"].value == 0.25
+    second = watched.teach(1)
+    watched.vote(*["down"] * 9, checkpoint=first)
+    assert watched.look()["thumbs_down"].verdict == "skipped"
+    watched.vote(*["down"] * 9)
+    watched.look()
+    assert watched.served() == first
+    assert "thumbs_down is 1 " in watched.services.registry.releases(1)[0].reason
+    assert watched.look()["thumbs_down"].verdict == "skipped", "the signs start afresh"
+    assert second != first
+
+
+def test_a_pinned_checkpoint_is_only_warned_of(watched: Watched) -> None:
+    first = watched.teach(0)
+    watched.services.registry.pin(None, "api", "The audit is on.")
+    watched.vote(*["down"] * 9)
+    assert watched.look()["thumbs_down"].verdict == "fail"
+    assert watched.monitor.state.held == "The stable pointer is pinned by api: The audit is on."
+    assert watched.served() == first
+    watched.services.registry.unpin("api", "It is over.")
+    watched.look()
+    assert watched.served() is None
+
+
+def test_warn_moves_nothing(watched: Watched) -> None:
+    watched.monitor = watched.monitor_of(action="warn", probe_minutes=0)
+    first = watched.teach(0)
+    watched.vote(*["down"] * 9)
+    rows = watched.look()
+    assert rows["thumbs_down"].verdict == "fail"
+    assert "probe_loss" not in rows
+    assert watched.served() == first
+
+
+def test_requests_that_fail_in_the_engine_are_counted_and_given_up_ones_are_not(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched.teach(0)
+    engine = watched.services.engine
+    served = watched.served()
+    for _ in range(9):
+        watched.monitor._note_end(served, Cancelled("the client went away"))
+    for _ in range(4):
+        watched.client.ask("Hello!", max_tokens=2)
+    assert watched.look()["errors"].value == 0
+
+    def fail() -> None:
+        raise RuntimeError("the GPU is on fire")
+
+    monkeypatch.setattr(engine._decoder, "step", fail)
+    for _ in range(8):
+        status, _body = watched.client.send("/search", {"prompt": "Hello!"})
+        assert status == 500
+    watched.look()
+    assert watched.served() is None
+    assert "8 of 12 requests failed" in watched.services.registry.releases(1)[0].reason
+
+
+def test_answers_that_drift_from_the_checkpoint_before_roll_back(watched: Watched) -> None:
+    first = watched.teach(0)
+    for _ in range(8):
+        watched.client.ask("Who are you?", max_tokens=60)
+    watched.look()
+    watched.teach(1)
+    for _ in range(8):
+        watched.client.ask("Who are you?", max_tokens=1)
+    watched.look()
+    assert watched.served() == first
+    assert "cut_off is 1 " in watched.services.registry.releases(1)[0].reason
+
+
+def test_without_an_evaluation_the_first_reading_is_what_is_kept(
+    watched: Watched, tmp_path: Path
+) -> None:
+    checkpoint = watched.teach(0)
+    (tmp_path / "adapters" / checkpoint / "evaluation.json").unlink()
+    assert watched.look()["probe_loss"].value == 0
+    watched.damage()
+    watched.now += timedelta(hours=1)
+    watched.look()
+    assert watched.served() is None

@@ -1,0 +1,115 @@
+"""Outside data against a Struct: the message names field, value and remedy."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta
+
+from radiance import validation
+
+
+class Inner(msgspec.Struct, forbid_unknown_fields=True):
+    kind: Literal["one", "two"]
+    size: Annotated[int, Meta(ge=1)] = 1
+
+
+class Outer(msgspec.Struct, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1)]
+    inner: Inner | None = None
+    many: list[Inner] = []
+
+
+def problem(data: object, kind: type = Outer) -> validation.Problem:
+    with pytest.raises(validation.Problem) as caught:
+        validation.check(data, kind)
+    return caught.value
+
+
+def test_what_fits_is_converted():
+    data = {"name": "x", "inner": {"kind": "one"}, "many": [{"kind": "two", "size": 3}]}
+    assert validation.check(data, Outer) == Outer("x", Inner("one"), [Inner("two", 3)])
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "value", "remedy"),
+    [
+        ([], "", [], "Expected 'object', got 'array'."),
+        ({"name": 3}, "name", 3, "Expected 'str', got 'int'."),
+        ({"name": ""}, "name", "", "Expected 'str' of length >= 1."),
+        ({}, "name", None, "Add name."),
+        ({"name": "x", "inner": {}}, "inner.kind", None, "Add inner.kind."),
+        ({"name": "x", "nmae": 1}, "nmae", 1, "Did you mean 'name'?"),
+        ({"name": "x", "zzz": 1}, "zzz", 1, "Known here: name, inner, many."),
+        (
+            {"name": "x", "many": [{"kind": "one", "sise": 2}]},
+            "many[0].sise",
+            2,
+            "Did you mean 'size'?",
+        ),
+        (
+            {"name": "x", "inner": {"kind": "three"}},
+            "inner.kind",
+            "three",
+            "Expected one of 'one', 'two'.",
+        ),
+        (
+            {"name": "x", "many": [{"kind": "one"}, {"kind": "two", "size": 0}]},
+            "many[1].size",
+            0,
+            "Expected 'int' >= 1.",
+        ),
+        ({"name": "x", "many": [{"kind": "one", "size": "1"}]}, "many[0].size", "1", "Expected"),
+        ({"name": "x", "inner": {"kind": "one", "size": True}}, "inner.size", True, "Expected"),
+    ],
+)
+def test_a_problem_names_field_value_and_remedy(data, field, value, remedy):
+    found = problem(data)
+    assert (found.field, found.value) == (field, value)
+    assert found.remedy.startswith(remedy)
+    assert found.reason
+    assert str(found).startswith(field or "the whole")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_only_finite_numbers_wherever_they_stand(number):
+    found = problem({"name": "x", "many": [{"kind": "one", "size": number}]})
+    assert found.field == "many[0].size"
+    assert found.reason == "is not a finite number"
+    assert isinstance(found.value, str)  # NaN has no place in the JSON of an answer
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+near_misses = st.fixed_dictionaries(
+    {"name": json_values},
+    optional={
+        "inner": st.fixed_dictionaries({}, optional={"kind": json_values, "size": json_values}),
+        "many": st.lists(st.fixed_dictionaries({"kind": json_values}), max_size=2),
+        "more": json_values,
+    },
+)
+
+
+@given(json_values | near_misses)
+def test_any_data_either_fits_or_is_explained(data):
+    try:
+        outcome = validation.check(data, Outer)
+    except validation.Problem as found:
+        outcome = found
+    if isinstance(outcome, validation.Problem):
+        assert outcome.reason
+        assert outcome.remedy.endswith((".", "?"))
+    else:
+        assert isinstance(outcome, Outer)
+
+
+def test_long_values_are_shown_cut():
+    assert validation.show("a" * 200) == '"' + "a" * 78 + "…"
+    assert validation.show({"a": [1, None]}) == '{"a": [1, null]}'
+    assert validation.show({1, 2}) == '"{1, 2}"'

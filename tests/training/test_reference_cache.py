@@ -1,0 +1,238 @@
+"""Own samples and reference outputs: right, the same every time, and kept on disk."""
+
+from pathlib import Path
+from typing import cast
+
+import mlx.core as mx
+import numpy as np
+import pytest
+
+from radiance import config, ember
+from radiance.anchors import provider
+from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.worker import Engine
+from radiance.training.batches import make_batch
+from radiance.training.gradient import GradientComputer
+from radiance.training.lora import LoraModel
+from radiance.training.reference_cache import OWN, ReferenceCache
+from radiance.training.self_samples import Sampler
+from radiance.training.training_set import Material, Selection, TrainingSetBuilder
+from tests.engine.adapters.test_slots import ask
+from tests.support import FACTS, drain, example
+
+ANCHORS = AnchorSet(
+    tuple(
+        Anchor(example(n, f"What is {n} plus 2?", f"{n} plus 2 is {n + 2}."), "sums")
+        for n in range(1, 9)
+    )
+)
+
+_PARTS = (range(30), range(30, 50))
+
+
+def number(array: mx.array) -> float:
+    return cast(float, array.item())
+
+
+def parts(engine: Engine, path: Path) -> tuple[LoraModel, GradientComputer, ReferenceCache]:
+    lora = LoraModel(engine.base, config.TrainingSettings(r=4))
+    differentiator = GradientComputer(lora)
+    sampler = Sampler(lora, engine.encoder, engine.base.end_token)
+    return lora, differentiator, ReferenceCache(differentiator, sampler, path, k=16)
+
+
+def gather(engine: Engine, path: Path, selection: Selection, **settings: object) -> Material:
+    lora, differentiator, _ = parts(engine, path)
+    anchor = config.AnchorSettings(**{"own_samples": 16, **settings})  # type: ignore[arg-type]
+    training = config.TrainingSettings(r=4)
+    gatherer = TrainingSetBuilder(
+        lora, differentiator, engine.encoder, engine.base, training, anchor, path
+    )
+    return drain(gatherer.gather(selection, lora.initial(None), ""))
+
+
+def test_samples_do_not_depend_on_what_is_decoded_in_between(
+    engine: Engine, tmp_path: Path
+) -> None:
+    def samples(name: str):
+        lora, _, rehearsal = engine.call(lambda: parts(engine, tmp_path / name))
+        beginnings = [engine.encoder.plain("What is the capital of France?")]
+        vector = engine.call(lambda: lora.initial(None))
+        return engine.run(lambda: rehearsal.samples(vector, "base", beginnings, 12, 5))
+
+    quiet = samples("quiet").result
+    busy = samples("busy")
+    futures = [ask(engine, "Tell me about the sea.", 30) for _ in range(3)]
+    assert busy.result == quiet
+    assert all(future.result().tokens for future in futures)
+    assert len({sample.tokens for sample in quiet}) == len(quiet) > 6
+    head, _ = engine.encoder.user_turn
+    assert all(sample.tokens[: len(head)] == tuple(head) for sample in quiet)
+    assert all(sample.tokens[-1] == engine.base.end_token for sample in quiet)
+
+
+def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
+    engine: Engine, tmp_path: Path
+) -> None:
+    def compare() -> None:
+        lora, _, rehearsal = parts(engine, tmp_path)
+        vector = lora.initial(None)
+        first = drain(rehearsal.samples(vector, "base", [], 6, 1))
+        texts = [(sample, OWN) for sample in first]
+        held = drain(rehearsal.hold(vector, "base", texts))
+        _, _, other = parts(engine, tmp_path)
+        other._sampler = other._differentiator = None  # type: ignore[assignment]
+        again = drain(
+            other.hold(vector, "base", drain(other.samples(vector, "base", [], 6, 1)) and texts)
+        )
+        for one, two in zip(held, again, strict=True):
+            assert one.example == two.example
+            assert np.array_equal(one.reference.log_probs, two.reference.log_probs)
+        for path in tmp_path.glob("*.npz"):
+            path.write_bytes(path.read_bytes()[:50])
+        assert drain(rehearsal.samples(vector, "base", [], 6, 1)) == first
+
+    engine.call(compare)
+
+
+def test_ember_brings_what_it_writes_with_its_own_anchors(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config.load(tmp_path, {})
+    anchors = provider.load(settings, ember.MODEL_PATH / ember.ANCHORS_FILE)
+    asked = []
+    monkeypatch.setattr(Sampler, "write", lambda *_: asked.append(1) or iter(()))
+
+    def samples(settings: config.Config) -> list[EncodedExample]:
+        lora = LoraModel(engine.base, settings.training)
+        parts = (lora, GradientComputer(lora), engine.encoder, engine.base)
+        gatherer = TrainingSetBuilder(
+            *parts, settings.training, settings.anchor, tmp_path / "rehearsal"
+        )
+        return drain(gatherer.own_samples_of_base(anchors))
+
+    brought = engine.call(lambda: samples(settings))
+    assert len(brought) > settings.anchor.own_samples / 2
+    assert all(sample.tokens[-1] == engine.base.end_token for sample in brought)
+    assert not asked
+    assert not list((tmp_path / "rehearsal").iterdir())
+    # Another seed's were not brought, and would have been written.
+    other = config.load(tmp_path, {"training.seed": settings.training.seed + 1})
+    with pytest.raises(TypeError):
+        engine.call(lambda: samples(other))
+    assert asked
+
+
+def test_reference_outputs_do_not_depend_on_what_was_there(engine: Engine, tmp_path: Path) -> None:
+    """Bit for bit: a training is made again on another root, or after its cache was deleted."""
+
+    def compare() -> None:
+        lora, _, rehearsal = parts(engine, tmp_path / "used")
+        vector = lora.initial(None)
+        facts = [
+            (f"What is {n} times 7?", f"{n} times 7 is {n * 7}. " * (n % 5)) for n in range(40)
+        ]
+        texts = [(engine.encoder.example(example(i, *f)), "") for i, f in enumerate(facts)]
+        for some in (texts[1::3], texts[:7], texts):
+            used = drain(rehearsal.hold(vector, "base", some))
+        fresh = drain(parts(engine, tmp_path / "fresh")[2].hold(vector, "base", texts))
+        for one, two in zip(used, fresh, strict=True):
+            assert one.example is two.example
+            assert np.array_equal(one.reference.tokens, two.reference.tokens)
+            assert np.array_equal(one.reference.log_probs, two.reference.log_probs)
+            assert np.array_equal(one.reference.tail, two.reference.tail)
+
+    engine.call(compare)
+
+
+def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) -> None:
+    """With the whole vocabulary kept, the divergence from them is nothing; moved away, it is KL."""
+
+    def compare() -> None:
+        lora, differentiator, _ = parts(engine, tmp_path)
+        rehearsal = ReferenceCache(differentiator, None, tmp_path, k=10**6)  # type: ignore[arg-type]
+        examples = [engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)]
+        vector = lora.initial(None)
+        outputs = drain(rehearsal.outputs(vector, examples))
+        batch = make_batch(examples, outputs, [0.0] * len(examples))
+        away, gradient = drain(differentiator.gradient(vector, batch))
+        assert number(away) == pytest.approx(0, abs=1e-3)
+        assert number(mx.abs(gradient).max()) < 1e-3
+
+        moved = vector + 0.02 * mx.random.normal(vector.shape, key=mx.random.key(0))
+        away, _ = drain(differentiator.gradient(moved, batch))
+        rows = [drain(differentiator.target_rows(v, batch)) for v in (vector, moved)]
+        before, after = (
+            np.array(differentiator.log_probs(row)[: batch.target_count], dtype=np.float64)
+            for row in rows
+        )
+        full = (np.exp(before) * (before - after)).sum()
+        assert full > 0.01
+        assert number(away) == pytest.approx(full, rel=1e-2)
+        few = ReferenceCache(differentiator, None, tmp_path, k=8)  # type: ignore[arg-type]
+        batch = make_batch(examples, drain(few.outputs(vector, examples)), [0.0] * len(examples))
+        merged, _ = drain(differentiator.gradient(moved, batch))
+        assert 0 < number(merged) <= full * 1.001
+
+    engine.call(compare)
+
+
+def test_own_samples_that_ask_what_is_learned_are_not_held(engine: Engine, tmp_path: Path) -> None:
+    def compare() -> None:
+        material = gather(engine, tmp_path, Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS))
+        own = [held for held in material.held if held.context == OWN]
+        asked = engine.encoder.user_words(own[0].example.tokens)
+        corrected = Selection(new=[example(0, asked, "Something else.")], anchors=ANCHORS)
+        fewer = gather(engine, tmp_path, corrected)
+        left = [engine.encoder.user_words(h.example.tokens) for h in fewer.held]
+        assert asked not in left
+        assert len(left) < len(own) + 1
+
+    engine.call(compare)
+
+
+def test_superseded_anchors_are_not_held(engine: Engine, tmp_path: Path) -> None:
+    def compare() -> None:
+        wrong = example(0, "What is 3 plus 2?", "3 plus 2 is 9.")
+        valid = ANCHORS.without(ANCHORS.contradicted_by([wrong]))
+        selection = Selection(new=[wrong], anchors=ANCHORS, valid_anchors=valid)
+        material = gather(engine, tmp_path, selection, own_samples=0)
+        asked = [engine.encoder.user_words(held.example.tokens) for held in material.held]
+        assert len(asked) == len(ANCHORS) - 1
+        assert "What is 3 plus 2?" not in asked
+
+    engine.call(compare)
+
+
+def test_naive_holds_nothing_and_asks_in_the_taught_words_alone_if_told(
+    engine: Engine, tmp_path: Path
+) -> None:
+    material = engine.call(
+        lambda: gather(
+            engine,
+            tmp_path,
+            Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS),
+            method="naive",
+        )
+    )
+    assert material.held == []
+    assert list(tmp_path.glob("*.npz")) == []
+
+
+@pytest.mark.parametrize("reworded_ratio", [0.0, 0.5])
+def test_thousands_of_examples_are_encoded_in_pieces(
+    engine: Engine, tmp_path: Path, reworded_ratio: float
+) -> None:
+    def pieces() -> int:
+        lora, differentiator, _ = parts(engine, tmp_path)
+        training = config.TrainingSettings(r=4, reworded_ratio=reworded_ratio)
+        anchor = config.AnchorSettings(method="naive")
+        gatherer = TrainingSetBuilder(
+            lora, differentiator, engine.encoder, engine.base, training, anchor, tmp_path
+        )
+        new, held_back = ([example(n, f"What is {n}?", "A number.") for n in r] for r in _PARTS)
+        selection = Selection(new=new, held_back=held_back)
+        return sum(1 for _ in gatherer.gather(selection, lora.initial(None), ""))
+
+    assert engine.call(pieces) >= sum(map(len, _PARTS))
