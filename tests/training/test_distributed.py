@@ -103,23 +103,23 @@ import sys
 from pathlib import Path
 import numpy as np
 from radiance import config, ember
-from radiance.engine.base import load_base
-from radiance.engine.device import select_device
-from radiance.engine.encoding import Encoder
-from radiance.engine.ranks import Ranks
+from radiance.engine.model.base import load_base
+from radiance.engine.model.device import select_device
+from radiance.engine.model.encoding import Encoder
+from radiance.engine.sharding.ranks import Ranks
 from radiance.training.batches import part_of
-from radiance.training.blockwise import Differentiator
+from radiance.training.gradient import GradientComputer
 from radiance.training.distributed import Shared, agree, serve_rank
 from radiance.training.lora import LoraModel
-from radiance.training.material import Lesson, Material
-from radiance.training.rehearsal import Rehearsal
+from radiance.training.training_set import Lesson, Material
+from radiance.training.reference_cache import ReferenceCache
 from radiance.training.trainer import Trainer
 from tests.support import FACTS, drain, example
 
 few, many, directory = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
 base = load_base("ember", ember.MODEL_PATH, select_device("cpu"))
 ranks = Ranks()
-settings = config.Training(stop_loss=0)
+settings = config.TrainingSettings(stop_loss=0)
 if ranks.rank:
     serve_rank(ranks, base, settings)
     print("the other rank has ended", flush=True)
@@ -127,7 +127,7 @@ if ranks.rank:
 agree(ranks, base, settings)
 
 
-class Parted(Differentiator):
+class Parted(GradientComputer):
     '''One process that computes the same parts one after another.'''
 
     def gradient(self, vector, batch, dropout_key=None):
@@ -145,16 +145,16 @@ facts = ember.listed_facts()[::40]
 
 
 def train(differentiator, steps):
-    rehearsal = Rehearsal(differentiator, None, directory / f"{id(differentiator)}", k=32)
+    rehearsal = ReferenceCache(differentiator, None, directory / f"{id(differentiator)}", k=32)
     texts = [
         (encoder.example(example(i, f.question, f.answer)), f.context) for i, f in enumerate(facts)
     ]
     held = drain(rehearsal.hold(lora.initial(None), "base", texts))
     new = [Lesson(encoder.example(example(i, *fact))) for i, fact in enumerate(FACTS)]
     replay = [Lesson(text) for text, _ in texts[:8]]
-    wanted = config.Training(stop_loss=0, max_steps=steps, cooldown_steps=3)
+    wanted = config.TrainingSettings(stop_loss=0, max_steps=steps, cooldown_steps=3)
     material = Material(new=new, replay=replay, held=held)
-    trainer = Trainer(lora, differentiator, wanted, config.Anchor(), material, None)
+    trainer = Trainer(lora, differentiator, wanted, config.AnchorSettings(), material, None)
     return np.array(drain(trainer.run()).vector)
 
 
@@ -162,7 +162,7 @@ lora = LoraModel(base, settings)
 shared = Shared(lora, ranks)
 found = {
     "shared_few": train(shared, few),
-    "alone_few": train(Differentiator(lora), few),
+    "alone_few": train(GradientComputer(lora), few),
     "shared_many": train(shared, many),
     "parted_many": train(Parted(lora), many),
 }
@@ -174,12 +174,12 @@ pieces = shared.gradient(lora.initial(None), batch)
 next(pieces)
 pieces.close()
 _, again = drain(shared.gradient(lora.initial(None), batch))
-_, alone = drain(Differentiator(lora).gradient(lora.initial(None), batch))
+_, alone = drain(GradientComputer(lora).gradient(lora.initial(None), batch))
 found |= {"given_up": np.array(again), "not_given_up": np.array(alone)}
 one = make_batch([encoder.example(example(0, *FACTS[0]))])  # a row for one rank only
 found["one_row"], found["one_row_alone"] = (
     np.array(drain(d.target_rows(lora.initial(None), one)))[: one.target_count]  # no padding
-    for d in (shared, Differentiator(lora))
+    for d in (shared, GradientComputer(lora))
 )
 shared.end()
 np.savez(directory / "found.npz", **found)
