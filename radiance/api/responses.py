@@ -8,8 +8,6 @@ from typing import Any, Literal
 import msgspec
 
 from radiance.api.canary import CanaryShown
-from radiance.labs.alphas.models.grading import Outcome
-from radiance.labs.alphas.results.performance import Performance
 from radiance.learning.pause_switch import Pause
 from radiance.records import (
     Checkpoint,
@@ -61,77 +59,6 @@ class SearchAnswer(msgspec.Struct):
     cached_tokens: int
     adapter_hash: str
     provider: str
-
-
-class Tried(msgspec.Struct):
-    """Somebody who was asked before, and why that was not enough."""
-
-    provider: str
-    reason: str
-
-
-class AlphaAnswer(msgspec.Struct):
-    """An alpha with its check and its backtest.
-
-    Attributes:
-        answer: As the model wrote it.
-        alpha: In canonical form; null where it does not compile.
-        error: Why it fell short.
-        coverage: Share of the market's cells in which it has a value.
-        backtest: Annual Sharpe ratio, turnover, drawdown, capacity and more; null without one.
-        provider: "local", or the upstream that answered.
-        arm: The side of a trial that answered.
-        tries: How many answers the local model wrote.
-        market: What it was backtested on.
-    """
-
-    answer: str
-    alpha: str | None
-    outcome: Outcome
-    compiles: bool
-    error: str | None
-    coverage: float
-    backtest: Performance | None
-    provider: str
-    tried: list[Tried]
-    checkpoint: str | None
-    arm: Literal["champion", "challenger"] | None
-    tries: int
-    market: str
-
-
-class Arm(msgspec.Struct):
-    """One side of a trial."""
-
-    answers: int
-    successes: int
-
-
-class TrialState(msgspec.Struct):
-    """What was seen of two models; ``evidence`` against equality decides at 1 / error."""
-
-    champion: str
-    challenger: str
-    error: float
-    arms: dict[str, Arm]
-    evidence: float
-    verdict: Literal["undecided", "champion", "challenger"]
-
-
-class UpstreamState(msgspec.Struct):
-    """How an upstream is doing."""
-
-    name: str
-    state: Literal["closed", "open", "half-open"]
-    failure_ratio: float
-    latency_s: float
-
-
-class TrialAnswer(msgspec.Struct):
-    """All trials, and the upstreams in the order they are asked."""
-
-    trials: list[TrialState]
-    upstreams: list[UpstreamState]
 
 
 class UpdateAnswer(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""The table of URLs, with the scope that an API key must have for each."""
+"""The table of URLs: who may ask each, what it takes and what it gives."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,94 +22,264 @@ from radiance.api import (
     training,
     update,
 )
-from radiance.api.auth.access import OPEN, Access, OriginGuard, Route
+from radiance.api.auth.access import Access, OriginGuard
 from radiance.api.errors import HANDLERS
-from radiance.api.openai import adapters, chat, completions, fine_tuning, models, uploads
+from radiance.api.openai import (
+    adapters,
+    chat,
+    completions,
+    fine_tuning,
+    models,
+    uploads,
+)
+from radiance.api.openai.shapes import ChatChunk, ChatCompletion, Model, ModelList, TextCompletion
+from radiance.api.openai.tuning_shapes import (
+    File,
+    FileDeleted,
+    FileList,
+    TuningCheckpointList,
+    TuningEventList,
+    TuningJob,
+    TuningJobList,
+)
 from radiance.api.request_log import HttpStats, RequestLog
+from radiance.api.responses import (
+    CheckpointAnswer,
+    CheckpointList,
+    EntryList,
+    FeedbackAnswer,
+    FeedbackList,
+    Health,
+    InfoAnswer,
+    JobAnswer,
+    JobList,
+    JobWithSupersedes,
+    LineageAnswer,
+    MoveAnswer,
+    NotReady,
+    PinAnswer,
+    Ready,
+    SearchAnswer,
+    TrainingAnswer,
+    UpdateAnswer,
+)
+from radiance.api.route import JSON, OPEN, Schema, delete, get, post
 from radiance.api.services import ServicesGetter
 from radiance.config import Config
+from radiance.examples.admission import UpdateBody
 from radiance.labs.alphas import routes as alphas
 from radiance.labs.signals import routes as signals
+from radiance.records import Checkpoint, Evaluation, JobStatus
+from radiance.registry.verification import Verification
 
-ROUTES = [
-    Route("/search", search.search, "infer", method="POST"),
-    Route("/alphas/generate", alphas.generate_alpha, "infer", method="POST"),
-    Route("/alphas/trial", alphas.show_trial, "infer", method="GET"),
-    Route("/update", update.update, "update", method="POST"),
-    Route("/feedback", feedback.send_feedback, "infer", method="POST"),
-    Route("/feedback", feedback.list_feedback, "admin", method="GET"),
-    Route("/info", info.info, "infer", method="GET"),
-    Route("/jobs", operations.list_jobs, "update", method="GET"),
-    Route("/jobs/{job_id}", operations.show_job, "update", method="GET"),
-    Route("/jobs/{job_id}/cancel", operations.cancel_job, "update", method="POST"),
-    Route("/jobs/{job_id}/retry", operations.retry_job, "update", method="POST"),
-    Route("/checkpoints", operations.list_checkpoints, "infer", method="GET"),
-    Route("/checkpoints/{checkpoint_id}", operations.show_checkpoint, "infer", method="GET"),
-    Route(
+LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}
+
+
+def _paged(default: int = 20, most: int = 1000) -> dict[str, Schema]:
+    limit = {"type": "integer", "minimum": 1, "maximum": most, "default": default}
+    return {"after": {"type": "string"}, "limit": limit}
+
+
+_SERVICE = [
+    post("/search", search.search, "infer", takes=search.SearchBody, gives=SearchAnswer),
+    post("/update", update.update, "update", takes=UpdateBody, gives=UpdateAnswer, status=202),
+    post(
+        "/feedback",
+        feedback.send_feedback,
+        "infer",
+        takes=feedback.FeedbackBody,
+        gives=FeedbackAnswer,
+        status=201,
+    ),
+    get("/feedback", feedback.list_feedback, "admin", gives=FeedbackList, queries={"limit": LIMIT}),
+    get("/info", info.info, "infer", gives=InfoAnswer),
+    get(
+        "/jobs",
+        operations.list_jobs,
+        "update",
+        gives=JobList,
+        queries={"limit": LIMIT, "status": {"type": "string", "enum": list(JobStatus)}},
+    ),
+    get("/jobs/{job_id}", operations.show_job, "update", gives=JobWithSupersedes),
+    post("/jobs/{job_id}/cancel", operations.cancel_job, "update", takes=None, gives=JobAnswer),
+    post("/jobs/{job_id}/retry", operations.retry_job, "update", takes=None, gives=JobAnswer),
+    get(
+        "/checkpoints",
+        operations.list_checkpoints,
+        "infer",
+        gives=CheckpointList,
+        queries={"limit": LIMIT},
+    ),
+    get(
+        "/checkpoints/{checkpoint_id}", operations.show_checkpoint, "infer", gives=CheckpointAnswer
+    ),
+    get(
         "/checkpoints/{checkpoint_id}/evaluation",
         operations.show_evaluation,
         "update",
-        method="GET",
+        gives=Evaluation,
     ),
-    Route("/checkpoints/{checkpoint_id}/lineage", lineage.show_lineage, "update", method="GET"),
-    Route("/import", exchange.import_checkpoint, "admin", method="POST"),
-    Route("/rollback", pointer.rollback, "admin", method="POST"),
-    Route("/promote", pointer.promote, "admin", method="POST"),
-    Route("/pin", pointer.pin, "admin", method="POST"),
-    Route("/unpin", pointer.unpin, "admin", method="POST"),
-    Route("/canary", canary.show_canary, "infer", method="GET"),
-    Route("/canary", canary.start_canary, "admin", method="POST"),
-    Route("/canary", canary.stop_canary, "admin", method="DELETE"),
-    Route("/training", training.show_training, "infer", method="GET"),
-    Route("/training/pause", training.pause, "admin", method="POST"),
-    Route("/training/resume", training.resume, "admin", method="POST"),
-    Route("/signals/progress", signals.show_progress, "infer", method="GET"),
-    Route("/signals/assets/{name}", signals.show_asset, OPEN, method="GET"),
-    Route("/signals/runs", signals.list_runs, "infer", method="GET"),
-    Route("/signals/runs", signals.start_run, "admin", method="POST"),
-    Route("/signals/runs/{run_id}", signals.show_run, "infer", method="GET"),
-    Route("/signals/runs/{run_id}/cancel", signals.cancel_run, "admin", method="POST"),
-    Route("/signals/runs/{run_id}/{file}", signals.export_run, "infer", method="GET"),
-    Route("/signals/knobs", signals.show_knobs, "infer", method="GET"),
-    Route("/audit", audit.list_entries, "admin", method="GET"),
-    Route("/audit/verify", audit.verify_log, "admin", method="GET"),
-    Route("/openapi.json", openapi.show_openapi, "infer", method="GET"),
-    Route("/v1/chat/completions", chat.create_chat, "infer", method="POST"),
-    Route("/v1/completions", completions.create_completion, "infer", method="POST"),
-    Route("/v1/models", models.list_models, "infer", method="GET"),
-    Route("/v1/models/{model_id:path}", models.show_model, "infer", method="GET"),
-    Route("/v1/load_lora_adapter", adapters.load_adapter, "admin", method="POST"),
-    Route("/v1/unload_lora_adapter", adapters.unload_adapter, "admin", method="POST"),
-    Route("/v1/files", uploads.create_file, "update", method="POST"),
-    Route("/v1/files", uploads.list_files, "update", method="GET"),
-    Route("/v1/files/{file_id}", uploads.show_file, "update", method="GET"),
-    Route("/v1/files/{file_id}", uploads.delete_file, "update", method="DELETE"),
-    Route("/v1/files/{file_id}/content", uploads.show_content, "update", method="GET"),
-    Route("/v1/fine_tuning/jobs", fine_tuning.create_tuning, "update", method="POST"),
-    Route("/v1/fine_tuning/jobs", fine_tuning.list_tunings, "update", method="GET"),
-    Route("/v1/fine_tuning/jobs/{tuning_id}", fine_tuning.show_tuning, "update", method="GET"),
-    Route(
+    get(
+        "/checkpoints/{checkpoint_id}/lineage",
+        lineage.show_lineage,
+        "update",
+        gives=LineageAnswer,
+        queries={"limit": LIMIT},
+    ),
+    post(
+        "/import",
+        exchange.import_checkpoint,
+        "admin",
+        takes=exchange.ImportBody,
+        gives=Checkpoint,
+        status=201,
+    ),
+    post("/rollback", pointer.rollback, "admin", takes=pointer.RollbackBody, gives=MoveAnswer),
+    post("/promote", pointer.promote, "admin", takes=pointer.PromoteBody, gives=MoveAnswer),
+    post("/pin", pointer.pin, "admin", takes=pointer.PinBody, gives=PinAnswer),
+    post("/unpin", pointer.unpin, "admin", takes=pointer.UnpinBody, gives=PinAnswer),
+    get("/canary", canary.show_canary, "infer", gives=canary.CanaryAnswer),
+    post(
+        "/canary",
+        canary.start_canary,
+        "admin",
+        takes=canary.CanaryBody,
+        gives=canary.CanaryAnswer,
+        status=201,
+    ),
+    delete(
+        "/canary",
+        canary.stop_canary,
+        "admin",
+        gives=canary.CanaryAnswer,
+        queries={"reason": {"type": "string", "maxLength": 1000}},
+    ),
+    get("/training", training.show_training, "infer", gives=TrainingAnswer),
+    post(
+        "/training/pause", training.pause, "admin", takes=training.PauseBody, gives=TrainingAnswer
+    ),
+    post(
+        "/training/resume", training.resume, "admin", takes=training.PauseBody, gives=TrainingAnswer
+    ),
+    get(
+        "/audit",
+        audit.list_entries,
+        "admin",
+        gives=EntryList,
+        queries={"limit": LIMIT, "before": {"type": "integer", "minimum": 1}},
+    ),
+    get(
+        "/audit/verify",
+        audit.verify_log,
+        "admin",
+        gives=Verification,
+        queries={"head": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
+    ),
+    get("/openapi.json", openapi.show_openapi, "infer", gives=JSON),
+    get("/metrics", metrics.metrics, "infer", gives="text/plain"),
+    get("/health", operations.health, OPEN, gives=Health),
+    get("/ready", operations.ready, OPEN, gives=Ready, others={503: NotReady}),
+]
+
+_OPENAI = [
+    post(
+        "/v1/chat/completions",
+        chat.create_chat,
+        "infer",
+        takes=chat.ChatBody,
+        gives=ChatCompletion,
+        streams=ChatChunk,
+    ),
+    post(
+        "/v1/completions",
+        completions.create_completion,
+        "infer",
+        takes=completions.CompletionBody,
+        gives=TextCompletion,
+        streams=TextCompletion,
+    ),
+    get("/v1/models", models.list_models, "infer", gives=ModelList),
+    get("/v1/models/{model_id:path}", models.show_model, "infer", gives=Model),
+    post(
+        "/v1/load_lora_adapter",
+        adapters.load_adapter,
+        "admin",
+        takes=adapters.LoadBody,
+        gives="text/plain",
+    ),
+    post(
+        "/v1/unload_lora_adapter",
+        adapters.unload_adapter,
+        "admin",
+        takes=adapters.UnloadBody,
+        gives="text/plain",
+    ),
+    post(
+        "/v1/files",
+        uploads.create_file,
+        "update",
+        takes=uploads.FileForm,
+        takes_media="multipart/form-data",
+        gives=File,
+    ),
+    get(
+        "/v1/files",
+        uploads.list_files,
+        "update",
+        gives=FileList,
+        queries={
+            **_paged(10_000, 10_000),
+            "order": {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
+            "purpose": {"type": "string"},
+        },
+    ),
+    get("/v1/files/{file_id}", uploads.show_file, "update", gives=File),
+    delete("/v1/files/{file_id}", uploads.delete_file, "update", gives=FileDeleted),
+    get(
+        "/v1/files/{file_id}/content",
+        uploads.show_content,
+        "update",
+        gives="application/octet-stream",
+    ),
+    post(
+        "/v1/fine_tuning/jobs",
+        fine_tuning.create_tuning,
+        "update",
+        takes=fine_tuning.TuningBody,
+        gives=TuningJob,
+    ),
+    get(
+        "/v1/fine_tuning/jobs",
+        fine_tuning.list_tunings,
+        "update",
+        gives=TuningJobList,
+        queries=_paged(),
+    ),
+    get("/v1/fine_tuning/jobs/{tuning_id}", fine_tuning.show_tuning, "update", gives=TuningJob),
+    post(
         "/v1/fine_tuning/jobs/{tuning_id}/cancel",
         fine_tuning.cancel_tuning,
         "update",
-        method="POST",
+        takes=None,
+        gives=TuningJob,
     ),
-    Route(
+    get(
         "/v1/fine_tuning/jobs/{tuning_id}/events",
         fine_tuning.list_tuning_events,
         "update",
-        method="GET",
+        gives=TuningEventList,
+        queries=_paged(),
     ),
-    Route(
+    get(
         "/v1/fine_tuning/jobs/{tuning_id}/checkpoints",
         fine_tuning.list_tuning_checkpoints,
         "update",
-        method="GET",
+        gives=TuningCheckpointList,
+        queries=_paged(),
     ),
-    Route("/metrics", metrics.metrics, "infer", method="GET"),
-    Route("/health", operations.health, OPEN, method="GET"),
-    Route("/ready", operations.ready, OPEN, method="GET"),
 ]
+
+ROUTES = [*_SERVICE, *_OPENAI, *alphas.ROUTES, *signals.ROUTES]
 
 
 def create_app(

@@ -5,9 +5,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from radiance.api.auth.access import Route
-from radiance.api.contracts import Contract
 from radiance.api.info import training_progress
+from radiance.api.route import get
 from radiance.api.services import Services, services_of
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError
 from radiance.jobs.cycles import PastCycle
@@ -142,9 +141,12 @@ ONE = Page(
     topics=("cycle", "queue"),
     section="/cycles",
 )
-CONTRACTS = {
-    report: Contract(
-        None, media="text/html", queries={"format": {"type": "string", "enum": ["html", "json"]}}
+ROUTES = [
+    get(
+        "/cycles/{cycle_id}/report",
+        report,
+        "update",
+        gives="text/html",
+        queries={"format": {"type": "string", "enum": ["html", "json"]}},
     )
-}
-ROUTES = [Route("/cycles/{cycle_id}/report", report, "update", method="GET")]
+]

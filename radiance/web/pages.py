@@ -17,9 +17,10 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope as Connection
 
-from radiance.api.auth.access import Access, Route
+from radiance.api.auth.access import Access
 from radiance.api.auth.keys import Key, Scope
 from radiance.api.errors import response_to
+from radiance.api.route import JSON, Handler, Route
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError, TooLarge
 from radiance.registry import audit
@@ -32,6 +33,7 @@ Fields = Mapping[str, str]
 Act = Callable[[Services, Request, Fields], str]
 
 _MOST_FIELDS = 50
+_HTML = "text/html"
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,11 @@ class Page:
     def __post_init__(self) -> None:
         twin = "/overview.json" if self.path == "/" else f"{self.path}.json"
         found: list[BaseRoute] = [
-            Route(twin, self._json, self.scope, method="GET"),
-            _PageRoute(self.path, self._answer, self.scope, method="GET", page=self),
+            Route(twin, self._json, self.scope, method="GET", gives=JSON, is_documented=False),
+            _PageRoute(self),
         ]
         if self.act is not None:
-            found.append(Route(self.path, self._change, self.act_scope, method="POST"))
+            found.append(form_route(self.path, self._change, self.act_scope))
         object.__setattr__(self, "routes", found)
 
     async def _json(self, request: Request) -> Response:
@@ -135,14 +137,30 @@ class Page:
 class _PageRoute(Route):
     """A route for those who read HTML, where the API has the same URL for those who do not."""
 
-    def __init__(self, *arguments: Any, page: Page, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, page: Page) -> None:
+        super().__init__(
+            page.path, page._answer, page.scope, method="GET", gives=_HTML, is_documented=False
+        )
         self._shares_path = page.shares_path
 
     def matches(self, scope: Connection) -> tuple[Match, Connection]:
         if self._shares_path and not accepts_html(scope):
             return Match.NONE, {}
         return super().matches(scope)
+
+
+def form_route(path: str, handler: Handler, scope: Scope | None) -> Route:
+    """A route that takes the fields of a page's form and sends the browser on."""
+    return Route(
+        path,
+        handler,
+        scope,
+        method="POST",
+        takes=dict[str, str],
+        takes_media="application/x-www-form-urlencoded",
+        gives=_HTML,
+        is_documented=False,
+    )
 
 
 def accepts_html(scope: Connection) -> bool:

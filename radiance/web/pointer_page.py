@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from radiance import ember
-from radiance.api.auth.access import Route, actor_of
-from radiance.api.contracts import Contract
+from radiance.api.auth.access import actor_of
+from radiance.api.route import get
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.exchange.exporting import export_checkpoint, find_source
@@ -122,7 +122,6 @@ PAGE = Page(
     act=act,
     scope="admin",
 )
-CONTRACTS = {download: Contract(None, media="application/zip")}
 ROUTES = [
-    Route("/checkpoints/{checkpoint_id}/export.zip", download, "admin", method="GET"),
+    get("/checkpoints/{checkpoint_id}/export.zip", download, "admin", gives="application/zip"),
 ]

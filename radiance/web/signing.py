@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from radiance.api.auth import sessions
-from radiance.api.auth.access import OPEN, Access, Route
-from radiance.web.pages import read_form, render
+from radiance.api.auth.access import Access
+from radiance.api.route import OPEN, get
+from radiance.web.pages import form_route, read_form, render
 
 PATH = "/sign-in"
 _MOST_BYTES = 10_000
@@ -71,7 +72,7 @@ def _form(request: Request, status: int, refusal: str) -> Response:
 
 
 ROUTES = [
-    Route(PATH, show, OPEN, method="GET"),
-    Route(PATH, enter, OPEN, method="POST"),
-    Route("/sign-out", leave, OPEN, method="POST"),
+    get(PATH, show, OPEN, gives="text/html", is_documented=False),
+    form_route(PATH, enter, OPEN),
+    form_route("/sign-out", leave, OPEN),
 ]

@@ -16,9 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from radiance.api.auth.access import OPEN, Route
 from radiance.api.auth.keys import Scope
-from radiance.api.contracts import CONTRACTS
+from radiance.api.route import OPEN, get
 from radiance.labs.alphas import page as alphas_page
 from radiance.labs.signals import lab_page
 from radiance.web import (
@@ -62,14 +61,11 @@ _LINKS: list[BaseRoute] = [
     *cycles.ROUTES,
     *lab_page.ROUTES,
     *signing.ROUTES,
-    Route("/events", events.stream, "infer", method="GET"),
-    Route("/static/{version}/{name:path}", assets.serve, OPEN, method="GET"),
-    Route("/favicon.ico", assets.favicon, OPEN, method="GET"),
+    get("/events", events.stream, "infer", gives="text/event-stream", is_documented=False),
+    get("/static/{version}/{name:path}", assets.serve, OPEN, gives="*/*", is_documented=False),
+    get("/favicon.ico", assets.favicon, OPEN, gives="image/svg+xml", is_documented=False),
 ]
 Linked = tuple[str, str, Scope | None]
-CONTRACTS.update(
-    {**pointer_page.CONTRACTS, **cycles.CONTRACTS}
-)  # what is no page is in the API document
 ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
 
 

@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 
 from radiance import config
 from radiance.api.auth import keys
-from radiance.api.auth.access import OPEN, Route, tls_files
+from radiance.api.auth.access import tls_files
+from radiance.api.route import OPEN, Route
 from radiance.api.routes import ROUTES, create_app
 from radiance.cli import main
 from radiance.errors import ConfigError, Unavailable

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
-from radiance.api.auth.access import OPEN, Route
+from radiance.api.route import OPEN, Route
 from radiance.api.routes import ROUTES, create_app
 from radiance.config import Config
 from radiance.errors import Unavailable
@@ -49,7 +49,8 @@ def test_a_defect_of_ours_has_an_id_too(
         raise ZeroDivisionError
 
     monkeypatch.setattr(
-        "radiance.api.routes.ROUTES", [*ROUTES, Route("/broken", broken, OPEN, method="GET")]
+        "radiance.api.routes.ROUTES",
+        [*ROUTES, Route("/broken", broken, OPEN, method="GET", gives="text/plain")],
     )
     app = create_app(never_started, Config())
     with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:

@@ -1,6 +1,6 @@
 """Who may do what: API keys with scopes, and the browser's rules that keep web pages out.
 
-Two guards. ``Route`` asks for a key with the route's scope. ``OriginGuard`` stands before all
+Two guards. ``Access`` asks for a key with the route's scope. ``OriginGuard`` stands before all
 routes and stops what a foreign web page can make a browser send to a service on the same machine or
 network: requests under a name the page's owner controls (DNS rebinding, the Host header) and
 requests across origins that change something (Origin and Sec-Fetch-Site).
@@ -8,12 +8,10 @@ requests across origins that change something (Origin and Sec-Fetch-Site).
 
 import ipaddress
 import ssl
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
-from starlette.routing import Route as PlainRoute
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
@@ -25,8 +23,6 @@ from radiance.errors import ConfigError, Forbidden, Unauthenticated
 from radiance.telemetry import get_logger
 
 _log = get_logger(__name__)
-OPEN = None
-"""The scope of a route that needs no key."""
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _REMEDY = (
     "Send a key as `Authorization: Bearer KEY`; client commands take it from RADIANCE_API_KEY."
@@ -148,22 +144,6 @@ class Access:
         if site is not None:
             return site in ("same-origin", "none")
         return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-
-
-class Route(PlainRoute):
-    """A route and the scope that it needs; see ``OPEN``."""
-
-    def __init__(self, path: str, endpoint: Callable, scope: Scope | None, *, method: str) -> None:
-        super().__init__(path, endpoint, methods=[method])
-        self.scope: Scope | None = scope
-
-    async def handle(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Ask for the key, then answer."""
-        connection = HTTPConnection(scope)
-        connection.state.route = self.path
-        access: Access = connection.app.state.access
-        connection.state.key = access.admit(connection, self.scope)
-        await super().handle(scope, receive, send)
 
 
 class OriginGuard:

@@ -1,6 +1,6 @@
 """POST /alphas/generate: a prompt in, an alpha, its check and its backtest out."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_body
+from radiance.api.route import get, post
 from radiance.api.services import Services, services_of
 from radiance.api.streaming import answer_of
 from radiance.api.weights import weights_of
@@ -17,6 +18,8 @@ from radiance.engine.requests import Answer
 from radiance.errors import RequestError
 from radiance.fallback.providers import UpstreamRequest
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS, lark_grammar, short_grammar
+from radiance.labs.alphas.models.grading import Outcome
+from radiance.labs.alphas.results.performance import Performance
 from radiance.labs.alphas.service import shortcoming, told
 from radiance.labs.alphas.trial import Arm
 from radiance.records import Message
@@ -46,6 +49,77 @@ class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
     tries: Annotated[int, Meta(ge=1, le=16)] = 1
     checkpoint: Annotated[str, Meta(min_length=1)] | None = None
     user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+
+
+class Tried(msgspec.Struct):
+    """Somebody who was asked before, and why that was not enough."""
+
+    provider: str
+    reason: str
+
+
+class AlphaAnswer(msgspec.Struct):
+    """An alpha with its check and its backtest.
+
+    Attributes:
+        answer: As the model wrote it.
+        alpha: In canonical form; null where it does not compile.
+        error: Why it fell short.
+        coverage: Share of the market's cells in which it has a value.
+        backtest: Annual Sharpe ratio, turnover, drawdown, capacity and more; null without one.
+        provider: "local", or the upstream that answered.
+        arm: The side of a trial that answered.
+        tries: How many answers the local model wrote.
+        market: What it was backtested on.
+    """
+
+    answer: str
+    alpha: str | None
+    outcome: Outcome
+    compiles: bool
+    error: str | None
+    coverage: float
+    backtest: Performance | None
+    provider: str
+    tried: list[Tried]
+    checkpoint: str | None
+    arm: Literal["champion", "challenger"] | None
+    tries: int
+    market: str
+
+
+class ArmCounts(msgspec.Struct):
+    """One side of a trial."""
+
+    answers: int
+    successes: int
+
+
+class TrialState(msgspec.Struct):
+    """What was seen of two models; ``evidence`` against equality decides at 1 / error."""
+
+    champion: str
+    challenger: str
+    error: float
+    arms: dict[str, ArmCounts]
+    evidence: float
+    verdict: Literal["undecided", "champion", "challenger"]
+
+
+class UpstreamState(msgspec.Struct):
+    """How an upstream is doing."""
+
+    name: str
+    state: Literal["closed", "open", "half-open"]
+    failure_ratio: float
+    latency_s: float
+
+
+class TrialAnswer(msgspec.Struct):
+    """All trials, and the upstreams in the order they are asked."""
+
+    trials: list[TrialState]
+    upstreams: list[UpstreamState]
 
 
 async def generate_alpha(request: Request) -> Response:
@@ -171,3 +245,9 @@ async def _write(
     if body.constrained and answer.finish_reason == "length":
         answer = await answer_of(request, services, wanted(short_grammar()))
     return answer
+
+
+ROUTES = [
+    post("/alphas/generate", generate_alpha, "infer", takes=GenerateBody, gives=AlphaAnswer),
+    get("/alphas/trial", show_trial, "infer", gives=TrialAnswer),
+]

@@ -10,7 +10,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from radiance.api.auth.access import Route
 from radiance.api.bodies import read_form
 from radiance.api.services import Services, services_of
 from radiance.errors import Conflict, RequestError
@@ -18,7 +17,7 @@ from radiance.labs.signals import store
 from radiance.labs.signals.routes import earlier_than
 from radiance.labs.signals.settings import PRESETS, Study, knobs, read_study
 from radiance.labs.signals.view import page
-from radiance.web.pages import Data, Page
+from radiance.web.pages import Data, Page, form_route
 
 
 def describe(services: Services, request: Request) -> Data:
@@ -89,6 +88,6 @@ PAGE = Page(
     nav="Signal lab",
 )
 ROUTES = [
-    Route(PAGE.path, send_form, "admin", method="POST"),
-    Route(f"{PAGE.path}/cancel", send_cancel, "admin", method="POST"),
+    form_route(PAGE.path, send_form, "admin"),
+    form_route(f"{PAGE.path}/cancel", send_cancel, "admin"),
 ]

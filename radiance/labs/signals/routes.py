@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from radiance.api.bodies import read_json
+from radiance.api.route import OPEN, get, post
 from radiance.api.services import services_of
 from radiance.errors import NotFound, RequestError
 from radiance.labs.signals import store
-from radiance.labs.signals.results import Finding, encode
+from radiance.labs.signals.results import Finding, StudyResult, encode
 from radiance.labs.signals.runs import RunState
 from radiance.labs.signals.settings import PRESETS, Knob, Study, knobs, read_study
 from radiance.labs.signals.view import latex, page, report, tables
@@ -142,3 +143,15 @@ def earlier_than(folder: Any, run_id: str) -> Any:
     before = [name for name in store.names(folder) if name < run_id]
     earlier = (store.load(folder, name) for name in reversed(before))
     return next((result for result in earlier if result.kind == kind), None)
+
+
+ROUTES = [
+    get("/signals/progress", show_progress, "infer", gives="text/html"),
+    get("/signals/assets/{name}", show_asset, OPEN, gives="text/css"),
+    get("/signals/runs", list_runs, "infer", gives=RunList),
+    post("/signals/runs", start_run, "admin", takes=Study, gives=RunState, status=202),
+    get("/signals/runs/{run_id}", show_run, "infer", gives=ShownRun),
+    post("/signals/runs/{run_id}/cancel", cancel_run, "admin", takes=None, gives=RunState),
+    get("/signals/runs/{run_id}/{file}", export_run, "infer", gives=StudyResult),
+    get("/signals/knobs", show_knobs, "infer", gives=KnobsAnswer),
+]
