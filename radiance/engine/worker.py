@@ -21,13 +21,13 @@ from radiance import config
 from radiance.engine.adapters.cache import AdapterCache, Source
 from radiance.engine.adapters.slots import Adapter, SlotModel
 from radiance.engine.adapters.sources import LiveWeights, Sources
+from radiance.engine.assembly import Assembly, assemble
 from radiance.engine.decoding.constraints import Grammars
 from radiance.engine.decoding.generation import Decoder, OnEnd, Row
 from radiance.engine.decoding.row_text import RowText
 from radiance.engine.decoding.scoring import ScoringPass, read_losses, score
 from radiance.engine.heartbeat import Heartbeat
 from radiance.engine.in_flight import InFlight
-from radiance.engine.model.assembly import Assembly, assemble
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.device import Device, select_device
 from radiance.engine.model.encoding import EncodedExample, Encoder

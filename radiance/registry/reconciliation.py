@@ -1,25 +1,24 @@
-"""What a start does about a registry whose files, rows and link do not agree."""
-
-from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+"""Brings a registry's files, rows and stable link into agreement when a service starts."""
 
 from radiance.errors import Conflict, CorruptCheckpoint
 from radiance.registry import bodies
 from radiance.registry.audit import append
 from radiance.registry.rows import STABLE_LINK
+from radiance.registry.store import Registry
 from radiance.storage import files
-from radiance.storage.sqlite import Database
-
-if TYPE_CHECKING:
-    from radiance.registry.store import Registry
 
 
-def reconcile(
-    registry: "Registry", db: Database, adapters: Path, clock: Callable[[], datetime]
-) -> list[str]:
-    """See ``Registry.reconcile``."""
+def reconcile(registry: Registry) -> list[str]:
+    """Bring files, rows and the stable link into agreement.
+
+    Unfinished temporaries are deleted. Directories without a row are left alone. Where the served
+    checkpoint is missing or damaged, the newest whole one served before it is released instead, or
+    the base.
+
+    Returns:
+        What was found and done, as sentences.
+    """
+    adapters = registry.adapters_path
     findings = [
         f"Deleted {adapters.name}/{name}, which an earlier process left unfinished."
         for name in files.sweep_temporaries(adapters)
@@ -30,28 +29,27 @@ def reconcile(
         for path in sorted(adapters.iterdir())
         if path.is_dir() and not path.is_symlink() and path.name not in known
     ]
-    findings += _open_audit(registry, db, adapters, clock)
-    findings += _mark_damage(registry, db)
-    findings += _leave_unusable(registry, clock)
-    findings += _mend_link(registry, adapters)
+    findings += _open_audit(registry)
+    findings += _mark_damage(registry)
+    findings += _leave_unusable(registry)
+    findings += _mend_link(registry)
     return findings
 
 
-def _open_audit(
-    registry: "Registry", db: Database, adapters: Path, clock: Callable[[], datetime]
-) -> list[str]:
+def _open_audit(registry: Registry) -> list[str]:
     """Put log and head file in order; begin the log with what was there before there was one."""
+    db = registry.db
     rows = db.read("SELECT * FROM checkpoints ORDER BY number")
     if rows and registry.audit.is_new():
         releases = db.read("SELECT * FROM releases ORDER BY number")
-        body = bodies.adoption(rows, releases, adapters)
+        body = bodies.adoption(rows, releases, registry.adapters_path)
         with registry.audit.sealed(), db.transaction() as connection:
-            append(connection, "adopt", "reconcile", None, body, clock())
+            append(connection, "adopt", "reconcile", None, body, registry.clock())
         return [f"The audit log begins here, with {len(rows)} earlier checkpoints as they are."]
-    return registry.audit.settle(clock())
+    return registry.audit.settle(registry.clock())
 
 
-def _mark_damage(registry: "Registry", db: Database) -> list[str]:
+def _mark_damage(registry: Registry) -> list[str]:
     """Note for every checkpoint what is wrong with it.
 
     Only the served one and those that were damaged before are hashed. Hashing all would delay every
@@ -70,26 +68,28 @@ def _mark_damage(registry: "Registry", db: Database) -> list[str]:
             damage[checkpoint_id] = str(error)
     changed = [(what, id) for id, what in damage.items() if before.get(id) != what]
     if changed:
-        with db.transaction() as connection:
+        with registry.db.transaction() as connection:
             connection.executemany("UPDATE checkpoints SET damage = ? WHERE id = ?", changed)
     return [what for what in damage.values() if what is not None]
 
 
-def _leave_unusable(registry: "Registry", clock: Callable[[], datetime]) -> list[str]:
+def _leave_unusable(registry: Registry) -> list[str]:
     """Release what was served before a damaged checkpoint, passing over damaged ones."""
     *earlier, current = registry.history()
     if current is None or current not in registry.damaged():
         return []
+    reason = f"{current} is damaged."
     for target in reversed(earlier):
         try:
-            registry.release(target, "rollback", "reconcile", f"{current} is damaged.", clock())
+            registry.release(target, "rollback", "reconcile", reason, registry.clock())
         except (CorruptCheckpoint, Conflict):
             continue
         return [f"{current} is damaged, so {target or 'the base model'} is served instead."]
     raise AssertionError("the history begins with the base, which can always be released")
 
 
-def _mend_link(registry: "Registry", adapters: Path) -> list[str]:
+def _mend_link(registry: Registry) -> list[str]:
+    adapters = registry.adapters_path
     link = adapters / STABLE_LINK
     before = files.link_target(link)
     registry.point_stable()

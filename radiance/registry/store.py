@@ -25,7 +25,7 @@ from radiance.records import (
     Pin,
     Release,
 )
-from radiance.registry import bodies, evaluations, reconciliation
+from radiance.registry import bodies, evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.audit import Action, Audit, append
 from radiance.registry.checkpoints import Checkpoints
@@ -57,6 +57,7 @@ class Registry(Checkpoints):
         clock: The time that is noted for what happens now; aware, UTC.
 
     Attributes:
+        db: As given; so are ``adapters_path`` and ``clock``.
         audit: The log that every change goes into.
     """
 
@@ -67,8 +68,7 @@ class Registry(Checkpoints):
         clock: Callable[[], datetime] = records.now,
     ) -> None:
         super().__init__(db, adapters_path)
-        self._db: Database = db
-        self._clock = clock
+        self.db, self.adapters_path, self.clock = db, adapters_path, clock
         self.audit = Audit(db)
         files.make_directory(adapters_path)
 
@@ -83,7 +83,7 @@ class Registry(Checkpoints):
         row = connection.execute("SELECT value FROM sequences WHERE name = 'checkpoint'").fetchone()
         on_disk = [
             int(match[1])
-            for path in self._adapters.iterdir()
+            for path in self.adapters_path.iterdir()
             if (match := _NUMBER.search(path.name))
         ]
         number = max([row["value"] if row else 0, *on_disk]) + 1
@@ -92,11 +92,13 @@ class Registry(Checkpoints):
 
     def staging(self, checkpoint_id: str) -> Path:
         """A new, empty directory for the trainer to write the two adapter files into."""
-        return files.fresh_directory(self._adapters / f"{files.TEMPORARY_PREFIX}{checkpoint_id}")
+        return files.fresh_directory(
+            self.adapters_path / f"{files.TEMPORARY_PREFIX}{checkpoint_id}"
+        )
 
     def find_candidate(self, cycle: Cycle) -> tuple[Manifest, Evaluation] | None:
         """What an earlier run of this very cycle has published already, if it is whole."""
-        directory = self._adapters / cycle.candidate_id
+        directory = self.adapters_path / cycle.candidate_id
         try:
             found = manifests.read(directory)
             manifests.verify(directory, found)
@@ -149,10 +151,10 @@ class Registry(Checkpoints):
             published = manifest, evaluation
         manifest, evaluation = published
         hashes = bodies.file_hashes(self.path(checkpoint_id))
-        with self.audit.sealed(), self._db.transaction() as connection:
+        with self.audit.sealed(), self.db.transaction() as connection:
             row = insert_checkpoint(connection, cycle, manifest, decision.status)
             evaluations.insert(connection, checkpoint_id, evaluation)
-            at, release, withheld = self._clock(), None, None
+            at, release, withheld = self.clock(), None, None
             if decision.promote:
                 _check_parent_is_served(cycle, current_id(connection))
                 withheld = why_held(connection)
@@ -172,8 +174,8 @@ class Registry(Checkpoints):
         Raises:
             StorageError: The disk or the database failed.
         """
-        with self._db.transaction() as connection:
-            return self.new_checkpoint_id(connection, self._clock().date())
+        with self.db.transaction() as connection:
+            return self.new_checkpoint_id(connection, self.clock().date())
 
     def commit_imported(self, staging: Path, manifest: Manifest, actor: str) -> Checkpoint:
         """Publish an adapter that was made elsewhere. It is ``risky`` and not served.
@@ -193,10 +195,10 @@ class Registry(Checkpoints):
         self._publish(staging, manifest, Evaluation(manifest.report))
         hashes = bodies.file_hashes(self.path(checkpoint_id))
         origin = Cycle(NO_CYCLE, manifest.fingerprint, checkpoint_id, None, ())
-        with self.audit.sealed(), self._db.transaction() as connection:
+        with self.audit.sealed(), self.db.transaction() as connection:
             row = insert_checkpoint(connection, origin, manifest, CheckpointStatus.RISKY)
             body = bodies.imported(row, hashes, manifest)
-            append(connection, "import", actor, checkpoint_id, body, self._clock())
+            append(connection, "import", actor, checkpoint_id, body, self.clock())
         return self.get(checkpoint_id)
 
     def record_failure(self, connection: Connection, cycle: Cycle, reason: str) -> None:
@@ -205,7 +207,7 @@ class Registry(Checkpoints):
         Hold ``audit.sealed`` around that transaction.
         """
         body = bodies.failure(cycle, reason)
-        append(connection, "cycle_failed", "pipeline", None, body, self._clock())
+        append(connection, "cycle_failed", "pipeline", None, body, self.clock())
 
     def _publish(self, staging: Path, manifest: Manifest, evaluation: Evaluation) -> None:
         final = self.path(manifest.checkpoint_id)
@@ -248,7 +250,7 @@ class Registry(Checkpoints):
             "promote",
             actor,
             reason,
-            self._clock(),
+            self.clock(),
             force=force,
             on_pardon=on_pardon,
         )
@@ -279,7 +281,7 @@ class Registry(Checkpoints):
         target = history[-2] if to is None else None if to == BASE else to
         if target == current:
             raise _served_already(target)
-        return self.release(target, "rollback", actor, reason, self._clock())
+        return self.release(target, "rollback", actor, reason, self.clock())
 
     def release(
         self,
@@ -303,7 +305,7 @@ class Registry(Checkpoints):
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
         became = self._check_usable(checkpoint_id, force)
-        with self.audit.sealed(), self._db.transaction() as connection:
+        with self.audit.sealed(), self.db.transaction() as connection:
             if actor in _AUTOMATIC and (held := why_held(connection)) is not None:
                 raise Conflict(held, remedy="Unpin it first: POST /unpin.")
             before = current_id(connection)
@@ -337,8 +339,8 @@ class Registry(Checkpoints):
         """
         target = None if checkpoint_id == BASE else checkpoint_id
         self._check_usable(target, force=False)
-        with self.audit.sealed(), self._db.transaction() as connection:
-            current, at, row = current_id(connection), self._clock(), None
+        with self.audit.sealed(), self.db.transaction() as connection:
+            current, at, row = current_id(connection), self.clock(), None
             if checkpoint_id is None:
                 target = current
             if target != current:
@@ -362,14 +364,14 @@ class Registry(Checkpoints):
         Raises:
             Conflict: It is not pinned.
         """
-        with self.audit.sealed(), self._db.transaction() as connection:
+        with self.audit.sealed(), self.db.transaction() as connection:
             if why_held(connection) is None:
                 raise Conflict(
                     "The stable pointer is not pinned.", remedy="There is nothing to do."
                 )
             current = current_id(connection)
             body = bodies.move(reason, current, None)
-            append(connection, "unpin", actor, current, body, self._clock())
+            append(connection, "unpin", actor, current, body, self.clock())
 
     def _check_usable(self, checkpoint_id: str | None, force: bool) -> tuple[str, str] | None:
         """Refuse what cannot be served; its status now and then, where serving it changes that."""
@@ -389,23 +391,11 @@ class Registry(Checkpoints):
     def point_stable(self) -> None:
         """Make ``adapters/stable`` follow what is served; no link while that is the base."""
         current = self._current_id()
-        link = self._adapters / STABLE_LINK
+        link = self.adapters_path / STABLE_LINK
         if current is None:
             files.remove_link(link)
         else:
             files.point_link(link, current)
-
-    def reconcile(self) -> list[str]:
-        """Bring files, rows and the stable link into agreement, at start.
-
-        Unfinished temporaries are deleted. Directories without a row are left alone. Where what is
-        served is missing or damaged, the newest whole one served before it is released instead, or
-        the base.
-
-        Returns:
-            What was found and done, as sentences.
-        """
-        return reconciliation.reconcile(self, self._db, self._adapters, self._clock)
 
 
 def _check_parent_is_served(cycle: Cycle, current: str | None) -> None:

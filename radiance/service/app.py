@@ -34,6 +34,7 @@ from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
 from radiance.registry.curves import Curves
 from radiance.registry.names import Names
+from radiance.registry.reconciliation import reconcile
 from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
 from radiance.release.experiments import Experiments
@@ -157,7 +158,7 @@ class Service:
         self._on_stop.callback(database.close)
         jobs = JobQueue(database)
         registry = Registry(database, config.adapters_path)
-        for finding in registry.reconcile():
+        for finding in reconcile(registry):
             _log.warning("reconciled", finding=finding)
         recovered = jobs.recover(
             crashed,

@@ -20,11 +20,11 @@ from radiance import ember
 from radiance.api.auth.access import tls_files
 from radiance.api.routes import create_app
 from radiance.config import Config, is_loopback
-from radiance.engine.model.assembly import assemble
+from radiance.engine.assembly import assemble
 from radiance.engine.model.base import find_base, load_base
 from radiance.engine.model.device import select_device
+from radiance.engine.replica import follow
 from radiance.engine.sharding.ranks import Ranks
-from radiance.engine.sharding.replica import follow
 from radiance.engine.watchdog import ProcessWatchdog
 from radiance.errors import ConfigError, LostRank, RadianceError, Unavailable
 from radiance.records import Job

@@ -7,15 +7,12 @@ with microseconds, so that their order as text is their order in time; lists and
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from sqlite3 import Connection
 
 import msgspec
 
 from radiance.errors import StorageError
 from radiance.records import Example, Message
-
-if TYPE_CHECKING:
-    from radiance.storage.sqlite import Connection
 
 _INITIAL = (
     # intake: what was sent, what it became, and the cycles that train it
@@ -130,7 +127,7 @@ _INITIAL = (
 )
 
 
-def m001_initial(connection: "Connection") -> None:
+def m001_initial(connection: Connection) -> None:
     """Jobs, examples, cycles, checkpoints, releases and metrics."""
     for statement in _INITIAL:
         connection.execute(statement)
@@ -169,13 +166,13 @@ _AUDIT = (
 )
 
 
-def m002_audit(connection: "Connection") -> None:
+def m002_audit(connection: Connection) -> None:
     """The audit log: every decision on a checkpoint, each entry sealed with the one before."""
     for statement in _AUDIT:
         connection.execute(statement)
 
 
-def m003_rejections(connection: "Connection") -> None:
+def m003_rejections(connection: Connection) -> None:
     """Which checkpoint the gate refused, where a job failed by that."""
     connection.execute(
         "ALTER TABLE jobs ADD COLUMN rejected_checkpoint TEXT"
@@ -183,7 +180,7 @@ def m003_rejections(connection: "Connection") -> None:
     )
 
 
-def m004_evaluations(connection: "Connection") -> None:
+def m004_evaluations(connection: Connection) -> None:
     """The accuracy matrix: how each checkpoint answers what each update of its lineage taught."""
     connection.execute(
         """
@@ -200,7 +197,7 @@ def m004_evaluations(connection: "Connection") -> None:
     )
 
 
-def m005_feedback(connection: "Connection") -> None:
+def m005_feedback(connection: Connection) -> None:
     """Votes on answers."""
     connection.execute(
         """
@@ -219,7 +216,7 @@ def m005_feedback(connection: "Connection") -> None:
     connection.execute("CREATE INDEX feedback_by_checkpoint ON feedback (checkpoint, at)")
 
 
-def m006_questions(connection: "Connection") -> None:
+def m006_questions(connection: Connection) -> None:
     """Questions are compared without the punctuation of sentences: hash the known ones anew."""
     rows = connection.execute("SELECT id, messages, text FROM examples").fetchall()
     messages = msgspec.json.Decoder(tuple[Message, ...])
@@ -229,7 +226,7 @@ def m006_questions(connection: "Connection") -> None:
     )
 
 
-def m007_pauses(connection: "Connection") -> None:
+def m007_pauses(connection: Connection) -> None:
     """Training paused by a person; the newest row says."""
     connection.execute(
         """
@@ -274,13 +271,13 @@ _FINE_TUNING = (
 )
 
 
-def m008_fine_tuning(connection: "Connection") -> None:
+def m008_fine_tuning(connection: Connection) -> None:
     """Uploaded files, the jobs made of them and how each is trained; names of checkpoints."""
     for statement in _FINE_TUNING:
         connection.execute(statement)
 
 
-def m009_experiments(connection: "Connection") -> None:
+def m009_experiments(connection: Connection) -> None:
     """Checkpoints tried beside the one that serves, and what was measured of their answers."""
     connection.execute(
         """
@@ -327,7 +324,7 @@ def m009_experiments(connection: "Connection") -> None:
     connection.execute("CREATE INDEX trials_by_experiment ON trials (experiment, number)")
 
 
-def m010_lineages(connection: "Connection") -> None:
+def m010_lineages(connection: Connection) -> None:
     """Walks through a lineage read two small indices; a checkpoint's row holds its whole report."""
     connection.execute("CREATE INDEX checkpoints_by_id ON checkpoints (id, parent_id)")
     connection.execute("DROP INDEX jobs_by_checkpoint")
@@ -337,7 +334,7 @@ def m010_lineages(connection: "Connection") -> None:
     )
 
 
-ALL: tuple[Callable[["Connection"], None], ...] = (
+ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
     m003_rejections,
@@ -351,7 +348,7 @@ ALL: tuple[Callable[["Connection"], None], ...] = (
 )
 
 
-def apply(connection: "Connection", migration: Callable[["Connection"], None], path: Path) -> None:
+def apply(connection: Connection, migration: Callable[[Connection], None], path: Path) -> None:
     """Bring the schema one step further, unless that was done before.
 
     Raises:

@@ -4,20 +4,14 @@ An estimate from shapes, held against measured peaks by the tests: never below w
 and not far above. Where a model does not say its dimensions nothing is estimated.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlx.core as mx
 
 from radiance import config
-from radiance.engine.model.encoding import EncodedExample
 from radiance.errors import TrainingError
 from radiance.platform.conditions import read_conditions
-from radiance.training.batches import round_up
-
-if TYPE_CHECKING:
-    from radiance.training.training_set import Material  # it needs blockwise, which needs this
 
 _FLOAT = 4
 _VECTORS = 10  # adapter, moments, gradients, constraint and what a step makes of them
@@ -80,25 +74,6 @@ def estimate(
     kept += rows * width * args.num_attention_heads * width * _FLOAT * _SCORES_COPIES
     logits = min(rows * width * args.vocab_size, most_logits) * _FLOAT * _LOGITS_COPIES
     return StepMemory(kept, logits, size * _FLOAT * _VECTORS, rows, width)
-
-
-def largest_batch(
-    material: "Material", settings: config.TrainingSettings, anchor: config.AnchorSettings
-) -> tuple[int, int]:
-    """Rows and width of the largest batch that a training can make."""
-    new = [e for lesson in material.new for e in (lesson.example, *lesson.wordings)]
-    replay = [e for lesson in material.replay for e in (lesson.example, *lesson.wordings)]
-    rows = min(settings.batch_size, len(material.new))
-    rows += min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
-    shapes = [(rows, _width([*new, *replay]))]
-    if material.held and anchor.method != "naive":
-        held = [text.example for text in material.held]
-        shapes.append((min(anchor.batch_size, len(held)), _width(held)))
-    return max(shapes, key=lambda shape: shape[0] * shape[1])
-
-
-def _width(examples: Sequence[EncodedExample]) -> int:
-    return round_up(max(len(example.tokens) for example in examples) - 1)
 
 
 def free_bytes() -> int | None:

@@ -20,9 +20,9 @@ from radiance.errors import Diverged
 from radiance.training.batches import Batch, by_length, make_batch, pick, spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.memory import free_bytes, largest_batch, require
+from radiance.training.memory import free_bytes, require
 from radiance.training.optimizer import Optimizer, StepReport
-from radiance.training.training_set import Lesson, Material
+from radiance.training.training_set import Lesson, Material, largest_batch
 
 T = TypeVar("T")
 Pieces = Generator[Any, None, T]

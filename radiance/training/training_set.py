@@ -13,7 +13,7 @@ from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.records import Example, Message
 from radiance.training import augmentation
-from radiance.training.batches import Reference, by_length
+from radiance.training.batches import Reference, by_length, round_up
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace, find_null_space
@@ -222,3 +222,22 @@ class TrainingSetBuilder:
             some = yield from self._rehearsal.outputs(parent, [examples[i] for i in group])
             found.update(zip(group, some, strict=True))
         return [found[index] for index in range(len(examples))]
+
+
+def largest_batch(
+    material: Material, settings: config.TrainingSettings, anchor: config.AnchorSettings
+) -> tuple[int, int]:
+    """Rows and width of the largest batch that a training can make."""
+    new = [e for lesson in material.new for e in (lesson.example, *lesson.wordings)]
+    replay = [e for lesson in material.replay for e in (lesson.example, *lesson.wordings)]
+    rows = min(settings.batch_size, len(material.new))
+    rows += min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
+    shapes = [(rows, _width([*new, *replay]))]
+    if material.held and anchor.method != "naive":
+        held = [text.example for text in material.held]
+        shapes.append((min(anchor.batch_size, len(held)), _width(held)))
+    return max(shapes, key=lambda shape: shape[0] * shape[1])
+
+
+def _width(examples: Sequence[EncodedExample]) -> int:
+    return round_up(max(len(example.tokens) for example in examples) - 1)

@@ -35,6 +35,7 @@ from radiance.records import (
     Manifest,
 )
 from radiance.registry import manifest as manifests
+from radiance.registry.reconciliation import reconcile
 from radiance.registry.store import Registry
 from radiance.registry.verification import verify
 from radiance.storage import steps
@@ -55,7 +56,7 @@ class Service:
         self.db = Database(root / "runs" / "radiance.db")
         self.registry = Registry(self.db, root / "adapters", lambda: NOON)
         self.jobs = JobQueue(self.db, lambda: NOON)
-        self.registry.reconcile()
+        reconcile(self.registry)
         self.jobs.recover(False, 1000, 1000, self.registry.committed())
 
     def add(self, key: str) -> None:
@@ -269,7 +270,7 @@ def check_order(root: Path) -> None:
     assert names == {"stable", newest.checkpoint_id, oldest.checkpoint_id}
     promoted = [r.checkpoint_id for r in registry.releases(9) if r.action == "promote"]
     assert promoted == [newest.checkpoint_id, oldest.checkpoint_id]
-    assert registry.reconcile() == []
+    assert reconcile(registry) == []
     service.db.close()
     check_log(root)
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from radiance.errors import Cancelled, Conflict, RadianceError, StorageError
 from radiance.records import CheckpointStatus, Cycle, Decision, Evaluation, Evidence, GateRow
 from radiance.registry import audit
+from radiance.registry.reconciliation import reconcile
 from radiance.registry.verification import Verification, export, verify, verify_export
 from radiance.storage import steps
 from radiance.storage.sqlite import Snapshot
@@ -262,7 +263,7 @@ def test_a_pin_does_not_hold_a_damaged_checkpoint(workshop, registry) -> None:
     first = workshop.commit()
     registry.pin(workshop.commit(), "api", "It is good.")
     workshop.damage(workshop.current())
-    registry.reconcile()
+    reconcile(registry)
     assert workshop.current() == first
     assert entries(workshop)[-1].actor == "reconcile"
 
@@ -500,7 +501,7 @@ def test_a_crash_leaves_the_change_with_its_entry_or_neither(
         done = workshop.registry.committed() == {cycle.candidate_id, "A_2026-02-09_0001"}
         done = done or workshop.current() is None
         assert len(entries(workshop)) == 1 + done, died
-        assert not any("tampered" in finding for finding in workshop.registry.reconcile())
+        assert not any("tampered" in finding for finding in reconcile(workshop.registry))
         assert check(workshop.root).is_sound
         head = audit.read_head(workshop.root / "runs" / audit.HEAD_FILE)
         assert head is not None
@@ -542,8 +543,8 @@ def test_a_start_puts_a_contradiction_on_record(
     else:
         head.write_bytes(b"?")
     workshop = make_workshop(root)
-    (finding,) = (f for f in workshop.registry.reconcile() if "tampered" in f)
-    assert workshop.registry.reconcile() == []
+    (finding,) = (f for f in reconcile(workshop.registry) if "tampered" in f)
+    assert reconcile(workshop.registry) == []
     workshop.db.close()
     found = check(root)
     assert found.is_sound, "the log goes on, with the contradiction in it"
@@ -559,8 +560,8 @@ def test_a_root_from_before_the_log_is_adopted_as_it_is(make_workshop, tmp_path:
     edit(tmp_path, "DELETE FROM audit")
     (tmp_path / "runs" / audit.HEAD_FILE).unlink()
     workshop.open()
-    assert "begins here, with 2 earlier checkpoints" in workshop.registry.reconcile()[0]
-    assert workshop.registry.reconcile() == []
+    assert "begins here, with 2 earlier checkpoints" in reconcile(workshop.registry)[0]
+    assert reconcile(workshop.registry) == []
     workshop.commit()
     assert [entry.action for entry in entries(workshop)] == ["adopt", "promote"]
     assert check(tmp_path).is_sound

@@ -17,6 +17,7 @@ from radiance.records import (
 )
 from radiance.registry import evaluations
 from radiance.registry import manifest as manifests
+from radiance.registry.reconciliation import reconcile
 from radiance.registry.store import Registry
 from radiance.storage.sqlite import Database
 
@@ -306,18 +307,18 @@ def test_rejected_and_damaged_checkpoints_are_never_released(workshop, registry)
 
 
 def test_a_registry_in_order_needs_nothing(workshop, registry):
-    assert registry.reconcile() == []
+    assert reconcile(registry) == []
     workshop.commit()
     workshop.commit(status=REJECTED)
     (workshop.adapters / "README.md").touch()
-    assert registry.reconcile() == []
+    assert reconcile(registry) == []
     assert registry.damaged() == {}
 
 
 def test_temporaries_are_swept_and_strangers_left_alone(workshop, registry):
     registry.staging("A_2026-02-09_0007")
     (workshop.adapters / "A_2020-01-01_0001").mkdir()
-    swept, stranger = registry.reconcile()
+    swept, stranger = reconcile(registry)
     assert ".tmp-A_2026-02-09_0007" in swept
     assert "A_2020-01-01_0001 is no committed checkpoint" in stranger
     assert (workshop.adapters / "A_2020-01-01_0001").is_dir()
@@ -331,7 +332,7 @@ def test_the_link_follows_the_database(workshop, registry, wrong):
     stable.unlink()
     if wrong:
         stable.symlink_to(wrong)
-    (sentence,) = registry.reconcile()
+    (sentence,) = reconcile(registry)
     assert (
         sentence == f"adapters/stable pointed at {wrong or 'nothing'}; it now points at {second}."
     )
@@ -346,7 +347,7 @@ def test_an_unusable_checkpoint_gives_way_to_the_one_before(workshop, registry, 
         workshop.damage(third)
     else:
         shutil.rmtree(workshop.adapters / third)
-    sentences = registry.reconcile()
+    sentences = reconcile(registry)
     assert workshop.current() == first == link(workshop)
     newest = registry.releases(1)[0]
     assert (newest.action, newest.actor, newest.reason) == (
@@ -356,7 +357,7 @@ def test_an_unusable_checkpoint_gives_way_to_the_one_before(workshop, registry, 
     )
     assert f"{third} is damaged, so {first} is served instead." in sentences
     assert third in registry.damaged()
-    assert len(registry.reconcile()) == 1
+    assert len(reconcile(registry)) == 1
     assert list(registry.damaged()) == [third]
     assert len(registry.releases(9)) == 4
 
@@ -364,7 +365,7 @@ def test_an_unusable_checkpoint_gives_way_to_the_one_before(workshop, registry, 
 def test_with_nothing_usable_left_the_base_is_served(workshop, registry):
     only = workshop.commit()
     shutil.rmtree(workshop.adapters / only)
-    assert any("the base model is served instead" in s for s in registry.reconcile())
+    assert any("the base model is served instead" in s for s in reconcile(registry))
     assert workshop.current() is None
     assert link(workshop) is None
 
@@ -373,7 +374,7 @@ def test_what_was_rolled_back_is_no_refuge(workshop, registry):
     first, second, _ = (workshop.commit() for _ in range(3))
     registry.rollback(None, "cli", "It hurts.")
     workshop.damage(second)
-    registry.reconcile()
+    reconcile(registry)
     assert workshop.current() == first
 
 
@@ -381,10 +382,10 @@ def test_a_checkpoint_that_came_back_is_whole_again(workshop, registry, tmp_path
     first = workshop.commit()
     workshop.commit()
     (workshop.adapters / first).rename(tmp_path / "away")
-    assert len(registry.reconcile()) == 1
+    assert len(reconcile(registry)) == 1
     assert list(registry.damaged()) == [first]
     (tmp_path / "away").rename(workshop.adapters / first)
-    assert registry.reconcile() == []
+    assert reconcile(registry) == []
     assert registry.damaged() == {}
 
 
@@ -392,7 +393,7 @@ def test_a_lost_database_leaves_the_adapters_alone(workshop, tmp_path):
     only = workshop.commit()
     other = Database(tmp_path / "new.db")
     registry = Registry(other, workshop.adapters)
-    sentences = registry.reconcile()
+    sentences = reconcile(registry)
     assert any(f"{only} is no committed checkpoint" in s for s in sentences)
     assert any("the base model is served" in s for s in sentences)
     assert (workshop.adapters / only).is_dir()

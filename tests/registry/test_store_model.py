@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from radiance.errors import Conflict, CorruptCheckpoint
 from radiance.records import CheckpointStatus
+from radiance.registry.reconciliation import reconcile
 from radiance.registry.verification import verify
 
 REJECTED = CheckpointStatus.REJECTED
@@ -147,7 +148,7 @@ def build_machine(make_workshop) -> type[RuleBasedStateMachine]:
             if wrong:
                 link.symlink_to(wrong)
             self.workshop.reopen()
-            self.workshop.registry.reconcile()
+            reconcile(self.workshop.registry)
             if self.served[-1] in self.broken:
                 while self.served[-1] in self.broken:
                     self.served.pop()

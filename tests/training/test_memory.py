@@ -14,10 +14,10 @@ from radiance.training import memory
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.memory import StepMemory, free_bytes, largest_batch, require
+from radiance.training.memory import StepMemory, free_bytes, require
 from radiance.training.reference_cache import Held
 from radiance.training.trainer import Trainer
-from radiance.training.training_set import Lesson, Material
+from radiance.training.training_set import Lesson, Material, largest_batch
 from tests.support import drain
 
 

@@ -10,8 +10,8 @@ import mlx.core as mx
 from mlx_lm.generate import generation_stream
 
 from radiance.engine.adapters.slots import Adapter
+from radiance.engine.assembly import Assembly
 from radiance.engine.decoding.batch import Entry
-from radiance.engine.model.assembly import Assembly
 from radiance.engine.sharding.primary import (
     Act,
     Clear,
