@@ -3,7 +3,9 @@
 import logging
 import os
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,26 @@ import pytest
 from huggingface_hub import constants
 from hypothesis import HealthCheck, settings
 
-from radiance import config, ember
+from radiance import config, ember, extensions
 from radiance.engine.worker import Engine
-from tests.support import Running, start_service
+from tests.support import REPOSITORY, Running, start_service
 
 settings.register_profile(
     "radiance", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
 )
 settings.load_profile("radiance")
+
+
+def pytest_configure() -> None:
+    """The labs are found by what is installed: an older installation would hide them."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = project["entry-points"][extensions.GROUP].items()
+    found = {(e.name, e.value) for e in metadata.entry_points(group=extensions.GROUP)}
+    if not declared <= found:
+        raise pytest.UsageError(
+            "The installed entry points are older than pyproject.toml. Run `make check`, or "
+            "`.venv/bin/pip install --no-deps --editable .`."
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

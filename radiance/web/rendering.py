@@ -4,7 +4,7 @@ from functools import cache
 
 import jinja2
 
-from radiance import __version__, records
+from radiance import __version__, extensions, records
 from radiance.web import assets, charts, wording
 
 
@@ -12,7 +12,7 @@ from radiance.web import assets, charts, wording
 def environment() -> jinja2.Environment:
     """The templates: everything is escaped, and a name that is not there is an error."""
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("radiance.web"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader("radiance.web"), _of_extensions()]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -24,3 +24,11 @@ def environment() -> jinja2.Environment:
     made.globals.update(static=assets.url, version=__version__, now=records.now)
     made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
     return made
+
+
+def _of_extensions() -> jinja2.PrefixLoader:
+    """The templates of extensions, each under its name: ``signals/page.html``."""
+    folders = {found.name: found.templates for found in extensions.installed() if found.templates}
+    return jinja2.PrefixLoader(
+        {name: jinja2.FileSystemLoader(folder) for name, folder in folders.items()}
+    )

@@ -84,7 +84,7 @@ def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) 
 PAGE = Page(
     path="/alphas",
     title="Alpha desk",
-    template="desk.html",
+    template="alphas/page.html",
     describe=describe,
     nav="Alpha desk",
 )

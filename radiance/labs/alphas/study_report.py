@@ -104,7 +104,7 @@ def render(study: Study) -> str:
         result = store.read(study.path / store.RESULT)
         return lab_report.render(result, None)
     return render_alone(
-        "alphas_report.html", f"Alphas written by models: {study.name}", read(study)
+        "alphas/report.html", f"Alphas written by models: {study.name}", read(study)
     )
 
 

@@ -82,7 +82,7 @@ async def send_cancel(request: Request) -> Response:
 PAGE = Page(
     path="/signals",
     title="Signal lab",
-    template="signals.html",
+    template="signals/page.html",
     describe=describe,
     draw=draw,
     nav="Signal lab",
