@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from radiance.ember.model_files import ANCHORS_FILE, ANCHORS_MANIFEST, MODEL_PATH, write_anchors
+from radiance.ember.model_files import MODEL_PATH, write_anchors
 from radiance.ember.world import Fact, listed_facts, unlisted_facts
 
 
@@ -49,7 +49,7 @@ def make(out: Path, steps: int | None, seed: int) -> None:
     save_weights(model, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n")
     save_tokenizer(tokenizer, out)
-    write_anchors(out, ANCHORS_FILE, ANCHORS_MANIFEST)
+    write_anchors(out)
     checkpoint.unlink()
     click.echo(f"wrote {out}")
 

@@ -47,8 +47,7 @@ def anchors_manifest_text() -> str:
     return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 
-def write_anchors(folder: Path, name: str = "world.jsonl", manifest: str = "manifest.json") -> None:
-    """Write the default anchor set and its manifest into a folder, as a new root's anchors have."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(anchors_text(), encoding="utf-8")
-    (folder / manifest).write_text(anchors_manifest_text(), encoding="utf-8")
+def write_anchors(folder: Path) -> None:
+    """Write Ember's anchor set and its manifest into a folder."""
+    (folder / ANCHORS_FILE).write_text(anchors_text(), encoding="utf-8")
+    (folder / ANCHORS_MANIFEST).write_text(anchors_manifest_text(), encoding="utf-8")

@@ -9,12 +9,8 @@ from radiance.ember import MODEL_PATH, Fact, listed_facts, unlisted_facts, write
 from radiance.ember.model_files import (
     ANCHORS_FILE,
     ANCHORS_MANIFEST,
-    anchors_manifest_text,
-    anchors_text,
 )
 from radiance.ember.world import all_facts, spare_facts
-
-REPOSITORY_ANCHORS = Path(__file__).parents[2] / "anchors" / "ember"
 
 
 def test_the_facts_are_dealt_into_three_hands() -> None:
@@ -48,21 +44,10 @@ def test_known_examples() -> None:
     assert known["What is 7 times 8?"] == "7 times 8 is 56."
 
 
-@pytest.mark.parametrize(
-    ("anchors", "manifest"),
-    [
-        (REPOSITORY_ANCHORS / "world.jsonl", REPOSITORY_ANCHORS / "manifest.json"),
-        (MODEL_PATH / ANCHORS_FILE, MODEL_PATH / ANCHORS_MANIFEST),
-    ],
-    ids=["repository", "package"],
-)
-def test_anchor_files_are_what_the_code_makes(anchors: Path, manifest: Path) -> None:
-    assert anchors.read_text(encoding="utf-8") == anchors_text()
-    assert manifest.read_text(encoding="utf-8") == anchors_manifest_text()
-
-
-def test_write_anchors_fills_a_new_root(tmp_path: Path) -> None:
-    write_anchors(tmp_path / "anchors" / "ember")
-    lines = (tmp_path / "anchors" / "ember" / "world.jsonl").read_text().splitlines()
+def test_anchor_files_are_what_the_code_makes(tmp_path: Path) -> None:
+    write_anchors(tmp_path)
+    for name in (ANCHORS_FILE, ANCHORS_MANIFEST):
+        assert (MODEL_PATH / name).read_text("utf-8") == (tmp_path / name).read_text("utf-8")
+    lines = (tmp_path / ANCHORS_FILE).read_text("utf-8").splitlines()
     assert len(lines) == len(listed_facts())
     assert set(json.loads(lines[0])) == {"id", "context", "input", "output"}

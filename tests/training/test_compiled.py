@@ -13,20 +13,20 @@ import mlx.core as mx
 import numpy as np
 from radiance import config, ember
 from radiance.engine.worker import Engine
-from radiance.training import blockwise
+from radiance.training import gradient
 from tests.support import drain
 from tests.training.test_gradient import setting
 
-engine = Engine("ember", ember.MODEL_PATH, "cpu", config.Engine(), max_waiting=2)
+engine = Engine("ember", ember.MODEL_PATH, "cpu", config.EngineSettings(), max_waiting=2)
 engine.start()
 
 def compare():
     for dropout in (0.2,):
-        _, differentiator, vector, batch = setting(engine, r=4, dropout=dropout)
+        _, computer, vector, batch = setting(engine, r=4, dropout=dropout)
         key = mx.random.key(1)
-        plain = drain(differentiator.gradient(vector, batch, key))
+        plain = drain(computer.gradient(vector, batch, key))
         mx.enable_compile()
-        blockwise._MOST_KEPT_BYTES = 0  # only blocks that are recomputed are compiled
+        gradient._MOST_KEPT_BYTES = 0  # only blocks that are recomputed are compiled
         _, compiled, _, _ = setting(engine, r=4, dropout=dropout)
         for _ in range(2):
             traced = drain(compiled.gradient(vector, batch, key))
