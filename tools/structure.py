@@ -138,7 +138,7 @@ def _cycles(graph: dict[str, set[str]]) -> list[set[str]]:
 
 def main() -> None:
     """Print the counts of a checkout."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Count what a checkout is made of.")
     parser.add_argument("--root", type=Path, default=REPOSITORY, help="Checkout to count.")
     for name, value in counts(parser.parse_args().root).items():
         print(f"{value:>7,}  {name}")
