@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -76,7 +77,7 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
         watchdog.close()
 
     application = create_app(lambda: service.services, config, lifespan)
-    server = uvicorn.Server(
+    server = _AnnouncedServer(
         uvicorn.Config(
             site.install(application, lambda: server.should_exit),
             host=config.server.host,
@@ -88,9 +89,9 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACEFUL_STOP_S,
-        )
+        ),
+        config.root,
     )
-    outcome.announce(server, config)
     if not is_loopback(config.server.host):
         _warn_of_others(config, is_encrypted=tls is not None)
 
@@ -198,20 +199,22 @@ class _Outcome:
         if self.code:
             server.should_exit = True
 
-    def announce(self, server: uvicorn.Server, config: Config) -> None:
-        """Say where the service listens, once it does; with port 0 nobody knows beforehand."""
-        startup = server.startup
 
-        async def announced(*arguments: object, **options: object) -> None:
-            await startup(*arguments, **options)  # type: ignore[arg-type]
-            for listening in server.servers:
-                for socket in listening.sockets:
-                    host, port = socket.getsockname()[:2]
-                    scheme = "https" if config.server.tls_cert else "http"
-                    shown = f"[{host}]" if ":" in host else host
-                    _log.info("listening", url=f"{scheme}://{shown}:{port}", root=str(config.root))
+class _AnnouncedServer(uvicorn.Server):
+    """Says where it listens, once it does; with port 0 nobody knows beforehand."""
 
-        server.startup = announced  # type: ignore[method-assign]
+    def __init__(self, config: uvicorn.Config, root: Path) -> None:
+        super().__init__(config)
+        self._root = root
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        scheme = "https" if self.config.is_ssl else "http"
+        for listening in self.servers:
+            for listener in listening.sockets:
+                host, port = listener.getsockname()[:2]
+                shown = f"[{host}]" if ":" in host else host
+                _log.info("listening", url=f"{scheme}://{shown}:{port}", root=str(self._root))
 
 
 def _start(service: app.Service, outcome: _Outcome) -> None:
