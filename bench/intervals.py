@@ -7,6 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy import special
+
+from radiance.gate import intervals
 
 _COVERAGE = 0.95
 _RESAMPLES = 10_000
@@ -38,11 +41,9 @@ def median(values: Sequence[float]) -> Interval:
     the true median (Conover, Practical Nonparametric Statistics, 3.2). Fewer than 6 values have no
     such interval.
     """
-    ordered = sorted(values)
-    count, tail, below = len(ordered), 0.0, -1
-    while tail + math.comb(count, below + 1) / 2**count <= (1 - _COVERAGE) / 2:
-        below += 1
-        tail += math.comb(count, below) / 2**count
+    ordered, count = sorted(values), len(values)
+    at_most = special.bdtr(np.arange(count), count, 0.5)  # P(so many lie below it, or fewer)
+    below = int((at_most <= (1 - _COVERAGE) / 2).sum()) - 1
     middle = statistics.median(ordered)
     if below < 0:
         return Interval(middle, math.nan, math.nan, count)
@@ -66,10 +67,8 @@ def mean(values: Sequence[float], seed: int = 0) -> Interval:
 
 def proportion(hits: int, count: int) -> Interval:
     """A share of independent trials, with Wilson's score interval (1927)."""
-    z, share = statistics.NormalDist().inv_cdf((1 + _COVERAGE) / 2), hits / count
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + (z / count / 2) ** 2)
-    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), count)
+    found = intervals.wilson(hits, count, (1 + _COVERAGE) / 2)
+    return Interval(found.value, found.low, found.high, count)
 
 
 def quantile(values: Iterable[float], share: float) -> float:

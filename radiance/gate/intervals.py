@@ -1,4 +1,4 @@
-"""Intervals for what a gate measures: means, tail means and proportions. Pure; numpy only.
+"""Intervals for what a gate measures: means, tail means and proportions. Pure.
 
 Every bound is one-sided and holds with the confidence given, so ``low`` and ``high`` together form
 an interval of confidence ``2 * confidence - 1``.
@@ -7,17 +7,17 @@ A paired rise of losses is far from normal: most anchors do not move and a few r
 data the upper bound of Student's t at 100 anchors lies below the true mean in 9 to 16 cases of 100
 instead of 5; Hall's transformation, which removes the skewness, keeps it to 5 to 9, and needs no
 random numbers (docs/GATE.md).
+
+Quantiles are ``scipy.special``'s. ``scipy.stats`` gives the same and takes a second more to import.
 """
 
-import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-
-_BISECTIONS = 60  # halvings of [0, 1] until a proportion is exact in float64
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,9 @@ class Estimate:
     high: float
 
 
-def t_quantile(probability: float, freedom: int) -> float:
-    """Quantile of Student's t with ``freedom`` >= 1 degrees of freedom.
-
-    Exact for one and two degrees; from three on the expansion of Abramowitz and Stegun, 26.7.5
-    (relative error below 1 % between 0.01 and 0.99).
-    """
-    p = probability
-    if freedom == 1:
-        return math.tan(math.pi * (p - 0.5))
-    if freedom == 2:
-        return (2 * p - 1) / math.sqrt(2 * p * (1 - p))
-    z, v = NormalDist().inv_cdf(p), freedom
-    return (
-        z
-        + (z**3 + z) / (4 * v)
-        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * v**2)
-        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * v**3)
-        + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * v**4)
-    )
+def t_quantile(probability: float, freedom: float) -> float:
+    """Quantile of Student's t with ``freedom`` > 0 degrees of freedom."""
+    return float(special.stdtrit(freedom, probability))
 
 
 def mean(values: Sequence[float] | np.ndarray, confidence: float) -> Estimate:
@@ -86,8 +70,8 @@ def difference(
 ) -> Estimate:
     """How much higher the mean behind ``second`` is than that behind ``first``; unpaired.
 
-    Welch's t with the degrees of freedom of Satterthwaite, rounded down (Biometrika 34, 1947,
-    28-35). A sample of one gives infinite bounds.
+    Welch's t with the degrees of freedom of Satterthwaite (Biometrika 34, 1947, 28-35). A sample
+    of one gives infinite bounds.
     """
     a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
     middle = float(b.mean() - a.mean())
@@ -100,7 +84,7 @@ def difference(
     freedom = total**2 / sum(
         error**2 / (len(x) - 1) for error, x in zip(errors, (a, b), strict=True)
     )
-    reach = t_quantile(confidence, max(1, int(freedom))) * math.sqrt(total)
+    reach = t_quantile(confidence, freedom) * math.sqrt(total)
     return Estimate(middle, middle - reach, middle + reach)
 
 
@@ -131,16 +115,15 @@ def tail_mean(values: Sequence[float] | np.ndarray, share: float, confidence: fl
     return Estimate(*ends)
 
 
-@functools.lru_cache(maxsize=4096)  # sixty binomial tails a bound, and counts repeat
 def proportion(hits: int, trials: int, confidence: float) -> Estimate:
     """The proportion behind ``hits`` out of ``trials`` (>= 1).
 
     The bounds are those of Clopper and Pearson (Biometrika 26, 1934, 404-413): never too narrow.
     """
-    tail = 1 - confidence
-    low = 0.0 if hits == 0 else _solve(lambda p: 1 - _at_most(hits - 1, trials, p), tail)
-    high = 1.0 if hits == trials else _solve(lambda p: 1 - _at_most(hits, trials, p), 1 - tail)
-    return Estimate(hits / trials, low, high)
+    tail, misses = 1 - confidence, trials - hits
+    low = special.betaincinv(hits, misses + 1, tail) if hits else 0.0
+    high = special.betainccinv(hits + 1, misses, tail) if misses else 1.0
+    return Estimate(hits / trials, float(low), float(high))
 
 
 def wilson(hits: int, trials: int, confidence: float) -> Estimate:
@@ -156,20 +139,3 @@ def wilson(hits: int, trials: int, confidence: float) -> Estimate:
     low = 0.0 if hits == 0 else max(0.0, middle - half)
     high = 1.0 if hits == trials else min(1.0, middle + half)
     return Estimate(share, low, high)
-
-
-def _solve(rising: Callable[[float], float], wanted: float) -> float:
-    """Where a function that rises on [0, 1] takes a value."""
-    low, high = 0.0, 1.0
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if rising(middle) < wanted else (low, middle)
-    return (low + high) / 2
-
-
-def _at_most(hits: int, trials: int, p: float) -> float:
-    """P(Binomial(trials, p) <= hits), for p inside (0, 1)."""
-    k = np.arange(hits + 1)
-    ways = np.concatenate([[0.0], np.cumsum(np.log((trials - k[:-1]) / (k[:-1] + 1)))])
-    logs = ways + k * math.log(p) + (trials - k) * math.log1p(-p)
-    return min(1.0, float(np.exp(logs).sum()))

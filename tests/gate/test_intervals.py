@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy import stats
 
 from radiance.gate import intervals
 
@@ -19,8 +20,8 @@ values = arrays.arrays(
     ("freedom", "table"), [(1, 6.3138), (2, 2.9200), (3, 2.3534), (10, 1.8125), (99, 1.6604)]
 )
 def test_quantile_of_t_is_the_table_s(freedom: int, table: float) -> None:
-    assert intervals.t_quantile(0.95, freedom) == pytest.approx(table, rel=1e-3)
-    assert intervals.t_quantile(0.05, freedom) == pytest.approx(-table, rel=1e-3)
+    assert intervals.t_quantile(0.95, freedom) == pytest.approx(table, abs=5e-5)
+    assert intervals.t_quantile(0.05, freedom) == pytest.approx(-table, abs=5e-5)
 
 
 @given(values, st.floats(0.6, 0.99))
@@ -85,6 +86,30 @@ def test_proportion_s_bounds_are_exact(trials: int, data: st.DataObject, confide
         assert _at_most(hits, trials, found.high) == pytest.approx(1 - confidence, rel=1e-6)
     if hits:
         assert 1 - _at_most(hits - 1, trials, found.low) == pytest.approx(1 - confidence, rel=1e-6)
+
+
+@given(st.integers(1, 400), st.data(), st.floats(0.6, 0.99))
+def test_bounds_of_proportions_are_scipy_s(
+    trials: int, data: st.DataObject, confidence: float
+) -> None:
+    hits = data.draw(st.integers(0, trials))
+    reference = stats.binomtest(hits, trials)
+    for bounds, method in ((intervals.proportion, "exact"), (intervals.wilson, "wilson")):
+        found = bounds(hits, trials, confidence)
+        expected = reference.proportion_ci(2 * confidence - 1, method)
+        assert (found.low, found.high) == pytest.approx(tuple(expected), rel=1e-9, abs=1e-12)
+
+
+@given(values, values, st.floats(0.6, 0.99))
+def test_bounds_of_a_difference_are_scipy_s(
+    first: np.ndarray, second: np.ndarray, confidence: float
+) -> None:
+    if min(first.std(), second.std()) < 1e-3:
+        return
+    found = intervals.difference(first, second, confidence)
+    test = stats.ttest_ind(second, first, equal_var=False)
+    expected = test.confidence_interval(2 * confidence - 1)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
 
 
 def _at_most(hits: int, trials: int, p: float) -> float:
