@@ -114,12 +114,30 @@ def _preset(context: click.Context, parameter: click.Parameter, name: str | None
     return {} if name is None else preset(name)
 
 
+def _flag(flag: str, kind: Any = None, metavar: str | None = None) -> Callable[..., Any]:
+    """The option that sets one key: its help is the setting's own description, with the default."""
+    *sections, key = _KEY_OF_FLAG[flag].split(".")
+    holder: Any = Config()
+    for section in sections:
+        holder = getattr(holder, section)
+    entry = next(field for field in msgspec.structs.fields(type(holder)) if field.name == key)
+    about, default = get_args(entry.type)[1].description, getattr(holder, key)
+    shown = f"{default:g}" if isinstance(default, float) else default
+    return click.option(
+        f"--{flag.replace('_', '-')}",
+        type=kind,
+        metavar=metavar,
+        help=f"{about} Default: {shown}.",
+    )
+
+
 _OPTIONS = (
     click.option(
         "--root",
         type=click.Path(file_okay=False, path_type=Path),
         default=Path(),
-        help="Directory that holds adapters/, anchors/, runs/ and radiance.toml. Default: here.",
+        help="Root directory, which holds adapters/, anchors/, runs/ and radiance.toml. "
+        "Default: the current directory.",
     ),
     click.option(
         "--config",
@@ -127,64 +145,23 @@ _OPTIONS = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="Settings file to read instead of ROOT/radiance.toml.",
     ),
-    click.option("--host", help="Address to listen on. Default: 127.0.0.1."),
-    click.option("--port", type=int, help="Port to listen on; 0 takes a free one. Default: 8042."),
-    click.option(
-        "--backend",
-        type=click.Choice(get_args(config.Backend)),
-        help="Device to compute on; mps means metal. Default: auto.",
-    ),
-    click.option(
-        "--base-model",
-        metavar="MODEL",
-        help='"ember", a local directory or a Hugging Face Hub id. Default: ember.',
-    ),
-    click.option(
-        "--update-mode",
-        type=click.Choice(get_args(config.UpdateMode)),
-        help="When accepted examples are trained. Default: immediate.",
-    ),
-    click.option(
-        "--batch-max-examples",
-        type=int,
-        metavar="N",
-        help="batched: train as soon as so many examples wait. Default: 128.",
-    ),
-    click.option(
-        "--batch-max-age-min",
-        type=float,
-        metavar="MINUTES",
-        help="batched: train when the oldest has waited so long. Default: 30.",
-    ),
-    click.option(
-        "--gate",
-        type=click.Choice(("off", "strict")),
-        help="strict: only a checkpoint that passes every rule of the gate serves. Default: off.",
-    ),
-    click.option(
-        "--rollback-mode",
-        type=click.Choice(("off", "warn", "auto_rollback")),
-        help="What catastrophic forgetting does: it is logged, marked risky or refused. "
-        "Default: warn.",
-    ),
-    click.option(
-        "--catastrophic-delta",
-        type=float,
-        metavar="NATS",
-        help="Rise of forgetting_loss that is catastrophic, in nats per token. Default: "
-        f"{config.GateSettings().catastrophic_delta:g}.",
-    ),
-    click.option(
-        "--log-level",
-        type=click.Choice(("debug", "info", "warning", "error")),
-        help="Least severity written to stderr. Default: info.",
-    ),
+    _flag("host"),
+    _flag("port", int),
+    _flag("backend", click.Choice(get_args(config.Backend))),
+    _flag("base_model", metavar="MODEL"),
+    _flag("update_mode", click.Choice(get_args(config.UpdateMode))),
+    _flag("batch_max_examples", int, "N"),
+    _flag("batch_max_age_min", float, "MINUTES"),
+    _flag("gate", click.Choice(("off", "strict"))),
+    _flag("rollback_mode", click.Choice(("off", "warn", "auto_rollback"))),
+    _flag("catastrophic_delta", float, "NATS"),
+    _flag("log_level", click.Choice(("debug", "info", "warning", "error"))),
     click.option(
         "--preset",
         metavar="NAME",
         callback=_preset,
-        help="Settings to tune on alphas: alphas-ember, alphas-gemma-2b, alphas-mistral-7b or "
-        "alphas-codellama-7b; other flags win.",
+        help="Named group of settings for training on alphas: alphas-ember, alphas-gemma-2b, "
+        "alphas-mistral-7b or alphas-codellama-7b; other flags win over it.",
     ),
     click.option(
         "--set",
@@ -192,7 +169,7 @@ _OPTIONS = (
         multiple=True,
         metavar="KEY=VALUE",
         callback=_assignments,
-        help="Any key of radiance.toml, as in training.lr=1e-4. Can be repeated.",
+        help="Value for any key of radiance.toml, as in training.lr=1e-4. Can be repeated.",
     ),
 )
 

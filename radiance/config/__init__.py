@@ -1,18 +1,16 @@
 """radiance.toml and the environment, read once, into one frozen ``Config``.
 
 This is the only room that reads either. Every key stands here once, with its default, its allowed
-range and its description: ``serving``, ``learning`` and ``desk`` have the sections, ``loading``
-reads them, and ``radiance.toml`` at the top of the repository is rendered from them
-(``rendering``); a test keeps the two the same.
+range and its description: the modules ``*_settings`` have the sections, ``loading`` reads them,
+and ``radiance.toml`` at the top of the repository is rendered from them (``rendering``); a test
+keeps the two the same.
 """
 
+from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
 from radiance.config.lab_settings import AlphasSettings, ChainSettings, UpstreamSettings
 from radiance.config.learning_settings import (
     QUIET_HOURS,
     AnchorSettings,
-    EvaluationSettings,
-    GateSettings,
-    MonitorSettings,
     TrainingSettings,
     UpdateMode,
     UpdateSettings,

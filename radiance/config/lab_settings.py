@@ -20,53 +20,69 @@ class UpstreamSettings(Section, frozen=True):
 
 
 class ChainSettings(Section, frozen=True):
-    """Who answers when the local model cannot. Without upstreams nothing leaves the machine."""
+    """Fallback to models elsewhere. Without upstreams nothing leaves the machine."""
 
     upstreams: Annotated[
         tuple[UpstreamSettings, ...],
         Meta(
-            description='Tables {name, kind = "openai" or "anthropic", url, model, key_env, cost, '
-            "timeout_s}: models that may be asked, with the environment variable of their key."
+            description='Models elsewhere that may be asked, each a table {name, kind = "openai" '
+            'or "anthropic", url, model, key_env, cost, timeout_s}; key_env names the environment '
+            "variable that holds the API key."
         ),
     ] = ()
     order: Annotated[
         Literal["listed", "cost", "health"],
-        Meta(description="In which order upstreams are asked: cheapest or healthiest first."),
+        Meta(
+            description="Order in which upstreams are asked. listed: as upstreams has them. cost: "
+            "cheapest first. health: fewest failures first."
+        ),
     ] = "listed"
     local: Annotated[
-        Literal["first", "last"], Meta(description="When the local model is asked.")
+        Literal["first", "last"],
+        Meta(description="Place of the local model: before or after the upstreams."),
     ] = "first"
     deadline_s: Annotated[
-        float, Meta(description="Seconds for all attempts at one answer together.", gt=0)
+        float, Meta(description="Most seconds for all attempts at one answer together.", gt=0)
     ] = 30.0
     breaker_failures: Annotated[
         int, Meta(description="Failures in a row after which an upstream is left alone.", ge=1)
     ] = 3
     breaker_seconds: Annotated[
-        float, Meta(description="How long that lasts, in seconds.", gt=0)
+        float,
+        Meta(description="Seconds that an upstream is left alone after breaker_failures.", gt=0),
     ] = 30.0
 
 
 class AlphasSettings(Section, frozen=True):
-    """The alpha desk: POST /alphas/generate."""
+    """The alpha desk, POST /alphas/generate."""
 
     data: Annotated[
         str,
         Meta(
-            description="Daily bars to backtest on, Parquet or CSV, relative to the root; empty: "
-            "made-up ones."
+            description="Daily bars to backtest on, a Parquet or CSV file relative to the root; "
+            "empty: synthetic bars."
         ),
     ] = ""
     groups: Annotated[
-        str, Meta(description="CSV of symbol, sector, industry, subindustry; relative to the root.")
+        str,
+        Meta(
+            description="CSV file of symbol, sector, industry and subindustry, relative to the "
+            "root; empty: no groups."
+        ),
     ] = ""
     challenger: Annotated[
-        str, Meta(description="Checkpoint that answers a share of the prompts, on trial; or none.")
+        str,
+        Meta(description="Checkpoint on trial, which answers a share of the prompts; empty: none."),
     ] = ""
-    challenger_share: Annotated[float, Meta(description="That share of the users.", gt=0, lt=1)] = (
-        0.5
-    )
+    challenger_share: Annotated[
+        float, Meta(description="Share of the users whom the challenger answers.", gt=0, lt=1)
+    ] = 0.5
     trial_error: Annotated[
         float,
-        Meta(description="Chance that equals are told apart, however often one looks.", gt=0, lt=1),
+        Meta(
+            description="Chance that a trial of two equally good checkpoints names a winner, "
+            "however often its result is read.",
+            gt=0,
+            lt=1,
+        ),
     ] = 0.05

@@ -1,4 +1,4 @@
-"""Settings of what learns: when and how, held to what, measured, judged and watched by what."""
+"""Settings of learning: when and how to train, and how to protect against forgetting."""
 
 from typing import Annotated, Literal
 
@@ -22,15 +22,19 @@ class UpdateSettings(Section, frozen=True):
 
     mode: Annotated[
         UpdateMode,
-        Meta(description="immediate: each update trains. batched: see the two keys below."),
+        Meta(
+            description="When training starts. immediate: with each update. batched: at "
+            "max_examples or max_age_minutes, whichever comes first."
+        ),
     ] = "immediate"
     max_examples: Annotated[
-        int, Meta(description="batched: train as soon as so many examples wait.", ge=1)
+        int, Meta(description="Waiting examples at which a batch trains, with mode batched.", ge=1)
     ] = 128
     max_age_minutes: Annotated[
         float,
         Meta(
-            description="batched: train when the oldest has waited so long, in minutes.",
+            description="Minutes that the oldest example waits before its batch trains, with mode "
+            "batched.",
             ge=0,
         ),
     ] = 30.0
@@ -40,16 +44,21 @@ class UpdateSettings(Section, frozen=True):
 
 
 class TrainingSettings(Section, frozen=True):
-    """LoRA and its optimizer. max_steps counts optimizer steps."""
+    """Training: the LoRA adapter, its optimizer, replay, and when to train."""
 
-    r: Annotated[int, Meta(description="LoRA rank.", ge=1, le=512)] = 8
+    r: Annotated[int, Meta(description="Rank of the LoRA matrices.", ge=1, le=512)] = 8
     alpha: Annotated[
-        float, Meta(description="LoRA alpha; the adapter is scaled by alpha / r.", gt=0)
+        float, Meta(description="LoRA alpha: the adapter's output is scaled by alpha / r.", gt=0)
     ] = 16.0
-    dropout: Annotated[float, Meta(description="LoRA dropout ratio.", ge=0, lt=1)] = 0.0
+    dropout: Annotated[float, Meta(description="Dropout ratio of the LoRA input.", ge=0, lt=1)] = (
+        0.0
+    )
     target_modules: Annotated[
         tuple[str, ...],
-        Meta(description='Linear layers that get LoRA, by last name; ["all-linear"]: every one.'),
+        Meta(
+            description="Linear layers that get LoRA, by the last part of their names, as in "
+            '"q_proj"; ["all-linear"]: every one.'
+        ),
     ] = ("all-linear",)
     batch_size: Annotated[int, Meta(description="New examples per micro-batch.", ge=1, le=1024)] = 8
     grad_accum: Annotated[
@@ -60,66 +69,79 @@ class TrainingSettings(Section, frozen=True):
         float, Meta(description="Decoupled weight decay of AdamW.", ge=0, le=1)
     ] = 0.0
     warmup_steps: Annotated[
-        int, Meta(description="Optimizer steps until the peak learning rate.", ge=0)
+        int, Meta(description="Optimizer steps in which the learning rate rises to its peak.", ge=0)
     ] = 5
     max_grad_norm: Annotated[
-        float, Meta(description="Gradients are clipped to this norm.", gt=0)
+        float, Meta(description="Largest norm of a gradient; longer ones are clipped to it.", gt=0)
     ] = 1.0
-    max_steps: Annotated[int, Meta(description="Most optimizer steps of one cycle.", ge=1)] = 400
+    max_steps: Annotated[
+        int, Meta(description="Most optimizer steps of one training cycle.", ge=1)
+    ] = 400
     eval_every: Annotated[
         int, Meta(description="Optimizer steps between two evaluations.", ge=1)
     ] = 10
     stop_loss: Annotated[
         float,
         Meta(
-            description="Cool down once new and replayed examples are below this loss; 0: never. "
-            "At most 1000 and 64 of them are looked at.",
+            description="Training loss below which cooldown begins, in nats per token, of up to "
+            "1000 new and 64 replayed examples; 0: only max_steps ends training.",
             ge=0,
         ),
     ] = 0.05
     cooldown_steps: Annotated[
         int,
-        Meta(description="Last optimizer steps, in which the learning rate falls to zero.", ge=0),
+        Meta(
+            description="Optimizer steps at the end in which the learning rate falls to zero.", ge=0
+        ),
     ] = 30
     max_loss: Annotated[
         float,
-        Meta(description="A training loss above this fails the cycle as diverged.", gt=0),
+        Meta(description="Training loss above which the cycle fails as diverged.", gt=0),
     ] = 50.0
     replay_ratio: Annotated[
         float,
         Meta(
-            description="Replayed earlier examples per new example in a micro-batch.",
+            description="Replayed examples of earlier updates per new example in a micro-batch.",
             ge=0,
             le=8,
         ),
     ] = 0.5
     replay_examples: Annotated[
-        int, Meta(description="Most earlier examples mixed into one cycle.", ge=0)
+        int,
+        Meta(description="Most examples of earlier updates replayed in one training cycle.", ge=0),
     ] = 256
     reworded_ratio: Annotated[
         float,
         Meta(
-            description="Share of the rows that ask in fewer words, so that other words are known.",
+            description="Share of training rows whose question is shortened, so that other "
+            "wordings of it are answered too.",
             ge=0,
             le=1,
         ),
     ] = 0.5
     seed: Annotated[
         int,
-        Meta(description="Seed of initialisation, order and dropout.", ge=0, lt=2**32),
+        Meta(
+            description="Random seed of the adapter's initialisation, the order of examples, and "
+            "dropout.",
+            ge=0,
+            lt=2**32,
+        ),
     ] = 0
     priority: Annotated[
         Priority,
         Meta(
-            description="Training's share of the time while requests are answered, about: "
-            "background, 15 %; balanced, 60 %; eager, 85 %. Otherwise it has all."
+            description="Training's share of the engine's time while requests are answered: about "
+            "15 % with background, 60 % with balanced, 85 % with eager. An idle engine trains all "
+            "the time."
         ),
     ] = "background"
     when: Annotated[
         tuple[Literal["ac_power", "cool", "memory"], ...],
         Meta(
-            description="What training waits for; ac_power: not on battery. cool: the machine "
-            "does not slow itself for heat. memory: the system is not short of it."
+            description="Conditions that training waits for. ac_power: the machine does not run "
+            "on battery. cool: the machine does not throttle for heat. memory: the system is not "
+            "short of memory."
         ),
     ] = ("cool", "memory")
     quiet_hours: Annotated[
@@ -137,21 +159,24 @@ class TrainingSettings(Section, frozen=True):
     snapshot_seconds: Annotated[
         float,
         Meta(
-            description="Seconds between saved training states, whence a killed cycle resumes.",
+            description="Seconds between two snapshots of the training state, from which an "
+            "interrupted cycle resumes.",
             gt=0,
         ),
     ] = 2.0
     max_deaths: Annotated[
         int,
         Meta(
-            description="A job is quarantined after the process died so often of itself under it.",
+            description="Crashes of the process while a job trains after which the job is "
+            "quarantined.",
             ge=1,
         ),
     ] = 2
     max_interruptions: Annotated[
         int,
         Meta(
-            description="The same for kills from outside in a row without any progress.",
+            description="Interruptions of a job's training in a row without progress, such as the "
+            "process being killed, after which the job is quarantined.",
             ge=1,
         ),
     ] = 25
@@ -162,35 +187,38 @@ class TrainingSettings(Section, frozen=True):
 
 
 class AnchorSettings(Section, frozen=True):
-    """What holds old behaviour while new examples are learned."""
+    """Protection of what the model already answers, while it learns."""
 
     method: Annotated[
         Literal["naive", "anchor", "anchor+projection"],
         Meta(
-            description="naive: nothing. anchor: stay close to the reference on anchors. "
-            "anchor+projection: and drop what would move against them from every step."
+            description="Protection against forgetting. naive: none. anchor: a loss term keeps "
+            "outputs on anchors close to the reference's. anchor+projection: in addition, each "
+            "step loses the part that would raise the anchors' loss."
         ),
     ] = "anchor+projection"
     reference: Annotated[
         Literal["deployed", "base"],
         Meta(
-            description="Whose outputs are held: the base's, so that nothing adds up over many "
-            "updates, or the deployed checkpoint's."
+            description="Model whose outputs on anchors are kept. base: the base model, so that "
+            "changes do not add up over many updates. deployed: the checkpoint that serves."
         ),
     ] = "base"
     weight: Annotated[
-        float, Meta(description="Weight of the anchor term; its first value with a budget.", ge=0)
+        float,
+        Meta(description="Weight of the anchor loss; with a budget, its initial value.", ge=0),
     ] = 3.0
     budget: Annotated[
         float,
         Meta(
-            description="KL to the reference allowed on anchors, in nats per token; 0: weight is "
-            "fixed, else it follows by dual ascent.",
+            description="KL divergence from the reference allowed on anchors, in nats per token; "
+            "the weight follows it by dual ascent. 0: the weight is fixed.",
             ge=0,
         ),
     ] = 0.0
     batch_size: Annotated[
-        int, Meta(description="Anchors and own samples per anchor gradient.", ge=1, le=1024)
+        int,
+        Meta(description="Anchors and self-generated samples per anchor gradient.", ge=1, le=1024),
     ] = 8
     every: Annotated[
         int, Meta(description="Optimizer steps between two anchor gradients.", ge=1, le=64)
@@ -198,209 +226,54 @@ class AnchorSettings(Section, frozen=True):
     own_samples: Annotated[
         int,
         Meta(
-            description="Texts the reference model writes itself, to hold what no anchor lists.",
+            description="Self-generated samples: texts that the reference model writes, to "
+            "protect what no anchor covers.",
             ge=0,
         ),
     ] = 768
     top_k: Annotated[
-        int, Meta(description="Log-probabilities cached per reference token.", ge=1, le=1024)
+        int,
+        Meta(
+            description="Log-probabilities cached per token of the reference outputs.",
+            ge=1,
+            le=1024,
+        ),
     ] = 32
     constraints: Annotated[
         Literal["average", "contexts"],
-        Meta(description="One constraint on the average, or one per context (GEM)."),
+        Meta(
+            description="Constraints of the projection. average: one, on all anchors. contexts: "
+            "one per context of the anchors (GEM)."
+        ),
     ] = "average"
     project: Annotated[
         Literal["update", "gradient"],
-        Meta(description="What is projected: the step after AdamW, or the gradient before."),
+        Meta(
+            description="Vector that is projected. update: the step that AdamW returns. gradient: "
+            "the gradient that AdamW takes."
+        ),
     ] = "update"
     replay_logits: Annotated[
         float,
-        Meta(description="Weight of the replayed examples' own earlier outputs (DER++).", ge=0),
+        Meta(
+            description="Weight of the loss that keeps the outputs recorded for replayed examples "
+            "(DER++); 0: none.",
+            ge=0,
+        ),
     ] = 0.0
     null_space: Annotated[
         bool,
         Meta(
-            description="Keep steps out of the span of each layer's inputs from anchors and own "
-            "samples (GPM); nothing with naive."
+            description="Whether steps avoid the subspace of each layer's inputs on anchors and "
+            "self-generated samples (GPM); without effect with method naive."
         ),
     ] = False
     null_space_energy: Annotated[
         float,
-        Meta(description="Share of those inputs' energy that is kept out of.", gt=0, lt=1),
-    ] = 0.95
-
-
-class EvaluationSettings(Section, frozen=True):
-    """What every checkpoint is measured on, before it can serve."""
-
-    anchor_provider: Annotated[
-        Literal["auto", "hf", "local", "none"],
         Meta(
-            description="auto: Ember's own list for ember, else hf. hf: anchor_dataset. "
-            "local: anchor_path. none: no others than those you added under anchors/; without any, "
-            "forgetting is not measured."
-        ),
-    ] = "auto"
-    anchor_dataset: Annotated[
-        str, Meta(description="Hugging Face dataset of anchors, or a folder in its shape; for hf.")
-    ] = "tnn1t1s/news-100-sept-2023"
-    anchor_split: Annotated[str, Meta(description="Split of the dataset; for hf.")] = "train"
-    anchor_text_field: Annotated[
-        str, Meta(description="Field of the text; empty: found by itself.")
-    ] = ""
-    anchor_path: Annotated[
-        str,
-        Meta(
-            description="JSONL, CSV or Parquet file or folder of texts, relative to the root; "
-            "for local."
-        ),
-    ] = ""
-    anchor_sample: Annotated[
-        int,
-        Meta(description="Anchors measured per checkpoint, spread over the set.", ge=1),
-    ] = 100
-    learned_examples: Annotated[
-        int,
-        Meta(description="Most new examples measured per checkpoint, spread over them.", ge=1),
-    ] = 1000
-    recall_examples: Annotated[
-        int, Meta(description="Most earlier examples whose recall is measured.", ge=0)
-    ] = 100
-    holdout_ratio: Annotated[
-        float,
-        Meta(
-            description="Share of a cycle's examples held back for eval_loss (from 10 on).",
-            ge=0,
-            lt=1,
-        ),
-    ] = 0.0
-
-
-class GateSettings(Section, frozen=True):
-    """Whether a candidate may serve. strict promotes only what passes every rule."""
-
-    gate: Annotated[
-        Literal["off", "strict"],
-        Meta(description="strict: a candidate that fails any rule is rejected."),
-    ] = "off"
-    rollback_mode: Annotated[
-        Literal["off", "warn", "auto_rollback"],
-        Meta(
-            description="Catastrophic forgetting is: off, logged; warn, marked risky and served; "
-            "auto_rollback, refused."
-        ),
-    ] = "warn"
-    catastrophic_delta: Annotated[
-        float,
-        Meta(
-            description="Rise of forgetting_loss over the incumbent's that is catastrophic, in "
-            "nats per token.",
-            gt=0,
-        ),
-    ] = 0.03
-    confidence: Annotated[
-        float, Meta(description="Of the one-sided bounds the rules use.", gt=0.5, lt=1)
-    ] = 0.95
-    min_new_exact: Annotated[
-        float,
-        Meta(description="strict: least share of new examples answered exactly.", ge=0, le=1),
-    ] = 0.5
-    min_new_gain: Annotated[
-        float,
-        Meta(
-            description="strict: mean fall of the loss of new examples that were not known, in "
-            "nats per token, that must be exceeded.",
-            ge=0,
-        ),
-    ] = 0.0
-    max_anchor_mean: Annotated[
-        float,
-        Meta(description="strict: most mean rise of the anchors' loss, in nats per token.", gt=0),
-    ] = 0.03
-    max_anchor_cvar: Annotated[
-        float,
-        Meta(description="strict: most mean rise among the worst anchors (cvar_share).", gt=0),
-    ] = 0.3
-    cvar_share: Annotated[
-        float, Meta(description="Share of the anchors that are the worst.", gt=0, le=1)
-    ] = 0.1
-    max_anchor_broken: Annotated[
-        float,
-        Meta(
-            description="strict: most of the anchors answered exactly before that no longer are; "
-            "a ratio.",
+            description="Share of the inputs' energy that the subspace avoided by null_space "
+            "holds.",
             gt=0,
             lt=1,
         ),
-    ] = 0.12
-    max_context_mean: Annotated[
-        float,
-        Meta(description="strict: most mean rise of any one context's loss, in nats.", gt=0),
-    ] = 0.2
-    context_anchors: Annotated[
-        int, Meta(description="Fewest anchors measured of a context that is judged.", ge=2)
-    ] = 3
-    min_recall: Annotated[
-        float,
-        Meta(
-            description="strict: least share of earlier examples the parent answered exactly that "
-            "still are.",
-            ge=0,
-            le=1,
-        ),
-    ] = 0.9
-    max_drift: Annotated[
-        float,
-        Meta(description="strict: most drift_loss against the parent, in nats per token.", gt=0),
-    ] = 0.1
-    max_cumulative: Annotated[
-        float,
-        Meta(
-            description="strict: most rise of forgetting_loss over the base's, of all updates "
-            "together, in nats per token.",
-            gt=0,
-        ),
-    ] = 0.5
-    scale_back: Annotated[
-        bool,
-        Meta(
-            description="Shrink a candidate that learned but hurts towards its parent, to the "
-            "largest step that passes."
-        ),
-    ] = False
-
-
-class MonitorSettings(Section, frozen=True):
-    """What is watched after a promotion, and may roll it back."""
-
-    action: Annotated[
-        Literal["off", "warn", "rollback"],
-        Meta(description="What a signal over its limit does; off: nothing is watched."),
-    ] = "warn"
-    probe_minutes: Annotated[
-        float, Meta(description="Minutes between two probes of the anchors; 0: never.", ge=0)
-    ] = 60.0
-    probe_anchors: Annotated[int, Meta(description="Anchors asked per probe.", ge=1)] = 16
-    max_probe_loss: Annotated[
-        float,
-        Meta(description="Rise of the probed anchors' loss since promotion, in nats.", gt=0),
-    ] = 0.2
-    min_answers: Annotated[
-        int,
-        Meta(description="Fewest answers or votes before a ratio counts.", ge=1),
-    ] = 20
-    max_thumbs_down: Annotated[
-        float, Meta(description="Ratio of thumbs-down among the votes.", gt=0, le=1)
-    ] = 0.5
-    max_errors: Annotated[
-        float, Meta(description="Ratio of requests that failed in the engine.", gt=0, le=1)
-    ] = 0.1
-    max_output_drift: Annotated[
-        float,
-        Meta(
-            description="Rise, over the checkpoint before, of the ratio of answers cut off at "
-            "max_tokens, and of those that repeat themselves.",
-            gt=0,
-            le=1,
-        ),
-    ] = 0.3
+    ] = 0.95

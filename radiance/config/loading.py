@@ -10,12 +10,10 @@ import tomli
 from msgspec import Meta
 
 from radiance import validation
+from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
 from radiance.config.lab_settings import AlphasSettings, ChainSettings
 from radiance.config.learning_settings import (
     AnchorSettings,
-    EvaluationSettings,
-    GateSettings,
-    MonitorSettings,
     TrainingSettings,
     UpdateSettings,
 )
@@ -36,11 +34,11 @@ class Config(Section, frozen=True):
     """All settings. ``root`` is where adapters/, anchors/ and runs/ live; it comes from a flag."""
 
     base_model: Annotated[
-        str, Meta(description='"ember", a local directory, or a Hugging Face Hub id.')
+        str, Meta(description='Base model: "ember", a local directory, or a Hugging Face Hub id.')
     ] = "ember"
-    backend: Annotated[Backend, Meta(description="Device MLX computes on; mps means metal.")] = (
-        "auto"
-    )
+    backend: Annotated[
+        Backend, Meta(description="Device that MLX computes on; mps means metal.")
+    ] = "auto"
     server: ServerSettings = ServerSettings()
     access: AccessSettings = AccessSettings()
     engine: EngineSettings = EngineSettings()

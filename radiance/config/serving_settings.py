@@ -11,7 +11,7 @@ Shard = Literal["none", "tensor", "pipeline"]
 
 
 class ServerSettings(Section, frozen=True):
-    """The HTTP side."""
+    """The HTTP server."""
 
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[
@@ -25,71 +25,80 @@ class ServerSettings(Section, frozen=True):
     ] = 64 * 1024 * 1024
     max_waiting_requests: Annotated[
         int,
-        Meta(description="Requests in flight or waiting before new ones get 429.", ge=1),
+        Meta(
+            description="Most requests answered or waiting at a time; further ones get status 429.",
+            ge=1,
+        ),
     ] = 1024
     safe_mode_deaths: Annotated[
         int,
         Meta(
-            description="Deaths within a minute of the start, in a row, after which training is "
-            "paused until resumed by hand; 0: never.",
+            description="Crashes in a row, each within a minute of the start, after which "
+            "training stays paused until it is resumed by hand; 0: never.",
             ge=0,
         ),
     ] = 3
     request_timeout_s: Annotated[
         float,
-        Meta(description="Seconds after which a request without an answer is given up.", gt=0),
+        Meta(description="Seconds after which a request without an answer fails.", gt=0),
     ] = 600.0
     allowed_hosts: Annotated[
         tuple[str, ...],
         Meta(
-            description="Names besides localhost by which clients may address the service; "
-            '"*": any, which lets web pages reach it by DNS rebinding.'
+            description="Host names, besides localhost, by which clients may address the service; "
+            '"*" allows any, and lets web pages reach it by DNS rebinding.'
         ),
     ] = ()
     cors_origins: Annotated[
         tuple[str, ...],
         Meta(
-            description='Origins of web pages that may call the service, "https://chat.example"; '
-            '"*": any.'
+            description="Origins of web pages that may call the service, as in "
+            '"https://chat.example"; "*" allows any.'
         ),
     ] = ()
     tls_cert: Annotated[
-        str, Meta(description="Certificate chain (PEM), relative to the root; empty: plain HTTP.")
+        str,
+        Meta(description="TLS certificate chain (PEM), relative to the root; empty: plain HTTP."),
     ] = ""
     tls_key: Annotated[
-        str, Meta(description="Its private key (PEM); empty: it stands in tls_cert.")
+        str,
+        Meta(
+            description="Private key of the TLS certificate (PEM), relative to the root; empty: "
+            "tls_cert holds it."
+        ),
     ] = ""
 
 
 class AccessSettings(Section, frozen=True):
-    """Who may do what. A key's scopes are infer, update and admin, which has the others."""
+    """API keys. A key's scopes are infer, update and admin, which includes the other two."""
 
     required: Annotated[
         Literal["auto", "always", "never"],
         Meta(
-            description="Whether requests need an API key. auto: unless the service listens on "
-            "loopback only. never: something in front of it must check."
+            description="Whether requests need an API key. auto: only if other machines can reach "
+            "the service. never: a proxy in front of the service must check."
         ),
     ] = "auto"
     keys_file: Annotated[
         str,
         Meta(
-            description="Hashes of the keys, relative to the root, written by `radiance keys new`; "
-            "followed without a restart. RADIANCE_API_KEYS adds keys of its own."
+            description="File of the API keys' hashes, relative to the root, written by `radiance "
+            "keys new`; changes take effect without a restart. The environment variable "
+            "RADIANCE_API_KEYS adds further keys."
         ),
     ] = "runs/api_keys"
 
 
 class EngineSettings(Section, frozen=True):
-    """The thread that owns MLX: decoding, and training pieces between decode steps."""
+    """The engine: one thread decodes answers, and trains between decode steps."""
 
     decode_rows: Annotated[
-        int, Meta(description="Requests decoded together in one batch.", ge=1, le=256)
+        int, Meta(description="Most requests decoded together in one batch.", ge=1, le=256)
     ] = 32
     prefill_tokens: Annotated[
         int,
         Meta(
-            description="Prompt tokens processed between two decode steps.",
+            description="Most prompt tokens processed between two decode steps.",
             ge=16,
             le=8192,
         ),
@@ -97,49 +106,53 @@ class EngineSettings(Section, frozen=True):
     kv_cache_bytes: Annotated[
         int,
         Meta(
-            description="Memory for keys and values of the requests being answered, in bytes; 0: a "
-            "quarter of the machine's.",
+            description="Memory for the KV cache of the requests being answered, in bytes; 0: a "
+            "quarter of the machine's memory.",
             ge=0,
         ),
     ] = 0
     prompt_cache_bytes: Annotated[
         int,
         Meta(
-            description="Memory for keys and values of earlier prompts, in bytes; 0 keeps none.",
+            description="Memory for the prefix cache, which keeps the KV cache of earlier "
+            "prompts, in bytes; 0 turns it off.",
             ge=0,
         ),
     ] = 512 * 1024 * 1024
     max_adapters: Annotated[
         int,
-        Meta(description="Adapters kept in memory that no request uses now.", ge=0, le=1024),
+        Meta(description="Most idle adapters kept in memory, for requests to come.", ge=0, le=1024),
     ] = 8
     shard: Annotated[
         Shard,
         Meta(
-            description="Divide a base model that is too large for one machine among the processes "
-            "of mlx.launch, with --distributed: tensor splits each layer, pipeline gives each some "
-            "of the layers. Adapters serve; nothing is trained.",
+            description="How --distributed divides a base model too large for one machine among "
+            "the processes of mlx.launch. tensor: splits each layer. pipeline: gives each process "
+            "some of the layers. A divided model answers with adapters, but does not train.",
         ),
     ] = "none"
     wedged_after_s: Annotated[
         float,
         Meta(
-            description="Seconds without a token being delivered, once GET /ready says so, after "
-            "which the process ends with code 1 for its supervisor to start anew. Requests in "
-            "flight are failed within ten seconds of a hang.",
+            description="Seconds that the engine may hang, once GET /ready says so, before the "
+            "process exits with code 1 for its supervisor to restart it. Requests in flight fail "
+            "within ten seconds of a hang.",
             gt=0,
         ),
     ] = 30.0
 
 
 class LogSettings(Section, frozen=True):
-    """What is written to stderr."""
+    """The log, written to stderr."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Meta(description="Least severity written."),
+        Meta(description="Least severity that is written."),
     ] = "info"
     format: Annotated[
         Literal["auto", "human", "json"],
-        Meta(description="auto: human on a terminal, JSON otherwise."),
+        Meta(
+            description="Format of the log. human: for reading. json: one object a line. auto: "
+            "human on a terminal, else json."
+        ),
     ] = "auto"
