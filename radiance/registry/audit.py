@@ -36,6 +36,8 @@ Action = Literal[
     "unpin",
     "canary_start",  # a checkpoint is tried beside the one that serves
     "canary_stop",
+    "trial_start",  # successes of two sides are counted, such as alphas that compile
+    "trial_verdict",
     "adopt",  # what an older Radiance, without a log, had left
     "alarm",  # at start, log and head file did not agree
 ]

@@ -11,7 +11,6 @@ candidate's votes, failures or answers are as bad as would take back what serves
 """
 
 import contextlib
-import hashlib
 import queue
 import secrets
 import threading
@@ -34,6 +33,7 @@ from radiance.periodic import PeriodicThread
 from radiance.records import CheckpointStatus, Votes
 from radiance.registry.rows import BASE as BASE_NAME
 from radiance.registry.store import Registry
+from radiance.release.assignment import assign
 from radiance.release.comparison import compare, summarise
 from radiance.release.experiments import Arm, Experiment, Experiments, Mode, Trial
 from radiance.release.feedback import FeedbackLog
@@ -120,9 +120,8 @@ class CanaryRouter:
         if plan is None:
             return SERVING
         number = plan.experiment.number
-        digest = hashlib.sha256(f"{number}:{caller}".encode("utf-8", "surrogatepass")).digest()
-        place = int.from_bytes(digest[:8]) / 2**64
-        is_among = plan.experiment.mode == "canary" and place < plan.experiment.share
+        given = assign(str(number), caller, plan.experiment.share)
+        is_among = plan.experiment.mode == "canary" and given.is_candidate
         weights, arm = (plan.weights, "candidate") if is_among else (SERVING, "champion")
         return Routed(
             weights.kind,
@@ -132,7 +131,7 @@ class CanaryRouter:
             weights.path,
             number,
             arm,
-            digest[8:16].hex(),
+            given.caller,
         )
 
     def submit(self, request: Request, on_event: OnEvent | None = None) -> "Future[Answer]":

@@ -334,6 +334,30 @@ def m010_lineages(connection: Connection) -> None:
     )
 
 
+def m011_outcome_trials(connection: Connection) -> None:
+    """Trials that count successes; before, the alpha desk kept its own in a JSON file."""
+    connection.execute(
+        """
+        CREATE TABLE outcome_trials (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            subject TEXT NOT NULL,
+            incumbent TEXT NOT NULL,
+            candidate TEXT NOT NULL,
+            error REAL NOT NULL,
+            started_at TEXT NOT NULL,
+            incumbent_answers INTEGER NOT NULL DEFAULT 0,
+            incumbent_successes INTEGER NOT NULL DEFAULT 0,
+            candidate_answers INTEGER NOT NULL DEFAULT 0,
+            candidate_successes INTEGER NOT NULL DEFAULT 0,
+            peak REAL NOT NULL DEFAULT 0,
+            verdict TEXT NOT NULL DEFAULT 'undecided'
+                CHECK (verdict IN ('undecided', 'incumbent', 'candidate')),
+            UNIQUE (subject, incumbent, candidate)
+        ) STRICT
+        """
+    )
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -345,6 +369,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m008_fine_tuning,
     m009_experiments,
     m010_lineages,
+    m011_outcome_trials,
 )
 
 
