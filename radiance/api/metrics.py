@@ -84,7 +84,7 @@ def _histogram(name: str, meaning: str, read: Callable[[View], Value], *labels: 
 FIGURES = (
     _gauge(
         "info",
-        "Always 1; says what runs.",
+        "Constant 1; the labels say what runs.",
         lambda v: {
             (
                 __version__,
@@ -97,95 +97,129 @@ FIGURES = (
     ),
     _gauge(
         "ready",
-        "1 while tokens can be delivered, as GET /ready says.",
+        "1 while the service is ready to answer, as GET /ready says, else 0.",
         lambda v: float(v.services.not_ready is None),
     ),
     _gauge(
         "uptime_seconds",
-        "Since the service was ready first.",
+        "Seconds since the service was first ready.",
         lambda v: (records.now() - v.services.started_at).total_seconds(),
     ),
     _counter(
         "http_requests",
-        "Requests by how they were answered; 499: the client went away before.",
+        "HTTP requests by status; 499: the client closed the connection before the answer.",
         lambda v: dict(v.http.answered),
         *("method", "route", "status"),
     ),
     _histogram(
         "http_request_seconds",
-        "From a request's arrival to the last byte of its answer.",
+        "Seconds from the arrival of an HTTP request to the last byte of its answer.",
         lambda v: {(route,): seconds for route, seconds in list(v.http.seconds.items())},
         "route",
     ),
-    _gauge("http_requests_in_flight", "Being answered.", lambda v: v.http.in_flight),
+    _gauge(
+        "http_requests_in_flight", "HTTP requests being answered now.", lambda v: v.http.in_flight
+    ),
     _counter(
         "generations",
         "Requests to the engine by how they ended: stop, length, or the error.",
         lambda v: {(how,): count for how, count in v.engine.ended.items()},
         "outcome",
     ),
-    _counter("prompt_tokens", "Of answered requests.", lambda v: v.engine.prompt_tokens),
+    _counter(
+        "prompt_tokens", "Prompt tokens of answered requests.", lambda v: v.engine.prompt_tokens
+    ),
     _counter(
         "cached_prompt_tokens",
-        "Of those, not computed because the prompt cache had them.",
+        "Prompt tokens taken from the prefix cache instead of being computed.",
         lambda v: v.engine.cached_tokens,
     ),
-    _counter("generated_tokens", "Delivered.", lambda v: v.engine.generated_tokens),
+    _counter(
+        "generated_tokens",
+        "Generated tokens delivered to clients.",
+        lambda v: v.engine.generated_tokens,
+    ),
     _histogram(
         "time_to_first_token_seconds",
-        "From a request's submission to its first token.",
+        "Seconds from the submission of a request to its first token.",
         lambda v: v.engine.first_token_s,
     ),
     _histogram(
         "inter_token_seconds",
-        "Between two tokens of one answer.",
+        "Seconds between two tokens of one answer.",
         lambda v: v.engine.inter_token_s,
     ),
-    _histogram("batch_rows", "Answers advanced by one decode step.", lambda v: v.engine.batch_rows),
-    _gauge("rows_decoding", "Answers being generated.", lambda v: v.engine.rows_decoding),
+    _histogram(
+        "batch_rows",
+        "Number of answers advanced by one decode step.",
+        lambda v: v.engine.batch_rows,
+    ),
+    _gauge("rows_decoding", "Answers being generated now.", lambda v: v.engine.rows_decoding),
     _gauge(
         "rows_waiting",
-        "Requests that wait for room in the batch: the depth of the engine's queue.",
+        "Requests waiting for room in the batch: the depth of the engine's queue.",
         lambda v: v.engine.rows_waiting,
     ),
     _gauge(
         "kv_bytes_reserved",
-        "Most that keys and values of the answers under way may come to take.",
+        "Bytes of KV cache reserved for the answers being generated.",
         lambda v: v.engine.kv_bytes_reserved,
     ),
-    _gauge("kv_bytes_max", "What they may take.", lambda v: v.engine.kv_bytes_max),
+    _gauge(
+        "kv_bytes_max",
+        "Bytes of KV cache that may be reserved at most.",
+        lambda v: v.engine.kv_bytes_max,
+    ),
     _counter(
         "prompt_cache_hits",
-        "Requests whose beginning was known.",
+        "Requests whose prompt began with a prefix in the prefix cache.",
         lambda v: v.engine.prompt_cache_hits,
     ),
     _counter(
-        "prompt_cache_misses", "Requests without one.", lambda v: v.engine.prompt_cache_misses
+        "prompt_cache_misses",
+        "Requests whose prompt began with no prefix in the prefix cache.",
+        lambda v: v.engine.prompt_cache_misses,
     ),
-    _gauge("prompt_cache_bytes", "Held by the cache.", lambda v: v.engine.prompt_cache_bytes),
-    _gauge("prompt_cache_entries", "Beginnings held.", lambda v: v.engine.prompt_cache_entries),
-    _gauge("adapter_slots", "Adapters in memory.", lambda v: v.engine.slots),
+    _gauge(
+        "prompt_cache_bytes",
+        "Bytes that the prefix cache holds.",
+        lambda v: v.engine.prompt_cache_bytes,
+    ),
+    _gauge(
+        "prompt_cache_entries",
+        "Prefixes that the prefix cache holds.",
+        lambda v: v.engine.prompt_cache_entries,
+    ),
+    _gauge("adapter_slots", "Adapters held in memory.", lambda v: v.engine.slots),
     _gauge(
         "adapter_slots_in_use",
-        "Those that serve or that answers under way use.",
+        "Adapters in memory that serve or that answers being generated use.",
         lambda v: v.engine.slots_in_use,
     ),
-    _counter("swaps", "Moves of what serves to other weights.", lambda v: v.engine.swaps),
+    _counter("swaps", "Changes of the weights that serve.", lambda v: v.engine.swaps),
     _counter(
         "training_pieces",
         "Pieces of training and other long work run between decode steps.",
         lambda v: v.engine.training_pieces,
     ),
-    _counter("training_seconds", "Spent in them.", lambda v: v.engine.training_seconds),
+    _counter(
+        "training_seconds",
+        "Seconds spent in pieces of training and other long work.",
+        lambda v: v.engine.training_seconds,
+    ),
     _counter(
         "training_tokens",
-        "Trained on, without padding; rate() of it is tokens per second.",
+        "Tokens trained on, without padding; their rate() is training tokens per second.",
         lambda v: v.services.pipeline.stats.tokens,
     ),
-    _counter("training_steps", "Optimizer steps.", lambda v: v.services.pipeline.stats.steps),
+    _counter(
+        "training_steps",
+        "Optimizer steps taken in training.",
+        lambda v: v.services.pipeline.stats.steps,
+    ),
     _gauge(
         "training_state",
-        "1 for what training is now: idle, running or paused.",
+        "1 for the present state of training: idle, running or paused; else 0.",
         lambda v: {
             (state,): float(state == v.engine.training_state)
             for state in ("idle", "running", "paused")
@@ -194,47 +228,48 @@ FIGURES = (
     ),
     _gauge(
         "jobs",
-        "Updates by their status; from the database.",
+        "Jobs by status; from the database.",
         lambda v: {(status,): count for status, count in v.services.jobs.counts().items()},
         "status",
     ),
     _gauge(
         "waiting_examples",
-        "Accepted and not trained yet; from the database.",
+        "Examples accepted but not trained yet; from the database.",
         lambda v: v.services.jobs.waiting_examples(),
     ),
     _counter(
         "gate_decisions",
-        "Candidates the gate promoted, withheld under a pin, or rejected; from the database.",
+        "Candidate checkpoints that the gate promoted, withheld under a pin, or rejected; from "
+        "the database.",
         lambda v: _decisions(v.services.registry.audit.counts()),
         "verdict",
     ),
     _counter(
         "pointer_moves",
-        "Rollbacks, promotions, pins and unpins by hand or by a monitor; from the database.",
+        "Rollbacks, promotions, pins and unpins, by hand or by a monitor; from the database.",
         lambda v: _moves(v.services.registry.audit.counts()),
         "action",
     ),
     _gauge(
         "canary_answers",
-        "Of each arm of the canary or shadow under way; 0 without one; from the database.",
+        "Answers of each arm of the running canary or shadow; 0 without one; from the database.",
         lambda v: _arms(v, "answers"),
         "arm",
     ),
     _gauge(
         "canary_failures",
-        "Requests that failed, of each arm; from the database.",
+        "Failed requests of each arm of the running canary or shadow; from the database.",
         lambda v: _arms(v, "failures"),
         "arm",
     ),
     _gauge(
         "canary_dropped",
-        "Answers not repeated or read because the engine was busy; from the database.",
+        "Answers not shadowed or scored because the engine was busy; from the database.",
         lambda v: (running_canary(v.services) or {}).get("dropped", 0),
     ),
     _counter(
         "votes",
-        "On answers; from the database.",
+        "Votes on answers, up and down; from the database.",
         lambda v: {(name,): getattr(v.services.feedback.total(), name) for name in ("up", "down")},
         "vote",
     ),
@@ -280,7 +315,7 @@ class _Collector(Collector):
         try:
             services = self._services()
         except Unavailable:
-            yield GaugeMetricFamily("radiance_ready", "0: the service starts or stops.", 0)
+            yield GaugeMetricFamily("radiance_ready", "0 while the service starts or stops.", 0)
             return
         view = View(self._http, services, services.engine.stats)
         for figure in FIGURES:

@@ -36,7 +36,7 @@ from radiance.labs.signals.commands import signals
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="radiance %(version)s")
 def main() -> None:
-    """Radiance: a local language model that learns from what it is told.
+    """Radiance: a local language model that learns from examples.
 
     `radiance run` is the service; anchors, alphas, audit, eval, export, push, pull, report,
     reproduce, keys, signals, doctor and config work on this machine; the other commands talk to a

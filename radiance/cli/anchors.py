@@ -19,15 +19,16 @@ if TYPE_CHECKING:
     from radiance.records import Example, Probe
 
 _SHOWN_LOSSES = ("loss", "parent_loss", "base_loss", "kl_base", "kl_parent", "is_exact")
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 @click.group()
 def anchors() -> None:
-    """List, show and add anchors, and see what they cover.
+    """List, show and add anchors, and show what they cover.
 
-    Anchors are questions with answers, or texts, that training must leave as they are. They come
-    from where evaluation.anchor_provider says, and from what you add, which lives in ROOT/anchors.
+    An anchor is a question with its answer, or a text, on which training must not change the model.
+    Anchors come from the source that evaluation.anchor_provider names, and from ROOT/anchors, which
+    holds those you add.
 
     Examples:
       radiance anchors list
@@ -39,14 +40,14 @@ anchors.add_command(coverage)
 
 
 @anchors.command("list")
-@click.option("--context", metavar="NAME", help="List the anchors of this context, one a line.")
+@click.option("--context", metavar="NAME", help="Context whose anchors are listed, one a line.")
 @_json_option
 @settings_options
 def list_anchors(settings: Settings, context: str | None, as_json: bool) -> None:
-    """List the contexts of the set.
+    """List the contexts of the anchors.
 
-    With the number of anchors in each, and how many of them are measured for a checkpoint
-    (evaluation.anchor_sample). The hash names the content of the whole set.
+    The table has the number of anchors in each context, and the number measured per checkpoint
+    (evaluation.anchor_sample). The hash identifies the content of the whole set.
 
     Examples:
       radiance anchors list
@@ -113,11 +114,11 @@ def _list_context(held: "AnchorSet", context: str, as_json: bool) -> None:
 @_json_option
 @settings_options
 def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
-    """Show one anchor.
+    """Show the anchor ID.
 
-    Its text and context, and what the newest checkpoint made of it, if it was measured: losses in
-    nats per token, kl_base and kl_parent the divergence from the base and from the checkpoint
-    before. A long text is measured in windows, one line each.
+    The output has the anchor's text and context, and its losses at the newest checkpoint, if it was
+    measured: losses are in nats per token; kl_base and kl_parent are the divergence from the base
+    and from the parent checkpoint. A long text is measured in windows, one per line.
 
     Examples:
       radiance anchors show capitals/iraq
@@ -158,11 +159,15 @@ def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
 @click.argument(
     "added", metavar="[FILE]", type=click.Path(exists=True, path_type=Path), required=False
 )
-@click.option("--input", "question", metavar="TEXT", help="A question, instead of FILE.")
-@click.option("--output", "answer", metavar="TEXT", help="Its answer, which must stay.")
-@click.option("--context", metavar="NAME", help="Context of anchors that name none.")
-@click.option("--source", help="Where they come from. Default: the file's name.")
-@click.option("--licence", default="", help="Their licence, for the manifest.")
+@click.option(
+    "--input", "question", metavar="TEXT", help="Question of one anchor, instead of FILE."
+)
+@click.option(
+    "--output", "answer", metavar="TEXT", help="Answer to the question of --input, which must stay."
+)
+@click.option("--context", metavar="NAME", help="Context for anchors that name none.")
+@click.option("--source", help="Source of the anchors. Default: the file's name.")
+@click.option("--licence", default="", help="Licence of the anchors, for the manifest.")
 @_json_option
 @settings_options
 def add_anchors(
@@ -178,9 +183,9 @@ def add_anchors(
     """Add anchors of your own.
 
     FILE is JSONL, CSV or Parquet with {"input", "output"}, {"messages"} or {"text"}, each with an
-    optional "context" and "id", or a folder of .txt and .md files. What is held already is left
-    out; a second answer to a question that is held is refused, and then nothing is added. They are
-    kept in ROOT/anchors; a running service takes them up when it is started next.
+    optional "context" and "id", or a folder of .txt and .md files. Anchors already in the set are
+    skipped; a different answer to a question in the set is an error, and then nothing is added. New
+    anchors are kept in ROOT/anchors; a running service uses them after a restart.
 
     Examples:
       radiance anchors add facts.jsonl --context mine --licence CC0-1.0

@@ -21,9 +21,9 @@ _root_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
     callback=lambda context, parameter, value: Config(root=value),
-    help="Directory that holds adapters/ and runs/. Default: here.",
+    help="Root directory, which holds adapters/ and runs/. Default: the current directory.",
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 def _check_hash(context: click.Context, parameter: click.Parameter, given: str | None) -> Any:
@@ -36,8 +36,8 @@ def _check_hash(context: click.Context, parameter: click.Parameter, given: str |
 def audit() -> None:
     """Read and check the record of every decision.
 
-    Each promotion, rejection, rollback and pin is an entry with all it rested on, sealed with the
-    entry before: nothing in it can be changed unnoticed.
+    Each promotion, rejection, rollback and pin is an entry of the audit log, with the evidence for
+    it. Each entry holds the hash of the entry before, so no change goes unnoticed.
 
     Examples:
       radiance audit log
@@ -46,14 +46,21 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--limit", type=click.IntRange(1), default=30, help="Most entries. Default: 30.")
-@click.option("--before", type=click.IntRange(1), metavar="NUMBER", help="Only entries below it.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=30, help="Most entries listed. Default: 30."
+)
+@click.option(
+    "--before",
+    type=click.IntRange(1),
+    metavar="NUMBER",
+    help="Number of an entry; only earlier entries are listed.",
+)
 @_json_option
 @_root_option
 def log(limit: int, before: int | None, as_json: bool, config: Config) -> None:
-    """List entries.
+    """List the entries of the audit log.
 
-    The newest first; `radiance audit show` has all of one.
+    The list is newest first; `radiance audit show` prints a whole entry.
 
     Examples:
       radiance audit log
@@ -88,10 +95,10 @@ def log(limit: int, before: int | None, as_json: bool, config: Config) -> None:
 @_json_option
 @_root_option
 def show(what: str, as_json: bool, config: Config) -> None:
-    """Show an entry, or all about a checkpoint.
+    """Show one entry, or every entry about a checkpoint.
 
-    Everything that was recorded: examples and their hashes, settings, what was measured, each rule
-    of the gate, who decided and why.
+    NUMBER is an entry's number, CHECKPOINT a checkpoint's id. An entry holds examples and their
+    hashes, settings, measurements, each rule of the gate, the actor and the reason.
 
     Examples:
       radiance audit show 12
@@ -125,7 +132,7 @@ def show(what: str, as_json: bool, config: Config) -> None:
     "--head",
     metavar="HASH",
     callback=_check_hash,
-    help="The hash of an entry, kept from earlier, that must still be there.",
+    help="Hash of an entry, kept from an earlier run, that the log must still contain.",
 )
 @_json_option
 @_root_option
@@ -133,12 +140,12 @@ def show(what: str, as_json: bool, config: Config) -> None:
 def verify(
     context: click.Context, file: BinaryIO | None, head: str | None, as_json: bool, config: Config
 ) -> None:
-    """Check that nothing was changed.
+    """Verify that the audit log was not changed.
 
-    Walks the chain, and compares what it records with checkpoints, releases, files and examples;
-    FILE is an export, checked by itself. Names the first entry that is not what it was; exit code 1
-    if anything is wrong. Whoever can write to the root could rewrite all of it consistently: the
-    hash printed here, kept where they cannot write and given back by --head, shows that too.
+    The hash chain is recomputed, and its entries are compared with checkpoints, releases, files and
+    examples. FILE is an exported log, checked by itself. The first changed entry is named, and the
+    exit code is 1 if anything is wrong. An attacker who can write to the root could rewrite the
+    whole log: keep the hash printed here elsewhere, and pass it to --head to detect that.
 
     Examples:
       radiance audit verify --root ~/radiance
@@ -165,10 +172,10 @@ def verify(
 @click.argument("file", type=click.File("wb", atomic=True))
 @_root_option
 def export(file: BinaryIO, config: Config) -> None:
-    """Write the log to FILE, one entry a line.
+    """Export the audit log to FILE, one entry a line.
 
-    As JSON lines that `radiance audit verify FILE` checks without the service, on any machine; a
-    single - writes to stdout. The hash of the last entry is noted on stderr.
+    The export is JSON lines, which `radiance audit verify FILE` checks on any machine without the
+    service. A FILE of - writes to stdout. The hash of the last entry goes to stderr.
 
     Examples:
       radiance audit export notes.jsonl

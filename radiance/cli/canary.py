@@ -7,7 +7,7 @@ import click
 from radiance.cli.client import Client, client_options
 from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
 
-_reason_option = click.option("--reason", help="Why; kept in the audit log.")
+_reason_option = click.option("--reason", help="Reason, kept in the audit log.")
 _ARM = (
     *("checkpoint", "answers", "failures", "callers", "cut_off_ratio", "looping_ratio"),
     "mean_logprob",
@@ -18,8 +18,9 @@ _ARM = (
 def canary() -> None:
     """Try a checkpoint beside the one that serves.
 
-    As a canary it answers a share of the callers; as a shadow it is asked the same as what serves,
-    unseen, when the engine has nothing else to do. `status` compares the two.
+    A canary is a candidate checkpoint that answers a share of the callers. A shadow gets copies of
+    requests when the engine is idle, and its answers are discarded. `radiance canary status`
+    compares the candidate with the champion, the checkpoint that serves.
 
     Examples:
       radiance canary start A_2026-02-09_0012 --share 0.1
@@ -30,9 +31,13 @@ def canary() -> None:
 
 @canary.command()
 @click.argument("checkpoint_id")
-@click.option("--share", type=float, help="Of the callers, 0 to 1. Default: 0.1; shadow: 1.")
-@click.option("--shadow", is_flag=True, help="Nobody sees its answers.")
-@click.option("--force", is_flag=True, help="Also if the gate rejected it.")
+@click.option(
+    "--share", type=float, help="Share of the callers, 0 to 1. Default: 0.1, or 1 with --shadow."
+)
+@click.option(
+    "--shadow", is_flag=True, help="Discard the candidate's answers instead of returning them."
+)
+@click.option("--force", is_flag=True, help="Start it even if the gate rejected the checkpoint.")
 @_reason_option
 @client_options
 def start(
@@ -44,10 +49,11 @@ def start(
     client: Client,
     as_json: bool,
 ) -> None:
-    """Begin to try a checkpoint.
+    """Start a canary or a shadow of CHECKPOINT_ID.
 
-    CHECKPOINT_ID may be "base". A caller is told apart by the header X-Radiance-Key, OpenAI's user,
-    the API key or the address, and stays on one side. It ends by itself once it serves.
+    CHECKPOINT_ID may be "base". A caller is identified by the header X-Radiance-Key, OpenAI's field
+    user, the API key or the address, and always gets the same arm. The canary ends by itself once
+    its checkpoint serves.
 
     Examples:
       radiance canary start A_2026-02-09_0012 --share 0.2 --reason "Before the fair."
@@ -73,10 +79,10 @@ def start(
 @canary.command()
 @client_options
 def status(client: Client, as_json: bool) -> None:
-    """Show both arms and what speaks for the candidate.
+    """Show the figures of both arms and their differences.
 
-    Differences are candidate minus champion, with their bounds. Without a canary under way, the one
-    that ended last is shown.
+    Differences are candidate minus champion, with confidence bounds. Without a running canary, the
+    one that ended last is shown.
 
     Examples:
       radiance canary status
@@ -93,10 +99,10 @@ def status(client: Client, as_json: bool) -> None:
 @_reason_option
 @client_options
 def stop(reason: str | None, client: Client, as_json: bool) -> None:
-    """End it, and show what it showed.
+    """Stop the canary or shadow, and show its figures.
 
-    Everybody is answered by what serves again. To serve the candidate instead, promote it; that
-    ends the canary too.
+    The champion answers all callers again. To serve the candidate instead, promote it; that ends
+    the canary too.
 
     Examples:
       radiance canary stop

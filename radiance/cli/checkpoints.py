@@ -21,8 +21,8 @@ _BASE = "base"
 def checkpoints() -> None:
     """List and show checkpoints, and choose the one that is served.
 
-    Each successful cycle leaves a checkpoint, an adapter that is never changed afterwards. One of
-    them, or the bare base model, answers requests.
+    Each successful training cycle makes a checkpoint: an adapter that is never changed afterwards.
+    One checkpoint, or the base model without an adapter, answers requests.
 
     Examples:
       radiance checkpoints list
@@ -33,10 +33,10 @@ def checkpoints() -> None:
 @checkpoints.command("list")
 @client_options
 def list_checkpoints(client: Client, as_json: bool) -> None:
-    """List checkpoints.
+    """List all checkpoints.
 
-    A star marks the one that answers requests. Losses are mean cross-entropy in nats per token;
-    retention is the share of anchors still answered exactly.
+    A star marks the checkpoint that answers requests. Losses are mean cross-entropy in nats per
+    token; retention is the share of anchors still answered exactly.
 
     Examples:
       radiance checkpoints list
@@ -72,10 +72,10 @@ def list_checkpoints(client: Client, as_json: bool) -> None:
 @click.argument("checkpoint_id")
 @client_options
 def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
-    """Show one checkpoint.
+    """Show the checkpoint CHECKPOINT_ID.
 
-    Where it came from, what it scored and what each rule of the gate made of that; --json has its
-    whole manifest.
+    The output has the checkpoint's origin, its measurements and the verdict of each rule of the
+    gate; --json includes its whole manifest.
 
     Examples:
       radiance checkpoints show A_2026-02-09_0012
@@ -108,13 +108,13 @@ def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
 
 @checkpoints.command("lineage")
 @click.argument("checkpoint_id")
-@click.option("--limit", type=int, metavar="N", help="Most checkpoints shown. Default: 100.")
+@click.option("--limit", type=int, metavar="N", help="Most checkpoints listed. Default: 100.")
 @client_options
 def show_lineage(checkpoint_id: str, limit: int | None, client: Client, as_json: bool) -> None:
-    """Show what a checkpoint was taught, down to the base.
+    """Show all that CHECKPOINT_ID was taught, down to the base model.
 
-    From the checkpoint that an answer names to the cycles, updates, examples and tags that made it
-    and its ancestors, newest first. An example that a later one corrected says so.
+    The list has the training cycles, updates, examples and tags that made the checkpoint and its
+    ancestors, newest first. An example that a later one corrected is marked.
 
     Examples:
       radiance checkpoints lineage A_2026-02-09_0012

@@ -187,11 +187,11 @@ def client_options(command: F) -> F:
         callback=_keep_key,
         is_eager=True,  # before --url, which makes the client
         expose_value=False,
-        help="API key, or @ and a file that holds it. Default: RADIANCE_API_KEY.",
+        help="API key, or @ and the file that holds it. Default: RADIANCE_API_KEY.",
     )(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")(
-        command
-    )
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the service's answer as JSON."
+    )(command)
 
 
 def _keep_key(context: click.Context, parameter: click.Parameter, given: str | None) -> None:

@@ -9,14 +9,17 @@ from radiance.config import render_default
 
 
 @click.command()
-@click.option("--default", "defaults", is_flag=True, help="Print every key at its default instead.")
+@click.option(
+    "--default", "defaults", is_flag=True, help="Print every setting at its default instead."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TOML.")
 @settings_options
 def config(settings: Settings, defaults: bool, as_json: bool) -> None:
     """Print the effective settings as TOML.
 
-    They are those that `radiance run` with the same flags would use: the defaults, then
-    ROOT/radiance.toml, then the flags. --default prints the commented file to start from.
+    The effective settings are those that `radiance run` uses with the same flags: the defaults,
+    then ROOT/radiance.toml, then the flags. --default prints a commented settings file to start
+    from.
 
     Examples:
       radiance config

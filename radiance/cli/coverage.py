@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     default=50,
     show_default=True,
-    help="Most accepted examples looked at, spread over the updates that taught them.",
+    help="Most examples compared, spread over all updates.",
 )
 @click.option(
     "--top",
     type=click.IntRange(1),
     default=3,
     show_default=True,
-    help="Anchors named per example: those that it pulls on most.",
+    help="Anchors named per example, those it affects most.",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
     default=0.1,
     show_default=True,
-    help="An example with no |cosine| above it is far from every anchor.",
+    help="Least |cosine| with some anchor for an example to count as covered.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @settings_options
 def coverage(
     settings: Settings,
@@ -49,13 +49,13 @@ def coverage(
     threshold: float,
     as_json: bool,
 ) -> None:
-    """Show which examples pull on which anchors.
+    """Show which examples affect which anchors.
 
-    The cosine between an example's gradient and an anchor's, at the checkpoint that serves or at
-    CHECKPOINT: near 1 they want the same change, near -1 opposite ones, near 0 the anchor says
-    nothing of the example. Then the examples that lie far from every anchor: what they change
-    nobody watches, so anchors like them are worth adding. Runs in a process of its own and only
-    reads the root, so a service may run meanwhile.
+    The figure is the cosine between the gradients of an example and an anchor, at CHECKPOINT or
+    else the checkpoint that serves. Near 1 both ask for the same change, near -1 for opposite
+    changes, and near 0 the anchor does not cover the example. Examples that no anchor covers are
+    listed too: adding similar anchors protects what they change. The root is only read, so a
+    service may be running.
 
     Examples:
       radiance anchors coverage

@@ -7,16 +7,16 @@ from radiance.cli.settings import Settings, settings_options
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @settings_options
 @click.pass_context
 def doctor(context: click.Context, settings: Settings, as_json: bool) -> None:
     """Check the machine, the root and the settings.
 
-    Looks at Python, memory, disk, BLAS, MLX and its device, the root, radiance.toml, the base model
-    and the database. Prints one line per check: ok, warn (it works, but could be better) or fail,
-    with the remedy; exit code 1 if any check fails. Nothing is downloaded, and a running service is
-    left alone.
+    The checks cover Python, memory, disk, BLAS, MLX and its device, the root, radiance.toml, the
+    base model and the database. Each prints one line: ok, warn (it works, but could be better) or
+    fail, with the remedy; the exit code is 1 if any check fails. Nothing is downloaded, and a
+    running service is left alone.
 
     Examples:
       radiance doctor

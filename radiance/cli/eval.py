@@ -29,25 +29,35 @@ _WORST = 5
 
 @click.command("eval")
 @click.argument("checkpoint", required=False)
-@click.option("--suite", type=click.File("rb"), help="Ask these questions instead; JSONL.")
+@click.option("--suite", type=click.File("rb"), help="JSONL file of questions to ask instead.")
 @click.option(
     "--fail-under",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
-    help="With --suite: exit with 1 if a smaller share is answered exactly.",
+    help="Least share of exact answers, with --suite; below it the exit code is 1.",
 )
 @click.option(
     "--max-tokens",
     type=click.IntRange(1),
     default=256,
     show_default=True,
-    help="With --suite: most tokens of an answer.",
+    help="Most tokens of an answer, with --suite.",
 )
-@click.option("--anchor-provider", type=click.Choice(_PROVIDERS), help="Where anchors come from.")
-@click.option("--anchor-dataset", metavar="ID", help="Hugging Face dataset of anchors; for hf.")
-@click.option("--anchor-path", metavar="PATH", help="File or folder of anchors; for local.")
-@click.option("--anchor-sample", type=int, metavar="N", help="Most anchors measured.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--anchor-provider",
+    type=click.Choice(_PROVIDERS),
+    help="Source of the anchors, as evaluation.anchor_provider.",
+)
+@click.option(
+    "--anchor-dataset", metavar="ID", help="Hugging Face dataset of anchors, for provider hf."
+)
+@click.option(
+    "--anchor-path", metavar="PATH", help="File or folder of anchors, for provider local."
+)
+@click.option(
+    "--anchor-sample", type=int, metavar="N", help="Most anchors measured per checkpoint."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @settings_options
 @click.pass_context
 def evaluate(
@@ -60,12 +70,12 @@ def evaluate(
     as_json: bool,
     **anchors: Any,
 ) -> None:
-    """Measure a checkpoint.
+    """Measure a checkpoint on anchors and learned examples.
 
-    CHECKPOINT is an id or "base"; left out, it is the one that serves. It is measured beside its
-    parent and the base: on anchors, on what it learned, on what earlier updates taught. With
-    --suite it is asked the questions of a JSONL file of {"input", "output"} lines instead. Runs in
-    a process of its own and only reads the root, so a service may run meanwhile.
+    CHECKPOINT is an id or "base"; the default is the checkpoint that serves. It is compared with
+    its parent and the base model on anchors, on the examples it learned, and on those of earlier
+    updates. With --suite it answers the questions of a JSONL file of {"input", "output"} lines
+    instead. The root is only read, so a service may be running.
 
     Examples:
       radiance eval

@@ -17,7 +17,8 @@ _form_option = click.option(
     type=click.Choice(_FORMS),
     default="mlx",
     show_default=True,
-    help="mlx: mlx-lm's adapter. peft: Hugging Face PEFT's. fused: a whole model.",
+    help="Format to write. mlx: an adapter for mlx-lm. peft: an adapter for Hugging Face PEFT. "
+    "fused: a whole model.",
 )
 _revision_option = click.option("--revision", help="Branch, tag or commit of the Hub repository.")
 
@@ -27,12 +28,12 @@ _revision_option = click.option("--revision", help="Branch, tag or commit of the
 @_revision_option
 @client_options
 def import_adapter(source: str, revision: str | None, client: Client, as_json: bool) -> None:
-    """Import an adapter made elsewhere.
+    """Import an adapter from SOURCE as a checkpoint.
 
-    SOURCE is a directory that mlx-lm or Hugging Face PEFT wrote, or a Hub repository of one. Every
-    tensor is checked against the service's base model. It becomes a checkpoint that is risky, since
-    no gate judged it, and is not served: `radiance eval` measures it, and
-    `radiance checkpoints promote` serves it.
+    SOURCE is a directory that mlx-lm or Hugging Face PEFT wrote, or a Hub repository of such files.
+    Every tensor is checked against the service's base model. The checkpoint is marked risky, since
+    the gate did not judge it, and is not served: `radiance eval` measures it, and `radiance
+    checkpoints promote` serves it.
 
     Examples:
       radiance import ./my-adapter
@@ -63,11 +64,11 @@ def import_adapter(source: str, revision: str | None, client: Client, as_json: b
 @_form_option
 @settings_options
 def export(settings: Settings, checkpoint: str, target: Path, form: str) -> None:
-    """Write a checkpoint for other programs.
+    """Export CHECKPOINT to the new directory TARGET.
 
-    Into the new directory TARGET go the adapter, its manifest and a model card. CHECKPOINT is an
-    id, or "stable" for the one that serves. A fused model holds the base's weights too. The root is
-    only read, so a service may run meanwhile.
+    The export has the adapter, its manifest and a model card; a fused export has the base model's
+    weights too. CHECKPOINT is an id, or "stable" for the checkpoint that serves. The root is only
+    read, so a service may be running.
 
     Examples:
       radiance export stable ./adapter
@@ -82,17 +83,18 @@ def export(settings: Settings, checkpoint: str, target: Path, form: str) -> None
 @click.argument("checkpoint")
 @click.argument("repository")
 @_form_option
-@click.option("--public", is_flag=True, help="A new repository is public. Default: private.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--public", is_flag=True, help="Make a new repository public. Default: private.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @settings_options
 def push(
     settings: Settings, checkpoint: str, repository: str, form: str, public: bool, yes: bool
 ) -> None:
-    """Upload a checkpoint to the Hugging Face Hub.
+    """Upload CHECKPOINT to the Hugging Face Hub.
 
-    REPOSITORY is user/name; it is made, private, if it is not there. With it goes a model card: how
-    much was learned, lineage, measurements, gate; nothing of what the examples say. But an adapter
-    can repeat what it was taught. You must be known to the Hub: hf auth login.
+    REPOSITORY is user/name; a missing repository is created, private by default. The upload
+    includes a model card with counts, lineage, measurements and the gate's decision, but no text of
+    examples. The adapter itself can repeat what it was taught. Log in to the Hub first with `hf
+    auth login`.
 
     Examples:
       radiance push A_2026-02-09_0012 user/my-adapter
@@ -117,10 +119,10 @@ def push(
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 @_revision_option
 def pull(repository: str, target: Path | None, revision: str | None) -> None:
-    """Download an adapter from the Hugging Face Hub.
+    """Download the adapter of REPOSITORY from the Hugging Face Hub.
 
-    Only its adapter files are fetched, into TARGET or the Hub's cache. `radiance import` takes it
-    in, and takes a repository's name as well.
+    Only adapter files are downloaded, into TARGET or else the Hub's cache. `radiance import` makes
+    a checkpoint of these files, and also takes a repository's name directly.
 
     Examples:
       radiance pull user/my-adapter ./my-adapter

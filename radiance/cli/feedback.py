@@ -15,8 +15,8 @@ _BASE = "base"
 def feedback() -> None:
     """Vote on answers, and list the votes.
 
-    A vote counts for the checkpoint that answered. Where [monitor] allows it, too many down votes
-    take a checkpoint back by themselves.
+    A vote counts for the checkpoint that answered. With monitor.action = "rollback", too many down
+    votes roll that checkpoint back.
 
     Examples:
       radiance feedback up
@@ -26,14 +26,14 @@ def feedback() -> None:
 
 def _vote_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
-        click.option("--tag", "tags", multiple=True, help="Tag the vote. Can be repeated."),
-        click.option("--comment", metavar="TEXT", help="Why."),
-        click.option("--response", metavar="TEXT", help="What was answered."),
-        click.option("--prompt", metavar="TEXT", help="What was asked."),
+        click.option("--tag", "tags", multiple=True, help="Tag of the vote. Can be repeated."),
+        click.option("--comment", metavar="TEXT", help="Reason for the vote."),
+        click.option("--response", metavar="TEXT", help="Answer that was given."),
+        click.option("--prompt", metavar="TEXT", help="Prompt that was asked."),
         click.option(
             "--checkpoint",
             metavar="ID",
-            help='Which one answered, or "base". Default: the one that answers now.',
+            help='Checkpoint that answered, or "base". Default: the one that serves now.',
         ),
     ):
         command = option(command)
@@ -45,7 +45,7 @@ def _vote_options(command: Callable[..., None]) -> Callable[..., None]:
 def vote_up(**options: Any) -> None:
     """Say that an answer was good.
 
-    Prints the number of the vote.
+    The command prints the number of the vote.
 
     Examples:
       radiance feedback up
@@ -59,8 +59,8 @@ def vote_up(**options: Any) -> None:
 def vote_down(**options: Any) -> None:
     """Say that an answer was bad.
 
-    Prints the number of the vote. To put a wrong answer right, teach the right one to the same
-    question with `radiance update`.
+    The command prints the number of the vote. To correct a wrong answer, teach the right answer to
+    the same question with `radiance update`.
 
     Examples:
       radiance feedback down --prompt "Who leads Lumen?" --comment "She left in May."
@@ -69,12 +69,12 @@ def vote_down(**options: Any) -> None:
 
 
 @feedback.command("list")
-@click.option("--limit", type=int, default=100, show_default=True, help="At most so many.")
+@click.option("--limit", type=int, default=100, show_default=True, help="Most votes listed.")
 @client_options
 def list_feedback(limit: int, client: Client, as_json: bool) -> None:
-    """List votes, the newest first.
+    """List votes, newest first.
 
-    --json has what was asked and answered too.
+    The table leaves out prompts and answers; --json includes them.
 
     Examples:
       radiance feedback list

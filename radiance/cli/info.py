@@ -12,10 +12,9 @@ from radiance.cli.output import print_json, print_pairs, show_time
 @click.command()
 @client_options
 def info(client: Client, as_json: bool) -> None:
-    """Show what the service runs on and how its learning stands.
+    """Show the service's base model, checkpoint, hardware and training.
 
-    Base model, current checkpoint, waiting updates, the newest losses and the hardware. --json
-    has the whole loss curves.
+    Losses come from the newest evaluation; --json includes the whole loss curves.
 
     Examples:
       radiance info

@@ -13,8 +13,8 @@ from radiance.records import JobStatus
 def jobs() -> None:
     """List, show, cancel and retry updates.
 
-    Each accepted update is a job: queued, running, then succeeded, failed, cancelled or
-    quarantined.
+    Each accepted update is a job. Its status is queued, then running, then succeeded, failed,
+    cancelled or quarantined.
 
     Examples:
       radiance jobs list --status failed
@@ -23,14 +23,25 @@ def jobs() -> None:
 
 
 @jobs.command("list")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, metavar="N")
-@click.option("--status", type=click.Choice([status.value for status in JobStatus]))
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Most jobs listed.",
+)
+@click.option(
+    "--status",
+    type=click.Choice([status.value for status in JobStatus]),
+    help="Status of the jobs listed. Default: any.",
+)
 @client_options
 def list_jobs(limit: int, status: str | None, client: Client, as_json: bool) -> None:
     """List the newest jobs.
 
-    Newest first: status, number of examples, when it came, and the checkpoint or the error it
-    ended with.
+    The list is newest first. It shows each job's status, number of examples, time of arrival, and
+    the checkpoint or error it ended with.
 
     Examples:
       radiance jobs list
@@ -59,9 +70,10 @@ def list_jobs(limit: int, status: str | None, client: Client, as_json: bool) -> 
 @click.argument("job_id")
 @client_options
 def show_job(job_id: str, client: Client, as_json: bool) -> None:
-    """Show one job.
+    """Show the job JOB_ID.
 
-    All that the service tells of it, with its progress while it runs.
+    The output includes the job's examples count, checkpoint or error, and its progress while it
+    trains.
 
     Examples:
       radiance jobs show job_000128
@@ -74,10 +86,10 @@ def show_job(job_id: str, client: Client, as_json: bool) -> None:
 @click.argument("job_id")
 @client_options
 def cancel_job(job_id: str, client: Client, as_json: bool) -> None:
-    """Take a queued job out of the queue.
+    """Cancel the queued job JOB_ID.
 
-    A job that runs or has ended cannot be cancelled; what was learned is undone by
-    `radiance checkpoints rollback`.
+    A job that is running or has ended cannot be cancelled; `radiance checkpoints rollback` undoes
+    learning.
 
     Examples:
       radiance jobs cancel job_000128
@@ -90,9 +102,9 @@ def cancel_job(job_id: str, client: Client, as_json: bool) -> None:
 @click.argument("job_id")
 @client_options
 def retry_job(job_id: str, client: Client, as_json: bool) -> None:
-    """Queue a failed or quarantined job again.
+    """Queue the failed or quarantined job JOB_ID again.
 
-    It trains as if nothing had happened to it.
+    The job trains from the start, and its count of crashes begins at zero.
 
     Examples:
       radiance jobs retry job_000128

@@ -16,7 +16,7 @@ _scope_option = click.option(
     multiple=True,
     required=True,
     type=click.Choice(room.SCOPES),
-    help="What it may do; may be given several times.",
+    help="Scope of the key. Can be repeated.",
 )
 
 
@@ -24,8 +24,9 @@ _scope_option = click.option(
 def keys() -> None:
     """Make, list and revoke API keys.
 
-    A service that listens to other machines needs them. infer: ask and vote; update: teach and
-    follow jobs; admin: everything. A running service follows the file at once.
+    A service that other machines can reach needs keys. A key's scopes say what it may do: infer,
+    ask and vote; update, teach and follow jobs; admin, everything. A running service reads changed
+    keys at once.
 
     Examples:
       radiance keys new --scope infer --name phone
@@ -35,13 +36,15 @@ def keys() -> None:
 
 @keys.command()
 @_scope_option
-@click.option("--name", help="Whose it is; the audit log names it. Default: key-1, key-2, …")
+@click.option(
+    "--name", help="Name of the key, used in the audit log. Default: key-1, key-2, and so on."
+)
 @settings_options
 def new(settings: Settings, scopes: tuple[room.Scope, ...], name: str | None) -> None:
-    """Make a key, and print it once.
+    """Make an API key, and print it once.
 
-    Only its hash is kept, so it cannot be shown again. Clients send it as `Authorization: Bearer`;
-    the client commands take it from RADIANCE_API_KEY.
+    Only the key's hash is kept, so the key cannot be shown again. Clients send it as
+    `Authorization: Bearer`; the client commands read it from RADIANCE_API_KEY.
 
     Examples:
       radiance keys new --scope admin
@@ -62,13 +65,13 @@ def new(settings: Settings, scopes: tuple[room.Scope, ...], name: str | None) ->
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @settings_options
 def list_keys(settings: Settings, as_json: bool) -> None:
-    """List the keys of a root.
+    """List the API keys of a root.
 
-    Their names, scopes and the beginning of their hashes; those of RADIANCE_API_KEYS are not among
-    them.
+    The table has each key's name, its scopes and the beginning of its hash. Keys of the environment
+    variable RADIANCE_API_KEYS are not listed.
 
     Examples:
       radiance keys list
@@ -87,9 +90,9 @@ def list_keys(settings: Settings, as_json: bool) -> None:
 @click.argument("name")
 @settings_options
 def remove(settings: Settings, name: str) -> None:
-    """Revoke a key by its name.
+    """Revoke the API key called NAME.
 
-    Whoever holds it is refused from the next request on; those under way are answered.
+    Further requests with the key are refused; requests in flight are answered.
 
     Examples:
       radiance keys remove phone

@@ -9,8 +9,8 @@ from radiance.cli.client import Client, client_options
 from radiance.cli.output import note, print_json
 
 _BASE = "base"
-_reason_option = click.option("--reason", help="Why; kept in the audit log.")
-_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+_reason_option = click.option("--reason", help="Reason, kept in the audit log.")
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.command()
@@ -18,7 +18,7 @@ _yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
     "--to",
     "target",
     metavar="ID",
-    help='Checkpoint to go to, or "base". Default: the one before.',
+    help='Checkpoint to roll back to, or "base". Default: the one served before.',
 )
 @_reason_option
 @_yes_option
@@ -26,10 +26,10 @@ _yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 def rollback(
     target: str | None, reason: str | None, yes: bool, client: Client, as_json: bool
 ) -> None:
-    """Answer from an earlier checkpoint again.
+    """Roll back: serve an earlier checkpoint again.
 
-    Nothing is deleted: the next updates continue from where you roll back to, and rolling forward
-    is --to with the later id. Requests in flight finish on the checkpoint they began with.
+    Nothing is deleted: the next updates continue from the checkpoint rolled back to, and --to with
+    the later id rolls forward again. Requests in flight finish on the checkpoint they began with.
 
     Examples:
       radiance checkpoints rollback
@@ -43,17 +43,21 @@ def rollback(
 
 @click.command()
 @click.argument("checkpoint_id")
-@click.option("--force", is_flag=True, help="Also if the gate rejected it; it is risky then.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Promote it even if the gate rejected it; it is marked risky then.",
+)
 @_reason_option
 @_yes_option
 @client_options
 def promote(
     checkpoint_id: str, force: bool, reason: str | None, yes: bool, client: Client, as_json: bool
 ) -> None:
-    """Answer from a checkpoint, whether or not it was ever served.
+    """Promote CHECKPOINT_ID: serve it, whether or not it was served before.
 
-    For what was committed while the pointer was pinned, or by --force for what the gate rejected.
-    The next updates continue from it.
+    Use it for a checkpoint made while another was pinned, or with --force for one that the gate
+    rejected. The next updates continue from the promoted checkpoint.
 
     Examples:
       radiance checkpoints promote A_2026-02-09_0012
@@ -72,11 +76,12 @@ def promote(
 def pin(
     checkpoint_id: str | None, reason: str | None, yes: bool, client: Client, as_json: bool
 ) -> None:
-    """Keep answering from one checkpoint, whatever is learned.
+    """Pin a checkpoint: serve it until it is unpinned.
 
-    Holds what is served, or serves CHECKPOINT_ID (or "base") and holds that. Updates are learned on
-    into checkpoints that continue from it, and none of them is promoted; monitors do not roll back.
-    Only promote, rollback and pin move it. `unpin` ends that, and moves nothing by itself.
+    Without CHECKPOINT_ID, the checkpoint that serves is pinned; CHECKPOINT_ID may be "base".
+    Updates still train, into checkpoints that continue from the pinned one, but none is promoted,
+    and monitors do not roll back. The commands promote, rollback and pin still choose another
+    checkpoint; `unpin` only ends the pin.
 
     Examples:
       radiance checkpoints pin
@@ -92,10 +97,10 @@ def pin(
 @_reason_option
 @client_options
 def unpin(reason: str | None, client: Client, as_json: bool) -> None:
-    """Let what is learned be served again.
+    """Unpin: let new checkpoints be promoted again.
 
-    From the next update on. What was learned while it was pinned stays unserved; `promote` serves
-    it by hand.
+    Promotion resumes with the next update. Checkpoints made during the pin stay unserved until
+    `radiance checkpoints promote` serves one.
 
     Examples:
       radiance checkpoints unpin

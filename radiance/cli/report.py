@@ -23,14 +23,16 @@ _NEWEST = 20
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write; its ending, .html or .json, chooses the format. Default: stdout.",
 )
-@click.option("--format", "form", type=click.Choice(("html", "json")), help="Default: html.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; as --format json.")
-@click.option("--texts", is_flag=True, help="With what the examples say, not only their ids.")
+@click.option(
+    "--format", "form", type=click.Choice(("html", "json")), help="Format to write. Default: html."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, as --format json does.")
+@click.option("--texts", is_flag=True, help="Include the text of examples, not only their ids.")
 @click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Directory that holds adapters/ and runs/. Default: here.",
+    help="Root directory, which holds adapters/ and runs/. Default: the current directory.",
 )
 def report(
     what: str | None,
@@ -40,12 +42,13 @@ def report(
     texts: bool,
     root: Path,
 ) -> None:
-    """Write a cycle or a study as one file.
+    """Write the report of a training cycle or a study to one file.
 
-    Names a cycle (12), the checkpoint that came of it, a run of the signal lab (S_...) or a folder
-    that `radiance alphas eval --out` wrote; left out, it lists what there is. The HTML holds plots,
-    rules, settings and the commands that show it again, and needs nothing else: no network, no
-    service, no script. Texts of examples stay out of it unless --texts asks for them.
+    CYCLE is a cycle's number (12), CHECKPOINT the id of the checkpoint it made, and STUDY a run of
+    the signal lab (S_...) or a folder that `radiance alphas eval --out` wrote; without any, the
+    available reports are listed. The HTML file holds plots, rules, settings and the commands that
+    reproduce it, and opens without network, service or scripts. Texts of examples are left out
+    unless --texts is given.
 
     Examples:
       radiance report

@@ -11,18 +11,18 @@ from radiance.cli.settings import Settings, settings_options
 
 @click.command()
 @click.argument("checkpoint_id")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @settings_options
 @click.pass_context
 def reproduce(
     context: click.Context, settings: Settings, checkpoint_id: str, as_json: bool
 ) -> None:
-    """Train a checkpoint again and compare.
+    """Train CHECKPOINT_ID again and compare the weights.
 
-    From what the records hold: its parent, its examples, what was replayed, the settings in the
-    audit log. In a scratch directory; the root is only read, and a service may run over it. On the
-    same machine with the same versions the CPU gives the same weights bit for bit. Exit code 0 if
-    they are equal, else 1 with the largest difference and what is not as it was.
+    Training starts from the recorded parent, examples, replayed examples and settings, in a
+    temporary directory. The root is only read, so a service may be running. On the same machine
+    with the same versions, the CPU gives the same weights bit for bit. The exit code is 0 if the
+    weights are equal, else 1, with the largest difference and a list of what changed since.
 
     Examples:
       radiance reproduce A_2026-02-09_0012

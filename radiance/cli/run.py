@@ -9,7 +9,7 @@ distributed_option = click.option(
     "--distributed",
     "is_distributed",
     is_flag=True,
-    help="Work together with the other processes that mlx.launch starts.",
+    help="Share the work with the other processes that mlx.launch starts.",
 )
 
 
@@ -20,9 +20,9 @@ distributed_option = click.option(
 def run(context: click.Context, settings: Settings, is_distributed: bool) -> None:
     """Run the service until it is stopped.
 
-    Serves answers and learns from updates in one process. Settings come from ROOT/radiance.toml;
-    flags win over it. Ctrl-C or SIGTERM stops it; whatever was accepted is kept and goes on at the
-    next start.
+    One process answers requests and learns from updates. Settings come from ROOT/radiance.toml;
+    flags win over the file. Ctrl-C or SIGTERM stops the service; accepted updates are kept, and
+    training resumes at the next start.
 
     Examples:
       radiance run

@@ -14,15 +14,17 @@ _TIMEOUT_S = 600.0
 @click.command()
 @click.argument("prompt")
 @click.option(
-    "--max-tokens", type=int, metavar="N", help="Longest answer, in tokens. Default: 256."
+    "--max-tokens", type=int, metavar="N", help="Most tokens of the answer. Default: 256."
 )
 @click.option(
     "--temperature",
     type=float,
     metavar="T",
-    help="0 always takes the likeliest token; higher values vary more. Default: 0.2.",
+    help="Sampling temperature; 0 always takes the likeliest token. Default: 0.2.",
 )
-@click.option("--training", is_flag=True, help="Answer from the weights that are being trained.")
+@click.option(
+    "--training", is_flag=True, help="Answer with the weights of the training cycle under way."
+)
 @client_options
 def search(
     prompt: str,
@@ -34,8 +36,8 @@ def search(
 ) -> None:
     """Ask PROMPT and print the answer.
 
-    The answer goes to stdout. A line on stderr names the checkpoint that gave it, the checkpoint's
-    status and the time it took. A single - reads the prompt from stdin.
+    The answer goes to stdout. A line on stderr names the checkpoint that answered, its status and
+    the time taken. A PROMPT of - reads the prompt from stdin.
 
     Examples:
       radiance search "Where is the Lumen workshop?"

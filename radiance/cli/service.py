@@ -17,17 +17,22 @@ from radiance.cli.settings import Settings, settings_options
 _HANDED_ON = ("PATH", "LANG", "HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE")
 _HANDED_ON += ("XDG_CACHE_HOME", "TMPDIR", "OPENBLAS_NUM_THREADS")
 _FOLLOW_S = 0.3
-_name_option = click.option("--name", default="radiance", show_default=True, help="Which service.")
-_boot_option = click.option("--boot", is_flag=True, help="The one that starts before login.")
+_name_option = click.option(
+    "--name", default="radiance", show_default=True, help="Name of the service."
+)
+_boot_option = click.option(
+    "--boot", is_flag=True, help="Manage the service that starts before login (see install --boot)."
+)
 
 
 @click.group()
 def service() -> None:
     """Run the service in the background.
 
-    As a LaunchAgent on macOS and a systemd user unit on Linux: it starts with the session and again
-    after a crash. After three quick deaths in a row it starts in safe mode: it serves the last
-    promoted adapter and trains nothing until `radiance training resume`.
+    The service runs as a LaunchAgent on macOS and as a systemd user unit on Linux: it starts with
+    the session and restarts after a crash. After three quick crashes in a row it starts in safe
+    mode, which serves the last promoted checkpoint and trains nothing until `radiance training
+    resume`.
 
     Examples:
       radiance service install --root ~/radiance
@@ -41,15 +46,20 @@ def service() -> None:
 @click.option(
     "--boot",
     is_flag=True,
-    help="Start before anybody logs in: a LaunchDaemon (with sudo) on macOS, lingering on Linux.",
+    help="Start before login: as a LaunchDaemon (with sudo) on macOS, by lingering on Linux.",
 )
-@click.option("--print", "only_print", is_flag=True, help="Print the file instead of installing.")
+@click.option(
+    "--print",
+    "only_print",
+    is_flag=True,
+    help="Print the service definition instead of installing it.",
+)
 @settings_options
 def install(settings: Settings, name: str, boot: bool, only_print: bool) -> None:
     """Install and start the service.
 
-    It runs with this Python, on this root and with these flags. Other settings come from
-    ROOT/radiance.toml at each start. What was installed under the name is replaced.
+    The service runs with this Python, this root and these flags. Other settings come from
+    ROOT/radiance.toml at each start. A service already installed under the same name is replaced.
 
     Examples:
       radiance service install --root ~/radiance
@@ -110,20 +120,25 @@ def _verb(name: str, summary: str, effect: str, act: Callable[[Any], None]) -> N
 _verb(
     "uninstall",
     "Stop the service and remove it.",
-    "The root stays as it is.",
+    "The root and all that was learned stay as they are.",
     lambda manager: manager.uninstall(),
 )
-_verb("start", "Start the service.", "It must be installed.", lambda manager: manager.start())
+_verb(
+    "start",
+    "Start the service.",
+    "The service must be installed: see `radiance service install`.",
+    lambda manager: manager.start(),
+)
 _verb(
     "stop",
     "Stop the service.",
-    "A cycle in training saves its state. It starts again with the next session.",
+    "A training cycle under way saves its state. The service starts again with the next session.",
     lambda manager: manager.stop(),
 )
 _verb(
     "restart",
     "Stop the service and start it.",
-    "Settings are read again; a cycle in training goes on where it stood.",
+    "Settings are read again; a training cycle under way resumes where it stopped.",
     lambda manager: manager.restart(),
 )
 
@@ -131,12 +146,12 @@ _verb(
 @service.command()
 @_name_option
 @_boot_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
 def status(context: click.Context, name: str, boot: bool, as_json: bool) -> None:
     """Say whether the service is installed and runs.
 
-    Exit code 1 if it does not run.
+    The exit code is 1 if the service does not run.
 
     Examples:
       radiance service status
@@ -161,13 +176,26 @@ def status(context: click.Context, name: str, boot: bool, as_json: bool) -> None
 
 
 @service.command()
-@click.option("--root", type=click.Path(file_okay=False, path_type=Path), default=Path())
-@click.option("--lines", type=click.IntRange(0), default=50, show_default=True, help="How many.")
-@click.option("--follow", is_flag=True, help="Go on as more is written, until Ctrl-C.")
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Root directory of the service. Default: the current directory.",
+)
+@click.option(
+    "--lines",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    help="Number of lines printed.",
+)
+@click.option(
+    "--follow", is_flag=True, help="Print further lines as they are written, until Ctrl-C."
+)
 def logs(root: Path, lines: int, follow: bool) -> None:
     """Print the end of the service's log.
 
-    It is runs/service.log in the root; both launchd and systemd append to it.
+    The log is ROOT/runs/service.log, to which launchd or systemd appends.
 
     Examples:
       radiance service logs --root ~/radiance

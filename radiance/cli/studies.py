@@ -18,21 +18,31 @@ PRESETS = ("quick", "default", "stress+")  # as in signals/settings.py, which he
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add them; ``read_options`` takes what they give."""
     options = (
-        click.option("--preset", type=click.Choice(PRESETS), help="Default: default."),
+        click.option(
+            "--preset",
+            type=click.Choice(PRESETS),
+            help="Group of settings to start from. Default: default.",
+        ),
         click.option(
             "--study",
             "file",
             type=click.Path(dir_okay=False, path_type=Path),
             help="Settings of an earlier run: its result.json, or a JSON file of settings.",
         ),
-        click.option("--seeds", type=int, metavar="N", help="Markets, one a seed."),
-        click.option("--first-seed", type=int, metavar="N", help="The first of them."),
+        click.option(
+            "--seeds",
+            type=int,
+            metavar="N",
+            help="Number of synthetic markets, each with its own seed.",
+        ),
+        click.option("--first-seed", type=int, metavar="N", help="Seed of the first market."),
         click.option(
             "--set",
             "assignments",
             multiple=True,
             metavar="KEY=VALUE",
-            help="Any knob, as in market.drift_strength=1.2. Can be repeated.",
+            help="Value for any setting of the study, as in market.drift_strength=1.2. Can be "
+            "repeated.",
         ),
     )
     for option in reversed(options):

@@ -12,11 +12,12 @@ from radiance.cli.settings import Settings, settings_options
 @settings_options
 @click.pass_context
 def train(context: click.Context, settings: Settings, is_distributed: bool) -> None:
-    """Train what waits in the queue, and exit.
+    """Train the queued updates, and exit.
 
-    Like the service's own cycles, without serving and without waiting for a batch to fill: for a
-    machine that trains at night, or several of them under mlx.launch. Each rank needs the same base
-    model and settings; rank 0 alone has the root. Ctrl-C stops it, and the next run goes on.
+    Training runs as in the service, but nothing is served and no batch has to fill first. Use it on
+    a machine that trains at night, or on several machines under mlx.launch: each rank needs the
+    same base model and settings, and only rank 0 needs the root. Ctrl-C stops training; the next
+    run resumes it.
 
     Examples:
       radiance train

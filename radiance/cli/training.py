@@ -7,22 +7,22 @@ import click
 from radiance.cli.client import Client, client_options
 from radiance.cli.output import print_json
 
-_reason_option = click.option("--reason", help="Why; shown to whoever asks.")
+_reason_option = click.option("--reason", help="Reason, shown by `radiance training status`.")
 
 
 @click.group()
 def training() -> None:
-    """Hold training up, and let it go on.
+    """Pause and resume training.
 
-    Updates are accepted all the time and wait. A cycle that is held up goes on where it stood. A
-    pause lasts until it is ended, also across restarts.
+    Updates are still accepted during a pause, and wait. A paused training cycle resumes where it
+    stopped. A pause lasts until `radiance training resume`, also across restarts.
     """
 
 
 @training.command()
 @client_options
 def status(client: Client, as_json: bool) -> None:
-    """Whether training runs, is held up and by what, or has nothing to do.
+    """Show whether training is running, idle or paused, and why.
 
     Examples:
       radiance training status
@@ -34,7 +34,7 @@ def status(client: Client, as_json: bool) -> None:
 @_reason_option
 @client_options
 def pause(reason: str | None, client: Client, as_json: bool) -> None:
-    """Train nothing until `resume`.
+    """Pause training until `radiance training resume`.
 
     Examples:
       radiance training pause --reason "The machine renders tonight."
@@ -46,7 +46,7 @@ def pause(reason: str | None, client: Client, as_json: bool) -> None:
 @_reason_option
 @client_options
 def resume(reason: str | None, client: Client, as_json: bool) -> None:
-    """End a pause.
+    """Resume training after a pause.
 
     Examples:
       radiance training resume

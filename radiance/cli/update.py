@@ -15,9 +15,9 @@ _TIMEOUT_S = 120.0
 
 @click.command()
 @click.argument("file", type=click.File("rb"))
-@click.option("--tag", "tags", multiple=True, help="Tag the examples. Can be repeated.")
-@click.option("--key", help="Idempotency key: sending the same again makes no second job.")
-@click.option("--wait", is_flag=True, help="Wait until the job has ended, and show its progress.")
+@click.option("--tag", "tags", multiple=True, help="Tag of the examples. Can be repeated.")
+@click.option("--key", help="Idempotency key: sending the same update again makes no second job.")
+@click.option("--wait", is_flag=True, help="Wait until the job ends, and show its progress.")
 @client_options
 @click.pass_context
 def update(
@@ -31,11 +31,11 @@ def update(
 ) -> None:
     """Teach the examples of FILE.
 
-    FILE has one JSON object a line, {"input", "output"}, {"messages": [...]},
-    {"prompt", "completion"} or {"text"}; a single - reads stdin. It is one update, accepted whole
-    or refused whole. Prints the job's id, or with --wait the new checkpoint's. Ctrl-C while
-    waiting leaves the job running. With --wait it ends with code 3 where the gate refused the
-    checkpoint.
+    FILE has one example per line, a JSON object of {"input", "output"}, {"messages": [...]},
+    {"prompt", "completion"} or {"text"}; a FILE of - reads stdin. The file is one update, accepted
+    or refused as a whole. The command prints the job's id, or with --wait the id of the new
+    checkpoint. Ctrl-C while waiting leaves the job running. With --wait, the exit code is 3 if the
+    gate rejected the checkpoint.
 
     Examples:
       radiance update facts.jsonl --wait

@@ -53,7 +53,7 @@ def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--groups",
         type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="CSV of symbol, sector, industry, subindustry.",
+        help="CSV file of symbol, sector, industry and subindustry.",
     )(command)
     return click.option(
         "--data",
@@ -93,7 +93,7 @@ def reading_option(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar="KEY=VALUE",
         callback=settings_of("readings"),
-        help="How to read what the paper leaves open, as in nan=strict. Can be repeated.",
+        help="Choice on a point that the paper leaves open, as in nan=strict. Can be repeated.",
     )(command)
 
 
@@ -105,17 +105,17 @@ def trading_option(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar="KEY=VALUE",
         callback=settings_of("trading"),
-        help="How it is traded, as in delay=2 or cost_bps=10. Can be repeated.",
+        help="Rule of trading, as in delay=2 or cost_bps=10. Can be repeated.",
     )(command)
 
 
 @alphas.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def list_alphas(as_json: bool) -> None:
     """List the 101 formulaic alphas.
 
-    With the days they look back, the delay they are meant for, and what is doubtful about their
-    units. They are the paper's, for research use: see radiance/labs/alphas/FORMULAS.md.
+    The table has the days each alpha looks back, the delay it is meant for, and doubts about its
+    units. The alphas are the paper's, for research use: see radiance/labs/alphas/FORMULAS.md.
 
     Examples:
       radiance alphas list
@@ -149,13 +149,14 @@ def list_alphas(as_json: bool) -> None:
 @alphas.command("check", cls=TakesAlphas)
 @click.argument("alpha")
 @reading_option
-@click.option("--strict-units", is_flag=True, help="Units that do not fit are errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--strict-units", is_flag=True, help="Treat units that do not match as errors.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) -> None:
-    """Check an expression without data.
+    """Check the expression ALPHA without data.
 
-    Prints it in canonical form with its type, what it needs and how far it looks back. Ends with 2
-    where it is no expression or means nothing; the message has line and column.
+    The output is the expression in canonical form, its type, the data it needs and the days it
+    looks back. The exit code is 2 if the expression is not valid; the message names line and
+    column.
 
     Examples:
       radiance alphas check "rank(correlation(close, volume, 10))"
@@ -191,9 +192,9 @@ def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) ->
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Alphas tried before on the same data; they deflate the Sharpe ratio too.",
+    help="Number of alphas tried before on the same data, which deflate the Sharpe ratio too.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def backtest_alphas(
     alpha: tuple[str, ...],
     data: Path,
@@ -205,9 +206,9 @@ def backtest_alphas(
 ) -> None:
     """Backtest alphas on daily bars.
 
-    ALPHA is an expression, a number of the 101, or "all" for those. Sharpe ratios are annual and
-    net of costs; DEFLATED is the probability that the true one is above what the best of all
-    trials would show by luck.
+    ALPHA is an expression, the number of one of the 101 alphas, or "all" for all 101. Sharpe ratios
+    are annual and net of costs; DEFLATED is the probability that the true ratio exceeds what the
+    best of all trials would show by chance.
 
     Examples:
       radiance alphas backtest 101 12 --data bars.parquet --groups sectors.csv

@@ -13,7 +13,7 @@ from radiance.cli.output import FAILED, note, print_json, print_pairs, print_tab
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
-    help="Folder to write; files of the same names are replaced.",
+    help="Folder to write to; files of the same names are replaced.",
 )
 @click.option(
     "--lean",
@@ -24,33 +24,39 @@ from radiance.cli.output import FAILED, note, print_json, print_pairs, print_tab
     "--own",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
-    help="Your own pairs, JSONL. Can be repeated.",
+    help="JSONL file of your own pairs. Can be repeated.",
 )
 @click.option(
     "--own-licence",
     default="the user's own",
     show_default=True,
-    help="Licence of those, for the data card.",
+    help="Licence of your own pairs, for the data card.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of wordings and the split.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Random seed of the wordings and of the split.",
+)
 @click.option(
     "--compositions",
     type=click.IntRange(0, 50_000),
     default=500,
     show_default=True,
-    help="Short random expressions in words; more of them teach a small model the syntax.",
+    help="Number of short random expressions in words; more teach a small model the syntax.",
 )
 @click.option(
     "--instances",
     type=click.IntRange(0, 1_000),
     default=0,
     show_default=True,
-    help="Further instances of each pattern that is learned, for a small model.",
+    help="Number of further instances of each pattern that is learned, for a small model.",
 )
 @click.option(
     "--most-characters",
     type=click.IntRange(20),
-    help="Leave out longer pairs, for a small model; the split stays as it is.",
+    help="Most characters of a pair, for a small model; the split stays as it is.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the data card as JSON.")
 def curate(
@@ -64,13 +70,13 @@ def curate(
     most_characters: int | None,
     as_json: bool,
 ) -> None:
-    """Make training data for alphas and strategies.
+    """Write training data for alphas and strategies.
 
-    From the 101 formulaic alphas in several true descriptions each, families of trading patterns,
-    short random expressions in words, and, where given, Lean's algorithms and your own pairs.
-    Filters, removes near-duplicates, and splits so that a family of ideas is on one side. Writes
-    instruction/completion, chat and mlx-lm's format, with a data card of counts, sources, licences
-    and hashes.
+    The sources are the 101 formulaic alphas with several true descriptions each, families of
+    trading patterns, short random expressions in words, and, if given, Lean's algorithms and your
+    own pairs. Pairs are filtered, near-duplicates removed, and each family of ideas is put on one
+    side of the split. The files have instruction/completion, chat and mlx-lm's format, with a data
+    card of counts, sources, licences and hashes.
 
     Examples:
       radiance alphas curate --out data
@@ -117,15 +123,21 @@ def curate(
 @click.option(
     "--data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Daily bars to run on. Default: made-up ones, on which profits mean nothing.",
+    help="Daily bars to run on. Default: synthetic bars, on which profits mean nothing.",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(1), default=20, show_default=True, help="Most it may run."
+    "--seconds",
+    type=click.FloatRange(1),
+    default=20,
+    show_default=True,
+    help="Most seconds the strategy may run.",
 )
 @click.option(
-    "--types/--no-types", default=True, help="Check against quantconnect-stubs, where installed."
+    "--types/--no-types",
+    default=True,
+    help="Check the strategy's calls against quantconnect-stubs, if installed.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
 def strategy(
     context: click.Context,
@@ -137,10 +149,10 @@ def strategy(
 ) -> None:
     """Judge a Python strategy without trusting it.
 
-    Compiles FILE (QuantConnect's API; - reads stdin), checks its calls, and runs it on daily bars
-    in a process without files, network or children. Outside the supported part of the API
-    (radiance/labs/alphas/strategies/api.py) it is "unsupported". Exits with 1 unless it was
-    backtested.
+    FILE is Python for QuantConnect's API; a FILE of - reads stdin. The strategy is compiled, its
+    calls are checked, and it runs on daily bars in a process without files, network or children. A
+    strategy outside the supported part of the API (radiance/labs/alphas/strategies/api.py) is
+    "unsupported". The exit code is 1 unless the strategy was backtested.
 
     Examples:
       radiance alphas strategy crossing.py

@@ -32,57 +32,79 @@ _SYNTHETIC_DAYS, _SYNTHETIC_SYMBOLS = 756, 60
 @click.option(
     "--prompts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Curated split to take prompts from. Default: the test split of seed 0.",
+    help="Curated split that holds the prompts. Default: the test split of seed 0.",
 )
 @click.option(
-    "--count", type=click.IntRange(1), default=20, show_default=True, help="Prompts asked."
+    "--count",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Number of prompts asked.",
 )
 @click.option(
-    "--samples", type=click.IntRange(1), default=1, show_default=True, help="Answers a prompt."
+    "--samples",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Number of answers sampled per prompt.",
 )
 @click.option(
-    "--temperature", type=click.FloatRange(0, 10), default=0.2, show_default=True, help="Of them."
+    "--temperature",
+    type=click.FloatRange(0, 10),
+    default=0.2,
+    show_default=True,
+    help="Sampling temperature of the answers.",
 )
 @click.option(
-    "--max-tokens", type=click.IntRange(1), default=200, show_default=True, help="Of an answer."
+    "--max-tokens",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Most tokens of an answer.",
 )
 @click.option(
     "--known",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Curated split that was learned, for novelty. Default: the train split of seed 0.",
+    help="Curated split that was learned, to tell what is new. Default: the train split of seed 0.",
 )
 @click.option(
     "--data",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Daily bars to backtest on. Default: made-up ones, on which profits mean nothing.",
+    help="Daily bars to backtest on. Default: synthetic bars, on which profits mean nothing.",
 )
 @click.option(
     "--groups",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV of symbol, sector, industry, subindustry.",
+    help="CSV file of symbol, sector, industry and subindustry.",
 )
 @click.option(
     "--constrained",
     "decoding",
     flag_value="grammar",
-    help="Decode under the grammar of the language.",
+    help="Decode under the grammar of the alpha language.",
 )
 @click.option(
     "--both",
     "decoding",
     flag_value="both",
-    help="Decode freely and under the grammar: what it changes, and what it costs in time.",
+    help="Decode both freely and under the grammar, and compare answers and time.",
 )
 @click.option(
     "--strategies",
     is_flag=True,
-    help="Judge Python strategies instead, of the prompts for them in --prompts.",
+    help="Judge Python strategies instead of alphas, for the strategy prompts in --prompts.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of sampling and the sheet.")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder of the report."
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Random seed of sampling and of the rating sheet.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write the report to."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @settings_options
 def judge(
     settings: Settings,
@@ -101,13 +123,13 @@ def judge(
 ) -> None:
     """Judge the alphas that a checkpoint writes.
 
-    Asks CHECKPOINT (left out: the one that serves) and the base for alphas of held-out prompts, and
-    counts what compiles, what can be backtested and what is new, with 95 % intervals, beside random
-    expressions of the same length. With --out it writes report.md, report.json and a sheet to rate
-    answers by hand. Runs in a process of its own and only reads the root.
+    CHECKPOINT, by default the one that serves, and the base model write alphas for held-out
+    prompts. The report counts those that compile, can be backtested and are new, with 95 %
+    intervals, beside random expressions of the same length. --out writes report.md, report.json and
+    a sheet to rate answers by hand. The root is only read, so a service may be running.
 
-    With --strategies it asks for Python strategies and judges each as `radiance alphas strategy`
-    does; the prompts are those of a split that `radiance alphas curate --lean` wrote.
+    With --strategies the models write Python strategies, each judged as `radiance alphas strategy`
+    does; the prompts come from a split that `radiance alphas curate --lean` wrote.
 
     Examples:
       radiance alphas eval

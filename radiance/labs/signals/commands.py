@@ -21,9 +21,9 @@ _root_option = click.option(
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Directory whose runs/signals/ keeps results. Default: here.",
+    help="Root directory, whose runs/signals/ keeps results. Default: the current directory.",
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _backend_option = click.option(
     "--backend",
     type=click.Choice(("cpu", "metal", "cuda")),
@@ -53,9 +53,9 @@ def signals() -> None:
 @_backend_option
 @_json_option
 def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
-    """Run a study and keep it.
+    """Run a study and keep its result.
 
-    Every decision of the gate goes to the lab's audit log. The same settings make the same numbers.
+    Every decision of the lab's gate goes to its audit log. The same settings give the same numbers.
 
     Examples:
       radiance signals run
@@ -74,11 +74,28 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
 @signals.command()
 @click.argument("bars", type=click.Path(dir_okay=False, path_type=Path))
 @study_options
-@click.option("--history-years", type=float, metavar="YEARS", help="For the backbone. Default: 5.")
-@click.option("--update-days", type=int, metavar="N", help="Between updates. Default: 63.")
-@click.option("--window-days", type=int, metavar="N", help="Learned from. Default: 252.")
-@click.option("--horizon-days", type=int, metavar="N", help="Predicted ahead. Default: 5.")
-@click.option("--symbols", type=int, metavar="N", help="Most symbols. Default: 60.")
+@click.option(
+    "--history-years",
+    type=float,
+    metavar="YEARS",
+    help="Years at the start that the backbone is fitted on. Default: 5.",
+)
+@click.option(
+    "--update-days", type=int, metavar="N", help="Trading days between two updates. Default: 63."
+)
+@click.option(
+    "--window-days",
+    type=int,
+    metavar="N",
+    help="Trading days that an update learns from. Default: 252.",
+)
+@click.option(
+    "--horizon-days",
+    type=int,
+    metavar="N",
+    help="Days ahead whose return is predicted. Default: 5.",
+)
+@click.option("--symbols", type=int, metavar="N", help="Most symbols traded. Default: 60.")
 @_root_option
 @_backend_option
 @_json_option
@@ -94,10 +111,10 @@ def replay(
     symbols: int | None,
     **options: Any,
 ) -> None:
-    """Walk through real daily bars, one stress period held out at a time.
+    """Replay the daily bars of BARS, holding out one stress period at a time.
 
-    BARS is a CSV or Parquet file of date, symbol, open, high, low, close, volume and, where known,
-    adj_close. Stress periods are found by rule; nothing is used before it could be known.
+    BARS is a CSV or Parquet file of date, symbol, open, high, low, close, volume and, if known,
+    adj_close. A rule finds the stress periods; no figure is used before its date.
 
     Examples:
       radiance signals replay bars.parquet
@@ -130,16 +147,15 @@ def replay(
     multiple=True,
     required=True,
     metavar="KEY=V1,V2,...",
-    help="A knob and its values; given twice, every combination.",
+    help="Setting and the values it takes. Can be repeated, for every combination.",
 )
 @_root_option
 @_backend_option
 @_json_option
 def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **options: Any) -> None:
-    """Run a study at several values of a knob, to see where a result stops holding.
+    """Run a study at several values of a setting, to find where a result stops holding.
 
-    Each finished study is kept under runs/signals/sweeps/; an interrupted sweep goes on where it
-    stopped.
+    Each finished study is kept under runs/signals/sweeps/; an interrupted sweep resumes.
 
     Examples:
       radiance signals sweep --preset quick --over market.indicator_shift=2,3,4,5,6
@@ -170,15 +186,16 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **opti
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write; its ending chooses: .html, .json or .tex. Default: tables on stdout.",
+    help="File to write; its ending, .html, .json or .tex, chooses the format. Default: tables on "
+    "stdout.",
 )
-@click.option("--against", metavar="RESULT", help="An earlier result to show the changes from.")
+@click.option("--against", metavar="RESULT", help="Earlier result to compare with.")
 @_root_option
 @_json_option
 def report(result: str, out: Path | None, against: str | None, root: Path, as_json: bool) -> None:
-    """Show a result that was kept, or export it.
+    """Show or export the kept result RESULT.
 
-    RESULT is a run's name or the path of its result.json.
+    RESULT is a run's name or the path of its result.json file.
 
     Examples:
       radiance signals report S_2026-11-24_0001
@@ -212,7 +229,7 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
 
 @signals.command()
 @click.argument("result")
-@click.option("--replay", "real", metavar="RESULT", help="A replay to weigh with it.")
+@click.option("--replay", "real", metavar="RESULT", help="Replay that the memo weighs too.")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -220,9 +237,9 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
 )
 @_root_option
 def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
-    """Write the recommendation memo of a study, and of a replay.
+    """Write the recommendation memo of the study RESULT.
 
-    What it recommends follows from the numbers, and is "do not deploy" where they say so.
+    The recommendation follows from the study's numbers, and may be "do not deploy".
 
     Examples:
       radiance signals memo S_2026-11-24_0001 --replay S_2026-11-24_0002
@@ -252,7 +269,7 @@ def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
 @_root_option
 @_json_option
 def list_runs(root: Path, as_json: bool) -> None:
-    """The results that are kept.
+    """List the kept results.
 
     Examples:
       radiance signals list
@@ -282,12 +299,14 @@ def list_runs(root: Path, as_json: bool) -> None:
 
 
 @signals.command("audit")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--verify", "is_verify", is_flag=True, help="Check the whole chain instead.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Most decisions listed."
+)
+@click.option("--verify", "is_verify", is_flag=True, help="Verify the whole hash chain instead.")
 @_root_option
 @_json_option
 def audit_log(limit: int, is_verify: bool, root: Path, as_json: bool) -> None:
-    """The lab's decisions: who may serve, who was taken back, on what evidence.
+    """List the lab's decisions on promotion and rollback, with their evidence.
 
     Examples:
       radiance signals audit

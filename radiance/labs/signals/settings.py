@@ -23,8 +23,10 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 class Market(_Section, frozen=True):
     """The synthetic market: a regime that drifts, and rare stress in which the old one holds."""
 
-    assets: Annotated[int, Meta(description="Assets traded.", ge=2, le=64)] = 8
-    features: Annotated[int, Meta(description="Core features of a day.", ge=2, le=64)] = 16
+    assets: Annotated[int, Meta(description="Number of assets traded.", ge=2, le=64)] = 8
+    features: Annotated[int, Meta(description="Number of core features of a day.", ge=2, le=64)] = (
+        16
+    )
     history_days: Annotated[
         int, Meta(description="Days the frozen backbone is fitted on.", ge=200, le=10_000)
     ] = 1500
@@ -32,14 +34,20 @@ class Market(_Section, frozen=True):
         int, Meta(description="Days of the new regime to adapt on.", ge=40, le=2_000)
     ] = 252
     test_days: Annotated[
-        int, Meta(description="Days after them that everything is measured on.", ge=60, le=4_000)
+        int,
+        Meta(description="Days after adaptation that everything is measured on.", ge=60, le=4_000),
     ] = 756
     anchors_per_context: Annotated[
         int, Meta(description="Stress days of the history kept per context.", ge=4, le=200)
     ] = 24
     drift_strength: Annotated[
         float,
-        Meta(description="Variance of the drift in the signal, to the signal's own.", ge=0, le=4),
+        Meta(
+            description="Variance of the drift in the signal, as a ratio to the signal's own "
+            "variance.",
+            ge=0,
+            le=4,
+        ),
     ] = 0.6
     drift_rank: Annotated[int, Meta(description="Rank of the drift.", ge=1, le=16)] = 2
     stress_share: Annotated[
@@ -47,11 +55,15 @@ class Market(_Section, frozen=True):
     ] = 0.08
     stress_scale: Annotated[
         float,
-        Meta(description="Length of a stress shock in the features; 4: as an ordinary day.", ge=0),
+        Meta(
+            description="Length of a stress shock in the features; 4 is the length of an ordinary "
+            "day.",
+            ge=0,
+        ),
     ] = 8.0
     indicator_shift: Annotated[
         float,
-        Meta(description="Standard deviations that a context lifts its own indicator.", ge=0),
+        Meta(description="Standard deviations by which a context raises its own indicator.", ge=0),
     ] = 5.0
     label_noise: Annotated[
         float,
@@ -77,21 +89,23 @@ class Adaptation(_Section, frozen=True):
 
     backbone: Annotated[
         Literal["linear", "transformer"],
-        Meta(description="The frozen model: the proposal's linear map, or a small transformer."),
+        Meta(description="Frozen model: a linear map, or a small transformer."),
     ] = "linear"
     methods: Annotated[
         tuple[str, ...], Meta(description="Methods compared, by name.", min_length=1)
     ] = ("none", "naive", "anchor", "projection", "service", "routing", "held")
-    rank: Annotated[int, Meta(description="LoRA rank.", ge=1, le=32)] = 4
-    alpha: Annotated[float, Meta(description="LoRA alpha; scaled by alpha / rank.", gt=0)] = 4.0
-    batch_size: Annotated[int, Meta(description="Days per step.", ge=1, le=1024)] = 64
+    rank: Annotated[int, Meta(description="Rank of the LoRA matrices.", ge=1, le=32)] = 4
+    alpha: Annotated[
+        float, Meta(description="LoRA alpha: the adapter's output is scaled by alpha / rank.", gt=0)
+    ] = 4.0
+    batch_size: Annotated[int, Meta(description="Days per optimizer step.", ge=1, le=1024)] = 64
     lr: Annotated[float, Meta(description="Peak learning rate of AdamW.", gt=0, le=1)] = 5e-3
-    steps: Annotated[int, Meta(description="Optimizer steps.", ge=1, le=20_000)] = 600
+    steps: Annotated[int, Meta(description="Number of optimizer steps.", ge=1, le=20_000)] = 600
     fit_steps: Annotated[
-        int, Meta(description="Steps that a transformer is fitted in beforehand.", ge=1, le=50_000)
+        int, Meta(description="Optimizer steps that fit a transformer beforehand.", ge=1, le=50_000)
     ] = 1200
     anchor_weight: Annotated[
-        float, Meta(description="Weight of the anchor term as the proposal has it.", ge=0, le=1e3)
+        float, Meta(description="Weight of the anchor loss of method `anchor`.", ge=0, le=1e3)
     ] = 0.05
     budget: Annotated[
         float,
@@ -104,15 +118,18 @@ class Adaptation(_Section, frozen=True):
     caution: Annotated[
         float,
         Meta(
-            description="How much dearer it is to act on a stress day than not to act on an "
-            "ordinary one; routing weighs its odds by it.",
+            description="Cost of acting on a stress day, relative to the cost of not acting on an "
+            "ordinary day; routing weighs its odds by it.",
             gt=0,
             le=1000,
         ),
     ] = 5.0
     hold_out: Annotated[
         str,
-        Meta(description="A context without anchors, to see what nothing lists; empty: none."),
+        Meta(
+            description="Context left without anchors, to measure what happens in an uncovered "
+            "context; empty: none."
+        ),
     ] = ""
 
 
@@ -122,16 +139,23 @@ class Portfolio(_Section, frozen=True):
     rebalance: Annotated[
         Literal["daily", "every", "threshold", "event"],
         Meta(
-            description="When to trade: daily; every k days; when target and holding are too far "
-            "apart; when stress begins or ends, and every k days."
+            description="Days of trading. daily: each day. every: each every_days days. "
+            "threshold: days on which target and holding are far apart. event: as every, and days "
+            "on which stress begins or ends."
         ),
     ] = "daily"
     every_days: Annotated[
-        int, Meta(description="k of `every` and `event`, in days.", ge=1, le=252)
+        int,
+        Meta(description="Days between two trades, with rebalance every or event.", ge=1, le=252),
     ] = 5
     threshold: Annotated[
         float,
-        Meta(description="`threshold`: gross weight between holding and target.", ge=0, le=4),
+        Meta(
+            description="Gross weight between holding and target that starts a trade, with "
+            "rebalance threshold.",
+            ge=0,
+            le=4,
+        ),
     ] = 0.3
     speed: Annotated[
         float, Meta(description="Share of the way to the target per rebalance.", gt=0, le=1)
@@ -146,14 +170,18 @@ class Portfolio(_Section, frozen=True):
     target_volatility: Annotated[
         float, Meta(description="Yearly volatility aimed at, a ratio.", gt=0, le=1)
     ] = 0.1
-    max_weight: Annotated[float, Meta(description="Most in one asset.", gt=0, le=4)] = 0.3
-    max_gross: Annotated[float, Meta(description="Most of all weights' sizes.", gt=0, le=16)] = 1.5
-    max_net: Annotated[float, Meta(description="Most of all weights' sum.", ge=0, le=16)] = 0.5
+    max_weight: Annotated[float, Meta(description="Largest weight of one asset.", gt=0, le=4)] = 0.3
+    max_gross: Annotated[
+        float, Meta(description="Largest sum of the weights' absolute values.", gt=0, le=16)
+    ] = 1.5
+    max_net: Annotated[
+        float, Meta(description="Largest absolute sum of the weights.", ge=0, le=16)
+    ] = 0.5
     qualification: Annotated[
         float,
         Meta(
-            description="Trade an asset only if what it gains over the horizon is so many times "
-            "its cost; 0: always.",
+            description="Least ratio of an asset's expected gain over the horizon to its cost of "
+            "trading, for it to be traded; 0: always.",
             ge=0,
             le=100,
         ),
@@ -166,34 +194,44 @@ class Portfolio(_Section, frozen=True):
 class Policy(_Section, frozen=True):
     """The gate and the monitors: what a candidate must show, and what takes it back."""
 
-    confidence: Annotated[float, Meta(description="Of the one-sided bounds.", gt=0.5, lt=1)] = 0.95
+    confidence: Annotated[
+        float, Meta(description="Confidence of the one-sided bounds.", gt=0.5, lt=1)
+    ] = 0.95
     drift_tolerance: Annotated[
         float,
         Meta(
-            description="How much worse than naive's the fit of the new regime may be, in nats a "
-            "day.",
+            description="Largest excess of the loss on the new regime over that of method naive, "
+            "in nats a day.",
             gt=0,
         ),
     ] = 0.05
     max_anchor_mean: Annotated[
-        float, Meta(description="Mean rise of an anchor's loss, in nats.", gt=0)
+        float, Meta(description="Largest mean rise of the anchors' loss, in nats.", gt=0)
     ] = 0.1
     max_anchor_cvar: Annotated[
-        float, Meta(description="Mean rise among the worst tenth of the anchors.", gt=0)
+        float,
+        Meta(
+            description="Largest mean rise of the loss of the worst tenth of the anchors, in nats.",
+            gt=0,
+        ),
     ] = 1.0
     max_context_mean: Annotated[
-        float, Meta(description="Mean rise in the worst context.", gt=0)
+        float,
+        Meta(
+            description="Largest mean rise of the anchors' loss in any one context, in nats.", gt=0
+        ),
     ] = 0.2
     max_anchor_broken: Annotated[
         float,
-        Meta(description="Share of anchors whose preferred asset changes.", gt=0, lt=1),
+        Meta(description="Largest share of anchors whose preferred asset changes.", gt=0, lt=1),
     ] = 0.2
     max_output_drift: Annotated[
-        float, Meta(description="Mean divergence from the deployed outputs on anchors.", gt=0)
+        float,
+        Meta(description="Largest mean divergence from the deployed outputs on anchors.", gt=0),
     ] = 0.1
     max_tail: Annotated[
         float,
-        Meta(description="How much worse the tail of the anchors' days may be, a return.", gt=0),
+        Meta(description="Largest fall of the tail return on the anchors' days.", gt=0),
     ] = 0.005
     violation: Annotated[
         float,
@@ -204,11 +242,20 @@ class Policy(_Section, frozen=True):
         ),
     ] = 0.5
     max_violations: Annotated[
-        float, Meta(description="Share of anchors, or of stress days, violated.", gt=0, lt=1)
+        float,
+        Meta(
+            description="Largest share of anchors, or of stress days, that are violated.",
+            gt=0,
+            lt=1,
+        ),
     ] = 0.15
     shadow_days: Annotated[
         int,
-        Meta(description="Days beside the deployed signal before it trades.", ge=0, le=1000),
+        Meta(
+            description="Days that a candidate runs beside the deployed signal before it trades.",
+            ge=0,
+            le=1000,
+        ),
     ] = 21
     window_days: Annotated[
         int, Meta(description="Days that the monitors look back.", ge=5, le=252)
@@ -238,9 +285,13 @@ class Replay(_Section, frozen=True):
 class Study(_Section, frozen=True):
     """One study: it is made again, number for number, by its settings alone."""
 
-    preset: Annotated[str, Meta(description="What it was made from.")] = "default"
-    seeds: Annotated[int, Meta(description="Markets, one a seed.", ge=1, le=500)] = 30
-    first_seed: Annotated[int, Meta(description="The first of them.", ge=0, lt=2**31)] = 300
+    preset: Annotated[str, Meta(description="Name of the preset that the study was made from.")] = (
+        "default"
+    )
+    seeds: Annotated[
+        int, Meta(description="Number of synthetic markets, each with its own seed.", ge=1, le=500)
+    ] = 30
+    first_seed: Annotated[int, Meta(description="Seed of the first market.", ge=0, lt=2**31)] = 300
     market: Market = Market()
     adaptation: Adaptation = Adaptation()
     portfolio: Portfolio = Portfolio()
