@@ -12,6 +12,7 @@
     │  └─ AlphaError                    an alpha (alphas/syntax.py): syntax, types, data
     ├─ Overloaded                       too much is waiting; try again later
     ├─ Unavailable                      starting, stopping, or another process owns the root
+    │  └─ NoConnection                   nothing listens at the address (client/wire.py)
     ├─ TrainingError(RuntimeError)      a cycle failed; serving is untouched
     │  └─ Diverged                      a loss or gradient became non-finite or exploded
     ├─ Cancelled                        the request or the cycle was called off

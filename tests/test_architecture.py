@@ -66,3 +66,27 @@ def test_both_names_are_the_same_command():
     text = (REPOSITORY / "pyproject.toml").read_text()
     for name in ("radiance", "radiance-peft"):
         assert f'\n{name} = "radiance.cli:main"\n' in text
+
+
+def test_the_python_surface_is_these_names_and_loads_when_asked():
+    script = (
+        "import sys, radiance\n"
+        f"loaded = [name for name in {(*HEAVY, 'httpx', 'msgspec')!r} if name in sys.modules]\n"
+        "assert not loaded, loaded\n"
+        "names = ['AsyncClient', 'Client', 'RadianceError', '__version__']\n"
+        "assert radiance.__all__ == names, radiance.__all__\n"
+        "assert set(names) <= set(dir(radiance))\n"
+        "assert all(hasattr(radiance, name) for name in names)\n"
+        "assert not hasattr(radiance, 'Service')\n"
+        "assert 'httpx' not in sys.modules\n"
+        "with radiance.Client():\n"
+        "    pass\n"
+        "assert 'httpx' in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr

@@ -188,13 +188,6 @@ def test_an_override_is_finite(tmp_path, value):
         load(tmp_path, "", training__lr=value)
 
 
-def test_the_url_of_clients(monkeypatch):
-    monkeypatch.delenv("RADIANCE_URL", raising=False)
-    assert config.client_url() == "http://127.0.0.1:8042"
-    monkeypatch.setenv("RADIANCE_URL", "http://example:1")
-    assert config.client_url() == "http://example:1"
-
-
 def test_section_that_is_a_value_is_named_when_a_flag_meets_it(tmp_path: Path) -> None:
     (tmp_path / "radiance.toml").write_text("server = 3\n")
     with pytest.raises(ConfigError, match=r"server \(is 3\) is not a section"):

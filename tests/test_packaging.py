@@ -52,6 +52,7 @@ def test_the_wheel_holds_all_the_package_s_files_and_nothing_else(built):
     ).stdout.split()
     assert names == {name for name in tracked if (REPOSITORY / name).exists()}
     assert "radiance/ember/model/model.safetensors" in names
+    assert "radiance/py.typed" in names
 
 
 def test_the_sdist_holds_what_explains_it_and_no_run_of_ours(built):

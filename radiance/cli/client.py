@@ -1,7 +1,7 @@
 """A small HTTP client for a running service, and the options of the commands that use it.
 
-Answers come back as plain JSON values. What the service refuses is raised as the same error that
-it had there, so that one place knows how errors end a command.
+Answers come back as plain JSON values, as commands print them. Addresses, keys and errors are those
+of ``radiance.client``; the transport is not: importing HTTPX takes longer than a whole command.
 """
 
 import http.client
@@ -17,25 +17,17 @@ import click
 
 from radiance import config
 from radiance.cli.output import note
-from radiance.errors import (
-    ConfigError,
-    Conflict,
-    Forbidden,
-    NotFound,
-    Overloaded,
-    RadianceError,
-    RequestError,
-    TooLarge,
-    Unauthenticated,
-    Unavailable,
-)
+from radiance.client import wire
+from radiance.client.wire import segment
+from radiance.errors import RadianceError, TooLarge, Unavailable
+
+__all__ = ["Client", "client_options", "segment"]
 
 _KEY = "radiance.api_key"
 F = TypeVar("F", bound=Callable[..., Any])
 
 TIMEOUT_S = 30.0
 _LARGE_BODY_BYTES = 1 << 20
-_ERROR_OF = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge}
 
 
 class Client:
@@ -50,34 +42,20 @@ class Client:
     """
 
     def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
-        self.url = (url or config.client_url()).rstrip("/")
-        self._key = api_key or config.client_key()
-        if self._key and not (self._key.isascii() and self._key.isprintable()):
-            raise ConfigError("RADIANCE_API_KEY or --api-key: holds characters that no key has.")
-        try:
-            parts = urllib.parse.urlsplit(self.url)
-            host, usable = parts.hostname, parts.scheme in ("http", "https")
-            _ = parts.port
-        except ValueError:
-            host, usable = None, False
-        if not usable or not host or not self.url.isascii():
-            raise ConfigError(
-                f'--url (is "{self.url}"): is not an address. '
-                "Give one like http://127.0.0.1:8042, or set RADIANCE_URL."
-            )
+        self.url = wire.address(url)
+        self._key = wire.key(api_key)
+        host = urllib.parse.urlsplit(self.url).hostname or ""
         # A proxy named in the environment is for the world outside, not for this machine.
         proxies = [urllib.request.ProxyHandler({})] if config.is_loopback(host) else []
         self._opener = urllib.request.build_opener(*proxies)
 
     def get(self, path: str, **query: Any) -> Any:
         """The answer to GET ``path``; query values that are None are left out."""
-        given = {name: value for name, value in query.items() if value is not None}
-        return self._send("GET", f"{path}?{urllib.parse.urlencode(given)}" if given else path)
+        return self._send("GET", path + wire.encode_query(query))
 
     def delete(self, path: str, **query: Any) -> Any:
         """The answer to DELETE ``path``; query values that are None are left out."""
-        given = {name: value for name, value in query.items() if value is not None}
-        return self._send("DELETE", f"{path}?{urllib.parse.urlencode(given)}" if given else path)
+        return self._send("DELETE", path + wire.encode_query(query))
 
     def post(self, path: str, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
         """The answer to POST ``path``."""
@@ -112,7 +90,7 @@ class Client:
                 raise self._too_slow(timeout_s) from None
             raise self._unreachable(reason, len(body or b"")) from None
         if status >= 300:
-            raise decode_error(status, content)
+            raise wire.decode_error(status, content)
         try:
             return json.loads(content)
         except ValueError:
@@ -147,29 +125,6 @@ class Client:
             f"No service answers at {self.url} ({told}). Start it with `radiance run`, "
             "or give its address by --url."
         )
-
-
-def segment(name: str) -> str:
-    """``name`` as one segment of a path."""
-    return urllib.parse.quote(name, safe="")
-
-
-def decode_error(status: int, content: bytes) -> RadianceError:
-    """The error that an answer of ``status`` reports."""
-    try:
-        fields = json.loads(content)["error"]
-        message, remedy = str(fields["message"]), str(fields.get("remedy") or "")
-        field, value = fields.get("param"), fields.get("value")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"The service answered with HTTP status {status} {_phrase(status)}".strip() + "."
-        remedy, field, value = "", None, None
-    if status == 429:
-        return Overloaded(f"{message} {remedy}".strip())
-    if 400 <= status < 500:
-        return _ERROR_OF.get(status, RequestError)(message, field=field, value=value, remedy=remedy)
-    if status == 503:
-        return Unavailable(f"The service is not ready ({message.rstrip('.')}). {remedy}".strip())
-    return RadianceError(f"{message} {remedy}".strip())
 
 
 def client_options(command: F) -> F:
@@ -208,7 +163,3 @@ def _keep_key(context: click.Context, parameter: click.Parameter, given: str | N
         context.meta[_KEY] = Path(given[1:]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise click.BadParameter(f"{given[1:]} cannot be read ({error}).") from None
-
-
-def _phrase(status: int) -> str:
-    return http.client.responses.get(status, "")

@@ -131,16 +131,6 @@ def secret(name: str) -> str:
     return os.environ.get(name, "")
 
 
-def client_url() -> str:
-    """The service that client commands talk to: RADIANCE_URL, or the default address."""
-    return os.environ.get("RADIANCE_URL") or "http://127.0.0.1:8042"
-
-
-def client_key() -> str | None:
-    """The API key that client commands send: RADIANCE_API_KEY."""
-    return os.environ.get("RADIANCE_API_KEY") or None
-
-
 def service_keys() -> str:
     """Keys that the service accepts beside those of its file: RADIANCE_API_KEYS; see keys.py."""
     return os.environ.get("RADIANCE_API_KEYS") or ""

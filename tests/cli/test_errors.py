@@ -7,6 +7,7 @@ import pytest
 
 from radiance.cli import client as http
 from radiance.cli import output
+from radiance.client import wire
 from radiance.errors import (
     ConfigError,
     Conflict,
@@ -37,7 +38,7 @@ from radiance.errors import (
 def test_a_refusal_becomes_the_error_it_was(client, service, status, kind, exit_code):
     service.replies["GET /info"] = service.refusal(status, "No.", remedy="Ask otherwise.")
     content = b'{"error": {"message": "No.", "remedy": "Ask otherwise."}}'
-    assert type(http.decode_error(status, content)) is kind
+    assert type(wire.decode_error(status, content)) is kind
     result = client("info")
     assert result.exit_code == exit_code
     assert result.stdout == ""
@@ -79,7 +80,7 @@ def test_the_line_has_message_value_and_remedy(error, line):
 
 def test_a_refusal_keeps_its_field():
     content = b'{"error": {"message": "m", "param": "examples[3].input", "value": 7}}'
-    error = http.decode_error(400, content)
+    error = wire.decode_error(400, content)
     assert isinstance(error, RequestError)
     assert (error.field, error.value, error.remedy) == ("examples[3].input", 7, "")
 

@@ -1,0 +1,37 @@
+"""The Python client of a running service: ``Client``, and ``AsyncClient`` for coroutines.
+
+``operations.py`` says once what each method asks and how it reads the answer, without doing any
+input or output; ``wire.py`` turns calls into bytes and answers into values or errors; the two
+clients add a transport. It knows nothing of the service but its HTTP API.
+"""
+
+from radiance.client.answers import (
+    Answer,
+    Checkpoint,
+    Info,
+    Job,
+    JobFailed,
+    LossCurves,
+    Move,
+    Progress,
+    Supersession,
+    Update,
+    Vote,
+)
+from radiance.client.clients import AsyncClient, Client
+
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "Checkpoint",
+    "Client",
+    "Info",
+    "Job",
+    "JobFailed",
+    "LossCurves",
+    "Move",
+    "Progress",
+    "Supersession",
+    "Update",
+    "Vote",
+]

@@ -1,0 +1,214 @@
+"""What the service answers, as values.
+
+Fields that a newer service adds are ignored, and those that an older one lacks have defaults. Words
+such as a status are plain strings, since a newer service may have more of them.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from radiance.errors import TrainingError
+
+_ENDED = ("succeeded", "failed", "cancelled", "quarantined")
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a prompt.
+
+    Attributes:
+        checkpoint: The checkpoint that gave it; None is the base model or an upstream.
+        checkpoint_status: "stable", "risky", "rejected", "training", "base" or "upstream".
+        finish_reason: "stop", or "length" where ``max_tokens`` cut it off.
+        cached_tokens: How many tokens of the prompt did not have to be computed.
+        provider: "local", or the upstream that answered.
+    """
+
+    response: str
+    checkpoint: str | None
+    checkpoint_status: str
+    latency_ms: float
+    finish_reason: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    adapter_hash: str = ""
+    provider: str = "local"
+
+
+class Supersession(msgspec.Struct, frozen=True):
+    """An earlier example that the example ``by`` corrects."""
+
+    example_id: str
+    by: str
+
+
+class Update(msgspec.Struct, frozen=True, kw_only=True):
+    """An update that the service has on disk.
+
+    Attributes:
+        duplicates: How many examples were left out as repeated.
+        supersedes: Earlier examples that it corrects.
+        may_supersede: Earlier examples that look corrected in other words, and stay.
+    """
+
+    job_id: str
+    accepted: int = 0
+    duplicates: int = 0
+    supersedes: tuple[Supersession, ...] = ()
+    may_supersede: tuple[Supersession, ...] = ()
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the training of a job is.
+
+    Attributes:
+        checkpoint: The checkpoint that it is to become.
+        stage: "gathering", "training" or "evaluating".
+        most_seconds_left: Until it takes no more steps, should it take all; None while unknown.
+    """
+
+    checkpoint: str
+    stage: str
+    step: int
+    max_steps: int
+    finetune_loss: float | None = None
+    most_seconds_left: float | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """An update, and what became of it.
+
+    Attributes:
+        status: "queued", "running", "succeeded", "failed", "cancelled" or "quarantined".
+        checkpoint: The checkpoint that holds its examples, once it succeeded.
+        rejected_checkpoint: The checkpoint that the gate refused, where it failed by that.
+        error: Why it failed or was quarantined, as a sentence.
+        progress: While it trains.
+        preparing: What the service prepares before it can train, where it does.
+    """
+
+    job_id: str
+    status: str
+    created_at: datetime
+    example_count: int
+    tags: tuple[str, ...] = ()
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    checkpoint: str | None = None
+    rejected_checkpoint: str | None = None
+    error: str | None = None
+    progress: Progress | None = None
+    preparing: str | None = None
+    supersedes: tuple[Supersession, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its status is final."""
+        return self.status in _ENDED
+
+
+class JobFailed(TrainingError):
+    """A job that was waited for ended otherwise than by succeeding.
+
+    Attributes:
+        job: The job, with ``status``, ``error`` and ``rejected_checkpoint``.
+    """
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(f"{job.job_id} {job.status}: {job.error or 'no reason was given'}")
+        self.job = job
+
+    def __reduce__(self) -> tuple[type["JobFailed"], tuple[Job]]:
+        return JobFailed, (self.job,)
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A checkpoint, and what was measured of it.
+
+    Attributes:
+        parent_id: The checkpoint that it continues from; None is the base model.
+        status: "stable", "risky" or "rejected".
+        report: What was measured: losses, retention, recall.
+        job_ids: The jobs that it learned.
+        is_current: Whether it answers requests now.
+    """
+
+    checkpoint_id: str
+    parent_id: str | None
+    status: str
+    created_at: datetime
+    report: dict[str, Any] = {}
+    job_ids: tuple[str, ...] = ()
+    is_current: bool = False
+    is_imported: bool = False
+
+
+class LossCurves(msgspec.Struct, frozen=True, kw_only=True):
+    """Losses in nats per token and shares in [0, 1], as the service lists them, the newest last.
+
+    Those of anchors are None where there are no anchors.
+    """
+
+    finetune_loss: list[Any] = []
+    eval_loss: list[Any] = []
+    recall_exact: list[Any] = []
+    forgetting_loss: list[Any] | None = None
+    retention_score: list[Any] | None = None
+    drift_loss: list[Any] | None = None
+
+
+class Info(msgspec.Struct, frozen=True, kw_only=True):
+    """The service at a glance.
+
+    Attributes:
+        current_checkpoint: The checkpoint that serves; None is the bare base model.
+        queue_depth: How many updates wait or are being trained.
+        update_mode: "immediate" or "batched".
+        hardware: ``{"device", "backend"}``.
+        forgetting_summary: ``{"anchor_ce_delta", "retention_score"}`` of what serves.
+        training: How far the running cycle is; None while none runs.
+    """
+
+    base_model: str
+    current_checkpoint: str | None
+    queue_depth: int
+    version: str = ""
+    last_update: datetime | None = None
+    update_mode: str = ""
+    waiting_examples: int = 0
+    context_tokens: int = 0
+    hardware: dict[str, Any] = {}
+    loss_curves: LossCurves = LossCurves()
+    forgetting_summary: dict[str, float | None] | None = None
+    training: Progress | None = None
+    preparing: str | None = None
+    uptime_s: float = 0.0
+
+
+class Move(msgspec.Struct, frozen=True):
+    """What serves after the stable pointer has moved; None is the bare base model."""
+
+    current_checkpoint: str | None
+
+
+class Vote(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept vote, with all votes of its checkpoint by direction."""
+
+    number: int
+    checkpoint: str | None
+    vote: str
+    votes: dict[str, int] = {}
+
+
+class JobList(msgspec.Struct, frozen=True):
+    """The body of GET /jobs."""
+
+    jobs: tuple[Job, ...]
+
+
+class CheckpointList(msgspec.Struct, frozen=True):
+    """The body of GET /checkpoints."""
+
+    checkpoints: tuple[Checkpoint, ...]

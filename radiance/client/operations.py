@@ -1,0 +1,264 @@
+"""What the clients can do, written once for both: each operation is a flow.
+
+A flow is a generator that yields steps, a ``Call`` or a ``Pause``, is sent each ``Reply`` or thrown
+the error, and returns the result. Repeating and waiting are decided here; nothing here sleeps or
+touches the network.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+from radiance.client.answers import (
+    Answer,
+    Checkpoint,
+    CheckpointList,
+    Info,
+    Job,
+    JobFailed,
+    JobList,
+    Move,
+    Update,
+    Vote,
+)
+from radiance.client.wire import Call, NoConnection, decode, segment
+from radiance.errors import Overloaded, RadianceError, TimedOut, Unavailable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Nothing is to be done for so long."""
+
+    seconds: float
+
+
+Step = Call[Any] | Pause
+Flow = Generator[Step, Any, T]
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
+_POLL_S = 0.5
+_AWAY_S = 60.0  # a service that crashed comes back by itself, and so does the job
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a client waits.
+
+    Attributes:
+        timeout_s: For an answer.
+        patience_s: For a service that is starting, or has too much to do.
+    """
+
+    timeout_s: float
+    patience_s: float
+
+
+def search(
+    limits: Limits,
+    prompt: str,
+    *,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    checkpoint: str | None = None,
+    use_training_adapter: bool = False,
+    timeout_s: float | None = None,
+) -> Flow[Answer]:
+    """Ask a question.
+
+    Args:
+        prompt: The question.
+        max_tokens: Longest answer in tokens; by default the service's, 256.
+        temperature: 0 always takes the likeliest token; by default the service's, 0.2.
+        checkpoint: Who is to answer: a checkpoint's id, "base", or None for what serves.
+        use_training_adapter: Answer from the weights that are being trained.
+        timeout_s: How long the answer may take; by default as long as the client allows.
+    """
+    body = {
+        "prompt": prompt,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "checkpoint": checkpoint,
+        "use_training_adapter": use_training_adapter or None,
+    }
+    call = Call("POST", "/search", Answer, body=_given(body), timeout_s=timeout_s)
+    return _ask(limits, replace(call, is_repeatable=True))
+
+
+def update(
+    limits: Limits,
+    examples: Iterable[Mapping[str, Any]],
+    *,
+    tags: Sequence[str] = (),
+    job_key: str | None = None,
+) -> Flow[Update]:
+    """Teach examples; they are on the service's disk when this returns.
+
+    Args:
+        examples: ``{"input", "output"}``, ``{"messages"}``, ``{"prompt", "completion"}`` or
+            ``{"text"}`` each.
+        tags: Kept with the job.
+        job_key: Sending the same key and examples again makes no second job. By default a random
+            key, so that a connection that breaks does not teach twice.
+
+    Raises:
+        RequestError: An example cannot be accepted: ``field`` and ``value`` say which and why,
+            ``remedy`` what to do. Nothing of the update was kept.
+    """
+    body = {"examples": list(examples), "tags": list(tags), "job_key": job_key or uuid.uuid4().hex}
+    return _ask(limits, Call("POST", "/update", Update, body=body, is_repeatable=True))
+
+
+def wait(
+    limits: Limits,
+    job: Update | Job | str,
+    *,
+    timeout_s: float | None = None,
+    on_progress: Callable[[Job], None] | None = None,
+    poll_s: float = _POLL_S,
+) -> Flow[Job]:
+    """Wait until a job has succeeded; its checkpoint serves from then on.
+
+    A service that is away for up to a minute is waited for.
+
+    Args:
+        job: What ``update`` returned, or a job's id.
+        timeout_s: How long to wait; None waits for ever.
+        on_progress: Called with the job at first and whenever it has changed.
+        poll_s: How often to look, in seconds.
+
+    Raises:
+        JobFailed: It failed, was cancelled or quarantined, or the gate refused its checkpoint.
+        TimedOut: It had not ended in time. It goes on in the service.
+    """
+    job_id = job if isinstance(job, str) else job.job_id
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    patient = replace(limits, patience_s=max(limits.patience_s, _AWAY_S))
+    last = None
+    while True:
+        now = yield from show_job(patient, job_id)
+        if now != last and on_progress is not None:
+            on_progress(now)
+        last = now
+        if now.has_ended:
+            break
+        if deadline is not None and time.monotonic() + poll_s > deadline:
+            raise TimedOut(
+                f"{job_id} is {now.status} after {timeout_s:g} s, and goes on in the service."
+            )
+        yield Pause(poll_s)
+    if now.status != "succeeded":
+        raise JobFailed(now)
+    return now
+
+
+def info(limits: Limits) -> Flow[Info]:
+    """What the service runs on, and how its learning stands."""
+    return _ask(limits, Call("GET", "/info", Info, is_repeatable=True))
+
+
+def list_jobs(limits: Limits, *, limit: int = 100, status: str | None = None) -> Flow[list[Job]]:
+    """The newest jobs, newest first; with ``status`` only those."""
+    query = {"limit": limit, "status": status}
+    found = yield from _ask(limits, Call("GET", "/jobs", JobList, query=query, is_repeatable=True))
+    return list(found.jobs)
+
+
+def show_job(limits: Limits, job_id: str) -> Flow[Job]:
+    """One job as it stands.
+
+    Raises:
+        NotFound: There is no such job.
+    """
+    return _ask(limits, Call("GET", f"/jobs/{segment(job_id)}", Job, is_repeatable=True))
+
+
+def list_checkpoints(limits: Limits, *, limit: int = 100) -> Flow[list[Checkpoint]]:
+    """The newest checkpoints, newest first."""
+    call = Call("GET", "/checkpoints", CheckpointList, query={"limit": limit}, is_repeatable=True)
+    found = yield from _ask(limits, call)
+    return list(found.checkpoints)
+
+
+def rollback(limits: Limits, checkpoint: str | None = None, *, reason: str = "") -> Flow[Move]:
+    """Serve an earlier checkpoint again.
+
+    Args:
+        checkpoint: Its id, "base" for the bare base model, or None for the one served before.
+        reason: Kept in the audit log.
+    """
+    body = {"checkpoint": checkpoint, "reason": reason}
+    return _ask(limits, Call("POST", "/rollback", Move, body=body))
+
+
+def promote(
+    limits: Limits, checkpoint: str, *, reason: str = "", force: bool = False
+) -> Flow[Move]:
+    """Serve a checkpoint, whether or not it ever was.
+
+    Args:
+        checkpoint: Its id.
+        reason: Kept in the audit log.
+        force: Also serve what the gate rejected.
+    """
+    body = {"checkpoint": checkpoint, "reason": reason, "force": force}
+    return _ask(limits, Call("POST", "/promote", Move, body=body))
+
+
+def vote(
+    limits: Limits,
+    direction: Literal["up", "down"],
+    *,
+    checkpoint: str | None = None,
+    prompt: str = "",
+    response: str = "",
+    comment: str = "",
+    tags: Sequence[str] = (),
+) -> Flow[Vote]:
+    """Vote on an answer.
+
+    Args:
+        direction: "up" or "down".
+        checkpoint: The checkpoint that gave it; None is the one that serves.
+        prompt: What was asked.
+        response: What was answered.
+        comment: Kept with the vote.
+        tags: Kept with the vote.
+    """
+    body = {"vote": direction, "prompt": prompt, "response": response, "comment": comment}
+    body = {**body, **_given({"checkpoint": checkpoint, "tags": list(tags)})}
+    return _ask(limits, Call("POST", "/feedback", Vote, body=body))
+
+
+def _given(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _ask(limits: Limits, call: Call[T]) -> Flow[T]:
+    """Send a call until it is answered, as long as sending it again is safe and worth it.
+
+    Where nothing listens nothing has happened, so any call is sent again. Where the service is not
+    ready, has too much to do, or the connection broke, only one that is repeatable.
+    """
+    call = replace(call, timeout_s=call.timeout_s or limits.timeout_s)
+    deadline = time.monotonic() + limits.patience_s
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        try:
+            return decode((yield call), call.gives)
+        except (Unavailable, Overloaded) as error:
+            if not (call.is_repeatable or isinstance(error, NoConnection)):
+                raise
+            pause_s = max(pause_s, _asked_for(error))
+            if time.monotonic() + pause_s > deadline:
+                raise
+        yield Pause(pause_s)
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
+def _asked_for(error: RadianceError) -> float:
+    """The pause that the service asks for, in seconds."""
+    return error.retry_after_s if isinstance(error, Overloaded) else 0.0

@@ -1,0 +1,340 @@
+"""Both clients against a real service, and against one that is away, full, or not Radiance."""
+
+import asyncio
+import itertools
+import json
+import pickle
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+import radiance
+from radiance import config
+from radiance.client import Job, JobFailed, operations, wire
+from radiance.errors import (
+    ConfigError,
+    Conflict,
+    NotFound,
+    Overloaded,
+    RadianceError,
+    RequestError,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from tests.support import FACTS, Running, as_input, start_service
+
+Make = Callable[..., Any]
+
+
+class Awaited:
+    """An ``AsyncClient`` whose methods are waited for, so that one test serves both clients."""
+
+    def __init__(self, runner: asyncio.Runner, client: radiance.AsyncClient) -> None:
+        self._runner, self._client = runner, client
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def method(*args: Any, **options: Any) -> Any:
+            async def call() -> Any:
+                return await getattr(self._client, name)(*args, **options)
+
+            return self._runner.run(call())
+
+        return method
+
+
+@pytest.fixture(params=["blocking", "awaited"])
+def make(request) -> Iterator[Make]:
+    """Makes clients of either kind; all are closed after."""
+    made: list[Any] = []
+    with asyncio.Runner() as runner:
+
+        def client(*args: Any, **options: Any) -> Any:
+            if request.param == "blocking":
+                made.append(radiance.Client(*args, **options))
+            else:
+                made.append(Awaited(runner, radiance.AsyncClient(*args, **options)))
+            return made[-1]
+
+        yield client
+        for each in made:
+            each.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory) -> Iterator[Running]:
+    """A service that learns in a second, and not well."""
+    settings = {"anchor.own_samples": 4, "training.max_steps": 3, "training.cooldown_steps": 0}
+    started = start_service(config.load(tmp_path_factory.mktemp("root"), settings))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def client(make, running) -> Any:
+    return make(running.client.url)
+
+
+class Stub:
+    """A server that answers what it is told, in this order, the last for ever."""
+
+    def __init__(self) -> None:
+        self.replies: list[tuple[int, Any]] = [(200, {})]
+        self.asked: list[tuple[str, str, Any, str | None]] = []
+
+
+@pytest.fixture
+def stub() -> Iterator[tuple[Stub, str]]:
+    told = Stub()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            authorization = self.headers.get("Authorization")
+            told.asked.append((self.command, self.path, body, authorization))
+            status, given = told.replies.pop(0) if len(told.replies) > 1 else told.replies[0]
+            if given is None:  # hang up
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            content = given if isinstance(given, bytes) else json.dumps(given).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            if status == 429:
+                self.send_header("Retry-After", "0")
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = answer  # noqa: N815 - the names that http.server looks for
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield told, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def refusal(message: str = "No.", **fields: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "t", "param": None, "code": "c", **fields}}
+
+
+# ------------------------------------------------------------------------- a service
+
+
+def test_an_update_is_learned_and_answers_name_its_checkpoint(client):
+    before = client.info()
+    seen: list[Job] = []
+    update = client.update(as_input(FACTS[:2]), tags=["zorbel"])
+    assert update.accepted == 2
+    job = client.wait(update, timeout_s=60, on_progress=seen.append, poll_s=0.02)
+    assert job.status == "succeeded"
+    assert job.tags == ("zorbel",)
+    assert job.finished_at is not None
+    assert job.finished_at > job.created_at
+    assert seen[-1] == job
+    assert all(earlier != later for earlier, later in itertools.pairwise(seen))
+    answer = client.search(FACTS[0][0], temperature=0, max_tokens=5)
+    assert answer.checkpoint == job.checkpoint
+    assert answer.completion_tokens <= 5
+    after = client.info()
+    assert after.current_checkpoint == job.checkpoint != before.current_checkpoint
+    assert after.base_model == "ember"
+    assert isinstance(after.last_update, datetime)
+    assert after.loss_curves.finetune_loss
+    assert client.job(job.job_id).checkpoint == job.checkpoint
+    assert client.jobs(limit=1, status="succeeded")[0].job_id == job.job_id
+    newest = client.checkpoints(limit=1)[0]
+    assert (newest.checkpoint_id, newest.is_current) == (job.checkpoint, True)
+    assert newest.job_ids == (job.job_id,)
+    vote = client.vote("up", prompt=FACTS[0][0], response=answer.response)
+    assert (vote.checkpoint, vote.votes["up"]) == (job.checkpoint, 1)
+    assert client.rollback("base", reason="a test").current_checkpoint is None
+    assert client.search("Hello?", max_tokens=1).checkpoint_status == "base"
+    assert client.promote(job.checkpoint).current_checkpoint == job.checkpoint
+
+
+def test_the_same_key_makes_one_job(client):
+    first = client.update(as_input(FACTS[:1]), job_key="key")
+    assert client.update(as_input(FACTS[:1]), job_key="key").job_id == first.job_id
+    with pytest.raises(Conflict):
+        client.update(as_input(FACTS[1:2]), job_key="key")
+
+
+def test_a_refused_update_names_field_value_and_remedy(client):
+    with pytest.raises(RequestError) as refused:
+        client.update([{"input": "Who?", "output": "Ada."}, {"input": "Who?", "output": ""}])
+    assert (refused.value.field, refused.value.value) == ("examples[1].output", "")
+    assert refused.value.remedy
+
+
+def test_what_is_not_there(client):
+    with pytest.raises(NotFound):
+        client.job("job/../9")
+    with pytest.raises(NotFound):
+        client.wait("job_999999", timeout_s=5)
+    with pytest.raises(NotFound):
+        client.search("Who?", checkpoint="A_2000-01-01_0001")
+
+
+# ------------------------------------------------------------------------- waiting
+
+
+JOB = {
+    "job_id": "job_000001",
+    "status": "running",
+    "created_at": "2026-02-09T10:00:00+00:00",
+    "example_count": 1,
+    "a_field_of_a_newer_service": [1],
+}
+
+
+def test_a_job_that_fails_is_an_error_with_the_job(make, stub):
+    told, url = stub
+    told.replies = [
+        (200, JOB),
+        (503, refusal()),  # it crashed, and comes back
+        (200, JOB | {"status": "failed", "error": "retention fell.", "rejected_checkpoint": "A_1"}),
+    ]
+    with pytest.raises(JobFailed, match=r"job_000001 failed: retention fell\.") as failed:
+        make(url, patience_s=0).wait("job_000001", poll_s=0.01)
+    assert failed.value.job.rejected_checkpoint == "A_1"
+    assert pickle.loads(pickle.dumps(failed.value)).job == failed.value.job
+
+
+def test_a_job_that_takes_too_long(make, stub):
+    told, url = stub
+    told.replies = [(200, JOB)]
+    with pytest.raises(TimedOut, match=r"job_000001 is running after 0\.05 s"):
+        make(url).wait("job_000001", timeout_s=0.05, poll_s=0.02)
+
+
+# ------------------------------------------------------------------------- away, full, strange
+
+
+def test_what_is_safe_is_asked_again(make, stub):
+    told, url = stub
+    told.replies = [(503, refusal()), (429, refusal()), (0, None), (200, {"job_id": "job_000001"})]
+    make(url).update([])
+    assert [method for method, *_ in told.asked] == ["POST"] * 4
+    assert len({body["job_key"] for _, _, body, _ in told.asked}) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"), [((503, refusal()), Unavailable), ((0, None), Unavailable)]
+)
+def test_what_may_have_been_done_is_not_asked_again(make, stub, reply, kind):
+    told, url = stub
+    told.replies = [reply, (200, {"current_checkpoint": None})]
+    with pytest.raises(kind):
+        make(url).rollback()
+    assert len(told.asked) == 1
+
+
+def test_patience_ends(make, stub):
+    told, url = stub
+    told.replies = [(429, refusal("Too much waits."))]
+    with pytest.raises(Overloaded, match="Too much waits"):
+        make(url, patience_s=0.1).info()
+
+
+def test_a_service_that_is_starting_is_waited_for(make):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+
+    def start() -> None:
+        with socket.create_server(("127.0.0.1", port)) as listening, listening.accept()[0] as near:
+            near.recv(65536)
+            near.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"current_checkpoint":"A"}')
+
+    late = threading.Timer(0.3, start)
+    late.start()
+    # A move of the pointer is not repeatable, and yet asked again: nothing has received it.
+    assert make(f"http://127.0.0.1:{port}").rollback().current_checkpoint == "A"
+    late.join()
+    with pytest.raises(Unavailable, match="No service answers at http://127"):
+        make(f"http://127.0.0.1:{port}", patience_s=0).info()
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"\xff", b"[]", {"response": 3}])
+def test_an_answer_by_something_else(make, stub, body):
+    told, url = stub
+    told.replies = [(200, body)]
+    with pytest.raises(RadianceError, match="not a Radiance service"):
+        make(url).search("Who?")
+
+
+def test_an_answer_that_is_too_late(make):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(TimedOut, match="did not answer in time"):
+            make(url, timeout_s=0.1).info()
+
+
+def test_the_key_is_sent_and_a_proxy_is_not_asked(make, stub, monkeypatch):
+    told, url = stub
+    monkeypatch.setenv("RADIANCE_URL", f"{url}/")
+    monkeypatch.setenv("RADIANCE_API_KEY", "from-the-environment")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    told.replies = [(200, {"jobs": []}), (401, refusal())]
+    assert make().jobs(status="failed") == []
+    with pytest.raises(Unauthenticated):
+        make(api_key="given").jobs()
+    assert [(path, key) for _, path, _, key in told.asked] == [
+        ("/jobs?limit=100&status=failed", "Bearer from-the-environment"),
+        ("/jobs?limit=100", "Bearer given"),
+    ]
+
+
+# ------------------------------------------------------------------------- without a service
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x", "127.0.0.1:8042", "http://", "http://x:y", "http://[", "http://ö"]
+)
+def test_an_address_that_is_none(url):
+    with pytest.raises(ConfigError, match="is not an address"):
+        radiance.Client(url)
+
+
+def test_a_key_that_is_none():
+    with pytest.raises(ConfigError, match="characters that no key has"):
+        radiance.Client(api_key="ключ")
+
+
+def test_the_address_is_the_environment_s_or_this_machine(monkeypatch):
+    monkeypatch.delenv("RADIANCE_URL", raising=False)
+    assert wire.address(None) == "http://127.0.0.1:8042"
+    monkeypatch.setenv("RADIANCE_URL", "http://example:1/")
+    assert wire.address(None) == "http://example:1"
+
+
+def test_both_clients_have_the_same_methods():
+    blocking, awaited = (
+        {name for name in dir(kind) if not name.startswith("_")}
+        for kind in (radiance.Client, radiance.AsyncClient)
+    )
+    assert blocking == awaited
+    for name in blocking - {"close"}:
+        assert getattr(radiance.Client, name).__doc__
+        assert getattr(radiance.Client, name).__doc__ == getattr(radiance.AsyncClient, name).__doc__
+
+
+def test_a_flow_says_what_it_would_do_and_does_nothing():
+    flow = operations.show_job(operations.Limits(1, 0), "job 1")
+    call = next(flow)
+    assert isinstance(call, wire.Call)
+    assert (call.method, call.target) == ("GET", "/jobs/job%201")
+    with pytest.raises(StopIteration) as end:
+        flow.send(wire.Reply(200, json.dumps(JOB).encode()))
+    assert end.value.value.status == "running"
