@@ -1,64 +1,114 @@
 """What operators read: one line per event on stderr, for people or as JSON.
 
 Events are past-tense snake case and everything else is a field: ``log.info("checkpoint_committed",
-checkpoint="A_…")``. Fields that hold for a whole request are bound once (``bound``) and stand in
-every event of it. Logs may be lost; what must not be is in the database. Prompts and answers are
-never logged.
+checkpoint="A_…")``. Fields that hold for a whole request or cycle are bound once (``bound``) and
+stand in every event of it. Logs may be lost; what must not be is in the database. Prompts and
+answers are never logged.
+
+Events are structlog's, and go through the standard library's loggers, which alone know level and
+destination: they can be set at any time, and uvicorn's records come out in the same form. structlog
+imports asyncio and rich, a tenth of a second, so nothing that the command line needs imports this.
 """
 
 import bisect
-import json
 import logging
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from types import MappingProxyType
+from functools import partial
 from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars as bound
+from structlog.contextvars import get_contextvars
+from structlog.dev import Column, ConsoleRenderer, KeyValueColumnFormatter, plain_traceback
+from structlog.processors import JSONRenderer, format_exc_info
+from structlog.stdlib import BoundLogger, ProcessorFormatter, filter_by_level
+from structlog.typing import EventDict, Processor, WrappedLogger
 
 from radiance import config
 
-_ROOT = "radiance"
-_bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
+__all__ = ["Histogram", "bound", "configure_logging", "get_logger"]
+_LOGGERS = ("radiance", "uvicorn")
 
 
-@contextmanager
-def bound(**fields: Any) -> Iterator[None]:
-    """Have every event of this task, and of threads that it waits for, carry these fields."""
-    token = _bound.set({**_bound.get(), **fields})
-    try:
-        yield
-    finally:
-        _bound.reset(token)
+class Logger(BoundLogger):
+    """structlog's; what is not read at debug level, as of each probe of /ready, is not built."""
+
+    def debug(self, event: str | None = None, *args: Any, **kw: Any) -> Any:
+        return super().debug(event, *args, **kw) if self.isEnabledFor(logging.DEBUG) else None
 
 
-class Logger:
-    """Writes events with fields to the logger of one module."""
+def get_logger(name: str) -> Logger:
+    """The logger of a module: ``get_logger(__name__)``."""
+    return structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=(filter_by_level, _with_bound, ProcessorFormatter.wrap_for_formatter),
+        wrapper_class=Logger,
+    ).bind()
 
-    def __init__(self, name: str) -> None:
-        self._logger = logging.getLogger(name)
 
-    def debug(self, event: str, **fields: Any) -> None:
-        self._log(logging.DEBUG, event, fields)
+def configure_logging(settings: config.LogSettings) -> None:
+    """Send Radiance's and uvicorn's events to stderr in the configured form."""
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ProcessorFormatter(processors=_AS_JSON if as_json else _FOR_PEOPLE))
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.propagate = False
+        logger.setLevel(settings.level.upper())
 
-    def info(self, event: str, **fields: Any) -> None:
-        self._log(logging.INFO, event, fields)
 
-    def warning(self, event: str, **fields: Any) -> None:
-        self._log(logging.WARNING, event, fields)
+# ----------------------------------------------------------------------------- what becomes of one
 
-    def error(self, event: str, **fields: Any) -> None:
-        self._log(logging.ERROR, event, fields)
 
-    def exception(self, event: str, **fields: Any) -> None:
-        """An error event with the traceback of the exception being handled."""
-        self._log(logging.ERROR, event, fields, exc_info=sys.exc_info())
+def _with_bound(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Bound fields first; the event's own win."""
+    return {**get_contextvars(), **event}
 
-    def _log(self, level: int, event: str, fields: dict[str, Any], exc_info: Any = None) -> None:
-        extra = {"fields": {**_bound.get(), **fields}}
-        self._logger.log(level, event, exc_info=exc_info, extra=extra)
+
+def _with_head(shown: Callable[[datetime], str]) -> Processor:
+    """When it was and how severe, then the event and its fields."""
+
+    def with_head(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        record: logging.LogRecord = event.pop("_record")
+        del event["_from_structlog"]
+        at, level = datetime.fromtimestamp(record.created, UTC), record.levelname.lower()
+        return {"at": shown(at), "level": level, "event": event.pop("event"), **event}
+
+    return with_head
+
+
+def _with_traceback(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if "exception" in event:
+        event["traceback"] = event.pop("exception")
+    return event
+
+
+_column = partial(KeyValueColumnFormatter, value_style="", reset_style="", value_repr=str)
+_AS_JSON = (
+    _with_head(lambda at: at.isoformat(timespec="milliseconds")),
+    format_exc_info,
+    _with_traceback,
+    JSONRenderer(default=str),
+)
+_FOR_PEOPLE = (
+    _with_head(lambda at: at.astimezone().strftime("%H:%M:%S")),
+    ConsoleRenderer(
+        columns=[
+            Column("at", _column(None)),
+            Column("level", _column(None, width=7)),
+            Column("event", _column(None)),
+            Column("", _column("")),  # every other field
+        ],
+        sort_keys=False,
+        exception_formatter=plain_traceback,  # rich's shows local variables: prompts, among others
+    ),
+)
+
+
+# ----------------------------------------------------------------------------- counts by bounds
 
 
 class Histogram:
@@ -94,47 +144,8 @@ class Histogram:
     def quantile(self, share: float) -> float | None:
         """Upper bound of the bucket that holds a quantile; None without values or above all."""
         wanted, seen = share * self.count, 0
-        for bound, count in zip(self.bounds, self.counts, strict=False):
+        for top, count in zip(self.bounds, self.counts, strict=False):
             seen += count
             if seen and seen >= wanted:
-                return bound
+                return top
         return None
-
-
-def get_logger(name: str) -> Logger:
-    """The logger of a module: ``get_logger(__name__)``."""
-    return Logger(name)
-
-
-def configure_logging(settings: config.LogSettings) -> None:
-    """Send Radiance's and uvicorn's events to stderr in the configured form."""
-    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if as_json else _HumanFormatter())
-    for name in (_ROOT, "uvicorn"):
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.propagate = False
-        logger.setLevel(settings.level.upper())
-
-
-class _JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
-
-
-class _HumanFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", {})
-        shown = "".join(f" {name}={value}" for name, value in fields.items())
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{clock} {record.levelname.lower():7} {record.getMessage()}{shown}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

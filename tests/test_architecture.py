@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
-HEAVY = ("mlx", "mlx_lm", "transformers", "starlette", "uvicorn", "numpy", "datasets", "sqlite3")
+HEAVY = (
+    *("mlx", "mlx_lm", "transformers", "starlette", "uvicorn", "numpy", "scipy", "datasets"),
+    *("sqlite3", "structlog", "asyncio", "rich"),
+)
 
 
 def test_rooms_depend_downwards_only():

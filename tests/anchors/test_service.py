@@ -21,8 +21,11 @@ def test_offline_it_starts_and_says_that_forgetting_is_not_measured(
 ) -> None:
     caplog.set_level(logging.WARNING, "radiance")
     running = serve(base_model=str(STORIES))
-    (record,) = [r for r in caplog.records if r.message == "anchors_missing"]
-    told = vars(record)["fields"]
+    (told,) = [
+        record.msg
+        for record in caplog.records
+        if isinstance(record.msg, dict) and record.msg["event"] == "anchors_missing"
+    ]
     assert "tnn1t1s/news-100-sept-2023" in told["reason"]
     assert "not measured" in told["effect"]
     assert running.client.get("/info")["loss_curves"]["forgetting_loss"] is None

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.api.auth import keys
-from radiance.api.auth.keys import SCOPES, Key, Keyring, Scope
+from radiance.api.auth.keyring import Keyring, open_keyring
+from radiance.api.auth.keys import SCOPES, Key, Scope
 from radiance.config import Config
 from radiance.errors import ConfigError
 
@@ -94,11 +95,11 @@ def test_a_line_that_is_no_key_is_refused_by_number(text: str, told: str) -> Non
 def test_the_environment_may_hold_keys_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     secret = "a-long-and-random-enough-secret"
     monkeypatch.setenv("RADIANCE_API_KEYS", f"{secret} infer,update phone; {HASH} admin")
-    ring = keys.open_keyring(Config())
+    ring = open_keyring(Config())
     found = ring.find(secret)
     assert found is not None
     assert (found.name, found.scopes) == ("phone", {"infer", "update"})
     monkeypatch.setenv("RADIANCE_API_KEYS", "short admin")
     with pytest.raises(ConfigError, match="can be guessed") as caught:
-        keys.open_keyring(Config())
+        open_keyring(Config())
     assert "short" not in str(caught.value)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from radiance.api.auth import keys, sessions
+from radiance.api.auth.keyring import Keyring, open_keyring
 from radiance.api.auth.keys import Key, Scope
 from radiance.api.errors import error_response
 from radiance.config import Config, is_loopback
@@ -47,7 +48,7 @@ class Access:
         self.needs_key = config.access.required == "always" or (
             config.access.required == "auto" and not is_loopback(config.server.host)
         )
-        self._keyring = keys.open_keyring(config) if self.needs_key else None
+        self._keyring = open_keyring(config) if self.needs_key else None
         if self._keyring is not None and not len(self._keyring):
             raise ConfigError(
                 f"access.required: {config.server.host} can be reached from other machines, so"
@@ -80,7 +81,7 @@ class Access:
             )
         return key
 
-    def _key_of(self, connection: HTTPConnection, keyring: keys.Keyring) -> Key:
+    def _key_of(self, connection: HTTPConnection, keyring: Keyring) -> Key:
         """The key that was sent, or that the browser is signed in with.
 
         Raises:

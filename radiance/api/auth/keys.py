@@ -1,26 +1,22 @@
-"""API keys: what they may do, how they are kept, and which one a caller holds.
+"""API keys: what they may do and how they are kept.
 
 Kept are hashes, never keys: a key has 256 random bits, so plain SHA-256 is enough and cannot be
 turned round. A line of the file, and an entry of RADIANCE_API_KEYS (there divided by ``;``), is
 
     sha256:<64 hexadecimal digits>  infer,update  laptop
 
-In the environment the key itself may stand in place of its hash. The file is looked at again with
-each request, so that adding or removing a line needs no restart.
+In the environment the key itself may stand in place of its hash.
 """
 
 import hashlib
-import hmac
 import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from radiance import config
 from radiance.errors import ConfigError
 from radiance.storage import files
-from radiance.telemetry import get_logger
 
 Scope = Literal["infer", "update", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -35,7 +31,6 @@ _HEADER = (
     "# API keys of Radiance: hash, scopes, name. `radiance keys new` adds a line; delete one to\n"
     "# revoke it. The service follows without a restart.\n"
 )
-_log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,12 @@ def sort_scopes(scopes: frozenset[Scope]) -> list[Scope]:
 def new_key(scopes: frozenset[Scope], name: str) -> tuple[str, Key]:
     """A new secret and the key that is kept of it."""
     secret = _PREFIX + secrets.token_urlsafe(32)
-    return secret, Key(_digest(secret), scopes, name)
+    return secret, Key(digest(secret), scopes, name)
+
+
+def digest(secret: str) -> str:
+    """What is kept of a secret."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def parse(text: str, where: str, *, clear_allowed: bool = False) -> list[Key]:
@@ -128,73 +128,6 @@ def write_file(path: Path, keys: list[Key]) -> None:
     files.write_durably(path, (_HEADER + lines).encode(), 0o600)
 
 
-class Keyring:
-    """The keys that are valid now: those of a file, followed as it changes, and fixed ones.
-
-    A file that has become unusable leaves the last good keys valid, with an error in the log; one
-    that was deleted leaves none. Used from one thread.
-
-    Args:
-        path: The file; it need not exist.
-        fixed: Keys beside those of the file.
-
-    Raises:
-        ConfigError: The file cannot be used.
-    """
-
-    def __init__(self, path: Path, fixed: list[Key] | None = None) -> None:
-        self._path = path
-        self._fixed = fixed or []
-        self._seen = self._state()
-        self._keys = read_file(path)
-
-    def __len__(self) -> int:
-        self._follow()
-        return len(self._fixed) + len(self._keys)
-
-    def find(self, secret: str) -> Key | None:
-        """The key that ``secret`` is; every known one is compared, each in constant time."""
-        return self.of_digest(_digest(secret))
-
-    def of_digest(self, digest: str) -> Key | None:
-        """The key of that digest, if it is still valid."""
-        self._follow()
-        found = None
-        for key in (*self._fixed, *self._keys):
-            if hmac.compare_digest(key.digest, digest):
-                found = key
-        return found
-
-    def _follow(self) -> None:
-        state = self._state()
-        if state == self._seen:
-            return
-        self._seen = state
-        try:
-            self._keys = read_file(self._path)
-        except ConfigError as error:
-            _log.error("keys_not_followed", error=str(error), effect="The last good keys hold.")
-        else:
-            _log.info("keys_followed", path=str(self._path), keys=len(self._keys))
-
-    def _state(self) -> tuple[int, ...] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def open_keyring(settings: config.Config) -> Keyring:
-    """The keys of the file and of the environment.
-
-    Raises:
-        ConfigError: One of them cannot be used.
-    """
-    fixed = parse(config.service_keys(), "RADIANCE_API_KEYS", clear_allowed=True)
-    return Keyring(settings.keys_path, fixed)
-
-
 def check_name(name: str, where: str = "--name") -> None:
     """See that a name can stand in the file.
 
@@ -212,7 +145,7 @@ def _parse_entry(fields: list[str], where: str, clear_allowed: bool, number: int
         raise ConfigError(f"{where}: is not a hash, scopes and a name, divided by spaces.")
     secret, listed, *named = fields
     if (match := _HASH.fullmatch(secret)) is not None:
-        digest = match[1]
+        hashed = match[1]
     elif not clear_allowed:
         raise ConfigError(
             f"{where}: does not begin with sha256: and 64 hexadecimal digits. Keys themselves are"
@@ -224,7 +157,7 @@ def _parse_entry(fields: list[str], where: str, clear_allowed: bool, number: int
             f" {_LEAST_CHARACTERS} random ones, or `radiance keys new`."
         )
     else:
-        digest = _digest(secret)
+        hashed = digest(secret)
     scopes = listed.split(",")
     if unknown := [scope for scope in scopes if scope not in ALL_SCOPES]:
         raise ConfigError(
@@ -233,8 +166,4 @@ def _parse_entry(fields: list[str], where: str, clear_allowed: bool, number: int
         )
     name = named[0] if named else f"key-{number}"
     check_name(name, where)
-    return Key(digest, frozenset(scope for scope in SCOPES if scope in scopes), name)
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+    return Key(hashed, frozenset(scope for scope in SCOPES if scope in scopes), name)
