@@ -35,7 +35,7 @@ from radiance.records import (
 from radiance.registry.curves import Curves
 from radiance.registry.store import Registry
 from radiance.release.pointer import StablePointer
-from radiance.telemetry import get_logger
+from radiance.telemetry import bound, get_logger
 
 _CALLING_OFF_S, _CALLING_OFF_POLL_S = 10.0, 0.05
 _POLL_S = 1.0  # how often the age of waiting examples is looked at
@@ -118,6 +118,11 @@ class Pipeline:
         cycle = self._lease()
         if cycle is None:
             return False
+        with bound(cycle=cycle.id):
+            self._run(cycle)
+        return True
+
+    def _run(self, cycle: Cycle) -> None:
         try:
             staging, manifest, evaluation = self._candidate(cycle)
             decision = msgspec.structs.replace(
@@ -131,14 +136,14 @@ class Pipeline:
             if self._called_off.issuperset(cycle.job_ids):
                 self._settle(cycle, lambda: self._jobs.call_off(cycle.id))
                 self._learner.forget_state(cycle)
-                _log.info("cycle_called_off", cycle=cycle.id)
+                _log.info("cycle_called_off")
             else:
                 # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
                 # lost, the jobs wait again.
                 self._settle(cycle, lambda: self._jobs.release(cycle.id))
-                _log.info("cycle_released", cycle=cycle.id, reason=str(error))
+                _log.info("cycle_released", reason=str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
-            _log.exception("cycle_failed", cycle=cycle.id, jobs=cycle.job_ids)
+            _log.exception("cycle_failed", jobs=cycle.job_ids)
             reason = str(error) or type(error).__name__
             self._settle(cycle, lambda: self._fail(cycle, reason))
             self._learner.forget_state(cycle)
@@ -149,7 +154,6 @@ class Pipeline:
             self._settle(cycle, lambda: end(cycle, manifest))
         finally:
             self._called_off.difference_update(cycle.job_ids)
-        return True
 
     def call_off(self, job_id: str) -> Job:
         """Cancel a job in the queue, or in training where it trains alone; the job as it is then.
@@ -247,7 +251,7 @@ class Pipeline:
             try:
                 end()
             except Exception as error:  # noqa: BLE001 - whatever it was, the cycle must end
-                _log.exception("cycle_not_ended", cycle=cycle.id, error=str(error))
+                _log.exception("cycle_not_ended", error=str(error))
                 if self._thread.wait_for_stop(_POLL_S):
                     return
             else:
