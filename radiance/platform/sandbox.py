@@ -1,20 +1,16 @@
 """Running code that nobody trusts: a process without files, network, children or much memory.
 
-With ``platform``, the other module that knows the operating system. On Linux the process gives up
-every system call but some two dozen that computing takes (seccomp, a list of what is allowed), so
-it can open nothing, start nothing, signal nobody and reach no network; what it needs must be loaded
+On Linux the process gives up every system call but those that computing takes (``seccomp``), so it
+can open nothing, start nothing, signal nobody and reach no network; what it needs must be loaded
 before. On macOS the system's own sandbox does the same (``sandbox-exec``). Limits of time, memory
 and output come on top; the parent reads no more than it allows. Elsewhere nothing is run.
 """
 
-import ctypes
 import json
 import os
-import platform
 import resource
 import selectors
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -22,25 +18,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from radiance.platform import seccomp
+
 Status = Literal["finished", "failed", "timeout", "memory", "output", "exited", "killed"]
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
-_ALLOW, _REFUSE_EPERM, _KILL = 0x7FFF0000, 0x00050001, 0x80000000
-_ARCHITECTURES: dict[str, tuple[int, str]] = {
-    # read write close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn
-    # sched_yield mremap madvise nanosleep getpid exit getrusage sysinfo sigaltstack gettid futex
-    # sched_getaffinity restart_syscall clock_gettime clock_getres clock_nanosleep exit_group
-    # set_robust_list getrandom rseq
-    "x86_64": (
-        0xC000003E,
-        "0 1 3 5 8 9 10 11 12 13 14 15 24 25 28 35 39 60 98 99 131 186 202 204 219 228 229 230 231 "
-        "273 318 334",
-    ),
-    "aarch64": (
-        0xC00000B7,
-        "63 64 57 80 62 222 226 215 214 134 135 139 124 216 233 101 172 93 165 179 132 178 98 123 "
-        "128 113 114 115 94 99 278 293",
-    ),
-}
 _PROFILE = """(version 1)
 (deny default)
 (allow process-exec (literal "{python}"))
@@ -85,7 +65,7 @@ def is_available() -> bool:
     """Whether code can be confined on this machine."""
     if sys.platform == "darwin":
         return os.access("/usr/bin/sandbox-exec", os.X_OK)
-    return sys.platform == "linux" and platform.machine() in _ARCHITECTURES
+    return seccomp.is_available()
 
 
 def run(module: str, task: Any, limits: Limits | None = None) -> Ran:
@@ -243,7 +223,7 @@ def confine() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (message["memory"], message["memory"]))
-        _filter_system_calls()
+        seccomp.forbid_all_but_computing()
 
 
 def answer(value: Any) -> None:
@@ -259,32 +239,3 @@ def fail(error: BaseException) -> None:
 
 def _say(value: Any) -> None:
     os.write(1, b"\n" + json.dumps(value).encode() + b"\n")
-
-
-def _filter_system_calls() -> None:
-    """Install the list of allowed calls; the rest fails with EPERM.
-
-    A program of classic BPF over ``struct seccomp_data`` (seccomp(2)): the architecture must be
-    ours, the number must be on the list.
-    """
-    architecture, allowed = _ARCHITECTURES[platform.machine()]
-    load, equal, give = 0x20, 0x15, 0x06
-    program = [
-        (load, 0, 0, 4),
-        (equal, 1, 0, architecture),
-        (give, 0, 0, _KILL),
-        (load, 0, 0, 0),
-    ]
-    for number in map(int, allowed.split()):
-        program += [(equal, 0, 1, number), (give, 0, 0, _ALLOW)]
-    program.append((give, 0, 0, _REFUSE_EPERM))
-    code = b"".join(struct.pack("HBBI", *line) for line in program)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    filter_program = struct.pack("HL", len(program), ctypes.addressof(buffer))
-    libc = ctypes.CDLL(None, use_errno=True)
-    for call in (
-        (_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), 0, 0, 0),
-        (_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), filter_program, 0, 0),
-    ):
-        if libc.prctl(*call) != 0:
-            raise OSError(ctypes.get_errno(), "the system calls cannot be filtered")
