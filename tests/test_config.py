@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 import pytest
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
@@ -32,6 +33,25 @@ def test_the_shipped_file_is_rendered_from_the_code():
 
 def test_the_shipped_file_is_the_defaults(tmp_path):
     assert load(tmp_path, config.render_default()) == Config(root=tmp_path.resolve())
+
+
+@given(
+    st.recursive(
+        st.text()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["name", "models"]), inner)
+        ),
+        max_leaves=6,
+    )
+)
+def test_a_value_written_as_toml_reads_back_from_one_line(value):
+    written = config.to_toml(value)
+    assert "\n" not in written
+    assert tomli.loads(f"value = {written}")["value"] == value
 
 
 def test_a_root_without_a_file_has_the_defaults(tmp_path):

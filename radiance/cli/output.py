@@ -84,7 +84,11 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Aligned columns on stdout; numbers to the right."""
+    """Aligned columns on stdout; numbers to the right.
+
+    By hand: rich takes 0.09 s to import, where all of `radiance --help` takes 0.16, and tabulate
+    would save five lines.
+    """
     body = [list(row) for row in rows]
     numeric = [
         any(isinstance(row[place], int | float) for row in body) for place in range(len(headers))

@@ -12,6 +12,7 @@ import click
 
 from radiance.cli.output import FAILED, note, print_json, print_pairs
 from radiance.cli.settings import Settings, settings_options
+from radiance.config import to_toml
 
 # Where programs, models and caches are found. Nothing that could be a secret: the file is readable.
 _HANDED_ON = ("PATH", "LANG", "HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE")
@@ -95,14 +96,8 @@ def _flags(settings: Settings) -> list[str]:
     for key, value in settings.overrides.items():
         if key == "base_model" and Path(value).expanduser().is_dir():
             value = str(Path(value).expanduser().resolve())  # it runs in the root
-        flags += ["--set", f"{key}={_as_toml(value)}"]
+        flags += ["--set", f"{key}={to_toml(value)}"]
     return flags
-
-
-def _as_toml(value: Any) -> str:
-    import json
-
-    return json.dumps(value)
 
 
 def _verb(name: str, summary: str, effect: str, act: Callable[[Any], None]) -> None:

@@ -5,7 +5,6 @@ Flags become overrides for ``radiance.config.load``, which alone knows files, de
 
 import difflib
 import functools
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import msgspec
 import tomli
 
 from radiance import config
-from radiance.config import Config
+from radiance.config import Config, to_toml
 
 # The flags that have a name of their own, and the keys they set.
 _KEY_OF_FLAG = {
@@ -68,20 +67,10 @@ def render(effective: Config) -> str:
     data = msgspec.to_builtins(effective, enc_hook=str)
     del data["root"]
     tables = {name: table for name, table in data.items() if isinstance(table, dict)}
-    lines = [f"{name} = {_toml(value)}" for name, value in data.items() if name not in tables]
+    lines = [f"{name} = {to_toml(value)}" for name, value in data.items() if name not in tables]
     for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+        lines += ["", f"[{name}]", *(f"{key} = {to_toml(value)}" for key, value in table.items())]
     return "\n".join(lines)
-
-
-def _toml(value: Any) -> str:
-    """JSON's strings, numbers and lists are TOML's too, but for the one control character."""
-    if isinstance(value, dict):
-        inner = ", ".join(f"{name} = {_toml(held)}" for name, held in value.items())
-        return f"{{{inner}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -24,7 +24,7 @@ from radiance.config.loading import (
     secret,
     service_keys,
 )
-from radiance.config.rendering import render_default
+from radiance.config.rendering import render_default, to_toml
 from radiance.config.serving_settings import (
     AccessSettings,
     EngineSettings,
@@ -60,4 +60,5 @@ __all__ = [
     "render_default",
     "secret",
     "service_keys",
+    "to_toml",
 ]

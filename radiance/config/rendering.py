@@ -1,5 +1,6 @@
 """The default radiance.toml, written from the settings' own descriptions."""
 
+import json
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -22,11 +23,11 @@ def render_default() -> str:
         if isinstance(field.default, Section):
             sections.append((field.name, type(field.default)))
         else:
-            lines += [*_comment(field), f"{field.name} = {_toml(field.default)}", ""]
+            lines += [*_comment(field), f"{field.name} = {to_toml(field.default)}", ""]
     for name, section in sections:
         lines += [f"# {section.__doc__}", f"[{name}]"]
         for field in msgspec.structs.fields(section):
-            lines += [*_comment(field), f"{field.name} = {_toml(field.default)}"]
+            lines += [*_comment(field), f"{field.name} = {to_toml(field.default)}"]
         lines.append("")
     return "\n".join(lines)
 
@@ -48,11 +49,15 @@ def _comment(field: msgspec.structs.FieldInfo) -> list[str]:
     return [f"# {meta.description}" + (f" ({', '.join(limits)})" if limits else "")]
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return str(value)
+def to_toml(value: Any) -> str:
+    """A value as TOML on one line, as a flag or a commented line needs it.
+
+    JSON's strings, numbers and lists are TOML's too, but for one control character. (tomli-w puts
+    each entry of a list on a line of its own.)
+    """
+    if isinstance(value, dict):
+        inner = ", ".join(f"{name} = {to_toml(held)}" for name, held in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(to_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
