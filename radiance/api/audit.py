@@ -1,34 +1,52 @@
 """GET /audit: what was decided, by whom and why; GET /audit/verify: whether that is all true."""
 
 import re
+from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import list_limit
 from radiance.api.services import services_of
 from radiance.errors import RequestError
-from radiance.registry.verification import verify
+from radiance.registry.verification import Verification, verify
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-async def list_entries(request: Request) -> Response:
+class EntryAnswer(msgspec.Struct):
+    """An entry of the audit log."""
+
+    number: int
+    at: str
+    action: str
+    actor: str
+    subject: str | None
+    body: dict[str, Any]
+    previous_hash: str
+    hash: str
+
+
+class EntryList(msgspec.Struct):
+    """Entries, the newest first."""
+
+    entries: list[EntryAnswer]
+
+
+async def list_entries(request: Request) -> EntryList:
     """The newest entries first, whole; ``?before=`` goes on from a number."""
     services = services_of(request)
     limit, before = list_limit(request), entry_before(request)
     entries = await run_in_threadpool(services.registry.audit.recent, limit, before)
-    return JSONResponse({"entries": [entry.to_plain() for entry in entries]})
+    return EntryList([EntryAnswer(**entry.to_plain()) for entry in entries])
 
 
-async def verify_log(request: Request) -> Response:
+async def verify_log(request: Request) -> Verification:
     """Walk the chain and compare it with what there is; 200 whatever is found."""
     services = services_of(request)
     config, kept_hash = services.config, _kept_hash(request)
-    found = await run_in_threadpool(verify, config.database_path, config.adapters_path, kept_hash)
-    return JSONResponse(msgspec.to_builtins(found))
+    return await run_in_threadpool(verify, config.database_path, config.adapters_path, kept_hash)
 
 
 def entry_before(request: Request, remedy: str = "Send the lowest number you have.") -> int | None:

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from radiance import validation
 from radiance.errors import Cancelled, RequestError, TooLarge
+from radiance.records.text import clean, forbidden
 
 T = TypeVar("T")
 
@@ -89,6 +90,22 @@ def check_body(data: Any, kind: type[T]) -> T:
         raise RequestError(
             f"{problem}.", field=problem.field or None, value=problem.value, remedy=problem.remedy
         ) from None
+
+
+def checked_reason(given: str, default: str) -> str:
+    """Why somebody does something, for the audit log; ``default`` where nothing is said.
+
+    Raises:
+        RequestError: It holds what is not text.
+    """
+    if bad := forbidden(given):
+        raise RequestError(
+            f"reason: holds the character {bad}, which is not text.",
+            field="reason",
+            value=given,
+            remedy="Remove it.",
+        )
+    return clean(given) or default
 
 
 def list_limit(request: Request) -> int:

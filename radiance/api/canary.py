@@ -1,20 +1,17 @@
 """GET, POST and DELETE /canary: a checkpoint tried beside the one that serves."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import read_body
-from radiance.api.pointer import checked_reason
+from radiance.api.bodies import checked_reason, read_body
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
-from radiance.release.comparison import ArmSummary, Row
+from radiance.release.comparison import ExperimentReport
 from radiance.release.experiments import Experiment, Mode
 
 _MOST_CHARACTERS = 1000
@@ -30,45 +27,19 @@ class CanaryBody(msgspec.Struct, forbid_unknown_fields=True):
     force: bool = False
 
 
-class Arms(msgspec.Struct, frozen=True):
-    """Both arms of an experiment."""
-
-    champion: ArmSummary
-    candidate: ArmSummary
-
-
-class CanaryShown(msgspec.Struct, frozen=True):
-    """An experiment, its arms and their comparison."""
-
-    number: int
-    mode: Mode
-    candidate: str | None
-    share: float
-    started_at: datetime
-    started_by: str
-    reason: str
-    ended_at: datetime | None
-    ended_by: str | None
-    end_reason: str | None
-    dropped: int
-    arms: Arms
-    comparison: list[Row]
-    confidence: float
-
-
 class CanaryAnswer(msgspec.Struct, frozen=True):
     """What runs, and what ended last."""
 
-    running: CanaryShown | None
-    last: CanaryShown | None
+    running: ExperimentReport | None
+    last: ExperimentReport | None
 
 
-async def show_canary(request: Request) -> Response:
+async def show_canary(request: Request) -> CanaryAnswer:
     """The canary or shadow under way, and the one that ended last."""
-    return JSONResponse(await run_in_threadpool(_show, services_of(request)))
+    return await run_in_threadpool(_show, services_of(request))
 
 
-async def start_canary(request: Request) -> Response:
+async def start_canary(request: Request) -> CanaryAnswer:
     """Try a checkpoint on a share of the callers, or unseen beside what serves."""
     services = services_of(request)
     body = await read_body(request, CanaryBody, services.config.server.max_body_bytes)
@@ -79,10 +50,10 @@ async def start_canary(request: Request) -> Response:
             body.mode, body.checkpoint, share, actor_of(request), reason, force=body.force
         )
     )
-    return JSONResponse(await run_in_threadpool(_show, services), status_code=201)
+    return await run_in_threadpool(_show, services)
 
 
-async def stop_canary(request: Request) -> Response:
+async def stop_canary(request: Request) -> CanaryAnswer:
     """End it: everybody is answered by what serves from now on."""
     services = services_of(request)
     given = request.query_params.get("reason", "")
@@ -94,18 +65,17 @@ async def stop_canary(request: Request) -> Response:
         )
     reason = checked_reason(given, "Asked for through DELETE /canary.")
     await run_in_threadpool(services.traffic.end, actor_of(request), reason)
-    return JSONResponse(await run_in_threadpool(_show, services))
+    return await run_in_threadpool(_show, services)
 
 
-def running_canary(services: Services) -> dict[str, Any] | None:
-    """The experiment under way, as ``CanaryShown``."""
-    return _describe(services, services.traffic.running)
+def running_canary(services: Services) -> ExperimentReport | None:
+    """The experiment under way."""
+    return _report(services, services.traffic.running)
 
 
-def _show(services: Services) -> dict[str, Any]:
-    last = _describe(services, services.experiments.last())
-    return {"running": running_canary(services), "last": last}
+def _show(services: Services) -> CanaryAnswer:
+    return CanaryAnswer(running_canary(services), _report(services, services.experiments.last()))
 
 
-def _describe(services: Services, experiment: Experiment | None) -> dict[str, Any] | None:
-    return None if experiment is None else services.traffic.describe(experiment)
+def _report(services: Services, experiment: Experiment | None) -> ExperimentReport | None:
+    return None if experiment is None else services.traffic.report(experiment)

@@ -7,9 +7,10 @@ has OpenAI's four fields alone, and the remedy stands in the message.
 
 from typing import Any
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from radiance import validation
 from radiance.errors import (
@@ -30,7 +31,46 @@ from radiance.telemetry import get_logger
 _log = get_logger(__name__)
 _RETRY_WHEN_STARTING_S = 2
 _MOST_SHOWN_CHARACTERS = 200
-_OPENAI = "/v1/"
+OPENAI = "/v1/"
+"""What the paths of OpenAI's API begin with."""
+
+
+class ErrorBody(msgspec.Struct):
+    """What went wrong.
+
+    Attributes:
+        param: Path of the offending field, as in ``examples[2].input``.
+        value: What stood there.
+        remedy: What to do about it.
+    """
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    value: Any
+    remedy: str
+
+
+class ErrorAnswer(msgspec.Struct):
+    """The body of every answer that is not 2xx."""
+
+    error: ErrorBody
+
+
+class OpenAIErrorBody(msgspec.Struct):
+    """What went wrong, in OpenAI's words; ``param`` is the offending field."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class OpenAIErrorAnswer(msgspec.Struct):
+    """The body of every answer of /v1 that is not 2xx, and the last event of a broken stream."""
+
+    error: OpenAIErrorBody
 
 
 def error_response(
@@ -43,23 +83,20 @@ def error_response(
     remedy: str = "",
     headers: dict[str, str] | None = None,
     path: str = "",
-) -> JSONResponse:
+) -> Response:
     """A response in the error schema of what was asked for, ``path``."""
-    kind = "invalid_request_error" if status < 500 and status != 429 else "server_error"
-    body: dict[str, Any] = {
-        "message": message,
-        "type": "rate_limit_error" if status == 429 else kind,
-        "param": param,
-        "code": code,
-    }
-    if path.startswith(_OPENAI):
-        body["message"] = f"{message.removesuffix('.')}. {remedy}".rstrip()
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    if status == 429:
+        kind = "rate_limit_error"
+    if path.startswith(OPENAI):
+        told = f"{message.removesuffix('.')}. {remedy}".rstrip()
+        body = OpenAIErrorAnswer(OpenAIErrorBody(told, kind, param, code))
     else:
-        body |= {"value": value, "remedy": remedy}
-    return JSONResponse({"error": body}, status, headers)
+        body = ErrorAnswer(ErrorBody(message, kind, param, code, value, remedy))
+    return Response(msgspec.json.encode(body), status, headers, "application/json")
 
 
-def response_to(error: RadianceError, path: str) -> JSONResponse:
+def response_to(error: RadianceError, path: str) -> Response:
     """The response to an error that came up while ``path`` was asked for."""
     if isinstance(error, RequestError):
         return _callers_fault(error, path)
@@ -72,7 +109,7 @@ async def on_radiance_error(request: Request, error: Exception) -> Response:
     return response_to(error, request.url.path)
 
 
-def _callers_fault(error: RequestError, path: str) -> JSONResponse:
+def _callers_fault(error: RequestError, path: str) -> Response:
     headers: dict[str, str] = {}
     match error:
         case NotFound():
@@ -102,7 +139,7 @@ def _callers_fault(error: RequestError, path: str) -> JSONResponse:
     )
 
 
-def _our_fault(error: RadianceError, path: str) -> JSONResponse:
+def _our_fault(error: RadianceError, path: str) -> Response:
     """Too busy, not ready, or failed."""
     match error:
         case Overloaded(retry_after_s=wait):

@@ -1,17 +1,18 @@
 """POST /feedback: what somebody thought of an answer; GET /feedback: the votes that came."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import asdict
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import list_limit, read_body
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
 from radiance.errors import RequestError
+from radiance.records import Feedback, Votes
 from radiance.records.text import clean, forbidden
 from radiance.registry.store import BASE
 
@@ -32,30 +33,41 @@ class FeedbackBody(msgspec.Struct, forbid_unknown_fields=True):
     ] = []
 
 
-async def send_feedback(request: Request) -> Response:
+class FeedbackAnswer(Feedback, frozen=True, kw_only=True):
+    """A kept vote, with all votes of its checkpoint."""
+
+    votes: Votes
+
+
+class FeedbackList(msgspec.Struct):
+    """Votes, the newest first."""
+
+    feedback: list[Feedback]
+
+
+async def send_feedback(request: Request) -> FeedbackAnswer:
     """Keep a vote; it is on disk when this answers. A monitor may act on it."""
     services = services_of(request)
     body = await read_body(request, FeedbackBody, services.config.server.max_body_bytes)
     _refuse_bad_text(body)
     answer = await run_in_threadpool(_keep, services, body, caller_of(request))
     services.monitor.wake()
-    return JSONResponse(answer, status_code=201)
+    return answer
 
 
-async def list_feedback(request: Request) -> Response:
+async def list_feedback(request: Request) -> FeedbackList:
     """The newest votes first."""
     services = services_of(request)
-    found = await run_in_threadpool(services.feedback.recent, list_limit(request))
-    return JSONResponse({"feedback": msgspec.to_builtins(found)})
+    return FeedbackList(await run_in_threadpool(services.feedback.recent, list_limit(request)))
 
 
-def votes_by_checkpoint(services: Services) -> dict[str, dict[str, int]]:
+def votes_by_checkpoint(services: Services) -> dict[str, Votes]:
     """Votes of the checkpoints that were voted on last; the base is called "base"."""
     votes = services.feedback.by_checkpoint(_SHOWN_CHECKPOINTS)
-    return {checkpoint or BASE: msgspec.to_builtins(found) for checkpoint, found in votes.items()}
+    return {checkpoint or BASE: found for checkpoint, found in votes.items()}
 
 
-def _keep(services: Services, body: FeedbackBody, caller: str) -> dict[str, Any]:
+def _keep(services: Services, body: FeedbackBody, caller: str) -> FeedbackAnswer:
     is_tried, checkpoint = services.traffic.candidate_of(caller)
     if body.checkpoint is None:
         if not is_tried:
@@ -73,8 +85,7 @@ def _keep(services: Services, body: FeedbackBody, caller: str) -> dict[str, Any]
         comment=clean(body.comment),
         tags=tuple(dict.fromkeys(filter(None, map(clean, body.tags)))),
     )
-    votes = services.feedback.votes(checkpoint)
-    return {**msgspec.to_builtins(kept), "votes": msgspec.to_builtins(votes)}
+    return FeedbackAnswer(**asdict(kept), votes=services.feedback.votes(checkpoint))
 
 
 def _refuse_bad_text(body: FeedbackBody) -> None:

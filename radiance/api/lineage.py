@@ -1,11 +1,10 @@
 """GET /checkpoints/{checkpoint_id}/lineage: from an answer's checkpoint to all that taught it."""
 
-from typing import Any
+from datetime import datetime
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import list_limit
 from radiance.api.services import Services, services_of
@@ -14,59 +13,101 @@ from radiance.records import Example
 _MOST_SHOWN_CHARACTERS = 160
 
 
-async def show_lineage(request: Request) -> Response:
+class LineageExample(msgspec.Struct):
+    """An example that a checkpoint learned."""
+
+    id: str
+    content_hash: str
+    shown: str
+    superseded_by: str | None
+
+
+class LineageJob(msgspec.Struct):
+    """A job that a checkpoint learned."""
+
+    job_id: str
+    tags: tuple[str, ...]
+    created_at: datetime
+    examples: list[LineageExample]
+
+
+class Generation(msgspec.Struct):
+    """One checkpoint of a lineage."""
+
+    checkpoint_id: str
+    parent_id: str | None
+    status: str
+    is_current: bool
+    created_at: str
+    cycle_id: int
+    content_hash: str
+    audit_entries: list[int]
+    jobs: list[LineageJob]
+
+
+class BaseNamed(msgspec.Struct):
+    """The base model of a lineage."""
+
+    model: str
+    hash: str
+
+
+class LineageAnswer(msgspec.Struct):
+    """A checkpoint and its ancestors, the newest first."""
+
+    checkpoint: str
+    lineage: list[Generation]
+    continues_at: str | None
+    base: BaseNamed
+
+
+async def show_lineage(request: Request) -> LineageAnswer:
     """A checkpoint and its ancestors, newest first, each with its cycle, jobs and examples."""
     services = services_of(request)
     checkpoint_id, limit = request.path_params["checkpoint_id"], list_limit(request)
-    return JSONResponse(await run_in_threadpool(_describe, services, checkpoint_id, limit))
+    return await run_in_threadpool(_describe, services, checkpoint_id, limit)
 
 
-def _describe(services: Services, checkpoint_id: str, limit: int) -> dict[str, Any]:
+def _describe(services: Services, checkpoint_id: str, limit: int) -> LineageAnswer:
     chain = services.registry.ancestors(checkpoint_id)
     manifest = services.registry.manifest(checkpoint_id)
     corrected = {s.example_id: s.by for s in services.jobs.superseded(chain)}
     left = chain[limit:]
-    return {
-        "checkpoint": checkpoint_id,
-        "lineage": [_generation(services, id, corrected) for id in chain[:limit]],
-        "continues_at": left[0] if left else None,
-        "base": {"model": manifest.base_model, "hash": manifest.base_hash},
-    }
+    return LineageAnswer(
+        checkpoint=checkpoint_id,
+        lineage=[_generation(services, id, corrected) for id in chain[:limit]],
+        continues_at=left[0] if left else None,
+        base=BaseNamed(manifest.base_model, manifest.base_hash),
+    )
 
 
-def _generation(
-    services: Services, checkpoint_id: str, corrected: dict[str, str]
-) -> dict[str, Any]:
+def _generation(services: Services, checkpoint_id: str, corrected: dict[str, str]) -> Generation:
     checkpoint = services.registry.get(checkpoint_id)
-    return {
-        "checkpoint_id": checkpoint_id,
-        "parent_id": checkpoint.parent_id,
-        "status": checkpoint.status,
-        "is_current": checkpoint.is_current,
-        "created_at": checkpoint.created_at.isoformat(),
-        "cycle_id": checkpoint.cycle_id,
-        "content_hash": checkpoint.content_hash,
-        "audit_entries": [e.number for e in services.registry.audit.about(checkpoint_id)],
-        "jobs": [_job(services, job_id, corrected) for job_id in checkpoint.job_ids],
-    }
+    return Generation(
+        checkpoint_id=checkpoint_id,
+        parent_id=checkpoint.parent_id,
+        status=checkpoint.status,
+        is_current=checkpoint.is_current,
+        created_at=checkpoint.created_at.isoformat(),
+        cycle_id=checkpoint.cycle_id,
+        content_hash=checkpoint.content_hash,
+        audit_entries=[e.number for e in services.registry.audit.about(checkpoint_id)],
+        jobs=[_job(services, job_id, corrected) for job_id in checkpoint.job_ids],
+    )
 
 
-def _job(services: Services, job_id: str, corrected: dict[str, str]) -> dict[str, Any]:
+def _job(services: Services, job_id: str, corrected: dict[str, str]) -> LineageJob:
     job = services.jobs.get(job_id)
-    return {
-        "job_id": job_id,
-        "tags": job.tags,
-        "created_at": msgspec.to_builtins(job.created_at),
-        "examples": [
-            {
-                "id": example.id,
-                "content_hash": example.content_hash,
-                "shown": shown(example),
-                "superseded_by": corrected.get(example.id),
-            }
-            for example in services.jobs.examples([job_id])
-        ],
-    }
+    examples = [
+        LineageExample(
+            id=example.id,
+            content_hash=example.content_hash,
+            shown=shown(example),
+            superseded_by=corrected.get(example.id),
+        )
+        for example in services.jobs.examples([job_id])
+    ]
+    return LineageJob(job_id, job.tags, job.created_at, examples)
 
 
 def shown(example: Example) -> str:

@@ -265,7 +265,7 @@ FIGURES = (
     _gauge(
         "canary_dropped",
         "Answers not shadowed or scored because the engine was busy; from the database.",
-        lambda v: (running_canary(v.services) or {}).get("dropped", 0),
+        lambda v: _dropped(v),
     ),
     _counter(
         "votes",
@@ -288,9 +288,14 @@ def _moves(entries: Mapping[str, int]) -> Labelled:
 def _arms(view: View, name: str) -> Labelled:
     running = running_canary(view.services)
     return {
-        (arm,): 0.0 if running is None else running["arms"][arm][name]
+        (arm,): 0.0 if running is None else getattr(getattr(running.arms, arm), name)
         for arm in ("champion", "candidate")
     }
+
+
+def _dropped(view: View) -> float:
+    running = running_canary(view.services)
+    return 0.0 if running is None else running.dropped
 
 
 # ----------------------------------------------------------------------------- the answer

@@ -15,8 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from radiance import __version__
-from radiance.api.openai.shapes import Error
-from radiance.api.responses import ErrorAnswer
+from radiance.api.errors import OPENAI, ErrorAnswer, OpenAIErrorAnswer
 from radiance.api.route import JSON, Route
 
 _SCHEMAS = "#/components/schemas/{name}"
@@ -28,7 +27,6 @@ _SECURITY = {
     }
 }
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
-_OPENAI = "/v1/"
 
 
 async def show_openapi(request: Request) -> Response:
@@ -43,7 +41,7 @@ def document(table: Sequence[BaseRoute]) -> dict[str, Any]:
     """The document for a table of URLs; pages for people have no place in it."""
     routes = [route for route in table if isinstance(route, Route) and route.is_documented]
     shapes = [*dict.fromkeys(kind for route in routes for kind in route.schemas)]
-    shapes += [Error, ErrorAnswer]
+    shapes += [ErrorAnswer, OpenAIErrorAnswer]
     schemas, components = msgspec.json.schema_components(shapes, ref_template=_SCHEMAS)
     schema_of = dict(zip(shapes, schemas, strict=True))
     paths: dict[str, Any] = {}
@@ -69,7 +67,7 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     content = _content(route.gives, JSON, schema_of)
     if route.streams is not None:
         content |= _content(route.streams, "text/event-stream", schema_of)
-    refusal = Error if route.path.startswith(_OPENAI) else ErrorAnswer
+    refusal = OpenAIErrorAnswer if route.path.startswith(OPENAI) else ErrorAnswer
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": " ".join(summary.split()),

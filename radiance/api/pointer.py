@@ -1,22 +1,20 @@
 """POST /rollback, /promote, /pin, /unpin: moving the stable pointer by hand, and holding it."""
 
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import read_body
+from radiance.api.bodies import checked_reason, read_body
 from radiance.api.services import Services, services_of
-from radiance.errors import RequestError
-from radiance.records import Release
-from radiance.records.text import clean, forbidden
+from radiance.records import Pin, Release
 
 _Reason = Annotated[str, Meta(max_length=1000)]
 _Id = Annotated[str, Meta(min_length=1, max_length=100)]
+T = TypeVar("T")
 
 
 class RollbackBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,66 +45,59 @@ class UnpinBody(msgspec.Struct, forbid_unknown_fields=True):
     reason: _Reason = ""
 
 
-async def rollback(request: Request) -> Response:
+class MoveAnswer(msgspec.Struct):
+    """The stable pointer has moved."""
+
+    current_checkpoint: str | None
+    release: Release
+
+
+class PinAnswer(msgspec.Struct):
+    """The stable pointer is held, or free (null)."""
+
+    current_checkpoint: str | None
+    pinned: Pin | None
+
+
+async def rollback(request: Request) -> MoveAnswer:
     """Serve an earlier checkpoint again. Requests in flight finish on the one they began with."""
     services, body = await _read(request, RollbackBody)
     reason = checked_reason(body.reason, "Asked for through POST /rollback.")
     release = await run_in_threadpool(
         services.pointer.rollback, body.checkpoint, actor_of(request), reason
     )
-    return _moved(release)
+    return MoveAnswer(release.checkpoint_id, release)
 
 
-async def promote(request: Request) -> Response:
+async def promote(request: Request) -> MoveAnswer:
     """Serve a checkpoint, whether or not it ever was; a rejected one only by force."""
     services, body = await _read(request, PromoteBody)
     reason = checked_reason(body.reason, "Asked for through POST /promote.")
     release = await run_in_threadpool(
         services.pointer.promote, body.checkpoint, actor_of(request), reason, force=body.force
     )
-    return _moved(release)
+    return MoveAnswer(release.checkpoint_id, release)
 
 
-async def pin(request: Request) -> Response:
+async def pin(request: Request) -> PinAnswer:
     """Hold the stable pointer: cycles go on and are not promoted, monitors do not roll back."""
     services, body = await _read(request, PinBody)
     reason = checked_reason(body.reason, "Asked for through POST /pin.")
     pinned = await run_in_threadpool(
         services.pointer.pin, body.checkpoint, actor_of(request), reason
     )
-    return JSONResponse(
-        {"current_checkpoint": pinned.checkpoint_id, "pinned": msgspec.to_builtins(pinned)}
-    )
+    return PinAnswer(pinned.checkpoint_id, pinned)
 
 
-async def unpin(request: Request) -> Response:
+async def unpin(request: Request) -> PinAnswer:
     """Let the stable pointer move by itself again, from the next cycle on."""
     services, body = await _read(request, UnpinBody)
     reason = checked_reason(body.reason, "Asked for through POST /unpin.")
     await run_in_threadpool(services.pointer.unpin, actor_of(request), reason)
     current = await run_in_threadpool(services.registry.current)
-    return JSONResponse(
-        {"current_checkpoint": current.checkpoint_id if current else None, "pinned": None}
-    )
+    return PinAnswer(current.checkpoint_id if current else None, None)
 
 
-async def _read(request: Request, kind: type[Any]) -> tuple[Services, Any]:
+async def _read(request: Request, kind: type[T]) -> tuple[Services, T]:
     services = services_of(request)
     return services, await read_body(request, kind, services.config.server.max_body_bytes)
-
-
-def checked_reason(given: str, default: str) -> str:
-    if bad := forbidden(given):
-        raise RequestError(
-            f"reason: holds the character {bad}, which is not text.",
-            field="reason",
-            value=given,
-            remedy="Remove it.",
-        )
-    return clean(given) or default
-
-
-def _moved(release: Release) -> Response:
-    return JSONResponse(
-        {"current_checkpoint": release.checkpoint_id, "release": msgspec.to_builtins(release)}
-    )

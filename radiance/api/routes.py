@@ -10,13 +10,15 @@ from starlette.middleware.cors import CORSMiddleware
 from radiance.api import (
     audit,
     canary,
-    exchange,
+    checkpoints,
     feedback,
+    health,
+    imports,
     info,
+    jobs,
     lineage,
     metrics,
     openapi,
-    operations,
     pointer,
     search,
     training,
@@ -43,26 +45,6 @@ from radiance.api.openai.tuning_shapes import (
     TuningJobList,
 )
 from radiance.api.request_log import HttpStats, RequestLog
-from radiance.api.responses import (
-    CheckpointAnswer,
-    CheckpointList,
-    EntryList,
-    FeedbackAnswer,
-    FeedbackList,
-    Health,
-    InfoAnswer,
-    JobAnswer,
-    JobList,
-    JobWithSupersedes,
-    LineageAnswer,
-    MoveAnswer,
-    NotReady,
-    PinAnswer,
-    Ready,
-    SearchAnswer,
-    TrainingAnswer,
-    UpdateAnswer,
-)
 from radiance.api.route import JSON, OPEN, Schema, delete, get, post
 from radiance.api.services import ServicesGetter
 from radiance.config import Config
@@ -81,41 +63,52 @@ def _paged(default: int = 20, most: int = 1000) -> dict[str, Schema]:
 
 
 _SERVICE = [
-    post("/search", search.search, "infer", takes=search.SearchBody, gives=SearchAnswer),
-    post("/update", update.update, "update", takes=UpdateBody, gives=UpdateAnswer, status=202),
+    post("/search", search.search, "infer", takes=search.SearchBody, gives=search.SearchAnswer),
+    post(
+        "/update", update.update, "update", takes=UpdateBody, gives=update.UpdateAnswer, status=202
+    ),
     post(
         "/feedback",
         feedback.send_feedback,
         "infer",
         takes=feedback.FeedbackBody,
-        gives=FeedbackAnswer,
+        gives=feedback.FeedbackAnswer,
         status=201,
     ),
-    get("/feedback", feedback.list_feedback, "admin", gives=FeedbackList, queries={"limit": LIMIT}),
-    get("/info", info.info, "infer", gives=InfoAnswer),
+    get(
+        "/feedback",
+        feedback.list_feedback,
+        "admin",
+        gives=feedback.FeedbackList,
+        queries={"limit": LIMIT},
+    ),
+    get("/info", info.info, "infer", gives=info.InfoAnswer),
     get(
         "/jobs",
-        operations.list_jobs,
+        jobs.list_jobs,
         "update",
-        gives=JobList,
+        gives=jobs.JobList,
         queries={"limit": LIMIT, "status": {"type": "string", "enum": list(JobStatus)}},
     ),
-    get("/jobs/{job_id}", operations.show_job, "update", gives=JobWithSupersedes),
-    post("/jobs/{job_id}/cancel", operations.cancel_job, "update", takes=None, gives=JobAnswer),
-    post("/jobs/{job_id}/retry", operations.retry_job, "update", takes=None, gives=JobAnswer),
+    get("/jobs/{job_id}", jobs.show_job, "update", gives=jobs.JobWithSupersedes),
+    post("/jobs/{job_id}/cancel", jobs.cancel_job, "update", takes=None, gives=jobs.JobAnswer),
+    post("/jobs/{job_id}/retry", jobs.retry_job, "update", takes=None, gives=jobs.JobAnswer),
     get(
         "/checkpoints",
-        operations.list_checkpoints,
+        checkpoints.list_checkpoints,
         "infer",
-        gives=CheckpointList,
+        gives=checkpoints.CheckpointList,
         queries={"limit": LIMIT},
     ),
     get(
-        "/checkpoints/{checkpoint_id}", operations.show_checkpoint, "infer", gives=CheckpointAnswer
+        "/checkpoints/{checkpoint_id}",
+        checkpoints.show_checkpoint,
+        "infer",
+        gives=checkpoints.CheckpointAnswer,
     ),
     get(
         "/checkpoints/{checkpoint_id}/evaluation",
-        operations.show_evaluation,
+        checkpoints.show_evaluation,
         "update",
         gives=Evaluation,
     ),
@@ -123,21 +116,23 @@ _SERVICE = [
         "/checkpoints/{checkpoint_id}/lineage",
         lineage.show_lineage,
         "update",
-        gives=LineageAnswer,
+        gives=lineage.LineageAnswer,
         queries={"limit": LIMIT},
     ),
     post(
         "/import",
-        exchange.import_checkpoint,
+        imports.import_checkpoint,
         "admin",
-        takes=exchange.ImportBody,
+        takes=imports.ImportBody,
         gives=Checkpoint,
         status=201,
     ),
-    post("/rollback", pointer.rollback, "admin", takes=pointer.RollbackBody, gives=MoveAnswer),
-    post("/promote", pointer.promote, "admin", takes=pointer.PromoteBody, gives=MoveAnswer),
-    post("/pin", pointer.pin, "admin", takes=pointer.PinBody, gives=PinAnswer),
-    post("/unpin", pointer.unpin, "admin", takes=pointer.UnpinBody, gives=PinAnswer),
+    post(
+        "/rollback", pointer.rollback, "admin", takes=pointer.RollbackBody, gives=pointer.MoveAnswer
+    ),
+    post("/promote", pointer.promote, "admin", takes=pointer.PromoteBody, gives=pointer.MoveAnswer),
+    post("/pin", pointer.pin, "admin", takes=pointer.PinBody, gives=pointer.PinAnswer),
+    post("/unpin", pointer.unpin, "admin", takes=pointer.UnpinBody, gives=pointer.PinAnswer),
     get("/canary", canary.show_canary, "infer", gives=canary.CanaryAnswer),
     post(
         "/canary",
@@ -154,18 +149,26 @@ _SERVICE = [
         gives=canary.CanaryAnswer,
         queries={"reason": {"type": "string", "maxLength": 1000}},
     ),
-    get("/training", training.show_training, "infer", gives=TrainingAnswer),
+    get("/training", training.show_training, "infer", gives=training.TrainingAnswer),
     post(
-        "/training/pause", training.pause, "admin", takes=training.PauseBody, gives=TrainingAnswer
+        "/training/pause",
+        training.pause,
+        "admin",
+        takes=training.PauseBody,
+        gives=training.TrainingAnswer,
     ),
     post(
-        "/training/resume", training.resume, "admin", takes=training.PauseBody, gives=TrainingAnswer
+        "/training/resume",
+        training.resume,
+        "admin",
+        takes=training.PauseBody,
+        gives=training.TrainingAnswer,
     ),
     get(
         "/audit",
         audit.list_entries,
         "admin",
-        gives=EntryList,
+        gives=audit.EntryList,
         queries={"limit": LIMIT, "before": {"type": "integer", "minimum": 1}},
     ),
     get(
@@ -177,8 +180,8 @@ _SERVICE = [
     ),
     get("/openapi.json", openapi.show_openapi, "infer", gives=JSON),
     get("/metrics", metrics.metrics, "infer", gives="text/plain"),
-    get("/health", operations.health, OPEN, gives=Health),
-    get("/ready", operations.ready, OPEN, gives=Ready, others={503: NotReady}),
+    get("/health", health.health, OPEN, gives=health.Health),
+    get("/ready", health.ready, OPEN, gives=health.Ready, others={503: health.NotReady}),
 ]
 
 _OPENAI = [

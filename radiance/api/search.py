@@ -1,12 +1,11 @@
 """POST /search: a prompt in, an answer and the checkpoint that gave it out."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_body
 from radiance.api.services import services_of
@@ -15,7 +14,10 @@ from radiance.api.weights import caller_of, weights_of
 from radiance.engine import requests
 from radiance.errors import RequestError
 from radiance.fallback.providers import UpstreamRequest
-from radiance.records import Message
+from radiance.records import CheckpointStatus, Message
+
+_STATUSES = [*CheckpointStatus, "upstream"]
+_Status = Annotated[str, Meta(extra_json_schema={"enum": _STATUSES})]
 
 
 class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,7 +30,22 @@ class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
     checkpoint: Annotated[str, Meta(min_length=1)] | None = None
 
 
-async def search(request: Request) -> Response:
+class SearchAnswer(msgspec.Struct):
+    """An answer, and the checkpoint that gave it; null is the base, or an upstream (provider)."""
+
+    response: str
+    checkpoint: str | None
+    checkpoint_status: _Status
+    latency_ms: float
+    finish_reason: Literal["stop", "length"]
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    adapter_hash: str
+    provider: str
+
+
+async def search(request: Request) -> SearchAnswer:
     """Answer a prompt from what serves, from a checkpoint, or from the live training weights."""
     services = services_of(request)
     body = await read_body(request, SearchBody, services.config.server.max_body_bytes)
@@ -64,34 +81,32 @@ async def search(request: Request) -> Response:
     given = await services.chain.answer(lambda: answer_of(request, services, wanted), asked)
     answer = given.value
     if isinstance(answer, str):
-        return JSONResponse(_of_upstream(answer, given.provider, time.monotonic() - began))
-    return JSONResponse(
-        {
-            "response": answer.text,
-            "checkpoint": answer.checkpoint_id,
-            "checkpoint_status": answer.checkpoint_status,
-            "latency_ms": round(answer.latency_s * 1000, 1),
-            "finish_reason": answer.finish_reason,
-            "prompt_tokens": answer.prompt_tokens,
-            "completion_tokens": len(answer.tokens),
-            "cached_tokens": answer.cached_tokens,
-            "adapter_hash": answer.adapter_hash,
-            "provider": given.provider,
-        }
+        return _of_upstream(answer, given.provider, time.monotonic() - began)
+    return SearchAnswer(
+        response=answer.text,
+        checkpoint=answer.checkpoint_id,
+        checkpoint_status=answer.checkpoint_status,
+        latency_ms=round(answer.latency_s * 1000, 1),
+        finish_reason=answer.finish_reason,
+        prompt_tokens=answer.prompt_tokens,
+        completion_tokens=len(answer.tokens),
+        cached_tokens=answer.cached_tokens,
+        adapter_hash=answer.adapter_hash,
+        provider=given.provider,
     )
 
 
-def _of_upstream(text: str, provider: str, seconds: float) -> dict[str, Any]:
+def _of_upstream(text: str, provider: str, seconds: float) -> SearchAnswer:
     """The same fields of an answer that no weights of ours gave."""
-    return {
-        "response": text,
-        "checkpoint": None,
-        "checkpoint_status": "upstream",
-        "latency_ms": round(seconds * 1000, 1),
-        "finish_reason": "stop",
-        "prompt_tokens": 0,
-        "completion_tokens": 0,
-        "cached_tokens": 0,
-        "adapter_hash": "",
-        "provider": provider,
-    }
+    return SearchAnswer(
+        response=text,
+        checkpoint=None,
+        checkpoint_status="upstream",
+        latency_ms=round(seconds * 1000, 1),
+        finish_reason="stop",
+        prompt_tokens=0,
+        completion_tokens=0,
+        cached_tokens=0,
+        adapter_hash="",
+        provider=provider,
+    )

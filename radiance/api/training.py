@@ -1,19 +1,16 @@
 """GET /training, POST /training/pause and /training/resume: what is held up, and why."""
 
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import read_body
-from radiance.api.info import training_progress
+from radiance.api.bodies import checked_reason, read_body
 from radiance.api.services import Services, services_of
-from radiance.errors import RequestError
-from radiance.records.text import clean, forbidden
+from radiance.learning.pause_switch import Pause
 
 
 class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -22,50 +19,88 @@ class PauseBody(msgspec.Struct, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(max_length=1000)] = ""
 
 
-async def show_training(request: Request) -> Response:
+class TrainingProgress(msgspec.Struct):
+    """How far the running cycle is.
+
+    Attributes:
+        most_seconds_left: Until it takes no more steps, should it take all; None while unknown.
+    """
+
+    checkpoint: str
+    cycle_id: int
+    stage: Literal["gathering", "training", "evaluating"]
+    step: int
+    max_steps: int
+    finetune_loss: float | None
+    most_seconds_left: float | None
+
+
+class TrainingAnswer(msgspec.Struct):
+    """Whether training runs, and what holds it up."""
+
+    state: Literal["paused", "running", "idle"]
+    held_up_by: str | None
+    pause: Pause | None
+    priority: str
+    when: tuple[str, ...]
+    quiet_hours: tuple[str, ...]
+    preparing: str | None
+    progress: TrainingProgress | None
+
+
+async def show_training(request: Request) -> TrainingAnswer:
     """Whether training runs, is held up, or has nothing to do."""
-    return JSONResponse(training_state(services_of(request)))
+    return _describe(services_of(request))
 
 
-async def pause(request: Request) -> Response:
+async def pause(request: Request) -> TrainingAnswer:
     """Train nothing until it is resumed; updates are accepted and wait."""
     services, reason = await _read(request, "Asked for through POST /training/pause.")
     await run_in_threadpool(services.training_pause.pause, actor_of(request), reason)
-    return JSONResponse(training_state(services))
+    return _describe(services)
 
 
-async def resume(request: Request) -> Response:
+async def resume(request: Request) -> TrainingAnswer:
     """End a pause; the cycle that was held up goes on where it stood."""
     services, reason = await _read(request, "Asked for through POST /training/resume.")
     await run_in_threadpool(services.training_pause.resume, actor_of(request), reason)
     services.pipeline.wake()
-    return JSONResponse(training_state(services))
+    return _describe(services)
 
 
-def training_state(services: Services) -> dict[str, Any]:
-    """What GET /training answers; part of GET /info."""
+def training_progress(services: Services, job_id: str | None = None) -> TrainingProgress | None:
+    """How far the running cycle is; None if none runs, or if it does not train ``job_id``."""
+    progress = services.pipeline.progress
+    if progress is None or (job_id is not None and job_id not in progress.cycle.job_ids):
+        return None
+    return TrainingProgress(
+        checkpoint=progress.cycle.candidate_id,
+        cycle_id=progress.cycle.id,
+        stage=progress.stage,
+        step=progress.step,
+        max_steps=progress.max_steps,
+        finetune_loss=progress.finetune_loss,
+        most_seconds_left=progress.most_seconds_left(),
+    )
+
+
+def _describe(services: Services) -> TrainingAnswer:
     settings, held = services.config.training, services.training_pause.objection()
-    progress = training_progress(services)
-    is_busy = progress is not None or services.pipeline.preparing is not None
-    return {
-        "state": "paused" if held else "running" if is_busy else "idle",
-        "held_up_by": held,
-        "pause": msgspec.to_builtins(services.training_pause.pause_in_force),
-        "priority": settings.priority,
-        "when": list(settings.when),
-        "quiet_hours": list(settings.quiet_hours),
-        "preparing": services.pipeline.preparing,
-        "progress": progress,
-    }
+    progress, preparing = training_progress(services), services.pipeline.preparing
+    is_busy = progress is not None or preparing is not None
+    return TrainingAnswer(
+        state="paused" if held else "running" if is_busy else "idle",
+        held_up_by=held,
+        pause=services.training_pause.pause_in_force,
+        priority=settings.priority,
+        when=settings.when,
+        quiet_hours=settings.quiet_hours,
+        preparing=preparing,
+        progress=progress,
+    )
 
 
 async def _read(request: Request, default: str) -> tuple[Services, str]:
     services = services_of(request)
     body = await read_body(request, PauseBody, services.config.server.max_body_bytes)
-    if bad := forbidden(body.reason):
-        raise RequestError(
-            f"reason: holds the character {bad}, which is not text.",
-            field="reason",
-            remedy="Remove it.",
-        )
-    return services, clean(body.reason) or default
+    return services, checked_reason(body.reason, default)

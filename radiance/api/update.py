@@ -5,49 +5,59 @@ from typing import Any
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_json
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.examples.admission import admit
-from radiance.records import Job, content_hash
+from radiance.records import Job, Supersession, content_hash
 
 _MOST_KEY_CHARACTERS = 200
 
 
-async def update(request: Request) -> Response:
+class UpdateAnswer(msgspec.Struct):
+    """An accepted update."""
+
+    job_id: str
+    queued: bool
+    accepted: int
+    duplicates: int
+    supersedes: list[Supersession]
+    may_supersede: list[Supersession]
+
+
+async def update(request: Request) -> UpdateAnswer:
     """Accept examples; they are on disk when this answers."""
     services = services_of(request)
     body = await read_json(request, services.config.server.max_body_bytes)
     key = _key(body, request.headers.get("idempotency-key"))
     answer = await run_in_threadpool(accept, services, body, key)
     services.pipeline.wake()
-    return JSONResponse(answer, status_code=202)
+    return answer
 
 
-def accept(services: Services, body: Any, key: str | None) -> dict[str, Any]:
+def accept(services: Services, body: Any, key: str | None) -> UpdateAnswer:
     """Keep the examples of a body, durably; what POST /update answers."""
     services.check_learns()
     admitted = admit(body, services.config.update, services.engine.encoder.check_fits)
     identity = {name: value for name, value in body.items() if name != "job_key"}
     job, _ = services.jobs.add(admitted, content_hash(identity), key)
     near = services.jobs.may_supersede(job, lineage(services, job))
-    return {
-        "job_id": job.job_id,
-        "queued": True,
-        "accepted": job.example_count,
-        "duplicates": len(admitted.raw) - len(admitted.examples),
-        "supersedes": supersedes(services, job),
-        "may_supersede": msgspec.to_builtins(near),
-    }
+    return UpdateAnswer(
+        job_id=job.job_id,
+        queued=True,
+        accepted=job.example_count,
+        duplicates=len(admitted.raw) - len(admitted.examples),
+        supersedes=supersedes(services, job),
+        may_supersede=near,
+    )
 
 
-def supersedes(services: Services, job: Job) -> list[dict[str, str]]:
-    """The earlier examples that a job corrects: ``{"example_id", "by"}``."""
+def supersedes(services: Services, job: Job) -> list[Supersession]:
+    """The earlier examples that a job corrects."""
     if not services.jobs.is_asked_elsewhere(job):  # spares the walk through the whole lineage
         return []
-    return msgspec.to_builtins(services.jobs.supersedes(job, lineage(services, job)))
+    return services.jobs.supersedes(job, lineage(services, job))
 
 
 def lineage(services: Services, job: Job) -> list[str]:

@@ -19,9 +19,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from radiance import records
 from radiance.config import Config
@@ -34,7 +34,7 @@ from radiance.records import CheckpointStatus, Votes
 from radiance.registry.rows import BASE as BASE_NAME
 from radiance.registry.store import Registry
 from radiance.release.assignment import assign
-from radiance.release.comparison import compare, summarise
+from radiance.release.comparison import Arms, ExperimentReport, compare, summarise
 from radiance.release.experiments import Arm, Experiment, Experiments, Mode, Trial
 from radiance.release.feedback import FeedbackLog
 from radiance.release.pointer import weights_of
@@ -44,7 +44,7 @@ from radiance.telemetry import get_logger
 _TICK_S = 0.25
 _SAVE_S = 1.0
 _GUARD_S = 5.0
-_DESCRIBED_S = 2.0  # for so long a description is not made anew
+_REPORTED_S = 2.0  # for so long a report is not made anew
 _MOST_WAITING = 64  # answers that wait to be repeated or read
 _LONGEST_WAIT_S = 10.0
 _log = get_logger(__name__)
@@ -88,7 +88,7 @@ class CanaryRouter:
         self._unsaved: list[Trial] = []
         self._dropped = 0
         self._saved_at = self._guarded_at = clock()
-        self._described: tuple[float, int, dict[str, Any]] | None = None
+        self._reported: tuple[float, ExperimentReport] | None = None
         self._lock = threading.RLock()  # of whoever begins, ends or saves
         self._told = False
         self._thread = PeriodicThread("canary", self.tick, _TICK_S, at_once=True)
@@ -228,8 +228,12 @@ class CanaryRouter:
                 self._take_ended()
                 self._give_up_waiting()
                 self._save(plan.experiment.number)
-                shown = self.describe(plan.experiment)
-                summary = {name: shown[name] for name in ("arms", "comparison", "dropped")}
+                shown = self.report(plan.experiment)
+                summary = {
+                    "arms": msgspec.to_builtins(shown.arms),
+                    "comparison": msgspec.to_builtins(shown.comparison),
+                    "dropped": shown.dropped,
+                }
                 ended = self._experiments.stop(plan.experiment.number, actor, reason, summary)
             except BaseException:
                 self._plan = plan
@@ -237,17 +241,14 @@ class CanaryRouter:
         _log.info("canary_ended", checkpoint=ended.candidate or BASE_NAME, reason=reason)
         return ended
 
-    def describe(self, experiment: Experiment) -> dict[str, Any]:
-        """An experiment, both arms and their comparison, as plain data."""
+    def report(self, experiment: Experiment) -> ExperimentReport:
+        """An experiment, both arms and their comparison; of trials at most some seconds old."""
         self._save()
-        known, number = self._described, experiment.number
-        if known is not None and known[1] == number and self._clock() - known[0] < _DESCRIBED_S:
-            stats = known[2]
-        else:
-            stats = self._stats(experiment)
-            self._described = (self._clock(), number, stats)
-        dropped = stats.get("dropped", experiment.dropped)
-        return {**msgspec.to_builtins(experiment), **stats, "dropped": dropped}
+        now, known = self._clock(), self._reported
+        if known is None or known[1].number != experiment.number or now - known[0] >= _REPORTED_S:
+            known = self._reported = now, self._make_report(experiment)
+        now_of_it = {**structs.asdict(experiment), "dropped": known[1].dropped}
+        return structs.replace(known[1], **now_of_it)
 
     def candidate_of(self, caller: str) -> tuple[bool, str | None]:
         """Whether the canary answers a caller, and with which checkpoint (None: the base)."""
@@ -255,7 +256,7 @@ class CanaryRouter:
         is_candidate = isinstance(routed, Routed) and routed.arm == "candidate"
         return is_candidate, routed.checkpoint_id if is_candidate else None
 
-    def _stats(self, experiment: Experiment) -> dict[str, Any]:
+    def _make_report(self, experiment: Experiment) -> ExperimentReport:
         """What its trials show; of the champion only what serves now, or served at the end."""
         trials = self._experiments.trials(experiment.number)
         champions = [trial.checkpoint for trial in trials if trial.arm == "champion"]
@@ -273,23 +274,25 @@ class CanaryRouter:
             "champion": self._feedback.votes(champion, since),
             "candidate": self._feedback.votes(experiment.candidate, since),
         }
-        checkpoints: dict[Arm, str | None] = {
-            "champion": champion,
-            "candidate": experiment.candidate,
-        }
-        arms = {
-            arm: summarise([t for t in trials if t.arm == arm], checkpoints[arm], votes[arm])
-            for arm in checkpoints
-        }
+        arms = Arms(
+            champion=summarise(
+                [t for t in trials if t.arm == "champion"], champion, votes["champion"]
+            ),
+            candidate=summarise(
+                [t for t in trials if t.arm == "candidate"],
+                experiment.candidate,
+                votes["candidate"],
+            ),
+        )
         rows = compare(trials, votes, self._confidence, is_paired=experiment.mode == "shadow")
         now = self._experiments.running()
         dropped = now.dropped if now and now.number == experiment.number else experiment.dropped
-        return {
-            "arms": msgspec.to_builtins(arms),
-            "comparison": msgspec.to_builtins(rows),
-            "confidence": self._confidence,
-            "dropped": dropped,
-        }
+        return ExperimentReport(
+            **{**structs.asdict(experiment), "dropped": dropped},
+            arms=arms,
+            comparison=rows,
+            confidence=self._confidence,
+        )
 
     def _weights(self, candidate: str | None) -> Weights:
         if candidate is None:

@@ -16,7 +16,7 @@ import numpy as np
 from radiance.gate import intervals
 from radiance.gate.intervals import Estimate
 from radiance.records import Votes
-from radiance.release.experiments import Arm, Trial
+from radiance.release.experiments import Arm, Experiment, Trial
 
 _LEAST_CALLERS = 10
 Unit = Literal["pair", "caller", "request", "vote"]
@@ -65,6 +65,21 @@ class Row(msgspec.Struct, frozen=True):
     difference: float | None
     low: float | None
     high: float | None
+
+
+class Arms(msgspec.Struct, frozen=True):
+    """Both arms of an experiment."""
+
+    champion: ArmSummary
+    candidate: ArmSummary
+
+
+class ExperimentReport(Experiment, frozen=True, kw_only=True):
+    """An experiment, its arms and their comparison."""
+
+    arms: Arms
+    comparison: list[Row]
+    confidence: float
 
 
 _MEASURED: dict[str, Callable[[Trial], float | None]] = {

@@ -5,9 +5,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from radiance.api.info import training_progress
 from radiance.api.route import get
 from radiance.api.services import Services, services_of
+from radiance.api.training import training_progress
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError
 from radiance.jobs.cycles import PastCycle
 from radiance.web import cycle_charts, cycle_report
@@ -87,7 +87,7 @@ def describe_one(services: Services, request: Request) -> Data:
     return {
         "cycle_id": cycle.id,
         "status": cycle.status,
-        "progress": progress if progress and progress["cycle_id"] == cycle.id else None,
+        "progress": progress if progress and progress.cycle_id == cycle.id else None,
         "jobs": [msgspec.to_builtins(job) for job in cycle.jobs],
         "checkpoint": checkpoint.checkpoint_id if checkpoint else None,
         "manifest": msgspec.to_builtins(manifest),

@@ -3,9 +3,9 @@
 import msgspec
 from starlette.requests import Request
 
-from radiance.api.info import training_progress
 from radiance.api.lineage import shown
 from radiance.api.services import Services
+from radiance.api.training import training_progress
 from radiance.api.update import accept, supersedes
 from radiance.errors import RequestError
 from radiance.records import JobStatus
@@ -72,7 +72,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     except RequestError as error:
         raise pasted.locate(error, lines) from None
     services.pipeline.wake()
-    return f"/learn/{answered['job_id']}?done=taught"
+    return f"/learn/{answered.job_id}?done=taught"
 
 
 def describe_job(services: Services, request: Request) -> Data:

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
-from radiance.api.info import training_progress
 from radiance.api.lineage import shown
 from radiance.api.services import Services
+from radiance.api.training import training_progress
 from radiance.records import Checkpoint, CheckpointStatus
 from radiance.registry.store import BASE
 from radiance.web import alerts, wording

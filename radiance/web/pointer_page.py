@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from radiance import ember
 from radiance.api.auth.access import actor_of
+from radiance.api.bodies import checked_reason
 from radiance.api.route import get
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.exchange.exporting import export_checkpoint, find_source
 from radiance.records import CheckpointStatus
-from radiance.records.text import clean, forbidden
 from radiance.registry.store import BASE
 from radiance.web.pages import NOTICES, Data, Fields, Page, with_notice
 
@@ -52,7 +52,8 @@ def describe(services: Services, request: Request) -> Data:
 def act(services: Services, request: Request, fields: Fields) -> str:
     """Do it, in the name of whoever asked."""
     action, target = _asked(request)
-    reason, actor = _reason(fields), actor_of(request)
+    given = fields.get("reason", "")[:_MOST_CHARACTERS]
+    reason, actor = checked_reason(given, _DEFAULT_REASON), actor_of(request)
     match action:
         case "promote":
             force = fields.get("force") == "yes"
@@ -78,18 +79,6 @@ def _asked(request: Request) -> tuple[str, str | None]:
             remedy=f"One of {', '.join(ACTIONS)}.",
         )
     return action, request.query_params.get("checkpoint") or None
-
-
-def _reason(fields: Fields) -> str:
-    given = fields.get("reason", "")
-    if bad := forbidden(given):
-        raise RequestError(
-            f"reason: holds the character {bad}, which is not text.",
-            field="reason",
-            value=given,
-            remedy="Remove it.",
-        )
-    return clean(given[:_MOST_CHARACTERS]) or _DEFAULT_REASON
 
 
 async def download(request: Request) -> Response:

@@ -1,8 +1,6 @@
 """POST /v1/chat/completions."""
 
 import functools
-import secrets
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -12,31 +10,27 @@ import msgspec
 from msgspec import UNSET, Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import StreamingResponse
 
 from radiance.api.openai import fallback, shapes
+from radiance.api.openai import origin as origins
 from radiance.api.openai.described import in_words
 from radiance.api.openai.events import event_stream
 from radiance.api.openai.formats import ResponseFormat, TextFormat, constraint_of
 from radiance.api.openai.logprobs import chat_logprobs
 from radiance.api.openai.messages import Message, turns
-from radiance.api.openai.models import (
-    fingerprint,
-    headers_of,
-    json_response,
-    model_weights,
-    name_of,
-)
+from radiance.api.openai.models import model_weights
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
 from radiance.api.openai.reading import Part, Reader
-from radiance.api.openai.running import Event, answers_of, begin
+from radiance.api.openai.running import Event
 from radiance.api.openai.tools import Call, FunctionTool, Toolbox, ToolChoice, toolbox
 from radiance.api.openai.usage import ContextFull, counted, room_for
+from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
 from radiance.engine import requests as engine
 from radiance.engine.model.tool_format import HERMES, ToolFormat
-from radiance.engine.requests import Answer, Delta, Started
+from radiance.engine.requests import Answer, Delta
 from radiance.errors import RequestError, TooLarge
 from radiance.fallback.providers import UpstreamRequest
 
@@ -107,19 +101,21 @@ class _Plan:
     form: ToolFormat
     marks: tuple[str, str] | None
     is_thinking: bool
-    stamp: dict[str, Any]
+    stamp: shapes.Stamp
 
     def reader(self) -> Reader:
         """What reads one answer."""
         return Reader(self.marks, self.is_thinking, self.form, self.box)
 
 
-async def create_chat(request: Request) -> Response:
+async def create_chat(request: Request) -> Reply[shapes.ChatCompletion] | StreamingResponse:
     """Answer a chat, whole or as a stream of server-sent events."""
     services = services_of(request)
     body = await read_parameters(request, ChatBody, UNSUPPORTED)
     plan = await _plan(request, services, body)
     try:
+        if body.stream:
+            return await _stream(request, services, plan)
         return await _answer(request, services, plan)
     except RequestError as error:
         if plan.box is None or error.field != "response_format":
@@ -129,40 +125,32 @@ async def create_chat(request: Request) -> Response:
         raise RequestError(f"tools: {reason}", field="tools", remedy=remedy) from None
 
 
-async def _answer(request: Request, services: Services, plan: _Plan) -> Response:
+async def _stream(request: Request, services: Services, plan: _Plan) -> StreamingResponse:
+    origin, told = await origins.begun(request, services, plan.wanted, plan.asked)
+    signature = origin.sign(plan.stamp)
+    if isinstance(told, str):
+        chunks = fallback.chat_chunks(told, signature, wants_usage=plan.body.wants_usage)
+    else:
+        chunks = _chunks(services, plan, signature, told)
+    return event_stream(chunks, origin.headers)
+
+
+async def _answer(
+    request: Request, services: Services, plan: _Plan
+) -> Reply[shapes.ChatCompletion]:
     body = plan.body
-    if body.stream:
-        begun = await services.chain.answer(
-            lambda: begin(request, services, plan.wanted), plan.asked
-        )
-        if isinstance(begun.value, str):
-            told = fallback.chat_chunks(
-                begun.value, begun.provider, plan.stamp, wants_usage=body.wants_usage
-            )
-            return event_stream(told, fallback.headers(begun.provider))
-        started, events = begun.value
-        return event_stream(_chunks(services, plan, started, events), headers_of(started))
-    given = await services.chain.answer(
-        lambda: answers_of(request, services, plan.wanted), plan.asked
-    )
-    answers = given.value
-    if isinstance(answers, str):
-        found = fallback.chat_completion(answers, given.provider, plan.stamp)
-        return json_response(found, fallback.headers(given.provider))
-    first = answers[0]
-    started = Started(
-        first.checkpoint_id, first.checkpoint_status, first.adapter_hash, first.cached_tokens
-    )
+    origin, told = await origins.whole(request, services, plan.wanted, plan.asked)
+    signature = origin.sign(plan.stamp)
+    if isinstance(told, str):
+        return Reply(fallback.chat_completion(told, signature), headers=origin.headers)
     completion = shapes.ChatCompletion(
-        **plan.stamp,
-        model=name_of(started),
-        system_fingerprint=fingerprint(services, started.adapter_hash),
-        choices=[_choice(services, plan, place, answer) for place, answer in enumerate(answers)],
-        usage=counted(answers, body.choices),
+        *signature,
+        choices=[_choice(services, plan, place, answer) for place, answer in enumerate(told)],
+        usage=counted(told, body.choices),
         service_tier=UNSET if body.service_tier is None else "default",
         metadata=UNSET if body.metadata is None else body.metadata,
     )
-    return json_response(completion, headers_of(started))
+    return Reply(completion, headers=origin.headers)
 
 
 async def _plan(request: Request, services: Services, body: ChatBody) -> _Plan:
@@ -208,7 +196,7 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _Plan:
         )
         for choice in range(body.choices)
     ]
-    stamp = shapes.stamped("chatcmpl", time.time(), secrets.token_hex(12))
+    stamp = shapes.new_stamp("chatcmpl")
     marks = encoder.thought_marks if may_think else None
     asked = fallback.chat_asked(body, given, wanted[0].max_tokens)
     return _Plan(body, asked, wanted, box, form, marks, encoder.is_thinking(tokens), stamp)
@@ -273,20 +261,14 @@ def _reason(plan: _Plan, answer: Answer, has_calls: bool) -> shapes.FinishReason
 async def _chunks(
     services: Services,
     plan: _Plan,
-    started: Started,
+    signature: shapes.Signature,
     events: AsyncGenerator[tuple[int, Event], None],
 ) -> AsyncGenerator[shapes.ChatChunk, None]:
     """The chunks of a stream; closes ``events``."""
     usage = None if plan.body.wants_usage else UNSET
 
-    def chunk(*choices: shapes.ChunkChoice, usage: Any = usage) -> shapes.ChatChunk:
-        return shapes.ChatChunk(
-            **plan.stamp,
-            model=name_of(started),
-            system_fingerprint=fingerprint(services, started.adapter_hash),
-            choices=list(choices),
-            usage=usage,
-        )
+    def chunk(choice: shapes.ChunkChoice) -> shapes.ChatChunk:
+        return shapes.ChatChunk(*signature, choices=[choice], usage=usage)
 
     choices = [_StreamedChoice(services, plan, place) for place in range(len(plan.wanted))]
     answers: list[Answer] = []
@@ -302,7 +284,8 @@ async def _chunks(
                 for part in choices[place].end(event):
                     yield chunk(part)
     if plan.body.wants_usage:
-        yield chunk(usage=counted(answers, plan.body.choices))
+        counts = counted(answers, plan.body.choices)
+        yield shapes.ChatChunk(*signature, choices=[], usage=counts)
 
 
 class _StreamedChoice:

@@ -1,7 +1,5 @@
 """POST /v1/completions: texts continued, and with ``echo`` and ``logprobs`` measured."""
 
-import secrets
-import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -10,26 +8,23 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import StreamingResponse
 
 from radiance.api.openai import fallback, shapes
+from radiance.api.openai import origin as origins
 from radiance.api.openai.events import event_stream
 from radiance.api.openai.logprobs import TextLogprobsWriter
-from radiance.api.openai.models import (
-    fingerprint,
-    headers_of,
-    json_response,
-    model_weights,
-    name_of,
-)
+from radiance.api.openai.models import model_weights
+from radiance.api.openai.origin import Origin
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
-from radiance.api.openai.running import Event, answers_of, begin
+from radiance.api.openai.running import Event
 from radiance.api.openai.scoring import scores_of
 from radiance.api.openai.usage import counted, room_for
+from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
 from radiance.engine import requests as engine
-from radiance.engine.requests import Answer, Delta, Started, TokenLogprob
+from radiance.engine.requests import Answer, Delta, TokenLogprob
 from radiance.errors import RequestError
 
 UNSUPPORTED = {
@@ -69,12 +64,17 @@ class _Prompt:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be done for one body: ``n`` requests to each prompt."""
+    """What is to be done for one body: ``n`` requests to each prompt.
+
+    Attributes:
+        scores: Log-probabilities of the prompts, once they are measured.
+    """
 
     body: CompletionBody
     prompts: list[_Prompt]
     wanted: list[engine.Request]
-    stamp: dict[str, Any]
+    stamp: shapes.Stamp
+    scores: Sequence[tuple[TokenLogprob, ...]] = ()
 
     @property
     def is_measured(self) -> bool:
@@ -86,36 +86,32 @@ class _Plan:
         return self.prompts[place // self.body.choices]
 
 
-async def create_completion(request: Request) -> Response:
+async def create_completion(
+    request: Request,
+) -> Reply[shapes.TextCompletion] | StreamingResponse:
     """Continue texts, whole or as a stream of server-sent events."""
     services = services_of(request)
     body = await read_parameters(request, CompletionBody, UNSUPPORTED)
     plan = await _plan(request, services, body)
-    scores: list[tuple[TokenLogprob, ...]] = []
     if plan.is_measured:
-        plan, scores, started = await _measured(request, services, plan)
+        plan, origin = await _measured(request, services, plan)
         if body.max_tokens == 0:
-            return _answer(services, plan, started, scores, [])
+            completion = _completion(services, plan, origin.sign(plan.stamp), [])
+            return Reply(completion, headers=origin.headers)
     asked = fallback.text_asked(body, body.prompt, plan.wanted[0].max_tokens)
     if body.stream:
-        begun = await services.chain.answer(lambda: begin(request, services, plan.wanted), asked)
-        if isinstance(begun.value, str):
-            told = fallback.text_chunks(
-                begun.value, begun.provider, plan.stamp, wants_usage=body.wants_usage
-            )
-            return event_stream(told, fallback.headers(begun.provider))
-        started, events = begun.value
-        return event_stream(_chunks(services, plan, started, scores, events), headers_of(started))
-    given = await services.chain.answer(lambda: answers_of(request, services, plan.wanted), asked)
-    answers = given.value
-    if isinstance(answers, str):
-        found = fallback.text_completion(answers, given.provider, plan.stamp)
-        return json_response(found, fallback.headers(given.provider))
-    first = answers[0]
-    started = Started(
-        first.checkpoint_id, first.checkpoint_status, first.adapter_hash, first.cached_tokens
-    )
-    return _answer(services, plan, started, scores, answers)
+        origin, told = await origins.begun(request, services, plan.wanted, asked)
+        signature = origin.sign(plan.stamp)
+        if isinstance(told, str):
+            chunks = fallback.text_chunks(told, signature, wants_usage=body.wants_usage)
+        else:
+            chunks = _chunks(services, plan, signature, told)
+        return event_stream(chunks, origin.headers)
+    origin, told = await origins.whole(request, services, plan.wanted, asked)
+    signature = origin.sign(plan.stamp)
+    if isinstance(told, str):
+        return Reply(fallback.text_completion(told, signature), headers=origin.headers)
+    return Reply(_completion(services, plan, signature, told), headers=origin.headers)
 
 
 async def _plan(request: Request, services: Services, body: CompletionBody) -> _Plan:
@@ -153,8 +149,7 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
         for prompt in prompts
         for sampling in samplings
     ]
-    stamp = shapes.stamped("cmpl", time.time(), secrets.token_hex(12))
-    return _Plan(body, prompts, wanted, stamp)
+    return _Plan(body, prompts, wanted, shapes.new_stamp("cmpl"))
 
 
 def _prompts(services: Services, given: Any) -> list[_Prompt]:
@@ -198,56 +193,41 @@ def _tokens(services: Services, tokens: list[int], field: str) -> _Prompt:
     return _Prompt(tokens, written.decode(errors="replace"))
 
 
-async def _measured(
-    request: Request, services: Services, plan: _Plan
-) -> tuple[_Plan, list[tuple[TokenLogprob, ...]], Started]:
-    """Log-probabilities of the prompts, and the plan pinned to the weights that have them."""
+async def _measured(request: Request, services: Services, plan: _Plan) -> tuple[_Plan, Origin]:
+    """The plan with its prompts measured, pinned to the weights that did."""
     texts = [prompt.tokens for prompt in plan.prompts]
     weights = plan.wanted[0].weights
     assert plan.body.logprobs is not None
     found, weights = await scores_of(request, services, texts, weights, plan.body.logprobs)
-    first = found[0]
-    started = Started(first.checkpoint_id, first.checkpoint_status, first.adapter_hash, 0)
-    pinned = replace(plan, wanted=[replace(one, weights=weights) for one in plan.wanted])
-    return pinned, [one.logprobs for one in found], started
+    pinned = replace(
+        plan,
+        wanted=[replace(one, weights=weights) for one in plan.wanted],
+        scores=[one.logprobs for one in found],
+    )
+    return pinned, origins.of_weights(services, found[0])
 
 
-def _answer(
-    services: Services,
-    plan: _Plan,
-    started: Started,
-    scores: Sequence[tuple[TokenLogprob, ...]],
-    answers: Sequence[Answer],
-) -> Response:
+def _completion(
+    services: Services, plan: _Plan, signature: shapes.Signature, answers: Sequence[Answer]
+) -> shapes.TextCompletion:
     """The whole of it; without answers the prompts alone."""
     choices = [
-        _choice(services, plan, place, scores, answers[place] if answers else None)
+        _choice(services, plan, place, answers[place] if answers else None)
         for place in range(len(plan.wanted))
     ]
     usage = counted(answers, plan.body.choices)
     if not answers:
         usage.prompt_tokens = usage.total_tokens = sum(len(p.tokens) for p in plan.prompts)
-    completion = shapes.TextCompletion(
-        **plan.stamp,
-        model=name_of(started),
-        system_fingerprint=fingerprint(services, started.adapter_hash),
-        choices=choices,
-        usage=usage,
-    )
-    return json_response(completion, headers_of(started))
+    return shapes.TextCompletion(*signature, choices=choices, usage=usage)
 
 
 def _choice(
-    services: Services,
-    plan: _Plan,
-    place: int,
-    scores: Sequence[tuple[TokenLogprob, ...]],
-    answer: Answer | None,
+    services: Services, plan: _Plan, place: int, answer: Answer | None
 ) -> shapes.TextChoice:
     part = _Continuation(services, plan, place)
-    opening = part.opening(scores)
+    opening = part.opening()
     text = opening.text if opening else ""
-    tokens = [*(part.prompt_logprobs(scores) if plan.is_measured else ())]
+    tokens = [*(part.prompt_logprobs() if plan.is_measured else ())]
     if answer is not None:
         text += answer.text
         tokens += answer.logprobs
@@ -262,27 +242,20 @@ def _choice(
 async def _chunks(
     services: Services,
     plan: _Plan,
-    started: Started,
-    scores: Sequence[tuple[TokenLogprob, ...]],
+    signature: shapes.Signature,
     events: AsyncGenerator[tuple[int, Event], None],
 ) -> AsyncGenerator[shapes.TextCompletion, None]:
     """The chunks of a stream; closes ``events``."""
     usage = None if plan.body.wants_usage else UNSET
 
-    def chunk(*choices: shapes.TextChoice, usage: Any = usage) -> shapes.TextCompletion:
-        return shapes.TextCompletion(
-            **plan.stamp,
-            model=name_of(started),
-            system_fingerprint=fingerprint(services, started.adapter_hash),
-            choices=list(choices),
-            usage=usage,
-        )
+    def chunk(choice: shapes.TextChoice) -> shapes.TextCompletion:
+        return shapes.TextCompletion(*signature, choices=[choice], usage=usage)
 
     parts = [_Continuation(services, plan, place) for place in range(len(plan.wanted))]
     answers: dict[int, Answer] = {}
     async with aclosing(events) as told:
         for part in parts:
-            if opening := part.opening(scores):
+            if opening := part.opening():
                 yield chunk(opening)
         async for place, event in told:
             if isinstance(event, Delta):
@@ -293,7 +266,8 @@ async def _chunks(
                 yield chunk(parts[place].end(event))
     if plan.body.wants_usage:
         ordered = [answers[place] for place in range(len(parts))]
-        yield chunk(usage=counted(ordered, plan.body.choices))
+        counts = counted(ordered, plan.body.choices)
+        yield shapes.TextCompletion(*signature, choices=[], usage=counts)
 
 
 class _Continuation:
@@ -304,20 +278,18 @@ class _Continuation:
         self._writer = TextLogprobsWriter(services.engine.encoder)
         self._text = ""
 
-    def prompt_logprobs(
-        self, scores: Sequence[tuple[TokenLogprob, ...]]
-    ) -> list[TokenLogprob | int]:
+    def prompt_logprobs(self) -> list[TokenLogprob | int]:
         """The tokens of the prompt; nothing predicts the first."""
         prompt = self._plan.prompt_of(self._place)
-        return [prompt.tokens[0], *scores[self._place // self._plan.body.choices]]
+        return [prompt.tokens[0], *self._plan.scores[self._place // self._plan.body.choices]]
 
-    def opening(self, scores: Sequence[tuple[TokenLogprob, ...]]) -> shapes.TextChoice | None:
+    def opening(self) -> shapes.TextChoice | None:
         """The prompt, where it is to be echoed."""
         if not self._plan.body.echo:
             return None
         logprobs = None
         if self._plan.is_measured:
-            logprobs = self._writer.part(self.prompt_logprobs(scores))
+            logprobs = self._writer.part(self.prompt_logprobs())
         return shapes.TextChoice(self._place, self._plan.prompt_of(self._place).text, logprobs)
 
     def more(self, delta: Delta) -> shapes.TextChoice | None:

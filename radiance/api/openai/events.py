@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 import msgspec
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import StreamingResponse
 
 from radiance.api.errors import response_to
 from radiance.errors import RadianceError
@@ -13,7 +13,7 @@ from radiance.errors import RadianceError
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-def event_stream(chunks: AsyncGenerator[Any, None], headers: dict[str, str]) -> Response:
+def event_stream(chunks: AsyncGenerator[Any, None], headers: dict[str, str]) -> StreamingResponse:
     """A stream of Structs, ended by ``[DONE]``, or by an error where one came up."""
     return StreamingResponse(_lines(chunks), 200, {**_HEADERS, **headers}, "text/event-stream")
 

@@ -15,7 +15,6 @@ from radiance.api.openai.models import SERVING
 from radiance.api.openai.parameters import Shared
 from radiance.fallback.providers import UpstreamRequest
 
-PROVIDER = "X-Radiance-Provider"
 _PASSED_ON = frozenset(
     ("messages", "prompt", "max_tokens", "max_completion_tokens", "temperature", "n", "model")
 )
@@ -27,7 +26,7 @@ _ASIDE = frozenset(
     )
 )
 _TURN = {"role", "content"}
-_NOTHING = shapes.Usage(0, 0, 0, shapes.CachedTokens(0))
+_NOTHING = shapes.Usage(0, 0, 0, shapes.CachedTokens(0))  # usage is of this machine's tokens
 
 
 def can_pass_on(body: Shared) -> bool:
@@ -55,34 +54,22 @@ def text_asked(body: Shared, prompt: Any, max_tokens: int) -> UpstreamRequest | 
     return UpstreamRequest((("user", prompt),), max_tokens, temperature, continues=True)
 
 
-def headers(provider: str) -> dict[str, str]:
-    """The header that names who answers."""
-    return {PROVIDER: provider}
-
-
-def _named(provider: str, stamp: Mapping[str, Any]) -> dict[str, Any]:
-    """What every shape says of where it comes from; usage is of this machine's tokens: none."""
-    name = f"upstream:{provider}"
-    return {**stamp, "model": name, "system_fingerprint": name}
-
-
-def chat_completion(text: str, provider: str, stamp: Mapping[str, Any]) -> shapes.ChatCompletion:
+def chat_completion(text: str, signature: shapes.Signature) -> shapes.ChatCompletion:
     """An upstream's answer to a chat."""
     choice = shapes.ChatChoice(0, shapes.ChatMessage(text), "stop")
-    return shapes.ChatCompletion(**_named(provider, stamp), choices=[choice], usage=_NOTHING)
+    return shapes.ChatCompletion(*signature, choices=[choice], usage=_NOTHING)
 
 
-def text_completion(text: str, provider: str, stamp: Mapping[str, Any]) -> shapes.TextCompletion:
+def text_completion(text: str, signature: shapes.Signature) -> shapes.TextCompletion:
     """An upstream's continuation of a text."""
     choice = shapes.TextChoice(0, text, finish_reason="stop")
-    return shapes.TextCompletion(**_named(provider, stamp), choices=[choice], usage=_NOTHING)
+    return shapes.TextCompletion(*signature, choices=[choice], usage=_NOTHING)
 
 
 async def chat_chunks(
-    text: str, provider: str, stamp: Mapping[str, Any], *, wants_usage: bool
+    text: str, signature: shapes.Signature, *, wants_usage: bool
 ) -> AsyncGenerator[shapes.ChatChunk, None]:
     """An upstream's answer as a stream: it came whole, and goes on whole."""
-    named = _named(provider, stamp)
     usage = None if wants_usage else UNSET
     choices = [
         shapes.ChunkChoice(0, shapes.ChatDelta(role="assistant", content="")),
@@ -90,18 +77,17 @@ async def chat_chunks(
         shapes.ChunkChoice(0, shapes.ChatDelta(), finish_reason="stop"),
     ]
     for choice in choices:
-        yield shapes.ChatChunk(**named, choices=[choice], usage=usage)
+        yield shapes.ChatChunk(*signature, choices=[choice], usage=usage)
     if wants_usage:
-        yield shapes.ChatChunk(**named, choices=[], usage=_NOTHING)
+        yield shapes.ChatChunk(*signature, choices=[], usage=_NOTHING)
 
 
 async def text_chunks(
-    text: str, provider: str, stamp: Mapping[str, Any], *, wants_usage: bool
+    text: str, signature: shapes.Signature, *, wants_usage: bool
 ) -> AsyncGenerator[shapes.TextCompletion, None]:
     """An upstream's continuation as a stream."""
-    named = _named(provider, stamp)
     choice = shapes.TextChoice(0, text, finish_reason="stop")
     usage = None if wants_usage else UNSET
-    yield shapes.TextCompletion(**named, choices=[choice], usage=usage)
+    yield shapes.TextCompletion(*signature, choices=[choice], usage=usage)
     if wants_usage:
-        yield shapes.TextCompletion(**named, choices=[], usage=_NOTHING)
+        yield shapes.TextCompletion(*signature, choices=[], usage=_NOTHING)

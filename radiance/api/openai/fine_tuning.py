@@ -11,11 +11,10 @@ import msgspec
 from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 
 from radiance.api.bodies import check_body, read_json
 from radiance.api.openai import tuning_shapes as shapes
-from radiance.api.openai.models import SERVING, json_response, tuned_name
+from radiance.api.openai.models import SERVING, tuned_name
 from radiance.api.openai.pages import page, refuse_unknown_queries
 from radiance.api.openai.parameters import refuse_unsupported
 from radiance.api.openai.tuning_shapes import Auto, Hyperparameters
@@ -86,7 +85,7 @@ class TuningBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     metadata: Annotated[dict[_Key, _Value], Meta(max_length=16)] | None = None
 
 
-async def create_tuning(request: Request) -> Response:
+async def create_tuning(request: Request) -> shapes.TuningJob:
     """Queue a file to be learned; durable when this answers."""
     services = services_of(request)
     data = await read_json(request, services.config.server.max_body_bytes)
@@ -96,10 +95,10 @@ async def create_tuning(request: Request) -> Response:
     body = check_body(data, TuningBody)
     job, asked = await run_in_threadpool(_create, services, body)
     services.pipeline.wake()
-    return json_response(_shape(job, asked))
+    return _shape(job, asked)
 
 
-async def list_tunings(request: Request) -> Response:
+async def list_tunings(request: Request) -> shapes.TuningJobList:
     """The fine-tuning jobs, the newest first; ``metadata[key]=value`` keeps those that have it."""
     services, wanted = services_of(request), {}
     for name, value in request.query_params.items():
@@ -112,37 +111,37 @@ async def list_tunings(request: Request) -> Response:
         if wanted.items() <= (asked.metadata or {}).items()
     ]
     shown, has_more = page(request, found, lambda pair: _id(pair[0]), _PAGE, _MOST)
-    return json_response(shapes.TuningJobList([_shape(*pair) for pair in shown], has_more))
+    return shapes.TuningJobList([_shape(*pair) for pair in shown], has_more)
 
 
-async def show_tuning(request: Request) -> Response:
+async def show_tuning(request: Request) -> shapes.TuningJob:
     """One fine-tuning job."""
-    return json_response(_shape(*await run_in_threadpool(_find, services_of(request), request)))
+    return _shape(*await run_in_threadpool(_find, services_of(request), request))
 
 
-async def cancel_tuning(request: Request) -> Response:
+async def cancel_tuning(request: Request) -> shapes.TuningJob:
     """Call a job off, in the queue or in training; nothing comes of it."""
     services = services_of(request)
     job, asked = await run_in_threadpool(_find, services, request)
     job = await run_in_threadpool(services.pipeline.call_off, job.job_id)
-    return json_response(_shape(job, asked))
+    return _shape(job, asked)
 
 
-async def list_tuning_events(request: Request) -> Response:
+async def list_tuning_events(request: Request) -> shapes.TuningEventList:
     """What happened to a job, the newest first."""
     refuse_unknown_queries(request, ("after", "limit"))
     events = await run_in_threadpool(_events, services_of(request), request)
     shown, has_more = page(request, events, lambda event: event.id, _PAGE, _MOST)
-    return json_response(shapes.TuningEventList(shown, has_more))
+    return shapes.TuningEventList(shown, has_more)
 
 
-async def list_tuning_checkpoints(request: Request) -> Response:
+async def list_tuning_checkpoints(request: Request) -> shapes.TuningCheckpointList:
     """The checkpoint of a job, once it is there."""
     refuse_unknown_queries(request, ("after", "limit"))
     found = await run_in_threadpool(_checkpoints, services_of(request), request)
     shown, has_more = page(request, found, lambda one: one.id, _PAGE, _MOST)
     ends = (shown[0].id, shown[-1].id) if shown else (None, None)
-    return json_response(shapes.TuningCheckpointList(shown, has_more, *ends))
+    return shapes.TuningCheckpointList(shown, has_more, *ends)
 
 
 def _create(services: Services, body: TuningBody) -> tuple[Job, FineTuning]:

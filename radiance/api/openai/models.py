@@ -1,20 +1,16 @@
 """GET /v1/models, and which weights a ``model`` means."""
 
 import time
-from typing import Any
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
 
 from radiance.api.openai.shapes import Model, ModelList
 from radiance.api.services import Services, services_of
 from radiance.api.weights import weights_of
-from radiance.engine.requests import Started, Weights
+from radiance.engine.requests import Weights
 from radiance.errors import NotFound
-from radiance.fallback.chain import LOCAL
-from radiance.records import Checkpoint, CheckpointStatus
+from radiance.records import Checkpoint
 
 SERVING = "radiance"
 _BASE, _STABLE, _TRAINING = "base", "stable", "training"
@@ -27,22 +23,17 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
-def json_response(body: Any, headers: dict[str, str] | None = None) -> Response:
-    """A Struct as a response."""
-    return Response(msgspec.json.encode(body), 200, headers, "application/json")
-
-
-async def list_models(request: Request) -> Response:
+async def list_models(request: Request) -> ModelList:
     """What serves, the base, and every checkpoint, the newest first."""
-    return json_response(ModelList(await run_in_threadpool(_models, services_of(request))))
+    return ModelList(await run_in_threadpool(_models, services_of(request)))
 
 
-async def show_model(request: Request) -> Response:
+async def show_model(request: Request) -> Model:
     """One of them."""
     services, name = services_of(request), request.path_params["model_id"]
     for model in await run_in_threadpool(_models, services):
         if model.id == name:
-            return json_response(model)
+            return model
     raise not_found(name)
 
 
@@ -81,27 +72,6 @@ def tuned_name(checkpoint_id: str, suffix: str | None) -> str:
     """The name of a model that came of a fine-tuning job: its checkpoint's, with the suffix."""
     name = f"{SERVING}:{checkpoint_id}"
     return name if suffix is None else f"{name}:{suffix}"
-
-
-def name_of(started: Started) -> str:
-    """The exact name of the weights that answer, as a ``model`` that means them again."""
-    if started.checkpoint_status == CheckpointStatus.TRAINING:
-        return f"{SERVING}:{_TRAINING}"
-    return f"{SERVING}:{started.checkpoint_id or _BASE}"
-
-
-def fingerprint(services: Services, adapter_hash: str) -> str:
-    """``system_fingerprint``: content hashes of the base and of the adapter on it."""
-    return f"base:{services.engine.base.content_hash}+adapter:{adapter_hash or 'none'}"
-
-
-def headers_of(started: Started) -> dict[str, str]:
-    """The headers that name who answers."""
-    return {
-        "X-Radiance-Provider": LOCAL,
-        "X-Radiance-Checkpoint": started.checkpoint_id or _BASE,
-        "X-Radiance-Adapter": started.adapter_hash or "none",
-    }
 
 
 def _models(services: Services) -> list[Model]:

@@ -1,6 +1,8 @@
 """What /v1 answers with, in OpenAI's shapes."""
 
-from typing import Any, Literal
+import secrets
+import time
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -197,21 +199,22 @@ class ModelList(msgspec.Struct):
     object: Literal["list"] = "list"
 
 
-class ErrorBody(msgspec.Struct):
-    """What went wrong, in OpenAI's words; ``param`` is the offending field."""
+class Stamp(NamedTuple):
+    """The id of a completion, and when it was made, in seconds since 1970."""
 
-    message: str
-    type: str
-    param: str | None
-    code: str | None
+    id: str
+    created: int
 
 
-class Error(msgspec.Struct):
-    """The body of every answer of /v1 that is not 2xx, and the last event of a broken stream."""
+class Signature(NamedTuple):
+    """The fields that every completion and every chunk begins with."""
 
-    error: ErrorBody
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str
 
 
-def stamped(kind: str, at: float, token: str) -> dict[str, Any]:
-    """The id and the time of a completion."""
-    return {"id": f"{kind}-{token}", "created": int(at)}
+def new_stamp(kind: str) -> Stamp:
+    """A stamp of now; ``kind`` begins the id."""
+    return Stamp(f"{kind}-{secrets.token_hex(12)}", int(time.time()))

@@ -12,7 +12,6 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from radiance.api.openai.models import json_response
 from radiance.api.openai.pages import page, refuse_unknown_queries
 from radiance.api.openai.tuning_shapes import File, FileDeleted, FileList
 from radiance.api.services import services_of
@@ -35,15 +34,15 @@ class FileForm(msgspec.Struct):
     purpose: Literal["fine-tune"]
 
 
-async def create_file(request: Request) -> Response:
+async def create_file(request: Request) -> File:
     """Keep a file; it is on disk when this answers. Multipart fields: file, purpose."""
     services = services_of(request)
     name, content = await _read(request, services.config.server.max_file_bytes)
     upload = await run_in_threadpool(services.uploads.add, name, PURPOSE, content)
-    return json_response(_file(upload))
+    return _file(upload)
 
 
-async def list_files(request: Request) -> Response:
+async def list_files(request: Request) -> FileList:
     """The files, the newest first."""
     refuse_unknown_queries(request, ("after", "limit", "order", "purpose"))
     query = request.query_params
@@ -58,15 +57,13 @@ async def list_files(request: Request) -> Response:
     shown, has_more = page(request, found, lambda upload: upload.id, _MOST_LISTED, _MOST_LISTED)
     data = [_file(upload) for upload in shown]
     ends = (data[0].id, data[-1].id) if data else (None, None)
-    return json_response(FileList(data, has_more, *ends))
+    return FileList(data, has_more, *ends)
 
 
-async def show_file(request: Request) -> Response:
+async def show_file(request: Request) -> File:
     """One file."""
     uploads = services_of(request).uploads
-    return json_response(
-        _file(await run_in_threadpool(uploads.get, request.path_params["file_id"]))
-    )
+    return _file(await run_in_threadpool(uploads.get, request.path_params["file_id"]))
 
 
 async def show_content(request: Request) -> Response:
@@ -76,11 +73,11 @@ async def show_content(request: Request) -> Response:
     return Response(content, media_type="application/octet-stream")
 
 
-async def delete_file(request: Request) -> Response:
+async def delete_file(request: Request) -> FileDeleted:
     """Forget a file. What was learned from it stays, and so do its jobs."""
     file_id = request.path_params["file_id"]
     await run_in_threadpool(services_of(request).uploads.remove, file_id)
-    return json_response(FileDeleted(file_id))
+    return FileDeleted(file_id)
 
 
 def _file(upload: Upload) -> File:

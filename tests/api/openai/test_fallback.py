@@ -11,7 +11,7 @@ import openai
 import pytest
 
 from radiance import config
-from radiance.api.openai import fallback
+from radiance.api.openai import fallback, origin
 from radiance.api.openai.chat import ChatBody
 from radiance.api.openai.completions import CompletionBody
 from tests.support import start_service
@@ -66,7 +66,7 @@ def test_a_chat_is_answered_by_the_upstream_whole_and_as_a_stream(client):
     raw = client.chat.completions.with_raw_response.create(
         model="radiance", messages=QUESTION, max_tokens=7, temperature=0.5
     )
-    assert raw.headers[fallback.PROVIDER] == "other"
+    assert raw.headers[origin.PROVIDER] == "other"
     found = raw.parse()
     assert found.choices[0].message.content == "a chat's answer"
     assert (found.model, found.choices[0].finish_reason) == ("upstream:other", "stop")
@@ -119,7 +119,7 @@ def test_what_an_upstream_cannot_be_asked_stays_here(client: Any, more: Any):
     raw = client.chat.completions.with_raw_response.create(
         **{"model": "radiance", "messages": QUESTION, "max_tokens": 4, **more}
     )
-    assert raw.headers[fallback.PROVIDER] == "local"
+    assert raw.headers[origin.PROVIDER] == "local"
     assert raw.parse().model == "radiance:base"
     assert SAID == []
 

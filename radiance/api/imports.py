@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_body
 from radiance.api.services import services_of
 from radiance.errors import BadAdapter
 from radiance.exchange.importing import import_adapter
+from radiance.records import Checkpoint
 from radiance.records.text import forbidden
 
 
@@ -23,7 +23,7 @@ class ImportBody(msgspec.Struct, forbid_unknown_fields=True):
     source: Annotated[str, Meta(max_length=500)] = ""
 
 
-async def import_checkpoint(request: Request) -> Response:
+async def import_checkpoint(request: Request) -> Checkpoint:
     """Read an mlx-lm or PEFT directory, check all of it, and commit it; it is not served."""
     services = services_of(request)
     body = await read_body(request, ImportBody, services.config.server.max_body_bytes)
@@ -34,7 +34,6 @@ async def import_checkpoint(request: Request) -> Response:
                 field=field,
                 remedy="Remove it.",
             )
-    checkpoint = await run_in_threadpool(
+    return await run_in_threadpool(
         import_adapter, Path(body.path), services.engine, services.registry, "api", body.source
     )
-    return JSONResponse(msgspec.to_builtins(checkpoint), status_code=201)

@@ -1,0 +1,85 @@
+"""/jobs: accepted updates, how far they are, and what became of them."""
+
+import msgspec
+from msgspec.structs import asdict
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from radiance.api.bodies import list_limit
+from radiance.api.services import Services, services_of
+from radiance.api.training import TrainingProgress, training_progress
+from radiance.api.update import supersedes
+from radiance.errors import RequestError
+from radiance.records import Job, JobStatus, Supersession
+
+
+class JobAnswer(Job, frozen=True, kw_only=True):
+    """A job, with its progress while it trains."""
+
+    progress: TrainingProgress | None
+    preparing: str | None
+
+
+class JobWithSupersedes(JobAnswer, frozen=True, kw_only=True):
+    """A job, and what it corrects."""
+
+    supersedes: list[Supersession]
+
+
+class JobList(msgspec.Struct):
+    """Jobs, the newest first."""
+
+    jobs: list[JobAnswer]
+
+
+async def list_jobs(request: Request) -> JobList:
+    """The newest jobs first."""
+    services = services_of(request)
+    limit, status = list_limit(request), _status(request)
+    jobs = await run_in_threadpool(services.jobs.recent, limit, status)
+    return JobList([_describe(services, job) for job in jobs])
+
+
+async def show_job(request: Request) -> JobWithSupersedes:
+    """One job, with its progress while it trains, and what it corrects."""
+    services = services_of(request)
+    job = await run_in_threadpool(services.jobs.get, request.path_params["job_id"])
+    corrected = await run_in_threadpool(supersedes, services, job)
+    return JobWithSupersedes(**asdict(_describe(services, job)), supersedes=corrected)
+
+
+async def cancel_job(request: Request) -> JobAnswer:
+    """Take a queued job out of the queue."""
+    services = services_of(request)
+    job = await run_in_threadpool(services.jobs.cancel, request.path_params["job_id"])
+    return _describe(services, job)
+
+
+async def retry_job(request: Request) -> JobAnswer:
+    """Queue a failed or quarantined job again."""
+    services = services_of(request)
+    job = await run_in_threadpool(services.jobs.retry, request.path_params["job_id"])
+    services.pipeline.wake()
+    return _describe(services, job)
+
+
+def _describe(services: Services, job: Job) -> JobAnswer:
+    return JobAnswer(
+        **asdict(job),
+        progress=training_progress(services, job.job_id),
+        preparing=None if job.finished_at is not None else services.pipeline.preparing,
+    )
+
+
+def _status(request: Request) -> JobStatus | None:
+    given = request.query_params.get("status")
+    if given is None:
+        return None
+    if given not in set(JobStatus):
+        raise RequestError(
+            "status: is not a job's status.",
+            field="status",
+            value=given,
+            remedy=f"Send one of {', '.join(JobStatus)}.",
+        )
+    return JobStatus(given)
