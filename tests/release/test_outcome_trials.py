@@ -18,15 +18,15 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registry(root: Path) -> Iterator[Registry]:
+def db(root: Path) -> Iterator[Database]:
     database = Database(root / "runs" / "radiance.db")
-    yield Registry(database, root / "adapters")
+    yield database
     database.close()
 
 
 @pytest.fixture
-def trials(registry: Registry) -> OutcomeTrials:
-    return OutcomeTrials(registry._db, registry.audit)
+def trials(root: Path, db: Database) -> OutcomeTrials:
+    return OutcomeTrials(db, Registry(db, root / "adapters").audit)
 
 
 def play(trials: OutcomeTrials, count: int, candidate: str = "b") -> OutcomeTrial:
@@ -54,14 +54,14 @@ def test_a_verdict_is_reached_kept_and_on_record(root: Path, trials: OutcomeTria
     assert verify(root / "runs" / "radiance.db", root / "adapters").is_sound
 
 
-def test_trials_outlive_the_process(root: Path, registry: Registry) -> None:
-    play(OutcomeTrials(registry._db, registry.audit), 3)
-    registry._db.close()
-    database = Database(root / "runs" / "radiance.db")
-    again = OutcomeTrials(database, Registry(database, root / "adapters").audit)
+def test_trials_outlive_the_process(root: Path, db: Database, trials: OutcomeTrials) -> None:
+    play(trials, 3)
+    db.close()
+    reopened = Database(root / "runs" / "radiance.db")
+    again = OutcomeTrials(reopened, Registry(reopened, root / "adapters").audit)
     assert [trial.of_candidate.answers for trial in again.all("alphas")] == [3]
     assert play(again, 1).of_candidate.answers == 4
-    database.close()
+    reopened.close()
 
 
 def test_a_known_trial_is_not_adopted_again(trials: OutcomeTrials) -> None:
