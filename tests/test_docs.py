@@ -6,7 +6,6 @@ Run as a script, it writes the tables of docs/SETTINGS.md and docs/METRICS.md an
 import inspect
 import itertools
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,11 @@ import pytest
 
 from radiance import config
 from radiance.api import metrics
-from radiance.api.routes import ROUTES
+from radiance.api.routes import all_routes
 from radiance.cli import main
 from radiance.cli.settings import setting_names
+from tests.command_lines import find_command as find
+from tests.command_lines import parse
 
 REPOSITORY = Path(__file__).parent.parent
 README = REPOSITORY / "README.md"
@@ -123,14 +124,6 @@ def commands(group: click.Group = main, path: tuple[str, ...] = ()) -> Iterator[
             yield (*path, name)
 
 
-def find(words: tuple[str, ...]) -> click.Command:
-    command: click.Command = main
-    for word in words:
-        assert isinstance(command, click.Group)
-        command = command.commands[word]
-    return command
-
-
 def written_lines() -> list[str]:
     """Command lines of ours in README's blocks and in the examples of --help."""
     pages = readme() + OPERATING.read_text(encoding="utf-8")
@@ -168,7 +161,7 @@ def test_every_setting_is_there(name):
     assert f"| `{name}` |" in settings()
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
+@pytest.mark.parametrize("route", all_routes(), ids=lambda route: route.path)
 def test_every_route_is_there(route):
     for method in (route.methods or set()) - {"HEAD"}:
         assert f"`{method} {route.path.replace(':path}', '}')}`" in API.read_text(encoding="utf-8")
@@ -189,27 +182,8 @@ def test_every_exit_code_is_there(code):
 
 
 @pytest.mark.parametrize("line", written_lines())
-def test_every_written_line_parses(line, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in (
-        "facts.jsonl",
-        "crossing.py",
-        "notes.jsonl",
-        "bars.parquet",
-        "bars.csv",
-        "sectors.csv",
-        "pairs.jsonl",
-        "test.jsonl",
-    ):
-        (tmp_path / name).touch()
-    (tmp_path / "lean").mkdir()
-    arguments = shlex.split(line, comments=True)[1:]
-    command, words = main, []
-    while isinstance(command, click.Group):
-        words.append(arguments.pop(0))
-        command = find(tuple(words))
-    with command.make_context(words[-1], arguments):
-        pass
+def test_every_written_line_parses(line, tmp_path):
+    parse(line, tmp_path)
 
 
 def test_lines_were_found():

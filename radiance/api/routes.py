@@ -6,7 +6,9 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
+from radiance import extensions
 from radiance.api import (
     audit,
     canary,
@@ -45,12 +47,10 @@ from radiance.api.openai.tuning_shapes import (
     TuningJobList,
 )
 from radiance.api.request_log import HttpStats, RequestLog
-from radiance.api.route import JSON, OPEN, Schema, delete, get, post
+from radiance.api.route import JSON, OPEN, Route, Schema, delete, get, post
 from radiance.api.services import ServicesGetter
 from radiance.config import Config
 from radiance.examples.admission import UpdateBody
-from radiance.labs.alphas import routes as alphas
-from radiance.labs.signals import routes as signals
 from radiance.records import Checkpoint, Evaluation, JobStatus
 from radiance.registry.verification import Verification
 
@@ -282,7 +282,12 @@ _OPENAI = [
     ),
 ]
 
-ROUTES = [*_SERVICE, *_OPENAI, *alphas.ROUTES, *signals.ROUTES]
+ROUTES: list[Route] = [*_SERVICE, *_OPENAI]
+
+
+def all_routes() -> list[BaseRoute]:
+    """The table, and the routes of the extensions that are installed."""
+    return [*ROUTES, *(route for found in extensions.installed() for route in found.routes())]
 
 
 def create_app(
@@ -317,7 +322,7 @@ def create_app(
             )
         )
     app = Starlette(
-        routes=ROUTES, middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan
+        routes=all_routes(), middleware=middleware, exception_handlers=HANDLERS, lifespan=lifespan
     )
     app.state.services = services
     app.state.access = access

@@ -1,8 +1,9 @@
 """What the handlers work with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from starlette.requests import Request
 
@@ -10,12 +11,11 @@ from radiance.config import Config
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Conflict
+from radiance.extensions import Part
 from radiance.fallback.chain import Chain
 from radiance.jobs.fine_tuning import FineTunings
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
-from radiance.labs.alphas.service import Desk
-from radiance.labs.signals.runs import Runs
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pipeline import Pipeline
 from radiance.registry.curves import Curves
@@ -27,6 +27,8 @@ from radiance.release.feedback import FeedbackLog
 from radiance.release.monitor import Monitor
 from radiance.release.pointer import StablePointer
 
+P = TypeVar("P", bound=Part)
+
 
 @dataclass(frozen=True)
 class Services:
@@ -34,6 +36,7 @@ class Services:
 
     Attributes:
         has_anchors: Whether forgetting is measured.
+        parts: What extensions run in it, by the extension's name.
     """
 
     config: Config
@@ -46,17 +49,27 @@ class Services:
     training_pause: TrainingPause
     feedback: FeedbackLog
     monitor: Monitor
-    lab: Runs
     uploads: Uploads
     tunings: FineTunings
     names: Names
     engine_watchdog: EngineWatchdog
     experiments: Experiments
     traffic: CanaryRouter
-    desk: Desk
     chain: Chain
     has_anchors: bool
     started_at: datetime
+    parts: Mapping[str, Part]
+
+    def extension(self, kind: type[P]) -> P:
+        """What an extension runs in this service, found by its type.
+
+        Raises:
+            LookupError: No extension runs such a part.
+        """
+        for part in self.parts.values():
+            if isinstance(part, kind):
+                return part
+        raise LookupError(f"no extension runs a {kind.__name__}")
 
     def check_learns(self) -> None:
         """Refuse what is to be learned where this service cannot learn.

@@ -7,7 +7,7 @@ them, so that help and the client commands start at once.
 
 import click
 
-from radiance import __version__
+from radiance import __version__, extensions
 from radiance.cli.anchors import anchors
 from radiance.cli.audit import audit
 from radiance.cli.canary import canary
@@ -20,7 +20,7 @@ from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.keys import keys
-from radiance.cli.output import Commands, keep_examples
+from radiance.cli.output import Commands, keep_examples, note
 from radiance.cli.report import report
 from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
@@ -29,8 +29,6 @@ from radiance.cli.service import service
 from radiance.cli.train import train
 from radiance.cli.training import training
 from radiance.cli.update import update
-from radiance.labs.alphas.commands import alphas
-from radiance.labs.signals.commands import signals
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,9 +36,9 @@ from radiance.labs.signals.commands import signals
 def main() -> None:
     """Radiance: a local language model that learns from examples.
 
-    `radiance run` is the service; anchors, alphas, audit, eval, export, push, pull, report,
-    reproduce, keys, signals, doctor and config work on this machine; the other commands talk to a
-    running service over HTTP. Data goes to stdout, notes to stderr.
+    `radiance run` is the service; anchors, audit, eval, export, push, pull, report, reproduce,
+    keys, doctor, config and the commands of extensions work on this machine; the other commands
+    talk to a running service over HTTP. Data goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -69,15 +67,21 @@ for _command in (
     pull,
     training,
     anchors,
-    alphas,
     audit,
     evaluate,
     report,
     reproduce,
     keys,
-    signals,
     doctor,
     config,
 ):
     main.add_command(_command)
+for _extension in extensions.installed():
+    try:
+        _commands = _extension.commands()
+    except Exception as _error:  # noqa: BLE001 - the other commands work without a stranger's
+        note(f"Warning: the commands of the extension {_extension.name} do not load: {_error}")
+        continue
+    for _command in _commands:
+        main.add_command(_command)
 keep_examples(main)

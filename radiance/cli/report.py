@@ -4,13 +4,15 @@ Reads a root itself, beside a running service or without one, and changes nothin
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
+from radiance import extensions
 from radiance.cli.output import note, print_json, print_table, show_time
 from radiance.config import Config
 from radiance.errors import NotFound, RequestError
+from radiance.extensions import Report
 
 Format = Literal["html", "json"]
 _NEWEST = 20
@@ -44,17 +46,16 @@ def report(
 ) -> None:
     """Write the report of a training cycle or a study to one file.
 
-    CYCLE is a cycle's number (12), CHECKPOINT the id of the checkpoint it made, and STUDY a run of
-    the signal lab (S_...) or a folder that `radiance alphas eval --out` wrote; without any, the
-    available reports are listed. The HTML file holds plots, rules, settings and the commands that
-    reproduce it, and opens without network, service or scripts. Texts of examples are left out
-    unless --texts is given.
+    CYCLE is a cycle's number (12), CHECKPOINT the id of the checkpoint it made, and STUDY what an
+    extension keeps, by its name or its folder; without any, the available reports are listed. The
+    HTML file holds plots, rules, settings and the commands that reproduce it, and opens without
+    network, service or scripts. Texts of examples are left out unless --texts is given.
 
     Examples:
       radiance report
       radiance report 12 --out cycle-12.html
       radiance report A_2026-02-09_0012 --json
-      radiance report S_2026-11-24_0001 --out study.html
+      radiance report runs/studies/first --out study.html
     """
     config = Config(root=root)
     if what is None:
@@ -91,7 +92,6 @@ def _format(out: Path | None, form: Format | None, as_json: bool) -> Format:
 def _write(config: Config, what: str, form: Format, texts: bool) -> str:
     import json
 
-    from radiance.labs.alphas import study_report
     from radiance.web import cycle_report
 
     cycle_id = _cycle(config, what)
@@ -104,8 +104,8 @@ def _write(config: Config, what: str, form: Format, texts: bool) -> str:
     else:
         study = _study(config, what)
         if form == "html":
-            return study_report.render(study)
-        found = study_report.read(study)
+            return study.to_html()
+        found = study.to_plain()
     return json.dumps(found, indent=2, ensure_ascii=False)
 
 
@@ -144,28 +144,37 @@ def _cycle(config: Config, what: str) -> int | None:
     return checkpoint.cycle_id
 
 
-def _study(config: Config, what: str) -> Any:
-    from radiance.labs.alphas import study_report
+def _study(config: Config, what: str) -> Report:
+    """A study by its name, or by the path of its folder or file.
 
-    try:
-        return study_report.get(config.runs_path, what)
-    except NotFound:
-        known = ", ".join(_names(config)) or "nothing yet"
-        raise NotFound(
-            f"There is no cycle or study {what!r}.",
-            field="what",
-            value=what,
-            remedy=f"There is: {known}.",
-        ) from None
+    Raises:
+        NotFound: There is none.
+    """
+    for study in _studies(config):
+        if study.name == what:
+            return study
+    for extension in extensions.installed():
+        if (found := extension.report_at(Path(what))) is not None:
+            return found
+    known = ", ".join(_names(config)) or "nothing yet"
+    raise NotFound(
+        f"There is no cycle or study {what!r}.",
+        field="what",
+        value=what,
+        remedy=f"There is: {known}.",
+    )
+
+
+def _studies(config: Config) -> list[Report]:
+    return [study for found in extensions.installed() for study in found.reports(config.runs_path)]
 
 
 def _names(config: Config) -> list[str]:
     """What there is, in few words."""
     from radiance.jobs import cycles
-    from radiance.labs.alphas import study_report
     from radiance.storage.sqlite import Snapshot
 
-    names = [study.name for study in study_report.find(config.runs_path)[:_NEWEST]]
+    names = [study.name for study in _studies(config)[:_NEWEST]]
     if config.database_path.is_file():
         with Snapshot(config.database_path) as db:
             if newest := cycles.recent(db, 1):
@@ -175,12 +184,11 @@ def _names(config: Config) -> list[str]:
 
 def _list(config: Config, as_json: bool) -> None:
     from radiance.jobs import cycles
-    from radiance.labs.alphas import study_report
     from radiance.storage.sqlite import Snapshot
 
     rows = [
         {"kind": "study", "name": study.name, "at": None, "status": study.kind, "about": ""}
-        for study in study_report.find(config.runs_path)
+        for study in _studies(config)
     ]
     if config.database_path.is_file() or not rows:
         with Snapshot(config.database_path) as db:

@@ -5,7 +5,7 @@ Flags become overrides for ``radiance.config.load``, which alone knows files, de
 
 import difflib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -14,8 +14,9 @@ import click
 import msgspec
 import tomli
 
-from radiance import config
+from radiance import config, extensions
 from radiance.config import Config, to_toml
+from radiance.errors import ConfigError
 
 # The flags that have a name of their own, and the keys they set.
 _KEY_OF_FLAG = {
@@ -30,6 +31,11 @@ _KEY_OF_FLAG = {
     "rollback_mode": "gate.rollback_mode",
     "catastrophic_delta": "gate.catastrophic_delta",
     "log_level": "log.level",
+}
+
+
+PRESETS: dict[str, Mapping[str, Any]] = {
+    name: values for found in extensions.installed() for name, values in found.presets.items()
 }
 
 
@@ -53,7 +59,7 @@ class Settings:
 def setting_names() -> list[str]:
     """Every key by its dotted name, in the order of radiance.toml."""
     names = []
-    for entry in msgspec.structs.fields(Config):
+    for entry in msgspec.structs.fields(config.config_class()):
         if isinstance(entry.default, msgspec.Struct):
             inner = msgspec.structs.fields(type(entry.default))
             names += [f"{entry.name}.{key.name}" for key in inner]
@@ -98,9 +104,12 @@ def _assignments(
 
 
 def _preset(context: click.Context, parameter: click.Parameter, name: str | None) -> dict[str, Any]:
-    from radiance.labs.alphas.data.presets import preset
-
-    return {} if name is None else preset(name)
+    if name is None:
+        return {}
+    if name not in PRESETS:
+        known = f"Known are {', '.join(PRESETS)}." if PRESETS else "No extension here has one."
+        raise ConfigError(f"--preset (is {name!r}): is unknown. {known}")
+    return dict(PRESETS[name])
 
 
 def _flag(flag: str, kind: Any = None, metavar: str | None = None) -> Callable[..., Any]:
@@ -149,8 +158,8 @@ _OPTIONS = (
         "--preset",
         metavar="NAME",
         callback=_preset,
-        help="Named group of settings for training on alphas: alphas-ember, alphas-gemma-2b, "
-        "alphas-mistral-7b or alphas-codellama-7b; other flags win over it.",
+        help="Named group of settings, over which other flags win: "
+        f"{', '.join(PRESETS) or 'no extension here has one'}.",
     ),
     click.option(
         "--set",

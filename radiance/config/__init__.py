@@ -1,13 +1,13 @@
 """radiance.toml and the environment, read once, into one frozen ``Config``.
 
 This is the only room that reads either. Every key stands here once, with its default, its allowed
-range and its description: the modules ``*_settings`` have the sections, ``loading`` reads them,
-and ``radiance.toml`` at the top of the repository is rendered from them (``rendering``); a test
-keeps the two the same.
+range and its description: the modules ``*_settings`` have the sections, extensions add theirs,
+``loading`` reads them, and ``radiance.toml`` at the top of the repository is rendered from them
+(``rendering``); a test keeps the two the same.
 """
 
+from radiance.config.fallback_settings import ChainSettings, UpstreamSettings
 from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
-from radiance.config.lab_settings import AlphasSettings, ChainSettings, UpstreamSettings
 from radiance.config.learning_settings import (
     QUIET_HOURS,
     AnchorSettings,
@@ -19,12 +19,14 @@ from radiance.config.loading import (
     FILE_NAME,
     Backend,
     Config,
+    config_class,
     is_loopback,
     load,
     secret,
     service_keys,
 )
 from radiance.config.rendering import render_default, to_toml
+from radiance.config.section import Section
 from radiance.config.serving_settings import (
     AccessSettings,
     EngineSettings,
@@ -38,7 +40,6 @@ __all__ = [
     "FILE_NAME",
     "QUIET_HOURS",
     "AccessSettings",
-    "AlphasSettings",
     "AnchorSettings",
     "Backend",
     "ChainSettings",
@@ -49,12 +50,14 @@ __all__ = [
     "LogSettings",
     "MonitorSettings",
     "Priority",
+    "Section",
     "ServerSettings",
     "Shard",
     "TrainingSettings",
     "UpdateMode",
     "UpdateSettings",
     "UpstreamSettings",
+    "config_class",
     "is_loopback",
     "load",
     "render_default",

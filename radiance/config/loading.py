@@ -1,17 +1,20 @@
 """radiance.toml and the environment, read once, into one frozen ``Config``."""
 
+import difflib
 import ipaddress
 import os
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 import tomli
 from msgspec import Meta
 
-from radiance import validation
+from radiance import extensions, validation
+from radiance.config.fallback_settings import ChainSettings
 from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
-from radiance.config.lab_settings import AlphasSettings, ChainSettings
 from radiance.config.learning_settings import (
     AnchorSettings,
     TrainingSettings,
@@ -28,10 +31,14 @@ from radiance.errors import ConfigError
 
 FILE_NAME = "radiance.toml"
 Backend = Literal["auto", "metal", "mps", "cuda", "cpu"]
+S = TypeVar("S", bound=Section)
 
 
 class Config(Section, frozen=True):
-    """All settings. ``root`` is where adapters/, anchors/ and runs/ live; it comes from a flag."""
+    """All settings. ``root`` is where adapters/, anchors/ and runs/ live; it comes from a flag.
+
+    These are the core's; what ``load`` returns has the sections of extensions too (``section``).
+    """
 
     base_model: Annotated[
         str, Meta(description='Base model: "ember", a local directory, or a Hugging Face Hub id.')
@@ -49,9 +56,15 @@ class Config(Section, frozen=True):
     gate: GateSettings = GateSettings()
     monitor: MonitorSettings = MonitorSettings()
     chain: ChainSettings = ChainSettings()
-    alphas: AlphasSettings = AlphasSettings()
     log: LogSettings = LogSettings()
     root: Path = Path()
+
+    def section(self, kind: type[S]) -> S:
+        """The section of an extension, which has the type ``kind``; its defaults where unset."""
+        for name in self.__struct_fields__:
+            if isinstance(value := getattr(self, name), kind):
+                return value
+        return kind()
 
     @property
     def adapters_path(self) -> Path:
@@ -72,6 +85,34 @@ class Config(Section, frozen=True):
     @property
     def database_path(self) -> Path:
         return self.runs_path / "radiance.db"
+
+
+@cache
+def config_class() -> type[Config]:
+    """``Config`` with the sections of the extensions that are installed.
+
+    Raises:
+        ConfigError: An extension would replace a setting of the core.
+    """
+    sections = {}
+    for extension in extensions.installed():
+        if extension.settings is None:
+            continue
+        if extension.name in Config.__struct_fields__:
+            raise ConfigError(
+                f"[{extension.name}]: is a setting of Radiance's own, and an extension of that "
+                "name is installed. Uninstall it."
+            )
+        sections[extension.name] = extension.settings
+    made = msgspec.defstruct(
+        "Config",
+        [(name, kind, kind()) for name, kind in sections.items()],
+        bases=(Config,),
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )
+    return cast("type[Config]", made)
 
 
 def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None = None) -> Config:
@@ -108,9 +149,12 @@ def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None 
                 )
         table[key] = value
     try:
-        config = validation.check(data, Config)
+        config = validation.check(data, config_class())
     except validation.Problem as problem:
         where = "command line" if problem.field in origin else str(path)
+        known = config_class().__struct_fields__
+        if isinstance(data.get(problem.field), dict) and problem.field not in known:
+            raise ConfigError(f"{where}: {_unknown_section(problem.field, known)}") from None
         shown = "" if problem.value is None else f" (is {validation.show(problem.value)})"
         raise ConfigError(
             f"{where}: {problem.field}{shown} {problem.reason}. {problem.remedy}"
@@ -134,6 +178,20 @@ def secret(name: str) -> str:
 def service_keys() -> str:
     """Keys that the service accepts beside those of its file: RADIANCE_API_KEYS; see keys.py."""
     return os.environ.get("RADIANCE_API_KEYS") or ""
+
+
+def _unknown_section(name: str, known: Sequence[str]) -> str:
+    """Why a section is refused: it is misspelt, or its extension is not here."""
+    found = extensions.discover()
+    remedy = "Install the extension, or delete the section."
+    if name in found.absent:
+        return f"[{name}] is the section of an extension that is not installed. {remedy}"
+    if name in found.broken:
+        reason = found.broken[name]
+        return f"[{name}] is the section of an extension that does not load ({reason}). {remedy}"
+    if near := difflib.get_close_matches(name, known, n=1):
+        remedy = f"Did you mean {near[0]!r}?"
+    return f"[{name}] is no section of Radiance or of an installed extension. {remedy}"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from radiance.config.loading import Config
+from radiance.config.loading import config_class
 from radiance.config.section import Section
 
 
@@ -17,7 +17,7 @@ def render_default() -> str:
         "",
     ]
     sections = []
-    for field in msgspec.structs.fields(Config):
+    for field in msgspec.structs.fields(config_class()):
         if field.name == "root":
             continue
         if isinstance(field.default, Section):

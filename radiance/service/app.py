@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from radiance import ember, platform, records
+from radiance import ember, extensions, platform, records
 from radiance.anchors import provider
 from radiance.api.services import Services
 from radiance.config import Config
@@ -21,12 +21,11 @@ from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Unavailable
+from radiance.extensions import Part
 from radiance.fallback.chain import Chain
 from radiance.jobs.fine_tuning import FineTunings
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
-from radiance.labs.alphas.service import Desk
-from radiance.labs.signals.runs import Runs
 from radiance.learning.candidate import CandidateBuilder
 from radiance.learning.machine_conditions import MachineConditions
 from radiance.learning.pause import TrainingPause
@@ -219,16 +218,15 @@ class Service:
         )
         feedback = FeedbackLog(database)
         monitor = Monitor(config, engine, registry, pointer, feedback, anchors.examples)
-        lab = Runs(config.runs_path / "signals")
         experiments = Experiments(database, registry.audit)
         canary = CanaryRouter(config, engine, registry, experiments, feedback)
-        self._on_stop.callback(lab.stop)
         self._on_stop.callback(pipeline.stop)  # after the pause: a paused cycle could not end
         self._begin(pause)
         pipeline.start()
         self._begin(monitor)
         self._begin(canary)
-        return Services(
+        parts: dict[str, Part] = {}
+        services = Services(
             config=config,
             engine=engine,
             jobs=jobs,
@@ -239,18 +237,28 @@ class Service:
             training_pause=pause,
             feedback=feedback,
             monitor=monitor,
-            lab=lab,
             uploads=Uploads(database, config.runs_path / "files"),
             tunings=FineTunings(database, jobs),
             names=Names(database),
             engine_watchdog=self._engine_watchdog,
             experiments=experiments,
             traffic=canary,
-            desk=_desk(config),
             chain=Chain(config.chain),
             has_anchors=bool(anchors),
             started_at=records.now(),
+            parts=parts,
         )
+        self._start_extensions(services, parts)
+        return services
+
+    def _start_extensions(self, services: Services, parts: dict[str, Part]) -> None:
+        """Start what extensions run, and file it under their names."""
+        for name, reason in extensions.discover().broken.items():
+            _log.warning("extension_not_loaded", extension=name, reason=reason)
+        for extension in extensions.installed():
+            if (part := extension.start(services)) is not None:
+                self._on_stop.callback(part.stop)
+                parts[extension.name] = part
 
     def _begin(self, worker: "_Worker") -> None:
         self._on_stop.callback(worker.stop)
@@ -292,9 +300,3 @@ class _Stores:
     jobs: JobQueue
     registry: Registry
     curves: Curves
-
-
-def _desk(config: Config) -> Desk:
-    given = (config.alphas.data, config.alphas.groups)
-    data, groups = (config.root / path if path else None for path in given)
-    return Desk(data, groups, config.runs_path / "alpha_trials.json")

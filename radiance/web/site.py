@@ -16,10 +16,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
+from radiance import extensions
 from radiance.api.auth.keys import Scope
 from radiance.api.route import OPEN, get
-from radiance.labs.alphas import page as alphas_page
-from radiance.labs.signals import lab_page
 from radiance.web import (
     ask,
     assets,
@@ -52,14 +51,11 @@ PAGES: tuple[Page, ...] = (
     gate_page.LIST,
     gate_page.ONE,
     audit.PAGE,
-    lab_page.PAGE,
-    alphas_page.PAGE,
 )
 
 _LINKS: list[BaseRoute] = [
     *pointer_page.ROUTES,
     *cycles.ROUTES,
-    *lab_page.ROUTES,
     *signing.ROUTES,
     get("/events", events.stream, "infer", gives="text/event-stream", is_documented=False),
     get("/static/{version}/{name:path}", assets.serve, OPEN, gives="*/*", is_documented=False),
@@ -67,6 +63,15 @@ _LINKS: list[BaseRoute] = [
 ]
 Linked = tuple[str, str, Scope | None]
 ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
+
+
+def all_routes() -> list[BaseRoute]:
+    """The routes of every page, of those of the extensions that are installed too."""
+    found = list(ROUTES)
+    for extension in extensions.installed():
+        found += [route for page in extension.pages() for route in page.routes]
+        found += extension.page_routes()
+    return found
 
 
 @dataclass
@@ -92,11 +97,12 @@ def install(app: Starlette, is_stopping: Callable[[], bool] = lambda: False) -> 
         app: The application, not yet asked anything.
         is_stopping: Whether the server was asked to stop; an open stream would hold it up.
     """
-    linked: list[Linked] = [(page.path, page.nav, page.scope) for page in PAGES if page.nav]
-    for page in PAGES:  # before somebody waits for the first of them
+    pages = [*PAGES, *(page for found in extensions.installed() for page in found.pages())]
+    linked: list[Linked] = [(page.path, page.nav, page.scope) for page in pages if page.nav]
+    for page in pages:  # before somebody waits for the first of them
         environment().get_template(page.template)
     app.state.site = Site(is_stopping, linked)
-    app.router.routes[:0] = ROUTES
+    app.router.routes[:0] = all_routes()
     app.add_middleware(Headers)
     for kind, handler in list(app.exception_handlers.items()):
         app.exception_handlers[kind] = _for_people(handler)

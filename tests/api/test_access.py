@@ -13,12 +13,13 @@ from radiance import config
 from radiance.api.auth import keys
 from radiance.api.auth.access import tls_files
 from radiance.api.route import OPEN, Route
-from radiance.api.routes import ROUTES, create_app
+from radiance.api.routes import all_routes, create_app
 from radiance.cli import main
 from radiance.errors import ConfigError, Unavailable
 from tests.support import start_service
 
 QUIET = {"evaluation.anchor_provider": "none", "anchor.method": "naive"}
+ROUTES = all_routes()
 SECRETS: dict[str, str] = {}
 
 

@@ -14,11 +14,12 @@ from starlette.responses import Response
 from radiance import config
 from radiance.api.openapi import document
 from radiance.api.route import OPEN, Reply, Route
-from radiance.api.routes import ROUTES
+from radiance.api.routes import all_routes
 from radiance.web import site
 from tests.support import FACTS, ApiError, Running, as_input, start_service
 
-DOCUMENT = document([*site.ROUTES, *ROUTES])
+ROUTES, PAGES = all_routes(), site.all_routes()
+DOCUMENT = document([*PAGES, *ROUTES])
 OPERATIONS = {
     (method.upper(), path): operation
     for path, methods in DOCUMENT["paths"].items()
@@ -65,7 +66,7 @@ def test_every_route_is_described(route: Any) -> None:
         assert ("requestBody" in operation) == (route.takes is not None)
 
 
-@pytest.mark.parametrize("route", [*site.ROUTES, *ROUTES], ids=lambda route: route.path)
+@pytest.mark.parametrize("route", [*PAGES, *ROUTES], ids=lambda route: route.path)
 def test_every_route_says_what_it_takes_and_gives(route: Any) -> None:
     assert isinstance(route, Route)
     assert route.gives is not None
@@ -90,7 +91,7 @@ def answered_by(route: Route) -> set[Any]:
     return {k for k in bodies if not (isinstance(k, type) and issubclass(k, Response))}
 
 
-@pytest.mark.parametrize("route", [*site.ROUTES, *ROUTES], ids=lambda route: route.path)
+@pytest.mark.parametrize("route", [*PAGES, *ROUTES], ids=lambda route: route.path)
 def test_a_handler_returns_what_its_route_gives(route: Any) -> None:
     if ".labs." in route.handler.__module__:
         pytest.skip("theirs follow")
@@ -99,9 +100,7 @@ def test_a_handler_returns_what_its_route_gives(route: Any) -> None:
 
 
 def test_nothing_else_is_described() -> None:
-    documented = [
-        route for route in site.ROUTES if isinstance(route, Route) and route.is_documented
-    ]
+    documented = [route for route in PAGES if isinstance(route, Route) and route.is_documented]
     assert {route.path for route in documented} == {
         "/checkpoints/{checkpoint_id}/export.zip",
         "/cycles/{cycle_id}/report",

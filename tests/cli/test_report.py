@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from radiance import config
-from radiance.labs.signals import store
-from radiance.labs.signals.settings import read_study
 from tests.cli.conftest import Invoke
+from tests.command_lines import parse
 from tests.support import FACTS, ApiError, Running, start_service
 
 
@@ -137,55 +136,12 @@ def test_all_there_is_is_listed(root: Path, radiance: Invoke) -> None:
     ]
 
 
-def test_a_run_of_the_signal_lab(tmp_path: Path, radiance: Invoke) -> None:
-    from radiance.labs.signals.study import run_study
-
-    small = {
-        "preset": "quick",
-        "seeds": 2,
-        "market": {"history_days": 300, "test_days": 120},
-        "adaptation": {"steps": 5},
-    }
-    result = run_study(read_study(small), lambda *_: None)
-    store.save(result, tmp_path / "runs" / "signals", "S_2026-11-24_0001", None)
-    at = ("--root", str(tmp_path))
-    listed = json.loads(radiance("report", "--json", *at).stdout)["reports"]
-    assert [row["name"] for row in listed] == ["S_2026-11-24_0001"]
-    text = radiance("report", "S_2026-11-24_0001", *at).stdout
-    assert "radiance signals run --study result.json" in text
-    assert text.count('<polyline class="line') == 14
-    found = json.loads(radiance("report", "S_2026-11-24_0001", "--json", *at).stdout)
-    naive = next(m for m in found["result"]["methods"] if m["name"] == "naive")
-    method = result.method("naive")
-    assert method is not None
-    assert method.means["drift_mse"] is not None
-    assert naive["means"]["drift_mse"]["value"] == method.means["drift_mse"].value
-
-
-def test_an_evaluation_of_alphas(tmp_path: Path, radiance: Invoke) -> None:
-    from radiance.labs.alphas.models import reporting
-    from radiance.labs.alphas.models.grading import Grader, score
-    from radiance.labs.alphas.values.synthetic import made_up
-
-    grader = Grader(made_up(300, 20))
-    answers = ["rank(close)", "rank(close", "-1 * delta(close, 5)"]
-    grades = [grader.grade(f"Ask <{place}>", answer) for place, answer in enumerate(answers)]
-    judged = reporting.Judged("A_1", grades, score(grades, grader.random_like(grades, 0)), {})
-    folder = tmp_path / "runs" / "alphas" / "first"
-    reporting.write(folder, [judged], {"prompts": 3, "seed": 0, "market": "made up"}, 0)
-    (tmp_path / "runs" / "other").mkdir()
-    (tmp_path / "runs" / "other" / "report.json").write_text("{}")
-
-    at = ("--root", str(tmp_path))
-    listed = json.loads(radiance("report", "--json", *at).stdout)["reports"]
-    assert [(row["name"], row["status"]) for row in listed] == [("alphas/first", "alphas")]
-    text = radiance("report", "alphas/first", *at).stdout
-    assert "Ask &lt;0&gt;" in text
-    assert "radiance alphas eval A_1 --count 3 --seed 0" in text
-    found = json.loads(radiance("report", str(folder), "--json", *at).stdout)
-    assert found["models"]["A_1"]["scores"]["answers"] == 3
-    (folder / "report.json").write_text("[]")
-    assert radiance("report", "alphas/first", *at).exit_code == 2
+def test_every_command_that_it_prints_parses(root: Path, radiance: Invoke, tmp_path: Path) -> None:
+    for cycle in ("1", "2"):
+        found = json.loads(radiance("report", cycle, "--json", "--root", str(root)).stdout)
+        assert len(found["commands"]) >= 2
+        for row in found["commands"]:
+            assert parse(row["command"], tmp_path)
 
 
 def test_from_the_page_of_the_cycle(shared_service: Running, radiance: Invoke) -> None:

@@ -1,5 +1,5 @@
-"""The alpha desk: a language of alphas, its evaluation and backtest, curation, grading, serving.
+"""The alpha lab: a language of alphas, its evaluation and backtest, curation, grading, serving.
 
-It knows panels and expressions, and nothing of the service or of MLX: whoever wants text written
-by a model hands in a ``generate`` callable.
+``language``, ``values``, ``results`` and ``data`` know panels and expressions, and nothing of a
+model; ``models`` asks one and grades it; ``extension`` is what the service sees of it all.
 """

@@ -1,8 +1,20 @@
 """The alpha lab as an extension: what it adds to the service, the dashboard and the commands."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from radiance.extensions import Extension
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from radiance.extensions import Extension, Page, Part, Report
+from radiance.labs.alphas.data.presets import PRESETS
+from radiance.labs.alphas.settings import AlphasSettings
+
+if TYPE_CHECKING:
+    import click
+    from starlette.routing import BaseRoute
+
+    from radiance.api.services import Services
 
 
 class Alphas(Extension):
@@ -10,4 +22,37 @@ class Alphas(Extension):
 
     name = "alphas"
     rank = 20
+    settings = AlphasSettings
+    presets = PRESETS
     templates = Path(__file__).parent / "templates"
+
+    def commands(self) -> Sequence[click.Command]:
+        from radiance.labs.alphas.commands import alphas
+
+        return (alphas,)
+
+    def routes(self) -> Sequence[BaseRoute]:
+        from radiance.labs.alphas.routes import ROUTES
+
+        return ROUTES
+
+    def pages(self) -> Sequence[Page]:
+        from radiance.labs.alphas.page import PAGE
+
+        return (PAGE,)
+
+    def reports(self, runs: Path) -> Sequence[Report]:
+        from radiance.labs.alphas import reports
+
+        return reports.find(runs)
+
+    def report_at(self, path: Path) -> Report | None:
+        from radiance.labs.alphas import reports
+
+        return reports.at(path)
+
+    def start(self, services: Services) -> Part:
+        from radiance.labs.alphas.service import AlphaService
+
+        config = services.config
+        return AlphaService(config.section(AlphasSettings), config.root, config.runs_path)

@@ -4,12 +4,11 @@ import msgspec
 from starlette.requests import Request as HttpRequest
 
 from radiance.api.services import Services
-from radiance.engine.requests import Constraint, Request
 from radiance.errors import RadianceError, RequestError
-from radiance.labs.alphas import study_report
-from radiance.labs.alphas.models.constraining import LEAST_TOKENS, lark_grammar, short_grammar
-from radiance.labs.alphas.service import told
-from radiance.records import Message
+from radiance.labs.alphas import reports
+from radiance.labs.alphas.models import generate, reporting
+from radiance.labs.alphas.models.constraining import LEAST_TOKENS
+from radiance.labs.alphas.service import AlphaService, told
 from radiance.web.pages import Data, Page
 
 _MOST_TOKENS = 200
@@ -19,7 +18,8 @@ _MOST_LISTED = 30
 def describe(services: Services, request: HttpRequest) -> Data:
     """The answer to ``?prompt=``, the trials, and the evaluation that ``?study=`` names."""
     query = request.query_params
-    known = [s for s in study_report.find(services.config.runs_path) if s.kind == "alphas"]
+    lab = services.extension(AlphaService)
+    known = reports.find(services.config.runs_path)
     listed = [checkpoint.checkpoint_id for checkpoint in services.registry.all(_MOST_LISTED)]
     chosen = query.get("checkpoint") or "stable"
     found: Data = {
@@ -29,9 +29,9 @@ def describe(services: Services, request: HttpRequest) -> Data:
         "constrained": query.get("constrained") == "yes",
         "written": None,
         "error": None,
-        "market": services.desk.market,
-        "challenger": services.config.alphas.challenger or None,
-        "trials": services.desk.trial.states(),
+        "market": lab.market,
+        "challenger": lab.settings.challenger or None,
+        "trials": lab.trial.states(),
         "upstreams": services.chain.states(),
         "studies": [study.name for study in known[:_MOST_LISTED]],
         "study": None,
@@ -46,7 +46,8 @@ def describe(services: Services, request: HttpRequest) -> Data:
                 value=name,
                 remedy="Use one that the page lists.",
             )
-        found["study"] = {"name": study.name, **study_report.evaluation(study.path)}
+        kept = reporting.read(study.path)
+        found["study"] = {"name": study.name, "settings": kept.shown, "models": kept.models}
     if found["prompt"].strip():
         try:
             found["written"] = _write(services, found["prompt"], chosen, found["constrained"])
@@ -57,27 +58,22 @@ def describe(services: Services, request: HttpRequest) -> Data:
 
 def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) -> Data:
     """Greedily, so that asking again says the same; it counts in no trial and asks no upstream."""
-    encoder = services.engine.encoder
-    tokens = encoder.prompt([Message("user", prompt)])
-    most = min(_MOST_TOKENS, encoder.context_tokens - len(tokens))
+    engine = services.engine
     weights = services.pointer.weights(checkpoint)
-    if constrained and most < LEAST_TOKENS:
-        constrained = False  # it could not end
-
-    def answer(grammar: str | None):
-        form = None if grammar is None else Constraint("lark", grammar)
-        return services.engine.submit(
-            Request(tokens, most, weights=weights, constraint=form)
-        ).result()
-
-    given = answer(lark_grammar() if constrained else None)
-    if constrained and given.finish_reason == "length":
-        given = answer(short_grammar())
+    wanted = generate.draft(
+        engine.encoder, prompt, _MOST_TOKENS, weights=weights, is_constrained=constrained
+    )
+    if (
+        constrained and wanted.request.max_tokens < LEAST_TOKENS
+    ):  # under the grammar it could not end
+        wanted = generate.draft(engine.encoder, prompt, _MOST_TOKENS, weights=weights)
+    given = generate.write(engine, wanted)
+    grade = services.extension(AlphaService).judge(prompt, given.text)
     return {
         "answer": given.text,
         "checkpoint": given.checkpoint_id or "base",
         "latency_s": given.latency_s,
-        **msgspec.to_builtins(told(services.desk.judge(prompt, given.text))),
+        **msgspec.to_builtins(told(grade)),
     }
 
 

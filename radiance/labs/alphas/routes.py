@@ -13,16 +13,15 @@ from radiance.api.route import get, post
 from radiance.api.services import Services, services_of
 from radiance.api.streaming import answer_of
 from radiance.api.weights import weights_of
-from radiance.engine import requests
-from radiance.engine.requests import Answer
+from radiance.engine.requests import Answer, Sampling, Weights
 from radiance.errors import RequestError
 from radiance.fallback.providers import UpstreamRequest
-from radiance.labs.alphas.models.constraining import LEAST_TOKENS, lark_grammar, short_grammar
+from radiance.labs.alphas.models import generate
+from radiance.labs.alphas.models.constraining import LEAST_TOKENS
 from radiance.labs.alphas.models.grading import Outcome
 from radiance.labs.alphas.results.performance import Performance
-from radiance.labs.alphas.service import shortcoming, told
+from radiance.labs.alphas.service import AlphaService, shortcoming, told
 from radiance.labs.alphas.trial import Arm
-from radiance.records import Message
 
 _BASE = "base"
 _TASK = (
@@ -129,6 +128,7 @@ async def generate_alpha(request: Request) -> Response:
     one is configured; the answer names who gave it.
     """
     services = services_of(request)
+    lab = services.extension(AlphaService)
     body = await read_body(request, GenerateBody, services.config.server.max_body_bytes)
     if not body.prompt.strip():
         raise RequestError(
@@ -149,7 +149,7 @@ async def generate_alpha(request: Request) -> Response:
             remedy="Send a temperature, or leave it out.",
         )
     champion, arm = await _side(services, body)
-    challenger = services.config.alphas.challenger
+    challenger = lab.settings.challenger
     name = body.checkpoint or (challenger if arm == "challenger" else None)
     weights = await weights_of(services, name)
     # Of constrained answers nothing is learned: they compile whoever writes them.
@@ -171,16 +171,16 @@ async def generate_alpha(request: Request) -> Response:
     )
     given = await services.chain.answer(local, asked, shortcoming)
     text = str(given.value)
-    grade = await run_in_threadpool(services.desk.judge, body.prompt, text)
+    grade = await run_in_threadpool(lab.judge, body.prompt, text)
     if arm is not None and answer is not None and not body.constrained:
         own = grade
         if answer.text != text:
-            own = await run_in_threadpool(services.desk.judge, body.prompt, answer.text)
+            own = await run_in_threadpool(lab.judge, body.prompt, answer.text)
         await run_in_threadpool(
-            services.desk.trial.record,
+            lab.trial.record,
             champion,
             challenger,
-            services.config.alphas.trial_error,
+            lab.settings.trial_error,
             arm,
             own.outcome == "backtested",
         )
@@ -194,7 +194,7 @@ async def generate_alpha(request: Request) -> Response:
             "checkpoint": answer.checkpoint_id if is_local and answer else None,
             "arm": arm,
             "tries": tried,
-            "market": services.desk.market,
+            "market": lab.market,
         }
     )
 
@@ -202,14 +202,14 @@ async def generate_alpha(request: Request) -> Response:
 async def show_trial(request: Request) -> Response:
     """The trials of champion and challenger, and the state of each upstream."""
     services = services_of(request)
-    return JSONResponse(
-        {"trials": services.desk.trial.states(), "upstreams": services.chain.states()}
-    )
+    lab = services.extension(AlphaService)
+    return JSONResponse({"trials": lab.trial.states(), "upstreams": services.chain.states()})
 
 
 async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None]:
     """The champion, and the side of who asks; none where there is no trial for this request."""
-    settings = services.config.alphas
+    lab = services.extension(AlphaService)
+    settings = lab.settings
     if not settings.challenger or body.checkpoint is not None:
         return _BASE, None
     current = await run_in_threadpool(services.registry.current)
@@ -217,33 +217,25 @@ async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None
     if champion == settings.challenger:
         return champion, None
     who = body.user or body.prompt
-    return champion, services.desk.arm(
-        who, champion, settings.challenger, settings.challenger_share
-    )
+    return champion, lab.arm(who, champion, settings.challenger, settings.challenger_share)
 
 
 async def _write(
-    request: Request, services: Services, body: GenerateBody, weights: requests.Weights, number: int
+    request: Request, services: Services, body: GenerateBody, weights: Weights, number: int
 ) -> Answer:
     """The local model's answer; a seed gives each ``number`` of a try its own."""
     seed = None if body.seed is None else (body.seed + number) % 2**32
-    tokens = services.engine.encoder.prompt([Message("user", body.prompt)])
-    room = services.engine.encoder.context_tokens - len(tokens)
-
-    def wanted(grammar: str | None) -> requests.Request:
-        return requests.Request(
-            tokens=tokens,
-            max_tokens=min(body.max_tokens, room),
-            sampling=requests.Sampling(temperature=body.temperature, seed=seed),
-            weights=weights,
-            constraint=None if grammar is None else requests.Constraint("lark", grammar),
-        )
-
-    answer = await answer_of(
-        request, services, wanted(lark_grammar() if body.constrained else None)
+    wanted = generate.draft(
+        services.engine.encoder,
+        body.prompt,
+        body.max_tokens,
+        Sampling(temperature=body.temperature, seed=seed),
+        weights,
+        is_constrained=body.constrained,
     )
-    if body.constrained and answer.finish_reason == "length":
-        answer = await answer_of(request, services, wanted(short_grammar()))
+    answer = await answer_of(request, services, wanted.request)
+    if (retry := wanted.retry(answer)) is not None:
+        answer = await answer_of(request, services, retry)
     return answer
 
 

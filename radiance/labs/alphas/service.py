@@ -1,4 +1,4 @@
-"""The desk behind the service: an answer in, its check and its backtest out, and the trial."""
+"""The alpha lab inside a service: an answer in, its check and its backtest out, and the trial."""
 
 import threading
 from pathlib import Path
@@ -7,29 +7,34 @@ from typing import Any
 from radiance.labs.alphas.language.checker import check
 from radiance.labs.alphas.language.syntax import AlphaError
 from radiance.labs.alphas.models.grading import Grade, Grader, expression_of
+from radiance.labs.alphas.models.study import MADE_UP
+from radiance.labs.alphas.settings import AlphasSettings
 from radiance.labs.alphas.trial import Arm, TrialFile, assign
 from radiance.labs.alphas.values.panel import Panel, read
 from radiance.labs.alphas.values.synthetic import made_up
 
-_DAYS, _SYMBOLS = 756, 60
 
-
-class Desk:
+class AlphaService:
     """Judges answers over one panel; safe to use from several threads.
 
     Args:
-        data: Daily bars; None for made-up ones, on which profits mean nothing.
-        groups: Industries of their symbols.
-        trial_path: Where the trial is kept.
+        settings: The section ``[alphas]``.
+        root: What its paths are relative to.
+        runs: Where the trial is kept.
+
+    Attributes:
+        market: The name of the file of daily bars, or ``MADE_UP``.
 
     Raises:
         ConfigError: The market data cannot be used.
     """
 
-    def __init__(self, data: Path | None, groups: Path | None, trial_path: Path) -> None:
-        self._data, self._groups = data, groups
-        self.market = data.name if data else "made up"
-        self.trial = TrialFile(trial_path)
+    def __init__(self, settings: AlphasSettings, root: Path, runs: Path) -> None:
+        self.settings = settings
+        data = root / settings.data if settings.data else None
+        groups = root / settings.groups if settings.groups else None
+        self.market = data.name if data else MADE_UP
+        self.trial = TrialFile(runs / "alpha_trials.json")
         self._lock = threading.Lock()
         # Read at once, so that what is wrong with it is told at the start.
         self._panel: Panel | None = read(data, groups) if data else None
@@ -39,8 +44,11 @@ class Desk:
         """Check and backtest an answer; takes up to seconds."""
         with self._lock:
             if self._grader is None:
-                self._grader = Grader(self._panel or made_up(_DAYS, _SYMBOLS))
+                self._grader = Grader(self._panel or made_up())
             return self._grader.grade(prompt, answer)
+
+    def stop(self) -> None:
+        """Nothing to end: it has no thread of its own."""
 
     def arm(self, who: str, champion: str, challenger: str, share: float) -> Arm:
         """Whose answer somebody gets."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radiance.cli.output import note, print_json, print_table
-from radiance.cli.studies import parse_value, read_options, study_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import RequestError
+from radiance.labs.signals.study_options import parse_value, read_options, study_options
 
 if TYPE_CHECKING:
     from radiance.labs.signals.results import StudyResult

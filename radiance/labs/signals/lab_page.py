@@ -15,6 +15,7 @@ from radiance.api.services import Services, services_of
 from radiance.errors import Conflict, RequestError
 from radiance.labs.signals import store
 from radiance.labs.signals.routes import earlier_than
+from radiance.labs.signals.runs import Runs
 from radiance.labs.signals.settings import PRESETS, Study, knobs, read_study
 from radiance.labs.signals.view import page
 from radiance.web.pages import Data, Page, form_route
@@ -22,13 +23,13 @@ from radiance.web.pages import Data, Page, form_route
 
 def describe(services: Services, request: Request) -> Data:
     """Presets, knobs, the run under way, what is kept, and the result that is shown."""
-    kept = services.lab.kept()
+    kept = services.extension(Runs).kept()
     shown = request.query_params.get("run", "") or (kept[0] if kept else "")
-    result = store.load(services.lab.folder, shown) if shown else None
+    result = store.load(services.extension(Runs).folder, shown) if shown else None
     found = {
         "presets": PRESETS,
         "knobs": knobs(),
-        "latest": services.lab.latest,
+        "latest": services.extension(Runs).latest,
         "kept": kept,
         "shown": shown or None,
         "result": result,
@@ -44,7 +45,7 @@ def draw(services: Services, request: Request) -> Data:
 def _drawn(
     services: Services, run_id: str, study: Study | None, refusal: RequestError | None
 ) -> Data:
-    lab = services.lab
+    lab = services.extension(Runs)
     kept = lab.kept()
     name = run_id or (kept[0] if kept else "")
     shown = None
@@ -62,7 +63,7 @@ async def send_form(request: Request) -> Response:
     study = PRESETS["default"]
     try:
         study = read_study(page.read_form(fields))
-        await run_in_threadpool(services.lab.start, study)
+        await run_in_threadpool(services.extension(Runs).start, study)
     except RequestError as error:
         drawn: Any = await run_in_threadpool(_drawn, services, "", study, error)
         answer = await run_in_threadpool(PAGE.show, request, drawn=drawn)
@@ -75,7 +76,7 @@ async def send_cancel(request: Request) -> Response:
     """The page's cancel button, for browsers without JavaScript."""
     services = services_of(request)
     fields = await read_form(request, services.config.server.max_body_bytes)
-    await run_in_threadpool(services.lab.cancel, fields.get("run_id", [""])[0])
+    await run_in_threadpool(services.extension(Runs).cancel, fields.get("run_id", [""])[0])
     return RedirectResponse(PAGE.path, 303)
 
 

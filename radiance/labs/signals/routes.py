@@ -13,7 +13,7 @@ from radiance.api.services import services_of
 from radiance.errors import NotFound, RequestError
 from radiance.labs.signals import store
 from radiance.labs.signals.results import Finding, StudyResult, encode
-from radiance.labs.signals.runs import RunState
+from radiance.labs.signals.runs import Runs, RunState
 from radiance.labs.signals.settings import PRESETS, Knob, Study, knobs, read_study
 from radiance.labs.signals.view import latex, page, report, tables
 
@@ -52,7 +52,9 @@ _HEADERS = {
 
 async def show_progress(request: Request) -> Response:
     """The run that was started last, as a part of the page."""
-    return HTMLResponse(page.progress(services_of(request).lab.latest), headers=_HEADERS)
+    return HTMLResponse(
+        page.progress(services_of(request).extension(Runs).latest), headers=_HEADERS
+    )
 
 
 async def show_asset(request: Request) -> Response:
@@ -66,7 +68,7 @@ async def show_asset(request: Request) -> Response:
 
 async def list_runs(request: Request) -> Response:
     """The run that was started last, and the results that are kept, newest first."""
-    lab = services_of(request).lab
+    lab = services_of(request).extension(Runs)
     kept = await run_in_threadpool(lab.kept)
     return JSONResponse({"latest": state_of(lab.latest), "kept": kept})
 
@@ -77,13 +79,13 @@ async def start_run(request: Request) -> Response:
     data = await read_json(request, services.config.server.max_body_bytes)
     if not isinstance(data, dict):
         raise RequestError("The body is not an object.", remedy='Send {"preset": "quick"}.')
-    state = await run_in_threadpool(services.lab.start, read_study(data))
+    state = await run_in_threadpool(services.extension(Runs).start, read_study(data))
     return JSONResponse(state_of(state), 202)
 
 
 async def show_run(request: Request) -> Response:
     """A run as it stands: its stage and share done; once it has ended, what every method scored."""
-    lab, run_id = services_of(request).lab, request.path_params["run_id"]
+    lab, run_id = services_of(request).extension(Runs), request.path_params["run_id"]
     state = await run_in_threadpool(lab.get, run_id)
     found: dict[str, Any] = {**(state_of(state) or {}), "methods": None, "findings": None}
     if state.status == "succeeded":
@@ -95,7 +97,7 @@ async def show_run(request: Request) -> Response:
 
 async def cancel_run(request: Request) -> Response:
     """End a run that is under way; nothing of it is kept."""
-    lab = services_of(request).lab
+    lab = services_of(request).extension(Runs)
     return JSONResponse(
         state_of(await run_in_threadpool(lab.cancel, request.path_params["run_id"]))
     )
@@ -103,7 +105,7 @@ async def cancel_run(request: Request) -> Response:
 
 async def export_run(request: Request) -> Response:
     """A result whole: result.json, report.html (needs nothing else) or macros.tex."""
-    lab, run_id = services_of(request).lab, request.path_params["run_id"]
+    lab, run_id = services_of(request).extension(Runs), request.path_params["run_id"]
     kind = request.path_params["file"].rpartition(".")[2]
     if request.path_params["file"] not in (store.RESULT, store.REPORT, store.MACROS):
         raise NotFound(

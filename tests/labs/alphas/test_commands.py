@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from radiance.cli import main
-from radiance.labs.alphas.data.presets import preset
+from radiance.labs.alphas.data.presets import PRESETS
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_presets_are_settings_that_flags_override(tmp_path):
     ]
     done = CliRunner().invoke(main, options)
     assert "r = 4\n" in done.stdout
-    assert f"alpha = {preset('alphas-ember')['training.alpha']}\n" in done.stdout
+    assert f"alpha = {PRESETS['alphas-ember']['training.alpha']}\n" in done.stdout
     assert CliRunner().invoke(main, ["config", "--preset", "x"]).exit_code == 2
 
 

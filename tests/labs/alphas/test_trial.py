@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.labs.alphas.service import Desk, shortcoming
+from radiance.labs.alphas.service import AlphaService, shortcoming
+from radiance.labs.alphas.settings import AlphasSettings
 from radiance.labs.alphas.trial import Counts, Trial, TrialFile, assign, log_evidence
 
 
@@ -82,9 +83,9 @@ def test_a_trial_is_kept_and_its_verdict_stays(tmp_path):
     json.loads(path.read_text())
 
 
-def test_the_desk_judges(tmp_path):
-    desk = Desk(None, None, tmp_path / "trial.json")
-    assert desk.judge("p", "rank(volume)").outcome == "backtested"
-    assert desk.market == "made up"
+def test_answers_are_judged(tmp_path):
+    lab = AlphaService(AlphasSettings(), tmp_path, tmp_path)
+    assert lab.judge("p", "rank(volume)").outcome == "backtested"
+    assert lab.market == "made up"
     assert shortcoming("rank(volume).") is None
     assert "no alpha" in (shortcoming("rank(volume") or "")

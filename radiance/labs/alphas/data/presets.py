@@ -8,8 +8,6 @@ learned in fewer words: in "the 5-day change" every word counts.
 
 from typing import Any
 
-from radiance.errors import ConfigError
-
 PAIRS = 1_600
 """About as many as ``radiance alphas curate`` writes to its training split."""
 _COMMON: dict[str, Any] = {
@@ -51,14 +49,3 @@ PRESETS: dict[str, dict[str, Any]] = {
         "anchor.weight": 2.0,
     },
 }
-
-
-def preset(name: str) -> dict[str, Any]:
-    """Overrides for ``config.load``.
-
-    Raises:
-        ConfigError: There is none of that name.
-    """
-    if name not in PRESETS:
-        raise ConfigError(f"--preset (is {name!r}): is unknown. Known are {', '.join(PRESETS)}.")
-    return dict(PRESETS[name])

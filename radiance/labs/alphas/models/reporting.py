@@ -1,4 +1,4 @@
-"""A study of what models write, for people: report.md, report.json, and a sheet to rate by hand.
+"""A study of what models write: report.md, report.json, and a sheet to rate by hand.
 
 The sheet hides which model wrote what; ``rating_key.json`` tells, for whoever counts the ratings.
 """
@@ -7,16 +7,20 @@ import csv
 import io
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from radiance.errors import RequestError
 from radiance.gate.intervals import Estimate
 from radiance.labs.alphas.models.grading import OUTCOMES, Grade, Scores
+from radiance.labs.alphas.models.study import StudySettings, read_settings
 from radiance.storage import files
 
 _SHOWN = ("compiles", *OUTCOMES, "new", "copied", "distinct")
+REPORT, SHEET, KEY = "report.json", "rating_sheet.csv", "rating_key.json"
+_MOST_BYTES = 64_000_000
 _RATED = ("on_topic_1_to_5", "sensible_1_to_5", "comment")
 
 
@@ -34,17 +38,30 @@ class Judged:
     about: Mapping[str, Any]
 
 
-def write(folder: Path, judged: Sequence[Judged], settings: Mapping[str, Any], seed: int) -> None:
-    """Write the report and the rating sheet under ``folder``.
+@dataclass(frozen=True)
+class KeptStudy:
+    """A report as it was read back.
 
-    ``settings`` is what the study was made with; ``seed`` shuffles the sheet.
+    Attributes:
+        settings: What it was made with.
+        shown: The same as the file has it.
+        models: By name, each with ``about``, ``scores`` and ``answers``.
+    """
+
+    settings: StudySettings
+    shown: Mapping[str, Any]
+    models: Mapping[str, Any]
+
+
+def write(folder: Path, judged: Sequence[Judged], settings: StudySettings) -> None:
+    """Write the report and the rating sheet under ``folder``.
 
     Raises:
         StorageError: The disk failed.
     """
     files.make_directory(folder)
     report = {
-        "settings": dict(settings),
+        "settings": settings.to_plain(),
         "models": {
             model.name: {
                 "about": dict(model.about),
@@ -54,11 +71,43 @@ def write(folder: Path, judged: Sequence[Judged], settings: Mapping[str, Any], s
             for model in judged
         },
     }
-    files.write_durably(folder / "report.json", json.dumps(report, indent=1).encode())
-    files.write_durably(folder / "report.md", render(judged, settings).encode())
-    sheet, key = rating_sheet(judged, seed)
-    files.write_durably(folder / "rating_sheet.csv", sheet.encode())
-    files.write_durably(folder / "rating_key.json", json.dumps(key, indent=1).encode())
+    files.write_durably(folder / REPORT, json.dumps(report, indent=1).encode())
+    files.write_durably(folder / "report.md", render(judged, settings.to_plain()).encode())
+    sheet, key = rating_sheet(judged, settings.seed)
+    files.write_durably(folder / SHEET, sheet.encode())
+    files.write_durably(folder / KEY, json.dumps(key, indent=1).encode())
+
+
+def read(folder: Path) -> KeptStudy:
+    """The report that ``write`` left in ``folder``.
+
+    Raises:
+        RequestError: Its file cannot be read as one.
+    """
+    path = folder / REPORT
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError("it is too large")
+        kept = json.loads(path.read_bytes())
+        shown, models = dict(kept["settings"]), dict(kept["models"])
+        return KeptStudy(read_settings(shown, list(models)), shown, models)
+    except (OSError, ValueError, KeyError, TypeError) as error:  # msgspec's are ValueErrors
+        raise RequestError(
+            f"{path}: is not an evaluation of alphas ({error}).",
+            field="study",
+            value=str(path),
+            remedy="Name a folder that `radiance alphas eval --out` wrote.",
+        ) from None
+
+
+def is_report(folder: Path) -> bool:
+    """Whether ``write`` was here: the report beside the key of the sheet."""
+    return (folder / REPORT).is_file() and (folder / KEY).is_file()
+
+
+def find(runs: Path) -> list[Path]:
+    """The folders of the reports one or two levels below ``runs``, newest first."""
+    return sorted(_folders(runs), key=lambda folder: -(folder / REPORT).stat().st_mtime)
 
 
 def render(judged: Sequence[Judged], settings: Mapping[str, Any]) -> str:
@@ -114,6 +163,11 @@ def rating_sheet(judged: Sequence[Judged], seed: int) -> tuple[str, dict[str, st
 def percent(found: Estimate) -> str:
     """A share with its interval."""
     return f"{found.value:.0%} [{found.low:.0%}, {found.high:.0%}]"
+
+
+def _folders(runs: Path) -> Iterator[Path]:
+    for pattern in (f"*/{REPORT}", f"*/*/{REPORT}"):
+        yield from (path.parent for path in runs.glob(pattern) if is_report(path.parent))
 
 
 def _spread(values: Sequence[float]) -> str:

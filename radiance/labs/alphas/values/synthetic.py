@@ -7,8 +7,11 @@ import numpy as np
 
 from radiance.labs.alphas.values.panel import Panel
 
+DAYS, SYMBOLS = 756, 60
+"""Three years of a small market: what alphas are backtested on where no bars are given."""
 
-def made_up(days: int, symbols: int, seed: int = 0) -> Panel:
+
+def made_up(days: int = DAYS, symbols: int = SYMBOLS, seed: int = 0) -> Panel:
     """Prices in cents and volumes in shares; a tenth of the symbols lists later."""
     rng = np.random.default_rng(seed)
     market = rng.normal(0, 0.01, (days, 1))

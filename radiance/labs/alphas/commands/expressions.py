@@ -1,8 +1,5 @@
-"""``radiance alphas``: check, list and backtest alphas on your own market data."""
+"""``radiance alphas list``, ``check`` and ``backtest``: expressions, with data and without."""
 
-import contextlib
-import functools
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,106 +7,21 @@ import click
 
 from radiance.cli.output import note, print_json, print_pairs, print_table
 from radiance.cli.waiting import progress_bar
-from radiance.errors import ConfigError, RequestError
-from radiance.labs.alphas.desk_commands import curate, strategy
-from radiance.labs.alphas.eval_command import judge
+from radiance.errors import ConfigError
+from radiance.labs.alphas.commands.options import (
+    TakesAlphas,
+    market_options,
+    pointing,
+    reading_option,
+    resolve,
+    trading_option,
+)
 
 if TYPE_CHECKING:
     from radiance.labs.alphas.values.panel import Panel
 
 
-@click.group()
-def alphas() -> None:
-    """Write, check and backtest formulaic alphas.
-
-    An alpha is an expression over daily bars, in the notation of Kakushadze's "101 Formulaic
-    Alphas"; docs/ALPHAS.md has the language. These commands read files and need no service.
-
-    Examples:
-      radiance alphas check "-1 * rank(delta(close, 5))"
-      radiance alphas backtest 101 "rank(volume / adv20)" --data bars.parquet
-    """
-
-
-class TakesAlphas(click.Command):
-    """A command whose arguments may begin with a minus, as in ``-1 * rank(close)``."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        short = {"-h", *(name for parameter in self.params for name in parameter.opts)}
-        # A space before the minus changes no expression, and is no option.
-        return super().parse_args(
-            ctx,
-            [
-                f" {arg}"
-                if arg.startswith("-") and arg[1:2] not in "-" and arg not in short
-                else arg
-                for arg in args
-            ],
-        )
-
-
-def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--data`` and ``--groups``; the command gets ``data`` and ``groups``."""
-    command = click.option(
-        "--groups",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="CSV file of symbol, sector, industry and subindustry.",
-    )(command)
-    return click.option(
-        "--data",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        required=True,
-        help="Daily bars, Parquet or CSV: date, symbol, open, high, low, close, volume.",
-    )(command)
-
-
-def settings_of(kind: str) -> Callable[..., Any]:
-    """A callback that makes ``KEY=VALUE`` texts to Readings or Trading."""
-
-    def made(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> Any:
-        from radiance import validation
-        from radiance.labs.alphas.language.semantics import Readings
-        from radiance.labs.alphas.results.backtest import Trading
-
-        given = {}
-        for text in texts:
-            key, equals, value = text.partition("=")
-            if not equals:
-                raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
-            given[key.strip()] = _number(value.strip())
-        try:
-            return validation.check(given, Readings if kind == "readings" else Trading)
-        except validation.Problem as problem:
-            raise click.BadParameter(f"{problem} {problem.remedy}") from None
-
-    return made
-
-
-def reading_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--reading``; the command gets ``readings``."""
-    return click.option(
-        "--reading",
-        "readings",
-        multiple=True,
-        metavar="KEY=VALUE",
-        callback=settings_of("readings"),
-        help="Choice on a point that the paper leaves open, as in nan=strict. Can be repeated.",
-    )(command)
-
-
-def trading_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--trade``; the command gets ``trading``."""
-    return click.option(
-        "--trade",
-        "trading",
-        multiple=True,
-        metavar="KEY=VALUE",
-        callback=settings_of("trading"),
-        help="Rule of trading, as in delay=2 or cost_bps=10. Can be repeated.",
-    )(command)
-
-
-@alphas.command("list")
+@click.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def list_alphas(as_json: bool) -> None:
     """List the 101 formulaic alphas.
@@ -146,7 +58,7 @@ def list_alphas(as_json: bool) -> None:
     note(CITATION)
 
 
-@alphas.command("check", cls=TakesAlphas)
+@click.command("check", cls=TakesAlphas)
 @click.argument("alpha")
 @reading_option
 @click.option("--strict-units", is_flag=True, help="Treat units that do not match as errors.")
@@ -182,7 +94,7 @@ def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) ->
     print_pairs(facts.items())
 
 
-@alphas.command("backtest", cls=TakesAlphas)
+@click.command("backtest", cls=TakesAlphas)
 @click.argument("alpha", nargs=-1, required=True)
 @market_options
 @reading_option
@@ -231,7 +143,7 @@ def backtest_alphas(
     if as_json:
         print_json(
             {
-                "panel": describe(panel),
+                "panel": _describe(panel),
                 "readings": msgspec.to_builtins(readings),
                 "trading": msgspec.to_builtins(trading),
                 "trials": found.trials,
@@ -257,37 +169,14 @@ def backtest_alphas(
             for result in found.results
         ],
     )
-    first, last = describe(panel)["dates"]
+    first, last = _describe(panel)["dates"]
     note(
         f"{found.trials} trials on {len(panel.symbols)} symbols, {first} to {last}, delay "
         f"{trading.delay}, {trading.cost_bps:g} bps a dollar traded."
     )
 
 
-@contextlib.contextmanager
-def pointing() -> Iterator[None]:
-    """Show where in its text an alpha is wrong, before the error itself."""
-    from radiance.labs.alphas.language.syntax import AlphaError
-
-    try:
-        yield
-    except AlphaError as error:
-        note(error.picture)
-        raise
-
-
-def resolve(given: str) -> tuple[str, str]:
-    """The text and the name of an expression or of a number of the 101."""
-    from radiance.labs.alphas.data.catalogue import formula
-
-    if given.strip().isdecimal():
-        return formula(int(given)).text, f"alpha {int(given)}"
-    if not given.strip():
-        raise RequestError("alpha: is blank.", field="alpha", remedy="Give an expression.")
-    return given.strip(), given.strip()
-
-
-def describe(panel: "Panel") -> dict[str, Any]:
+def _describe(panel: "Panel") -> dict[str, Any]:
     """What a panel holds, for a report."""
     if not len(panel.dates):
         raise ConfigError("The market data have no rows.")
@@ -298,18 +187,3 @@ def describe(panel: "Panel") -> dict[str, Any]:
         "fields": sorted(panel.fields),
         "groups": sorted(panel.groups),
     }
-
-
-@functools.cache
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
-alphas.add_command(curate)
-alphas.add_command(judge)
-alphas.add_command(strategy)

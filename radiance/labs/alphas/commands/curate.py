@@ -1,11 +1,10 @@
-"""``radiance alphas curate`` and ``strategy``: training data, and Python strategies judged."""
+"""``radiance alphas curate``: training data for alphas and strategies."""
 
 from pathlib import Path
-from typing import TextIO
 
 import click
 
-from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table
+from radiance.cli.output import note, print_json, print_table
 
 
 @click.command()
@@ -116,69 +115,3 @@ def curate(
     )
     for reason, count in card["left_out"].items():
         note(f"{count} left out: {reason}")
-
-
-@click.command()
-@click.argument("file", type=click.File("r", encoding="utf-8"))
-@click.option(
-    "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Daily bars to run on. Default: synthetic bars, on which profits mean nothing.",
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(1),
-    default=20,
-    show_default=True,
-    help="Most seconds the strategy may run.",
-)
-@click.option(
-    "--types/--no-types",
-    default=True,
-    help="Check the strategy's calls against quantconnect-stubs, if installed.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-@click.pass_context
-def strategy(
-    context: click.Context,
-    file: TextIO,
-    data: Path | None,
-    seconds: float,
-    types: bool,
-    as_json: bool,
-) -> None:
-    """Judge a Python strategy without trusting it.
-
-    FILE is Python for QuantConnect's API; a FILE of - reads stdin. The strategy is compiled, its
-    calls are checked, and it runs on daily bars in a process without files, network or children. A
-    strategy outside the supported part of the API (radiance/labs/alphas/strategies/api.py) is
-    "unsupported". The exit code is 1 unless the strategy was backtested.
-
-    Examples:
-      radiance alphas strategy crossing.py
-      radiance alphas strategy crossing.py --data bars.parquet --seconds 60
-    """
-    from radiance.labs.alphas.strategies.running import judge
-    from radiance.labs.alphas.values.panel import read
-    from radiance.labs.alphas.values.synthetic import made_up
-    from radiance.platform import sandbox
-
-    panel = read(data) if data else made_up(756, 20)
-    found = judge(file.read(), panel, limits=sandbox.Limits(seconds), check_types=types)
-    facts = {
-        "outcome": found.outcome,
-        "detail": found.detail,
-        "type_errors": None if found.type_errors is None else list(found.type_errors),
-        "orders": found.orders,
-        "sharpe": found.sharpe,
-        "drawdown": found.drawdown,
-        "seconds": found.seconds,
-    }
-    if as_json:
-        print_json(facts)
-    else:
-        print_pairs(facts.items())
-        if types and found.type_errors is None and found.outcome != "does not compile":
-            note("Calls were not checked: pip install quantconnect-stubs mypy.")
-    if found.outcome != "backtested":
-        context.exit(FAILED)

@@ -1,0 +1,25 @@
+"""``radiance alphas``: the alpha lab from the command line. Computes here, beside any service."""
+
+import click
+
+from radiance.labs.alphas.commands.curate import curate
+from radiance.labs.alphas.commands.evaluate import evaluate
+from radiance.labs.alphas.commands.expressions import backtest_alphas, check_alpha, list_alphas
+from radiance.labs.alphas.commands.strategy import strategy
+
+
+@click.group()
+def alphas() -> None:
+    """Write, check and backtest formulaic alphas.
+
+    An alpha is an expression over daily bars, in the notation of Kakushadze's "101 Formulaic
+    Alphas"; docs/ALPHAS.md has the language. These commands read files and need no service.
+
+    Examples:
+      radiance alphas check "-1 * rank(delta(close, 5))"
+      radiance alphas backtest 101 "rank(volume / adv20)" --data bars.parquet
+    """
+
+
+for _command in (list_alphas, check_alpha, backtest_alphas, curate, evaluate, strategy):
+    alphas.add_command(_command)
