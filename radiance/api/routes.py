@@ -1,6 +1,6 @@
 """The table of URLs: who may ask each, what it takes and what it gives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from starlette.applications import Starlette
@@ -285,9 +285,30 @@ _OPENAI = [
 ROUTES: list[Route] = [*_SERVICE, *_OPENAI]
 
 
-def all_routes() -> list[BaseRoute]:
-    """The table, and the routes of the extensions that are installed."""
-    return [*ROUTES, *(route for found in extensions.installed() for route in found.routes())]
+def all_routes() -> list[Route]:
+    """The table, and the routes of the extensions that are installed.
+
+    Raises:
+        TypeError: An extension has a route that does not say who may ask it.
+    """
+    found = list(ROUTES)
+    for extension in extensions.installed():
+        found += scoped(extension.name, extension.routes())
+    return found
+
+
+def scoped(name: str, routes: Iterable[BaseRoute]) -> list[Route]:
+    """The routes of the extension ``name``.
+
+    Raises:
+        TypeError: One does not say who may ask it: nothing would look at the caller's key.
+    """
+    found = []
+    for route in routes:
+        if not isinstance(route, Route):
+            raise TypeError(f"extension {name}: {route} is no {Route.__module__}.Route")
+        found.append(route)
+    return found
 
 
 def create_app(

@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute
 from radiance import extensions
 from radiance.api.auth.keys import Scope
 from radiance.api.route import OPEN, get
+from radiance.api.routes import scoped
 from radiance.web import (
     ask,
     assets,
@@ -70,7 +71,7 @@ def all_routes() -> list[BaseRoute]:
     found = list(ROUTES)
     for extension in extensions.installed():
         found += [route for page in extension.pages() for route in page.routes]
-        found += extension.page_routes()
+        found += scoped(extension.name, extension.page_routes())
     return found
 
 

@@ -139,7 +139,9 @@ def test_presets_are_settings_that_flags_override(tmp_path):
     done = CliRunner().invoke(main, options)
     assert "r = 4\n" in done.stdout
     assert f"alpha = {PRESETS['alphas-ember']['training.alpha']}\n" in done.stdout
-    assert CliRunner().invoke(main, ["config", "--preset", "x"]).exit_code == 2
+    done = CliRunner().invoke(main, ["config", "--preset", "x"])
+    assert done.exit_code == 2
+    assert "alphas-ember" in done.stderr
 
 
 def test_a_strategy_is_judged(tmp_path):

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance import config
-from radiance.errors import ConfigError
 from radiance.gate.intervals import wilson
-from radiance.labs.alphas.data.presets import PRESETS, preset
+from radiance.labs.alphas.data.presets import PRESETS
 from radiance.labs.alphas.models import reporting
 from radiance.labs.alphas.models.grading import Grader, expression_of, score, shape
 from radiance.labs.alphas.models.reporting import Judged
+from radiance.labs.alphas.models.study import StudySettings
 from radiance.labs.alphas.values.synthetic import made_up
 
 PANEL = made_up(120, 12)
@@ -97,7 +97,7 @@ def test_the_report_has_every_answer_and_the_sheet_hides_who_wrote(tmp_path):
         grades = [GRADER.grade("Write | one.", answer) for answer in answers]
         scores = score(grades, GRADER.random_like(grades, 0))
         judged.append(Judged(name, grades, scores, {"retention_score": 0.99}))
-    reporting.write(tmp_path, judged, {"samples": 1}, seed=3)
+    reporting.write(tmp_path, judged, StudySettings(samples=1, seed=3))
     text = (tmp_path / "report.md").read_text()
     assert "| compiles | 50% [9%, 91%] | 50% [9%, 91%] |" in text
     assert "`a\\|b'c`" in text
@@ -112,7 +112,7 @@ def test_the_report_has_every_answer_and_the_sheet_hides_who_wrote(tmp_path):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_configuration(name, tmp_path):
-    found = config.load(tmp_path, preset(name))
+    found = config.load(tmp_path, dict(PRESETS[name]))
     assert found.anchor.method == "anchor+projection"
     assert found.training.reworded_ratio == 0
     if name != "alphas-ember":
@@ -121,8 +121,3 @@ def test_every_preset_is_a_configuration(name, tmp_path):
         assert (training.r, training.alpha, training.dropout) == (16, 32, 0.05)
         assert (training.batch_size, training.grad_accum, training.lr) == (4, 8, 2e-4)
         assert training.max_steps == 150
-
-
-def test_an_unknown_preset_is_named():
-    with pytest.raises(ConfigError, match="alphas-ember"):
-        preset("ember")

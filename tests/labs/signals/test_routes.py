@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from radiance.labs.signals.results import decode
+from radiance.labs.signals.runs import Runs
 from tests.support import ApiError, Client, Running
 
 SMALL = {
@@ -130,7 +131,7 @@ def test_the_same_study_over_http_and_in_process_is_the_same(
 
     run_id = client.post("/signals/runs", SMALL)["run_id"]
     assert ended(client, run_id)["status"] == "succeeded"
-    path = shared_service.service.services.lab.folder / run_id / "result.json"
+    path = shared_service.service.services.extension(Runs).folder / run_id / "result.json"
     select_device("cpu")
     ours = run_study(read_study(SMALL))
     assert decode(path.read_bytes()).methods == ours.methods

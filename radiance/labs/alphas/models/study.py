@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from radiance.registry.rows import BASE
+from radiance.records import CheckpointStatus
 
 MADE_UP = "made up"
 """The market where no bars are given; profits on it mean nothing."""
+BASE = CheckpointStatus.BASE.value
 Decoding = Literal["free", "grammar", "both"]
 _FLAGS: dict[str, tuple[str, ...]] = {
     "free": (),
