@@ -128,7 +128,7 @@ def structs_of(kind: type[msgspec.Struct]):
     return st.builds(kind, **fields)
 
 
-@given(structs_of(Config))
+@given(structs_of(config_class()))
 def test_what_is_written_reads_back_the_same(tmp_path_factory, made):
     root = tmp_path_factory.mktemp("root")
     (root / "radiance.toml").write_bytes(render(made).encode())

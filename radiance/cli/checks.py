@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from radiance import platform, records
+from radiance import extensions, platform, records
 from radiance.cli.output import one_line
 from radiance.cli.settings import Settings
 from radiance.config import FILE_NAME, Config, is_loopback
@@ -40,7 +40,7 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Run every check, in the order in which things are needed."""
-    findings = [check_python(), check_machine(), check_memory()]
+    findings = [check_python(), check_extensions(), check_machine(), check_memory()]
     root = settings.root.resolve()
     findings += [check_root(root), check_disk(root), check_service(root)]
     settled, config = check_settings(settings)
@@ -56,6 +56,17 @@ def check_python() -> Finding:
     if sys.version_info < _OLDEST_PYTHON:
         return Finding("python", "fail", version, "Install Python 3.11 or later.")
     return Finding("python", "ok", f"{version} ({sys.executable})")
+
+
+def check_extensions() -> Finding:
+    """Which extensions are installed, and which of them do not load."""
+    found = extensions.discover()
+    names = ", ".join(extension.name for extension in found.extensions) or "none"
+    if not found.broken:
+        return Finding("extensions", "ok", names)
+    reasons = "; ".join(f"{name} does not load ({why})" for name, why in found.broken.items())
+    remedy = "Everything else works without them; install them again, or uninstall them."
+    return Finding("extensions", "warn", one_line(f"{names}; {reasons}"), remedy)
 
 
 def check_machine() -> Finding:
