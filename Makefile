@@ -7,14 +7,15 @@ BIN := $(VENV)/bin
 ARGS ?=
 BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages
 
-.PHONY: help run test check fix docs bench doctor dist clean
+.PHONY: help run test check fix docs site bench doctor dist clean
 
 help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
 	@echo "make test     install, then format, lint, types, layers and all tests"
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
-	@echo "make docs     write docs/COMMANDS.md, docs/SETTINGS.md anew"
+	@echo "make docs     write the tables of docs/ anew that the code says"
+	@echo "make site     docs as a searchable site in build/site; a broken link fails it"
 	@echo "make bench    run the benchmarks; a second call goes on where a first was stopped"
 	@echo "make dist     build sdist, wheel, bill of materials and Homebrew formula into dist/"
 	@echo "make doctor   check this machine and the settings"
@@ -43,7 +44,10 @@ fix: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 
 docs: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.test_docs
+	$(BIN)/python -m tools.reference
+
+site: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -c docs . build/site
 
 bench: $(VENV)/.installed-dev
 	@set -e; for name in $(BENCHMARKS); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name --size default; done
@@ -74,3 +78,7 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(VENV)/.installed-dev
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@

@@ -7,6 +7,7 @@ import click
 import pytest
 
 from radiance.cli import main
+from tools.reference import find
 
 NAMED_FILES = (
     "facts.jsonl",
@@ -19,14 +20,6 @@ NAMED_FILES = (
     "test.jsonl",
     "train.jsonl",
 )
-
-
-def find_command(words: tuple[str, ...]) -> click.Command:
-    command: click.Command = main
-    for word in words:
-        assert isinstance(command, click.Group)
-        command = command.commands[word]
-    return command
 
 
 def parse(line: str, folder: Path) -> dict[str, object]:
@@ -44,7 +37,7 @@ def parse(line: str, folder: Path) -> dict[str, object]:
     command: click.Command = main
     while isinstance(command, click.Group):
         words.append(arguments.pop(0))
-        command = find_command(tuple(words))
+        command = find(tuple(words))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         with command.make_context(words[-1], arguments) as context:
