@@ -3,8 +3,8 @@
 CycloneDX 1.6 (ECMA-424) as JSON, from the metadata of what is installed here. Only what the package
 needs at run time is followed, extras and markers as on this machine; development tools are not.
 
-cyclonedx-bom lists a whole environment, development tools too, and its library would replace only the
-dictionaries below: the closure and the licences would stay ours.
+cyclonedx-bom lists a whole environment, development tools too, and its library would replace only
+the dictionaries below: the closure and the licences would stay ours.
 """
 
 import json
