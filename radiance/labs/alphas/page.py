@@ -1,4 +1,4 @@
-"""The alpha desk: an alpha written now with its check and backtest, the trial, evaluations."""
+"""The page "Alpha desk": an alpha written now and judged, the trial, the evaluations."""
 
 import msgspec
 from starlette.requests import Request as HttpRequest

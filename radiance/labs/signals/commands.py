@@ -365,12 +365,13 @@ def _find(name: str, root: Path) -> "StudyResult":
 
 def _keep(result: "StudyResult", root: Path, as_json: bool) -> None:
     from radiance.labs.signals import record, store
+    from radiance.labs.signals.view.exports import exports_of
 
     folder = root / "runs" / store.FOLDER
     before = store.names(folder)
     earlier = store.load(folder, before[-1]) if before else None
     run_id = store.new_id(folder)
-    path = store.save(result, folder, run_id, earlier)
+    path = store.save(result, folder, run_id, exports_of(result, earlier))
     count = record.record(result, folder, run_id)
     _show(result, as_json)
     note(f"{path / store.REPORT} · {count} decisions on record")

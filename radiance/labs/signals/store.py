@@ -5,13 +5,13 @@ A run's directory is written under a temporary name and renamed, so none is ever
 
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from radiance.errors import NotFound, RequestError
 from radiance.labs.signals.results import StudyResult, decode, encode
-from radiance.labs.signals.view import latex, report
 from radiance.records import now
 from radiance.storage import files
 
@@ -28,14 +28,14 @@ def new_id(folder: Path) -> str:
     return f"S_{day}_{last + 1:04}"
 
 
-def save(result: StudyResult, folder: Path, run_id: str, earlier: StudyResult | None) -> Path:
+def save(result: StudyResult, folder: Path, run_id: str, exports: Mapping[str, str]) -> Path:
     """Keep a result with its exports; the directory.
 
     Args:
         result: What to keep.
         folder: ``runs/signals``.
         run_id: From ``new_id``.
-        earlier: What the report compares it with; None: nothing.
+        exports: Further files by their names, from ``view.exports``.
 
     Raises:
         StorageError: The disk failed.
@@ -45,8 +45,8 @@ def save(result: StudyResult, folder: Path, run_id: str, earlier: StudyResult | 
         folder / f"{files.TEMPORARY_PREFIX}{run_id}-{secrets.token_hex(4)}"
     )
     (temporary / RESULT).write_bytes(encode(result))
-    (temporary / REPORT).write_text(report.render(result, earlier), encoding="utf-8")
-    (temporary / MACROS).write_text(latex.render(result), encoding="utf-8")
+    for name, text in exports.items():
+        (temporary / name).write_text(text, encoding="utf-8")
     files.publish_directory(temporary, folder / run_id)
     return folder / run_id
 

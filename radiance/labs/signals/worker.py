@@ -32,6 +32,7 @@ def main(folder: str, run_id: str) -> int:
     from radiance.labs.signals import record, store
     from radiance.labs.signals.settings import read_study
     from radiance.labs.signals.study import run_study
+    from radiance.labs.signals.view.exports import exports_of
 
     select_device("cpu")
     place = Path(folder)
@@ -41,7 +42,7 @@ def main(folder: str, run_id: str) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         kept = store.names(place)
         earlier = store.load(place, kept[-1]) if kept else None
-        store.save(result, place, run_id, earlier)
+        store.save(result, place, run_id, exports_of(result, earlier))
         record.record(result, place, run_id)
     except RadianceError as error:
         _say({"error": str(error)})

@@ -1,4 +1,4 @@
-"""Market data for the desk's tests: the shared panel, or why it is not there."""
+"""Market data for the tests of alphas: the shared panel, or why it is not there."""
 
 import pytest
 

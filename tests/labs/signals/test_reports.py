@@ -25,7 +25,7 @@ def report(*words: str) -> str:
 
 
 def test_a_run_is_listed_and_written(tmp_path: Path, small_result: StudyResult) -> None:
-    store.save(small_result, tmp_path / "runs" / "signals", RUN, None)
+    store.save(small_result, tmp_path / "runs" / "signals", RUN, {})
     at = ("--root", str(tmp_path))
     listed = json.loads(report("--json", *at))["reports"]
     assert [(row["name"], row["status"]) for row in listed] == [(RUN, "signals")]
