@@ -18,6 +18,8 @@ from radiance import __version__
 from radiance.api.errors import OPENAI, ErrorAnswer, OpenAIErrorAnswer
 from radiance.api.route import JSON, Route
 
+Json = dict[str, Any]
+"""An object of the document."""
 _SCHEMAS = "#/components/schemas/{name}"
 _SECURITY = {
     "key": {
@@ -37,14 +39,14 @@ async def show_openapi(request: Request) -> Response:
     return JSONResponse(state.openapi)
 
 
-def document(table: Sequence[BaseRoute]) -> dict[str, Any]:
+def document(table: Sequence[BaseRoute]) -> Json:
     """The document for a table of URLs; pages for people have no place in it."""
     routes = [route for route in table if isinstance(route, Route) and route.is_documented]
     shapes = [*dict.fromkeys(kind for route in routes for kind in route.schemas)]
     shapes += [ErrorAnswer, OpenAIErrorAnswer]
     schemas, components = msgspec.json.schema_components(shapes, ref_template=_SCHEMAS)
     schema_of = dict(zip(shapes, schemas, strict=True))
-    paths: dict[str, Any] = {}
+    paths: dict[str, Json] = {}
     for route in routes:
         path = _PARAMETER.sub(r"{\1}", route.path)
         paths.setdefault(path, {})[route.method.lower()] = _operation(route, schema_of)
@@ -62,13 +64,13 @@ def document(table: Sequence[BaseRoute]) -> dict[str, Any]:
     return msgspec.json.decode(msgspec.json.encode(found))
 
 
-def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _operation(route: Route, schema_of: dict[Any, Json]) -> Json:
     summary, _, description = (inspect.getdoc(route.handler) or "").partition("\n\n")
     content = _content(route.gives, JSON, schema_of)
     if route.streams is not None:
         content |= _content(route.streams, "text/event-stream", schema_of)
     refusal = OpenAIErrorAnswer if route.path.startswith(OPENAI) else ErrorAnswer
-    operation: dict[str, Any] = {
+    operation: Json = {
         "operationId": route.name,
         "summary": " ".join(summary.split()),
         "tags": [route.path.split("/")[1]],
@@ -103,12 +105,12 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     return operation
 
 
-def _content(kind: Any, media: str, schema_of: dict[Any, Any]) -> dict[str, Any]:
+def _content(kind: Any, media: str, schema_of: dict[Any, Json]) -> Json:
     """A body's media type and schema; what is named by its media type alone has no schema."""
     if isinstance(kind, str):
         return {kind: {}}
     return {media: {"schema": schema_of[kind]}}
 
 
-def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _parameter(name: str, place: str, schema: Json) -> Json:
     return {"name": name, "in": place, "schema": schema}

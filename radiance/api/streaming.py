@@ -8,7 +8,6 @@ has gone away is given up at once.
 import asyncio
 import contextlib
 import threading
-import weakref
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
@@ -21,24 +20,15 @@ from radiance.engine import requests
 from radiance.engine.requests import Answer, Event, Started
 from radiance.errors import Cancelled
 
-_bells: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopNotifier]" = (
-    weakref.WeakKeyDictionary()
-)
-
 
 class LoopNotifier:
     """Calls functions on an event loop from other threads; many waiting ones at one ring."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._waiting: deque[Callable[[], None]] = deque()
         self._lock = threading.Lock()
         self._is_rung = False
-
-    @classmethod
-    def of_this_loop(cls) -> "LoopNotifier":
-        loop = asyncio.get_running_loop()
-        return _bells.setdefault(loop, cls(loop))
 
     def call(self, function: Callable[[], None]) -> None:
         """Have the loop call it soon. Nothing happens once the loop is closed."""
@@ -48,7 +38,7 @@ class LoopNotifier:
                 return
             self._is_rung = True
         with contextlib.suppress(RuntimeError):  # closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._answer)
+            self.loop.call_soon_threadsafe(self._answer)
 
     def _answer(self) -> None:
         with self._lock:
@@ -56,6 +46,15 @@ class LoopNotifier:
             self._is_rung = False
         for function in waiting:
             function()
+
+
+def _notifier(request: Request) -> LoopNotifier:
+    """The application's notifier, of the loop that it runs on."""
+    state, loop = request.app.state, asyncio.get_running_loop()
+    found: LoopNotifier | None = getattr(state, "notifier", None)
+    if found is None or found.loop is not loop:
+        found = state.notifier = LoopNotifier(loop)
+    return found
 
 
 async def events_of(
@@ -66,7 +65,7 @@ async def events_of(
     Raises:
         RadianceError: Whatever ended it otherwise, also after events have come.
     """
-    bell, inbox = LoopNotifier.of_this_loop(), deque[Event]()
+    bell, inbox = _notifier(request), deque[Event]()
     rung = asyncio.Event()
 
     def on_event(event: Event) -> None:
@@ -110,7 +109,7 @@ async def answers_of(
     request: Request, services: Services, wanted: list[requests.Request]
 ) -> list[Answer]:
     """The whole answers to several requests, decoded together; all given up if one fails."""
-    bell, rung = LoopNotifier.of_this_loop(), asyncio.Event()
+    bell, rung = _notifier(request), asyncio.Event()
     futures: list[Future[Answer]] = []
     gone = asyncio.create_task(_until_gone(request, rung))
     try:

@@ -44,7 +44,7 @@ async def weights_of(
     """
     if name is None:
         return SERVING if caller is None else services.traffic.route(caller)
-    if name in NAMED:
+    if name in NAMED:  # what needs no disk needs no thread
         return NAMED[name]
     try:
         return await run_in_threadpool(services.pointer.weights, name)

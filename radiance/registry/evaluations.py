@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from radiance.errors import CorruptCheckpoint
 from radiance.records import Evaluation, Probe, TaskAccuracy
+from radiance.registry.manifest import read_as
 from radiance.storage import files
 from radiance.storage.sqlite import Connection, Readable, to_json
 
@@ -29,13 +29,7 @@ def read(directory: Path) -> Evaluation:
     Raises:
         CorruptCheckpoint: It is missing or cannot be read as one.
     """
-    path = directory / EVALUATION
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Evaluation)
-    except OSError as error:
-        raise CorruptCheckpoint(f"{path}: {error.strerror}.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptCheckpoint(f"{path}: is not an evaluation ({error}).") from None
+    return read_as(Evaluation, directory / EVALUATION, "an evaluation")
 
 
 def task_accuracies(

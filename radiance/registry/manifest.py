@@ -5,6 +5,7 @@ they are, and ``manifest.json``, which says what they are and where they come fr
 """
 
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -16,6 +17,7 @@ WEIGHTS = "adapters.safetensors"
 CONFIG = "adapter_config.json"
 MANIFEST = "manifest.json"
 CONTENTS = (WEIGHTS, CONFIG)
+T = TypeVar("T")
 
 
 def content_hashes(directory: Path) -> tuple[str, str]:
@@ -54,13 +56,21 @@ def read(directory: Path) -> Manifest:
     Raises:
         CorruptCheckpoint: It is missing or cannot be read as one.
     """
-    path = directory / MANIFEST
+    return read_as(Manifest, directory / MANIFEST, "a manifest")
+
+
+def read_as(kind: type[T], path: Path, called: str) -> T:
+    """A checkpoint's JSON file as a Struct; ``called`` names it in errors.
+
+    Raises:
+        CorruptCheckpoint: It is missing or cannot be read as one.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except OSError as error:
         raise CorruptCheckpoint(f"{path}: {error.strerror}.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptCheckpoint(f"{path}: is not a manifest ({error}).") from None
+        raise CorruptCheckpoint(f"{path}: is not {called} ({error}).") from None
 
 
 def verify(directory: Path, manifest: Manifest) -> None:

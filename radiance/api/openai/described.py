@@ -5,11 +5,10 @@ Source: the system message of Hermes 2 Pro (Nous Research), which Qwen 2.5 took 
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
+from radiance.api.openai.messages import Turn
+from radiance.api.openai.tools import TemplateTool
 from radiance.engine.model.tool_format import HERMES
-
-Turn = dict[str, Any]
 
 _WORDS = """# Tools
 
@@ -27,7 +26,7 @@ For each function call, return a json object with function name and arguments wi
 </tool_call>"""
 
 
-def in_words(turns: Sequence[Turn], tools: Sequence[dict[str, Any]]) -> list[Turn]:
+def in_words(turns: Sequence[Turn], tools: Sequence[TemplateTool]) -> list[Turn]:
     """A chat with its tools, calls and their results as plain text.
 
     The tools are told of in the system turn; results are a user's turn, as in Hermes.

@@ -165,7 +165,7 @@ def _create(services: Services, body: TuningBody) -> tuple[Job, FineTuning]:
             msgspec.structs.replace(example, id=f"{body.validation_file}.{example.id}")
             for example in read("validation_file", body.validation_file).examples
         )
-    numbers = {name: None if value == "auto" else value for name, value in hyper.items()}
+    numbers = {name: None if isinstance(value, str) else value for name, value in hyper.items()}
     recipe = recipe_of(
         services.config.training, numbers, body.seed, len(admitted.examples), validation
     )
@@ -198,7 +198,7 @@ def _refuse_other_model(services: Services, model: str) -> None:
         )
 
 
-def _hyperparameters(body: TuningBody) -> tuple[dict[str, Any], bool]:
+def _hyperparameters(body: TuningBody) -> tuple[dict[str, int | float | str], bool]:
     """What was asked for, and whether in ``method``."""
     in_method = body.method.supervised if body.method else None
     newer = in_method.hyperparameters if in_method else None

@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from radiance.engine.requests import Constraint
 
+JsonSchema = dict[str, Any]
+
 
 class TextFormat(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fields=True):
     """Any text."""
@@ -25,7 +27,7 @@ class NamedSchema(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w-]+$")]
-    schema: dict[str, Any] | None = None
+    schema: JsonSchema | None = None
     description: str | None = None
     strict: bool | None = None
 
@@ -52,11 +54,11 @@ def constraint_of(given: ResponseFormat | None) -> Constraint | None:
     return None
 
 
-def json_constraint(schema: dict[str, Any]) -> Constraint:
+def json_constraint(schema: JsonSchema) -> Constraint:
     """JSON on one line that fits a schema."""
     return Constraint("json_schema", on_one_line(schema))
 
 
-def on_one_line(schema: dict[str, Any]) -> str:
+def on_one_line(schema: JsonSchema) -> str:
     """A schema as JSON text that also says how white space is to be written."""
     return json.dumps({"x-guidance": _COMPACT, **schema})

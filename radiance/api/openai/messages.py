@@ -14,6 +14,8 @@ class TextPart(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fiel
     text: str
 
 
+Turn = dict[str, Any]
+"""A turn of a chat as chat templates take it: role, content, and calls where there are some."""
 _Content = str | Annotated[list[TextPart], Meta(min_length=1)]
 
 
@@ -88,7 +90,7 @@ class Tool(_Message):
 Message = System | Developer | User | Assistant | Tool
 
 
-def turns(messages: list[Message]) -> list[dict[str, Any]]:
+def turns(messages: list[Message]) -> list[Turn]:
     """The chat as a chat template takes it: plain dicts, contents as text, arguments as objects.
 
     Raises:
@@ -97,8 +99,8 @@ def turns(messages: list[Message]) -> list[dict[str, Any]]:
     return [_turn(message, f"messages[{place}]") for place, message in enumerate(messages)]
 
 
-def _turn(message: Message, field: str) -> dict[str, Any]:
-    turn: dict[str, Any] = {"role": _ROLES[type(message)], "content": _text(message.content)}
+def _turn(message: Message, field: str) -> Turn:
+    turn: Turn = {"role": _ROLES[type(message)], "content": _text(message.content)}
     if isinstance(message, Tool):
         return {**turn, "tool_call_id": message.tool_call_id}
     if message.name is not None:

@@ -14,11 +14,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from radiance.api.openai.formats import json_constraint, on_one_line
+from radiance.api.openai.formats import JsonSchema, json_constraint, on_one_line
 from radiance.engine.model.tool_format import ToolFormat
 from radiance.engine.requests import Constraint
 from radiance.errors import RequestError
 
+TemplateTool = dict[str, Any]
+"""A tool as chat templates take it: type, and the function with its parameters' schema."""
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w-]+$")]
 
 
@@ -33,7 +35,7 @@ class Function(msgspec.Struct, forbid_unknown_fields=True):
 
     name: _Name
     description: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: JsonSchema | None = None
     strict: bool | None = None
 
 
@@ -93,7 +95,7 @@ class Toolbox:
         is_parallel: Whether an answer may have several calls.
     """
 
-    tools: list[dict[str, Any]]
+    tools: list[TemplateTool]
     functions: tuple[Function, ...] = ()
     is_forced: bool = False
     is_named: bool = False
@@ -176,20 +178,20 @@ def toolbox(
     )
 
 
-def _for_template(function: Function) -> dict[str, Any]:
+def _for_template(function: Function) -> TemplateTool:
     plain = {"name": function.name, "parameters": _arguments(function)}
     if function.description is not None:
         plain["description"] = function.description
     return {"type": "function", "function": plain}
 
 
-def _arguments(function: Function) -> dict[str, Any]:
+def _arguments(function: Function) -> JsonSchema:
     if function.parameters is None:
         return {"type": "object", "properties": {}, "additionalProperties": False}
     return function.parameters
 
 
-def _any_call(functions: Sequence[Function], strict: Sequence[Function]) -> dict[str, Any]:
+def _any_call(functions: Sequence[Function], strict: Sequence[Function]) -> JsonSchema:
     """The schema of a call of any of these; of those that are not strict, with any arguments."""
     definitions, calls = {}, []
     for number, function in enumerate(functions):
