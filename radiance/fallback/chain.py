@@ -8,20 +8,30 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import httpx
+import msgspec
 
 from radiance import config
 from radiance.config import ChainSettings, UpstreamSettings
 from radiance.errors import ConfigError, Overloaded, RadianceError, Unavailable
-from radiance.fallback.breaker import Breaker
+from radiance.fallback.breaker import Breaker, State
 from radiance.fallback.providers import UpstreamFailed, UpstreamRequest, ask, can_ask
 from radiance.telemetry import get_logger
 
 T = TypeVar("T")
 LOCAL = "local"
 _log = get_logger(__name__)
+
+
+class UpstreamState(msgspec.Struct, frozen=True):
+    """How an upstream is doing."""
+
+    name: str
+    state: State
+    failure_ratio: float
+    latency_s: float
 
 
 @dataclass(frozen=True)
@@ -56,16 +66,12 @@ class Chain:
             for upstream in settings.upstreams
         }
 
-    def states(self) -> list[dict[str, Any]]:
+    def states(self) -> list[UpstreamState]:
         """Each upstream's breaker, failure ratio and latency, in the order they are asked."""
         return [
-            {
-                "name": upstream.name,
-                "state": self._breakers[upstream.name].state,
-                "failure_ratio": self._breakers[upstream.name].failure_ratio,
-                "latency_s": self._breakers[upstream.name].latency_s,
-            }
+            UpstreamState(upstream.name, breaker.state, breaker.failure_ratio, breaker.latency_s)
             for upstream in self._ordered()
+            for breaker in (self._breakers[upstream.name],)
         ]
 
     async def answer(

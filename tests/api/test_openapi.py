@@ -82,6 +82,10 @@ def test_a_route_that_does_not_say_it_cannot_be_made() -> None:
         Route("/x", handler, OPEN, method="POST", gives=dict)
 
 
+FILES = {"/signals/runs/{run_id}/{file}"}
+"""Routes that hand out a file as it is kept, in several forms of which one is JSON."""
+
+
 def answered_by(route: Route) -> set[Any]:
     """What a handler says that it returns, without statuses, headers and other responses."""
     found = typing.get_type_hints(route.handler)["return"]
@@ -93,8 +97,8 @@ def answered_by(route: Route) -> set[Any]:
 
 @pytest.mark.parametrize("route", [*PAGES, *ROUTES], ids=lambda route: route.path)
 def test_a_handler_returns_what_its_route_gives(route: Any) -> None:
-    if ".labs." in route.handler.__module__:
-        pytest.skip("theirs follow")
+    if route.path in FILES:
+        return
     told = {kind for kind in (route.gives, *route.others.values()) if not isinstance(kind, str)}
     assert answered_by(route) == told
 

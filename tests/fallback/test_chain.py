@@ -116,9 +116,9 @@ def test_the_good_one_answers_within_the_deadline_and_no_key_is_told(upstream, c
     assert (found.value, found.provider) == ("answer of good", "good")
     assert time.monotonic() - began < 6
     assert [name for name, _ in found.tried] == ["local", "slow", "failing"]
-    assert chain.states()[0]["failure_ratio"] > 0
+    assert chain.states()[0].failure_ratio > 0
     answer(chain)
-    assert [state["state"] for state in chain.states()] == ["open", "open", "closed"]
+    assert [state.state for state in chain.states()] == ["open", "open", "closed"]
     third = answer(chain)
     assert [reason for _, reason in third.tried[1:]] == ["its circuit breaker is open"] * 2
     assert len(upstream.servers["failing"].asked) == 2
@@ -180,7 +180,7 @@ def test_what_is_not_good_enough_goes_on_and_the_local_answer_is_the_last_resort
 def test_order_follows_cost_or_health_and_the_local_model_may_be_last(upstream):
     links = (upstream("failing", cost=1.0), upstream("good", cost=3.0))
     cheap = Chain(ChainSettings(upstreams=links[::-1], order="cost"))
-    assert [state["name"] for state in cheap.states()] == ["failing", "good"]
+    assert [state.name for state in cheap.states()] == ["failing", "good"]
     healthy = Chain(ChainSettings(upstreams=links, order="health", local="last"))
     assert answer(healthy).tried[0][0] == "failing"
     assert answer(healthy).tried == ()

@@ -8,7 +8,7 @@ from radiance.errors import RadianceError, RequestError
 from radiance.labs.alphas import reports
 from radiance.labs.alphas.models import generate, reporting
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS
-from radiance.labs.alphas.service import AlphaService, told
+from radiance.labs.alphas.service import AlphaService
 from radiance.web.pages import Data, Page
 
 _MOST_TOKENS = 200
@@ -73,7 +73,12 @@ def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) 
         "answer": given.text,
         "checkpoint": given.checkpoint_id or "base",
         "latency_s": given.latency_s,
-        **msgspec.to_builtins(told(grade)),
+        "alpha": grade.alpha,
+        "outcome": grade.outcome,
+        "compiles": grade.compiles,
+        "error": grade.error,
+        "coverage": grade.covered,
+        "backtest": msgspec.to_builtins(grade.performance),
     }
 
 

@@ -1,12 +1,12 @@
 """POST /alphas/generate: a prompt in, an alpha, its check and its backtest out."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from radiance.api.bodies import read_body
 from radiance.api.route import get, post
@@ -15,13 +15,14 @@ from radiance.api.streaming import answer_of
 from radiance.api.weights import weights_of
 from radiance.engine.requests import Answer, Sampling, Weights
 from radiance.errors import RequestError
+from radiance.fallback.chain import LOCAL, UpstreamState
 from radiance.fallback.providers import UpstreamRequest
 from radiance.labs.alphas.models import generate
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS
 from radiance.labs.alphas.models.grading import Outcome
 from radiance.labs.alphas.results.performance import Performance
-from radiance.labs.alphas.service import AlphaService, shortcoming, told
-from radiance.labs.alphas.trial import Arm
+from radiance.labs.alphas.service import AlphaService, shortcoming
+from radiance.labs.alphas.trial import Arm, TrialState
 
 _BASE = "base"
 _TASK = (
@@ -87,33 +88,6 @@ class AlphaAnswer(msgspec.Struct):
     market: str
 
 
-class ArmCounts(msgspec.Struct):
-    """One side of a trial."""
-
-    answers: int
-    successes: int
-
-
-class TrialState(msgspec.Struct):
-    """What was seen of two models; ``evidence`` against equality decides at 1 / error."""
-
-    champion: str
-    challenger: str
-    error: float
-    arms: dict[str, ArmCounts]
-    evidence: float
-    verdict: Literal["undecided", "champion", "challenger"]
-
-
-class UpstreamState(msgspec.Struct):
-    """How an upstream is doing."""
-
-    name: str
-    state: Literal["closed", "open", "half-open"]
-    failure_ratio: float
-    latency_s: float
-
-
 class TrialAnswer(msgspec.Struct):
     """All trials, and the upstreams in the order they are asked."""
 
@@ -121,7 +95,7 @@ class TrialAnswer(msgspec.Struct):
     upstreams: list[UpstreamState]
 
 
-async def generate_alpha(request: Request) -> Response:
+async def generate_alpha(request: Request) -> AlphaAnswer:
     """Write an alpha, check it, and backtest it.
 
     Where the local model cannot answer, or its answer is no alpha, the fallback chain is asked, if
@@ -130,6 +104,55 @@ async def generate_alpha(request: Request) -> Response:
     services = services_of(request)
     lab = services.extension(AlphaService)
     body = await read_body(request, GenerateBody, services.config.server.max_body_bytes)
+    _refuse_contradictions(body)
+    champion, arm = await _side(services, body)
+    name = body.checkpoint or (lab.settings.challenger if arm == "challenger" else None)
+    local = _LocalAnswers(request, services, body, await weights_of(services, name))
+    asked = UpstreamRequest(
+        (("system", _TASK), ("user", body.prompt)), body.max_tokens, body.temperature
+    )
+    given = await services.chain.answer(local.write, asked, shortcoming)
+    text = str(given.value)
+    grade = await run_in_threadpool(lab.judge, body.prompt, text)
+    # Of constrained answers nothing is learned: they compile whoever writes them.
+    if arm is not None and local.last is not None and not body.constrained:
+        own = grade
+        if local.last.text != text:
+            own = await run_in_threadpool(lab.judge, body.prompt, local.last.text)
+        await run_in_threadpool(
+            lab.trial.record,
+            champion,
+            lab.settings.challenger,
+            lab.settings.trial_error,
+            arm,
+            own.outcome == "backtested",
+        )
+    is_local = given.provider == LOCAL and local.last is not None
+    return AlphaAnswer(
+        answer=text,
+        alpha=grade.alpha,
+        outcome=grade.outcome,
+        compiles=grade.compiles,
+        error=grade.error,
+        coverage=grade.covered,
+        backtest=grade.performance,
+        provider=given.provider,
+        tried=[Tried(provider, reason) for provider, reason in given.tried],
+        checkpoint=local.last.checkpoint_id if is_local and local.last else None,
+        arm=arm,
+        tries=local.tries,
+        market=lab.market,
+    )
+
+
+async def show_trial(request: Request) -> TrialAnswer:
+    """The trials of champion and challenger, and the state of each upstream."""
+    services = services_of(request)
+    lab = services.extension(AlphaService)
+    return TrialAnswer(lab.trial.states(), services.chain.states())
+
+
+def _refuse_contradictions(body: GenerateBody) -> None:
     if not body.prompt.strip():
         raise RequestError(
             "prompt: is blank.", field="prompt", value=body.prompt, remedy="Ask for an alpha."
@@ -148,62 +171,6 @@ async def generate_alpha(request: Request) -> Response:
             value=body.tries,
             remedy="Send a temperature, or leave it out.",
         )
-    champion, arm = await _side(services, body)
-    challenger = lab.settings.challenger
-    name = body.checkpoint or (challenger if arm == "challenger" else None)
-    weights = await weights_of(services, name)
-    # Of constrained answers nothing is learned: they compile whoever writes them.
-    answer: Answer | None = None
-    tried = 0
-
-    async def local() -> str:
-        nonlocal answer, tried
-        while tried < body.tries:
-            answer = await _write(request, services, body, weights, tried)
-            tried += 1
-            if shortcoming(answer.text) is None:
-                break
-        assert answer is not None
-        return answer.text
-
-    asked = UpstreamRequest(
-        (("system", _TASK), ("user", body.prompt)), body.max_tokens, body.temperature
-    )
-    given = await services.chain.answer(local, asked, shortcoming)
-    text = str(given.value)
-    grade = await run_in_threadpool(lab.judge, body.prompt, text)
-    if arm is not None and answer is not None and not body.constrained:
-        own = grade
-        if answer.text != text:
-            own = await run_in_threadpool(lab.judge, body.prompt, answer.text)
-        await run_in_threadpool(
-            lab.trial.record,
-            champion,
-            challenger,
-            lab.settings.trial_error,
-            arm,
-            own.outcome == "backtested",
-        )
-    is_local = given.provider == "local" and answer is not None
-    return JSONResponse(
-        {
-            "answer": text,
-            **told(grade),
-            "provider": given.provider,
-            "tried": [{"provider": name, "reason": reason} for name, reason in given.tried],
-            "checkpoint": answer.checkpoint_id if is_local and answer else None,
-            "arm": arm,
-            "tries": tried,
-            "market": lab.market,
-        }
-    )
-
-
-async def show_trial(request: Request) -> Response:
-    """The trials of champion and challenger, and the state of each upstream."""
-    services = services_of(request)
-    lab = services.extension(AlphaService)
-    return JSONResponse({"trials": lab.trial.states(), "upstreams": services.chain.states()})
 
 
 async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None]:
@@ -220,23 +187,45 @@ async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None
     return champion, lab.arm(who, champion, settings.challenger, settings.challenger_share)
 
 
-async def _write(
-    request: Request, services: Services, body: GenerateBody, weights: Weights, number: int
-) -> Answer:
-    """The local model's answer; a seed gives each ``number`` of a try its own."""
-    seed = None if body.seed is None else (body.seed + number) % 2**32
-    wanted = generate.draft(
-        services.engine.encoder,
-        body.prompt,
-        body.max_tokens,
-        Sampling(temperature=body.temperature, seed=seed),
-        weights,
-        is_constrained=body.constrained,
-    )
-    answer = await answer_of(request, services, wanted.request)
-    if (retry := wanted.retry(answer)) is not None:
-        answer = await answer_of(request, services, retry)
-    return answer
+@dataclass
+class _LocalAnswers:
+    """What the local model writes, until an answer compiles or there were enough.
+
+    Attributes:
+        last: The answer written last; None before the first.
+        tries: How many were written. With a seed each has its own.
+    """
+
+    request: Request
+    services: Services
+    body: GenerateBody
+    weights: Weights
+    last: Answer | None = None
+    tries: int = 0
+
+    async def write(self) -> str:
+        """The first answer that compiles, or the last of ``body.tries``."""
+        while True:
+            self.last = await self._one(self.tries)
+            self.tries += 1
+            if shortcoming(self.last.text) is None or self.tries >= self.body.tries:
+                return self.last.text
+
+    async def _one(self, number: int) -> Answer:
+        body, services = self.body, self.services
+        seed = None if body.seed is None else (body.seed + number) % 2**32
+        wanted = generate.draft(
+            services.engine.encoder,
+            body.prompt,
+            body.max_tokens,
+            Sampling(temperature=body.temperature, seed=seed),
+            self.weights,
+            is_constrained=body.constrained,
+        )
+        answer = await answer_of(self.request, services, wanted.request)
+        if (retry := wanted.retry(answer)) is not None:
+            answer = await answer_of(self.request, services, retry)
+        return answer
 
 
 ROUTES = [

@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from typing import Any
 
 from radiance.labs.alphas.language.checker import check
 from radiance.labs.alphas.language.syntax import AlphaError
@@ -62,16 +61,3 @@ def shortcoming(answer: str) -> str | None:
     except AlphaError as error:
         return f"it is no alpha ({error})"
     return None
-
-
-def told(grade: Grade) -> dict[str, Any]:
-    """A grade as the service tells it."""
-    performance = grade.performance
-    return {
-        "alpha": grade.alpha,
-        "outcome": grade.outcome,
-        "compiles": grade.compiles,
-        "error": grade.error,
-        "coverage": grade.covered,
-        "backtest": performance.as_json() if performance else None,
-    }

@@ -15,9 +15,11 @@ import hashlib
 import json
 import math
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
 
 from radiance.storage import files
 
@@ -33,6 +35,17 @@ class Counts:
 
     successes: int = 0
     answers: int = 0
+
+
+class TrialState(msgspec.Struct, frozen=True):
+    """What was seen of two models; ``evidence`` against equality decides at 1 / error."""
+
+    champion: str
+    challenger: str
+    error: float
+    arms: dict[Arm, Counts]
+    evidence: float
+    verdict: Verdict
 
 
 @dataclass
@@ -62,18 +75,13 @@ class Trial:
             rates = {arm: self.counts[arm].successes / self.counts[arm].answers for arm in ARMS}
             self.verdict = "challenger" if rates["challenger"] > rates["champion"] else "champion"
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "champion": self.champion,
-            "challenger": self.challenger,
-            "error": self.error,
-            "arms": {
-                arm: {"answers": counts.answers, "successes": counts.successes}
-                for arm, counts in self.counts.items()
-            },
-            "evidence": min(1e300, math.exp(min(690.0, self.peak))) if self.peak else 1.0,
-            "verdict": self.verdict,
-        }
+    def state(self) -> TrialState:
+        """What it shows now."""
+        evidence = min(1e300, math.exp(min(690.0, self.peak))) if self.peak else 1.0
+        counts: dict[Arm, Counts] = {arm: replace(self.counts[arm]) for arm in ARMS}
+        return TrialState(
+            self.champion, self.challenger, self.error, counts, evidence, self.verdict
+        )
 
 
 def log_evidence(one: Counts, other: Counts) -> float:
@@ -129,10 +137,10 @@ class TrialFile:
             ]
             files.write_durably(self._path, json.dumps(rows, indent=1).encode())
 
-    def states(self) -> list[dict[str, Any]]:
+    def states(self) -> list[TrialState]:
         """All trials there have been."""
         with self._lock:
-            return [trial.as_json() for trial in self._trials.values()]
+            return [trial.state() for trial in self._trials.values()]
 
 
 def _name(champion: str, challenger: str) -> str:

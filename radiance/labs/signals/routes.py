@@ -3,9 +3,10 @@
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from radiance.api.bodies import read_json
 from radiance.api.route import OPEN, get, post
@@ -66,41 +67,36 @@ async def show_asset(request: Request) -> Response:
     return Response(page.asset(name), media_type=page.ASSETS[name], headers=headers)
 
 
-async def list_runs(request: Request) -> Response:
+async def list_runs(request: Request) -> RunList:
     """The run that was started last, and the results that are kept, newest first."""
     lab = services_of(request).extension(Runs)
-    kept = await run_in_threadpool(lab.kept)
-    return JSONResponse({"latest": state_of(lab.latest), "kept": kept})
+    return RunList(lab.latest, await run_in_threadpool(lab.kept))
 
 
-async def start_run(request: Request) -> Response:
+async def start_run(request: Request) -> RunState:
     """Start a study: a preset, and by section the knobs that differ from it."""
     services = services_of(request)
     data = await read_json(request, services.config.server.max_body_bytes)
     if not isinstance(data, dict):
         raise RequestError("The body is not an object.", remedy='Send {"preset": "quick"}.')
-    state = await run_in_threadpool(services.extension(Runs).start, read_study(data))
-    return JSONResponse(state_of(state), 202)
+    return await run_in_threadpool(services.extension(Runs).start, read_study(data))
 
 
-async def show_run(request: Request) -> Response:
+async def show_run(request: Request) -> ShownRun:
     """A run as it stands: its stage and share done; once it has ended, what every method scored."""
     lab, run_id = services_of(request).extension(Runs), request.path_params["run_id"]
     state = await run_in_threadpool(lab.get, run_id)
-    found: dict[str, Any] = {**(state_of(state) or {}), "methods": None, "findings": None}
-    if state.status == "succeeded":
-        result = await run_in_threadpool(store.load, lab.folder, run_id)
-        found["methods"] = {m.name: tables.means_of(m) for m in result.methods}
-        found["findings"] = msgspec.to_builtins(result.findings)
-    return JSONResponse(found)
+    if state.status != "succeeded":
+        return ShownRun(**asdict(state))
+    result = await run_in_threadpool(store.load, lab.folder, run_id)
+    methods = {m.name: tables.means_of(m) for m in result.methods}
+    return ShownRun(**asdict(state), methods=methods, findings=result.findings)
 
 
-async def cancel_run(request: Request) -> Response:
+async def cancel_run(request: Request) -> RunState:
     """End a run that is under way; nothing of it is kept."""
     lab = services_of(request).extension(Runs)
-    return JSONResponse(
-        state_of(await run_in_threadpool(lab.cancel, request.path_params["run_id"]))
-    )
+    return await run_in_threadpool(lab.cancel, request.path_params["run_id"])
 
 
 async def export_run(request: Request) -> Response:
@@ -128,15 +124,10 @@ async def export_run(request: Request) -> Response:
     return Response(text, media_type=media, headers=headers)
 
 
-async def show_knobs(request: Request) -> Response:
+async def show_knobs(request: Request) -> KnobsAnswer:
     """Every knob by section, with default, range and meaning, and the presets."""
     services_of(request)
-    return JSONResponse(msgspec.to_builtins({"presets": PRESETS, "knobs": knobs()}))
-
-
-def state_of(state: RunState | None) -> dict[str, Any] | None:
-    """A run as JSON has it."""
-    return None if state is None else msgspec.to_builtins(state)
+    return KnobsAnswer(PRESETS, knobs())
 
 
 def earlier_than(folder: Any, run_id: str) -> Any:

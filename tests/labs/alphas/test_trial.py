@@ -73,13 +73,13 @@ def test_a_trial_is_kept_and_its_verdict_stays(tmp_path):
     again = TrialFile(path)
     assert again.states() == first.states()
     state = again.states()[0]
-    assert state["verdict"] == "challenger"
-    assert state["arms"]["champion"] == {"answers": 60, "successes": 15}
-    assert state["evidence"] > 20
+    assert state.verdict == "challenger"
+    assert state.arms["champion"] == Counts(successes=15, answers=60)
+    assert state.evidence > 20
     for _ in range(60):
         again.record("a", "b", 0.05, "champion", True)
         again.record("a", "c", 0.05, "challenger", False)
-    assert [state["verdict"] for state in again.states()] == ["challenger", "undecided"]
+    assert [state.verdict for state in again.states()] == ["challenger", "undecided"]
     json.loads(path.read_text())
 
 
