@@ -34,7 +34,7 @@ class Part(Protocol):
 
 
 class Page(Protocol):
-    """What the dashboard needs of a page; ``radiance.web.pages.Page`` is one."""
+    """What the dashboard needs of a page; ``radiance.web.page.Page`` is one."""
 
     @property
     def path(self) -> str: ...

@@ -1,7 +1,6 @@
 """Request bodies, bounded, decoded and checked against a Struct; and what queries share."""
 
 from typing import Any, TypeVar
-from urllib.parse import parse_qs
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -49,23 +48,6 @@ async def read_json(request: Request, max_bytes: int) -> Any:
             value=bytes(body[:80]).decode(errors="replace"),
             remedy="Send one JSON object, in UTF-8; NaN and lone surrogates are not JSON.",
         ) from None
-
-
-async def read_form(request: Request, max_bytes: int) -> dict[str, list[str]]:
-    """The fields of a form of the usual kind, each with its values in order.
-
-    Raises:
-        TooLarge: It has more than ``max_bytes``.
-        RequestError: It is not such a form.
-    """
-    declared = request.headers.get("content-length", "")
-    if not declared.isdigit() or int(declared) > max_bytes:
-        raise _too_large(max_bytes)
-    text = (await request.body()).decode("utf-8", "replace")
-    try:
-        return parse_qs(text, keep_blank_values=True, max_num_fields=1000)
-    except ValueError as error:
-        raise RequestError(f"The form cannot be read: {error}.", remedy="Send it again.") from None
 
 
 async def read_body(request: Request, kind: type[T], max_bytes: int) -> T:

@@ -92,7 +92,7 @@ def _format(out: Path | None, form: Format | None, as_json: bool) -> Format:
 def _write(config: Config, what: str, form: Format, texts: bool) -> str:
     import json
 
-    from radiance.web import cycle_report
+    from radiance.web.reports import cycle as cycle_report
 
     cycle_id = _cycle(config, what)
     if cycle_id is not None:

@@ -5,7 +5,8 @@ from functools import cache
 import jinja2
 
 from radiance import __version__, extensions, records
-from radiance.web import assets, charts, wording
+from radiance.web import assets, wording
+from radiance.web.charts import lines
 
 
 @cache
@@ -20,7 +21,7 @@ def environment() -> jinja2.Environment:
         auto_reload=False,
     )
     made.filters.update(wording.FILTERS)
-    made.filters["svg"] = charts.svg
+    made.filters["svg"] = lines.svg
     made.globals.update(static=assets.url, version=__version__, now=records.now)
     made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
     return made

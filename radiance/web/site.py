@@ -1,6 +1,6 @@
 """The table of pages, and what hangs them on the application.
 
-To add a page: a module with ``describe(rooms, request) -> dict`` in this room, a template that
+To add a page: a module with ``describe(services, request) -> dict`` in ``pages/``, a template that
 extends ``layout.html``, and a line in ``PAGES``. docs/ARCHITECTURE.md tells the rest.
 """
 
@@ -20,21 +20,20 @@ from radiance import extensions
 from radiance.api.auth.keys import Scope
 from radiance.api.route import OPEN, get
 from radiance.api.routes import scoped
-from radiance.web import (
+from radiance.web import assets, events
+from radiance.web.page import Page, accepts_html, render
+from radiance.web.pages import (
     ask,
-    assets,
     audit,
     checkpoints,
     compare,
     cycles,
-    events,
-    gate_page,
+    gate,
     learn,
     overview,
-    pointer_page,
+    pointer,
     signing,
 )
-from radiance.web.pages import Page, accepts_html, render
 from radiance.web.rendering import environment
 from radiance.web.security import Headers
 
@@ -48,14 +47,14 @@ PAGES: tuple[Page, ...] = (
     checkpoints.LIST,
     checkpoints.ONE,
     compare.PAGE,
-    pointer_page.PAGE,
-    gate_page.LIST,
-    gate_page.ONE,
+    pointer.PAGE,
+    gate.LIST,
+    gate.ONE,
     audit.PAGE,
 )
 
 _LINKS: list[BaseRoute] = [
-    *pointer_page.ROUTES,
+    *pointer.ROUTES,
     *cycles.ROUTES,
     *signing.ROUTES,
     get("/events", events.stream, "infer", gives="text/event-stream", is_documented=False),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.records import GateRow
-from radiance.web import charts
+from radiance.web.charts import intervals, lines
 
 VALUE = st.floats(-1e9, 1e9, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-12)
 FLOAT = st.floats(width=32)  # infinities and NaN among them
@@ -16,8 +16,8 @@ SERIES = st.lists(st.one_of(st.none(), VALUE), min_size=1, max_size=30)
 
 @given(SERIES)
 def test_every_value_lies_in_the_box(values: list[float | None]) -> None:
-    drawn = charts.chart("c", "t", "s", "x", ["a"], list(enumerate(values)))
-    found = charts.svg(drawn)
+    drawn = lines.chart("c", "t", "s", "x", ["a"], list(enumerate(values)))
+    found = lines.svg(drawn)
     known = [value for value in values if value is not None]
     points = [tuple(map(float, p.split(","))) for p in found["lines"][0].split()]
     points += found["dots"][0]
@@ -38,7 +38,7 @@ def test_every_value_lies_in_the_box(values: list[float | None]) -> None:
 def test_intervals_lie_on_their_line(
     value: float | None, limit: float, low: float | None, high: float
 ) -> None:
-    found = charts.interval(GateRow("rule", value, limit, low, high, "pass"))
+    found = intervals.interval(GateRow("rule", value, limit, low, high, "pass"))
     if value is None or not math.isfinite(value) or not math.isfinite(limit):
         assert found is None
         return

@@ -9,7 +9,7 @@ from radiance.labs.alphas import reports
 from radiance.labs.alphas.models import generate, reporting
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS
 from radiance.labs.alphas.service import AlphaService
-from radiance.web.pages import Data, Page
+from radiance.web.page import Data, Page
 
 _MOST_TOKENS = 200
 _MOST_LISTED = 30

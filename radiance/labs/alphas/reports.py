@@ -6,7 +6,7 @@ from typing import Any
 
 from radiance import __version__, records
 from radiance.labs.alphas.models import reporting
-from radiance.web.standalone import render_alone
+from radiance.web.reports.standalone import render_alone
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from radiance.labs.signals.runs import RunState
 from radiance.labs.signals.settings import PRESETS, Adaptation, Knob, Study, flat, knobs
 from radiance.labs.signals.view import charts, report, tables
 from radiance.labs.signals.view.tables import Grid
+from radiance.web.forms import Fields
 
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
 PRESET_TITLES = {
@@ -52,7 +53,6 @@ def body(
     latest: RunState | None,
     kept: list[str],
     shown: tuple[str, StudyResult, StudyResult | None] | None,
-    refusal: RequestError | None = None,
 ) -> Markup:
     """All that the dashboard's frame goes round.
 
@@ -61,7 +61,6 @@ def body(
         latest: The run that was started last.
         kept: Results, newest first.
         shown: A result to show, its name, and the one before it.
-        refusal: Why the last form was not accepted.
     """
     result = view(*shown) if shown else "<p>Nothing has been run yet. Choose a preset and run.</p>"
     return Markup(
@@ -71,7 +70,7 @@ stress must survive that. The same made markets for every method, so that differ
 luck.</p>
 {_explanation()}
 <section aria-labelledby="setup"><h2 id="setup">Set up a run</h2>
-{_refusal(refusal)}{_form(study)}</section>
+{_form(study)}</section>
 <section id="progress" aria-live="polite">{progress(latest)}</section>
 <section id="result" aria-labelledby="found"><h2 id="found">Result</h2>{result}</section>
 <section id="kept"><h2>Kept runs</h2>{_kept(kept, shown[0] if shown else "")}</section>
@@ -137,17 +136,17 @@ def progress(state: RunState | None) -> str:
     return f"<p><strong>{name}</strong> {word}{error}.</p>"
 
 
-def read_form(fields: dict[str, list[str]]) -> dict[str, Any]:
+def study_of(fields: Fields) -> dict[str, Any]:
     """The fields of the form as ``settings.read_study`` takes them.
 
     Raises:
         RequestError: A field should be a number and is none.
     """
-    data: dict[str, Any] = {"preset": fields.get("preset", ["default"])[0]}
+    data: dict[str, Any] = {"preset": fields.get("preset", "default")}
     for section, entries in knobs().items():
         for knob in entries:
-            given = fields.get(knob.name)
-            if given is None:
+            given = fields.getlist(knob.name)
+            if not given:
                 continue
             value = _value(knob, given)
             if section == "study":
@@ -238,12 +237,6 @@ def _explanation() -> str:
         f"<em>{escape(ours.label)}</em>, bends no step: its adapter acts on ordinary days only, "
         "and a budget holds what leaks.</figcaption></figure>"
     )
-
-
-def _refusal(refusal: RequestError | None) -> str:
-    if refusal is None:
-        return ""
-    return f'<p class="notice bad" role="alert">{escape(str(refusal))} {escape(refusal.remedy)}</p>'
 
 
 def _figure(title: str, drawing: str, words: str) -> str:

@@ -7,11 +7,12 @@ was typed. Nothing here needs JavaScript.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match
@@ -20,19 +21,18 @@ from starlette.types import Scope as Connection
 from radiance.api.auth.access import Access
 from radiance.api.auth.keys import Key, Scope
 from radiance.api.errors import response_to
-from radiance.api.route import JSON, Handler, Route
+from radiance.api.route import JSON, Route
 from radiance.api.services import Services, services_of
-from radiance.errors import RequestError, TooLarge
+from radiance.errors import RequestError
 from radiance.registry import audit
 from radiance.web import events
+from radiance.web.forms import Fields, form_route, read_form
 from radiance.web.rendering import environment
 
 Data = dict[str, Any]
 Describe = Callable[[Services, Request], Data]
-Fields = Mapping[str, str]
 Act = Callable[[Services, Request, Fields], str]
 
-_MOST_FIELDS = 50
 _HTML = "text/html"
 
 
@@ -49,12 +49,15 @@ class Page:
         topics: What it follows while it is open; see ``events.py``.
         nav: What it is called in the navigation; "" for a page below another.
         section: The path in the navigation that it belongs to; its own where it is "".
-        draw: What its template shows besides as ``drawn``: HTML that another room makes.
+        draw: What its template shows besides as ``drawn`` and its JSON does not need: tables and
+            charts of what ``describe`` tells.
         act: Does what its form asks for, and says where to go then. Runs on a thread.
         scope: What a key must allow to see it.
         act_scope: What a key must allow to send its form.
         shares_path: Whether the API answers under the same URL those who do not ask for HTML.
         scripts: Static files that it loads besides the ones every page has.
+        notices: What it says after a change, by the word in ``?done=`` that brought the browser
+            here.
     """
 
     path: str
@@ -70,9 +73,11 @@ class Page:
     act_scope: Scope | None = "admin"
     shares_path: bool = False
     scripts: tuple[str, ...] = ()
-    routes: list[BaseRoute] = field(init=False, repr=False, compare=False)
+    notices: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def routes(self) -> list[BaseRoute]:
+        """The page, its JSON twin, and what its form sends."""
         twin = "/overview.json" if self.path == "/" else f"{self.path}.json"
         found: list[BaseRoute] = [
             Route(twin, self._json, self.scope, method="GET", gives=JSON, is_documented=False),
@@ -80,7 +85,7 @@ class Page:
         ]
         if self.act is not None:
             found.append(form_route(self.path, self._change, self.act_scope))
-        object.__setattr__(self, "routes", found)
+        return found
 
     async def _json(self, request: Request) -> Response:
         data = await run_in_threadpool(self.describe, services_of(request), request)
@@ -96,7 +101,6 @@ class Page:
         request: Request,
         refusal: RequestError | None = None,
         fields: Fields | None = None,
-        drawn: Data | None = None,
     ) -> Response:
         """The page as HTML; on a thread, it may block.
 
@@ -104,7 +108,6 @@ class Page:
             request: Of the page or of its form.
             refusal: Why the form was not accepted, and ``fields``, what was typed.
             fields: See above.
-            drawn: Instead of what ``draw`` makes.
         """
         services = services_of(request)
         state = events.state_of(services)  # before the data: what changes meanwhile is told again
@@ -112,12 +115,13 @@ class Page:
             request,
             self.template,
             page=self,
+            notice=self.notices.get(request.query_params.get("done", "")),
             state=state,
             topics=" ".join(self.topics),
             data=self.describe(services, request),
-            drawn=drawn or (self.draw(services, request) if self.draw else {}),
+            drawn=self.draw(services, request) if self.draw else {},
             refusal=refusal,
-            fields=fields or {},
+            fields=fields or ImmutableMultiDict(),
         )
 
     async def _change(self, request: Request) -> Response:
@@ -149,20 +153,6 @@ class _PageRoute(Route):
         return super().matches(scope)
 
 
-def form_route(path: str, handler: Handler, scope: Scope | None) -> Route:
-    """A route that takes the fields of a page's form and sends the browser on."""
-    return Route(
-        path,
-        handler,
-        scope,
-        method="POST",
-        takes=dict[str, str],
-        takes_media="application/x-www-form-urlencoded",
-        gives=_HTML,
-        is_documented=False,
-    )
-
-
 def accepts_html(scope: Connection) -> bool:
     """Whether a browser asks for a page to show."""
     return b"text/html" in _accept(scope)
@@ -175,38 +165,6 @@ def accepts_json(scope: Connection) -> bool:
 
 def _accept(scope: Connection) -> bytes:
     return next((value for name, value in scope.get("headers", ()) if name == b"accept"), b"")
-
-
-async def read_form(request: Request, max_bytes: int) -> Fields:
-    """The fields of a form; a file counts as its text.
-
-    Raises:
-        TooLarge: It has more than ``max_bytes``.
-        RequestError: A file is not text.
-    """
-    declared = request.headers.get("content-length", "")
-    if not declared.isdigit() or int(declared) > max_bytes:
-        raise TooLarge(
-            f"The form has more than {max_bytes} bytes.",
-            remedy="Split it, or raise server.max_body_bytes in radiance.toml.",
-        )
-    async with request.form(max_files=4, max_fields=_MOST_FIELDS, max_part_size=max_bytes) as form:
-        fields = {}
-        for name, value in form.multi_items():
-            fields[name] = await _text(name, value) if isinstance(value, UploadFile) else value
-    return fields
-
-
-async def _text(name: str, file: UploadFile) -> str:
-    try:
-        return (await file.read()).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise RequestError(
-            f"{file.filename}: is not text in UTF-8.",
-            field=name,
-            value=file.filename,
-            remedy="Save it as UTF-8 and send it again.",
-        ) from None
 
 
 # ── Rendering ───────────────────────────────────────────────────────────────────────────────────
@@ -224,7 +182,7 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     shown = {
         "request": request,
         "navigation": [(path, name) for path, name, scope in site.navigation if may(scope)],
-        "notice": _notice(request),
+        "notice": None,
         "may": may,
         "reader": key.name if key is not None else None,
         "needs_key": access.needs_key,
@@ -241,17 +199,3 @@ def page_url(request: Request, **changed: Any) -> str:
     query = {**request.query_params, **changed}
     kept = {name: value for name, value in query.items() if value is not None}
     return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
-
-
-def with_notice(path: str, notice: str) -> str:
-    """Where to go after a change, with one of ``NOTICES`` shown there."""
-    assert notice in NOTICES
-    return f"{path}?done={notice}"
-
-
-NOTICES: dict[str, str] = {}
-"""What is said after a change, by the word in the URL; pages add theirs."""
-
-
-def _notice(request: Request) -> str | None:
-    return NOTICES.get(request.query_params.get("done", ""))

@@ -9,8 +9,8 @@ from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Manifest
 from radiance.registry.store import BASE
-from radiance.web.checkpoints import REPORT
-from radiance.web.pages import Data, Page
+from radiance.web.page import Data, Page
+from radiance.web.pages.checkpoints import REPORT
 
 _MOST_LISTED = 200
 _MOST_EXAMPLES = 30

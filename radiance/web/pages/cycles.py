@@ -10,8 +10,9 @@ from radiance.api.services import Services, services_of
 from radiance.api.training import training_progress
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError
 from radiance.jobs.cycles import PastCycle
-from radiance.web import cycle_charts, cycle_report
-from radiance.web.pages import Data, Page, page_url
+from radiance.web.charts import cycle as cycle_charts
+from radiance.web.page import Data, Page, page_url
+from radiance.web.reports import cycle as cycle_report
 
 _PER_PAGE = 30
 

@@ -10,7 +10,7 @@ from radiance.api.audit import entry_before
 from radiance.api.services import Services
 from radiance.registry.audit import Entry
 from radiance.registry.verification import verify
-from radiance.web.pages import Data, Page, page_url
+from radiance.web.page import Data, Page, page_url
 
 _REMEDY = "Follow the links of the page."
 _PER_PAGE = 50

@@ -19,18 +19,12 @@ from radiance.errors import RequestError
 from radiance.exchange.exporting import export_checkpoint, find_source
 from radiance.records import CheckpointStatus
 from radiance.registry.store import BASE
-from radiance.web.pages import NOTICES, Data, Fields, Page, with_notice
+from radiance.web.forms import Fields
+from radiance.web.page import Data, Page
 
 ACTIONS = ("promote", "rollback", "pin", "unpin", "export")
 _DEFAULT_REASON = "Asked for on the dashboard."
 _MOST_CHARACTERS = 1000
-
-NOTICES.update(
-    promote="Promoted: it answers from now on.",
-    rollback="Rolled back: what you chose answers from now on.",
-    pin="Pinned: only a person moves what is served now.",
-    unpin="Unpinned: the next accepted update is served again.",
-)
 
 
 def describe(services: Services, request: Request) -> Data:
@@ -66,7 +60,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
             services.pointer.unpin(actor, reason)
         case _:
             return f"/checkpoints/{target}/export.zip"
-    return with_notice("/checkpoints", action)
+    return f"/checkpoints?done={action}"
 
 
 def _asked(request: Request) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from radiance.web import wording
-from radiance.web.charts import chart
+from radiance.web.charts.lines import chart
 
 _MOST_POINTS = 500
 _CHARTS = (

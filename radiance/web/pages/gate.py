@@ -6,8 +6,8 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.services import Services
-from radiance.web.charts import interval
-from radiance.web.pages import Data, Page, page_url
+from radiance.web.charts.intervals import interval
+from radiance.web.page import Data, Page, page_url
 
 _PER_PAGE = 25
 

@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from radiance.api.auth import sessions
 from radiance.api.auth.access import Access
 from radiance.api.route import OPEN, get
-from radiance.web.pages import form_route, read_form, render
+from radiance.web.forms import form_route, read_form
+from radiance.web.page import render
 
 PATH = "/sign-in"
 _MOST_BYTES = 10_000

@@ -12,8 +12,8 @@ from radiance.api.training import training_progress
 from radiance.records import Checkpoint, CheckpointStatus
 from radiance.registry.store import BASE
 from radiance.web import alerts, wording
-from radiance.web.charts import chart
-from radiance.web.pages import Data, Page
+from radiance.web.charts.lines import chart
+from radiance.web.page import Data, Page
 
 _RECENT = 5
 _CURVE_CHECKPOINTS = 50

@@ -9,14 +9,13 @@ from radiance.api.training import training_progress
 from radiance.api.update import accept, supersedes
 from radiance.errors import RequestError
 from radiance.records import JobStatus
-from radiance.web import pasted
-from radiance.web.pages import NOTICES, Data, Fields, Page, page_url
+from radiance.web.forms import Fields
+from radiance.web.page import Data, Page, page_url
+from radiance.web.pages import pasted_examples
 
 _JOBS = 15
 _PER_PAGE = 25
 _MOST_QUERY = 200
-
-NOTICES.update(taught="Accepted, and on disk. Below is what becomes of it.")
 
 
 def describe(services: Services, request: Request) -> Data:
@@ -57,7 +56,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
         )
     lines: list[int] = []
     if text.strip():
-        examples, lines = pasted.read(text)
+        examples, lines = pasted_examples.read(text)
     elif question.strip() and answer.strip():
         examples = [{"input": question, "output": answer}]
     else:
@@ -70,7 +69,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     try:
         answered = accept(services, {"examples": examples, "tags": tags}, None)
     except RequestError as error:
-        raise pasted.locate(error, lines) from None
+        raise pasted_examples.locate(error, lines) from None
     services.pipeline.wake()
     return f"/learn/{answered.job_id}?done=taught"
 
@@ -122,4 +121,5 @@ JOB = Page(
     topics=("queue", "cycle", "serving"),
     section="/learn",
     scope="update",
+    notices={"taught": "Accepted, and on disk. Below is what becomes of it."},
 )

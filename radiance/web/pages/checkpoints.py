@@ -10,10 +10,11 @@ from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Checkpoint
 from radiance.registry.store import BASE
-from radiance.web import graph, wording
-from radiance.web.charts import chart
-from radiance.web.overview import retention
-from radiance.web.pages import Data, Page, page_url
+from radiance.web import wording
+from radiance.web.charts import lineage
+from radiance.web.charts.lines import chart
+from radiance.web.page import Data, Page, page_url
+from radiance.web.pages.overview import retention
 
 _PER_PAGE = 50
 _MATRIX = 12
@@ -31,7 +32,7 @@ def describe(services: Services, request: Request) -> Data:
         "current": current.checkpoint_id if current else BASE,
         "pinned": msgspec.to_builtins(services.registry.pinned()),
         "checkpoints": [msgspec.to_builtins(checkpoint) for checkpoint in listed],
-        "graph": graph.draw(listed),
+        "graph": lineage.draw(listed),
         "matrix": _matrix(services, current),
         "retention": retention(listed),
         "transfer": _transfer(listed),
@@ -139,6 +140,12 @@ LIST = Page(
     topics=("serving", "checkpoints"),
     nav="Checkpoints",
     shares_path=True,
+    notices={  # of pages/pointer.py
+        "promote": "Promoted: it answers from now on.",
+        "rollback": "Rolled back: what you chose answers from now on.",
+        "pin": "Pinned: only a person moves what is served now.",
+        "unpin": "Unpinned: the next accepted update is served again.",
+    },
 )
 ONE = Page(
     path="/checkpoints/{checkpoint_id}",

@@ -20,9 +20,9 @@ from radiance.records import Evaluation, Example, Probe
 from radiance.registry import audit, curves
 from radiance.registry.checkpoints import Checkpoints
 from radiance.storage.sqlite import Snapshot
-from radiance.web import cycle_charts
-from radiance.web.charts import interval
-from radiance.web.standalone import render_alone
+from radiance.web.charts import cycle as cycle_charts
+from radiance.web.charts.intervals import interval
+from radiance.web.reports.standalone import render_alone
 
 Data = dict[str, Any]
 _SUITES = (

@@ -8,12 +8,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from radiance.records import GateRow
-
 WIDTH, HEIGHT = 720, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 26
 _TICKS = 4
-_INTERVAL_WIDTH, _INTERVAL_MARGIN = 120, 6
 
 
 def chart(
@@ -118,28 +115,3 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
         (at * step, f"{at * step:.{decimals}f}" if plain else f"{at * step:.2g}")
         for at in range(first, last + 1)
     ]
-
-
-def interval(row: GateRow) -> dict[str, float | None] | None:
-    """Where value, interval and limit lie on a line from the least of them (or 0) to the most.
-
-    None where there is nothing to draw; a bound that is not finite is left out.
-    """
-    if row.value is None or not math.isfinite(row.value) or not math.isfinite(row.limit):
-        return None
-    bounds = [v for v in (row.low, row.high) if v is not None and math.isfinite(v)]
-    known = [row.value, row.limit, *bounds, 0.0]
-    low = min(known)
-    span = (max(known) - low) or 1.0
-    room = _INTERVAL_WIDTH - 2 * _INTERVAL_MARGIN
-
-    def across(value: float | None) -> float | None:
-        return None if value is None else round(_INTERVAL_MARGIN + (value - low) / span * room, 1)
-
-    has_interval = len(bounds) == 2
-    return {
-        "value": across(row.value),
-        "limit": across(row.limit),
-        "low": across(row.low) if has_interval else None,
-        "high": across(row.high) if has_interval else None,
-    }

@@ -10,7 +10,7 @@ from radiance.engine.model.encoding import Encoder
 from radiance.engine.requests import Answer, Request, Scoring
 from radiance.errors import RadianceError
 from radiance.records import Message
-from radiance.web.pages import Data, Page
+from radiance.web.page import Data, Page
 
 _MOST_LISTED = 200
 _MOST_TOKENS = 128

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.errors import RequestError
-from radiance.web import pasted
+from radiance.web.pages import pasted_examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
 PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5)
@@ -21,12 +21,12 @@ def test_csv_and_json_lines_say_the_same(pairs: list[tuple[str, str]]) -> None:
     written = io.StringIO()
     writer = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerows([("input", "output"), *pairs])
-    assert pasted.read("input" + written.getvalue().removeprefix('"input"'))[0] == wanted
-    assert pasted.read("\n".join(json.dumps(one) for one in wanted))[0] == wanted
+    assert pasted_examples.read("input" + written.getvalue().removeprefix('"input"'))[0] == wanted
+    assert pasted_examples.read("\n".join(json.dumps(one) for one in wanted))[0] == wanted
 
 
 def test_a_cell_may_hold_newlines_and_lines_are_counted() -> None:
-    examples, lines = pasted.read('question;answer\n"a\nb";c\nd;e\n')
+    examples, lines = pasted_examples.read('question;answer\n"a\nb";c\nd;e\n')
     assert examples == [{"input": "a\nb", "output": "c"}, {"input": "d", "output": "e"}]
     assert lines == [2, 4]
 
@@ -43,4 +43,4 @@ def test_a_cell_may_hold_newlines_and_lines_are_counted() -> None:
 )
 def test_faults_are_named(text: str, told: str) -> None:
     with pytest.raises(RequestError, match=told):
-        pasted.read(text)
+        pasted_examples.read(text)

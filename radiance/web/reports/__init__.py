@@ -1,0 +1,1 @@
+"""Reports that are one HTML file each and need neither service nor network."""
