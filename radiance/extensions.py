@@ -82,6 +82,7 @@ class Extension:
         settings: Its section of radiance.toml, a ``radiance.config.Section``; None: it has none.
         presets: Settings for ``--preset`` by name, each by dotted key.
         templates: The folder of its Jinja templates.
+        static: The folder of the files that its pages load, as ``NAME/page.js``.
     """
 
     name: ClassVar[str]
@@ -89,6 +90,7 @@ class Extension:
     settings: ClassVar[type[msgspec.Struct] | None] = None
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     templates: ClassVar[Path | None] = None
+    static: ClassVar[Path | None] = None
 
     def commands(self) -> Sequence[click.Command]:
         """Commands below ``radiance``."""

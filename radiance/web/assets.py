@@ -1,4 +1,4 @@
-"""The files that pages load: a handful, read once, with their hash in the URL.
+"""The files that pages load, of extensions too: a handful, read once, their hash in the URL.
 
 A URL with the right hash may be kept for ever; a changed file has another URL. ``VENDORED`` lists
 what others wrote, with its origin and SHA-256; a test holds the files against it.
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from radiance import extensions
 from radiance.errors import NotFound
 
 FOLDER = Path(__file__).parent / "static"
@@ -41,12 +42,15 @@ class _File(NamedTuple):
 @cache
 def _files() -> dict[str, _File]:
     found = {}
-    for path in sorted(FOLDER.rglob("*")):
-        if path.is_file():
-            data = path.read_bytes()
-            kind = mimetypes.guess_type(path.name)[0] or "text/plain"
-            version = hashlib.sha256(data).hexdigest()[:12]
-            found[path.relative_to(FOLDER).as_posix()] = _File(data, kind, version)
+    others = {f"{one.name}/": one.static for one in extensions.installed() if one.static}
+    for prefix, folder in {"": FOLDER, **others}.items():
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                data = path.read_bytes()
+                kind = mimetypes.guess_type(path.name)[0] or "text/plain"
+                version = hashlib.sha256(data).hexdigest()[:12]
+                name = prefix + path.relative_to(folder).as_posix()
+                found[name] = _File(data, kind, version)
     return found
 
 

@@ -23,6 +23,7 @@ def environment() -> jinja2.Environment:
     made.filters.update(wording.FILTERS)
     made.filters["svg"] = lines.svg
     made.globals.update(static=assets.url, version=__version__, now=records.now)
+    made.globals["charts"] = made.get_template("charts.html").module
     made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
     return made
 

@@ -63,7 +63,7 @@ def test_every_route_has_a_scope_and_only_life_signs_are_open() -> None:
     assert all(isinstance(route, Route) for route in ROUTES)
     # And the pages' own styles and scripts, which a browser fetches without a key.
     found = {route.path for route in ROUTES if route.scope is OPEN}
-    assert found == {"/health", "/ready", "/signals/assets/{name}"}
+    assert found == {"/health", "/ready"}
     assert {route.scope for route in ROUTES} == {OPEN, *keys.SCOPES}
 
 

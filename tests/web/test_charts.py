@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from radiance.records import GateRow
 from radiance.web.charts import intervals, lines
+from radiance.web.charts.scatter import Point, scatter
 
 VALUE = st.floats(-1e9, 1e9, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-12)
 FLOAT = st.floats(width=32)  # infinities and NaN among them
@@ -44,3 +45,53 @@ def test_intervals_lie_on_their_line(
         return
     assert found is not None
     assert all(6 <= at <= 114 for at in found.values() if at is not None)
+
+
+@given(st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=2, max_size=20))
+def test_a_band_lies_about_its_line_and_in_the_box(values: list[tuple[float, ...]]) -> None:
+    lows, middles, highs = zip(*map(sorted, values), strict=True)
+    rows = list(enumerate(middles))
+    drawn = lines.chart("c", "t", "s", "x", ["a", "b"], [[x, None, y] for x, y in rows],
+                        bands={1: (lows, highs)})  # fmt: skip
+    assert drawn["columns"] == ["a", "b", "b, low", "b, high"]
+    found = lines.svg(drawn)
+    ((series, points),) = found["bands"]
+    assert series == 2
+    places = [float(point.split(",")[1]) for point in points.split()]
+    upper, lower = places[: len(rows)], places[len(rows) :][::-1]
+    middle = [float(point.split(",")[1]) for point in found["lines"][1].split()]
+    for high, at, low in zip(upper, middle, lower, strict=True):
+        assert 0 <= high <= at <= low <= found["bottom"]
+
+
+POSITIVE = st.floats(1e-6, 1e6)
+
+
+@given(
+    st.lists(st.tuples(POSITIVE, POSITIVE), min_size=1, max_size=8),
+    st.one_of(st.none(), st.tuples(POSITIVE, POSITIVE)),
+)
+def test_scattered_points_and_ticks_lie_in_the_box(
+    values: list[tuple[float, float]], corner: tuple[float, float] | None
+) -> None:
+    points = [Point("a method", x, y, (-x, 2 * x), (y / 2, 2 * y)) for x, y in values]
+    found = scatter("c", "t", "s", "x", "y", points, corner)
+    assert found is not None
+    for mark in found["marks"]:
+        for x in (mark["x"], *mark["x_range"]):
+            assert found["left"] <= x <= found["right"]
+        for y in (mark["y"], *mark["y_range"]):
+            assert 0 <= y <= found["bottom"]
+        assert mark["y_range"][1] <= mark["y"] <= mark["y_range"][0]
+    for name in ("x", "y"):
+        assert len(found[name]) >= 2
+        assert len(found[name]) == len({label for _, label in found[name]})
+
+
+def test_labels_of_points_that_coincide_stand_apart() -> None:
+    points = [Point("the same", 1.0, 1.0, (0.5, 2.0), (0.5, 2.0)) for _ in range(4)]
+    found = scatter("c", "t", "s", "x", "y", points)
+    assert found is not None
+    heights = sorted(mark["label_y"] for mark in found["marks"])
+    assert all(b - a >= 12 for a, b in itertools.pairwise(heights))
+    assert scatter("c", "t", "s", "x", "y", []) is None

@@ -21,6 +21,7 @@ class Signals(Extension):
     name = "signals"
     rank = 10
     templates = Path(__file__).parent / "templates"
+    static = Path(__file__).parent / "static"
 
     def commands(self) -> Sequence[click.Command]:
         from radiance.labs.signals.commands import signals

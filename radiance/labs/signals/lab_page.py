@@ -1,6 +1,7 @@
 """The signal lab in the dashboard: its knobs, the run under way, a result.
 
-What is drawn comes from ``signals/page.py``; its script talks to the lab's routes in the API.
+It works without JavaScript, by forms and links; ``static/lab.js`` follows a run and fills the knobs
+from a preset, over the lab's routes in the API.
 """
 
 import msgspec
@@ -35,16 +36,13 @@ def describe(services: Services, request: Request) -> Data:
 
 
 def draw(services: Services, request: Request) -> Data:
-    """The same as HTML of the lab's own."""
+    """The form as it stands, and the result as tables and charts."""
     lab = services.extension(Runs)
-    kept = lab.kept()
-    name = request.query_params.get("run", "") or (kept[0] if kept else "")
-    shown, study = None, PRESETS["default"]
-    if name:
-        result = store.load(lab.folder, name)
-        shown = (name, result, earlier_than(lab.folder, name))
-        study = result.study
-    return {"body": page.body(study, lab.latest, kept, shown)}
+    name = request.query_params.get("run", "") or next(iter(lab.kept()), "")
+    if not name:
+        return {**page.form(PRESETS["default"]), "shown": None}
+    result = store.load(lab.folder, name)
+    return {**page.form(result.study), "shown": page.view(result, earlier_than(lab.folder, name))}
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:
@@ -69,6 +67,7 @@ PAGE = Page(
     draw=draw,
     act=act,
     nav="Signal lab",
+    scripts=("signals/lab.js",),
 )
 ROUTES = [
     form_route(f"{PAGE.path}/cancel", send_cancel, "admin"),

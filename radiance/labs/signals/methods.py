@@ -10,6 +10,7 @@ alone; ``held+projection`` shows what a projection would add to it.
 from dataclasses import dataclass
 
 from radiance.config import AnchorSettings
+from radiance.labs.signals.contexts import METHOD_NAMES
 from radiance.labs.signals.settings import Adaptation
 
 _ALL = 1024  # anchors per gradient: every one
@@ -83,3 +84,7 @@ def find_methods(settings: Adaptation) -> list[Method]:
     )
     by_name = {method.name: method for method in found}
     return [by_name[name] for name in settings.methods]
+
+
+LABELS = {method.name: method.label for method in find_methods(Adaptation(methods=METHOD_NAMES))}
+"""By name, what every method is called."""

@@ -9,14 +9,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from radiance.api.bodies import read_json
-from radiance.api.route import OPEN, get, post
+from radiance.api.route import get, post
 from radiance.api.services import services_of
 from radiance.errors import NotFound, RequestError
 from radiance.labs.signals import store
 from radiance.labs.signals.results import Finding, StudyResult, encode
 from radiance.labs.signals.runs import Runs, RunState
 from radiance.labs.signals.settings import PRESETS, Knob, Study, knobs, read_study
-from radiance.labs.signals.view import latex, page, report, tables
+from radiance.labs.signals.view import latex, report, tables
+from radiance.web.rendering import environment
 
 
 class RunList(msgspec.Struct):
@@ -40,31 +41,11 @@ class KnobsAnswer(msgspec.Struct):
     knobs: dict[str, list[Knob]]
 
 
-# A page may load and be loaded only from here.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
-
-
 async def show_progress(request: Request) -> Response:
     """The run that was started last, as a part of the page."""
-    return HTMLResponse(
-        page.progress(services_of(request).extension(Runs).latest), headers=_HEADERS
-    )
-
-
-async def show_asset(request: Request) -> Response:
-    """The page's style and script."""
-    name = request.path_params["name"]
-    if name not in page.ASSETS:
-        raise NotFound(f"There is no file {name!r}.", field="name", value=name, remedy="Reload.")
-    headers = {**_HEADERS, "Cache-Control": "no-cache"}
-    return Response(page.asset(name), media_type=page.ASSETS[name], headers=headers)
+    template = environment().get_template("signals/progress.html")
+    html = template.render(latest=services_of(request).extension(Runs).latest)
+    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
 async def list_runs(request: Request) -> RunList:
@@ -140,7 +121,6 @@ def earlier_than(folder: Any, run_id: str) -> Any:
 
 ROUTES = [
     get("/signals/progress", show_progress, "infer", gives="text/html"),
-    get("/signals/assets/{name}", show_asset, OPEN, gives="text/css"),
     get("/signals/runs", list_runs, "infer", gives=RunList),
     post("/signals/runs", start_run, "admin", takes=Study, gives=RunState, status=202),
     get("/signals/runs/{run_id}", show_run, "infer", gives=ShownRun),

@@ -5,7 +5,7 @@ script, and in exported reports, ``svg`` draws the same points on the server.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 WIDTH, HEIGHT = 720, 220
@@ -24,6 +24,7 @@ def chart(
     categories: bool = False,
     low: float | None = None,
     high: float | None = None,
+    bands: Mapping[int, tuple[Sequence[float], Sequence[float]]] | None = None,
 ) -> dict[str, Any]:
     """A chart of lines over one axis.
 
@@ -32,19 +33,25 @@ def chart(
         title: What is shown, with its unit: "Loss, nats per token".
         sentence: What a person would read off it.
         x: What the first column is.
-        series: What the other columns are, at most six; they differ by dash as well as colour.
+        series: What the other columns are, at most eight; they differ by dash as well as colour.
         rows: ``[x, y, y, …]``; None where a series has no value.
         categories: Whether x is a name (a checkpoint), not a number; drawn at its place.
         low: Lower end of the axis where it is known, as 0 of a share.
         high: Upper end.
+        bands: By a series' place, from 0, the lower and the upper ends of a band about it.
     """
+    banded = sorted(bands or {})
+    ends = [end for place in banded for end in (bands or {})[place]]
+    names = [f"{series[place]}, {end}" for place in banded for end in ("low", "high")]
     return {
         "id": id,
         "title": title,
         "sentence": sentence,
         "x": x,
         "series": list(series),
-        "rows": [list(row) for row in rows],
+        "bands": banded,
+        "columns": [*series, *names],
+        "rows": [[*row, *more] for row, *more in zip(rows, *ends, strict=True)],
         "categories": categories,
         "low": low,
         "high": high,
@@ -55,8 +62,9 @@ def svg(drawn: dict[str, Any]) -> dict[str, Any]:
     """Where the lines and ticks of a chart lie in a box of ``WIDTH`` x ``HEIGHT``.
 
     Returns:
-        ``lines`` (the points of a polyline for each series), ``dots`` for lonely ones, ``y`` and
-        ``x`` ticks as ``(position, label)``, and the box.
+        ``lines`` (the points of a polyline for each series), ``dots`` for lonely ones, ``bands``
+        (series from 1 and the points of a polygon), ``y`` and ``x`` ticks as ``(position, label)``,
+        and the box.
     """
     rows = drawn["rows"]
     xs = [index if drawn["categories"] else float(row[0]) for index, row in enumerate(rows)]
@@ -75,19 +83,29 @@ def svg(drawn: dict[str, Any]) -> dict[str, Any]:
     def down(y: float) -> float:
         return round(bottom - (y - y0) / (y1 - y0) * (bottom - _TOP), 1)
 
-    lines, dots = [], []
-    for place in range(1, len(drawn["series"]) + 1):
-        known = [
-            (across(x), down(row[place]))
+    def known_of(column: int) -> list[tuple[float, float]]:
+        """What is measured now and then is one line, as in the browser."""
+        return [
+            (across(x), down(row[column]))
             for x, row in zip(xs, rows, strict=True)
-            if row[place] is not None and math.isfinite(row[place])
-        ]  # what is measured now and then is one line, as in the browser
+            if row[column] is not None and math.isfinite(row[column])
+        ]
+
+    lines, dots, bands = [], [], []
+    count = len(drawn["series"])
+    for place in range(1, count + 1):
+        known = known_of(place)
         lines.append(" ".join(f"{x},{y}" for x, y in known) if len(known) > 1 else "")
         dots.append(known if len(known) == 1 else [])
+    for index, place in enumerate(drawn["bands"]):
+        low, high = (known_of(count + 1 + 2 * index + end) for end in (0, 1))
+        around = [*high, *reversed(low)]
+        bands.append((place + 1, " ".join(f"{x},{y}" for x, y in around)))
     ends = [] if not rows else [rows[0][0]] if len(rows) == 1 else [rows[0][0], rows[-1][0]]
     return {
         "lines": lines,
         "dots": dots,
+        "bands": bands,
         "y": [(down(y), label) for y, label in ticks],
         "x": list(zip([_LEFT, right], ends, strict=False)),
         "left": _LEFT,

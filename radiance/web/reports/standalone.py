@@ -15,9 +15,18 @@ from radiance.web import assets
 from radiance.web.rendering import environment
 
 
-def render_alone(template: str, title: str, data: dict[str, Any]) -> str:
-    """A template that extends ``alone.html``, filled with ``data``."""
-    style, policy = _style()
+def render_alone(
+    template: str, title: str, data: dict[str, Any], sheets: tuple[str, ...] = ()
+) -> str:
+    """A template that extends ``alone.html``, filled with ``data``.
+
+    Args:
+        template: Its name.
+        title: Of the window.
+        data: What it shows.
+        sheets: Static files of style besides that of every page.
+    """
+    style, policy = _style(sheets)
     return (
         environment()
         .get_template(template)
@@ -26,8 +35,8 @@ def render_alone(template: str, title: str, data: dict[str, Any]) -> str:
 
 
 @cache
-def _style() -> tuple[str, str]:
-    """The sheet as it stands in the file, and the policy that allows it and nothing else."""
-    sheet = f"\n{assets.text('site.css')}"
+def _style(sheets: tuple[str, ...]) -> tuple[str, str]:
+    """The style as it stands in the file, and the policy that allows it and nothing else."""
+    sheet = "\n".join(["", *map(assets.text, ("site.css", *sheets))])
     digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
     return sheet, f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"

@@ -1,7 +1,7 @@
 // Draws each chart from the table beside it, so that picture and numbers cannot differ.
 "use strict";
 (() => {
-  const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5], [4, 2]];
+  const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [14, 5], [4, 2], [1, 4], [12, 3, 3, 3]];
   const HEIGHT = 220;
   const MOST_DOTTED = 40;
   const drawn = new WeakMap();
@@ -36,7 +36,12 @@
     };
   }
 
+  // The columns behind those of the lines are the ends of bands, low and high in turn.
+  const banded = (figure) => (figure.dataset.bands ? figure.dataset.bands.split(",").map(Number) : []);
+
   function options(figure, labels, names) {
+    const bands = banded(figure);
+    const count = names.length - 2 * bands.length;
     const muted = colour("--muted");
     const line = colour("--line");
     const axis = { stroke: muted, font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
@@ -54,7 +59,7 @@
           values: (_, ticks) => ticks.map((t) => (byName ? short(labels[t] ?? "") : t)) },
         { ...axis, size: 56, values: (_, ticks) => ticks.map((t) => Number(t.toPrecision(6))) }, // its own has three decimals
       ],
-      series: [{}, ...names.map((label, place) => ({
+      series: [{}, ...names.map((label, place) => (place >= count ? { label, stroke: "transparent", width: 0, points: { show: false } } : {
         label,
         stroke: colour(`--s${place + 1}`),
         width: 1.75,
@@ -62,6 +67,10 @@
         points: { show: labels.length <= MOST_DOTTED, size: 5, fill: colour("--paper") },
         spanGaps: true,
       }))],
+      bands: bands.map((of, place) => ({
+        series: [count + 2 * place + 2, count + 2 * place + 1],
+        fill: colour(`--s${of + 1}`).replace(/^rgb\((.*)\)$/, "rgba($1, .13)"),
+      })),
       hooks: { setCursor: [(plot) => {
         const at = plot.cursor.idx;
         readouts.forEach((readout, place) => {

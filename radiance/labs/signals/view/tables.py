@@ -1,5 +1,6 @@
 """The numbers of a result as rows of text, the same for terminal, report, page and memo."""
 
+import re
 from dataclasses import dataclass
 
 from radiance.labs.signals import findings
@@ -27,6 +28,9 @@ HEADLINE = (
 )
 
 
+_NUMBER = re.compile(r"|-|[x/]?[+-]?[\d.]+(e[+-]?\d+)?%?( \[.*\])?|\[.*\]")
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table of text."""
@@ -35,6 +39,12 @@ class Grid:
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
     note: str = ""
+
+    @property
+    def is_numeric(self) -> tuple[bool, ...]:
+        """By column, whether it holds numbers only; the first names its row."""
+        cells = ([row[place] for row in self.rows] for place in range(1, len(self.columns)))
+        return (False, *(all(map(_NUMBER.fullmatch, column)) for column in cells))
 
 
 def show(estimate: Estimate | None) -> str:
@@ -61,7 +71,7 @@ def methods_table(result: StudyResult) -> Grid:
         rows.append((method.label, cells[0], ratios[0], cells[1], ratios[1], *cells[2:]))
     titles = [MEASURE_BY_NAME[name].title for name in HEADLINE]
     columns = ("method", titles[0], "to naive's", titles[1], "to naive's", *titles[2:])
-    note = f"Means over {_units(result)} with 95 % intervals, all on the same markets."
+    note = f"Means over {units_of(result)} with 95 % intervals, all on the same markets."
     return Grid("Methods", columns, rows, note)
 
 
@@ -79,7 +89,7 @@ def brief_table(result: StudyResult) -> Grid:
         cells = [show_number(means[name]) for name in names]
         rows.append((method.label, drift, stress, *cells, verdict))
     columns = ("method", "drift MSE", "stress MSE", *(MEASURE_BY_NAME[n].title for n in names))
-    note = f"Means over {_units(result)}; in brackets to naive's. The report has the intervals."
+    note = f"Means over {units_of(result)}; in brackets to naive's. The report has the intervals."
     return Grid("Methods", (*columns, "promoted"), rows, note)
 
 
@@ -206,6 +216,7 @@ def means_of(method: MethodResult) -> dict[str, float | None]:
     return {m.name: e.value if (e := method.means[m.name]) else None for m in MEASURES}
 
 
-def _units(result: StudyResult) -> str:
+def units_of(result: StudyResult) -> str:
+    """How many units a result has, and what they are."""
     noun = "seeds" if result.kind == "study" else "held-out periods"
     return f"{len(result.units)} {noun}"
