@@ -7,7 +7,6 @@ was typed. Nothing here needs JavaScript.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -75,7 +74,7 @@ class Page:
     scripts: tuple[str, ...] = ()
     notices: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    @cached_property
+    @property
     def routes(self) -> list[BaseRoute]:
         """The page, its JSON twin, and what its form sends."""
         twin = "/overview.json" if self.path == "/" else f"{self.path}.json"
