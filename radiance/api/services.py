@@ -25,6 +25,7 @@ from radiance.release.canary import CanaryRouter
 from radiance.release.experiments import Experiments
 from radiance.release.feedback import FeedbackLog
 from radiance.release.monitor import Monitor
+from radiance.release.outcome_trials import OutcomeTrials
 from radiance.release.pointer import StablePointer
 
 P = TypeVar("P", bound=Part)
@@ -54,6 +55,7 @@ class Services:
     names: Names
     engine_watchdog: EngineWatchdog
     experiments: Experiments
+    outcome_trials: OutcomeTrials
     traffic: CanaryRouter
     chain: Chain
     has_anchors: bool

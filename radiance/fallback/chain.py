@@ -74,6 +74,23 @@ class Chain:
             for breaker in (self._breakers[upstream.name],)
         ]
 
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """The names of the upstreams that are configured."""
+        return tuple(upstream.name for upstream in self._settings.upstreams)
+
+    async def ask(self, name: str, asked: UpstreamRequest) -> str:
+        """One upstream's answer, by its name.
+
+        Raises:
+            UpstreamFailed: It gave none, or its circuit breaker is open.
+        """
+        upstream = next(known for known in self._settings.upstreams if known.name == name)
+        try:
+            return await self._ask(upstream, asked, upstream.timeout_s)
+        except TimeoutError:
+            raise UpstreamFailed(f"no answer within {upstream.timeout_s:.1f} s") from None
+
     async def answer(
         self,
         local: Callable[[], Awaitable[T]],

@@ -39,6 +39,7 @@ from radiance.release.canary import CanaryRouter
 from radiance.release.experiments import Experiments
 from radiance.release.feedback import FeedbackLog
 from radiance.release.monitor import Monitor
+from radiance.release.outcome_trials import OutcomeTrials
 from radiance.release.pointer import StablePointer
 from radiance.service import crash_loop
 from radiance.storage import files
@@ -242,6 +243,7 @@ class Service:
             names=Names(database),
             engine_watchdog=self._engine_watchdog,
             experiments=experiments,
+            outcome_trials=OutcomeTrials(database, registry.audit),
             traffic=canary,
             chain=Chain(config.chain),
             has_anchors=bool(anchors),

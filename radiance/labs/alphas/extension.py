@@ -55,4 +55,6 @@ class Alphas(Extension):
         from radiance.labs.alphas.service import AlphaService
 
         config = services.config
-        return AlphaService(config.section(AlphasSettings), config.root, config.runs_path)
+        return AlphaService(
+            config.section(AlphasSettings), config.root, config.runs_path, services.outcome_trials
+        )

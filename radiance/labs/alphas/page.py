@@ -5,7 +5,7 @@ from starlette.requests import Request as HttpRequest
 
 from radiance.api.services import Services
 from radiance.errors import RadianceError, RequestError
-from radiance.labs.alphas import reports
+from radiance.labs.alphas import reports, trial
 from radiance.labs.alphas.models import generate, reporting
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS
 from radiance.labs.alphas.service import AlphaService
@@ -31,7 +31,7 @@ def describe(services: Services, request: HttpRequest) -> Data:
         "error": None,
         "market": lab.market,
         "challenger": lab.settings.challenger or None,
-        "trials": lab.trial.states(),
+        "trials": trial.states(lab.trials),
         "upstreams": services.chain.states(),
         "studies": [study.name for study in known[:_MOST_LISTED]],
         "study": None,

@@ -15,8 +15,9 @@ from radiance.api.streaming import answer_of
 from radiance.api.weights import weights_of
 from radiance.engine.requests import Answer, Sampling, Weights
 from radiance.errors import RequestError
-from radiance.fallback.chain import LOCAL, UpstreamState
-from radiance.fallback.providers import UpstreamRequest
+from radiance.fallback.chain import LOCAL, FallbackResult, UpstreamState
+from radiance.fallback.providers import UpstreamFailed, UpstreamRequest
+from radiance.labs.alphas import trial
 from radiance.labs.alphas.models import generate
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS
 from radiance.labs.alphas.models.grading import Outcome
@@ -106,26 +107,36 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
     body = await read_body(request, GenerateBody, services.config.server.max_body_bytes)
     _refuse_contradictions(body)
     champion, arm = await _side(services, body)
-    name = body.checkpoint or (lab.settings.challenger if arm == "challenger" else None)
-    local = _LocalAnswers(request, services, body, await weights_of(services, name))
+    challenger = lab.settings.challenger if arm == "challenger" else None
     asked = UpstreamRequest(
         (("system", _TASK), ("user", body.prompt)), body.max_tokens, body.temperature
     )
-    given = await services.chain.answer(local.write, asked, shortcoming)
+    given: FallbackResult[str] | None = None
+    own: str | None = None  # what the side on trial wrote
+    if challenger in services.chain.upstreams:
+        given = await _of_upstream(services, challenger, asked)
+        own = "" if given is None else given.value
+        challenger = None
+    local = _LocalAnswers(
+        request, services, body, await weights_of(services, body.checkpoint or challenger)
+    )
+    if given is None:
+        given = await services.chain.answer(local.write, asked, shortcoming)
+        if own is None and local.last is not None:
+            own = local.last.text
     text = str(given.value)
     grade = await run_in_threadpool(lab.judge, body.prompt, text)
-    # Of constrained answers nothing is learned: they compile whoever writes them.
-    if arm is not None and local.last is not None and not body.constrained:
-        own = grade
-        if local.last.text != text:
-            own = await run_in_threadpool(lab.judge, body.prompt, local.last.text)
+    # Of constrained answers nothing is learned: they compile whichever side writes them.
+    if arm is not None and own is not None and not body.constrained:
+        judged = grade if own == text else await run_in_threadpool(lab.judge, body.prompt, own)
         await run_in_threadpool(
-            lab.trial.record,
+            lab.trials.record,
+            trial.SUBJECT,
             champion,
             lab.settings.challenger,
             lab.settings.trial_error,
-            arm,
-            own.outcome == "backtested",
+            is_candidate=arm == "challenger",
+            success=judged.outcome == "backtested",
         )
     is_local = given.provider == LOCAL and local.last is not None
     return AlphaAnswer(
@@ -149,7 +160,17 @@ async def show_trial(request: Request) -> TrialAnswer:
     """The trials of champion and challenger, and the state of each upstream."""
     services = services_of(request)
     lab = services.extension(AlphaService)
-    return TrialAnswer(lab.trial.states(), services.chain.states())
+    return TrialAnswer(trial.states(lab.trials), services.chain.states())
+
+
+async def _of_upstream(
+    services: Services, name: str, asked: UpstreamRequest
+) -> FallbackResult[str] | None:
+    """The answer of an upstream on trial; None where it gave none, so that another answers."""
+    try:
+        return FallbackResult(await services.chain.ask(name, asked), name)
+    except UpstreamFailed:
+        return None
 
 
 def _refuse_contradictions(body: GenerateBody) -> None:
@@ -184,7 +205,7 @@ async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None
     if champion == settings.challenger:
         return champion, None
     who = body.user or body.prompt
-    return champion, lab.arm(who, champion, settings.challenger, settings.challenger_share)
+    return champion, trial.arm_of(who, champion, settings.challenger, settings.challenger_share)
 
 
 @dataclass

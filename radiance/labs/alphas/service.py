@@ -3,14 +3,15 @@
 import threading
 from pathlib import Path
 
+from radiance.labs.alphas import trial
 from radiance.labs.alphas.language.checker import check
 from radiance.labs.alphas.language.syntax import AlphaError
 from radiance.labs.alphas.models.grading import Grade, Grader, expression_of
 from radiance.labs.alphas.models.study import MADE_UP
 from radiance.labs.alphas.settings import AlphasSettings
-from radiance.labs.alphas.trial import Arm, TrialFile, assign
 from radiance.labs.alphas.values.panel import Panel, read
 from radiance.labs.alphas.values.synthetic import made_up
+from radiance.release.outcome_trials import OutcomeTrials
 
 
 class AlphaService:
@@ -19,7 +20,8 @@ class AlphaService:
     Args:
         settings: The section ``[alphas]``.
         root: What its paths are relative to.
-        runs: Where the trial is kept.
+        runs: Where version 0.1.0 kept its trials.
+        trials: Where trials are counted.
 
     Attributes:
         market: The name of the file of daily bars, or ``MADE_UP``.
@@ -28,12 +30,15 @@ class AlphaService:
         ConfigError: The market data cannot be used.
     """
 
-    def __init__(self, settings: AlphasSettings, root: Path, runs: Path) -> None:
+    def __init__(
+        self, settings: AlphasSettings, root: Path, runs: Path, trials: OutcomeTrials
+    ) -> None:
         self.settings = settings
         data = root / settings.data if settings.data else None
         groups = root / settings.groups if settings.groups else None
         self.market = data.name if data else MADE_UP
-        self.trial = TrialFile(runs / "alpha_trials.json")
+        self.trials = trials
+        trial.adopt(runs / "alpha_trials.json", trials)
         self._lock = threading.Lock()
         # Read at once, so that what is wrong with it is told at the start.
         self._panel: Panel | None = read(data, groups) if data else None
@@ -48,10 +53,6 @@ class AlphaService:
 
     def stop(self) -> None:
         """Nothing to end: it has no thread of its own."""
-
-    def arm(self, who: str, champion: str, challenger: str, share: float) -> Arm:
-        """Whose answer somebody gets."""
-        return assign(who, share, f"{champion}/{challenger}")
 
 
 def shortcoming(answer: str) -> str | None:

@@ -26,7 +26,9 @@ class AlphasSettings(Section, frozen=True):
     ] = ""
     challenger: Annotated[
         str,
-        Meta(description="Checkpoint on trial, which answers a share of the prompts; empty: none."),
+        Meta(
+            description="Checkpoint or upstream on trial, which answers a share of the prompts; empty: none."
+        ),
     ] = ""
     challenger_share: Annotated[
         float, Meta(description="Share of the users whom the challenger answers.", gt=0, lt=1)

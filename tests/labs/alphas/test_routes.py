@@ -121,3 +121,20 @@ def test_a_trial_counts_both_sides_of_a_sticky_split(serve):
         "/alphas/generate", {"prompt": "x", "checkpoint": "base", "max_tokens": 2}
     )
     assert named["arm"] is None
+
+
+def test_an_upstream_can_be_on_trial(serve, upstream):
+    settings = {"chain.upstreams": [upstream], "alphas.challenger": "good"}
+    running = serve(**settings, **{"alphas.challenger_share": 0.6, "anchor.method": "naive"})
+    providers = {}
+    for user in ("ann", "bob", "cid", "dan", "eva", "fay"):
+        body = {"prompt": "Write an alpha.", "user": user, "max_tokens": 8, "temperature": 0}
+        found = running.client.post("/alphas/generate", body)
+        if found["arm"] == "challenger":
+            assert (found["provider"], found["checkpoint"]) == ("good", None)
+        providers[found["arm"]] = found["provider"]
+    assert providers.keys() == {"champion", "challenger"}
+    state = running.client.get("/alphas/trial")["trials"][0]
+    assert state["arms"]["challenger"]["successes"] == state["arms"]["challenger"]["answers"] > 0
+    log = running.client.get("/audit")["entries"]
+    assert ("trial_start", "good") in [(entry["action"], entry["subject"]) for entry in log]
