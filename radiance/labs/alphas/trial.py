@@ -103,7 +103,7 @@ def adopt(path: Path, trials: OutcomeTrials) -> None:
     """
     if not path.exists():
         return
-    verdicts = {shown: kept for kept, shown in _VERDICTS.items()}
+    verdicts: dict[Verdict, outcome_trials.Verdict] = {v: k for k, v in _VERDICTS.items()}
     for kept in msgspec.json.decode(path.read_bytes(), type=list[_Kept]):
         sides = (kept.counts["champion"], kept.counts["challenger"])
         trials.adopt(
