@@ -27,7 +27,7 @@ class AlphasSettings(Section, frozen=True):
     challenger: Annotated[
         str,
         Meta(
-            description="Checkpoint or upstream on trial, which answers a share of the prompts; empty: none."
+            description="Checkpoint or upstream that answers a share of the prompts; empty: none."
         ),
     ] = ""
     challenger_share: Annotated[
