@@ -65,8 +65,9 @@ def settings() -> str:
 
 
 def command_reference() -> str:
-    """Each command's usage, help and options, as ``--help`` has them, whatever the terminal."""
-    parts, shared = [], {p.name for p in find(("config",)).params} - {"as_json", "defaults"}
+    """All commands in a table, then each one's help and options, whatever the terminal."""
+    shared = {p.name for p in find(("config",)).params} - {"as_json", "defaults"}
+    parts = ["\n".join(["| Command | What |", "|---|---|", *map(_summary, commands())])]
     for words in commands():
         command, name = find(words), "radiance " + " ".join(words)
         context = click.Context(command, info_name=name)
@@ -106,6 +107,13 @@ def find(words: tuple[str, ...]) -> click.Command:
         assert isinstance(command, click.Group)
         command = command.commands[word]
     return command
+
+
+def _summary(words: tuple[str, ...]) -> str:
+    """A row of the overview: the command, linked to its section, and its first sentence."""
+    name = f"radiance {' '.join(words)}"
+    about = (find(words).help or "").partition("\n\n")[0]
+    return f"| [`{name}`](#{name.replace(' ', '-')}) | {_cell(about)} |"
 
 
 def _cell(text: str) -> str:
