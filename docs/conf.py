@@ -29,7 +29,14 @@ NAVIGATION = {
     "Using it": ["docs/CLIENT", "docs/COMMANDS", "docs/API", "docs/OPENAI", "docs/SETTINGS"],
     "Running it": ["docs/OPERATING", "docs/GATE", "docs/METRICS"],
     "The labs": ["docs/ALPHAS", "docs/DEPLOYMENT_PLAYBOOK"],
-    "Building it": ["CONTRIBUTING", "docs/ARCHITECTURE", "bench/README", "bench/LOG", "CHANGELOG"],
+    "Building it": [
+        "CONTRIBUTING",
+        "docs/ARCHITECTURE",
+        "docs/EXTENSIONS",
+        "bench/README",
+        "bench/LOG",
+        "CHANGELOG",
+    ],
 }
 
 
