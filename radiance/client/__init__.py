@@ -6,32 +6,32 @@ clients add a transport. It knows nothing of the service but its HTTP API.
 """
 
 from radiance.client.answers import (
-    Answer,
-    Checkpoint,
-    Info,
-    Job,
+    CheckpointInfo,
+    Correction,
+    Curves,
     JobFailed,
-    LossCurves,
+    JobInfo,
+    JobProgress,
     Move,
-    Progress,
-    Supersession,
-    Update,
+    Receipt,
+    SearchResult,
+    ServiceInfo,
     Vote,
 )
 from radiance.client.clients import AsyncClient, Client
 
 __all__ = [
-    "Answer",
     "AsyncClient",
-    "Checkpoint",
+    "CheckpointInfo",
     "Client",
-    "Info",
-    "Job",
+    "Correction",
+    "Curves",
     "JobFailed",
-    "LossCurves",
+    "JobInfo",
+    "JobProgress",
     "Move",
-    "Progress",
-    "Supersession",
-    "Update",
+    "Receipt",
+    "SearchResult",
+    "ServiceInfo",
     "Vote",
 ]

@@ -14,7 +14,7 @@ from radiance.errors import TrainingError
 _ENDED = ("succeeded", "failed", "cancelled", "quarantined")
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a prompt.
 
     Attributes:
@@ -37,14 +37,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = "local"
 
 
-class Supersession(msgspec.Struct, frozen=True):
+class Correction(msgspec.Struct, frozen=True):
     """An earlier example that the example ``by`` corrects."""
 
     example_id: str
     by: str
 
 
-class Update(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """An update that the service has on disk.
 
     Attributes:
@@ -56,11 +56,11 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     accepted: int = 0
     duplicates: int = 0
-    supersedes: tuple[Supersession, ...] = ()
-    may_supersede: tuple[Supersession, ...] = ()
+    supersedes: tuple[Correction, ...] = ()
+    may_supersede: tuple[Correction, ...] = ()
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class JobProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far the training of a job is.
 
     Attributes:
@@ -77,7 +77,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     most_seconds_left: float | None = None
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     """An update, and what became of it.
 
     Attributes:
@@ -99,9 +99,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint: str | None = None
     rejected_checkpoint: str | None = None
     error: str | None = None
-    progress: Progress | None = None
+    progress: JobProgress | None = None
     preparing: str | None = None
-    supersedes: tuple[Supersession, ...] = ()
+    supersedes: tuple[Correction, ...] = ()
 
     @property
     def has_ended(self) -> bool:
@@ -116,15 +116,15 @@ class JobFailed(TrainingError):
         job: The job, with ``status``, ``error`` and ``rejected_checkpoint``.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: JobInfo) -> None:
         super().__init__(f"{job.job_id} {job.status}: {job.error or 'no reason was given'}")
         self.job = job
 
-    def __reduce__(self) -> tuple[type["JobFailed"], tuple[Job]]:
+    def __reduce__(self) -> tuple[type["JobFailed"], tuple[JobInfo]]:
         return JobFailed, (self.job,)
 
 
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A checkpoint, and what was measured of it.
 
     Attributes:
@@ -145,7 +145,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     is_imported: bool = False
 
 
-class LossCurves(msgspec.Struct, frozen=True, kw_only=True):
+class Curves(msgspec.Struct, frozen=True, kw_only=True):
     """Losses in nats per token and shares in [0, 1], as the service lists them, the newest last.
 
     Those of anchors are None where there are no anchors.
@@ -159,7 +159,7 @@ class LossCurves(msgspec.Struct, frozen=True, kw_only=True):
     drift_loss: list[Any] | None = None
 
 
-class Info(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """The service at a glance.
 
     Attributes:
@@ -180,9 +180,9 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     waiting_examples: int = 0
     context_tokens: int = 0
     hardware: dict[str, Any] = {}
-    loss_curves: LossCurves = LossCurves()
+    loss_curves: Curves = Curves()
     forgetting_summary: dict[str, float | None] | None = None
-    training: Progress | None = None
+    training: JobProgress | None = None
     preparing: str | None = None
     uptime_s: float = 0.0
 
@@ -202,13 +202,13 @@ class Vote(msgspec.Struct, frozen=True, kw_only=True):
     votes: dict[str, int] = {}
 
 
-class JobList(msgspec.Struct, frozen=True):
+class JobPage(msgspec.Struct, frozen=True):
     """The body of GET /jobs."""
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[JobInfo, ...]
 
 
-class CheckpointList(msgspec.Struct, frozen=True):
+class CheckpointPage(msgspec.Struct, frozen=True):
     """The body of GET /checkpoints."""
 
-    checkpoints: tuple[Checkpoint, ...]
+    checkpoints: tuple[CheckpointInfo, ...]

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from radiance.client import operations, wire
-from radiance.client.operations import Flow, Limits
+from radiance.client.operations import ClientLimits, Flow
 from radiance.errors import RadianceError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ PATIENCE_S = 10.0
 
 
 def _blocking(
-    operation: Callable[Concatenate[Limits, P], Flow[T]],
+    operation: Callable[Concatenate[ClientLimits, P], Flow[T]],
 ) -> Callable[Concatenate["Client", P], T]:
     """An operation as a method of ``Client``."""
 
@@ -34,7 +34,7 @@ def _blocking(
 
 
 def _awaitable(
-    operation: Callable[Concatenate[Limits, P], Flow[T]],
+    operation: Callable[Concatenate[ClientLimits, P], Flow[T]],
 ) -> Callable[Concatenate["AsyncClient", P], Awaitable[T]]:
     """An operation as a method of ``AsyncClient``."""
 
@@ -67,7 +67,7 @@ class _Settings:
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.url = wire.address(url)
-        self.limits = Limits(timeout_s, patience_s)
+        self.limits = ClientLimits(timeout_s, patience_s)
         self._key = wire.key(api_key)
 
 

@@ -1,8 +1,8 @@
 """What the clients can do, written once for both: each operation is a flow.
 
-A flow is a generator that yields steps, a ``Call`` or a ``Pause``, is sent each ``Reply`` or thrown
-the error, and returns the result. Repeating and waiting are decided here; nothing here sleeps or
-touches the network.
+A flow is a generator that yields steps (an ``ApiCall`` or a ``Sleep``), is sent each ``ApiReply``
+or thrown the error, and returns the result. Repeating and waiting are decided here; nothing here
+sleeps or touches the network.
 """
 
 import time
@@ -12,31 +12,31 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 from radiance.client.answers import (
-    Answer,
-    Checkpoint,
-    CheckpointList,
-    Info,
-    Job,
+    CheckpointInfo,
+    CheckpointPage,
     JobFailed,
-    JobList,
+    JobInfo,
+    JobPage,
     Move,
-    Update,
+    Receipt,
+    SearchResult,
+    ServiceInfo,
     Vote,
 )
-from radiance.client.wire import Call, NoConnection, decode, segment
+from radiance.client.wire import ApiCall, NoConnection, decode, segment
 from radiance.errors import Overloaded, RadianceError, TimedOut, Unavailable
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Pause:
+class Sleep:
     """Nothing is to be done for so long."""
 
     seconds: float
 
 
-Step = Call[Any] | Pause
+Step = ApiCall[Any] | Sleep
 Flow = Generator[Step, Any, T]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 2.0
@@ -45,7 +45,7 @@ _AWAY_S = 60.0  # a service that crashed comes back by itself, and so does the j
 
 
 @dataclass(frozen=True)
-class Limits:
+class ClientLimits:
     """How long a client waits.
 
     Attributes:
@@ -58,7 +58,7 @@ class Limits:
 
 
 def search(
-    limits: Limits,
+    limits: ClientLimits,
     prompt: str,
     *,
     max_tokens: int | None = None,
@@ -66,7 +66,7 @@ def search(
     checkpoint: str | None = None,
     use_training_adapter: bool = False,
     timeout_s: float | None = None,
-) -> Flow[Answer]:
+) -> Flow[SearchResult]:
     """Ask a question.
 
     Args:
@@ -84,17 +84,17 @@ def search(
         "checkpoint": checkpoint,
         "use_training_adapter": use_training_adapter or None,
     }
-    call = Call("POST", "/search", Answer, body=_given(body), timeout_s=timeout_s)
+    call = ApiCall("POST", "/search", SearchResult, body=_given(body), timeout_s=timeout_s)
     return _ask(limits, replace(call, is_repeatable=True))
 
 
 def update(
-    limits: Limits,
+    limits: ClientLimits,
     examples: Iterable[Mapping[str, Any]],
     *,
     tags: Sequence[str] = (),
     job_key: str | None = None,
-) -> Flow[Update]:
+) -> Flow[Receipt]:
     """Teach examples; they are on the service's disk when this returns.
 
     Args:
@@ -109,17 +109,17 @@ def update(
             ``remedy`` what to do. Nothing of the update was kept.
     """
     body = {"examples": list(examples), "tags": list(tags), "job_key": job_key or uuid.uuid4().hex}
-    return _ask(limits, Call("POST", "/update", Update, body=body, is_repeatable=True))
+    return _ask(limits, ApiCall("POST", "/update", Receipt, body=body, is_repeatable=True))
 
 
 def wait(
-    limits: Limits,
-    job: Update | Job | str,
+    limits: ClientLimits,
+    job: Receipt | JobInfo | str,
     *,
     timeout_s: float | None = None,
-    on_progress: Callable[[Job], None] | None = None,
+    on_progress: Callable[[JobInfo], None] | None = None,
     poll_s: float = _POLL_S,
-) -> Flow[Job]:
+) -> Flow[JobInfo]:
     """Wait until a job has succeeded; its checkpoint serves from then on.
 
     A service that is away for up to a minute is waited for.
@@ -149,41 +149,49 @@ def wait(
             raise TimedOut(
                 f"{job_id} is {now.status} after {timeout_s:g} s, and goes on in the service."
             )
-        yield Pause(poll_s)
+        yield Sleep(poll_s)
     if now.status != "succeeded":
         raise JobFailed(now)
     return now
 
 
-def info(limits: Limits) -> Flow[Info]:
+def info(limits: ClientLimits) -> Flow[ServiceInfo]:
     """What the service runs on, and how its learning stands."""
-    return _ask(limits, Call("GET", "/info", Info, is_repeatable=True))
+    return _ask(limits, ApiCall("GET", "/info", ServiceInfo, is_repeatable=True))
 
 
-def list_jobs(limits: Limits, *, limit: int = 100, status: str | None = None) -> Flow[list[Job]]:
+def list_jobs(
+    limits: ClientLimits, *, limit: int = 100, status: str | None = None
+) -> Flow[list[JobInfo]]:
     """The newest jobs, newest first; with ``status`` only those."""
     query = {"limit": limit, "status": status}
-    found = yield from _ask(limits, Call("GET", "/jobs", JobList, query=query, is_repeatable=True))
+    found = yield from _ask(
+        limits, ApiCall("GET", "/jobs", JobPage, query=query, is_repeatable=True)
+    )
     return list(found.jobs)
 
 
-def show_job(limits: Limits, job_id: str) -> Flow[Job]:
+def show_job(limits: ClientLimits, job_id: str) -> Flow[JobInfo]:
     """One job as it stands.
 
     Raises:
         NotFound: There is no such job.
     """
-    return _ask(limits, Call("GET", f"/jobs/{segment(job_id)}", Job, is_repeatable=True))
+    return _ask(limits, ApiCall("GET", f"/jobs/{segment(job_id)}", JobInfo, is_repeatable=True))
 
 
-def list_checkpoints(limits: Limits, *, limit: int = 100) -> Flow[list[Checkpoint]]:
+def list_checkpoints(limits: ClientLimits, *, limit: int = 100) -> Flow[list[CheckpointInfo]]:
     """The newest checkpoints, newest first."""
-    call = Call("GET", "/checkpoints", CheckpointList, query={"limit": limit}, is_repeatable=True)
+    call = ApiCall(
+        "GET", "/checkpoints", CheckpointPage, query={"limit": limit}, is_repeatable=True
+    )
     found = yield from _ask(limits, call)
     return list(found.checkpoints)
 
 
-def rollback(limits: Limits, checkpoint: str | None = None, *, reason: str = "") -> Flow[Move]:
+def rollback(
+    limits: ClientLimits, checkpoint: str | None = None, *, reason: str = ""
+) -> Flow[Move]:
     """Serve an earlier checkpoint again.
 
     Args:
@@ -191,11 +199,11 @@ def rollback(limits: Limits, checkpoint: str | None = None, *, reason: str = "")
         reason: Kept in the audit log.
     """
     body = {"checkpoint": checkpoint, "reason": reason}
-    return _ask(limits, Call("POST", "/rollback", Move, body=body))
+    return _ask(limits, ApiCall("POST", "/rollback", Move, body=body))
 
 
 def promote(
-    limits: Limits, checkpoint: str, *, reason: str = "", force: bool = False
+    limits: ClientLimits, checkpoint: str, *, reason: str = "", force: bool = False
 ) -> Flow[Move]:
     """Serve a checkpoint, whether or not it ever was.
 
@@ -205,11 +213,11 @@ def promote(
         force: Also serve what the gate rejected.
     """
     body = {"checkpoint": checkpoint, "reason": reason, "force": force}
-    return _ask(limits, Call("POST", "/promote", Move, body=body))
+    return _ask(limits, ApiCall("POST", "/promote", Move, body=body))
 
 
 def vote(
-    limits: Limits,
+    limits: ClientLimits,
     direction: Literal["up", "down"],
     *,
     checkpoint: str | None = None,
@@ -230,14 +238,14 @@ def vote(
     """
     body = {"vote": direction, "prompt": prompt, "response": response, "comment": comment}
     body = {**body, **_given({"checkpoint": checkpoint, "tags": list(tags)})}
-    return _ask(limits, Call("POST", "/feedback", Vote, body=body))
+    return _ask(limits, ApiCall("POST", "/feedback", Vote, body=body))
 
 
 def _given(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _ask(limits: Limits, call: Call[T]) -> Flow[T]:
+def _ask(limits: ClientLimits, call: ApiCall[T]) -> Flow[T]:
     """Send a call until it is answered, as long as sending it again is safe and worth it.
 
     Where nothing listens nothing has happened, so any call is sent again. Where the service is not
@@ -255,7 +263,7 @@ def _ask(limits: Limits, call: Call[T]) -> Flow[T]:
             pause_s = max(pause_s, _asked_for(error))
             if time.monotonic() + pause_s > deadline:
                 raise
-        yield Pause(pause_s)
+        yield Sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 

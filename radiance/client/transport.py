@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from radiance.client.operations import Pause, Step
-from radiance.client.wire import Call, NoConnection, Reply
+from radiance.client.operations import Sleep, Step
+from radiance.client.wire import ApiCall, ApiReply, NoConnection
 from radiance.errors import RadianceError, TimedOut, TooLarge, Unavailable
 
 _LARGE_BODY_BYTES = 1 << 20
@@ -22,8 +22,8 @@ class Transport:
     def __init__(self, url: str, key: str | None) -> None:
         self._http = httpx.Client(**_options(url, key))
 
-    def do(self, step: Step) -> Reply | None:
-        if isinstance(step, Pause):
+    def do(self, step: Step) -> ApiReply | None:
+        if isinstance(step, Sleep):
             return time.sleep(step.seconds)
         request = _request(self._http, step)
         with _told(request):
@@ -39,8 +39,8 @@ class AsyncTransport:
     def __init__(self, url: str, key: str | None) -> None:
         self._http = httpx.AsyncClient(**_options(url, key))
 
-    async def do(self, step: Step) -> Reply | None:
-        if isinstance(step, Pause):
+    async def do(self, step: Step) -> ApiReply | None:
+        if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
         request = _request(self._http, step)
         with _told(request):
@@ -59,7 +59,7 @@ def _options(url: str, key: str | None) -> dict[str, Any]:
     return {"base_url": url, "headers": headers, "mounts": {f"all://{host}": None for host in here}}
 
 
-def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.Request:
+def _request(http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
     content, headers = None, {}
     if call.body is not None:
         content, headers = msgspec.json.encode(call.body), {"Content-Type": "application/json"}
@@ -68,8 +68,8 @@ def _request(http: httpx.Client | httpx.AsyncClient, call: Call[Any]) -> httpx.R
     )
 
 
-def _reply(response: httpx.Response) -> Reply:
-    return Reply(response.status_code, response.content, response.headers.get("Retry-After"))
+def _reply(response: httpx.Response) -> ApiReply:
+    return ApiReply(response.status_code, response.content, response.headers.get("Retry-After"))
 
 
 @contextlib.contextmanager

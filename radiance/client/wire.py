@@ -32,7 +32,7 @@ _ERROR_OF = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict,
 
 
 @dataclass(frozen=True)
-class Call(Generic[T]):
+class ApiCall(Generic[T]):
     """One request.
 
     Attributes:
@@ -58,7 +58,7 @@ class Call(Generic[T]):
 
 
 @dataclass(frozen=True)
-class Reply:
+class ApiReply:
     """What came back."""
 
     status: int
@@ -116,7 +116,7 @@ def encode_query(query: Mapping[str, Any]) -> str:
     return f"?{urllib.parse.urlencode(given)}" if given else ""
 
 
-def decode(reply: Reply, gives: type[T]) -> T:
+def decode(reply: ApiReply, gives: type[T]) -> T:
     """The value of an answer.
 
     Raises:

@@ -15,7 +15,7 @@ import pytest
 
 import radiance
 from radiance import config
-from radiance.client import Job, JobFailed, operations, wire
+from radiance.client import JobFailed, JobInfo, operations, wire
 from radiance.errors import (
     ConfigError,
     Conflict,
@@ -133,7 +133,7 @@ def refusal(message: str = "No.", **fields: Any) -> dict[str, Any]:
 
 def test_an_update_is_learned_and_answers_name_its_checkpoint(client):
     before = client.info()
-    seen: list[Job] = []
+    seen: list[JobInfo] = []
     update = client.update(as_input(FACTS[:2]), tags=["zorbel"])
     assert update.accepted == 2
     job = client.wait(update, timeout_s=60, on_progress=seen.append, poll_s=0.02)
@@ -331,10 +331,10 @@ def test_both_clients_have_the_same_methods():
 
 
 def test_a_flow_says_what_it_would_do_and_does_nothing():
-    flow = operations.show_job(operations.Limits(1, 0), "job 1")
+    flow = operations.show_job(operations.ClientLimits(1, 0), "job 1")
     call = next(flow)
-    assert isinstance(call, wire.Call)
+    assert isinstance(call, wire.ApiCall)
     assert (call.method, call.target) == ("GET", "/jobs/job%201")
     with pytest.raises(StopIteration) as end:
-        flow.send(wire.Reply(200, json.dumps(JOB).encode()))
+        flow.send(wire.ApiReply(200, json.dumps(JOB).encode()))
     assert end.value.value.status == "running"

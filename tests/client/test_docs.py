@@ -45,5 +45,5 @@ def test_an_example_runs_as_it_is_written(example, prints):
 def test_the_page_names_every_method_and_result():
     methods = {name for name in dir(radiance.Client) if not name.startswith("_")} - {"close"}
     assert [name for name in methods if f"`{name}(" not in PAGE] == []
-    for name in set(client.__all__) - {"Client", "AsyncClient"} - {"Progress", "LossCurves"}:
+    for name in set(client.__all__) - {"Client", "AsyncClient"} - {"JobProgress", "Curves"}:
         assert re.search(rf"\b{name}\b", PAGE), name
