@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -151,6 +150,8 @@ def installed() -> tuple[Extension, ...]:
 @cache
 def discover() -> Discovery:
     """Load every entry point, once a process."""
+    from importlib import metadata  # it brings in the parser of mail
+
     found: dict[str, Extension] = {}
     absent: set[str] = set()
     broken: dict[str, str] = {}

@@ -15,7 +15,7 @@ import pytest
 
 from radiance.api.metrics import FIGURES
 from radiance.cli import main
-from radiance.config import Config
+from radiance.config import config_class
 from radiance.config.section import Section
 from radiance.labs.signals.settings import knobs
 
@@ -41,7 +41,10 @@ def command_texts() -> Iterator[tuple[str, str]]:
         for option in command.params:
             if isinstance(option, click.Option):
                 yield f"{path} {option.opts[0]}", option.help or ""
-        for name, child in getattr(command, "commands", {}).items():
+        if not isinstance(command, click.Group):
+            return
+        command.list_commands(click.Context(command))  # which finds those of extensions
+        for name, child in command.commands.items():
             yield from walk(child, f"{path} {name}")
 
     yield from walk(main, "radiance")
@@ -52,9 +55,11 @@ def _prose(command: click.Command) -> str:
     return text.partition("\n\nExamples:")[0]
 
 
-def setting_texts(section: type[Section] = Config, path: str = "") -> Iterator[tuple[str, str]]:
+def setting_texts(
+    section: type[Section] | None = None, path: str = ""
+) -> Iterator[tuple[str, str]]:
     """Each setting's description and each section's heading, by dotted name."""
-    for entry in msgspec.structs.fields(section):
+    for entry in msgspec.structs.fields(section or config_class()):
         kind = msgspec.inspect.type_info(entry.type)
         if isinstance(entry.default, Section):
             yield f"[{entry.name}]", type(entry.default).__doc__ or ""
@@ -94,7 +99,9 @@ def test_help_says_what_each_argument_is(command: str) -> None:
         if word.startswith("-"):
             return
         assert isinstance(found, click.Group)
-        found = found.commands[word]
+        below = found.get_command(click.Context(found), word)
+        assert below is not None
+        found = below
     for argument in found.params:
         if isinstance(argument, click.Argument):
             shown = argument.make_metavar(click.Context(found)).strip("[].")

@@ -7,7 +7,7 @@ them, so that help and the client commands start at once.
 
 import click
 
-from radiance import __version__, extensions
+from radiance import __version__
 from radiance.cli.anchors import anchors
 from radiance.cli.audit import audit
 from radiance.cli.canary import canary
@@ -16,11 +16,12 @@ from radiance.cli.config import config
 from radiance.cli.doctor import doctor
 from radiance.cli.eval import evaluate
 from radiance.cli.exchange import export, import_adapter, pull, push
+from radiance.cli.extended import AllCommands
 from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.keys import keys
-from radiance.cli.output import Commands, keep_examples, note
+from radiance.cli.output import keep_examples
 from radiance.cli.report import report
 from radiance.cli.reproduce import reproduce
 from radiance.cli.run import run
@@ -31,7 +32,7 @@ from radiance.cli.training import training
 from radiance.cli.update import update
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=AllCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="radiance %(version)s")
 def main() -> None:
     """Radiance: a local language model that learns from examples.
@@ -76,12 +77,4 @@ for _command in (
     config,
 ):
     main.add_command(_command)
-for _extension in extensions.installed():
-    try:
-        _commands = _extension.commands()
-    except Exception as _error:  # noqa: BLE001 - the other commands work without a stranger's
-        note(f"Warning: the commands of the extension {_extension.name} do not load: {_error}")
-        continue
-    for _command in _commands:
-        main.add_command(_command)
 keep_examples(main)

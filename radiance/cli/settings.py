@@ -34,11 +34,6 @@ _KEY_OF_FLAG = {
 }
 
 
-PRESETS: dict[str, Mapping[str, Any]] = {
-    name: values for found in extensions.installed() for name, values in found.presets.items()
-}
-
-
 @dataclass(frozen=True)
 class Settings:
     """What the command line says about the configuration."""
@@ -106,10 +101,25 @@ def _assignments(
 def _preset(context: click.Context, parameter: click.Parameter, name: str | None) -> dict[str, Any]:
     if name is None:
         return {}
-    if name not in PRESETS:
-        known = f"Known are {', '.join(PRESETS)}." if PRESETS else "No extension here has one."
-        raise ConfigError(f"--preset (is {name!r}): is unknown. {known}")
-    return dict(PRESETS[name])
+    known = _presets()
+    if name not in known:
+        hint = f"Known are {', '.join(known)}." if known else "No extension here has one."
+        raise ConfigError(f"--preset (is {name!r}): is unknown. {hint}")
+    return dict(known[name])
+
+
+def _presets() -> dict[str, Mapping[str, Any]]:
+    """The presets of all extensions, by name."""
+    return {n: values for found in extensions.installed() for n, values in found.presets.items()}
+
+
+class _PresetOption(click.Option):
+    """Names the presets in its help; they are looked up only then."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        names = ", ".join(_presets()) or "no extension here has one"
+        return record and (record[0], f"{record[1].rstrip('.')}: {names}.")
 
 
 def _flag(flag: str, kind: Any = None, metavar: str | None = None) -> Callable[..., Any]:
@@ -157,9 +167,9 @@ _OPTIONS = (
     click.option(
         "--preset",
         metavar="NAME",
+        cls=_PresetOption,
         callback=_preset,
-        help="Named group of settings, over which other flags win: "
-        f"{', '.join(PRESETS) or 'no extension here has one'}.",
+        help="Named group of settings, over which other flags win.",
     ),
     click.option(
         "--set",

@@ -121,3 +121,22 @@ def test_a_config_made_by_hand_has_every_section_at_its_defaults() -> None:
 def test_the_labs_are_found_as_anybody_s_would_be() -> None:
     assert [found.name for found in extensions.installed()] == ["signals", "alphas"]
     assert extensions.discover().broken == {}
+
+
+def test_a_command_of_the_core_does_not_look_for_extensions(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from radiance.cli import main\n"
+        "main(['search', '--help'], standalone_mode=False)\n"
+        "print([name for name in sys.modules if name.startswith('radiance.labs')])\n"
+        "print('importlib.metadata' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-2:] == ["[]", "False"]
