@@ -33,6 +33,8 @@ NAVIGATION = {
         "CONTRIBUTING",
         "docs/ARCHITECTURE",
         "docs/EXTENSIONS",
+        "docs/MAP",
+        "docs/GLOSSARY",
         "bench/README",
         "bench/LOG",
         "CHANGELOG",

@@ -13,6 +13,8 @@ import click
 from radiance import config
 from radiance.api import metrics
 from radiance.cli import main
+from radiance.web.glossary import TERMS
+from tools import structure
 
 REPOSITORY = Path(__file__).parent.parent
 DOCS = REPOSITORY / "docs"
@@ -123,10 +125,23 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def glossary() -> str:
+    """The words as a table, in alphabetical order."""
+    rows = ["| Word | What it means | Where it is |", "|---|---|---|"]
+    rows += [
+        f"| {term.name} | {term.meaning} | `{term.place}` |"
+        for term in sorted(TERMS, key=lambda term: term.name.lower())
+    ]
+    return "\n".join(rows)
+
+
 TABLES = [
     Table(DOCS / "SETTINGS.md", "settings", settings),
     Table(DOCS / "METRICS.md", "metrics", metrics.render_table),
     Table(DOCS / "COMMANDS.md", "commands", command_reference),
+    Table(DOCS / "ARCHITECTURE.md", "layers", structure.render_layers),
+    Table(DOCS / "MAP.md", "map", structure.render_map),
+    Table(DOCS / "GLOSSARY.md", "glossary", glossary),
 ]
 
 

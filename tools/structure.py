@@ -29,7 +29,7 @@ def summary(name: str, root: Path = REPOSITORY) -> str:
     path = root / "radiance" / name
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return " ".join(text.partition("\n\n")[0].split()).rstrip(".")
+    return " ".join(text.partition("\n\n")[0].split()).rstrip(".").replace("``", "`")
 
 
 def render_layers(root: Path = REPOSITORY) -> str:
@@ -40,6 +40,24 @@ def render_layers(root: Path = REPOSITORY) -> str:
             shown = f"{name}/" if (root / "radiance" / name).is_dir() else f"{name}.py"
             rows.append(f"| {number} | `{shown}` | {summary(name, root)} |")
     return "\n".join(rows)
+
+
+def render_map(root: Path = REPOSITORY) -> str:
+    """Every module in one line, package by package, from the top layer to the ground."""
+    parts = []
+    for name in (name for layer in layers(root) for name in sorted(layer)):
+        folder = root / "radiance" / name
+        if not folder.is_dir():
+            parts.append(f"## {name}.py\n\n{summary(name, root)}.")
+            continue
+        parts.append(f"## {name}\n\n{summary(name, root)}.")
+        paths = [path for path in sorted(folder.rglob("*.py")) if path.stem != "__init__"]
+        rows = ["| File | What it is |", "|---|---|"]
+        for path in sorted(paths, key=lambda path: (len(path.relative_to(folder).parts), path)):
+            inner = path.relative_to(root / "radiance").with_suffix("")
+            rows.append(f"| `{path.relative_to(folder)}` | {summary(str(inner), root)} |")
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
 
 
 def counts(root: Path) -> dict[str, int]:
