@@ -47,7 +47,7 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.reference
 
 site: $(VENV)/.installed-docs
-	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -c docs . build/site
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -c docs -d build/doctrees . build/site
 
 bench: $(VENV)/.installed-dev
 	@set -e; for name in $(BENCHMARKS); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name --size default; done
