@@ -18,6 +18,8 @@ from typing import Any, cast
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from radiance import __version__
+
 ROOT = "radiance"
 # Classifiers say the family; SPDX has these names for the ones met.
 _SPDX = {
@@ -94,13 +96,12 @@ def components() -> list[dict[str, Any]]:
 
 def render() -> dict[str, Any]:
     """The whole document."""
-    version = metadata.version(ROOT)
     own = {
         "type": "application",
-        "bom-ref": f"{ROOT}@{version}",
+        "bom-ref": f"{ROOT}@{__version__}",
         "name": ROOT,
-        "version": version,
-        "purl": f"pkg:pypi/{ROOT}@{version}",
+        "version": __version__,
+        "purl": f"pkg:pypi/{ROOT}@{__version__}",
         "licenses": [{"expression": "Apache-2.0"}],
     }
     return {
@@ -116,6 +117,7 @@ def render() -> dict[str, Any]:
 def _edges() -> list[dict[str, Any]]:
     found = closure()
     references = {name: f"{name}@{d.version}" for name, d in found.items()}
+    references[ROOT] = f"{ROOT}@{__version__}"  # what is installed may be an older checkout's
     edges = []
     for name, distribution in sorted(found.items()):
         needed = {str(canonicalize_name(Requirement(r).name)) for r in distribution.requires or ()}
