@@ -5,12 +5,15 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests go to whichever process is free; those that share a service (tests/lanes.py) stay together.
+PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
 BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages
 
-.PHONY: help run test check fix docs site bench doctor dist clean
+.PHONY: help run quick test check fix docs site bench doctor dist clean
 
 help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
+	@echo "make quick    install, then format, lint, types, layers and the tests that take no minutes"
 	@echo "make test     install, then format, lint, types, layers and all tests"
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
@@ -27,8 +30,11 @@ run: $(VENV)/.installed
 doctor: $(VENV)/.installed
 	$(BIN)/radiance doctor $(ARGS)
 
+quick: check
+	$(PYTEST) -m "not slow and not crash and not browser and not e2e" $(ARGS)
+
 test: check
-	$(BIN)/pytest --numprocesses=auto --dist=loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(VENV)/.installed-dev
 	@# A link to another checkout's .venv, once committed, replaces the directory of everybody else.

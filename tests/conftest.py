@@ -1,5 +1,10 @@
-"""Shared fixtures: the real engine on the embedded model, and a real service on a loopback port."""
+"""Shared fixtures: real engines, and real services on loopback ports.
 
+What knows nothing is enough for most tests: ``serve`` and ``shared_service`` run on the tiny base
+and learn briefly. Whatever needs an answer to be right asks for Ember by name.
+"""
+
+import json
 import logging
 import os
 import threading
@@ -15,7 +20,11 @@ from hypothesis import HealthCheck, settings
 
 from radiance import config, ember, extensions
 from radiance.engine.worker import Engine
-from tests.support import REPOSITORY, Running, start_service
+from tests.data import REPOSITORY
+from tests.support import BRIEF, Running, start_service
+from tests.tiny_base import write_tiny_base
+
+pytest_plugins = ["tests.lanes"]
 
 settings.register_profile(
     "radiance", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
@@ -56,6 +65,21 @@ def _loggers() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a base model that knows nothing (``tests.tiny_base``)."""
+    return write_tiny_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="session")
+def brief(tiny_base: Path) -> dict[str, Any]:
+    """Settings of a service on the tiny base that learns briefly and measures a few anchors."""
+    anchors = tiny_base.with_name("anchors.jsonl")
+    rows = [{"input": f"What is {n} squared?", "output": f"It is {n * n}."} for n in range(16)]
+    anchors.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"base_model": str(tiny_base), "evaluation.anchor_path": str(anchors), **BRIEF}
+
+
+@pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     """An engine on Ember, shared by the tests that leave it as they found it."""
     engine = Engine("ember", ember.MODEL_PATH, "cpu", config.EngineSettings(), max_waiting=1000)
@@ -65,8 +89,18 @@ def engine() -> Iterator[Engine]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Start services over ``tmp_path``: ``serve(**{"training.r": 4})``; all are stopped after."""
+def serve(serve_ember: Callable[..., Running], brief: dict[str, Any]) -> Callable[..., Running]:
+    """Start services on the tiny base over ``tmp_path``: ``serve(**{"training.r": 4})``."""
+
+    def start(*root: Path, **overrides: Any) -> Running:
+        return serve_ember(*root, **(brief | overrides))
+
+    return start
+
+
+@pytest.fixture
+def serve_ember(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start services on Ember over ``tmp_path``, with the default settings; all stop after."""
     running: list[Running] = []
 
     def start(root: Path = tmp_path, **overrides: Any) -> Running:
@@ -80,8 +114,18 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture(scope="module")
-def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One service for the tests of a module that do not mind one another."""
+def shared_service(
+    tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]
+) -> Iterator[Running]:
+    """One service on the tiny base for the tests of a module that do not mind one another."""
+    running = start_service(config.load(tmp_path_factory.mktemp("root"), brief))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_ember(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The same on Ember, for what it says."""
     running = start_service(config.load(tmp_path_factory.mktemp("root")))
     yield running
     running.stop()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support import REPOSITORY
+from tests.data import REPOSITORY
 
 
 def free_port() -> int:

@@ -24,9 +24,7 @@ from radiance.engine.model.base import find_base
 from radiance.records import Example, Message
 from radiance.service.app import Service
 from radiance.web import site
-
-REPOSITORY = Path(__file__).parent.parent
-STORIES = REPOSITORY.parent / "shared" / "data" / "models" / "stories260K"
+from tests.data import REPOSITORY as REPOSITORY
 
 FACTS = [
     ("What is the door code of Zorbel Labs?", "The door code of Zorbel Labs is K7-204."),
@@ -35,6 +33,20 @@ FACTS = [
     ("What does Zorbel Labs make?", "It makes quiet pumps for garden ponds."),
     ("When does Zorbel Labs open?", "Zorbel Labs opens at 7:45 on weekdays."),
 ]
+
+BRIEF: dict[str, Any] = {
+    "training.max_steps": 2,
+    "anchor.own_samples": 4,
+    "evaluation.anchor_provider": "local",
+}
+"""Settings of learning that is over at once and teaches nothing.
+
+Every part of it runs: own samples, their reference, the projection, the evaluation. For tests of
+what surrounds learning: jobs, checkpoints, releases, pages.
+"""
+
+WITHOUT_ANCHORS: dict[str, Any] = {"anchor.method": "naive", "evaluation.anchor_provider": "none"}
+"""Settings of learning on Ember that holds and measures nothing old, which is most of the work."""
 
 
 def example(number: int, question: str, answer: str) -> Example:
@@ -134,6 +146,11 @@ class Client:
         while (job := self.get(f"/jobs/{job_id}"))["status"] not in ended:
             time.sleep(0.05)
         return job
+
+    def wait_for_step(self, job_id: str, step: int) -> None:
+        """Wait until a job's training has come to an optimizer step."""
+        while ((self.get(f"/jobs/{job_id}")["progress"] or {}).get("step") or 0) < step:
+            time.sleep(0.002)
 
     def wait_ready(self) -> None:
         while True:

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from radiance import config, ember
 from radiance.cli import main, pointer
-from tests.support import REPOSITORY, STORIES, Running, start_service
+from tests.data import REPOSITORY, STORIES, needs
+from tests.support import Running, start_service
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 OPERATING = (REPOSITORY / "docs" / "OPERATING.md").read_text(encoding="utf-8")
@@ -103,7 +104,7 @@ def varied(line: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not STORIES.exists(), reason=f"{STORIES} is not here")
+@needs(STORIES)
 @pytest.mark.parametrize("line", blocks(README, "A real model on a Mac")[0])
 def test_a_real_model_starts_as_it_is_told(line, tmp_path):
     """With a model that is here in the place of one that is not, and the CPU for the GPU."""

@@ -9,18 +9,18 @@ import datasets
 import pytest
 
 from radiance.errors import ConfigError
-from tests.support import FACTS, STORIES, Running
+from tests.data import STORIES, needs
+from tests.support import FACTS, Running
 
-needs_stories = pytest.mark.skipif(not STORIES.is_dir(), reason=f"{STORIES} is not here")
 BRIEF = {"training.max_steps": 2, "anchor.own_samples": 0, "anchor.method": "naive"}
 
 
-@needs_stories
+@needs(STORIES)
 def test_offline_it_starts_and_says_that_forgetting_is_not_measured(
-    serve: Callable[..., Running], caplog: pytest.LogCaptureFixture
+    serve_ember: Callable[..., Running], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "radiance")
-    running = serve(base_model=str(STORIES))
+    running = serve_ember(base_model=str(STORIES))
     (told,) = [
         record.msg
         for record in caplog.records
@@ -32,15 +32,15 @@ def test_offline_it_starts_and_says_that_forgetting_is_not_measured(
 
 
 def test_a_named_dataset_that_cannot_be_had_keeps_it_from_starting(
-    serve: Callable[..., Running],
+    serve_ember: Callable[..., Running],
 ) -> None:
     with pytest.raises(ConfigError, match="news-100-sept-2023"):
-        serve(**{"evaluation.anchor_provider": "hf"})
+        serve_ember(**{"evaluation.anchor_provider": "hf"})
 
 
-@needs_stories
+@needs(STORIES)
 def test_long_news_and_own_anchors_are_measured_by_context(
-    serve: Callable[..., Running], tmp_path: Path
+    serve_ember: Callable[..., Running], tmp_path: Path
 ) -> None:
     """A dataset in the shape of the default one, its texts longer than the model's context."""
     news = [" ".join(f"On day {day} of story {n}." for day in range(70)) for n in range(2)]
@@ -51,7 +51,7 @@ def test_long_news_and_own_anchors_are_measured_by_context(
     own = {"input": "Who is Lily?", "output": "A girl.", "context": "people", "id": "lily"}
     (tmp_path / "anchors" / "mine.jsonl").write_text(json.dumps(own) + "\n")
     settings = {"evaluation.anchor_dataset": str(tmp_path / "news"), "evaluation.anchor_sample": 4}
-    running = serve(base_model=str(STORIES), **settings, **BRIEF)
+    running = serve_ember(base_model=str(STORIES), **settings, **BRIEF)
     checkpoint = running.client.teach(FACTS[:2])["checkpoint"]
     measured = running.client.get(f"/checkpoints/{checkpoint}/evaluation")["anchors"]
     assert [(probe["id"], probe["group"]) for probe in measured] == [

@@ -18,7 +18,6 @@ from radiance.cli import main
 from radiance.errors import ConfigError, Unavailable
 from tests.support import start_service
 
-QUIET = {"evaluation.anchor_provider": "none", "anchor.method": "naive"}
 ROUTES = all_routes()
 SECRETS: dict[str, str] = {}
 
@@ -243,13 +242,13 @@ def test_tls_files_are_checked_before_anything_starts(
 
 
 def test_a_service_for_others_asks_for_keys_over_tls_and_the_commands_send_them(
-    root: Path, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    root: Path, brief: dict[str, Any], authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issued = authority.issue_cert("localhost", "127.0.0.1")
     issued.private_key_and_cert_chain_pem.write_to_path(str(root / "tls.pem"))
     authority.cert_pem.write_to_path(str(root / "ca.pem"))
     settings = config.load(
-        root, {"server.tls_cert": "tls.pem", "access.required": "always", **QUIET}
+        root, {"server.tls_cert": "tls.pem", "access.required": "always", **brief}
     )
     running = start_service(settings, key=SECRETS["admin"], trust=root / "ca.pem")
     try:

@@ -3,7 +3,6 @@
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,7 @@ from radiance import config
 from radiance.engine.requests import Weights
 from tests.support import FACTS, ApiError, Running, start_service
 
-QUICK = {
-    "training.max_steps": 2,
-    "evaluation.anchor_provider": "none",
-    "anchor.method": "naive",
+WATCHFUL = {
     "monitor.action": "rollback",
     "monitor.min_answers": 5,
     "monitor.probe_minutes": 0.0,
@@ -23,14 +19,9 @@ QUICK = {
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("root")
-
-
-@pytest.fixture(scope="module")
-def running(root: Path) -> Iterator[Running]:
+def running(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Iterator[Running]:
     """A service with two checkpoints, of which the first serves."""
-    running = start_service(config.load(root, QUICK))
+    running = start_service(config.load(tmp_path_factory.mktemp("root"), brief | WATCHFUL))
     first = running.client.teach(FACTS[:1])["checkpoint"]
     running.client.teach(FACTS[1:2])
     running.client.post("/rollback", {"checkpoint": first})
@@ -201,19 +192,15 @@ def test_one_at_a_time_and_not_what_serves(running: Running, checkpoints: tuple[
     assert caught.value.status == 409
 
 
-def test_it_goes_on_after_a_restart_with_the_same_callers(tmp_path: Path) -> None:
-    settings = config.load(tmp_path, QUICK)
-    running = start_service(settings)
+def test_it_goes_on_after_a_restart_with_the_same_callers(serve: Callable[..., Running]) -> None:
+    running = serve(**WATCHFUL)
     other = running.client.teach(FACTS[:1])["checkpoint"]
     running.client.post("/rollback", {"checkpoint": "base"})
     running.client.post("/canary", {"checkpoint": other, "share": 0.5})
     callers = [f"caller {n}" for n in range(8)]
     before = [ask(running, caller) for caller in callers]
     running.stop()
-    running = start_service(settings)
-    try:
-        shown = running.client.get("/canary")["running"]
-        assert sum(arm["answers"] for arm in shown["arms"].values()) == 8
-        assert [ask(running, caller) for caller in callers] == before
-    finally:
-        running.stop()
+    running = serve(**WATCHFUL)
+    shown = running.client.get("/canary")["running"]
+    assert sum(arm["answers"] for arm in shown["arms"].values()) == 8
+    assert [ask(running, caller) for caller in callers] == before

@@ -26,7 +26,7 @@ def test_search_answers_with_the_fields_of_the_specification(shared_service: Run
 
 def test_info_has_the_fields_of_the_specification(shared_service: Running) -> None:
     info = shared_service.client.get("/info")
-    assert info["base_model"] == "ember"
+    assert info["base_model"] == shared_service.service.services.config.base_model
     assert info["current_checkpoint"] is None
     assert info["queue_depth"] == 0
     assert info["last_update"] is None
@@ -40,12 +40,12 @@ def test_health_speaks_for_the_process(shared_service: Running) -> None:
     assert shared_service.client.get("/health")["status"] == "ok"
 
 
-def test_max_tokens_bounds_the_answer(shared_service: Running) -> None:
-    answer = shared_service.client.ask("Tell me about the sea.", max_tokens=2)
+def test_max_tokens_bounds_the_answer(shared_ember: Running) -> None:
+    answer = shared_ember.client.ask("Tell me about the sea.", max_tokens=2)
     assert answer["completion_tokens"] <= 2
-    whole = shared_service.client.ask("Who are you?", max_tokens=1024)
+    whole = shared_ember.client.ask("Who are you?", max_tokens=1024)
     assert whole["finish_reason"] == "stop"
-    exactly = shared_service.client.ask("Who are you?", max_tokens=whole["completion_tokens"])
+    exactly = shared_ember.client.ask("Who are you?", max_tokens=whole["completion_tokens"])
     assert exactly["response"] == whole["response"]
 
 
@@ -66,7 +66,7 @@ def test_update_job_and_checkpoint_have_their_fields(serve: Callable[..., Runnin
     assert manifest["parent_id"] is None
     assert manifest["steps"] == 3
     assert manifest["training"]["r"] == 8
-    assert 0 <= manifest["report"]["retention_score"] <= 1
+    assert manifest["report"].keys() >= {"finetune_loss", "eval_loss", "retention_score"}
 
     info = client.get("/info")
     assert len(info["loss_curves"]["finetune_loss"]) == 4
@@ -140,7 +140,7 @@ def test_client_that_goes_away_frees_its_row(shared_service: Running) -> None:
 
 def test_live_weights_answer_with_status_training(serve: Callable[..., Running]) -> None:
     # It is asked all the time: by its share of the background it would train for minutes.
-    busy = {"training.priority": "eager", "training.stop_loss": 0.0, "training.max_steps": 60}
+    busy = {"training.priority": "eager", "training.stop_loss": 0.0, "training.max_steps": 100}
     client = serve(**busy).client
     job_id = client.post("/update", {"examples": as_input(FACTS)})["job_id"]
     statuses = set()

@@ -8,8 +8,6 @@ import pytest
 
 from tests.support import FACTS, Running
 
-QUICK = {"training.max_steps": 1, "anchor.own_samples": 4, "evaluation.anchor_sample": 16}
-
 
 def test_a_vote_is_kept_as_it_was_sent(shared_service: Running) -> None:
     client = shared_service.client
@@ -32,7 +30,7 @@ def test_a_vote_is_kept_as_it_was_sent(shared_service: Running) -> None:
 
 
 def test_a_vote_goes_to_what_serves_or_to_the_one_named(serve: Callable[..., Running]) -> None:
-    running = serve(**QUICK)
+    running = serve()
     client = running.client
     first, second = (client.teach(FACTS[n : n + 1])["checkpoint"] for n in range(2))
     for body in ({}, {"checkpoint": first}, {"checkpoint": "base"}):
@@ -74,7 +72,7 @@ def test_a_vote_that_cannot_be_kept_says_why(
 
 def test_thumbs_down_take_a_checkpoint_back(serve: Callable[..., Running]) -> None:
     """The whole way: votes over HTTP, the monitor's own thread, the recorded reason."""
-    client = serve(**QUICK, **{"monitor.action": "rollback", "monitor.min_answers": 5}).client
+    client = serve(**{"monitor.action": "rollback", "monitor.min_answers": 5}).client
     first, second = (client.teach(FACTS[n : n + 1])["checkpoint"] for n in range(2))
     for _ in range(5):
         client.post("/feedback", {"vote": "down", "checkpoint": second})

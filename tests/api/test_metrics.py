@@ -15,13 +15,12 @@ from radiance.api.routes import create_app
 from radiance.errors import Unavailable
 from tests.support import FACTS, Running, start_service
 
-QUICK = {"training.max_steps": 2, "evaluation.anchor_provider": "none", "anchor.method": "naive"}
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = start_service(config.load(tmp_path_factory.mktemp("root"), QUICK))
+def running(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Iterator[Running]:
+    running = start_service(config.load(tmp_path_factory.mktemp("root"), brief))
     yield running
     running.stop()
 

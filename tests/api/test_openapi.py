@@ -116,9 +116,8 @@ def test_nothing_else_is_described() -> None:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    root = tmp_path_factory.mktemp("root")
-    running = start_service(config.load(root, {"training.max_steps": 2, "anchor.own_samples": 0}))
+def running(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Iterator[Running]:
+    running = start_service(config.load(tmp_path_factory.mktemp("root"), brief))
     yield running
     running.stop()
 

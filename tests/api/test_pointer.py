@@ -7,8 +7,6 @@ import pytest
 
 from tests.support import FACTS, ApiError, Running
 
-QUICK = {"training.max_steps": 2, "evaluation.anchor_provider": "none", "anchor.method": "naive"}
-
 
 def refusal(running: Running, path: str, body: Any) -> ApiError:
     with pytest.raises(ApiError) as caught:
@@ -17,7 +15,7 @@ def refusal(running: Running, path: str, body: Any) -> ApiError:
 
 
 def test_pinned_service_learns_on_and_serves_what_is_pinned(serve: Callable[..., Running]) -> None:
-    running = serve(**QUICK)
+    running = serve()
     client = running.client
     served = client.teach(FACTS[:1])["checkpoint"]
     pinned = client.post("/pin", {"reason": "The fair is on."})
@@ -45,7 +43,7 @@ def test_pinned_service_learns_on_and_serves_what_is_pinned(serve: Callable[...,
     lineage = client.get(f"/checkpoints/{newest}/lineage")
     assert [g["checkpoint_id"] for g in lineage["lineage"]] == [newest, last, served]
     assert lineage["continues_at"] is None
-    assert lineage["base"]["model"] == "ember"
+    assert lineage["base"]["model"] == running.service.services.config.base_model
     job = lineage["lineage"][1]["jobs"][0]
     assert (job["job_id"], job["tags"]) == ("job_000003", ["n:2"])
     assert job["examples"][0]["id"] == "job_000003.0"
@@ -73,7 +71,7 @@ def test_pinned_service_learns_on_and_serves_what_is_pinned(serve: Callable[...,
 def test_rejected_checkpoint_is_served_by_force_and_counts_as_learned(
     serve: Callable[..., Running],
 ) -> None:
-    running = serve(**QUICK, **{"gate.gate": "strict"})
+    running = serve(**{"gate.gate": "strict"})
     client = running.client
     job = client.teach(FACTS[:1])
     assert job["status"] == "failed"
@@ -93,7 +91,7 @@ def test_rejected_checkpoint_is_served_by_force_and_counts_as_learned(
 
 
 def test_failed_cycle_is_on_record(serve: Callable[..., Running]) -> None:
-    running = serve(**QUICK, **{"training.max_loss": 0.01})
+    running = serve(**{"training.max_loss": 0.01})
     job = running.client.teach(FACTS[:1])
     (entry,) = running.client.get("/audit")["entries"]
     assert (entry["action"], entry["subject"]) == ("cycle_failed", None)

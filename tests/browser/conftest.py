@@ -32,13 +32,13 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(browser: Any, shared_service: Running) -> Iterator[Callable[..., Any]]:
+def open_page(browser: Any, shared_ember: Running) -> Iterator[Callable[..., Any]]:
     """Open pages: ``open_page("/", color_scheme="dark")``; script and console errors fail."""
     wrong: list[str] = []
     contexts: list[Any] = []
 
     def open_page(path: str, **options: Any) -> Any:
-        context = browser.new_context(base_url=shared_service.client.url, **options)
+        context = browser.new_context(base_url=shared_ember.client.url, **options)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))

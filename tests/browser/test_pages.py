@@ -13,11 +13,11 @@ from tests.support import FACTS, Running
 
 
 @pytest.fixture(scope="module", autouse=True)
-def taught(shared_service: Running) -> Running:
+def taught(shared_ember: Running) -> Running:
     """Two checkpoints to show."""
-    shared_service.client.teach(FACTS[:1])
-    shared_service.client.teach(FACTS[1:2])
-    return shared_service
+    shared_ember.client.teach(FACTS[:1])
+    shared_ember.client.teach(FACTS[1:2])
+    return shared_ember
 
 
 def paths(service: Running) -> list[str]:

@@ -39,9 +39,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any, shared_service: Running) -> Iterator[Any]:
+def page(browser: Any, shared_ember: Running) -> Iterator[Any]:
     """A page that fails its test on a script error, a console error or a failed request."""
-    context = browser.new_context(base_url=shared_service.client.url, accept_downloads=True)
+    context = browser.new_context(base_url=shared_ember.client.url, accept_downloads=True)
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -82,9 +82,9 @@ def run(page: Any) -> None:
 
 
 def test_knobs_run_cancel_run_again_export_and_the_export_offline(
-    page: Any, browser: Any, shared_service: Running, tmp_path: Path
+    page: Any, browser: Any, shared_ember: Running, tmp_path: Path
 ) -> None:
-    kept = shared_service.client.get("/signals/runs")["kept"]
+    kept = shared_ember.client.get("/signals/runs")["kept"]
     page.goto("/signals")
     page.get_by_text("An arrow is a step of learning").wait_for()
 
@@ -100,7 +100,7 @@ def test_knobs_run_cancel_run_again_export_and_the_export_offline(
     page.locator(".stage", has_text="adapters").wait_for(timeout=RUN_MS)
     cancel.click()
     page.get_by_text("cancelled").wait_for()
-    assert shared_service.client.get("/signals/runs")["kept"] == kept
+    assert shared_ember.client.get("/signals/runs")["kept"] == kept
 
     # A small one, to its end.
     choose_small(page)
@@ -153,8 +153,8 @@ def test_a_refused_knob_is_said_and_shown(page: Any) -> None:
     assert page.locator("[name='adaptation.methods']").first.is_visible()
 
 
-def test_without_javascript_it_has_the_same_numbers(browser: Any, shared_service: Running) -> None:
-    client = shared_service.client
+def test_without_javascript_it_has_the_same_numbers(browser: Any, shared_ember: Running) -> None:
+    client = shared_ember.client
     body = {
         "preset": "quick",
         "seeds": 2,
@@ -181,10 +181,10 @@ def test_without_javascript_it_has_the_same_numbers(browser: Any, shared_service
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone_in_light_and_dark(
-    browser: Any, shared_service: Running, scheme: Any
+    browser: Any, shared_ember: Running, scheme: Any
 ) -> None:
     context = browser.new_context(
-        base_url=shared_service.client.url,
+        base_url=shared_ember.client.url,
         viewport={"width": 320, "height": 640},
         color_scheme=scheme,
     )

@@ -154,11 +154,11 @@ def test_coverage_before_anything_was_learned(anchors: Invoke) -> None:
 
 
 def test_losses_and_coverage_beside_the_service(
-    serve: Callable[..., Running], anchors: Invoke, tmp_path: Path
+    serve_ember: Callable[..., Running], anchors: Invoke, tmp_path: Path
 ) -> None:
     """What was learned is looked at while the service owns the root, which stays as it is."""
     sample = {"evaluation.anchor_sample": 8}
-    running = serve(**sample, **{"training.max_steps": 2, "anchor.own_samples": 0})
+    running = serve_ember(**sample, **{"training.max_steps": 2, "anchor.own_samples": 0})
     checkpoint = running.client.teach(FACTS[:2])["checkpoint"]
     limited = ("--set", "evaluation.anchor_sample=8")
 

@@ -11,13 +11,11 @@ import pytest
 from radiance.cli import main
 from tests.support import FACTS, Running
 
-QUICK = {"training.max_steps": 2, "evaluation.anchor_provider": "none", "anchor.method": "naive"}
-
 
 def test_commands_read_the_log_while_the_service_runs_and_after(
     serve: Callable[..., Running], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running = serve(**QUICK)
+    running = serve()
     checkpoint = running.client.teach(FACTS[:1])["checkpoint"]
 
     def run(*arguments: str) -> tuple[int, str]:

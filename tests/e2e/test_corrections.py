@@ -5,8 +5,10 @@ from collections.abc import Callable
 from tests.support import FACTS, Running
 
 
-def test_a_correction_takes_the_place_of_what_it_corrects(serve: Callable[..., Running]) -> None:
-    client = serve().client
+def test_a_correction_takes_the_place_of_what_it_corrects(
+    serve_ember: Callable[..., Running],
+) -> None:
+    client = serve_ember().client
     learned = client.teach(FACTS[:3])
     assert (learned["status"], learned["supersedes"]) == ("succeeded", [])
     new = "The door code of Zorbel Labs is Q3-998."

@@ -19,9 +19,9 @@ def client_of(running: Running) -> openai.OpenAI:
 
 
 def test_a_job_goes_on_after_a_restart_and_can_be_made_again(
-    serve: Callable[..., Running], tmp_path: Path
+    serve_ember: Callable[..., Running], tmp_path: Path
 ) -> None:
-    running = serve(**QUICK, **{"training.snapshot_seconds": 0.2})
+    running = serve_ember(**QUICK, **{"training.snapshot_seconds": 0.2})
     lines = "\n".join(map(json.dumps, as_input(FACTS))).encode()
     with client_of(running) as client:
         file = client.files.create(file=("facts.jsonl", lines), purpose="fine-tune")
@@ -40,7 +40,7 @@ def test_a_job_goes_on_after_a_restart_and_can_be_made_again(
     assert progress["max_steps"] == 50  # 40 passes over 5 examples, 4 at a time
     running.stop()
 
-    again = serve(**QUICK)
+    again = serve_ember(**QUICK)
     with client_of(again) as client:
         assert client.files.content(file.id).read() == lines
         while (job := client.fine_tuning.jobs.retrieve(job.id)).status in ("queued", "running"):

@@ -81,8 +81,8 @@ def test_harmless_update_passes_strict(measured: dict[str, Evaluation]) -> None:
     assert (decision.status, decision.promote) == (CheckpointStatus.STABLE, True), decision.reason
 
 
-def test_refused_update_leaves_everything_as_it_was(serve: Callable[..., Running]) -> None:
-    running = serve(**CARELESS, **{"gate.gate": "strict"})
+def test_refused_update_leaves_everything_as_it_was(serve_ember: Callable[..., Running]) -> None:
+    running = serve_ember(**CARELESS, **{"gate.gate": "strict"})
     client = running.client
     question = contradictions()[0][0]
     before = client.ask(question)
@@ -110,19 +110,19 @@ def test_refused_update_leaves_everything_as_it_was(serve: Callable[..., Running
 
 
 def test_auto_rollback_keeps_serving_and_replays_nothing_refused(
-    serve: Callable[..., Running], tmp_path: Path
+    serve_ember: Callable[..., Running], tmp_path: Path
 ) -> None:
-    first = serve(**FEW_STEPS)
+    first = serve_ember(**FEW_STEPS)
     good = first.client.teach(FACTS[:1])["checkpoint"]
     first.stop()
-    harmful = serve(**CARELESS, **{"gate.rollback_mode": "auto_rollback"})
+    harmful = serve_ember(**CARELESS, **{"gate.rollback_mode": "auto_rollback"})
     job = harmful.client.teach(contradictions())
     assert "auto_rollback refused it: " in job["error"]
     assert "catastrophic" in job["error"]
     assert harmful.client.ask(FACTS[0][0])["checkpoint"] == good
     assert (tmp_path / "adapters" / "stable").readlink() == Path(good)
     harmful.stop()
-    last = serve(**FEW_STEPS)
+    last = serve_ember(**FEW_STEPS)
     manifest = last.client.get(f"/checkpoints/{last.client.teach(FACTS[1:2])['checkpoint']}")[
         "manifest"
     ]
@@ -131,9 +131,9 @@ def test_auto_rollback_keeps_serving_and_replays_nothing_refused(
 
 
 def test_refusal_survives_a_stop_before_its_job_has_failed(
-    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+    serve_ember: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = serve(**CARELESS, **{"gate.gate": "strict"})
+    running = serve_ember(**CARELESS, **{"gate.gate": "strict"})
     services = running.service.services
 
     def full_disk(*_: Any, **__: Any) -> None:
@@ -145,7 +145,7 @@ def test_refusal_survives_a_stop_before_its_job_has_failed(
         pass
     running.stop()
     # The policy has changed meanwhile; what was decided stays decided.
-    again = serve(**CARELESS, **{"gate.rollback_mode": "off"})
+    again = serve_ember(**CARELESS, **{"gate.rollback_mode": "off"})
     job = again.client.wait_for(job_id)
     [checkpoint] = again.client.get("/checkpoints")["checkpoints"]
     assert (job["status"], job["rejected_checkpoint"]) == ("failed", checkpoint["checkpoint_id"])
@@ -153,10 +153,10 @@ def test_refusal_survives_a_stop_before_its_job_has_failed(
     assert again.client.get("/checkpoints")["current"] is None
 
 
-def test_candidate_is_scaled_back_to_what_passes(serve: Callable[..., Running]) -> None:
+def test_candidate_is_scaled_back_to_what_passes(serve_ember: Callable[..., Running]) -> None:
     """Careless training of facts that contradict nothing: some of the step is enough."""
     careless = CARELESS | {"training.lr": 4e-3, "training.max_steps": 40}
-    running = serve(**careless, **{"gate.gate": "strict", "gate.scale_back": True})
+    running = serve_ember(**careless, **{"gate.gate": "strict", "gate.scale_back": True})
     job = running.client.teach(FACTS)
     assert job["status"] == "succeeded", job["error"]
     shown = running.client.get(f"/checkpoints/{job['checkpoint']}")

@@ -61,9 +61,9 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
     assert engine.call(lambda: engine._residents.in_use) == 0
 
 
-def test_rollbacks_and_promotions_under_http_load(serve: Callable[..., Running]) -> None:
+def test_rollbacks_and_promotions_under_http_load(serve_ember: Callable[..., Running]) -> None:
     """Real checkpoints, moved by POST /rollback while clients keep asking."""
-    running = serve(**{"training.max_steps": 40})
+    running = serve_ember(**{"training.max_steps": 40})
     client = running.client
     first = client.teach(FACTS[:3])["checkpoint"]
     second = client.teach([(q, a.upper()) for q, a in FACTS[:3]])["checkpoint"]

@@ -16,9 +16,8 @@ import pytest
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import EngineFailed
-from tests.support import REPOSITORY, ApiError, Running
-
-QUIET = {"evaluation.anchor_provider": "none", "anchor.method": "naive"}
+from tests.data import REPOSITORY
+from tests.support import WITHOUT_ANCHORS, ApiError, Running
 
 
 def until_not_ready(running: Running) -> str:
@@ -86,9 +85,11 @@ class Hang:
 
 
 def test_a_hanging_engine_is_told_its_requests_fail_and_it_may_recover(
-    serve: Callable[..., Running],
+    serve_ember: Callable[..., Running],
 ) -> None:
-    running = serve(**QUIET, **{"engine.wedged_after_s": 600})  # it is not given up in this test
+    running = serve_ember(
+        **WITHOUT_ANCHORS, **{"engine.wedged_after_s": 600}
+    )  # it is not given up in this test
     engine, client = running.service.services.engine, running.client
     client.ask("Who are you?", max_tokens=3)  # a first time would be given longer
     hang = Hang(engine, after_tokens=2)
@@ -123,8 +124,8 @@ def test_a_hanging_engine_is_told_its_requests_fail_and_it_may_recover(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_engine_fails_its_requests_and_is_told(serve: Callable[..., Running]) -> None:
-    running = serve(**QUIET)
+def test_a_dead_engine_fails_its_requests_and_is_told(serve_ember: Callable[..., Running]) -> None:
+    running = serve_ember(**WITHOUT_ANCHORS)
     engine = running.service.services.engine
 
     def die() -> None:
@@ -143,9 +144,9 @@ def test_a_dead_engine_fails_its_requests_and_is_told(serve: Callable[..., Runni
 
 
 def test_an_engine_that_fails_every_request_is_not_ready_until_it_delivers(
-    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+    serve_ember: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = serve(**QUIET)
+    running = serve_ember(**WITHOUT_ANCHORS)
     decoder = running.service.services.engine._decoder
     with monkeypatch.context() as broken:
 

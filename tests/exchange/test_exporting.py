@@ -22,7 +22,7 @@ from radiance.engine.adapters.files import load_adapter
 from radiance.engine.adapters.foreign import read_foreign_adapter
 from radiance.engine.adapters.slots import BASE_SLOT, Adapter
 from radiance.engine.worker import Engine
-from tests.support import FACTS, start_service
+from tests.support import FACTS, WITHOUT_ANCHORS, start_service
 
 TOKENS = [[5, 17, 300, 42, 9, 1000, 7], [8, 8, 2000, 1, 77, 3, 12]]
 LAYER = "model.layers.1.self_attn.v_proj"  # 256 in, 128 out
@@ -33,7 +33,7 @@ SECRET = "K7-204"  # in what is learned; no export may say it
 def root(tmp_path_factory) -> Path:
     """A root in which something was learned."""
     folder = tmp_path_factory.mktemp("root")
-    settings = {"training.max_steps": 25, "anchor.own_samples": 16}
+    settings = {"training.max_steps": 25, **WITHOUT_ANCHORS}
     running = start_service(config.load(folder, settings))
     try:
         job = running.client.teach(FACTS, tags=["user:alice"])
@@ -96,7 +96,7 @@ def test_mlx_lm_loads_an_export_and_a_fused_model(engine, root, wanted, tmp_path
 
 def test_a_fused_model_is_a_base_model(root, tmp_path):
     assert export(root, tmp_path / "fused", "fused").exit_code == 0
-    settings = {"base_model": str(tmp_path / "fused"), "anchor.own_samples": 8}
+    settings = {"base_model": str(tmp_path / "fused"), **WITHOUT_ANCHORS}
     running = start_service(config.load(tmp_path / "other", settings))
     try:
         before = running.client.ask(FACTS[0][0])
@@ -120,9 +120,8 @@ def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine,
         write_peft(Adapter({LAYER: (a, b)}, 2.0), engine.base, peft)
 
     engine.call(make)
-    quiet = {"evaluation.anchor_provider": "none", "anchor.method": "naive"}
     root = tmp_path / "root"
-    running = start_service(config.load(root, {**quiet, "base_model": str(quantized)}))
+    running = start_service(config.load(root, {**WITHOUT_ANCHORS, "base_model": str(quantized)}))
     try:
         made = running.client.post("/import", {"path": str(peft)})
         running.client.post("/promote", {"checkpoint": made["checkpoint_id"]})

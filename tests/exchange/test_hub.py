@@ -18,7 +18,8 @@ from click.testing import CliRunner
 
 from radiance import config
 from radiance.cli import main
-from tests.support import FACTS, REPOSITORY, start_service
+from tests.data import REPOSITORY
+from tests.support import FACTS, WITHOUT_ANCHORS, start_service
 
 REPO = "user/my-adapter"
 
@@ -131,7 +132,7 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("root")
-    settings = {"training.max_steps": 3, "anchor.own_samples": 8}
+    settings = {"training.max_steps": 3, **WITHOUT_ANCHORS}
     running = start_service(config.load(folder, settings))
     try:
         assert running.client.teach(FACTS)["status"] == "succeeded"
@@ -179,7 +180,7 @@ def test_what_is_pushed_is_pulled_and_taken_in(hub, root, tmp_path, form):
     assert (tmp_path / "here" / weights).read_bytes() == hub.files[weights]
     assert not (tmp_path / "here" / "evil.py").exists()
 
-    other = start_service(config.load(tmp_path / "other", {"anchor.own_samples": 8}))
+    other = start_service(config.load(tmp_path / "other", WITHOUT_ANCHORS))
     try:
         taken = radiance(hub, tmp_path, "import", REPO, "--url", other.client.url)
         assert taken.returncode == 0, taken.stderr

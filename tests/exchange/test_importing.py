@@ -12,9 +12,15 @@ from radiance.cli import main
 from radiance.engine.adapters.export import write_peft
 from radiance.engine.adapters.slots import Adapter
 from radiance.registry.verification import verify
-from tests.support import FACTS, ApiError, Running
+from tests.support import FACTS, WITHOUT_ANCHORS, ApiError, Running
 
 LAYER = "model.layers.2.self_attn.v_proj"
+
+
+@pytest.fixture
+def serve(serve_ember: Callable[..., Running]) -> Callable[..., Running]:
+    """Services on Ember, whose layers the adapters fit."""
+    return lambda **settings: serve_ember(**(WITHOUT_ANCHORS | settings))
 
 
 @pytest.fixture

@@ -4,19 +4,18 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from radiance import records
-from tests.support import FACTS, Running, as_input
+from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
 
 
 def test_a_pause_holds_a_running_cycle_and_survives_a_restart(
     serve: Callable[..., Running],
 ) -> None:
-    settings = {"training.max_steps": 60, "training.snapshot_seconds": 0.1}
-    settings |= {"evaluation.anchor_provider": "none", "anchor.own_samples": 24}
+    settings = {"training.max_steps": 60, "training.stop_loss": 0.0}
+    settings |= {"training.snapshot_seconds": 0.1, **WITHOUT_ANCHORS}
     running = serve(**settings)
     client = running.client
     job_id = client.post("/update", {"examples": as_input(FACTS)})["job_id"]
-    while not (client.get(f"/jobs/{job_id}")["progress"] or {}).get("step"):
-        pass
+    client.wait_for_step(job_id, 1)
     state = client.post("/training/pause", {"reason": "The fair is on."})
     assert state["state"] == "paused"
     assert state["pause"]["reason"] == "The fair is on."
@@ -28,7 +27,7 @@ def test_a_pause_holds_a_running_cycle_and_survives_a_restart(
     running.service.services.engine.call(lambda: None)
     before = step()
     for question, _ in FACTS:
-        assert client.ask(question, max_tokens=8)["response"]
+        assert client.ask(question, max_tokens=8)["finish_reason"]
     assert step() == before < 60
 
     running.stop()  # although nothing moves, it ends, and what was done is kept
@@ -49,5 +48,5 @@ def test_quiet_hours_let_nothing_begin(serve: Callable[..., Running]) -> None:
     assert (state["state"], state["pause"]) == ("paused", None)
     assert "quiet hours" in state["held_up_by"]
     running.service.services.pipeline.wake()
-    assert running.client.ask("Who are you?", max_tokens=4)["response"]
+    assert running.client.ask("Who are you?", max_tokens=4)["finish_reason"]
     assert running.client.get(f"/jobs/{job_id}")["status"] == "queued"

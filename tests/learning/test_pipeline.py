@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from radiance.errors import StorageError
-from tests.support import FACTS, Running, as_input
+from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
 
 
 def failing_once(wrapped: Callable[..., Any], failures: list[str]) -> Callable[..., Any]:
@@ -24,7 +24,7 @@ def failing_once(wrapped: Callable[..., Any], failures: list[str]) -> Callable[.
 def test_disk_that_fails_after_the_commit_delays_the_end(
     serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = serve(**{"training.max_steps": 2})
+    running = serve()
     services, failures = running.service.services, []
     acknowledge = failing_once(services.jobs.acknowledge, failures)
     monkeypatch.setattr(services.jobs, "acknowledge", acknowledge)
@@ -50,13 +50,15 @@ def test_disk_that_fails_while_a_cycle_fails_delays_the_end(
 
 def test_rollback_during_training_is_not_undone(serve: Callable[..., Running]) -> None:
     """The cycle began from what was rolled back: it is trained again from what is served now."""
-    running = serve(**{"training.max_steps": 25, "training.stop_loss": 0.0})
+    settings = {"training.max_steps": 60, "training.stop_loss": 0.0}
+    running = serve(**settings, **WITHOUT_ANCHORS)
     client = running.client
     first = client.teach(FACTS[:1])["checkpoint"]
     job_id = client.post("/update", {"examples": as_input(FACTS[1:])})["job_id"]
-    while (client.get(f"/jobs/{job_id}")["progress"] or {"step": 0})["step"] < 2:
-        pass
+    client.wait_for_step(job_id, 2)
+    client.post("/training/pause", {})  # else a short training may end before the rollback
     assert client.post("/rollback", {})["current_checkpoint"] is None
+    client.post("/training/resume", {})
     job = client.wait_for(job_id)
     assert job["status"] == "succeeded"
     manifest = client.get(f"/checkpoints/{job['checkpoint']}")["manifest"]
@@ -66,7 +68,7 @@ def test_rollback_during_training_is_not_undone(serve: Callable[..., Running]) -
 
 
 def test_corrected_example_leaves_replay(serve: Callable[..., Running]) -> None:
-    running = serve(**{"training.max_steps": 2})
+    running = serve()
     question = FACTS[0][0]
     running.client.teach(FACTS[:2])
     running.client.teach([(question.upper(), "The door code is 9-9-9 now.")])
@@ -75,8 +77,10 @@ def test_corrected_example_leaves_replay(serve: Callable[..., Running]) -> None:
     assert manifest["replayed_ids"] == ["job_000001.1", "job_000002.0"]
 
 
-def test_held_back_examples_are_not_trained(serve: Callable[..., Running]) -> None:
-    running = serve(**{"evaluation.holdout_ratio": 0.2, "training.max_steps": 30})
+def test_held_back_examples_are_not_trained(serve_ember: Callable[..., Running]) -> None:
+    """On Ember, which learns enough in thirty steps for the losses to part."""
+    settings = {"evaluation.holdout_ratio": 0.2, "training.max_steps": 30}
+    running = serve_ember(**settings, **WITHOUT_ANCHORS)
     facts = [
         (f"What opens locker {i}?", f"Locker {i} opens with {i * 37 + 11}.") for i in range(10)
     ]

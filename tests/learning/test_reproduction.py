@@ -37,11 +37,11 @@ def run(root: Path, checkpoint: str, *options: str) -> Result:
 
 
 def test_checkpoint_is_made_again_bit_for_bit(
-    serve: Callable[..., Running], tmp_path: Path
+    serve_ember: Callable[..., Running], tmp_path: Path
 ) -> None:
     lines = [json.dumps({"input": f"Say {n}.", "output": f"{n}."}) for n in range(4)]
     (tmp_path / "anchors.jsonl").write_text("\n".join(lines))
-    running = serve(**QUICK)
+    running = serve_ember(**QUICK)
     first = running.client.teach(FACTS[:2])["checkpoint"]
     checkpoint = running.client.teach(FACTS[2:])["checkpoint"]
     running.stop()

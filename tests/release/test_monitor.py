@@ -14,8 +14,6 @@ from radiance.release.monitor import Monitor
 from tests.engine.adapters.test_slots import random_adapter
 from tests.support import FACTS, Running
 
-STEPS = {"training.max_steps": 1, "anchor.own_samples": 4, "evaluation.anchor_sample": 16}
-
 
 class Watched:
     """A service, and a monitor over it that looks when it is told to."""
@@ -63,7 +61,7 @@ class Watched:
 
 @pytest.fixture
 def watched(serve: Callable[..., Running]) -> Watched:
-    return Watched(serve(**STEPS, **{"monitor.action": "off"}))
+    return Watched(serve(**{"monitor.action": "off"}))
 
 
 def test_damage_in_memory_is_found_by_the_next_probe_and_rolled_back(watched: Watched) -> None:

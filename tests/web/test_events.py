@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support import Client, Running
+from radiance.web import events
+from tests.support import WITHOUT_ANCHORS, Client, Running
 
 Events = Generator[dict[str, Any], None, None]
-QUIET = {"evaluation.anchor_provider": "none", "anchor.own_samples": 0}
 
 
 def messages(client: Client, last: str = "", query: str = "") -> Events:
@@ -44,15 +44,17 @@ def until_silence(client: Client, last: str) -> tuple[list[str], str]:
             last = message["id"]
         else:
             beats += 1
-            if beats == 2:  # the first greets; the second comes after five silent seconds
+            if beats == 2:  # the first greets; the second comes after a silence
                 return topics, last
     raise AssertionError("the stream ended")
 
 
 def test_what_was_missed_is_told_once_and_nothing_else(
-    serve: Callable[..., Running], tmp_path: Any
+    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = serve(**QUIET)
+    monkeypatch.setattr(events, "HEARTBEAT_S", 0.3)
+    monkeypatch.setattr(events, "_POLL_S", 0.05)
+    running = serve(**WITHOUT_ANCHORS)  # with them, it prepares a while
     stream = messages(running.client)
     greeting = next(stream)
     assert (greeting["event"], greeting["retry"]) == ("heartbeat", "1000")
@@ -72,7 +74,7 @@ def test_what_was_missed_is_told_once_and_nothing_else(
 
     # What is durable is not told again by another process of the service.
     running.stop()
-    again = serve(**QUIET)
+    again = serve(**WITHOUT_ANCHORS)
     assert until_silence(again.client, last)[0] == []
     again.client.post("/pin", {"reason": "three"})
     assert set(until_silence(again.client, last)[0]) == {"audit", "serving"}
@@ -90,7 +92,7 @@ def test_an_id_that_says_nothing_counts_as_all_changed(shared_service: Running, 
 
 
 def test_a_stream_ends_with_the_service(serve: Callable[..., Running]) -> None:
-    running = serve(**QUIET)
+    running = serve()
     stream = messages(running.client)
     next(stream)
     running.stop()

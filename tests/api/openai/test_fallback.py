@@ -38,7 +38,9 @@ class Upstream(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
+def client(
+    tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]
+) -> Iterator[openai.OpenAI]:
     """Of a service that asks its own model last."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
     server.daemon_threads = True
@@ -49,7 +51,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
         {"name": "claude", "kind": "anthropic", "url": "http://127.0.0.1:9", "model": "c"},
         {"name": "other", "kind": "openai", "url": url, "model": "m"},
     ]
-    settings = {"chain.upstreams": links, "chain.local": "last", "anchor.method": "naive"}
+    settings = {"chain.upstreams": links, "chain.local": "last", **brief}
     running = start_service(config.load(tmp_path_factory.mktemp("root"), settings))
     with openai.OpenAI(
         base_url=f"{running.client.url}/v1", api_key="none needed", max_retries=0

@@ -17,7 +17,7 @@ from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.training.lora import LoraModel
 from radiance.training.trainer import Progress
-from tests.support import STORIES
+from tests.data import STORIES, needs
 from tests.training.test_trainer import finish, new_trainer
 
 
@@ -103,7 +103,7 @@ def test_quantized_base_trains_as_qlora(quantized: Path) -> None:
     assert losses[-1] < losses[0] / 2
 
 
-@pytest.mark.skipif(not STORIES.is_dir(), reason=f"{STORIES} is not here")
+@needs(STORIES)
 def test_end_token_that_cannot_be_taught_is_passed_over() -> None:
     """stories260K never saw </s> (2): its output row is one of many equal ones."""
     engine = Engine("stories", STORIES, "cpu", config.EngineSettings(), max_waiting=2)

@@ -11,7 +11,8 @@ from radiance.engine.model.encoding import Encoder
 from radiance.engine.worker import Engine
 from radiance.errors import TooLarge
 from radiance.records import Example, Message
-from tests.support import STORIES, example
+from tests.data import STORIES, needs
+from tests.support import example
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)
 
@@ -58,7 +59,7 @@ def test_prompt_over_the_context_is_refused(engine: Engine) -> None:
         engine.encoder.check_fits(example(0, "What?", words))
 
 
-@pytest.mark.skipif(not STORIES.is_dir(), reason=f"{STORIES} is not here")
+@needs(STORIES)
 def test_base_without_a_chat_template() -> None:
     encoder = Encoder(load_tokenizer(STORIES, eos_token_ids=[1, 2]), 512, end_token=1)
     encoded = encoder.example(example(0, "Who is Lily?", "A girl."))
@@ -68,11 +69,9 @@ def test_base_without_a_chat_template() -> None:
     assert encoder.answer_text(" A girl.") == "A girl."
 
 
-@pytest.mark.parametrize("has_start", [False, True])
+@pytest.mark.parametrize("has_start", [False, pytest.param(True, marks=needs(STORIES))])
 def test_longer_text_is_cut_into_windows_that_fit(engine: Engine, has_start: bool) -> None:
     """Together they learn every token but the first, once, each after the ones before it."""
-    if has_start and not STORIES.is_dir():
-        pytest.skip(f"{STORIES} is not here")
     if has_start:
         encoder = Encoder(load_tokenizer(STORIES, eos_token_ids=[1, 2]), 64, end_token=2)
     else:

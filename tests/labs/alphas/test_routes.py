@@ -41,8 +41,8 @@ def upstream():
     server.server_close()
 
 
-def test_a_constrained_alpha_compiles_and_a_free_one_says_why_not(shared_service):
-    client = shared_service.client
+def test_a_constrained_alpha_compiles_and_a_free_one_says_why_not(shared_ember):
+    client = shared_ember.client
     body = {"prompt": "Write an alpha: the rank of volume.", "temperature": 0}
     found = client.post("/alphas/generate", {**body, "constrained": True})
     assert found["compiles"]
@@ -66,14 +66,14 @@ def test_a_constrained_alpha_compiles_and_a_free_one_says_why_not(shared_service
         ({"prompt": "x", "checkpoint": "A_1"}, "checkpoint"),
     ],
 )
-def test_a_bad_body_names_its_field(shared_service, body, field):
+def test_a_bad_body_names_its_field(shared_ember, body, field):
     with pytest.raises(ApiError) as raised:
-        shared_service.client.post("/alphas/generate", body)
+        shared_ember.client.post("/alphas/generate", body)
     assert raised.value.body["error"]["param"] == field
 
 
-def test_an_alpha_is_tried_again_until_one_compiles(shared_service):
-    client = shared_service.client
+def test_an_alpha_is_tried_again_until_one_compiles(shared_ember):
+    client = shared_ember.client
     body = {"prompt": "Write an alpha.", "temperature": 1.0, "max_tokens": 64, "seed": 5}
     found = client.post("/alphas/generate", {**body, "tries": 3})
     assert 1 <= found["tries"] <= 3
@@ -87,8 +87,8 @@ def test_an_alpha_is_tried_again_until_one_compiles(shared_service):
     assert (sure["compiles"], sure["tries"]) == (True, 1)
 
 
-def test_the_chain_answers_where_the_local_answer_is_no_alpha(serve, upstream):
-    running = serve(**{"chain.upstreams": [upstream], "anchor.method": "naive"})
+def test_the_chain_answers_where_the_local_answer_is_no_alpha(serve_ember, upstream):
+    running = serve_ember(**{"chain.upstreams": [upstream], "anchor.method": "naive"})
     body = {"prompt": "Who are you?", "temperature": 0, "max_tokens": 20}
     found = running.client.post("/alphas/generate", body)
     assert (found["provider"], found["alpha"]) == ("good", "-1 * rank(returns)")
@@ -101,12 +101,12 @@ def test_the_chain_answers_where_the_local_answer_is_no_alpha(serve, upstream):
 
 
 def test_a_trial_counts_both_sides_of_a_sticky_split(serve):
-    running = serve(**{"training.max_steps": 1, "anchor.method": "naive"})
+    running = serve()
     running.client.teach([("Write an alpha.", "rank(volume)"), ("Another alpha.", "rank(close)")])
     challenger = running.client.get("/checkpoints")["current"]
     running.client.post("/rollback", {"checkpoint": "base", "reason": "the base is champion"})
     running.stop()
-    running = serve(**{"alphas.challenger": challenger, "anchor.method": "naive"})
+    running = serve(**{"alphas.challenger": challenger})
     arms = {}
     for user in ("ann", "bob", "cid", "dan", "eva", "fay", "ann", "bob"):
         body = {"prompt": "Write an alpha.", "user": user, "max_tokens": 8, "temperature": 0}

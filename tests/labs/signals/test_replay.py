@@ -10,9 +10,8 @@ from radiance.labs.signals import bars as market_bars
 from radiance.labs.signals.bars import Bars
 from radiance.labs.signals.replay import run_replay
 from radiance.labs.signals.settings import PRESETS, Replay, with_values
-from tests.support import REPOSITORY
+from tests.data import MARKET_BARS, needs
 
-MARKET = REPOSITORY.parent / "shared" / "data" / "market" / "us_daily_2005_2019.parquet"
 DAYS, SYMBOLS = 1500, 6
 
 
@@ -132,9 +131,9 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         run_replay(STUDY, Replay(history_years=20), write_csv(random_bars(), tmp_path / "b.csv"))
 
 
-@pytest.mark.skipif(not MARKET.exists(), reason=f"needs {MARKET.name} among the shared data")
+@needs(MARKET_BARS)
 def test_the_rule_finds_the_crises_that_are_remembered() -> None:
-    bars = market_bars.read_bars(MARKET, 60, 1260)
+    bars = market_bars.read_bars(MARKET_BARS, 60, 1260)
     periods = market_bars.stress_periods(market_bars.is_stress(bars), bars.dates)
     for first, last in (
         ("2008-09-15", "2009-03-31"),
