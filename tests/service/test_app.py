@@ -1,0 +1,145 @@
+"""The order of starting and stopping, and what a part that fails leaves of the others."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from radiance import config, platform
+from radiance.engine.worker import Engine
+from radiance.errors import ConfigError, StorageError, Unavailable
+from radiance.learning.pipeline import Pipeline
+from radiance.release.canary import CanaryRouter
+from radiance.release.monitor import Monitor
+from radiance.service.app import Service
+
+Make = Callable[..., Service]
+
+
+@pytest.fixture
+def make(tmp_path: Path, tiny_base: Path, brief: dict[str, Any]) -> Iterator[Make]:
+    """Services over ``tmp_path``, without a server; all are stopped after."""
+    made: list[Service] = []
+
+    def service(**settings: Any) -> Service:
+        loaded = config.load(tmp_path, brief | settings)
+        made.append(Service(loaded, tiny_base))
+        return made[-1]
+
+    yield service
+    for one in made:
+        one.stop()
+
+
+def is_free(root: Path) -> bool:
+    """Whether another process could serve this root."""
+    descriptor = platform.lock_file(root / "runs" / "radiance.lock")
+    if descriptor is None:
+        return False
+    os.close(descriptor)
+    return True
+
+
+def full_disk(*_: object) -> None:
+    raise StorageError("no space left on device")
+
+
+@pytest.mark.parametrize("part", [CanaryRouter, Monitor, Pipeline])
+def test_a_part_that_cannot_stop_leaves_nothing_else_open(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: Any
+) -> None:
+    stop = part.stop
+
+    def stop_and_fail(self: Any) -> None:
+        stop(self)  # its thread is not to outlive the test
+        full_disk()
+
+    monkeypatch.setattr(part, "stop", stop_and_fail)
+    service = make()
+    service.start()
+    services = service.services
+    with pytest.raises(StorageError, match="no space left"):
+        service.stop()
+    assert not services.engine.is_ready
+    with pytest.raises(Unavailable, match="database is closed"):
+        services.jobs.depth()
+    assert is_free(tmp_path)
+
+
+def test_everything_that_fails_to_stop_is_tried(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def failing(part: Any) -> Callable[[Any], None]:
+        stop = part.stop
+
+        def fail(self: Any) -> None:
+            stop(self)
+            tried.append(part.__name__)
+            full_disk()
+
+        return fail
+
+    for part in (CanaryRouter, Monitor, Pipeline, Engine):
+        monkeypatch.setattr(part, "stop", failing(part))
+    service = make()
+    service.start()
+    with pytest.raises(StorageError):
+        service.stop()
+    assert tried == ["CanaryRouter", "Monitor", "Pipeline", "Engine"], "last started first"
+    assert is_free(tmp_path)
+
+
+def test_it_says_whether_it_starts_serves_or_stops(make: Make) -> None:
+    service = make()
+    with pytest.raises(Unavailable, match="starting"):
+        _ = service.services
+    service.start()
+    assert service.services.config.base_model
+    service.stop()
+    with pytest.raises(Unavailable, match="stopping"):
+        _ = service.services
+
+
+def test_a_stop_before_the_start_prevents_it(make: Make, tmp_path: Path) -> None:
+    service = make()
+    service.stop()
+    service.start()
+    with pytest.raises(Unavailable, match="stopping"):
+        _ = service.services
+    assert not (tmp_path / "runs").exists()
+
+
+def test_stopping_twice_is_stopping_once(make: Make, tmp_path: Path) -> None:
+    service = make()
+    service.start()
+    service.stop()
+    service.stop()
+    assert is_free(tmp_path)
+
+
+def test_a_start_that_fails_gives_everything_back_when_stopped(make: Make, tmp_path: Path) -> None:
+    """The anchors are read late: root, database and engine are open by then."""
+    service = make(**{"evaluation.anchor_path": "nowhere.jsonl"})
+    with pytest.raises(ConfigError, match=r"nowhere\.jsonl"):
+        service.start()
+    assert not is_free(tmp_path)
+    service.stop()
+    assert is_free(tmp_path)
+    again = make()
+    again.start()
+    assert again.services.engine.call(lambda: 7) == 7
+
+
+def test_the_start_says_what_serves_and_computes(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "radiance")
+    make().start()
+    (record,) = [r for r in caplog.records if r.message == "service_ready"]
+    told = vars(record)["fields"]
+    assert (told["checkpoint"], told["waiting_jobs"], told["backend"]) == (None, 0, "cpu")
+    assert told["blas"] != "reference" or not platform.load_fast_blas().is_fast
