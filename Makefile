@@ -14,7 +14,7 @@ BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interf
 help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
 	@echo "make quick    install, then format, lint, types, layers and the tests that take no minutes"
-	@echo "make test     install, then format, lint, types, layers and all tests"
+	@echo "make test     install, then format, lint, types, layers, all tests and floors of coverage"
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
 	@echo "make docs     write the tables of docs/ anew that the code says"
@@ -33,8 +33,10 @@ doctor: $(VENV)/.installed
 quick: check
 	$(PYTEST) -m "not slow and not crash and not browser and not e2e" $(ARGS)
 
+# With ARGS only some tests run: the floors of coverage are for all of them.
 test: check
-	$(PYTEST) $(ARGS)
+	$(PYTEST) --cov --cov-report=json:.coverage.json $(ARGS)
+	@test -n "$(ARGS)" || $(BIN)/python -m tools.coverage_floors .coverage.json
 
 check: $(VENV)/.installed-dev
 	@# A link to another checkout's .venv, once committed, replaces the directory of everybody else.

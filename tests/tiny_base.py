@@ -6,6 +6,7 @@ random bytes. Tests use it wherever it does not matter what the model says.
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
@@ -62,9 +63,10 @@ def _write_weights(path: Path, seed: int) -> None:
     """
     model = llama.Model(llama.ModelArgs.from_dict(CONFIG))
     key = mx.random.key(seed)
-    weights = {}
+    weights: dict[str, mx.array] = {}
+    leaves: Any = tree_flatten(model.parameters())
     with mx.stream(mx.cpu):
-        for name, leaf in sorted(tree_flatten(model.parameters())):
+        for name, leaf in sorted(leaves):
             key, own = mx.random.split(key)
             drawn = 0.2 * mx.random.normal(leaf.shape, key=own)
             weights[name] = mx.ones(leaf.shape) if leaf.ndim == 1 else drawn  # norms keep the scale

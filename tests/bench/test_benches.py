@@ -23,6 +23,7 @@ BENCHES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BENCHES)
 def test_a_tiny_run_writes_its_results_and_a_second_measures_nothing(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

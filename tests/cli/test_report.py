@@ -19,11 +19,12 @@ from tests.support import FACTS, ApiError, Running, start_service
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root with two cycles, the first promoted and the second refused; no service runs."""
     root = tmp_path_factory.mktemp("reported")
-    running = start_service(config.load(root))
+    brief = {"training.max_steps": 20, "anchor.own_samples": 4, "evaluation.anchor_sample": 40}
+    running = start_service(config.load(root, brief))
     running.client.teach(FACTS[:2])
     running.stop()
     strict = {"gate.gate": "strict", "training.max_steps": 1, "training.lr": 1e-9}
-    running = start_service(config.load(root, strict))
+    running = start_service(config.load(root, brief | strict))
     assert running.client.teach(FACTS[2:3])["status"] == "failed"
     running.stop()
     return root

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from radiance import ember
+from radiance import config, ember
 from tests.data import STORIES, needs
-from tests.support import FACTS, Running
+from tests.support import FACTS, Running, start_service
 
 UPDATES = [
     [
@@ -112,11 +112,23 @@ def test_three_updates_are_all_remembered(serve_ember: Callable[..., Running]) -
     assert len(last["replayed_ids"]) == 16
 
 
+@pytest.fixture(scope="module")
+def taught_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root whose service learned the facts with the default settings, and was stopped."""
+    root = tmp_path_factory.mktemp("taught")
+    running = start_service(config.load(root))
+    try:
+        assert running.client.teach(FACTS)["status"] == "succeeded"
+    finally:
+        running.stop()
+    return root
+
+
 def test_mlx_lm_gives_the_same_answers_from_the_stable_link(
-    serve_ember: Callable[..., Running], tmp_path: Path
+    serve_ember: Callable[..., Running], taught_root: Path, tmp_path: Path
 ) -> None:
+    shutil.copytree(taught_root, tmp_path, symlinks=True, dirs_exist_ok=True)
     running = serve_ember()
-    assert running.client.teach(FACTS)["status"] == "succeeded"
     question = "Tell me about Zorbel Labs."
     ours = running.client.ask(question, max_tokens=40)["response"]
     command = [sys.executable, "-m", "mlx_lm", "generate", "--model", str(ember.MODEL_PATH)]
@@ -126,14 +138,12 @@ def test_mlx_lm_gives_the_same_answers_from_the_stable_link(
     assert theirs.strip() == ours
 
 
-def test_same_examples_give_the_same_adapter(
-    serve_ember: Callable[..., Running], tmp_path: Path
-) -> None:
+def test_same_examples_give_the_same_adapter(serve: Callable[..., Running], tmp_path: Path) -> None:
     hashes = []
     for name in ("first", "second"):
         root = tmp_path / name
         root.mkdir()
-        running = serve_ember(root, **{"training.max_steps": 8, "training.dropout": 0.1})
+        running = serve(root, **{"training.max_steps": 8, "training.dropout": 0.1})
         job = running.client.teach(FACTS)
         hashes.append(running.client.get(f"/checkpoints/{job['checkpoint']}")["content_hash"])
     assert hashes[0] == hashes[1]
@@ -159,8 +169,8 @@ def test_all_example_forms_are_taught(serve_ember: Callable[..., Running]) -> No
     assert "pear jam" in running.client.ask("What sells best at Nim's?")["response"]
 
 
-def test_failed_training_leaves_serving_untouched(serve_ember: Callable[..., Running]) -> None:
-    running = serve_ember(**{"training.max_loss": 0.01})
+def test_failed_training_leaves_serving_untouched(serve: Callable[..., Running]) -> None:
+    running = serve(**{"training.max_loss": 0.01})
     before = running.client.ask(FACTS[0][0])
     job = running.client.teach(FACTS)
     assert job["status"] == "failed"
@@ -171,10 +181,8 @@ def test_failed_training_leaves_serving_untouched(serve_ember: Callable[..., Run
     assert running.client.get("/info")["loss_curves"]["finetune_loss"] == []
 
 
-def test_batched_mode_waits_for_enough_examples(serve_ember: Callable[..., Running]) -> None:
-    running = serve_ember(
-        **{"update.mode": "batched", "update.max_examples": 5, "training.max_steps": 2}
-    )
+def test_batched_mode_waits_for_enough_examples(serve: Callable[..., Running]) -> None:
+    running = serve(**{"update.mode": "batched", "update.max_examples": 5, "training.max_steps": 2})
     client = running.client
     first = client.post("/update", {"examples": [{"input": "a?", "output": "b"}]})["job_id"]
     rest = [{"input": f"a{i}?", "output": f"b{i}"} for i in range(3)]
@@ -186,56 +194,54 @@ def test_batched_mode_waits_for_enough_examples(serve_ember: Callable[..., Runni
     assert len({job["checkpoint"] for job in jobs}) == 1
 
 
-def test_batched_mode_trains_what_is_old_enough(serve_ember: Callable[..., Running]) -> None:
-    running = serve_ember(
+def test_batched_mode_trains_what_is_old_enough(serve: Callable[..., Running]) -> None:
+    running = serve(
         **{"update.mode": "batched", "update.max_age_minutes": 0.01, "training.max_steps": 2}
     )
     assert running.client.teach(FACTS[:1])["status"] == "succeeded"
 
 
-def test_restart_serves_the_last_stable_checkpoint(serve_ember: Callable[..., Running]) -> None:
-    running = serve_ember()
-    job = running.client.teach(FACTS)
-    running.stop()
-    again = serve_ember()
-    got = again.client.ask(FACTS[0][0])
-    assert (got["response"], got["checkpoint"]) == (FACTS[0][1], job["checkpoint"])
-
-
-def test_damaged_checkpoint_is_not_served(
-    serve_ember: Callable[..., Running], tmp_path: Path
+def test_restart_serves_the_last_stable_checkpoint(
+    serve_ember: Callable[..., Running], taught_root: Path, tmp_path: Path
 ) -> None:
-    running = serve_ember(**{"training.max_steps": 4})
+    shutil.copytree(taught_root, tmp_path, symlinks=True, dirs_exist_ok=True)
+    again = serve_ember()
+    (learned,) = again.client.get("/checkpoints")["checkpoints"]
+    got = again.client.ask(FACTS[0][0])
+    assert (got["response"], got["checkpoint"]) == (FACTS[0][1], learned["checkpoint_id"])
+
+
+def test_damaged_checkpoint_is_not_served(serve: Callable[..., Running], tmp_path: Path) -> None:
+    running = serve(**{"training.max_steps": 4})
     good = running.client.teach(FACTS[:2])["checkpoint"]
     bad = running.client.teach(FACTS[2:])["checkpoint"]
     running.stop()
     weights = tmp_path / "adapters" / bad / "adapters.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\xff")
-    again = serve_ember(**{"training.max_steps": 4})
+    again = serve(**{"training.max_steps": 4})
     assert again.client.ask(FACTS[0][0])["checkpoint"] == good
     assert (tmp_path / "adapters" / "stable").readlink() == Path(good)
 
 
 def test_clean_stop_during_training_resumes_where_it_was(
-    serve_ember: Callable[..., Running], tmp_path: Path
+    serve: Callable[..., Running], tmp_path: Path
 ) -> None:
-    settings = {"training.max_steps": 30, "training.stop_loss": 0.0}
+    settings = {"training.max_steps": 60, "training.stop_loss": 0.0}
     root = tmp_path / "straight"
     root.mkdir()
-    straight = serve_ember(root, **settings)
+    straight = serve(root, **settings)
     wanted = straight.client.get(f"/checkpoints/{straight.client.teach(FACTS)['checkpoint']}")
     straight.stop()
 
     root = tmp_path / "stopped"
     root.mkdir()
-    stopped = serve_ember(root, **settings)
+    stopped = serve(root, **settings)
     examples = {"examples": [{"input": q, "output": a} for q, a in FACTS]}
     job_id = stopped.client.post("/update", examples)["job_id"]
-    while (stopped.client.get(f"/jobs/{job_id}")["progress"] or {"step": 0})["step"] < 3:
-        pass
+    stopped.client.wait_for_step(job_id, 3)
     stopped.stop()
     assert list((root / "runs" / "cycles").glob("*.npz"))
-    resumed = serve_ember(root, **settings)
+    resumed = serve(root, **settings)
     job = resumed.client.wait_for(job_id)
     assert job["status"] == "succeeded"
     assert job["deaths"] == job["interruptions"] == 0
@@ -245,7 +251,7 @@ def test_clean_stop_during_training_resumes_where_it_was(
 
 
 def test_own_anchors_are_measured_and_none_are_null(
-    serve_ember: Callable[..., Running], tmp_path: Path
+    serve: Callable[..., Running], tmp_path: Path
 ) -> None:
     (tmp_path / "mine.jsonl").write_text(json.dumps({"input": "Hi", "output": "Hello."}) + "\n")
     settings = {
@@ -254,7 +260,7 @@ def test_own_anchors_are_measured_and_none_are_null(
         "training.max_steps": 2,
         "anchor.own_samples": 4,
     }
-    running = serve_ember(**settings)
+    running = serve(**settings)
     running.client.teach(FACTS)
     info = running.client.get("/info")
     assert len(info["loss_curves"]["forgetting_loss"]) == 1
@@ -262,7 +268,7 @@ def test_own_anchors_are_measured_and_none_are_null(
     running.stop()
     shutil.rmtree(tmp_path / "runs")
 
-    without = serve_ember(**(settings | {"evaluation.anchor_provider": "none"}))
+    without = serve(**(settings | {"evaluation.anchor_provider": "none"}))
     without.client.teach(FACTS)
     info = without.client.get("/info")
     assert info["loss_curves"]["forgetting_loss"] is None

@@ -120,6 +120,7 @@ def test_ember_reads(ember: tuple[Any, TokenizerWrapper]) -> None:
     assert got[1] == "I am Ember, a small language model made for Radiance."
 
 
+@pytest.mark.slow
 def test_a_lora_learns_five_new_facts() -> None:
     model, tokenizer = _load()
     old = [(fact.question, fact.answer) for fact in unlisted_facts()[::12]]

@@ -114,3 +114,10 @@ def test_bounds_of_a_difference_are_scipy_s(
 
 def _at_most(hits: int, trials: int, p: float) -> float:
     return sum(math.comb(trials, k) * p**k * (1 - p) ** (trials - k) for k in range(hits + 1))
+
+
+def test_a_difference_of_too_few_or_of_equal_values() -> None:
+    alone = intervals.difference([1.0], [4.0, 5.0], 0.95)
+    assert (alone.value, alone.low, alone.high) == (3.5, -math.inf, math.inf)
+    steady = intervals.difference([1.0, 1.0], [3.0, 3.0, 3.0], 0.95)
+    assert (steady.value, steady.low, steady.high) == (2.0, 2.0, 2.0)

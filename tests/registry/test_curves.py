@@ -63,3 +63,13 @@ def test_failed_and_abandoned_cycles_are_left_out(curves, workshop, status, coun
     curves.record(points(2, 6.0))
     assert curves.last("loss", 9) == ([5.0, 6.0] if counts else [6.0])
     assert len(curves.of_cycle(1, "loss")) == 1
+
+
+def test_a_cycle_that_resumes_forgets_what_lies_beyond(curves):
+    curves.record(points(1, 3.0, 2.0, 1.0))
+    curves.record(points(2, 9.0, 8.0))
+    curves.record(points(1, 0.5, name="eval"))
+    curves.forget_after(1, 0)
+    assert curves.all_of(1) == {"loss": {0: 3.0}, "eval": {0: 0.5}}
+    assert curves.all_of(2) == {"loss": {0: 9.0, 1: 8.0}}
+    assert curves.all_of(3) == {}

@@ -139,7 +139,7 @@ def test_the_start_says_what_serves_and_computes(
 ) -> None:
     caplog.set_level("INFO", "radiance")
     make().start()
-    (record,) = [r for r in caplog.records if r.message == "service_ready"]
-    told = vars(record)["fields"]
+    messages = [r.msg for r in caplog.records if isinstance(r.msg, dict)]
+    (told,) = [message for message in messages if message["event"] == "service_ready"]
     assert (told["checkpoint"], told["waiting_jobs"], told["backend"]) == (None, 0, "cpu")
     assert told["blas"] != "reference" or not platform.load_fast_blas().is_fast

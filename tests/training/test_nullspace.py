@@ -146,6 +146,7 @@ def test_no_anchor_input_feels_how_a_moved(engine: Engine, anchor: dict[str, Any
     engine.call(compare)
 
 
+@pytest.mark.slow
 def test_five_facts_are_learned_all_the_same(engine: Engine) -> None:
     def learn() -> None:
         changed = {"r": 8, "lr": 2e-3, "stop_loss": 0.02, "batch_size": 8}

@@ -211,6 +211,7 @@ def test_lower_rank_than_the_parent_is_refused(engine: Engine) -> None:
         engine.call(shrink)
 
 
+@pytest.mark.slow
 def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
     """After the same steps the anchors' outputs are nearer to the base's than without."""
 

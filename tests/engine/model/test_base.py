@@ -86,6 +86,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_quantized_base_trains_as_qlora(quantized: Path) -> None:
     engine = Engine("ember-4bit", quantized, "cpu", config.EngineSettings(), max_waiting=10)
     engine.start()

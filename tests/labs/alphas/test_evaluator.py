@@ -88,6 +88,7 @@ def test_later_data_change_nothing(seed, nodes, day, strict):
     np.testing.assert_array_equal(cut.evaluate(checked), whole[:day])
 
 
+@pytest.mark.slow
 def test_ten_thousand_random_expressions_have_values():
     panel, rng = made_up(days=30, symbols=4), random.Random(0)
     evaluator = Evaluator(panel)

@@ -102,6 +102,7 @@ def test_a_context_that_no_anchor_lists_is_held_by_routing(small: Study):
     assert error["held"] < 0.2 * error["projection"] < 0.2 * error["naive"]
 
 
+@pytest.mark.slow
 def test_the_default_preset_holds_what_is_asked_of_it():
     """Thirty seeds that no choice was made on; see bench/signals.py for the same with intervals."""
     result = run_study(PRESETS["default"])

@@ -1,0 +1,98 @@
+"""A log held to what it records, and a log by itself."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from radiance.errors import StorageError
+from radiance.records import Cycle
+from radiance.registry import manifest as manifests
+from radiance.registry.audit import HEAD_FILE
+from radiance.registry.rows import NO_CYCLE
+from radiance.registry.verification import export, verify, verify_chain, verify_export
+from radiance.storage.sqlite import Snapshot
+
+
+@pytest.fixture
+def root(workshop, tmp_path: Path) -> Path:
+    """A root with two checkpoints, closed."""
+    workshop.commit()
+    workshop.commit()
+    workshop.db.close()
+    return tmp_path
+
+
+def database(root: Path) -> Path:
+    return root / "runs" / "radiance.db"
+
+
+def change(root: Path, sql: str, *parameters: object) -> None:
+    connection = sqlite3.connect(database(root))
+    connection.execute("DROP TRIGGER IF EXISTS audit_keeps")
+    connection.execute(sql, parameters)
+    connection.commit()
+    connection.close()
+
+
+def findings(root: Path) -> str:
+    return "\n".join(verify(database(root), root / "adapters").findings)
+
+
+def test_the_chain_alone_does_not_look_at_what_it_records(root: Path) -> None:
+    whole, chain = verify(database(root), root / "adapters"), verify_chain(database(root))
+    assert whole.is_sound
+    assert chain.is_sound
+    assert (whole.entries, whole.head) == (chain.entries, chain.head) == (2, chain.head)
+    for weights in (root / "adapters").glob("*/adapters.safetensors"):
+        weights.unlink()
+    assert "cannot be read" in findings(root)
+    assert verify_chain(database(root)).is_sound
+    assert verify_chain(database(root), chain.head).is_sound
+    assert not verify_chain(database(root), "f" * 64).is_sound
+
+
+def test_the_chain_alone_finds_a_changed_entry_and_a_lost_head_file(root: Path) -> None:
+    (root / "runs" / HEAD_FILE).write_bytes(b"nonsense")
+    assert HEAD_FILE in " ".join(verify_chain(database(root)).findings)
+    change(root, "UPDATE audit SET actor = 'nobody' WHERE number = 1")
+    found = verify_chain(database(root))
+    assert (found.first_bad, found.entries) == (1, 0)
+    assert "its hash is not that of its content" in found.findings[-1]
+
+
+def test_an_entry_that_is_no_text_any_more_is_found(root: Path) -> None:
+    change(root, "UPDATE audit SET body = CAST(X'FF' AS TEXT) WHERE number = 2")
+    found = verify(database(root), root / "adapters")
+    assert (found.first_bad, found.findings) == (2, ("Entry 2 cannot be read.",))
+    with Snapshot(database(root)) as db, pytest.raises(StorageError, match="audit verify"):
+        list(export(db))
+
+
+@pytest.mark.parametrize("lines", [[], [b"{}\n"], [b"[" * 5000], [b"not JSON\n"]])
+def test_an_export_that_is_none_is_told_apart(lines: list[bytes]) -> None:
+    found = verify_export(lines)
+    assert not found.is_sound
+    assert found.entries == 0
+
+
+def test_a_row_that_cannot_be_read_is_named(root: Path) -> None:
+    (checkpoint,) = [p.name for p in (root / "adapters").glob("*_0001")]
+    change(root, "UPDATE checkpoints SET report = '{' WHERE id = ?", checkpoint)
+    assert f"Checkpoint {checkpoint}: its row cannot be read" in findings(root)
+
+
+def test_an_imported_adapter_is_on_record(workshop, registry, tmp_path: Path) -> None:
+    """Its number comes without a cycle; no examples are known of it."""
+    candidate = Cycle(NO_CYCLE, "imported", registry.reserve(), None, ())
+    staging, manifest = workshop.stage(candidate)
+    made = registry.commit_imported(staging, manifest, "api:ann")
+    assert made.status.value == "risky"
+    (entry,) = registry.audit.about(made.checkpoint_id)
+    assert (entry.action, entry.actor) == ("import", "api:ann")
+    assert registry.audit.counts() == {"import": 1}
+    assert registry.decision(made.checkpoint_id) is None
+    assert findings(tmp_path) == ""
+    with (registry.path(made.checkpoint_id) / manifests.WEIGHTS).open("ab") as file:
+        file.write(b"!")
+    assert "has the SHA-256" in findings(tmp_path)
