@@ -34,12 +34,12 @@ class Signals(Extension):
         return ROUTES
 
     def pages(self) -> Sequence[Page]:
-        from radiance.labs.signals.lab_page import PAGE
+        from radiance.labs.signals.page import PAGE
 
         return (PAGE,)
 
     def page_routes(self) -> Sequence[BaseRoute]:
-        from radiance.labs.signals.lab_page import ROUTES
+        from radiance.labs.signals.page import ROUTES
 
         return ROUTES
 
