@@ -11,6 +11,7 @@ from radiance.errors import Cancelled
 
 T = TypeVar("T")
 Pieces = Generator[Any, Any, T]
+"""Long work: yields None between pieces and anything else as an event; see ``Task``."""
 
 _END = object()
 

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
-from typing import TypeVar
 
 import mlx.core as mx
 
@@ -35,13 +34,11 @@ from radiance.engine.requests import Answer, OnEvent, Request, Scored, Scoring, 
 from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.stats import EngineStats
 from radiance.engine.task_queue import TaskQueue
-from radiance.engine.tasks import Pieces, Task
+from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.time_share import TimeShare
 from radiance.errors import EngineFailed, LostRank, Overloaded, Unavailable
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
-
-T = TypeVar("T")
 
 _IDLE_WAIT_S = 0.5
 _WAVE_S = 0.003  # in which the rest of a wave of requests arrives

@@ -15,21 +15,18 @@ they are compared by a count sketch (Charikar, Chen and Farach-Colton, 2002): ra
 sums into buckets. That keeps a cosine to about one over the square root of their number, 0.002.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 import mlx.core as mx
 import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.tasks import Pieces
 from radiance.evaluation.evaluator import Measured, Text
 from radiance.records import Example
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 BUCKETS = 262_139  # a prime, so that no width of a layer divides it and like places do not collide
 _SEED = 0

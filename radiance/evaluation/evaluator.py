@@ -2,23 +2,20 @@
 
 import itertools
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import mlx.core as mx
 import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.tasks import Pieces
 from radiance.evaluation.outputs import Outputs, adapter_key
 from radiance.evaluation.summary import Past, summarise
 from radiance.records import Evaluation, Probe
 from radiance.training.batches import by_length
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 _ROWS = 16  # texts per batch
 

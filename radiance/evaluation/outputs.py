@@ -7,18 +7,15 @@ An adapter is known by its content, so nothing can be stale.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import mlx.core as mx
 import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.tasks import Pieces
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 _MOST_BYTES = 512 * 1024 * 1024
 

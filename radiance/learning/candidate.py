@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import mlx.core as mx
 import msgspec
@@ -20,7 +20,7 @@ from radiance.anchors.sets import AnchorSet
 from radiance.config import Config, TrainingSettings
 from radiance.engine.adapters.files import load_adapter, save_adapter
 from radiance.engine.adapters.slots import Adapter
-from radiance.engine.tasks import Pieces, Task
+from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.worker import Engine
 from radiance.evaluation.anchor_sample import judged_texts
 from radiance.evaluation.evaluator import Evaluator, Text
@@ -39,8 +39,6 @@ from radiance.training.reference_cache import Referenced
 from radiance.training.self_samples import Sampled
 from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer
 from radiance.training.training_set import Material, Selection, TrainingSetBuilder
-
-T = TypeVar("T")
 
 _LEAST_HOLDOUT_BATCH = 10
 _BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang

@@ -7,14 +7,13 @@ Lengths are rounded up to a bounded set of sizes, because every new shape costs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
-
-T = TypeVar("T")
+from radiance.engine.tasks import T
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ takes nothing with it.
 
 import contextlib
 import io
-from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -21,15 +20,13 @@ import numpy as np
 from radiance import config
 from radiance.engine.model.base import BaseModel
 from radiance.engine.sharding.ranks import Ranks
+from radiance.engine.tasks import Pieces
 from radiance.errors import ConfigError, LostRank, TrainingError
 from radiance.records import content_hash
 from radiance.telemetry import get_logger
 from radiance.training.batches import Batch, Part, part_of
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 _GRADIENT, _LOSSES, _ROWS, _END = range(4)
 _log = get_logger(__name__)

@@ -14,20 +14,19 @@ as a single piece: correct, but a token may wait for a full step.
 """
 
 import copy
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
+from radiance.engine.tasks import Pieces
 from radiance.training.batches import Batch
 from radiance.training.lora import KeyedDropout, LoraModel
 from radiance.training.losses import cross_entropy, divergence, log_normaliser
 from radiance.training.memory import StepMemory, estimate, kept_bytes
 
-T = TypeVar("T")
-Pieces = Generator[Any, Any, T]
 Leaves = dict[str, mx.array]
 
 # Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.

@@ -8,8 +8,7 @@ Sources: Gradient Projection Memory (Saha et al., 2021, equations 5 to 9); for L
 & Li, 2024), which starts A outside the span too, so that what B learns is not felt either.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
 
 import mlx.core as mx
 import numpy as np
@@ -17,11 +16,9 @@ import numpy as np
 from radiance.engine.adapters.slots import SlotModel, SlotTable
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.tasks import Pieces
 from radiance.training.batches import by_length, make_batch
 from radiance.training.lora import LoraModel
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 _ROWS = 16
 _MOST_INPUTS = 1024  # per layer, spread over all texts: bounds memory and each decomposition

@@ -8,23 +8,20 @@ import hashlib
 import io
 import time
 import zipfile
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import mlx.core as mx
 import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.tasks import Pieces
 from radiance.storage import files
 from radiance.training.batches import Reference, by_length, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.losses import LEAST_TAIL
 from radiance.training.self_samples import Sampled, Sampler
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 OWN = "own samples"
 """The context of own samples."""

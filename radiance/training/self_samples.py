@@ -7,9 +7,8 @@ the model's outputs on such texts protects what no list names.
 """
 
 import functools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import mlx.core as mx
 import numpy as np
@@ -17,10 +16,8 @@ from mlx.utils import tree_unflatten
 from mlx_lm.generate import BatchGenerator, StopSequences
 
 from radiance.engine.model.encoding import EncodedExample, Encoder
+from radiance.engine.tasks import Pieces, T
 from radiance.training.lora import LoraModel
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 _ROWS = 64
 _QUESTION_TOKENS, _ANSWER_TOKENS = 32, 40

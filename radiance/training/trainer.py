@@ -6,9 +6,9 @@ when it was interrupted and resumed, and whatever was decoded in between.
 
 import io
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import mlx.core as mx
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from radiance import config
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.tasks import Pieces
 from radiance.errors import Diverged
 from radiance.training.batches import Batch, by_length, make_batch, pick, spread
 from radiance.training.gradient import GradientComputer
@@ -23,9 +24,6 @@ from radiance.training.lora import LoraModel
 from radiance.training.memory import free_bytes, require
 from radiance.training.optimizer import Optimizer, StepReport
 from radiance.training.training_set import Lesson, Material, largest_batch
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 _EVAL_ROWS = 16
 # Examples looked at to decide whether to stop early.

@@ -1,9 +1,8 @@
 """What one training learns from: new and earlier examples, and what holds old behaviour."""
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 import mlx.core as mx
 
@@ -11,6 +10,7 @@ from radiance import config
 from radiance.anchors.sets import AnchorSet
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
+from radiance.engine.tasks import Pieces
 from radiance.records import Example, Message
 from radiance.training import augmentation
 from radiance.training.batches import Reference, by_length, round_up
@@ -19,9 +19,6 @@ from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace, find_null_space
 from radiance.training.reference_cache import OWN, Held, ReferenceCache
 from radiance.training.self_samples import Sampler
-
-T = TypeVar("T")
-Pieces = Generator[Any, None, T]
 
 _MOST_ANCHORS = 1024
 _ANCHOR_TOKENS = 256  # a longer text costs more than it holds

@@ -5,7 +5,7 @@ answers requests now: a monitor sees by it that a swap went wrong or memory is d
 how likely a text is to a checkpoint.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -16,6 +16,7 @@ from radiance.engine.adapters.sources import Sources
 from radiance.engine.decoding.logprobs import token_logprobs
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.requests import SERVING, Scored, Scoring, TokenLogprob
+from radiance.engine.tasks import Pieces
 
 _LOGITS_PER_PIECE = 1 << 22
 _MOST_ROWS = 32
@@ -37,7 +38,7 @@ class ScoringPass:
 
 def read_logprobs(
     model: SlotModel, slot: int, texts: Sequence[Sequence[int]], top: int, chunk_tokens: int
-) -> Generator[None, None, list[tuple[TokenLogprob, ...]]]:
+) -> Pieces[list[tuple[TokenLogprob, ...]]]:
     """Log-probabilities of every token but the first of each text; yields None between pieces.
 
     Texts of like length are computed together.
@@ -83,7 +84,7 @@ def score(
     texts: Sequence[Scoring],
     top: int,
     chunk_tokens: int,
-) -> Generator[None, None, list[Scored]]:
+) -> Pieces[list[Scored]]:
     """Log-probabilities of texts under the weights that each names; yields None between pieces.
 
     Raises:
@@ -112,7 +113,7 @@ def score(
 
 def read_losses(
     model: SlotModel, sources: Sources, examples: Sequence[EncodedExample], chunk_tokens: int
-) -> Generator[None, None, ScoringPass]:
+) -> Pieces[ScoringPass]:
     """The loss of texts under the weights that serve; yields None between pieces."""
     source = sources.take(SERVING)
     try:
@@ -124,7 +125,7 @@ def read_losses(
 
 def losses_of(
     model: SlotModel, slot: int, examples: Sequence[EncodedExample], chunk_tokens: int
-) -> Generator[None, None, tuple[float, ...]]:
+) -> Pieces[tuple[float, ...]]:
     """The loss of each text's learned tokens under one slot; yields None between pieces."""
     read = yield from read_logprobs(model, slot, [e.tokens for e in examples], 0, chunk_tokens)
     losses = []
