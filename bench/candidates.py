@@ -18,7 +18,7 @@ from bench.streams import make_stream
 from radiance import config
 from radiance.ember import Fact, listed_facts, unlisted_facts
 from radiance.engine.adapters.files import load_adapter
-from radiance.evaluation.evaluator import Evaluator, Text
+from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.gate import intervals
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -163,14 +163,14 @@ def _probe(
     services = running.service.services
     engine, path = services.engine, services.registry.path(checkpoint_id)
 
-    def build() -> tuple[LoraModel, Evaluator, Any]:
+    def build() -> tuple[LoraModel, AdapterEvaluator, Any]:
         lora = LoraModel(engine.base, services.config.training)
         vector = lora.initial(load_adapter(path))
-        return lora, Evaluator(lora, GradientComputer(lora)), vector
+        return lora, AdapterEvaluator(lora, GradientComputer(lora)), vector
 
     lora, evaluator, vector = engine.call(build)
     texts = [
-        Text(engine.encoder.example(example(number, fact.question, fact.answer)), fact.context)
+        ProbeText(engine.encoder.example(example(number, fact.question, fact.answer)), fact.context)
         for number, fact in enumerate(facts)
     ]
     base = engine.call(lambda: lora.initial(None))

@@ -25,8 +25,8 @@ from radiance.engine.worker import Engine
 from radiance.records import Message
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.trainer import Progress, Trainer
-from radiance.training.training_set import Lesson, Material
+from radiance.training.trainer import StepTaken, Trainer
+from radiance.training.training_set import AugmentedExample, TrainingSet
 from tests.support import FACTS, example
 
 IDLE, ALONE, WHOLE = "idle", "training alone", "whole steps"
@@ -49,7 +49,9 @@ class _Training:
         self._lora = engine.call(lambda: LoraModel(engine.base, settings))
         self._differentiator = engine.call(lambda: GradientComputer(self._lora))
         encode = engine.encoder.example
-        self._lessons = [Lesson(encode(example(i, *fact))) for i, fact in enumerate(FACTS)]
+        self._lessons = [
+            AugmentedExample(encode(example(i, *fact))) for i, fact in enumerate(FACTS)
+        ]
         self.steps = 0
 
     @contextlib.contextmanager
@@ -57,7 +59,7 @@ class _Training:
         """Trains from here to the end of the block."""
 
         def start() -> Generator[Any, None, Any]:
-            anchor, material = config.AnchorSettings(method="naive"), Material(self._lessons)
+            anchor, material = config.AnchorSettings(method="naive"), TrainingSet(self._lessons)
             pieces = Trainer(
                 self._lora, self._differentiator, self._settings, anchor, material, None
             ).run()
@@ -67,7 +69,7 @@ class _Training:
 
         def count() -> None:
             for event in task:
-                self.steps += isinstance(event, Progress)
+                self.steps += isinstance(event, StepTaken)
 
         counting = threading.Thread(target=count)
         counting.start()

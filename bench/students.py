@@ -21,9 +21,9 @@ from radiance.records import Example, Message
 from radiance.training.batches import Reference, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import Held
-from radiance.training.trainer import Progress, Trained, Trainer, score_examples
-from radiance.training.training_set import Material, Selection, TrainingSetBuilder
+from radiance.training.reference_cache import ReferenceText
+from radiance.training.trainer import StepTaken, Trained, Trainer, score_examples
+from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
 
 _PROBED = 110  # old facts of each kind looked at after each update; all of them at the end
 Penalty = Callable[[mx.array], mx.array]
@@ -145,7 +145,7 @@ class Student:
 
     def _gather(
         self, new: list[Example], replay: list[Example], parent: mx.array, number: int
-    ) -> Material:
+    ) -> TrainingSet:
         valid = self._anchors.without(self._anchors.contradicted_by([*new, *replay]))
         used = replay if self._training.replay_ratio or self._method.memory == "gem" else []
         selection = Selection(new, used, anchors=self._anchors, valid_anchors=valid)
@@ -154,7 +154,7 @@ class Student:
             return material
         remembered = [*valid.examples, *replay]
         held = [_by_answer(self._encoder.example(example)) for example in remembered]
-        return Material(material.new, held=held)
+        return TrainingSet(material.new, held=held)
 
     def _pull_towards(self, start: mx.array, fisher: mx.array) -> Penalty:
         """Gradient of the penalty: none, L2 to the weights before, or weighted by EWC's Fisher."""
@@ -216,12 +216,14 @@ def _example(name: str, question: str, answer: str) -> Example:
     return Example(name, (Message("user", question), Message("assistant", answer)))
 
 
-def _by_answer(example: EncodedExample) -> Held:
+def _by_answer(example: EncodedExample) -> ReferenceText:
     """The right tokens as an outcome of certainty: the divergence from it is the cross-entropy."""
     targets = [t for t, c in zip(example.tokens, example.is_completion, strict=True) if c]
     tokens = np.array(targets, dtype=np.int32)[:, None]
     certain = np.zeros_like(tokens, dtype=np.float32)
-    return Held(example, Reference(tokens, certain, np.full(len(targets), -100.0)), "memory")
+    return ReferenceText(
+        example, Reference(tokens, certain, np.full(len(targets), -100.0)), "memory"
+    )
 
 
 class _PulledTrainer(Trainer):
@@ -233,9 +235,9 @@ class _PulledTrainer(Trainer):
         return (yield from super()._with_anchors(gradient + self.penalty(self.vector)))
 
 
-def _finish(trainer: Trainer) -> tuple[list[tuple[float, Progress]], Trained]:
+def _finish(trainer: Trainer) -> tuple[list[tuple[float, StepTaken]], Trained]:
     """All steps with what each took, in seconds, and the result."""
-    steps: list[tuple[float, Progress]] = []
+    steps: list[tuple[float, StepTaken]] = []
     began = time.perf_counter()
     pieces = trainer.run()
     while True:
@@ -243,7 +245,7 @@ def _finish(trainer: Trainer) -> tuple[list[tuple[float, Progress]], Trained]:
             event = next(pieces)
         except StopIteration as stop:
             return steps, stop.value
-        if isinstance(event, Progress):
+        if isinstance(event, StepTaken):
             steps.append((time.perf_counter() - began, event))
         if event is not None:
             began = time.perf_counter()

@@ -106,7 +106,7 @@ def ours(
     setup = _Setup(count)
     from radiance import config
     from radiance.training.gradient import GradientComputer
-    from radiance.training.trainer import Progress, Trainer, score_examples, token_mean
+    from radiance.training.trainer import StepTaken, Trainer, score_examples, token_mean
     from radiance.training.training_set import Selection, TrainingSetBuilder
     from tests.support import drain
 
@@ -126,7 +126,7 @@ def ours(
     for _ in rounds:
         began, taken = time.perf_counter(), 0
         while taken < steps:
-            taken += isinstance(next(pieces), Progress)
+            taken += isinstance(next(pieces), StepTaken)
         seconds = time.perf_counter() - began
         tokens = setup.tokens(range(trainer.step - steps, trainer.step))
         scores = drain(score_examples(differentiator, trainer.vector, setup.encoded))

@@ -15,7 +15,7 @@ from radiance.anchors import provider
 from radiance.engine.worker import Engine
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.self_samples import Sampled
+from radiance.training.self_samples import SamplesWritten
 from radiance.training.training_set import TrainingSetBuilder
 
 OUT = ember.MODEL_PATH / "own_samples"
@@ -39,7 +39,7 @@ def main() -> None:
 
             writer = engine.call(gatherer)
             for event in engine.run(lambda: writer.own_samples_of_base(anchors)):
-                if isinstance(event, Sampled):
+                if isinstance(event, SamplesWritten):
                     click.echo(f"{event.done} of {event.total}")
         finally:
             engine.stop()

@@ -23,7 +23,7 @@ MANIFEST = "manifest.json"
 _NAME_HASH_CHARACTERS = 12
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ManifestEntry(msgspec.Struct, frozen=True):
     """What the manifest says of one file.
 
     Attributes:
@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class _Manifest(msgspec.Struct, frozen=True):
-    files: tuple[Entry, ...] = ()
+    files: tuple[ManifestEntry, ...] = ()
 
 
 class Addition(msgspec.Struct, frozen=True):
@@ -52,7 +52,7 @@ class Addition(msgspec.Struct, frozen=True):
 
     file: str
     anchors: tuple[Anchor, ...]
-    entry: Entry | None
+    entry: ManifestEntry | None
     is_changed: bool
 
 
@@ -82,7 +82,7 @@ def add(
     source: str,
     licence: str,
     at: datetime,
-) -> Entry | None:
+) -> ManifestEntry | None:
     """Keep anchors for good; those that are held already are left out.
 
     One process at a time may add.
@@ -116,7 +116,7 @@ def add(
     files.sweep_temporaries(folder)
     data = "".join(_line(anchor) for anchor in kept).encode()
     sha256 = hashlib.sha256(data).hexdigest()
-    entry = Entry(
+    entry = ManifestEntry(
         f"added-{sha256[:_NAME_HASH_CHARACTERS]}.jsonl", source, licence, sha256, len(kept), at
     )
     others = [

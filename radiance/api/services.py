@@ -18,7 +18,7 @@ from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pipeline import Pipeline
-from radiance.registry.curves import Curves
+from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
@@ -44,7 +44,7 @@ class Services:
     engine: Engine
     jobs: JobQueue
     registry: Registry
-    curves: Curves
+    curves: MetricCurves
     pipeline: Pipeline
     pointer: StablePointer
     training_pause: TrainingPause

@@ -251,11 +251,11 @@ def _load(config: "Config") -> "AnchorSet":
 def _newest_probes(config: "Config", anchor_id: str) -> "tuple[str | None, list[Probe]]":
     """The newest checkpoint and what was measured of the anchor then, window by window."""
     from radiance.registry.checkpoints import Checkpoints
-    from radiance.storage.sqlite import Snapshot
+    from radiance.storage.sqlite import DatabaseSnapshot
 
     if not config.database_path.exists():
         return None, []
-    with Snapshot(config.database_path) as snapshot:
+    with DatabaseSnapshot(config.database_path) as snapshot:
         registry = Checkpoints(snapshot, config.adapters_path)
         for checkpoint in registry.all(1):
             try:

@@ -67,9 +67,9 @@ def log(limit: int, before: int | None, as_json: bool, config: Config) -> None:
       radiance audit log --root ~/radiance --before 40 --json
     """
     from radiance.registry import audit as room
-    from radiance.storage.sqlite import Snapshot
+    from radiance.storage.sqlite import DatabaseSnapshot
 
-    with Snapshot(config.database_path) as db:
+    with DatabaseSnapshot(config.database_path) as db:
         entries = [entry.to_plain() for entry in room.recent(db, limit, before)]
     if as_json:
         print_json({"entries": entries})
@@ -106,9 +106,9 @@ def show(what: str, as_json: bool, config: Config) -> None:
     """
     from radiance.registry import audit as room
     from radiance.registry.checkpoints import Checkpoints
-    from radiance.storage.sqlite import Snapshot
+    from radiance.storage.sqlite import DatabaseSnapshot
 
-    with Snapshot(config.database_path) as db:
+    with DatabaseSnapshot(config.database_path) as db:
         if what.isdecimal() and len(what) < 19:
             entries = [room.get(db, int(what))]
         else:
@@ -182,10 +182,10 @@ def export(file: BinaryIO, config: Config) -> None:
       radiance audit export --root ~/radiance - > notes.jsonl
     """
     from radiance.registry import verification
-    from radiance.storage.sqlite import Snapshot
+    from radiance.storage.sqlite import DatabaseSnapshot
 
     last = b"{}"
-    with Snapshot(config.database_path) as db:
+    with DatabaseSnapshot(config.database_path) as db:
         for last in verification.export(db):
             file.write(last)
     entry = json.loads(last)

@@ -66,7 +66,7 @@ def coverage(
     from radiance import ember
     from radiance.anchors import provider
     from radiance.engine.model.base import find_base
-    from radiance.evaluation.offline import Offline, find_subject
+    from radiance.evaluation.offline import OfflineEvaluation, find_subject
 
     anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
     if not anchors:
@@ -77,7 +77,10 @@ def coverage(
     covered: list[Covered] = []
     if examples:
         base_path = find_base(config.base_model, ember.MODEL_PATH)
-        with Offline(config, base_path, subject) as offline, progress_bar("Gradients") as told:
+        with (
+            OfflineEvaluation(config, base_path, subject) as offline,
+            progress_bar("Gradients") as told,
+        ):
             covered = offline.cover(examples, anchors, top, told)
     far = [row.example for row in covered if row.highest <= threshold]
     identity = {

@@ -14,7 +14,7 @@ from radiance.config import Config, EvaluationSettings, UpdateSettings
 from radiance.errors import ConfigError, RequestError
 
 if TYPE_CHECKING:
-    from radiance.evaluation.offline import Findings, Offline, Subject
+    from radiance.evaluation.offline import EvaluationSubject, Findings, OfflineEvaluation
     from radiance.evaluation.suite import Case
     from radiance.records import Example, Probe
 
@@ -104,7 +104,7 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
     from radiance import ember
     from radiance.anchors import provider
     from radiance.engine.model.base import find_base
-    from radiance.evaluation.offline import Offline, find_subject
+    from radiance.evaluation.offline import OfflineEvaluation, find_subject
 
     base_path = find_base(config.base_model, ember.MODEL_PATH)
     anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
@@ -116,7 +116,10 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
             'evaluation.anchor_provider (is "none"): the base model learned nothing, so without '
             "anchors there is nothing to measure. Name anchors or a checkpoint."
         )
-    with Offline(config, base_path, subject) as offline, progress_bar("Measuring") as told:
+    with (
+        OfflineEvaluation(config, base_path, subject) as offline,
+        progress_bar("Measuring") as told,
+    ):
         findings = offline.measure(anchors, told)
     if as_json:
         print_json(_as_json(subject, findings))
@@ -124,7 +127,7 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
         _print(subject, findings)
 
 
-def _as_json(subject: "Subject", findings: "Findings") -> dict[str, Any]:
+def _as_json(subject: "EvaluationSubject", findings: "Findings") -> dict[str, Any]:
     return {
         **_identity(subject),
         "report": findings.stats,
@@ -138,7 +141,7 @@ def _as_json(subject: "Subject", findings: "Findings") -> dict[str, Any]:
     }
 
 
-def _identity(subject: "Subject") -> dict[str, Any]:
+def _identity(subject: "EvaluationSubject") -> dict[str, Any]:
     from radiance.registry.rows import BASE
 
     manifest = subject.manifest
@@ -167,7 +170,7 @@ def _contexts(anchors: "tuple[Probe, ...]") -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: -row["kl_base"])
 
 
-def _print(subject: "Subject", findings: "Findings") -> None:
+def _print(subject: "EvaluationSubject", findings: "Findings") -> None:
     counted = {f"measured.{kind}": len(probes) for kind, probes in findings.probes.items()}
     print_pairs([*_identity(subject).items(), *findings.stats.items(), *counted.items()])
     anchors = findings.probes["anchors"]
@@ -196,12 +199,12 @@ def _ask(
     from radiance import ember
     from radiance.anchors.sets import AnchorSet
     from radiance.engine.model.base import find_base
-    from radiance.evaluation.offline import Offline, find_subject
+    from radiance.evaluation.offline import OfflineEvaluation, find_subject
     from radiance.evaluation.suite import compare, score
 
     base_path = find_base(config.base_model, ember.MODEL_PATH)
     subject = find_subject(config, checkpoint, AnchorSet())
-    with Offline(config, base_path, subject) as offline:
+    with OfflineEvaluation(config, base_path, subject) as offline:
         examples = _questions(file, offline)
         with progress_bar("Asking") as told:
             answers = offline.answer(examples, max_tokens, told)
@@ -242,7 +245,7 @@ def _said(case: "Case") -> str:
     return f"{case.answer} …" if case.is_cut else case.answer
 
 
-def _questions(file: ExampleFile, offline: "Offline") -> "list[Example]":
+def _questions(file: ExampleFile, offline: "OfflineEvaluation") -> "list[Example]":
     """The file's examples, each a question with an answer.
 
     Raises:

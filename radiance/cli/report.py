@@ -121,9 +121,9 @@ def _cycle(config: Config, what: str) -> int | None:
         return None
     from radiance.registry.checkpoints import Checkpoints
     from radiance.registry.rows import NO_CYCLE
-    from radiance.storage.sqlite import Snapshot
+    from radiance.storage.sqlite import DatabaseSnapshot
 
-    with Snapshot(config.database_path) as db:
+    with DatabaseSnapshot(config.database_path) as db:
         registry = Checkpoints(db, config.adapters_path)
         checkpoint = registry.find(what)
         if checkpoint is None:
@@ -172,11 +172,11 @@ def _studies(config: Config) -> list[Report]:
 def _names(config: Config) -> list[str]:
     """What there is, in few words."""
     from radiance.jobs import cycles
-    from radiance.storage.sqlite import Snapshot
+    from radiance.storage.sqlite import DatabaseSnapshot
 
     names = [study.name for study in _studies(config)[:_NEWEST]]
     if config.database_path.is_file():
-        with Snapshot(config.database_path) as db:
+        with DatabaseSnapshot(config.database_path) as db:
             if newest := cycles.recent(db, 1):
                 names.insert(0, "cycle 1" if newest[0].id == 1 else f"cycles up to {newest[0].id}")
     return names
@@ -184,14 +184,14 @@ def _names(config: Config) -> list[str]:
 
 def _list(config: Config, as_json: bool) -> None:
     from radiance.jobs import cycles
-    from radiance.storage.sqlite import Snapshot
+    from radiance.storage.sqlite import DatabaseSnapshot
 
     rows = [
         {"kind": "study", "name": study.name, "at": None, "status": study.kind, "about": ""}
         for study in _studies(config)
     ]
     if config.database_path.is_file() or not rows:
-        with Snapshot(config.database_path) as db:
+        with DatabaseSnapshot(config.database_path) as db:
             found = cycles.recent(db, _NEWEST)
         rows += [
             {

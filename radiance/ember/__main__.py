@@ -27,7 +27,7 @@ def make(out: Path, steps: int | None, seed: int) -> None:
     import mlx.core as mx
 
     from radiance.ember.tokenizer import save_tokenizer, train_tokenizer
-    from radiance.ember.training import CONFIG, Recipe, Training, save_weights
+    from radiance.ember.training import CONFIG, EmberRecipe, Training, save_weights
     from radiance.ember.unseen import spread, target_counts
 
     # One device and no compiled kernels: the same bytes each time on the same machine.
@@ -36,7 +36,7 @@ def make(out: Path, steps: int | None, seed: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(seed)
     checkpoint = out.with_name(out.name + ".checkpoint.safetensors")
-    recipe = Recipe(seed=seed)
+    recipe = EmberRecipe(seed=seed)
     if steps is not None:
         shares = (steps * stage.steps // recipe.steps for stage in recipe.stages)
         stages = zip(recipe.stages, shares, strict=True)

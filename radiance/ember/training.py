@@ -48,7 +48,7 @@ CONFIG: dict[str, object] = {
 
 
 @dataclass(frozen=True)
-class Recipe:
+class EmberRecipe:
     """Everything that decides the trained weights, besides the code and the machine.
 
     Attributes:
@@ -84,7 +84,7 @@ class Recipe:
         return stage.learning_rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def new_model(recipe: Recipe) -> llama.Model:
+def new_model(recipe: EmberRecipe) -> llama.Model:
     """The untrained model of a recipe."""
     mx.random.seed(recipe.seed)
     model = llama.Model(llama.ModelArgs.from_dict(dict(recipe.config)))
@@ -136,7 +136,7 @@ class Training:
     """
 
     def __init__(
-        self, recipe: Recipe, tokenizer: Tokenizer, checkpoint: Path | None = None
+        self, recipe: EmberRecipe, tokenizer: Tokenizer, checkpoint: Path | None = None
     ) -> None:
         self.recipe, self.step, self.model = recipe, 0, new_model(recipe)
         self._tokenizer, self._checkpoint = tokenizer, checkpoint

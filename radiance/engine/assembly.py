@@ -8,7 +8,7 @@ from mlx_lm.generate import make_stop_sequences
 
 from radiance import config
 from radiance.engine.adapters.slots import SlotModel, SlotTable
-from radiance.engine.decoding.batch import Batch, PrimaryBatch
+from radiance.engine.decoding.batch import DecodeBatch, PrimaryBatch
 from radiance.engine.decoding.kv_budget import KvBudget, kv_bytes_per_token
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.model.base import BaseModel, load_base
@@ -36,7 +36,7 @@ class Assembly:
     table: SlotTable
     model: SlotModel
     prompt_cache: PrefixCache
-    batch: Batch
+    batch: DecodeBatch
     budget: KvBudget
     leader: Primary | None = None
 
@@ -80,7 +80,7 @@ def assemble(
         rows,
         prefill_tokens,
     )
-    batch = Batch(*arguments) if leader is None else PrimaryBatch(leader, *arguments)
+    batch = DecodeBatch(*arguments) if leader is None else PrimaryBatch(leader, *arguments)
     most = settings.kv_cache_bytes or int(_KV_MEMORY_RATIO * device.memory_bytes)
     return Assembly(base, table, model, prompt_cache, batch, KvBudget(size, most), leader)
 

@@ -11,19 +11,19 @@ from mlx_lm.generate import generation_stream
 
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.assembly import Assembly
-from radiance.engine.decoding.batch import Entry
+from radiance.engine.decoding.batch import BatchEntry
 from radiance.engine.sharding.primary import (
     Act,
     Clear,
-    Close,
-    End,
+    CloseScoring,
+    DecodeStep,
     Fill,
     Free,
     Insert,
-    Open,
-    Read,
+    OpenScoring,
     Remove,
-    Step,
+    ScoreChunk,
+    Shutdown,
     received,
     unpacked,
 )
@@ -56,10 +56,10 @@ class _Replica:
     def act(self, act: Act) -> bool:
         """Do it; False at the end."""
         match act:
-            case Step():
+            case DecodeStep():
                 self._batch.step()
             case Insert():
-                entry = Entry(
+                entry = BatchEntry(
                     act.tokens,
                     act.max_tokens,
                     act.slot,
@@ -76,15 +76,15 @@ class _Replica:
                 _check(self._table.fill(Adapter(unpacked(act.weights), act.scale)), act.slot)
             case Free():
                 self._table.free(act.slot)
-            case Open():
+            case OpenScoring():
                 self._readings[act.number] = self._model.make_row_cache(act.slot, rows=act.rows)
-            case Read():
+            case ScoreChunk():
                 with mx.stream(generation_stream):
                     logits = self._model(mx.array(act.tokens), self._readings[act.number])
                 mx.eval(logits)
-            case Close():
+            case CloseScoring():
                 del self._readings[act.number]
-            case End():
+            case Shutdown():
                 return False
         return True
 

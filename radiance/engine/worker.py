@@ -17,12 +17,12 @@ from pathlib import Path
 import mlx.core as mx
 
 from radiance import config
-from radiance.engine.adapters.cache import AdapterCache, Source
+from radiance.engine.adapters.cache import AdapterCache, LoadedWeights
 from radiance.engine.adapters.slots import Adapter, SlotModel
 from radiance.engine.adapters.sources import LiveWeights, Sources
 from radiance.engine.assembly import Assembly, assemble
-from radiance.engine.decoding.constraints import Grammars
-from radiance.engine.decoding.generation import Decoder, OnEnd, Row
+from radiance.engine.decoding.constraints import ConstraintCompiler
+from radiance.engine.decoding.generation import Decoder, DecodeRow, OnEnd
 from radiance.engine.decoding.row_text import RowText
 from radiance.engine.decoding.scoring import ScoringPass, read_losses, score
 from radiance.engine.heartbeat import Heartbeat
@@ -164,7 +164,7 @@ class Engine:
         if not self._requests.add(future, self._max_waiting):
             raise Overloaded(f"{self._max_waiting} requests are waiting already")
         now = time.perf_counter()
-        row = Row(
+        row = DecodeRow(
             request,
             future,
             on_event,
@@ -301,7 +301,7 @@ class Engine:
         self._inbox.put(self._sources.hide_live)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> LoadedWeights:
         """What answers new requests now."""
         return self._sources.serving
 
@@ -412,7 +412,7 @@ class Engine:
         self._decoder = Decoder(
             made.batch,
             base.vocab_size,
-            Grammars(self.encoder.vocabulary),
+            ConstraintCompiler(self.encoder.vocabulary),
             made.budget,
             settings.decode_rows,
             self._sources,

@@ -4,20 +4,20 @@ from collections.abc import Collection
 
 from radiance.anchors.sets import AnchorSet, answer
 from radiance.engine.model.encoding import Encoder
-from radiance.evaluation.evaluator import Text
+from radiance.evaluation.evaluator import ProbeText
 from radiance.records import Example, questions
 
 _LEAST_OVERLAP = 0.5  # of the words that carry meaning, for two questions to be taken for one
 
 
-def anchor_texts(encoder: Encoder, anchors: AnchorSet, most: int) -> list[Text]:
+def anchor_texts(encoder: Encoder, anchors: AnchorSet, most: int) -> list[ProbeText]:
     """A sample of a set, at most ``most`` sequences, so that long texts cost no more than short.
 
     Every sampled anchor's first window comes before anybody's second.
     """
     sample = anchors.sample(most)
     windows = [
-        (number, place, Text(window, anchor.context))
+        (number, place, ProbeText(window, anchor.context))
         for place, anchor in enumerate(sample.anchors)
         for number, window in enumerate(encoder.windows(anchor.example))
     ]
@@ -27,7 +27,7 @@ def anchor_texts(encoder: Encoder, anchors: AnchorSet, most: int) -> list[Text]:
 
 def judged_texts(
     encoder: Encoder, anchors: AnchorSet, learned: Collection[Example], most: int
-) -> list[Text]:
+) -> list[ProbeText]:
     """What a candidate is judged on: a sample, and the anchors that it was taught to contradict.
 
     A sample takes one anchor in so many; an update that contradicts a few of them would mostly pass

@@ -23,7 +23,7 @@ import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
-from radiance.evaluation.evaluator import Measured, Text
+from radiance.evaluation.evaluator import Measured, ProbeText
 from radiance.records import Example
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
@@ -103,7 +103,7 @@ def measure(
     return np.clip(cosines, -1, 1)
 
 
-def strongest(cosines: np.ndarray, anchors: Sequence[Text], count: int) -> tuple[Pull, ...]:
+def strongest(cosines: np.ndarray, anchors: Sequence[ProbeText], count: int) -> tuple[Pull, ...]:
     """The anchors that one example, (anchors,), pulls on most, either way; strongest first."""
     order = np.argsort(-np.abs(cosines), kind="stable")[:count]
     return tuple(

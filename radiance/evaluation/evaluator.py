@@ -10,7 +10,7 @@ import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
-from radiance.evaluation.outputs import Outputs, adapter_key
+from radiance.evaluation.outputs import OutputCache, adapter_key
 from radiance.evaluation.summary import Past, summarise
 from radiance.records import Evaluation, Probe
 from radiance.training.batches import by_length
@@ -21,7 +21,7 @@ _ROWS = 16  # texts per batch
 
 
 @dataclass(frozen=True)
-class Text:
+class ProbeText:
     """A text to measure.
 
     Attributes:
@@ -40,22 +40,22 @@ class Measured:
     total: int
 
 
-class Evaluator:
+class AdapterEvaluator:
     """Measures adapters over one base. Belongs to the engine thread."""
 
     def __init__(self, lora: LoraModel, differentiator: GradientComputer) -> None:
         self._differentiator = differentiator
-        self._outputs = Outputs(differentiator)
+        self._outputs = OutputCache(differentiator)
         self._base = lora.initial(None)
 
     def evaluate(
         self,
         candidate: mx.array,
         parent: mx.array,
-        learned: Sequence[Text],
-        held_back: Sequence[Text],
-        anchors: Sequence[Text],
-        recalled: Sequence[Text],
+        learned: Sequence[ProbeText],
+        held_back: Sequence[ProbeText],
+        anchors: Sequence[ProbeText],
+        recalled: Sequence[ProbeText],
         past: Past,
         anchors_hash: str,
     ) -> Pieces[Evaluation]:
@@ -90,7 +90,7 @@ class Evaluator:
         )
 
     def probe_kinds(
-        self, candidate: mx.array, parent: mx.array, kinds: Mapping[str, Sequence[Text]]
+        self, candidate: mx.array, parent: mx.array, kinds: Mapping[str, Sequence[ProbeText]]
     ) -> Pieces[dict[str, tuple[Probe, ...]]]:
         """Measure texts of several kinds in batches they share; by kind, in the order given."""
         texts = [text for kind in kinds.values() for text in kind]
@@ -98,7 +98,7 @@ class Evaluator:
         return {name: tuple(itertools.islice(rest, len(kind))) for name, kind in kinds.items()}
 
     def probe(
-        self, candidate: mx.array, parent: mx.array, texts: Sequence[Text]
+        self, candidate: mx.array, parent: mx.array, texts: Sequence[ProbeText]
     ) -> Pieces[list[Probe]]:
         """Measure texts under a candidate, its parent and the base; in the order given."""
         vectors = [candidate, parent, self._base]
@@ -180,7 +180,7 @@ def _targets(example: EncodedExample) -> np.ndarray:
     )
 
 
-def _probe(text: Text, table: np.ndarray) -> Probe:
+def _probe(text: ProbeText, table: np.ndarray) -> Probe:
     loss, parent_loss, base_loss, *_, kl_base, kl_parent = (float(x) for x in table.mean(axis=1))
     is_exact, was_exact_in_parent, was_exact_in_base = (bool(hits.all()) for hits in table[3:6])
     return Probe(

@@ -21,21 +21,21 @@ from radiance.errors import ConfigError, NotFound
 from radiance.evaluation import coverage
 from radiance.evaluation.anchor_sample import anchor_texts
 from radiance.evaluation.coverage import Covered
-from radiance.evaluation.evaluator import Evaluator, Measured, Text
+from radiance.evaluation.evaluator import AdapterEvaluator, Measured, ProbeText
 from radiance.evaluation.summary import Past, stats
 from radiance.examples import replay
 from radiance.examples.queries import examples_by_id
 from radiance.records import CheckpointStatus, Example, Manifest, Probe
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import BASE
-from radiance.storage.sqlite import Snapshot
+from radiance.storage.sqlite import DatabaseSnapshot
 from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluationSubject:
     """What is measured, as the root has it.
 
     Attributes:
@@ -63,7 +63,9 @@ class Subject:
     answers: tuple[Example, ...] = ()
 
 
-def find_subject(config: Config, checkpoint_id: str | None, anchors: AnchorSet) -> Subject:
+def find_subject(
+    config: Config, checkpoint_id: str | None, anchors: AnchorSet
+) -> EvaluationSubject:
     """Read what a checkpoint is and what is to be asked of it.
 
     Args:
@@ -77,7 +79,7 @@ def find_subject(config: Config, checkpoint_id: str | None, anchors: AnchorSet) 
         StorageError: The database cannot be read.
     """
     if checkpoint_id == BASE or (checkpoint_id is None and not config.database_path.exists()):
-        return Subject()
+        return EvaluationSubject()
     if not config.database_path.exists():
         raise NotFound(
             f"There is no checkpoint {checkpoint_id!r}: nothing was ever taught in {config.root}.",
@@ -85,20 +87,24 @@ def find_subject(config: Config, checkpoint_id: str | None, anchors: AnchorSet) 
             value=checkpoint_id,
             remedy='Name another --root, or "base".',
         )
-    with Snapshot(config.database_path) as snapshot:
+    with DatabaseSnapshot(config.database_path) as snapshot:
         registry = Checkpoints(snapshot, config.adapters_path)
         current = registry.current()
         found = checkpoint_id or (current.checkpoint_id if current else None)
-        return Subject() if found is None else _read(config, registry, snapshot, found, anchors)
+        return (
+            EvaluationSubject()
+            if found is None
+            else _read(config, registry, snapshot, found, anchors)
+        )
 
 
 def _read(
     config: Config,
     registry: Checkpoints,
-    snapshot: Snapshot,
+    snapshot: DatabaseSnapshot,
     checkpoint_id: str,
     anchors: AnchorSet,
-) -> Subject:
+) -> EvaluationSubject:
     registry.verify(checkpoint_id)
     manifest = registry.manifest(checkpoint_id)
     held = {probe.id for probe in registry.evaluation(checkpoint_id).held_back}
@@ -112,7 +118,7 @@ def _read(
         lineage[1:],
     )
     asked = {anchor.question_hash for anchor in anchors.examples}
-    return Subject(
+    return EvaluationSubject(
         checkpoint_id=checkpoint_id,
         manifest=manifest,
         path=registry.path(checkpoint_id),
@@ -144,7 +150,7 @@ class Findings:
     anchors: AnchorSet
 
 
-class Offline:
+class OfflineEvaluation:
     """An engine with one checkpoint to measure and to ask. Use it as a context manager.
 
     Args:
@@ -153,7 +159,7 @@ class Offline:
         subject: From ``find_subject``.
     """
 
-    def __init__(self, config: Config, base_path: Path, subject: Subject) -> None:
+    def __init__(self, config: Config, base_path: Path, subject: EvaluationSubject) -> None:
         self._config, self._subject = config, subject
         self.engine = Engine(
             config.base_model, base_path, config.backend, config.engine, max_waiting=1 << 30
@@ -191,10 +197,10 @@ class Offline:
         settings = self._config.evaluation
         learned = spread(subject.learned, settings.learned_examples)
         kinds = {
-            "learned": [Text(encode(example), own) for example in learned],
-            "held_back": [Text(encode(example), own) for example in subject.held_back],
+            "learned": [ProbeText(encode(example), own) for example in learned],
+            "held_back": [ProbeText(encode(example), own) for example in subject.held_back],
             "anchors": anchor_texts(self.engine.encoder, valid, settings.anchor_sample),
-            "recalled": [Text(encode(example), task) for example, task in subject.recalled],
+            "recalled": [ProbeText(encode(example), task) for example, task in subject.recalled],
         }
         task = self.engine.run(
             lambda: self._evaluator.probe_kinds(self._candidate, self._parent, kinds)
@@ -207,7 +213,7 @@ class Offline:
     def probe(self, examples: list[Example], told: Callable[[Measured], None]) -> tuple[Probe, ...]:
         """Measure any examples under the checkpoint, its parent and the base."""
         encode = self.engine.encoder.example
-        texts = [Text(encode(example), "") for example in examples]
+        texts = [ProbeText(encode(example), "") for example in examples]
         task = self.engine.run(lambda: self._evaluator.probe(self._candidate, self._parent, texts))
         for event in task:
             told(event)
@@ -271,7 +277,7 @@ class Offline:
         subject = self._subject
         self._lora = LoraModel(self.engine.base, _training(subject.manifest))
         self._differentiator = GradientComputer(self._lora)
-        self._evaluator = Evaluator(self._lora, self._differentiator)
+        self._evaluator = AdapterEvaluator(self._lora, self._differentiator)
         adapter, parent = (_load(path) for path in (subject.path, subject.parent_path))
         self._candidate, self._parent = self._lora.initial(adapter), self._lora.initial(parent)
         status = CheckpointStatus.BASE if adapter is None else CheckpointStatus.STABLE

@@ -20,7 +20,7 @@ from radiance.training.gradient import GradientComputer
 _MOST_BYTES = 512 * 1024 * 1024
 
 
-class Outputs:
+class OutputCache:
     """Keeps, least recently used first out. Belongs to the engine thread.
 
     Args:

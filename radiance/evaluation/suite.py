@@ -33,7 +33,7 @@ class Case(msgspec.Struct, frozen=True):
     tokens: int
 
 
-class Score(msgspec.Struct, frozen=True):
+class SuiteScore(msgspec.Struct, frozen=True):
     """A suite as a whole: shares in [0, 1], losses in nats per token."""
 
     cases: int
@@ -59,10 +59,10 @@ def compare(example: Example, given: str, is_cut: bool, probe: Probe) -> Case:
     )
 
 
-def score(cases: Sequence[Case]) -> Score:
+def score(cases: Sequence[Case]) -> SuiteScore:
     """The suite's score; there is at least one case."""
     tokens = sum(case.tokens for case in cases)
-    return Score(
+    return SuiteScore(
         cases=len(cases),
         exact=sum(case.is_exact for case in cases) / len(cases),
         match=sum(case.is_match for case in cases) / len(cases),

@@ -45,7 +45,7 @@ _REPORT = {
 
 
 @dataclass(frozen=True)
-class Subject:
+class CardSubject:
     """What a card tells of.
 
     Attributes:
@@ -63,7 +63,7 @@ class Subject:
     tags: int
 
 
-def model_card(subject: Subject, form: str) -> str:
+def model_card(subject: CardSubject, form: str) -> str:
     """The card as Markdown with the Hub's metadata.
 
     Args:
@@ -107,7 +107,7 @@ def _metadata(manifest: Manifest, form: str) -> str:
     return "\n".join(lines)
 
 
-def _what(subject: Subject, form: str) -> str:
+def _what(subject: CardSubject, form: str) -> str:
     manifest = subject.manifest
     kind = {
         "mlx": "A LoRA adapter in mlx-lm's format",
@@ -120,7 +120,7 @@ def _what(subject: Subject, form: str) -> str:
     return text
 
 
-def _data(subject: Subject) -> str:
+def _data(subject: CardSubject) -> str:
     count = len(subject.lineage)
     updates = "1 update" if count == 1 else f"{count} updates"
     return (

@@ -16,18 +16,18 @@ from radiance.engine.model.base import find_base, load_base
 from radiance.engine.model.device import select_device
 from radiance.errors import ConfigError, Conflict, NotFound
 from radiance.examples.queries import examples_by_id
-from radiance.exchange.card import Subject, model_card
+from radiance.exchange.card import CardSubject, model_card
 from radiance.registry import manifest as manifests
 from radiance.registry.checkpoints import Checkpoints
 from radiance.storage import files
-from radiance.storage.sqlite import Snapshot
+from radiance.storage.sqlite import DatabaseSnapshot
 
 Form = Literal["mlx", "peft", "fused"]
 CARD = "README.md"
 
 
 @dataclass(frozen=True)
-class Source:
+class ExportSource:
     """A checkpoint of a root, to be written elsewhere.
 
     Attributes:
@@ -36,10 +36,10 @@ class Source:
     """
 
     path: Path
-    subject: Subject
+    subject: CardSubject
 
 
-def find_source(config: Config, checkpoint_id: str | None) -> Source:
+def find_source(config: Config, checkpoint_id: str | None) -> ExportSource:
     """Read what a checkpoint is.
 
     Args:
@@ -53,7 +53,7 @@ def find_source(config: Config, checkpoint_id: str | None) -> Source:
     """
     if not config.database_path.exists():
         raise _nothing(checkpoint_id, f"nothing was ever taught in {config.root}.")
-    with Snapshot(config.database_path) as db:
+    with DatabaseSnapshot(config.database_path) as db:
         registry = Checkpoints(db, config.adapters_path)
         current = registry.current()
         found = checkpoint_id or (current.checkpoint_id if current else None)
@@ -65,8 +65,8 @@ def find_source(config: Config, checkpoint_id: str | None) -> Source:
         lineage = tuple(registry.get(ancestor) for ancestor in chain)
         ids = [i for ancestor in chain for i in registry.manifest(ancestor).example_ids]
         tags = {tag for example in examples_by_id(db, tuple(ids)) for tag in example.tags}
-        subject = Subject(manifest, registry.decision(found), lineage, len(ids), len(tags))
-        return Source(registry.path(found), subject)
+        subject = CardSubject(manifest, registry.decision(found), lineage, len(ids), len(tags))
+        return ExportSource(registry.path(found), subject)
 
 
 def _nothing(checkpoint_id: str | None, why: str) -> NotFound:
@@ -79,7 +79,7 @@ def _nothing(checkpoint_id: str | None, why: str) -> NotFound:
 
 
 def export_checkpoint(
-    config: Config, source: Source, form: Form, target: Path, ember_path: Path
+    config: Config, source: ExportSource, form: Form, target: Path, ember_path: Path
 ) -> None:
     """Write a checkpoint in some form, with its manifest and a model card.
 
@@ -127,7 +127,7 @@ def export_checkpoint(
 
 
 def _convert(
-    config: Config, source: Source, write: Callable, staging: Path, ember_path: Path
+    config: Config, source: ExportSource, write: Callable, staging: Path, ember_path: Path
 ) -> None:
     device = select_device(config.backend)
     base = load_base(config.base_model, find_base(config.base_model, ember_path), device)

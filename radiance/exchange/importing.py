@@ -10,7 +10,7 @@ from pathlib import Path
 
 from radiance import __version__, records
 from radiance.engine.adapters.files import adapter_config, save_adapter
-from radiance.engine.adapters.foreign import Foreign, read_foreign_adapter
+from radiance.engine.adapters.foreign import ForeignAdapter, read_foreign_adapter
 from radiance.engine.worker import Engine
 from radiance.errors import BadAdapter
 from radiance.records import Checkpoint, EvalReport, Imported, Manifest, content_hash
@@ -51,7 +51,7 @@ def import_adapter(
 
 
 def _manifest(
-    checkpoint_id: str, foreign: Foreign, engine: Engine, staging: Path, source: str
+    checkpoint_id: str, foreign: ForeignAdapter, engine: Engine, staging: Path, source: str
 ) -> Manifest:
     weights_hash, config_hash = content_hashes(staging)
     names = sorted({path.rpartition(".")[2] for path in foreign.adapter.pairs})

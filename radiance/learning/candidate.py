@@ -23,22 +23,22 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.worker import Engine
 from radiance.evaluation.anchor_sample import judged_texts
-from radiance.evaluation.evaluator import Evaluator, Text
+from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.summary import Past
 from radiance.jobs.queue import JobQueue
-from radiance.learning.step_search import Step, largest_step
+from radiance.learning.step_search import ScaledStep, largest_step
 from radiance.records import Cycle, Evaluation, Example, Manifest, MetricPoint, Recipe, content_hash
-from radiance.registry.curves import Curves
+from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 from radiance.storage import files
 from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import Referenced
-from radiance.training.self_samples import Sampled
-from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer
-from radiance.training.training_set import Material, Selection, TrainingSetBuilder
+from radiance.training.reference_cache import ReferencesComputed
+from radiance.training.self_samples import SamplesWritten
+from radiance.training.trainer import LossCheck, StepTaken, Trained, Trainer, TrainingState
+from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
 
 _LEAST_HOLDOUT_BATCH = 10
 _BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
@@ -112,7 +112,7 @@ class CandidateBuilder:
         engine: Engine,
         jobs: JobQueue,
         registry: Registry,
-        curves: Curves,
+        curves: MetricCurves,
         anchors: AnchorSet,
         differentiate: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
     ) -> None:
@@ -135,7 +135,7 @@ class CandidateBuilder:
     def _build(self, differentiate: Callable[[LoraModel], GradientComputer]) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
         self._differentiator = differentiate(self._lora)
-        self._evaluator = Evaluator(self._lora, self._differentiator)
+        self._evaluator = AdapterEvaluator(self._lora, self._differentiator)
         self._gatherer = TrainingSetBuilder(
             self._lora,
             self._differentiator,
@@ -237,7 +237,7 @@ class CandidateBuilder:
 
     def _gather(
         self, selection: Selection, parent: Adapter | None, parent_id: str | None
-    ) -> Material:
+    ) -> TrainingSet:
         """What to learn from; own samples and reference outputs are made where they are missing."""
         parent_hash = "" if parent_id is None else self._registry.get(parent_id).content_hash
         task = self._run(
@@ -246,9 +246,9 @@ class CandidateBuilder:
         try:
             for event in task:
                 match event:
-                    case Sampled():
+                    case SamplesWritten():
                         self.preparing = f"own samples: {event.done} of {event.total}"
-                    case Referenced():
+                    case ReferencesComputed():
                         self.preparing = f"reference outputs: {event.done} of {event.total}"
             return task.result
         finally:
@@ -265,7 +265,7 @@ class CandidateBuilder:
     def _train(
         self,
         progress: CycleProgress,
-        material: Material,
+        material: TrainingSet,
         parent: Adapter | None,
         settings: TrainingSettings,
     ) -> Trained:
@@ -293,7 +293,7 @@ class CandidateBuilder:
         timer = _Timer(settings.snapshot_seconds)
         for event in task:
             match event:
-                case Progress():
+                case StepTaken():
                     progress.step, progress.finetune_loss = event.step, event.finetune_loss
                     progress.note(event.step, **_values(event))
                     self.stats.steps += 1
@@ -302,9 +302,9 @@ class CandidateBuilder:
                         task.cancel()
                     elif timer.is_due() or self._stopping.is_set():
                         trainer.want_snapshot()
-                case Checked():
+                case LossCheck():
                     progress.note(event.step, eval_loss=event.eval_loss)
-                case Snapshot():
+                case TrainingState():
                     with timer:
                         self._curves.record(progress.unsaved)
                         progress.unsaved.clear()
@@ -322,7 +322,7 @@ class CandidateBuilder:
         cycle: Cycle,
         parent: Adapter | None,
         examples: list[Example],
-        material: Material,
+        material: TrainingSet,
     ) -> Callable[[mx.array], Evaluation]:
         """What measures an adapter beside its parent, also on what its ancestors were taught."""
         settings, encode = self._config.evaluation, self._engine.encoder.example
@@ -342,9 +342,9 @@ class CandidateBuilder:
         anchors = judged_texts(self._engine.encoder, valid, examples, settings.anchor_sample)
         new = [lesson.example for lesson in spread(material.new, settings.learned_examples)]
         learned, held_back = (
-            [Text(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
+            [ProbeText(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
         )
-        recalled = [Text(encode(example), task) for example, task in earlier]
+        recalled = [ProbeText(encode(example), task) for example, task in earlier]
 
         def measure(vector: mx.array) -> Evaluation:
             return self._run(
@@ -364,7 +364,7 @@ class CandidateBuilder:
 
     def _scale_back(
         self, trained: Trained, measure: Callable[[mx.array], Evaluation]
-    ) -> tuple[mx.array, Step]:
+    ) -> tuple[mx.array, ScaledStep]:
         """As much of what was trained as the gate lets pass, and what was measured of it."""
 
         def at(share: float) -> mx.array:
@@ -418,7 +418,7 @@ class CandidateBuilder:
         replayed: list[Example],
         staging: Path,
         trained: Trained,
-        step: Step,
+        step: ScaledStep,
         settings: TrainingSettings,
     ) -> Manifest:
         weights_hash, config_hash = content_hashes(staging)
@@ -452,7 +452,7 @@ class CandidateBuilder:
             return None
 
 
-def _values(event: Progress) -> dict[str, float]:
+def _values(event: StepTaken) -> dict[str, float]:
     """What is kept of a step; without what it did not have."""
     report = event.report
     values = {

@@ -32,7 +32,7 @@ from radiance.records import (
     Manifest,
     MetricPoint,
 )
-from radiance.registry.curves import Curves
+from radiance.registry.curves import MetricCurves
 from radiance.registry.store import Registry
 from radiance.release.pointer import StablePointer
 from radiance.telemetry import bound, get_logger
@@ -57,7 +57,7 @@ class Pipeline:
         learner: CandidateBuilder,
         jobs: JobQueue,
         registry: Registry,
-        curves: Curves,
+        curves: MetricCurves,
         pointer: StablePointer,
         objection: Callable[[], str | None] = lambda: None,
     ) -> None:

@@ -32,9 +32,9 @@ from radiance.learning.candidate import CandidateBuilder
 from radiance.records import Cycle, Evaluation, Manifest
 from radiance.registry import audit
 from radiance.registry.checkpoints import Checkpoints
-from radiance.registry.curves import Curves
+from radiance.registry.curves import MetricCurves
 from radiance.registry.store import Registry
-from radiance.storage.sqlite import Database, Snapshot
+from radiance.storage.sqlite import Database, DatabaseSnapshot
 
 _SECTIONS = {
     "training": configuration.TrainingSettings,
@@ -96,7 +96,7 @@ def read_records(config: Config, checkpoint_id: str) -> Recorded:
         ConfigError: Its settings are not ones that this version knows.
         StorageError: The database cannot be read.
     """
-    with Snapshot(config.database_path) as db:
+    with DatabaseSnapshot(config.database_path) as db:
         registry = Checkpoints(db, config.adapters_path)
         registry.verify(checkpoint_id)
         manifest = registry.manifest(checkpoint_id)
@@ -206,7 +206,7 @@ def _lay_out(config: Config, scratch: Config) -> None:
         path.mkdir()
     if config.anchors_path.is_dir():
         copytree(config.anchors_path, scratch.anchors_path)
-    with Snapshot(config.database_path) as db:
+    with DatabaseSnapshot(config.database_path) as db:
         db.copy_to(scratch.database_path)
         for checkpoint_id in Checkpoints(db, config.adapters_path).committed():
             (scratch.adapters_path / checkpoint_id).symlink_to(config.adapters_path / checkpoint_id)
@@ -222,7 +222,7 @@ def _make(
 ) -> tuple[Manifest, Path, Evaluation]:
     cycle = recorded.cycle
     jobs, registry = JobQueue(database), Registry(database, scratch.adapters_path)
-    learner = CandidateBuilder(scratch, engine, jobs, registry, Curves(database), anchors)
+    learner = CandidateBuilder(scratch, engine, jobs, registry, MetricCurves(database), anchors)
     with ThreadPoolExecutor(1, thread_name_prefix="reproduction") as pool:
         making = pool.submit(learner.make, cycle)
         try:

@@ -17,7 +17,7 @@ RESOLUTION = 1 / 16
 
 
 @dataclass(frozen=True)
-class Step:
+class ScaledStep:
     """A share of the step from parent to candidate, in (0, 1], and what was measured there."""
 
     share: float
@@ -26,7 +26,7 @@ class Step:
 
 def largest_step(
     whole: Evaluation, evaluate: Callable[[float], Evaluation], policy: config.GateSettings
-) -> Step:
+) -> ScaledStep:
     """The largest share that passes; the whole step where that passes, or where none does.
 
     Harm is taken to grow with the share, and bisected: the largest share that does no harm is the
@@ -38,18 +38,18 @@ def largest_step(
         policy: ``scale_back`` says whether to search at all.
     """
     if not policy.scale_back or _passes(decide(whole, policy)) or not _learned(whole, policy):
-        return Step(1.0, whole)
+        return ScaledStep(1.0, whole)
     low, high = 0.0, 1.0
-    harmless: Step | None = None
+    harmless: ScaledStep | None = None
     while high - low > RESOLUTION:
         share = (low + high) / 2
-        step = Step(share, evaluate(share))
+        step = ScaledStep(share, evaluate(share))
         if _does_no_harm(decide(step.evaluation, policy), policy):
             low, harmless = share, step
         else:
             high = share
     if harmless is None or not _passes(decide(harmless.evaluation, policy)):
-        return Step(1.0, whole)
+        return ScaledStep(1.0, whole)
     return harmless
 
 

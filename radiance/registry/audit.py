@@ -58,7 +58,7 @@ class Head(msgspec.Struct, frozen=True):
     hash: str = GENESIS
 
 
-class Entry(msgspec.Struct, frozen=True):
+class AuditEntry(msgspec.Struct, frozen=True):
     """One entry, as stored.
 
     Attributes:
@@ -112,7 +112,7 @@ def append(
     subject: str | None,
     body: dict[str, Any],
     at: datetime,
-) -> Entry:
+) -> AuditEntry:
     """Add an entry in the open transaction, which must be that of the change it records.
 
     Callers hold ``Audit.sealed`` around the transaction, so that the head file follows.
@@ -121,7 +121,7 @@ def append(
         "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1"
     ).fetchone()
     last = Head(*row) if row else Head()
-    entry = Entry(
+    entry = AuditEntry(
         number=last.number + 1,
         at=to_text(at),
         action=action,
@@ -140,7 +140,7 @@ def append(
 # ----------------------------------------------------------------------------- reading
 
 
-def recent(db: Readable, limit: int, before: int | None = None) -> list[Entry]:
+def recent(db: Readable, limit: int, before: int | None = None) -> list[AuditEntry]:
     """The newest entries, newest first; only those numbered below ``before`` where it is given."""
     rows = db.read(
         f"SELECT {_COLUMNS} FROM audit WHERE ? IS NULL OR number < ?"  # noqa: S608 - our own names
@@ -150,7 +150,7 @@ def recent(db: Readable, limit: int, before: int | None = None) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
-def about(db: Readable, checkpoint_id: str) -> list[Entry]:
+def about(db: Readable, checkpoint_id: str) -> list[AuditEntry]:
     """Every entry about a checkpoint, oldest first."""
     rows = db.read(
         f"SELECT {_COLUMNS} FROM audit WHERE subject = ? ORDER BY number",  # noqa: S608
@@ -159,7 +159,7 @@ def about(db: Readable, checkpoint_id: str) -> list[Entry]:
     return [_entry(row) for row in rows]
 
 
-def get(db: Readable, number: int) -> Entry:
+def get(db: Readable, number: int) -> AuditEntry:
     """The entry of that number.
 
     Raises:
@@ -176,7 +176,7 @@ def get(db: Readable, number: int) -> Entry:
     return found[0]
 
 
-def newest_of(db: Readable | Connection, actions: tuple[Action, ...]) -> Entry | None:
+def newest_of(db: Readable | Connection, actions: tuple[Action, ...]) -> AuditEntry | None:
     """The newest entry of these actions."""
     sql = (
         f"SELECT {_COLUMNS} FROM audit WHERE action IN"  # noqa: S608
@@ -208,8 +208,8 @@ def _head_file(head: Head) -> bytes:
     return canonical_json(head) + b"\n"
 
 
-def _entry(row: Row) -> Entry:
-    return Entry(*row)
+def _entry(row: Row) -> AuditEntry:
+    return AuditEntry(*row)
 
 
 # ----------------------------------------------------------------------------- writing
@@ -263,7 +263,7 @@ class Audit:
             self._write_head()
         return []
 
-    def recent(self, limit: int, before: int | None = None) -> list[Entry]:
+    def recent(self, limit: int, before: int | None = None) -> list[AuditEntry]:
         """The newest entries, newest first; only those numbered below ``before`` if it is given."""
         return recent(self._db, limit, before)
 
@@ -272,7 +272,7 @@ class Audit:
         rows = self._db.read("SELECT action, COUNT(*) AS entries FROM audit GROUP BY action")
         return {row["action"]: row["entries"] for row in rows}
 
-    def about(self, checkpoint_id: str) -> list[Entry]:
+    def about(self, checkpoint_id: str) -> list[AuditEntry]:
         """Every entry about a checkpoint, oldest first."""
         return about(self._db, checkpoint_id)
 

@@ -7,7 +7,7 @@ from radiance.records import MetricPoint
 from radiance.storage.sqlite import Database, Readable
 
 
-class Curves:
+class MetricCurves:
     """All metric points. Safe to use from several threads."""
 
     def __init__(self, db: Database) -> None:

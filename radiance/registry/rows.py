@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from radiance.records import Checkpoint, CheckpointStatus, Cycle, EvalReport, Manifest, Pin, Release
-from radiance.registry.audit import Entry, newest_of
+from radiance.registry.audit import AuditEntry, newest_of
 from radiance.storage.sqlite import Connection, Row, to_json, to_text
 
 BASE = "base"
@@ -88,7 +88,7 @@ def to_release(row: Row) -> Release:
     )
 
 
-def to_pin(entry: Entry) -> Pin | None:
+def to_pin(entry: AuditEntry) -> Pin | None:
     """What the newest entry about pinning says; None where it was the end of that."""
     if entry.action != "pin":
         return None

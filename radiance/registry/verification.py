@@ -19,10 +19,18 @@ import msgspec
 
 from radiance.errors import StorageError
 from radiance.records import Example, Message, canonical_json
-from radiance.registry.audit import GENESIS, HEAD_FILE, MOST_LAG, Entry, Head, head_fault, read_head
+from radiance.registry.audit import (
+    GENESIS,
+    HEAD_FILE,
+    MOST_LAG,
+    AuditEntry,
+    Head,
+    head_fault,
+    read_head,
+)
 from radiance.registry.bodies import checkpoint_row, release_row
 from radiance.storage import files
-from radiance.storage.sqlite import Row, Snapshot
+from radiance.storage.sqlite import DatabaseSnapshot, Row
 
 _MOST_FINDINGS = 100
 _COMMITTED = ("promote", "commit", "reject", "import")
@@ -69,7 +77,7 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
     head_path = database.with_name(HEAD_FILE)
     findings: list[str] = []
     before = _read_head(head_path, findings)
-    with Snapshot(database) as db:
+    with DatabaseSnapshot(database) as db:
         after = _read_head(head_path, [])
         chain = _Chain(kept_hash, before)
         replay = _Replay()
@@ -102,7 +110,7 @@ def verify_chain(database: Path, kept_hash: str | None = None) -> Verification:
     head_path = database.with_name(HEAD_FILE)
     findings: list[str] = []
     before = _read_head(head_path, findings)
-    with Snapshot(database) as db:
+    with DatabaseSnapshot(database) as db:
         after = _read_head(head_path, [])
         chain = _Chain(kept_hash, before)
         for entry in _entries(db):
@@ -135,7 +143,7 @@ def verify_export(lines: Iterable[bytes], kept_hash: str | None = None) -> Verif
     return chain.result(findings, replay.alarms)
 
 
-def export(db: Snapshot) -> Iterator[bytes]:
+def export(db: DatabaseSnapshot) -> Iterator[bytes]:
     """The log as lines of canonical JSON, oldest first; ``verify_export`` reads them.
 
     Raises:
@@ -162,7 +170,7 @@ class _Chain:
         self._kept_hash = kept_hash
         self._has_kept = kept_hash in (None, GENESIS)
 
-    def add(self, entry: Entry | None) -> bool:
+    def add(self, entry: AuditEntry | None) -> bool:
         """Take the next entry, None where it cannot be read; False once the chain is broken."""
         fault = self._fault(entry)
         if entry is None or fault is not None:
@@ -187,7 +195,7 @@ class _Chain:
             alarms=tuple(alarms),
         )
 
-    def _fault(self, entry: Entry | None) -> str | None:
+    def _fault(self, entry: AuditEntry | None) -> str | None:
         if entry is None:
             return "cannot be read"
         if entry.number != self.head.number + 1:
@@ -199,7 +207,7 @@ class _Chain:
         return None
 
 
-def _entries(db: Snapshot) -> Iterator[Entry | None]:
+def _entries(db: DatabaseSnapshot) -> Iterator[AuditEntry | None]:
     try:
         for row in db.stream(_RAW):
             yield _from_row(row)
@@ -207,24 +215,26 @@ def _entries(db: Snapshot) -> Iterator[Entry | None]:
         yield None
 
 
-def _from_row(row: Row) -> Entry | None:
+def _from_row(row: Row) -> AuditEntry | None:
     try:
         values = [value.decode() if isinstance(value, bytes) else value for value in row]
-        return msgspec.convert(dict(zip(Entry.__struct_fields__, values, strict=True)), Entry)
+        return msgspec.convert(
+            dict(zip(AuditEntry.__struct_fields__, values, strict=True)), AuditEntry
+        )
     except ValueError:
         return None
 
 
-def _to_line(entry: Entry) -> bytes:
+def _to_line(entry: AuditEntry) -> bytes:
     return canonical_json(entry.to_plain()) + b"\n"
 
 
-def _from_line(line: bytes) -> Entry | None:
+def _from_line(line: bytes) -> AuditEntry | None:
     """The entry of a line; None unless the line is, byte for byte, what ``export`` writes."""
     try:
         fields = json.loads(line)
         fields["body"] = canonical_json(fields["body"]).decode()
-        entry = msgspec.convert(fields, Entry)
+        entry = msgspec.convert(fields, AuditEntry)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return entry if _to_line(entry) == line else None
@@ -270,14 +280,14 @@ class _Replay:
         self._releases: dict[int, dict[str, Any]] = {}
         self._examples: dict[str, str] = {}
 
-    def add(self, entry: Entry | None) -> None:
+    def add(self, entry: AuditEntry | None) -> None:
         assert entry is not None
         try:
             self._add(entry, json.loads(entry.body))
         except (ValueError, KeyError, TypeError, AttributeError):  # sealed, and not by us
             self._senseless.append(f"Entry {entry.number} is sealed, but its body makes no sense.")
 
-    def _add(self, entry: Entry, body: dict[str, Any]) -> None:
+    def _add(self, entry: AuditEntry, body: dict[str, Any]) -> None:
         if entry.action in _COMMITTED:
             self._commit(entry.subject or "", body)
             self._examples |= body["examples"] | body["replayed"]
@@ -292,7 +302,7 @@ class _Replay:
         if (status := body.get("status")) and entry.subject in self._checkpoints:
             self._checkpoints[entry.subject]["status"] = status["after"]
 
-    def compare(self, db: Snapshot, adapters: Path) -> list[str]:
+    def compare(self, db: DatabaseSnapshot, adapters: Path) -> list[str]:
         """What is not as the log says, as sentences."""
         checkpoints = {row["id"]: _row_found(row) for row in db.read("SELECT * FROM checkpoints")}
         releases = {row["number"]: release_row(row) for row in db.read("SELECT * FROM releases")}
@@ -320,7 +330,7 @@ class _Replay:
                 if found != logged:
                     yield f"{place} has the SHA-256 {found}, but {logged} was committed."
 
-    def _example_findings(self, db: Snapshot) -> Iterator[str]:
+    def _example_findings(self, db: DatabaseSnapshot) -> Iterator[str]:
         missing = dict(self._examples)
         for row in db.stream("SELECT id, messages, text FROM examples"):
             logged = missing.pop(row["id"], None)

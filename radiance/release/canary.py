@@ -35,10 +35,10 @@ from radiance.registry.rows import BASE as BASE_NAME
 from radiance.registry.store import Registry
 from radiance.release.assignment import assign
 from radiance.release.comparison import Arms, ExperimentReport, compare, summarise
-from radiance.release.experiments import Arm, Experiment, Experiments, Mode, Trial
+from radiance.release.experiments import Arm, Experiment, Experiments, Mode, TrialAnswer
 from radiance.release.feedback import FeedbackLog
 from radiance.release.pointer import weights_of
-from radiance.release.shadow import End, Routed, ShadowReplay, tally_of, trial_of
+from radiance.release.shadow import EndedRequest, RoutedWeights, ShadowReplay, tally_of, trial_of
 from radiance.telemetry import get_logger
 
 _TICK_S = 0.25
@@ -51,7 +51,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _RunningExperiment:
     """The experiment under way, as requests are routed by it."""
 
     experiment: Experiment
@@ -81,11 +81,11 @@ class CanaryRouter:
         self._settings, self._confidence = config.monitor, config.gate.confidence
         self._engine, self._registry = engine, registry
         self._experiments, self._feedback, self._clock = experiments, feedback, clock
-        self._plan: _Plan | None = None
+        self._plan: _RunningExperiment | None = None
         self._champion: str | None = None
-        self._ended: queue.SimpleQueue[End] = queue.SimpleQueue()
-        self._waiting: deque[End] = deque()
-        self._unsaved: list[Trial] = []
+        self._ended: queue.SimpleQueue[EndedRequest] = queue.SimpleQueue()
+        self._waiting: deque[EndedRequest] = deque()
+        self._unsaved: list[TrialAnswer] = []
         self._dropped = 0
         self._saved_at = self._guarded_at = clock()
         self._reported: tuple[float, ExperimentReport] | None = None
@@ -101,7 +101,7 @@ class CanaryRouter:
         experiment = self._experiments.running()
         self._champion = self._engine.source.checkpoint_id
         if experiment is not None:
-            self._plan = _Plan(experiment, self._weights(experiment.candidate))
+            self._plan = _RunningExperiment(experiment, self._weights(experiment.candidate))
             self._follow_pointer()
         self._thread.start()
 
@@ -123,7 +123,7 @@ class CanaryRouter:
         given = assign(str(number), caller, plan.experiment.share)
         is_among = plan.experiment.mode == "canary" and given.is_candidate
         weights, arm = (plan.weights, "candidate") if is_among else (SERVING, "champion")
-        return Routed(
+        return RoutedWeights(
             weights.kind,
             weights.checkpoint_id,
             weights.status,
@@ -141,14 +141,14 @@ class CanaryRouter:
             RadianceError: As ``Engine.submit``.
         """
         routed = request.weights
-        if not isinstance(routed, Routed):
+        if not isinstance(routed, RoutedWeights):
             return self._engine.submit(request, on_event)
         was_alone, serving = self._is_idle(), self._engine.source.checkpoint_id
         future = self._engine.submit(request, on_event)
 
         def note(done: "Future[Answer]") -> None:  # on the engine's thread
             outcome = Cancelled("given up") if done.cancelled() else done.exception()
-            end = End(
+            end = EndedRequest(
                 request,
                 routed,
                 routed.checkpoint_id if routed.arm == "candidate" else serving,
@@ -209,7 +209,7 @@ class CanaryRouter:
             experiment = self._experiments.start(mode, candidate, share, actor, reason)
             self._champion = self._engine.source.checkpoint_id
             self._told = False
-            self._plan = _Plan(experiment, weights)
+            self._plan = _RunningExperiment(experiment, weights)
         _log.info("canary_started", mode=mode, checkpoint=checkpoint, share=share, actor=actor)
         return experiment
 
@@ -253,7 +253,7 @@ class CanaryRouter:
     def candidate_of(self, caller: str) -> tuple[bool, str | None]:
         """Whether the canary answers a caller, and with which checkpoint (None: the base)."""
         routed = self.route(caller)
-        is_candidate = isinstance(routed, Routed) and routed.arm == "candidate"
+        is_candidate = isinstance(routed, RoutedWeights) and routed.arm == "candidate"
         return is_candidate, routed.checkpoint_id if is_candidate else None
 
     def _make_report(self, experiment: Experiment) -> ExperimentReport:
@@ -377,10 +377,10 @@ class CanaryRouter:
         stats = self._engine.stats
         return not stats.rows_decoding and not stats.rows_waiting
 
-    def _keep(self, trial: Trial) -> None:
+    def _keep(self, trial: TrialAnswer) -> None:
         self._unsaved.append(trial)
 
-    def _drop(self, end: End) -> None:
+    def _drop(self, end: EndedRequest) -> None:
         self._dropped += 1
         self._keep(trial_of(end))
 

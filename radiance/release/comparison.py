@@ -16,7 +16,7 @@ import numpy as np
 from radiance.gate import intervals
 from radiance.gate.intervals import Estimate
 from radiance.records import Votes
-from radiance.release.experiments import Arm, Experiment, Trial
+from radiance.release.experiments import Arm, Experiment, TrialAnswer
 
 _LEAST_CALLERS = 10
 Unit = Literal["pair", "caller", "request", "vote"]
@@ -46,7 +46,7 @@ class ArmSummary(msgspec.Struct, frozen=True):
     votes: Votes
 
 
-class Row(msgspec.Struct, frozen=True):
+class ComparisonRow(msgspec.Struct, frozen=True):
     """One figure of both arms.
 
     Attributes:
@@ -78,25 +78,25 @@ class ExperimentReport(Experiment, frozen=True, kw_only=True):
     """An experiment, its arms and their comparison."""
 
     arms: Arms
-    comparison: list[Row]
+    comparison: list[ComparisonRow]
     confidence: float
 
 
-_MEASURED: dict[str, Callable[[Trial], float | None]] = {
+_MEASURED: dict[str, Callable[[TrialAnswer], float | None]] = {
     "latency_s": lambda t: t.latency_s,
     "first_token_s": lambda t: t.first_token_s,
     "tokens": lambda t: t.tokens,
     "mean_logprob": lambda t: t.mean_logprob,
 }
 _TIMES = ("latency_s", "first_token_s")
-_COUNTED: dict[str, Callable[[Trial], bool]] = {
+_COUNTED: dict[str, Callable[[TrialAnswer], bool]] = {
     "failed": lambda t: not t.is_answer,
     "cut_off": lambda t: t.outcome == "length",
     "looping": lambda t: t.is_looping,
 }
 
 
-def summarise(trials: Sequence[Trial], checkpoint: str | None, votes: Votes) -> ArmSummary:
+def summarise(trials: Sequence[TrialAnswer], checkpoint: str | None, votes: Votes) -> ArmSummary:
     """One arm by itself."""
     answers = [trial for trial in trials if trial.is_answer]
     logprobs = [t.mean_logprob for t in answers if t.mean_logprob is not None]
@@ -120,8 +120,8 @@ def summarise(trials: Sequence[Trial], checkpoint: str | None, votes: Votes) -> 
 
 
 def compare(
-    trials: Sequence[Trial], votes: dict[Arm, Votes], confidence: float, *, is_paired: bool
-) -> list[Row]:
+    trials: Sequence[TrialAnswer], votes: dict[Arm, Votes], confidence: float, *, is_paired: bool
+) -> list[ComparisonRow]:
     """The candidate against the champion; only figures of which both arms have something."""
     if is_paired:
         return _paired(trials, confidence)
@@ -129,8 +129,8 @@ def compare(
     return [*_unpaired(arms["champion"], arms["candidate"], confidence), *_voted(votes, confidence)]
 
 
-def _paired(trials: Sequence[Trial], confidence: float) -> list[Row]:
-    found: dict[str, dict[str, Trial]] = {}
+def _paired(trials: Sequence[TrialAnswer], confidence: float) -> list[ComparisonRow]:
+    found: dict[str, dict[str, TrialAnswer]] = {}
     for trial in trials:
         if trial.pair is not None:
             found.setdefault(trial.pair, {})[trial.arm] = trial
@@ -159,12 +159,16 @@ def _paired(trials: Sequence[Trial], confidence: float) -> list[Row]:
         share = intervals.proportion(sum(agreeing), len(agreeing), confidence)
         count = len(agreeing)
         rows.append(
-            Row("agreement", "pair", count, count, None, share.value, None, share.low, share.high)
+            ComparisonRow(
+                "agreement", "pair", count, count, None, share.value, None, share.low, share.high
+            )
         )
     return rows
 
 
-def _unpaired(first: list[Trial], second: list[Trial], confidence: float) -> list[Row]:
+def _unpaired(
+    first: list[TrialAnswer], second: list[TrialAnswer], confidence: float
+) -> list[ComparisonRow]:
     rows = []
     for figure, read in _MEASURED.items():
         sides = [
@@ -194,7 +198,7 @@ def _unpaired(first: list[Trial], second: list[Trial], confidence: float) -> lis
     return rows
 
 
-def _voted(votes: dict[Arm, Votes], confidence: float) -> list[Row]:
+def _voted(votes: dict[Arm, Votes], confidence: float) -> list[ComparisonRow]:
     sides = [votes["champion"], votes["candidate"]]
     counts = [side.up + side.down for side in sides]
     if not all(counts):
@@ -204,7 +208,7 @@ def _voted(votes: dict[Arm, Votes], confidence: float) -> list[Row]:
 
 def _of_ratios(
     figure: str, unit: Unit, hits: list[int], counts: list[int], confidence: float
-) -> Row:
+) -> ComparisonRow:
     estimate = intervals.rise(hits[1], counts[1], hits[0], counts[0], confidence)
     ratios = [hit / count for hit, count in zip(hits, counts, strict=True)]
     return _row(figure, unit, counts[0], counts[1], ratios[0], ratios[1], estimate)
@@ -226,9 +230,9 @@ def _row(
     champion: float,
     candidate: float,
     estimate: Estimate,
-) -> Row:
+) -> ComparisonRow:
     low, high = (bound if math.isfinite(bound) else None for bound in (estimate.low, estimate.high))
-    return Row(
+    return ComparisonRow(
         figure,
         unit,
         champion_count,

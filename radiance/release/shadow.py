@@ -18,13 +18,13 @@ from radiance.engine.worker import Engine
 from radiance.errors import Cancelled
 from radiance.gate import health
 from radiance.gate.health import Tally
-from radiance.release.experiments import Arm, Trial
+from radiance.release.experiments import Arm, TrialAnswer
 
 _POLL_S = 0.02
 
 
 @dataclass(frozen=True)
-class Routed(Weights):
+class RoutedWeights(Weights):
     """Weights that an experiment chose for a caller who named none."""
 
     experiment: int = 0
@@ -33,7 +33,7 @@ class Routed(Weights):
 
 
 @dataclass(frozen=True)
-class End:
+class EndedRequest:
     """A routed request that has ended.
 
     Attributes:
@@ -43,7 +43,7 @@ class End:
     """
 
     request: Request
-    routed: Routed
+    routed: RoutedWeights
     checkpoint: str | None
     was_alone: bool
     at: datetime
@@ -68,7 +68,7 @@ class ShadowReplay:
     ) -> None:
         self._engine, self._weights, self._wait_for_stop = engine, weights, wait_for_stop
 
-    def read(self, end: End) -> Trial:
+    def read(self, end: EndedRequest) -> TrialAnswer:
         """The trial of an answer, with its mean log-probability.
 
         Raises:
@@ -79,7 +79,7 @@ class ShadowReplay:
         (mean,) = self._mean_logprobs((end.request, end.outcome, own))
         return msgspec.structs.replace(trial_of(end), mean_logprob=mean)
 
-    def repeat(self, end: End, weights: Weights) -> tuple[Trial, Trial]:
+    def repeat(self, end: EndedRequest, weights: Weights) -> tuple[TrialAnswer, TrialAnswer]:
         """Ask the candidate what the champion has answered; the trials of both, as a pair.
 
         Raises:
@@ -129,9 +129,9 @@ class ShadowReplay:
         return future.result() if error is None else error
 
 
-def trial_of(end: End) -> Trial:
+def trial_of(end: EndedRequest) -> TrialAnswer:
     """What is kept of a request, without its text."""
-    trial = Trial(
+    trial = TrialAnswer(
         arm=end.routed.arm,
         checkpoint=end.checkpoint,
         at=end.at,
@@ -153,7 +153,7 @@ def trial_of(end: End) -> Trial:
     )
 
 
-def tally_of(trials: list[Trial]) -> Tally:
+def tally_of(trials: list[TrialAnswer]) -> Tally:
     """The same trials as the monitor counts them."""
     answers = [trial for trial in trials if trial.is_answer]
     return Tally(

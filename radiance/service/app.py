@@ -31,7 +31,7 @@ from radiance.learning.machine_conditions import MachineConditions
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
-from radiance.registry.curves import Curves
+from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.reconciliation import reconcile
 from radiance.registry.store import Registry
@@ -45,7 +45,7 @@ from radiance.service import crash_loop
 from radiance.storage import files
 from radiance.storage.sqlite import Database
 from radiance.telemetry import get_logger
-from radiance.training.distributed import Shared, agree
+from radiance.training.distributed import DistributedGradientComputer, agree
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
@@ -169,7 +169,7 @@ class Service:
         for job in recovered:
             _log.warning("job_recovered", job=job.job_id, status=job.status, error=job.error)
         files.sweep_temporaries(config.runs_path)
-        return _Stores(database, jobs, registry, Curves(database))
+        return _Stores(database, jobs, registry, MetricCurves(database))
 
     def _start_engine(self) -> Engine:
         """Load the base model, and watch over the thread that owns it."""
@@ -282,7 +282,7 @@ class Service:
         )
 
         def make(lora: LoraModel) -> GradientComputer:
-            shared = Shared(lora, ranks)
+            shared = DistributedGradientComputer(lora, ranks)
             self._on_stop.callback(lambda: engine.call(shared.end))
             return shared
 
@@ -301,4 +301,4 @@ class _Stores:
     database: Database
     jobs: JobQueue
     registry: Registry
-    curves: Curves
+    curves: MetricCurves

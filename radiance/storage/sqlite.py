@@ -1,7 +1,8 @@
 """The only use of SQLite: one connection, every commit on the medium when it returns.
 
-One process owns the database at a time and reads it through one connection, which a lock hands from
-thread to thread (``Database``). Others may read it meanwhile (``Snapshot``; write-ahead log).
+One process owns the database at a time and reads it through one connection, which a lock hands
+from thread to thread (``Database``). Others may read it meanwhile (``DatabaseSnapshot``): SQLite
+keeps a write-ahead log.
 """
 
 import contextlib
@@ -36,7 +37,7 @@ def to_json(value: Any) -> str:
 
 
 class Readable(Protocol):
-    """What can be asked: the service's own ``Database``, or a ``Snapshot`` of it."""
+    """What can be asked: the service's own ``Database``, or a ``DatabaseSnapshot`` of it."""
 
     def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
         """All rows of a query."""
@@ -139,7 +140,7 @@ class Database:
             raise Unavailable("The database is closed because the service is stopping.")
 
 
-class Snapshot:
+class DatabaseSnapshot:
     """The database as it is now, read beside whoever owns it; use it as a context manager.
 
     All reads see the same moment, whatever is committed meanwhile. Nothing can be written.
@@ -164,7 +165,7 @@ class Snapshot:
             # In a directory that cannot be written SQLite cannot share a log; there is none here.
             self._connection = self._open("immutable=1")
 
-    def __enter__(self) -> "Snapshot":
+    def __enter__(self) -> "DatabaseSnapshot":
         return self
 
     def __exit__(self, *_: object) -> None:

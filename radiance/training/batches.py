@@ -32,7 +32,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Batch:
+class TrainingBatch:
     """Some examples, padded.
 
     Attributes:
@@ -61,7 +61,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """Some rows of a batch.
 
     Attributes:
@@ -69,11 +69,11 @@ class Part:
         places: (m,) where each of its targets stands among the whole batch's; padding has none.
     """
 
-    batch: Batch
+    batch: TrainingBatch
     places: np.ndarray
 
 
-def part_of(batch: Batch, number: int, count: int) -> Part | None:
+def part_of(batch: TrainingBatch, number: int, count: int) -> BatchPart | None:
     """Every ``count``-th row from ``number`` on; None where there is none.
 
     Losses and gradients are sums over targets, so those of all parts add up to the whole's.
@@ -93,8 +93,8 @@ def part_of(batch: Batch, number: int, count: int) -> Part | None:
         return mx.array(np.pad(chosen, [(0, padding), *[(0, 0)] * (chosen.ndim - 1)]))
 
     reference = batch.reference
-    return Part(
-        Batch(
+    return BatchPart(
+        TrainingBatch(
             tokens=mx.array(tokens[rows]),
             positions=mx.array(
                 np.pad(owners * width + positions % width, (0, padding)).astype(np.int32)
@@ -118,7 +118,7 @@ def make_batch(
     references: Sequence[Reference | None] | None = None,
     weights: Sequence[float] | None = None,
     reference_weight: float = 1.0,
-) -> Batch:
+) -> TrainingBatch:
     """Pad examples into one batch. Causal attention makes right padding harmless.
 
     Args:
@@ -142,7 +142,7 @@ def make_batch(
     count = len(targets)
     padding = round_up(count) - count
     own = np.ones(len(examples)) if weights is None else np.array(weights)
-    return Batch(
+    return TrainingBatch(
         tokens=mx.array(tokens),
         positions=mx.array(np.array(positions + [0] * padding, dtype=np.int32)),
         targets=mx.array(np.array(targets + [0] * padding, dtype=np.int32)),

@@ -24,7 +24,7 @@ from radiance.engine.tasks import Pieces
 from radiance.errors import ConfigError, LostRank, TrainingError
 from radiance.records import content_hash
 from radiance.telemetry import get_logger
-from radiance.training.batches import Batch, Part, part_of
+from radiance.training.batches import BatchPart, TrainingBatch, part_of
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
@@ -39,7 +39,7 @@ class _Request:
 
     kind: int
     vector: mx.array | None = None
-    batch: Batch | None = None
+    batch: TrainingBatch | None = None
     key: mx.array | None = None
 
     def pack(self) -> bytes:
@@ -66,7 +66,7 @@ class _Request:
         if "vector" not in found:
             return cls(kind)
         has_reference = "reference0" in found
-        batch = Batch(
+        batch = TrainingBatch(
             *(mx.array(found[name]) for name in _BATCH),
             owners=found["owners"],
             reference=(
@@ -82,7 +82,7 @@ class _Request:
         return cls(kind, mx.array(found["vector"]), batch, key)
 
 
-class Shared(GradientComputer):
+class DistributedGradientComputer(GradientComputer):
     """Computes with all ranks what a ``GradientComputer`` computes alone. Rank 0 calls it.
 
     Where a rank is lost the call fails, and later ones are computed alone. A call that is given up
@@ -98,7 +98,7 @@ class Shared(GradientComputer):
         self._ranks = ranks
 
     def gradient(
-        self, vector: mx.array, batch: Batch, dropout_key: mx.array | None = None
+        self, vector: mx.array, batch: TrainingBatch, dropout_key: mx.array | None = None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         """See ``GradientComputer.gradient``; each rank has dropout masks of its own."""
         if not self._ranks.is_whole:
@@ -107,14 +107,16 @@ class Shared(GradientComputer):
         joined = yield from self._ask(_Request(_GRADIENT, vector, batch, key))
         return joined[0], joined[1:]
 
-    def target_losses(self, vector: mx.array, batch: Batch) -> Pieces[tuple[mx.array, mx.array]]:
+    def target_losses(
+        self, vector: mx.array, batch: TrainingBatch
+    ) -> Pieces[tuple[mx.array, mx.array]]:
         """See ``GradientComputer.target_losses``."""
         if not self._ranks.is_whole:
             return (yield from super().target_losses(vector, batch))
         joined = yield from self._ask(_Request(_LOSSES, vector, batch))
         return joined[:, 0], joined[:, 1] > 0
 
-    def target_rows(self, vector: mx.array, batch: Batch) -> Pieces[mx.array]:
+    def target_rows(self, vector: mx.array, batch: TrainingBatch) -> Pieces[mx.array]:
         """See ``GradientComputer.target_rows``."""
         if not self._ranks.is_whole:
             return (yield from super().target_rows(vector, batch))
@@ -196,7 +198,7 @@ class Shared(GradientComputer):
         return _placed(rows.astype(mx.float32), part, batch)
 
 
-def _placed(values: mx.array, part: Part, batch: Batch) -> mx.array:
+def _placed(values: mx.array, part: BatchPart, batch: TrainingBatch) -> mx.array:
     """Rows of a part's targets at their places among the batch's; zero elsewhere."""
     places = mx.array(part.places)
     found = mx.zeros((len(batch.targets), values.shape[1]))
@@ -226,6 +228,6 @@ def serve_rank(ranks: Ranks, base: BaseModel, settings: config.TrainingSettings)
         LostRank: Another rank is gone.
     """
     agree(ranks, base, settings)
-    shared = Shared(LoraModel(base, settings), ranks)
+    shared = DistributedGradientComputer(LoraModel(base, settings), ranks)
     while shared.answer(ranks.send()):
         pass

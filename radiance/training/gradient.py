@@ -22,7 +22,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
 from radiance.engine.tasks import Pieces
-from radiance.training.batches import Batch
+from radiance.training.batches import TrainingBatch
 from radiance.training.lora import KeyedDropout, LoraModel
 from radiance.training.losses import cross_entropy, divergence, log_normaliser
 from radiance.training.memory import StepMemory, estimate, kept_bytes
@@ -56,7 +56,7 @@ class GradientComputer:
             self._split_by_layer()
 
     def gradient(
-        self, vector: mx.array, batch: Batch, dropout_key: mx.array | None = None
+        self, vector: mx.array, batch: TrainingBatch, dropout_key: mx.array | None = None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         """Sum of the batch's losses and its gradient.
 
@@ -77,7 +77,9 @@ class GradientComputer:
             return (yield from self._gradient_blockwise(leaves, batch, key))
         return (yield from self._gradient_whole(leaves, batch, key))
 
-    def target_losses(self, vector: mx.array, batch: Batch) -> Pieces[tuple[mx.array, mx.array]]:
+    def target_losses(
+        self, vector: mx.array, batch: TrainingBatch
+    ) -> Pieces[tuple[mx.array, mx.array]]:
         """Cross-entropy of each target, and whether greedy decoding would choose it.
 
         Returns:
@@ -94,7 +96,7 @@ class GradientComputer:
         return mx.concatenate(losses), mx.concatenate(hits)
 
     def _last_rows(
-        self, vector: mx.array, batch: Batch
+        self, vector: mx.array, batch: TrainingBatch
     ) -> Pieces[tuple[Callable[[mx.array], mx.array], mx.array, int]]:
         """What gives logits, the rows to give it for the batch's targets, and how many logits."""
         leaves = self._lora.unflatten(vector)
@@ -107,7 +109,7 @@ class GradientComputer:
         rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
         return _identity, rows, rows.shape[-1]
 
-    def target_rows(self, vector: mx.array, batch: Batch) -> Pieces[mx.array]:
+    def target_rows(self, vector: mx.array, batch: TrainingBatch) -> Pieces[mx.array]:
         """What ``log_probs`` makes each target's distribution of, (n, width), worth keeping.
 
         Whoever compares several adapters keeps these rather than whole distributions: a hidden
@@ -192,7 +194,7 @@ class GradientComputer:
         self._head_gradient_reference = mx.compile(mx.value_and_grad(self._head_loss_reference))
 
     def _gradient_blockwise(
-        self, leaves: Leaves, batch: Batch, key: mx.array | None
+        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         rows, width = batch.tokens.shape
         kept = kept_bytes(self._model.args, len(self._prefixes), rows, width)
@@ -216,7 +218,7 @@ class GradientComputer:
         )
 
     def _gradient_kept(
-        self, leaves: Leaves, batch: Batch, key: mx.array | None
+        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         outputs: list[mx.array] = []
         taps: list[list[mx.array]] = []
@@ -257,7 +259,7 @@ class GradientComputer:
         return loss, self._lora.flatten(gradients)
 
     def _gradient_recomputed(
-        self, leaves: Leaves, batch: Batch, key: mx.array | None
+        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         hidden, inputs = yield from self._hidden(leaves, batch, key, keep=True)
         flat = hidden.reshape(-1, hidden.shape[-1])
@@ -288,7 +290,7 @@ class GradientComputer:
         return loss, self._lora.flatten(gradients)
 
     def _hidden(
-        self, leaves: Leaves, batch: Batch, key: mx.array | None, keep: bool
+        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None, keep: bool
     ) -> Pieces[tuple[mx.array, list[mx.array]]]:
         """Output of the last block, (batch, sequence, hidden), and the blocks' inputs if kept."""
         hidden = self._model.model.embed_tokens(batch.tokens)
@@ -325,7 +327,9 @@ class GradientComputer:
             return inner.embed_tokens.as_linear(normed)
         return self._model.lm_head(normed)
 
-    def _head_part(self, rows: mx.array, batch: Batch, part: slice) -> tuple[mx.array, mx.array]:
+    def _head_part(
+        self, rows: mx.array, batch: TrainingBatch, part: slice
+    ) -> tuple[mx.array, mx.array]:
         """Loss of some of the targets and its gradient by their hidden rows."""
         plain = (rows[part], batch.targets[part], batch.weights[part])
         if batch.reference is None or batch.reference_weights is None:
@@ -357,7 +361,7 @@ class GradientComputer:
     # ── As a whole ──────────────────────────────────────────────────────────────────────────────
 
     def _gradient_whole(
-        self, leaves: Leaves, batch: Batch, key: mx.array | None
+        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
         def loss_of(leaves: Leaves) -> mx.array:
             self._bind(leaves, key)

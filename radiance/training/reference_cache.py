@@ -21,9 +21,9 @@ from radiance.storage import files
 from radiance.training.batches import Reference, by_length, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.losses import LEAST_TAIL
-from radiance.training.self_samples import Sampled, Sampler
+from radiance.training.self_samples import SamplesWritten, SelfSampler
 
-OWN = "own samples"
+SELF_GENERATED = "own samples"
 """The context of own samples."""
 _ROWS = 16
 _SAMPLES_PER_FILE = 128
@@ -33,7 +33,7 @@ _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
-class Held:
+class ReferenceText:
     """A text whose outputs must survive."""
 
     example: EncodedExample
@@ -42,7 +42,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Referenced:
+class ReferencesComputed:
     """The reference outputs of so many texts are there."""
 
     done: int
@@ -61,7 +61,7 @@ class ReferenceCache:
     def __init__(
         self,
         differentiator: GradientComputer,
-        sampler: Sampler,
+        sampler: SelfSampler,
         directory: Path,
         k: int,
         shipped: Path | None = None,
@@ -105,7 +105,7 @@ class ReferenceCache:
                 samples = yield from self._sampler.write(vector, beginnings, some, own_seed)
                 self._write(path, _pack(samples))
             written.update({sample.tokens: sample for sample in samples})
-            yield Sampled(done + some, count)
+            yield SamplesWritten(done + some, count)
         return list(written.values())
 
     def hold(
@@ -113,7 +113,7 @@ class ReferenceCache:
         vector: mx.array,
         weights_id: str,
         texts: Sequence[tuple[EncodedExample, str]],
-    ) -> Pieces[list[Held]]:
+    ) -> Pieces[list[ReferenceText]]:
         """Texts with the outputs of a model on them.
 
         Outputs round by the batch they are computed in. Batches follow from all texts together, and
@@ -138,14 +138,14 @@ class ReferenceCache:
             is_new = True
             found = yield from self.outputs(vector, [examples[i] for i in group])
             kept.update({keys[i]: reference for i, reference in zip(group, found, strict=True)})
-            yield Referenced(min(number * _ROWS, len(keys)), len(keys))
+            yield ReferencesComputed(min(number * _ROWS, len(keys)), len(keys))
             if time.monotonic() - written_at > _WRITE_EVERY_S:
                 self._write(path, _pack_references(kept))
                 written_at = time.monotonic()
         if is_new:
             self._write(path, _pack_references({key: kept[key] for key in keys}))
         return [
-            Held(example, kept[key], context)
+            ReferenceText(example, kept[key], context)
             for (example, context), key in zip(texts, keys, strict=True)
         ]
 

@@ -26,14 +26,14 @@ _TEMPERATURES = (0.7, 1.0)  # half of the questions each: likely ones, and unlik
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SamplesWritten:
     """So many samples were written."""
 
     done: int
     total: int
 
 
-class Sampler:
+class SelfSampler:
     """Writes samples from one model. Belongs to the engine thread.
 
     Args:

@@ -18,12 +18,12 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.errors import Diverged
-from radiance.training.batches import Batch, by_length, make_batch, pick, spread
+from radiance.training.batches import TrainingBatch, by_length, make_batch, pick, spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.memory import free_bytes, require
 from radiance.training.optimizer import Optimizer, StepReport
-from radiance.training.training_set import Lesson, Material, largest_batch
+from radiance.training.training_set import AugmentedExample, TrainingSet, largest_batch
 
 _EVAL_ROWS = 16
 # Examples looked at to decide whether to stop early.
@@ -31,7 +31,7 @@ _MOST_CHECKED_NEW, _MOST_CHECKED_REPLAY = 1000, 64
 
 
 @dataclass(frozen=True)
-class Progress:
+class StepTaken:
     """One optimizer step was taken.
 
     Attributes:
@@ -51,7 +51,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Checked:
+class LossCheck:
     """The examples were measured without dropout after a step.
 
     Attributes:
@@ -65,7 +65,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class TrainingState:
     """The whole training state after a step, to resume from."""
 
     step: int
@@ -106,7 +106,7 @@ class Trainer:
 
     Args:
         parent: The adapter to continue from; None for the base.
-        resume_from: ``Snapshot.data`` of an earlier, interrupted run of the same cycle.
+        resume_from: ``TrainingState.data`` of an earlier, interrupted run of the same cycle.
 
     Raises:
         TrainingError: A step would not fit into the memory; or the parent does not fit.
@@ -118,7 +118,7 @@ class Trainer:
         differentiator: GradientComputer,
         settings: config.TrainingSettings,
         anchor: config.AnchorSettings,
-        material: Material,
+        material: TrainingSet,
         parent: Adapter | None,
         resume_from: bytes | None = None,
     ) -> None:
@@ -174,7 +174,7 @@ class Trainer:
                     self._cooling_from = self.step
             if self._snapshot_wanted:
                 self._snapshot_wanted = False
-                yield Snapshot(self.step, self._save())
+                yield TrainingState(self.step, self._save())
         adapter = self.adapter()
         mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
         return Trained(self.vector, adapter, self.step, self._start)
@@ -187,7 +187,7 @@ class Trainer:
             self.step >= min(settings.max_steps, self._cooling_from + settings.cooldown_steps)
         )
 
-    def _take_step(self) -> Pieces[Progress]:
+    def _take_step(self) -> Pieces[StepTaken]:
         settings = self._settings
         loss, gradient, targets = mx.array(0.0), mx.zeros_like(self.vector), 0
         self._step_tokens = 0
@@ -213,7 +213,7 @@ class Trainer:
             )
         self.vector = vector
         self.step += 1
-        return Progress(self.step, mean_loss, divergence, lr, report, self._step_tokens)
+        return StepTaken(self.step, mean_loss, divergence, lr, report, self._step_tokens)
 
     def _with_anchors(self, gradient: mx.array) -> Pieces[tuple[mx.array, float | None]]:
         """The gradient combined with that of this step's anchors, and how far those have moved."""
@@ -252,7 +252,7 @@ class Trainer:
                 f"({settings.max_loss:g}). Lower training.lr (is {settings.lr:g})."
             )
 
-    def _batch(self, number: int) -> Batch:
+    def _batch(self, number: int) -> TrainingBatch:
         settings, material = self._settings, self._material
         draw = np.random.default_rng([settings.seed, number])
         size = min(settings.batch_size, len(material.new))
@@ -270,7 +270,7 @@ class Trainer:
         examples = chosen + [material.replay[place].example for place in places]
         return make_batch(examples, references, reference_weight=self._anchor.replay_logits)
 
-    def _worded(self, lesson: Lesson, draw: np.random.Generator) -> EncodedExample:
+    def _worded(self, lesson: AugmentedExample, draw: np.random.Generator) -> EncodedExample:
         """The example, or one of its wordings; how many numbers are drawn depends on neither."""
         chance, place = draw.random(), draw.random()
         if not lesson.wordings or chance >= self._settings.reworded_ratio:
@@ -285,7 +285,7 @@ class Trainer:
             return rate
         return rate * (1 - (step - self._cooling_from) / (settings.cooldown_steps + 1))
 
-    def _check(self) -> Pieces[Checked]:
+    def _check(self) -> Pieces[LossCheck]:
         material = self._material
         new_examples = [lesson.example for lesson in spread(material.new, _MOST_CHECKED_NEW)]
         new = yield from score_examples(self._differentiator, self.vector, new_examples)
@@ -293,7 +293,7 @@ class Trainer:
         old = yield from score_examples(self._differentiator, self.vector, some)
         held = yield from score_examples(self._differentiator, self.vector, material.held_back)
         worst = max(score.loss for score in new + old)
-        return Checked(self.step, token_mean(held or new), worst)
+        return LossCheck(self.step, token_mean(held or new), worst)
 
     def _save(self) -> bytes:
         stream = io.BytesIO()
@@ -315,7 +315,7 @@ class Trainer:
 
 
 @dataclass(frozen=True)
-class Score:
+class ExampleScore:
     """How well one example is known.
 
     Attributes:
@@ -331,9 +331,9 @@ class Score:
 
 def score_examples(
     differentiator: GradientComputer, vector: mx.array, examples: Sequence[EncodedExample]
-) -> Pieces[list[Score]]:
+) -> Pieces[list[ExampleScore]]:
     """Score examples under an adapter, without dropout; in the order given."""
-    scores: dict[int, Score] = {}
+    scores: dict[int, ExampleScore] = {}
     for group in by_length(examples, _EVAL_ROWS):
         batch = make_batch([examples[index] for index in group])
         losses, hits = yield from differentiator.target_losses(vector, batch)
@@ -341,10 +341,10 @@ def score_examples(
         for row, index in enumerate(group):
             own = batch.owners == row
             loss, count = float(values[own].mean()), int(own.sum())
-            scores[index] = Score(loss, count, bool(exact[own].all()))
+            scores[index] = ExampleScore(loss, count, bool(exact[own].all()))
     return [scores[index] for index in range(len(examples))]
 
 
-def token_mean(scores: Sequence[Score]) -> float:
+def token_mean(scores: Sequence[ExampleScore]) -> float:
     """Cross-entropy per completion token over several examples, in nats."""
     return sum(s.loss * s.targets for s in scores) / sum(s.targets for s in scores)

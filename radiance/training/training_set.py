@@ -17,8 +17,8 @@ from radiance.training.batches import Reference, by_length, round_up
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace, find_null_space
-from radiance.training.reference_cache import OWN, Held, ReferenceCache
-from radiance.training.self_samples import Sampler
+from radiance.training.reference_cache import SELF_GENERATED, ReferenceCache, ReferenceText
+from radiance.training.self_samples import SelfSampler
 
 _MOST_ANCHORS = 1024
 _ANCHOR_TOKENS = 256  # a longer text costs more than it holds
@@ -27,7 +27,7 @@ _ROWS = 16
 
 
 @dataclass(frozen=True)
-class Lesson:
+class AugmentedExample:
     """An example to learn, and other wordings of it that take its place in a part of the rows."""
 
     example: EncodedExample
@@ -35,7 +35,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Material:
+class TrainingSet:
     """What one training learns from.
 
     Attributes:
@@ -47,11 +47,11 @@ class Material:
         null_space: Where steps may go so that these do not feel them; None: anywhere.
     """
 
-    new: Sequence[Lesson]
-    replay: Sequence[Lesson] = ()
+    new: Sequence[AugmentedExample]
+    replay: Sequence[AugmentedExample] = ()
     replay_outputs: Sequence[Reference] = ()
     held_back: Sequence[EncodedExample] = ()
-    held: Sequence[Held] = ()
+    held: Sequence[ReferenceText] = ()
     null_space: NullSpace | None = None
 
 
@@ -92,7 +92,7 @@ class TrainingSetBuilder:
         self._lora = lora
         self._encoder, self._base = encoder, base
         self._training, self._anchor = training, anchor
-        sampler = Sampler(lora, encoder, base.end_token)
+        sampler = SelfSampler(lora, encoder, base.end_token)
         shipped = base.path / "own_samples"
         self._rehearsal = ReferenceCache(differentiator, sampler, directory, anchor.top_k, shipped)
 
@@ -104,7 +104,9 @@ class TrainingSetBuilder:
         vector, weights_id = self._lora.initial(None), self._base.content_hash
         return self._own_samples(anchors, vector, weights_id)
 
-    def gather(self, selection: Selection, parent: mx.array, parent_hash: str) -> Pieces[Material]:
+    def gather(
+        self, selection: Selection, parent: mx.array, parent_hash: str
+    ) -> Pieces[TrainingSet]:
         """Yields None between pieces, and Sampled and Referenced as they happen.
 
         Args:
@@ -112,7 +114,7 @@ class TrainingSetBuilder:
             parent: The adapter the training continues from, (parameters,) float32.
             parent_hash: Its content hash; "" for the base.
         """
-        held: list[Held] = []
+        held: list[ReferenceText] = []
         null_space: NullSpace | None = None
         if self._anchor.method != "naive":
             vector, weights_id = self._reference(parent, parent_hash)
@@ -133,7 +135,7 @@ class TrainingSetBuilder:
         for example in selection.held_back:
             held_back.append(self._encoder.example(example))
             yield None
-        return Material(
+        return TrainingSet(
             new=lessons[: len(selection.new)],
             replay=lessons[len(selection.new) :],
             replay_outputs=outputs,
@@ -149,7 +151,9 @@ class TrainingSetBuilder:
             return self._lora.initial(None), base_hash
         return parent, f"{base_hash} {parent_hash}"
 
-    def _hold(self, selection: Selection, vector: mx.array, weights_id: str) -> Pieces[list[Held]]:
+    def _hold(
+        self, selection: Selection, vector: mx.array, weights_id: str
+    ) -> Pieces[list[ReferenceText]]:
         """Anchors and own samples with the reference's outputs.
 
         The outputs are computed for all of them, also for those that an update contradicts: so no
@@ -163,7 +167,7 @@ class TrainingSetBuilder:
             for anchor in selection.anchors.sample(_MOST_ANCHORS).anchors
             for window in self._encoder.windows(anchor.example, _ANCHOR_TOKENS)
         ][:_MOST_ANCHORS]
-        texts += [(sample, OWN, self._asks(sample) not in learned) for sample in samples]
+        texts += [(sample, SELF_GENERATED, self._asks(sample) not in learned) for sample in samples]
         held = yield from self._rehearsal.hold(vector, weights_id, [text[:2] for text in texts])
         self._rehearsal.keep_only([self._base.content_hash, weights_id])
         return [one for one, (_, _, is_valid) in zip(held, texts, strict=True) if is_valid]
@@ -185,24 +189,28 @@ class TrainingSetBuilder:
         turns = (Message("user", asked), Message("assistant", ""))
         return Example("own", turns).question_hash
 
-    def _lessons(self, selection: Selection, held: Sequence[Held]) -> Pieces[list[Lesson]]:
+    def _lessons(
+        self, selection: Selection, held: Sequence[ReferenceText]
+    ) -> Pieces[list[AugmentedExample]]:
         """The new and the replayed examples with their wordings."""
         examples = [*selection.new, *selection.replay]
         encode = self._encoder.example
-        lessons: list[Lesson] = []
+        lessons: list[AugmentedExample] = []
         if not self._training.reworded_ratio:
             for example in examples:  # one a piece: ten thousand at once would hold up requests
-                lessons.append(Lesson(encode(example)))
+                lessons.append(AugmentedExample(encode(example)))
                 yield None
             return lessons
         asked = [augmentation.question(example) for example in examples]
         known = [augmentation.question(e) or e.text for e in selection.anchors.examples]
-        written = [self._encoder.user_words(h.example.tokens) for h in held if h.context == OWN]
+        written = [
+            self._encoder.user_words(h.example.tokens) for h in held if h.context == SELF_GENERATED
+        ]
         common = augmentation.common_words([*known, *written] or asked)
         rivals = [augmentation.words(question) for question in (*asked, *known) if question]
         for example in examples:
             wordings = self._wordings(example, common, rivals)
-            lessons.append(Lesson(encode(example), wordings))
+            lessons.append(AugmentedExample(encode(example), wordings))
             yield None
         return lessons
 
@@ -212,7 +220,9 @@ class TrainingSetBuilder:
         found = augmentation.shorter(example, common, rivals, _WORDINGS, self._training.seed)
         return tuple(self._encoder.example(wording) for wording in found)
 
-    def _outputs(self, parent: mx.array, lessons: Sequence[Lesson]) -> Pieces[list[Reference]]:
+    def _outputs(
+        self, parent: mx.array, lessons: Sequence[AugmentedExample]
+    ) -> Pieces[list[Reference]]:
         examples = [lesson.example for lesson in lessons]
         found: dict[int, Reference] = {}
         for group in by_length(examples, _ROWS):
@@ -222,7 +232,7 @@ class TrainingSetBuilder:
 
 
 def largest_batch(
-    material: Material, settings: config.TrainingSettings, anchor: config.AnchorSettings
+    material: TrainingSet, settings: config.TrainingSettings, anchor: config.AnchorSettings
 ) -> tuple[int, int]:
     """Rows and width of the largest batch that a training can make."""
     new = [e for lesson in material.new for e in (lesson.example, *lesson.wordings)]

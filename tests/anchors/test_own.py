@@ -28,7 +28,9 @@ def held(folder: Path) -> AnchorSet:
     return unite([a for addition in own.read(folder) for a in addition.anchors], AnchorSet())
 
 
-def add(folder: Path, *anchors: Anchor, existing: AnchorSet | None = None) -> own.Entry | None:
+def add(
+    folder: Path, *anchors: Anchor, existing: AnchorSet | None = None
+) -> own.ManifestEntry | None:
     return own.add(folder, anchors, existing or held(folder), "notes", "CC0-1.0", AT)
 
 

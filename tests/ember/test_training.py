@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from radiance.ember import MODEL_PATH
 from radiance.ember.__main__ import main
 from radiance.ember.batches import Phase, Stage
-from radiance.ember.training import CONFIG, Recipe, Training, new_model
+from radiance.ember.training import CONFIG, EmberRecipe, Training, new_model
 
 TINY = tuple(
     (
@@ -34,7 +34,7 @@ STAGES = (
     Stage(steps=2, learning_rate=3e-3, phases=(SMALL,)),
     Stage(steps=2, learning_rate=1e-3, phases=(SMALL,), rehearsed=("sums",)),
 )
-RECIPE = Recipe(stages=STAGES, seed=5, with_copying=False, config=TINY)
+RECIPE = EmberRecipe(stages=STAGES, seed=5, with_copying=False, config=TINY)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tokenizer: Tokenizer, tmp_pat
 
 def test_the_learning_rate_rises_and_falls_in_each_stage() -> None:
     stages = tuple(Stage(steps=100, learning_rate=rate, phases=(SMALL,)) for rate in (1.0, 0.5))
-    recipe = Recipe(stages=stages, warmup_ratio=0.1)
+    recipe = EmberRecipe(stages=stages, warmup_ratio=0.1)
     rates = [recipe.learning_rate_at(step) for step in range(recipe.steps)]
     assert rates[9] == max(rates) == 1.0
     assert rates[:10] == sorted(rates[:10])
@@ -82,7 +82,7 @@ def test_the_learning_rate_rises_and_falls_in_each_stage() -> None:
 
 
 def test_the_seed_decides_the_first_weights() -> None:
-    first, again, other = (new_model(Recipe(seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (new_model(EmberRecipe(seed=seed)) for seed in (1, 1, 2))
     weight = first.model.embed_tokens.weight
     assert mx.array_equal(weight, again.model.embed_tokens.weight)
     assert not mx.array_equal(weight, other.model.embed_tokens.weight)
@@ -90,7 +90,7 @@ def test_the_seed_decides_the_first_weights() -> None:
 
 def test_the_first_weights_copy() -> None:
     """Twice the same random tokens: the second time they are easier to predict."""
-    model = new_model(Recipe())
+    model = new_model(EmberRecipe())
     mx.random.seed(0)
     once = mx.random.randint(5, 4096, (1, 30))
     tokens = mx.concatenate([once, once], axis=1)

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from radiance.ember import MODEL_PATH
 from radiance.ember.batches import Phase, Stage, batch_at
-from radiance.ember.training import Recipe, new_model
+from radiance.ember.training import EmberRecipe, new_model
 from radiance.ember.unseen import spread, target_counts
 
 SMALL = Phase(share=1.0, rows=2, length=64, world=2, targets=40)
@@ -25,7 +25,7 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture
 def model() -> llama.Model:
-    return new_model(Recipe())
+    return new_model(EmberRecipe())
 
 
 def _embeddings(model: llama.Model) -> np.ndarray:

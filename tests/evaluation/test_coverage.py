@@ -13,7 +13,7 @@ from radiance.ember import listed_facts
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.evaluation import coverage
-from radiance.evaluation.evaluator import Measured, Text
+from radiance.evaluation.evaluator import Measured, ProbeText
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.support import FACTS, drain, example
@@ -97,7 +97,7 @@ def test_a_text_is_nearest_to_itself_and_progress_is_told(engine: Engine) -> Non
             if event is not None:
                 told.append(event)
         assert told == [Measured(done, 4) for done in range(1, 5)]
-        named = [Text(text, f"context {n}") for n, text in enumerate(texts)]
+        named = [ProbeText(text, f"context {n}") for n, text in enumerate(texts)]
         nearest = coverage.strongest(row, named, 1)[0]
         assert (nearest.context, nearest.cosine) == ("context 0", pytest.approx(1, abs=1e-3))
 
@@ -124,7 +124,7 @@ def test_facts_of_a_kind_pull_on_one_another(engine: Engine) -> None:
 
 def test_strongest_are_those_that_pull_either_way() -> None:
     row = np.array([0.1, -0.5, 0.2, 0.0])
-    texts = [Text(EncodedExample(f"a{n}", (), ()), "c") for n in range(4)]
+    texts = [ProbeText(EncodedExample(f"a{n}", (), ()), "c") for n in range(4)]
     pulls = coverage.strongest(row, texts, 2)
     assert pulls == (coverage.Pull("a1", "c", -0.5), coverage.Pull("a2", "c", 0.2))
     assert coverage.Covered(example(0, *FACTS[0]), pulls).highest == 0.5

@@ -14,8 +14,8 @@ from radiance import config, ember
 from radiance.anchors import local
 from radiance.engine.worker import Engine
 from radiance.evaluation.anchor_sample import anchor_texts
-from radiance.evaluation.evaluator import Evaluator, Measured, Text
-from radiance.evaluation.outputs import Outputs, adapter_key
+from radiance.evaluation.evaluator import AdapterEvaluator, Measured, ProbeText
+from radiance.evaluation.outputs import OutputCache, adapter_key
 from radiance.evaluation.summary import Past
 from radiance.records import Evaluation, Probe
 from radiance.training.gradient import GradientComputer
@@ -29,18 +29,20 @@ class Bench:
     def __init__(self, engine: Engine, anchors: int = 24) -> None:
         self.lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         self.differentiator = GradientComputer(self.lora)
-        self.evaluator = Evaluator(self.lora, self.differentiator)
+        self.evaluator = AdapterEvaluator(self.lora, self.differentiator)
         self.base = self.lora.initial(None)
         listed = local.read_set(ember.MODEL_PATH / "anchors.jsonl")
         self.anchors = anchor_texts(engine.encoder, listed, anchors)
         encode = engine.encoder.example
-        self.facts = [Text(encode(example(i, *fact)), "A_2") for i, fact in enumerate(FACTS)]
+        self.facts = [ProbeText(encode(example(i, *fact)), "A_2") for i, fact in enumerate(FACTS)]
 
     def adapter(self, size: float, seed: int = 1) -> mx.array:
         noise = mx.random.normal((self.lora.size,), key=mx.random.key(seed))
         return self.base + noise * size if size else self.base
 
-    def evaluate(self, candidate: mx.array, parent: mx.array, **texts: list[Text]) -> Evaluation:
+    def evaluate(
+        self, candidate: mx.array, parent: mx.array, **texts: list[ProbeText]
+    ) -> Evaluation:
         given = {"learned": self.facts, "held_back": [], "anchors": self.anchors, "recalled": []}
         return drain(
             self.evaluator.evaluate(
@@ -48,7 +50,7 @@ class Bench:
             )
         )
 
-    def log_probs(self, vector: mx.array, text: Text) -> tuple[mx.array, mx.array]:
+    def log_probs(self, vector: mx.array, text: ProbeText) -> tuple[mx.array, mx.array]:
         """Plainly: the whole model on one text; (targets, vocabulary) and the targets."""
         self.lora.model.update(tree_unflatten(list(self.lora.unflatten(vector).items())))
         tokens = mx.array(text.example.tokens)
@@ -145,7 +147,11 @@ def test_without_anchors_nothing_is_said_of_forgetting(engine: Engine, bench: Be
 
 
 def test_each_kind_of_text_lands_where_it_belongs(engine: Engine, bench: Bench) -> None:
-    held, earlier, learned = bench.facts[:2], [Text(bench.facts[2].example, "A_1")], bench.facts[3:]
+    held, earlier, learned = (
+        bench.facts[:2],
+        [ProbeText(bench.facts[2].example, "A_1")],
+        bench.facts[3:],
+    )
     found = engine.call(
         lambda: bench.evaluate(
             bench.adapter(0.01), bench.base, learned=learned, held_back=held, recalled=earlier
@@ -184,7 +190,7 @@ def test_what_is_known_of_an_adapter_is_not_computed_again(
         drain(bench.evaluator.probe(bench.adapter(0.03, 7), bench.base, texts))
         count, warm = passes(bench.adapter(0.03, 8), bench.adapter(0.03, 7))
         assert count == 1
-        cold = Evaluator(bench.lora, bench.differentiator)
+        cold = AdapterEvaluator(bench.lora, bench.differentiator)
         plain = drain(cold.probe(bench.adapter(0.03, 8), bench.adapter(0.03, 7), texts))
         for kept, anew in zip(warm, plain, strict=True):
             assert kept.kl_base == pytest.approx(anew.kl_base, rel=1e-3)
@@ -198,8 +204,8 @@ def test_what_is_kept_has_a_bound(engine: Engine, bench: Bench) -> None:
     def check() -> None:
         texts = [text.example for text in bench.anchors[:8]]
         key, most = adapter_key(bench.base), 40_000
-        outputs = Outputs(bench.differentiator, most)
-        plain = drain(Outputs(bench.differentiator).rows(bench.base, key, texts))
+        outputs = OutputCache(bench.differentiator, most)
+        plain = drain(OutputCache(bench.differentiator).rows(bench.base, key, texts))
         assert sum(rows.nbytes for rows in plain) > most
         for _ in range(2):
             found = drain(outputs.rows(bench.base, key, texts))

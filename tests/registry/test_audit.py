@@ -20,14 +20,14 @@ from radiance.registry import audit
 from radiance.registry.reconciliation import reconcile
 from radiance.registry.verification import Verification, export, verify, verify_export
 from radiance.storage import steps
-from radiance.storage.sqlite import Snapshot
+from radiance.storage.sqlite import DatabaseSnapshot
 
 STABLE, RISKY, REJECTED = (
     CheckpointStatus.STABLE,
     CheckpointStatus.RISKY,
     CheckpointStatus.REJECTED,
 )
-COLUMNS = audit.Entry.__struct_fields__
+COLUMNS = audit.AuditEntry.__struct_fields__
 
 
 def database(root: Path) -> Path:
@@ -38,12 +38,12 @@ def check(root: Path, kept_hash: str | None = None) -> Verification:
     return verify(database(root), root / "adapters", kept_hash)
 
 
-def entries(workshop) -> list[audit.Entry]:
+def entries(workshop) -> list[audit.AuditEntry]:
     return list(reversed(audit.recent(workshop.db, 1000)))
 
 
 def exported(root: Path) -> list[bytes]:
-    with Snapshot(database(root)) as db:
+    with DatabaseSnapshot(database(root)) as db:
         return list(export(db))
 
 
@@ -276,7 +276,7 @@ def test_one_flipped_byte_of_any_column_is_found(copy: Callable[[], Path], data)
     root = copy()
     number = data.draw(st.integers(1, len(ACTIONS)))
     column = data.draw(st.sampled_from(COLUMNS))
-    with Snapshot(database(root)) as db:
+    with DatabaseSnapshot(database(root)) as db:
         value = getattr(audit.get(db, number), column)
     bit = 1 << data.draw(st.integers(0, 7))
     if column == "number":
@@ -372,7 +372,7 @@ def test_a_log_without_its_end_is_found_by_the_head_file(
 
 def test_entries_that_somebody_added_are_found_by_the_head_file(copy: Callable[[], Path]) -> None:
     root = copy()
-    with Snapshot(database(root)) as db:
+    with DatabaseSnapshot(database(root)) as db:
         last = audit.recent(db, 1)[0]
     for _ in range(2):
         last = msgspec.structs.replace(last, number=last.number + 1, previous_hash=last.hash)

@@ -3,12 +3,12 @@ import math
 import pytest
 
 from radiance.records import MetricPoint
-from radiance.registry.curves import Curves
+from radiance.registry.curves import MetricCurves
 
 
 @pytest.fixture
-def curves(workshop) -> Curves:
-    return Curves(workshop.db)
+def curves(workshop) -> MetricCurves:
+    return MetricCurves(workshop.db)
 
 
 def points(cycle_id: int, *values: float, name: str = "loss") -> list[MetricPoint]:

@@ -11,7 +11,7 @@ from radiance.registry import manifest as manifests
 from radiance.registry.audit import HEAD_FILE
 from radiance.registry.rows import NO_CYCLE
 from radiance.registry.verification import export, verify, verify_chain, verify_export
-from radiance.storage.sqlite import Snapshot
+from radiance.storage.sqlite import DatabaseSnapshot
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_an_entry_that_is_no_text_any_more_is_found(root: Path) -> None:
     change(root, "UPDATE audit SET body = CAST(X'FF' AS TEXT) WHERE number = 2")
     found = verify(database(root), root / "adapters")
     assert (found.first_bad, found.findings) == (2, ("Entry 2 cannot be read.",))
-    with Snapshot(database(root)) as db, pytest.raises(StorageError, match="audit verify"):
+    with DatabaseSnapshot(database(root)) as db, pytest.raises(StorageError, match="audit verify"):
         list(export(db))
 
 

@@ -8,19 +8,19 @@ import pytest
 
 from radiance.gate import intervals
 from radiance.records import Votes
-from radiance.release.comparison import Row, compare, summarise
-from radiance.release.experiments import Arm, Trial
+from radiance.release.comparison import ComparisonRow, compare, summarise
+from radiance.release.experiments import Arm, TrialAnswer
 
 NOON = datetime(2026, 2, 9, 12, tzinfo=UTC)
 NO_VOTES: dict[Arm, Votes] = {"champion": Votes(), "candidate": Votes()}
 
 
-def trial(arm: Arm, caller: int = 0, latency: float = 1.0, **fields: Any) -> Trial:
+def trial(arm: Arm, caller: int = 0, latency: float = 1.0, **fields: Any) -> TrialAnswer:
     fields = {"outcome": "stop", "tokens": 5, **fields}
-    return Trial(arm, None, NOON, str(caller), latency_s=latency, **fields)
+    return TrialAnswer(arm, None, NOON, str(caller), latency_s=latency, **fields)
 
 
-def rows_of(trials: list[Trial], *, is_paired: bool) -> dict[str, Row]:
+def rows_of(trials: list[TrialAnswer], *, is_paired: bool) -> dict[str, ComparisonRow]:
     return {row.figure: row for row in compare(trials, NO_VOTES, 0.95, is_paired=is_paired)}
 
 

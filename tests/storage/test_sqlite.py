@@ -8,7 +8,7 @@ import pytest
 from radiance.errors import StorageError, Unavailable
 from radiance.records import Example, Message
 from radiance.storage import migrations
-from radiance.storage.sqlite import Database, Snapshot, to_json, to_text
+from radiance.storage.sqlite import Database, DatabaseSnapshot, to_json, to_text
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_a_damaged_schema_is_told_though_sqlites_own_message_cannot_be_read(path
     data = path.read_bytes()
     assert data.count(b"CREATE TABLE jobs") == 1
     path.write_bytes(data.replace(b"CREATE TABLE jobs", b"CREATE TABL\xc9 jobs"))
-    for open_it in (Database, Snapshot):
+    for open_it in (Database, DatabaseSnapshot):
         with pytest.raises(StorageError, match="damaged") as caught:
             open_it(path)
         assert str(path) in str(caught.value)
@@ -236,7 +236,7 @@ def test_a_database_of_a_newer_version_is_refused(db, path):
 def test_a_snapshot_stays_at_its_moment_and_cannot_write(db, path):
     with db.transaction() as connection:
         connection.execute("INSERT INTO sequences VALUES ('first', 1)")
-    with Snapshot(path) as snapshot:
+    with DatabaseSnapshot(path) as snapshot:
         with db.transaction() as connection:
             connection.execute("INSERT INTO sequences VALUES ('second', 2)")
         names = [row["name"] for row in snapshot.stream("SELECT name FROM sequences")]
@@ -244,7 +244,7 @@ def test_a_snapshot_stays_at_its_moment_and_cannot_write(db, path):
         with pytest.raises(StorageError, match="readonly"):
             snapshot.read("DELETE FROM sequences")
         snapshot.copy_to(path.with_name("copy.db"))
-    with Snapshot(path.with_name("copy.db")) as copy:
+    with DatabaseSnapshot(path.with_name("copy.db")) as copy:
         assert len(copy.read("SELECT * FROM sequences")) == 1
     assert len(db.read("SELECT * FROM sequences")) == 2
 
@@ -253,7 +253,7 @@ def test_a_snapshot_needs_no_writable_directory(db, path):
     db.close()
     path.parent.chmod(0o500)
     try:
-        with Snapshot(path) as snapshot:
+        with DatabaseSnapshot(path) as snapshot:
             assert snapshot.read("SELECT * FROM jobs") == []
     finally:
         path.parent.chmod(0o700)
@@ -263,13 +263,13 @@ def test_a_snapshot_of_another_version_or_of_nothing_is_refused(db, path):
     with db.transaction() as connection:
         connection.execute("DELETE FROM migrations WHERE name = 'm002_audit'")
     with pytest.raises(StorageError, match="another version"):
-        Snapshot(path)
+        DatabaseSnapshot(path)
     with pytest.raises(StorageError, match="there is no database"):
-        Snapshot(path.with_name("nothing.db"))
+        DatabaseSnapshot(path.with_name("nothing.db"))
     other = path.with_name("other.db")
     other.write_bytes(b"x" * 4096)
     with pytest.raises(StorageError, match="damaged or not a database"):
-        Snapshot(other)
+        DatabaseSnapshot(other)
 
 
 def test_times_and_json_as_text():

@@ -22,7 +22,7 @@ from radiance.examples.admission import admit
 from radiance.jobs.queue import JobQueue
 from radiance.records import content_hash
 from radiance.storage.sqlite import Database
-from radiance.training.batches import Batch, Reference, make_batch, part_of
+from radiance.training.batches import Reference, TrainingBatch, make_batch, part_of
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.ranks import finish, launch, rank_of
@@ -34,7 +34,7 @@ FEW_STEPS = 10  # rounding differs by the shape of a product, and Adam makes it 
 # ----------------------------------------------------------------------------- parts of a batch
 
 
-def batch_of(engine: Engine, rows: int, *, with_reference: bool) -> Batch:
+def batch_of(engine: Engine, rows: int, *, with_reference: bool) -> TrainingBatch:
     facts = ember.listed_facts()[:rows]
     examples: list[EncodedExample] = [
         engine.encoder.example(example(i, f.question, f.answer)) for i, f in enumerate(facts)
@@ -109,9 +109,9 @@ from radiance.engine.model.encoding import Encoder
 from radiance.engine.sharding.ranks import Ranks
 from radiance.training.batches import part_of
 from radiance.training.gradient import GradientComputer
-from radiance.training.distributed import Shared, agree, serve_rank
+from radiance.training.distributed import DistributedGradientComputer, agree, serve_rank
 from radiance.training.lora import LoraModel
-from radiance.training.training_set import Lesson, Material
+from radiance.training.training_set import AugmentedExample, TrainingSet
 from radiance.training.reference_cache import ReferenceCache
 from radiance.training.trainer import Trainer
 from tests.support import FACTS, drain, example
@@ -150,16 +150,16 @@ def train(differentiator, steps):
         (encoder.example(example(i, f.question, f.answer)), f.context) for i, f in enumerate(facts)
     ]
     held = drain(rehearsal.hold(lora.initial(None), "base", texts))
-    new = [Lesson(encoder.example(example(i, *fact))) for i, fact in enumerate(FACTS)]
-    replay = [Lesson(text) for text, _ in texts[:8]]
+    new = [AugmentedExample(encoder.example(example(i, *fact))) for i, fact in enumerate(FACTS)]
+    replay = [AugmentedExample(text) for text, _ in texts[:8]]
     wanted = config.TrainingSettings(stop_loss=0, max_steps=steps, cooldown_steps=3)
-    material = Material(new=new, replay=replay, held=held)
+    material = TrainingSet(new=new, replay=replay, held=held)
     trainer = Trainer(lora, differentiator, wanted, config.AnchorSettings(), material, None)
     return np.array(drain(trainer.run()).vector)
 
 
 lora = LoraModel(base, settings)
-shared = Shared(lora, ranks)
+shared = DistributedGradientComputer(lora, ranks)
 found = {
     "shared_few": train(shared, few),
     "alone_few": train(GradientComputer(lora), few),

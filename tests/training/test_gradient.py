@@ -14,13 +14,15 @@ from radiance import config
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.training import gradient
-from radiance.training.batches import Batch, make_batch
+from radiance.training.batches import TrainingBatch, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.support import FACTS, drain, example
 
 
-def setting(engine: Engine, **settings: Any) -> tuple[LoraModel, GradientComputer, mx.array, Batch]:
+def setting(
+    engine: Engine, **settings: Any
+) -> tuple[LoraModel, GradientComputer, mx.array, TrainingBatch]:
     """A LoRA model away from its starting point, and a batch."""
     lora = LoraModel(engine.base, config.TrainingSettings(**settings))
     vector = mx.random.normal((lora.size,), key=mx.random.key(3)) * 0.05
@@ -28,7 +30,9 @@ def setting(engine: Engine, **settings: Any) -> tuple[LoraModel, GradientCompute
     return lora, GradientComputer(lora), vector, batch
 
 
-def whole_gradient(lora: LoraModel, vector: mx.array, batch: Batch) -> tuple[mx.array, mx.array]:
+def whole_gradient(
+    lora: LoraModel, vector: mx.array, batch: TrainingBatch
+) -> tuple[mx.array, mx.array]:
     """The same by one ordinary call of mx.value_and_grad over mlx-lm's model."""
 
     def loss_of(vector: mx.array) -> mx.array:

@@ -15,9 +15,9 @@ from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.memory import StepMemory, free_bytes, require
-from radiance.training.reference_cache import Held
+from radiance.training.reference_cache import ReferenceText
 from radiance.training.trainer import Trainer
-from radiance.training.training_set import Lesson, Material, largest_batch
+from radiance.training.training_set import AugmentedExample, TrainingSet, largest_batch
 from tests.support import drain
 
 
@@ -49,14 +49,14 @@ def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):
 
 
 def test_the_largest_batch_is_the_longest_text_in_full_rows():
-    new = [Lesson(text(30), (text(40),)), Lesson(text(20))]
-    held = [Held(text(200), cast(Any, None), "own")] * 3
+    new = [AugmentedExample(text(30), (text(40),)), AugmentedExample(text(20))]
+    held = [ReferenceText(text(200), cast(Any, None), "own")] * 3
     settings, anchor = config.TrainingSettings(batch_size=8), config.AnchorSettings(batch_size=8)
-    assert largest_batch(Material(new=new), settings, anchor) == (2, 40)
-    assert largest_batch(Material(new=new, replay=new), settings, anchor) == (4, 40)
-    assert largest_batch(Material(new=new, held=held), settings, anchor) == (3, 208)
+    assert largest_batch(TrainingSet(new=new), settings, anchor) == (2, 40)
+    assert largest_batch(TrainingSet(new=new, replay=new), settings, anchor) == (4, 40)
+    assert largest_batch(TrainingSet(new=new, held=held), settings, anchor) == (3, 208)
     naive = config.AnchorSettings(method="naive")
-    assert largest_batch(Material(new=new, held=held), settings, naive) == (2, 40)
+    assert largest_batch(TrainingSet(new=new, held=held), settings, naive) == (2, 40)
 
 
 def test_what_would_not_fit_is_refused_with_the_numbers():
@@ -75,7 +75,7 @@ def test_a_training_that_would_not_fit_does_not_begin(engine, monkeypatch):
 
     def begin() -> None:
         lora = LoraModel(engine.base, config.TrainingSettings())
-        material = Material(new=[Lesson(text(50))])
+        material = TrainingSet(new=[AugmentedExample(text(50))])
         Trainer(
             lora,
             GradientComputer(lora),

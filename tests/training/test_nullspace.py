@@ -16,8 +16,13 @@ from radiance.engine.worker import Engine
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace, _basis, _inputs, find_null_space
-from radiance.training.trainer import Snapshot, Trainer, score_examples
-from radiance.training.training_set import Lesson, Material, Selection, TrainingSetBuilder
+from radiance.training.trainer import Trainer, TrainingState, score_examples
+from radiance.training.training_set import (
+    AugmentedExample,
+    Selection,
+    TrainingSet,
+    TrainingSetBuilder,
+)
 from tests.support import FACTS, drain, example
 from tests.training.test_trainer import encoded, finish, held_facts
 
@@ -100,8 +105,8 @@ def trainer_of(
     if energy is not None:
         texts = [text.example for text in held]
         found = drain(find_null_space(engine.base, lora, lora.initial(None), texts, energy))
-    new = [Lesson(e) for e in encoded(engine)]
-    material = Material(new=new, held=held, null_space=found)
+    new = [AugmentedExample(e) for e in encoded(engine)]
+    material = TrainingSet(new=new, held=held, null_space=found)
     return Trainer(lora, GradientComputer(lora), training, anchor, material, None, resume_from)
 
 
@@ -166,7 +171,7 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(engine: Engine) -> No
         anchor = config.AnchorSettings(null_space=True)
         _, straight = finish(trainer_of(engine, anchor, 0.9, max_steps=4))
         events, _ = finish(trainer_of(engine, anchor, 0.9, max_steps=4), until=2)
-        snapshot = next(event for event in events if isinstance(event, Snapshot))
+        snapshot = next(event for event in events if isinstance(event, TrainingState))
         _, resumed = finish(trainer_of(engine, anchor, 0.9, snapshot.data, max_steps=4))
         assert straight is not None
         assert resumed is not None
@@ -224,7 +229,7 @@ def test_what_a_parent_learned_stays_at_the_start(engine: Engine) -> None:
     engine.call(compare)
 
 
-def gathered(engine: Engine, directory: Path, **anchor: Any) -> Material:
+def gathered(engine: Engine, directory: Path, **anchor: Any) -> TrainingSet:
     training = config.TrainingSettings(r=4)
     lora = LoraModel(engine.base, training)
     settings = config.AnchorSettings(own_samples=0, **anchor)

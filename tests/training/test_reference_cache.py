@@ -15,9 +15,9 @@ from radiance.engine.worker import Engine
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import OWN, ReferenceCache
-from radiance.training.self_samples import Sampler
-from radiance.training.training_set import Material, Selection, TrainingSetBuilder
+from radiance.training.reference_cache import SELF_GENERATED, ReferenceCache
+from radiance.training.self_samples import SelfSampler
+from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
 from tests.engine.adapters.test_slots import ask
 from tests.support import FACTS, drain, example
 
@@ -38,11 +38,11 @@ def number(array: mx.array) -> float:
 def parts(engine: Engine, path: Path) -> tuple[LoraModel, GradientComputer, ReferenceCache]:
     lora = LoraModel(engine.base, config.TrainingSettings(r=4))
     differentiator = GradientComputer(lora)
-    sampler = Sampler(lora, engine.encoder, engine.base.end_token)
+    sampler = SelfSampler(lora, engine.encoder, engine.base.end_token)
     return lora, differentiator, ReferenceCache(differentiator, sampler, path, k=16)
 
 
-def gather(engine: Engine, path: Path, selection: Selection, **settings: object) -> Material:
+def gather(engine: Engine, path: Path, selection: Selection, **settings: object) -> TrainingSet:
     lora, differentiator, _ = parts(engine, path)
     anchor = config.AnchorSettings(**{"own_samples": 16, **settings})  # type: ignore[arg-type]
     training = config.TrainingSettings(r=4)
@@ -79,7 +79,7 @@ def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
         lora, _, rehearsal = parts(engine, tmp_path)
         vector = lora.initial(None)
         first = drain(rehearsal.samples(vector, "base", [], 6, 1))
-        texts = [(sample, OWN) for sample in first]
+        texts = [(sample, SELF_GENERATED) for sample in first]
         held = drain(rehearsal.hold(vector, "base", texts))
         _, _, other = parts(engine, tmp_path)
         other._sampler = other._differentiator = None  # type: ignore[assignment]
@@ -102,7 +102,7 @@ def test_ember_brings_what_it_writes_with_its_own_anchors(
     settings = config.load(tmp_path, {})
     anchors = provider.load(settings, ember.MODEL_PATH / ember.ANCHORS_FILE)
     asked = []
-    monkeypatch.setattr(Sampler, "write", lambda *_: asked.append(1) or iter(()))
+    monkeypatch.setattr(SelfSampler, "write", lambda *_: asked.append(1) or iter(()))
 
     def samples(settings: config.Config) -> list[EncodedExample]:
         lora = LoraModel(engine.base, settings.training)
@@ -181,7 +181,7 @@ def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) ->
 def test_own_samples_that_ask_what_is_learned_are_not_held(engine: Engine, tmp_path: Path) -> None:
     def compare() -> None:
         material = gather(engine, tmp_path, Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS))
-        own = [held for held in material.held if held.context == OWN]
+        own = [held for held in material.held if held.context == SELF_GENERATED]
         asked = engine.encoder.user_words(own[0].example.tokens)
         corrected = Selection(new=[example(0, asked, "Something else.")], anchors=ANCHORS)
         fewer = gather(engine, tmp_path, corrected)

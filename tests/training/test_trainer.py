@@ -18,9 +18,16 @@ from radiance.errors import Diverged, TrainingError
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import Held, ReferenceCache
-from radiance.training.trainer import Checked, Progress, Snapshot, Trained, Trainer, score_examples
-from radiance.training.training_set import Lesson, Material
+from radiance.training.reference_cache import ReferenceCache, ReferenceText
+from radiance.training.trainer import (
+    LossCheck,
+    StepTaken,
+    Trained,
+    Trainer,
+    TrainingState,
+    score_examples,
+)
+from radiance.training.training_set import AugmentedExample, TrainingSet
 from tests.support import FACTS, drain, example
 
 
@@ -32,7 +39,7 @@ def new_trainer(
     engine: Engine,
     *,
     replay: Sequence[EncodedExample] = (),
-    held: Sequence[Held] = (),
+    held: Sequence[ReferenceText] = (),
     anchor: config.AnchorSettings | None = None,
     parent: Adapter | None = None,
     resume_from: bytes | None = None,
@@ -40,14 +47,16 @@ def new_trainer(
 ) -> Trainer:
     training = config.TrainingSettings(**{"r": 4, "stop_loss": 0, "cooldown_steps": 0, **settings})
     lora = LoraModel(engine.base, training)
-    material = Material(
-        new=[Lesson(e) for e in encoded(engine)], replay=[Lesson(e) for e in replay], held=held
+    material = TrainingSet(
+        new=[AugmentedExample(e) for e in encoded(engine)],
+        replay=[AugmentedExample(e) for e in replay],
+        held=held,
     )
     anchor = anchor or config.AnchorSettings()
     return Trainer(lora, GradientComputer(lora), training, anchor, material, parent, resume_from)
 
 
-def held_facts(engine: Engine, count: int = 12) -> list[Held]:
+def held_facts(engine: Engine, count: int = 12) -> list[ReferenceText]:
     """Some of Ember's facts, each with the base's outputs."""
     lora = LoraModel(engine.base, config.TrainingSettings(r=4))
     rehearsal = ReferenceCache(GradientComputer(lora), cast(Any, None), Path(mkdtemp()), k=16)
@@ -71,9 +80,9 @@ def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Train
             return events, stop.value
         if event is not None:
             events.append(event)
-        if isinstance(event, Progress) and event.step == until:
+        if isinstance(event, StepTaken) and event.step == until:
             trainer.want_snapshot()
-        if isinstance(event, Snapshot):
+        if isinstance(event, TrainingState):
             return events, None
 
 
@@ -130,9 +139,9 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
         events, trained = finish(trainer)
         assert trained is not None
         assert trained.steps < 200
-        losses = [event.finetune_loss for event in events if isinstance(event, Progress)]
+        losses = [event.finetune_loss for event in events if isinstance(event, StepTaken)]
         assert losses[-1] < 0.1 < losses[0]
-        last = [event for event in events if isinstance(event, Checked)][-1]
+        last = [event for event in events if isinstance(event, LossCheck)][-1]
         assert last.worst_loss < 0.02
         scores = drain(score_examples(trainer._differentiator, trained.vector, encoded(engine)))
         assert all(score.is_exact for score in scores)
@@ -228,7 +237,7 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
             )
             away, _ = drain(trainer._differentiator.gradient(trained.vector, batch))
             moved[method] = cast(float, away.item()) / batch.target_count
-            last = [event for event in events if isinstance(event, Progress)][-1]
+            last = [event for event in events if isinstance(event, StepTaken)][-1]
             assert (last.anchor_divergence is None) == (method == "naive")
             assert last.report.projected == 0 or method == "anchor+projection"
         assert moved["anchor"] < moved["naive"] / 3

@@ -10,7 +10,7 @@ from radiance.records import CheckpointStatus
 
 
 @dataclass(frozen=True)
-class Source:
+class LoadedWeights:
     """The weights that answer a row.
 
     Attributes:
@@ -27,7 +27,7 @@ class Source:
     cache_key: str = ""
 
 
-BASE_SOURCE = Source(BASE_SLOT, None, CheckpointStatus.BASE, cache_key="base")
+LOADED_BASE = LoadedWeights(BASE_SLOT, None, CheckpointStatus.BASE, cache_key="base")
 
 
 class AdapterCache:
@@ -54,7 +54,7 @@ class AdapterCache:
         """Slots that somebody holds, the base aside."""
         return len(self._users)
 
-    def bring(self, weights: Weights, load: Callable[[], Adapter]) -> Source:
+    def bring(self, weights: Weights, load: Callable[[], Adapter]) -> LoadedWeights:
         """The slot of a checkpoint, loaded unless it is in memory; not held yet.
 
         Args:
@@ -73,7 +73,7 @@ class AdapterCache:
         checkpoint_id: str | None,
         status: CheckpointStatus,
         content_hash: str = "",
-    ) -> Source:
+    ) -> LoadedWeights:
         """Put an adapter into a new slot. Without a content hash it goes when nobody uses it."""
         slot = self._table.fill(adapter)
         if content_hash and content_hash not in self._by_hash:
@@ -81,14 +81,14 @@ class AdapterCache:
             self._hash_of[slot] = content_hash
         return _source(slot, checkpoint_id, status, content_hash)
 
-    def hold(self, source: Source) -> Source:
+    def hold(self, source: LoadedWeights) -> LoadedWeights:
         """One user more."""
         if source.slot != BASE_SLOT:
             self._users[source.slot] = self._users.get(source.slot, 0) + 1
             self._idle.pop(source.slot, None)
         return source
 
-    def release(self, source: Source) -> None:
+    def release(self, source: LoadedWeights) -> None:
         """One user less: rows use their slot, and so does being served by default."""
         slot = source.slot
         if slot == BASE_SLOT:
@@ -109,7 +109,7 @@ class AdapterCache:
 
 def _source(
     slot: int, checkpoint_id: str | None, status: CheckpointStatus, content_hash: str
-) -> Source:
+) -> LoadedWeights:
     is_live = status == CheckpointStatus.TRAINING
     key = "" if is_live else content_hash or f"slot {slot}"
-    return Source(slot, checkpoint_id, status, content_hash, key)
+    return LoadedWeights(slot, checkpoint_id, status, content_hash, key)

@@ -43,7 +43,7 @@ Scaling = Callable[[str, int], float]
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ForeignAdapter:
     """An adapter from elsewhere that fits the base.
 
     Attributes:
@@ -59,7 +59,7 @@ class Foreign:
     declared_base: str
 
 
-def read_foreign_adapter(directory: Path, base: BaseModel) -> Foreign:
+def read_foreign_adapter(directory: Path, base: BaseModel) -> ForeignAdapter:
     """Read an adapter's directory and check all of it against a base model.
 
     Checked: the configuration's kind and numbers; that every tensor belongs to a linear layer of
@@ -88,7 +88,7 @@ def read_foreign_adapter(directory: Path, base: BaseModel) -> Foreign:
     scales = {path: scaling(path, a.shape[1]) for path, (a, _) in pairs.items()}
     adapter = _joined(pairs, scales)
     _check_values(directory, adapter)
-    return Foreign(adapter, form, next(iter(adapter.pairs.values()))[0].shape[1], declared)
+    return ForeignAdapter(adapter, form, next(iter(adapter.pairs.values()))[0].shape[1], declared)
 
 
 # ----------------------------------------------------------------------------- configuration

@@ -19,8 +19,8 @@ from mlx_lm.generate import generation_stream
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
 from radiance.engine.model.rope import Angles, share_angles
-from radiance.engine.sharding.partition import LINEAR, SUMMED, Parts
-from radiance.engine.sharding.primary import Close, Fill, Free, Primary, Read, packed
+from radiance.engine.sharding.partition import LINEAR, SUMMED, Partition
+from radiance.engine.sharding.primary import CloseScoring, Fill, Free, Primary, ScoreChunk, packed
 
 BASE_SLOT = 0
 _MOST_STACKED = 16
@@ -51,7 +51,7 @@ class SlotTable:
         leader: Tells the processes that have the other parts.
     """
 
-    def __init__(self, parts: Parts | None = None, leader: Primary | None = None) -> None:
+    def __init__(self, parts: Partition | None = None, leader: Primary | None = None) -> None:
         self._parts, self._leader = parts, leader
         self._adapters: dict[int, Adapter] = {}
         self._next = BASE_SLOT + 1
@@ -299,7 +299,7 @@ class SlotModel(nn.Module):
         number = leader.open(slot, rows)
 
         def read(tokens: mx.array) -> mx.array:
-            leader.send(Read(number, cast(list[list[int]], tokens.tolist())))
+            leader.send(ScoreChunk(number, cast(list[list[int]], tokens.tolist())))
             with mx.stream(generation_stream):
                 return self(tokens, cache)
 
@@ -309,7 +309,7 @@ class SlotModel(nn.Module):
             leader.ranks.is_whole = False
             raise
         finally:
-            leader.tell(Close(number))
+            leader.tell(CloseScoring(number))
 
     def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
         """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""

@@ -6,7 +6,7 @@ Belongs to the engine thread, but for ``serving``, which anybody may read.
 import functools
 from collections.abc import Callable
 
-from radiance.engine.adapters.cache import BASE_SOURCE, AdapterCache, Source
+from radiance.engine.adapters.cache import LOADED_BASE, AdapterCache, LoadedWeights
 from radiance.engine.adapters.files import load_adapter
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.requests import Weights
@@ -29,11 +29,11 @@ class Sources:
     def __init__(self, residents: AdapterCache) -> None:
         self._residents = residents
         self._live: tuple[LiveWeights, str] | None = None
-        self._live_source: tuple[int, Source] | None = None
-        self.serving = BASE_SOURCE
+        self._live_source: tuple[int, LoadedWeights] | None = None
+        self.serving = LOADED_BASE
         self.swaps = 0
 
-    def take(self, weights: Weights) -> Source:
+    def take(self, weights: Weights) -> LoadedWeights:
         """The source of these weights, held for one more user.
 
         Raises:
@@ -41,7 +41,7 @@ class Sources:
         """
         return self._residents.hold(self._find(weights))
 
-    def give_back(self, source: Source) -> None:
+    def give_back(self, source: LoadedWeights) -> None:
         """One user less."""
         self._residents.release(source)
 
@@ -61,7 +61,7 @@ class Sources:
         content_hash: str,
     ) -> None:
         """Move the pointer to an adapter in memory; None is the base."""
-        source = BASE_SOURCE
+        source = LOADED_BASE
         if adapter is not None:
             source = self._residents.fill(adapter, checkpoint_id, status, content_hash)
         self._point_at(source)
@@ -75,10 +75,10 @@ class Sources:
         self._live = None
         self._forget_live()
 
-    def _find(self, weights: Weights) -> Source:
+    def _find(self, weights: Weights) -> LoadedWeights:
         match weights.kind:
             case "base":
-                return BASE_SOURCE
+                return LOADED_BASE
             case "training":
                 return self._live_weights() or self.serving
             case "checkpoint":
@@ -88,7 +88,7 @@ class Sources:
             case _:
                 return self.serving
 
-    def _live_weights(self) -> Source | None:
+    def _live_weights(self) -> LoadedWeights | None:
         """A slot with the present training weights; the same until the next step is taken."""
         if self._live is None:
             return None
@@ -105,7 +105,7 @@ class Sources:
             self._residents.release(self._live_source[1])
             self._live_source = None
 
-    def _point_at(self, source: Source) -> None:
+    def _point_at(self, source: LoadedWeights) -> None:
         previous, self.serving = self.serving, self._residents.hold(source)
         self._residents.release(previous)
         self.swaps += 1

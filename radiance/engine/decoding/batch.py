@@ -16,7 +16,7 @@ from mlx_lm.generate import BatchGenerator, StopSequences
 from radiance.engine.adapters.slots import SlotModel
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.decoding.sampling import Processor, Sampler
-from radiance.engine.sharding.primary import Clear, Insert, Primary, Remove, Step
+from radiance.engine.sharding.primary import Clear, DecodeStep, Insert, Primary, Remove
 from radiance.errors import LostRank
 
 _PREFILL_ROWS = 8
@@ -24,7 +24,7 @@ _NEVER_ENDS = StopSequences()
 
 
 @dataclass(frozen=True)
-class Entry:
+class BatchEntry:
     """What joins the batch.
 
     Attributes:
@@ -46,7 +46,7 @@ class Entry:
     ticket: int = 0
 
 
-class Batch:
+class DecodeBatch:
     """Rows by number.
 
     Args:
@@ -70,7 +70,7 @@ class Batch:
         self._keys: dict[int, str] = {}
         self._generator = self._new_generator()
 
-    def insert(self, entry: Entry) -> tuple[int, int]:
+    def insert(self, entry: BatchEntry) -> tuple[int, int]:
         """Add a row; its number, and how many tokens of its prompt were known."""
         known, count = self._prompt_cache.fetch(entry.cache_key, entry.tokens)
         (uid,) = self._generator.insert(
@@ -135,12 +135,12 @@ class Batch:
         )
 
 
-class PrimaryBatch(Batch):
+class PrimaryBatch(DecodeBatch):
     """Rank 0's, which the other ranks' batches follow.
 
     Args:
         leader: Tells them.
-        arguments: Those of ``Batch``.
+        arguments: Those of ``DecodeBatch``.
     """
 
     def __init__(self, leader: Primary, *arguments: Any) -> None:
@@ -149,8 +149,8 @@ class PrimaryBatch(Batch):
         self._tickets = itertools.count(1)
         self._sampler_of: dict[int, tuple[int, Sampler]] = {}  # by row: its ticket, its sampler
 
-    def insert(self, entry: Entry) -> tuple[int, int]:
-        """See ``Batch.insert``; the row's own sampler is called by a common one."""
+    def insert(self, entry: BatchEntry) -> tuple[int, int]:
+        """See ``DecodeBatch.insert``; the row's own sampler is called by a common one."""
         assert entry.sampler is not None
         ticket = next(self._tickets)
         common = dataclasses.replace(entry, sampler=self._sample, ticket=ticket)
@@ -170,13 +170,13 @@ class PrimaryBatch(Batch):
         return uid, known
 
     def step(self) -> tuple[bool, Sequence[Any]]:
-        """See ``Batch.step``.
+        """See ``DecodeBatch.step``.
 
         Raises:
             LostRank: A rank is gone, or this one failed in the middle of a step: the others wait
                 for sums that do not come. Nothing can be computed any more.
         """
-        self._leader.send(Step())
+        self._leader.send(DecodeStep())
         try:
             moved, responses = super().step()
         except Exception as error:
@@ -187,13 +187,13 @@ class PrimaryBatch(Batch):
         return moved, responses
 
     def remove(self, uid: int, *, keep: bool = False) -> None:
-        """See ``Batch.remove``."""
+        """See ``DecodeBatch.remove``."""
         self._leader.tell(Remove(uid, keep))
         super().remove(uid, keep=keep)
         self._sampler_of.pop(uid, None)
 
     def clear(self) -> None:
-        """See ``Batch.clear``."""
+        """See ``DecodeBatch.clear``."""
         self._leader.tell(Clear())
         super().clear()
         self._sampler_of.clear()

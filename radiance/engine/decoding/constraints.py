@@ -22,13 +22,13 @@ _SPACE: Any = {"whitespace_pattern": r"[ \n]{1,8}"}
 _ANY_OBJECT = json.dumps({"type": "object"})
 
 
-class Grammars:
+class ConstraintCompiler:
     """Compiles constraints for one base model."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
 
-    def compile(self, constraint: Constraint) -> "Form":
+    def compile(self, constraint: Constraint) -> "ConstraintState":
         """The state of one answer that has this form.
 
         Raises:
@@ -43,10 +43,10 @@ class Grammars:
             raise _unusable(constraint, str(error)) from None
         if matcher.is_error():
             raise _unusable(constraint, matcher.get_error())
-        return Form(matcher, self._vocabulary)
+        return ConstraintState(matcher, self._vocabulary)
 
 
-class Form:
+class ConstraintState:
     """Which tokens one answer may take next; a processor of the decoder (``sampling``).
 
     Attributes:

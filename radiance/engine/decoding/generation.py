@@ -12,10 +12,10 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from radiance.engine.adapters.cache import Source
+from radiance.engine.adapters.cache import LoadedWeights
 from radiance.engine.adapters.sources import Sources
-from radiance.engine.decoding.batch import Batch, Entry
-from radiance.engine.decoding.constraints import Form, Grammars
+from radiance.engine.decoding.batch import BatchEntry, DecodeBatch
+from radiance.engine.decoding.constraints import ConstraintCompiler, ConstraintState
 from radiance.engine.decoding.kv_budget import KvBudget
 from radiance.engine.decoding.logprobs import token_logprob
 from radiance.engine.decoding.row_text import RowText
@@ -40,7 +40,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(eq=False)
-class Row:
+class DecodeRow:
     """One request, waiting or in the batch.
 
     Attributes:
@@ -59,11 +59,11 @@ class Row:
     submitted_at: float
     deadline: float
     text: RowText
-    source: Source | None = None
+    source: LoadedWeights | None = None
     cached_tokens: int = 0
     first_at: float = 0.0
     last_at: float = 0.0
-    form: Form | None = None
+    form: ConstraintState | None = None
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
 
@@ -88,9 +88,9 @@ class Decoder:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: DecodeBatch,
         vocab_size: int,
-        grammars: Grammars,
+        grammars: ConstraintCompiler,
         budget: KvBudget,
         rows: int,
         sources: Sources,
@@ -100,8 +100,8 @@ class Decoder:
         self._grammars, self._budget = grammars, budget
         self._most_rows = rows
         self._sources, self._on_end = sources, on_end
-        self._waiting: deque[Row] = deque()
-        self._rows: dict[int, Row] = {}
+        self._waiting: deque[DecodeRow] = deque()
+        self._rows: dict[int, DecodeRow] = {}
         self._next_deadline = float("inf")
         self._peak_rows = self._last_peak_rows = 0
         self.stats = DecodingStats()
@@ -125,7 +125,7 @@ class Decoder:
         """Whether rows were decoded together the last time that there were any."""
         return self._last_peak_rows > 1
 
-    def add(self, row: Row) -> None:
+    def add(self, row: DecodeRow) -> None:
         """Queue a row; its first token comes with a later ``step``.
 
         It has what serves now, whatever serves when its turn comes. A checkpoint that it names is
@@ -205,7 +205,7 @@ class Decoder:
                 _log.exception("request_not_admitted")
                 self._fail(row, EngineFailed(f"the request could not be started: {error}"))
 
-    def _start(self, row: Row) -> None:
+    def _start(self, row: DecodeRow) -> None:
         request, vocab_size = row.request, self._vocab_size
         if request.constraint is not None:
             row.form = self._grammars.compile(request.constraint)
@@ -213,7 +213,7 @@ class Decoder:
         source = row.source = row.source or self._sources.take(request.weights)
         processors = processors_of(request.sampling, len(request.tokens), vocab_size)
         uid, count = self._batch.insert(
-            Entry(
+            BatchEntry(
                 request.tokens,
                 # One more than asked for: the last is the end token, or shows there was none.
                 request.max_tokens + 1,
@@ -232,7 +232,7 @@ class Decoder:
 
     # ── One token further ───────────────────────────────────────────────────────────────────────
 
-    def _advance(self, row: Row, response: Any, now: float) -> None:
+    def _advance(self, row: DecodeRow, response: Any, now: float) -> None:
         if row.future.done():  # failed from outside: nobody waits any more
             self._end_early(response.uid, EngineFailed("it was given up while the engine hung"))
         elif row.form is not None and row.form.error is not None:
@@ -246,7 +246,7 @@ class Decoder:
         else:
             self._finish(response.uid, cast(FinishReason, response.finish_reason), now)
 
-    def _add_token(self, row: Row, response: Any, now: float) -> None:
+    def _add_token(self, row: DecodeRow, response: Any, now: float) -> None:
         stats, token = self.stats, response.token
         if row.first_at:
             stats.inter_token_s.observe(now - row.last_at)
@@ -304,12 +304,12 @@ class Decoder:
         self._budget.reserve([other.longest for other in self._rows.values()])
         self._fail(row, error)
 
-    def _give_back(self, row: Row) -> None:
+    def _give_back(self, row: DecodeRow) -> None:
         if row.source is not None:
             self._sources.give_back(row.source)
             row.source = None
 
-    def _fail(self, row: Row, error: BaseException) -> None:
+    def _fail(self, row: DecodeRow, error: BaseException) -> None:
         if row.source is not None:
             self._tell(row.source, error)
         self._give_back(row)
@@ -317,7 +317,7 @@ class Decoder:
         with contextlib.suppress(InvalidStateError):
             row.future.set_exception(error)
 
-    def _tell(self, source: Source, outcome: Answer | BaseException) -> None:
+    def _tell(self, source: LoadedWeights, outcome: Answer | BaseException) -> None:
         if source.status != CheckpointStatus.TRAINING:
             self._on_end(source.checkpoint_id, outcome)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
-from radiance.engine.adapters.cache import Source
+from radiance.engine.adapters.cache import LoadedWeights
 from radiance.engine.adapters.slots import SlotModel
 from radiance.engine.adapters.sources import Sources
 from radiance.engine.decoding.logprobs import token_logprobs
@@ -90,8 +90,8 @@ def score(
     Raises:
         CorruptCheckpoint: A checkpoint's files cannot be read.
     """
-    held: list[Source] = []
-    groups: dict[Source, list[int]] = {}
+    held: list[LoadedWeights] = []
+    groups: dict[LoadedWeights, list[int]] = {}
     found: dict[int, Scored] = {}
     try:
         for index, text in enumerate(texts):

@@ -20,7 +20,7 @@ from mlx_lm.utils import load_model, load_tokenizer
 
 from radiance import config
 from radiance.engine.model.device import Device
-from radiance.engine.sharding.partition import Parts, shard
+from radiance.engine.sharding.partition import Partition, shard
 from radiance.engine.sharding.ranks import Ranks
 from radiance.errors import ConfigError
 
@@ -58,7 +58,7 @@ class BaseModel:
     context_tokens: int
     end_token: int
     content_hash: str
-    parts: Parts | None = None
+    parts: Partition | None = None
 
     def skeleton(self) -> Any:
         """A second module tree whose weights are not read: for its shapes, those of the whole."""

@@ -38,7 +38,7 @@ LINEAR = (
 
 
 @dataclass(frozen=True)
-class Parts:
+class Partition:
     """How the linear layers are split, and which part is this rank's.
 
     Attributes:
@@ -85,7 +85,7 @@ class Parts:
                 return a, b
 
 
-def shard(model: Any, ranks: Ranks, how: config.Shard, name: str) -> Parts:
+def shard(model: Any, ranks: Ranks, how: config.Shard, name: str) -> Partition:
     """Leave of a lazily loaded model this rank's part, evaluated.
 
     Each layer's whole weights are in memory one after another, not together.
@@ -119,10 +119,10 @@ def shard(model: Any, ranks: Ranks, how: config.Shard, name: str) -> Parts:
     for path, module in _linear_layers(model):
         found[path] = _how(whole.pop(path), module, ranks)
     mx.eval(model.parameters())
-    return Parts(ranks.rank, ranks.size, {p: how for p, how in found.items() if how != "whole"})
+    return Partition(ranks.rank, ranks.size, {p: how for p, how in found.items() if how != "whole"})
 
 
-def _in_stages(model: Any, ranks: Ranks, name: str) -> Parts:
+def _in_stages(model: Any, ranks: Ranks, name: str) -> Partition:
     if not _has_stages(model):
         other = '"tensor"' if hasattr(model, "shard") else '"none"'
         raise ConfigError(
@@ -137,7 +137,7 @@ def _in_stages(model: Any, ranks: Ranks, name: str) -> Parts:
         raise _not_divisible(name, ranks, str(error)) from None
     mx.eval(model.parameters())
     absent = (*paths[: inner.start_idx], *paths[inner.end_idx :])
-    return Parts(ranks.rank, ranks.size, {}, absent)
+    return Partition(ranks.rank, ranks.size, {}, absent)
 
 
 def _has_stages(model: Any) -> bool:

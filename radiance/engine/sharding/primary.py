@@ -48,7 +48,7 @@ class Insert(msgspec.Struct, frozen=True, tag=True):
     ignore_end: bool
 
 
-class Step(msgspec.Struct, frozen=True, tag=True):
+class DecodeStep(msgspec.Struct, frozen=True, tag=True):
     """A decode step."""
 
 
@@ -63,7 +63,7 @@ class Clear(msgspec.Struct, frozen=True, tag=True):
     """All rows left."""
 
 
-class Open(msgspec.Struct, frozen=True, tag=True):
+class OpenScoring(msgspec.Struct, frozen=True, tag=True):
     """Texts are about to be read with one slot."""
 
     number: int
@@ -71,24 +71,35 @@ class Open(msgspec.Struct, frozen=True, tag=True):
     rows: int
 
 
-class Read(msgspec.Struct, frozen=True, tag=True):
+class ScoreChunk(msgspec.Struct, frozen=True, tag=True):
     """The next tokens of these texts were processed."""
 
     number: int
     tokens: list[list[int]]
 
 
-class Close(msgspec.Struct, frozen=True, tag=True):
+class CloseScoring(msgspec.Struct, frozen=True, tag=True):
     """These texts have been read."""
 
     number: int
 
 
-class End(msgspec.Struct, frozen=True, tag=True):
+class Shutdown(msgspec.Struct, frozen=True, tag=True):
     """Rank 0 ends."""
 
 
-Act = Fill | Free | Insert | Step | Remove | Clear | Open | Read | Close | End
+Act = (
+    Fill
+    | Free
+    | Insert
+    | DecodeStep
+    | Remove
+    | Clear
+    | OpenScoring
+    | ScoreChunk
+    | CloseScoring
+    | Shutdown
+)
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Act])
 
@@ -122,12 +133,12 @@ class Primary:
     def end(self) -> None:
         """Let the others go."""
         with contextlib.suppress(LostRank):
-            self.send(End())
+            self.send(Shutdown())
 
     def open(self, slot: int, rows: int) -> int:
         """The number of a reading that begins."""
         self._opened += 1
-        self.tell(Open(self._opened, slot, rows))
+        self.tell(OpenScoring(self._opened, slot, rows))
         return self._opened
 
     def share(self, tokens: mx.array) -> mx.array:

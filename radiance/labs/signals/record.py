@@ -12,9 +12,9 @@ from typing import Any
 from radiance import records
 from radiance.labs.signals.results import MethodResult, StudyResult
 from radiance.registry import audit
-from radiance.registry.audit import Audit, Entry
+from radiance.registry.audit import Audit, AuditEntry
 from radiance.registry.verification import Verification, verify_chain
-from radiance.storage.sqlite import Database, Snapshot
+from radiance.storage.sqlite import Database, DatabaseSnapshot
 
 FILE = "radiance.db"
 
@@ -78,9 +78,9 @@ def verify(folder: Path) -> Verification:
     return verify_chain(folder / FILE)
 
 
-def entries(folder: Path, limit: int) -> list[Entry]:
+def entries(folder: Path, limit: int) -> list[AuditEntry]:
     """The newest entries, newest first."""
     if not (folder / FILE).exists():
         return []
-    with Snapshot(folder / FILE) as db:
+    with DatabaseSnapshot(folder / FILE) as db:
         return audit.recent(db, limit)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from radiance import records
 from radiance.api.audit import entry_before
 from radiance.api.services import Services
-from radiance.registry.audit import Entry
+from radiance.registry.audit import AuditEntry
 from radiance.registry.verification import verify
 from radiance.web.page import Data, Page, page_url
 
@@ -45,7 +45,7 @@ def _verification(services: Services, request: Request, entries: int) -> Any:
     return verified if verified and verified["entries"] >= entries else None
 
 
-def _entry(entry: Entry) -> Data:
+def _entry(entry: AuditEntry) -> Data:
     body = entry.to_plain()["body"]
     decision = body.get("decision") or {}
     reason = body.get("withheld") or body.get("reason") or decision.get("reason")

@@ -19,7 +19,7 @@ from radiance.jobs.cycles import PastCycle
 from radiance.records import Evaluation, Example, Probe
 from radiance.registry import audit, curves
 from radiance.registry.checkpoints import Checkpoints
-from radiance.storage.sqlite import Snapshot
+from radiance.storage.sqlite import DatabaseSnapshot
 from radiance.web.charts import cycle as cycle_charts
 from radiance.web.charts.intervals import interval
 from radiance.web.reports.standalone import render_alone
@@ -47,7 +47,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
         NotFound: There is no such cycle; the remedy names which there are.
         StorageError: The database cannot be read.
     """
-    with Snapshot(database) as db:
+    with DatabaseSnapshot(database) as db:
         cycle = cycles.get(db, cycle_id)
         registry = Checkpoints(db, adapters)
         checkpoint = registry.find(cycle.candidate_id)

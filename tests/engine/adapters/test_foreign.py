@@ -15,7 +15,7 @@ from mlx_lm.utils import load_adapters, load_model
 from radiance import ember
 from radiance.engine.adapters.export import write_fused, write_peft
 from radiance.engine.adapters.files import adapter_config, load_adapter, save_adapter
-from radiance.engine.adapters.foreign import Foreign, read_foreign_adapter
+from radiance.engine.adapters.foreign import ForeignAdapter, read_foreign_adapter
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.worker import Engine
 from radiance.errors import BadAdapter
@@ -110,7 +110,7 @@ def made(engine: Engine) -> Callable[[Callable[[], Any]], Any]:
     return make
 
 
-def read(engine: Engine, directory: Path) -> Foreign:
+def read(engine: Engine, directory: Path) -> ForeignAdapter:
     return engine.call(lambda: read_foreign_adapter(directory, engine.base))
 
 

@@ -16,7 +16,7 @@ from radiance.engine.model.base import find_base
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.training.lora import LoraModel
-from radiance.training.trainer import Progress
+from radiance.training.trainer import StepTaken
 from tests.data import STORIES, needs
 from tests.training.test_trainer import finish, new_trainer
 
@@ -95,7 +95,7 @@ def test_quantized_base_trains_as_qlora(quantized: Path) -> None:
         trainer = new_trainer(engine, r=8, max_steps=16, lr=2e-3)
         layer = trainer._lora.model.model.layers[0].self_attn.q_proj.linear
         events, _ = finish(trainer)
-        losses = [event.finetune_loss for event in events if isinstance(event, Progress)]
+        losses = [event.finetune_loss for event in events if isinstance(event, StepTaken)]
         return losses, isinstance(layer, nn.QuantizedLinear)
 
     losses, is_quantized = engine.call(train)

@@ -12,7 +12,7 @@ from mlx.nn.layers.distributed import shard_linear
 
 from radiance.engine.adapters.slots import Adapter, SlotModel, SlotTable, SummedSlotLinear
 from radiance.engine.sharding import primary
-from radiance.engine.sharding.partition import Parts, _how
+from radiance.engine.sharding.partition import Partition, _how
 from radiance.engine.worker import Engine
 from radiance.errors import BadAdapter
 
@@ -33,7 +33,7 @@ def test_the_parts_of_all_ranks_give_what_the_whole_gives(engine: Engine, size, 
 
         def parts(how):
             return [
-                Parts(rank, size, {"layer": how}).of({"layer": (a, b)})["layer"]
+                Partition(rank, size, {"layer": how}).of({"layer": (a, b)})["layer"]
                 for rank in range(size)
             ]
 
@@ -52,9 +52,9 @@ def test_the_parts_of_all_ranks_give_what_the_whole_gives(engine: Engine, size, 
 def test_layers_of_other_ranks_are_left_out_and_unknown_splits_are_refused() -> None:
     pair = (mx.zeros((2, 1)), mx.zeros((1, 2)))
     pairs = {"model.layers.1.q": pair, "model.layers.10.q": pair}
-    assert set(Parts(0, 2, {}, ("model.layers.1.",)).of(pairs)) == {"model.layers.10.q"}
-    assert set(Parts(0, 2, {}).of(pairs)) == set(pairs)
-    table = SlotTable(Parts(0, 2, {"model.layers.1.q": "unknown"}))
+    assert set(Partition(0, 2, {}, ("model.layers.1.",)).of(pairs)) == {"model.layers.10.q"}
+    assert set(Partition(0, 2, {}).of(pairs)) == set(pairs)
+    table = SlotTable(Partition(0, 2, {"model.layers.1.q": "unknown"}))
     with pytest.raises(BadAdapter, match=r"model\.layers\.1\.q"):
         table.fill(Adapter(pairs, 1.0))
     assert len(table) == 0

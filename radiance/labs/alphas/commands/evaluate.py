@@ -307,7 +307,7 @@ def _answers(
     from radiance.anchors.sets import AnchorSet
     from radiance.engine.model.base import find_base
     from radiance.engine.requests import Sampling
-    from radiance.evaluation.offline import Offline, find_subject
+    from radiance.evaluation.offline import OfflineEvaluation, find_subject
     from radiance.labs.alphas.models import generate
     from radiance.labs.alphas.results.study import Done
     from radiance.registry.rows import BASE
@@ -320,7 +320,7 @@ def _answers(
     report = msgspec.to_builtins(subject.manifest.report) if subject.manifest else {}
     asked = _asked(questions, study)
     found: list[tuple[list[str], float]] = []
-    with Offline(config, base_path, subject) as offline, progress_bar("Asking") as told:
+    with OfflineEvaluation(config, base_path, subject) as offline, progress_bar("Asking") as told:
         engine = offline.engine
         total = len(_DECODINGS[study.decoding]) * len(asked)
         for is_constrained in _DECODINGS[study.decoding]:
