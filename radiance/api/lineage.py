@@ -71,7 +71,7 @@ async def show_lineage(request: Request) -> LineageAnswer:
 def _describe(services: Services, checkpoint_id: str, limit: int) -> LineageAnswer:
     chain = services.registry.ancestors(checkpoint_id)
     manifest = services.registry.manifest(checkpoint_id)
-    corrected = {s.example_id: s.by for s in services.jobs.superseded(chain)}
+    corrected = {s.example_id: s.by for s in services.examples.superseded(chain)}
     left = chain[limit:]
     return LineageAnswer(
         checkpoint=checkpoint_id,
@@ -105,7 +105,7 @@ def _job(services: Services, job_id: str, corrected: dict[str, str]) -> LineageJ
             shown=shown(example),
             superseded_by=corrected.get(example.id),
         )
-        for example in services.jobs.examples([job_id])
+        for example in services.examples.of_jobs([job_id])
     ]
     return LineageJob(job_id, job.tags, job.created_at, examples)
 

@@ -11,8 +11,10 @@ from radiance.config import Config
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Conflict
+from radiance.examples.store import ExampleStore
 from radiance.extensions import Part
 from radiance.fallback.chain import Chain
+from radiance.jobs.cycles import CycleLog
 from radiance.jobs.fine_tuning import FineTunings
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
@@ -43,6 +45,8 @@ class Services:
     config: Config
     engine: Engine
     jobs: JobQueue
+    examples: ExampleStore
+    cycles: CycleLog
     registry: Registry
     curves: MetricCurves
     pipeline: Pipeline

@@ -42,7 +42,7 @@ def accept(services: Services, body: Any, key: str | None) -> UpdateAnswer:
     admitted = admit(body, services.config.update, services.engine.encoder.check_fits)
     identity = {name: value for name, value in body.items() if name != "job_key"}
     job, _ = services.jobs.add(admitted, content_hash(identity), key)
-    near = services.jobs.may_supersede(job, lineage(services, job))
+    near = services.examples.may_supersede(job, lineage(services, job))
     return UpdateAnswer(
         job_id=job.job_id,
         queued=True,
@@ -55,9 +55,9 @@ def accept(services: Services, body: Any, key: str | None) -> UpdateAnswer:
 
 def supersedes(services: Services, job: Job) -> list[Supersession]:
     """The earlier examples that a job corrects."""
-    if not services.jobs.is_asked_elsewhere(job):  # spares the walk through the whole lineage
+    if not services.examples.is_asked_elsewhere(job):  # spares the walk through the whole lineage
         return []
-    return services.jobs.supersedes(job, lineage(services, job))
+    return services.examples.supersedes(job, lineage(services, job))
 
 
 def lineage(services: Services, job: Job) -> list[str]:

@@ -171,19 +171,19 @@ def _studies(config: Config) -> list[Report]:
 
 def _names(config: Config) -> list[str]:
     """What there is, in few words."""
-    from radiance.jobs import cycles
+    from radiance.jobs.cycles import CycleLog
     from radiance.storage.sqlite import DatabaseSnapshot
 
     names = [study.name for study in _studies(config)[:_NEWEST]]
     if config.database_path.is_file():
         with DatabaseSnapshot(config.database_path) as db:
-            if newest := cycles.recent(db, 1):
+            if newest := CycleLog(db).recent(1):
                 names.insert(0, "cycle 1" if newest[0].id == 1 else f"cycles up to {newest[0].id}")
     return names
 
 
 def _list(config: Config, as_json: bool) -> None:
-    from radiance.jobs import cycles
+    from radiance.jobs.cycles import CycleLog
     from radiance.storage.sqlite import DatabaseSnapshot
 
     rows = [
@@ -192,7 +192,7 @@ def _list(config: Config, as_json: bool) -> None:
     ]
     if config.database_path.is_file() or not rows:
         with DatabaseSnapshot(config.database_path) as db:
-            found = cycles.recent(db, _NEWEST)
+            found = CycleLog(db).recent(_NEWEST)
         rows += [
             {
                 "kind": "cycle",

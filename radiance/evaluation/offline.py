@@ -23,8 +23,7 @@ from radiance.evaluation.anchor_sample import anchor_texts
 from radiance.evaluation.coverage import Covered
 from radiance.evaluation.evaluator import AdapterEvaluator, Measured, ProbeText
 from radiance.evaluation.summary import Past, stats
-from radiance.examples import replay
-from radiance.examples.queries import examples_by_id
+from radiance.examples.store import ExampleStore
 from radiance.records import CheckpointStatus, Example, Manifest, Probe
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import BASE
@@ -108,10 +107,10 @@ def _read(
     registry.verify(checkpoint_id)
     manifest = registry.manifest(checkpoint_id)
     held = {probe.id for probe in registry.evaluation(checkpoint_id).held_back}
-    examples = examples_by_id(snapshot, manifest.example_ids)
+    store = ExampleStore(snapshot)
+    examples = store.by_ids(manifest.example_ids)
     lineage = registry.ancestors(checkpoint_id)
-    earlier = replay.earlier(
-        snapshot,
+    earlier = store.earlier(
         config.evaluation.recall_examples,
         {example.question_hash for example in examples},
         manifest.seed,
@@ -131,7 +130,7 @@ def _read(
             tuple(reversed(lineage[1:])),
             tuple(registry.accuracies(lineage[1:], {task for _, task in earlier})),
         ),
-        answers=tuple(replay.answers(snapshot, asked, lineage)),
+        answers=tuple(store.answers(asked, lineage)),
     )
 
 

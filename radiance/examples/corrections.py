@@ -1,4 +1,4 @@
-"""Which examples a newer answer to the same question has replaced.
+"""Which examples a newer answer to the same question has replaced. Pure.
 
 Derived from what was learned in which order within a lineage of checkpoints, never stored: after a
 rollback to before a correction the old example is valid again, and nothing needs to be undone.
@@ -6,118 +6,86 @@ rollback to before a correction the old example is valid again, and nothing need
 
 import functools
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from radiance.examples.queries import job_number
 from radiance.records import Example, Message, Supersession, questions
 from radiance.records.questions import Sense, differs_in_one_value, normalise
-from radiance.storage.sqlite import Database, Row, to_json
+from radiance.storage.sqlite import to_json
 
 _MOST_COMPARED = 5000  # newest examples that a new one is compared with, word by word
 _MOST_PAIRS = 200_000  # comparisons for one update: a few tenths of a second
 _messages = msgspec.json.Decoder(tuple[Message, ...])
 
-# What a lineage has learned, in the order in which it learned it.
-_LEARNED = """
-    SELECT examples.id, examples.question_hash, examples.content_hash
-    FROM jobs JOIN examples ON examples.job = jobs.number
-    WHERE jobs.status = 'succeeded' AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage))
-    ORDER BY jobs.cycle_id, jobs.number, examples.place
-"""
 
-_NEWEST_LEARNED = """
-    SELECT examples.id, examples.messages
-    FROM jobs JOIN examples ON examples.job = jobs.number
-    WHERE jobs.status = 'succeeded' AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage))
-    ORDER BY jobs.cycle_id DESC, jobs.number DESC, examples.place DESC
-    LIMIT :most
-"""
+class Answered(NamedTuple):
+    """An example as far as corrections are concerned; ``job`` is the number of its job."""
 
-# What a job meets that has the questions of its examples: what its lineage had learned when it was
-# learned itself; while it waits, what is learned and what waits before it.
-_MET = """
-    SELECT examples.id, examples.question_hash, examples.content_hash, jobs.number
-    FROM jobs JOIN examples ON examples.job = jobs.number, jobs AS own
-    WHERE own.number = :job AND examples.question_hash IN
-            (SELECT question_hash FROM examples WHERE job = :job)
-        AND (
-            jobs.number = own.number
-            OR jobs.status = 'succeeded'
-                AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage))
-                AND (own.status != 'succeeded'
-                    OR (jobs.cycle_id, jobs.number) < (own.cycle_id, own.number))
-            OR own.status = 'queued' AND jobs.status IN ('queued', 'running')
-                AND (jobs.status = 'running' OR jobs.number < own.number)
-        )
-    ORDER BY jobs.number = own.number, jobs.status != 'succeeded', jobs.status != 'running',
-        jobs.cycle_id, jobs.number, examples.place
-"""
+    id: str
+    question_hash: str
+    content_hash: str
+    job: int
 
 
-def superseded(db: Database, lineage: Collection[str]) -> list[Supersession]:
-    """Every example of a lineage that is not valid any more, each with the newest that is."""
-    rows = db.read(_LEARNED, {"lineage": to_json(list(lineage))})
-    newest = {row["question_hash"]: row for row in rows}
+def superseded(learned: Sequence[Answered]) -> list[Supersession]:
+    """Every example that is not valid any more, each with the newest that is.
+
+    Args:
+        learned: What a lineage has learned, in the order in which it learned it.
+    """
+    newest = {example.question_hash: example for example in learned}
     return [
-        Supersession(row["id"], newest[row["question_hash"]]["id"])
-        for row in rows
-        if row["content_hash"] != newest[row["question_hash"]]["content_hash"]
+        Supersession(example.id, newest[example.question_hash].id)
+        for example in learned
+        if example.content_hash != newest[example.question_hash].content_hash
     ]
 
 
-def is_asked_elsewhere(db: Database, job: str) -> bool:
-    """Whether a job shares a question with any other; quick, however much was learned."""
-    number = job_number(job)
-    return bool(
-        db.read(
-            "SELECT 1 FROM examples AS own JOIN examples AS other USING (question_hash)"
-            " WHERE own.job = ? AND other.job != own.job LIMIT 1",
-            (number,),
-        )
-    )
-
-
-def superseded_by_job(db: Database, job: str, lineage: Collection[str]) -> list[Supersession]:
+def superseded_by_job(met: Iterable[Answered], job: int) -> list[Supersession]:
     """What a job's examples replace, or will replace when it is learned.
 
     Only what was valid until then: of three answers to a question, the third replaces the second.
 
     Args:
-        db: Where examples are kept.
-        job: The job.
-        lineage: Its checkpoint and that one's ancestors; the served ones while it has none.
+        met: What the job meets that has the questions of its examples, and then its own.
+        job: Its number.
     """
-    number = job_number(job)
-    rows = db.read(_MET, {"job": number, "lineage": to_json(list(lineage))})
-    valid: dict[str, list[Row]] = defaultdict(list)
+    valid: dict[str, list[Answered]] = defaultdict(list)
     found = []
-    for row in rows:
-        before = valid[row["question_hash"]]
-        if before and before[0]["content_hash"] != row["content_hash"]:
-            if row["number"] == number:
-                found += [Supersession(old["id"], row["id"]) for old in before]
+    for example in met:
+        before = valid[example.question_hash]
+        if before and before[0].content_hash != example.content_hash:
+            if example.job == job:
+                found += [Supersession(old.id, example.id) for old in before]
             before.clear()
-        before.append(row)
+        before.append(example)
     return found
 
 
+def most_compared(new: int) -> int:
+    """With how many of the newest learned examples so many new ones are compared."""
+    return min(_MOST_COMPARED, _MOST_PAIRS // max(1, new))
+
+
 def near_misses(
-    db: Database, examples: Iterable[Example], lineage: Collection[str]
+    examples: Iterable[Example], learned: Iterable[tuple[str, str]]
 ) -> list[Supersession]:
     """What looks as if it were corrected in other words, and is not: it stays in replay.
 
     Near questions whose answers differ in one value. A suspicion, fit for a hint and no more, so an
     update does not wait long for it: a large one is compared with fewer of the newest examples.
+
+    Args:
+        examples: The new ones.
+        learned: Ids and messages, as the database keeps them, of learned ones, the newest first.
     """
     new = [(example, *_question(to_json(example.messages))) for example in examples]
-    most = min(_MOST_COMPARED, _MOST_PAIRS // max(1, len(new)))
-    rows = db.read(_NEWEST_LEARNED, {"lineage": to_json(list(lineage)), "most": most})
     old: dict[frozenset[str], dict[str, tuple[str, Sense, str]]] = defaultdict(dict)
-    for row in rows:  # the newest first: the valid one of those with one question
-        asked, sense = _question(row["messages"])
-        old[sense.codes].setdefault(asked, (row["id"], sense, row["messages"]))
+    for id, messages in learned:  # the newest first: the valid one of those with one question
+        asked, sense = _question(messages)
+        old[sense.codes].setdefault(asked, (id, sense, messages))
     return [
         Supersession(id, example.id)
         for example, asked, sense in new

@@ -15,7 +15,7 @@ from radiance.engine.adapters.files import load_adapter
 from radiance.engine.model.base import find_base, load_base
 from radiance.engine.model.device import select_device
 from radiance.errors import ConfigError, Conflict, NotFound
-from radiance.examples.queries import examples_by_id
+from radiance.examples.store import ExampleStore
 from radiance.exchange.card import CardSubject, model_card
 from radiance.registry import manifest as manifests
 from radiance.registry.checkpoints import Checkpoints
@@ -64,7 +64,7 @@ def find_source(config: Config, checkpoint_id: str | None) -> ExportSource:
         chain = registry.ancestors(found)
         lineage = tuple(registry.get(ancestor) for ancestor in chain)
         ids = [i for ancestor in chain for i in registry.manifest(ancestor).example_ids]
-        tags = {tag for example in examples_by_id(db, tuple(ids)) for tag in example.tags}
+        tags = {tag for example in ExampleStore(db).by_ids(ids) for tag in example.tags}
         subject = CardSubject(manifest, registry.decision(found), lineage, len(ids), len(tags))
         return ExportSource(registry.path(found), subject)
 

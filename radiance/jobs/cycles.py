@@ -1,4 +1,4 @@
-"""The cycles there were, to be read: what each took, what it was to become, how it ended."""
+"""The learning cycles on record: the jobs of each, its candidate, how it ended."""
 
 from datetime import datetime
 from typing import Literal
@@ -38,40 +38,45 @@ class PastCycle(msgspec.Struct, frozen=True):
     jobs: tuple[Job, ...]
 
 
-def get(db: Readable, cycle_id: int) -> PastCycle:
-    """One cycle.
+class CycleLog:
+    """All cycles on record, to read. Safe to use from several threads where the database is."""
 
-    Raises:
-        NotFound: There is none of that number.
-    """
-    rows = db.read("SELECT * FROM cycles WHERE id = ?", (cycle_id,)) if cycle_id <= _MOST else []
-    if not rows:
-        raise NotFound(
-            f"There is no cycle {cycle_id}.",
-            field="cycle_id",
-            value=cycle_id,
-            remedy=f"{span(db)}.",
+    def __init__(self, db: Readable) -> None:
+        self._db = db
+
+    def get(self, cycle_id: int) -> PastCycle:
+        """One cycle, running or past, with its jobs.
+
+        Raises:
+            NotFound: There is none of that number.
+        """
+        sql = "SELECT * FROM cycles WHERE id = ?"
+        rows = self._db.read(sql, (cycle_id,)) if cycle_id <= _MOST else []
+        if not rows:
+            raise NotFound(
+                f"There is no cycle {cycle_id}.",
+                field="cycle_id",
+                value=cycle_id,
+                remedy=f"{self.span()}.",
+            )
+        return _with_jobs(self._db, rows)[0]
+
+    def recent(self, limit: int, before: int | None = None) -> list[PastCycle]:
+        """The newest cycles, newest first; only those below ``before`` where it is given."""
+        rows = self._db.read(
+            "SELECT * FROM cycles WHERE id < ? ORDER BY id DESC LIMIT ?",
+            (_MOST if before is None else before, limit),
         )
-    return _with_jobs(db, rows)[0]
+        return _with_jobs(self._db, rows)
 
-
-def recent(db: Readable, limit: int, before: int | None = None) -> list[PastCycle]:
-    """The newest cycles, newest first; only those below ``before`` where it is given."""
-    rows = db.read(
-        "SELECT * FROM cycles WHERE id < ? ORDER BY id DESC LIMIT ?",
-        (_MOST if before is None else before, limit),
-    )
-    return _with_jobs(db, rows)
-
-
-def span(db: Readable) -> str:
-    """Which cycles there are, as a clause."""
-    (row,) = db.read("SELECT MIN(id) AS first, MAX(id) AS last FROM cycles")
-    if row["first"] is None:
-        return "No cycle has run yet"
-    if row["first"] == row["last"]:
-        return f"There is cycle {row['first']}"
-    return f"There are cycles {row['first']} to {row['last']}"
+    def span(self) -> str:
+        """The numbers of the cycles there are, as a clause."""
+        (row,) = self._db.read("SELECT MIN(id) AS first, MAX(id) AS last FROM cycles")
+        if row["first"] is None:
+            return "No cycle has run yet"
+        if row["first"] == row["last"]:
+            return f"There is cycle {row['first']}"
+        return f"There are cycles {row['first']} to {row['last']}"
 
 
 def _with_jobs(db: Readable, rows: list[Row]) -> list[PastCycle]:

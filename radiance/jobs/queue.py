@@ -5,7 +5,7 @@ trained into exactly one checkpoint: ``lease`` hands out queued jobs only, ``ack
 them, and after a crash ``recover`` returns to the queue what was not committed.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,27 +14,17 @@ import msgspec
 from radiance import records
 from radiance.config import UpdateSettings
 from radiance.errors import Conflict, NotFound
-from radiance.examples import corrections, queries, replay
 from radiance.examples.admission import Admitted
-from radiance.examples.queries import (
-    examples_by_id,
-    job_id,
-    job_number,
-    job_row,
-    no_job,
-    to_job,
-    to_time,
-)
-from radiance.jobs import cycles, leases
-from radiance.jobs.cycles import PastCycle
-from radiance.records import Cycle, Example, Job, JobStatus, Recipe, Supersession
-from radiance.storage.sqlite import Connection, Database, to_json, to_text
+from radiance.examples.queries import job_id, job_number, job_row, no_job, to_job, to_time
+from radiance.jobs.selection import choose, example_ids, quarantine_reason, resumable
+from radiance.records import Cycle, Job, JobStatus, Recipe, content_hash
+from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 
 _RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED)
 
 
 class JobQueue:
-    """All jobs, their examples, and the cycles that train them. Safe to use from several threads.
+    """All jobs, and their leases to cycles. Safe to use from several threads.
 
     Args:
         db: Where they are kept.
@@ -44,8 +34,6 @@ class JobQueue:
     def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
         self._db = db
         self._clock = clock
-
-    # ------------------------------------------------------------------------- accepting
 
     def add(
         self,
@@ -71,9 +59,10 @@ class JobQueue:
             Conflict: ``key`` named another body before.
         """
         with self._db.transaction() as connection:
-            if key is not None and (row := _row_of_key(connection, key)) is not None:
-                job = to_job(row)
-                if row["body_hash"] != body_hash:
+            named = connection.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
+            if named is not None:
+                job = to_job(named)
+                if named["body_hash"] != body_hash:
                     raise Conflict(
                         f"The job_key {key!r} belongs to {job.job_id}, which was sent with another"
                         " body.",
@@ -116,8 +105,6 @@ class JobQueue:
             )
             return to_job(job_row(connection, job_id(number))), True
 
-    # ------------------------------------------------------------------------- reading
-
     def get(self, job: str) -> Job:
         """The job of that id.
 
@@ -158,66 +145,14 @@ class JobQueue:
             )
         return [to_job(row) for row in rows]
 
-    def cycle(self, cycle_id: int) -> PastCycle:
-        """A cycle, running or past, with its jobs.
-
-        Raises:
-            NotFound: There is none of that number.
-        """
-        return cycles.get(self._db, cycle_id)
-
-    def cycles(self, limit: int, before: int | None = None) -> list[PastCycle]:
-        """The newest cycles, newest first; only those below ``before`` where it is given."""
-        return cycles.recent(self._db, limit, before)
-
-    def examples(self, job_ids: Collection[str]) -> list[Example]:
-        """The curated examples of these jobs, in the order of the jobs and then as sent."""
-        found = []
-        for number in map(job_number, job_ids):
-            rows = self._db.read(
-                "SELECT id FROM examples WHERE job = ? ORDER BY place",
-                (number,),
-            )
-            found += [row["id"] for row in rows]
-        return examples_by_id(self._db, found)
-
-    def examples_of(self, example_ids: Collection[str]) -> list[Example]:
-        """The examples of these ids that exist, in the order given."""
-        return examples_by_id(self._db, example_ids)
-
-    def search(
-        self, words: str, tag: str, limit: int, before: str | None = None
-    ) -> list[tuple[Example, Job]]:
-        """Examples that contain ``words`` and have ``tag`` (both may be ""), newest job first.
-
-        Each with its job; only those listed after the example ``before``, where it is given.
-        """
-        return queries.search(self._db, words, tag, limit, before)
-
-    def example(self, example_id: str) -> Example:
-        """The example of that id.
-
-        Raises:
-            NotFound: There is none.
-        """
-        found = examples_by_id(self._db, [example_id])
-        if not found:
-            raise NotFound(
-                f"There is no example {example_id!r}.",
-                field="example_id",
-                value=example_id,
-                remedy="Use an id from a checkpoint's manifest.",
-            )
-        return found[0]
-
     def depth(self) -> int:
         """How many jobs are queued."""
         return self._one("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
 
     def counts(self) -> dict[JobStatus, int]:
         """How many jobs there are of each status."""
-        rows = self._db.read("SELECT status, COUNT(*) AS jobs FROM jobs GROUP BY status")
-        found = {row["status"]: row["jobs"] for row in rows}
+        rows = self._db.read("SELECT status, COUNT(*) FROM jobs GROUP BY status")
+        found = {row[0]: row[1] for row in rows}
         return {status: found.get(status, 0) for status in JobStatus}
 
     def waiting_examples(self) -> int:
@@ -230,11 +165,9 @@ class JobQueue:
 
     def last_update(self) -> datetime | None:
         """When the newest job was accepted."""
-        return to_time(
-            self._one("SELECT (SELECT created_at FROM jobs ORDER BY number DESC LIMIT 1)")
-        )
-
-    # ------------------------------------------------------------------------- by hand
+        # By the number, which is indexed; MAX(created_at) would read all rows.
+        rows = self._db.read("SELECT created_at FROM jobs ORDER BY number DESC LIMIT 1")
+        return to_time(rows[0][0]) if rows else None
 
     def cancel(self, job: str) -> Job:
         """Take a queued job out of the queue for good.
@@ -282,8 +215,6 @@ class JobQueue:
             )
             return to_job(job_row(connection, job))
 
-    # ------------------------------------------------------------------------- the cycle
-
     def lease(
         self,
         settings: UpdateSettings,
@@ -298,16 +229,36 @@ class JobQueue:
         and parent and settings are the same, so that the cycle meets what it saved.
 
         Args:
-            settings: When to train; see ``leases.due``.
+            settings: When to train; see ``selection.due``.
             parent_id: The checkpoint the cycle would continue from.
             settings_hash: Identity of everything else that shapes the result.
             new_candidate_id: Makes a checkpoint id inside the open transaction.
             now: The present.
         """
         with self._db.transaction() as connection:
-            return leases.lease(
-                connection, settings, parent_id, settings_hash, new_candidate_id, now
+            if connection.execute("SELECT 1 FROM jobs WHERE status = 'running'").fetchone():
+                return None
+            open_cycle = connection.execute("SELECT * FROM cycles WHERE status = 'open'").fetchone()
+            if open_cycle is not None:
+                jobs = resumable(connection, open_cycle, parent_id, settings_hash)
+                if jobs:
+                    return _start(connection, open_cycle, jobs, now)
+                _end(connection, open_cycle["id"], "abandoned")
+            jobs = choose(connection, settings, now)
+            if not jobs:
+                return None
+            fingerprint = content_hash([parent_id, example_ids(connection, jobs), settings_hash])
+            cycle_id = connection.execute(
+                "INSERT INTO cycles"
+                " (fingerprint, candidate_id, parent_id, settings_hash, status, created_at)"
+                " VALUES (?, ?, ?, ?, 'open', ?)",
+                (fingerprint, new_candidate_id(connection), parent_id, settings_hash, to_text(now)),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO cycle_jobs VALUES (?, ?)", [(cycle_id, job["number"]) for job in jobs]
             )
+            cycle = connection.execute("SELECT * FROM cycles WHERE id = ?", (cycle_id,)).fetchone()
+            return _start(connection, cycle, jobs, now)
 
     def note_progress(self, cycle_id: int, step: int) -> None:
         """Note that a cycle got to an optimizer step; a new step clears the count of interruptions.
@@ -316,7 +267,14 @@ class JobQueue:
         must come to an end.
         """
         with self._db.transaction() as connection:
-            leases.note_progress(connection, cycle_id, step)
+            grown = connection.execute(
+                "UPDATE cycles SET progress = ? WHERE id = ? AND progress < ?",
+                (step, cycle_id, step),
+            )
+            if grown.rowcount:
+                connection.execute(
+                    "UPDATE jobs SET interruptions = 0 WHERE cycle_id = ?", (cycle_id,)
+                )
 
     def acknowledge(self, cycle_id: int, checkpoint_id: str, at: datetime) -> None:
         """End a cycle: its jobs have succeeded and are in ``checkpoint_id``. Repeating is harmless.
@@ -328,7 +286,7 @@ class JobQueue:
             Conflict: The cycle failed or was abandoned.
         """
         with self._db.transaction() as connection:
-            leases.acknowledge(connection, cycle_id, checkpoint_id, at)
+            _acknowledge(connection, cycle_id, checkpoint_id, at)
 
     def fail(
         self,
@@ -348,7 +306,12 @@ class JobQueue:
             rejected: The checkpoint that the gate refused, if that is why.
         """
         with self._db.transaction() as connection:
-            if leases.fail(connection, cycle_id, error, rejected, self._clock()):
+            connection.execute(
+                "UPDATE jobs SET status = 'failed', error = ?, rejected_checkpoint = ?,"
+                " finished_at = ? WHERE cycle_id = ? AND status = 'running'",
+                (error, rejected, to_text(self._clock()), cycle_id),
+            )
+            if _end(connection, cycle_id, "failed"):
                 record(connection)
 
     def pardon(self, connection: Connection, checkpoint_id: str) -> None:
@@ -357,17 +320,31 @@ class JobQueue:
         For when a person serves it all the same; its examples then count as learned. Jobs that were
         queued again meanwhile are left alone.
         """
-        leases.pardon(connection, checkpoint_id)
+        connection.execute(
+            "UPDATE jobs SET status = 'succeeded', checkpoint = rejected_checkpoint,"
+            " rejected_checkpoint = NULL, error = NULL"
+            " WHERE rejected_checkpoint = ? AND status = 'failed'",
+            (checkpoint_id,),
+        )
 
     def call_off(self, cycle_id: int) -> None:
         """End a cycle: its jobs are cancelled for good."""
         with self._db.transaction() as connection:
-            leases.call_off(connection, cycle_id, self._clock())
+            connection.execute(
+                "UPDATE jobs SET status = 'cancelled', finished_at = ?"
+                " WHERE cycle_id = ? AND status = 'running'",
+                (to_text(self._clock()), cycle_id),
+            )
+            _end(connection, cycle_id, "abandoned")
 
     def release(self, cycle_id: int) -> None:
         """Put a cycle's jobs back into the queue, as on a clean shutdown; nothing is counted."""
         with self._db.transaction() as connection:
-            leases.release(connection, cycle_id)
+            connection.execute(
+                "UPDATE jobs SET status = 'queued', cycle_id = NULL"
+                " WHERE cycle_id = ? AND status = 'running'",
+                (cycle_id,),
+            )
 
     def recover(
         self,
@@ -392,95 +369,86 @@ class JobQueue:
             The jobs that were running, as they are now, oldest first.
         """
         with self._db.transaction() as connection:
-            touched = leases.recover(
+            touched = _recover(
                 connection, self_inflicted, max_deaths, max_interruptions, released, self._clock()
             )
             return [to_job(job_row(connection, job_id(number))) for number in touched]
-
-    # ------------------------------------------------------------------------- replay
-
-    def replay(
-        self,
-        limit: int,
-        exclude_questions: Collection[str],
-        seed: int,
-        checkpoints: Collection[str],
-    ) -> list[Example]:
-        """Earlier examples that the served checkpoint has learned, to be kept by learning again.
-
-        Of several with the same question only the one learned last is valid. The choice depends on
-        ``seed`` and on nothing else that changes.
-
-        Args:
-            limit: At most so many.
-            exclude_questions: ``question_hash`` of the examples that are learned now.
-            seed: Seed of the choice where there are more.
-            checkpoints: The served checkpoint and its ancestors.
-
-        Returns:
-            The examples in the order in which they were learned.
-        """
-        chosen = replay.choose(self._db, limit, exclude_questions, seed, checkpoints)
-        return examples_by_id(self._db, chosen)
-
-    def earlier(
-        self,
-        limit: int,
-        exclude_questions: Collection[str],
-        seed: int,
-        checkpoints: Collection[str],
-    ) -> list[tuple[Example, str]]:
-        """Earlier examples to be asked again, spread evenly over the checkpoints that taught them.
-
-        Valid ones only, as for ``replay``, and with the same arguments.
-
-        Returns:
-            The examples in the order in which they were learned, each with its checkpoint.
-        """
-        return replay.earlier(self._db, limit, exclude_questions, seed, checkpoints)
-
-    def answers(
-        self, question_hashes: Collection[str], checkpoints: Collection[str]
-    ) -> list[Example]:
-        """The valid examples of a lineage that ask one of these questions."""
-        return replay.answers(self._db, question_hashes, checkpoints)
-
-    # ------------------------------------------------------------------------- corrections
-
-    def superseded(self, checkpoints: Collection[str]) -> list[Supersession]:
-        """Every example that a lineage (a checkpoint and its ancestors) learned and then corrected.
-
-        They stay in the database, and leave replay and everything measured on earlier examples.
-        """
-        return corrections.superseded(self._db, checkpoints)
-
-    def supersedes(self, job: Job, checkpoints: Collection[str]) -> list[Supersession]:
-        """What a job's examples correct, or will correct once it is learned.
-
-        Args:
-            job: The job; one that failed or was cancelled corrects nothing.
-            checkpoints: Its checkpoint and that one's ancestors; the served ones while it has none.
-        """
-        if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED):
-            return []
-        return corrections.superseded_by_job(self._db, job.job_id, checkpoints)
-
-    def is_asked_elsewhere(self, job: Job) -> bool:
-        """Whether another job has a question of this one: only then can it correct anything."""
-        return corrections.is_asked_elsewhere(self._db, job.job_id)
-
-    def may_supersede(self, job: Job, checkpoints: Collection[str]) -> list[Supersession]:
-        """Learned examples that a job seems to correct in other words; none of them is dropped.
-
-        Only while it waits: afterwards its own examples, and newer ones, are among the learned.
-        """
-        if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING):
-            return []
-        return corrections.near_misses(self._db, self.examples([job.job_id]), checkpoints)
 
     def _one(self, sql: str) -> Any:
         return self._db.read(sql)[0][0]
 
 
-def _row_of_key(connection: Connection, key: str) -> Any:
-    return connection.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
+def _acknowledge(connection: Connection, cycle_id: int, checkpoint_id: str, at: datetime) -> None:
+    row = connection.execute("SELECT status FROM cycles WHERE id = ?", (cycle_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no cycle {cycle_id}.", field="cycle_id", value=cycle_id)
+    if row["status"] == "finished":
+        return
+    if row["status"] != "open":
+        raise Conflict(f"Cycle {cycle_id} was {row['status']} and cannot be acknowledged.")
+    connection.execute(
+        "UPDATE jobs SET status = 'succeeded', cycle_id = ?, checkpoint = ?, finished_at = ?"
+        " WHERE number IN (SELECT job FROM cycle_jobs WHERE cycle_id = ?)"
+        " AND status IN ('queued', 'running')",
+        (cycle_id, checkpoint_id, to_text(at), cycle_id),
+    )
+    _end(connection, cycle_id, "finished")
+
+
+def _recover(
+    connection: Connection,
+    self_inflicted: bool,
+    max_deaths: int,
+    max_interruptions: int,
+    released: Collection[str],
+    at: datetime,
+) -> list[int]:
+    """Numbers of the jobs that were running, now queued, quarantined or succeeded."""
+    running = connection.execute(
+        "SELECT * FROM jobs WHERE status = 'running' ORDER BY number"
+    ).fetchall()
+    cycle = connection.execute("SELECT * FROM cycles WHERE status = 'open'").fetchone()
+    if cycle is not None and cycle["candidate_id"] in released:
+        _acknowledge(connection, cycle["id"], cycle["candidate_id"], at)
+        return [row["number"] for row in running]
+    for row in running:
+        deaths = row["deaths"] + self_inflicted
+        interruptions = row["interruptions"] + (not self_inflicted)
+        connection.execute(
+            "UPDATE jobs SET deaths = ?, interruptions = ? WHERE number = ?",
+            (deaths, interruptions, row["number"]),
+        )
+        error = quarantine_reason(deaths, max_deaths, interruptions, max_interruptions)
+        if error is None:
+            connection.execute(
+                "UPDATE jobs SET status = 'queued', cycle_id = NULL WHERE number = ?",
+                (row["number"],),
+            )
+        else:
+            connection.execute(
+                "UPDATE jobs SET status = 'quarantined', error = ?, finished_at = ?"
+                " WHERE number = ?",
+                (error, to_text(at), row["number"]),
+            )
+    return [row["number"] for row in running]
+
+
+def _start(connection: Connection, cycle: Row, jobs: Sequence[Row], now: datetime) -> Cycle:
+    connection.executemany(
+        "UPDATE jobs SET status = 'running', cycle_id = ?, started_at = ? WHERE number = ?",
+        [(cycle["id"], to_text(now), job["number"]) for job in jobs],
+    )
+    return Cycle(
+        id=cycle["id"],
+        fingerprint=cycle["fingerprint"],
+        candidate_id=cycle["candidate_id"],
+        parent_id=cycle["parent_id"],
+        job_ids=tuple(job_id(job["number"]) for job in jobs),
+    )
+
+
+def _end(connection: Connection, cycle_id: int, status: str) -> bool:
+    ended = connection.execute(
+        "UPDATE cycles SET status = ? WHERE id = ? AND status = 'open'", (status, cycle_id)
+    )
+    return ended.rowcount > 0

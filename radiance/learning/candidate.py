@@ -25,6 +25,7 @@ from radiance.engine.worker import Engine
 from radiance.evaluation.anchor_sample import judged_texts
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.summary import Past
+from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.step_search import ScaledStep, largest_step
 from radiance.records import Cycle, Evaluation, Example, Manifest, MetricPoint, Recipe, content_hash
@@ -111,13 +112,15 @@ class CandidateBuilder:
         config: Config,
         engine: Engine,
         jobs: JobQueue,
+        examples: ExampleStore,
         registry: Registry,
         curves: MetricCurves,
         anchors: AnchorSet,
         differentiate: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
     ) -> None:
         self._config, self._engine = config, engine
-        self._jobs, self._registry, self._curves = jobs, registry, curves
+        self._jobs, self._examples = jobs, examples
+        self._registry, self._curves = registry, curves
         self._states = config.runs_path / "cycles"
         files.make_directory(self._states)
         for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
@@ -202,7 +205,7 @@ class CandidateBuilder:
         settings: TrainingSettings,
         validation: list[Example],
     ) -> tuple[Path, Manifest, Evaluation]:
-        examples = self._jobs.examples(cycle.job_ids)
+        examples = self._examples.of_jobs(cycle.job_ids)
         kept, held_back = (examples, validation) if validation else self._hold_back(examples)
         replayed = self._replay(cycle, examples)
         parent = self._parent(cycle)
@@ -327,7 +330,7 @@ class CandidateBuilder:
         """What measures an adapter beside its parent, also on what its ancestors were taught."""
         settings, encode = self._config.evaluation, self._engine.encoder.example
         lineage = self._lineage(cycle)
-        earlier = self._jobs.earlier(
+        earlier = self._examples.earlier(
             settings.recall_examples,
             {example.question_hash for example in examples},
             self._config.training.seed,
@@ -382,7 +385,7 @@ class CandidateBuilder:
     def _valid_anchors(self, lineage: list[str], examples: list[Example]) -> AnchorSet:
         """The anchors that nothing learned answers otherwise: they must not hold what is wrong."""
         asked = {anchor.question_hash for anchor in self._anchors.examples}
-        learned = [*self._jobs.answers(asked, lineage), *examples]
+        learned = [*self._examples.answers(asked, lineage), *examples]
         return self._anchors.without(self._anchors.contradicted_by(learned))
 
     def _hold_back(self, examples: list[Example]) -> tuple[list[Example], list[Example]]:
@@ -398,7 +401,7 @@ class CandidateBuilder:
     def _replay(self, cycle: Cycle, examples: list[Example]) -> list[Example]:
         if cycle.parent_id is None:
             return []
-        return self._jobs.replay(
+        return self._examples.replay(
             self._config.training.replay_examples,
             {example.question_hash for example in examples},
             self._config.training.seed,

@@ -18,6 +18,7 @@ from radiance import records
 from radiance.config import Config
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Conflict, LostRank, Unavailable
+from radiance.examples.store import ExampleStore
 from radiance.gate.rules import decide
 from radiance.jobs.queue import JobQueue
 from radiance.learning.candidate import CandidateBuilder, CycleProgress, LearningStats
@@ -56,6 +57,7 @@ class Pipeline:
         engine: Engine,
         learner: CandidateBuilder,
         jobs: JobQueue,
+        examples: ExampleStore,
         registry: Registry,
         curves: MetricCurves,
         pointer: StablePointer,
@@ -63,7 +65,8 @@ class Pipeline:
     ) -> None:
         self._config, self._objection = config, objection
         self._engine, self._learner = engine, learner
-        self._jobs, self._registry, self._curves = jobs, registry, curves
+        self._jobs, self._examples = jobs, examples
+        self._registry, self._curves = registry, curves
         self._pointer = pointer
         self._called_off: set[str] = set()  # jobs that train and are to be cancelled
         self._is_prepared = False
@@ -188,13 +191,13 @@ class Pipeline:
 
     def _evidence(self, cycle: Cycle, manifest: Manifest) -> Evidence:
         """What the audit log keeps beside the manifest, so that anybody can check it afterwards."""
-        replayed = self._jobs.examples_of(manifest.replayed_ids)
+        replayed = self._examples.by_ids(manifest.replayed_ids)
         lineage = self._registry.ancestors(cycle.parent_id) if cycle.parent_id else []
         jobs = [self._jobs.get(job_id) for job_id in cycle.job_ids]
         return Evidence(
-            examples={e.id: e.content_hash for e in self._jobs.examples(cycle.job_ids)},
+            examples={e.id: e.content_hash for e in self._examples.of_jobs(cycle.job_ids)},
             replayed={e.id: e.content_hash for e in replayed},
-            superseded=tuple(s for job in jobs for s in self._jobs.supersedes(job, lineage)),
+            superseded=tuple(s for job in jobs for s in self._examples.supersedes(job, lineage)),
             settings={
                 name: msgspec.to_builtins(getattr(self._config, name))
                 for name in ("training", "anchor", "evaluation", "gate")

@@ -27,6 +27,7 @@ from radiance.engine.adapters.files import load_adapter
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.examples.queries import job_id
+from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.candidate import CandidateBuilder
 from radiance.records import Cycle, Evaluation, Manifest
@@ -221,23 +222,24 @@ def _make(
     told: Callable[[str], None],
 ) -> tuple[Manifest, Path, Evaluation]:
     cycle = recorded.cycle
-    jobs, registry = JobQueue(database), Registry(database, scratch.adapters_path)
-    learner = CandidateBuilder(scratch, engine, jobs, registry, MetricCurves(database), anchors)
+    jobs, examples = JobQueue(database), ExampleStore(database)
+    registry, curves = Registry(database, scratch.adapters_path), MetricCurves(database)
+    builder = CandidateBuilder(scratch, engine, jobs, examples, registry, curves, anchors)
     with ThreadPoolExecutor(1, thread_name_prefix="reproduction") as pool:
-        making = pool.submit(learner.make, cycle)
+        making = pool.submit(builder.make, cycle)
         try:
             while True:
                 try:
                     staging, manifest, evaluation = making.result(_POLL_S)
                 except NotYet:
-                    if learner.preparing is not None:
-                        told(learner.preparing)
-                    elif (progress := learner.progress) is not None:
+                    if builder.preparing is not None:
+                        told(builder.preparing)
+                    elif (progress := builder.progress) is not None:
                         told(f"step {progress.step} of at most {progress.max_steps}")
                 else:
                     return manifest, staging, evaluation
         except BaseException:
-            learner.stop()
+            builder.stop()
             raise
 
 

@@ -21,8 +21,10 @@ from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Unavailable
+from radiance.examples.store import ExampleStore
 from radiance.extensions import Part
 from radiance.fallback.chain import Chain
+from radiance.jobs.cycles import CycleLog
 from radiance.jobs.fine_tuning import FineTunings
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
@@ -203,8 +205,16 @@ class Service:
             effect = "Forgetting is not measured or prevented, but on anchors of your own."
             _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
         assert self._engine_watchdog is not None
+        examples = ExampleStore(database)
         builder = CandidateBuilder(
-            config, engine, jobs, registry, curves, anchors, self._gradient_computer(engine)
+            config,
+            engine,
+            jobs,
+            examples,
+            registry,
+            curves,
+            anchors,
+            self._gradient_computer(engine),
         )
         switch = PauseSwitch(database)
         limit = config.server.safe_mode_deaths
@@ -215,7 +225,15 @@ class Service:
         pointer = StablePointer(engine, registry, jobs)
         pointer.follow()
         pipeline = Pipeline(
-            config, engine, builder, jobs, registry, curves, pointer, pause.objection
+            config,
+            engine,
+            builder,
+            jobs,
+            examples,
+            registry,
+            curves,
+            pointer,
+            pause.objection,
         )
         feedback = FeedbackLog(database)
         monitor = Monitor(config, engine, registry, pointer, feedback, anchors.examples)
@@ -231,6 +249,8 @@ class Service:
             config=config,
             engine=engine,
             jobs=jobs,
+            examples=examples,
+            cycles=CycleLog(database),
             registry=registry,
             curves=curves,
             pipeline=pipeline,

@@ -23,6 +23,7 @@ import pytest
 import radiance
 from radiance.config import UpdateSettings
 from radiance.examples.admission import admit
+from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.records import (
     CheckpointStatus,
@@ -100,7 +101,7 @@ class Service:
             config_hash=config_hash,
             created_at=NOON,
             fingerprint=cycle.fingerprint,
-            example_ids=tuple(e.id for e in self.jobs.examples(cycle.job_ids)),
+            example_ids=tuple(e.id for e in ExampleStore(self.db).of_jobs(cycle.job_ids)),
             replayed_ids=(),
             training={},
             anchor={},

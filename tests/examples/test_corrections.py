@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from radiance.config import UpdateSettings
 from radiance.examples.admission import admit
+from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.records import Job, Supersession, content_hash
 from radiance.storage.sqlite import Database
@@ -15,7 +16,7 @@ class Book:
     """Jobs that are learned one after another, each into a checkpoint of its own."""
 
     def __init__(self, jobs: JobQueue) -> None:
-        self.jobs = jobs
+        self.jobs, self.examples = jobs, ExampleStore(jobs._db)
         self.chain: list[str] = []
         self.issued = 0
 
@@ -40,13 +41,13 @@ class Book:
         self.chain.insert(0, cycle.candidate_id)
 
     def supersedes(self, job: Job) -> list[tuple[str, str]]:
-        return brief(self.jobs.supersedes(self.jobs.get(job.job_id), self.chain))
+        return brief(self.examples.supersedes(self.jobs.get(job.job_id), self.chain))
 
     def superseded(self) -> list[tuple[str, str]]:
-        return brief(self.jobs.superseded(self.chain))
+        return brief(self.examples.superseded(self.chain))
 
     def hints(self, job: Job) -> list[tuple[str, str]]:
-        return brief(self.jobs.may_supersede(job, self.chain))
+        return brief(self.examples.may_supersede(job, self.chain))
 
     def _new_id(self) -> str:
         self.issued += 1
@@ -70,9 +71,9 @@ def test_a_correction_supersedes_whatever_its_punctuation(book: Book) -> None:
     book.learn("What is the door code?=K7-204.", "Who leads?=Mira.")
     job = book.learn("what's the door code=K9-101.")
     assert book.supersedes(job) == book.superseded() == [("1.0", "2.0")]
-    replayed = book.jobs.replay(9, set(), 0, book.chain)
+    replayed = book.examples.replay(9, set(), 0, book.chain)
     assert [example.id for example in replayed] == ["job_000001.1", "job_000002.0"]
-    assert book.jobs.example("job_000001.0").messages[-1].content == "K7-204."
+    assert book.examples.get("job_000001.0").messages[-1].content == "K7-204."
 
 
 def test_a_repeated_answer_supersedes_nothing(book: Book) -> None:
@@ -104,7 +105,7 @@ def test_after_a_rollback_to_before_the_correction_the_old_answer_is_valid(book:
     assert book.supersedes(other) == [("1.0", "3.0")]
     book.run()
     assert book.superseded() == [("1.0", "3.0")], "the other branch corrects nothing here"
-    assert brief(book.jobs.supersedes(corrected, lineage)) == [("1.0", "2.0")]
+    assert brief(book.examples.supersedes(corrected, lineage)) == [("1.0", "2.0")]
 
 
 def test_a_job_that_waits_will_supersede_what_waits_before_it(book: Book) -> None:
@@ -143,10 +144,10 @@ def test_what_is_not_superseded_is_what_each_question_was_answered_last(
         for question, answer in told:
             book.learn(f"q{question}=a{answer}")
         last = dict(told)
-        gone = {one.example_id for one in book.jobs.superseded(book.chain)}
+        gone = {one.example_id for one in book.examples.superseded(book.chain)}
         for number, (question, answer) in enumerate(told, start=1):
             assert (f"job_{number:06d}.0" in gone) == (last[question] != answer)
-        assert len(book.jobs.replay(9, set(), 0, book.chain)) == len(last)
+        assert len(book.examples.replay(9, set(), 0, book.chain)) == len(last)
     finally:
         db.close()
 
@@ -155,7 +156,7 @@ def test_a_correction_in_other_words_is_only_a_hint(book: Book) -> None:
     book.learn("What is the door code of Zorbel Labs?=The code is K7-204.", "Who leads?=Mira.")
     job = book.learn("Tell me the Zorbel Labs door code.=The code is K9-101.")
     assert book.supersedes(job) == book.superseded() == []
-    assert len(book.jobs.replay(9, set(), 0, book.chain)) == 3
+    assert len(book.examples.replay(9, set(), 0, book.chain)) == 3
 
 
 def test_hints_name_pairs_and_leave_the_rest_alone(book: Book) -> None:

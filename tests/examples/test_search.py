@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.examples import queries
+from radiance.examples.store import ExampleStore
 from radiance.storage.sqlite import Database, to_json
 
 TEXT = st.text(st.sampled_from('aB%_|"\\\n\té ü{}[]:,'), min_size=1, max_size=6)
@@ -49,7 +49,7 @@ def test_it_finds_what_contains_the_words(
     db: Database, contents: list[tuple[str, str]], words: str, tag: str
 ) -> None:
     fill(db, contents, ["x", "y"])
-    found = queries.search(db, words, tag, 100, None)
+    found = ExampleStore(db).search(words, tag, 100)
     wanted = [
         number
         for number, pair in enumerate(contents, 1)
@@ -61,7 +61,7 @@ def test_it_finds_what_contains_the_words(
 
 def test_pages_follow_on_one_another(db: Database) -> None:
     fill(db, [(f"question {n}", "answer") for n in range(7)], ["x"])
-    first = queries.search(db, "question", "", 4, None)
-    rest = queries.search(db, "question", "", 4, first[-1][0].id)
+    first = ExampleStore(db).search("question", "", 4)
+    rest = ExampleStore(db).search("question", "", 4, first[-1][0].id)
     ids = [example.id for example, _ in (*first, *rest)]
     assert ids == [f"job_{n:06d}.0" for n in range(7, 0, -1)]

@@ -5,8 +5,9 @@ import pytest
 from radiance.config import UpdateSettings
 from radiance.errors import Conflict, NotFound
 from radiance.examples.admission import admit
-from radiance.jobs.leases import due
+from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
+from radiance.jobs.selection import due
 from radiance.records import Cycle, Job, JobStatus, content_hash
 
 IMMEDIATE = UpdateSettings()
@@ -18,6 +19,7 @@ class Queue:
 
     def __init__(self, jobs: JobQueue, clock) -> None:
         self.jobs = jobs
+        self.examples = ExampleStore(jobs._db)
         self.clock = clock
         self.issued = 0
 
@@ -79,17 +81,17 @@ def test_an_accepted_update_is_kept_raw_and_curated(queue, db, clock):
     again = JobQueue(db, clock)
     assert again.get("job_000001") == job
     assert again.raw("job_000001") == tuple(body["examples"])
-    examples = again.examples(["job_000001"])
+    examples = ExampleStore(db).of_jobs(["job_000001"])
     assert [e.id for e in examples] == ["job_000001.0", "job_000001.1"]
     assert examples[0].messages[0].content == "a"
     assert examples[1].text == "c"
-    assert again.example("job_000001.1") == examples[1]
+    assert ExampleStore(db).get("job_000001.1") == examples[1]
     assert {e.tags for e in examples} == {("t",)}
 
 
 def test_an_example_keeps_the_place_it_was_sent_at(queue):
     job = queue.add("x", "x", "y")
-    assert [e.id for e in queue.jobs.examples([job.job_id])] == ["job_000001.0", "job_000001.2"]
+    assert [e.id for e in queue.examples.of_jobs([job.job_id])] == ["job_000001.0", "job_000001.2"]
     assert job.example_count == 2
 
 
@@ -97,7 +99,7 @@ def test_examples_come_in_the_order_of_the_jobs_asked_for(queue):
     queue.add("a", "b")
     queue.add("c")
     ids = ["job_000002", "job_000001"]
-    assert [e.text for e in queue.jobs.examples(ids)] == ["c", "a", "b"]
+    assert [e.text for e in queue.examples.of_jobs(ids)] == ["c", "a", "b"]
 
 
 def test_the_same_key_and_body_is_the_same_job(queue):
@@ -128,7 +130,7 @@ def test_an_unknown_job_is_not_found(queue, job_id):
 def test_an_unknown_example_is_not_found(queue):
     queue.add("a")
     with pytest.raises(NotFound, match=r"job_000001\.1"):
-        queue.jobs.example("job_000001.1")
+        queue.examples.get("job_000001.1")
 
 
 def test_the_queue_is_measured(queue, clock):
@@ -413,7 +415,7 @@ def test_replay_takes_the_newest_answer_in_the_lineage(queue):
     _, first = queue.learn("capital=Bonn", "sky=blue")
     _, second = queue.learn("CAPITAL=Berlin", parent=first.candidate_id)
     chain = [second.candidate_id, first.candidate_id]
-    replay = queue.jobs.replay
+    replay = queue.examples.replay
     assert texts(replay(9, set(), 0, chain)) == ["blue", "Berlin"]
     assert texts(replay(9, set(), 0, chain[1:])) == ["Bonn", "blue"]
     assert replay(9, set(), 0, []) == []
@@ -422,8 +424,8 @@ def test_replay_takes_the_newest_answer_in_the_lineage(queue):
 
 def test_replay_leaves_out_what_is_learned_now(queue):
     job, cycle = queue.learn("capital=Bonn", "sky=blue")
-    capital, _ = queue.jobs.examples([job.job_id])
-    found = queue.jobs.replay(9, {capital.question_hash}, 0, {cycle.candidate_id})
+    capital, _ = queue.examples.of_jobs([job.job_id])
+    found = queue.examples.replay(9, {capital.question_hash}, 0, {cycle.candidate_id})
     assert texts(found) == ["blue"]
 
 
@@ -432,20 +434,20 @@ def test_replay_knows_only_what_succeeded(queue):
     queue.jobs.fail(queue.leased().id, "It diverged.")
     _, cycle = queue.learn("learned")
     queue.add("waiting")
-    assert texts(queue.jobs.replay(9, set(), 0, [cycle.candidate_id])) == ["learned"]
+    assert texts(queue.examples.replay(9, set(), 0, [cycle.candidate_id])) == ["learned"]
 
 
 def test_replay_draws_by_seed_and_hardly_changes_when_one_is_added(queue):
     _, first = queue.learn(*(f"text {n}" for n in range(40)))
     chain = [first.candidate_id]
-    drawn = queue.jobs.replay(10, set(), 1, chain)
+    drawn = queue.examples.replay(10, set(), 1, chain)
     assert len(drawn) == 10
-    assert drawn == queue.jobs.replay(10, set(), 1, chain)
-    assert drawn != queue.jobs.replay(10, set(), 2, chain)
+    assert drawn == queue.examples.replay(10, set(), 1, chain)
+    assert drawn != queue.examples.replay(10, set(), 2, chain)
     places = [int(e.id.partition(".")[2]) for e in drawn]
     assert places == sorted(places)
     _, second = queue.learn("one more", parent=first.candidate_id)
-    after = queue.jobs.replay(10, set(), 1, [second.candidate_id, first.candidate_id])
+    after = queue.examples.replay(10, set(), 1, [second.candidate_id, first.candidate_id])
     assert len(set(after) & set(drawn)) >= 9
 
 
@@ -457,7 +459,7 @@ def test_a_question_learned_again_later_counts_as_newest(queue):
     second = queue.leased(parent=first.candidate_id)
     queue.jobs.acknowledge(second.id, second.candidate_id, datetime(2026, 2, 9, tzinfo=UTC))
     chain = [second.candidate_id, first.candidate_id]
-    assert texts(queue.jobs.replay(9, set(), 0, chain)) == ["Bonn"]
+    assert texts(queue.examples.replay(9, set(), 0, chain)) == ["Bonn"]
 
 
 # ----------------------------------------------------------------------------- recall
@@ -468,18 +470,18 @@ def test_recall_is_spread_over_the_checkpoints_that_taught(queue):
     _, second = queue.learn("a=1", "b=2", parent=first.candidate_id)
     _, third = queue.learn("c=3", parent=second.candidate_id)
     chain = [third.candidate_id, second.candidate_id, first.candidate_id]
-    found = queue.jobs.earlier(5, set(), 0, chain)
+    found = queue.examples.earlier(5, set(), 0, chain)
     assert [taught for _, taught in found] == [
         *[first.candidate_id] * 2,
         *[second.candidate_id] * 2,
         third.candidate_id,
     ]
     assert [e.id for e, _ in found] == sorted((e.id for e, _ in found), key=_place)
-    assert found == queue.jobs.earlier(5, set(), 0, chain)
-    assert found != queue.jobs.earlier(5, set(), 1, chain)
-    assert len(queue.jobs.earlier(99, set(), 0, chain)) == 23
-    assert len(queue.jobs.earlier(2, set(), 0, chain)) == 2
-    assert queue.jobs.earlier(0, set(), 0, chain) == []
+    assert found == queue.examples.earlier(5, set(), 0, chain)
+    assert found != queue.examples.earlier(5, set(), 1, chain)
+    assert len(queue.examples.earlier(99, set(), 0, chain)) == 23
+    assert len(queue.examples.earlier(2, set(), 0, chain)) == 2
+    assert queue.examples.earlier(0, set(), 0, chain) == []
 
 
 def _place(example_id: str) -> tuple[str, int]:
@@ -491,10 +493,10 @@ def test_recall_asks_for_no_answer_that_was_corrected(queue):
     _, first = queue.learn("capital=Bonn", "sky=blue", "sea=wet")
     _, second = queue.learn("CAPITAL=Berlin", parent=first.candidate_id)
     chain = [second.candidate_id, first.candidate_id]
-    found = queue.jobs.earlier(9, set(), 0, chain)
+    found = queue.examples.earlier(9, set(), 0, chain)
     assert texts(e for e, _ in found) == ["blue", "wet", "Berlin"]
     sky = next(e for e, _ in found if texts([e]) == ["blue"])
-    now = queue.jobs.earlier(9, {sky.question_hash}, 0, chain)
+    now = queue.examples.earlier(9, {sky.question_hash}, 0, chain)
     assert texts(e for e, _ in now) == ["wet", "Berlin"], "it is being corrected by this cycle"
-    assert texts(queue.jobs.answers({sky.question_hash}, chain)) == ["blue"]
-    assert queue.jobs.answers({sky.question_hash}, []) == []
+    assert texts(queue.examples.answers({sky.question_hash}, chain)) == ["blue"]
+    assert queue.examples.answers({sky.question_hash}, []) == []

@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from radiance.config import UpdateSettings
 from radiance.examples.admission import admit
-from radiance.jobs.leases import due
+from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
+from radiance.jobs.selection import due
 from radiance.records import Cycle, content_hash
 from radiance.storage.sqlite import Database
 
@@ -63,7 +64,7 @@ class JobsMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.db = Database(self.path)
-        self.jobs = JobQueue(self.db, lambda: self.now)
+        self.jobs, self.examples = JobQueue(self.db, lambda: self.now), ExampleStore(self.db)
 
     def teardown(self) -> None:
         self.db.close()
@@ -272,11 +273,11 @@ class JobsMachine(RuleBasedStateMachine):
     @invariant()
     def every_example_is_kept(self):
         ids = sorted(self.list)
-        examples = self.jobs.examples(ids)
+        examples = self.examples.of_jobs(ids)
         assert len(examples) == sum(job.count for job in self.all())
-        learned = self.jobs.replay(1000, set(), 0, self.issued)
+        learned = self.examples.replay(1000, set(), 0, self.issued)
         done = [id for id, job in self.list.items() if job.status == "succeeded"]
-        assert {e.id for e in learned} == {e.id for e in self.jobs.examples(done)}
+        assert {e.id for e in learned} == {e.id for e in self.examples.of_jobs(done)}
 
 
 JobsMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)

@@ -95,7 +95,7 @@ def describe_one(services: Services, request: Request) -> Data:
         return {**shared, "checkpoint": None, "is_current": current is None}
     checkpoint = services.registry.get(checkpoint_id)
     decision = services.registry.decision(checkpoint_id)
-    examples = services.jobs.examples(checkpoint.job_ids)
+    examples = services.examples.of_jobs(checkpoint.job_ids)
     try:
         manifest: Any = msgspec.to_builtins(services.registry.manifest(checkpoint_id))
         damage = services.registry.damaged().get(checkpoint_id)

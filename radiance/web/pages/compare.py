@@ -93,7 +93,7 @@ def _examples(services: Services, updates: int, left: list[str]) -> Data:
     for checkpoint_id in left:
         listed += [
             {"id": example.id, "text": shown(example), "checkpoint": checkpoint_id}
-            for example in services.jobs.examples(services.registry.get(checkpoint_id).job_ids)
+            for example in services.examples.of_jobs(services.registry.get(checkpoint_id).job_ids)
         ]
         if len(listed) >= _MOST_EXAMPLES:
             break

@@ -20,7 +20,7 @@ _PER_PAGE = 30
 def describe(services: Services, request: Request) -> Data:
     """The running cycle, and a page of all there were, newest first."""
     before = _before(request)
-    found = services.jobs.cycles(_PER_PAGE + 1, before)
+    found = services.cycles.recent(_PER_PAGE + 1, before)
     listed, has_more = found[:_PER_PAGE], len(found) > _PER_PAGE
     return {
         "progress": training_progress(services),
@@ -69,7 +69,7 @@ def _cycle_of(services: Services, request: Request) -> PastCycle:
             value=given,
             remedy="Use a number that the page of cycles lists.",
         )
-    return services.jobs.cycle(int(given))
+    return services.cycles.get(int(given))
 
 
 def describe_one(services: Services, request: Request) -> Data:

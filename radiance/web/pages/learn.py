@@ -22,7 +22,7 @@ def describe(services: Services, request: Request) -> Data:
     """The form, the newest jobs, and accepted examples that match ``?q=`` and ``?tag=``."""
     query = request.query_params.get("q", "")[:_MOST_QUERY].strip()
     tag = request.query_params.get("tag", "")[:_MOST_QUERY].strip()
-    found = services.jobs.search(query, tag, _PER_PAGE + 1, request.query_params.get("before"))
+    found = services.examples.search(query, tag, _PER_PAGE + 1, request.query_params.get("before"))
     listed = found[:_PER_PAGE]
     has_more = len(found) > _PER_PAGE
     status = request.query_params.get("status")
@@ -77,7 +77,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
 def describe_job(services: Services, request: Request) -> Data:
     """One job, from the queue to what it became."""
     job = services.jobs.get(request.path_params["job_id"])
-    examples = services.jobs.examples([job.job_id])
+    examples = services.examples.of_jobs([job.job_id])
     checkpoint = job.checkpoint or job.rejected_checkpoint
     decision = services.registry.decision(checkpoint) if checkpoint else None
     current = services.registry.current()

@@ -109,7 +109,7 @@ def _known(services: Services) -> list[Data]:
     found: list[Data] = []
     for checkpoint_id in services.registry.ancestors(current.checkpoint_id, _RECENT):
         checkpoint = services.registry.get(checkpoint_id)
-        for example in reversed(services.jobs.examples(checkpoint.job_ids)):
+        for example in reversed(services.examples.of_jobs(checkpoint.job_ids)):
             found.append({"id": example.id, "text": shown(example), "checkpoint": checkpoint_id})
             if len(found) == _RECENT:
                 return found
@@ -122,7 +122,7 @@ def _refused(services: Services, newest: list[Checkpoint]) -> list[Data]:
     found = []
     for checkpoint in rejected:
         decision = services.registry.decision(checkpoint.checkpoint_id)
-        examples = services.jobs.examples(checkpoint.job_ids[:1])
+        examples = services.examples.of_jobs(checkpoint.job_ids[:1])
         found.append(
             {
                 "checkpoint": checkpoint.checkpoint_id,

@@ -13,9 +13,8 @@ import msgspec
 
 from radiance import __version__, records
 from radiance.errors import CorruptCheckpoint
-from radiance.examples.queries import examples_by_id
-from radiance.jobs import cycles
-from radiance.jobs.cycles import PastCycle
+from radiance.examples.store import ExampleStore
+from radiance.jobs.cycles import CycleLog, PastCycle
 from radiance.records import Evaluation, Example, Probe
 from radiance.registry import audit, curves
 from radiance.registry.checkpoints import Checkpoints
@@ -48,7 +47,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
         StorageError: The database cannot be read.
     """
     with DatabaseSnapshot(database) as db:
-        cycle = cycles.get(db, cycle_id)
+        cycle = CycleLog(db).get(cycle_id)
         registry = Checkpoints(db, adapters)
         checkpoint = registry.find(cycle.candidate_id)
         recorded = curves.all_of(db, cycle_id)
@@ -57,7 +56,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
             " WHERE cycle_id = ? ORDER BY job, place",
             (cycle_id,),
         )
-        examples = examples_by_id(db, [row["id"] for row in rows])
+        examples = ExampleStore(db).by_ids([row["id"] for row in rows])
         manifest = evaluation = decision = damage = None
         settings: Data = {}
         if checkpoint is not None:
