@@ -61,5 +61,5 @@ class Heartbeat:
 
     @property
     def is_steady(self) -> bool:
-        """Whether something moved within the time that what is done now may take."""
+        """True while something moved within the time that the present work may take."""
         return self.stale_s < self._allowed_s

@@ -26,7 +26,7 @@ def _rows() -> Histogram:
 
 @dataclass
 class DecodingStats:
-    """Of the rows.
+    """Counters of the decoded rows.
 
     Attributes:
         ended: Requests by how they ended: "stop", "length", or the name of their error.
@@ -51,7 +51,7 @@ class DecodingStats:
 
 @dataclass
 class PrefixCacheStats:
-    """Of known beginnings: requests that had one and that had none, and tokens not computed."""
+    """Counters of the prefix cache: hits, misses, and prompt tokens not computed again."""
 
     hits: int = 0
     misses: int = 0
@@ -62,7 +62,7 @@ class PrefixCacheStats:
 
 @dataclass
 class TrainingStats:
-    """Of long work between decode steps.
+    """Counters of the training pieces run between decode steps.
 
     Attributes:
         seconds: Spent in pieces.

@@ -1,7 +1,7 @@
 """The long work that waits for the engine's thread, and when a piece of it is run.
 
 Readings go first and are never held up; training and evaluation have the share of the time that
-their priority gives them beside rows that wait for tokens (``schedule``).
+their priority gives them beside rows that wait for tokens (``TimeShare``).
 """
 
 import time
@@ -47,10 +47,10 @@ class TaskQueue:
         (self._readings if is_reading else self._tasks).append(task)
 
     def work(self, *, is_awaited: bool) -> None:
-        """Run a piece of a reading; else of training, or as many as it is the turn of.
+        """Run one piece of a scoring task; where there is none, the training pieces that are due.
 
         Args:
-            is_awaited: Whether rows wait for tokens: then maybe none.
+            is_awaited: Whether rows wait for tokens: training then has only its share of the time.
         """
         if self._readings:
             self._advance(self._readings, is_awaited)

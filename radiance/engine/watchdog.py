@@ -2,7 +2,7 @@
 
 GET /ready asks here, so a load balancer learns it within seconds, and soon after requests in flight
 are failed: under ten seconds after the engine stopped moving, unless what it does may take longer
-(``engine.pulse``). What cannot mend itself ends: after ``engine.wedged_after_s`` the process exits
+(``Heartbeat``). What cannot mend itself ends: after ``engine.wedged_after_s`` the process exits
 non-zero, so that launchd or systemd starts it anew; nothing accepted is lost by that.
 """
 
@@ -36,7 +36,7 @@ class EngineWatchdog:
     Args:
         engine: Which one.
         wedged_after_s: How long it may deliver nothing, once that has shown, until it is given up.
-        give_up: Called once, on the supervisor's thread, with the reason.
+        give_up: Called once, on the watchdog's thread, with the reason.
         on_look: Called at each look; a sign that the interpreter itself lives.
         clock: Seconds, rising.
     """

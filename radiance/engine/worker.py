@@ -3,7 +3,7 @@
 Everything that touches MLX at run time happens here: loading, decoding, training, evaluating,
 swapping. Others hand in work and get futures. Work that takes long comes as a generator of pieces
 (one transformer block forward or backward); between two pieces the waiting requests are decoded,
-so a token never waits for more than one piece. ``schedule`` says whose turn it is.
+so a token never waits for more than one piece. ``TimeShare`` says whose turn it is.
 """
 
 import contextlib
@@ -230,6 +230,7 @@ class Engine:
 
         Raises:
             EngineFailed: It hangs; the function runs all the same once it moves again.
+            Exception: Whatever the function raises.
         """
         if threading.current_thread() is self._thread:
             return function()

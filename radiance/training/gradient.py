@@ -404,6 +404,8 @@ def _grouped(names: Sequence[str]) -> list[list[str]]:
 
 def _tap(module: nn.Module, tapped: list[mx.array]) -> None:
     """Have a module note its input whenever it is called."""
+    # A wrapper around it would change the paths of its parameters, and Python looks ``__call__`` up
+    # on the class, so setting it on the module has no effect: the module gets a class of its own.
     kind = type(module)
 
     def call(self: nn.Module, x: mx.array, *arguments: Any, **options: Any) -> Any:

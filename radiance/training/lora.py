@@ -1,7 +1,7 @@
 """The trained module tree: the base's arrays, and LoRA leaves that come from outside as a vector.
 
 All trainable numbers of an adapter are one flat float32 vector: the optimizer, the gradient clip
-and (later) the projection each act on one array instead of two per layer.
+and the projection each act on one array instead of two per layer.
 """
 
 from collections.abc import Iterable, Mapping

@@ -10,6 +10,9 @@ The proposal's three methods are settings of it. *naive*: the new examples' grad
 move against the anchors' average gradient is taken out of the step. The anchors' gradient alone
 would hold nothing at the start, where the divergence from the reference has its minimum and its
 gradient is zero; hence always the term as well.
+
+AdamW is written out here rather than taken from ``mlx.optimizers``, which applies the step that it
+computes: ours is projected before it is applied, and the projection never enters the moments.
 """
 
 import math

@@ -11,7 +11,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten, tree_unflatten
+from mlx.utils import tree_unflatten
 from mlx_lm.utils import save_model
 
 from radiance.engine.adapters.files import CONFIG_FILE
@@ -111,12 +111,6 @@ def _fuse(module: Any, a: mx.array, b: mx.array, scale: float) -> nn.Linear:
     if "bias" in module:
         fused.bias = module.bias
     return fused
-
-
-def count_parameters(adapter: Adapter) -> int:
-    """Numbers in an adapter."""
-    leaves: Any = tree_flatten([list(pair) for pair in adapter.pairs.values()])
-    return sum(leaf.size for _, leaf in leaves)
 
 
 def _dtype_name(dtype: mx.Dtype) -> str:

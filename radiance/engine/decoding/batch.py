@@ -1,7 +1,7 @@
 """The rows decoded together: mlx-lm's ``BatchGenerator`` and the prompts that rows leave behind.
 
 Knows nothing of requests. ``generation`` decides what joins and leaves; where the base model is in
-parts, the other ranks have a batch of their own to which the same is done (``leader``).
+parts, the other ranks have a batch of their own to which the same is done (``Primary``).
 """
 
 import dataclasses
@@ -52,7 +52,7 @@ class DecodeBatch:
     Args:
         model: The served module tree.
         stops: Which tokens end an answer.
-        prompt_cache: Known beginnings.
+        prompt_cache: Keys and values of earlier prompts.
         rows: Most rows decoded together.
         prefill_tokens: Prompt tokens processed between two decode steps.
     """

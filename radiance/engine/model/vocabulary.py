@@ -56,7 +56,3 @@ class Vocabulary:
             return bytes(self.llguidance.decode_bytes([token]))
         except ConfigError:
             return str(self._tokenizer.decode([token])).encode()
-
-    def token_text(self, token: int) -> str:
-        """The same as text; bytes that are no whole character are shown as U+FFFD."""
-        return self.token_bytes(token).decode(errors="replace")

@@ -3,7 +3,7 @@
 Every forward pass sums over all ranks, so all must make the same passes in the same order. Only
 rank 0 decides anything: its requests, clocks and clients are nobody else's. What it does to the
 batch, the slots and the known prompts goes out as a list of acts before the next pass, and the
-others do the same (``follower``). Tokens are chosen by rank 0 alone and summed like everything
+others do the same (``replica``). Tokens are chosen by rank 0 alone and summed like everything
 else, so neither random numbers nor rounding can set the ranks apart.
 """
 
@@ -121,7 +121,7 @@ class Primary:
         self._acts.append(act)
 
     def send(self, *acts: Act) -> None:
-        """Tell these and what was not sent yet; nothing at all shows whether all are there.
+        """Send these acts and those not sent yet; an empty list shows whether all ranks are there.
 
         Raises:
             LostRank: A rank is gone.
