@@ -4,8 +4,8 @@ Their methods are made from ``operations``, where each is written and documented
 """
 
 import functools
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from radiance.client import operations, wire
 from radiance.client.operations import ClientLimits, Flow
@@ -35,7 +35,7 @@ def _blocking(
 
 def _awaitable(
     operation: Callable[Concatenate[ClientLimits, P], Flow[T]],
-) -> Callable[Concatenate["AsyncClient", P], Awaitable[T]]:
+) -> Callable[Concatenate["AsyncClient", P], Coroutine[Any, Any, T]]:
     """An operation as a method of ``AsyncClient``."""
 
     @functools.wraps(operation)
