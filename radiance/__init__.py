@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from radiance.errors import RadianceError
 
 __all__ = ["AsyncClient", "Client", "RadianceError", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> object:

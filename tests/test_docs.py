@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from radiance import __version__
 from radiance.api.routes import all_routes
 from radiance.cli import main
 from radiance.cli.settings import setting_names
@@ -184,3 +185,10 @@ def test_the_changelog_keeps_its_form():
         assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading)
     kinds = set(re.findall(r"^### (.+)$", text, re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_version_is_the_newest_in_the_changelog():
+    text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", text, re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == __version__
