@@ -66,8 +66,8 @@ def _resident(engine: Engine, seed: int) -> Weights:
     weights = Weights("checkpoint", f"A_{seed}", CheckpointStatus.STABLE, f"noise {seed}", nowhere)
 
     def bring() -> None:
-        residents = engine._residents
-        residents.release(residents.hold(residents.bring(weights, build)))
+        adapter_cache = engine._adapter_cache
+        adapter_cache.release(adapter_cache.hold(adapter_cache.bring(weights, build)))
 
     engine.call(bring)
     return weights

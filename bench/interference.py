@@ -47,7 +47,7 @@ class _Training:
         settings = config.TrainingSettings(stop_loss=0, max_steps=10**6, eval_every=10**6)
         self._engine, self._settings = engine, settings
         self._lora = engine.call(lambda: LoraModel(engine.base, settings))
-        self._differentiator = engine.call(lambda: GradientComputer(self._lora))
+        self._gradient_computer = engine.call(lambda: GradientComputer(self._lora))
         encode = engine.encoder.example
         self._lessons = [
             AugmentedExample(encode(example(i, *fact))) for i, fact in enumerate(FACTS)
@@ -61,7 +61,7 @@ class _Training:
         def start() -> Generator[Any, None, Any]:
             anchor, material = config.AnchorSettings(method="naive"), TrainingSet(self._lessons)
             pieces = Trainer(
-                self._lora, self._differentiator, self._settings, anchor, material, None
+                self._lora, self._gradient_computer, self._settings, anchor, material, None
             ).run()
             return whole_steps(pieces) if is_whole else pieces
 

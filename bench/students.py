@@ -79,11 +79,17 @@ class Student:
         base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
         self._lora = LoraModel(base, self._training)
-        self._differentiator = GradientComputer(self._lora)
+        self._gradient_computer = GradientComputer(self._lora)
         # Own samples do not depend on the stream's seed: one model writes them once.
         samples_seed = config.TrainingSettings(**{**method.training, "seed": 0})
-        self._gatherer = TrainingSetBuilder(
-            self._lora, self._differentiator, self._encoder, base, samples_seed, self._anchor, cache
+        self._training_set_builder = TrainingSetBuilder(
+            self._lora,
+            self._gradient_computer,
+            self._encoder,
+            base,
+            samples_seed,
+            self._anchor,
+            cache,
         )
         self._listed, self._unlisted = (
             [self._encode(fact.question, fact.answer) for fact in facts[:old_facts]]
@@ -114,7 +120,7 @@ class Student:
             replay = [e for question, e in learned.items() if question not in asked]
             material = self._gather(examples, replay, vector, number)
             trainer = _PulledTrainer(
-                self._lora, self._differentiator, self._training, self._anchor, material, parent
+                self._lora, self._gradient_computer, self._training, self._anchor, material, parent
             )
             trainer.penalty = self._pull_towards(vector, fisher)
             steps, trained = _finish(trainer)
@@ -149,7 +155,9 @@ class Student:
         valid = self._anchors.without(self._anchors.contradicted_by([*new, *replay]))
         used = replay if self._training.replay_ratio or self._method.memory == "gem" else []
         selection = Selection(new, used, anchors=self._anchors, valid_anchors=valid)
-        material = _drain(self._gatherer.gather(selection, parent, f"{number}" if number else ""))
+        material = _drain(
+            self._training_set_builder.gather(selection, parent, f"{number}" if number else "")
+        )
         if self._method.memory != "gem":
             return material
         remembered = [*valid.examples, *replay]
@@ -168,7 +176,7 @@ class Student:
         """Diagonal empirical Fisher information (Kirkpatrick et al., 2017), of all examples."""
         total = mx.zeros(self._lora.size)
         for example in examples:
-            _, gradient = _drain(self._differentiator.gradient(vector, make_batch([example])))
+            _, gradient = _drain(self._gradient_computer.gradient(vector, make_batch([example])))
             total = total + mx.square(gradient)
             mx.eval(total)
         return total
@@ -177,7 +185,7 @@ class Student:
         return self._encoder.example(_example("probe", question, answer))
 
     def _exact(self, vector: mx.array, examples: Sequence[EncodedExample]) -> list[bool]:
-        scores = _drain(score_examples(self._differentiator, vector, examples))
+        scores = _drain(score_examples(self._gradient_computer, vector, examples))
         return [score.is_exact for score in scores]
 
     def _answers(self, vector: mx.array, facts: Sequence[Fact]) -> list[bool]:

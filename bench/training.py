@@ -112,16 +112,16 @@ def ours(
 
     lora, settings = setup.lora, setup.settings
     anchor = config.AnchorSettings(method=method, own_samples=own_samples)  # type: ignore[arg-type]
-    differentiator = GradientComputer(lora)
+    gradient_computer = GradientComputer(lora)
     with tempfile.TemporaryDirectory() as folder:
-        gatherer = TrainingSetBuilder(
-            lora, differentiator, setup.encoder, setup.base, settings, anchor, Path(folder)
+        training_set_builder = TrainingSetBuilder(
+            lora, gradient_computer, setup.encoder, setup.base, settings, anchor, Path(folder)
         )
         earlier = _examples(count, seed=1) if replays else []
         anchors = _anchors()
         selection = Selection(setup.new, earlier, anchors=anchors, valid_anchors=anchors)
-        material = drain(gatherer.gather(selection, lora.initial(None), ""))
-    trainer = Trainer(lora, differentiator, settings, anchor, material, None)
+        material = drain(training_set_builder.gather(selection, lora.initial(None), ""))
+    trainer = Trainer(lora, gradient_computer, settings, anchor, material, None)
     pieces = trainer.run()
     for _ in rounds:
         began, taken = time.perf_counter(), 0
@@ -129,7 +129,7 @@ def ours(
             taken += isinstance(next(pieces), StepTaken)
         seconds = time.perf_counter() - began
         tokens = setup.tokens(range(trainer.step - steps, trainer.step))
-        scores = drain(score_examples(differentiator, trainer.vector, setup.encoded))
+        scores = drain(score_examples(gradient_computer, trainer.vector, setup.encoded))
         rounds.report(_figures(seconds, steps, tokens, token_mean(scores)))
 
 

@@ -32,12 +32,12 @@ def main() -> None:
         engine.start()
         try:
 
-            def gatherer() -> TrainingSetBuilder:
+            def training_set_builder() -> TrainingSetBuilder:
                 lora = LoraModel(engine.base, settings.training)
                 parts = (lora, GradientComputer(lora), engine.encoder, engine.base)
                 return TrainingSetBuilder(*parts, settings.training, settings.anchor, written)
 
-            writer = engine.call(gatherer)
+            writer = engine.call(training_set_builder)
             for event in engine.run(lambda: writer.own_samples_of_base(anchors)):
                 if isinstance(event, SamplesWritten):
                     click.echo(f"{event.done} of {event.total}")

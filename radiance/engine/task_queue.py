@@ -18,15 +18,15 @@ class TaskQueue:
 
     Args:
         schedule: Whose turn it is.
-        pulse: Is told what is done.
+        heartbeat: Is told what is done.
 
     Attributes:
         paused: Why training is held up; None where it is not.
         training: What was spent on it.
     """
 
-    def __init__(self, schedule: TimeShare, pulse: Heartbeat) -> None:
-        self._schedule, self._pulse = schedule, pulse
+    def __init__(self, schedule: TimeShare, heartbeat: Heartbeat) -> None:
+        self._schedule, self._heartbeat = schedule, heartbeat
         self._readings: list[Task[Any]] = []
         self._tasks: list[Task[Any]] = []
         self.paused: str | None = None
@@ -78,7 +78,7 @@ class TaskQueue:
 
     def _advance(self, tasks: list[Task[Any]], is_awaited: bool) -> None:
         task = tasks[0]
-        with self._pulse.during("piece", None if task.has_begun else FIRST_S):
+        with self._heartbeat.during("piece", None if task.has_begun else FIRST_S):
             goes_on = task.advance(is_awaited)
         if not goes_on:
             tasks.remove(task)

@@ -80,9 +80,9 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._loaded: Future[None] = Future()
         self._stopping = self._died = False
-        self._pulse, self._has_moved = Heartbeat(), True
+        self._heartbeat, self._has_moved = Heartbeat(), True
         self._schedule = TimeShare(priority)
-        self._agenda = TaskQueue(self._schedule, self._pulse)
+        self._task_queue = TaskQueue(self._schedule, self._heartbeat)
         self._requests, self._calls = InFlight(), InFlight()
         self._observers: list[OnEnd] = []
         # Set on the engine thread while it loads:
@@ -91,7 +91,7 @@ class Engine:
         self.encoder: Encoder
         self._made: Assembly
         self._model: SlotModel
-        self._residents: AdapterCache
+        self._adapter_cache: AdapterCache
         self._sources: Sources
         self._decoder: Decoder
 
@@ -115,7 +115,7 @@ class Engine:
     @property
     def is_ready(self) -> bool:
         """Whether the thread is alive, loaded, and moves on (``Heartbeat``)."""
-        return self.is_alive and not self._stopping and self._pulse.is_steady
+        return self.is_alive and not self._stopping and self._heartbeat.is_steady
 
     @property
     def is_alive(self) -> bool:
@@ -130,7 +130,7 @@ class Engine:
     @property
     def stale_s(self) -> float:
         """Seconds since the thread last came round its loop with work moved on, or with none."""
-        return self._pulse.stale_s
+        return self._heartbeat.stale_s
 
     def fail_in_flight(self, error: BaseException) -> int:
         """Fail every request, reading and swap that has no outcome yet; training waits on.
@@ -214,7 +214,7 @@ class Engine:
             start: Makes the generator; called on the engine thread.
         """
         task = Task(start)
-        self._inbox.put(lambda: self._agenda.add(task))
+        self._inbox.put(lambda: self._task_queue.add(task))
         return task
 
     def call(
@@ -239,7 +239,7 @@ class Engine:
             self._calls.add(future)
 
         def run() -> None:
-            with self._pulse.during("call", patience_s), contextlib.suppress(InvalidStateError):
+            with self._heartbeat.during("call", patience_s), contextlib.suppress(InvalidStateError):
                 try:
                     future.set_result(function())
                 except BaseException as error:  # noqa: BLE001 - handed to the caller
@@ -275,17 +275,17 @@ class Engine:
 
     def pause(self, reason: str) -> None:
         """Run no training pieces until ``resume``; requests and readings go on."""
-        self._agenda.paused = reason
+        self._task_queue.paused = reason
 
     def resume(self) -> None:
         """Let training go on."""
-        self._agenda.paused = None
+        self._task_queue.paused = None
         self._inbox.put(lambda: None)
 
     @property
     def paused(self) -> str | None:
         """Why training is paused; None where it is not."""
-        return self._agenda.paused
+        return self._task_queue.paused
 
     def show_training(self, snapshot: LiveWeights, candidate_id: str) -> None:
         """Offer the live training weights to requests that ask for them.
@@ -313,15 +313,15 @@ class Engine:
         return EngineStats.of(
             self._decoder.stats,
             self._made.prompt_cache.stats,
-            self._agenda.training,
+            self._task_queue.training,
             rows_decoding=max(0, len(self._decoder) - waiting),
             rows_waiting=waiting,
             kv_bytes_reserved=self._made.budget.reserved_bytes,
             kv_bytes_max=self._made.budget.max_bytes,
-            slots=len(self._residents),
-            slots_in_use=self._residents.in_use,
+            slots=len(self._adapter_cache),
+            slots_in_use=self._adapter_cache.in_use,
             swaps=self._sources.swaps,
-            training_state=self._agenda.state,
+            training_state=self._task_queue.state,
         )
 
     # ── The loop, on the engine thread ──────────────────────────────────────────────────────────
@@ -333,7 +333,7 @@ class Engine:
             self._loaded.set_exception(failure)
             mx.clear_streams()
             return
-        self._pulse.moved()
+        self._heartbeat.moved()
         self._loaded.set_result(None)
         error: Exception = Unavailable("the engine has stopped")
         try:
@@ -353,7 +353,7 @@ class Engine:
 
     def _turn(self) -> None:
         """Take in what arrived, decode a token for every row, then long work if it is its turn."""
-        is_idle = not (len(self._decoder) or self._agenda.has_work)
+        is_idle = not (len(self._decoder) or self._task_queue.has_work)
         self._take_in(wait=is_idle)
         if is_idle and len(self._decoder) and self._decoder.comes_in_waves:
             time.sleep(_WAVE_S)  # else the first is prefilled alone while the others wait
@@ -364,13 +364,13 @@ class Engine:
         self._came_round()
         if not len(self._decoder):
             self._schedule.rest()
-        self._agenda.work(is_awaited=len(self._decoder) > 0)
+        self._task_queue.work(is_awaited=len(self._decoder) > 0)
         self._came_round()
 
     def _came_round(self) -> None:
         """Something was done; it counts only while rows move too."""
         if self._has_moved:
-            self._pulse.moved()
+            self._heartbeat.moved()
 
     def _take_in(self, wait: bool) -> None:
         try:
@@ -389,7 +389,7 @@ class Engine:
         began = time.perf_counter()
         kind = "prefill" if self._decoder.has_prompts else "decode"
         try:
-            with self._pulse.during(kind):
+            with self._heartbeat.during(kind):
                 return self._decoder.step()
         except LostRank:  # nothing can be computed any more
             raise
@@ -408,8 +408,8 @@ class Engine:
         base, self._model = made.base, made.model
         self.base = base
         self.encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token, base.vocab_size)
-        self._residents = AdapterCache(made.table, settings.max_adapters)
-        self._sources = Sources(self._residents)
+        self._adapter_cache = AdapterCache(made.table, settings.max_adapters)
+        self._sources = Sources(self._adapter_cache)
         self._decoder = Decoder(
             made.batch,
             base.vocab_size,
@@ -424,7 +424,7 @@ class Engine:
         """Long work that goes before any other and is not paused."""
         task = Task(start)
         self._calls.add(task.future)
-        self._inbox.put(lambda: self._agenda.add(task, is_reading=True))
+        self._inbox.put(lambda: self._task_queue.add(task, is_reading=True))
         return task
 
     # ── Ends ────────────────────────────────────────────────────────────────────────────────────
@@ -438,11 +438,11 @@ class Engine:
 
     def _abandon(self, error: Exception) -> None:
         self._decoder.fail_all(error)
-        self._agenda.abandon(error)
+        self._task_queue.abandon(error)
         while True:
             try:
                 self._inbox.get_nowait()()
             except queue.Empty:
                 break
-        self._agenda.abandon(error)
+        self._task_queue.abandon(error)
         self._decoder.fail_all(error)

@@ -65,7 +65,7 @@ class Covered:
 
 
 def measure(
-    differentiator: GradientComputer,
+    gradient_computer: GradientComputer,
     vector: mx.array,
     examples: Sequence[EncodedExample],
     anchors: Sequence[EncodedExample],
@@ -76,7 +76,7 @@ def measure(
     Yields None between pieces, and Measured as it goes on.
 
     Args:
-        differentiator: Of the model that the adapter is for.
+        gradient_computer: Of the model that the adapter is for.
         vector: The adapter, (parameters,) float32.
         examples: What was learned.
         anchors: What is held.
@@ -91,7 +91,7 @@ def measure(
     signs = _signs(vector.size, buckets)
     held, pulls = [], []
     for done, text in enumerate([*anchors, *examples], start=1):
-        gradient = yield from _log_odds_gradient(differentiator, vector, text)
+        gradient = yield from _log_odds_gradient(gradient_computer, vector, text)
         direction = _direction(gradient, signs)
         if done <= len(anchors):
             mx.eval(direction)
@@ -113,14 +113,14 @@ def strongest(cosines: np.ndarray, anchors: Sequence[ProbeText], count: int) -> 
 
 
 def _log_odds_gradient(
-    differentiator: GradientComputer, vector: mx.array, text: EncodedExample
+    gradient_computer: GradientComputer, vector: mx.array, text: EncodedExample
 ) -> Pieces[mx.array]:
     """Gradient of minus the text's log-odds, (parameters,)."""
     batch = make_batch([text])
-    losses, _ = yield from differentiator.target_losses(vector, batch)
+    losses, _ = yield from gradient_computer.target_losses(vector, batch)
     errors = mx.maximum(-mx.expm1(-losses), _LEAST_ERROR)  # 1 - p of each target
     weighted = replace(batch, weights=batch.weights / errors)
-    _, gradient = yield from differentiator.gradient(vector, weighted)
+    _, gradient = yield from gradient_computer.gradient(vector, weighted)
     return gradient
 
 

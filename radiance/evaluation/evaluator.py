@@ -43,9 +43,9 @@ class Measured:
 class AdapterEvaluator:
     """Measures adapters over one base. Belongs to the engine thread."""
 
-    def __init__(self, lora: LoraModel, differentiator: GradientComputer) -> None:
-        self._differentiator = differentiator
-        self._outputs = OutputCache(differentiator)
+    def __init__(self, lora: LoraModel, gradient_computer: GradientComputer) -> None:
+        self._gradient_computer = gradient_computer
+        self._outputs = OutputCache(gradient_computer)
         self._base = lora.initial(None)
 
     def evaluate(
@@ -133,13 +133,13 @@ class AdapterEvaluator:
             (8, n) float64: three losses, three hits, KL from base and from parent.
         """
         parts = []
-        for part in self._differentiator.parts(rows[0]):
+        for part in self._gradient_computer.parts(rows[0]):
             right = targets[part, None]
             scored: dict[int, tuple[mx.array, mx.array, mx.array]] = {}
             for array in rows:
                 if id(array) in scored:
                     continue
-                log_probs = self._differentiator.log_probs(array[part])
+                log_probs = self._gradient_computer.log_probs(array[part])
                 loss = -mx.take_along_axis(log_probs, right, axis=-1)[:, 0]
                 hit = mx.argmax(log_probs, axis=-1) == right[:, 0]
                 mx.eval(log_probs, loss, hit)

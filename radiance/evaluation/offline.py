@@ -254,7 +254,7 @@ class OfflineEvaluation:
         encoded = [encoder.example(example) for example in examples]
         task = self.engine.run(
             lambda: coverage.measure(
-                self._differentiator, self._candidate, encoded, [text.example for text in held]
+                self._gradient_computer, self._candidate, encoded, [text.example for text in held]
             )
         )
         for event in task:
@@ -275,8 +275,8 @@ class OfflineEvaluation:
     def _build(self) -> None:
         subject = self._subject
         self._lora = LoraModel(self.engine.base, _training(subject.manifest))
-        self._differentiator = GradientComputer(self._lora)
-        self._evaluator = AdapterEvaluator(self._lora, self._differentiator)
+        self._gradient_computer = GradientComputer(self._lora)
+        self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
         adapter, parent = (_load(path) for path in (subject.path, subject.parent_path))
         self._candidate, self._parent = self._lora.initial(adapter), self._lora.initial(parent)
         status = CheckpointStatus.BASE if adapter is None else CheckpointStatus.STABLE

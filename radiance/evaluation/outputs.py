@@ -30,8 +30,8 @@ class OutputCache:
         size_bytes: What is taken of it.
     """
 
-    def __init__(self, differentiator: GradientComputer, most_bytes: int = _MOST_BYTES) -> None:
-        self._differentiator = differentiator
+    def __init__(self, gradient_computer: GradientComputer, most_bytes: int = _MOST_BYTES) -> None:
+        self._gradient_computer = gradient_computer
         self._most_bytes = most_bytes
         self._kept: OrderedDict[tuple[bytes, EncodedExample], mx.array] = OrderedDict()
         self.size_bytes = 0
@@ -52,7 +52,7 @@ class OutputCache:
             # Sizes are powers of two: every new shape of a compiled block costs memory for ever.
             size = 1 << (len(missing) - 1).bit_length()
             batch = make_batch([*missing, *[missing[-1]] * (size - len(missing))])
-            rows = yield from self._differentiator.target_rows(vector, batch)
+            rows = yield from self._gradient_computer.target_rows(vector, batch)
             ends = np.searchsorted(batch.owners[: batch.target_count], range(len(missing) + 1))
             for row, text in enumerate(missing):
                 found[text] = mx.contiguous(rows[int(ends[row]) : int(ends[row + 1])])

@@ -98,8 +98,8 @@ class CandidateBuilder:
 
     Args:
         anchors: What must survive; may be empty. A sample of it is measured.
-        differentiate: Makes what computes gradients; shared with other ranks, or alone. None: the
-            base model is in parts, and nothing can be made; there must be no cycles.
+        make_gradient_computer: One that works alone, or shares the work with other ranks. None:
+            the base model is in parts, and nothing can be made; there must be no cycles.
 
     Attributes:
         progress: The cycle being made, if any.
@@ -116,7 +116,7 @@ class CandidateBuilder:
         registry: Registry,
         curves: MetricCurves,
         anchors: AnchorSet,
-        differentiate: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
+        make_gradient_computer: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
     ) -> None:
         self._config, self._engine = config, engine
         self._jobs, self._examples = jobs, examples
@@ -131,17 +131,17 @@ class CandidateBuilder:
         self.preparing: str | None = None
         self.stats = LearningStats()
         self._anchors = anchors
-        self._can_prepare = differentiate is not None
-        if differentiate is not None:
-            engine.call(lambda: self._build(differentiate), patience_s=_BUILDING_S)
+        self._can_prepare = make_gradient_computer is not None
+        if make_gradient_computer is not None:
+            engine.call(lambda: self._build(make_gradient_computer), patience_s=_BUILDING_S)
 
-    def _build(self, differentiate: Callable[[LoraModel], GradientComputer]) -> None:
+    def _build(self, make_gradient_computer: Callable[[LoraModel], GradientComputer]) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
-        self._differentiator = differentiate(self._lora)
-        self._evaluator = AdapterEvaluator(self._lora, self._differentiator)
-        self._gatherer = TrainingSetBuilder(
+        self._gradient_computer = make_gradient_computer(self._lora)
+        self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
+        self._training_set_builder = TrainingSetBuilder(
             self._lora,
-            self._differentiator,
+            self._gradient_computer,
             self._engine.encoder,
             self._engine.base,
             self._config.training,
@@ -244,7 +244,9 @@ class CandidateBuilder:
         """What to learn from; own samples and reference outputs are made where they are missing."""
         parent_hash = "" if parent_id is None else self._registry.get(parent_id).content_hash
         task = self._run(
-            lambda: self._gatherer.gather(selection, self._lora.initial(parent), parent_hash)
+            lambda: self._training_set_builder.gather(
+                selection, self._lora.initial(parent), parent_hash
+            )
         )
         try:
             for event in task:
@@ -278,7 +280,7 @@ class CandidateBuilder:
         trainer = self._engine.call(
             lambda: Trainer(
                 self._lora,
-                self._differentiator,
+                self._gradient_computer,
                 settings,
                 self._config.anchor,
                 material,

@@ -55,7 +55,7 @@ class Pipeline:
         self,
         config: Config,
         engine: Engine,
-        learner: CandidateBuilder,
+        builder: CandidateBuilder,
         jobs: JobQueue,
         examples: ExampleStore,
         registry: Registry,
@@ -64,7 +64,7 @@ class Pipeline:
         objection: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._config, self._objection = config, objection
-        self._engine, self._learner = engine, learner
+        self._engine, self._builder = engine, builder
         self._jobs, self._examples = jobs, examples
         self._registry, self._curves = registry, curves
         self._pointer = pointer
@@ -81,7 +81,7 @@ class Pipeline:
     def stop(self) -> None:
         """Save the state of a cycle in training, put its jobs back, and end the thread."""
         self._thread.ask_to_stop()
-        self._learner.stop()
+        self._builder.stop()
         self._thread.stop()
 
     def wake(self) -> None:
@@ -95,22 +95,22 @@ class Pipeline:
     @property
     def progress(self) -> CycleProgress | None:
         """How far the running cycle is; None if none runs."""
-        return self._learner.progress
+        return self._builder.progress
 
     @property
     def stats(self) -> LearningStats:
         """What was trained since the start."""
-        return self._learner.stats
+        return self._builder.stats
 
     @property
     def preparing(self) -> str | None:
         """What is made before anything can be learned, and how much of it is there."""
-        return self._learner.preparing
+        return self._builder.preparing
 
     def _run_due_cycles(self) -> None:
         if not self._is_prepared:
             self._is_prepared = True  # after a failure each cycle prepares, and says what is wrong
-            self._learner.prepare()
+            self._builder.prepare()
         while not self._thread.is_stopping and not self._objection() and self.run_cycle():
             pass
 
@@ -138,7 +138,7 @@ class Pipeline:
         except (Cancelled, LostRank, Unavailable) as error:
             if self._called_off.issuperset(cycle.job_ids):
                 self._settle(cycle, lambda: self._jobs.call_off(cycle.id))
-                self._learner.forget_state(cycle)
+                self._builder.forget_state(cycle)
                 _log.info("cycle_called_off")
             else:
                 # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
@@ -149,7 +149,7 @@ class Pipeline:
             _log.exception("cycle_failed", jobs=cycle.job_ids)
             reason = str(error) or type(error).__name__
             self._settle(cycle, lambda: self._fail(cycle, reason))
-            self._learner.forget_state(cycle)
+            self._builder.forget_state(cycle)
         else:
             # The decision is committed: from here on there is no way back.
             refused = checkpoint.status == CheckpointStatus.REJECTED
@@ -175,7 +175,7 @@ class Pipeline:
             if progress is None or progress.cycle.job_ids != (job_id,):
                 raise
         self._called_off.add(job_id)
-        self._learner.call_off()
+        self._builder.call_off()
         until = time.monotonic() + _CALLING_OFF_S
         while (job := self._jobs.get(job_id)).status == JobStatus.RUNNING:
             if time.monotonic() > until or self._thread.wait_for_stop(_CALLING_OFF_POLL_S):
@@ -187,7 +187,7 @@ class Pipeline:
         published = self._registry.find_candidate(cycle)
         if published is not None:
             return self._registry.path(cycle.candidate_id), *published
-        return self._learner.make(cycle)
+        return self._builder.make(cycle)
 
     def _evidence(self, cycle: Cycle, manifest: Manifest) -> Evidence:
         """What the audit log keeps beside the manifest, so that anybody can check it afterwards."""
@@ -223,7 +223,7 @@ class Pipeline:
         self._record_report(cycle, manifest)
         loss = manifest.report.finetune_loss
         self._jobs.acknowledge(cycle.id, cycle.candidate_id, records.now())
-        self._learner.forget_state(cycle)
+        self._builder.forget_state(cycle)
         _log.info(
             "checkpoint_committed",
             checkpoint=cycle.candidate_id,
@@ -241,7 +241,7 @@ class Pipeline:
         self._record_report(cycle, manifest)
         reason = f"{cycle.candidate_id} was rejected. {decision.reason}"
         self._jobs.fail(cycle.id, reason, rejected=cycle.candidate_id)
-        self._learner.forget_state(cycle)
+        self._builder.forget_state(cycle)
         _log.warning("checkpoint_rejected", checkpoint=cycle.candidate_id, reason=decision.reason)
 
     def _settle(self, cycle: Cycle, end: Callable[[], None]) -> None:
@@ -266,7 +266,7 @@ class Pipeline:
         return self._jobs.lease(
             self._config.update,
             parent.checkpoint_id if parent else None,
-            self._learner.settings_hash(),
+            self._builder.settings_hash(),
             lambda connection: self._registry.new_checkpoint_id(connection, today.date()),
             today,
         )

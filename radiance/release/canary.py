@@ -92,7 +92,7 @@ class CanaryRouter:
         self._lock = threading.RLock()  # of whoever begins, ends or saves
         self._told = False
         self._thread = PeriodicThread("canary", self.tick, _TICK_S, at_once=True)
-        self._examiner = ShadowReplay(engine, self._weights, self._thread.wait_for_stop)
+        self._shadow_replay = ShadowReplay(engine, self._weights, self._thread.wait_for_stop)
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -365,10 +365,10 @@ class CanaryRouter:
         end = self._waiting.popleft()
         try:
             if plan.experiment.mode == "shadow":
-                for trial in self._examiner.repeat(end, plan.weights):
+                for trial in self._shadow_replay.repeat(end, plan.weights):
                     self._keep(trial)
             else:
-                self._keep(self._examiner.read(end))
+                self._keep(self._shadow_replay.read(end))
         except (RadianceError, OSError) as error:
             self._drop(end)
             _log.debug("canary_not_read", error=str(error))

@@ -60,13 +60,13 @@ class ReferenceCache:
 
     def __init__(
         self,
-        differentiator: GradientComputer,
+        gradient_computer: GradientComputer,
         sampler: SelfSampler,
         directory: Path,
         k: int,
         shipped: Path | None = None,
     ) -> None:
-        self._differentiator = differentiator
+        self._gradient_computer = gradient_computer
         self._sampler = sampler
         self._directory = directory
         self._k = k
@@ -153,12 +153,12 @@ class ReferenceCache:
         self, vector: mx.array, examples: Sequence[EncodedExample]
     ) -> Pieces[list[Reference]]:
         """The likeliest tokens of one batch of examples under an adapter, at each target."""
-        differentiator = self._differentiator
+        gradient_computer = self._gradient_computer
         batch = make_batch(examples)
-        rows = yield from differentiator.target_rows(vector, batch)
+        rows = yield from gradient_computer.target_rows(vector, batch)
         tokens, chosen, tails = [], [], []
-        for part in differentiator.parts(rows):
-            log_probs = differentiator.log_probs(rows[part])
+        for part in gradient_computer.parts(rows):
+            log_probs = gradient_computer.log_probs(rows[part])
             k = min(self._k, log_probs.shape[-1])
             best = mx.argpartition(-log_probs, k - 1, axis=-1)[:, :k]
             values = mx.take_along_axis(log_probs, best, axis=-1)

@@ -115,7 +115,7 @@ class Trainer:
     def __init__(
         self,
         lora: LoraModel,
-        differentiator: GradientComputer,
+        gradient_computer: GradientComputer,
         settings: config.TrainingSettings,
         anchor: config.AnchorSettings,
         material: TrainingSet,
@@ -123,11 +123,11 @@ class Trainer:
         resume_from: bytes | None = None,
     ) -> None:
         self._lora = lora
-        self._differentiator = differentiator
+        self._gradient_computer = gradient_computer
         self._settings, self._anchor = settings, anchor
         self._material = material
         shape = largest_batch(material, settings, anchor)
-        require(differentiator.step_memory(*shape), free_bytes(), settings)
+        require(gradient_computer.step_memory(*shape), free_bytes(), settings)
         self._has_anchors = anchor.method != "naive" and bool(material.held)
         contexts = tuple(dict.fromkeys(held.context for held in material.held))
         self._by_context = (
@@ -136,7 +136,7 @@ class Trainer:
             else {"": list(material.held)}
         )
         null_space = material.null_space
-        self._objective = Optimizer(
+        self._optimizer = Optimizer(
             lora.size, settings, anchor, tuple(self._by_context), null_space
         )
         self.step = 0
@@ -195,7 +195,7 @@ class Trainer:
             number = self.step * settings.grad_accum + part
             batch = self._batch(number)
             key = mx.random.key(settings.seed * 1_000_003 + number + 1)
-            part_loss, part_gradient = yield from self._differentiator.gradient(
+            part_loss, part_gradient = yield from self._gradient_computer.gradient(
                 self.vector, batch, key
             )
             loss, gradient = loss + part_loss, gradient + part_gradient
@@ -205,7 +205,7 @@ class Trainer:
         self._check_finite(mean_loss)
         gradient, divergence = yield from self._with_anchors(gradient / targets)
         lr = self._learning_rate(self.step)
-        vector, report = self._objective.step(self.vector, gradient, self.step + 1, lr)
+        vector, report = self._optimizer.step(self.vector, gradient, self.step + 1, lr)
         if not math.isfinite(report.gradient_norm):
             raise Diverged(
                 f"step {self.step + 1}: loss {mean_loss:g}, gradient norm "
@@ -229,12 +229,12 @@ class Trainer:
         batch = make_batch(
             [h.example for h in chosen], [h.reference for h in chosen], [0.0] * len(chosen)
         )
-        away, anchor_gradient = yield from self._differentiator.gradient(self.vector, batch)
+        away, anchor_gradient = yield from self._gradient_computer.gradient(self.vector, batch)
         self._step_tokens += batch.token_count
         count = batch.target_count
         divergence = cast(float, away.item()) / count
         self._check_finite(divergence)
-        combined = self._objective.combine(
+        combined = self._optimizer.combine(
             gradient, anchor_gradient / count, divergence, every, context
         )
         return combined, divergence
@@ -288,10 +288,10 @@ class Trainer:
     def _check(self) -> Pieces[LossCheck]:
         material = self._material
         new_examples = [lesson.example for lesson in spread(material.new, _MOST_CHECKED_NEW)]
-        new = yield from score_examples(self._differentiator, self.vector, new_examples)
+        new = yield from score_examples(self._gradient_computer, self.vector, new_examples)
         some = [lesson.example for lesson in spread(material.replay, _MOST_CHECKED_REPLAY)]
-        old = yield from score_examples(self._differentiator, self.vector, some)
-        held = yield from score_examples(self._differentiator, self.vector, material.held_back)
+        old = yield from score_examples(self._gradient_computer, self.vector, some)
+        held = yield from score_examples(self._gradient_computer, self.vector, material.held_back)
         worst = max(score.loss for score in new + old)
         return LossCheck(self.step, token_mean(held or new), worst)
 
@@ -302,7 +302,7 @@ class Trainer:
             stream,
             step=np.array([self.step, cooling]),
             vector=np.array(self.vector),
-            **self._objective.save(),  # type: ignore[arg-type]
+            **self._optimizer.save(),  # type: ignore[arg-type]
         )
         return stream.getvalue()
 
@@ -311,7 +311,7 @@ class Trainer:
             self.step, cooling = (int(value) for value in saved["step"])
             self._cooling_from = None if cooling < 0 else cooling
             self.vector = mx.array(saved["vector"])
-            self._objective.restore(dict(saved))
+            self._optimizer.restore(dict(saved))
 
 
 @dataclass(frozen=True)
@@ -330,13 +330,13 @@ class ExampleScore:
 
 
 def score_examples(
-    differentiator: GradientComputer, vector: mx.array, examples: Sequence[EncodedExample]
+    gradient_computer: GradientComputer, vector: mx.array, examples: Sequence[EncodedExample]
 ) -> Pieces[list[ExampleScore]]:
     """Score examples under an adapter, without dropout; in the order given."""
     scores: dict[int, ExampleScore] = {}
     for group in by_length(examples, _EVAL_ROWS):
         batch = make_batch([examples[index] for index in group])
-        losses, hits = yield from differentiator.target_losses(vector, batch)
+        losses, hits = yield from gradient_computer.target_losses(vector, batch)
         values, exact = np.array(losses, dtype=np.float64), np.array(hits)
         for row, index in enumerate(group):
             own = batch.owners == row

@@ -82,7 +82,7 @@ class TrainingSetBuilder:
     def __init__(
         self,
         lora: LoraModel,
-        differentiator: GradientComputer,
+        gradient_computer: GradientComputer,
         encoder: Encoder,
         base: BaseModel,
         training: config.TrainingSettings,
@@ -94,7 +94,9 @@ class TrainingSetBuilder:
         self._training, self._anchor = training, anchor
         sampler = SelfSampler(lora, encoder, base.end_token)
         shipped = base.path / "own_samples"
-        self._rehearsal = ReferenceCache(differentiator, sampler, directory, anchor.top_k, shipped)
+        self._reference_cache = ReferenceCache(
+            gradient_computer, sampler, directory, anchor.top_k, shipped
+        )
 
     def own_samples_of_base(self, anchors: AnchorSet) -> Pieces[list[EncodedExample]]:
         """What the base writes itself: as an update over it will want it, kept for that.
@@ -168,8 +170,10 @@ class TrainingSetBuilder:
             for window in self._encoder.windows(anchor.example, _ANCHOR_TOKENS)
         ][:_MOST_ANCHORS]
         texts += [(sample, SELF_GENERATED, self._asks(sample) not in learned) for sample in samples]
-        held = yield from self._rehearsal.hold(vector, weights_id, [text[:2] for text in texts])
-        self._rehearsal.keep_only([self._base.content_hash, weights_id])
+        held = yield from self._reference_cache.hold(
+            vector, weights_id, [text[:2] for text in texts]
+        )
+        self._reference_cache.keep_only([self._base.content_hash, weights_id])
         return [one for one, (_, _, is_valid) in zip(held, texts, strict=True) if is_valid]
 
     def _own_samples(
@@ -179,7 +183,7 @@ class TrainingSetBuilder:
             self._encoder.plain(augmentation.question(example) or example.text)
             for example in anchors.sample(_MOST_ANCHORS).examples
         ]
-        return self._rehearsal.samples(
+        return self._reference_cache.samples(
             vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed
         )
 
@@ -226,7 +230,7 @@ class TrainingSetBuilder:
         examples = [lesson.example for lesson in lessons]
         found: dict[int, Reference] = {}
         for group in by_length(examples, _ROWS):
-            some = yield from self._rehearsal.outputs(parent, [examples[i] for i in group])
+            some = yield from self._reference_cache.outputs(parent, [examples[i] for i in group])
             found.update(zip(group, some, strict=True))
         return [found[index] for index in range(len(examples))]
 

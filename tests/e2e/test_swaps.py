@@ -58,7 +58,7 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
         if answer.tokens != wanted[answer.checkpoint_id, index]
     ]
     assert wrong == []
-    assert engine.call(lambda: engine._residents.in_use) == 0
+    assert engine.call(lambda: engine._adapter_cache.in_use) == 0
 
 
 def test_rollbacks_and_promotions_under_http_load(serve_ember: Callable[..., Running]) -> None:
@@ -112,5 +112,5 @@ def test_memory_of_freed_slots_is_given_back(engine: Engine) -> None:
         copy = random_adapter(engine, 2) if _ % 50 == 0 else adapter
         engine.swap(copy, "A_2", CheckpointStatus.STABLE)
     engine.swap(None, None, CheckpointStatus.BASE)
-    assert engine.call(lambda: engine._residents.in_use) == 0
+    assert engine.call(lambda: engine._adapter_cache.in_use) == 0
     assert active() - before < 4 * size

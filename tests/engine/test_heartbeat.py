@@ -18,21 +18,21 @@ class Clock:
         return self.now
 
 
-def pass_time(pulse: Heartbeat, clock: Clock, kind: str, seconds: float) -> None:
-    with pulse.during(kind):
+def pass_time(heartbeat: Heartbeat, clock: Clock, kind: str, seconds: float) -> None:
+    with heartbeat.during(kind):
         clock.now += seconds
-    pulse.moved()
+    heartbeat.moved()
 
 
 def test_nothing_moving_is_noticed_in_under_ten_seconds() -> None:
     clock = Clock()
-    pulse = Heartbeat(clock)
+    heartbeat = Heartbeat(clock)
     clock.now = 4.0
-    assert pulse.is_steady
+    assert heartbeat.is_steady
     clock.now = 7.0
-    assert not pulse.is_steady
-    pulse.moved()
-    assert pulse.is_steady
+    assert not heartbeat.is_steady
+    heartbeat.moved()
+    assert heartbeat.is_steady
 
 
 @given(usual=st.floats(0.001, 100), factor=st.floats(0, 3.9))
@@ -40,48 +40,48 @@ def test_what_takes_about_as_long_as_it_did_is_no_hang_and_much_longer_is(
     usual: float, factor: float
 ) -> None:
     clock = Clock()
-    pulse = Heartbeat(clock)
-    pass_time(pulse, clock, "prefill", usual)
-    with pulse.during("prefill"):
+    heartbeat = Heartbeat(clock)
+    pass_time(heartbeat, clock, "prefill", usual)
+    with heartbeat.during("prefill"):
         clock.now += usual * factor
-        assert pulse.is_steady
+        assert heartbeat.is_steady
         clock.now += max(5.0, 4.1 * usual)
-        assert not pulse.is_steady
+        assert not heartbeat.is_steady
 
 
 def test_a_first_time_has_longer_and_so_has_what_asks_for_it() -> None:
     clock = Clock()
-    pulse = Heartbeat(clock)
-    with pulse.during("decode"):
+    heartbeat = Heartbeat(clock)
+    with heartbeat.during("decode"):
         clock.now += FIRST_S - 1
-        assert pulse.is_steady
-    pulse.moved()
+        assert heartbeat.is_steady
+    heartbeat.moved()
     for _ in range(40):  # it was slow once, and is not any more
-        pass_time(pulse, clock, "decode", 0.01)
-    with pulse.during("decode"):
+        pass_time(heartbeat, clock, "decode", 0.01)
+    with heartbeat.during("decode"):
         clock.now += 6.0
-        assert not pulse.is_steady
-    pulse.moved()
-    with pulse.during("call", 60.0):
+        assert not heartbeat.is_steady
+    heartbeat.moved()
+    with heartbeat.during("call", 60.0):
         clock.now += 59.0
-        assert pulse.is_steady
+        assert heartbeat.is_steady
         clock.now += 2.0
-        assert not pulse.is_steady
+        assert not heartbeat.is_steady
 
 
 def test_steps_that_move_no_row_are_no_progress() -> None:
     clock = Clock()
-    pulse = Heartbeat(clock)
-    pass_time(pulse, clock, "decode", 0.01)
+    heartbeat = Heartbeat(clock)
+    pass_time(heartbeat, clock, "decode", 0.01)
     for _ in range(600):
-        with pulse.during("decode"):
+        with heartbeat.during("decode"):
             clock.now += 0.01
-    assert not pulse.is_steady
+    assert not heartbeat.is_steady
 
 
 def test_a_long_call_that_says_so_is_not_taken_for_a_hang(engine: Engine) -> None:
     clock, begun, release = Clock(), threading.Event(), threading.Event()
-    usual, engine._pulse = engine._pulse, Heartbeat(clock)
+    usual, engine._heartbeat = engine._heartbeat, Heartbeat(clock)
 
     def work() -> str:
         begun.set()
@@ -102,5 +102,5 @@ def test_a_long_call_that_says_so_is_not_taken_for_a_hang(engine: Engine) -> Non
     finally:
         release.set()
         thread.join()
-        engine._pulse = usual
+        engine._heartbeat = usual
     assert found == ["done"]

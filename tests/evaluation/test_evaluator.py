@@ -28,8 +28,8 @@ class Bench:
 
     def __init__(self, engine: Engine, anchors: int = 24) -> None:
         self.lora = LoraModel(engine.base, config.TrainingSettings(r=4))
-        self.differentiator = GradientComputer(self.lora)
-        self.evaluator = AdapterEvaluator(self.lora, self.differentiator)
+        self.gradient_computer = GradientComputer(self.lora)
+        self.evaluator = AdapterEvaluator(self.lora, self.gradient_computer)
         self.base = self.lora.initial(None)
         listed = local.read_set(ember.MODEL_PATH / "anchors.jsonl")
         self.anchors = anchor_texts(engine.encoder, listed, anchors)
@@ -175,14 +175,14 @@ def test_what_is_known_of_an_adapter_is_not_computed_again(
 
     def passes(candidate: mx.array, parent: mx.array) -> tuple[int, list[Probe]]:
         counted = []
-        target_rows = bench.differentiator.target_rows
+        target_rows = bench.gradient_computer.target_rows
 
         def counting(*arguments: Any) -> Any:
             counted.append(arguments)
             return target_rows(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(bench.differentiator, "target_rows", counting)
+            patch.setattr(bench.gradient_computer, "target_rows", counting)
             probes = drain(bench.evaluator.probe(candidate, parent, texts))
         return len(counted), probes
 
@@ -190,7 +190,7 @@ def test_what_is_known_of_an_adapter_is_not_computed_again(
         drain(bench.evaluator.probe(bench.adapter(0.03, 7), bench.base, texts))
         count, warm = passes(bench.adapter(0.03, 8), bench.adapter(0.03, 7))
         assert count == 1
-        cold = AdapterEvaluator(bench.lora, bench.differentiator)
+        cold = AdapterEvaluator(bench.lora, bench.gradient_computer)
         plain = drain(cold.probe(bench.adapter(0.03, 8), bench.adapter(0.03, 7), texts))
         for kept, anew in zip(warm, plain, strict=True):
             assert kept.kl_base == pytest.approx(anew.kl_base, rel=1e-3)
@@ -204,8 +204,8 @@ def test_what_is_kept_has_a_bound(engine: Engine, bench: Bench) -> None:
     def check() -> None:
         texts = [text.example for text in bench.anchors[:8]]
         key, most = adapter_key(bench.base), 40_000
-        outputs = OutputCache(bench.differentiator, most)
-        plain = drain(OutputCache(bench.differentiator).rows(bench.base, key, texts))
+        outputs = OutputCache(bench.gradient_computer, most)
+        plain = drain(OutputCache(bench.gradient_computer).rows(bench.base, key, texts))
         assert sum(rows.nbytes for rows in plain) > most
         for _ in range(2):
             found = drain(outputs.rows(bench.base, key, texts))

@@ -83,12 +83,12 @@ def test_every_target_is_in_exactly_one_part(engine, rows, count):
 def test_the_gradients_of_the_parts_add_up_to_the_whole_s(engine, with_reference, count):
     def check() -> None:
         lora = LoraModel(engine.base, config.TrainingSettings(r=4))
-        differentiator = GradientComputer(lora)
+        gradient_computer = GradientComputer(lora)
         vector = lora.initial(None) + 0.01 * mx.random.normal((lora.size,), key=mx.random.key(1))
         batch = batch_of(engine, 5, with_reference=with_reference)
-        loss, gradient = drain(differentiator.gradient(vector, batch))
+        loss, gradient = drain(gradient_computer.gradient(vector, batch))
         parts = [p for n in range(count) if (p := part_of(batch, n, count)) is not None]
-        found = [drain(differentiator.gradient(vector, part.batch)) for part in parts]
+        found = [drain(gradient_computer.gradient(vector, part.batch)) for part in parts]
         assert np.allclose(sum(np.array(one) for one, _ in found), np.array(loss), rtol=1e-5)
         joined = sum(np.array(g) for _, g in found)
         assert np.abs(joined - np.array(gradient)).max() <= 1e-5 * np.abs(np.array(gradient)).max()
@@ -144,8 +144,9 @@ encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
 facts = ember.listed_facts()[::40]
 
 
-def train(differentiator, steps):
-    rehearsal = ReferenceCache(differentiator, None, directory / f"{id(differentiator)}", k=32)
+def train(gradient_computer, steps):
+    own = directory / f"{id(gradient_computer)}"
+    rehearsal = ReferenceCache(gradient_computer, None, own, k=32)
     texts = [
         (encoder.example(example(i, f.question, f.answer)), f.context) for i, f in enumerate(facts)
     ]
@@ -154,7 +155,7 @@ def train(differentiator, steps):
     replay = [AugmentedExample(text) for text, _ in texts[:8]]
     wanted = config.TrainingSettings(stop_loss=0, max_steps=steps, cooldown_steps=3)
     material = TrainingSet(new=new, replay=replay, held=held)
-    trainer = Trainer(lora, differentiator, wanted, config.AnchorSettings(), material, None)
+    trainer = Trainer(lora, gradient_computer, wanted, config.AnchorSettings(), material, None)
     return np.array(drain(trainer.run()).vector)
 
 

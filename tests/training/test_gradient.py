@@ -46,9 +46,9 @@ def whole_gradient(
 
 def test_equals_the_gradient_of_the_whole_model(engine: Engine) -> None:
     def compare() -> None:
-        lora, differentiator, vector, batch = setting(engine, r=4)
-        assert differentiator.is_blockwise
-        loss, gradient = drain(differentiator.gradient(vector, batch))
+        lora, gradient_computer, vector, batch = setting(engine, r=4)
+        assert gradient_computer.is_blockwise
+        loss, gradient = drain(gradient_computer.gradient(vector, batch))
         expected_loss, expected = whole_gradient(lora, vector, batch)
         assert np.allclose(np.array(loss), np.array(expected_loss), rtol=1e-5)
         assert np.allclose(np.array(gradient), np.array(expected), rtol=1e-3, atol=1e-4)
@@ -61,13 +61,13 @@ def test_recomputing_blocks_gives_the_same_bits(
     engine: Engine, dropout: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def compare() -> None:
-        _, differentiator, vector, batch = setting(engine, r=4, dropout=dropout)
+        _, gradient_computer, vector, batch = setting(engine, r=4, dropout=dropout)
         key = mx.random.key(5)
-        kept = drain(differentiator.gradient(vector, batch, key))
-        forward, blocks = differentiator._run, []
+        kept = drain(gradient_computer.gradient(vector, batch, key))
+        forward, blocks = gradient_computer._run, []
         monkeypatch.setattr(gradient, "_MOST_KEPT_BYTES", 0)
-        monkeypatch.setattr(differentiator, "_run", lambda *a: blocks.append(1) or forward(*a))
-        recomputed = drain(differentiator.gradient(vector, batch, key))
+        monkeypatch.setattr(gradient_computer, "_run", lambda *a: blocks.append(1) or forward(*a))
+        recomputed = drain(gradient_computer.gradient(vector, batch, key))
         assert not blocks  # else both were the same way
         for ours, theirs in zip(recomputed, kept, strict=True):
             assert mx.array_equal(ours, theirs)
@@ -79,8 +79,8 @@ def test_smaller_pieces_give_the_same_bits(engine: Engine) -> None:
     """What is sent while it runs decides where it is cut, and nothing else."""
 
     def run(answers: Iterator[bool]) -> tuple[int, np.ndarray]:
-        _, differentiator, vector, batch = setting(engine, r=4, dropout=0.2)
-        pieces, count = differentiator.gradient(vector, batch, mx.random.key(5)), 0
+        _, gradient_computer, vector, batch = setting(engine, r=4, dropout=0.2)
+        pieces, count = gradient_computer.gradient(vector, batch, mx.random.key(5)), 0
         try:
             next(pieces)
             while True:
@@ -103,9 +103,9 @@ def test_smaller_pieces_give_the_same_bits(engine: Engine) -> None:
 
 def test_models_that_cannot_be_cut_are_computed_whole(engine: Engine) -> None:
     def compare() -> None:
-        lora, differentiator, vector, batch = setting(engine, r=4)
-        gradient = drain(differentiator.gradient(vector, batch))
-        scores = drain(differentiator.target_losses(vector, batch))
+        lora, gradient_computer, vector, batch = setting(engine, r=4)
+        gradient = drain(gradient_computer.gradient(vector, batch))
+        scores = drain(gradient_computer.target_losses(vector, batch))
         lora.model.model_type = "something_else"
         whole = GradientComputer(lora)
         assert not whole.is_blockwise
@@ -121,14 +121,14 @@ def test_dropout_drops_the_same_elements_forward_and_backward(engine: Engine) ->
     """Against a finite difference of the loss under the same masks."""
 
     def compare() -> None:
-        _, differentiator, vector, batch = setting(engine, r=4, dropout=0.3)
+        _, gradient_computer, vector, batch = setting(engine, r=4, dropout=0.3)
         key = mx.random.key(9)
-        loss, gradient = drain(differentiator.gradient(vector, batch, key))
-        plain, _ = drain(differentiator.gradient(vector, batch))
+        loss, gradient = drain(gradient_computer.gradient(vector, batch, key))
+        plain, _ = drain(gradient_computer.gradient(vector, batch))
         assert abs(loss.item() - plain.item()) > 1e-3
         step = gradient / mx.linalg.norm(gradient) * 3e-3
-        above, _ = drain(differentiator.gradient(vector + step, batch, key))
-        below, _ = drain(differentiator.gradient(vector - step, batch, key))
+        above, _ = drain(gradient_computer.gradient(vector + step, batch, key))
+        below, _ = drain(gradient_computer.gradient(vector - step, batch, key))
         slope = (above.item() - below.item()) / 6e-3
         assert slope == pytest.approx(mx.linalg.norm(gradient).item(), rel=0.02)
 
@@ -139,8 +139,8 @@ def test_no_piece_is_a_whole_step(engine: Engine) -> None:
     """A block forward, the head, a block backward: each is a piece of its own."""
 
     def count() -> tuple[int, int]:
-        lora, differentiator, vector, batch = setting(engine, r=4)
-        return sum(1 for _ in differentiator.gradient(vector, batch)), len(lora.model.layers)
+        lora, gradient_computer, vector, batch = setting(engine, r=4)
+        return sum(1 for _ in gradient_computer.gradient(vector, batch)), len(lora.model.layers)
 
     pieces, layers = engine.call(count)
     assert pieces >= 2 * layers + 1
@@ -148,9 +148,9 @@ def test_no_piece_is_a_whole_step(engine: Engine) -> None:
 
 def test_target_losses_are_the_losses_and_greedy_hits(engine: Engine) -> None:
     def compare() -> None:
-        lora, differentiator, vector, batch = setting(engine, r=4)
-        losses, hits = drain(differentiator.target_losses(vector, batch))
-        total, _ = drain(differentiator.gradient(vector, batch))
+        lora, gradient_computer, vector, batch = setting(engine, r=4)
+        losses, hits = drain(gradient_computer.target_losses(vector, batch))
+        total, _ = drain(gradient_computer.gradient(vector, batch))
         assert (losses * batch.weights).sum().item() == pytest.approx(total.item(), rel=1e-5)
         lora.model.update(tree_unflatten(list(lora.unflatten(vector).items())))
         logits = lora.model(batch.tokens)
@@ -162,8 +162,8 @@ def test_target_losses_are_the_losses_and_greedy_hits(engine: Engine) -> None:
 
 def test_fresh_adapter_adds_nothing_and_copies_nothing(engine: Engine) -> None:
     def compare() -> None:
-        lora, differentiator, _, batch = setting(engine)
-        losses, _ = drain(differentiator.target_losses(lora.initial(None), batch))
+        lora, gradient_computer, _, batch = setting(engine)
+        losses, _ = drain(gradient_computer.target_losses(lora.initial(None), batch))
         logits = engine.base.model(batch.tokens)
         rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
         expected = nn.losses.cross_entropy(rows, batch.targets)

@@ -30,7 +30,7 @@ def text(tokens: int, seed: int = 0) -> EncodedExample:
 def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):
     def measure() -> tuple[int, int]:
         lora = LoraModel(engine.base, config.TrainingSettings(r=8))
-        differentiator = GradientComputer(lora)
+        gradient_computer = GradientComputer(lora)
         batch = make_batch([text(tokens, seed) for seed in range(rows)])
         vector = lora.initial(None)
         mx.eval(vector, batch.tokens)
@@ -38,9 +38,9 @@ def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):
         mx.clear_cache()
         before = mx.get_active_memory()
         mx.reset_peak_memory()
-        gradient = drain(differentiator.gradient(vector, batch))
+        gradient = drain(gradient_computer.gradient(vector, batch))
         mx.eval(gradient)
-        step = differentiator.step_memory(*batch.tokens.shape)
+        step = gradient_computer.step_memory(*batch.tokens.shape)
         assert step is not None
         return step.total, mx.get_peak_memory() - before
 

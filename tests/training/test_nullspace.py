@@ -158,7 +158,7 @@ def test_five_facts_are_learned_all_the_same(engine: Engine) -> None:
         trainer = trainer_of(engine, config.AnchorSettings(weight=0.3), 0.95, **changed)
         _, trained = finish(trainer)
         assert trained is not None
-        scores = drain(score_examples(trainer._differentiator, trained.vector, encoded(engine)))
+        scores = drain(score_examples(trainer._gradient_computer, trained.vector, encoded(engine)))
         assert all(score.is_exact for score in scores)
 
     engine.call(learn)
@@ -233,7 +233,7 @@ def gathered(engine: Engine, directory: Path, **anchor: Any) -> TrainingSet:
     training = config.TrainingSettings(r=4)
     lora = LoraModel(engine.base, training)
     settings = config.AnchorSettings(own_samples=0, **anchor)
-    gatherer = TrainingSetBuilder(
+    training_set_builder = TrainingSetBuilder(
         lora, GradientComputer(lora), engine.encoder, engine.base, training, settings, directory
     )
     facts = ember.listed_facts()[::40]
@@ -242,7 +242,7 @@ def gathered(engine: Engine, directory: Path, **anchor: Any) -> TrainingSet:
     )
     new = [example(90 + i, *fact) for i, fact in enumerate(FACTS)]
     selection = Selection(new, anchors=anchors, valid_anchors=anchors)
-    return drain(gatherer.gather(selection, lora.initial(None), ""))
+    return drain(training_set_builder.gather(selection, lora.initial(None), ""))
 
 
 def test_gathering_finds_the_same_each_time_and_only_where_asked(

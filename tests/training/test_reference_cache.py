@@ -37,19 +37,19 @@ def number(array: mx.array) -> float:
 
 def parts(engine: Engine, path: Path) -> tuple[LoraModel, GradientComputer, ReferenceCache]:
     lora = LoraModel(engine.base, config.TrainingSettings(r=4))
-    differentiator = GradientComputer(lora)
+    gradient_computer = GradientComputer(lora)
     sampler = SelfSampler(lora, engine.encoder, engine.base.end_token)
-    return lora, differentiator, ReferenceCache(differentiator, sampler, path, k=16)
+    return lora, gradient_computer, ReferenceCache(gradient_computer, sampler, path, k=16)
 
 
 def gather(engine: Engine, path: Path, selection: Selection, **settings: object) -> TrainingSet:
-    lora, differentiator, _ = parts(engine, path)
+    lora, gradient_computer, _ = parts(engine, path)
     anchor = config.AnchorSettings(**{"own_samples": 16, **settings})  # type: ignore[arg-type]
     training = config.TrainingSettings(r=4)
-    gatherer = TrainingSetBuilder(
-        lora, differentiator, engine.encoder, engine.base, training, anchor, path
+    training_set_builder = TrainingSetBuilder(
+        lora, gradient_computer, engine.encoder, engine.base, training, anchor, path
     )
-    return drain(gatherer.gather(selection, lora.initial(None), ""))
+    return drain(training_set_builder.gather(selection, lora.initial(None), ""))
 
 
 def test_samples_do_not_depend_on_what_is_decoded_in_between(
@@ -82,7 +82,7 @@ def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
         texts = [(sample, SELF_GENERATED) for sample in first]
         held = drain(rehearsal.hold(vector, "base", texts))
         _, _, other = parts(engine, tmp_path)
-        other._sampler = other._differentiator = None  # type: ignore[assignment]
+        other._sampler = other._gradient_computer = None  # type: ignore[assignment]
         again = drain(
             other.hold(vector, "base", drain(other.samples(vector, "base", [], 6, 1)) and texts)
         )
@@ -107,10 +107,10 @@ def test_ember_brings_what_it_writes_with_its_own_anchors(
     def samples(settings: config.Config) -> list[EncodedExample]:
         lora = LoraModel(engine.base, settings.training)
         parts = (lora, GradientComputer(lora), engine.encoder, engine.base)
-        gatherer = TrainingSetBuilder(
+        training_set_builder = TrainingSetBuilder(
             *parts, settings.training, settings.anchor, tmp_path / "rehearsal"
         )
-        return drain(gatherer.own_samples_of_base(anchors))
+        return drain(training_set_builder.own_samples_of_base(anchors))
 
     brought = engine.call(lambda: samples(settings))
     assert len(brought) > settings.anchor.own_samples / 2
@@ -150,29 +150,29 @@ def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) ->
     """With the whole vocabulary kept, the divergence from them is nothing; moved away, it is KL."""
 
     def compare() -> None:
-        lora, differentiator, _ = parts(engine, tmp_path)
-        rehearsal = ReferenceCache(differentiator, None, tmp_path, k=10**6)  # type: ignore[arg-type]
+        lora, gradient_computer, _ = parts(engine, tmp_path)
+        rehearsal = ReferenceCache(gradient_computer, None, tmp_path, k=10**6)  # type: ignore[arg-type]
         examples = [engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)]
         vector = lora.initial(None)
         outputs = drain(rehearsal.outputs(vector, examples))
         batch = make_batch(examples, outputs, [0.0] * len(examples))
-        away, gradient = drain(differentiator.gradient(vector, batch))
+        away, gradient = drain(gradient_computer.gradient(vector, batch))
         assert number(away) == pytest.approx(0, abs=1e-3)
         assert number(mx.abs(gradient).max()) < 1e-3
 
         moved = vector + 0.02 * mx.random.normal(vector.shape, key=mx.random.key(0))
-        away, _ = drain(differentiator.gradient(moved, batch))
-        rows = [drain(differentiator.target_rows(v, batch)) for v in (vector, moved)]
+        away, _ = drain(gradient_computer.gradient(moved, batch))
+        rows = [drain(gradient_computer.target_rows(v, batch)) for v in (vector, moved)]
         before, after = (
-            np.array(differentiator.log_probs(row)[: batch.target_count], dtype=np.float64)
+            np.array(gradient_computer.log_probs(row)[: batch.target_count], dtype=np.float64)
             for row in rows
         )
         full = (np.exp(before) * (before - after)).sum()
         assert full > 0.01
         assert number(away) == pytest.approx(full, rel=1e-2)
-        few = ReferenceCache(differentiator, None, tmp_path, k=8)  # type: ignore[arg-type]
+        few = ReferenceCache(gradient_computer, None, tmp_path, k=8)  # type: ignore[arg-type]
         batch = make_batch(examples, drain(few.outputs(vector, examples)), [0.0] * len(examples))
-        merged, _ = drain(differentiator.gradient(moved, batch))
+        merged, _ = drain(gradient_computer.gradient(moved, batch))
         assert 0 < number(merged) <= full * 1.001
 
     engine.call(compare)
@@ -225,14 +225,14 @@ def test_thousands_of_examples_are_encoded_in_pieces(
     engine: Engine, tmp_path: Path, reworded_ratio: float
 ) -> None:
     def pieces() -> int:
-        lora, differentiator, _ = parts(engine, tmp_path)
+        lora, gradient_computer, _ = parts(engine, tmp_path)
         training = config.TrainingSettings(r=4, reworded_ratio=reworded_ratio)
         anchor = config.AnchorSettings(method="naive")
-        gatherer = TrainingSetBuilder(
-            lora, differentiator, engine.encoder, engine.base, training, anchor, tmp_path
+        training_set_builder = TrainingSetBuilder(
+            lora, gradient_computer, engine.encoder, engine.base, training, anchor, tmp_path
         )
         new, held_back = ([example(n, f"What is {n}?", "A number.") for n in r] for r in _PARTS)
         selection = Selection(new=new, held_back=held_back)
-        return sum(1 for _ in gatherer.gather(selection, lora.initial(None), ""))
+        return sum(1 for _ in training_set_builder.gather(selection, lora.initial(None), ""))
 
     assert engine.call(pieces) >= sum(map(len, _PARTS))

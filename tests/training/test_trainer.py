@@ -143,7 +143,7 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
         assert losses[-1] < 0.1 < losses[0]
         last = [event for event in events if isinstance(event, LossCheck)][-1]
         assert last.worst_loss < 0.02
-        scores = drain(score_examples(trainer._differentiator, trained.vector, encoded(engine)))
+        scores = drain(score_examples(trainer._gradient_computer, trained.vector, encoded(engine)))
         assert all(score.is_exact for score in scores)
 
     engine.call(learn)
@@ -235,7 +235,7 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
             batch = make_batch(
                 [h.example for h in held], [h.reference for h in held], [0.0] * len(held)
             )
-            away, _ = drain(trainer._differentiator.gradient(trained.vector, batch))
+            away, _ = drain(trainer._gradient_computer.gradient(trained.vector, batch))
             moved[method] = cast(float, away.item()) / batch.target_count
             last = [event for event in events if isinstance(event, StepTaken)][-1]
             assert (last.anchor_divergence is None) == (method == "naive")
@@ -254,12 +254,14 @@ def test_replayed_outputs_are_held(engine: Engine) -> None:
             engine, replay=earlier, anchor=config.AnchorSettings(replay_logits=weight)
         )
         batch = make_batch(earlier)
-        rehearsal = ReferenceCache(trainer._differentiator, cast(Any, None), Path(mkdtemp()), k=16)
+        rehearsal = ReferenceCache(
+            trainer._gradient_computer, cast(Any, None), Path(mkdtemp()), k=16
+        )
         outputs = drain(rehearsal.outputs(trainer.vector + 0.01, earlier))
         assert batch.target_count == len(outputs[0].tail)
         trainer._material = replace(trainer._material, replay_outputs=outputs)
         return np.array(
-            drain(trainer._differentiator.gradient(trainer.vector, trainer._batch(0)))[1]
+            drain(trainer._gradient_computer.gradient(trainer.vector, trainer._batch(0)))[1]
         )
 
     without, with_outputs = engine.call(lambda: (gradient(0.0), gradient(1.0)))

@@ -19,15 +19,15 @@ class Sources:
     """Finds the source of the weights that a request names.
 
     Args:
-        residents: The adapters in memory.
+        adapter_cache: The adapters in memory.
 
     Attributes:
         serving: What answers requests that name nothing.
         swaps: How often that changed.
     """
 
-    def __init__(self, residents: AdapterCache) -> None:
-        self._residents = residents
+    def __init__(self, adapter_cache: AdapterCache) -> None:
+        self._adapter_cache = adapter_cache
         self._live: tuple[LiveWeights, str] | None = None
         self._live_source: tuple[int, LoadedWeights] | None = None
         self.serving = LOADED_BASE
@@ -39,11 +39,11 @@ class Sources:
         Raises:
             CorruptCheckpoint: A checkpoint's files cannot be read.
         """
-        return self._residents.hold(self._find(weights))
+        return self._adapter_cache.hold(self._find(weights))
 
     def give_back(self, source: LoadedWeights) -> None:
         """One user less."""
-        self._residents.release(source)
+        self._adapter_cache.release(source)
 
     def serve(self, weights: Weights) -> None:
         """Move the pointer; users of what served before keep it.
@@ -63,7 +63,7 @@ class Sources:
         """Move the pointer to an adapter in memory; None is the base."""
         source = LOADED_BASE
         if adapter is not None:
-            source = self._residents.fill(adapter, checkpoint_id, status, content_hash)
+            source = self._adapter_cache.fill(adapter, checkpoint_id, status, content_hash)
         self._point_at(source)
 
     def show_live(self, snapshot: LiveWeights, candidate_id: str) -> None:
@@ -84,7 +84,7 @@ class Sources:
             case "checkpoint":
                 assert weights.path is not None
                 load = functools.partial(load_adapter, weights.path)
-                return self._residents.bring(weights, load)
+                return self._adapter_cache.bring(weights, load)
             case _:
                 return self.serving
 
@@ -96,16 +96,16 @@ class Sources:
         step, adapter = snapshot()
         if self._live_source is None or self._live_source[0] != step:
             self._forget_live()
-            source = self._residents.fill(adapter, candidate_id, CheckpointStatus.TRAINING)
-            self._live_source = (step, self._residents.hold(source))
+            source = self._adapter_cache.fill(adapter, candidate_id, CheckpointStatus.TRAINING)
+            self._live_source = (step, self._adapter_cache.hold(source))
         return self._live_source[1]
 
     def _forget_live(self) -> None:
         if self._live_source is not None:
-            self._residents.release(self._live_source[1])
+            self._adapter_cache.release(self._live_source[1])
             self._live_source = None
 
     def _point_at(self, source: LoadedWeights) -> None:
-        previous, self.serving = self.serving, self._residents.hold(source)
-        self._residents.release(previous)
+        previous, self.serving = self.serving, self._adapter_cache.hold(source)
+        self._adapter_cache.release(previous)
         self.swaps += 1

@@ -20,7 +20,7 @@ def adapter() -> Adapter:
 
 def test_idle_adapters_are_kept_up_to_a_number_the_newest_longest() -> None:
     table = SlotTable()
-    residents = AdapterCache(table, most_idle=2)
+    adapter_cache = AdapterCache(table, most_idle=2)
     loads: list[str] = []
 
     def use(name: str) -> int:
@@ -28,8 +28,8 @@ def test_idle_adapters_are_kept_up_to_a_number_the_newest_longest() -> None:
             loads.append(name)
             return adapter()
 
-        source = residents.hold(residents.bring(weights(name), load))
-        residents.release(source)
+        source = adapter_cache.hold(adapter_cache.bring(weights(name), load))
+        adapter_cache.release(source)
         return source.slot
 
     first = use("a")
@@ -40,20 +40,20 @@ def test_idle_adapters_are_kept_up_to_a_number_the_newest_longest() -> None:
     assert use("a") == first
     use("b")
     assert loads == ["a", "b", "c", "b"]
-    assert (len(table), residents.in_use) == (2, 0)
+    assert (len(table), adapter_cache.in_use) == (2, 0)
 
 
 def test_what_is_used_stays_whatever_comes() -> None:
     table = SlotTable()
-    residents = AdapterCache(table, most_idle=0)
-    held = residents.hold(residents.bring(weights("a"), adapter))
+    adapter_cache = AdapterCache(table, most_idle=0)
+    held = adapter_cache.hold(adapter_cache.bring(weights("a"), adapter))
     for name in "bcd":
-        residents.release(residents.hold(residents.bring(weights(name), adapter)))
+        adapter_cache.release(adapter_cache.hold(adapter_cache.bring(weights(name), adapter)))
     assert len(table) == 1
-    again = residents.hold(residents.bring(weights("a"), adapter))
-    residents.release(held)
+    again = adapter_cache.hold(adapter_cache.bring(weights("a"), adapter))
+    adapter_cache.release(held)
     assert len(table) == 1
-    residents.release(again)
+    adapter_cache.release(again)
     assert len(table) == 0
 
 
@@ -62,15 +62,15 @@ def test_an_adapter_that_cannot_be_read_changes_nothing() -> None:
         raise CorruptCheckpoint("damaged")
 
     table = SlotTable()
-    residents = AdapterCache(table, most_idle=2)
+    adapter_cache = AdapterCache(table, most_idle=2)
     with pytest.raises(CorruptCheckpoint):
-        residents.bring(weights("a"), broken)
-    assert (len(table), residents.in_use) == (0, 0)
+        adapter_cache.bring(weights("a"), broken)
+    assert (len(table), adapter_cache.in_use) == (0, 0)
 
 
 def test_live_weights_are_remembered_by_nobody() -> None:
-    residents = AdapterCache(SlotTable(), most_idle=2)
-    source = residents.fill(adapter(), "A_1", CheckpointStatus.TRAINING)
+    adapter_cache = AdapterCache(SlotTable(), most_idle=2)
+    source = adapter_cache.fill(adapter(), "A_1", CheckpointStatus.TRAINING)
     assert source.cache_key == ""
-    residents.release(residents.hold(source))
-    assert len(residents) == 0
+    adapter_cache.release(adapter_cache.hold(source))
+    assert len(adapter_cache) == 0

@@ -118,13 +118,13 @@ def logits_with(engine: Engine, adapter: Adapter) -> mx.array:
     """What the served tree computes under an adapter in a slot."""
 
     def compute() -> mx.array:
-        slot = engine._residents._table.fill(adapter)
+        slot = engine._adapter_cache._table.fill(adapter)
         try:
             found = engine._model(mx.array(TOKENS), engine._model.make_row_cache(slot))
             mx.eval(found)
             return found
         finally:
-            engine._residents._table.free(slot)
+            engine._adapter_cache._table.free(slot)
 
     return engine.call(compute)
 

@@ -66,7 +66,7 @@ def test_slot_is_freed_when_its_last_row_ends(engine: Engine) -> None:
     future = ask(engine, "Tell me something long.", max_tokens=60)
     engine.swap(None, None, CheckpointStatus.BASE)
     assert future.result().checkpoint_id == "A_5"
-    assert engine.call(lambda: engine._residents.in_use) == 0
+    assert engine.call(lambda: engine._adapter_cache.in_use) == 0
 
 
 def test_base_slot_changes_nothing(engine: Engine) -> None:

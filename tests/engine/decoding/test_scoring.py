@@ -102,4 +102,4 @@ def test_a_reading_holds_its_slot(engine: Engine, texts: list[EncodedExample]) -
 
     after = engine.call(start).result  # type: ignore[attr-defined]
     assert after == before
-    assert engine.call(lambda: engine._residents.in_use) == 0
+    assert engine.call(lambda: engine._adapter_cache.in_use) == 0
