@@ -190,7 +190,7 @@ def _insert_job(
             to_json([f"user:{'alice' if number % 2 else 'bob'}"]),
             number,
             None if rejected else made["id"],
-            f"{made['id']} was rejected. The strict gate refused it." if rejected else None,
+            f"{made['id']} was rejected by the strict gate." if rejected else None,
             made["id"] if rejected else None,
         ),
     )
@@ -287,13 +287,13 @@ def _decision(status: CheckpointStatus, report: EvalReport) -> Decision:
         ),
         GateRow("recall", None, 0.9, None, None, "skipped", "no earlier example"),
     )
-    why = f"anchor_mean {delta:.3g} (up to {delta + 0.01:.3g}) against a limit of 0.05"
+    why = f"anchor_mean {delta:.3g} upper bound {delta + 0.01:.3g}, limit 0.05"
     match status:
         case CheckpointStatus.REJECTED:
-            return Decision(status, False, f"The strict gate refused it: {why}.", rows)
+            return Decision(status, False, f"The strict gate rejected the candidate: {why}.", rows)
         case CheckpointStatus.RISKY:
-            return Decision(status, True, f"It serves, marked risky: {why}.", rows)
-    return Decision(status, True, "It passed 3 of 4 rules; one had nothing to measure.", rows)
+            return Decision(status, True, f"The candidate serves, marked risky: {why}.", rows)
+    return Decision(status, True, "The candidate passed 3 of 4 rules.", rows)
 
 
 def _points(cycle: int, steps: int, dice: random.Random) -> Iterator[tuple[int, str, int, float]]:

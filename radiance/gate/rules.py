@@ -28,6 +28,12 @@ from radiance.records import CheckpointStatus, Decision, Evaluation, GateRow, Pr
 
 Rule = Callable[[Evaluation, config.GateSettings], GateRow]
 
+# How a row's detail ends: what its limit asks for.
+AT_MOST = "it may be at most the limit"
+_AT_LEAST = "the share must be at least the limit"
+_ABOVE = "it must be above the limit"
+_BOUND_BELOW = "the upper bound must be below the limit"
+
 
 def decide(
     candidate: Evaluation, policy: config.GateSettings, rules: Sequence[Rule] | None = None
@@ -43,34 +49,54 @@ def decide(
     """
     if not _is_finite(candidate):
         row = GateRow("loss_sanity", None, 0.0, None, None, "fail", "a loss is not finite")
-        return Decision(CheckpointStatus.REJECTED, False, f"It is broken: {explain(row)}.", (row,))
+        return Decision(
+            CheckpointStatus.REJECTED, False, f"The candidate is broken: {explain(row)}.", (row,)
+        )
     rows = tuple(rule(candidate, policy) for rule in (RULES if rules is None else rules))
     failed = [row for row in rows if row.verdict == "fail"]
     is_catastrophic = any(row.rule == CATASTROPHIC for row in failed)
     why = "; ".join(explain(row) for row in failed)
     if failed and policy.gate == "strict":
         return Decision(
-            CheckpointStatus.REJECTED, False, f"The strict gate refused it: {why}.", rows
+            CheckpointStatus.REJECTED,
+            False,
+            f"The strict gate rejected the candidate: {why}.",
+            rows,
         )
     if is_catastrophic and policy.rollback_mode == "auto_rollback":
-        return Decision(CheckpointStatus.REJECTED, False, f"auto_rollback refused it: {why}.", rows)
+        return Decision(
+            CheckpointStatus.REJECTED, False, f"auto_rollback rejected the candidate: {why}.", rows
+        )
     if is_catastrophic and policy.rollback_mode == "warn":
-        return Decision(CheckpointStatus.RISKY, True, f"It serves, marked risky: {why}.", rows)
+        return Decision(
+            CheckpointStatus.RISKY, True, f"The candidate serves, marked risky: {why}.", rows
+        )
     if failed:
-        return Decision(CheckpointStatus.STABLE, True, f"It serves; logged only: {why}.", rows)
+        return Decision(
+            CheckpointStatus.STABLE,
+            True,
+            f"The candidate serves; the gate is off and only logs: {why}.",
+            rows,
+        )
     applied = sum(row.verdict == "pass" for row in rows)
-    reason = f"It passed {applied} of {len(rows)} rules; the others had nothing to measure."
+    reason = (
+        f"The candidate passed {applied} of {len(rows)} rules; the others had nothing to measure."
+    )
     if applied == len(rows):
-        reason = f"It passed all {applied} rules."
+        reason = f"The candidate passed all {applied} rules."
     return Decision(CheckpointStatus.STABLE, True, reason, rows)
 
 
 def explain(row: GateRow) -> str:
-    """A row that failed in few words: ``anchor_mean 0.14 (up to 0.18) against a limit of 0.05``."""
+    """A row that failed, as a clause: what was measured, then rule, value, bound and limit.
+
+    ``mean rise of the loss of 90 anchors (anchor_mean 0.14, upper bound 0.18, limit 0.05)``
+    """
     if row.value is None:
         return f"{row.rule}: {row.detail}"
-    bound = f" (up to {row.high:.3g})" if row.rule in _BOUNDED and row.high is not None else ""
-    return f"{row.rule} {row.value:.3g}{bound} against a limit of {row.limit:.3g}"
+    bound = f", upper bound {row.high:.3g}" if row.rule in _BOUNDED and row.high is not None else ""
+    measured, _, _ = row.detail.partition(";")
+    return f"{measured} ({row.rule} {row.value:.3g}{bound}, limit {row.limit:.3g})"
 
 
 # ── What was learned ────────────────────────────────────────────────────────────────────────────
@@ -83,7 +109,7 @@ def loss_sanity(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     value = _token_mean(candidate.learned, [p.loss for p in candidate.learned])
     before = _token_mean(candidate.learned, [p.parent_loss for p in candidate.learned])
     limit = before + policy.max_anchor_mean
-    detail = "loss of the new examples, in nats per token; at most the parent's + max_anchor_mean"
+    detail = f"loss of the new examples, in nats per token; {AT_MOST}"
     return make_row("loss_sanity", value, limit, None, value <= limit, detail)
 
 
@@ -94,7 +120,7 @@ def new_task_exact(candidate: Evaluation, policy: config.GateSettings) -> GateRo
         return skipped("new_task_exact", limit, "no new examples")
     count = sum(p.is_exact for p in candidate.learned)
     found = intervals.proportion(count, len(candidate.learned), policy.confidence)
-    detail = f"{count} of {len(candidate.learned)} new examples are answered exactly; at least"
+    detail = f"{count} of {len(candidate.learned)} new examples are answered exactly; {_AT_LEAST}"
     return make_row("new_task_exact", found.value, limit, found, found.value >= limit, detail)
 
 
@@ -105,7 +131,7 @@ def new_task_gain(candidate: Evaluation, policy: config.GateSettings) -> GateRow
     if not unknown:
         return skipped("new_task_gain", limit, "no new example that the parent did not know")
     found = intervals.mean([p.parent_loss - p.loss for p in unknown], policy.confidence)
-    detail = f"mean fall of {len(unknown)} new examples' loss, in nats per token; more than"
+    detail = f"mean fall of the loss of {len(unknown)} new examples, in nats per token; {_ABOVE}"
     return make_row("new_task_gain", found.value, limit, found, found.value > limit, detail)
 
 
@@ -116,7 +142,7 @@ def anchor_mean(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Mean rise of an anchor's loss over the parent's; the upper bound counts."""
     rises = _rises(candidate.anchors)
     found = intervals.mean(rises, policy.confidence) if len(rises) > 1 else None
-    detail = f"mean rise of {len(rises)} anchors' loss, in nats per token; bound below"
+    detail = f"mean rise of the loss of {len(rises)} anchors, in nats per token"
     return bounded("anchor_mean", found, policy.max_anchor_mean, detail, "too few anchors")
 
 
@@ -124,7 +150,8 @@ def anchor_cvar(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Mean rise among the worst anchors; the upper bound counts."""
     rises, share = _rises(candidate.anchors), policy.cvar_share
     found = intervals.tail_mean(rises, share, policy.confidence) if len(rises) > 1 else None
-    detail = f"mean rise of the worst {share:.0%} of {len(rises)} anchors, in nats; bound below"
+    worst = f"the worst {share:.0%} of {len(rises)} anchors"
+    detail = f"mean rise of the loss of {worst}, in nats per token"
     return bounded("anchor_cvar", found, policy.max_anchor_cvar, detail, "too few anchors")
 
 
@@ -141,7 +168,7 @@ def anchor_broken(candidate: Evaluation, policy: config.GateSettings) -> GateRow
         return skipped("anchor_broken", limit, few)
     count = sum(not p.is_exact for p in known)
     found = intervals.proportion(count, len(known), policy.confidence)
-    detail = f"{count} of {len(known)} anchors are no longer answered exactly; bound below"
+    detail = f"{count} of {len(known)} anchors are no longer answered exactly"
     return bounded("anchor_broken", found, limit, detail, few)
 
 
@@ -160,7 +187,7 @@ def worst_context(candidate: Evaluation, policy: config.GateSettings) -> GateRow
     found = Estimate(means[worst], means[worst], float(np.mean(rises)))
     detail = (
         f"mean rise in {worst!r}, the worst of {len(judged)} contexts, without its worst of "
-        f"{len(rises)} anchors (with it: the upper end), in nats per token; at most"
+        f"{len(rises)} anchors (with it: the upper end), in nats per token; {AT_MOST}"
     )
     return make_row("worst_context", found.value, limit, found, found.value <= limit, detail)
 
@@ -172,7 +199,7 @@ def recall(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
         return skipped("recall", policy.min_recall, "no earlier example that the parent knew")
     count = sum(p.is_exact for p in known)
     found = intervals.proportion(count, len(known), policy.confidence)
-    detail = f"{count} of {len(known)} earlier examples are still answered exactly; at least"
+    detail = f"{count} of {len(known)} earlier examples are still answered exactly; {_AT_LEAST}"
     passes = found.value >= policy.min_recall
     return make_row("recall", found.value, policy.min_recall, found, passes, detail)
 
@@ -181,23 +208,21 @@ def drift(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Mean KL(parent || candidate) on the anchors; the upper bound counts."""
     values = [p.kl_parent for p in candidate.anchors]
     found = intervals.mean(values, policy.confidence) if len(values) > 1 else None
-    detail = (
-        f"mean KL(parent || candidate) on {len(values)} anchors, in nats per token; bound below"
-    )
+    detail = f"mean KL divergence from the parent on {len(values)} anchors, in nats per token"
     return bounded("drift", found, policy.max_drift, detail, "too few anchors")
 
 
 def catastrophic(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """forgetting_loss_delta: the rise of forgetting_loss over the parent's, as it was measured."""
     found = _token_rise(candidate.anchors, lambda p: p.parent_loss, policy.confidence)
-    detail = "rise of forgetting_loss over the parent's, in nats per token; at most"
+    detail = "rise of forgetting_loss over the parent's, in nats per token"
     return measured(CATASTROPHIC, found, policy.catastrophic_delta, detail)
 
 
 def cumulative(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """The rise of forgetting_loss over the base's: many small steps are one large one."""
     found = _token_rise(candidate.anchors, lambda p: p.base_loss, policy.confidence)
-    detail = "rise of forgetting_loss over the base's, in nats per token; at most"
+    detail = "rise of forgetting_loss over the base's, in nats per token"
     return measured("cumulative", found, policy.max_cumulative, detail)
 
 
@@ -272,6 +297,7 @@ def bounded(
     """A row that passes if the upper bound is below the limit."""
     if found is None:
         return skipped(rule, limit, otherwise)
+    detail = f"{detail}; {_BOUND_BELOW}"
     return make_row(rule, found.value, limit, found, found.high < limit, detail)
 
 
@@ -279,4 +305,5 @@ def measured(rule: str, found: Estimate | None, limit: float, detail: str) -> Ga
     """A row that passes if the value itself is not above the limit."""
     if found is None:
         return skipped(rule, limit, "no anchors")
+    detail = f"{detail}; {AT_MOST}"
     return make_row(rule, found.value, limit, found, found.value <= limit, detail)

@@ -84,7 +84,7 @@ def test_catastrophe_by_mode(gate: Any, mode: Any, status: CheckpointStatus) -> 
     decision = decide(HARMFUL, config.GateSettings(gate=gate, rollback_mode=mode))
     assert decision.status == status
     assert decision.promote == (status != CheckpointStatus.REJECTED)
-    assert "catastrophic 0.3 against a limit of 0.03" in decision.reason
+    assert "(catastrophic 0.3, limit 0.03)" in decision.reason
     assert "catastrophic" in failed(decision)
 
 

@@ -102,7 +102,7 @@ def drift_fit(new: Outputs, policy: Policy) -> GateRow:
     """How much worse the new regime is fitted than by the plain adapter; the upper bound counts."""
     worse = loss(new.candidate, new.labels) - loss(new.naive, new.labels)
     found = intervals.mean(worse, policy.confidence)
-    detail = f"mean loss over the plain adapter's on {len(worse)} new days, in nats; bound below"
+    detail = f"mean excess of the loss over the plain adapter's on {len(worse)} new days, in nats"
     return rules.bounded("drift_fit", found, policy.drift_tolerance, detail, "no days")
 
 
@@ -113,7 +113,9 @@ def tail(anchors: Outputs, policy: Policy) -> GateRow:
     """
     ours, theirs = (_result(o, anchors.returns) for o in (anchors.candidate, anchors.deployed))
     worse = float(portfolio.cvar(theirs, 0.1) - portfolio.cvar(ours, 0.1))
-    detail = f"fall of the mean result on the worst tenth of {len(ours)} stress days; at most"
+    detail = (
+        f"fall of the mean result on the worst tenth of {len(ours)} stress days; {rules.AT_MOST}"
+    )
     passes = worse <= policy.max_tail
     return rules.make_row("tail", worse, policy.max_tail, None, passes, detail)
 
@@ -123,7 +125,7 @@ def violations(anchors: Outputs, policy: Policy) -> GateRow:
     moved = np.square(anchors.candidate - anchors.deployed).mean(axis=-1)
     count = int((moved > policy.violation).sum())
     found = intervals.proportion(count, len(moved), policy.confidence)
-    detail = f"{count} of {len(moved)} stress days moved by more than {policy.violation:g}; below"
+    detail = f"{count} of {len(moved)} stress days moved by more than {policy.violation:g}"
     return rules.bounded("violations", found, policy.max_violations, detail, "no days")
 
 
