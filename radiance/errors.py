@@ -9,7 +9,7 @@
     │  ├─ Forbidden                     the API key lacks the scope, or the caller the right origin
     │  ├─ BadAdapter                    an adapter made elsewhere that cannot be used
     │  ├─ TooLarge                      a body or an example over its limit
-    │  └─ AlphaError                    an alpha (alphas/syntax.py): syntax, types, data
+    │  └─ AlphaError                    an alpha (labs/alphas): syntax, types, data
     ├─ Overloaded                       too much is waiting; try again later
     ├─ Unavailable                      starting, stopping, or another process owns the root
     │  └─ NoConnection                   nothing listens at the address (client/wire.py)

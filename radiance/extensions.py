@@ -158,6 +158,9 @@ def discover() -> Discovery:
     for entry in metadata.entry_points(group=GROUP):
         try:
             made = entry.load()()
+            if not isinstance(made, Extension):
+                raise TypeError(f"{entry.value} is no {Extension.__qualname__}")
+            name = made.name
         except ModuleNotFoundError as error:
             if error.name and f"{entry.module}.".startswith(f"{error.name}."):
                 absent.add(entry.name)
@@ -166,11 +169,9 @@ def discover() -> Discovery:
         except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises
             broken[entry.name] = f"{type(error).__name__}: {error}"
         else:
-            if not isinstance(made, Extension):
-                broken[entry.name] = f"{entry.value} is no {Extension.__qualname__}"
-            elif made.name in found:
-                broken[entry.name] = f"there is another extension of the name {made.name}"
+            if name in found:
+                broken[entry.name] = f"there is another extension of the name {name}"
             else:
-                found[made.name] = made
+                found[name] = made
     ordered = sorted(found.values(), key=lambda extension: (extension.rank, extension.name))
     return Discovery(tuple(ordered), frozenset(absent), broken)

@@ -79,13 +79,14 @@ def test_another_distribution_adds_a_command_a_section_and_a_preset(tmp_path: Pa
 def test_a_broken_one_is_left_out_and_told_where_it_matters(tmp_path: Path) -> None:
     entries = {
         "raises": "broken:Nothing", "nothing": "other:Missing", "number": "other:NUMBER",
-        "gone": "no_such_package.extension:X", "twin": "twin:Twin",
+        "nameless": "twin:Nameless", "gone": "no_such_package.extension:X", "twin": "twin:Twin",
     }  # fmt: skip
     modules = {
         "broken": "raise RuntimeError('out of paint')",
         "other": "NUMBER = int",
         "twin": "from radiance.extensions import Extension\n"
-        "class Twin(Extension):\n    name = 'signals'\n",
+        "class Twin(Extension):\n    name = 'signals'\n"
+        "class Nameless(Extension): ...\n",
     }
     at = installed(tmp_path, entries, modules)
     code, said = radiance(at, tmp_path, "--help")
@@ -98,7 +99,7 @@ def test_a_broken_one_is_left_out_and_told_where_it_matters(tmp_path: Path) -> N
     assert "is not installed" in radiance(at, tmp_path, "config")[1]
     (tmp_path / "radiance.toml").unlink()
     said = radiance(at, tmp_path, "doctor")[1]
-    for name in ("raises", "nothing", "number"):
+    for name in ("raises", "nothing", "number", "nameless"):
         assert f"{name} does not load" in said
     assert "another extension of the name signals" in said  # the first on the path is kept
     assert "gone" not in said
