@@ -35,7 +35,7 @@ from radiance.registry.rows import BASE as BASE_NAME
 from radiance.registry.store import Registry
 from radiance.release.assignment import assign
 from radiance.release.comparison import Arms, ExperimentReport, compare, summarise
-from radiance.release.experiments import Arm, Experiment, Experiments, Mode, TrialAnswer
+from radiance.release.experiments import Arm, ArmAnswer, Experiment, Experiments, Mode
 from radiance.release.feedback import FeedbackLog
 from radiance.release.pointer import weights_of
 from radiance.release.shadow import EndedRequest, RoutedWeights, ShadowReplay, tally_of, trial_of
@@ -85,7 +85,7 @@ class CanaryRouter:
         self._champion: str | None = None
         self._ended: queue.SimpleQueue[EndedRequest] = queue.SimpleQueue()
         self._waiting: deque[EndedRequest] = deque()
-        self._unsaved: list[TrialAnswer] = []
+        self._unsaved: list[ArmAnswer] = []
         self._dropped = 0
         self._saved_at = self._guarded_at = clock()
         self._reported: tuple[float, ExperimentReport] | None = None
@@ -377,7 +377,7 @@ class CanaryRouter:
         stats = self._engine.stats
         return not stats.rows_decoding and not stats.rows_waiting
 
-    def _keep(self, trial: TrialAnswer) -> None:
+    def _keep(self, trial: ArmAnswer) -> None:
         self._unsaved.append(trial)
 
     def _drop(self, end: EndedRequest) -> None:

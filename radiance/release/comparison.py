@@ -16,7 +16,7 @@ import numpy as np
 from radiance.gate import intervals
 from radiance.gate.intervals import Estimate
 from radiance.records import Votes
-from radiance.release.experiments import Arm, Experiment, TrialAnswer
+from radiance.release.experiments import Arm, ArmAnswer, Experiment
 
 _LEAST_CALLERS = 10
 Unit = Literal["pair", "caller", "request", "vote"]
@@ -82,21 +82,21 @@ class ExperimentReport(Experiment, frozen=True, kw_only=True):
     confidence: float
 
 
-_MEASURED: dict[str, Callable[[TrialAnswer], float | None]] = {
+_MEASURED: dict[str, Callable[[ArmAnswer], float | None]] = {
     "latency_s": lambda t: t.latency_s,
     "first_token_s": lambda t: t.first_token_s,
     "tokens": lambda t: t.tokens,
     "mean_logprob": lambda t: t.mean_logprob,
 }
 _TIMES = ("latency_s", "first_token_s")
-_COUNTED: dict[str, Callable[[TrialAnswer], bool]] = {
+_COUNTED: dict[str, Callable[[ArmAnswer], bool]] = {
     "failed": lambda t: not t.is_answer,
     "cut_off": lambda t: t.outcome == "length",
     "looping": lambda t: t.is_looping,
 }
 
 
-def summarise(trials: Sequence[TrialAnswer], checkpoint: str | None, votes: Votes) -> ArmSummary:
+def summarise(trials: Sequence[ArmAnswer], checkpoint: str | None, votes: Votes) -> ArmSummary:
     """One arm by itself."""
     answers = [trial for trial in trials if trial.is_answer]
     logprobs = [t.mean_logprob for t in answers if t.mean_logprob is not None]
@@ -120,7 +120,7 @@ def summarise(trials: Sequence[TrialAnswer], checkpoint: str | None, votes: Vote
 
 
 def compare(
-    trials: Sequence[TrialAnswer], votes: dict[Arm, Votes], confidence: float, *, is_paired: bool
+    trials: Sequence[ArmAnswer], votes: dict[Arm, Votes], confidence: float, *, is_paired: bool
 ) -> list[ComparisonRow]:
     """The candidate against the champion; only figures of which both arms have something."""
     if is_paired:
@@ -129,8 +129,8 @@ def compare(
     return [*_unpaired(arms["champion"], arms["candidate"], confidence), *_voted(votes, confidence)]
 
 
-def _paired(trials: Sequence[TrialAnswer], confidence: float) -> list[ComparisonRow]:
-    found: dict[str, dict[str, TrialAnswer]] = {}
+def _paired(trials: Sequence[ArmAnswer], confidence: float) -> list[ComparisonRow]:
+    found: dict[str, dict[str, ArmAnswer]] = {}
     for trial in trials:
         if trial.pair is not None:
             found.setdefault(trial.pair, {})[trial.arm] = trial
@@ -167,7 +167,7 @@ def _paired(trials: Sequence[TrialAnswer], confidence: float) -> list[Comparison
 
 
 def _unpaired(
-    first: list[TrialAnswer], second: list[TrialAnswer], confidence: float
+    first: list[ArmAnswer], second: list[ArmAnswer], confidence: float
 ) -> list[ComparisonRow]:
     rows = []
     for figure, read in _MEASURED.items():

@@ -46,7 +46,7 @@ class Experiment(msgspec.Struct, frozen=True):
     dropped: int = 0
 
 
-class TrialAnswer(msgspec.Struct, frozen=True):
+class ArmAnswer(msgspec.Struct, frozen=True):
     """One answer of one arm.
 
     Attributes:
@@ -153,9 +153,9 @@ class Experiments:
             append(connection, "canary_stop", actor, row["candidate"], body, at)
         return _to_experiment(row)
 
-    def add(self, number: int, trials: Sequence[TrialAnswer], dropped: int) -> None:
+    def add(self, number: int, trials: Sequence[ArmAnswer], dropped: int) -> None:
         """Keep trials, and count what was dropped; durable on return."""
-        names = TrialAnswer.__struct_fields__
+        names = ArmAnswer.__struct_fields__
         places = ", ".join("?" * (len(names) + 1))
         with self._db.transaction() as connection:
             connection.executemany(
@@ -174,7 +174,7 @@ class Experiments:
                 (number, number, MOST_TRIALS),
             )
 
-    def trials(self, number: int) -> list[TrialAnswer]:
+    def trials(self, number: int) -> list[ArmAnswer]:
         """What was kept of one, oldest first."""
         rows = self._db.read("SELECT * FROM trials WHERE experiment = ? ORDER BY number", (number,))
         return [_to_trial(row) for row in rows]
@@ -184,6 +184,6 @@ def _to_experiment(row: Row) -> Experiment:
     return msgspec.convert(dict(row), Experiment)
 
 
-def _to_trial(row: Row) -> TrialAnswer:
-    fields = {name: row[name] for name in TrialAnswer.__struct_fields__}
-    return msgspec.convert(fields, TrialAnswer, strict=False)
+def _to_trial(row: Row) -> ArmAnswer:
+    fields = {name: row[name] for name in ArmAnswer.__struct_fields__}
+    return msgspec.convert(fields, ArmAnswer, strict=False)

@@ -18,7 +18,7 @@ from radiance.engine.worker import Engine
 from radiance.errors import Cancelled
 from radiance.gate import health
 from radiance.gate.health import Tally
-from radiance.release.experiments import Arm, TrialAnswer
+from radiance.release.experiments import Arm, ArmAnswer
 
 _POLL_S = 0.02
 
@@ -68,7 +68,7 @@ class ShadowReplay:
     ) -> None:
         self._engine, self._weights, self._wait_for_stop = engine, weights, wait_for_stop
 
-    def read(self, end: EndedRequest) -> TrialAnswer:
+    def read(self, end: EndedRequest) -> ArmAnswer:
         """The trial of an answer, with its mean log-probability.
 
         Raises:
@@ -79,7 +79,7 @@ class ShadowReplay:
         (mean,) = self._mean_logprobs((end.request, end.outcome, own))
         return msgspec.structs.replace(trial_of(end), mean_logprob=mean)
 
-    def repeat(self, end: EndedRequest, weights: Weights) -> tuple[TrialAnswer, TrialAnswer]:
+    def repeat(self, end: EndedRequest, weights: Weights) -> tuple[ArmAnswer, ArmAnswer]:
         """Ask the candidate what the champion has answered; the trials of both, as a pair.
 
         Raises:
@@ -129,9 +129,9 @@ class ShadowReplay:
         return future.result() if error is None else error
 
 
-def trial_of(end: EndedRequest) -> TrialAnswer:
+def trial_of(end: EndedRequest) -> ArmAnswer:
     """What is kept of a request, without its text."""
-    trial = TrialAnswer(
+    trial = ArmAnswer(
         arm=end.routed.arm,
         checkpoint=end.checkpoint,
         at=end.at,
@@ -153,7 +153,7 @@ def trial_of(end: EndedRequest) -> TrialAnswer:
     )
 
 
-def tally_of(trials: list[TrialAnswer]) -> Tally:
+def tally_of(trials: list[ArmAnswer]) -> Tally:
     """The same trials as the monitor counts them."""
     answers = [trial for trial in trials if trial.is_answer]
     return Tally(

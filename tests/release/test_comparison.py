@@ -9,18 +9,18 @@ import pytest
 from radiance.gate import intervals
 from radiance.records import Votes
 from radiance.release.comparison import ComparisonRow, compare, summarise
-from radiance.release.experiments import Arm, TrialAnswer
+from radiance.release.experiments import Arm, ArmAnswer
 
 NOON = datetime(2026, 2, 9, 12, tzinfo=UTC)
 NO_VOTES: dict[Arm, Votes] = {"champion": Votes(), "candidate": Votes()}
 
 
-def trial(arm: Arm, caller: int = 0, latency: float = 1.0, **fields: Any) -> TrialAnswer:
+def trial(arm: Arm, caller: int = 0, latency: float = 1.0, **fields: Any) -> ArmAnswer:
     fields = {"outcome": "stop", "tokens": 5, **fields}
-    return TrialAnswer(arm, None, NOON, str(caller), latency_s=latency, **fields)
+    return ArmAnswer(arm, None, NOON, str(caller), latency_s=latency, **fields)
 
 
-def rows_of(trials: list[TrialAnswer], *, is_paired: bool) -> dict[str, ComparisonRow]:
+def rows_of(trials: list[ArmAnswer], *, is_paired: bool) -> dict[str, ComparisonRow]:
     return {row.figure: row for row in compare(trials, NO_VOTES, 0.95, is_paired=is_paired)}
 
 
