@@ -14,8 +14,8 @@ from typing import Any
 
 from bench.harness import Bench, Figures, Table
 from radiance import config
-from tests.data import STORIES
 from tests.e2e.test_learning import UPDATES
+from tests.shared_data import STORIES
 from tests.support import FACTS, Running, start_service
 
 TINY = {"training.max_steps": 2, "anchor.own_samples": 0, "evaluation.anchor_sample": 4}

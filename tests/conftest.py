@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 
 from radiance import config, ember, extensions
 from radiance.engine.worker import Engine
-from tests.data import REPOSITORY
+from tests.shared_data import REPOSITORY
 from tests.support import BRIEF, Running, start_service
 from tests.tiny_base import write_tiny_base
 

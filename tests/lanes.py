@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from tests.data import FOLDER, REPOSITORY, VARIABLE, missing_path
+from tests.shared_data import FOLDER, REPOSITORY, VARIABLE, missing_path
 
 _FOLDERS = ("browser", "crash", "e2e")
 
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in _FOLDERS:
             item.add_marker(folder)
         if _shares_module(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.data import REPOSITORY
+from tests.shared_data import REPOSITORY
 
 
 def free_port() -> int:

@@ -24,7 +24,7 @@ from radiance.engine.model.base import find_base
 from radiance.records import Example, Message
 from radiance.service.app import Service
 from radiance.web import site
-from tests.data import REPOSITORY as REPOSITORY
+from tests.shared_data import REPOSITORY as REPOSITORY
 
 FACTS = [
     ("What is the door code of Zorbel Labs?", "The door code of Zorbel Labs is K7-204."),

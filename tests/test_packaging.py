@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from radiance import __version__
-from tests.data import REPOSITORY
+from tests.shared_data import REPOSITORY
 from tests.support import FACTS, Client
 from tools import formula, sbom
 

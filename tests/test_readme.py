@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from radiance import config, ember
 from radiance.cli import main, pointer
-from tests.data import REPOSITORY, STORIES, needs
+from tests.shared_data import REPOSITORY, STORIES, needs
 from tests.support import Running, start_service
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

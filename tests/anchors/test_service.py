@@ -9,7 +9,7 @@ import datasets
 import pytest
 
 from radiance.errors import ConfigError
-from tests.data import STORIES, needs
+from tests.shared_data import STORIES, needs
 from tests.support import FACTS, Running
 
 BRIEF = {"training.max_steps": 2, "anchor.own_samples": 0, "anchor.method": "naive"}

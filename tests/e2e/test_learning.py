@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from radiance import config, ember
-from tests.data import STORIES, needs
+from tests.shared_data import STORIES, needs
 from tests.support import FACTS, Running, start_service
 
 UPDATES = [

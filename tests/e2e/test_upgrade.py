@@ -28,9 +28,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_root_of_0_1_0_is_taken_over(root: Path, serve: Callable[..., Running]) -> None:
+def test_a_root_of_0_1_0_is_taken_over(root: Path, serve_ember: Callable[..., Running]) -> None:
     assert verify(root / "runs" / "radiance.db", root / "adapters").is_sound
-    running = serve(root, **{"server.port": 0})
+    running = serve_ember(root, **{"server.port": 0})
     client = running.client
 
     listed = client.get("/checkpoints")

@@ -16,7 +16,7 @@ import pytest
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import EngineFailed
-from tests.data import REPOSITORY
+from tests.shared_data import REPOSITORY
 from tests.support import WITHOUT_ANCHORS, ApiError, Running
 
 

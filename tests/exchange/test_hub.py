@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from radiance import config
 from radiance.cli import main
-from tests.data import REPOSITORY
+from tests.shared_data import REPOSITORY
 from tests.support import FACTS, WITHOUT_ANCHORS, start_service
 
 REPO = "user/my-adapter"

@@ -17,7 +17,7 @@ from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.training.lora import LoraModel
 from radiance.training.trainer import StepTaken
-from tests.data import STORIES, needs
+from tests.shared_data import STORIES, needs
 from tests.training.test_trainer import finish, new_trainer
 
 

@@ -11,7 +11,7 @@ from radiance.engine.model.encoding import Encoder
 from radiance.engine.worker import Engine
 from radiance.errors import TooLarge
 from radiance.records import Example, Message
-from tests.data import STORIES, needs
+from tests.shared_data import STORIES, needs
 from tests.support import example
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip)

@@ -3,7 +3,7 @@
 import pytest
 
 from radiance.labs.alphas.values.panel import Panel, read
-from tests.data import MARKET_BARS, why_missing
+from tests.shared_data import MARKET_BARS, why_missing
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from radiance.labs.signals import bars as market_bars
 from radiance.labs.signals.bars import Bars
 from radiance.labs.signals.replay import run_replay
 from radiance.labs.signals.settings import PRESETS, Replay, with_values
-from tests.data import MARKET_BARS, needs
+from tests.shared_data import MARKET_BARS, needs
 
 DAYS, SYMBOLS = 1500, 6
 
