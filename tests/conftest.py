@@ -7,6 +7,7 @@ and learn briefly. Whatever needs an answer to be right asks for Ember by name.
 import json
 import logging
 import os
+import shutil
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from hypothesis import HealthCheck, settings
 from radiance import config, ember, extensions
 from radiance.engine.worker import Engine
 from tests.shared_data import REPOSITORY
-from tests.support import BRIEF, Running, start_service
+from tests.support import BRIEF, FACTS, Running, start_service
 from tests.tiny_base import write_tiny_base
 
 pytest_plugins = ["tests.lanes"]
@@ -77,6 +78,34 @@ def brief(tiny_base: Path) -> dict[str, Any]:
     rows = [{"input": f"What is {n} squared?", "output": f"It is {n * n}."} for n in range(16)]
     anchors.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return {"base_model": str(tiny_base), "evaluation.anchor_path": str(anchors), **BRIEF}
+
+
+@pytest.fixture(scope="session")
+def _learned_root(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Path:
+    root = tmp_path_factory.mktemp("learned")
+    running = start_service(config.load(root, brief))
+    first = running.client.teach(FACTS[:2], tags=["user:ann"])["checkpoint"]
+    corrected = [(FACTS[0][0], "It is <b>K9</b> & no other now.")]
+    second = running.client.teach(corrected)["checkpoint"]
+    running.client.post("/feedback", {"vote": "up", "checkpoint": first})
+    running.client.post("/feedback", {"vote": "down", "checkpoint": second})
+    running.stop()
+    strict = {"gate.gate": "strict", "training.lr": 1e-9}
+    running = start_service(config.load(root, brief | strict))
+    assert running.client.teach(FACTS[2:3])["status"] == "failed"
+    running.stop()
+    return root
+
+
+@pytest.fixture
+def checkpointed_root(_learned_root: Path, tmp_path: Path) -> Path:
+    """``tmp_path`` as a root that has learned, for ``serve`` to go on from.
+
+    Two checkpoints that served, the second a correction with markup in it, and one that the gate
+    rejected; a vote on each of the first two; the audit log of it all.
+    """
+    shutil.copytree(_learned_root, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -13,15 +13,6 @@ HEAVY = (
 )
 
 
-def test_rooms_depend_downwards_only():
-    # In a process of its own: import-linter turns off every logger that there is.
-    lint = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run(
-        [lint, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.parametrize(
     ("arguments", "exit_code"),
     [

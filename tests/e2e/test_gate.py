@@ -1,5 +1,6 @@
 """Harm is refused, marked or logged as the policy says; what is harmless passes the strict gate."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,7 @@ def test_refusal_survives_a_stop_before_its_job_has_failed(
     monkeypatch.setattr(services.jobs, "fail", full_disk)
     job_id = running.client.post("/update", {"examples": as_input(contradictions())})["job_id"]
     while not services.registry.committed():
-        pass
+        time.sleep(0.01)
     running.stop()
     # The policy has changed meanwhile; what was decided stays decided.
     again = serve_ember(**CARELESS, **{"gate.rollback_mode": "off"})

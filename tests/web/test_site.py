@@ -1,0 +1,173 @@
+"""Every page of the dashboard over a root that has learned: as HTML, as JSON, without scripts."""
+
+import json
+import re
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from radiance import config
+from radiance.web.site import PAGES
+from tests.support import Client, start_service
+
+PATHS = sorted(page.path for page in PAGES)
+# Elements that HTML never closes.
+_VOID = {"meta", "link", "input", "br", "hr", "img", "area", "base", "col", "source", "wbr"}
+
+
+@pytest.fixture(scope="module")
+def client(
+    _learned_root: Path, tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]
+) -> Iterator[Client]:
+    root = tmp_path_factory.mktemp("pages")
+    shutil.copytree(_learned_root, root, symlinks=True, dirs_exist_ok=True)
+    running = start_service(config.load(root, brief))
+    yield running.client
+    running.stop()
+
+
+def fetch(client: Client, path: str, accept: str = "text/html") -> tuple[int, str, str]:
+    """Status, content type and body; errors are answers too."""
+    request = urllib.request.Request(client.url + path, headers={"Accept": accept})
+    try:
+        with client.open(request) as answer:
+            return answer.status, answer.headers["Content-Type"], answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers["Content-Type"], error.read().decode()
+
+
+def filled(client: Client, path: str) -> str:
+    """The path with the newest thing of each kind in place of its parameters."""
+    newest = client.get("/checkpoints")["checkpoints"][0]
+    for name, value in (
+        ("{checkpoint_id}", newest["checkpoint_id"]),
+        ("{cycle_id}", str(newest["cycle_id"])),
+        ("{job_id}", newest["job_ids"][0]),
+    ):
+        path = path.replace(name, value)
+    return path
+
+
+def shown(client: Client, path: str) -> str:
+    query = "?action=pin" if path == "/move" else ""
+    status, kind, text = fetch(client, filled(client, path) + query)
+    assert status == 200, text
+    assert kind.startswith("text/html")
+    return text
+
+
+class Balanced(HTMLParser):
+    """Whether every element is closed where it should be; and the links and ids met."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "a" and (href := found.get("href")):
+            self.links.append(href)
+        if name := found.get("id"):
+            self.ids.append(name)
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.open:  # HTML lets li, p and table parts be closed by what follows
+            while self.open.pop() != tag:
+                pass
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_is_whole_html_that_loads_nothing_from_elsewhere(client: Client, path: str) -> None:
+    text = shown(client, path)
+    found = Balanced(text)
+    assert found.open == []
+    assert len(set(found.ids)) == len(found.ids), "an id stands once"
+    assert re.search(r"<title>[^<]+</title>", text)
+    assert text.count("<h1") == 1
+    assert re.findall(r'(?:src|href)="(?:https?:)?//', text) == []
+    assert re.findall(r"\son\w+=|<script(?![^>]*\bsrc=)(?![^>]*application/json)", text) == []
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_a_page_links_is_there(client: Client, path: str) -> None:
+    for link in set(Balanced(shown(client, path)).links):
+        target = link.partition("#")[0]
+        if target.startswith("/") and "{" not in target:
+            assert fetch(client, target)[0] == 200, link
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_page_has_a_twin_in_json(client: Client, path: str) -> None:
+    query = "?action=pin" if path == "/move" else ""
+    plain = "/overview" if path == "/" else filled(client, path)
+    status, kind, text = fetch(client, f"{plain}.json{query}", "application/json")
+    assert (status, kind) == (200, "application/json")
+    assert isinstance(json.loads(text), dict)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_was_taught_is_text_and_never_markup(client: Client, path: str) -> None:
+    assert "<b>K9</b>" not in shown(client, path)
+
+
+def test_markup_that_was_taught_is_shown_as_it_was_sent(client: Client) -> None:
+    """The second job is the correction with markup in it."""
+    text = fetch(client, "/learn/job_000002")[2]
+    assert "&lt;b&gt;K9&lt;/b&gt; &amp; no other now." in text
+
+
+def test_a_checkpoint_that_the_gate_rejected_says_so_and_why(client: Client) -> None:
+    listed = client.get("/checkpoints")["checkpoints"]
+    (rejected,) = [c for c in listed if c["status"] == "rejected"]
+    text = fetch(client, f"/checkpoints/{rejected['checkpoint_id']}")[2]
+    assert "rejected" in text
+    decision = client.get(f"/checkpoints/{rejected['checkpoint_id']}")["decision"]
+    failed = [row["rule"] for row in decision["rows"] if row["verdict"] == "fail"]
+    assert failed
+    assert all(rule in text or rule.replace("_", " ") in text for rule in failed)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/nowhere", 404), ("/cycles/999", 404), ("/checkpoints/A_2020-01-01_0001", 404)],
+)
+def test_what_is_not_there_is_a_page_for_people_and_an_error_for_programs(
+    client: Client, path: str, status: int
+) -> None:
+    for accept, kind in (("text/html", "text/html"), ("application/json", "application/json")):
+        found, answered, text = fetch(client, path, accept)
+        assert found == status
+        assert answered.startswith(kind)
+    assert json.loads(text)["error"]["remedy"]
+
+
+def test_a_form_that_is_refused_is_shown_again_with_what_was_typed(client: Client) -> None:
+    body = urlencode({"checkpoint": "A_2020-01-01_0001", "reason": "<i>Try"})
+    request = urllib.request.Request(
+        f"{client.url}/move?action=promote",
+        body.encode(),
+        {"Accept": "text/html", "Content-Type": "application/x-www-form-urlencoded"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as caught, client.open(request):
+        pass
+    with caught.value as error:
+        text = error.read().decode()
+    assert 400 <= caught.value.code < 500
+    assert "&lt;i&gt;Try" in text
+    assert "<i>Try" not in text
