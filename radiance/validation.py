@@ -37,7 +37,7 @@ class Problem(Exception):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.field or 'the whole'}: {self.reason}"
+        return f"{self.field or 'the data'}: {self.reason}"
 
 
 def check(data: Any, kind: type[T]) -> T:

@@ -92,6 +92,16 @@ def test_a_text_stands_alone(where: str, text: str) -> None:
         assert found is None, f"{where}: {found and found[0]!r} in {paragraph!r}"
 
 
+@pytest.mark.parametrize(
+    "path",
+    sorted(RADIANCE.rglob("templates/*.html")),
+    ids=lambda path: str(path.relative_to(RADIANCE)),
+)
+def test_no_page_has_a_banned_word(path: Path) -> None:
+    shown = re.sub(r"{[{%#].*?[}%#]}|<[^>]*>", " ", path.read_text(encoding="utf-8"), flags=re.S)
+    assert BANNED.search(shown) is None
+
+
 @pytest.mark.parametrize("command", [where for where, _ in command_texts()])
 def test_help_says_what_each_argument_is(command: str) -> None:
     found: click.Command = main

@@ -51,7 +51,10 @@ async def search(request: Request) -> SearchAnswer:
     body = await read_body(request, SearchBody, services.config.server.max_body_bytes)
     if not body.prompt.strip():
         raise RequestError(
-            "prompt: is blank.", field="prompt", value=body.prompt, remedy="Ask something."
+            "prompt: is blank.",
+            field="prompt",
+            value=body.prompt,
+            remedy="Send a prompt with some text.",
         )
     context = services.engine.encoder.context_tokens
     if body.max_tokens > context:

@@ -102,7 +102,7 @@ def push(
     """
     if not yes:
         if not is_interactive():
-            raise click.UsageError("It leaves this machine: confirm with --yes.")
+            raise click.UsageError("An upload leaves this machine. Confirm it with --yes.")
         click.confirm(f"Upload {checkpoint} to {repository}?", abort=True, err=True)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "export")

@@ -128,5 +128,5 @@ def _confirm(client: Client, goal: str, question: str) -> None:
     current = client.get("/checkpoints")["current"]
     note(f"Requests are answered by {current or _BASE}; they will be by {goal}.")
     if not output.is_interactive():
-        raise click.UsageError("Not on a terminal, so nobody can be asked. Add --yes.")
+        raise click.UsageError("There is no terminal to ask for confirmation on. Add --yes.")
     click.confirm(question, abort=True, err=True)

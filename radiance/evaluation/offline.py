@@ -269,7 +269,7 @@ class OfflineEvaluation:
         if manifest is not None and manifest.base_hash != base.content_hash:
             raise ConfigError(
                 f"base_model (is {base.name!r}): {manifest.checkpoint_id} was trained on another "
-                f"one, {manifest.base_model!r}. Name that by --base-model."
+                f"base model, {manifest.base_model!r}. Name that model by --base-model."
             )
 
     def _build(self) -> None:

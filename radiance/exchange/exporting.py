@@ -134,7 +134,7 @@ def _convert(
     manifest = source.subject.manifest
     if manifest.base_hash != base.content_hash:
         raise ConfigError(
-            f"base_model (is {base.name!r}): {manifest.checkpoint_id} was trained on another one, "
-            f"{manifest.base_model!r}. Name that by --base-model."
+            f"base_model (is {base.name!r}): {manifest.checkpoint_id} was trained on another "
+            f"base model, {manifest.base_model!r}. Name that model by --base-model."
         )
     write(load_adapter(source.path), base, staging)

@@ -153,7 +153,7 @@ class Chain:
         if failure is not None:
             raise failure
         raise Unavailable(
-            f"nobody answered within {self._settings.deadline_s:g} s: "
+            f"no model answered within {self._settings.deadline_s:g} s: "
             + "; ".join(f"{name}: {reason}" for name, reason in tried)
         )
 

@@ -196,7 +196,7 @@ def _sections(settings: dict[str, Any]) -> dict[str, Any]:
         }
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"The settings it was made with are not ones of this version ({error}). Use the version"
+            f"The recorded settings are not valid in this version ({error}). Use the version"
             " that its manifest names."
         ) from None
 
@@ -246,9 +246,9 @@ def _make(
 def _check_base(engine: Engine, manifest: Manifest) -> None:
     if manifest.base_hash != engine.base.content_hash:
         raise ConfigError(
-            f"base_model (is {engine.base.name!r}): {manifest.checkpoint_id} was trained on another"
-            f" one, {manifest.base_model!r} of hash {manifest.base_hash}. Name that by"
-            " --base-model."
+            f"base_model (is {engine.base.name!r}): {manifest.checkpoint_id} was trained on"
+            f" another base model, {manifest.base_model!r} of hash {manifest.base_hash}. Name that"
+            " model by --base-model."
         )
 
 
@@ -274,13 +274,17 @@ def _differences(recorded: Recorded, found: Manifest, measured: Evaluation) -> l
         if before.versions.get(name) != now.versions.get(name)
     ]
     if not recorded.has_settings:
-        sentences.append("The audit log has no settings of it: those of now were taken in part.")
+        sentences.append(
+            "The audit log has no settings for this checkpoint; some settings are today's."
+        )
     if before.example_ids != now.example_ids:
-        sentences.append("Other examples were found to learn.")
+        sentences.append("The learned examples differ.")
     if before.replayed_ids != now.replayed_ids:
-        sentences.append("Other earlier examples were replayed.")
+        sentences.append("The replayed examples differ.")
     if recorded.anchors_hash != measured.anchors_hash:
-        sentences.append("The anchors are not those of then.")
+        sentences.append("The anchors have changed since.")
     if before.scaled_to != now.scaled_to:
-        sentences.append(f"It was scaled to {before.scaled_to} and is to {now.scaled_to}.")
+        sentences.append(
+            f"The adapter was scaled to {before.scaled_to}, and is now scaled to {now.scaled_to}."
+        )
     return sentences

@@ -191,7 +191,7 @@ class CanaryRouter:
         weights = self._weights(candidate)
         if weights.status == CheckpointStatus.REJECTED and mode == "canary" and not force:
             raise Conflict(
-                f"{checkpoint} was rejected and is not shown to anybody.",
+                f"{checkpoint} was rejected, so a canary must not serve its answers.",
                 field="checkpoint",
                 value=checkpoint,
                 remedy='Try it with mode "shadow", or with force.',

@@ -243,5 +243,5 @@ def _translated(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise StorageError(
             f"{path}: the database is damaged or not a database ({error}). Restore it from"
-            " a backup, or move it and its -wal and -shm files away to start anew."
+            " a backup, or move it and its -wal and -shm files away to start empty."
         ) from error

@@ -262,8 +262,8 @@ def test_rolled_back_and_promoted_by_keyboard_alone(
 
 def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., Any]) -> None:
     page = open_page("/learn")
-    page.get_by_label("When somebody asks").fill(FACTS[3][0])
-    page.get_by_label("it answers").fill(FACTS[3][1])
+    page.get_by_label("Question", exact=True).fill(FACTS[3][0])
+    page.get_by_label("Answer", exact=True).fill(FACTS[3][1])
     page.get_by_label("Tags").fill("pumps 100%")
     page.get_by_role("button", name="Teach it").click()
     page.get_by_text("Served. Ask it").wait_for(timeout=120_000)
@@ -275,7 +275,7 @@ def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., An
 
 def test_two_checkpoints_answer_beside_each_other(open_page: Callable[..., Any]) -> None:
     page = open_page("/ask")
-    page.get_by_label("Question").fill(FACTS[0][0])
+    page.get_by_label("Question", exact=True).fill(FACTS[0][0])
     page.get_by_role("button", name="Ask both").click()
     page.locator("#answers").wait_for()
     base, stable = page.locator("#answers .answer").all()

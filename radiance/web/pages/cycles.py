@@ -108,7 +108,7 @@ async def report(request: Request) -> Response:
     form = request.query_params.get("format", "html")
     if form not in ("html", "json"):
         raise RequestError(
-            f"format: there is no {form!r}.",
+            f"format: {form!r} is not a known format.",
             field="format",
             value=form,
             remedy="One of html, json.",

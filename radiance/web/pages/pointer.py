@@ -67,7 +67,7 @@ def _asked(request: Request) -> tuple[str, str | None]:
     action = request.query_params.get("action", "")
     if action not in ACTIONS:
         raise RequestError(
-            f"action: there is no {action!r}.",
+            f"action: {action!r} is not a known action.",
             field="action",
             value=action,
             remedy=f"One of {', '.join(ACTIONS)}.",
