@@ -154,6 +154,7 @@ def test_live_weights_answer_with_status_training(serve: Callable[..., Running])
     assert (after["checkpoint"], after["checkpoint_status"]) == (job["checkpoint"], "stable")
 
 
+@pytest.mark.slow
 def test_a_job_tells_what_is_prepared_before_it(serve: Callable[..., Running]) -> None:
     # A seed of its own: no earlier service has written these samples.
     brief = {"anchor.own_samples": 256, "training.seed": 90210, "training.max_steps": 1}

@@ -16,7 +16,7 @@ def run(root: Path) -> tuple["subprocess.Popen[bytes]", Client]:
     log = root / "log"
     log.unlink(missing_ok=True)
     options = ["--root", str(root), "--port", "0", "--set", "anchor.own_samples=8"]
-    options += ["--set", "training.max_steps=20"]
+    options += ["--set", "training.max_steps=20", "--set", "evaluation.anchor_provider=none"]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "radiance", "run", *options], stdout=stream, stderr=stream

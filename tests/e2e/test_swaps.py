@@ -11,7 +11,7 @@ from radiance.engine.requests import Answer, Request
 from radiance.engine.worker import Engine
 from radiance.records import CheckpointStatus, Message
 from tests.engine.adapters.test_slots import random_adapter
-from tests.support import FACTS, Running
+from tests.support import FACTS, WITHOUT_ANCHORS, Running
 
 QUESTIONS = [
     "What is the capital of France?",
@@ -63,7 +63,7 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
 
 def test_rollbacks_and_promotions_under_http_load(serve_ember: Callable[..., Running]) -> None:
     """Real checkpoints, moved by POST /rollback while clients keep asking."""
-    running = serve_ember(**{"training.max_steps": 40})
+    running = serve_ember(**{"training.max_steps": 40}, **WITHOUT_ANCHORS)
     client = running.client
     first = client.teach(FACTS[:3])["checkpoint"]
     second = client.teach([(q, a.upper()) for q, a in FACTS[:3]])["checkpoint"]

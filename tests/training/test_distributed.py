@@ -207,7 +207,7 @@ def test_two_ranks_train_to_the_adapter_of_one_process(tmp_path: Path) -> None:
 
 # ----------------------------------------------------------------------------- the queue
 
-SETTINGS = ["--set", "anchor.own_samples=16", "--set", "evaluation.anchor_sample=10"]
+SETTINGS = ["--set", "anchor.own_samples=16", "--set", "evaluation.anchor_provider=none"]
 SETTINGS += ["--set", "training.snapshot_seconds=0.05"]
 
 
