@@ -32,11 +32,9 @@ def trials(root: Path, db: Database) -> OutcomeTrials:
 def play(trials: OutcomeTrials, count: int, candidate: str = "b") -> OutcomeTrial:
     """The candidate always succeeds, the incumbent every fourth time."""
     for number in range(count):
-        found = trials.record(
-            "alphas", "a", candidate, 0.05, is_candidate=False, success=number % 4 == 0
-        )
-        found = trials.record("alphas", "a", candidate, 0.05, is_candidate=True, success=True)
-    return found
+        trials.record("alphas", "a", candidate, 0.05, is_candidate=False, success=number % 4 == 0)
+        trials.record("alphas", "a", candidate, 0.05, is_candidate=True, success=True)
+    return trials.all("alphas")[-1]
 
 
 def test_a_verdict_is_reached_kept_and_on_record(root: Path, trials: OutcomeTrials) -> None:
