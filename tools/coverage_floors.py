@@ -1,4 +1,4 @@
-"""Hold branch coverage, room by room, to the floors in pyproject.toml (`make test`).
+"""Hold branch coverage, room by room, to the floors in pyproject.toml (`make coverage`).
 
 Reads the JSON report of coverage.py. A room's figure is the share of its lines and branches that
 the tests ran, as coverage.py counts it. Says every figure, and fails if one is below its floor.
