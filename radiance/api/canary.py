@@ -46,7 +46,7 @@ async def start_canary(request: Request) -> CanaryAnswer:
     share = body.share if body.share is not None else 0.1 if body.mode == "canary" else 1.0
     reason = checked_reason(body.reason, "Asked for through POST /canary.")
     await run_in_threadpool(
-        lambda: services.traffic.begin(
+        lambda: services.canary.begin(
             body.mode, body.checkpoint, share, actor_of(request), reason, force=body.force
         )
     )
@@ -64,13 +64,13 @@ async def stop_canary(request: Request) -> CanaryAnswer:
             remedy="Shorten it.",
         )
     reason = checked_reason(given, "Asked for through DELETE /canary.")
-    await run_in_threadpool(services.traffic.end, actor_of(request), reason)
+    await run_in_threadpool(services.canary.end, actor_of(request), reason)
     return await run_in_threadpool(_show, services)
 
 
 def running_canary(services: Services) -> ExperimentReport | None:
     """The experiment under way."""
-    return _report(services, services.traffic.running)
+    return _report(services, services.canary.running)
 
 
 def _show(services: Services) -> CanaryAnswer:
@@ -78,4 +78,4 @@ def _show(services: Services) -> CanaryAnswer:
 
 
 def _report(services: Services, experiment: Experiment | None) -> ExperimentReport | None:
-    return None if experiment is None else services.traffic.report(experiment)
+    return None if experiment is None else services.canary.report(experiment)

@@ -68,7 +68,7 @@ def votes_by_checkpoint(services: Services) -> dict[str, Votes]:
 
 
 def _keep(services: Services, body: FeedbackBody, caller: str) -> FeedbackAnswer:
-    is_tried, checkpoint = services.traffic.candidate_of(caller)
+    is_tried, checkpoint = services.canary.candidate_of(caller)
     if body.checkpoint is None:
         if not is_tried:
             current = services.registry.current()

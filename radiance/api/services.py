@@ -60,7 +60,7 @@ class Services:
     engine_watchdog: EngineWatchdog
     experiments: Experiments
     outcome_trials: OutcomeTrials
-    traffic: CanaryRouter
+    canary: CanaryRouter
     chain: Chain
     has_anchors: bool
     started_at: datetime

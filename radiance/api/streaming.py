@@ -74,7 +74,7 @@ async def events_of(
         inbox.append(event)
         bell.call(rung.set)
 
-    future = services.traffic.submit(wanted, on_event)
+    future = services.canary.submit(wanted, on_event)
     future.add_done_callback(lambda _: bell.call(rung.set))
     gone = asyncio.create_task(_until_gone(request, rung))
     try:
@@ -114,7 +114,7 @@ async def answers_of(
     gone = asyncio.create_task(_until_gone(request, rung))
     try:
         for one in wanted:
-            futures.append(services.traffic.submit(one))
+            futures.append(services.canary.submit(one))
             futures[-1].add_done_callback(lambda _: bell.call(rung.set))
         while not all(future.done() for future in futures):
             await rung.wait()

@@ -43,7 +43,7 @@ async def weights_of(
         CorruptCheckpoint: Its files are gone.
     """
     if name is None:
-        return SERVING if caller is None else services.traffic.route(caller)
+        return SERVING if caller is None else services.canary.route(caller)
     if name in NAMED:  # what needs no disk needs no thread
         return NAMED[name]
     try:

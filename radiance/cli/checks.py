@@ -44,7 +44,7 @@ def examine(settings: Settings) -> list[Finding]:
     root = settings.root.resolve()
     findings += [check_root(root), check_disk(root), check_service(root)]
     settled, config = check_settings(settings)
-    findings += [settled, check_neighbour(config), check_blas(), check_mlx()]
+    findings += [settled, check_machine_conditions(config), check_blas(), check_mlx()]
     if findings[-1].status != "fail":
         findings += [check_backend(config), check_base_model(config)]
     findings += [check_database(config), check_access(config)]
@@ -129,7 +129,7 @@ def check_settings(settings: Settings) -> tuple[Finding, Config]:
     return Finding("settings", "ok", detail), config
 
 
-def check_neighbour(config: Config) -> Finding:
+def check_machine_conditions(config: Config) -> Finding:
     """Whether training would wait now, and what the system says of power, heat and memory."""
     conditions = read_conditions()
     power = {True: "on battery", False: "on power", None: "power unknown"}[conditions.on_battery]

@@ -79,9 +79,9 @@ def coverage(
         base_path = find_base(config.base_model, ember.MODEL_PATH)
         with (
             OfflineEvaluation(config, base_path, subject) as offline,
-            progress_bar("Gradients") as told,
+            progress_bar("Gradients") as on_progress,
         ):
-            covered = offline.cover(examples, anchors, top, told)
+            covered = offline.cover(examples, anchors, top, on_progress)
     far = [row.example for row in covered if row.highest <= threshold]
     identity = {
         "checkpoint": subject.checkpoint_id,
@@ -95,8 +95,8 @@ def coverage(
         print_json({**identity, "examples": rows, "far": [example.id for example in far]})
         return
     if not examples:
-        learner = subject.checkpoint_id or "The base model"
-        note(f"{learner} was taught nothing, so nothing pulls on an anchor.")
+        subject_name = subject.checkpoint_id or "The base model"
+        note(f"{subject_name} was taught nothing, so nothing pulls on an anchor.")
         return
     print_pairs(identity.items())
     click.echo()

@@ -118,9 +118,9 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
         )
     with (
         OfflineEvaluation(config, base_path, subject) as offline,
-        progress_bar("Measuring") as told,
+        progress_bar("Measuring") as on_progress,
     ):
-        findings = offline.measure(anchors, told)
+        findings = offline.measure(anchors, on_progress)
     if as_json:
         print_json(_as_json(subject, findings))
     else:
@@ -206,10 +206,10 @@ def _ask(
     subject = find_subject(config, checkpoint, AnchorSet())
     with OfflineEvaluation(config, base_path, subject) as offline:
         examples = _questions(file, offline)
-        with progress_bar("Asking") as told:
-            answers = offline.answer(examples, max_tokens, told)
-        with progress_bar("Measuring") as told:
-            probes = offline.probe(examples, told)
+        with progress_bar("Asking") as on_progress:
+            answers = offline.answer(examples, max_tokens, on_progress)
+        with progress_bar("Measuring") as on_progress:
+            probes = offline.probe(examples, on_progress)
     cases = [
         compare(example, answer.text, answer.finish_reason == "length", probe)
         for example, answer, probe in zip(examples, answers, probes, strict=True)

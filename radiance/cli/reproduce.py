@@ -43,11 +43,11 @@ def reproduce(
     anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
     is_live = sys.stderr.isatty()
 
-    def told(progress: str) -> None:
+    def on_progress(progress: str) -> None:
         if is_live:
             click.echo(f"\r\x1b[K{progress}", nl=False, err=True)
 
-    found = reproduction.reproduce(config, base_path, recorded, anchors, told)
+    found = reproduction.reproduce(config, base_path, recorded, anchors, on_progress)
     if is_live:
         note("")
     if as_json:

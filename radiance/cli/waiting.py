@@ -87,11 +87,11 @@ def progress_bar(label: str) -> Iterator[Callable[[Any], None]]:
         return
     with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
 
-        def told(measured: Any) -> None:
+        def on_progress(measured: Any) -> None:
             bar.length = measured.total
             bar.update(measured.done - bar.pos)
 
-        yield told
+        yield on_progress
 
 
 def _duration(job: dict[str, Any]) -> str:

@@ -88,8 +88,8 @@ class GateSettings(Section, frozen=True):
     catastrophic_delta: Annotated[
         float,
         Meta(
-            description="Rise of forgetting_loss over the incumbent's above which forgetting is "
-            "catastrophic, in nats per token.",
+            description="Rise of forgetting_loss over the serving checkpoint's above which "
+            "forgetting is catastrophic, in nats per token.",
             gt=0,
         ),
     ] = 0.03

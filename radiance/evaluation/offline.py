@@ -182,12 +182,12 @@ class OfflineEvaluation:
     def __exit__(self, *_: object) -> None:
         self.engine.stop()
 
-    def measure(self, anchors: AnchorSet, told: Callable[[Measured], None]) -> Findings:
+    def measure(self, anchors: AnchorSet, on_progress: Callable[[Measured], None]) -> Findings:
         """Measure the checkpoint beside its parent and the base.
 
         Args:
             anchors: What forgetting is measured on; may be empty.
-            told: Called as it goes on.
+            on_progress: Called as it goes on.
         """
         subject, encode = self._subject, self.engine.encoder.example
         own = subject.checkpoint_id or BASE
@@ -205,21 +205,23 @@ class OfflineEvaluation:
             lambda: self._evaluator.probe_kinds(self._candidate, self._parent, kinds)
         )
         for event in task:
-            told(event)
+            on_progress(event)
         probes = task.result
         return Findings(stats(**probes, past=subject.past), probes, valid)
 
-    def probe(self, examples: list[Example], told: Callable[[Measured], None]) -> tuple[Probe, ...]:
+    def probe(
+        self, examples: list[Example], on_progress: Callable[[Measured], None]
+    ) -> tuple[Probe, ...]:
         """Measure any examples under the checkpoint, its parent and the base."""
         encode = self.engine.encoder.example
         texts = [ProbeText(encode(example), "") for example in examples]
         task = self.engine.run(lambda: self._evaluator.probe(self._candidate, self._parent, texts))
         for event in task:
-            told(event)
+            on_progress(event)
         return tuple(task.result)
 
     def answer(
-        self, examples: list[Example], max_tokens: int, told: Callable[[Measured], None]
+        self, examples: list[Example], max_tokens: int, on_progress: Callable[[Measured], None]
     ) -> list[Answer]:
         """The checkpoint's greedy answers to the examples' questions, as it would serve them."""
         prompt = self.engine.encoder.prompt
@@ -230,7 +232,7 @@ class OfflineEvaluation:
         answers = []
         for future in futures:
             answers.append(future.result())
-            told(Measured(len(answers), len(futures)))
+            on_progress(Measured(len(answers), len(futures)))
         return answers
 
     def cover(
@@ -238,7 +240,7 @@ class OfflineEvaluation:
         examples: Sequence[Example],
         anchors: AnchorSet,
         top: int,
-        told: Callable[[Measured], None],
+        on_progress: Callable[[Measured], None],
     ) -> list[Covered]:
         """Which anchors each example pulls on most, at the checkpoint.
 
@@ -246,7 +248,7 @@ class OfflineEvaluation:
             examples: What was learned.
             anchors: What is held, those left out that the checkpoint learned otherwise; not empty.
             top: Anchors named per example.
-            told: Called as it goes on.
+            on_progress: Called as it goes on.
         """
         subject, encoder = self._subject, self.engine.encoder
         valid = anchors.without(anchors.contradicted_by([*subject.answers, *subject.learned]))
@@ -258,7 +260,7 @@ class OfflineEvaluation:
             )
         )
         for event in task:
-            told(event)
+            on_progress(event)
         return [
             Covered(example, coverage.strongest(row, held, top))
             for example, row in zip(examples, task.result, strict=True)

@@ -7,10 +7,9 @@ that a cycle interrupted anywhere goes on from there. It releases nothing.
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import mlx.core as mx
 import msgspec
@@ -27,8 +26,9 @@ from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.summary import Past
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
+from radiance.learning.progress import CycleProgress, LearningStats, SaveTimer, step_values
 from radiance.learning.step_search import ScaledStep, largest_step
-from radiance.records import Cycle, Evaluation, Example, Manifest, MetricPoint, Recipe, content_hash
+from radiance.records import Cycle, Evaluation, Example, Manifest, Recipe, content_hash
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
@@ -43,54 +43,6 @@ from radiance.training.training_set import Selection, TrainingSet, TrainingSetBu
 
 _LEAST_HOLDOUT_BATCH = 10
 _BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
-_MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
-
-
-Stage = Literal["gathering", "training", "evaluating"]
-
-
-@dataclass
-class CycleProgress:
-    """How far the running cycle is; shown with its jobs.
-
-    Attributes:
-        stage: "gathering", "training" or "evaluating".
-        first_step: The step that this process began at; not 0 where it resumed the cycle.
-        training_since: When its training began, on the monotonic clock; None before it does.
-    """
-
-    cycle: Cycle
-    step: int = 0
-    max_steps: int = 0
-    finetune_loss: float | None = None
-    stage: Stage = "gathering"
-    first_step: int = 0
-    training_since: float | None = None
-    unsaved: list[MetricPoint] = field(default_factory=list)
-
-    def most_seconds_left(self) -> float | None:
-        """How long training goes on if it takes all steps; it ends earlier once all is learned."""
-        done = self.step - self.first_step
-        if self.training_since is None or self.stage != "training" or done <= 0:
-            return None
-        elapsed = time.monotonic() - self.training_since
-        return elapsed / done * (self.max_steps - self.step)
-
-    def note(self, step: int, **values: float) -> None:
-        """Keep the values of a step until the next save."""
-        self.unsaved += [MetricPoint(self.cycle.id, step, n, v) for n, v in values.items()]
-
-
-@dataclass
-class LearningStats:
-    """What was trained since the start; counters only ever rise.
-
-    Attributes:
-        tokens: Without padding; of new, replayed and held texts.
-    """
-
-    steps: int = 0
-    tokens: int = 0
 
 
 class CandidateBuilder:
@@ -295,12 +247,12 @@ class CandidateBuilder:
         self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
         self._engine.call(mx.reset_peak_memory)
         task = self._engine.run(trainer.run)
-        timer = _Timer(settings.snapshot_seconds)
+        timer = SaveTimer(settings.snapshot_seconds)
         for event in task:
             match event:
                 case StepTaken():
                     progress.step, progress.finetune_loss = event.step, event.finetune_loss
-                    progress.note(event.step, **_values(event))
+                    progress.note(event.step, **step_values(event))
                     self.stats.steps += 1
                     self.stats.tokens += event.tokens
                     if self._called_off.is_set():
@@ -455,42 +407,3 @@ class CandidateBuilder:
             return self._state_path(cycle).read_bytes()
         except FileNotFoundError:
             return None
-
-
-def _values(event: StepTaken) -> dict[str, float]:
-    """What is kept of a step; without what it did not have."""
-    report = event.report
-    values = {
-        "finetune_loss": event.finetune_loss,
-        "anchor_divergence": event.anchor_divergence,
-        "gradient_norm": report.gradient_norm,
-        "angle": report.angle,
-        "projected": report.projected,
-        "distortion": report.distortion,
-        "anchor_weight": report.anchor_weight,
-        "lr": event.lr,
-        "tokens": event.tokens,
-    }
-    return {name: value for name, value in values.items() if value is not None}
-
-
-class _Timer:
-    """Says when to save: every so often, and never for more than a small share of the time.
-
-    Use it as a context manager around the saving, so that it knows how long that takes.
-    """
-
-    def __init__(self, interval_s: float) -> None:
-        self._interval_s = interval_s
-        self._next_at = time.monotonic() + interval_s
-        self._began_at = 0.0
-
-    def is_due(self) -> bool:
-        return time.monotonic() >= self._next_at
-
-    def __enter__(self) -> None:
-        self._began_at = time.monotonic()
-
-    def __exit__(self, *_: object) -> None:
-        now = time.monotonic()
-        self._next_at = now + max(self._interval_s, (now - self._began_at) / _MOST_SAVING_RATIO)

@@ -22,7 +22,7 @@ class TrainingPause:
     Args:
         engine: Is told.
         switch: What a person wants.
-        neighbour: What the machine allows.
+        machine_conditions: What the machine allows.
         standing: Why this service never trains, as a clause; None: it does.
     """
 

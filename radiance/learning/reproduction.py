@@ -141,7 +141,7 @@ def reproduce(
     base_path: Path,
     recorded: Recorded,
     anchors: AnchorSet,
-    told: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> Reproduction:
     """Make a checkpoint again and compare.
 
@@ -150,7 +150,7 @@ def reproduce(
         base_path: The base model's directory.
         recorded: What to make.
         anchors: What was to survive, by these settings.
-        told: Called now and then with how far it is, in words.
+        on_progress: Called now and then with how far it is, in words.
 
     Raises:
         ConfigError: The base model is another than the one it was made with.
@@ -166,7 +166,9 @@ def reproduce(
             _check_base(engine, recorded.manifest)
             database = Database(scratch.database_path)
             try:
-                found, staging, measured = _make(scratch, engine, database, recorded, anchors, told)
+                found, staging, measured = _make(
+                    scratch, engine, database, recorded, anchors, on_progress
+                )
                 original = config.adapters_path / recorded.cycle.candidate_id
                 difference = engine.call(lambda: _max_difference(original, staging))
             finally:
@@ -219,7 +221,7 @@ def _make(
     database: Database,
     recorded: Recorded,
     anchors: AnchorSet,
-    told: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> tuple[Manifest, Path, Evaluation]:
     cycle = recorded.cycle
     jobs, examples = JobQueue(database), ExampleStore(database)
@@ -233,9 +235,9 @@ def _make(
                     staging, manifest, evaluation = making.result(_POLL_S)
                 except NotYet:
                     if builder.preparing is not None:
-                        told(builder.preparing)
+                        on_progress(builder.preparing)
                     elif (progress := builder.progress) is not None:
-                        told(f"step {progress.step} of at most {progress.max_steps}")
+                        on_progress(f"step {progress.step} of at most {progress.max_steps}")
                 else:
                     return manifest, staging, evaluation
         except BaseException:

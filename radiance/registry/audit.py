@@ -65,7 +65,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
         number: From 1 on, without gaps.
         at: UTC, as ISO 8601 text.
         action: What was done, one of ``Action``.
-        actor: Who did it: "gate", "monitor", "pipeline", "reconcile", "traffic"; "api", or
+        actor: Who did it: "gate", "monitor", "pipeline", "reconcile", "canary"; "api", or
             "api:NAME" of the API key's name.
         subject: The checkpoint it is about; None for the base and for what is about none.
         body: Everything else, as canonical JSON text.

@@ -8,7 +8,7 @@ class Assignment(NamedTuple):
     """Where a caller stands in one trial.
 
     Attributes:
-        is_candidate: Whether the candidate answers, not the incumbent.
+        is_candidate: Whether the candidate answers, not the champion.
         caller: The caller as a hash that means nothing outside of the trial.
     """
 

@@ -332,7 +332,7 @@ class CanaryRouter:
 
     def _end_by_itself(self, reason: str) -> None:
         with contextlib.suppress(Conflict):  # somebody was quicker
-            self.end("traffic", reason)
+            self.end("canary", reason)
 
     def _take_ended(self) -> None:
         """Make trials of what has ended; what is to be repeated or read waits for its turn."""

@@ -1,4 +1,4 @@
-"""Trials that count successes: an incumbent and a candidate, each answer a success or not.
+"""Trials that count successes: a champion and a candidate, each answer a success or not.
 
 A canary compares what every answer has (length, latency, likelihood); an outcome trial compares
 what only its owner can judge, such as whether an alpha compiles. Either side is a checkpoint, the
@@ -17,7 +17,7 @@ from radiance.gate.evidence import Successes, as_ratio, decides, log_evidence
 from radiance.registry.audit import Audit, append
 from radiance.storage.sqlite import Connection, Database, Row, to_text
 
-Verdict = Literal["undecided", "incumbent", "candidate"]
+Verdict = Literal["undecided", "champion", "candidate"]
 
 
 class OutcomeTrial(msgspec.Struct, frozen=True):
@@ -31,11 +31,11 @@ class OutcomeTrial(msgspec.Struct, frozen=True):
 
     number: int
     subject: str
-    incumbent: str
+    champion: str
     candidate: str
     error: float
     started_at: datetime
-    of_incumbent: Successes
+    of_champion: Successes
     of_candidate: Successes
     peak: float
     verdict: Verdict
@@ -63,7 +63,7 @@ class OutcomeTrials:
     def record(
         self,
         subject: str,
-        incumbent: str,
+        champion: str,
         candidate: str,
         error: float,
         *,
@@ -76,8 +76,8 @@ class OutcomeTrials:
             StorageError: The disk failed.
         """
         with self._audit.sealed(), self._db.transaction() as connection:
-            trial = self._begun(connection, subject, incumbent, candidate, error)
-            sides = trial.of_incumbent, trial.of_candidate
+            trial = self._begun(connection, subject, champion, candidate, error)
+            sides = trial.of_champion, trial.of_candidate
             sides = (
                 (sides[0], sides[1].plus(success))
                 if is_candidate
@@ -89,10 +89,10 @@ class OutcomeTrials:
             found = log_evidence(*sides)
             verdict = trial.verdict
             if verdict == "undecided" and decides(found, trial.error):
-                verdict = "candidate" if sides[1].rate > sides[0].rate else "incumbent"
+                verdict = "candidate" if sides[1].rate > sides[0].rate else "champion"
             after = msgspec.structs.replace(
                 trial,
-                of_incumbent=sides[0],
+                of_champion=sides[0],
                 of_candidate=sides[1],
                 peak=max(trial.peak, found),
                 verdict=verdict,
@@ -105,9 +105,9 @@ class OutcomeTrials:
     def adopt(self, trial: OutcomeTrial) -> None:
         """Take in what an earlier version counted elsewhere, unless the trial is known already."""
         with self._audit.sealed(), self._db.transaction() as connection:
-            if _find(connection, trial.subject, trial.incumbent, trial.candidate) is None:
+            if _find(connection, trial.subject, trial.champion, trial.candidate) is None:
                 begun = self._begun(
-                    connection, trial.subject, trial.incumbent, trial.candidate, trial.error
+                    connection, trial.subject, trial.champion, trial.candidate, trial.error
                 )
                 _write(connection, msgspec.structs.replace(trial, number=begun.number))
 
@@ -119,15 +119,15 @@ class OutcomeTrials:
         return [_to_trial(row) for row in rows]
 
     def _begun(
-        self, connection: Connection, subject: str, incumbent: str, candidate: str, error: float
+        self, connection: Connection, subject: str, champion: str, candidate: str, error: float
     ) -> OutcomeTrial:
-        known = _find(connection, subject, incumbent, candidate)
+        known = _find(connection, subject, champion, candidate)
         if known is not None:
             return known
         row = connection.execute(
-            "INSERT INTO outcome_trials (subject, incumbent, candidate, error, started_at)"
+            "INSERT INTO outcome_trials (subject, champion, candidate, error, started_at)"
             " VALUES (?, ?, ?, ?, ?) RETURNING *",
-            (subject, incumbent, candidate, error, to_text(self._clock())),
+            (subject, champion, candidate, error, to_text(self._clock())),
         ).fetchone()
         trial = _to_trial(row)
         self._append(connection, "trial_start", trial)
@@ -150,22 +150,22 @@ class OutcomeTrials:
 
 
 def _find(
-    connection: Connection, subject: str, incumbent: str, candidate: str
+    connection: Connection, subject: str, champion: str, candidate: str
 ) -> OutcomeTrial | None:
     row = connection.execute(
-        "SELECT * FROM outcome_trials WHERE subject = ? AND incumbent = ? AND candidate = ?",
-        (subject, incumbent, candidate),
+        "SELECT * FROM outcome_trials WHERE subject = ? AND champion = ? AND candidate = ?",
+        (subject, champion, candidate),
     ).fetchone()
     return None if row is None else _to_trial(row)
 
 
 def _write(connection: Connection, trial: OutcomeTrial) -> None:
     connection.execute(
-        "UPDATE outcome_trials SET incumbent_answers = ?, incumbent_successes = ?,"
+        "UPDATE outcome_trials SET champion_answers = ?, champion_successes = ?,"
         " candidate_answers = ?, candidate_successes = ?, peak = ?, verdict = ? WHERE number = ?",
         (
-            trial.of_incumbent.answers,
-            trial.of_incumbent.successes,
+            trial.of_champion.answers,
+            trial.of_champion.successes,
             trial.of_candidate.answers,
             trial.of_candidate.successes,
             trial.peak,
@@ -179,11 +179,11 @@ def _to_trial(row: Row) -> OutcomeTrial:
     return OutcomeTrial(
         number=row["number"],
         subject=row["subject"],
-        incumbent=row["incumbent"],
+        champion=row["champion"],
         candidate=row["candidate"],
         error=row["error"],
         started_at=datetime.fromisoformat(row["started_at"]),
-        of_incumbent=Successes(row["incumbent_answers"], row["incumbent_successes"]),
+        of_champion=Successes(row["champion_answers"], row["champion_successes"]),
         of_candidate=Successes(row["candidate_answers"], row["candidate_successes"]),
         peak=row["peak"],
         verdict=row["verdict"],

@@ -264,7 +264,7 @@ class Service:
             engine_watchdog=self._engine_watchdog,
             experiments=experiments,
             outcome_trials=OutcomeTrials(database, registry.audit),
-            traffic=canary,
+            canary=canary,
             chain=Chain(config.chain),
             has_anchors=bool(anchors),
             started_at=records.now(),

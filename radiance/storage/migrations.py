@@ -15,7 +15,7 @@ from radiance.errors import StorageError
 from radiance.records import Example, Message
 
 _INITIAL = (
-    # intake: what was sent, what it became, and the cycles that train it
+    # jobs: what was sent, what it became, and the cycles that train it
     """
     CREATE TABLE jobs (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -341,18 +341,18 @@ def m011_outcome_trials(connection: Connection) -> None:
         CREATE TABLE outcome_trials (
             number INTEGER PRIMARY KEY AUTOINCREMENT,
             subject TEXT NOT NULL,
-            incumbent TEXT NOT NULL,
+            champion TEXT NOT NULL,
             candidate TEXT NOT NULL,
             error REAL NOT NULL,
             started_at TEXT NOT NULL,
-            incumbent_answers INTEGER NOT NULL DEFAULT 0,
-            incumbent_successes INTEGER NOT NULL DEFAULT 0,
+            champion_answers INTEGER NOT NULL DEFAULT 0,
+            champion_successes INTEGER NOT NULL DEFAULT 0,
             candidate_answers INTEGER NOT NULL DEFAULT 0,
             candidate_successes INTEGER NOT NULL DEFAULT 0,
             peak REAL NOT NULL DEFAULT 0,
             verdict TEXT NOT NULL DEFAULT 'undecided'
-                CHECK (verdict IN ('undecided', 'incumbent', 'candidate')),
-            UNIQUE (subject, incumbent, candidate)
+                CHECK (verdict IN ('undecided', 'champion', 'candidate')),
+            UNIQUE (subject, champion, candidate)
         ) STRICT
         """
     )

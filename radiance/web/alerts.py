@@ -58,7 +58,7 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
     if not signs.engine_is_ready:
         found.append(Alert("bad", "engine", "The engine does not answer: nothing can be asked."))
     if not signs.pipeline_is_alive:
-        found.append(Alert("bad", "pipeline", "The learner has died: nothing is learned."))
+        found.append(Alert("bad", "pipeline", "The pipeline has died: nothing is learned."))
     free, total = signs.free_bytes, signs.total_bytes
     if free < min(_LEAST_FREE_BYTES, _LEAST_FREE_RATIO * total):
         found.append(

@@ -134,7 +134,7 @@ TERMS: tuple[Term, ...] = (
         "learning/candidate.py",
     ),
     Term(
-        "incumbent",
+        "champion",
         "The checkpoint that serves while a candidate is tried against it.",
         "release/canary.py",
     ),
@@ -172,6 +172,11 @@ TERMS: tuple[Term, ...] = (
         "forgetting loss",
         "The divergence of a checkpoint from the base model on the anchors, in nats per token.",
         "evaluation/summary.py",
+    ),
+    Term(
+        "arm",
+        "One side of a trial: the champion or the candidate.",
+        "release/assignment.py",
     ),
     Term(
         "canary",

@@ -64,7 +64,7 @@ def test_a_share_of_the_callers_and_always_the_same_ones(
     assert set(answered.values()) == {first, other}
     assert 3 <= sum(found == other for found in answered.values()) <= 24
     assert {caller: ask(running, caller) for caller in callers} == answered
-    route = running.service.services.traffic.route
+    route = running.service.services.canary.route
     share = sum(
         isinstance(w := route(str(n)), Weights) and w.kind != "serving" for n in range(4000)
     )
@@ -132,7 +132,7 @@ def test_it_ends_by_itself_once_it_serves(running: Running, checkpoints: tuple[s
     running.client.post("/canary", {"checkpoint": other})
     running.client.post("/promote", {"checkpoint": other})
     ended = until(running, lambda s: s["running"] is None)["last"]
-    assert (ended["ended_by"], ended["end_reason"]) == ("traffic", "It serves now.")
+    assert (ended["ended_by"], ended["end_reason"]) == ("canary", "It serves now.")
     assert ask(running, "anybody") == other
 
 

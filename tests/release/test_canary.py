@@ -176,4 +176,4 @@ def test_it_ends_by_itself_once_its_candidate_serves(router: Router) -> None:
     assert router.canary.running is None
     ended = router.services.experiments.last()
     assert ended is not None
-    assert (ended.ended_by, ended.end_reason) == ("traffic", "It serves now.")
+    assert (ended.ended_by, ended.end_reason) == ("canary", "It serves now.")

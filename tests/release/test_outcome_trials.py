@@ -30,7 +30,7 @@ def trials(root: Path, db: Database) -> OutcomeTrials:
 
 
 def play(trials: OutcomeTrials, count: int, candidate: str = "b") -> OutcomeTrial:
-    """The candidate always succeeds, the incumbent every fourth time."""
+    """The candidate always succeeds, the champion every fourth time."""
     for number in range(count):
         trials.record("alphas", "a", candidate, 0.05, is_candidate=False, success=number % 4 == 0)
         trials.record("alphas", "a", candidate, 0.05, is_candidate=True, success=True)
@@ -40,7 +40,7 @@ def play(trials: OutcomeTrials, count: int, candidate: str = "b") -> OutcomeTria
 def test_a_verdict_is_reached_kept_and_on_record(root: Path, trials: OutcomeTrials) -> None:
     found = play(trials, 60)
     assert found.verdict == "candidate"
-    assert (found.of_incumbent.answers, found.of_incumbent.successes) == (60, 15)
+    assert (found.of_champion.answers, found.of_champion.successes) == (60, 15)
     assert found.evidence > 20
     for _ in range(60):
         trials.record("alphas", "a", "b", 0.05, is_candidate=False, success=True)

@@ -21,7 +21,7 @@ Arm = Literal["champion", "challenger"]
 Verdict = Literal["undecided", "champion", "challenger"]
 _VERDICTS: dict[outcome_trials.Verdict, Verdict] = {
     "undecided": "undecided",
-    "incumbent": "champion",
+    "champion": "champion",
     "candidate": "challenger",
 }
 
@@ -61,11 +61,11 @@ def states(trials: OutcomeTrials) -> list[TrialState]:
     """All trials of this lab, oldest first."""
     return [
         TrialState(
-            trial.incumbent,
+            trial.champion,
             trial.candidate,
             trial.error,
             {
-                "champion": _counts(trial.of_incumbent),
+                "champion": _counts(trial.of_champion),
                 "challenger": _counts(trial.of_candidate),
             },
             trial.evidence,
@@ -110,11 +110,11 @@ def adopt(path: Path, trials: OutcomeTrials) -> None:
             OutcomeTrial(
                 number=0,
                 subject=SUBJECT,
-                incumbent=kept.champion,
+                champion=kept.champion,
                 candidate=kept.challenger,
                 error=kept.error,
                 started_at=records.now(),
-                of_incumbent=Successes(sides[0].answers, sides[0].successes),
+                of_champion=Successes(sides[0].answers, sides[0].successes),
                 of_candidate=Successes(sides[1].answers, sides[1].successes),
                 peak=kept.peak,
                 verdict=verdicts[kept.verdict],

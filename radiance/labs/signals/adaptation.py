@@ -75,7 +75,7 @@ def adapt(
     training: config.TrainingSettings,
     start: np.ndarray,
     seeds: Sequence[int],
-    told: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Adapted:
     """Train.
 
@@ -87,7 +87,7 @@ def adapt(
         start: The adapters to start from, (seeds, parameters) or, where methods start apart,
             (seeds, methods, parameters) float32.
         seeds: Of each row, for the order of its days.
-        told: After each step: steps done, steps in all; what it raises ends the training.
+        on_progress: After each step: steps done, steps in all; what it raises ends the training.
 
     Raises:
         Diverged: A parameter is not finite.
@@ -95,7 +95,7 @@ def adapt(
     steps = _Steps(backbone, material, methods, training, start, seeds)
     for number in range(1, training.max_steps + 1):
         steps.take(number)
-        told(number, training.max_steps)
+        on_progress(number, training.max_steps)
     return steps.result()
 
 

@@ -132,7 +132,7 @@ class Transformer:
         history: What it is fitted on.
         seeds: For initialisation and order.
         steps: Of AdamW.
-        told: After each step: steps done, steps in all.
+        on_progress: After each step: steps done, steps in all.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Transformer:
         history: Days,
         seeds: list[int],
         steps: int,
-        told: Callable[[int, int], None] = lambda done, total: None,
+        on_progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
         self._inputs, assets = history.inputs.shape[2], history.labels.shape[2]
         self._patches = -(-self._inputs // _PATCH)
@@ -150,7 +150,7 @@ class Transformer:
             self.shapes |= {f"{block}.up": (_WIDTH, _HIDDEN), f"{block}.down": (_HIDDEN, _WIDTH)}
         self.shapes["head"] = (self._patches * _WIDTH, assets)
         self._weights = self._initial(seeds)
-        self._fit(history, seeds, steps, told)
+        self._fit(history, seeds, steps, on_progress)
 
     def __call__(self, inputs: mx.array, lora: Lora | None = None) -> mx.array:
         return self._forward(self._weights, inputs, lora)
@@ -165,7 +165,7 @@ class Transformer:
         return found
 
     def _fit(
-        self, history: Days, seeds: list[int], steps: int, told: Callable[[int, int], None]
+        self, history: Days, seeds: list[int], steps: int, on_progress: Callable[[int, int], None]
     ) -> None:
         draws = [np.random.default_rng([seed, *b"fit"]) for seed in seeds]
         rows, days = np.arange(len(seeds))[:, None], history.inputs.shape[1]
@@ -189,7 +189,7 @@ class Transformer:
             found = gradient(weights, inputs, mx.array(history.labels[rows, chosen][:, None]))
             weights = cast(dict[str, mx.array], optimizer.apply_gradients(found, weights))
             mx.eval(weights, optimizer.state)
-            told(step + 1, steps)
+            on_progress(step + 1, steps)
         self._weights = weights
 
     def _forward(

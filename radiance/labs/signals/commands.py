@@ -66,8 +66,8 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
     _prepare(backend)
     from radiance.labs.signals.study import run_study
 
-    with _bar("study") as told:
-        result = run_study(study, told)
+    with _bar("study") as on_progress:
+        result = run_study(study, on_progress)
     _keep(result, root, as_json)
 
 
@@ -134,8 +134,8 @@ def replay(
     _prepare(backend)
     from radiance.labs.signals.replay import run_replay
 
-    with _bar("replay") as told:
-        result = run_replay(study, settings, bars, told)
+    with _bar("replay") as on_progress:
+        result = run_replay(study, settings, bars, on_progress)
     _keep(result, root, as_json)
 
 
@@ -172,8 +172,8 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **opti
         if not key or not parsed:
             raise click.BadParameter(f"{text!r} is not KEY=V1,V2,...", param_hint="--over")
         grid[key.strip()] = parsed
-    with _bar("sweep") as told:
-        points = run_sweep(study, grid, root / "runs" / "signals" / "sweeps", told)
+    with _bar("sweep") as on_progress:
+        points = run_sweep(study, grid, root / "runs" / "signals" / "sweeps", on_progress)
     if as_json:
         print_json([point.to_plain() for point in points])
         return
@@ -404,11 +404,11 @@ def _bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
     """A bar over all stages."""
     from types import SimpleNamespace
 
-    with progress_bar(label) as told:
+    with progress_bar(label) as on_progress:
 
         def stage(name: str, done: int, total: int) -> None:
             from radiance.labs.signals.stages import share
 
-            told(SimpleNamespace(done=round(1000 * share(name, done, total)), total=1000))
+            on_progress(SimpleNamespace(done=round(1000 * share(name, done, total)), total=1000))
 
         yield stage

@@ -52,7 +52,7 @@ def operate(
     markets: Markets,
     signals: Signals,
     methods: Sequence[Method],
-    told: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
     anchors_hash: str = "",
 ) -> Operated:
     """Trade, judge, watch."""
@@ -60,9 +60,9 @@ def operate(
     names = [method.name for method in methods]
     deployed, naive = names.index("none"), names.index("naive")
     trade = Trader(study, markets.test, signals.is_stress)
-    told("portfolios", 0, 2)
+    on_progress("portfolios", 0, 2)
     paper = trade(signals.test)
-    told("portfolios", 1, 2)
+    on_progress("portfolios", 1, 2)
     earned = paper.returns.reshape(seeds, count, -1)
     decisions: dict[tuple[int, str], Decision] = {}
     rollbacks: dict[tuple[int, str], Rollback] = {}
@@ -92,7 +92,7 @@ def operate(
                 rollbacks[seed, method.name] = found
             serves = monitoring.serving(len(moved), found, decision.promote, study.policy)
             live[seed, place] = np.where(serves[:, None], ours, theirs)
-        told("gate", seed + 1, seeds)
+        on_progress("gate", seed + 1, seeds)
     return Operated(paper, trade(live), decisions, rollbacks)
 
 

@@ -40,7 +40,7 @@ def run_replay(
     study: Study,
     settings: Replay,
     path: Path,
-    told: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> StudyResult:
     """Walk through the bars of a file.
 
@@ -54,7 +54,7 @@ def run_replay(
     updates = range(data.start, len(data.bars.dates) - 1, settings.update_days)
     for number, day in enumerate(updates):
         walk.update(day, min(day + settings.update_days, len(data.bars.dates) - 1))
-        told("updates", number + 1, len(updates))
+        on_progress("updates", number + 1, len(updates))
     results = walk.results()
     pairs = summary.paired(results)
     dates = data.bars.dates

@@ -27,8 +27,8 @@ from radiance.labs.signals.routing import Router
 from radiance.labs.signals.settings import Adaptation, Study
 from radiance.records import content_hash
 
-Told = Callable[[str, int, int], None]
-"""Told of progress: the stage, how much of it is done, of how much."""
+OnProgress = Callable[[str, int, int], None]
+"""OnProgress of progress: the stage, how much of it is done, of how much."""
 STAGES = ("markets", "backbone", "adapters", "portfolios", "gate")
 
 
@@ -55,28 +55,28 @@ class Signals:
     is_stress: np.ndarray
 
 
-def run_study(study: Study, told: Told = silent) -> StudyResult:
+def run_study(study: Study, on_progress: OnProgress = silent) -> StudyResult:
     """Run a study.
 
     Args:
         study: What is to be run.
-        told: After every step; what it raises ends the study.
+        on_progress: After every step; what it raises ends the study.
 
     Raises:
         Diverged: An adapter became infinite.
     """
     clock = _Clock()
     seeds, methods = study.seed_list, find_methods(study.adaptation)
-    told("markets", 0, 1)
+    on_progress("markets", 0, 1)
     markets = make_markets(study.market, seeds)
     clock.note("markets")
-    backbone = make_backbone(study.adaptation, markets.history, seeds, told)
+    backbone = make_backbone(study.adaptation, markets.history, seeds, on_progress)
     clock.note("backbone")
-    adapted, material = adapt_all(study, markets, backbone, methods, told)
+    adapted, material = adapt_all(study, markets, backbone, methods, on_progress)
     clock.note("adapters")
     signals = speak(study.adaptation, markets, backbone, adapted, methods)
     anchors_hash = _anchors_hash(material)
-    operated = operate(study, markets, signals, methods, told, anchors_hash)
+    operated = operate(study, markets, signals, methods, on_progress, anchors_hash)
     clock.note("operation")
     results = summary.method_results(study, markets, signals, adapted, operated, methods)
     pairs = summary.paired(results)
@@ -121,17 +121,23 @@ def training_settings(settings: Adaptation) -> config.TrainingSettings:
 
 
 def make_backbone(
-    settings: Adaptation, history: Days, seeds: list[int], told: Told = silent
+    settings: Adaptation, history: Days, seeds: list[int], on_progress: OnProgress = silent
 ) -> Backbone:
     """The frozen model, fitted on the old regime."""
     if settings.backbone == "linear":
         return Linear(history)
     steps = settings.fit_steps
-    return Transformer(history, seeds, steps, lambda done, total: told("backbone", done, total))
+    return Transformer(
+        history, seeds, steps, lambda done, total: on_progress("backbone", done, total)
+    )
 
 
 def adapt_all(
-    study: Study, markets: Markets, backbone: Backbone, methods: list[Method], told: Told = silent
+    study: Study,
+    markets: Markets,
+    backbone: Backbone,
+    methods: list[Method],
+    on_progress: OnProgress = silent,
 ) -> tuple[Adapted, Material]:
     """Train all methods of all seeds."""
     settings, seeds = study.adaptation, study.seed_list
@@ -155,7 +161,7 @@ def adapt_all(
         training,
         start,
         seeds,
-        lambda done, total: told("adapters", done, total),
+        lambda done, total: on_progress("adapters", done, total),
     ), material
 
 

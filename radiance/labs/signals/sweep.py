@@ -52,7 +52,7 @@ def run_sweep(
     study: Study,
     grid: Mapping[str, Sequence[Any]],
     folder: Path,
-    told: Callable[[str, int, int], None],
+    on_progress: Callable[[str, int, int], None],
 ) -> list[SweepPoint]:
     """Run every combination; those an earlier call has finished are read from ``folder``.
 
@@ -73,7 +73,7 @@ def run_sweep(
             result = run_study(one)
             files.write_durably(path, encode(result))
         found.append(_point(values, result))
-        told("studies", number + 1, len(studies))
+        on_progress("studies", number + 1, len(studies))
     return found
 
 

@@ -65,8 +65,8 @@ class _Teller:
             _say({"stage": stage, "done": round(share(stage, done, total), 4)})
 
 
-def _say(told: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
+def _say(on_progress: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(on_progress) + "\n")
     sys.stdout.flush()
 
 

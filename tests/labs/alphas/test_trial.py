@@ -42,7 +42,7 @@ def test_what_0_1_0_counted_is_taken_over_once(tmp_path: Path, trials: OutcomeTr
     adopt(path, trials)
     adopt(path, trials)
     found = trials.record(SUBJECT, "base", "A_1", 0.05, is_candidate=False, success=True)
-    assert (found.of_incumbent.answers, found.of_incumbent.successes) == (10, 4)
+    assert (found.of_champion.answers, found.of_champion.successes) == (10, 4)
     assert (found.of_candidate.answers, found.verdict) == (8, "candidate")
     assert not path.exists()
 

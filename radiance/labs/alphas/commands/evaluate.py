@@ -290,11 +290,11 @@ def _judge_strategies(
     found = _answers(config, checkpoint, questions, study)
     [(answers, _)] = found.by_decoding
     rows = []
-    with progress_bar("Running") as told:
+    with progress_bar("Running") as on_progress:
         for prompt, answer in zip(_asked(questions, study), answers, strict=True):
             code = code_of(answer)
             rows.append((prompt, code, judge(code, bars)))
-            told(Done(len(rows), len(answers)))
+            on_progress(Done(len(rows), len(answers)))
     return JudgedStrategies(found.name, rows)
 
 
@@ -320,7 +320,10 @@ def _answers(
     report = msgspec.to_builtins(subject.manifest.report) if subject.manifest else {}
     asked = _asked(questions, study)
     found: list[tuple[list[str], float]] = []
-    with OfflineEvaluation(config, base_path, subject) as offline, progress_bar("Asking") as told:
+    with (
+        OfflineEvaluation(config, base_path, subject) as offline,
+        progress_bar("Asking") as on_progress,
+    ):
         engine = offline.engine
         total = len(_DECODINGS[study.decoding]) * len(asked)
         for is_constrained in _DECODINGS[study.decoding]:
@@ -345,7 +348,7 @@ def _answers(
                     answer = engine.submit(retry).result()
                     tokens += len(answer.tokens)
                 answers.append(answer.text)
-                told(Done(sum(len(done) for done, _ in found) + len(answers), total))
+                on_progress(Done(sum(len(done) for done, _ in found) + len(answers), total))
             found.append((answers, tokens / (time.monotonic() - began)))
     return Answers(subject.checkpoint_id or BASE, report, found)
 

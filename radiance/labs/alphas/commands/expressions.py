@@ -138,8 +138,8 @@ def backtest_alphas(
     else:
         named = [(name, text) for text, name in map(resolve, alpha)]
     panel = read(data, groups)
-    with progress_bar("Backtesting") as told, pointing():
-        found = study.run(panel, named, readings, trading, earlier_trials, told)
+    with progress_bar("Backtesting") as on_progress, pointing():
+        found = study.run(panel, named, readings, trading, earlier_trials, on_progress)
     if as_json:
         print_json(
             {

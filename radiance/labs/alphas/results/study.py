@@ -75,12 +75,12 @@ def run(
     readings: Readings = DEFAULT_READINGS,
     trading: Trading = DEFAULT_TRADING,
     earlier_trials: int = 0,
-    told: Callable[[Done], None] = lambda done: None,
+    on_progress: Callable[[Done], None] = lambda done: None,
 ) -> Study:
     """Evaluate and backtest named expressions.
 
     ``alphas`` are names and texts, ``earlier_trials`` were made before on the same data and deflate
-    too, ``told`` is called after each alpha.
+    too, ``on_progress`` is called after each alpha.
 
     Raises:
         AlphaError: One cannot be evaluated.
@@ -93,7 +93,7 @@ def run(
         covered = coverage(values, panel, alpha.lookback)
         tested = market.backtest(values, trading)
         found.append(Result(name, alpha.text, covered, tested.performance))
-        told(Done(number, len(checked)))
+        on_progress(Done(number, len(checked)))
     trials = len(found) + earlier_trials
     sharpes = [result.performance.sharpe for result in found]
     results = tuple(
