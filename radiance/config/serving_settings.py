@@ -135,8 +135,8 @@ class EngineSettings(Section, frozen=True):
         float,
         Meta(
             description="Seconds that the engine may hang, once GET /ready says so, before the "
-            "process exits with code 1 for launchd or systemd to restart it. Requests in flight fail "
-            "within ten seconds of a hang.",
+            "process exits with code 1 for launchd or systemd to restart it. Requests in flight "
+            "fail within ten seconds of a hang.",
             gt=0,
         ),
     ] = 30.0
