@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from concurrent.futures import Future, InvalidStateError
 from pathlib import Path
 
@@ -40,6 +41,7 @@ from radiance.errors import EngineFailed, LostRank, Overloaded, Unavailable
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
 
+_LOOK_S = 1.0  # how often whoever waits for a call looks whether the thread still lives
 _IDLE_WAIT_S = 0.5
 _WAVE_S = 0.003  # in which the rest of a wave of requests arrives
 _log = get_logger(__name__)
@@ -230,6 +232,7 @@ class Engine:
 
         Raises:
             EngineFailed: It hangs; the function runs all the same once it moves again.
+            Unavailable: Its thread has ended, and the function did not run.
             Exception: Whatever the function raises.
         """
         if threading.current_thread() is self._thread:
@@ -247,6 +250,9 @@ class Engine:
             self._came_round()
 
         self._inbox.put(run)
+        while not futures.wait([future], _LOOK_S).done:
+            if not self._thread.is_alive() and not future.done():
+                raise Unavailable("the engine is not running")
         return future.result()
 
     def swap(

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from radiance.engine.requests import Request
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, ConfigError, Overloaded, Unavailable
 from radiance.records import Message
+from tests.tiny_base import write_tiny_base
 
 
 def request(engine: Engine, text: str = "Hello!", max_tokens: int = 16) -> Request:
@@ -141,3 +143,14 @@ def test_backend_that_is_not_here_is_refused_by_name() -> None:
     engine = Engine("ember", ember.MODEL_PATH, "cuda", config.EngineSettings(), max_waiting=2)
     with pytest.raises(ConfigError, match=r'backend \(is "cuda"\): no CUDA device'):
         engine.start()
+
+
+def test_a_call_to_a_stopped_engine_is_refused(tmp_path: Path) -> None:
+    engine = Engine(
+        "tiny", write_tiny_base(tmp_path), "cpu", config.EngineSettings(), max_waiting=1
+    )
+    engine.start()
+    assert engine.call(lambda: 7) == 7
+    engine.stop()
+    with pytest.raises(Unavailable, match="not running"):
+        engine.call(lambda: 7)
