@@ -207,7 +207,7 @@ def test_the_hub_s_refusals_are_told(hub, root, tmp_path):
 def test_nothing_leaves_without_a_yes(root):
     result = CliRunner().invoke(main, ["push", "stable", REPO, "--root", str(root)])
     assert result.exit_code == 2
-    assert "confirm with --yes" in result.stderr
+    assert "Confirm it with --yes" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["adapter", "a/b/c", "../x", "user/"])

@@ -13,7 +13,7 @@ from radiance import records
 from radiance.anchors.sets import AnchorSet
 from radiance.config import UpdateSettings
 from radiance.errors import Cancelled
-from radiance.learning import candidate
+from radiance.learning import progress as progresses
 from radiance.learning.candidate import CandidateBuilder, CycleProgress
 from radiance.records import Cycle
 from radiance.registry import manifest as manifests
@@ -165,7 +165,7 @@ def test_the_time_that_is_left_follows_from_the_steps_of_this_process(
 ) -> None:
     cycle = Cycle(1, "f", "A_1", None, ())
     now = [100.0]
-    monkeypatch.setattr(candidate.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progresses.time, "monotonic", lambda: now[0])
     progress = CycleProgress(cycle, step=10, max_steps=30, first_step=10)
     assert progress.most_seconds_left() is None, "it does not train yet"
     progress.stage, progress.training_since = "training", 100.0
@@ -178,8 +178,8 @@ def test_the_time_that_is_left_follows_from_the_steps_of_this_process(
 
 def test_saving_takes_no_more_than_its_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(candidate.time, "monotonic", lambda: now[0])
-    timer = candidate._Timer(2.0)
+    monkeypatch.setattr(progresses.time, "monotonic", lambda: now[0])
+    timer = progresses.SaveTimer(2.0)
     now[0] = 1.9
     assert not timer.is_due()
     now[0] = 2.0

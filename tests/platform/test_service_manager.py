@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -186,9 +187,13 @@ class LaunchdMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.fake = FakeLaunchctl()
-        self.home = Path(pytest.TempPathFactory.from_config(CONFIG[0], _ispytest=True).mktemp("h"))
+        # A factory of pytest's made anew would empty the folder of the whole run.
+        self.home = Path(tempfile.mkdtemp(prefix="launchd-"))
         self.manager = Launchd(LABEL, boot=False, home=self.home, uid=501, call=self.fake)
         self.is_installed = self.is_running = False
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.home)
 
     @rule()
     def install(self) -> None:
@@ -244,13 +249,9 @@ class LaunchdMachine(RuleBasedStateMachine):
         assert not {"load", "unload", "submit"} & {call[0] for call in self.fake.calls}
 
 
-CONFIG: list = []
-
-
-def test_any_order_of_verbs_leaves_launchd_as_they_say(pytestconfig):
+def test_any_order_of_verbs_leaves_launchd_as_they_say():
     from hypothesis.stateful import run_state_machine_as_test
 
-    CONFIG[:] = [pytestconfig]
     run_state_machine_as_test(LaunchdMachine)
 
 
