@@ -64,8 +64,9 @@ class PeriodicThread:
     def _run(self) -> None:
         if not self._at_once:
             self._wake.wait(self._every_s)
-        while not self._stopping.is_set():
             self._wake.clear()
+        # Cleared before the flag is read: a stop in between wakes the next wait, and is not lost.
+        while not self._stopping.is_set():
             try:
                 self._look()
             except (Cancelled, Unavailable) as error:
@@ -73,3 +74,4 @@ class PeriodicThread:
             except Exception as error:  # noqa: BLE001 - the next turn may succeed
                 _log.exception(f"{self._name}_failed", error=str(error))
             self._wake.wait(self._every_s)
+            self._wake.clear()

@@ -111,10 +111,12 @@ class EngineWatchdog:
             self._fail_requests(fault)
         is_over = not self._engine.is_alive or now - self._since >= self._wedged_after_s
         if is_over and not self._has_given_up:
-            self._has_given_up = True
-            self._fail_requests(fault)
-            _log.error("engine_given_up", reason=fault)
-            self._give_up(fault)
+            try:
+                self._fail_requests(fault)
+            finally:  # whatever that met: the process must not outlive its engine
+                _log.error("engine_given_up", reason=fault)
+                self._give_up(fault)
+                self._has_given_up = True
 
     def _fail_requests(self, fault: str) -> None:
         failed = self._engine.fail_in_flight(EngineFailed(f"{fault}; the request was given up"))

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from radiance import ember, extensions, platform, records
 from radiance.anchors import provider
+from radiance.anchors.sets import AnchorSet
 from radiance.api.services import Services
 from radiance.config import Config
 from radiance.engine.sharding.ranks import Ranks
@@ -127,8 +128,9 @@ class Service:
         config = self._config
         crashed, deaths = self._open_root()
         stores = self._open_stores(crashed)
+        anchors = self._load_anchors()  # before the engine, which takes longest
         engine = self._start_engine()
-        self._services = self._start_workers(engine, stores, deaths)
+        self._services = self._start_workers(engine, stores, anchors, deaths)
         current = stores.registry.current()
         _log.info(
             "service_ready",
@@ -195,15 +197,21 @@ class Service:
         watchdog.start()
         return engine
 
-    def _start_workers(self, engine: Engine, stores: "_Stores", deaths: int) -> Services:
+    def _load_anchors(self) -> AnchorSet:
+        """What must survive; a set that cannot be had now is named in the log."""
+        anchors = provider.load(self._config, ember.MODEL_PATH / "anchors.jsonl")
+        if anchors.missing:
+            effect = "Forgetting is not measured or prevented, but on anchors of your own."
+            _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
+        return anchors
+
+    def _start_workers(
+        self, engine: Engine, stores: "_Stores", anchors: AnchorSet, deaths: int
+    ) -> Services:
         """Start what learns, releases and watches, each on a thread of its own."""
         config = self._config
         database, jobs = stores.database, stores.jobs
         registry, curves = stores.registry, stores.curves
-        anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
-        if anchors.missing:
-            effect = "Forgetting is not measured or prevented, but on anchors of your own."
-            _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
         assert self._engine_watchdog is not None
         examples = ExampleStore(database)
         builder = CandidateBuilder(
@@ -239,11 +247,6 @@ class Service:
         monitor = Monitor(config, engine, registry, pointer, feedback, anchors.examples)
         experiments = Experiments(database, registry.audit)
         canary = CanaryRouter(config, engine, registry, experiments, feedback)
-        self._on_stop.callback(pipeline.stop)  # after the pause: a paused cycle could not end
-        self._begin(pause)
-        pipeline.start()
-        self._begin(monitor)
-        self._begin(canary)
         parts: dict[str, Part] = {}
         services = Services(
             config=config,
@@ -270,7 +273,13 @@ class Service:
             started_at=records.now(),
             parts=parts,
         )
+        # First: settings of theirs that cannot be used are refused before anything is trained.
         self._start_extensions(services, parts)
+        self._on_stop.callback(pipeline.stop)  # after the pause: a paused cycle could not end
+        self._begin(pause)
+        pipeline.start()
+        self._begin(monitor)
+        self._begin(canary)
         return services
 
     def _start_extensions(self, services: Services, parts: dict[str, Part]) -> None:

@@ -1,5 +1,6 @@
 """Whether tokens are delivered, with an engine thread that really hangs, dies or fails."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -181,6 +182,28 @@ def test_it_gives_up_once_and_not_for_a_process_that_stood_still(engine: Engine)
         look(at)
     assert len(given_up) == 1
     assert "failed its last" in given_up[0]
+
+
+class DeadEngine:
+    """An engine that has died, and whose requests cannot even be failed."""
+
+    is_alive = is_ready = False
+    stale_s, thread_id = 0.0, None
+
+    def observe(self, observer: Any) -> None:
+        """Nothing ends any more."""
+
+    def fail_in_flight(self, error: Exception) -> int:
+        raise OSError("a second fault")
+
+
+def test_a_second_fault_does_not_keep_a_dead_engine_s_process_alive() -> None:
+    given_up: list[str] = []
+    watchdog = EngineWatchdog(cast(Engine, DeadEngine()), 3.0, given_up.append)
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            watchdog.look()
+    assert given_up == ["the engine has died"]
 
 
 SCRIPT = """
