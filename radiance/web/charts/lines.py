@@ -129,7 +129,9 @@ def _ticks(low: float, high: float) -> list[tuple[float, str]]:
     decimals = max(0, -power - (factor == 10))
     largest = max(abs(first), abs(last)) * step
     plain = decimals <= 5 and largest < 1e6
+    # As many significant digits as tell one tick from the next.
+    digits = max(2, math.floor(math.log10(largest)) - power - (factor == 10) + 1)
     return [
-        (at * step, f"{at * step:.{decimals}f}" if plain else f"{at * step:.2g}")
+        (at * step, f"{at * step:.{decimals}f}" if plain else f"{at * step:.{digits}g}")
         for at in range(first, last + 1)
     ]
