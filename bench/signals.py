@@ -17,13 +17,14 @@ import numpy as np
 from bench import intervals
 from bench.harness import Bench, Figures, Process, Rounds, Table, alternate
 from radiance.labs.signals import findings
+from radiance.labs.signals.presets import PRESETS, with_values
 from radiance.labs.signals.results import StudyResult
-from radiance.labs.signals.settings import PRESETS, Study, with_values
+from radiance.labs.signals.settings import StudySettings
 
 LOOPED_SEEDS = 2  # a round of the loop; its time is per seed
 
 
-def study_of(size: str) -> Study:
+def study_of(size: str) -> StudySettings:
     if size == "tiny":
         small = {"seeds": 4, "adaptation.steps": 20, "market.test_days": 120}
         return with_values(PRESETS["quick"], small)
@@ -67,7 +68,7 @@ def looped(rounds: Rounds, size: str) -> None:
         rounds.report({"seconds_per_seed": seconds / LOOPED_SEEDS, "stress_mse": errors})
 
 
-def _one_seed(study: Study) -> dict[str, float]:
+def _one_seed(study: StudySettings) -> dict[str, float]:
     """All methods of one seed, one after the other, and what the study does with them."""
     from radiance.labs.signals import summary
     from radiance.labs.signals.adaptation import Adapted
@@ -88,7 +89,7 @@ def _one_seed(study: Study) -> dict[str, float]:
     return {method.name: method.per_unit["stress_mse"][0] or 0.0 for method in found}
 
 
-def quality(study: Study) -> Figures:
+def quality(study: StudySettings) -> Figures:
     from radiance.labs.signals.study import run_study
 
     prepare()

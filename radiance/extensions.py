@@ -32,7 +32,7 @@ class Part(Protocol):
         ...
 
 
-class Page(Protocol):
+class ExtensionPage(Protocol):
     """What the dashboard needs of a page; ``radiance.web.page.Page`` is one."""
 
     @property
@@ -99,7 +99,7 @@ class Extension:
         """Routes of the API, as ``radiance.api.auth.access.Route``."""
         return ()
 
-    def pages(self) -> Sequence[Page]:
+    def pages(self) -> Sequence[ExtensionPage]:
         """Pages of the dashboard."""
         return ()
 

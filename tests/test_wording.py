@@ -17,7 +17,7 @@ from radiance.api.metrics import FIGURES
 from radiance.cli import main
 from radiance.config import config_class
 from radiance.config.section import Section
-from radiance.labs.signals.settings import knobs
+from radiance.labs.signals.knobs import knobs
 
 RADIANCE = Path(__file__).parent.parent / "radiance"
 

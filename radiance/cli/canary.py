@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
 
 _reason_option = click.option("--reason", help="Reason, kept in the audit log.")
@@ -46,7 +46,7 @@ def start(
     shadow: bool,
     force: bool,
     reason: str | None,
-    client: Client,
+    client: ServiceClient,
     as_json: bool,
 ) -> None:
     """Start a canary or a shadow of CHECKPOINT_ID.
@@ -78,7 +78,7 @@ def start(
 
 @canary.command()
 @client_options
-def status(client: Client, as_json: bool) -> None:
+def status(client: ServiceClient, as_json: bool) -> None:
     """Show the figures of both arms and their differences.
 
     Differences are candidate minus champion, with confidence bounds. Without a running canary, the
@@ -98,7 +98,7 @@ def status(client: Client, as_json: bool) -> None:
 @canary.command()
 @_reason_option
 @client_options
-def stop(reason: str | None, client: Client, as_json: bool) -> None:
+def stop(reason: str | None, client: ServiceClient, as_json: bool) -> None:
     """Stop the canary or shadow, and show its figures.
 
     The champion answers all callers again. To serve the candidate instead, promote it; that ends

@@ -2,7 +2,7 @@
 
 import click
 
-from radiance.cli.client import Client, client_options, segment
+from radiance.cli.client import ServiceClient, client_options, segment
 from radiance.cli.output import (
     note,
     one_line,
@@ -32,7 +32,7 @@ def checkpoints() -> None:
 
 @checkpoints.command("list")
 @client_options
-def list_checkpoints(client: Client, as_json: bool) -> None:
+def list_checkpoints(client: ServiceClient, as_json: bool) -> None:
     """List all checkpoints.
 
     A star marks the checkpoint that answers requests. Losses are mean cross-entropy in nats per
@@ -71,7 +71,7 @@ def list_checkpoints(client: Client, as_json: bool) -> None:
 @checkpoints.command("show")
 @click.argument("checkpoint_id")
 @client_options
-def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
+def show_checkpoint(checkpoint_id: str, client: ServiceClient, as_json: bool) -> None:
     """Show the checkpoint CHECKPOINT_ID.
 
     The output has the checkpoint's origin, its measurements and the verdict of each rule of the
@@ -110,7 +110,9 @@ def show_checkpoint(checkpoint_id: str, client: Client, as_json: bool) -> None:
 @click.argument("checkpoint_id")
 @click.option("--limit", type=int, metavar="N", help="Most checkpoints listed. Default: 100.")
 @client_options
-def show_lineage(checkpoint_id: str, limit: int | None, client: Client, as_json: bool) -> None:
+def show_lineage(
+    checkpoint_id: str, limit: int | None, client: ServiceClient, as_json: bool
+) -> None:
     """Show all that CHECKPOINT_ID was taught, down to the base model.
 
     The list has the training cycles, updates, examples and tags that made the checkpoint and its

@@ -26,7 +26,7 @@ _OLDEST_PYTHON = (3, 11)
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What one check found. ``remedy`` is empty where nothing is amiss."""
 
     name: str
@@ -38,7 +38,7 @@ class Finding:
         return asdict(self)
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[CheckResult]:
     """Run every check, in the order in which things are needed."""
     findings = [check_python(), check_extensions(), check_machine(), check_memory()]
     root = settings.root.resolve()
@@ -51,44 +51,44 @@ def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
-def check_python() -> Finding:
+def check_python() -> CheckResult:
     version = system.python_version()
     if sys.version_info < _OLDEST_PYTHON:
-        return Finding("python", "fail", version, "Install Python 3.11 or later.")
-    return Finding("python", "ok", f"{version} ({sys.executable})")
+        return CheckResult("python", "fail", version, "Install Python 3.11 or later.")
+    return CheckResult("python", "ok", f"{version} ({sys.executable})")
 
 
-def check_extensions() -> Finding:
+def check_extensions() -> CheckResult:
     """Which extensions are installed, and which of them do not load."""
     found = extensions.discover()
     names = ", ".join(extension.name for extension in found.extensions) or "none"
     if not found.broken:
-        return Finding("extensions", "ok", names)
+        return CheckResult("extensions", "ok", names)
     reasons = "; ".join(f"{name} does not load ({why})" for name, why in found.broken.items())
     remedy = "Everything else works without them; install them again, or uninstall them."
-    return Finding("extensions", "warn", one_line(f"{names}; {reasons}"), remedy)
+    return CheckResult("extensions", "warn", one_line(f"{names}; {reasons}"), remedy)
 
 
-def check_machine() -> Finding:
+def check_machine() -> CheckResult:
     detail = f"{system.system()} {system.machine()}, {platform.processor_name()}"
     count = os.cpu_count()
-    return Finding("machine", "ok", f"{detail}, {count} cores" if count else detail)
+    return CheckResult("machine", "ok", f"{detail}, {count} cores" if count else detail)
 
 
-def check_memory() -> Finding:
+def check_memory() -> CheckResult:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     detail = f"{total / _GIB:.1f} GiB"
     if total < _SCARCE_MEMORY_BYTES:
         remedy = "Enough for ember; a larger base model needs more."
-        return Finding("memory", "warn", detail, remedy)
-    return Finding("memory", "ok", detail)
+        return CheckResult("memory", "warn", detail, remedy)
+    return CheckResult("memory", "ok", detail)
 
 
-def check_root(root: Path) -> Finding:
+def check_root(root: Path) -> CheckResult:
     """The root, and in it what the service writes into, can be written."""
     if not root.exists():
         remedy = "`radiance run` makes it; --root names another."
-        return Finding("root", "warn", f"{root} does not exist yet", remedy)
+        return CheckResult("root", "warn", f"{root} does not exist yet", remedy)
     for folder in (root, root / "adapters", root / "anchors", root / "runs"):
         try:
             if folder.exists():
@@ -96,40 +96,42 @@ def check_root(root: Path) -> Finding:
                     pass
         except OSError as error:
             remedy = "Make it writable for this user, or choose another --root."
-            return Finding("root", "fail", f"{folder}: {error.strerror}", remedy)
-    return Finding("root", "ok", f"{root} is writable")
+            return CheckResult("root", "fail", f"{folder}: {error.strerror}", remedy)
+    return CheckResult("root", "ok", f"{root} is writable")
 
 
-def check_disk(root: Path) -> Finding:
+def check_disk(root: Path) -> CheckResult:
     place = next(folder for folder in (root, *root.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     detail = f"{free / _GIB:.1f} GiB free at {place}"
     if free >= _SCARCE_DISK_BYTES:
-        return Finding("disk", "ok", detail)
+        return CheckResult("disk", "ok", detail)
     status = "fail" if free < _NO_DISK_BYTES else "warn"
-    return Finding("disk", status, detail, "Free some space, or choose another --root.")
+    return CheckResult("disk", status, detail, "Free some space, or choose another --root.")
 
 
-def check_service(root: Path) -> Finding:
+def check_service(root: Path) -> CheckResult:
     """Whether a service owns the root."""
     if _is_locked(root):
-        return Finding("service", "ok", "a running service owns this root")
-    return Finding("service", "ok", "no service runs on this root")
+        return CheckResult("service", "ok", "a running service owns this root")
+    return CheckResult("service", "ok", "no service runs on this root")
 
 
-def check_settings(settings: Settings) -> tuple[Finding, Config]:
+def check_settings(settings: Settings) -> tuple[CheckResult, Config]:
     """The settings, and what the later checks go by: them, or the defaults."""
     file = settings.file or settings.root / FILE_NAME
     try:
         config = settings.load()
     except RadianceError as error:
         remedy = "`radiance config --default` prints a file that is right."
-        return Finding("settings", "fail", one_line(str(error)), remedy), Config(root=settings.root)
+        return CheckResult("settings", "fail", one_line(str(error)), remedy), Config(
+            root=settings.root
+        )
     detail = f"{file} is valid" if file.exists() else f"no {FILE_NAME} in the root; defaults"
-    return Finding("settings", "ok", detail), config
+    return CheckResult("settings", "ok", detail), config
 
 
-def check_machine_conditions(config: Config) -> Finding:
+def check_machine_conditions(config: Config) -> CheckResult:
     """Whether training would wait now, and what the system says of power, heat and memory."""
     conditions = read_conditions()
     power = {True: "on battery", False: "on power", None: "power unknown"}[conditions.on_battery]
@@ -139,30 +141,30 @@ def check_machine_conditions(config: Config) -> Finding:
     )
     reason = may_train(conditions, config.training, records.now().astimezone())
     if reason is None:
-        return Finding("training", "ok", f"may run: {detail}")
+        return CheckResult("training", "ok", f"may run: {detail}")
     remedy = "Nothing is lost: what was accepted is trained later, or change the setting named."
-    return Finding("training", "warn", f"would wait: {reason}", remedy)
+    return CheckResult("training", "warn", f"would wait: {reason}", remedy)
 
 
-def check_blas() -> Finding:
+def check_blas() -> CheckResult:
     blas = platform.load_fast_blas()
     if blas.is_fast:
-        return Finding("blas", "ok", f"{blas.name} ({blas.detail})")
+        return CheckResult("blas", "ok", f"{blas.name} ({blas.detail})")
     detail = f"{blas.name}: MLX computes slowly on this CPU"
-    return Finding("blas", "warn", detail, f"{blas.detail[0].upper()}{blas.detail[1:]}.")
+    return CheckResult("blas", "warn", detail, f"{blas.detail[0].upper()}{blas.detail[1:]}.")
 
 
-def check_mlx() -> Finding:
+def check_mlx() -> CheckResult:
     try:
         found = [f"{name} {metadata.version(name)}" for name in ("mlx", "mlx-lm")]
         from radiance.engine.model import device  # noqa: F401 - that it imports is what is checked
     except (ImportError, OSError) as error:  # PackageNotFoundError is an ImportError
         remedy = "Install Radiance again: pip install --force-reinstall radiance."
-        return Finding("mlx", "fail", one_line(str(error)), remedy)
-    return Finding("mlx", "ok", ", ".join(found))
+        return CheckResult("mlx", "fail", one_line(str(error)), remedy)
+    return CheckResult("mlx", "ok", ", ".join(found))
 
 
-def check_backend(config: Config) -> Finding:
+def check_backend(config: Config) -> CheckResult:
     from radiance.engine.model.device import select_device
 
     return _attempt("backend", lambda: _describe(select_device(config.backend)))
@@ -172,7 +174,7 @@ def _describe(device: Any) -> str:
     return f"{device.backend} on {device.name}"
 
 
-def check_base_model(config: Config) -> Finding:
+def check_base_model(config: Config) -> CheckResult:
     """The base model is on this machine; a Hub id is looked up in the cache only."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -188,17 +190,19 @@ def check_base_model(config: Config) -> Finding:
     except ValueError:  # not the form of a Hub id: find_base says so without asking the Hub
         return _attempt("base model", lambda: f"{name}: {find_base(name, MODEL_PATH)}")
     if isinstance(cached, str):
-        return Finding("base model", "ok", f"{name} is in the Hub's cache")
+        return CheckResult("base model", "ok", f"{name} is in the Hub's cache")
     remedy = f"`radiance run` downloads it; beforehand: hf download {name}."
-    return Finding("base model", "warn", f"{name} is not downloaded yet", remedy)
+    return CheckResult("base model", "warn", f"{name} is not downloaded yet", remedy)
 
 
-def check_database(config: Config) -> Finding:
+def check_database(config: Config) -> CheckResult:
     path = config.database_path
     if not path.exists():
-        return Finding("database", "ok", "none yet")
+        return CheckResult("database", "ok", "none yet")
     if _is_locked(config.root):
-        return Finding("database", "ok", f"{path} is in use; the service checked it as it started")
+        return CheckResult(
+            "database", "ok", f"{path} is in use; the service checked it as it started"
+        )
     from radiance.storage.sqlite import Database
 
     return _attempt("database", lambda: _open_and_close(Database, path))
@@ -210,12 +214,12 @@ def _open_and_close(kind: Callable[[Path], Any], path: Path) -> str:
     return f"{path} is sound ({path.stat().st_size / 1024:.0f} KiB)"
 
 
-def _attempt(name: str, look: Callable[[], str]) -> Finding:
+def _attempt(name: str, look: Callable[[], str]) -> CheckResult:
     """``look``'s detail; our errors carry what failed and the remedy in one message."""
     try:
-        return Finding(name, "ok", one_line(look()))
+        return CheckResult(name, "ok", one_line(look()))
     except RadianceError as error:
-        return Finding(name, "fail", one_line(str(error)))
+        return CheckResult(name, "fail", one_line(str(error)))
 
 
 def _is_locked(root: Path) -> bool:
@@ -230,7 +234,7 @@ def _is_locked(root: Path) -> bool:
     return False
 
 
-def check_access(config: Config) -> Finding:
+def check_access(config: Config) -> CheckResult:
     """Whether the service may listen where it is to listen, and who can reach it there."""
     from radiance.api.auth.access import Access, tls_files
 
@@ -239,12 +243,12 @@ def check_access(config: Config) -> Finding:
         is_encrypted = tls_files(config) is not None
         access = Access(config)
     except RadianceError as error:
-        return Finding("access", "fail", one_line(str(error)))
+        return CheckResult("access", "fail", one_line(str(error)))
     if is_loopback(host):
-        return Finding("access", "ok", f"{host} is reached from this machine only")
+        return CheckResult("access", "ok", f"{host} is reached from this machine only")
     if not access.needs_key:
         remedy = "Set access.required to auto, unless something in front checks."
-        return Finding("access", "warn", f"{host} without API keys", remedy)
+        return CheckResult("access", "warn", f"{host} without API keys", remedy)
     if not is_encrypted:
-        return Finding("access", "warn", f"{host}, not encrypted", "Set server.tls_cert.")
-    return Finding("access", "ok", f"{host}, API keys, TLS")
+        return CheckResult("access", "warn", f"{host}, not encrypted", "Set server.tls_cert.")
+    return CheckResult("access", "ok", f"{host}, API keys, TLS")

@@ -21,7 +21,7 @@ from radiance.client import wire
 from radiance.client.wire import segment
 from radiance.errors import RadianceError, TooLarge, Unavailable
 
-__all__ = ["Client", "client_options", "segment"]
+__all__ = ["ServiceClient", "client_options", "segment"]
 
 _KEY = "radiance.api_key"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -30,7 +30,7 @@ TIMEOUT_S = 30.0
 _LARGE_BODY_BYTES = 1 << 20
 
 
-class Client:
+class ServiceClient:
     """Talks to one service.
 
     Args:
@@ -133,7 +133,7 @@ def client_options(command: F) -> F:
         "--url",
         "client",
         metavar="URL",
-        callback=lambda context, parameter, value: Client(value, context.meta.get(_KEY)),
+        callback=lambda context, parameter, value: ServiceClient(value, context.meta.get(_KEY)),
         help="Address of the service. Default: RADIANCE_URL, else http://127.0.0.1:8042.",
     )(command)
     command = click.option(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import is_interactive, note, print_json
 from radiance.cli.settings import Settings, settings_options
 
@@ -27,7 +27,7 @@ _revision_option = click.option("--revision", help="Branch, tag or commit of the
 @click.argument("source")
 @_revision_option
 @client_options
-def import_adapter(source: str, revision: str | None, client: Client, as_json: bool) -> None:
+def import_adapter(source: str, revision: str | None, client: ServiceClient, as_json: bool) -> None:
     """Import an adapter from SOURCE as a checkpoint.
 
     SOURCE is a directory that mlx-lm or Hugging Face PEFT wrote, or a Hub repository of such files.

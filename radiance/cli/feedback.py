@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import note, print_json, print_table, show_time
 
 _BASE = "base"
@@ -71,7 +71,7 @@ def vote_down(**options: Any) -> None:
 @feedback.command("list")
 @click.option("--limit", type=int, default=100, show_default=True, help="Most votes listed.")
 @client_options
-def list_feedback(limit: int, client: Client, as_json: bool) -> None:
+def list_feedback(limit: int, client: ServiceClient, as_json: bool) -> None:
     """List votes, newest first.
 
     The table leaves out prompts and answers; --json includes them.
@@ -99,7 +99,9 @@ def list_feedback(limit: int, client: Client, as_json: bool) -> None:
     )
 
 
-def _vote(vote: str, client: Client, as_json: bool, tags: tuple[str, ...], **fields: Any) -> None:
+def _vote(
+    vote: str, client: ServiceClient, as_json: bool, tags: tuple[str, ...], **fields: Any
+) -> None:
     given = {name: value for name, value in fields.items() if value is not None}
     answer = client.post("/feedback", {"vote": vote, "tags": list(tags), **given})
     if as_json:

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import print_json, print_pairs, show_time
 
 
 @click.command()
 @client_options
-def info(client: Client, as_json: bool) -> None:
+def info(client: ServiceClient, as_json: bool) -> None:
     """Show the service's base model, checkpoint, hardware and training.
 
     Losses come from the newest evaluation; --json includes the whole loss curves.

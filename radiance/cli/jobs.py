@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from radiance.cli.client import Client, client_options, segment
+from radiance.cli.client import ServiceClient, client_options, segment
 from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
 from radiance.records import JobStatus
 
@@ -37,7 +37,7 @@ def jobs() -> None:
     help="Status of the jobs listed. Default: any.",
 )
 @client_options
-def list_jobs(limit: int, status: str | None, client: Client, as_json: bool) -> None:
+def list_jobs(limit: int, status: str | None, client: ServiceClient, as_json: bool) -> None:
     """List the newest jobs.
 
     The list is newest first. It shows each job's status, number of examples, time of arrival, and
@@ -69,7 +69,7 @@ def list_jobs(limit: int, status: str | None, client: Client, as_json: bool) -> 
 @jobs.command("show")
 @click.argument("job_id")
 @client_options
-def show_job(job_id: str, client: Client, as_json: bool) -> None:
+def show_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
     """Show the job JOB_ID.
 
     The output includes the job's examples count, checkpoint or error, and its progress while it
@@ -85,7 +85,7 @@ def show_job(job_id: str, client: Client, as_json: bool) -> None:
 @jobs.command("cancel")
 @click.argument("job_id")
 @client_options
-def cancel_job(job_id: str, client: Client, as_json: bool) -> None:
+def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
     """Cancel the queued job JOB_ID.
 
     A job that is running or has ended cannot be cancelled; `radiance checkpoints rollback` undoes
@@ -101,7 +101,7 @@ def cancel_job(job_id: str, client: Client, as_json: bool) -> None:
 @jobs.command("retry")
 @click.argument("job_id")
 @client_options
-def retry_job(job_id: str, client: Client, as_json: bool) -> None:
+def retry_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
     """Queue the failed or quarantined job JOB_ID again.
 
     The job trains from the start, and its count of crashes begins at zero.

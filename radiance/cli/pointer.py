@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from radiance.cli import output
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import note, print_json
 
 _BASE = "base"
@@ -24,7 +24,7 @@ _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmat
 @_yes_option
 @client_options
 def rollback(
-    target: str | None, reason: str | None, yes: bool, client: Client, as_json: bool
+    target: str | None, reason: str | None, yes: bool, client: ServiceClient, as_json: bool
 ) -> None:
     """Roll back: serve an earlier checkpoint again.
 
@@ -52,7 +52,12 @@ def rollback(
 @_yes_option
 @client_options
 def promote(
-    checkpoint_id: str, force: bool, reason: str | None, yes: bool, client: Client, as_json: bool
+    checkpoint_id: str,
+    force: bool,
+    reason: str | None,
+    yes: bool,
+    client: ServiceClient,
+    as_json: bool,
 ) -> None:
     """Promote CHECKPOINT_ID: serve it, whether or not it was served before.
 
@@ -74,7 +79,7 @@ def promote(
 @_yes_option
 @client_options
 def pin(
-    checkpoint_id: str | None, reason: str | None, yes: bool, client: Client, as_json: bool
+    checkpoint_id: str | None, reason: str | None, yes: bool, client: ServiceClient, as_json: bool
 ) -> None:
     """Pin a checkpoint: serve it until it is unpinned.
 
@@ -96,7 +101,7 @@ def pin(
 @click.command()
 @_reason_option
 @client_options
-def unpin(reason: str | None, client: Client, as_json: bool) -> None:
+def unpin(reason: str | None, client: ServiceClient, as_json: bool) -> None:
     """Unpin: let new checkpoints be promoted again.
 
     Promotion resumes with the next update. Checkpoints made during the pin stay unserved until
@@ -123,7 +128,7 @@ def _report(answer: dict[str, Any], as_json: bool, what: str = "answers requests
     note(f"{current or 'The bare base model'} {what}")
 
 
-def _confirm(client: Client, goal: str, question: str) -> None:
+def _confirm(client: ServiceClient, goal: str, question: str) -> None:
     """Tell what will change, and ask where somebody is there to be asked."""
     current = client.get("/checkpoints")["current"]
     note(f"Requests are answered by {current or _BASE}; they will be by {goal}.")

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import note, print_json
 
 # A long answer of a large model on a slow machine takes minutes.
@@ -31,7 +31,7 @@ def search(
     max_tokens: int | None,
     temperature: float | None,
     training: bool,
-    client: Client,
+    client: ServiceClient,
     as_json: bool,
 ) -> None:
     """Ask PROMPT and print the answer.

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import print_json
 
 _reason_option = click.option("--reason", help="Reason, shown by `radiance training status`.")
@@ -21,7 +21,7 @@ def training() -> None:
 
 @training.command()
 @client_options
-def status(client: Client, as_json: bool) -> None:
+def status(client: ServiceClient, as_json: bool) -> None:
     """Show whether training is running, idle or paused, and why.
 
     Examples:
@@ -33,7 +33,7 @@ def status(client: Client, as_json: bool) -> None:
 @training.command()
 @_reason_option
 @client_options
-def pause(reason: str | None, client: Client, as_json: bool) -> None:
+def pause(reason: str | None, client: ServiceClient, as_json: bool) -> None:
     """Pause training until `radiance training resume`.
 
     Examples:
@@ -45,7 +45,7 @@ def pause(reason: str | None, client: Client, as_json: bool) -> None:
 @training.command()
 @_reason_option
 @client_options
-def resume(reason: str | None, client: Client, as_json: bool) -> None:
+def resume(reason: str | None, client: ServiceClient, as_json: bool) -> None:
     """Resume training after a pause.
 
     Examples:

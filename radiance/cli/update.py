@@ -4,7 +4,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from radiance.cli.client import Client, client_options
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.examples import read_examples
 from radiance.cli.output import FAILED, REFUSED, note, one_line, print_json
 from radiance.cli.waiting import Progress, wait_for
@@ -26,7 +26,7 @@ def update(
     tags: tuple[str, ...],
     key: str | None,
     wait: bool,
-    client: Client,
+    client: ServiceClient,
     as_json: bool,
 ) -> None:
     """Teach the examples of FILE.

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from radiance.cli.client import Client, segment
+from radiance.cli.client import ServiceClient, segment
 from radiance.cli.output import one_line
 from radiance.errors import Overloaded, RadianceError, Unavailable
 
@@ -103,7 +103,7 @@ def _duration(job: dict[str, Any]) -> str:
         return ""
 
 
-def wait_for(client: Client, job_id: str, progress: Progress) -> dict[str, Any]:
+def wait_for(client: ServiceClient, job_id: str, progress: Progress) -> dict[str, Any]:
     """The job once it has ended.
 
     Raises:

@@ -117,7 +117,7 @@ def test_nothing_listens(radiance):
 
 def test_nothing_is_answered_in_time():
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        client = http.Client(f"http://127.0.0.1:{silent.getsockname()[1]}")
+        client = http.ServiceClient(f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(Unavailable, match=r"did not answer within 0\.05 s"):
             client.post("/search", {}, timeout_s=0.05)
 
@@ -132,7 +132,7 @@ def test_a_connection_cut_while_sending_much_is_an_update_too_large():
 
         thread = threading.Thread(target=cut)
         thread.start()
-        client = http.Client(f"http://127.0.0.1:{server.getsockname()[1]}")
+        client = http.ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(TooLarge) as caught:
             client.post("/update", "x" * (16 << 20))
         thread.join()
@@ -151,7 +151,7 @@ def test_an_answer_cut_short(status):
 
         thread = threading.Thread(target=cut)
         thread.start()
-        client = http.Client(f"http://127.0.0.1:{server.getsockname()[1]}")
+        client = http.ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(Unavailable, match="IncompleteRead"):
             client.get("/info")
         thread.join()

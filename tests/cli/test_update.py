@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from radiance.cli import waiting
-from radiance.cli.client import Client
+from radiance.cli.client import ServiceClient
 from radiance.cli.examples import read_examples
 from radiance.cli.waiting import Progress, wait_for
 from radiance.errors import RequestError, Unavailable
@@ -190,7 +190,7 @@ def test_wait_gives_up_on_a_service_that_stays_away(monkeypatch):
     monkeypatch.setattr(waiting, "PATIENCE_S", 0.0)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        client = Client(f"http://127.0.0.1:{taken.getsockname()[1]}")
+        client = ServiceClient(f"http://127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(Unavailable, match="job_000007 was accepted and is kept"):
             wait_for(client, "job_000007", Progress(io.StringIO()))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from radiance.records import GateRow
 from radiance.web.charts import intervals, lines
-from radiance.web.charts.scatter import Point, scatter
+from radiance.web.charts.scatter import ScatterPoint, scatter
 
 VALUE = st.floats(-1e9, 1e9, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-12)
 FLOAT = st.floats(width=32)  # infinities and NaN among them
@@ -75,7 +75,7 @@ POSITIVE = st.floats(1e-6, 1e6)
 def test_scattered_points_and_ticks_lie_in_the_box(
     values: list[tuple[float, float]], corner: tuple[float, float] | None
 ) -> None:
-    points = [Point("a method", x, y, (-x, 2 * x), (y / 2, 2 * y)) for x, y in values]
+    points = [ScatterPoint("a method", x, y, (-x, 2 * x), (y / 2, 2 * y)) for x, y in values]
     found = scatter("c", "t", "s", "x", "y", points, corner)
     assert found is not None
     for mark in found["marks"]:
@@ -90,7 +90,7 @@ def test_scattered_points_and_ticks_lie_in_the_box(
 
 
 def test_labels_of_points_that_coincide_stand_apart() -> None:
-    points = [Point("the same", 1.0, 1.0, (0.5, 2.0), (0.5, 2.0)) for _ in range(4)]
+    points = [ScatterPoint("the same", 1.0, 1.0, (0.5, 2.0), (0.5, 2.0)) for _ in range(4)]
     found = scatter("c", "t", "s", "x", "y", points)
     assert found is not None
     heights = sorted(mark["label_y"] for mark in found["marks"])

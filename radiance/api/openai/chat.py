@@ -21,9 +21,9 @@ from radiance.api.openai.logprobs import chat_logprobs
 from radiance.api.openai.messages import Message, turns
 from radiance.api.openai.models import model_weights
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
-from radiance.api.openai.reading import Part, Reader
+from radiance.api.openai.reading import AnswerPart, Reader
 from radiance.api.openai.running import Event
-from radiance.api.openai.tools import Call, FunctionTool, Toolbox, ToolChoice, toolbox
+from radiance.api.openai.tools import FunctionTool, ParsedCall, Toolbox, ToolChoice, toolbox
 from radiance.api.openai.usage import ContextFull, counted, room_for
 from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
@@ -87,7 +87,7 @@ class ChatBody(Shared):
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _ChatPlan:
     """What is to be done for one body.
 
     Attributes:
@@ -125,7 +125,7 @@ async def create_chat(request: Request) -> Reply[shapes.ChatCompletion] | Stream
         raise RequestError(f"tools: {reason}", field="tools", remedy=remedy) from None
 
 
-async def _stream(request: Request, services: Services, plan: _Plan) -> StreamingResponse:
+async def _stream(request: Request, services: Services, plan: _ChatPlan) -> StreamingResponse:
     origin, told = await origins.begun(request, services, plan.wanted, plan.asked)
     signature = origin.sign(plan.stamp)
     if isinstance(told, str):
@@ -136,7 +136,7 @@ async def _stream(request: Request, services: Services, plan: _Plan) -> Streamin
 
 
 async def _answer(
-    request: Request, services: Services, plan: _Plan
+    request: Request, services: Services, plan: _ChatPlan
 ) -> Reply[shapes.ChatCompletion]:
     body = plan.body
     origin, told = await origins.whole(request, services, plan.wanted, plan.asked)
@@ -153,7 +153,7 @@ async def _answer(
     return Reply(completion, headers=origin.headers)
 
 
-async def _plan(request: Request, services: Services, body: ChatBody) -> _Plan:
+async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPlan:
     _refuse_contradictions(body)
     encoder = services.engine.encoder
     box = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
@@ -199,7 +199,7 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _Plan:
     stamp = shapes.new_stamp("chatcmpl")
     marks = encoder.thought_marks if may_think else None
     asked = fallback.chat_asked(body, given, wanted[0].max_tokens)
-    return _Plan(body, asked, wanted, box, form, marks, encoder.is_thinking(tokens), stamp)
+    return _ChatPlan(body, asked, wanted, box, form, marks, encoder.is_thinking(tokens), stamp)
 
 
 def _refuse_contradictions(body: ChatBody) -> None:
@@ -224,7 +224,7 @@ def _refuse_contradictions(body: ChatBody) -> None:
         raise RequestError(f"{field}: {reason}.", field=field, value=value, remedy=remedy)
 
 
-def _choice(services: Services, plan: _Plan, place: int, answer: Answer) -> shapes.ChatChoice:
+def _choice(services: Services, plan: _ChatPlan, place: int, answer: Answer) -> shapes.ChatChoice:
     found = _read(plan, answer.text)
     said, calls = found.said, found.calls
     message = shapes.ChatMessage(
@@ -242,16 +242,16 @@ def _choice(services: Services, plan: _Plan, place: int, answer: Answer) -> shap
     )
 
 
-def _read(plan: _Plan, text: str) -> Part:
+def _read(plan: _ChatPlan, text: str) -> AnswerPart:
     """What an answer holds."""
     if plan.box is not None and plan.box.is_forced:
         call = plan.box.forced_call(text)
-        return Part(calls=[call]) if call else Part(said=text)
+        return AnswerPart(calls=[call]) if call else AnswerPart(said=text)
     reader = plan.reader()
     return reader.feed(text) + reader.finish()
 
 
-def _reason(plan: _Plan, answer: Answer, has_calls: bool) -> shapes.FinishReason:
+def _reason(plan: _ChatPlan, answer: Answer, has_calls: bool) -> shapes.FinishReason:
     """As OpenAI has it: a call that was named by the caller ends with "stop"."""
     if has_calls and not (plan.box and plan.box.is_named):
         return "tool_calls"
@@ -260,7 +260,7 @@ def _reason(plan: _Plan, answer: Answer, has_calls: bool) -> shapes.FinishReason
 
 async def _chunks(
     services: Services,
-    plan: _Plan,
+    plan: _ChatPlan,
     signature: shapes.Signature,
     events: AsyncGenerator[tuple[int, Event], None],
 ) -> AsyncGenerator[shapes.ChatChunk, None]:
@@ -291,7 +291,7 @@ async def _chunks(
 class _StreamedChoice:
     """One of the answers of a stream."""
 
-    def __init__(self, services: Services, plan: _Plan, place: int) -> None:
+    def __init__(self, services: Services, plan: _ChatPlan, place: int) -> None:
         self._services, self._plan, self._place = services, plan, place
         self._text = ""
         self._calls = 0
@@ -305,7 +305,7 @@ class _StreamedChoice:
     def more(self, delta: Delta) -> list[shapes.ChunkChoice]:
         """What more of the answer adds."""
         self._text += delta.text
-        part = Part() if self._is_forced else self._reader.feed(delta.text)
+        part = AnswerPart() if self._is_forced else self._reader.feed(delta.text)
         logprobs = None
         if self._plan.body.logprobs and delta.logprobs:
             logprobs = chat_logprobs(self._services.engine.encoder, delta.logprobs)
@@ -319,7 +319,9 @@ class _StreamedChoice:
         reason = _reason(self._plan, answer, self._calls > 0)
         return [*parts, shapes.ChunkChoice(self._place, shapes.ChatDelta(), finish_reason=reason)]
 
-    def _parts(self, part: Part, logprobs: shapes.ChatLogprobs | None) -> list[shapes.ChunkChoice]:
+    def _parts(
+        self, part: AnswerPart, logprobs: shapes.ChatLogprobs | None
+    ) -> list[shapes.ChunkChoice]:
         deltas = []
         if part.thought:
             deltas.append(shapes.ChatDelta(reasoning_content=part.thought))
@@ -335,5 +337,5 @@ class _StreamedChoice:
         return choices
 
 
-def _shape(call: Call) -> shapes.ToolCall:
+def _shape(call: ParsedCall) -> shapes.ToolCall:
     return shapes.ToolCall(call.id, shapes.FunctionCall(call.name, call.arguments))

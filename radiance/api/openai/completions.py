@@ -63,7 +63,7 @@ class _Prompt:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _CompletionPlan:
     """What is to be done for one body: ``n`` requests to each prompt.
 
     Attributes:
@@ -114,7 +114,7 @@ async def create_completion(
     return Reply(_completion(services, plan, signature, told), headers=origin.headers)
 
 
-async def _plan(request: Request, services: Services, body: CompletionBody) -> _Plan:
+async def _plan(request: Request, services: Services, body: CompletionBody) -> _CompletionPlan:
     encoder = services.engine.encoder
     if body.max_tokens == 0 and (not body.echo or body.stream or body.logprobs is None):
         raise RequestError(
@@ -149,7 +149,7 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
         for prompt in prompts
         for sampling in samplings
     ]
-    return _Plan(body, prompts, wanted, shapes.new_stamp("cmpl"))
+    return _CompletionPlan(body, prompts, wanted, shapes.new_stamp("cmpl"))
 
 
 def _prompts(services: Services, given: Any) -> list[_Prompt]:
@@ -193,7 +193,9 @@ def _tokens(services: Services, tokens: list[int], field: str) -> _Prompt:
     return _Prompt(tokens, written.decode(errors="replace"))
 
 
-async def _measured(request: Request, services: Services, plan: _Plan) -> tuple[_Plan, Origin]:
+async def _measured(
+    request: Request, services: Services, plan: _CompletionPlan
+) -> tuple[_CompletionPlan, Origin]:
     """The plan with its prompts measured, pinned to the weights that did."""
     texts = [prompt.tokens for prompt in plan.prompts]
     weights = plan.wanted[0].weights
@@ -208,7 +210,10 @@ async def _measured(request: Request, services: Services, plan: _Plan) -> tuple[
 
 
 def _completion(
-    services: Services, plan: _Plan, signature: shapes.Signature, answers: Sequence[Answer]
+    services: Services,
+    plan: _CompletionPlan,
+    signature: shapes.Signature,
+    answers: Sequence[Answer],
 ) -> shapes.TextCompletion:
     """The whole of it; without answers the prompts alone."""
     choices = [
@@ -222,7 +227,7 @@ def _completion(
 
 
 def _choice(
-    services: Services, plan: _Plan, place: int, answer: Answer | None
+    services: Services, plan: _CompletionPlan, place: int, answer: Answer | None
 ) -> shapes.TextChoice:
     part = _Continuation(services, plan, place)
     opening = part.opening()
@@ -241,7 +246,7 @@ def _choice(
 
 async def _chunks(
     services: Services,
-    plan: _Plan,
+    plan: _CompletionPlan,
     signature: shapes.Signature,
     events: AsyncGenerator[tuple[int, Event], None],
 ) -> AsyncGenerator[shapes.TextCompletion, None]:
@@ -273,7 +278,7 @@ async def _chunks(
 class _Continuation:
     """One of the answers, as it grows."""
 
-    def __init__(self, services: Services, plan: _Plan, place: int) -> None:
+    def __init__(self, services: Services, plan: _CompletionPlan, place: int) -> None:
         self._plan, self._place = plan, place
         self._writer = TextLogprobsWriter(services.engine.encoder)
         self._text = ""

@@ -251,7 +251,7 @@ def _shape(job: Job, asked: FineTuning) -> shapes.TuningJob:
         validation_file=asked.validation_file,
         seed=asked.seed,
         hyperparameters=hyper,
-        method=shapes.Method(shapes.Supervised(hyper)),
+        method=shapes.TuningMethod(shapes.Supervised(hyper)),
         metadata=asked.metadata,
         suffix=asked.suffix,
     )

@@ -8,20 +8,22 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from radiance.api.openai.tools import Call, Toolbox
+from radiance.api.openai.tools import ParsedCall, Toolbox
 from radiance.engine.model.tool_format import ToolFormat
 
 
 @dataclass
-class Part:
+class AnswerPart:
     """What one more piece of an answer adds."""
 
     thought: str = ""
     said: str = ""
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ParsedCall] = field(default_factory=list)
 
-    def __add__(self, other: "Part") -> "Part":
-        return Part(self.thought + other.thought, self.said + other.said, self.calls + other.calls)
+    def __add__(self, other: "AnswerPart") -> "AnswerPart":
+        return AnswerPart(
+            self.thought + other.thought, self.said + other.said, self.calls + other.calls
+        )
 
 
 class Reader:
@@ -44,25 +46,25 @@ class Reader:
         self._thoughts = ThoughtReader(marks, is_thinking) if marks else None
         self._calls = CallReader(form, box) if box else None
 
-    def feed(self, text: str) -> Part:
+    def feed(self, text: str) -> AnswerPart:
         """Take in more of the answer."""
         thought, said = self._thoughts.feed(text) if self._thoughts else ("", text)
-        return Part(thought) + self._say(said)
+        return AnswerPart(thought) + self._say(said)
 
-    def finish(self) -> Part:
+    def finish(self) -> AnswerPart:
         """The answer has ended: what was held back."""
         thought, said = self._thoughts.finish() if self._thoughts else ("", "")
-        last = Part(thought) + self._say(said)
+        last = AnswerPart(thought) + self._say(said)
         if self._calls:
             said, calls = self._calls.finish()
-            last += Part("", said, calls)
+            last += AnswerPart("", said, calls)
         return last
 
-    def _say(self, said: str) -> Part:
+    def _say(self, said: str) -> AnswerPart:
         if self._calls is None:
-            return Part("", said)
+            return AnswerPart("", said)
         said, calls = self._calls.feed(said)
-        return Part("", said, calls)
+        return AnswerPart("", said, calls)
 
 
 class ThoughtReader:
@@ -117,9 +119,9 @@ class CallReader:
         self._form, self._box = form, box
         self._held = ""
         self._is_inside = False
-        self.calls: list[Call] = []
+        self.calls: list[ParsedCall] = []
 
-    def feed(self, text: str) -> tuple[str, list[Call]]:
+    def feed(self, text: str) -> tuple[str, list[ParsedCall]]:
         """Take in more of the answer; what is said, and the calls that are complete."""
         self._held += text
         said, called = "", []
@@ -141,7 +143,7 @@ class CallReader:
             free, self._held = cut(self._held, overlap(self._held, self._form.start))
             return said + free, called
 
-    def finish(self) -> tuple[str, list[Call]]:
+    def finish(self) -> tuple[str, list[ParsedCall]]:
         """The answer has ended: what was held back."""
         held, self._held = self._held, ""
         if not self._is_inside:
@@ -149,7 +151,7 @@ class CallReader:
         self._is_inside = False
         return self._read(held, "")
 
-    def _read(self, body: str, end: str) -> tuple[str, list[Call]]:
+    def _read(self, body: str, end: str) -> tuple[str, list[ParsedCall]]:
         try:
             found = self._form.parse(body, self._box.tools)
             calls = [_call(one) for one in (found if isinstance(found, list) else [found])]
@@ -161,11 +163,11 @@ class CallReader:
         return "", calls
 
 
-def _call(found: Any) -> Call:
+def _call(found: Any) -> ParsedCall:
     arguments = found["arguments"]
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
-    return Call(str(found["name"]), arguments)
+    return ParsedCall(str(found["name"]), arguments)
 
 
 def overlap(text: str, mark: str) -> int:

@@ -75,7 +75,7 @@ ToolChoice = Literal["none", "auto", "required"] | ChosenTool
 
 
 @dataclass(frozen=True)
-class Call:
+class ParsedCall:
     """A call that the model made; arguments as JSON text."""
 
     name: str
@@ -128,15 +128,15 @@ class Toolbox:
         schema = on_one_line(_any_call(self.functions, strict))
         return Constraint("lark", _FREE_TEXT_WITH_CALLS.format(start=start, end=end, call=schema))
 
-    def forced_call(self, text: str) -> Call | None:
+    def forced_call(self, text: str) -> ParsedCall | None:
         """The call in an answer that was held to ``constraint``; None where it was cut off."""
         try:
             found = json.loads(text)
         except ValueError:
             return None
         if len(self.functions) == 1:
-            return Call(self.functions[0].name, text)
-        return Call(found["name"], json.dumps(found["arguments"], ensure_ascii=False))
+            return ParsedCall(self.functions[0].name, text)
+        return ParsedCall(found["name"], json.dumps(found["arguments"], ensure_ascii=False))
 
 
 def toolbox(

@@ -51,7 +51,7 @@ class Supervised(msgspec.Struct):
     hyperparameters: Hyperparameters
 
 
-class Method(msgspec.Struct):
+class TuningMethod(msgspec.Struct):
     """How a job is trained."""
 
     supervised: Supervised
@@ -86,7 +86,7 @@ class TuningJob(msgspec.Struct):
     validation_file: str | None
     seed: int
     hyperparameters: Hyperparameters
-    method: Method
+    method: TuningMethod
     metadata: dict[str, str] | None
     suffix: str | None
     estimated_finish: None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radiance.extensions import Extension, Page, Part, Report
+from radiance.extensions import Extension, ExtensionPage, Part, Report
 from radiance.labs.alphas.data.presets import PRESETS
 from radiance.labs.alphas.settings import AlphasSettings
 
@@ -36,7 +36,7 @@ class Alphas(Extension):
 
         return ROUTES
 
-    def pages(self) -> Sequence[Page]:
+    def pages(self) -> Sequence[ExtensionPage]:
         from radiance.labs.alphas.page import PAGE
 
         return (PAGE,)

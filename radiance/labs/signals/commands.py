@@ -128,7 +128,7 @@ def replay(
         "horizon_days": horizon_days,
         "symbols": symbols,
     }
-    from radiance.labs.signals.settings import read_replay
+    from radiance.labs.signals.presets import read_replay
 
     settings = read_replay({name: value for name, value in given.items() if value is not None})
     _prepare(backend)

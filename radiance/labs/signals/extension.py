@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from radiance.extensions import Extension, Page, Part, Report
+from radiance.extensions import Extension, ExtensionPage, Part, Report
 
 if TYPE_CHECKING:
     import click
@@ -33,7 +33,7 @@ class Signals(Extension):
 
         return ROUTES
 
-    def pages(self) -> Sequence[Page]:
+    def pages(self) -> Sequence[ExtensionPage]:
         from radiance.labs.signals.page import PAGE
 
         return (PAGE,)

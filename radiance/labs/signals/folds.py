@@ -15,7 +15,7 @@ from radiance.labs.signals import bars as market_bars
 from radiance.labs.signals import portfolio
 from radiance.labs.signals.bars import INDICATORS, Bars, Period
 from radiance.labs.signals.market import Days
-from radiance.labs.signals.settings import Replay
+from radiance.labs.signals.settings import ReplaySettings
 
 _ANCHORS_PER_PERIOD, _JUDGED_PER_PERIOD = 96, 20
 _CHECK_DAYS = 42
@@ -50,7 +50,7 @@ class Data:
         return slice(first, first + len(INDICATORS))
 
 
-def load(settings: Replay, path: Path) -> Data:
+def load(settings: ReplaySettings, path: Path) -> Data:
     """Read a file of bars, and make of it what a replay needs.
 
     Raises:

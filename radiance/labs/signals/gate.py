@@ -17,7 +17,7 @@ from radiance import config
 from radiance.gate import intervals, rules
 from radiance.gate.rules import Rule
 from radiance.labs.signals import portfolio
-from radiance.labs.signals.settings import Policy
+from radiance.labs.signals.settings import PolicySettings
 from radiance.records import Decision, EvalReport, Evaluation, GateRow, Probe
 
 _UNUSED = 1e9  # a limit that nothing reaches
@@ -44,7 +44,7 @@ class Outputs:
     names: Sequence[str]
 
 
-def judge(new: Outputs, anchors: Outputs, policy: Policy, anchors_hash: str) -> Decision:
+def judge(new: Outputs, anchors: Outputs, policy: PolicySettings, anchors_hash: str) -> Decision:
     """Apply the gate.
 
     Args:
@@ -78,7 +78,7 @@ def judge(new: Outputs, anchors: Outputs, policy: Policy, anchors_hash: str) -> 
     return rules.decide(evaluation, as_gate(policy), chosen)
 
 
-def as_gate(policy: Policy) -> config.GateSettings:
+def as_gate(policy: PolicySettings) -> config.GateSettings:
     """The policy in the gate's own terms; rules of its that mean nothing here never bind."""
     return config.GateSettings(
         gate="strict",
@@ -98,7 +98,7 @@ def loss(outputs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return 0.5 * np.square(outputs - labels, dtype=np.float64).mean(axis=-1)
 
 
-def drift_fit(new: Outputs, policy: Policy) -> GateRow:
+def drift_fit(new: Outputs, policy: PolicySettings) -> GateRow:
     """How much worse the new regime is fitted than by the plain adapter; the upper bound counts."""
     worse = loss(new.candidate, new.labels) - loss(new.naive, new.labels)
     found = intervals.mean(worse, policy.confidence)
@@ -106,7 +106,7 @@ def drift_fit(new: Outputs, policy: Policy) -> GateRow:
     return rules.bounded("drift_fit", found, policy.drift_tolerance, detail, "no days")
 
 
-def tail(anchors: Outputs, policy: Policy) -> GateRow:
+def tail(anchors: Outputs, policy: PolicySettings) -> GateRow:
     """How much worse the worst stress days' results are than the deployed signal's.
 
     A tail proxy: each day's result is that of weights in proportion to the signal, gross one.
@@ -120,7 +120,7 @@ def tail(anchors: Outputs, policy: Policy) -> GateRow:
     return rules.make_row("tail", worse, policy.max_tail, None, passes, detail)
 
 
-def violations(anchors: Outputs, policy: Policy) -> GateRow:
+def violations(anchors: Outputs, policy: PolicySettings) -> GateRow:
     """Share of stress days whose outputs moved too far; the upper bound counts."""
     moved = np.square(anchors.candidate - anchors.deployed).mean(axis=-1)
     count = int((moved > policy.violation).sum())

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radiance.labs.signals.contexts import CONTEXTS, ORDINARY
-from radiance.labs.signals.settings import Market
+from radiance.labs.signals.settings import MarketSettings
 
 INDICATORS = ("spread", "gap", "correlation", "volatility", "surprise")
 _MEMORY = 0.7  # autocorrelation of features and indicators from day to day
@@ -75,7 +75,7 @@ class Markets:
     indicators: slice
 
 
-def make_markets(settings: Market, seeds: list[int]) -> Markets:
+def make_markets(settings: MarketSettings, seeds: list[int]) -> Markets:
     """The markets of these seeds."""
     makers = [_Maker(settings, seed) for seed in seeds]
     return Markets(
@@ -93,7 +93,7 @@ def make_markets(settings: Market, seeds: list[int]) -> Markets:
 class _Maker:
     """One seed's market."""
 
-    def __init__(self, settings: Market, seed: int) -> None:
+    def __init__(self, settings: MarketSettings, seed: int) -> None:
         self._settings, self._seed = settings, seed
         draw = self._draw("relations")
         features, assets, inputs = settings.features, settings.assets, self.input_count

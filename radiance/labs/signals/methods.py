@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from radiance.config import AnchorSettings
 from radiance.labs.signals.contexts import METHOD_NAMES
-from radiance.labs.signals.settings import Adaptation
+from radiance.labs.signals.settings import AdaptationSettings
 
 _ALL = 1024  # anchors per gradient: every one
 
@@ -34,7 +34,7 @@ class Method:
     is_routed: bool = False
 
 
-def find_methods(settings: Adaptation) -> list[Method]:
+def find_methods(settings: AdaptationSettings) -> list[Method]:
     """The methods of a study, in its order."""
     weight, budget = settings.anchor_weight, settings.budget
     found = (
@@ -86,5 +86,7 @@ def find_methods(settings: Adaptation) -> list[Method]:
     return [by_name[name] for name in settings.methods]
 
 
-LABELS = {method.name: method.label for method in find_methods(Adaptation(methods=METHOD_NAMES))}
+LABELS = {
+    method.name: method.label for method in find_methods(AdaptationSettings(methods=METHOD_NAMES))
+}
 """By name, what every method is called."""

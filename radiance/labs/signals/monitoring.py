@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from radiance.gate import intervals
 from radiance.labs.signals import portfolio
-from radiance.labs.signals.settings import Policy
+from radiance.labs.signals.settings import PolicySettings
 
 DRIFT_FACTOR = 3.0
 """How many times the divergence that the gate saw on new days is a drift of the outputs."""
@@ -57,7 +57,7 @@ class Rollback(msgspec.Struct, frozen=True):
     limit: float
 
 
-def watch(days: Watched, policy: Policy) -> Rollback | None:
+def watch(days: Watched, policy: PolicySettings) -> Rollback | None:
     """The first sign over its limit after the shadow days, or None."""
     signs = (_output_drift(days, policy), _violations(days, policy), _tail(days, policy))
     first: Rollback | None = None
@@ -70,7 +70,9 @@ def watch(days: Watched, policy: Policy) -> Rollback | None:
     return first
 
 
-def serving(days: int, rollback: Rollback | None, is_promoted: bool, policy: Policy) -> np.ndarray:
+def serving(
+    days: int, rollback: Rollback | None, is_promoted: bool, policy: PolicySettings
+) -> np.ndarray:
     """On which days the candidate trades, (days,) bool."""
     found = np.full(days, is_promoted)
     found[: policy.shadow_days] = False
@@ -79,11 +81,11 @@ def serving(days: int, rollback: Rollback | None, is_promoted: bool, policy: Pol
     return found
 
 
-def _output_drift(days: Watched, policy: Policy) -> tuple[np.ndarray, float]:
+def _output_drift(days: Watched, policy: PolicySettings) -> tuple[np.ndarray, float]:
     return _rolling_mean(days.divergence, policy.window_days), DRIFT_FACTOR * days.at_gate
 
 
-def _violations(days: Watched, policy: Policy) -> tuple[np.ndarray, float]:
+def _violations(days: Watched, policy: PolicySettings) -> tuple[np.ndarray, float]:
     """The lower bound of the share of the window's stress days that were moved too far."""
     hits = _rolling_sum(days.violated & days.is_stress, policy.window_days)
     trials = _rolling_sum(days.is_stress, policy.window_days)
@@ -96,7 +98,7 @@ def _violations(days: Watched, policy: Policy) -> tuple[np.ndarray, float]:
     return np.array(values), policy.max_violations
 
 
-def _tail(days: Watched, policy: Policy) -> tuple[np.ndarray, float]:
+def _tail(days: Watched, policy: PolicySettings) -> tuple[np.ndarray, float]:
     """How much lower the window's worst days are than the deployed signal's; of known results."""
     width = policy.window_days
     found = np.full(len(days.results), np.nan)

@@ -13,12 +13,12 @@ from radiance.labs.signals.market import Days, Markets
 from radiance.labs.signals.methods import Method
 from radiance.labs.signals.monitoring import Rollback, Watched
 from radiance.labs.signals.portfolio import Outcome
-from radiance.labs.signals.settings import Study
+from radiance.labs.signals.settings import StudySettings
 from radiance.records import Decision
 
 
-class Signals(Protocol):
-    """What every method says; see ``study.Signals``."""
+class TradedSignals(Protocol):
+    """What every method says; see ``study.MethodSignals``."""
 
     @property
     def test(self) -> np.ndarray: ...
@@ -48,9 +48,9 @@ class Operated:
 
 
 def operate(
-    study: Study,
+    study: StudySettings,
     markets: Markets,
-    signals: Signals,
+    signals: TradedSignals,
     methods: Sequence[Method],
     on_progress: Callable[[str, int, int], None],
     anchors_hash: str = "",
@@ -104,7 +104,7 @@ class Trader:
         is_stress: What the desk calls stress, (seeds, days).
     """
 
-    def __init__(self, study: Study, days: Days, is_stress: np.ndarray) -> None:
+    def __init__(self, study: StudySettings, days: Days, is_stress: np.ndarray) -> None:
         self._settings, self._days = study.portfolio, days
         self._information = study.market.information
         self._volatility = portfolio.estimate_volatility(days.returns, study.market.volatility)

@@ -11,9 +11,10 @@ from starlette.responses import RedirectResponse, Response
 
 from radiance.api.services import Services, services_of
 from radiance.labs.signals import store
+from radiance.labs.signals.knobs import knobs
+from radiance.labs.signals.presets import PRESETS, read_study
 from radiance.labs.signals.routes import earlier_than
 from radiance.labs.signals.runs import Runs
-from radiance.labs.signals.settings import PRESETS, knobs, read_study
 from radiance.labs.signals.view import page
 from radiance.web.forms import Fields, form_route, read_form
 from radiance.web.page import Data, Page

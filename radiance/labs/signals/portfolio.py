@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radiance.labs.signals.settings import Portfolio
+from radiance.labs.signals.settings import PortfolioSettings
 
 DAYS_PER_YEAR = 252
 _BPS = 1e-4
@@ -63,7 +63,7 @@ def simulate(
     volatility: np.ndarray,
     spread: np.ndarray,
     event: np.ndarray,
-    settings: Portfolio,
+    settings: PortfolioSettings,
 ) -> Outcome:
     """Trade.
 
@@ -101,7 +101,7 @@ def simulate(
 
 
 def _target(
-    expected: np.ndarray, volatility: np.ndarray, settings: Portfolio
+    expected: np.ndarray, volatility: np.ndarray, settings: PortfolioSettings
 ) -> tuple[np.ndarray, np.ndarray]:
     """The weights aimed at, (rows, assets), and by what they were scaled, (rows, 1).
 
@@ -126,7 +126,7 @@ def _total(values: np.ndarray) -> np.ndarray:
 
 
 def _is_due(
-    day: int, held: np.ndarray, target: np.ndarray, event: np.ndarray, settings: Portfolio
+    day: int, held: np.ndarray, target: np.ndarray, event: np.ndarray, settings: PortfolioSettings
 ) -> np.ndarray:
     """Whether each row rebalances today, (rows,)."""
     regular = np.full(len(held), day % settings.every_days == 0)
@@ -141,7 +141,7 @@ def _is_due(
             return _total(np.abs(target - held))[:, 0] > settings.threshold
 
 
-def _cost(trade: np.ndarray, spread: np.ndarray, settings: Portfolio) -> np.ndarray:
+def _cost(trade: np.ndarray, spread: np.ndarray, settings: PortfolioSettings) -> np.ndarray:
     """Of each asset's trade, as a share of the book, (rows, assets).
 
     Half the spread, and an impact that grows with the square root of the size (Almgren et al.,
@@ -158,7 +158,7 @@ def _gain(
     target: np.ndarray,
     volatility: np.ndarray,
     scale: np.ndarray,
-    settings: Portfolio,
+    settings: PortfolioSettings,
 ) -> np.ndarray:
     """What a trade brings over the horizon in mean-variance utility, (rows, assets).
 

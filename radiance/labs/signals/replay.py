@@ -29,7 +29,7 @@ from radiance.labs.signals.gate import Outputs
 from radiance.labs.signals.methods import Method, find_methods
 from radiance.labs.signals.results import MEASURES, MethodResult, StudyResult, Verdict
 from radiance.labs.signals.routing import Router
-from radiance.labs.signals.settings import Replay, Study
+from radiance.labs.signals.settings import ReplaySettings, StudySettings
 from radiance.labs.signals.study import training_settings
 from radiance.records import Decision, content_hash
 
@@ -37,8 +37,8 @@ _STEPS_SHARE = 4  # an update takes a quarter of a study's steps: there are many
 
 
 def run_replay(
-    study: Study,
-    settings: Replay,
+    study: StudySettings,
+    settings: ReplaySettings,
     path: Path,
     on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> StudyResult:
@@ -50,7 +50,7 @@ def run_replay(
     began = time.perf_counter()
     data = load(settings, path)
     methods = find_methods(study.adaptation)
-    walk = _Walk(study, settings, data, methods)
+    walk = _ReplayRun(study, settings, data, methods)
     updates = range(data.start, len(data.bars.dates) - 1, settings.update_days)
     for number, day in enumerate(updates):
         walk.update(day, min(day + settings.update_days, len(data.bars.dates) - 1))
@@ -80,10 +80,12 @@ def run_replay(
     )
 
 
-class _Walk:
+class _ReplayRun:
     """All folds and methods, from update to update."""
 
-    def __init__(self, study: Study, settings: Replay, data: Data, methods: list[Method]) -> None:
+    def __init__(
+        self, study: StudySettings, settings: ReplaySettings, data: Data, methods: list[Method]
+    ) -> None:
         self._study, self._settings, self._data, self._methods = study, settings, data, methods
         training = training_settings(study.adaptation)
         steps = max(1, training.max_steps // _STEPS_SHARE)

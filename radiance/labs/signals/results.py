@@ -4,17 +4,10 @@ from typing import Literal
 
 import msgspec
 
+from radiance.gate.intervals import Estimate
 from radiance.labs.signals.monitoring import Rollback
-from radiance.labs.signals.settings import Replay, Study
+from radiance.labs.signals.settings import ReplaySettings, StudySettings
 from radiance.records import Decision
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """A mean over units with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Measure(msgspec.Struct, frozen=True):
@@ -54,7 +47,7 @@ class Paired(msgspec.Struct, frozen=True):
     """A method less another, unit by unit.
 
     Attributes:
-        difference: Mean of the differences.
+        difference: Mean of the differences with its 95 % interval.
         better: Share of the units in which the method is the better one; None where neither is.
     """
 
@@ -95,7 +88,7 @@ class MethodResult(msgspec.Struct, frozen=True):
 
     Attributes:
         per_unit: By measure, one value a unit; None where a unit has none.
-        means: By measure, over the units that have it.
+        means: By measure, over the units that have it, with 95 % intervals.
         contexts: Stress MSE by context, one value a unit; None where a unit has none.
         equity: Of a unit, after cost.
         verdict: None for the method that adapts nothing.
@@ -155,7 +148,7 @@ class StudyResult(msgspec.Struct, frozen=True):
     """
 
     kind: Literal["study", "replay"]
-    study: Study
+    study: StudySettings
     units: list[str]
     window: dict[str, str]
     methods: list[MethodResult]
@@ -167,7 +160,7 @@ class StudyResult(msgspec.Struct, frozen=True):
     versions: dict[str, str]
     created_at: str
     seconds: dict[str, float]
-    replay: Replay | None = None
+    replay: ReplaySettings | None = None
 
     def method(self, name: str) -> MethodResult | None:
         """The method of that name, if it was compared."""

@@ -13,9 +13,11 @@ from radiance.api.route import get, post
 from radiance.api.services import services_of
 from radiance.errors import NotFound, RequestError
 from radiance.labs.signals import store
+from radiance.labs.signals.knobs import Knob, knobs
+from radiance.labs.signals.presets import PRESETS, read_study
 from radiance.labs.signals.results import Finding, StudyResult, encode
 from radiance.labs.signals.runs import Runs, RunState
-from radiance.labs.signals.settings import PRESETS, Knob, Study, knobs, read_study
+from radiance.labs.signals.settings import StudySettings
 from radiance.labs.signals.view import latex, report, tables
 from radiance.web.rendering import environment
 
@@ -37,7 +39,7 @@ class ShownRun(RunState, frozen=True):
 class KnobsAnswer(msgspec.Struct):
     """What GET /signals/knobs answers."""
 
-    presets: dict[str, Study]
+    presets: dict[str, StudySettings]
     knobs: dict[str, list[Knob]]
 
 
@@ -122,7 +124,7 @@ def earlier_than(folder: Any, run_id: str) -> Any:
 ROUTES = [
     get("/signals/progress", show_progress, "infer", gives="text/html"),
     get("/signals/runs", list_runs, "infer", gives=RunList),
-    post("/signals/runs", start_run, "admin", takes=Study, gives=RunState, status=202),
+    post("/signals/runs", start_run, "admin", takes=StudySettings, gives=RunState, status=202),
     get("/signals/runs/{run_id}", show_run, "infer", gives=ShownRun),
     post("/signals/runs/{run_id}/cancel", cancel_run, "admin", takes=None, gives=RunState),
     get("/signals/runs/{run_id}/{file}", export_run, "infer", gives=StudyResult),

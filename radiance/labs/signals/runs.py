@@ -20,7 +20,7 @@ import msgspec
 from radiance import records
 from radiance.errors import Conflict, StorageError, Unavailable
 from radiance.labs.signals import store
-from radiance.labs.signals.settings import Study
+from radiance.labs.signals.settings import StudySettings
 from radiance.storage import files
 from radiance.telemetry import get_logger
 
@@ -40,7 +40,7 @@ class RunState(msgspec.Struct, frozen=True):
 
     run_id: str
     status: Status
-    study: Study
+    study: StudySettings
     started_at: str
     stage: str = ""
     done: float = 0.0
@@ -69,7 +69,7 @@ class Runs:
         """The run that was started last by this process."""
         return self._state
 
-    def start(self, study: Study) -> RunState:
+    def start(self, study: StudySettings) -> RunState:
         """Begin a run.
 
         Raises:

@@ -1,26 +1,20 @@
 """Everything a study depends on, as one frozen value: with its seeds it makes the same study again.
 
 Every knob stands here once, with default, range, unit and description; the command line and the
-page read them from here.
+page read them from here (``knobs``).
 """
 
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from radiance import validation
-from radiance.errors import RequestError
-from radiance.labs.signals.contexts import CONTEXT_NAMES, METHOD_NAMES
 
-Preset = Literal["quick", "default", "stress+"]
+class StudySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Some of the settings of a study."""
 
 
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class Market(_Section, frozen=True):
+class MarketSettings(StudySection, frozen=True):
     """The synthetic market: a regime that drifts, and rare stress in which the old one holds."""
 
     assets: Annotated[int, Meta(description="Number of assets traded.", ge=2, le=64)] = 8
@@ -84,7 +78,7 @@ class Market(_Section, frozen=True):
     ] = 0.01
 
 
-class Adaptation(_Section, frozen=True):
+class AdaptationSettings(StudySection, frozen=True):
     """The frozen backbone, its LoRA, and how it is trained."""
 
     backbone: Annotated[
@@ -133,7 +127,7 @@ class Adaptation(_Section, frozen=True):
     ] = ""
 
 
-class Portfolio(_Section, frozen=True):
+class PortfolioSettings(StudySection, frozen=True):
     """From signals to positions: when, how fast, at what cost, within which limits."""
 
     rebalance: Annotated[
@@ -191,7 +185,7 @@ class Portfolio(_Section, frozen=True):
     ] = 5
 
 
-class Policy(_Section, frozen=True):
+class PolicySettings(StudySection, frozen=True):
     """The gate and the monitors: what a candidate must show, and what takes it back."""
 
     confidence: Annotated[
@@ -262,7 +256,7 @@ class Policy(_Section, frozen=True):
     ] = 63
 
 
-class Replay(_Section, frozen=True):
+class ReplaySettings(StudySection, frozen=True):
     """A walk through real daily bars."""
 
     history_years: Annotated[
@@ -282,7 +276,7 @@ class Replay(_Section, frozen=True):
     ] = 60
 
 
-class Study(_Section, frozen=True):
+class StudySettings(StudySection, frozen=True):
     """One study: it is made again, number for number, by its settings alone."""
 
     preset: Annotated[str, Meta(description="Name of the preset that the study was made from.")] = (
@@ -292,174 +286,11 @@ class Study(_Section, frozen=True):
         int, Meta(description="Number of synthetic markets, each with its own seed.", ge=1, le=500)
     ] = 30
     first_seed: Annotated[int, Meta(description="Seed of the first market.", ge=0, lt=2**31)] = 300
-    market: Market = Market()
-    adaptation: Adaptation = Adaptation()
-    portfolio: Portfolio = Portfolio()
-    policy: Policy = Policy()
+    market: MarketSettings = MarketSettings()
+    adaptation: AdaptationSettings = AdaptationSettings()
+    portfolio: PortfolioSettings = PortfolioSettings()
+    policy: PolicySettings = PolicySettings()
 
     @property
     def seed_list(self) -> list[int]:
         return list(range(self.first_seed, self.first_seed + self.seeds))
-
-
-PRESETS: dict[str, Study] = {
-    "quick": Study(
-        preset="quick",
-        seeds=8,
-        market=Market(history_days=800, test_days=378),
-        adaptation=Adaptation(steps=300),
-    ),
-    "default": Study(),
-    "stress+": Study(
-        preset="stress+", seeds=40, market=Market(stress_share=0.2, stress_scale=12.0)
-    ),
-}
-
-
-def read_study(data: dict[str, Any]) -> Study:
-    """A study from plain data: ``preset`` names what the other keys change.
-
-    Raises:
-        RequestError: A key is unknown or out of range; it names the key, the value and the remedy.
-    """
-    name = data.get("preset", "default")
-    if name not in PRESETS:
-        raise RequestError(
-            f"preset: there is none called {validation.show(name)}.",
-            field="preset",
-            value=name,
-            remedy=f"Use one of {', '.join(PRESETS)}.",
-        )
-    merged: Any = msgspec.to_builtins(PRESETS[name])
-    for key, value in data.items():
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key] = {**merged[key], **value}
-        else:
-            merged[key] = value
-    return _checked(merged)
-
-
-def with_values(study: Study, values: dict[str, Any]) -> Study:
-    """The study with values by dotted name, ``{"market.assets": 12}``.
-
-    Raises:
-        RequestError: A key is unknown or out of range.
-    """
-    data: Any = msgspec.to_builtins(study)
-    for name, value in values.items():
-        *sections, key = name.split(".")
-        table = data
-        for section in sections:
-            table = table.setdefault(section, {})
-            if not isinstance(table, dict):
-                raise RequestError(
-                    f"{section} is not a section of a study.",
-                    field=name,
-                    value=values[name],
-                    remedy=f"Its sections are {', '.join(knobs())}.",
-                )
-        table[key] = value
-    return _checked(data)
-
-
-def read_replay(data: dict[str, Any]) -> Replay:
-    """A replay's settings from plain data.
-
-    Raises:
-        RequestError: A key is unknown or out of range.
-    """
-    try:
-        return validation.check(data, Replay)
-    except validation.Problem as problem:
-        raise _refusal(problem) from None
-
-
-def _checked(data: dict[str, Any]) -> Study:
-    try:
-        study = validation.check(data, Study)
-    except validation.Problem as problem:
-        raise _refusal(problem) from None
-    for method in study.adaptation.methods:
-        if method not in METHOD_NAMES:
-            raise RequestError(
-                f"adaptation.methods: there is no method {validation.show(method)}.",
-                field="adaptation.methods",
-                value=method,
-                remedy=f"Use some of {', '.join(METHOD_NAMES)}.",
-            )
-    missing = {"none", "naive"} - set(study.adaptation.methods)
-    if missing:
-        raise RequestError(
-            f"adaptation.methods lacks {', '.join(sorted(missing))}, which every study needs.",
-            field="adaptation.methods",
-            value=list(study.adaptation.methods),
-            remedy="Add them: everything is read against them.",
-        )
-    if study.adaptation.hold_out and study.adaptation.hold_out not in CONTEXT_NAMES:
-        raise RequestError(
-            "adaptation.hold_out: there is no context "
-            f"{validation.show(study.adaptation.hold_out)}.",
-            field="adaptation.hold_out",
-            value=study.adaptation.hold_out,
-            remedy=f"Use one of {', '.join(CONTEXT_NAMES)}, or nothing.",
-        )
-    return study
-
-
-KnobKind = Literal["int", "float", "choice", "text", "list"]
-
-
-def _refusal(problem: validation.Problem) -> RequestError:
-    return RequestError(
-        f"{problem.field or 'The study'} {problem.reason}.",
-        field=problem.field or None,
-        value=problem.value,
-        remedy=problem.remedy,
-    )
-
-
-class Knob(msgspec.Struct, frozen=True):
-    """One setting, as a person sees it."""
-
-    name: str
-    kind: KnobKind
-    default: Any
-    description: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-
-
-def knobs() -> dict[str, list[Knob]]:
-    """Every knob by section; those of the study itself under ``study``."""
-    sections: dict[str, list[Knob]] = {"study": []}
-    for entry in msgspec.structs.fields(Study):
-        if isinstance(entry.default, _Section):
-            kind = type(entry.default)
-            sections[entry.name] = [
-                _knob(f"{entry.name}.{inner.name}", inner) for inner in msgspec.structs.fields(kind)
-            ]
-        elif entry.name != "preset":
-            sections["study"].append(_knob(entry.name, entry))
-    return sections
-
-
-def _knob(name: str, entry: msgspec.structs.FieldInfo) -> Knob:
-    kind, meta = get_args(entry.type)
-    low = meta.gt if meta.ge is None else meta.ge
-    high = meta.lt if meta.le is None else meta.le
-    if get_origin(kind) is Literal:
-        return Knob(name, "choice", entry.default, meta.description, choices=get_args(kind))
-    words: dict[Any, KnobKind] = {int: "int", float: "float", str: "text"}
-    return Knob(name, words.get(kind, "list"), entry.default, meta.description, low, high)
-
-
-def flat(study: Study) -> dict[str, Any]:
-    """Every value by dotted name."""
-    found: dict[str, Any] = {}
-    for key, value in msgspec.to_builtins(study).items():
-        if isinstance(value, dict):
-            found |= {f"{key}.{inner}": kept for inner, kept in value.items()}
-        else:
-            found[key] = value
-    return found

@@ -24,7 +24,7 @@ from radiance.labs.signals.methods import Method, find_methods
 from radiance.labs.signals.operation import operate
 from radiance.labs.signals.results import StudyResult
 from radiance.labs.signals.routing import Router
-from radiance.labs.signals.settings import Adaptation, Study
+from radiance.labs.signals.settings import AdaptationSettings, StudySettings
 from radiance.records import content_hash
 
 OnProgress = Callable[[str, int, int], None]
@@ -37,7 +37,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 @dataclass(frozen=True)
-class Signals:
+class MethodSignals:
     """What every method says in every seed, (seeds, methods, days, assets) float32.
 
     Attributes:
@@ -55,7 +55,7 @@ class Signals:
     is_stress: np.ndarray
 
 
-def run_study(study: Study, on_progress: OnProgress = silent) -> StudyResult:
+def run_study(study: StudySettings, on_progress: OnProgress = silent) -> StudyResult:
     """Run a study.
 
     Args:
@@ -97,7 +97,7 @@ def run_study(study: Study, on_progress: OnProgress = silent) -> StudyResult:
     )
 
 
-def _window(study: Study) -> dict[str, str]:
+def _window(study: StudySettings) -> dict[str, str]:
     market = study.market
     return {
         "market": f"synthetic, seeds {study.seed_list[0]} to {study.seed_list[-1]}",
@@ -107,7 +107,7 @@ def _window(study: Study) -> dict[str, str]:
     }
 
 
-def training_settings(settings: Adaptation) -> config.TrainingSettings:
+def training_settings(settings: AdaptationSettings) -> config.TrainingSettings:
     """The lab's training in the terms of the service's."""
     return config.TrainingSettings(
         r=settings.rank,
@@ -121,7 +121,7 @@ def training_settings(settings: Adaptation) -> config.TrainingSettings:
 
 
 def make_backbone(
-    settings: Adaptation, history: Days, seeds: list[int], on_progress: OnProgress = silent
+    settings: AdaptationSettings, history: Days, seeds: list[int], on_progress: OnProgress = silent
 ) -> Backbone:
     """The frozen model, fitted on the old regime."""
     if settings.backbone == "linear":
@@ -133,7 +133,7 @@ def make_backbone(
 
 
 def adapt_all(
-    study: Study,
+    study: StudySettings,
     markets: Markets,
     backbone: Backbone,
     methods: list[Method],
@@ -166,12 +166,12 @@ def adapt_all(
 
 
 def speak(
-    settings: Adaptation,
+    settings: AdaptationSettings,
     markets: Markets,
     backbone: Backbone,
     adapted: Adapted,
     methods: list[Method],
-) -> Signals:
+) -> MethodSignals:
     """What every adapted model says on the days that are measured."""
     routers = _routers(markets, settings)
     vectors = mx.array(adapted.vectors)
@@ -194,7 +194,7 @@ def speak(
         router.contexts(days[:, markets.indicators].astype(np.float64)) < 0.5
         for router, days in zip(routers, markets.test.inputs, strict=True)
     ]
-    return Signals(
+    return MethodSignals(
         test=say(markets.test),
         stress=say(markets.stress),
         check=say(markets.check),
@@ -206,7 +206,7 @@ def speak(
 _CHUNK = 256  # days computed at once: bounds memory
 
 
-def _anchors(markets: Markets, settings: Adaptation) -> Days:
+def _anchors(markets: Markets, settings: AdaptationSettings) -> Days:
     """The anchors that are listed: all, but those of a context that is held out."""
     if not settings.hold_out:
         return markets.anchors
@@ -214,7 +214,7 @@ def _anchors(markets: Markets, settings: Adaptation) -> Days:
     return Days(*(getattr(markets.anchors, name)[:, kept] for name in Days.__annotations__))
 
 
-def _routers(markets: Markets, settings: Adaptation) -> list[Router]:
+def _routers(markets: Markets, settings: AdaptationSettings) -> list[Router]:
     anchors, places = _anchors(markets, settings), markets.indicators
     return [
         Router(

@@ -10,9 +10,9 @@ import click
 from radiance.errors import ConfigError
 
 if TYPE_CHECKING:
-    from radiance.labs.signals.settings import Study
+    from radiance.labs.signals.settings import StudySettings
 
-PRESETS = ("quick", "default", "stress+")  # as in signals/settings.py, which help does not load
+PRESETS = ("quick", "default", "stress+")  # as in signals/presets.py, which help does not load
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,14 +56,14 @@ def read_options(
     seeds: int | None,
     first_seed: int | None,
     assignments: tuple[str, ...],
-) -> "Study":
+) -> "StudySettings":
     """The study that the options describe.
 
     Raises:
         ConfigError: The file cannot be read.
         RequestError: A knob is unknown or out of range.
     """
-    from radiance.labs.signals.settings import read_study, with_values
+    from radiance.labs.signals.presets import read_study, with_values
 
     data: dict[str, Any] = {}
     if file is not None:

@@ -17,13 +17,12 @@ from radiance.labs.signals.portfolio import Outcome
 from radiance.labs.signals.results import (
     MEASURES,
     Band,
-    Estimate,
     MethodResult,
     OperatingPoint,
     Paired,
     Verdict,
 )
-from radiance.labs.signals.settings import Study
+from radiance.labs.signals.settings import StudySettings
 
 _CONFIDENCE = 0.975  # of each bound: together a 95 % interval
 _CURVE_POINTS = 126
@@ -54,7 +53,7 @@ PORTFOLIO_MEASURES = (
 
 
 class Spoken(Protocol):
-    """What every method says; see ``study.Signals``."""
+    """What every method says; see ``study.MethodSignals``."""
 
     @property
     def test(self) -> np.ndarray: ...
@@ -62,17 +61,16 @@ class Spoken(Protocol):
     def stress(self) -> np.ndarray: ...
 
 
-def estimate(values: Sequence[float | None] | np.ndarray) -> Estimate | None:
+def estimate(values: Sequence[float | None] | np.ndarray) -> intervals.Estimate | None:
     """The mean and its 95 % interval of the values that are there; None for fewer than two."""
     known = [float(v) for v in values if v is not None and np.isfinite(v)]
     if len(known) < 2:
-        return Estimate(known[0], known[0], known[0]) if known else None
-    found = intervals.mean(known, _CONFIDENCE)
-    return Estimate(found.value, found.low, found.high)
+        return intervals.Estimate(known[0], known[0], known[0]) if known else None
+    return intervals.mean(known, _CONFIDENCE)
 
 
 def method_results(
-    study: Study,
+    study: StudySettings,
     markets: Markets,
     signals: Spoken,
     adapted: Adapted,
@@ -191,7 +189,7 @@ def paired(methods: Sequence[MethodResult]) -> list[Paired]:
 
 
 def operating_curve(
-    study: Study, methods: Sequence[MethodResult], operated: Operated
+    study: StudySettings, methods: Sequence[MethodResult], operated: Operated
 ) -> list[OperatingPoint]:
     """How often ``anchor_mean`` errs at other limits, over all candidates of all seeds.
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from radiance.labs.signals import findings, store
+from radiance.labs.signals.presets import with_values
 from radiance.labs.signals.results import StudyResult, encode
-from radiance.labs.signals.settings import Study, with_values
+from radiance.labs.signals.settings import StudySettings
 from radiance.labs.signals.study import run_study
 from radiance.records import content_hash
 from radiance.storage import files
@@ -49,7 +50,7 @@ class SweepPoint:
 
 
 def run_sweep(
-    study: Study,
+    study: StudySettings,
     grid: Mapping[str, Sequence[Any]],
     folder: Path,
     on_progress: Callable[[str, int, int], None],

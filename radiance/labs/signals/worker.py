@@ -30,7 +30,7 @@ def main(folder: str, run_id: str) -> int:
     from radiance.engine.model.device import select_device
     from radiance.errors import RadianceError
     from radiance.labs.signals import record, store
-    from radiance.labs.signals.settings import read_study
+    from radiance.labs.signals.presets import read_study
     from radiance.labs.signals.study import run_study
     from radiance.labs.signals.view.exports import exports_of
 

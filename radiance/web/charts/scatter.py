@@ -12,7 +12,7 @@ _CHARACTER, _LINE = 6.4, 13  # of a label, about
 
 
 @dataclass(frozen=True)
-class Point:
+class ScatterPoint:
     """A point.
 
     Attributes:
@@ -61,7 +61,7 @@ def scatter(
     sentence: str,
     x: str,
     y: str,
-    points: Sequence[Point],
+    points: Sequence[ScatterPoint],
     corner: tuple[float, float] | None = None,
 ) -> dict[str, Any] | None:
     """Where points, labels and ticks lie in a box; None where there is no point to draw.

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.api.openai.reading import Part, Reader, ThoughtReader
+from radiance.api.openai.reading import AnswerPart, Reader, ThoughtReader
 from radiance.api.openai.tools import Toolbox
 from radiance.engine.model.tool_format import HERMES
 
@@ -44,7 +44,7 @@ def test_thoughts_stand_before_what_is_said(
 def test_calls_are_read_after_thoughts_and_not_in_them(data: st.DataObject) -> None:
     text = f"<think>Call {CALL}?</think>I see. {CALL}"
     reader = Reader(MARKS, False, HERMES, Toolbox([]))
-    found = sum((reader.feed(piece) for piece in pieces_of(data, text)), Part())
+    found = sum((reader.feed(piece) for piece in pieces_of(data, text)), AnswerPart())
     found += reader.finish()
     assert (found.thought, found.said) == (f"Call {CALL}?", "I see. ")
     assert [call.name for call in found.calls] == ["f"]
@@ -53,4 +53,4 @@ def test_calls_are_read_after_thoughts_and_not_in_them(data: st.DataObject) -> N
 def test_without_marks_all_is_said() -> None:
     reader = Reader(None, False, HERMES, None)
     text = f"<think>Hm</think> {CALL}"
-    assert reader.feed(text) + reader.finish() == Part("", text)
+    assert reader.feed(text) + reader.finish() == AnswerPart("", text)

@@ -13,7 +13,7 @@ from radiance.labs.alphas.data.presets import PRESETS
 from radiance.labs.alphas.models import reporting
 from radiance.labs.alphas.models.grading import Grader, expression_of, score, shape
 from radiance.labs.alphas.models.reporting import Judged
-from radiance.labs.alphas.models.study import StudySettings
+from radiance.labs.alphas.models.study import AlphaStudySettings
 from radiance.labs.alphas.values.synthetic import made_up
 
 PANEL = made_up(120, 12)
@@ -97,7 +97,7 @@ def test_the_report_has_every_answer_and_the_sheet_hides_who_wrote(tmp_path):
         grades = [GRADER.grade("Write | one.", answer) for answer in answers]
         scores = score(grades, GRADER.random_like(grades, 0))
         judged.append(Judged(name, grades, scores, {"retention_score": 0.99}))
-    reporting.write(tmp_path, judged, StudySettings(samples=1, seed=3))
+    reporting.write(tmp_path, judged, AlphaStudySettings(samples=1, seed=3))
     text = (tmp_path / "report.md").read_text()
     assert "| compiles | 50% [9%, 91%] | 50% [9%, 91%] |" in text
     assert "`a\\|b'c`" in text

@@ -10,11 +10,11 @@ from click.testing import CliRunner
 from radiance.cli import main
 from radiance.labs.alphas.models import reporting
 from radiance.labs.alphas.models.grading import Grader, score
-from radiance.labs.alphas.models.study import StudySettings, read_settings
+from radiance.labs.alphas.models.study import AlphaStudySettings, read_settings
 from radiance.labs.alphas.values.synthetic import made_up
 from tests.command_lines import parse
 
-SETTINGS = StudySettings(
+SETTINGS = AlphaStudySettings(
     checkpoint="A_2026-02-09_0012",
     prompts=3,
     samples=2,
@@ -88,7 +88,7 @@ def test_every_command_that_it_prints_parses(root: Path, tmp_path: Path) -> None
     ids=str,
 )
 def test_whatever_was_set_is_set_again(changed: dict[str, Any], tmp_path: Path) -> None:
-    settings = StudySettings(**{**SETTINGS.to_plain(), **changed})
+    settings = AlphaStudySettings(**{**SETTINGS.to_plain(), **changed})
     (tmp_path / "my bars.csv").touch()
     found = parse(settings.command(), tmp_path)
     decodings = {None: "free", "grammar": "grammar", "both": "both"}

@@ -62,7 +62,7 @@ def hostile(body: str) -> str:
     return f"from AlgorithmImports import *\ndef attack():\n{lines}\nattack()\n{CROSSING}"
 
 
-def run(code: str, limits: sandbox.Limits = LIMITS) -> running.Verdict:
+def run(code: str, limits: sandbox.Limits = LIMITS) -> running.StrategyVerdict:
     return judge(code, PANEL, limits=limits, check_types=False)
 
 

@@ -7,7 +7,8 @@ from radiance import platform
 platform.load_fast_blas()
 
 from radiance.engine.model.device import select_device  # noqa: E402 - the BLAS comes before MLX
-from radiance.labs.signals.settings import PRESETS, Study, with_values  # noqa: E402
+from radiance.labs.signals.presets import PRESETS, with_values  # noqa: E402
+from radiance.labs.signals.settings import StudySettings  # noqa: E402
 from radiance.labs.signals.study import run_study  # noqa: E402
 
 
@@ -42,7 +43,7 @@ SMALL = with_values(
 
 
 @pytest.fixture(scope="session")
-def small() -> Study:
+def small() -> StudySettings:
     return SMALL
 
 

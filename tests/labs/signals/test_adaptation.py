@@ -13,7 +13,8 @@ from radiance.labs.signals.adaptation import ANCHORS_PER_STEP, adapt
 from radiance.labs.signals.backbone import Linear, Lora, fresh_lora
 from radiance.labs.signals.market import make_markets
 from radiance.labs.signals.methods import Method, find_methods
-from radiance.labs.signals.settings import Study, with_values
+from radiance.labs.signals.presets import with_values
+from radiance.labs.signals.settings import StudySettings
 from radiance.labs.signals.study import adapt_all, make_backbone, training_settings
 from radiance.training.optimizer import Optimizer
 from radiance.training.projection import project, project_all
@@ -51,7 +52,7 @@ def test_several_constraints_of_all_pairs_are_those_of_each_alone(step, constrai
 
 
 @pytest.fixture(scope="module")
-def parts(small: Study) -> Any:
+def parts(small: StudySettings) -> Any:
     markets = make_markets(small.market, small.seed_list)
     backbone = make_backbone(small.adaptation, markets.history, small.seed_list)
     methods = find_methods(small.adaptation)
@@ -59,7 +60,9 @@ def parts(small: Study) -> Any:
     return markets, backbone, methods, adapted, material
 
 
-def test_a_pair_is_trained_the_same_alone_and_among_others(small: Study, parts: Any) -> None:
+def test_a_pair_is_trained_the_same_alone_and_among_others(
+    small: StudySettings, parts: Any
+) -> None:
     _, _, methods, adapted, _ = parts
     for seed, place in ((0, 1), (1, 3), (2, 4), (1, 6), (0, 7)):
         alone = with_values(small, {"seeds": 1, "first_seed": seed})
@@ -73,7 +76,7 @@ def test_a_pair_is_trained_the_same_alone_and_among_others(small: Study, parts: 
 
 @pytest.mark.parametrize("place", range(1, 8))
 def test_a_pair_takes_the_steps_of_the_services_objective(
-    place: int, small: Study, parts: Any
+    place: int, small: StudySettings, parts: Any
 ) -> None:
     """The same days and anchors through ``training.Objective``, one training at a time."""
     markets, backbone, methods, adapted, material = parts
@@ -131,7 +134,7 @@ def test_what_is_not_trained_adds_nothing(parts: Any) -> None:
     assert mx.array_equal(backbone(inputs, lora), backbone(inputs))
 
 
-def test_the_weight_of_a_budget_rises_where_it_is_exceeded(small: Study) -> None:
+def test_the_weight_of_a_budget_rises_where_it_is_exceeded(small: StudySettings) -> None:
     tight = with_values(
         small, {"adaptation.budget": 1e-4, "market.indicator_shift": 0.5, "adaptation.steps": 60}
     )
@@ -146,7 +149,7 @@ def test_the_weight_of_a_budget_rises_where_it_is_exceeded(small: Study) -> None
     assert (weights[1] < 0.05).all()
 
 
-def test_progress_is_told_and_can_end_it(small: Study, parts: Any) -> None:
+def test_progress_is_told_and_can_end_it(small: StudySettings, parts: Any) -> None:
     _, backbone, methods, _, material = parts
     seen: list[tuple[int, int]] = []
 

@@ -7,10 +7,10 @@ import pytest
 
 from radiance.labs.signals.gate import Outputs, judge
 from radiance.labs.signals.monitoring import Watched, serving, watch
-from radiance.labs.signals.settings import Policy
+from radiance.labs.signals.settings import PolicySettings
 
 DAYS, ANCHORS, ASSETS = 126, 200, 4
-POLICY = Policy()
+POLICY = PolicySettings()
 
 
 def outputs(kind: str, harm: Any = None, gain: float = 1.0) -> Outputs:

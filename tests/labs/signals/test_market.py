@@ -6,9 +6,9 @@ import pytest
 from radiance.labs.signals.backbone import Linear
 from radiance.labs.signals.contexts import CONTEXT_NAMES, ORDINARY
 from radiance.labs.signals.market import INDICATORS, Days, make_markets
-from radiance.labs.signals.settings import Market, Study
+from radiance.labs.signals.settings import MarketSettings, StudySettings
 
-MARKET = Market(history_days=400, test_days=400, stress_share=0.2)
+MARKET = MarketSettings(history_days=400, test_days=400, stress_share=0.2)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_every_context_lifts_its_own_indicator_most(markets):
 
 
 def test_stress_is_as_rare_as_asked_and_comes_in_episodes(markets):
-    days = make_markets(Market(test_days=4000, stress_share=0.1), [0]).test.context[0]
+    days = make_markets(MarketSettings(test_days=4000, stress_share=0.1), [0]).test.context[0]
     assert (days != ORDINARY).mean() == pytest.approx(0.1, abs=0.04)
     starts = np.flatnonzero((days[1:] != days[:-1]) & (days[1:] != ORDINARY))
     assert len(starts) < (days != ORDINARY).sum() / 3
@@ -61,7 +61,9 @@ def test_anchors_judged_and_true_stress_days_are_different_days(markets):
 
 
 def test_the_signal_is_worth_what_it_is_said_to_be():
-    days = make_markets(Market(test_days=4000, information=0.2, stress_share=0.01), [0]).test
+    days = make_markets(
+        MarketSettings(test_days=4000, information=0.2, stress_share=0.01), [0]
+    ).test
     ordinary = days.context[0] == ORDINARY
     correlation = np.corrcoef(days.truth[0][ordinary].ravel(), days.returns[0][ordinary].ravel())[
         0, 1
@@ -69,8 +71,9 @@ def test_the_signal_is_worth_what_it_is_said_to_be():
     assert correlation == pytest.approx(0.2, abs=0.06)
 
 
-def test_presets_are_studies(small: Study):
-    from radiance.labs.signals.settings import PRESETS, knobs
+def test_presets_are_studies(small: StudySettings):
+    from radiance.labs.signals.knobs import knobs
+    from radiance.labs.signals.presets import PRESETS
 
     assert set(PRESETS) == {"quick", "default", "stress+"}
     assert PRESETS["default"].seeds >= 30

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radiance.labs.signals import portfolio
-from radiance.labs.signals.settings import Portfolio
+from radiance.labs.signals.settings import PortfolioSettings
 
 ROWS, DAYS, ASSETS = 2, 25, 4
 
@@ -26,7 +26,7 @@ def markets(draw: Any) -> dict[str, np.ndarray]:
 
 
 knobs = st.builds(
-    Portfolio,
+    PortfolioSettings,
     rebalance=st.sampled_from(["daily", "every", "threshold", "event"]),
     every_days=st.integers(1, 10),
     threshold=st.floats(0, 1),
@@ -39,7 +39,7 @@ knobs = st.builds(
 )
 
 
-def trade(market: dict[str, np.ndarray], settings: Portfolio) -> portfolio.Outcome:
+def trade(market: dict[str, np.ndarray], settings: PortfolioSettings) -> portfolio.Outcome:
     volatility = portfolio.estimate_volatility(market["returns"], 0.02)
     return portfolio.simulate(
         market["expected"],
@@ -121,20 +121,22 @@ def test_policies_trade_when_they_say() -> None:
         "event": np.arange(DAYS)[None] == 7,
     }
     days = {
-        name: np.flatnonzero(trade(market, Portfolio(rebalance=name, every_days=5)).turnover[0])  # type: ignore[arg-type]
+        name: np.flatnonzero(
+            trade(market, PortfolioSettings(rebalance=name, every_days=5)).turnover[0]
+        )  # type: ignore[arg-type]
         for name in ("daily", "every", "event")
     }
     assert days["daily"].tolist() == list(range(DAYS))
     assert days["every"].tolist() == [0, 5, 10, 15, 20]
     assert days["event"].tolist() == [0, 5, 7, 10, 15, 20]
-    never = trade(market, Portfolio(rebalance="threshold", threshold=4.0))
+    never = trade(market, PortfolioSettings(rebalance="threshold", threshold=4.0))
     assert not never.turnover.any()
-    assert not trade(market, Portfolio(qualification=100.0, spread_bps=500)).turnover.any()
+    assert not trade(market, PortfolioSettings(qualification=100.0, spread_bps=500)).turnover.any()
 
 
 def test_figures_are_those_worked_by_hand() -> None:
     """One asset, forecasts of one sign, no limit in the way: every figure on paper."""
-    settings = Portfolio(
+    settings = PortfolioSettings(
         speed=1.0, spread_bps=10, impact_bps=0, max_weight=4, max_gross=4, max_net=4,
         target_volatility=0.01 * np.sqrt(252),
     )  # fmt: skip

@@ -8,8 +8,9 @@ import pytest
 from radiance.errors import ConfigError
 from radiance.labs.signals import bars as market_bars
 from radiance.labs.signals.bars import Bars
+from radiance.labs.signals.presets import PRESETS, with_values
 from radiance.labs.signals.replay import run_replay
-from radiance.labs.signals.settings import PRESETS, Replay, with_values
+from radiance.labs.signals.settings import ReplaySettings
 from tests.shared_data import MARKET_BARS, needs
 
 DAYS, SYMBOLS = 1500, 6
@@ -92,7 +93,9 @@ def replayed(tmp_path_factory: pytest.TempPathFactory):
 
     select_device("cpu")
     path = write_csv(random_bars(), tmp_path_factory.mktemp("bars") / "bars.csv")
-    return run_replay(STUDY, Replay(history_years=4, update_days=120, window_days=120), path)
+    return run_replay(
+        STUDY, ReplaySettings(history_years=4, update_days=120, window_days=120), path
+    )
 
 
 def test_every_period_is_held_out_once(replayed) -> None:
@@ -124,11 +127,13 @@ def test_noise_teaches_nothing_and_it_says_so(replayed) -> None:
 def test_bad_files_are_named(tmp_path: Path) -> None:
     path = write_csv(random_bars(), tmp_path / "bars.csv", skip="open")
     with pytest.raises(ConfigError, match="no column open"):
-        run_replay(STUDY, Replay(history_years=3), path)
+        run_replay(STUDY, ReplaySettings(history_years=3), path)
     with pytest.raises(ConfigError, match="cannot be read"):
-        run_replay(STUDY, Replay(), tmp_path / "nowhere.parquet")
+        run_replay(STUDY, ReplaySettings(), tmp_path / "nowhere.parquet")
     with pytest.raises(ConfigError, match="days are needed"):
-        run_replay(STUDY, Replay(history_years=20), write_csv(random_bars(), tmp_path / "b.csv"))
+        run_replay(
+            STUDY, ReplaySettings(history_years=20), write_csv(random_bars(), tmp_path / "b.csv")
+        )
 
 
 @needs(MARKET_BARS)

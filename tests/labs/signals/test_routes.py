@@ -108,8 +108,8 @@ def test_knobs_say_what_can_be_set(client: Client) -> None:
 
 
 def test_a_run_ends_with_the_service(tmp_path: Path) -> None:
+    from radiance.labs.signals.presets import read_study
     from radiance.labs.signals.runs import Runs
-    from radiance.labs.signals.settings import read_study
 
     runs = Runs(tmp_path)
     run_id = runs.start(read_study(LONG)).run_id
@@ -126,7 +126,7 @@ def test_the_same_study_over_http_and_in_process_is_the_same(
     client: Client, shared_service: Running
 ) -> None:
     from radiance.engine.model.device import select_device
-    from radiance.labs.signals.settings import read_study
+    from radiance.labs.signals.presets import read_study
     from radiance.labs.signals.study import run_study
 
     run_id = client.post("/signals/runs", SMALL)["run_id"]

@@ -6,8 +6,9 @@ import pytest
 
 from radiance.errors import RequestError
 from radiance.labs.signals import findings, summary
+from radiance.labs.signals.presets import PRESETS, read_study, with_values
 from radiance.labs.signals.results import StudyResult, decode, encode
-from radiance.labs.signals.settings import PRESETS, Study, read_study, with_values
+from radiance.labs.signals.settings import StudySettings
 from radiance.labs.signals.study import run_study
 
 
@@ -17,13 +18,13 @@ def same(first: StudyResult, second: StudyResult) -> bool:
     return msgspec.structs.replace(first, **fixed) == msgspec.structs.replace(second, **fixed)
 
 
-def test_the_settings_in_its_file_make_the_same_study_again(small: Study, small_result):
+def test_the_settings_in_its_file_make_the_same_study_again(small: StudySettings, small_result):
     kept = decode(encode(small_result))
     assert kept == small_result
     assert same(run_study(kept.study), small_result)
 
 
-def test_a_seed_counts_the_same_whichever_others_run(small: Study, small_result):
+def test_a_seed_counts_the_same_whichever_others_run(small: StudySettings, small_result):
     alone = run_study(with_values(small, {"seeds": 1, "first_seed": 1}))
     for method in alone.methods:
         together = small_result.method(method.name)
@@ -35,7 +36,7 @@ def test_a_seed_counts_the_same_whichever_others_run(small: Study, small_result)
         )
 
 
-def test_every_method_has_every_number(small: Study, small_result):
+def test_every_method_has_every_number(small: StudySettings, small_result):
     assert [m.name for m in small_result.methods] == list(small.adaptation.methods)
     for method in small_result.methods:
         assert all(len(values) == small.seeds for values in method.per_unit.values())
@@ -49,7 +50,7 @@ def test_every_method_has_every_number(small: Study, small_result):
     assert len(set(none.checksums)) == small.seeds
 
 
-def test_what_the_gate_refuses_never_trades(small: Study):
+def test_what_the_gate_refuses_never_trades(small: StudySettings):
     strict = run_study(with_values(small, {"policy.max_anchor_mean": 1e-9}))
     none = strict.method("none")
     assert none is not None
@@ -89,7 +90,7 @@ def test_the_operating_curve_trades_one_error_for_the_other(small_result):
     assert refused == sorted(refused, reverse=True)
 
 
-def test_a_context_that_no_anchor_lists_is_held_by_routing(small: Study):
+def test_a_context_that_no_anchor_lists_is_held_by_routing(small: StudySettings):
     result = run_study(
         with_values(
             PRESETS["quick"],
@@ -120,7 +121,7 @@ def test_the_default_preset_holds_what_is_asked_of_it():
     assert all(f.holds for f in result.findings[2:4])
 
 
-def test_the_transformer_is_a_study_too(small: Study):
+def test_the_transformer_is_a_study_too(small: StudySettings):
     study = with_values(
         small,
         {

@@ -13,7 +13,7 @@ from radiance.cli.output import note, print_json, print_table
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
-from radiance.labs.alphas.models.study import MADE_UP, UNDER_GRAMMAR, StudySettings
+from radiance.labs.alphas.models.study import MADE_UP, UNDER_GRAMMAR, AlphaStudySettings
 
 if TYPE_CHECKING:
     from radiance.config import Config
@@ -163,7 +163,7 @@ def evaluate(
             **{name: str(path) for name, path in files.items() if path},
             **options,
         },
-        StudySettings,
+        AlphaStudySettings,
     )
     if decoding and options["max_tokens"] < LEAST_TOKENS:
         raise click.BadParameter(
@@ -182,7 +182,7 @@ def evaluate(
 
 
 def _evaluate_alphas(
-    config: "Config", study: StudySettings, out: Path | None, as_json: bool
+    config: "Config", study: AlphaStudySettings, out: Path | None, as_json: bool
 ) -> None:
     from radiance.labs.alphas.data import curation, datasets
     from radiance.labs.alphas.models import reporting
@@ -220,7 +220,7 @@ def _judge(
     checkpoint: str | None,
     questions: Sequence[str],
     grader: "Grader",
-    study: StudySettings,
+    study: AlphaStudySettings,
 ) -> "list[Judged]":
     """One model, once for each way to decode."""
     from radiance.labs.alphas.models.grading import score
@@ -243,7 +243,7 @@ def _judge(
 
 
 def _evaluate_strategies(
-    config: "Config", study: StudySettings, prompts: Path, out: Path | None, as_json: bool
+    config: "Config", study: AlphaStudySettings, prompts: Path, out: Path | None, as_json: bool
 ) -> None:
     from radiance.labs.alphas.data import curation, datasets
     from radiance.labs.alphas.models.reporting import percent
@@ -281,7 +281,7 @@ def _judge_strategies(
     checkpoint: str | None,
     questions: Sequence[str],
     bars: "Panel",
-    study: StudySettings,
+    study: AlphaStudySettings,
 ) -> "JudgedStrategies":
     from radiance.labs.alphas.results.study import Done
     from radiance.labs.alphas.strategies.grading import JudgedStrategies, code_of
@@ -299,7 +299,7 @@ def _judge_strategies(
 
 
 def _answers(
-    config: "Config", checkpoint: str | None, questions: Sequence[str], study: StudySettings
+    config: "Config", checkpoint: str | None, questions: Sequence[str], study: AlphaStudySettings
 ) -> Answers:
     """Ask one model all questions, once for each way to decode."""
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
@@ -353,17 +353,17 @@ def _answers(
     return Answers(subject.checkpoint_id or BASE, report, found)
 
 
-def _names(study: StudySettings) -> list[str | None]:
+def _names(study: AlphaStudySettings) -> list[str | None]:
     """Who is asked: the base, and the checkpoint unless it is the base."""
     return ["base"] if study.checkpoint == "base" else ["base", study.checkpoint]
 
 
-def _asked(questions: Sequence[str], study: StudySettings) -> list[str]:
+def _asked(questions: Sequence[str], study: AlphaStudySettings) -> list[str]:
     """Every prompt as often as it is asked."""
     return [question for question in questions for _ in range(study.samples or 1)]
 
 
-def _bars(study: StudySettings) -> "Panel":
+def _bars(study: AlphaStudySettings) -> "Panel":
     from radiance.labs.alphas.values.panel import read
     from radiance.labs.alphas.values.synthetic import made_up
 
@@ -371,7 +371,7 @@ def _bars(study: StudySettings) -> "Panel":
     return made_up() if study.market == MADE_UP else read(Path(study.market), groups)
 
 
-def _done(study: StudySettings, questions: Sequence[str], judged: str) -> StudySettings:
+def _done(study: AlphaStudySettings, questions: Sequence[str], judged: str) -> AlphaStudySettings:
     """The settings as they were used: who was judged, and how many prompts there were."""
     checkpoint = judged.removesuffix(UNDER_GRAMMAR)
     return msgspec.structs.replace(study, checkpoint=checkpoint, prompts=len(questions))

@@ -15,7 +15,7 @@ from typing import Any
 from radiance.errors import RequestError
 from radiance.gate.intervals import Estimate
 from radiance.labs.alphas.models.grading import OUTCOMES, Grade, Scores
-from radiance.labs.alphas.models.study import StudySettings, read_settings
+from radiance.labs.alphas.models.study import AlphaStudySettings, read_settings
 from radiance.storage import files
 
 _SHOWN = ("compiles", *OUTCOMES, "new", "copied", "distinct")
@@ -48,12 +48,12 @@ class KeptStudy:
         models: By name, each with ``about``, ``scores`` and ``answers``.
     """
 
-    settings: StudySettings
+    settings: AlphaStudySettings
     shown: Mapping[str, Any]
     models: Mapping[str, Any]
 
 
-def write(folder: Path, judged: Sequence[Judged], settings: StudySettings) -> None:
+def write(folder: Path, judged: Sequence[Judged], settings: AlphaStudySettings) -> None:
     """Write the report and the rating sheet under ``folder``.
 
     Raises:

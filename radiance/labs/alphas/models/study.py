@@ -19,7 +19,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
 }
 
 
-class StudySettings(msgspec.Struct, frozen=True, kw_only=True):
+class AlphaStudySettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one `radiance alphas eval`.
 
     Attributes:
@@ -81,7 +81,7 @@ class StudySettings(msgspec.Struct, frozen=True, kw_only=True):
         return shlex.join(words)
 
 
-def read_settings(kept: dict[str, Any], models: list[str]) -> StudySettings:
+def read_settings(kept: dict[str, Any], models: list[str]) -> AlphaStudySettings:
     """The settings as a report keeps them; of reports written before there was this Struct, too.
 
     Args:
@@ -91,7 +91,7 @@ def read_settings(kept: dict[str, Any], models: list[str]) -> StudySettings:
     Raises:
         ValueError: They are no settings.
     """
-    found = msgspec.convert(kept, StudySettings)
+    found = msgspec.convert(kept, AlphaStudySettings)
     if kept.get("constrained") is True:  # until 0.1.0, which had it instead of `decoding`
         found = msgspec.structs.replace(found, decoding="grammar")
     if found.checkpoint is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from radiance.gate.intervals import Estimate, wilson
-from radiance.labs.alphas.strategies.running import Outcome, Verdict
+from radiance.labs.alphas.strategies.running import Outcome, StrategyVerdict
 from radiance.storage import files
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -25,7 +25,7 @@ class JudgedStrategies:
     """
 
     name: str
-    rows: Sequence[tuple[str, str, Verdict]]
+    rows: Sequence[tuple[str, str, StrategyVerdict]]
 
     @property
     def shares(self) -> dict[str, Estimate]:

@@ -30,7 +30,7 @@ _MOST_CHARACTERS = 100_000
 
 
 @dataclass(frozen=True)
-class Verdict:
+class StrategyVerdict:
     """What became of a strategy.
 
     Attributes:
@@ -56,38 +56,46 @@ def judge(
     cost_bps: float = 5.0,
     limits: sandbox.Limits | None = None,
     check_types: bool = True,
-) -> Verdict:
+) -> StrategyVerdict:
     """Compile, type-check and run a strategy; whatever it is, it gets a verdict."""
     if len(code) > _MOST_CHARACTERS:
-        return Verdict("does not compile", f"it has more than {_MOST_CHARACTERS} characters")
+        return StrategyVerdict(
+            "does not compile", f"it has more than {_MOST_CHARACTERS} characters"
+        )
     try:
         ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return Verdict("does not compile", f"{type(error).__name__}: {error}")
+        return StrategyVerdict("does not compile", f"{type(error).__name__}: {error}")
     errors = type_errors(code) if check_types else None
     if errors:
-        return Verdict("type errors", errors[0], errors)
+        return StrategyVerdict("type errors", errors[0], errors)
     if not sandbox.is_available():
-        return Verdict("unsupported", "this system has no sandbox to run it in", errors)
+        return StrategyVerdict("unsupported", "this system has no sandbox to run it in", errors)
     ran = sandbox.run(
         "radiance.labs.alphas.strategies.child", {"code": code, "bars": _bars(panel)}, limits
     )
     if ran.status == "failed":
-        return Verdict("failed", ran.detail, errors, seconds=ran.seconds)
+        return StrategyVerdict("failed", ran.detail, errors, seconds=ran.seconds)
     if ran.status != "finished":
-        return Verdict("contained", f"{ran.status}: {ran.detail}", errors, seconds=ran.seconds)
+        return StrategyVerdict(
+            "contained", f"{ran.status}: {ran.detail}", errors, seconds=ran.seconds
+        )
     if isinstance(ran.answer, dict) and "unsupported" in ran.answer:
-        return Verdict("unsupported", str(ran.answer["unsupported"]), errors, seconds=ran.seconds)
+        return StrategyVerdict(
+            "unsupported", str(ran.answer["unsupported"]), errors, seconds=ran.seconds
+        )
     fills = _checked(ran.answer, panel)
     if isinstance(fills, str):
-        return Verdict("contained", fills, errors, seconds=ran.seconds)
+        return StrategyVerdict("contained", fills, errors, seconds=ran.seconds)
     if not fills:
-        return Verdict("no trades", "it ran and ordered nothing", errors, seconds=ran.seconds)
+        return StrategyVerdict(
+            "no trades", "it ran and ordered nothing", errors, seconds=ran.seconds
+        )
     equity = account(fills, panel, cost_bps)
     with np.errstate(all="ignore"):
         returns = equity[1:] / equity[:-1] - 1
     returns = np.where(np.isfinite(returns), returns, 0.0)[fills[0][0] :]
-    return Verdict(
+    return StrategyVerdict(
         "backtested",
         "",
         errors,

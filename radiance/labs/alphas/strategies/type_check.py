@@ -39,7 +39,7 @@ _UNKNOWN = re.compile(r'^(.*) has no attribute "(\w+)"')
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Diagnostic:
     """An error; where its expression ends: line from 1, column from 0 behind the last character."""
 
     line: int
@@ -76,7 +76,7 @@ def type_errors(code: str) -> tuple[str, ...] | None:
     )
 
 
-def _check(text: str) -> list[_Found] | None:
+def _check(text: str) -> list[_Diagnostic] | None:
     with tempfile.TemporaryDirectory(prefix="radiance-types-") as folder:
         path = Path(folder) / "strategy.py"
         path.write_text(text, encoding="utf-8")
@@ -92,12 +92,12 @@ def _check(text: str) -> list[_Found] | None:
         except subprocess.TimeoutExpired:
             return None
     return [
-        _Found(int(line), (int(end_line), int(end)), message, kind)
+        _Diagnostic(int(line), (int(end_line), int(end)), message, kind)
         for line, end_line, end, message, kind in _ERROR.findall(done.stdout)
     ]
 
 
-def _respell(lines: list[str], found: Iterable[_Found], originals: dict[str, str]) -> bool:
+def _respell(lines: list[str], found: Iterable[_Diagnostic], originals: dict[str, str]) -> bool:
     """Spell unknown attributes as the stubs might; whether there was one left to try.
 
     Args:
@@ -142,7 +142,7 @@ def _as_written(message: str, originals: dict[str, str]) -> str:
     return re.sub(r'(?<=")\w+(?=")', lambda name: originals.get(name[0], name[0]), message)
 
 
-def _counts(error: _Found, is_whole: bool) -> bool:
+def _counts(error: _Diagnostic, is_whole: bool) -> bool:
     if error.kind not in _COUNTED or _BLURRED.search(error.message):
         return False
     keyword = _KEYWORD.match(error.message)

@@ -5,7 +5,7 @@ from typing import Any
 from radiance.labs.signals import findings
 from radiance.labs.signals.results import Band, StudyResult
 from radiance.web.charts.lines import chart
-from radiance.web.charts.scatter import Point, scatter
+from radiance.web.charts.scatter import ScatterPoint, scatter
 
 _BANDS = ("none", "naive", findings.BEST)  # whose spread over units is drawn; more would hide it
 
@@ -33,7 +33,7 @@ def errors(result: StudyResult) -> dict[str, Any] | None:
         drift, stress = method.means["drift_mse"], method.means["stress_mse"]
         if drift and stress:
             x_range, y_range = (drift.low, drift.high), (stress.low, stress.high)
-            points.append(Point(method.label, drift.value, stress.value, x_range, y_range))
+            points.append(ScatterPoint(method.label, drift.value, stress.value, x_range, y_range))
     sentence = "Means over units with 95 % intervals; down and left is better."
     corner, naive = None, result.method("naive")
     if result.kind == "study" and naive:

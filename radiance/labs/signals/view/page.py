@@ -5,9 +5,11 @@ from typing import Any
 from radiance.errors import RequestError
 from radiance.labs.signals import findings
 from radiance.labs.signals.contexts import CONTEXT_NAMES, METHOD_NAMES
+from radiance.labs.signals.knobs import Knob, flat, knobs
 from radiance.labs.signals.methods import LABELS
+from radiance.labs.signals.presets import PRESETS
 from radiance.labs.signals.results import StudyResult
-from radiance.labs.signals.settings import PRESETS, Knob, Study, flat, knobs
+from radiance.labs.signals.settings import StudySettings
 from radiance.labs.signals.view import drawings, tables
 from radiance.labs.signals.view.tables import Grid
 from radiance.registry import audit
@@ -28,7 +30,7 @@ _SECTIONS = {
 }
 
 
-def form(study: Study) -> dict[str, Any]:
+def form(study: StudySettings) -> dict[str, Any]:
     """What the knobs stand at, and what they can be set to."""
     return {
         "ours": LABELS[findings.BEST],
@@ -69,7 +71,7 @@ def view(result: StudyResult, earlier: StudyResult | None) -> dict[str, Any]:
 
 
 def study_of(fields: Fields) -> dict[str, Any]:
-    """The fields of the form as ``settings.read_study`` takes them.
+    """The fields of the form as ``presets.read_study`` takes them.
 
     Raises:
         RequestError: A field should be a number and is none.

@@ -6,9 +6,9 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from radiance import __version__, records
 from radiance.labs.signals import findings
+from radiance.labs.signals.knobs import flat
 from radiance.labs.signals.methods import LABELS
 from radiance.labs.signals.results import MEASURES, StudyResult, encode
-from radiance.labs.signals.settings import flat
 from radiance.labs.signals.view import drawings, tables
 from radiance.labs.signals.view.tables import Grid
 from radiance.web.reports.standalone import render_alone

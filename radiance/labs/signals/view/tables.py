@@ -3,12 +3,12 @@
 import re
 from dataclasses import dataclass
 
+from radiance.gate.intervals import Estimate
 from radiance.labs.signals import findings
 from radiance.labs.signals.contexts import CONTEXTS
 from radiance.labs.signals.results import (
     MEASURE_BY_NAME,
     MEASURES,
-    Estimate,
     MethodResult,
     StudyResult,
 )
@@ -195,7 +195,7 @@ def all_tables(result: StudyResult) -> list[Grid]:
 
 def changes_table(result: StudyResult, earlier: StudyResult) -> Grid:
     """What is different from an earlier result: settings, then means."""
-    from radiance.labs.signals.settings import flat
+    from radiance.labs.signals.knobs import flat
 
     rows: list[tuple[str, ...]] = []
     now, before = flat(result.study), flat(earlier.study)

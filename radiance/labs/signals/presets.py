@@ -1,0 +1,128 @@
+"""Studies by name, and studies and replays read from plain data, each mistake with its remedy."""
+
+from typing import Any
+
+import msgspec
+
+from radiance import validation
+from radiance.errors import RequestError
+from radiance.labs.signals.contexts import CONTEXT_NAMES, METHOD_NAMES
+from radiance.labs.signals.knobs import knobs
+from radiance.labs.signals.settings import (
+    AdaptationSettings,
+    MarketSettings,
+    ReplaySettings,
+    StudySettings,
+)
+
+PRESETS: dict[str, StudySettings] = {
+    "quick": StudySettings(
+        preset="quick",
+        seeds=8,
+        market=MarketSettings(history_days=800, test_days=378),
+        adaptation=AdaptationSettings(steps=300),
+    ),
+    "default": StudySettings(),
+    "stress+": StudySettings(
+        preset="stress+", seeds=40, market=MarketSettings(stress_share=0.2, stress_scale=12.0)
+    ),
+}
+
+
+def read_study(data: dict[str, Any]) -> StudySettings:
+    """A study from plain data: ``preset`` names what the other keys change.
+
+    Raises:
+        RequestError: A key is unknown or out of range; it names the key, the value and the remedy.
+    """
+    name = data.get("preset", "default")
+    if name not in PRESETS:
+        raise RequestError(
+            f"preset: there is none called {validation.show(name)}.",
+            field="preset",
+            value=name,
+            remedy=f"Use one of {', '.join(PRESETS)}.",
+        )
+    merged: Any = msgspec.to_builtins(PRESETS[name])
+    for key, value in data.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return _checked(merged)
+
+
+def with_values(study: StudySettings, values: dict[str, Any]) -> StudySettings:
+    """The study with values by dotted name, ``{"market.assets": 12}``.
+
+    Raises:
+        RequestError: A key is unknown or out of range.
+    """
+    data: Any = msgspec.to_builtins(study)
+    for name, value in values.items():
+        *sections, key = name.split(".")
+        table = data
+        for section in sections:
+            table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise RequestError(
+                    f"{section} is not a section of a study.",
+                    field=name,
+                    value=values[name],
+                    remedy=f"Its sections are {', '.join(knobs())}.",
+                )
+        table[key] = value
+    return _checked(data)
+
+
+def read_replay(data: dict[str, Any]) -> ReplaySettings:
+    """A replay's settings from plain data.
+
+    Raises:
+        RequestError: A key is unknown or out of range.
+    """
+    try:
+        return validation.check(data, ReplaySettings)
+    except validation.Problem as problem:
+        raise _refusal(problem) from None
+
+
+def _checked(data: dict[str, Any]) -> StudySettings:
+    try:
+        study = validation.check(data, StudySettings)
+    except validation.Problem as problem:
+        raise _refusal(problem) from None
+    for method in study.adaptation.methods:
+        if method not in METHOD_NAMES:
+            raise RequestError(
+                f"adaptation.methods: there is no method {validation.show(method)}.",
+                field="adaptation.methods",
+                value=method,
+                remedy=f"Use some of {', '.join(METHOD_NAMES)}.",
+            )
+    missing = {"none", "naive"} - set(study.adaptation.methods)
+    if missing:
+        raise RequestError(
+            f"adaptation.methods lacks {', '.join(sorted(missing))}, which every study needs.",
+            field="adaptation.methods",
+            value=list(study.adaptation.methods),
+            remedy="Add them: everything is read against them.",
+        )
+    if study.adaptation.hold_out and study.adaptation.hold_out not in CONTEXT_NAMES:
+        raise RequestError(
+            "adaptation.hold_out: there is no context "
+            f"{validation.show(study.adaptation.hold_out)}.",
+            field="adaptation.hold_out",
+            value=study.adaptation.hold_out,
+            remedy=f"Use one of {', '.join(CONTEXT_NAMES)}, or nothing.",
+        )
+    return study
+
+
+def _refusal(problem: validation.Problem) -> RequestError:
+    return RequestError(
+        f"{problem.field or 'The study'} {problem.reason}.",
+        field=problem.field or None,
+        value=problem.value,
+        remedy=problem.remedy,
+    )
