@@ -50,7 +50,7 @@ check: $(VENV)/.installed-dev
 		{ echo "tracked, though .gitignore says not to: $$found (git rm --cached)"; exit 1; }
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyrefly check
 	$(BIN)/lint-imports
 
 fix: $(VENV)/.installed-dev

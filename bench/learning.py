@@ -68,7 +68,7 @@ def in_a_row(updates: list[list[tuple[str, str]]], settings: dict[str, Any]) -> 
 def main(arguments: Sequence[str] | None = None) -> None:
     bench = Bench.from_command_line("learning", __doc__, arguments)
     shorter = TINY if bench.size == "tiny" else {}
-    bases = {"Ember": {"base_model": "ember", **shorter}}
+    bases: dict[str, dict[str, Any]] = {"Ember": {"base_model": "ember", **shorter}}
     if STORIES.is_dir() and bench.size != "tiny":
         bases["stories260K"] = {"base_model": str(STORIES), **STORIES_SETTINGS}
     updates = UPDATES[: 1 if bench.size == "tiny" else 3]

@@ -13,9 +13,6 @@ stop) and the learning rate that did best on a stream of its own. Recall is exac
 greedy answer, given the right tokens so far, for both.
 """
 
-# pyright: reportMissingImports=false
-# The peers are gigabytes: most who develop Radiance do without.
-
 import importlib.util
 import random
 import tempfile

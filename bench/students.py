@@ -71,17 +71,18 @@ class Student:
         old_facts: int | None = None,
     ) -> None:
         self._method = method
-        self._training = config.TrainingSettings(
-            **{"max_steps": max_steps, "seed": seed, **method.training}
-        )
-        fewer = {} if own_samples is None else {"own_samples": own_samples}
-        self._anchor = config.AnchorSettings(**{**method.anchor, **fewer})
+        training: dict[str, Any] = {"max_steps": max_steps, "seed": seed, **method.training}
+        anchor = dict(method.anchor)
+        if own_samples is not None:
+            anchor["own_samples"] = own_samples
+        self._training = config.TrainingSettings(**training)
+        self._anchor = config.AnchorSettings(**anchor)
         base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
         self._lora = LoraModel(base, self._training)
         self._gradient_computer = GradientComputer(self._lora)
         # Own samples do not depend on the stream's seed: one model writes them once.
-        samples_seed = config.TrainingSettings(**{**method.training, "seed": 0})
+        samples_seed = config.TrainingSettings(**(method.training | {"seed": 0}))
         self._training_set_builder = TrainingSetBuilder(
             self._lora,
             self._gradient_computer,

@@ -132,7 +132,7 @@ def test_the_bill_of_materials_names_every_dependency_with_its_licence():
         if requirement.marker is None or requirement.marker.evaluate():
             assert canonicalize_name(requirement.name) in listed
     assert [name for name, component in listed.items() if not component["licenses"]] == []
-    assert not {"pytest", "ruff", "pyright"} & listed.keys()
+    assert not {"pytest", "ruff", "pyrefly"} & listed.keys()
     references = {component["bom-ref"] for component in document["components"]}
     edges = {edge["ref"]: edge["dependsOn"] for edge in document["dependencies"]}
     assert edges.keys() == references | {f"radiance@{__version__}"}

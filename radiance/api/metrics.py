@@ -37,7 +37,7 @@ _VERDICTS = {"promote": "promoted", "commit": "withheld", "reject": "rejected"}
 
 @dataclass(frozen=True)
 class View:
-    """What the rooms hold at the moment of a question."""
+    """What the parts of the service hold at the moment of a question."""
 
     http: HttpStats
     services: Services
@@ -328,7 +328,9 @@ class _Collector(Collector):
 
 
 def _family(figure: Figure, value: Value) -> Metric:
-    values = value if isinstance(value, Mapping) else {(): value}
+    values: Mapping[tuple[str, ...], float | Histogram] = (
+        value if isinstance(value, Mapping) else {(): value}
+    )
     match figure.kind:
         case "histogram":
             family = HistogramMetricFamily(figure.name, figure.meaning, labels=figure.labels)

@@ -41,7 +41,7 @@ class HttpStats:
     """
 
     def __init__(self) -> None:
-        self.answered: Counter[tuple[str, str, str]] = Counter()
+        self.answered: Counter[tuple[str, ...]] = Counter()
         self.seconds: defaultdict[str, Histogram] = defaultdict(_seconds)
         self.in_flight = 0
 

@@ -14,6 +14,7 @@ from radiance import validation
 from radiance.config import UpdateSettings
 from radiance.errors import RequestError, TooLarge
 from radiance.records import Example, Message
+from radiance.records.examples import Role
 from radiance.records.text import clean, forbidden
 
 T = TypeVar("T")
@@ -61,11 +62,14 @@ class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     job_key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
+_Part = tuple[str, Role, str]  # its field, whose turn it is, and its text
+
+
 class _InputOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: str
     output: str
 
-    def parts(self) -> list[tuple[str, str, str]]:
+    def parts(self) -> list[_Part]:
         return [("input", "user", self.input), ("output", "assistant", self.output)]
 
 
@@ -73,14 +77,14 @@ class _PromptCompletion(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     prompt: str
     completion: str
 
-    def parts(self) -> list[tuple[str, str, str]]:
+    def parts(self) -> list[_Part]:
         return [("prompt", "user", self.prompt), ("completion", "assistant", self.completion)]
 
 
 class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: Annotated[list[Message], Meta(min_length=1)]
 
-    def parts(self) -> list[tuple[str, str, str]]:
+    def parts(self) -> list[_Part]:
         return [
             (f"messages[{index}].content", message.role, message.content)
             for index, message in enumerate(self.messages)
@@ -90,8 +94,8 @@ class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
-    def parts(self) -> list[tuple[str, str, str]]:
-        return [("text", "", self.text)]
+    def parts(self) -> list[_Part]:
+        return [("text", "user", self.text)]
 
 
 _FORMS = (_InputOutput, _Chat, _PromptCompletion, _Text)
@@ -142,7 +146,7 @@ def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
 def _curate(value: Any, field: str, place: str, tags: tuple[str, ...]) -> Example:
     form = _form_of(value, field)
     parts = _check(value, form, field).parts()
-    cleaned = []
+    cleaned: list[tuple[Role, str]] = []
     for name, role, text in parts:
         content = clean(text)
         if not content:
@@ -221,7 +225,7 @@ def _measure(example: Example, measure: Measure) -> None:
 
 
 def _clean_tags(tags: list[str]) -> tuple[str, ...]:
-    cleaned = []
+    cleaned: list[str] = []
     for index, tag in enumerate(tags):
         cleaned.append(clean(tag))
         if not cleaned[-1]:

@@ -48,7 +48,7 @@ class MetricCurves:
             " ORDER BY step",
             (name, cycle_id),
         )
-        return [MetricPoint(**row) for row in rows]
+        return [MetricPoint(**dict(row)) for row in rows]
 
     def all_of(self, cycle_id: int) -> dict[str, dict[int, float]]:
         """See ``all_of``."""

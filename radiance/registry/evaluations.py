@@ -80,4 +80,4 @@ def accuracies(
         """,
         {"lineage": to_json(list(lineage)), "tasks": to_json(list(tasks))},
     )
-    return [TaskAccuracy(**row) for row in rows]
+    return [TaskAccuracy(**dict(row)) for row in rows]

@@ -165,7 +165,9 @@ class _Chain:
         self.head = Head()
         self.first_bad: int | None = None
         self.findings: list[str] = []
-        self.hash_at_head_file = GENESIS if head_file is None or not head_file.number else None
+        self.hash_at_head_file: str | None = None
+        if head_file is None or not head_file.number:
+            self.hash_at_head_file = GENESIS
         self._head_file_number = 0 if head_file is None else head_file.number
         self._kept_hash = kept_hash
         self._has_kept = kept_hash in (None, GENESIS)

@@ -288,7 +288,7 @@ class CanaryRouter:
         now = self._experiments.running()
         dropped = now.dropped if now and now.number == experiment.number else experiment.dropped
         return ExperimentReport(
-            **{**structs.asdict(experiment), "dropped": dropped},
+            **structs.asdict(structs.replace(experiment, dropped=dropped)),
             arms=arms,
             comparison=rows,
             confidence=self._confidence,

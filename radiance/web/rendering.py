@@ -1,6 +1,7 @@
 """The templates, for pages and for reports that stand alone. Knows nothing of a running service."""
 
 from functools import cache
+from typing import Any
 
 import jinja2
 
@@ -22,9 +23,10 @@ def environment() -> jinja2.Environment:
     )
     made.filters.update(wording.FILTERS)
     made.filters["svg"] = lines.svg
-    made.globals.update(static=assets.url, version=__version__, now=records.now)
-    made.globals["charts"] = made.get_template("charts.html").module
-    made.globals["parts"] = made.get_template("parts.html").module  # macros, in every template
+    names: dict[str, Any] = made.globals
+    names.update(static=assets.url, version=__version__, now=records.now)
+    names["charts"] = made.get_template("charts.html").module
+    names["parts"] = made.get_template("parts.html").module  # macros, in every template
     return made
 
 

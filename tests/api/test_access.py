@@ -19,7 +19,7 @@ from radiance.errors import ConfigError, Unavailable
 from tests.support import start_service
 
 ROUTES = all_routes()
-SECRETS: dict[str, str] = {}
+SECRETS: dict[keys.Scope, str] = {}
 
 
 def never_started() -> Any:

@@ -27,7 +27,7 @@ def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, d
     )
     made = {scope: keys.new_key(frozenset({scope}), scope) for scope in keys.SCOPES}
     keys.write_file(settings.keys_path, [key for _, key in made.values()])
-    secrets = {scope: secret for scope, (secret, _) in made.items()}
+    secrets: dict[str, str] = {scope: secret for scope, (secret, _) in made.items()}
     running = start_service(settings, key=secrets["admin"])
     running.client.teach(FACTS[:1])
     yield running, secrets

@@ -82,13 +82,14 @@ def upstream(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     def make(behaviour: str, **options: Any) -> UpstreamSettings:
         servers[behaviour] = Server(behaviour)
-        given = {"kind": "anthropic" if behaviour == "anthropic" else "openai", "timeout_s": 1.0}
+        kind = "anthropic" if behaviour == "anthropic" else "openai"
+        given: dict[str, Any] = {"kind": kind, "timeout_s": 1.0, **options}
         return UpstreamSettings(
             name=behaviour,
             url=servers[behaviour].url,
             model="some-model",
             key_env="TEST_UPSTREAM_KEY",
-            **{**given, **options},
+            **given,
         )
 
     make.servers = servers  # type: ignore[attr-defined]
@@ -217,6 +218,7 @@ def test_if_nobody_answers_the_local_error_is_told(upstream):
     ],
 )
 def test_an_upstream_that_would_leak_or_has_no_key_is_refused(fields, says):
-    given = {"name": "x", "kind": "openai", "url": "https://api.example.com", "model": "m"}
+    given: dict[str, Any] = {"name": "x", "kind": "openai", "model": "m"}
+    given |= {"url": "https://api.example.com"} | fields
     with pytest.raises(ConfigError, match=says):
-        Chain(ChainSettings(upstreams=(UpstreamSettings(**{**given, **fields}),)))
+        Chain(ChainSettings(upstreams=(UpstreamSettings(**given),)))

@@ -47,7 +47,8 @@ def evaluation(
     anchors: Sequence[float] | Sequence[Probe] = (0.0,) * 100, **parts: Any
 ) -> Evaluation:
     probes = tuple(a if isinstance(a, Probe) else probe(a) for a in anchors)
-    return Evaluation(EvalReport(0.1, 0.1), "h", anchors=probes, **{"learned": learned(), **parts})
+    parts.setdefault("learned", learned())
+    return Evaluation(EvalReport(0.1, 0.1), "h", anchors=probes, **parts)
 
 
 def row(decision: Decision, rule: str) -> GateRow:

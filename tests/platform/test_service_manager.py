@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,7 +29,7 @@ COMMAND = ["/opt/py/bin/python", "-m", "radiance", "run", "--root", "/opt/some w
 
 
 def definition(**changes) -> Definition:
-    values = {
+    values: dict[str, Any] = {
         "name": LABEL,
         "command": COMMAND,
         "root": Path("/opt/some where/my root"),

@@ -25,7 +25,8 @@ class Watched:
 
     def monitor_of(self, **settings: Any) -> Monitor:
         services = self.services
-        monitor = config.MonitorSettings(**{"action": "rollback", "min_answers": 4, **settings})
+        given: dict[str, Any] = {"action": "rollback", "min_answers": 4, **settings}
+        monitor = config.MonitorSettings(**given)
         return Monitor(
             config.Config(monitor=monitor),
             services.engine,

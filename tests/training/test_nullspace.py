@@ -26,7 +26,7 @@ from radiance.training.training_set import (
 from tests.support import FACTS, drain, example
 from tests.training.test_trainer import encoded, finish, held_facts
 
-SETTINGS = {"r": 4, "stop_loss": 0, "cooldown_steps": 0, "batch_size": 4}
+SETTINGS: dict[str, Any] = {"r": 4, "stop_loss": 0, "cooldown_steps": 0, "batch_size": 4}
 FIRST = "model.layers.0.self_attn.q_proj"
 
 

@@ -45,7 +45,8 @@ def new_trainer(
     resume_from: bytes | None = None,
     **settings: Any,
 ) -> Trainer:
-    training = config.TrainingSettings(**{"r": 4, "stop_loss": 0, "cooldown_steps": 0, **settings})
+    given: dict[str, Any] = {"r": 4, "stop_loss": 0, "cooldown_steps": 0, **settings}
+    training = config.TrainingSettings(**given)
     lora = LoraModel(engine.base, training)
     material = TrainingSet(
         new=[AugmentedExample(e) for e in encoded(engine)],
@@ -199,8 +200,8 @@ def test_child_starts_exactly_where_its_parent_ended(engine: Engine) -> None:
     def compare() -> None:
         _, parent = finish(new_trainer(engine, max_steps=4, r=4, alpha=8.0))
         assert parent is not None
-        for settings in ({"r": 4, "alpha": 8.0}, {"r": 8, "alpha": 32.0}):
-            lora = LoraModel(engine.base, config.TrainingSettings(**settings))
+        for r, alpha in ((4, 8.0), (8, 32.0)):
+            lora = LoraModel(engine.base, config.TrainingSettings(r=r, alpha=alpha))
             child = lora.adapter(lora.initial(parent.adapter))
             for path, (a, b) in parent.adapter.pairs.items():
                 theirs = parent.adapter.scale * (a @ b)

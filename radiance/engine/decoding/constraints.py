@@ -67,8 +67,8 @@ class ConstraintState:
         """Logits (1, vocabulary) with what must not come next at minus infinity."""
         if self.error is not None:
             return logits
-        new = context[self.prompt_tokens + self._consumed :].tolist()
-        self._consumed += len(new)  # type: ignore[arg-type]
+        new: Any = context[self.prompt_tokens + self._consumed :].tolist()
+        self._consumed += len(new)
         if new and not self._matcher.is_stopped() and not self._matcher.consume_tokens(new):
             self.error = self._matcher.get_error() or "a token does not fit the form"
             return logits

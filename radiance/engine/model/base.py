@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import HFValidationError
 from mlx.utils import tree_map
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load_model, load_tokenizer
@@ -97,7 +97,7 @@ def find_base(name: str, ember_path: Path) -> Path:
         )
     try:
         path = Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
-    except (OSError, LocalEntryNotFoundError, HfHubHTTPError, HFValidationError) as error:
+    except (OSError, HFValidationError) as error:  # the Hub's own are OSErrors, too
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f'base_model (is "{name}"): not a local directory and not to be had from the Hub '

@@ -181,7 +181,7 @@ def test_epochs_and_rate_are_honoured_and_a_running_job_is_called_off(
 def test_what_cannot_be_honoured_is_refused_by_name(
     client: openai.OpenAI, tuned: FineTuningJob, parameters: dict[str, Any], param: str
 ) -> None:
-    given = {"training_file": tuned.training_file, "model": "radiance", **parameters}
+    given: Any = {"training_file": tuned.training_file, "model": "radiance", **parameters}
     with pytest.raises(openai.APIStatusError) as caught:
         client.fine_tuning.jobs.create(**given)
     assert caught.value.status_code in (400, 404)
@@ -366,7 +366,7 @@ def test_stop_strings_are_found_across_tokens(client: openai.OpenAI, stream: boo
 
 @pytest.mark.parametrize("temperature", [0, 1.5])
 def test_answers_have_the_form_of_a_schema(client: openai.OpenAI, temperature: float) -> None:
-    schema = {
+    schema: dict[str, Any] = {
         "type": "object",
         "properties": {
             "city": {"enum": ["Tarn", "Oslo"]},

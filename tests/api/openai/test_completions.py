@@ -22,8 +22,9 @@ def complete(client: openai.OpenAI, prompt: Any, **more: Any) -> Any:
 
 
 def refused(client: openai.OpenAI, **parameters: Any) -> str | None:
+    given: Any = {"model": MODEL, "prompt": "x", **parameters}
     with pytest.raises(openai.BadRequestError) as caught:
-        client.completions.create(**{"model": MODEL, "prompt": "x", **parameters})
+        client.completions.create(**given)
     body: Any = caught.value.body
     assert set(body) == {"message", "type", "param", "code"}
     return caught.value.param

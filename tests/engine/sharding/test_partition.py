@@ -94,7 +94,7 @@ def test_a_summed_layer_taken_apart_gives_what_mlx_s_own_gives(engine: Engine, b
         linear = nn.Linear(64, 32, bias=bias)
         layer = linear if bits is None else nn.QuantizedLinear.from_linear(linear, 32, bits)
         own = shard_linear(layer, "sharded-to-all", group=mx.distributed.init())  # of one process
-        model = nn.Module()
+        model: Any = nn.Module()
         model.model = nn.Module()
         model.model.layers = []
         model.proj = own

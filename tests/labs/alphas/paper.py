@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,10 @@ class Frame(pd.DataFrame):
     def _constructor(self) -> type["Frame"]:
         return Frame
 
-    def __truediv__(self, other: object) -> "Frame":
+    def __truediv__(self, other: Any) -> "Frame":
         return clean(super().__truediv__(other))
 
-    def __rtruediv__(self, other: object) -> "Frame":
+    def __rtruediv__(self, other: Any) -> "Frame":
         return clean(super().__rtruediv__(other))
 
 

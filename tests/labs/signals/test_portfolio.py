@@ -123,7 +123,7 @@ def test_policies_trade_when_they_say() -> None:
     days = {
         name: np.flatnonzero(
             trade(market, PortfolioSettings(rebalance=name, every_days=5)).turnover[0]
-        )  # type: ignore[arg-type]
+        )
         for name in ("daily", "every", "event")
     }
     assert days["daily"].tolist() == list(range(DAYS))

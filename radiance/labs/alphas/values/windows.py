@@ -139,10 +139,9 @@ def correlation(one: Array, other: Array, days: int, need: int, flat: float) -> 
 
 
 def _moments(one: Array, other: Array, days: int) -> tuple[tuple[Array, ...], Array | float]:
-    there: Array | None = np.isfinite(one) & np.isfinite(other)
-    if there.all():
-        there = None
-    else:
+    known = np.isfinite(one) & np.isfinite(other)
+    there = None if known.all() else known
+    if there is not None:
         one, other = np.where(there, one, 0.0), np.where(there, other, 0.0)
     counts = _counts(there, days)
     one_mean, other_mean = _added(one, days) / counts, _added(other, days) / counts

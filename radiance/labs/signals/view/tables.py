@@ -1,6 +1,7 @@
 """The numbers of a result as rows of text, the same for terminal, report, page and memo."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from radiance.gate.intervals import Estimate
@@ -37,7 +38,7 @@ class Grid:
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     note: str = ""
 
     @property
