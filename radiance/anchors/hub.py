@@ -24,6 +24,10 @@ class Unreachable(ConfigError):
     """The dataset is neither on this machine nor to be had from the Hub now."""
 
 
+class Unknown(Unreachable):
+    """The Hub answers, and has no such dataset, or none for this user."""
+
+
 def read_set(settings: EvaluationSettings) -> AnchorSet:
     """The texts, or questions and answers, of a dataset; at most ten thousand, spread over it.
 
@@ -66,7 +70,7 @@ def folder_name(dataset: str) -> str:
 def _fetch(name: str) -> Path:
     """The dataset's files, downloaded where the Hub's cache does not have them."""
     from huggingface_hub import snapshot_download  # slow to import
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
         return Path(
@@ -84,11 +88,12 @@ def _fetch(name: str) -> Path:
         ) from None
     except OSError as error:  # the Hub's own are such, too
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Unreachable(
+        kind = Unknown if isinstance(error, RepositoryNotFoundError) else Unreachable
+        raise kind(
             f'evaluation.anchor_dataset (is "{name}"): not in the cache and not to be had from '
             f"the Hub ({reason}). Check the name and the connection, download it beforehand with "
             f'"hf download --repo-type dataset {name}", name a local folder, or set '
-            'evaluation.anchor_provider = "none".'
+            'evaluation.anchor_provider = "common", which needs no download.'
         ) from None
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from radiance.anchors import hub, local, own
+from radiance.anchors import common, hub, local, own
 from radiance.anchors.sets import AnchorSet, unite
 from radiance.config import Config
 from radiance.errors import ConfigError
@@ -13,8 +13,9 @@ EMBER = "ember"
 def load(config: Config, published: Path) -> AnchorSet:
     """The anchors of a root.
 
-    Where ``auto`` came to a dataset that cannot be had now, the set goes without it and ``missing``
-    says why: a service must be able to start offline. Who names the provider gets the error.
+    A dataset that cannot be had now does not keep a service from starting, nor from measuring what
+    it forgets: common knowledge takes its place, ``missing`` says why, and the next start asks for
+    it again. Who names one that the Hub does not have gets the error.
 
     Args:
         config: All settings.
@@ -48,12 +49,14 @@ def _provided(config: Config, published: Path) -> AnchorSet:
                     "JSONL, CSV or Parquet file or a folder of texts, relative to the root."
                 )
             return local.read_set(config.root / Path(settings.anchor_path).expanduser())
-        case "hf":
-            return hub.read_set(settings)
-        case "auto":
-            if config.base_model == EMBER:
-                return local.read_set(published)
+        case "common":
+            return common.read_set()
+        case "auto" if config.base_model == EMBER:
+            return local.read_set(published)
+        case "auto" | "hf":
             try:
                 return hub.read_set(settings)
             except hub.Unreachable as error:
-                return AnchorSet(missing=str(error))
+                if settings.anchor_provider == "hf" and isinstance(error, hub.Unknown):
+                    raise
+                return common.read_set(missing=str(error))

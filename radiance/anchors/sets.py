@@ -15,6 +15,9 @@ from radiance.records import Example, content_hash
 GENERAL = "general"
 """The context of an anchor that names none."""
 
+MOST_PROMPTS = 56
+"""Of anchors that the base model answers so many are held and measured: each costs an answer."""
+
 
 @dataclass(frozen=True)
 class Anchor:
@@ -22,6 +25,11 @@ class Anchor:
 
     example: Example
     context: str = GENERAL
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether its answer is left to the base model: the example's own is empty."""
+        return bool(self.example.messages) and not self.example.messages[-1].content
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class AnchorSet:
     Attributes:
         anchors: Ids are unique.
         own: How many of them, from the first on, the user added; a sample takes these first.
-        missing: Why the others are missing, as a sentence; "" where they are not.
+        missing: Why those that were asked for are missing, as a sentence; "" where they are not.
         source: Where the others come from, as a sentence's part; "" where there are none.
         licence: Of the others, as far as it is known.
     """
@@ -67,12 +75,26 @@ class AnchorSet:
             return ""
         return content_hash(sorted([a.example.content_hash, a.context] for a in self.anchors))
 
-    def sample(self, count: int) -> "AnchorSet":
+    @cached_property
+    def prompts(self) -> int:
+        """How many of them the base model answers itself."""
+        return sum(anchor.is_prompt for anchor in self.anchors)
+
+    def sample(self, count: int, prompts: int = MOST_PROMPTS) -> "AnchorSet":
         """At most ``count`` anchors: the user's own first, then in equal parts from each context.
 
         Within a context they are ranked by hash, so one anchor more or less changes one place of
         the choice and no more. The order of the set is kept.
+
+        Args:
+            count: Most anchors.
+            prompts: Most anchors whose answer is the base model's.
         """
+        if self.prompts > prompts:
+            few = _spread([a for a in self.anchors if a.is_prompt], prompts)
+            chosen = {anchor.example.id for anchor in few}
+            kept = [a for a in self.anchors if not a.is_prompt or a.example.id in chosen]
+            return replace(self, anchors=tuple(kept)).sample(count, prompts)
         if len(self) <= count:
             return self
         own = _spread(self.anchors[: self.own], min(count, self.own))

@@ -6,6 +6,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance import __version__, records
+from radiance.anchors.sets import AnchorSet
 from radiance.api.canary import running_canary
 from radiance.api.feedback import votes_by_checkpoint
 from radiance.api.services import Services, services_of
@@ -33,6 +34,19 @@ class Forgetting(msgspec.Struct):
 
     anchor_ce_delta: float
     retention_score: float | None
+
+
+class Anchors(msgspec.Struct):
+    """What forgetting is measured on.
+
+    ``missing`` says why the anchors that the settings name are not among them; null: they are.
+    """
+
+    source: str
+    count: int
+    own: int
+    answered_by_base: int
+    missing: str | None
 
 
 class Hardware(msgspec.Struct):
@@ -66,6 +80,7 @@ class InfoAnswer(msgspec.Struct):
     last_update: str | None
     loss_curves: LossCurves
     forgetting_summary: Forgetting | None
+    anchors: Anchors
     hardware: Hardware
     version: str
     update_mode: str
@@ -97,6 +112,7 @@ def _describe(services: Services) -> InfoAnswer:
         last_update=last_update.isoformat() if last_update else None,
         loss_curves=_curves(services),
         forgetting_summary=_forgetting(services, current),
+        anchors=_anchors(services.anchors),
         hardware=Hardware(device.name, device.backend),
         version=__version__,
         update_mode=services.config.update.mode,
@@ -133,6 +149,16 @@ def _forgetting(services: Services, current: Checkpoint | None) -> Forgetting | 
     if not services.has_anchors or current is None or current.report.anchor_ce_delta is None:
         return None
     return Forgetting(current.report.anchor_ce_delta, current.report.retention_score)
+
+
+def _anchors(anchors: AnchorSet) -> Anchors:
+    return Anchors(
+        source=anchors.source,
+        count=len(anchors),
+        own=anchors.own,
+        answered_by_base=anchors.prompts,
+        missing=anchors.missing or None,
+    )
 
 
 def _gate(services: Services) -> GateAnswer:

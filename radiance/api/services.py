@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
@@ -38,7 +39,7 @@ class Services:
     """Everything a running service consists of.
 
     Attributes:
-        has_anchors: Whether forgetting is measured.
+        anchors: What must survive; forgetting is measured on it.
         parts: What extensions run in it, by the extension's name.
     """
 
@@ -62,9 +63,14 @@ class Services:
     outcome_trials: OutcomeTrials
     canary: CanaryRouter
     chain: Chain
-    has_anchors: bool
+    anchors: AnchorSet
     started_at: datetime
     parts: Mapping[str, Part]
+
+    @property
+    def has_anchors(self) -> bool:
+        """Whether forgetting is measured."""
+        return bool(self.anchors)
 
     def extension(self, kind: type[P]) -> P:
         """What an extension runs in this service, found by its type.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from radiance.records import Example, Probe
 
 _SHOWN_LOSSES = ("loss", "parent_loss", "base_loss", "kl_base", "kl_parent", "is_exact")
+_LEFT_TO_THE_BASE = "(what the base model answers)"
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
@@ -86,7 +87,7 @@ def list_anchors(settings: Settings, context: str | None, as_json: bool) -> None
         shown = [list(_describe(addition).values()) for addition in additions]
         print_table(("FILE", "ANCHORS", "SOURCE", "LICENCE", "ADDED (UTC)", "CHANGED"), shown)
     if held.missing:
-        note(f"The provider's anchors are missing: {held.missing}")
+        note(f"The named anchors are missing, and {held.source} is used instead: {held.missing}")
     elif not held:
         note("There are no anchors: forgetting is not measured.")
 
@@ -142,7 +143,7 @@ def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
     if as_json:
         print_json({**_content(found), "checkpoint": checkpoint_id, "losses": plain})
         return
-    turns = [(message.role, message.content) for message in found.example.messages]
+    turns = [(m.role, m.content or _LEFT_TO_THE_BASE) for m in found.example.messages]
     text = turns or [("text", found.example.text)]
     print_pairs([("id", anchor_id), ("context", found.context), *text])
     if plain:
@@ -290,4 +291,4 @@ def _content(anchor: "Anchor") -> dict[str, Any]:
 def _question_and_answer(example: "Example") -> tuple[str, str]:
     if not example.messages:
         return example.text, ""
-    return example.messages[-2].content, example.messages[-1].content
+    return example.messages[-2].content, example.messages[-1].content or _LEFT_TO_THE_BASE

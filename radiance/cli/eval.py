@@ -88,7 +88,7 @@ def evaluate(
     if suite is None:
         if fail_under is not None:
             raise click.UsageError("--fail-under goes with --suite.")
-        _measure(config, checkpoint, as_json)
+        _measure(config, checkpoint, bool(_NAMES & given.keys()), as_json)
         return
     if given:
         raise click.UsageError("--suite asks its own questions: leave the anchor options out.")
@@ -99,7 +99,10 @@ def evaluate(
         context.exit(FAILED)
 
 
-def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
+_NAMES = {"evaluation.anchor_provider", "evaluation.anchor_dataset"}
+
+
+def _measure(config: Config, checkpoint: str | None, is_named: bool, as_json: bool) -> None:
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from radiance import ember
     from radiance.anchors import provider
@@ -108,8 +111,10 @@ def _measure(config: Config, checkpoint: str | None, as_json: bool) -> None:
 
     base_path = find_base(config.base_model, ember.MODEL_PATH)
     anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")
-    if anchors.missing:
+    if anchors.missing and is_named:
         raise ConfigError(anchors.missing)
+    if anchors.missing:
+        note(f"{anchors.missing} Measured on {anchors.source} instead.")
     subject = find_subject(config, checkpoint, anchors)
     if subject.checkpoint_id is None and not anchors:
         raise ConfigError(

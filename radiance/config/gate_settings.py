@@ -11,11 +11,13 @@ class EvaluationSettings(Section, frozen=True):
     """Measurement of a checkpoint before it can serve."""
 
     anchor_provider: Annotated[
-        Literal["auto", "hf", "local", "none"],
+        Literal["auto", "hf", "local", "common", "none"],
         Meta(
             description="Source of the anchors, besides those added under anchors/. auto: Ember's "
-            "own list for ember, else hf. hf: anchor_dataset. local: anchor_path. none: no "
-            "further anchors; without any anchor, forgetting is not measured."
+            "own list for ember, else hf. hf: anchor_dataset; common while it cannot be had. "
+            "local: anchor_path. common: common knowledge and everyday instructions, as the base "
+            "model answers them; it needs no download. none: no further anchors; without any "
+            "anchor, forgetting is not measured."
         ),
     ] = "auto"
     anchor_dataset: Annotated[
@@ -40,7 +42,11 @@ class EvaluationSettings(Section, frozen=True):
     ] = ""
     anchor_sample: Annotated[
         int,
-        Meta(description="Most anchors measured per checkpoint, spread over the whole set.", ge=1),
+        Meta(
+            description="Most anchors measured per checkpoint, spread over the whole set; of "
+            "provider common at most 56.",
+            ge=1,
+        ),
     ] = 100
     learned_examples: Annotated[
         int,

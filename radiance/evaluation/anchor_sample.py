@@ -1,16 +1,54 @@
 """Anchors as the evaluator measures them: encoded, cut to fit, each with its context."""
 
 from collections.abc import Collection
+from typing import Protocol
 
 from radiance.anchors.sets import AnchorSet, answer
-from radiance.engine.model.encoding import Encoder
+from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.tasks import Pieces
 from radiance.evaluation.evaluator import ProbeText
 from radiance.records import Example, questions
+from radiance.training.base_answers import BaseAnswers
+from radiance.training.reference_cache import SELF_GENERATED
 
 _LEAST_OVERLAP = 0.5  # of the words that carry meaning, for two questions to be taken for one
 
 
-def anchor_texts(encoder: Encoder, anchors: AnchorSet, most: int) -> list[ProbeText]:
+class TextEncoder(Protocol):
+    """Turns an anchor into sequences: the base's ``Encoder``, or its ``BaseAnswers``."""
+
+    def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]: ...
+
+
+def measured_texts(
+    answers: BaseAnswers,
+    anchors: AnchorSet,
+    most: int,
+    learned: Collection[Example] = (),
+    trained: Collection[tuple[int, ...]] = (),
+) -> Pieces[list[ProbeText]]:
+    """``judged_texts``; where the base answers anchors itself, it does so first where it has not.
+
+    Then texts that it wrote and that nothing trains on are measured beside them: so the figures
+    also say what became of what no anchor lists. Yields None between pieces, and AnswersWritten.
+
+    Args:
+        answers: Of the base.
+        anchors: Without those that were superseded before.
+        most: Size of the sample, and most anchors beside it.
+        learned: The examples the candidate learned.
+        trained: Tokens of the texts that its training held.
+    """
+    sample, challenged = _judged(anchors, learned, most)
+    yield from answers.make([*sample.anchors, *challenged.anchors])
+    texts = judged_texts(answers, anchors, learned, most)
+    if anchors.prompts:
+        samples = yield from answers.held_out_samples(anchors)
+        texts += [ProbeText(s, SELF_GENERATED) for s in samples if s.tokens not in trained]
+    return texts
+
+
+def anchor_texts(encoder: TextEncoder, anchors: AnchorSet, most: int) -> list[ProbeText]:
     """A sample of a set, at most ``most`` sequences, so that long texts cost no more than short.
 
     Every sampled anchor's first window comes before anybody's second.
@@ -26,7 +64,7 @@ def anchor_texts(encoder: Encoder, anchors: AnchorSet, most: int) -> list[ProbeT
 
 
 def judged_texts(
-    encoder: Encoder, anchors: AnchorSet, learned: Collection[Example], most: int
+    encoder: TextEncoder, anchors: AnchorSet, learned: Collection[Example], most: int
 ) -> list[ProbeText]:
     """What a candidate is judged on: a sample, and the anchors that it was taught to contradict.
 
@@ -39,10 +77,20 @@ def judged_texts(
         learned: The examples the candidate learned.
         most: Size of the sample, and most anchors beside it.
     """
+    return [
+        text
+        for part in _judged(anchors, learned, most)
+        for text in anchor_texts(encoder, part, most)
+    ]
+
+
+def _judged(
+    anchors: AnchorSet, learned: Collection[Example], most: int
+) -> tuple[AnchorSet, AnchorSet]:
+    """The sample, and the anchors beside it that were challenged."""
     challenged = anchors.contradicted_by(learned) | _contradicted_in_other_words(anchors, learned)
     others = {example.question_hash for example in anchors.examples} - challenged
-    sample = anchor_texts(encoder, anchors.without(challenged), most)
-    return sample + anchor_texts(encoder, anchors.without(others), most)
+    return anchors.without(challenged).sample(most), anchors.without(others).sample(most)
 
 
 def _contradicted_in_other_words(anchors: AnchorSet, learned: Collection[Example]) -> set[str]:

@@ -19,7 +19,7 @@ from radiance.engine.requests import Answer, Request
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, NotFound
 from radiance.evaluation import coverage
-from radiance.evaluation.anchor_sample import anchor_texts
+from radiance.evaluation.anchor_sample import anchor_texts, measured_texts
 from radiance.evaluation.coverage import Covered
 from radiance.evaluation.evaluator import AdapterEvaluator, Measured, ProbeText
 from radiance.evaluation.summary import Past, stats
@@ -28,6 +28,7 @@ from radiance.records import CheckpointStatus, Example, Manifest, Probe
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import BASE
 from radiance.storage.sqlite import DatabaseSnapshot
+from radiance.training.base_answers import base_answers
 from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -198,7 +199,9 @@ class OfflineEvaluation:
         kinds = {
             "learned": [ProbeText(encode(example), own) for example in learned],
             "held_back": [ProbeText(encode(example), own) for example in subject.held_back],
-            "anchors": anchor_texts(self.engine.encoder, valid, settings.anchor_sample),
+            "anchors": self.engine.run(
+                lambda: measured_texts(self._answers, valid, settings.anchor_sample)
+            ).result,
             "recalled": [ProbeText(encode(example), task) for example, task in subject.recalled],
         }
         task = self.engine.run(
@@ -252,7 +255,9 @@ class OfflineEvaluation:
         """
         subject, encoder = self._subject, self.engine.encoder
         valid = anchors.without(anchors.contradicted_by([*subject.answers, *subject.learned]))
-        held = anchor_texts(encoder, valid, self._config.evaluation.anchor_sample)
+        most = self._config.evaluation.anchor_sample
+        self.engine.run(lambda: self._answers.make(valid.sample(most).anchors)).result  # noqa: B018
+        held = anchor_texts(self._answers, valid, most)
         encoded = [encoder.example(example) for example in examples]
         task = self.engine.run(
             lambda: coverage.measure(
@@ -279,6 +284,11 @@ class OfflineEvaluation:
         self._lora = LoraModel(self.engine.base, _training(subject.manifest))
         self._gradient_computer = GradientComputer(self._lora)
         self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
+        directory = self._config.runs_path / "rehearsal"
+        engine = self.engine
+        self._answers = base_answers(
+            self._lora, engine.encoder, engine.base, directory, is_kept=False
+        )
         adapter, parent = (_load(path) for path in (subject.path, subject.parent_path))
         self._candidate, self._parent = self._lora.initial(adapter), self._lora.initial(parent)
         status = CheckpointStatus.BASE if adapter is None else CheckpointStatus.STABLE

@@ -19,9 +19,10 @@ from radiance.anchors.sets import AnchorSet
 from radiance.config import Config, TrainingSettings
 from radiance.engine.adapters.files import load_adapter, save_adapter
 from radiance.engine.adapters.slots import Adapter
+from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.worker import Engine
-from radiance.evaluation.anchor_sample import judged_texts
+from radiance.evaluation.anchor_sample import measured_texts
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.summary import Past
 from radiance.examples.store import ExampleStore
@@ -33,6 +34,7 @@ from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 from radiance.storage import files
+from radiance.training.base_answers import AnswersWritten
 from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -100,6 +102,12 @@ class CandidateBuilder:
             self._config.anchor,
             self._config.runs_path / "rehearsal",
         )
+
+    def anchor_windows(self, example: Example) -> list[EncodedExample]:
+        """An anchor's sequences; none while it is a prompt that the base has not answered yet."""
+        if not self._can_prepare:
+            return self._engine.encoder.windows(example)
+        return self._training_set_builder.base_answers.windows(example)
 
     def settings_hash(self) -> str:
         """Identity of everything besides parent and examples that shapes a candidate."""
@@ -205,6 +213,8 @@ class CandidateBuilder:
                 match event:
                     case SamplesWritten():
                         self.preparing = f"own samples: {event.done} of {event.total}"
+                    case AnswersWritten():
+                        self.preparing = f"the base's answers: {event.done} of {event.total}"
                     case ReferencesComputed():
                         self.preparing = f"reference outputs: {event.done} of {event.total}"
             return task.result
@@ -296,7 +306,11 @@ class CandidateBuilder:
         )
         # What these examples contradict is not held in training, but it counts as forgotten.
         valid = self._valid_anchors(lineage, [])
-        anchors = judged_texts(self._engine.encoder, valid, examples, settings.anchor_sample)
+        trained = {text.example.tokens for text in material.held}
+        answers = self._training_set_builder.base_answers
+        anchors = self._run(
+            lambda: measured_texts(answers, valid, settings.anchor_sample, examples, trained)
+        ).result
         new = [lesson.example for lesson in spread(material.new, settings.learned_examples)]
         learned, held_back = (
             [ProbeText(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)

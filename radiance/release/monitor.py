@@ -19,6 +19,7 @@ import msgspec
 
 from radiance import records
 from radiance.config import Config
+from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.requests import Answer
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Conflict, CorruptCheckpoint, Unavailable
@@ -91,6 +92,8 @@ class Monitor:
         feedback: The votes.
         anchors: What is probed; may be empty.
         clock: The present; aware, UTC.
+        windows: An anchor's sequences, the first of which is read; none where it cannot be asked
+            yet. None: as the engine encodes it.
     """
 
     def __init__(
@@ -102,11 +105,13 @@ class Monitor:
         feedback: FeedbackLog,
         anchors: Sequence[Example],
         clock: Callable[[], datetime] = records.now,
+        windows: Callable[[Example], Sequence[EncodedExample]] | None = None,
     ) -> None:
         self._settings, self._confidence = config.monitor, config.gate.confidence
         self._engine, self._registry, self._pointer = engine, registry, pointer
         self._feedback, self._clock = feedback, clock
         self._anchors = {anchor.id: anchor for anchor in anchors}
+        self._windows = windows or engine.encoder.windows
         self._tallies: dict[str | None, Tally] = {}
         self._tallies_lock = threading.Lock()
         self._watch = _Watch()
@@ -218,11 +223,13 @@ class Monitor:
         Where no evaluation tells what they had at promotion, the first reading stands for it.
         """
         measured = self._measured_at_promotion(watch)
-        count = min(self._settings.probe_anchors, len(measured or self._anchors))
-        known = [*(measured or self._anchors)]
+        # Of a long text the first window carries its id.
+        known = [a for a in measured or self._anchors if self._windows(self._anchors[a])]
+        count = min(self._settings.probe_anchors, len(known))
+        if not count:
+            return
         chosen = [known[place * len(known) // count] for place in range(count)]
-        windows = self._engine.encoder.windows  # of a long text the first one carries its id
-        texts = [windows(self._anchors[anchor])[0] for anchor in chosen]
+        texts = [self._windows(self._anchors[anchor])[0] for anchor in chosen]
         reading = self._engine.read_losses(texts).result
         if reading.checkpoint_id != watch.checkpoint_id:
             return

@@ -201,7 +201,7 @@ class Service:
         """What must survive; a set that cannot be had now is named in the log."""
         anchors = provider.load(self._config, ember.MODEL_PATH / "anchors.jsonl")
         if anchors.missing:
-            effect = "Forgetting is not measured or prevented, but on anchors of your own."
+            effect = f"Forgetting is measured on {anchors.source} instead."
             _log.warning("anchors_missing", effect=effect, reason=anchors.missing)
         return anchors
 
@@ -244,7 +244,15 @@ class Service:
             pause.objection,
         )
         feedback = FeedbackLog(database)
-        monitor = Monitor(config, engine, registry, pointer, feedback, anchors.examples)
+        monitor = Monitor(
+            config,
+            engine,
+            registry,
+            pointer,
+            feedback,
+            anchors.examples,
+            windows=builder.anchor_windows,
+        )
         experiments = Experiments(database, registry.audit)
         canary = CanaryRouter(config, engine, registry, experiments, feedback)
         parts: dict[str, Part] = {}
@@ -269,7 +277,7 @@ class Service:
             outcome_trials=OutcomeTrials(database, registry.audit),
             canary=canary,
             chain=Chain(config.chain),
-            has_anchors=bool(anchors),
+            anchors=anchors,
             started_at=records.now(),
             parts=parts,
         )

@@ -20,7 +20,7 @@ from radiance.engine.tasks import Pieces, T
 from radiance.training.lora import LoraModel
 
 _ROWS = 64
-_QUESTION_TOKENS, _ANSWER_TOKENS = 32, 40
+_QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 32, 40
 _PREFIX_RATIO = 0.7
 _TEMPERATURES = (0.7, 1.0)  # half of the questions each: likely ones, and unlikely ones
 
@@ -80,12 +80,28 @@ class SelfSampler:
                 prompts, answers = [[*head, *q] for q in group], [[] for _ in group]
             else:
                 prompts = [[*head, *question, *foot] for question in group]
-                answers = yield from self._generate(prompts, _ANSWER_TOKENS, _greedy, [])
+                answers = yield from self._generate(prompts, SAMPLE_ANSWER_TOKENS, _greedy, [])
             for prompt, answer in zip(prompts, answers, strict=True):
                 tokens = (*prompt, *answer, self._end_token)
                 counts = tuple(place >= len(head) for place in range(len(tokens)))
                 samples.append(EncodedExample("own", tokens, counts))
         return samples
+
+    def answer(
+        self, vector: mx.array, prompts: Sequence[list[int]], most: int
+    ) -> Pieces[list[tuple[int, ...]]]:
+        """Greedy answers to some prompts, in one batch; those of ``most`` tokens were cut off.
+
+        Yields None between pieces.
+
+        Args:
+            vector: The adapter that answers, (parameters,) float32.
+            prompts: Tokens that ask, few enough for one batch.
+            most: Most tokens of an answer; its end token is left out.
+        """
+        self._model.update(tree_unflatten(list(self._lora.unflatten(vector).items())))
+        answers = yield from self._generate(prompts, most, _greedy, [])
+        return [tuple(answer) for answer in answers]
 
     def _start(
         self, beginnings: Sequence[Sequence[int]], draw: np.random.Generator

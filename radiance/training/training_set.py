@@ -13,6 +13,7 @@ from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
 from radiance.records import Example, Message
 from radiance.training import augmentation
+from radiance.training.base_answers import base_answers
 from radiance.training.batches import Reference, by_length, round_up
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -77,6 +78,9 @@ class TrainingSetBuilder:
     Args:
         directory: Where own samples and reference outputs are kept. A base model may bring its own
             samples, in ``own_samples`` of its directory; those are only read.
+
+    Attributes:
+        base_answers: What the base answers to anchors that are prompts.
     """
 
     def __init__(
@@ -93,6 +97,7 @@ class TrainingSetBuilder:
         self._encoder, self._base = encoder, base
         self._training, self._anchor = training, anchor
         sampler = SelfSampler(lora, encoder, base.end_token)
+        self.base_answers = base_answers(lora, encoder, base, directory)
         shipped = base.path / "own_samples"
         self._reference_cache = ReferenceCache(
             gradient_computer, sampler, directory, anchor.top_k, shipped
@@ -161,27 +166,29 @@ class TrainingSetBuilder:
         The outputs are computed for all of them, also for those that an update contradicts: so no
         other's depend on what is being learned.
         """
+        held = selection.anchors.sample(_MOST_ANCHORS).anchors
+        yield from self.base_answers.make(held)
         samples = yield from self._own_samples(selection.anchors, vector, weights_id)
         learned = {example.question_hash for example in (*selection.new, *selection.replay)}
         valid = {anchor.example.content_hash for anchor in selection.valid_anchors.anchors}
         texts = [
             (window, anchor.context, anchor.example.content_hash in valid)
-            for anchor in selection.anchors.sample(_MOST_ANCHORS).anchors
-            for window in self._encoder.windows(anchor.example, _ANCHOR_TOKENS)
+            for anchor in held
+            for window in self.base_answers.windows(anchor.example, _ANCHOR_TOKENS)
         ][:_MOST_ANCHORS]
         texts += [(sample, SELF_GENERATED, self._asks(sample) not in learned) for sample in samples]
-        held = yield from self._reference_cache.hold(
+        outputs = yield from self._reference_cache.hold(
             vector, weights_id, [text[:2] for text in texts]
         )
         self._reference_cache.keep_only([self._base.content_hash, weights_id])
-        return [one for one, (_, _, is_valid) in zip(held, texts, strict=True) if is_valid]
+        return [one for one, (_, _, is_valid) in zip(outputs, texts, strict=True) if is_valid]
 
     def _own_samples(
         self, anchors: AnchorSet, vector: mx.array, weights_id: str
     ) -> Pieces[list[EncodedExample]]:
         beginnings = [
             self._encoder.plain(augmentation.question(example) or example.text)
-            for example in anchors.sample(_MOST_ANCHORS).examples
+            for example in anchors.sample(_MOST_ANCHORS, _MOST_ANCHORS).examples
         ]
         return self._reference_cache.samples(
             vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed

@@ -37,6 +37,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
         waiting_since: When the oldest queued job that is due was accepted; None where none waits.
         is_training: Whether a cycle runs.
         failing: Rows of the monitor that failed.
+        anchors_missing: Why the anchors that the settings name are not there; "" where they are.
+        anchors_instead: What is measured on instead.
         alarms: Contradictions that were found in the audit log at start.
     """
 
@@ -44,6 +46,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     pipeline_is_alive: bool = True
     status: str = CheckpointStatus.BASE
     has_anchors: bool = True
+    anchors_missing: str = ""
+    anchors_instead: str = ""
     waiting_since: datetime | None = None
     is_training: bool = False
     quarantined: int = 0
@@ -81,6 +85,12 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
     if not signs.has_anchors:
         text = "There are no anchors: forgetting is not measured."
         found.append(Alert("warn", "anchors", text))
+    if signs.anchors_missing:
+        text = (
+            f"The anchors that the settings name are missing: {signs.anchors_missing} Until a start"
+            f" finds them, forgetting is measured on {signs.anchors_instead}."
+        )
+        found.append(Alert("warn", "anchors", text))
     return found
 
 
@@ -93,6 +103,8 @@ def of(services: Services) -> list[Alert]:
         pipeline_is_alive=services.pipeline.is_alive,
         status=services.engine.source.status,
         has_anchors=services.has_anchors,
+        anchors_missing=services.anchors.missing,
+        anchors_instead=services.anchors.source,
         waiting_since=services.jobs.oldest_waiting_at() if immediate else None,
         is_training=services.pipeline.progress is not None
         or services.pipeline.preparing is not None,

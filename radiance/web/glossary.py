@@ -89,6 +89,11 @@ TERMS: tuple[Term, ...] = (
         "anchors/sets.py",
     ),
     Term(
+        "common knowledge",
+        "The anchors of any base model: prompts that ship with Radiance, as the base answers them.",
+        "anchors/common.py",
+    ),
+    Term(
         "self-generated sample",
         "A text that the base model writes itself; it protects what no anchor lists.",
         "training",

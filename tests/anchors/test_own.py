@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from radiance import ember
-from radiance.anchors import own, provider
+from radiance.anchors import common, own, provider
 from radiance.anchors.rows import to_anchor
 from radiance.anchors.sets import Anchor, AnchorSet, unite
 from radiance.config import Config, EvaluationSettings, load
@@ -167,14 +169,43 @@ def test_own_anchors_come_beside_every_provider(tmp_path: Path) -> None:
     assert (len(alone), alone.own, alone.source) == (1, 1, "")
 
 
-def test_offline_auto_goes_without_and_hf_does_not(tmp_path: Path) -> None:
-    other = Config(base_model="elsewhere/model", root=tmp_path)
+@pytest.mark.parametrize("named", ["auto", "hf"])
+def test_offline_common_knowledge_takes_the_place_of_the_named_dataset(
+    tmp_path: Path, named: Any
+) -> None:
+    settings = EvaluationSettings(anchor_provider=named)
+    other = Config(base_model="elsewhere/model", evaluation=settings, root=tmp_path)
     anchors = provider.load(other, PUBLISHED)
-    assert not anchors
+    assert anchors.anchors == common.read_set().anchors
     assert "tnn1t1s/news-100-sept-2023" in anchors.missing
+    add(tmp_path / "anchors", qa("Who?", "Ada."))
+    with_own = provider.load(other, PUBLISHED)
+    assert (with_own.own, with_own.missing) == (1, anchors.missing)
+
+
+def test_what_is_not_missing_is_not_said_to_be(tmp_path: Path) -> None:
     assert provider.load(Config(root=tmp_path), PUBLISHED).missing == ""
+    asked_for = EvaluationSettings(anchor_provider="common")
+    assert provider.load(Config(evaluation=asked_for, root=tmp_path), PUBLISHED).missing == ""
+
+
+def test_a_dataset_that_the_hub_does_not_have_is_an_error_to_whoever_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, **_: Any) -> None:
+        response: Any = httpx.Response(404, request=httpx.Request("GET", "http://localhost"))
+        raise RepositoryNotFoundError("404 Client Error.", response=response)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    base = "elsewhere/model"
+    named = EvaluationSettings(anchor_provider="hf")
+    with pytest.raises(ConfigError, match="404"):
+        provider.load(Config(base_model=base, evaluation=named, root=tmp_path), PUBLISHED)
+    assert "404" in provider.load(Config(base_model=base, root=tmp_path), PUBLISHED).missing
+
+
+def test_what_this_machine_should_have_is_an_error(tmp_path: Path) -> None:
     for settings, problem in (
-        (EvaluationSettings(anchor_provider="hf"), "news-100"),
         (EvaluationSettings(anchor_provider="local"), 'anchor_path \\(is ""\\)'),
         (EvaluationSettings(anchor_provider="local", anchor_path="nothing"), "cannot read"),
     ):

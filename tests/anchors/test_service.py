@@ -2,40 +2,62 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import datasets
 import pytest
 
-from radiance.errors import ConfigError
+from radiance.anchors import common
+from radiance.anchors.sets import MOST_PROMPTS
+from radiance.training.reference_cache import SELF_GENERATED
 from tests.shared_data import STORIES, needs
 from tests.support import FACTS, Running
 
 BRIEF = {"training.max_steps": 2, "anchor.own_samples": 0, "anchor.method": "naive"}
 
 
-@needs(STORIES)
-def test_offline_it_starts_and_says_that_forgetting_is_not_measured(
-    serve_ember: Callable[..., Running], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("named", ["auto", "hf"])
+def test_offline_it_measures_forgetting_on_common_knowledge_and_says_so(
+    serve: Callable[..., Running], caplog: pytest.LogCaptureFixture, named: str
 ) -> None:
     caplog.set_level(logging.WARNING, "radiance")
-    running = serve_ember(base_model=str(STORIES))
+    running = serve(**{"evaluation.anchor_provider": named})
     (told,) = [
         record.msg
         for record in caplog.records
         if isinstance(record.msg, dict) and record.msg["event"] == "anchors_missing"
     ]
     assert "tnn1t1s/news-100-sept-2023" in told["reason"]
-    assert "not measured" in told["effect"]
-    assert running.client.get("/info")["loss_curves"]["forgetting_loss"] is None
+    assert "common knowledge" in told["effect"]
+    checkpoint = running.client.teach(FACTS[:2])["checkpoint"]
+    info = running.client.get("/info")
+    assert info["loss_curves"]["forgetting_loss"] != [None]
+    assert info["forgetting_summary"]["retention_score"] is not None
+    assert info["anchors"]["source"] == common.SOURCE
+    assert info["anchors"]["answered_by_base"] == len(common.read_set())
+    assert "tnn1t1s/news-100-sept-2023" in info["anchors"]["missing"]
+    measured = running.client.get(f"/checkpoints/{checkpoint}/evaluation")["anchors"]
+    groups = Counter(probe["group"] for probe in measured)
+    assert groups.pop(SELF_GENERATED) > 0
+    assert sum(groups.values()) == MOST_PROMPTS
+    overview = running.client.get("/overview.json")
+    assert any("tnn1t1s" in alert["text"] for alert in overview["alerts"])
 
 
-def test_a_named_dataset_that_cannot_be_had_keeps_it_from_starting(
-    serve_ember: Callable[..., Running],
-) -> None:
-    with pytest.raises(ConfigError, match="news-100-sept-2023"):
-        serve_ember(**{"evaluation.anchor_provider": "hf"})
+def test_without_any_anchors_nothing_is_measured(serve: Callable[..., Running]) -> None:
+    running = serve(**{"evaluation.anchor_provider": "none"})
+    running.client.teach(FACTS[:1])
+    info = running.client.get("/info")
+    assert info["loss_curves"]["forgetting_loss"] is None
+    assert info["anchors"] == {
+        "source": "",
+        "count": 0,
+        "own": 0,
+        "answered_by_base": 0,
+        "missing": None,
+    }
 
 
 @needs(STORIES)

@@ -56,9 +56,17 @@ def test_nothing_to_measure_is_said(anchors: Invoke, monkeypatch: pytest.MonkeyP
     assert "forgetting is not measured" in nothing.stderr
     missing = anchors("list", "--base-model", "nobody/nothing", "--json")
     assert "tnn1t1s/news-100-sept-2023" in json.loads(missing.stdout)["missing"]
-    refused = anchors("list", "--set", "evaluation.anchor_provider=hf")
-    assert refused.exit_code == 2
-    assert refused.stderr.startswith("Error: evaluation.anchor_dataset (is ")
+    instead = anchors("list", "--set", "evaluation.anchor_provider=hf")
+    assert instead.exit_code == 0
+    assert "common knowledge, as the base model answers it is used instead" in instead.stderr
+    assert "small talk" in instead.stdout
+
+
+def test_a_prompt_is_shown_without_an_answer_of_its_own(anchors: Invoke) -> None:
+    common = ("--set", "evaluation.anchor_provider=common")
+    shown = anchors("show", "facts/what-is-the-capital-of-france", *common)
+    assert "What is the capital of France?" in shown.stdout
+    assert "(what the base model answers)" in shown.stdout
 
 
 def test_an_added_anchor_is_listed_and_shown(anchors: Invoke, tmp_path: Path) -> None:

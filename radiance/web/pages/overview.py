@@ -38,6 +38,12 @@ def describe(services: Services, _: Request) -> Data:
         "known": _known(services),
         "refused": _refused(services, newest),
         "retention": retention(newest),
+        "anchors": {
+            "source": services.anchors.source,
+            "count": len(services.anchors),
+            "own": services.anchors.own,
+            "missing": services.anchors.missing,
+        },
     }
 
 
