@@ -13,6 +13,7 @@ from bench.harness import Figures
 from bench.streams import Fact, Update, valid_after
 from radiance import config, ember
 from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.config.derived import derive_anchor, derived
 from radiance.engine.model.base import load_base
 from radiance.engine.model.device import select_device
 from radiance.engine.model.encoding import EncodedExample, Encoder
@@ -20,8 +21,8 @@ from radiance.evaluation.metrics import average_accuracy, backward_transfer, for
 from radiance.records import Example, Message
 from radiance.training.batches import Reference, make_batch
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import ReferenceText
 from radiance.training.trainer import StepTaken, Trained, Trainer, score_examples
 from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
 
@@ -78,6 +79,7 @@ class Student:
         self._training = config.TrainingSettings(**training)
         self._anchor = config.AnchorSettings(**anchor)
         base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
+        self._own_samples = derived(derive_anchor(self._anchor, base.hidden_size).own_samples)
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
         self._lora = LoraModel(base, self._training)
         self._gradient_computer = GradientComputer(self._lora)
@@ -157,13 +159,15 @@ class Student:
         used = replay if self._training.replay_ratio or self._method.memory == "gem" else []
         selection = Selection(new, used, anchors=self._anchors, valid_anchors=valid)
         material = _drain(
-            self._training_set_builder.gather(selection, parent, f"{number}" if number else "")
+            self._training_set_builder.gather(
+                selection, parent, f"{number}" if number else "", self._own_samples
+            )
         )
         if self._method.memory != "gem":
             return material
         remembered = [*valid.examples, *replay]
         held = [_by_answer(self._encoder.example(example)) for example in remembered]
-        return TrainingSet(material.new, held=held)
+        return TrainingSet(material.new, held=HeldTexts(held))
 
     def _pull_towards(self, start: mx.array, fisher: mx.array) -> Penalty:
         """Gradient of the penalty: none, L2 to the weights before, or weighted by EWC's Fisher."""
@@ -225,14 +229,13 @@ def _example(name: str, question: str, answer: str) -> Example:
     return Example(name, (Message("user", question), Message("assistant", answer)))
 
 
-def _by_answer(example: EncodedExample) -> ReferenceText:
+def _by_answer(example: EncodedExample) -> HeldText:
     """The right tokens as an outcome of certainty: the divergence from it is the cross-entropy."""
     targets = [t for t, c in zip(example.tokens, example.is_completion, strict=True) if c]
     tokens = np.array(targets, dtype=np.int32)[:, None]
     certain = np.zeros_like(tokens, dtype=np.float32)
-    return ReferenceText(
-        example, Reference(tokens, certain, np.full(len(targets), -100.0)), "memory"
-    )
+    reference = Reference(tokens, certain, np.full(len(targets), -100.0))
+    return HeldText(example, "memory", reference=reference)
 
 
 class _PulledTrainer(Trainer):

@@ -113,14 +113,15 @@ def ours(
     lora, settings = setup.lora, setup.settings
     anchor = config.AnchorSettings(method=method, own_samples=own_samples)  # type: ignore[arg-type]
     gradient_computer = GradientComputer(lora)
-    with tempfile.TemporaryDirectory() as folder:
-        training_set_builder = TrainingSetBuilder(
-            lora, gradient_computer, setup.encoder, setup.base, settings, anchor, Path(folder)
-        )
-        earlier = _examples(count, seed=1) if replays else []
-        anchors = _anchors()
-        selection = Selection(setup.new, earlier, anchors=anchors, valid_anchors=anchors)
-        material = drain(training_set_builder.gather(selection, lora.initial(None), ""))
+    folder = tempfile.TemporaryDirectory()  # outputs are read from it as texts are drawn
+    training_set_builder = TrainingSetBuilder(
+        lora, gradient_computer, setup.encoder, setup.base, settings, anchor, Path(folder.name)
+    )
+    earlier = _examples(count, seed=1) if replays else []
+    anchors = _anchors()
+    selection = Selection(setup.new, earlier, anchors=anchors, valid_anchors=anchors)
+    drain(training_set_builder.prepare(anchors))  # as a service does while it is idle
+    material = drain(training_set_builder.gather(selection, lora.initial(None), ""))
     trainer = Trainer(lora, gradient_computer, settings, anchor, material, None)
     pieces = trainer.run()
     for _ in rounds:

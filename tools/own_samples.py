@@ -43,7 +43,9 @@ def main() -> None:
                     click.echo(f"{event.done} of {event.total}")
         finally:
             engine.stop()
-        shutil.copytree(written, OUT)
+        OUT.mkdir()
+        for path in written.rglob("*.npz"):
+            shutil.copy(path, OUT)
     click.echo(f"wrote {OUT}")
 
 

@@ -8,6 +8,8 @@ from msgspec import Meta
 from radiance.config.section import Section
 from radiance.config.serving_settings import Priority
 
+Auto = Literal["auto"]
+"""A number that follows from the base model; see ``derived``."""
 UpdateMode = Literal["immediate", "batched"]
 
 _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
@@ -64,7 +66,13 @@ class TrainingSettings(Section, frozen=True):
     grad_accum: Annotated[
         int, Meta(description="Micro-batches per optimizer step.", ge=1, le=1024)
     ] = 1
-    lr: Annotated[float, Meta(description="Peak learning rate of AdamW.", gt=0, le=1)] = 1.5e-3
+    lr: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | Auto,
+        Meta(
+            description="Peak learning rate of AdamW; auto: by the base model's width, 0.0015 for "
+            "Ember."
+        ),
+    ] = "auto"
     weight_decay: Annotated[
         float, Meta(description="Decoupled weight decay of AdamW.", ge=0, le=1)
     ] = 0.0
@@ -75,10 +83,19 @@ class TrainingSettings(Section, frozen=True):
         float, Meta(description="Largest norm of a gradient; longer ones are clipped to it.", gt=0)
     ] = 1.0
     max_steps: Annotated[
-        int, Meta(description="Most optimizer steps of one training cycle.", ge=1)
-    ] = 400
+        Annotated[int, Meta(ge=1)] | Auto,
+        Meta(
+            description="Most optimizer steps of one training cycle; auto: by the base model's "
+            "width, 400 for Ember."
+        ),
+    ] = "auto"
     eval_every: Annotated[
-        int, Meta(description="Optimizer steps between two evaluations.", ge=1)
+        int,
+        Meta(
+            description="Optimizer steps between two evaluations; where a batch is known by "
+            "stop_loss, one may come sooner.",
+            ge=1,
+        ),
     ] = 10
     stop_loss: Annotated[
         float,
@@ -91,7 +108,9 @@ class TrainingSettings(Section, frozen=True):
     cooldown_steps: Annotated[
         int,
         Meta(
-            description="Optimizer steps at the end in which the learning rate falls to zero.", ge=0
+            description="Most optimizer steps at the end in which the learning rate falls to zero; "
+            "half of those before, where that is fewer.",
+            ge=0,
         ),
     ] = 30
     max_loss: Annotated[
@@ -224,13 +243,13 @@ class AnchorSettings(Section, frozen=True):
         int, Meta(description="Optimizer steps between two anchor gradients.", ge=1, le=64)
     ] = 1
     own_samples: Annotated[
-        int,
+        Annotated[int, Meta(ge=0)] | Auto,
         Meta(
-            description="Self-generated samples: texts that the reference model writes, to "
-            "protect what no anchor covers.",
-            ge=0,
+            description="Most self-generated samples: texts that the reference model writes while "
+            "the service is idle, to protect what no anchor covers. auto: by the base model's "
+            "width, 768 for Ember."
         ),
-    ] = 768
+    ] = "auto"
     top_k: Annotated[
         int,
         Meta(

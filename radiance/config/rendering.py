@@ -1,7 +1,8 @@
 """The default radiance.toml, written from the settings' own descriptions."""
 
 import json
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -34,18 +35,23 @@ def render_default() -> str:
 
 def _comment(field: msgspec.structs.FieldInfo) -> list[str]:
     kind, meta = get_args(field.type)
+    bounds, choices = meta, get_args(kind) if get_origin(kind) is Literal else ()
+    if get_origin(kind) is UnionType or get_origin(kind) is Union:  # a number, or a word
+        number, word = get_args(kind)
+        bounds, choices = get_args(number)[1], get_args(word)
     limits = [
         f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}"
         for sign, limit in (
-            (">=", meta.ge),
-            (">", meta.gt),
-            ("<=", meta.le),
-            ("<", meta.lt),
+            (">=", bounds.ge),
+            (">", bounds.gt),
+            ("<=", bounds.le),
+            ("<", bounds.lt),
         )
         if limit is not None
     ]
-    if get_origin(kind) is Literal:
-        limits = ["one of " + ", ".join(f'"{choice}"' for choice in get_args(kind))]
+    if choices:
+        named = ", ".join(f'"{choice}"' for choice in choices)
+        limits.append(f"or {named}" if limits else f"one of {named}")
     return [f"# {meta.description}" + (f" ({', '.join(limits)})" if limits else "")]
 
 

@@ -88,3 +88,23 @@ class Task(Generic[T]):
         with contextlib.suppress(InvalidStateError):
             self.future.set_exception(error)
         self._events.put(_END)
+
+
+def unless(is_interrupted: Callable[[], bool], pieces: Pieces[Any]) -> Pieces[bool]:
+    """Run pieces to their end unless interrupted between two of them; whether the end was reached.
+
+    Args:
+        is_interrupted: Asked before each piece.
+        pieces: Closed where they are left.
+    """
+    reply: Any = None
+    try:
+        while not is_interrupted():
+            try:
+                event = pieces.send(reply)
+            except StopIteration:
+                return True
+            reply = yield event
+        return False
+    finally:
+        pieces.close()

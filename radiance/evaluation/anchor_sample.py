@@ -9,7 +9,7 @@ from radiance.engine.tasks import Pieces
 from radiance.evaluation.evaluator import ProbeText
 from radiance.records import Example, questions
 from radiance.training.base_answers import BaseAnswers
-from radiance.training.reference_cache import SELF_GENERATED
+from radiance.training.training_set import SELF_GENERATED
 
 _LEAST_OVERLAP = 0.5  # of the words that carry meaning, for two questions to be taken for one
 

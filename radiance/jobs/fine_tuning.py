@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from radiance.config import TrainingSettings, UpdateSettings
+from radiance.config.derived import derived
 from radiance.errors import NotFound, RequestError, TooLarge
 from radiance.examples.admission import Admitted, Measure, admit
 from radiance.examples.queries import job_number
@@ -106,7 +107,7 @@ def recipe_of(
     """How to train what was asked for; what was left to us is as in the settings.
 
     Args:
-        settings: The ``[training]`` section.
+        settings: The ``[training]`` section, derived for the model.
         asked: ``n_epochs``, ``batch_size``, ``learning_rate_multiplier``; None: left to us.
         seed: Of the order and of dropout; None: left to us.
         learned: How many examples are learned.
@@ -122,7 +123,7 @@ def recipe_of(
     if asked.get("batch_size") is not None:
         values["batch_size"] = asked["batch_size"]
     if (factor := asked.get("learning_rate_multiplier")) is not None:
-        values["lr"] = settings.lr * factor
+        values["lr"] = derived(settings.lr) * factor
     if (epochs := asked.get("n_epochs")) is not None:
         # Whole passes, whether or not all is known before; a short run has a short cooldown.
         steps = math.ceil(epochs * learned / (batch * settings.grad_accum))

@@ -260,6 +260,11 @@ class JobQueue:
             cycle = connection.execute("SELECT * FROM cycles WHERE id = ?", (cycle_id,)).fetchone()
             return _start(connection, cycle, jobs, now)
 
+    def is_due(self, settings: UpdateSettings, now: datetime) -> bool:
+        """Whether ``lease`` would give out a new cycle."""
+        with self._db.transaction() as connection:
+            return bool(choose(connection, settings, now))
+
     def note_progress(self, cycle_id: int, step: int) -> None:
         """Note that a cycle got to an optimizer step; a new step clears the count of interruptions.
 

@@ -4,6 +4,7 @@ Runs on the pipeline's thread and has the engine compute. The training state is 
 that a cycle interrupted anywhere goes on from there. It releases nothing.
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -14,13 +15,14 @@ from typing import Any
 import mlx.core as mx
 import msgspec
 
-from radiance import __version__, records
+from radiance import __version__, platform, records
 from radiance.anchors.sets import AnchorSet
-from radiance.config import Config, TrainingSettings
+from radiance.config import AnchorSettings, Config, TrainingSettings
+from radiance.config.derived import derive, derived
 from radiance.engine.adapters.files import load_adapter, save_adapter
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
-from radiance.engine.tasks import Pieces, T, Task
+from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
 from radiance.evaluation.anchor_sample import measured_texts
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
@@ -34,15 +36,29 @@ from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 from radiance.storage import files
+from radiance.telemetry import get_logger
 from radiance.training.base_answers import AnswersWritten
 from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import ReferencesComputed
+from radiance.training.reference_cache import UNREADABLE
 from radiance.training.self_samples import SamplesWritten
-from radiance.training.trainer import LossCheck, StepTaken, Trained, Trainer, TrainingState
-from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
+from radiance.training.trainer import (
+    LossCheck,
+    StepTaken,
+    Trained,
+    Trainer,
+    TrainingState,
+    own_samples_of,
+)
+from radiance.training.training_set import (
+    ReferencesComputed,
+    Selection,
+    TrainingSet,
+    TrainingSetBuilder,
+)
 
+_log = get_logger(__name__)
 _LEAST_HOLDOUT_BATCH = 10
 _BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
 
@@ -54,6 +70,8 @@ class CandidateBuilder:
         anchors: What must survive; may be empty. A sample of it is measured.
         make_gradient_computer: One that works alone, or shares the work with other ranks. None:
             the base model is in parts, and nothing can be made; there must be no cycles.
+        own_samples: Own samples that each training holds, written where they are missing; None:
+            those that are there, so that no update waits for them.
 
     Attributes:
         progress: The cycle being made, if any.
@@ -71,10 +89,14 @@ class CandidateBuilder:
         curves: MetricCurves,
         anchors: AnchorSet,
         make_gradient_computer: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
+        own_samples: int | None = None,
     ) -> None:
-        self._config, self._engine = config, engine
+        self._config, self._engine = derive(config, engine.base.hidden_size), engine
         self._jobs, self._examples = jobs, examples
         self._registry, self._curves = registry, curves
+        shutil.rmtree(
+            config.runs_path / "rehearsal", ignore_errors=True
+        )  # of version 0.2 and before
         self._states = config.runs_path / "cycles"
         files.make_directory(self._states)
         for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
@@ -84,7 +106,7 @@ class CandidateBuilder:
         self.progress: CycleProgress | None = None
         self.preparing: str | None = None
         self.stats = LearningStats()
-        self._anchors = anchors
+        self._anchors, self._own_samples = anchors, own_samples
         self._can_prepare = make_gradient_computer is not None
         if make_gradient_computer is not None:
             engine.call(lambda: self._build(make_gradient_computer), patience_s=_BUILDING_S)
@@ -100,7 +122,7 @@ class CandidateBuilder:
             self._engine.base,
             self._config.training,
             self._config.anchor,
-            self._config.runs_path / "rehearsal",
+            platform.cache_directory() / "bases",
         )
 
     def anchor_windows(self, example: Example) -> list[EncodedExample]:
@@ -147,7 +169,7 @@ class CandidateBuilder:
         settings = msgspec.convert(
             msgspec.to_builtins(self._config.training) | recipe.training, TrainingSettings
         )
-        self.progress = CycleProgress(cycle, max_steps=settings.max_steps)
+        self.progress = CycleProgress(cycle, max_steps=derived(settings.max_steps))
         try:
             return self._make(cycle, self.progress, settings, list(recipe.validation))
         finally:
@@ -176,38 +198,53 @@ class CandidateBuilder:
             anchors=self._anchors,
             valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
         )
-        material = self._gather(selection, parent, cycle.parent_id)
-        trained = self._train(progress, material, parent, settings)
+        saved = self._saved_state(cycle)
+        own_samples = self._own_samples if saved is None else own_samples_of(saved)
+        material = self._gather(selection, parent, cycle.parent_id, own_samples)
+        trained = self._train(progress, material, parent, settings, saved)
         progress.stage = "evaluating"
         measure = self._measure(cycle, parent, examples, material)
         vector, step = self._scale_back(trained, measure)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
         self._engine.call(lambda: save_adapter(self._lora.adapter(vector), adapter_config, staging))
-        manifest = self._manifest(cycle, examples, replayed, staging, trained, step, settings)
+        held = msgspec.structs.replace(self._config.anchor, own_samples=material.own_samples)
+        manifest = self._manifest(cycle, examples, replayed, staging, trained, step, settings, held)
         return staging, manifest, step.evaluation
 
-    def prepare(self) -> None:
-        """Write own samples and reference outputs, so that the first update need not wait for them.
+    def prepare(self, is_interrupted: Callable[[], bool]) -> bool:
+        """Write own samples and reference outputs for the updates to come; whether all are there.
+
+        Args:
+            is_interrupted: Asked between pieces, on the engine's thread: whether to leave off.
+                What is there by then stays.
 
         Raises:
-            Cancelled: ``stop`` was called; what is there already stays.
+            Cancelled: ``stop`` was called.
         """
         if not self._can_prepare:
-            return
-        selection = Selection(new=(), anchors=self._anchors, valid_anchors=self._anchors)
-        self._gather(selection, None, None)
+            return True
+        pieces = self._training_set_builder.prepare
+        return self._watched(lambda: unless(is_interrupted, pieces(self._anchors)))
 
     def _gather(
-        self, selection: Selection, parent: Adapter | None, parent_id: str | None
+        self,
+        selection: Selection,
+        parent: Adapter | None,
+        parent_id: str | None,
+        own_samples: int | None,
     ) -> TrainingSet:
-        """What to learn from; own samples and reference outputs are made where they are missing."""
+        """What to learn from."""
         parent_hash = "" if parent_id is None else self._registry.get(parent_id).content_hash
-        task = self._run(
+        return self._watched(
             lambda: self._training_set_builder.gather(
-                selection, self._lora.initial(parent), parent_hash
+                selection, self._lora.initial(parent), parent_hash, own_samples
             )
         )
+
+    def _watched(self, start: Callable[[], Pieces[T]]) -> T:
+        """Run pieces that make what trainings need, and tell how far they are."""
+        task = self._run(start)
         try:
             for event in task:
                 match event:
@@ -235,10 +272,10 @@ class CandidateBuilder:
         material: TrainingSet,
         parent: Adapter | None,
         settings: TrainingSettings,
+        saved: bytes | None,
     ) -> Trained:
         """Run the trainer on the engine, keeping its numbers and its state as they come."""
         cycle = progress.cycle
-        saved = self._saved_state(cycle)
         trainer = self._engine.call(
             lambda: Trainer(
                 self._lora,
@@ -306,7 +343,7 @@ class CandidateBuilder:
         )
         # What these examples contradict is not held in training, but it counts as forgotten.
         valid = self._valid_anchors(lineage, [])
-        trained = {text.example.tokens for text in material.held}
+        trained = {text.example.tokens for text in material.held.texts}
         answers = self._training_set_builder.base_answers
         anchors = self._run(
             lambda: measured_texts(answers, valid, settings.anchor_sample, examples, trained)
@@ -391,6 +428,7 @@ class CandidateBuilder:
         trained: Trained,
         step: ScaledStep,
         settings: TrainingSettings,
+        anchor: AnchorSettings,
     ) -> Manifest:
         weights_hash, config_hash = content_hashes(staging)
         return Manifest(
@@ -405,7 +443,7 @@ class CandidateBuilder:
             example_ids=tuple(example.id for example in examples),
             replayed_ids=tuple(example.id for example in replayed),
             training=msgspec.to_builtins(settings),
-            anchor=msgspec.to_builtins(self._config.anchor),
+            anchor=msgspec.to_builtins(anchor),
             seed=settings.seed,
             steps=trained.steps,
             report=step.evaluation.report,
@@ -417,7 +455,13 @@ class CandidateBuilder:
         return self._states / f"{cycle.candidate_id}.npz"
 
     def _saved_state(self, cycle: Cycle) -> bytes | None:
+        """The training state to go on from; None where there is none that can be read."""
         try:
-            return self._state_path(cycle).read_bytes()
+            state = self._state_path(cycle).read_bytes()
+            own_samples_of(state)
         except FileNotFoundError:
             return None
+        except UNREADABLE as error:  # damaged, or of an earlier version
+            _log.warning("training_state_unreadable", cycle=cycle.id, error=str(error))
+            return None
+        return state

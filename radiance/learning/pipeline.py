@@ -8,6 +8,7 @@ sees a job succeeded is answered by the checkpoint that holds it. A candidate th
 is committed for the record; nothing is swapped, and its jobs have failed.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,7 @@ class Pipeline:
         self._pointer = pointer
         self._called_off: set[str] = set()  # jobs that train and are to be cancelled
         self._is_prepared = False
+        self._is_awaited = threading.Event()  # by a job that may be due
         self._thread = PeriodicThread("pipeline", self._run_due_cycles, _POLL_S, at_once=True)
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────
@@ -86,6 +88,7 @@ class Pipeline:
 
     def wake(self) -> None:
         """Look at once whether a cycle is due: something was queued."""
+        self._is_awaited.set()
         self._thread.wake()
 
     @property
@@ -104,15 +107,38 @@ class Pipeline:
 
     @property
     def preparing(self) -> str | None:
-        """What is made before anything can be learned, and how much of it is there."""
+        """What is made while nothing is to be learned, and how much of it is there."""
         return self._builder.preparing
 
     def _run_due_cycles(self) -> None:
-        if not self._is_prepared:
-            self._is_prepared = True  # after a failure each cycle prepares, and says what is wrong
-            self._builder.prepare()
-        while not self._thread.is_stopping and not self._objection() and self.run_cycle():
-            pass
+        self._is_awaited.clear()
+        while not self._thread.is_stopping and not self._objection():
+            if not self.run_cycle():
+                self._prepare()
+                break
+
+    def _prepare(self) -> None:
+        """Use the time in which nothing is due for what later cycles want."""
+        if self._is_prepared:
+            return
+        looked_at = time.monotonic()
+
+        def is_due() -> bool:
+            nonlocal looked_at
+            if self._is_awaited.is_set():
+                return True
+            if (now := time.monotonic()) - looked_at < _POLL_S:
+                return False
+            looked_at = now
+            return self._jobs.is_due(self._config.update, records.now())
+
+        try:
+            self._is_prepared = self._builder.prepare(is_due)
+        except Cancelled:
+            raise
+        except Exception:
+            self._is_prepared = True  # cycles go without, and say what is wrong
+            raise
 
     # ── One cycle ───────────────────────────────────────────────────────────────────────────────
 
@@ -200,8 +226,9 @@ class Pipeline:
             superseded=tuple(s for job in jobs for s in self._examples.supersedes(job, lineage)),
             settings={
                 name: msgspec.to_builtins(getattr(self._config, name))
-                for name in ("training", "anchor", "evaluation", "gate")
-            },
+                for name in ("training", "evaluation", "gate")
+            }
+            | {"anchor": manifest.anchor},
         )
 
     def _fail(self, cycle: Cycle, reason: str) -> None:

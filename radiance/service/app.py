@@ -18,6 +18,7 @@ from radiance.anchors import provider
 from radiance.anchors.sets import AnchorSet
 from radiance.api.services import Services
 from radiance.config import Config
+from radiance.config.derived import derive
 from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
@@ -209,7 +210,7 @@ class Service:
         self, engine: Engine, stores: "_Stores", anchors: AnchorSet, deaths: int
     ) -> Services:
         """Start what learns, releases and watches, each on a thread of its own."""
-        config = self._config
+        config = derive(self._config, engine.base.hidden_size)
         database, jobs = stores.database, stores.jobs
         registry, curves = stores.registry, stores.curves
         assert self._engine_watchdog is not None

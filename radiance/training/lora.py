@@ -48,12 +48,14 @@ class LoraModel:
 
     Attributes:
         model: The module tree; its LoRA leaves are rebound by whoever computes with them.
+        hidden_size: Width of its hidden states.
         scale: alpha / r, the factor of ``x A B``.
         shapes: Shape of every LoRA leaf by its full name, in the order of the vector.
     """
 
     def __init__(self, base: BaseModel, settings: config.TrainingSettings) -> None:
         self.model: Any = base.twin()
+        self.hidden_size = base.hidden_size
         self.scale = settings.alpha / settings.r
         self._settings = settings
         self._keys = _target_keys(self.model, settings.target_modules)

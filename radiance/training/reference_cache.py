@@ -1,59 +1,56 @@
-"""What old behaviour is held by: anchors and own samples, each with the outputs to stay close to.
+"""What is kept of a model on disk: the samples it wrote itself, and its outputs on texts.
 
-The reference outputs are computed once for one set of weights and kept on disk by content: of the
-base they never change, of a deployed checkpoint they hold as long as it is deployed.
+Both are made once for one set of weights: of the base they never change, of a deployed checkpoint
+they hold as long as it is deployed.
 """
 
 import hashlib
 import io
+import math
+import shutil
 import time
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
 
+from radiance import __version__
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
+from radiance.errors import StorageError
+from radiance.platform import load_fast_blas
 from radiance.storage import files
-from radiance.training.batches import Reference, by_length, make_batch
+from radiance.telemetry import get_logger
+from radiance.training.batches import Reference, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.losses import LEAST_TAIL
 from radiance.training.self_samples import SamplesWritten, SelfSampler
 
 SELF_GENERATED = "own samples"
 """The context of own samples."""
-_ROWS = 16
-_SAMPLES_PER_FILE = 128
+_log = get_logger(__name__)
+
+SAMPLES_PER_FILE = 32
+"""So many are written in one go; an interruption loses no more."""
 _SEED_STRIDE = 1_000_003
-_WRITE_EVERY_S = 2.0
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-
-
-@dataclass(frozen=True)
-class ReferenceText:
-    """A text whose outputs must survive."""
-
-    example: EncodedExample
-    reference: Reference
-    context: str
-
-
-@dataclass(frozen=True)
-class ReferencesComputed:
-    """The reference outputs of so many texts are there."""
-
-    done: int
-    total: int
+_MOST_OTHERS = 8  # sets of weights that are not in use, whose outputs are kept
+# Another version may round differently, and so may another library beneath.
+_COMPUTED_BY = (__version__, version("mlx"), load_fast_blas().name)
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+"""What reading a damaged .npz file raises."""
 
 
 class ReferenceCache:
     """Keeps own samples and reference outputs. Belongs to the engine thread.
 
+    What is kept is known by the weights it came from, so roots of one base share it, and anything
+    of it may be deleted at any time. Several processes may use one directory.
+
     Args:
-        directory: Where both are kept; anything in it may be deleted at any time.
+        directory: Where both are kept.
         k: Log-probabilities kept per token.
         shipped: Own samples that came with the model; read where the directory has none.
     """
@@ -71,7 +68,6 @@ class ReferenceCache:
         self._directory = directory
         self._k = k
         self._shipped = shipped
-        files.make_directory(directory)
 
     def samples(
         self,
@@ -83,7 +79,7 @@ class ReferenceCache:
     ) -> Pieces[list[EncodedExample]]:
         """Own samples of a model, written once and then read; an interrupted call goes on.
 
-        Yields None between pieces, and Sampled as it goes on.
+        Yields None between pieces, and SamplesWritten as it goes on.
 
         Args:
             vector: The adapter that writes, (parameters,) float32.
@@ -92,62 +88,54 @@ class ReferenceCache:
             count: Samples to try.
             seed: The samples follow from it.
         """
-        identity = [weights_id, *(",".join(map(str, tokens)) for tokens in beginnings)]
         written: dict[tuple[int, ...], EncodedExample] = {}
-        for done in range(0, count, _SAMPLES_PER_FILE):
-            some = min(_SAMPLES_PER_FILE, count - done)
-            path = self._path("samples", *identity, str(seed), str(done), str(some))
-            samples = _read_samples(path)
-            if samples is None and self._shipped is not None:
-                samples = _read_samples(self._shipped / path.name)
+        for done, some, name in _files_of(weights_id, beginnings, count, seed):
+            samples = self._samples_of(weights_id, name)
             if samples is None:
                 own_seed = seed * _SEED_STRIDE + done
                 samples = yield from self._sampler.write(vector, beginnings, some, own_seed)
-                self._write(path, _pack(samples))
+                _write(self._of_weights(weights_id) / name, _pack(samples))
             written.update({sample.tokens: sample for sample in samples})
             yield SamplesWritten(done + some, count)
         return list(written.values())
 
-    def hold(
-        self,
-        vector: mx.array,
-        weights_id: str,
-        texts: Sequence[tuple[EncodedExample, str]],
-    ) -> Pieces[list[ReferenceText]]:
-        """Texts with the outputs of a model on them.
+    def samples_there(
+        self, weights_id: str, beginnings: Sequence[Sequence[int]], count: int, seed: int
+    ) -> int:
+        """How many of ``count`` samples, from the first on, ``samples`` need not write."""
+        there = 0
+        for done, some, name in _files_of(weights_id, beginnings, count, seed):
+            if self._samples_of(weights_id, name) is None:
+                break
+            there = done + some
+        return there
 
-        Outputs round by the batch they are computed in. Batches follow from all texts together, and
-        what another batch gave is not taken: the same texts give the same bits, whatever was there.
+    def _samples_of(self, weights_id: str, name: str) -> list[EncodedExample] | None:
+        samples = _read_samples(self._of_weights(weights_id) / name)
+        if samples is None and self._shipped is not None:
+            samples = _read_samples(self._shipped / name)
+        return samples
 
-        Yields None between pieces, and Referenced as it goes on.
+    def references(
+        self, vector: mx.array, weights_id: str, examples: Sequence[EncodedExample]
+    ) -> Pieces[list[Reference]]:
+        """The outputs of a model on a group of texts, computed once and then read.
+
+        Outputs round by the batch they are computed in. They are kept for the group as a whole, so
+        the same group has the same bits, whatever was kept before.
 
         Args:
             vector: The adapter whose outputs are kept, (parameters,) float32.
             weights_id: Identity of base and adapter together.
-            texts: Each with its context.
+            examples: The group.
         """
-        examples = [example for example, _ in texts]
-        path = self._path("references", weights_id, str(self._k))
+        name = f"references-{self._k}-{_digest_of(examples)}.npz"
+        path = self._of_weights(weights_id) / name
         kept = _read_references(path)
-        groups = by_length(examples, _ROWS)
-        keys = _keys(examples, groups)
-        is_new, written_at = False, time.monotonic()
-        for number, group in enumerate(groups, start=1):
-            if all(keys[i] in kept for i in group):
-                continue
-            is_new = True
-            found = yield from self.outputs(vector, [examples[i] for i in group])
-            kept.update({keys[i]: reference for i, reference in zip(group, found, strict=True)})
-            yield ReferencesComputed(min(number * _ROWS, len(keys)), len(keys))
-            if time.monotonic() - written_at > _WRITE_EVERY_S:
-                self._write(path, _pack_references(kept))
-                written_at = time.monotonic()
-        if is_new:
-            self._write(path, _pack_references({key: kept[key] for key in keys}))
-        return [
-            ReferenceText(example, kept[key], context)
-            for (example, context), key in zip(texts, keys, strict=True)
-        ]
+        if kept is None:
+            kept = yield from self.outputs(vector, examples)
+            _write(path, _pack_references(kept))
+        return kept
 
     def outputs(
         self, vector: mx.array, examples: Sequence[EncodedExample]
@@ -173,35 +161,60 @@ class ReferenceCache:
             for row in range(len(examples))
         ]
 
-    def keep_only(self, weights_ids: Sequence[str]) -> None:
-        """Delete the references of any other weights."""
-        names = {self._path("references", name, str(self._k)).name for name in weights_ids}
-        for path in self._directory.glob("references-*.npz"):
-            if path.name not in names:
-                path.unlink(missing_ok=True)
+    def prune(self, weights_ids: Sequence[str]) -> None:
+        """Delete what is kept of other weights, the oldest first, as far as it is too much.
 
-    def _path(self, kind: str, *identity: str) -> Path:
-        digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()
-        return self._directory / f"{kind}-{digest[:32]}.npz"
+        Args:
+            weights_ids: Those in use.
+        """
+        used = {self._of_weights(name) for name in weights_ids}
+        others = [path for path in self._directory.glob("weights-*") if path not in used]
+        for path in sorted(others, key=_age)[_MOST_OTHERS:]:
+            shutil.rmtree(path, ignore_errors=True)
 
-    def _write(self, path: Path, arrays: dict[str, np.ndarray]) -> None:
-        stream = io.BytesIO()
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    def _of_weights(self, weights_id: str) -> Path:
+        return self._directory / f"weights-{_digest(weights_id, *_COMPUTED_BY)}"
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:  # another process has just deleted it
+        return math.inf
+
+
+def _files_of(
+    weights_id: str, beginnings: Sequence[Sequence[int]], count: int, seed: int
+) -> Iterator[tuple[int, int, str]]:
+    """Of each file of samples: how many come before, how many it has, and its name."""
+    identity = [weights_id, *(",".join(map(str, tokens)) for tokens in beginnings)]
+    for done in range(0, count, SAMPLES_PER_FILE):
+        some = min(SAMPLES_PER_FILE, count - done)
+        yield done, some, f"samples-{_digest(*identity, seed, done, some)}.npz"
+
+
+def _digest(*identity: object) -> str:
+    return hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:32]
+
+
+def _digest_of(examples: Sequence[EncodedExample]) -> str:
+    """Identity of a group: its texts in their order."""
+    digest = hashlib.sha256()
+    for example in examples:
+        row = [len(example.tokens), *example.tokens, *example.is_completion]
+        digest.update(np.array(row, dtype=np.int32).tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Keep arrays. Where that fails they are made again next time; nothing depends on it."""
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    try:
+        files.make_directory(path.parent)
         files.write_durably(path, stream.getvalue())
-
-
-def _keys(examples: Sequence[EncodedExample], groups: Sequence[Sequence[int]]) -> list[str]:
-    """Name of each example's reference: the batch that it is computed in, and its place there."""
-    keys = [""] * len(examples)
-    for group in groups:
-        digest = hashlib.sha256()
-        for index in group:
-            example = examples[index]
-            row = [len(example.tokens), *example.tokens, *example.is_completion]
-            digest.update(np.array(row, dtype=np.int32).tobytes())
-        for place, index in enumerate(group):
-            keys[index] = f"{digest.hexdigest()[:32]}.{place}"
-    return keys
+    except StorageError as error:
+        _log.warning("not_cached", file=str(path), error=str(error))
 
 
 def _pack(examples: Sequence[EncodedExample]) -> dict[str, np.ndarray]:
@@ -219,29 +232,24 @@ def _read_samples(path: Path) -> list[EncodedExample] | None:
             ends = kept["ends"][:-1]
             pairs = zip(np.split(kept["tokens"], ends), np.split(kept["counts"], ends), strict=True)
             return [EncodedExample("own", tuple(t.tolist()), tuple(c.tolist())) for t, c in pairs]
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 
-def _pack_references(references: dict[str, Reference]) -> dict[str, np.ndarray]:
-    values = list(references.values())
+def _pack_references(references: Sequence[Reference]) -> dict[str, np.ndarray]:
     return {
-        "keys": np.array(list(references)),
-        "ends": np.cumsum([len(reference.tail) for reference in values]),
-        "tokens": np.concatenate([reference.tokens for reference in values]),
-        "log_probs": np.concatenate([reference.log_probs for reference in values]),
-        "tail": np.concatenate([reference.tail for reference in values]),
+        "ends": np.cumsum([len(reference.tail) for reference in references]),
+        "tokens": np.concatenate([reference.tokens for reference in references]),
+        "log_probs": np.concatenate([reference.log_probs for reference in references]),
+        "tail": np.concatenate([reference.tail for reference in references]),
     }
 
 
-def _read_references(path: Path) -> dict[str, Reference]:
+def _read_references(path: Path) -> list[Reference] | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             ends = kept["ends"][:-1]
             parts = [np.split(kept[name], ends) for name in ("tokens", "log_probs", "tail")]
-            return {
-                str(key): Reference(*arrays)
-                for key, *arrays in zip(kept["keys"], *parts, strict=True)
-            }
-    except _UNREADABLE:
-        return {}
+            return [Reference(*arrays) for arrays in zip(*parts, strict=True)]
+    except UNREADABLE:
+        return None

@@ -14,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 from radiance import config
+from radiance.config.derived import derive_training, derived
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
@@ -28,6 +29,7 @@ from radiance.training.training_set import AugmentedExample, TrainingSet, larges
 _EVAL_ROWS = 16
 # Examples looked at to decide whether to stop early.
 _MOST_CHECKED_NEW, _MOST_CHECKED_REPLAY = 1000, 64
+_MOST_CHECKS = 2  # examples measured out of turn per example trained
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class LossCheck:
 
     Attributes:
         eval_loss: Cross-entropy per completion token of the evaluation examples, in nats.
-        worst_loss: The highest mean loss of a single new or replayed example, of those looked at.
+        worst_loss: The highest mean loss of a single example of those looked at: the new ones, and
+            the replayed ones where the new ones are known.
     """
 
     step: int
@@ -124,22 +127,31 @@ class Trainer:
     ) -> None:
         self._lora = lora
         self._gradient_computer = gradient_computer
-        self._settings, self._anchor = settings, anchor
+        self._settings = settings = derive_training(settings, lora.hidden_size)
+        self._anchor = anchor
+        self._lr, self._max_steps = derived(settings.lr), derived(settings.max_steps)
         self._material = material
         shape = largest_batch(material, settings, anchor)
         require(gradient_computer.step_memory(*shape), free_bytes(), settings)
-        self._has_anchors = anchor.method != "naive" and bool(material.held)
-        contexts = tuple(dict.fromkeys(held.context for held in material.held))
-        self._by_context = (
-            {c: [h for h in material.held if h.context == c] for c in contexts}
-            if anchor.constraints == "contexts"
-            else {"": list(material.held)}
+        self._groups = (
+            {}
+            if anchor.method == "naive"
+            else material.held.groups(anchor.batch_size, anchor.constraints == "contexts")
         )
         null_space = material.null_space
         self._optimizer = Optimizer(
-            lora.size, settings, anchor, tuple(self._by_context), null_space
+            lora.size, settings, anchor, tuple(self._groups) or ("",), null_space
         )
-        self.step = 0
+        new, replay = (
+            [lesson.example for lesson in spread(lessons, most)]
+            for lessons, most in (
+                (material.new, _MOST_CHECKED_NEW),
+                (material.replay, _MOST_CHECKED_REPLAY),
+            )
+        )
+        self._checked_new, self._checked_replay = new, replay
+        self._rows = min(settings.batch_size, len(material.new)) + self._replayed_per_batch()
+        self.step = self._checked_at = 0
         self._cooling_from: int | None = None
         start = lora.initial(parent)
         self._start = start if null_space is None else null_space.start(start)
@@ -165,9 +177,10 @@ class Trainer:
         """
         settings = self._settings
         while not self._is_over():
-            yield (yield from self._take_step())
-            is_checked = self.step % settings.eval_every == 0
-            if is_checked or self.step == settings.max_steps:
+            taken = yield from self._take_step()
+            yield taken
+            if self._is_check_due(taken.finetune_loss):
+                self._checked_at = self.step
                 checked = yield from self._check()
                 yield checked
                 if checked.worst_loss < settings.stop_loss and self._cooling_from is None:
@@ -179,13 +192,36 @@ class Trainer:
         mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
         return Trained(self.vector, adapter, self.step, self._start)
 
+    def _is_check_due(self, batch_loss: float) -> bool:
+        """Whether the examples are measured now: regularly, and when a batch seems to be known.
+
+        Out of turn no more examples are measured than twice those trained since the last time.
+        """
+        settings = self._settings
+        if self.step % settings.eval_every == 0 or self.step == self._max_steps:
+            return True
+        rows = self._rows * settings.grad_accum * (self.step - self._checked_at)
+        return (
+            self._cooling_from is None
+            and batch_loss < settings.stop_loss
+            and len(self._checked_new) + len(self._checked_replay) <= _MOST_CHECKS * rows
+        )
+
     def _is_over(self) -> bool:
         settings = self._settings
-        if self._cooling_from is None and self.step >= settings.max_steps - settings.cooldown_steps:
+        if self._cooling_from is None and self.step >= self._max_steps - settings.cooldown_steps:
             self._cooling_from = self.step
         return self._cooling_from is not None and (
-            self.step >= min(settings.max_steps, self._cooling_from + settings.cooldown_steps)
+            self.step >= min(self._max_steps, self._cooling_from + self._cooldown())
         )
+
+    def _cooldown(self) -> int:
+        """Steps in which the rate falls: what was learned in few steps has little to settle."""
+        assert self._cooling_from is not None
+        most = self._settings.cooldown_steps
+        if self._cooling_from >= self._max_steps - most:
+            return most
+        return min(most, -(-self._cooling_from // 2))
 
     def _take_step(self) -> Pieces[StepTaken]:
         settings = self._settings
@@ -209,7 +245,7 @@ class Trainer:
         if not math.isfinite(report.gradient_norm):
             raise Diverged(
                 f"step {self.step + 1}: loss {mean_loss:g}, gradient norm "
-                f"{report.gradient_norm:g}: not finite. Lower training.lr (is {settings.lr:g})."
+                f"{report.gradient_norm:g}: not finite. Lower training.lr (is {self._lr:g})."
             )
         self.vector = vector
         self.step += 1
@@ -218,16 +254,13 @@ class Trainer:
     def _with_anchors(self, gradient: mx.array) -> Pieces[tuple[mx.array, float | None]]:
         """The gradient combined with that of this step's anchors, and how far those have moved."""
         every = self._anchor.every
-        if not self._has_anchors or self.step % every:
+        if not self._groups or self.step % every:
             return gradient, None
         number, seed = self.step // every, self._settings.seed + 2
-        contexts = list(self._by_context)
+        contexts = list(self._groups)
         context = contexts[number % len(contexts)]
-        held = self._by_context[context]
-        size = min(self._anchor.batch_size, len(held))
-        chosen = [held[i] for i in pick(len(held), size, number // len(contexts), seed)]
-        batch = make_batch(
-            [h.example for h in chosen], [h.reference for h in chosen], [0.0] * len(chosen)
+        batch = yield from self._material.held.batch(
+            self._groups[context], self._anchor.batch_size, number // len(contexts), seed
         )
         away, anchor_gradient = yield from self._gradient_computer.gradient(self.vector, batch)
         self._step_tokens += batch.token_count
@@ -244,12 +277,12 @@ class Trainer:
         if not math.isfinite(loss):
             raise Diverged(
                 f"step {self.step + 1}: loss {loss:g}: not finite. "
-                f"Lower training.lr (is {settings.lr:g})."
+                f"Lower training.lr (is {self._lr:g})."
             )
         if loss > settings.max_loss:
             raise Diverged(
                 f"step {self.step + 1}: loss {loss:.3g} is above training.max_loss "
-                f"({settings.max_loss:g}). Lower training.lr (is {settings.lr:g})."
+                f"({settings.max_loss:g}). Lower training.lr (is {self._lr:g})."
             )
 
     def _batch(self, number: int) -> TrainingBatch:
@@ -258,7 +291,7 @@ class Trainer:
         size = min(settings.batch_size, len(material.new))
         places = pick(len(material.new), size, number, settings.seed)
         chosen = [self._worded(material.new[place], draw) for place in places]
-        replayed = min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
+        replayed = self._replayed_per_batch()
         if not replayed:
             return make_batch(chosen)
         places = pick(len(material.replay), replayed, number, settings.seed + 1)
@@ -270,6 +303,10 @@ class Trainer:
         examples = chosen + [material.replay[place].example for place in places]
         return make_batch(examples, references, reference_weight=self._anchor.replay_logits)
 
+    def _replayed_per_batch(self) -> int:
+        settings = self._settings
+        return min(len(self._material.replay), round(settings.batch_size * settings.replay_ratio))
+
     def _worded(self, lesson: AugmentedExample, draw: np.random.Generator) -> EncodedExample:
         """The example, or one of its wordings; how many numbers are drawn depends on neither."""
         chance, place = draw.random(), draw.random()
@@ -280,19 +317,19 @@ class Trainer:
     def _learning_rate(self, step: int) -> float:
         """Linear warm-up, then constant, then linear to zero once cooling down."""
         settings = self._settings
-        rate = settings.lr * min(1.0, (step + 1) / max(1, settings.warmup_steps))
+        rate = self._lr * min(1.0, (step + 1) / max(1, settings.warmup_steps))
         if self._cooling_from is None:
             return rate
-        return rate * (1 - (step - self._cooling_from) / (settings.cooldown_steps + 1))
+        return rate * (1 - (step - self._cooling_from) / (self._cooldown() + 1))
 
     def _check(self) -> Pieces[LossCheck]:
-        material = self._material
-        new_examples = [lesson.example for lesson in spread(material.new, _MOST_CHECKED_NEW)]
-        new = yield from score_examples(self._gradient_computer, self.vector, new_examples)
-        some = [lesson.example for lesson in spread(material.replay, _MOST_CHECKED_REPLAY)]
-        old = yield from score_examples(self._gradient_computer, self.vector, some)
-        held = yield from score_examples(self._gradient_computer, self.vector, material.held_back)
-        worst = max(score.loss for score in new + old)
+        material, computer = self._material, self._gradient_computer
+        new = yield from score_examples(computer, self.vector, self._checked_new)
+        held = yield from score_examples(computer, self.vector, material.held_back)
+        worst = max(score.loss for score in new)
+        if worst < self._settings.stop_loss:  # else it goes on, whatever became of the earlier ones
+            old = yield from score_examples(computer, self.vector, self._checked_replay)
+            worst = max(score.loss for score in new + old)
         return LossCheck(self.step, token_mean(held or new), worst)
 
     def _save(self) -> bytes:
@@ -300,7 +337,8 @@ class Trainer:
         cooling = -1 if self._cooling_from is None else self._cooling_from
         np.savez(
             stream,
-            step=np.array([self.step, cooling]),
+            step=np.array([self.step, cooling, self._checked_at]),
+            own_samples=np.array(self._material.own_samples),
             vector=np.array(self.vector),
             **self._optimizer.save(),  # type: ignore[arg-type]
         )
@@ -308,7 +346,7 @@ class Trainer:
 
     def _restore(self, data: bytes) -> None:
         with np.load(io.BytesIO(data), allow_pickle=False) as saved:
-            self.step, cooling = (int(value) for value in saved["step"])
+            self.step, cooling, self._checked_at = (int(value) for value in saved["step"])
             self._cooling_from = None if cooling < 0 else cooling
             self.vector = mx.array(saved["vector"])
             self._optimizer.restore(dict(saved))
@@ -327,6 +365,12 @@ class ExampleScore:
     loss: float
     targets: int
     is_exact: bool
+
+
+def own_samples_of(state: bytes) -> int:
+    """How many own samples a training held, by its saved state: one that goes on holds as many."""
+    with np.load(io.BytesIO(state), allow_pickle=False) as saved:
+        return int(saved["own_samples"])
 
 
 def score_examples(

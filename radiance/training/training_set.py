@@ -1,5 +1,6 @@
 """What one training learns from: new and earlier examples, and what holds old behaviour."""
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ import mlx.core as mx
 
 from radiance import config
 from radiance.anchors.sets import AnchorSet
+from radiance.config.derived import derive_anchor, derived
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
@@ -16,15 +18,26 @@ from radiance.training import augmentation
 from radiance.training.base_answers import base_answers
 from radiance.training.batches import Reference, by_length, round_up
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace, find_null_space
-from radiance.training.reference_cache import SELF_GENERATED, ReferenceCache, ReferenceText
+from radiance.training.reference_cache import ReferenceCache
 from radiance.training.self_samples import SelfSampler
 
+SELF_GENERATED = "own samples"
+"""The context of own samples."""
 _MOST_ANCHORS = 1024
 _ANCHOR_TOKENS = 256  # a longer text costs more than it holds
 _WORDINGS = 6
 _ROWS = 16
+
+
+@dataclass(frozen=True)
+class ReferencesComputed:
+    """The reference outputs of so many groups of texts are there."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class TrainingSet:
         replay_outputs: For each of them what the parent gave (DER++); empty: not held.
         held_back: New examples that are measured and not trained.
         held: What holds old behaviour: anchors and own samples.
+        own_samples: How many samples were tried for those among it.
         null_space: Where steps may go so that these do not feel them; None: anywhere.
     """
 
@@ -52,8 +66,9 @@ class TrainingSet:
     replay: Sequence[AugmentedExample] = ()
     replay_outputs: Sequence[Reference] = ()
     held_back: Sequence[EncodedExample] = ()
-    held: Sequence[ReferenceText] = ()
+    held: HeldTexts = field(default_factory=HeldTexts)
     null_space: NullSpace | None = None
+    own_samples: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +110,8 @@ class TrainingSetBuilder:
     ) -> None:
         self._lora = lora
         self._encoder, self._base = encoder, base
-        self._training, self._anchor = training, anchor
+        self._training, self._anchor = training, derive_anchor(anchor, base.hidden_size)
+        self._most_own_samples = derived(self._anchor.own_samples)
         sampler = SelfSampler(lora, encoder, base.end_token)
         self.base_answers = base_answers(lora, encoder, base, directory)
         shipped = base.path / "own_samples"
@@ -104,34 +120,67 @@ class TrainingSetBuilder:
         )
 
     def own_samples_of_base(self, anchors: AnchorSet) -> Pieces[list[EncodedExample]]:
-        """What the base writes itself: as an update over it will want it, kept for that.
+        """All own samples of the base, as an update over it will want them.
 
-        Yields None between pieces, and Sampled as it goes on.
+        Yields None between pieces, and SamplesWritten as it goes on.
         """
+        beginnings = self._beginnings(anchors)
+        count, seed = self._most_own_samples, self._training.seed
+        return self._reference_cache.samples(
+            self._lora.initial(None), self._base.content_hash, beginnings, count, seed
+        )
+
+    def prepare(self, anchors: AnchorSet) -> Pieces[None]:
+        """Make what an update over the base will want: own samples, then reference outputs.
+
+        Yields None between pieces, SamplesWritten and ReferencesComputed as it goes on. What was
+        made is kept, so it may be given up at any piece.
+        """
+        if self._anchor.method == "naive":
+            return
         vector, weights_id = self._lora.initial(None), self._base.content_hash
-        return self._own_samples(anchors, vector, weights_id)
+        selection = Selection((), anchors=anchors, valid_anchors=anchors)
+        count = self._most_own_samples
+        held = yield from self._hold(selection, vector, weights_id, count)
+        contexts_apart = self._anchor.constraints == "contexts"
+        of_contexts = held.groups(self._anchor.batch_size, contexts_apart)
+        groups = [group for groups in of_contexts.values() for group in groups]
+        for done, group in enumerate(groups, start=1):
+            yield from held.references(group)
+            yield ReferencesComputed(done, len(groups))
 
     def gather(
-        self, selection: Selection, parent: mx.array, parent_hash: str
+        self,
+        selection: Selection,
+        parent: mx.array,
+        parent_hash: str,
+        own_samples: int | None = None,
     ) -> Pieces[TrainingSet]:
-        """Yields None between pieces, and Sampled and Referenced as they happen.
+        """Yields None between pieces, and SamplesWritten as it happens.
 
         Args:
             selection: The examples and anchors.
             parent: The adapter the training continues from, (parameters,) float32.
             parent_hash: Its content hash; "" for the base.
+            own_samples: So many own samples, written where they are missing; None: those of the
+                base that are there, or all of a deployed reference's.
         """
-        held: list[ReferenceText] = []
+        held = HeldTexts()
         null_space: NullSpace | None = None
+        count = 0
         if self._anchor.method != "naive":
             vector, weights_id = self._reference(parent, parent_hash)
-            held = yield from self._hold(selection, vector, weights_id)
-            if self._anchor.null_space and held:
+            if own_samples is not None:
+                count = own_samples
+            else:
+                count = self._samples_at_hand(selection.anchors, weights_id)
+            held = yield from self._hold(selection, vector, weights_id, count)
+            if self._anchor.null_space and held.valid:
                 null_space = yield from find_null_space(
                     self._base,
                     self._lora,
                     vector,
-                    [text.example for text in held],
+                    [text.example for text in held.valid],
                     self._anchor.null_space_energy,
                 )
         lessons = yield from self._lessons(selection, held)
@@ -149,6 +198,7 @@ class TrainingSetBuilder:
             held_back=held_back,
             held=held,
             null_space=null_space,
+            own_samples=count,
         )
 
     def _reference(self, parent: mx.array, parent_hash: str) -> tuple[mx.array, str]:
@@ -159,40 +209,49 @@ class TrainingSetBuilder:
         return parent, f"{base_hash} {parent_hash}"
 
     def _hold(
-        self, selection: Selection, vector: mx.array, weights_id: str
-    ) -> Pieces[list[ReferenceText]]:
-        """Anchors and own samples with the reference's outputs.
-
-        The outputs are computed for all of them, also for those that an update contradicts: so no
-        other's depend on what is being learned.
-        """
-        held = selection.anchors.sample(_MOST_ANCHORS).anchors
-        yield from self.base_answers.make(held)
-        samples = yield from self._own_samples(selection.anchors, vector, weights_id)
+        self, selection: Selection, vector: mx.array, weights_id: str, own_samples: int
+    ) -> Pieces[HeldTexts]:
+        """Anchors and own samples, those that an update contradicts among them as not valid."""
+        anchors = selection.anchors.sample(_MOST_ANCHORS).anchors
+        yield from self.base_answers.make(anchors)
+        samples = yield from self._reference_cache.samples(
+            vector,
+            weights_id,
+            self._beginnings(selection.anchors),
+            own_samples,
+            self._training.seed,
+        )
         learned = {example.question_hash for example in (*selection.new, *selection.replay)}
         valid = {anchor.example.content_hash for anchor in selection.valid_anchors.anchors}
         texts = [
-            (window, anchor.context, anchor.example.content_hash in valid)
-            for anchor in held
+            HeldText(window, anchor.context, anchor.example.content_hash in valid)
+            for anchor in anchors
             for window in self.base_answers.windows(anchor.example, _ANCHOR_TOKENS)
         ][:_MOST_ANCHORS]
-        texts += [(sample, SELF_GENERATED, self._asks(sample) not in learned) for sample in samples]
-        outputs = yield from self._reference_cache.hold(
-            vector, weights_id, [text[:2] for text in texts]
-        )
-        self._reference_cache.keep_only([self._base.content_hash, weights_id])
-        return [one for one, (_, _, is_valid) in zip(outputs, texts, strict=True) if is_valid]
+        texts += [HeldText(s, SELF_GENERATED, self._asks(s) not in learned) for s in samples]
+        self._reference_cache.prune([self._base.content_hash, weights_id])
+        outputs = functools.partial(self._reference_cache.references, vector, weights_id)
+        return HeldTexts(texts, outputs)
 
-    def _own_samples(
-        self, anchors: AnchorSet, vector: mx.array, weights_id: str
-    ) -> Pieces[list[EncodedExample]]:
-        beginnings = [
+    def _samples_at_hand(self, anchors: AnchorSet, weights_id: str) -> int:
+        """How many own samples a training takes: nobody waits for those of the base.
+
+        A deployed reference's have not been written before it was deployed; they are waited for.
+        """
+        most = self._most_own_samples
+        if weights_id != self._base.content_hash:
+            return most
+        seed = self._training.seed
+        return self._reference_cache.samples_there(
+            weights_id, self._beginnings(anchors), most, seed
+        )
+
+    def _beginnings(self, anchors: AnchorSet) -> list[list[int]]:
+        """Tokens of the anchors' questions, with which own samples may begin."""
+        return [
             self._encoder.plain(augmentation.question(example) or example.text)
             for example in anchors.sample(_MOST_ANCHORS, _MOST_ANCHORS).examples
         ]
-        return self._reference_cache.samples(
-            vector, weights_id, beginnings, self._anchor.own_samples, self._training.seed
-        )
 
     def _asks(self, sample: EncodedExample) -> str:
         """Hash of the question of an own sample."""
@@ -200,9 +259,7 @@ class TrainingSetBuilder:
         turns = (Message("user", asked), Message("assistant", ""))
         return Example("own", turns).question_hash
 
-    def _lessons(
-        self, selection: Selection, held: Sequence[ReferenceText]
-    ) -> Pieces[list[AugmentedExample]]:
+    def _lessons(self, selection: Selection, held: HeldTexts) -> Pieces[list[AugmentedExample]]:
         """The new and the replayed examples with their wordings."""
         examples = [*selection.new, *selection.replay]
         encode = self._encoder.example
@@ -215,7 +272,9 @@ class TrainingSetBuilder:
         asked = [augmentation.question(example) for example in examples]
         known = [augmentation.question(e) or e.text for e in selection.anchors.examples]
         written = [
-            self._encoder.user_words(h.example.tokens) for h in held if h.context == SELF_GENERATED
+            self._encoder.user_words(h.example.tokens)
+            for h in held.valid
+            if h.context == SELF_GENERATED
         ]
         common = augmentation.common_words([*known, *written] or asked)
         rivals = [augmentation.words(question) for question in (*asked, *known) if question]
@@ -251,8 +310,8 @@ def largest_batch(
     rows = min(settings.batch_size, len(material.new))
     rows += min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
     shapes = [(rows, _width([*new, *replay]))]
-    if material.held and anchor.method != "naive":
-        held = [text.example for text in material.held]
+    if material.held.valid and anchor.method != "naive":
+        held = [text.example for text in material.held.valid]
         shapes.append((min(anchor.batch_size, len(held)), _width(held)))
     return max(shapes, key=lambda shape: shape[0] * shape[1])
 

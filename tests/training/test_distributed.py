@@ -100,6 +100,7 @@ def test_the_gradients_of_the_parts_add_up_to_the_whole_s(engine, with_reference
 
 _SCRIPT = """
 import sys
+from functools import partial
 from pathlib import Path
 import numpy as np
 from radiance import config, ember
@@ -112,6 +113,7 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.distributed import DistributedGradientComputer, agree, serve_rank
 from radiance.training.lora import LoraModel
 from radiance.training.training_set import AugmentedExample, TrainingSet
+from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.reference_cache import ReferenceCache
 from radiance.training.trainer import Trainer
 from tests.support import FACTS, drain, example
@@ -146,13 +148,14 @@ facts = ember.listed_facts()[::40]
 
 def train(gradient_computer, steps):
     own = directory / f"{id(gradient_computer)}"
-    rehearsal = ReferenceCache(gradient_computer, None, own, k=32)
+    cache = ReferenceCache(gradient_computer, None, own, k=32)
     texts = [
-        (encoder.example(example(i, f.question, f.answer)), f.context) for i, f in enumerate(facts)
+        HeldText(encoder.example(example(i, f.question, f.answer)), f.context)
+        for i, f in enumerate(facts)
     ]
-    held = drain(rehearsal.hold(lora.initial(None), "base", texts))
+    held = HeldTexts(texts, partial(cache.references, lora.initial(None), "base"))
     new = [AugmentedExample(encoder.example(example(i, *fact))) for i, fact in enumerate(FACTS)]
-    replay = [AugmentedExample(text) for text, _ in texts[:8]]
+    replay = [AugmentedExample(text.example) for text in texts[:8]]
     wanted = config.TrainingSettings(stop_loss=0, max_steps=steps, cooldown_steps=3)
     material = TrainingSet(new=new, replay=replay, held=held)
     trainer = Trainer(lora, gradient_computer, wanted, config.AnchorSettings(), material, None)

@@ -1,7 +1,6 @@
 """What a step takes is estimated before it runs; what would not fit is refused with numbers."""
 
 import gc
-from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -13,9 +12,9 @@ from radiance.errors import TrainingError
 from radiance.training import memory
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.memory import StepMemory, free_bytes, require
-from radiance.training.reference_cache import ReferenceText
 from radiance.training.trainer import Trainer
 from radiance.training.training_set import AugmentedExample, TrainingSet, largest_batch
 from tests.support import drain
@@ -50,7 +49,7 @@ def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):
 
 def test_the_largest_batch_is_the_longest_text_in_full_rows():
     new = [AugmentedExample(text(30), (text(40),)), AugmentedExample(text(20))]
-    held = [ReferenceText(text(200), cast(Any, None), "own")] * 3
+    held = HeldTexts([HeldText(text(200), "own")] * 3)
     settings, anchor = config.TrainingSettings(batch_size=8), config.AnchorSettings(batch_size=8)
     assert largest_batch(TrainingSet(new=new), settings, anchor) == (2, 40)
     assert largest_batch(TrainingSet(new=new, replay=new), settings, anchor) == (4, 40)

@@ -103,7 +103,7 @@ def trainer_of(
     training = config.TrainingSettings(**{**SETTINGS, **changed})
     lora, held, found = LoraModel(engine.base, training), held_facts(engine, 6), None
     if energy is not None:
-        texts = [text.example for text in held]
+        texts = [text.example for text in held.texts]
         found = drain(find_null_space(engine.base, lora, lora.initial(None), texts, energy))
     new = [AugmentedExample(e) for e in encoded(engine)]
     material = TrainingSet(new=new, held=held, null_space=found)
@@ -115,7 +115,7 @@ def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx
 
     1 would be an A that moves along nothing but the inputs.
     """
-    texts = [text.example for text in trainer._material.held]
+    texts = [text.example for text in trainer._material.held.texts]
     lora, worst = trainer._lora, 0.0
     given = drain(_inputs(engine.base, lora, lora.initial(None), texts))
     change = lora.unflatten(moved)

@@ -1,5 +1,6 @@
 """Own samples and reference outputs: right, the same every time, and kept on disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -10,14 +11,20 @@ import pytest
 from radiance import config, ember
 from radiance.anchors import provider
 from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.config.derived import derived
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
-from radiance.training.batches import make_batch
+from radiance.training.batches import Reference, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import SELF_GENERATED, ReferenceCache
+from radiance.training.reference_cache import SAMPLES_PER_FILE, ReferenceCache
 from radiance.training.self_samples import SelfSampler
-from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
+from radiance.training.training_set import (
+    SELF_GENERATED,
+    Selection,
+    TrainingSet,
+    TrainingSetBuilder,
+)
 from tests.engine.adapters.test_slots import ask
 from tests.support import FACTS, drain, example
 
@@ -42,24 +49,34 @@ def parts(engine: Engine, path: Path) -> tuple[LoraModel, GradientComputer, Refe
     return lora, gradient_computer, ReferenceCache(gradient_computer, sampler, path, k=16)
 
 
-def gather(engine: Engine, path: Path, selection: Selection, **settings: object) -> TrainingSet:
+def same(some: Sequence[Reference], others: Sequence[Reference]) -> None:
+    for one, two in zip(some, others, strict=True):
+        assert np.array_equal(one.tokens, two.tokens)
+        assert np.array_equal(one.log_probs, two.log_probs)
+        assert np.array_equal(one.tail, two.tail)
+
+
+def gather(
+    engine: Engine, path: Path, selection: Selection, at_hand: bool = False, **settings: object
+) -> TrainingSet:
     lora, gradient_computer, _ = parts(engine, path)
     anchor = config.AnchorSettings(**{"own_samples": 16, **settings})  # type: ignore[arg-type]
     training = config.TrainingSettings(r=4)
     training_set_builder = TrainingSetBuilder(
         lora, gradient_computer, engine.encoder, engine.base, training, anchor, path
     )
-    return drain(training_set_builder.gather(selection, lora.initial(None), ""))
+    count = None if at_hand else derived(anchor.own_samples)
+    return drain(training_set_builder.gather(selection, lora.initial(None), "", count))
 
 
 def test_samples_do_not_depend_on_what_is_decoded_in_between(
     engine: Engine, tmp_path: Path
 ) -> None:
     def samples(name: str):
-        lora, _, rehearsal = engine.call(lambda: parts(engine, tmp_path / name))
+        lora, _, cache = engine.call(lambda: parts(engine, tmp_path / name))
         beginnings = [engine.encoder.plain("What is the capital of France?")]
         vector = engine.call(lambda: lora.initial(None))
-        return engine.run(lambda: rehearsal.samples(vector, "base", beginnings, 12, 5))
+        return engine.run(lambda: cache.samples(vector, "base", beginnings, 12, 5))
 
     quiet = samples("quiet").result
     busy = samples("busy")
@@ -76,22 +93,18 @@ def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
     engine: Engine, tmp_path: Path
 ) -> None:
     def compare() -> None:
-        lora, _, rehearsal = parts(engine, tmp_path)
+        lora, _, cache = parts(engine, tmp_path)
         vector = lora.initial(None)
-        first = drain(rehearsal.samples(vector, "base", [], 6, 1))
-        texts = [(sample, SELF_GENERATED) for sample in first]
-        held = drain(rehearsal.hold(vector, "base", texts))
+        first = drain(cache.samples(vector, "base", [], 6, 1))
+        outputs = drain(cache.references(vector, "base", first))
         _, _, other = parts(engine, tmp_path)
         other._sampler = other._gradient_computer = None  # type: ignore[assignment]
-        again = drain(
-            other.hold(vector, "base", drain(other.samples(vector, "base", [], 6, 1)) and texts)
-        )
-        for one, two in zip(held, again, strict=True):
-            assert one.example == two.example
-            assert np.array_equal(one.reference.log_probs, two.reference.log_probs)
-        for path in tmp_path.glob("*.npz"):
+        assert drain(other.samples(vector, "base", [], 6, 1)) == first
+        same(outputs, drain(other.references(vector, "base", first)))
+        for path in tmp_path.rglob("*.npz"):
             path.write_bytes(path.read_bytes()[:50])
-        assert drain(rehearsal.samples(vector, "base", [], 6, 1)) == first
+        same(outputs, drain(cache.references(vector, "base", first)))
+        assert drain(cache.samples(vector, "base", [], 6, 1)) == first
 
     engine.call(compare)
 
@@ -108,15 +121,15 @@ def test_ember_brings_what_it_writes_with_its_own_anchors(
         lora = LoraModel(engine.base, settings.training)
         parts = (lora, GradientComputer(lora), engine.encoder, engine.base)
         training_set_builder = TrainingSetBuilder(
-            *parts, settings.training, settings.anchor, tmp_path / "rehearsal"
+            *parts, settings.training, settings.anchor, tmp_path / "cache"
         )
         return drain(training_set_builder.own_samples_of_base(anchors))
 
     brought = engine.call(lambda: samples(settings))
-    assert len(brought) > settings.anchor.own_samples / 2
+    assert len(brought) > 768 / 2
     assert all(sample.tokens[-1] == engine.base.end_token for sample in brought)
     assert not asked
-    assert not list((tmp_path / "rehearsal").iterdir())
+    assert not list((tmp_path / "cache").rglob("*.npz"))
     # Another seed's were not brought, and would have been written.
     other = config.load(tmp_path, {"training.seed": settings.training.seed + 1})
     with pytest.raises(TypeError):
@@ -128,20 +141,34 @@ def test_reference_outputs_do_not_depend_on_what_was_there(engine: Engine, tmp_p
     """Bit for bit: a training is made again on another root, or after its cache was deleted."""
 
     def compare() -> None:
-        lora, _, rehearsal = parts(engine, tmp_path / "used")
+        lora, _, cache = parts(engine, tmp_path / "used")
         vector = lora.initial(None)
         facts = [
-            (f"What is {n} times 7?", f"{n} times 7 is {n * 7}. " * (n % 5)) for n in range(40)
+            (f"What is {n} times 7?", f"{n} times 7 is {n * 7}. " * (n % 5)) for n in range(12)
         ]
-        texts = [(engine.encoder.example(example(i, *f)), "") for i, f in enumerate(facts)]
+        texts = [engine.encoder.example(example(i, *f)) for i, f in enumerate(facts)]
         for some in (texts[1::3], texts[:7], texts):
-            used = drain(rehearsal.hold(vector, "base", some))
-        fresh = drain(parts(engine, tmp_path / "fresh")[2].hold(vector, "base", texts))
-        for one, two in zip(used, fresh, strict=True):
-            assert one.example is two.example
-            assert np.array_equal(one.reference.tokens, two.reference.tokens)
-            assert np.array_equal(one.reference.log_probs, two.reference.log_probs)
-            assert np.array_equal(one.reference.tail, two.reference.tail)
+            used = drain(cache.references(vector, "base", some))
+        fresh = drain(parts(engine, tmp_path / "fresh")[2].references(vector, "base", texts))
+        same(used, fresh)
+
+    engine.call(compare)
+
+
+def test_an_update_takes_the_own_samples_that_are_there(engine: Engine, tmp_path: Path) -> None:
+    """None are written for it; a training that is made again has as many as it had."""
+
+    def compare() -> None:
+        selection = Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS)
+        first = gather(engine, tmp_path, selection, own_samples=40, at_hand=True)
+        assert first.own_samples == 0
+        assert all(text.context != SELF_GENERATED for text in first.held.texts)
+        assert not list(tmp_path.rglob("samples-*"))
+        some = gather(engine, tmp_path, selection, own_samples=SAMPLES_PER_FILE)
+        # The file of eight more is not there: 32 of the 40 are taken.
+        then = gather(engine, tmp_path, selection, own_samples=40, at_hand=True)
+        assert then.own_samples == SAMPLES_PER_FILE
+        assert then.held.texts == some.held.texts
 
     engine.call(compare)
 
@@ -151,10 +178,10 @@ def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) ->
 
     def compare() -> None:
         lora, gradient_computer, _ = parts(engine, tmp_path)
-        rehearsal = ReferenceCache(gradient_computer, None, tmp_path, k=10**6)  # type: ignore[arg-type]
+        cache = ReferenceCache(gradient_computer, None, tmp_path, k=10**6)  # type: ignore[arg-type]
         examples = [engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)]
         vector = lora.initial(None)
-        outputs = drain(rehearsal.outputs(vector, examples))
+        outputs = drain(cache.outputs(vector, examples))
         batch = make_batch(examples, outputs, [0.0] * len(examples))
         away, gradient = drain(gradient_computer.gradient(vector, batch))
         assert number(away) == pytest.approx(0, abs=1e-3)
@@ -181,11 +208,11 @@ def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) ->
 def test_own_samples_that_ask_what_is_learned_are_not_held(engine: Engine, tmp_path: Path) -> None:
     def compare() -> None:
         material = gather(engine, tmp_path, Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS))
-        own = [held for held in material.held if held.context == SELF_GENERATED]
+        own = [held for held in material.held.valid if held.context == SELF_GENERATED]
         asked = engine.encoder.user_words(own[0].example.tokens)
         corrected = Selection(new=[example(0, asked, "Something else.")], anchors=ANCHORS)
         fewer = gather(engine, tmp_path, corrected)
-        left = [engine.encoder.user_words(h.example.tokens) for h in fewer.held]
+        left = [engine.encoder.user_words(h.example.tokens) for h in fewer.held.valid]
         assert asked not in left
         assert len(left) < len(own) + 1
 
@@ -198,7 +225,7 @@ def test_superseded_anchors_are_not_held(engine: Engine, tmp_path: Path) -> None
         valid = ANCHORS.without(ANCHORS.contradicted_by([wrong]))
         selection = Selection(new=[wrong], anchors=ANCHORS, valid_anchors=valid)
         material = gather(engine, tmp_path, selection, own_samples=0)
-        asked = [engine.encoder.user_words(held.example.tokens) for held in material.held]
+        asked = [engine.encoder.user_words(held.example.tokens) for held in material.held.valid]
         assert len(asked) == len(ANCHORS) - 1
         assert "What is 3 plus 2?" not in asked
 
@@ -216,8 +243,8 @@ def test_naive_holds_nothing_and_asks_in_the_taught_words_alone_if_told(
             method="naive",
         )
     )
-    assert material.held == []
-    assert list(tmp_path.glob("*.npz")) == []
+    assert not material.held.texts
+    assert list(tmp_path.rglob("*.npz")) == []
 
 
 @pytest.mark.parametrize("reworded_ratio", [0.0, 0.5])

@@ -1,5 +1,6 @@
 """Training: the same every time, also when interrupted; it learns; it stops when it must."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from radiance.engine.worker import Engine
 from radiance.errors import Diverged, TrainingError
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import ReferenceCache, ReferenceText
+from radiance.training.reference_cache import ReferenceCache
 from radiance.training.trainer import (
     LossCheck,
     StepTaken,
@@ -39,7 +41,7 @@ def new_trainer(
     engine: Engine,
     *,
     replay: Sequence[EncodedExample] = (),
-    held: Sequence[ReferenceText] = (),
+    held: HeldTexts | None = None,
     anchor: config.AnchorSettings | None = None,
     parent: Adapter | None = None,
     resume_from: bytes | None = None,
@@ -51,24 +53,20 @@ def new_trainer(
     material = TrainingSet(
         new=[AugmentedExample(e) for e in encoded(engine)],
         replay=[AugmentedExample(e) for e in replay],
-        held=held,
+        held=held or HeldTexts(),
     )
     anchor = anchor or config.AnchorSettings()
     return Trainer(lora, GradientComputer(lora), training, anchor, material, parent, resume_from)
 
 
-def held_facts(engine: Engine, count: int = 12) -> list[ReferenceText]:
-    """Some of Ember's facts, each with the base's outputs."""
+def held_facts(engine: Engine, count: int = 12) -> HeldTexts:
+    """Some of Ember's facts, held to the base's outputs."""
     lora = LoraModel(engine.base, config.TrainingSettings(r=4))
-    rehearsal = ReferenceCache(GradientComputer(lora), cast(Any, None), Path(mkdtemp()), k=16)
+    cache = ReferenceCache(GradientComputer(lora), cast(Any, None), Path(mkdtemp()), k=16)
     facts = ember.listed_facts()[:: len(ember.listed_facts()) // count]
-    texts = [
-        (e, f.context)
-        for e, f in zip(
-            encoded(engine, [(f.question, f.answer) for f in facts]), facts, strict=True
-        )
-    ]
-    return drain(rehearsal.hold(lora.initial(None), "base", texts))
+    examples = encoded(engine, [(f.question, f.answer) for f in facts])
+    texts = [HeldText(e, f.context) for e, f in zip(examples, facts, strict=True)]
+    return HeldTexts(texts, functools.partial(cache.references, lora.initial(None), "base"))
 
 
 def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Trained | None]:
@@ -227,15 +225,15 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
 
     def compare() -> None:
         held = held_facts(engine, 24)
+        assert held.outputs is not None
+        texts = [text.example for text in held.texts]
         moved = {}
         for method in ("naive", "anchor", "anchor+projection"):
             anchor = config.AnchorSettings(method=method)
             trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=40)
             events, trained = finish(trainer)
             assert trained is not None
-            batch = make_batch(
-                [h.example for h in held], [h.reference for h in held], [0.0] * len(held)
-            )
+            batch = make_batch(texts, drain(held.outputs(texts)), [0.0] * len(texts))
             away, _ = drain(trainer._gradient_computer.gradient(trained.vector, batch))
             moved[method] = cast(float, away.item()) / batch.target_count
             last = [event for event in events if isinstance(event, StepTaken)][-1]

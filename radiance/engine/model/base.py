@@ -26,6 +26,7 @@ from radiance.errors import ConfigError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _HUB_FILES = ("*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.txt", "*.jinja")
+_WIDTHS, _DEFAULT_WIDTH = ("hidden_size", "n_embd", "d_model", "dim"), 2048
 _DEFAULT_CONTEXT_TOKENS = 4096
 _HASH_SAMPLE_BYTES = 1 << 20
 _SAME_ROW_RATIO = 0.01  # of a row's norm: rows nearer than this count as the same
@@ -59,6 +60,12 @@ class BaseModel:
     end_token: int
     content_hash: str
     parts: Partition | None = None
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden states."""
+        settings = self.config.get("text_config") or self.config
+        return int(next((settings[name] for name in _WIDTHS if name in settings), _DEFAULT_WIDTH))
 
     def skeleton(self) -> Any:
         """A second module tree whose weights are not read: for its shapes, those of the whole."""

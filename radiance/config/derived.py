@@ -1,0 +1,70 @@
+"""What "auto" stands for: settings that follow the base model's width. Pure.
+
+Each rule is anchored at Ember, 256 wide, where its value was measured, and was checked on
+stories260K (64) and SmolLM2-135M (576); see bench/LOG.md. Rank and alpha do not follow: at alpha /
+r fixed the best rate hardly depends on the rank, and a few facts do not fill rank 8 ("LoRA Without
+Regret", Schulman et al., Thinking Machines Lab, 2025). A quantized base is trained as its
+unquantized original is: its adapter is computed in full precision.
+"""
+
+from typing import Literal, TypeVar
+
+import msgspec
+
+from radiance.config.learning_settings import AnchorSettings, TrainingSettings
+from radiance.config.loading import Config
+
+_WIDTH = 256  # Ember's
+_LR, _LR_POWER = 1.5e-3, 0.78
+_MAX_STEPS, _LEAST_MAX_STEPS = 400, 100
+_OWN_SAMPLES, _LEAST_OWN_SAMPLES = 768, 128
+_SAMPLES_STEP = 32
+
+N = TypeVar("N", int, float)
+
+
+def derive_training(settings: TrainingSettings, hidden_size: int) -> TrainingSettings:
+    """Training settings with numbers in place of "auto".
+
+    ``lr`` falls with the width to the power of 0.78, the exponent that "LoRA Without Regret" fits
+    to Llama models of 1 to 70 billion parameters. ``max_steps`` falls with its root: wider models
+    learn the same examples in fewer steps.
+
+    Args:
+        settings: Any; numbers stay as they are.
+        hidden_size: Width of the base model's hidden states.
+    """
+    ratio = _WIDTH / hidden_size
+    lr = min(1.0, _LR * ratio**_LR_POWER)
+    steps = min(_MAX_STEPS, max(_LEAST_MAX_STEPS, round(_MAX_STEPS * ratio**0.5)))
+    return msgspec.structs.replace(
+        settings,
+        lr=lr if settings.lr == "auto" else settings.lr,
+        max_steps=steps if settings.max_steps == "auto" else settings.max_steps,
+    )
+
+
+def derive_anchor(settings: AnchorSettings, hidden_size: int) -> AnchorSettings:
+    """Anchor settings with numbers in place of "auto".
+
+    ``own_samples`` falls with the width, because writing one takes time with its square.
+    """
+    steps = round(_OWN_SAMPLES * _WIDTH / hidden_size / _SAMPLES_STEP)
+    samples = min(_OWN_SAMPLES, max(_LEAST_OWN_SAMPLES, steps * _SAMPLES_STEP))
+    own_samples = samples if settings.own_samples == "auto" else settings.own_samples
+    return msgspec.structs.replace(settings, own_samples=own_samples)
+
+
+def derive(config: Config, hidden_size: int) -> Config:
+    """All settings with numbers in place of "auto"."""
+    return msgspec.structs.replace(
+        config,
+        training=derive_training(config.training, hidden_size),
+        anchor=derive_anchor(config.anchor, hidden_size),
+    )
+
+
+def derived(value: N | Literal["auto"]) -> N:
+    """A setting that may be "auto", in settings that were derived for a model."""
+    assert value != "auto", "the settings were not derived for a model"
+    return value
