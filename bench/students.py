@@ -13,7 +13,7 @@ from bench.harness import Figures
 from bench.streams import Fact, Update, valid_after
 from radiance import config, ember
 from radiance.anchors.sets import Anchor, AnchorSet
-from radiance.config.derived import derive_anchor, derived
+from radiance.config.derived import most_own_samples
 from radiance.engine.model.base import load_base
 from radiance.engine.model.device import select_device
 from radiance.engine.model.encoding import EncodedExample, Encoder
@@ -79,7 +79,11 @@ class Student:
         self._training = config.TrainingSettings(**training)
         self._anchor = config.AnchorSettings(**anchor)
         base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
-        self._own_samples = derived(derive_anchor(self._anchor, base.hidden_size).own_samples)
+        self._own_samples = (
+            most_own_samples(base.hidden_size)
+            if self._anchor.own_samples == "auto"
+            else self._anchor.own_samples
+        )
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
         self._lora = LoraModel(base, self._training)
         self._gradient_computer = GradientComputer(self._lora)

@@ -74,7 +74,9 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
     if missing := _MISSING_FIELD.search(reason):
         field = f"{field}.{missing.group(1)}".lstrip(".")
         return Problem(field, None, "is required", f"Add {field}.")
-    if choices := _choices(_type_at(kind, field)):
+    if reason.startswith("invalid enum value") and not _choices(_type_at(kind, field)):
+        reason = 'expected a number or "auto"'  # the one kind of union of a word and others
+    elif choices := _choices(_type_at(kind, field)):
         reason = f"expected one of {', '.join(choices)}"
     elif examples := _examples_at(kind, field):
         reason = f"expected something like {' or '.join(examples)}"

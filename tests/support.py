@@ -1,11 +1,8 @@
 """What tests share: a client, a service behind a real server, and some facts to teach."""
 
-import atexit
 import json
-import shutil
 import socket
 import ssl
-import tempfile
 import threading
 import time
 import urllib.error
@@ -162,16 +159,6 @@ class Client:
                 return
 
 
-_REHEARSAL = Path(tempfile.mkdtemp(prefix="rehearsal-"))
-atexit.register(shutil.rmtree, _REHEARSAL, ignore_errors=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    for path in source.glob("*.npz"):
-        shutil.copy(path, target)
-
-
 @dataclass
 class Running:
     """A service in this process, behind a real server."""
@@ -186,16 +173,12 @@ def start_service(
 ) -> Running:
     """Start a service and a server for it on a free loopback port.
 
-    Own samples and reference outputs that an earlier service of this process made are handed on:
-    they are kept by content, and making them takes longer than most tests.
-
     Args:
         settings: All settings.
         key: API key that the client is to send.
         trust: Certificate authority that the client is to trust, where the service has TLS.
         port: Where to listen, for one that comes back.
     """
-    _copy(_REHEARSAL, settings.runs_path / "rehearsal")
     service = Service(settings, find_base(settings.base_model, ember.MODEL_PATH))
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -218,7 +201,6 @@ def start_service(
         thread.join()
         service.stop()
         listening.close()
-        _copy(settings.runs_path / "rehearsal", _REHEARSAL)
 
     thread.start()
     try:

@@ -2,7 +2,8 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Literal, Union, get_args, get_origin
 
 import msgspec
 import pytest
@@ -90,6 +91,9 @@ def values_of(kind, meta):
     """Values that a key may take, from its type and range."""
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
+    if get_origin(kind) in (Union, UnionType):  # a number or a word
+        (number, bounds), word = get_args(get_args(kind)[0]), get_args(kind)[1]
+        return values_of(number, bounds) | values_of(word, meta)
     if kind is bool:
         return st.booleans()
     if kind is int:

@@ -62,6 +62,6 @@ def _report(state: dict[str, Any], as_json: bool) -> None:
     if state["held_up_by"]:
         print(f"Held up: {state['held_up_by']}")
     if state["preparing"]:
-        print(f"Preparing: {state['preparing']}")
+        print(f"Preparing for later: {state['preparing']}")
     if progress := state["progress"]:
         print(f"{progress['checkpoint']}: step {progress['step']} of {progress['max_steps']}")

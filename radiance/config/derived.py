@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from radiance.config.learning_settings import AnchorSettings, TrainingSettings
+from radiance.config.learning_settings import TrainingSettings
 from radiance.config.loading import Config
 
 _WIDTH = 256  # Ember's
@@ -44,24 +44,19 @@ def derive_training(settings: TrainingSettings, hidden_size: int) -> TrainingSet
     )
 
 
-def derive_anchor(settings: AnchorSettings, hidden_size: int) -> AnchorSettings:
-    """Anchor settings with numbers in place of "auto".
+def most_own_samples(hidden_size: int) -> int:
+    """How many own samples "auto" comes to.
 
-    ``own_samples`` falls with the width, because writing one takes time with its square.
+    They fall with the width, because writing one takes time with its square.
     """
     steps = round(_OWN_SAMPLES * _WIDTH / hidden_size / _SAMPLES_STEP)
-    samples = min(_OWN_SAMPLES, max(_LEAST_OWN_SAMPLES, steps * _SAMPLES_STEP))
-    own_samples = samples if settings.own_samples == "auto" else settings.own_samples
-    return msgspec.structs.replace(settings, own_samples=own_samples)
+    return min(_OWN_SAMPLES, max(_LEAST_OWN_SAMPLES, steps * _SAMPLES_STEP))
 
 
 def derive(config: Config, hidden_size: int) -> Config:
-    """All settings with numbers in place of "auto"."""
-    return msgspec.structs.replace(
-        config,
-        training=derive_training(config.training, hidden_size),
-        anchor=derive_anchor(config.anchor, hidden_size),
-    )
+    """All settings with numbers in place of "auto", but for own samples: they come as they may."""
+    training = derive_training(config.training, hidden_size)
+    return msgspec.structs.replace(config, training=training)
 
 
 def derived(value: N | Literal["auto"]) -> N:

@@ -245,9 +245,10 @@ class AnchorSettings(Section, frozen=True):
     own_samples: Annotated[
         Annotated[int, Meta(ge=0)] | Auto,
         Meta(
-            description="Most self-generated samples: texts that the reference model writes while "
-            "the service is idle, to protect what no anchor covers. auto: by the base model's "
-            "width, 768 for Ember."
+            description="Self-generated samples: texts that the reference model writes, to "
+            "protect what no anchor covers. A number: a training waits until so many are there. "
+            "auto: it takes those that were written while the service was idle, at most 768 for "
+            "Ember and fewer for wider base models."
         ),
     ] = "auto"
     top_k: Annotated[

@@ -32,6 +32,7 @@ from radiance.training.base_answers import base_answers
 from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
+from radiance.training.reference_cache import base_cache
 
 
 @dataclass(frozen=True)
@@ -284,7 +285,7 @@ class OfflineEvaluation:
         self._lora = LoraModel(self.engine.base, _training(subject.manifest))
         self._gradient_computer = GradientComputer(self._lora)
         self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
-        directory = self._config.runs_path / "rehearsal"
+        directory = base_cache()
         engine = self.engine
         self._answers = base_answers(
             self._lora, engine.encoder, engine.base, directory, is_kept=False

@@ -15,7 +15,7 @@ from typing import Any
 import mlx.core as mx
 import msgspec
 
-from radiance import __version__, platform, records
+from radiance import __version__, records
 from radiance.anchors.sets import AnchorSet
 from radiance.config import AnchorSettings, Config, TrainingSettings
 from radiance.config.derived import derive, derived
@@ -41,7 +41,7 @@ from radiance.training.base_answers import AnswersWritten
 from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import UNREADABLE
+from radiance.training.reference_cache import UNREADABLE, base_cache
 from radiance.training.self_samples import SamplesWritten
 from radiance.training.trainer import (
     LossCheck,
@@ -70,8 +70,6 @@ class CandidateBuilder:
         anchors: What must survive; may be empty. A sample of it is measured.
         make_gradient_computer: One that works alone, or shares the work with other ranks. None:
             the base model is in parts, and nothing can be made; there must be no cycles.
-        own_samples: Own samples that each training holds, written where they are missing; None:
-            those that are there, so that no update waits for them.
 
     Attributes:
         progress: The cycle being made, if any.
@@ -89,7 +87,6 @@ class CandidateBuilder:
         curves: MetricCurves,
         anchors: AnchorSet,
         make_gradient_computer: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
-        own_samples: int | None = None,
     ) -> None:
         self._config, self._engine = derive(config, engine.base.hidden_size), engine
         self._jobs, self._examples = jobs, examples
@@ -106,7 +103,7 @@ class CandidateBuilder:
         self.progress: CycleProgress | None = None
         self.preparing: str | None = None
         self.stats = LearningStats()
-        self._anchors, self._own_samples = anchors, own_samples
+        self._anchors = anchors
         self._can_prepare = make_gradient_computer is not None
         if make_gradient_computer is not None:
             engine.call(lambda: self._build(make_gradient_computer), patience_s=_BUILDING_S)
@@ -122,7 +119,7 @@ class CandidateBuilder:
             self._engine.base,
             self._config.training,
             self._config.anchor,
-            platform.cache_directory() / "bases",
+            base_cache(),
         )
 
     def anchor_windows(self, example: Example) -> list[EncodedExample]:
@@ -199,7 +196,7 @@ class CandidateBuilder:
             valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
         )
         saved = self._saved_state(cycle)
-        own_samples = self._own_samples if saved is None else own_samples_of(saved)
+        own_samples = None if saved is None else own_samples_of(saved)
         material = self._gather(selection, parent, cycle.parent_id, own_samples)
         trained = self._train(progress, material, parent, settings, saved)
         progress.stage = "evaluating"

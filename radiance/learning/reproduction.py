@@ -23,7 +23,6 @@ import msgspec
 from radiance import config as configuration
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
-from radiance.config.derived import derive, derived
 from radiance.engine.adapters.files import load_adapter
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
@@ -225,19 +224,9 @@ def _make(
     on_progress: Callable[[str], None],
 ) -> tuple[Manifest, Path, Evaluation]:
     cycle = recorded.cycle
-    scratch = derive(scratch, engine.base.hidden_size)
     jobs, examples = JobQueue(database), ExampleStore(database)
     registry, curves = Registry(database, scratch.adapters_path), MetricCurves(database)
-    builder = CandidateBuilder(
-        scratch,
-        engine,
-        jobs,
-        examples,
-        registry,
-        curves,
-        anchors,
-        own_samples=derived(scratch.anchor.own_samples),
-    )
+    builder = CandidateBuilder(scratch, engine, jobs, examples, registry, curves, anchors)
     with ThreadPoolExecutor(1, thread_name_prefix="reproduction") as pool:
         making = pool.submit(builder.make, cycle)
         try:

@@ -21,7 +21,7 @@ from radiance import __version__
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.errors import StorageError
-from radiance.platform import load_fast_blas
+from radiance.platform import cache_directory, load_fast_blas
 from radiance.storage import files
 from radiance.telemetry import get_logger
 from radiance.training.batches import Reference, make_batch
@@ -41,6 +41,11 @@ _MOST_OTHERS = 8  # sets of weights that are not in use, whose outputs are kept
 _COMPUTED_BY = (__version__, version("mlx"), load_fast_blas().name)
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 """What reading a damaged .npz file raises."""
+
+
+def base_cache() -> Path:
+    """Where what was made of base models is kept, for all roots of this user."""
+    return cache_directory() / "bases"
 
 
 class ReferenceCache:

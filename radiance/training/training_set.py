@@ -9,7 +9,7 @@ import mlx.core as mx
 
 from radiance import config
 from radiance.anchors.sets import AnchorSet
-from radiance.config.derived import derive_anchor, derived
+from radiance.config.derived import most_own_samples
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
@@ -110,8 +110,13 @@ class TrainingSetBuilder:
     ) -> None:
         self._lora = lora
         self._encoder, self._base = encoder, base
-        self._training, self._anchor = training, derive_anchor(anchor, base.hidden_size)
-        self._most_own_samples = derived(self._anchor.own_samples)
+        self._training, self._anchor = training, anchor
+        self._waits_for_samples = anchor.own_samples != "auto"
+        self._most_own_samples = (
+            most_own_samples(base.hidden_size)
+            if anchor.own_samples == "auto"
+            else anchor.own_samples
+        )
         sampler = SelfSampler(lora, encoder, base.end_token)
         self.base_answers = base_answers(lora, encoder, base, directory)
         shipped = base.path / "own_samples"
@@ -162,8 +167,8 @@ class TrainingSetBuilder:
             selection: The examples and anchors.
             parent: The adapter the training continues from, (parameters,) float32.
             parent_hash: Its content hash; "" for the base.
-            own_samples: So many own samples, written where they are missing; None: those of the
-                base that are there, or all of a deployed reference's.
+            own_samples: So many own samples, written where they are missing; None: as the settings
+                say.
         """
         held = HeldTexts()
         null_space: NullSpace | None = None
@@ -234,12 +239,12 @@ class TrainingSetBuilder:
         return HeldTexts(texts, outputs)
 
     def _samples_at_hand(self, anchors: AnchorSet, weights_id: str) -> int:
-        """How many own samples a training takes: nobody waits for those of the base.
+        """How many own samples a training takes, by the settings.
 
-        A deployed reference's have not been written before it was deployed; they are waited for.
+        A deployed reference's have not been written before it was deployed: they are waited for.
         """
         most = self._most_own_samples
-        if weights_id != self._base.content_hash:
+        if self._waits_for_samples or weights_id != self._base.content_hash:
             return most
         seed = self._training.seed
         return self._reference_cache.samples_there(

@@ -1,5 +1,6 @@
 """The specification's API, field for field."""
 
+import random
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 from radiance import ember
 from radiance.api.routes import create_app
 from radiance.config import Config
+from radiance.config.derived import most_own_samples
 from radiance.errors import Unavailable
 from tests.support import FACTS, ApiError, Running, as_input
 
@@ -155,17 +157,23 @@ def test_live_weights_answer_with_status_training(serve: Callable[..., Running])
 
 
 @pytest.mark.slow
-def test_a_job_tells_what_is_prepared_before_it(serve: Callable[..., Running]) -> None:
+def test_an_update_does_not_wait_for_what_is_prepared(serve: Callable[..., Running]) -> None:
     # A seed of its own: no earlier service has written these samples.
-    brief = {"anchor.own_samples": 256, "training.seed": 90210, "training.max_steps": 1}
-    client = serve(**brief).client
-    job_id = client.post("/update", {"examples": as_input(FACTS[:1])})["job_id"]
-    told = set()
-    while (job := client.get(f"/jobs/{job_id}"))["status"] in ("queued", "running"):
-        told.add(job["preparing"])
-    assert "own samples: 128 of 256" in told
-    assert any(text and text.startswith("reference outputs: ") for text in told)
-    assert (job["status"], job["preparing"]) == ("succeeded", None)
+    seed = random.randrange(2**32)
+    brief = {"anchor.own_samples": "auto", "training.seed": seed, "training.max_steps": 1}
+    running = serve(**brief)
+    client = running.client
+    while not (told := client.get("/info")["preparing"]):
+        time.sleep(0.01)
+    assert told.startswith("own samples: ")
+    job = client.wait_for(client.post("/update", {"examples": as_input(FACTS[:1])})["job_id"])
+    assert job["status"] == "succeeded"
+    manifest = running.service.services.registry.manifest(job["checkpoint"])
+    assert manifest.anchor["own_samples"] < most_own_samples(
+        running.service.services.engine.base.hidden_size
+    )
+    while not (client.get("/info")["preparing"] or "").startswith("reference outputs: "):
+        time.sleep(0.01)  # goes on by itself
 
 
 def test_second_service_on_a_root_is_refused(serve: Callable[..., Running], tmp_path: Path) -> None:

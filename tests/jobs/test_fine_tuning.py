@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.config import TrainingSettings, UpdateSettings
+from radiance.config.derived import derive_training, derived
 from radiance.errors import NotFound, RequestError, TooLarge
 from radiance.examples.admission import admit
 from radiance.jobs.fine_tuning import FineTunings, examples_of, recipe_of
@@ -119,14 +120,15 @@ def test_faults_name_the_line_of_the_file() -> None:
 def test_epochs_are_whole_passes(
     learned: int, epochs: int, batch: int | None, accumulated: int
 ) -> None:
-    settings = TrainingSettings(grad_accum=accumulated)
+    settings = derive_training(TrainingSettings(grad_accum=accumulated), 256)
     asked = {"n_epochs": epochs, "batch_size": batch}
     recipe = recipe_of(settings, asked, None, learned, ())
     trained = msgspec.convert(msgspec.to_builtins(settings) | recipe.training, TrainingSettings)
     rows = min(trained.batch_size, learned) * accumulated  # as the trainer takes them
-    assert (trained.max_steps - 1) * rows < epochs * learned <= trained.max_steps * rows
+    steps = derived(trained.max_steps)
+    assert (steps - 1) * rows < epochs * learned <= steps * rows
     assert trained.stop_loss == 0  # not ended early
-    assert trained.cooldown_steps < trained.max_steps
+    assert trained.cooldown_steps < steps
     again = msgspec.convert(msgspec.to_builtins(trained) | recipe.training, TrainingSettings)
     assert again == trained  # applied twice it is the same
 

@@ -11,7 +11,6 @@ import pytest
 from radiance import config, ember
 from radiance.anchors import provider
 from radiance.anchors.sets import Anchor, AnchorSet
-from radiance.config.derived import derived
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.training.batches import Reference, make_batch
@@ -56,17 +55,14 @@ def same(some: Sequence[Reference], others: Sequence[Reference]) -> None:
         assert np.array_equal(one.tail, two.tail)
 
 
-def gather(
-    engine: Engine, path: Path, selection: Selection, at_hand: bool = False, **settings: object
-) -> TrainingSet:
+def gather(engine: Engine, path: Path, selection: Selection, **settings: object) -> TrainingSet:
     lora, gradient_computer, _ = parts(engine, path)
     anchor = config.AnchorSettings(**{"own_samples": 16, **settings})  # type: ignore[arg-type]
     training = config.TrainingSettings(r=4)
     training_set_builder = TrainingSetBuilder(
         lora, gradient_computer, engine.encoder, engine.base, training, anchor, path
     )
-    count = None if at_hand else derived(anchor.own_samples)
-    return drain(training_set_builder.gather(selection, lora.initial(None), "", count))
+    return drain(training_set_builder.gather(selection, lora.initial(None), ""))
 
 
 def test_samples_do_not_depend_on_what_is_decoded_in_between(
@@ -160,13 +156,12 @@ def test_an_update_takes_the_own_samples_that_are_there(engine: Engine, tmp_path
 
     def compare() -> None:
         selection = Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS)
-        first = gather(engine, tmp_path, selection, own_samples=40, at_hand=True)
+        first = gather(engine, tmp_path, selection, own_samples="auto")
         assert first.own_samples == 0
         assert all(text.context != SELF_GENERATED for text in first.held.texts)
         assert not list(tmp_path.rglob("samples-*"))
         some = gather(engine, tmp_path, selection, own_samples=SAMPLES_PER_FILE)
-        # The file of eight more is not there: 32 of the 40 are taken.
-        then = gather(engine, tmp_path, selection, own_samples=40, at_hand=True)
+        then = gather(engine, tmp_path, selection, own_samples="auto")
         assert then.own_samples == SAMPLES_PER_FILE
         assert then.held.texts == some.held.texts
 

@@ -253,10 +253,8 @@ def test_replayed_outputs_are_held(engine: Engine) -> None:
             engine, replay=earlier, anchor=config.AnchorSettings(replay_logits=weight)
         )
         batch = make_batch(earlier)
-        rehearsal = ReferenceCache(
-            trainer._gradient_computer, cast(Any, None), Path(mkdtemp()), k=16
-        )
-        outputs = drain(rehearsal.outputs(trainer.vector + 0.01, earlier))
+        cache = ReferenceCache(trainer._gradient_computer, cast(Any, None), Path(mkdtemp()), k=16)
+        outputs = drain(cache.outputs(trainer.vector + 0.01, earlier))
         assert batch.target_count == len(outputs[0].tail)
         trainer._material = replace(trainer._material, replay_outputs=outputs)
         return np.array(

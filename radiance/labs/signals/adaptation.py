@@ -16,6 +16,7 @@ import mlx.core as mx
 import numpy as np
 
 from radiance import config
+from radiance.config.derived import derived
 from radiance.errors import Diverged
 from radiance.labs.signals.backbone import Backbone, Lora, lora_size
 from radiance.labs.signals.methods import Method
@@ -93,9 +94,10 @@ def adapt(
         Diverged: A parameter is not finite.
     """
     steps = _Steps(backbone, material, methods, training, start, seeds)
-    for number in range(1, training.max_steps + 1):
+    count = derived(training.max_steps)
+    for number in range(1, count + 1):
         steps.take(number)
-        on_progress(number, training.max_steps)
+        on_progress(number, count)
     return steps.result()
 
 
@@ -179,10 +181,9 @@ class _Steps:
     def result(self) -> Adapted:
         vectors = np.array(self._vector)
         if not np.isfinite(vectors).all():
-            raise Diverged(
-                f"an adapter is not finite. Lower adaptation.lr (is {self._training.lr:g})."
-            )
-        count = self._training.max_steps
+            lr = derived(self._training.lr)
+            raise Diverged(f"an adapter is not finite. Lower adaptation.lr (is {lr:g}).")
+        count = derived(self._training.max_steps)
         trained, holds = self._is_trained, self._holds
         return Adapted(
             vectors,
@@ -272,8 +273,8 @@ class _Steps:
     def _rate(self, number: int) -> float:
         training = self._training
         rising = number / max(1, training.warmup_steps)
-        falling = (training.max_steps - number + 1) / max(1, training.cooldown_steps)
-        return training.lr * min(1.0, rising, falling)
+        falling = (derived(training.max_steps) - number + 1) / max(1, training.cooldown_steps)
+        return derived(training.lr) * min(1.0, rising, falling)
 
 
 class _Days:

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from radiance import __version__, config, records
+from radiance.config.derived import derived
 from radiance.labs.signals import bars as market_bars
 from radiance.labs.signals import gate, portfolio, summary
 from radiance.labs.signals.adaptation import Material, adapt
@@ -88,7 +89,7 @@ class _ReplayRun:
     ) -> None:
         self._study, self._settings, self._data, self._methods = study, settings, data, methods
         training = training_settings(study.adaptation)
-        steps = max(1, training.max_steps // _STEPS_SHARE)
+        steps = max(1, derived(training.max_steps) // _STEPS_SHARE)
         self._training = _with_steps(training, steps)
         self._rows = Folds(data, settings.window_days)
         self._folds = self._rows.places

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from radiance.config.derived import derived
 from radiance.labs.signals.adaptation import ANCHORS_PER_STEP, adapt
 from radiance.labs.signals.backbone import Linear, Lora, fresh_lora
 from radiance.labs.signals.market import make_markets
@@ -104,7 +105,7 @@ def test_a_pair_takes_the_steps_of_the_services_objective(
         )
         return float(np.array(value)), gradient
 
-    for number in range(1, training.max_steps + 1):
+    for number in range(1, derived(training.max_steps) + 1):
         while len(left) < training.batch_size:
             left = np.concatenate([left, draw.permutation(material.inputs.shape[1])])
         days, left = left[: training.batch_size], left[training.batch_size :]
@@ -118,10 +119,10 @@ def test_a_pair_takes_the_steps_of_the_services_objective(
             chosen = own if method.anchor.constraints == "contexts" else mixed
             away, held = at(material.anchors, material.outputs, material.anchor_opening, chosen)
             gradient = ours.combine(gradient, held, away, 1, names[kind])
-        rate = training.lr * min(
+        rate = derived(training.lr) * min(
             1.0,
             number / training.warmup_steps,
-            (training.max_steps - number + 1) / training.cooldown_steps,
+            (derived(training.max_steps) - number + 1) / training.cooldown_steps,
         )
         vector, _ = ours.step(vector, gradient, number, rate)
     assert np.allclose(np.array(vector), adapted.vectors[seed, place], atol=2e-4)
