@@ -113,17 +113,20 @@ class AnchorSet:
         own = sum(place < self.own for place, _ in kept)
         return replace(self, anchors=tuple(anchor for _, anchor in kept), own=own)
 
-    def contradicted_by(self, examples: Iterable[Example]) -> frozenset[str]:
-        """Hashes of the questions that one of these examples answers otherwise than an anchor."""
+    def contradicted_by(self, examples: Iterable[Example]) -> dict[str, Example]:
+        """The examples that answer an anchor's question otherwise, by that question's hash.
+
+        Of several the last.
+        """
         held: dict[str, set[str]] = {}
         for anchor in self.anchors:
             if anchor.example.messages:
                 held.setdefault(anchor.example.question_hash, set()).add(answer(anchor.example))
-        return frozenset(
-            question
+        return {
+            question: example
             for example in examples
             if held.get(question := example.question_hash, {answer(example)}) != {answer(example)}
-        )
+        }
 
 
 def answer(example: Example) -> str:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from radiance import __version__, records
 from radiance.anchors.sets import AnchorSet
+from radiance.api.anchors import OverwrittenList, overwritten_in_service
 from radiance.api.canary import running_canary
 from radiance.api.feedback import votes_by_checkpoint
 from radiance.api.services import Services, services_of
@@ -81,6 +82,7 @@ class InfoAnswer(msgspec.Struct):
     loss_curves: LossCurves
     forgetting_summary: Forgetting | None
     anchors: Anchors
+    overwritten: OverwrittenList
     hardware: Hardware
     version: str
     update_mode: str
@@ -113,6 +115,7 @@ def _describe(services: Services) -> InfoAnswer:
         loss_curves=_curves(services),
         forgetting_summary=_forgetting(services, current),
         anchors=_anchors(services.anchors),
+        overwritten=overwritten_in_service(services),
         hardware=Hardware(device.name, device.backend),
         version=__version__,
         update_mode=services.config.update.mode,

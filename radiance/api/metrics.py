@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from radiance import __version__, records
+from radiance.api.anchors import overwritten_in_service
 from radiance.api.canary import running_canary
 from radiance.api.request_log import HttpStats
 from radiance.api.services import Services, ServicesGetter
@@ -237,6 +238,13 @@ FIGURES = (
         "Examples accepted but not trained yet; from the database.",
         lambda v: v.services.jobs.waiting_examples(),
     ),
+    _gauge(
+        "overwritten_anchors",
+        "Anchors that what serves answers otherwise than the base because something learned says "
+        "otherwise, by whether a person accepted that.",
+        lambda v: _overwritten(v.services),
+        "accepted",
+    ),
     _counter(
         "gate_decisions",
         "Candidate checkpoints that the gate promoted, withheld under a pin, or rejected; from "
@@ -274,6 +282,12 @@ FIGURES = (
         "vote",
     ),
 )
+
+
+def _overwritten(services: Services) -> Labelled:
+    found = overwritten_in_service(services)
+    accepted = found.count - found.not_accepted
+    return {("no",): found.not_accepted, ("yes",): accepted}
 
 
 def _decisions(entries: Mapping[str, int]) -> Labelled:

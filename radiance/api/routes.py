@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 
 from radiance import extensions
 from radiance.api import (
+    anchors,
     audit,
     canary,
     checkpoints,
@@ -133,6 +134,13 @@ _SERVICE = [
     post("/promote", pointer.promote, "admin", takes=pointer.PromoteBody, gives=pointer.MoveAnswer),
     post("/pin", pointer.pin, "admin", takes=pointer.PinBody, gives=pointer.PinAnswer),
     post("/unpin", pointer.unpin, "admin", takes=pointer.UnpinBody, gives=pointer.PinAnswer),
+    post(
+        "/anchors/accept",
+        anchors.accept_anchors,
+        "admin",
+        takes=anchors.AcceptBody,
+        gives=anchors.AcceptAnswer,
+    ),
     get("/canary", canary.show_canary, "infer", gives=canary.CanaryAnswer),
     post(
         "/canary",

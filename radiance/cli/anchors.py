@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.coverage import coverage
 from radiance.cli.output import note, print_json, print_pairs, print_table
 from radiance.cli.settings import Settings, settings_options
@@ -25,7 +26,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON 
 
 @click.group()
 def anchors() -> None:
-    """List, show and add anchors, and show what they cover.
+    """List, show, add and accept anchors, and show what they cover.
 
     An anchor is a question with its answer, or a text, on which training must not change the model.
     Anchors come from the source that evaluation.anchor_provider names, and from ROOT/anchors, which
@@ -222,6 +223,63 @@ def add_anchors(
         click.echo(config.anchors_path / entry.file)
     left_out = f", {len(new) - count} held already" if count < len(new) else ""
     note(f"{count} anchor{'s' * (count != 1)} added{left_out}.")
+
+
+@anchors.command("accept")
+@click.argument("anchor_ids", metavar="[ID]...", nargs=-1)
+@click.option("--all", "accept_all", is_flag=True, help="Accept every one that waits.")
+@click.option("--reason", help="Reason, kept in the audit log.")
+@client_options
+def accept_anchors(
+    anchor_ids: tuple[str, ...],
+    accept_all: bool,
+    reason: str | None,
+    client: ServiceClient,
+    as_json: bool,
+) -> None:
+    """Accept that anchors are overwritten.
+
+    An anchor is overwritten if the base model answers it, the serving checkpoint does not, and an
+    example says otherwise. Until a person accepts that, it is among the gate's reasons and the
+    checkpoint is risky. To undo it instead, roll back, or teach the old answer again. Without ID
+    and --all, what is overwritten is listed, and nothing is accepted.
+
+    Examples:
+      radiance anchors accept
+      radiance anchors accept capitals/chile --reason "The capital has moved."
+      radiance anchors accept --all --reason "The game's world has its own capitals."
+    """
+    if not anchor_ids and not accept_all:
+        _list_overwritten(client.get("/info")["overwritten"], as_json)
+        return
+    if anchor_ids and accept_all:
+        raise click.UsageError("Give IDs, or --all.")
+    body: dict[str, Any] = {"all": True} if accept_all else {"anchors": list(anchor_ids)}
+    answer = client.post("/anchors/accept", body if reason is None else {**body, "reason": reason})
+    if as_json:
+        print_json(answer)
+        return
+    for name in answer["accepted"]:
+        click.echo(name)
+    left = answer["overwritten"]["not_accepted"]
+    note(f"{len(answer['accepted'])} accepted; {left} not accepted.")
+
+
+def _list_overwritten(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    if not found["count"]:
+        note("No anchor is overwritten.")
+        return
+    print_table(
+        ("ANCHOR", "BY", "SINCE", "ACCEPTED"),
+        (
+            (row["anchor"], row["example_id"], row["since"], (row["accepted"] or {}).get("reason"))
+            for row in found["anchors"]
+        ),
+    )
+    note(f"{found['count']} overwritten, {found['not_accepted']} not accepted.")
 
 
 def _read_new(

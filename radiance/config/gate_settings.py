@@ -197,6 +197,14 @@ class GateSettings(Section, frozen=True):
             gt=0,
         ),
     ] = 0.5
+    max_overwritten: Annotated[
+        int,
+        Meta(
+            description="Most anchors that are overwritten and not accepted for a checkpoint to be "
+            "stable. Above it the checkpoint is marked risky, unless rollback_mode is off.",
+            ge=0,
+        ),
+    ] = 0
     scale_back: Annotated[
         bool,
         Meta(

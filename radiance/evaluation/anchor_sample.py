@@ -88,13 +88,20 @@ def _judged(
     anchors: AnchorSet, learned: Collection[Example], most: int
 ) -> tuple[AnchorSet, AnchorSet]:
     """The sample, and the anchors beside it that were challenged."""
-    challenged = anchors.contradicted_by(learned) | _contradicted_in_other_words(anchors, learned)
-    others = {example.question_hash for example in anchors.examples} - challenged
+    challenged = challenges(anchors, learned)
+    others = {example.question_hash for example in anchors.examples} - challenged.keys()
     return anchors.without(challenged).sample(most), anchors.without(others).sample(most)
 
 
-def _contradicted_in_other_words(anchors: AnchorSet, learned: Collection[Example]) -> set[str]:
-    """Hashes of the questions that seem to be asked and to be answered otherwise.
+def challenges(anchors: AnchorSet, learned: Collection[Example]) -> dict[str, Example]:
+    """What says otherwise than an anchor, in its words or in others, by its question's hash."""
+    return _contradicted_in_other_words(anchors, learned) | anchors.contradicted_by(learned)
+
+
+def _contradicted_in_other_words(
+    anchors: AnchorSet, learned: Collection[Example]
+) -> dict[str, Example]:
+    """The examples that seem to ask an anchor's question and to answer it otherwise.
 
     Only what is measured depends on it: an anchor that was meant by nobody costs a little time.
     """
@@ -104,15 +111,13 @@ def _contradicted_in_other_words(anchors: AnchorSet, learned: Collection[Example
         for word in words:
             by_word.setdefault(word, []).append((words, example))
     return {
-        anchor.question_hash
+        anchor.question_hash: example
         for anchor in anchors.examples
-        if any(
-            len(words & other) >= _LEAST_OVERLAP * len(words | other)
-            and answer(example) != answer(anchor)
-            for words in (_question_words(anchor),)
-            for word in words
-            for other, example in by_word.get(word, ())
-        )
+        for words in (_question_words(anchor),)
+        for word in words
+        for other, example in by_word.get(word, ())
+        if len(words & other) >= _LEAST_OVERLAP * len(words | other)
+        and answer(example) != answer(anchor)
     }
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
@@ -12,7 +12,7 @@ from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.evaluation.outputs import OutputCache, adapter_key
 from radiance.evaluation.summary import Past, summarise
-from radiance.records import Evaluation, Probe
+from radiance.records import Evaluation, OverwrittenAnchor, Probe
 from radiance.training.batches import by_length
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -58,6 +58,8 @@ class AdapterEvaluator:
         recalled: Sequence[ProbeText],
         past: Past,
         anchors_hash: str,
+        contradicted: Sequence[ProbeText] = (),
+        find_overwritten: Callable[[Sequence[Probe]], tuple[OverwrittenAnchor, ...]] = lambda _: (),
     ) -> Pieces[Evaluation]:
         """Measure one adapter beside the one it continues from and beside the base.
 
@@ -73,6 +75,9 @@ class AdapterEvaluator:
             recalled: Earlier examples that are still valid.
             past: What was measured of the checkpoints it descends from.
             anchors_hash: Identity of the set the anchors are from; "" where there are none.
+            contradicted: Further anchors, which something learned says otherwise of; they do not
+                count as forgotten.
+            find_overwritten: From the probes of all anchors, which of them are overwritten.
         """
         began = time.monotonic()
         kinds = {
@@ -80,12 +85,15 @@ class AdapterEvaluator:
             "held_back": held_back,
             "anchors": anchors,
             "recalled": recalled,
+            "contradicted": contradicted,
         }
         probes = yield from self.probe_kinds(candidate, parent, kinds)
+        overwritten = find_overwritten([*probes["anchors"], *probes.pop("contradicted")])
         return Evaluation(
-            report=summarise(**probes, past=past),
+            report=summarise(**probes, past=past, overwritten=len(overwritten)),
             anchors_hash=anchors_hash,
             seconds=time.monotonic() - began,
+            overwritten=overwritten,
             **probes,
         )
 

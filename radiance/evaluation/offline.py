@@ -22,9 +22,10 @@ from radiance.evaluation import coverage
 from radiance.evaluation.anchor_sample import anchor_texts, measured_texts
 from radiance.evaluation.coverage import Covered
 from radiance.evaluation.evaluator import AdapterEvaluator, Measured, ProbeText
+from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
 from radiance.evaluation.summary import Past, stats
 from radiance.examples.store import ExampleStore
-from radiance.records import CheckpointStatus, Example, Manifest, Probe
+from radiance.records import CheckpointStatus, Example, Manifest, OverwrittenAnchor, Probe
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import BASE
 from radiance.storage.sqlite import DatabaseSnapshot
@@ -49,7 +50,9 @@ class EvaluationSubject:
         held_back: What its cycle measured and did not train.
         recalled: Earlier examples that are still valid, with the checkpoints that taught them.
         past: What was measured of its ancestors.
-        answers: Every valid example of its lineage that an anchor asks for.
+        answers: Every valid example of its lineage that an anchor asks for, each with the
+            checkpoint that learned it.
+        overwritten: Anchors that were overwritten when it was made.
     """
 
     checkpoint_id: str | None = None
@@ -61,7 +64,8 @@ class EvaluationSubject:
     held_back: tuple[Example, ...] = ()
     recalled: tuple[tuple[Example, str], ...] = ()
     past: Past = field(default_factory=Past)
-    answers: tuple[Example, ...] = ()
+    answers: tuple[tuple[Example, str], ...] = ()
+    overwritten: tuple[OverwrittenAnchor, ...] = ()
 
 
 def find_subject(
@@ -132,7 +136,8 @@ def _read(
             tuple(reversed(lineage[1:])),
             tuple(registry.accuracies(lineage[1:], {task for _, task in earlier})),
         ),
-        answers=tuple(store.answers(asked, lineage)),
+        answers=tuple(store.answers_with_origin(asked, lineage)),
+        overwritten=registry.overwritten_in(checkpoint_id),
     )
 
 
@@ -144,11 +149,13 @@ class Findings:
         figures: The fields of ``EvalReport`` by name.
         probes: The single probes by kind: learned, held_back, anchors, recalled.
         anchors: The anchors that nothing learned contradicts.
+        overwritten: Those that something learned contradicts and that are no longer answered.
     """
 
     stats: dict[str, float | None]
     probes: dict[str, tuple[Probe, ...]]
     anchors: AnchorSet
+    overwritten: tuple[OverwrittenAnchor, ...]
 
 
 class OfflineEvaluation:
@@ -193,9 +200,9 @@ class OfflineEvaluation:
         """
         subject, encode = self._subject, self.engine.encoder.example
         own = subject.checkpoint_id or BASE
-        examples = [*subject.answers, *subject.learned]
-        valid = anchors.without(anchors.contradicted_by(examples))
+        valid = self._valid(anchors)
         settings = self._config.evaluation
+        found = suspects(anchors, subject.learned, own, subject.answers, subject.overwritten)
         learned = spread(subject.learned, settings.learned_examples)
         kinds = {
             "learned": [ProbeText(encode(example), own) for example in learned],
@@ -205,13 +212,23 @@ class OfflineEvaluation:
             ).result,
             "recalled": [ProbeText(encode(example), task) for example, task in subject.recalled],
         }
+        kinds["contradicted"] = self.engine.run(
+            lambda: suspect_texts(self._answers, found, kinds["anchors"], settings.anchor_sample)
+        ).result
         task = self.engine.run(
             lambda: self._evaluator.probe_kinds(self._candidate, self._parent, kinds)
         )
         for event in task:
             on_progress(event)
         probes = task.result
-        return Findings(stats(**probes, past=subject.past), probes, valid)
+        lost = overwritten(found, [*probes["anchors"], *probes.pop("contradicted")], ())
+        report = stats(**probes, past=subject.past, overwritten=len(lost))
+        return Findings(report, probes, valid, lost)
+
+    def _valid(self, anchors: AnchorSet) -> AnchorSet:
+        """The anchors that nothing learned contradicts."""
+        answers = [example for example, _ in self._subject.answers]
+        return anchors.without(anchors.contradicted_by([*answers, *self._subject.learned]))
 
     def probe(
         self, examples: list[Example], on_progress: Callable[[Measured], None]
@@ -254,8 +271,7 @@ class OfflineEvaluation:
             top: Anchors named per example.
             on_progress: Called as it goes on.
         """
-        subject, encoder = self._subject, self.engine.encoder
-        valid = anchors.without(anchors.contradicted_by([*subject.answers, *subject.learned]))
+        encoder, valid = self.engine.encoder, self._valid(anchors)
         most = self._config.evaluation.anchor_sample
         self.engine.run(lambda: self._answers.make(valid.sample(most).anchors)).result  # noqa: B018
         held = anchor_texts(self._answers, valid, most)

@@ -33,6 +33,7 @@ def summarise(
     anchors: Sequence[Probe],
     recalled: Sequence[Probe],
     past: Past,
+    overwritten: int = 0,
 ) -> EvalReport:
     """The report of a candidate; see ``EvalReport`` for each figure.
 
@@ -42,8 +43,10 @@ def summarise(
         anchors: May be empty.
         recalled: Earlier examples that are still valid; may be empty.
         past: What was measured of its ancestors.
+        overwritten: How many anchors are.
     """
-    return msgspec.convert(stats(learned, held_back, anchors, recalled, past), EvalReport)
+    found = stats(learned, held_back, anchors, recalled, past, overwritten)
+    return msgspec.convert(found, EvalReport)
 
 
 def stats(
@@ -52,6 +55,7 @@ def stats(
     anchors: Sequence[Probe],
     recalled: Sequence[Probe],
     past: Past,
+    overwritten: int = 0,
 ) -> dict[str, float | None]:
     """The fields of a report; also of the base, which learned nothing: None where it is about that.
 
@@ -72,6 +76,7 @@ def stats(
         "new_exact": exact_share(learned),
         "recall_exact": exact_share(recalled),
         "recall_loss": token_mean(recalled, "loss"),
+        "overwritten": overwritten if anchors or overwritten else None,
         **_transfer(learned, recalled, past),
     }
 

@@ -190,9 +190,16 @@ class ExampleStore:
 
     def answers(self, question_hashes: Collection[str], lineage: Collection[str]) -> list[Example]:
         """The valid examples of a lineage that ask one of these questions."""
+        return [example for example, _ in self.answers_with_origin(question_hashes, lineage)]
+
+    def answers_with_origin(
+        self, question_hashes: Collection[str], lineage: Collection[str]
+    ) -> list[tuple[Example, str]]:
+        """``answers``, each with the checkpoint that learned it."""
         asked = set(question_hashes)
         rows = self._db.read(_NEWEST_PER_QUESTION, (to_json(list(lineage)),))
-        return self.by_ids([row["id"] for row in rows if row["question_hash"] in asked])
+        origins = {r["id"]: r["checkpoint"] for r in rows if r["question_hash"] in asked}
+        return [(example, origins[example.id]) for example in self.by_ids(origins)]
 
     def superseded(self, lineage: Collection[str]) -> list[Supersession]:
         """Every example that a lineage learned and then corrected.

@@ -46,6 +46,10 @@ def decide(
     ``gate = "strict"`` refuses what fails any rule. Otherwise only catastrophic forgetting has a
     say, as ``rollback_mode`` tells; the other rows are recorded. A candidate whose losses are not
     finite cannot answer and is refused by any policy.
+
+    What is overwritten and not accepted refuses nothing, for an ancestor may have done it; but it
+    keeps a candidate from being stable. What an update overwrites itself is among the anchors that
+    the other rules judge.
     """
     if not _is_finite(candidate):
         row = GateRow("loss_sanity", None, 0.0, None, None, "fail", "a loss is not finite")
@@ -55,8 +59,9 @@ def decide(
     rows = tuple(rule(candidate, policy) for rule in (RULES if rules is None else rules))
     failed = [row for row in rows if row.verdict == "fail"]
     is_catastrophic = any(row.rule == CATASTROPHIC for row in failed)
+    is_overwritten = any(row.rule == OVERWRITTEN for row in failed)
     why = "; ".join(explain(row) for row in failed)
-    if failed and policy.gate == "strict":
+    if policy.gate == "strict" and any(row.rule != OVERWRITTEN for row in failed):
         return Decision(
             CheckpointStatus.REJECTED,
             False,
@@ -67,7 +72,7 @@ def decide(
         return Decision(
             CheckpointStatus.REJECTED, False, f"auto_rollback rejected the candidate: {why}.", rows
         )
-    if is_catastrophic and policy.rollback_mode == "warn":
+    if (is_catastrophic or is_overwritten) and policy.rollback_mode != "off":
         return Decision(
             CheckpointStatus.RISKY, True, f"The candidate serves, marked risky: {why}.", rows
         )
@@ -75,7 +80,7 @@ def decide(
         return Decision(
             CheckpointStatus.STABLE,
             True,
-            f"The candidate serves; the gate is off and only logs: {why}.",
+            f"The candidate serves; this is only logged: {why}.",
             rows,
         )
     applied = sum(row.verdict == "pass" for row in rows)
@@ -226,7 +231,27 @@ def cumulative(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     return measured("cumulative", found, policy.max_cumulative, detail)
 
 
-CATASTROPHIC = "catastrophic"
+def overwritten(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """How many anchors it or an ancestor overwrote that no person has accepted."""
+    limit = policy.max_overwritten
+    if not candidate.anchors and not candidate.overwritten:
+        return skipped(OVERWRITTEN, limit, "no anchors")
+    open_ones = [each for each in candidate.overwritten if not each.is_accepted]
+    accepted = len(candidate.overwritten) - len(open_ones)
+    beside = f", besides {accepted} that are accepted" if accepted else ""
+    if not open_ones:
+        detail = f"no anchor is overwritten{beside}; {AT_MOST}"
+        return make_row(OVERWRITTEN, 0, limit, None, True, detail)
+    jobs = list(dict.fromkeys(each.job_id for each in open_ones))
+    by = ", ".join(jobs[:_NAMED]) + (" and others" if len(jobs) > _NAMED else "")
+    what = "anchor is" if len(open_ones) == 1 else "anchors are"
+    detail = f"{len(open_ones)} {what} overwritten by {by}, not accepted{beside}; {AT_MOST}"
+    passes = len(open_ones) <= limit
+    return make_row(OVERWRITTEN, len(open_ones), limit, None, passes, detail)
+
+
+CATASTROPHIC, OVERWRITTEN = "catastrophic", "overwritten"
+_NAMED = 3  # jobs that a sentence names
 _BOUNDED = frozenset({"anchor_mean", "anchor_cvar", "anchor_broken", "drift"})
 RULES: tuple[Rule, ...] = (
     loss_sanity,
@@ -240,6 +265,7 @@ RULES: tuple[Rule, ...] = (
     drift,
     catastrophic,
     cumulative,
+    overwritten,
 )
 LEARNING_RULES = frozenset({"new_task_exact", "new_task_gain", "loss_sanity"})
 """Rules that a smaller step makes harder to pass, not easier."""

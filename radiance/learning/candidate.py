@@ -26,12 +26,14 @@ from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
 from radiance.evaluation.anchor_sample import measured_texts
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
+from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
 from radiance.evaluation.summary import Past
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.progress import CycleProgress, LearningStats, SaveTimer, step_values
 from radiance.learning.step_search import ScaledStep, largest_step
 from radiance.records import Cycle, Evaluation, Example, Manifest, Recipe, content_hash
+from radiance.registry.acceptance import acceptances
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
@@ -345,6 +347,18 @@ class CandidateBuilder:
         anchors = self._run(
             lambda: measured_texts(answers, valid, settings.anchor_sample, examples, trained)
         ).result
+        asked = {anchor.question_hash for anchor in self._anchors.examples}
+        found = suspects(
+            self._anchors,
+            examples,
+            cycle.candidate_id,
+            self._examples.answers_with_origin(asked, lineage),
+            self._registry.overwritten_in(cycle.parent_id),
+        )
+        contradicted = self._run(
+            lambda: suspect_texts(answers, found, anchors, settings.anchor_sample)
+        ).result
+        accepted = acceptances(self._registry.db)
         new = [lesson.example for lesson in spread(material.new, settings.learned_examples)]
         learned, held_back = (
             [ProbeText(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
@@ -362,6 +376,8 @@ class CandidateBuilder:
                     recalled,
                     past,
                     valid.hash,
+                    contradicted,
+                    lambda probes: overwritten(found, probes, accepted),
                 )
             ).result
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from radiance import config
-from radiance.gate.rules import LEARNING_RULES, decide
+from radiance.gate.rules import CATASTROPHIC, LEARNING_RULES, OVERWRITTEN, decide
 from radiance.records import CheckpointStatus, Decision, Evaluation
 
 RESOLUTION = 1 / 16
@@ -54,7 +54,14 @@ def largest_step(
 
 
 def _passes(decision: Decision) -> bool:
+    """What is overwritten waits for a person: a smaller step would only have learned less."""
+    if decision.status == CheckpointStatus.RISKY:
+        return CATASTROPHIC not in _failed(decision)
     return decision.status == CheckpointStatus.STABLE
+
+
+def _failed(decision: Decision) -> set[str]:
+    return {row.rule for row in decision.rows if row.verdict == "fail"}
 
 
 def _learned(whole: Evaluation, policy: config.GateSettings) -> bool:
@@ -65,5 +72,4 @@ def _learned(whole: Evaluation, policy: config.GateSettings) -> bool:
 def _does_no_harm(decision: Decision, policy: config.GateSettings) -> bool:
     if policy.gate != "strict":
         return _passes(decision)
-    failed = {row.rule for row in decision.rows if row.verdict == "fail"}
-    return failed <= LEARNING_RULES
+    return _failed(decision) <= LEARNING_RULES | {OVERWRITTEN}

@@ -4,7 +4,15 @@ They know nothing of HTTP, SQL or MLX. Times are aware UTC ``datetime``; ratios 
 """
 
 from radiance.records.canonical import canonical_json, content_hash, now
-from radiance.records.checkpoints import Checkpoint, Evidence, Imported, Manifest, Pin, Release
+from radiance.records.checkpoints import (
+    Acceptance,
+    Checkpoint,
+    Evidence,
+    Imported,
+    Manifest,
+    Pin,
+    Release,
+)
 from radiance.records.examples import Example, Feedback, Message, Role, Supersession, Votes
 from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload
 from radiance.records.measurements import (
@@ -14,11 +22,13 @@ from radiance.records.measurements import (
     Evaluation,
     GateRow,
     MetricPoint,
+    OverwrittenAnchor,
     Probe,
     TaskAccuracy,
 )
 
 __all__ = [
+    "Acceptance",
     "Checkpoint",
     "CheckpointStatus",
     "Cycle",
@@ -36,6 +46,7 @@ __all__ = [
     "Manifest",
     "Message",
     "MetricPoint",
+    "OverwrittenAnchor",
     "Pin",
     "Probe",
     "Recipe",

@@ -119,6 +119,19 @@ class Pin(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Acceptance(msgspec.Struct, frozen=True):
+    """A person's word that an overwritten anchor is as it should be.
+
+    Attributes:
+        actor: Who accepted it.
+        reason: Why, as a sentence.
+    """
+
+    actor: str
+    reason: str
+    at: datetime
+
+
 class Evidence(msgspec.Struct, frozen=True):
     """What a candidate was made from and judged by, beside its manifest; for the audit log.
 

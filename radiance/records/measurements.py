@@ -39,6 +39,8 @@ class EvalReport(msgspec.Struct, frozen=True):
             there are any.
         forgetting: Average over earlier updates of the best past accuracy minus today's, in
             [-1, 1]; None before there are any.
+        overwritten: How many anchors it no longer answers as the base does because something
+            learned says otherwise, accepted or not; None where there are no anchors.
     """
 
     finetune_loss: float | None = None
@@ -55,6 +57,30 @@ class EvalReport(msgspec.Struct, frozen=True):
     bwt: float | None = None
     fwt: float | None = None
     forgetting: float | None = None
+    overwritten: int | None = None
+
+
+class OverwrittenAnchor(msgspec.Struct, frozen=True):
+    """An anchor that the base answered and a checkpoint does not: something learned says otherwise.
+
+    Attributes:
+        anchor: Its id.
+        context: What it stands for.
+        example_id: What says otherwise: ``job_000128.3``, an example of that job.
+        since: The first checkpoint of the lineage that no longer answered it.
+        is_accepted: Whether a person had accepted that when the checkpoint was measured.
+    """
+
+    anchor: str
+    context: str
+    example_id: str
+    since: str
+    is_accepted: bool = False
+
+    @property
+    def job_id(self) -> str:
+        """The job whose example says otherwise."""
+        return self.example_id.partition(".")[0]
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -95,6 +121,8 @@ class Evaluation(msgspec.Struct, frozen=True):
         anchors: The anchors.
         recalled: Earlier accepted examples.
         seconds: What the evaluation took.
+        overwritten: Anchors that this checkpoint or an ancestor overwrote and that are not
+            answered as by the base again.
     """
 
     report: EvalReport
@@ -104,6 +132,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     anchors: tuple[Probe, ...] = ()
     recalled: tuple[Probe, ...] = ()
     seconds: float = 0.0
+    overwritten: tuple[OverwrittenAnchor, ...] = ()
 
 
 class TaskAccuracy(msgspec.Struct, frozen=True):

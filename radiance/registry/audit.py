@@ -34,6 +34,7 @@ Action = Literal[
     "rollback",
     "pin",
     "unpin",
+    "accept_anchors",  # a person accepted that anchors are overwritten
     "canary_start",  # a checkpoint is tried beside the one that serves
     "canary_stop",
     "trial_start",  # successes of two sides are counted, such as alphas that compile
@@ -174,6 +175,14 @@ def get(db: Readable, number: int) -> AuditEntry:
             remedy="`radiance audit log` lists them.",
         )
     return found[0]
+
+
+def all_of(db: Readable, action: Literal["accept_anchors"]) -> list[AuditEntry]:
+    """Every entry of an action, oldest first; there is an index for it."""
+    rows = db.read(
+        f"SELECT {_COLUMNS} FROM audit WHERE action = '{action}' ORDER BY number"  # noqa: S608
+    )
+    return [_entry(row) for row in rows]
 
 
 def newest_of(db: Readable | Connection, actions: tuple[Action, ...]) -> AuditEntry | None:

@@ -1,11 +1,20 @@
 """What the entries of the audit log say about a candidate, a move of the pointer, a failure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from radiance.records import Cycle, Decision, Evaluation, Evidence, Manifest, content_hash
+from radiance.records import (
+    Cycle,
+    Decision,
+    Evaluation,
+    Evidence,
+    Manifest,
+    OverwrittenAnchor,
+    content_hash,
+)
 from radiance.registry.audit import plain
 from radiance.registry.evaluations import EVALUATION
 from radiance.registry.manifest import CONFIG, MANIFEST, WEIGHTS
@@ -118,6 +127,26 @@ def move(
         "reason": reason,
         "before": before,
         "release": None if release is None else release_row(release),
+        "status": None if became is None else {"before": became[0], "after": became[1]},
+    }
+
+
+def acceptance(
+    reason: str, anchors: Sequence[OverwrittenAnchor], became: tuple[str, str] | None
+) -> dict[str, Any]:
+    """A person's word that overwritten anchors are as they should be.
+
+    Args:
+        reason: Why, as a sentence.
+        anchors: Which.
+        became: The status of the checkpoint before and after, where it changed.
+    """
+    return {
+        "reason": reason,
+        "anchors": [
+            {"anchor": each.anchor, "example_id": each.example_id, "since": each.since}
+            for each in anchors
+        ],
         "status": None if became is None else {"before": became[0], "after": became[1]},
     }
 

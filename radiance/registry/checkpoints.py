@@ -10,7 +10,16 @@ from pathlib import Path
 import msgspec
 
 from radiance.errors import CorruptCheckpoint, NotFound
-from radiance.records import Checkpoint, Decision, Evaluation, Manifest, Pin, Release, TaskAccuracy
+from radiance.records import (
+    Checkpoint,
+    Decision,
+    Evaluation,
+    Manifest,
+    OverwrittenAnchor,
+    Pin,
+    Release,
+    TaskAccuracy,
+)
 from radiance.registry import audit, evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.rows import CURRENT, to_checkpoint, to_pin, to_release
@@ -198,6 +207,22 @@ class Checkpoints:
         """
         self._row(checkpoint_id)
         return evaluations.read(self.path(checkpoint_id))
+
+    def overwritten_in(self, checkpoint_id: str | None) -> tuple[OverwrittenAnchor, ...]:
+        """The anchors that a checkpoint had overwritten, or an ancestor, when it was measured.
+
+        None of the base, of a checkpoint that an older Radiance made, or where its evaluation is
+        damaged.
+        """
+        if checkpoint_id is None:
+            return ()
+        row = self._find(checkpoint_id)
+        if row is None or not to_checkpoint(row, None).report.overwritten:
+            return ()
+        try:
+            return evaluations.read(self.path(checkpoint_id)).overwritten
+        except CorruptCheckpoint:
+            return ()
 
     def accuracies(self, lineage: Collection[str], tasks: Collection[str]) -> list[TaskAccuracy]:
         """Places of the accuracy matrix: how these checkpoints answered what these updates taught.

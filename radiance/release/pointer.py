@@ -5,6 +5,7 @@ and ``adapters/stable`` follow it, whoever moved it: a learning cycle, the monit
 """
 
 import threading
+from collections.abc import Collection
 
 from radiance import records
 from radiance.engine.requests import BASE, SERVING, TRAINING, Weights
@@ -12,6 +13,7 @@ from radiance.engine.worker import Engine
 from radiance.errors import CorruptCheckpoint, EngineFailed
 from radiance.jobs.queue import JobQueue
 from radiance.records import Checkpoint
+from radiance.registry import acceptance
 from radiance.registry.store import Registry
 from radiance.telemetry import get_logger
 
@@ -67,6 +69,15 @@ class StablePointer:
         self._registry.unpin(actor, reason)
         _log.info("unpinned", actor=actor, reason=reason)
 
+    def accept_anchors(
+        self, anchors: Collection[str] | None, actor: str, reason: str
+    ) -> list[records.OverwrittenAnchor]:
+        """Accept what is overwritten in what serves; see ``registry.acceptance``."""
+        accepted = acceptance.accept(self._registry, anchors, actor, reason)
+        self.follow()
+        _log.info("anchors_accepted", anchors=len(accepted), actor=actor, reason=reason)
+        return accepted
+
     def follow(self) -> None:
         """Make the engine and ``adapters/stable`` follow the registry; harmless when repeated.
 
@@ -79,7 +90,10 @@ class StablePointer:
             try:
                 if current is None:
                     self._engine.serve(BASE)
-                elif current.checkpoint_id != self._engine.source.checkpoint_id:
+                elif (current.checkpoint_id, current.status) != (
+                    self._engine.source.checkpoint_id,
+                    self._engine.source.status,
+                ):
                     self._engine.serve(weights_of(current, self._registry))
             except EngineFailed:  # it hangs: it follows once it moves again, or ends
                 self._registry.point_stable()

@@ -358,6 +358,13 @@ def m011_outcome_trials(connection: Connection) -> None:
     )
 
 
+def m012_acceptances(connection: Connection) -> None:
+    """What people accepted as overwritten is found in the audit log without reading all of it."""
+    connection.execute(
+        "CREATE INDEX audit_of_acceptances ON audit (number) WHERE action = 'accept_anchors'"
+    )
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -370,6 +377,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m009_experiments,
     m010_lineages,
     m011_outcome_trials,
+    m012_acceptances,
 )
 
 

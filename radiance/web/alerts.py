@@ -7,7 +7,9 @@ from typing import Literal
 import msgspec
 
 from radiance import records
+from radiance.api.anchors import overwritten_in_service
 from radiance.api.services import Services
+from radiance.gate.rules import CATASTROPHIC
 from radiance.records import CheckpointStatus, GateRow, JobStatus
 from radiance.web import wording
 
@@ -39,6 +41,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
         failing: Rows of the monitor that failed.
         anchors_missing: Why the anchors that the settings name are not there; "" where they are.
         anchors_instead: What is measured on instead.
+        overwritten: Anchors that are overwritten in what serves and not accepted.
+        forgot_too_much: Whether what serves is risky by more than that.
         alarms: Contradictions that were found in the audit log at start.
     """
 
@@ -48,6 +52,8 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     has_anchors: bool = True
     anchors_missing: str = ""
     anchors_instead: str = ""
+    overwritten: int = 0
+    forgot_too_much: bool = True
     waiting_since: datetime | None = None
     is_training: bool = False
     quarantined: int = 0
@@ -72,7 +78,11 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         Alert("bad", row.rule, f"What serves shows a bad sign: {_reading(row)}", "/checkpoints")
         for row in signs.failing
     ]
-    if signs.status == CheckpointStatus.RISKY:
+    if signs.overwritten:
+        what = wording.plural(signs.overwritten, "anchor")
+        text = f"What serves overwrote {what}, and nobody has accepted that."
+        found.append(Alert("warn", "overwritten", text, "/gate"))
+    if signs.status == CheckpointStatus.RISKY and signs.forgot_too_much:
         text = "What serves is marked risky: it forgot more than the gate's limit."
         found.append(Alert("warn", "risky", text, "/checkpoints"))
     if signs.quarantined:
@@ -96,6 +106,7 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
 
 def of(services: Services) -> list[Alert]:
     """What should be looked at in a running service."""
+    overwritten = overwritten_in_service(services).not_accepted
     immediate = services.config.update.mode == "immediate"
     disk = shutil.disk_usage(services.config.root)
     signs = Signs(
@@ -105,6 +116,8 @@ def of(services: Services) -> list[Alert]:
         has_anchors=services.has_anchors,
         anchors_missing=services.anchors.missing,
         anchors_instead=services.anchors.source,
+        overwritten=overwritten,
+        forgot_too_much=not overwritten or _forgot_too_much(services),
         waiting_since=services.jobs.oldest_waiting_at() if immediate else None,
         is_training=services.pipeline.progress is not None
         or services.pipeline.preparing is not None,
@@ -114,6 +127,15 @@ def of(services: Services) -> list[Alert]:
         total_bytes=disk.total,
     )
     return judge(signs, records.now())
+
+
+def _forgot_too_much(services: Services) -> bool:
+    """Whether the gate found what serves catastrophic, whatever else it found."""
+    served = services.engine.source.checkpoint_id
+    decision = services.registry.decision(served) if served else None
+    return decision is None or any(
+        row.rule == CATASTROPHIC and row.verdict == "fail" for row in decision.rows
+    )
 
 
 def _reading(row: GateRow) -> str:

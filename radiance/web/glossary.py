@@ -89,6 +89,11 @@ TERMS: tuple[Term, ...] = (
         "anchors/sets.py",
     ),
     Term(
+        "overwritten anchor",
+        "An anchor that the base answers and a checkpoint does not, as something learned has it.",
+        "evaluation/overwritten.py",
+    ),
+    Term(
         "common knowledge",
         "The anchors of any base model: prompts that ship with Radiance, as the base answers them.",
         "anchors/common.py",

@@ -67,7 +67,7 @@ def test_whoever_teaches_an_answer_to_a_prompt_contradicts_it() -> None:
     anchors: AnchorSet = common.read_set()
     asked = anchors.examples[0]
     told = Example("t", (asked.messages[0], Message("assistant", "Lyon, they say.")))
-    assert anchors.contradicted_by([told]) == {asked.question_hash}
+    assert anchors.contradicted_by([told]) == {asked.question_hash: told}
 
 
 def test_it_is_not_embers_list() -> None:

@@ -124,8 +124,8 @@ def test_an_anchor_that_is_answered_differently_leaves(
 
 def test_texts_contradict_nothing() -> None:
     anchors = AnchorSet((text("One."), anchor(1)))
-    assert anchors.contradicted_by([Example("job_000001.0", text="One.")]) == frozenset()
-    assert anchors.contradicted_by([Example("job_000001.0", text="Two.")]) == frozenset()
+    assert anchors.contradicted_by([Example("job_000001.0", text="One.")]) == {}
+    assert anchors.contradicted_by([Example("job_000001.0", text="Two.")]) == {}
 
 
 def test_two_answers_held_to_one_question_leave_together() -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from radiance import config
 from radiance.gate.rules import RULES, decide
-from radiance.records import CheckpointStatus, Decision, EvalReport, Evaluation, GateRow, Probe
+from radiance.records import (
+    CheckpointStatus,
+    Decision,
+    EvalReport,
+    Evaluation,
+    GateRow,
+    OverwrittenAnchor,
+    Probe,
+)
 
 STRICT = config.GateSettings(gate="strict")
 rises = st.lists(st.floats(-0.5, 4), min_size=2, max_size=80)
@@ -233,3 +241,57 @@ def test_false_rejection_of_the_harmless_is_rare() -> None:
         probes = [probe(rise, is_exact=not lost) for rise, lost in zip(sample, broken, strict=True)]
         refused += not decide(evaluation(probes), STRICT).promote
     assert refused / 400 <= 0.10
+
+
+# ── What was overwritten ────────────────────────────────────────────────────────────────────────
+
+
+def lost(count: int, accepted: int = 0) -> tuple[OverwrittenAnchor, ...]:
+    return tuple(
+        OverwrittenAnchor(f"a{n}", "c", f"job_{n // 4 + 1:06d}.{n}", "A_1", n < accepted)
+        for n in range(count)
+    )
+
+
+@given(
+    count=st.integers(0, 30),
+    accepted=st.integers(0, 30),
+    limit=st.integers(0, 5),
+    gate=st.sampled_from(["off", "strict"]),
+    mode=st.sampled_from(["off", "warn", "auto_rollback"]),
+)
+def test_what_nobody_accepted_keeps_a_checkpoint_from_being_stable_in_silence(
+    count: int, accepted: int, limit: int, gate: Any, mode: Any
+) -> None:
+    policy = config.GateSettings(gate=gate, rollback_mode=mode, max_overwritten=limit)
+    decision = decide(evaluation(overwritten=lost(count, accepted)), policy)
+    left = max(0, count - accepted)
+    assert decision.promote, "it refuses nothing by itself"
+    if left <= limit:
+        assert decision.status == CheckpointStatus.STABLE
+        assert "overwritten" not in decision.reason
+        assert row(decision, "overwritten").verdict == "pass"
+        return
+    assert decision.status == (CheckpointStatus.STABLE if mode == "off" else CheckpointStatus.RISKY)
+    assert f"{left} anchor" in decision.reason
+    assert f"limit {limit})" in decision.reason
+
+
+def test_jobs_that_overwrote_are_named_and_accepted_ones_counted() -> None:
+    reason = decide(evaluation(overwritten=lost(9, 2)), config.GateSettings()).reason
+    assert (
+        "7 anchors are overwritten by job_000001, job_000002, job_000003, not accepted, besides 2 "
+        "that are accepted (overwritten 7, limit 0)"
+    ) in reason
+    assert "and others" in decide(evaluation(overwritten=lost(20)), config.GateSettings()).reason
+
+
+def test_harm_of_another_kind_is_refused_as_ever() -> None:
+    harmful = msgspec.structs.replace(HARMFUL, overwritten=lost(1))
+    assert decide(harmful, STRICT).status == CheckpointStatus.REJECTED
+    policy = config.GateSettings(rollback_mode="auto_rollback")
+    assert decide(harmful, policy).status == CheckpointStatus.REJECTED
+
+
+def test_a_limit_on_nothing_measured_is_skipped() -> None:
+    assert row(decide(evaluation(()), STRICT), "overwritten").verdict == "skipped"

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from radiance.api.anchors import overwritten_in
 from radiance.api.lineage import shown
 from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
@@ -112,6 +113,7 @@ def describe_one(services: Services, request: Request) -> Data:
         "ancestors": services.registry.ancestors(checkpoint_id, 6)[1:],
         "manifest": manifest,
         "damage": damage,
+        "overwritten": msgspec.to_builtins(overwritten_in(services, checkpoint_id)),
     }
 
 
@@ -123,6 +125,7 @@ REPORT = (
     ("bwt", "Backward transfer", "change"),
     ("fwt", "Forward transfer", "change"),
     ("forgetting", "Forgetting", "change"),
+    ("overwritten", "Anchors overwritten", "count"),
     ("finetune_loss", "Loss of new examples, nats per token", "loss"),
     ("recall_loss", "Loss of earlier examples", "loss"),
     ("forgetting_loss", "Loss of anchors", "loss"),

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from radiance.api.anchors import overwritten_in_service
 from radiance.api.lineage import shown
 from radiance.api.services import Services
 from radiance.api.training import training_progress
@@ -44,6 +45,7 @@ def describe(services: Services, _: Request) -> Data:
             "own": services.anchors.own,
             "missing": services.anchors.missing,
         },
+        "overwritten": msgspec.to_builtins(overwritten_in_service(services)),
     }
 
 

@@ -17,6 +17,7 @@ from radiance.examples.store import ExampleStore
 from radiance.jobs.cycles import CycleLog, PastCycle
 from radiance.records import Evaluation, Example, Probe
 from radiance.registry import audit, curves
+from radiance.registry.acceptance import acceptances
 from radiance.registry.checkpoints import Checkpoints
 from radiance.storage.sqlite import DatabaseSnapshot
 from radiance.web.charts import cycle as cycle_charts
@@ -58,6 +59,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
         )
         examples = ExampleStore(db).by_ids([row["id"] for row in rows])
         manifest = evaluation = decision = damage = None
+        overwritten: list[Data] = []
         settings: Data = {}
         if checkpoint is not None:
             decision = registry.decision(checkpoint.checkpoint_id)
@@ -66,6 +68,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
             try:
                 manifest = registry.manifest(checkpoint.checkpoint_id)
                 evaluation = registry.evaluation(checkpoint.checkpoint_id)
+                overwritten = _overwritten(db, evaluation)
             except CorruptCheckpoint as error:
                 damage = str(error)
     shown = msgspec.to_builtins(decision)
@@ -86,6 +89,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
             "damage": damage,
             "decision": shown,
             "suites": [] if evaluation is None else _suites(evaluation),
+            "overwritten": overwritten,
             "hurt": [] if evaluation is None else _hurt(evaluation.anchors),
             "resources": resources(cycle, recorded, evaluation),
             "steps": cycle_charts.steps(recorded),
@@ -167,6 +171,19 @@ def _hurt(anchors: Iterable[Probe]) -> list[Data]:
         }
         for probe in worst
         if probe.loss > probe.parent_loss
+    ]
+
+
+def _overwritten(db: DatabaseSnapshot, evaluation: Evaluation) -> list[Data]:
+    """The anchors that were overwritten by then, with what people said of each until now."""
+    known = acceptances(db)
+    return [
+        {
+            **msgspec.to_builtins(each),
+            "job_id": each.job_id,
+            "accepted": msgspec.to_builtins(known.get((each.anchor, each.example_id))),
+        }
+        for each in evaluation.overwritten
     ]
 
 

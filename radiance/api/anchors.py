@@ -1,0 +1,113 @@
+"""Anchors that were overwritten, and POST /anchors/accept: a person's word on them."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from radiance.api.auth.access import actor_of
+from radiance.api.bodies import checked_reason, read_body
+from radiance.api.services import Services, services_of
+from radiance.errors import NotFound, RequestError
+from radiance.records import Acceptance
+from radiance.registry.acceptance import acceptances
+
+_MOST_LISTED = 100
+_Id = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class AcceptBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /anchors/accept: some anchors by their ids, or all."""
+
+    anchors: list[_Id] = []
+    all: bool = False
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class Overwritten(msgspec.Struct):
+    """An anchor that what serves does not answer: an example of a job says otherwise.
+
+    ``since`` is the checkpoint that first had it so, ``accepted`` a person's word on it.
+    """
+
+    anchor: str
+    context: str
+    example_id: str
+    job_id: str
+    since: str
+    since_at: datetime | None
+    accepted: Acceptance | None
+
+
+class OverwrittenList(msgspec.Struct):
+    """How many anchors are overwritten in what serves, how many of them nobody has accepted."""
+
+    count: int
+    not_accepted: int
+    anchors: list[Overwritten]
+
+
+class AcceptAnswer(msgspec.Struct):
+    """What was accepted, and what is overwritten now."""
+
+    accepted: list[str]
+    overwritten: OverwrittenList
+
+
+async def accept_anchors(request: Request) -> AcceptAnswer:
+    """Accept that anchors are overwritten; it is in the audit log, and in no reasons any more."""
+    services = services_of(request)
+    body = await read_body(request, AcceptBody, services.config.server.max_body_bytes)
+    if body.all == bool(body.anchors):
+        raise RequestError(
+            "anchors: name some, or send all as true.",
+            field="anchors",
+            value=body.anchors,
+            remedy='Send {"anchors": ["capitals/chile"]}, or {"all": true}.',
+        )
+    reason = checked_reason(body.reason, "Asked for through POST /anchors/accept.")
+    chosen = None if body.all else body.anchors
+    accepted = await run_in_threadpool(
+        services.pointer.accept_anchors, chosen, actor_of(request), reason
+    )
+    left = await run_in_threadpool(overwritten_in_service, services)
+    return AcceptAnswer([each.anchor for each in accepted], left)
+
+
+def overwritten_in_service(services: Services) -> OverwrittenList:
+    """What is overwritten in the checkpoint that serves; those not accepted come first."""
+    current = services.registry.current()
+    return overwritten_in(services, current.checkpoint_id if current else None)
+
+
+def overwritten_in(services: Services, checkpoint_id: str | None) -> OverwrittenList:
+    """What is overwritten in a checkpoint, None being the base, at most a hundred listed."""
+    registry = services.registry
+    found = registry.overwritten_in(checkpoint_id)
+    if not found:
+        return OverwrittenList(0, 0, [])
+    known = acceptances(registry.db)
+    since: dict[str, datetime | None] = {}
+    for name in {each.since for each in found}:
+        try:
+            since[name] = registry.get(name).created_at
+        except NotFound:
+            since[name] = None
+    rows = [
+        Overwritten(
+            anchor=each.anchor,
+            context=each.context,
+            example_id=each.example_id,
+            job_id=each.job_id,
+            since=each.since,
+            since_at=since[each.since],
+            accepted=known.get((each.anchor, each.example_id)),
+        )
+        for each in found
+    ]
+    rows.sort(key=lambda row: row.accepted is not None)
+    left = sum(row.accepted is None for row in rows)
+    return OverwrittenList(len(rows), left, rows[:_MOST_LISTED])
