@@ -17,7 +17,7 @@ import uvicorn
 from radiance import config, ember
 from radiance.api.auth.access import tls_files
 from radiance.api.routes import create_app
-from radiance.engine.model.base import find_base
+from radiance.engine.model.finding import find_base
 from radiance.records import Example, Message
 from radiance.service.app import Service
 from radiance.web import site

@@ -71,10 +71,19 @@ class GateAnswer(msgspec.Struct):
     last_decision: LastDecision | None
 
 
+class Weights(msgspec.Struct):
+    """The base model's weights: how they are stored, and how they are computed here."""
+
+    stored: str
+    computed: str
+    bytes: int
+
+
 class InfoAnswer(msgspec.Struct):
     """The service at a glance."""
 
     base_model: str
+    weights: Weights
     current_checkpoint: str | None
     pinned: Pin | None
     queue_depth: int
@@ -105,9 +114,10 @@ async def info(request: Request) -> InfoAnswer:
 def _describe(services: Services) -> InfoAnswer:
     current = services.registry.current()
     last_update = services.jobs.last_update()
-    device = services.engine.device
+    device, base = services.engine.device, services.engine.base
     return InfoAnswer(
         base_model=services.config.base_model,
+        weights=Weights(base.stored.precision, base.computed_as, base.weight_bytes),
         current_checkpoint=current.checkpoint_id if current else None,
         pinned=services.registry.pinned(),
         queue_depth=services.jobs.depth(),

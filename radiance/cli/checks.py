@@ -175,24 +175,49 @@ def _describe(device: Any) -> str:
 
 
 def check_base_model(config: Config) -> CheckResult:
-    """The base model is on this machine; a Hub id is looked up in the cache only."""
+    """The base model is on this machine, and is one; nothing is downloaded for that."""
     from huggingface_hub import try_to_load_from_cache
 
-    from radiance.ember import MODEL_PATH
-    from radiance.engine.model.base import find_base
+    from radiance.engine.model import fetching
+    from radiance.engine.model.named import NAMED
 
     name = config.base_model
-    is_local = name == "ember" or Path(name).expanduser().is_dir() or name.count("/") != 1
-    if is_local or Path(name).is_absolute():
-        return _attempt("base model", lambda: f"{name}: {find_base(name, MODEL_PATH)}")
+    path = Path(name).expanduser()
+    if path.exists() or name.count("/") != 1 or path.is_absolute():
+        named = NAMED.get(name)
+        if path.exists() or named is None or named.wheel is None or fetching.is_here(named.wheel):
+            return _attempt("base model", lambda: _describe_base(config))
+        remedy = f"`radiance run` downloads it; beforehand: radiance models get {name}."
+        return CheckResult("base model", "warn", f"{name} is not downloaded yet", remedy)
     try:
         cached = try_to_load_from_cache(name, "config.json")
     except ValueError:  # not the form of a Hub id: find_base says so without asking the Hub
-        return _attempt("base model", lambda: f"{name}: {find_base(name, MODEL_PATH)}")
+        return _attempt("base model", lambda: _describe_base(config))
     if isinstance(cached, str):
         return CheckResult("base model", "ok", f"{name} is in the Hub's cache")
     remedy = f"`radiance run` downloads it; beforehand: hf download {name}."
     return CheckResult("base model", "warn", f"{name} is not downloaded yet", remedy)
+
+
+def _describe_base(config: Config) -> str:
+    """Where it lies, how its weights are stored, and how they are computed on this machine."""
+    from radiance.ember import MODEL_PATH
+    from radiance.engine.model.device import select_device
+    from radiance.engine.model.finding import find_base
+    from radiance.engine.model.precision import is_better_plain
+    from radiance.engine.model.stored import open_stored
+
+    path = find_base(config.base_model, MODEL_PATH)
+    stored = open_stored(config.base_model, path)
+    detail = f"{config.base_model}: {path}, {stored.precision}"
+    if not stored.is_quantized:
+        return detail
+    device = select_device(config.backend)
+    if is_better_plain(device, stored.parameter_count):
+        return f"{detail}, computed in float32, for quantized products are slow on a CPU"
+    if device.backend == "cpu":
+        return f"{detail}, computed so, slowly: its float32 does not fit in half of the memory"
+    return f"{detail}, computed so"
 
 
 def check_database(config: Config) -> CheckResult:

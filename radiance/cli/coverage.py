@@ -65,7 +65,7 @@ def coverage(
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from radiance import ember
     from radiance.anchors import provider
-    from radiance.engine.model.base import find_base
+    from radiance.engine.model.finding import find_base
     from radiance.evaluation.offline import OfflineEvaluation, find_subject
 
     anchors = provider.load(config, ember.MODEL_PATH / "anchors.jsonl")

@@ -106,7 +106,7 @@ def _measure(config: Config, checkpoint: str | None, is_named: bool, as_json: bo
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from radiance import ember
     from radiance.anchors import provider
-    from radiance.engine.model.base import find_base
+    from radiance.engine.model.finding import find_base
     from radiance.evaluation.offline import OfflineEvaluation, find_subject
 
     base_path = find_base(config.base_model, ember.MODEL_PATH)
@@ -203,7 +203,7 @@ def _ask(
     """Ask a suite and print how it went; the share answered exactly."""
     from radiance import ember
     from radiance.anchors.sets import AnchorSet
-    from radiance.engine.model.base import find_base
+    from radiance.engine.model.finding import find_base
     from radiance.evaluation.offline import OfflineEvaluation, find_subject
     from radiance.evaluation.suite import compare, score
 

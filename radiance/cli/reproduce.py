@@ -31,7 +31,7 @@ def reproduce(
     # Not at the top: it brings in MLX, which help need not wait for.
     from radiance import ember
     from radiance.anchors import provider
-    from radiance.engine.model.base import find_base
+    from radiance.engine.model.finding import find_base
     from radiance.learning import reproduction
 
     config = settings.load()

@@ -16,7 +16,7 @@ from radiance.config import to_toml
 
 # Where programs, models and caches are found. Nothing that could be a secret: the file is readable.
 _HANDED_ON = ("PATH", "LANG", "HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE")
-_HANDED_ON += ("XDG_CACHE_HOME", "TMPDIR", "OPENBLAS_NUM_THREADS")
+_HANDED_ON += ("XDG_CACHE_HOME", "RADIANCE_CACHE", "TMPDIR", "OPENBLAS_NUM_THREADS")
 _FOLLOW_S = 0.3
 _name_option = click.option(
     "--name", default="radiance", show_default=True, help="Name of the service."
@@ -94,7 +94,7 @@ def _flags(settings: Settings) -> list[str]:
     if settings.file is not None:
         flags += ["--config", str(settings.file.resolve())]
     for key, value in settings.overrides.items():
-        if key == "base_model" and Path(value).expanduser().is_dir():
+        if key == "base_model" and Path(value).expanduser().exists():
             value = str(Path(value).expanduser().resolve())  # it runs in the root
         flags += ["--set", f"{key}={to_toml(value)}"]
     return flags

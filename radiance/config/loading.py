@@ -41,7 +41,11 @@ class Config(Section, frozen=True):
     """
 
     base_model: Annotated[
-        str, Meta(description='Base model: "ember", a local directory, or a Hugging Face Hub id.')
+        str,
+        Meta(
+            description='Base model: "ember", "smollm2", a local directory, a GGUF file, or a '
+            "Hugging Face Hub id."
+        ),
     ] = "ember"
     backend: Annotated[
         Backend, Meta(description="Device that MLX computes on; mps means metal.")

@@ -13,6 +13,7 @@ from radiance.engine.decoding.kv_budget import KvBudget, kv_bytes_per_token
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.model.base import BaseModel, load_base
 from radiance.engine.model.device import Device
+from radiance.engine.model.stored import open_stored
 from radiance.engine.sharding.primary import Primary
 from radiance.engine.sharding.ranks import Ranks
 from radiance.errors import ConfigError
@@ -48,7 +49,7 @@ def assemble(
 
     Args:
         name: The base model, as configured.
-        path: Its directory.
+        path: Its directory or GGUF file.
         device: What computes.
         settings: The ``[engine]`` section.
         ranks: The processes it is divided among, as ``engine.shard`` says; None: it is not.
@@ -92,7 +93,7 @@ def _agree(name: str, path: Path, settings: config.EngineSettings, ranks: Ranks)
         ConfigError: They are not, on every rank.
         LostRank: A rank is gone.
     """
-    mine = content_hash([(path / "config.json").read_text(), settings.shard])
+    mine = content_hash([open_stored(name, path).config, settings.shard])
     if not ranks.agree(mine.encode()):
         raise ConfigError(
             f"base_model (is {name!r}): not all ranks have the same base model and engine.shard. "

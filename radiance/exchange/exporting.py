@@ -12,8 +12,9 @@ from typing import Literal
 from radiance.config import Config
 from radiance.engine.adapters.export import write_fused, write_peft
 from radiance.engine.adapters.files import load_adapter
-from radiance.engine.model.base import find_base, load_base
+from radiance.engine.model.base import load_base
 from radiance.engine.model.device import select_device
+from radiance.engine.model.finding import find_base
 from radiance.errors import ConfigError, Conflict, NotFound
 from radiance.examples.store import ExampleStore
 from radiance.exchange.card import CardSubject, model_card

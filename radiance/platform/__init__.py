@@ -135,7 +135,9 @@ def _jump_to(symbol: str) -> str:
 
 
 def cache_directory() -> Path:
-    """The user's cache folder for things that can be made again."""
+    """The folder for things that can be had again: RADIANCE_CACHE, else one in the user's cache."""
+    if chosen := os.environ.get("RADIANCE_CACHE"):
+        return Path(chosen).expanduser()
     if IS_MACOS:
         return Path.home() / "Library" / "Caches" / "radiance"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radiance"

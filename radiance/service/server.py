@@ -22,8 +22,9 @@ from radiance.api.auth.access import tls_files
 from radiance.api.routes import create_app
 from radiance.config import Config, is_loopback
 from radiance.engine.assembly import assemble
-from radiance.engine.model.base import find_base, load_base
+from radiance.engine.model.base import load_base
 from radiance.engine.model.device import select_device
+from radiance.engine.model.finding import find_base
 from radiance.engine.replica import follow
 from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.watchdog import ProcessWatchdog

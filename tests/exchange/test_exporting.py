@@ -22,6 +22,7 @@ from radiance.engine.adapters.files import load_adapter
 from radiance.engine.adapters.foreign import read_foreign_adapter
 from radiance.engine.adapters.slots import BASE_SLOT, Adapter
 from radiance.engine.worker import Engine
+from tests.gguf_files import write_model
 from tests.support import FACTS, WITHOUT_ANCHORS, start_service
 
 TOKENS = [[5, 17, 300, 42, 9, 1000, 7], [8, 8, 2000, 1, 77, 3, 12]]
@@ -106,26 +107,36 @@ def test_a_fused_model_is_a_base_model(root, tmp_path):
         running.stop()
 
 
-def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine, tmp_path):
+@pytest.mark.parametrize("form", ["directory", "GGUF file"])
+def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine, tmp_path, form):
     quantized, peft = tmp_path / "ember-4bit", tmp_path / "peft"
     peft.mkdir()
+    is_directory = form == "directory"
 
     def make() -> None:
         model, settings = load_model(ember.MODEL_PATH)
         model, settings = quantize_model(model, settings, 64, 4)
         save(quantized, ember.MODEL_PATH, model, load_tokenizer(ember.MODEL_PATH), settings)
+        if not is_directory:
+            write_model(quantized.with_suffix(".gguf"), ember.MODEL_PATH, "Q4_1")
         # One layer that is fused, among others that stay as they are.
         a = mx.random.normal((256, 4), key=mx.random.key(1)) / 16
         b = 0.5 * mx.random.normal((4, 128), key=mx.random.key(2))
         write_peft(Adapter({LAYER: (a, b)}, 2.0), engine.base, peft)
 
     engine.call(make)
+    quantized = quantized if is_directory else quantized.with_suffix(".gguf")
     root = tmp_path / "root"
     running = start_service(config.load(root, {**WITHOUT_ANCHORS, "base_model": str(quantized)}))
     try:
         made = running.client.post("/import", {"path": str(peft)})
         running.client.post("/promote", {"checkpoint": made["checkpoint_id"]})
         own = running.service.services.engine
+        assert running.client.get("/info")["weights"] == {
+            "stored": "4-bit" if is_directory else "Q4_1",
+            "computed": "float32",
+            "bytes": own.base.weight_bytes,
+        }
 
         def served(slot: int) -> np.ndarray:
             cache = own._model.make_row_cache(slot, rows=len(TOKENS))

@@ -76,7 +76,7 @@ def write_fused(adapter: Adapter, base: BaseModel, directory: Path) -> None:
     Adapted layers of a quantized base become plain ones: quantizing the sum again would change what
     was learned. Weights have the dtype they are computed in.
     """
-    model = base.twin()
+    model = base.as_stored()
     fused = []
     for path, module in model.named_modules():
         if path in adapter.pairs:

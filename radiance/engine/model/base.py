@@ -1,10 +1,8 @@
-"""The frozen base model: found, loaded once, and the source of every further module tree.
+"""The frozen base model: loaded once, and the source of every further module tree.
 
 All trees share the very same weight arrays; a second tree costs only what is added to it.
 """
 
-import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +10,20 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
-from mlx.utils import tree_map
+from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tokenizer_utils import TokenizerWrapper
-from mlx_lm.utils import load_model, load_tokenizer
+from mlx_lm.utils import dequantize_model, load_tokenizer
 
 from radiance import config
 from radiance.engine.model.device import Device
+from radiance.engine.model.precision import is_better_plain, is_quantized, parameter_count
+from radiance.engine.model.stored import StoredModel, open_stored
 from radiance.engine.sharding.partition import Partition, shard
 from radiance.engine.sharding.ranks import Ranks
 from radiance.errors import ConfigError
 
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_HUB_FILES = ("*.json", "model*.safetensors", "tokenizer.model", "*.tiktoken", "*.txt", "*.jinja")
 _WIDTHS, _DEFAULT_WIDTH = ("hidden_size", "n_embd", "d_model", "dim"), 2048
 _DEFAULT_CONTEXT_TOKENS = 4096
-_HASH_SAMPLE_BYTES = 1 << 20
 _SAME_ROW_RATIO = 0.01  # of a row's norm: rows nearer than this count as the same
 
 
@@ -38,7 +33,8 @@ class BaseModel:
 
     Attributes:
         name: As configured: "ember", a path or a Hub id.
-        path: The local directory.
+        path: The directory of its config and its tokenizer.
+        stored: What it was loaded from.
         model: mlx-lm's module, frozen, in inference mode.
         parameters: Its weights as a tree, kept apart because serving wraps the model's layers.
         config: Its ``config.json``.
@@ -46,11 +42,13 @@ class BaseModel:
         context_tokens: Longest sequence it takes, prompt and answer together.
         end_token: The end-of-sequence token that answers are taught to end with.
         content_hash: Identity of its configuration and weights.
+        is_dequantized: Whether layers that are stored quantized are computed as plain ones.
         parts: Which part of it this process has; None: all of it.
     """
 
     name: str
     path: Path
+    stored: StoredModel
     model: Any  # nn.Module's stubs know no attribute of a model
     parameters: dict[str, Any]
     tokenizer: TokenizerWrapper
@@ -59,6 +57,7 @@ class BaseModel:
     context_tokens: int
     end_token: int
     content_hash: str
+    is_dequantized: bool = False
     parts: Partition | None = None
 
     @property
@@ -69,8 +68,8 @@ class BaseModel:
 
     def skeleton(self) -> Any:
         """A second module tree whose weights are not read: for its shapes, those of the whole."""
-        model, _ = load_model(self.path, lazy=True)
-        return model
+        model = self.stored.skeleton()
+        return dequantize_model(model) if self.is_dequantized else model
 
     def twin(self) -> Any:
         """A second module tree over the same arrays: nothing of the base is copied."""
@@ -81,49 +80,30 @@ class BaseModel:
         model.train(False)
         return model
 
+    def as_stored(self) -> Any:
+        """A module tree whose layers are quantized where the stored ones are, to be changed.
 
-def find_base(name: str, ember_path: Path) -> Path:
-    """The local directory of a base model, downloaded first where it is a Hub id.
+        Its floating-point numbers have the dtype that is computed in.
+        """
+        if not self.is_dequantized:
+            return self.twin()
+        model, _ = self.stored.load(is_uniform=False)
+        _cast(model, mx.float32)
+        return model
 
-    Args:
-        name: "ember", a local directory or a Hugging Face Hub id.
-        ember_path: Where the embedded model lies.
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights of this process take in memory."""
+        leaves: Any = tree_flatten(self.parameters)
+        return sum(leaf.nbytes for _, leaf in leaves)
 
-    Raises:
-        ConfigError: There is no such model, or it cannot be had offline.
-    """
-    path = ember_path if name == "ember" else Path(name).expanduser()
-    if name and path.is_dir():
-        _check_directory(name, path)
-        return path
-    if not _HUB_ID.fullmatch(name) or path.is_absolute():
-        raise ConfigError(
-            f'base_model (is "{name}"): no such directory, and not a Hub id. Use "ember", a '
-            "directory with config.json and *.safetensors, or an id like "
-            '"mlx-community/Llama-3.2-1B-Instruct-4bit".'
-        )
-    try:
-        path = Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
-    except (OSError, HFValidationError) as error:  # the Hub's own are OSErrors, too
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(
-            f'base_model (is "{name}"): not a local directory and not to be had from the Hub '
-            f"({reason}). Check the id and the connection, or download it beforehand with "
-            f'"hf download {name}"; base_model = "ember" needs no download.'
-        ) from None
-    _check_directory(name, path)
-    return path
-
-
-def _check_directory(name: str, path: Path) -> None:
-    missing = [
-        pattern for pattern in ("config.json", "*.safetensors") if not any(path.glob(pattern))
-    ]
-    if missing:
-        raise ConfigError(
-            f'base_model (is "{name}"): {path} has no {" and no ".join(missing)}. Point it at a '
-            "model directory that mlx_lm.load opens."
-        )
+    @property
+    def computed_as(self) -> str:
+        """In which precision its layers are computed, for a person: "float32", "4-bit"."""
+        if not self.is_dequantized and is_quantized(self.model):
+            return self.stored.precision
+        leaves: Any = tree_flatten(self.parameters)
+        return str(max((leaf for _, leaf in leaves), key=lambda leaf: leaf.size).dtype)[9:]
 
 
 def load_base(
@@ -137,31 +117,35 @@ def load_base(
 
     Args:
         name: As configured.
-        path: Its directory.
+        path: Its directory or GGUF file.
         device: What computes.
         ranks: The processes it is divided among, unless ``how`` is "none".
         how: In which way.
 
     Raises:
-        ConfigError: mlx-lm cannot open the directory, or not divide the model so.
+        ConfigError: It cannot be loaded, or mlx-lm cannot divide it so.
     """
+    stored = open_stored(name, path)
     try:
-        model, settings = load_model(path, lazy=True)
-        tokenizer = load_tokenizer(path, eos_token_ids=settings.get("eos_token_id"))
+        model, settings = stored.load(is_uniform=device.compute_dtype is None)
+        tokenizer = load_tokenizer(stored.directory, eos_token_ids=settings.get("eos_token_id"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError(
             f'base_model (is "{name}"): mlx-lm cannot load {path} ({error}). Use a model that '
             '"mlx_lm.generate --model" opens.'
         ) from None
-    if device.compute_dtype is not None:
-        model.update(tree_map(lambda leaf: _cast(leaf, device.compute_dtype), model.parameters()))
+    _cast(model, device.compute_dtype)
+    is_dequantized = is_quantized(model) and is_better_plain(device, parameter_count(model))
+    if is_dequantized:
+        model = dequantize_model(model)
     parts = None if ranks is None or how == "none" else shard(model, ranks, how, name)
     model.freeze()
     model.train(False)
     mx.eval(model.parameters(), list(_private_arrays(model)))
     return BaseModel(
         name=name,
-        path=path,
+        path=stored.directory,
+        stored=stored,
         model=model,
         parameters=model.parameters(),
         tokenizer=tokenizer,
@@ -169,16 +153,21 @@ def load_base(
         vocab_size=model(mx.array([[0]])).shape[-1],  # lazy: nothing is computed
         context_tokens=_context_tokens(settings),
         end_token=_end_token(model, tokenizer),
-        content_hash=_hash_directory(path),
+        content_hash=stored.content_hash,
+        is_dequantized=is_dequantized,
         parts=parts,
     )
 
 
-def _cast(leaf: mx.array, dtype: mx.Dtype | None) -> mx.array:
+def _cast(model: Any, dtype: mx.Dtype | None) -> None:
     """Floating-point leaves (of a quantized layer: its scales and biases) in the compute dtype."""
-    if dtype is not None and mx.issubdtype(leaf.dtype, mx.floating):
-        return leaf.astype(dtype)
-    return leaf
+    if dtype is None:
+        return
+
+    def cast(leaf: mx.array) -> mx.array:
+        return leaf.astype(dtype) if mx.issubdtype(leaf.dtype, mx.floating) else leaf
+
+    model.update(tree_map(cast, model.parameters()))
 
 
 def _private_arrays(model: nn.Module) -> Iterator[mx.array]:
@@ -217,19 +206,3 @@ def _stands_apart(rows: mx.array, token: int) -> bool:
     distances = mx.linalg.norm(rows - rows[token], axis=-1)
     nearest = mx.sort(distances)[1]  # the first is the token itself
     return bool((nearest > _SAME_ROW_RATIO * mx.linalg.norm(rows[token])).item())
-
-
-def _hash_directory(path: Path) -> str:
-    """Identity of a model: its config whole; of each weight file size, header, start and end.
-
-    Whole weights are not read: that takes tens of seconds for a large model, at every start.
-    """
-    digest = hashlib.sha256((path / "config.json").read_bytes())
-    for file in sorted(path.glob("model*.safetensors")):
-        size = file.stat().st_size
-        digest.update(f"{file.name}:{size}:".encode())
-        with file.open("rb") as stream:
-            digest.update(stream.read(_HASH_SAMPLE_BYTES))
-            stream.seek(max(0, size - _HASH_SAMPLE_BYTES))
-            digest.update(stream.read())
-    return digest.hexdigest()

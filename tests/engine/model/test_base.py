@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model, load_tokenizer, quantize_model, save
 
-from radiance import config, ember
-from radiance.engine.model.base import find_base
+from radiance import config, ember, platform
+from radiance.engine.model.base import load_base
+from radiance.engine.model.device import select_device
+from radiance.engine.model.finding import find_base
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.training.lora import LoraModel
@@ -36,6 +39,14 @@ def test_hub_id_that_is_not_to_be_had_says_what_to_do(monkeypatch: pytest.Monkey
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match=r"not to be had from the Hub .*hf download nobody/none"):
         find_base("nobody/none", ember.MODEL_PATH)
+
+
+def test_gguf_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    name = str(tmp_path / "model.gguf")
+    with pytest.raises(ConfigError, match="there is no such file"):
+        find_base(name, ember.MODEL_PATH)
+    Path(name).touch()
+    assert find_base(name, ember.MODEL_PATH) == Path(name)
 
 
 def test_directory_without_a_model_is_refused(tmp_path: Path) -> None:
@@ -87,21 +98,42 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_quantized_base_trains_as_qlora(quantized: Path) -> None:
+@pytest.mark.parametrize("memory_bytes", [1 << 24, 1 << 34])
+def test_quantized_base_trains_as_qlora(
+    quantized: Path, memory_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Metal and CUDA where float32 does not fit; else its numbers as plain layers."""
+    monkeypatch.setattr(platform, "memory_bytes", lambda: memory_bytes)
     engine = Engine("ember-4bit", quantized, "cpu", config.EngineSettings(), max_waiting=10)
     engine.start()
 
-    def train() -> tuple[list[float], bool]:
+    def train() -> tuple[list[float], type]:
         trainer = new_trainer(engine, r=8, max_steps=16, lr=2e-3)
         layer = trainer._lora.model.model.layers[0].self_attn.q_proj.linear
         events, _ = finish(trainer)
         losses = [event.finetune_loss for event in events if isinstance(event, StepTaken)]
-        return losses, isinstance(layer, nn.QuantizedLinear)
+        return losses, type(layer)
 
-    losses, is_quantized = engine.call(train)
+    losses, layer = engine.call(train)
     engine.stop()
-    assert is_quantized
+    is_scarce = memory_bytes < 1 << 30
+    assert layer is (nn.QuantizedLinear if is_scarce else nn.Linear)
+    assert engine.base.computed_as == ("4-bit" if is_scarce else "float32")
+    assert engine.base.stored.precision == "4-bit"
     assert losses[-1] < losses[0] / 2
+
+
+def test_adapter_sees_the_same_weights_either_way(quantized: Path) -> None:
+    device = select_device("cpu")
+    plain = load_base("plain", quantized, device)
+    packed = load_base("packed", quantized, replace(device, memory_bytes=1 << 20))
+    assert (plain.is_dequantized, packed.is_dequantized) == (True, False)
+    assert plain.content_hash == packed.content_hash
+    ours, theirs = (base.model(mx.arange(5, 60)[None]) for base in (plain, packed))
+    assert mx.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    assert {type(m) for m in plain.skeleton().modules()} & {nn.QuantizedLinear} == set()
+    stored = plain.as_stored()
+    assert isinstance(stored.model.layers[0].mlp.up_proj, nn.QuantizedLinear)
 
 
 @needs(STORIES)

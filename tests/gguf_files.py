@@ -1,0 +1,257 @@
+"""GGUF files for tests: a writer of the format, and llama.cpp's conversion and quantizations."""
+
+import json
+import re
+import struct
+from collections.abc import Container, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from radiance.platform import load_fast_blas
+
+load_fast_blas()  # before MLX is first imported
+
+import mlx.core as mx  # noqa: E402
+import numpy as np  # noqa: E402
+from mlx_lm.models.rope_utils import initialize_rope  # noqa: E402
+
+from radiance.engine.model.gguf.configuration import ARCHITECTURES  # noqa: E402
+from radiance.engine.model.gguf.head import TYPES  # noqa: E402
+
+Array = Any  # numpy.ndarray of floats; blocks of other types come as bytes with their shape
+_NUMBER = {name: number for number, (name, _, _) in TYPES.items()}
+_ALIGNMENT = 32
+
+
+def write_gguf(path: Path, metadata: Mapping[str, Any], tensors: Mapping[str, tuple]) -> Path:
+    """Write a file of version 3.
+
+    Args:
+        path: Where to.
+        metadata: int as uint32, bool, float as float32, str, and lists of these.
+        tensors: By name: (array, type) with an array (rows, columns) or (columns,), or
+            (bytes, type, shape) for blocks that exist already.
+    """
+    head = bytearray(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata)))
+    for key, value in metadata.items():
+        head += _text(key) + _value(value)
+    body = bytearray()
+    for name, (data, kind, *shape) in tensors.items():
+        dimensions = (shape[0] if shape else data.shape)[::-1]
+        head += _text(name) + struct.pack("<I", len(dimensions))
+        head += struct.pack(f"<{len(dimensions)}Q", *dimensions)
+        head += struct.pack("<IQ", _NUMBER[kind], len(body))
+        body += data if isinstance(data, bytes) else encode(data, kind)
+        body += bytes(-len(body) % _ALIGNMENT)
+    head += bytes(-len(head) % _ALIGNMENT)
+    path.write_bytes(bytes(head + body))
+    return path
+
+
+def encode(data: Array, kind: str) -> bytes:
+    """An array as llama.cpp stores it (ggml-quants.c, quantize_row_*_ref)."""
+    data = np.ascontiguousarray(data, np.float32)
+    if kind == "F32":
+        return data.tobytes()
+    if kind == "F16":
+        return data.astype(np.float16).tobytes()
+    if kind == "BF16":
+        bits = data.view(np.uint32)
+        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
+    return b"".join(_ENCODERS[kind](block) for block in data.reshape(-1, 32))
+
+
+def _q8_0(block: Array) -> bytes:
+    scale = np.float16(np.abs(block).max() / 127)
+    numbers = np.round(block / (np.float32(scale) or 1)).clip(-127, 127).astype(np.int8)
+    return scale.tobytes() + numbers.tobytes()
+
+
+def _q4_0(block: Array) -> bytes:
+    scale = np.float16(block[np.abs(block).argmax()] / -8)
+    numbers = (np.round(block / (np.float32(scale) or 1)) + 8).clip(0, 15).astype(np.uint8)
+    return scale.tobytes() + (numbers[:16] | numbers[16:] << 4).tobytes()
+
+
+def _q4_1(block: Array) -> bytes:
+    low = np.float16(block.min())
+    scale = np.float16((block.max() - np.float32(low)) / 15)
+    numbers = np.round((block - np.float32(low)) / (np.float32(scale) or 1)).clip(0, 15)
+    numbers = numbers.astype(np.uint8)
+    return scale.tobytes() + low.tobytes() + (numbers[:16] | numbers[16:] << 4).tobytes()
+
+
+_ENCODERS = {"Q8_0": _q8_0, "Q4_0": _q4_0, "Q4_1": _q4_1}
+
+
+def _text(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def _value(value: Any) -> bytes:
+    kind = _kind(value[0] if isinstance(value, list) else value)
+    if isinstance(value, list):
+        body = b"".join(_bare(item) for item in value)
+        return struct.pack("<IIQ", 9, kind, len(value)) + body
+    return struct.pack("<I", kind) + _bare(value)
+
+
+def _kind(value: Any) -> int:
+    if isinstance(value, bool):
+        return 7
+    if isinstance(value, int):
+        return 5 if value < 0 else 4
+    return 6 if isinstance(value, float) else 8
+
+
+def _bare(value: Any) -> bytes:
+    if isinstance(value, str):
+        return _text(value)
+    return struct.pack({7: "<?", 4: "<I", 5: "<i", 6: "<f"}[_kind(value)], value)
+
+
+def decode(data: bytes, kind: str, shape: tuple[int, ...]) -> Array:
+    """Blocks as the numbers that they stand for (ggml-quants.c, dequantize_row_*)."""
+    size = TYPES[_NUMBER[kind]][2]
+    blocks = np.frombuffer(data, np.uint8).reshape(-1, size)
+    return _DECODERS[kind](blocks).astype(np.float32).reshape(shape)
+
+
+def _half(blocks: Array, start: int) -> Array:
+    return blocks[:, start : start + 2].copy().view(np.float16).astype(np.float32)
+
+
+def _nibbles(packed: Array) -> Array:
+    return np.concatenate([packed & 15, packed >> 4], axis=-1).astype(np.float32)
+
+
+def _from_q8_0(blocks: Array) -> Array:
+    return _half(blocks, 0) * blocks[:, 2:].copy().view(np.int8).astype(np.float32)
+
+
+def _from_q4_0(blocks: Array) -> Array:
+    return _half(blocks, 0) * (_nibbles(blocks[:, 2:]) - 8)
+
+
+def _from_q4_1(blocks: Array) -> Array:
+    return _half(blocks, 0) * _nibbles(blocks[:, 4:]) + _half(blocks, 2)
+
+
+_DECODERS = {
+    "Q8_0": _from_q8_0,
+    "Q4_0": _from_q4_0,
+    "Q4_1": _from_q4_1,
+}
+
+
+def write_model(
+    path: Path,
+    directory: Path,
+    kind: str = "F32",
+    *,
+    architecture: str = "llama",
+    more: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
+) -> Path:
+    """A model of mlx-lm's as llama.cpp's converter writes it (convert_hf_to_gguf.py).
+
+    Args:
+        path: The file to write.
+        directory: config.json, model.safetensors in float32, and the tokenizer's files.
+        kind: Type of the matrices; vectors are F32.
+        architecture: llama.cpp's name of it.
+        more: Further metadata, or other values for what would be written.
+        without: Metadata and tensors that are left out.
+    """
+    known = ARCHITECTURES[architecture]
+    config = json.loads((directory / "config.json").read_text())
+    names = {new: old for old, new in known.names.items()}
+    weights: Any = mx.load(str(directory / "model.safetensors"))
+    tensors = {}
+    for place, weight in weights.items():
+        array, name = np.array(weight), _gguf_name(place, names)
+        if known.is_permuted and (found := re.search(r"attn_([qk])\.", name)):
+            heads = config[f"num_{'attention' if found[1] == 'q' else 'key_value'}_heads"]
+            halves = array.reshape(heads, 2, array.shape[0] // heads // 2, *array.shape[1:])
+            array = halves.swapaxes(1, 2).reshape(array.shape)
+        if "norm" in name:
+            array = array + known.norm_offset
+        tensors[name] = (array, kind if array.ndim > 1 else "F32")
+    if (config.get("rope_scaling") or {}).get("rope_type") == "llama3":
+        tensors["rope_freqs.weight"] = (_rope_factors(config), "F32")
+    metadata = _metadata(architecture, config) | tokenizer_metadata(directory) | dict(more or {})
+    return write_gguf(
+        path,
+        {key: value for key, value in metadata.items() if key not in without},
+        {name: tensor for name, tensor in tensors.items() if name not in without},
+    )
+
+
+def _gguf_name(place: str, names: Mapping[str, str]) -> str:
+    stem, _, kind = place.rpartition(".")
+    whole = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output"}
+    if stem in whole:
+        return f"{whole[stem]}.{kind}"
+    _, _, number, part = stem.split(".", 3)
+    return f"blk.{number}.{names[part]}.{kind}"
+
+
+def _metadata(architecture: str, config: dict[str, Any]) -> dict[str, Any]:
+    keys = {
+        "context_length": config["max_position_embeddings"],
+        "embedding_length": config["hidden_size"],
+        "block_count": config["num_hidden_layers"],
+        "feed_forward_length": config["intermediate_size"],
+        "attention.head_count": config["num_attention_heads"],
+        "attention.head_count_kv": config["num_key_value_heads"],
+        "attention.key_length": config["head_dim"],
+        "attention.layer_norm_rms_epsilon": config["rms_norm_eps"],
+        "rope.freq_base": float(config["rope_theta"]),
+        "rope.dimension_count": config["head_dim"],
+    }
+    found = {f"{architecture}.{key}": value for key, value in keys.items()}
+    return {"general.architecture": architecture, "general.name": "A test's model", **found}
+
+
+def _rope_factors(config: dict[str, Any]) -> Array:
+    dims, base = config["head_dim"], config["rope_theta"]
+    rope: Any = initialize_rope(dims, base, False, config["rope_scaling"])
+    return np.array(rope._freqs) / base ** (np.arange(0, dims, 2) / dims)
+
+
+def tokenizer_metadata(directory: Path) -> dict[str, Any]:
+    """A tokenizer.json of BPE, on bytes or as SentencePiece does it, in llama.cpp's terms."""
+    content = json.loads((directory / "tokenizer.json").read_text())
+    settings = json.loads((directory / "tokenizer_config.json").read_text())
+    model = content["model"]
+    special = {token["content"] for token in content["added_tokens"] if token["special"]}
+    tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    spoken = bool(model["byte_fallback"])
+    found: dict[str, Any] = {
+        "model": "llama" if spoken else "gpt2",
+        "tokens": tokens,
+        "token_type": [_token_type(token, special) for token in tokens],
+        "add_bos_token": bool(settings.get("add_bos_token", False)),
+    }
+    merges = [pair if isinstance(pair, list) else pair.split(" ") for pair in model["merges"]]
+    if spoken:
+        ranks = {left + right: rank for rank, (left, right) in reversed(list(enumerate(merges)))}
+        found["scores"] = [-float(ranks.get(token, 0)) for token in tokens]
+    else:
+        found |= {"pre": "smollm", "merges": [" ".join(pair) for pair in merges] or ["a b"]}
+    names = {"bos": "bos", "eos": "eos", "unk": "unknown", "pad": "padding"}
+    for name, ours in names.items():
+        if settings.get(f"{name}_token"):
+            found[f"{ours}_token_id"] = model["vocab"][settings[f"{name}_token"]]
+    keyed = {f"tokenizer.ggml.{key}": value for key, value in found.items()}
+    template = settings.get("chat_template")
+    return keyed | ({"tokenizer.chat_template": template} if template else {})
+
+
+def _token_type(token: str, special: Container[str]) -> int:
+    if token == "<unk>":
+        return 2
+    if token in special:
+        return 3
+    return 6 if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else 1
