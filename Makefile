@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# What is imported is compiled once, not in each process: tests start a hundred.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests go to whichever process is free; those that share a service (tests/lanes.py) stay together.
 PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
 COVERED := examples gate jobs registry storage

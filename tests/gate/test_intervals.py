@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy import stats
 
 from radiance.gate import intervals
 
@@ -92,6 +91,8 @@ def test_proportion_s_bounds_are_exact(trials: int, data: st.DataObject, confide
 def test_bounds_of_proportions_are_scipy_s(
     trials: int, data: st.DataObject, confidence: float
 ) -> None:
+    from scipy import stats  # slow to import, and every worker collects
+
     hits = data.draw(st.integers(0, trials))
     reference = stats.binomtest(hits, trials)
     for bounds, method in ((intervals.proportion, "exact"), (intervals.wilson, "wilson")):
@@ -104,6 +105,8 @@ def test_bounds_of_proportions_are_scipy_s(
 def test_bounds_of_a_difference_are_scipy_s(
     first: np.ndarray, second: np.ndarray, confidence: float
 ) -> None:
+    from scipy import stats
+
     if min(first.std(), second.std()) < 1e-3:
         return
     found = intervals.difference(first, second, confidence)
