@@ -40,6 +40,7 @@ def _build(source: Path, kind: str, target: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_all_the_package_s_files_and_nothing_else(built):
     [wheel] = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
@@ -56,6 +57,7 @@ def test_the_wheel_holds_all_the_package_s_files_and_nothing_else(built):
     assert "radiance/py.typed" in names
 
 
+@pytest.mark.slow
 def test_the_sdist_holds_what_explains_it_and_no_run_of_ours(built):
     [sdist] = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:

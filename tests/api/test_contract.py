@@ -142,16 +142,16 @@ def test_client_that_goes_away_frees_its_row(shared_service: Running) -> None:
 
 def test_live_weights_answer_with_status_training(serve: Callable[..., Running]) -> None:
     # It is asked all the time: by its share of the background it would train for minutes.
-    busy = {"training.priority": "eager", "training.stop_loss": 0.0, "training.max_steps": 100}
+    busy = {"training.priority": "eager", "training.stop_loss": 0.0, "training.max_steps": 60}
     client = serve(**busy).client
     job_id = client.post("/update", {"examples": as_input(FACTS)})["job_id"]
     statuses = set()
-    while client.get(f"/jobs/{job_id}")["status"] in ("queued", "running"):
+    while ("training", "base") not in statuses:
+        assert client.get(f"/jobs/{job_id}")["status"] in ("queued", "running"), statuses
         got = client.ask(FACTS[0][0], max_tokens=4, use_training_adapter=True)
         plain = client.ask(FACTS[0][0], max_tokens=4)
         statuses.add((got["checkpoint_status"], plain["checkpoint_status"]))
-    job = client.get(f"/jobs/{job_id}")
-    assert ("training", "base") in statuses
+    job = client.wait_for(job_id)
     after = client.ask(FACTS[0][0], max_tokens=4, use_training_adapter=True)
     assert (after["checkpoint"], after["checkpoint_status"]) == (job["checkpoint"], "stable")
 

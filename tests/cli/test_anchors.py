@@ -161,6 +161,7 @@ def test_coverage_before_anything_was_learned(anchors: Invoke) -> None:
     assert "There are no anchors" in none.stderr
 
 
+@pytest.mark.slow
 def test_losses_and_coverage_beside_the_service(
     serve_ember: Callable[..., Running], anchors: Invoke, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,14 +17,13 @@ from tests.support import FACTS, ApiError, Running, start_service
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Path:
     """A root with two cycles, the first promoted and the second refused; no service runs."""
     root = tmp_path_factory.mktemp("reported")
-    brief = {"training.max_steps": 20, "anchor.own_samples": 4, "evaluation.anchor_sample": 40}
-    running = start_service(config.load(root, brief))
+    running = start_service(config.load(root, brief | {"training.max_steps": 20}))
     running.client.teach(FACTS[:2])
     running.stop()
-    strict = {"gate.gate": "strict", "training.max_steps": 1, "training.lr": 1e-9}
+    strict = {"gate.gate": "strict", "training.lr": 1e-9}
     running = start_service(config.load(root, brief | strict))
     assert running.client.teach(FACTS[2:3])["status"] == "failed"
     running.stop()
@@ -52,7 +52,7 @@ def test_a_cycle_as_json_says_what_the_records_say(root: Path, radiance: Invoke)
     assert rows["loss_sanity"]["verdict"] == "pass"
     anchors = next(suite for suite in found["suites"] if suite["name"] == "anchors")
     report = manifest["report"]
-    assert anchors["exact_after"] == pytest.approx(report["retention_score"], abs=0.05)
+    assert (report["retention_score"], anchors["exact_after"]) == (None, 0)  # it knows none
     assert anchors["loss_after"] - anchors["base_loss"] == pytest.approx(
         report["anchor_ce_delta"], abs=0.02
     )

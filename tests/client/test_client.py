@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 import radiance
-from radiance import config
 from radiance.client import JobFailed, JobInfo, operations, wire
 from radiance.errors import (
     ConfigError,
@@ -27,7 +26,7 @@ from radiance.errors import (
     Unauthenticated,
     Unavailable,
 )
-from tests.support import FACTS, Running, as_input, start_service
+from tests.support import FACTS, as_input
 
 Make = Callable[..., Any]
 
@@ -66,18 +65,9 @@ def make(request) -> Iterator[Make]:
             each.close()
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory) -> Iterator[Running]:
-    """A service that learns in a second, and not well."""
-    settings = {"anchor.own_samples": 4, "training.max_steps": 3, "training.cooldown_steps": 0}
-    started = start_service(config.load(tmp_path_factory.mktemp("root"), settings))
-    yield started
-    started.stop()
-
-
 @pytest.fixture
-def client(make, running) -> Any:
-    return make(running.client.url)
+def client(make, shared_service) -> Any:
+    return make(shared_service.client.url)
 
 
 class Stub:
@@ -131,7 +121,7 @@ def refusal(message: str = "No.", **fields: Any) -> dict[str, Any]:
 # ------------------------------------------------------------------------- a service
 
 
-def test_an_update_is_learned_and_answers_name_its_checkpoint(client):
+def test_an_update_is_learned_and_answers_name_its_checkpoint(client, shared_service):
     before = client.info()
     seen: list[JobInfo] = []
     update = client.update(as_input(FACTS[:2]), tags=["zorbel"])
@@ -148,7 +138,7 @@ def test_an_update_is_learned_and_answers_name_its_checkpoint(client):
     assert answer.completion_tokens <= 5
     after = client.info()
     assert after.current_checkpoint == job.checkpoint != before.current_checkpoint
-    assert after.base_model == "ember"
+    assert after.base_model == shared_service.service.services.config.base_model
     assert isinstance(after.last_update, datetime)
     assert after.loss_curves.finetune_loss
     assert client.job(job.job_id).checkpoint == job.checkpoint
@@ -156,7 +146,7 @@ def test_an_update_is_learned_and_answers_name_its_checkpoint(client):
     newest = client.checkpoints(limit=1)[0]
     assert (newest.checkpoint_id, newest.is_current) == (job.checkpoint, True)
     assert newest.job_ids == (job.job_id,)
-    vote = client.vote("up", prompt=FACTS[0][0], response=answer.response)
+    vote = client.vote("up", prompt=FACTS[0][0], response="It is K7-204.")
     assert (vote.checkpoint, vote.votes["up"]) == (job.checkpoint, 1)
     assert client.rollback("base", reason="a test").current_checkpoint is None
     assert client.search("Hello?", max_tokens=1).checkpoint_status == "base"

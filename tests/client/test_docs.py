@@ -7,8 +7,8 @@ import re
 import pytest
 
 import radiance
-from radiance import client, config
-from tests.support import REPOSITORY, start_service
+from radiance import client
+from tests.support import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "CLIENT.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -22,14 +22,11 @@ PRINTS = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def service(tmp_path_factory):
-    settings = {"anchor.own_samples": 4, "training.max_steps": 3, "training.cooldown_steps": 0}
-    running = start_service(config.load(tmp_path_factory.mktemp("root"), settings))
+def service(shared_service):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RADIANCE_URL", running.client.url)
+        patch.setenv("RADIANCE_URL", shared_service.client.url)
         patch.delenv("RADIANCE_API_KEY", raising=False)
         yield
-    running.stop()
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,17 @@ def test_curves_have_a_point_per_checkpoint(taught: Taught) -> None:
     assert curves["recall_exact"] == [report["recall_exact"] for report in reports[1:]]
 
 
+def test_a_cycle_s_report_has_the_same_numbers(taught: Taught) -> None:
+    found = taught.client.get("/cycles/2/report?format=json")
+    report = taught.evaluations[1]["report"]
+    assert found["manifest"]["report"] == report
+    anchors = next(suite for suite in found["suites"] if suite["name"] == "anchors")
+    assert 0 < anchors["exact_after"] == pytest.approx(report["retention_score"], abs=0.1)
+    assert anchors["loss_after"] - anchors["base_loss"] == pytest.approx(
+        report["anchor_ce_delta"], abs=0.02
+    )
+
+
 def test_of_many_new_examples_some_are_measured(tmp_path: Path) -> None:
     some = {**SETTINGS, "training.max_steps": 1, "evaluation.learned_examples": 2}
     running = start_service(config.load(tmp_path, some))

@@ -53,7 +53,7 @@ def finished(client: openai.OpenAI, job_id: str) -> FineTuningJob:
 
 @pytest.fixture(scope="module")
 def tuned(client: openai.OpenAI) -> FineTuningJob:
-    """A job that has learned some facts and one call."""
+    """A job that has learned some facts, one call and one thought: what needs it is slow."""
     training = client.files.create(file=("facts.jsonl", lines(LEARNED)), purpose="fine-tune")
     held = client.files.create(file=("held.jsonl", lines(LEARNED[:1])), purpose="fine-tune")
     job = client.fine_tuning.jobs.create(
@@ -91,6 +91,7 @@ def test_files_are_kept_as_sent_until_deleted(client: openai.OpenAI) -> None:
             gone(file.id)
 
 
+@pytest.mark.slow
 def test_a_job_trains_here_and_its_model_serves(
     client: openai.OpenAI, tuned: FineTuningJob
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_job_trains_here_and_its_model_serves(
         client.chat.completions.create(model=model[:-1], messages=ask("?"))
 
 
+@pytest.mark.slow
 def test_events_and_checkpoints_tell_of_a_job(client: openai.OpenAI, tuned: FineTuningJob) -> None:
     events = list(client.fine_tuning.jobs.list_events(tuned.id, limit=7))
     assert len(events) > 7  # several pages
@@ -137,12 +139,13 @@ def test_events_and_checkpoints_tell_of_a_job(client: openai.OpenAI, tuned: Fine
 
 
 def test_epochs_and_rate_are_honoured_and_a_running_job_is_called_off(
-    client: openai.OpenAI, service: Running, tuned: FineTuningJob
+    client: openai.OpenAI, service: Running
 ) -> None:
+    serving = service.client.get("/info")["current_checkpoint"]
     file = client.files.create(file=("f.jsonl", lines(FACTS)), purpose="fine-tune")
     short = client.fine_tuning.jobs.create(
         training_file=file.id,
-        model=tuned.fine_tuned_model or "",
+        model="radiance",
         hyperparameters={"n_epochs": 2, "batch_size": 2, "learning_rate_multiplier": 0.5},
     )
     long = client.fine_tuning.jobs.create(
@@ -162,7 +165,7 @@ def test_epochs_and_rate_are_honoured_and_a_running_job_is_called_off(
     with pytest.raises(openai.ConflictError):
         client.fine_tuning.jobs.cancel(short.id)
     client.files.delete(file.id)
-    service.client.post("/rollback", {"checkpoint": (tuned.fine_tuned_model or "").split(":")[1]})
+    service.client.post("/rollback", {"checkpoint": serving or "base"})
 
 
 @pytest.mark.parametrize(
@@ -179,9 +182,10 @@ def test_epochs_and_rate_are_honoured_and_a_running_job_is_called_off(
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(
-    client: openai.OpenAI, tuned: FineTuningJob, parameters: dict[str, Any], param: str
+    client: openai.OpenAI, parameters: dict[str, Any], param: str
 ) -> None:
-    given: Any = {"training_file": tuned.training_file, "model": "radiance", **parameters}
+    file = client.files.create(file=("f.jsonl", lines(FACTS[:1])), purpose="fine-tune")
+    given: Any = {"training_file": file.id, "model": "radiance", **parameters}
     with pytest.raises(openai.APIStatusError) as caught:
         client.fine_tuning.jobs.create(**given)
     assert caught.value.status_code in (400, 404)
@@ -287,6 +291,7 @@ def test_logprobs_are_those_of_the_tokens(client: openai.OpenAI) -> None:
         assert token.logprob <= 0
 
 
+@pytest.mark.slow
 def test_headers_name_the_weights_by_content(client: openai.OpenAI, tuned: FineTuningJob) -> None:
     for stream in (False, True):
         with client.chat.completions.with_streaming_response.create(
@@ -411,6 +416,7 @@ def test_any_object_and_a_schema_that_is_none(client: openai.OpenAI) -> None:
 # ------------------------------------------------------------------- thoughts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_thoughts_are_told_apart_from_the_answer(
     client: openai.OpenAI, tuned: FineTuningJob, stream: bool
@@ -438,6 +444,7 @@ def calls_of(answer: Any) -> list[tuple[str, Any]]:
     return [(call.function.name, json.loads(call.function.arguments)) for call in calls]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_call_that_the_model_makes_is_read(
     client: openai.OpenAI, tuned: FineTuningJob, strict: bool
@@ -469,6 +476,7 @@ def test_a_call_that_the_model_makes_is_read(
     assert plain.choices[0].message.content == CALL
 
 
+@pytest.mark.slow
 def test_streamed_calls_are_whole(client: openai.OpenAI, tuned: FineTuningJob) -> None:
     chunks = list(
         client.chat.completions.create(
