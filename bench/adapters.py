@@ -2,9 +2,9 @@
 
     python -m bench.adapters
 
-Eight long answers decode together on Ember: all from one adapter, each from its own of eight, and
-all from the bare base, in turns in one process. Counted are tokens per second from the first
-decode step to the last.
+Eight long answers decode together on Ember, or ``--model``: all from one adapter, each from its own
+of eight, and all from the bare base, in turns in one process. Counted are tokens per second from
+the first decode step to the last.
 """
 
 import time
@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.harness import Bench, Figures, Table, alternate
+from bench.harness import Bench, Figures, Size, Table, alternate
 from bench.intervals import median, ratio
-from radiance import config, ember
+from radiance import config
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.requests import BASE, Request, Weights
 from radiance.engine.worker import Engine
@@ -23,12 +23,13 @@ from radiance.records import CheckpointStatus, Message
 ROWS = 8
 ONE, MIXED, NONE = "one adapter", f"{ROWS} adapters", "no adapter"
 # Tokens an answer, rounds.
-SIZES = {"tiny": (4, 1), "default": (200, 20), "large": (400, 60)}
+SIZES: dict[Size, tuple[int, int]] = {"tiny": (4, 1), "default": (200, 20), "large": (400, 60)}
+OTHER_SIZES: dict[Size, tuple[int, int]] = {"default": (60, 8), "large": (200, 20)}
 
 
 def measure(bench: Bench, tokens: int, rounds: int) -> dict[str, list[Figures]]:
     settings = config.EngineSettings(max_adapters=ROWS, prompt_cache_bytes=0)
-    engine = Engine("ember", ember.MODEL_PATH, "auto", settings, max_waiting=100)
+    engine = Engine(bench.model.name, bench.model.path, "auto", settings, max_waiting=100)
     engine.start()
     try:
         names = [_resident(engine, seed) for seed in range(ROWS)]
@@ -74,13 +75,13 @@ def _resident(engine: Engine, seed: int) -> Weights:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("adapters", __doc__, arguments)
-    tokens, rounds = SIZES[bench.size]
+    bench = Bench.from_command_line("adapters", __doc__, arguments, model="ember")
+    tokens, rounds = bench.sized(SIZES, OTHER_SIZES)
     found = bench.cell({"tokens": tokens, "rounds": rounds}, lambda: measure(bench, tokens, rounds))
     speeds = {name: [f["tokens_per_s"] for f in figures] for name, figures in found.items()}
     ratios = {name: ratio(values, speeds[ONE]) for name, values in speeds.items()}
     table = Table(
-        f"{ROWS} rows of Ember with LoRA of rank 8 on every linear layer",
+        f"{ROWS} rows of {bench.model.title} with LoRA of rank 8 on every linear layer",
         ("the rows use", "tokens/s", "ratio to one adapter"),
         [(name, median(values), ratios[name]) for name, values in speeds.items()],
     )

@@ -1,7 +1,8 @@
-"""Adapters of known harm: trained for real, applied in doses, measured on every fact of Ember's.
+"""Adapters of known harm: trained for real, applied in doses, measured on all the base knows.
 
 What ``bench.gate`` decides on. An adapter at dose d is ``base + d (trained - base)`` in A and in B;
-its truth is what it does to the 881 facts of both of Ember's lists.
+its truth is what it does to the 881 facts of both of Ember's lists; on another base to its own
+answers to all prompts of common knowledge.
 """
 
 import random
@@ -14,15 +15,18 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 
+from bench.models import Model, anchor
 from bench.streams import make_stream
 from radiance import config
-from radiance.ember import Fact, listed_facts, unlisted_facts
+from radiance.anchors import common
+from radiance.ember import Fact
 from radiance.engine.adapters.files import load_adapter
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.gate import intervals
+from radiance.training.base_answers import BaseAnswers, base_answers
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from tests.support import Running, example, start_service
+from tests.support import Running, start_service
 
 POLICY = config.GateSettings(gate="strict")
 _LEAST_CONTEXT = 8  # facts, for a context to have a truth of its own
@@ -35,35 +39,47 @@ class Family:
 
     name: str
     settings: dict[str, Any]
-    examples: Callable[[int], Pairs]
+    examples: Callable[[Model, int], Pairs]
 
 
-def contradictions(seed: int) -> Pairs:
+def contradictions(model: Model, seed: int) -> Pairs:
     """Facts of one list in other words, each with the answer to another of its context."""
     chooser = random.Random(seed)
-    contexts: dict[str, list[Fact]] = {}
-    for fact in listed_facts():
-        if fact.paraphrases:
-            contexts.setdefault(fact.context, []).append(fact)
-    usable = [facts for facts in contexts.values() if len(facts) > 1]
-    pairs = [chooser.sample(facts, 2) for facts in chooser.sample(usable, 8)]
-    return [(one.paraphrases[0], other.answer) for one, other in pairs]
+    contexts: dict[str, Pairs] = {}
+    for context, asked, answer in _answered(model, otherwise=True):
+        contexts.setdefault(context, []).append((asked, answer))
+    usable = [pairs for pairs in contexts.values() if len(pairs) > 1]
+    drawn = chooser.sample(usable, 8) if len(usable) >= 8 else chooser.choices(usable, k=8)
+    pairs = [chooser.sample(facts, 2) for facts in drawn]
+    return [(one[0], other[1]) for one, other in pairs]
 
 
-def new_facts(seed: int) -> Pairs:
+def new_facts(model: Model, seed: int) -> Pairs:
     """Invented facts that contradict nothing."""
     facts = make_stream(seed, updates=4, facts=8)[0].facts
     return [(fact.question, fact.answer) for fact in facts]
 
 
-def one_context(seed: int) -> Pairs:
+def one_context(model: Model, seed: int) -> Pairs:
     """All of one context turned upside down: harm that a mean dilutes."""
-    facts = [fact for fact in listed_facts() if fact.context == "capitals"]
+    context = "capitals" if model.is_ember else "facts"
+    facts = [pair for found, *pair in _answered(model) if found == context]
     shift = 1 + seed % (len(facts) - 1)
-    answers = [fact.answer for fact in facts]
-    return list(
-        zip([fact.question for fact in facts], answers[shift:] + answers[:shift], strict=True)
-    )
+    answers = [answer for _, answer in facts]
+    return list(zip([asked for asked, _ in facts], answers[shift:] + answers[:shift], strict=True))
+
+
+def _answered(model: Model, *, otherwise: bool = False) -> list[tuple[str, str, str]]:
+    """Context, question and right answer of what may be held.
+
+    Args:
+        otherwise: In other words, where there are any; what has none is left out on Ember.
+    """
+    if not model.is_ember:
+        prompts = [p for p in common.read() if p.reference and not p.is_held_out]
+        return [(p.context, p.text, p.reference) for p in prompts]
+    facts = [fact for fact in model.listed() if fact.paraphrases or not otherwise]
+    return [(f.context, f.paraphrases[0] if otherwise else f.question, f.answer) for f in facts]
 
 
 _NAIVE = {"anchor.method": "naive", "gate.rollback_mode": "off"}
@@ -121,13 +137,14 @@ class Candidate:
         return max(truth[rule] / limit for rule, limit in limits.items())
 
 
-def all_facts(count: int | None = None) -> list[Fact]:
+def all_facts(model: Model, count: int | None = None) -> list[Fact]:
     """What the truth is measured on: the facts of both lists, or some spread over them."""
-    facts = [*listed_facts(), *unlisted_facts()]
+    facts = [*model.listed(), *model.unlisted()]
     return facts if count is None else facts[:: len(facts) // count][:count]
 
 
 def candidates(
+    model: Model,
     family: Family,
     seed: int,
     doses: Sequence[float],
@@ -144,11 +161,11 @@ def candidates(
     kept.mkdir(exist_ok=True)
     paths = {dose: kept / f"{family.name}.{seed}.{dose}.npy" for dose in doses}
     if any(not path.exists() for path in paths.values()):
-        overrides = {**family.settings, **settings, "training.seed": seed}
+        overrides = {**model.settings(), **family.settings, **settings, "training.seed": seed}
         with tempfile.TemporaryDirectory() as root:
             running = start_service(config.load(Path(root), overrides))
             try:
-                job = running.client.teach(family.examples(seed))
+                job = running.client.teach(family.examples(model, seed))
                 assert job["status"] == "succeeded", job["error"]
                 for dose, probes in _probe(running, job["checkpoint"], doses, facts):
                     np.save(paths[dose], probes)
@@ -163,16 +180,16 @@ def _probe(
     services = running.service.services
     engine, path = services.engine, services.registry.path(checkpoint_id)
 
-    def build() -> tuple[LoraModel, AdapterEvaluator, Any]:
+    def build() -> tuple[LoraModel, AdapterEvaluator, Any, BaseAnswers]:
         lora = LoraModel(engine.base, services.config.training)
         vector = lora.initial(load_adapter(path))
-        return lora, AdapterEvaluator(lora, GradientComputer(lora)), vector
+        answers = base_answers(lora, engine.encoder, engine.base, path.parent / "answers")
+        return lora, AdapterEvaluator(lora, GradientComputer(lora)), vector, answers
 
-    lora, evaluator, vector = engine.call(build)
-    texts = [
-        ProbeText(engine.encoder.example(example(number, fact.question, fact.answer)), fact.context)
-        for number, fact in enumerate(facts)
-    ]
+    lora, evaluator, vector, answers = engine.call(build)
+    anchors = [anchor(fact) for fact in facts]
+    _ = engine.run(lambda: answers.make(anchors)).result
+    texts = [ProbeText(answers.windows(one.example)[0], one.context) for one in anchors]
     base = engine.call(lambda: lora.initial(None))
     for dose in doses:
         scaled = engine.call(lambda dose=dose: _evaluated(base + dose * (vector - base)))

@@ -2,8 +2,9 @@
 
     python -m bench.evaluation
 
-Both are of the same cycle, one after the other, so other work on the machine meets both alike. The
-first cycle of a process also measures the base; later ones find the base and the parent known.
+On Ember, or ``--model``. Both are of the same cycle, one after the other, so other work on the
+machine meets both alike. The first cycle of a process also measures the base; later ones find the
+base and the parent known.
 """
 
 from collections.abc import Sequence
@@ -48,11 +49,11 @@ def cycles(settings: dict[str, Any]) -> list[Figures]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("evaluation", __doc__, arguments)
-    settings: dict[str, Any] = {"gate.rollback_mode": "off"}
+    bench = Bench.from_command_line("evaluation", __doc__, arguments, model="ember")
+    settings: dict[str, Any] = {**bench.model.settings(), "gate.rollback_mode": "off"}
     if bench.size == "tiny":
         settings |= {"training.max_steps": 2, "evaluation.anchor_sample": 8}
-    runs = {"tiny": 1, "default": 6, "large": 20}[bench.size]
+    runs = bench.sized({"tiny": 1, "default": 6, "large": 20}, {"default": 1, "large": 6})
     progress = bench.progress(runs)
     measured: list[list[Figures]] = []
     for run in range(runs):
@@ -68,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for update in range(UPDATES)
     ]
     table = Table(
-        "Evaluation to training, seconds of one cycle; medians of runs",
+        f"{bench.model.title}: evaluation to training, seconds of one cycle; medians of runs",
         ("update", "anchors", "earlier", "training_s", "evaluation_s", "ratio"),
         [
             (

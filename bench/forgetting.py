@@ -1,9 +1,10 @@
 """Does it forget? A stream of updates with corrections and a change of domain, by many methods.
 
-    python -m bench.forgetting [--method default --method naive] [--seeds 0,1]
+    python -m bench.forgetting [--model smollm2] [--method default --method naive] [--seeds 0,1]
 
 New facts are asked in the taught words and in others, facts of all earlier updates again, and of
-Ember's old knowledge both what the anchors list and what no anchor lists. Every method trains with
+the base's old knowledge both what the anchors list and what no anchor lists (Ember's facts; of
+another base its own answers to common knowledge, held and held out). Every method trains with
 the same rank, batch, and stopping rule; each cell (method, seed) is kept when it is finished. The
 strengths of EWC and L2 were chosen on a stream that none is judged on (four updates, seed 1000).
 """
@@ -18,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from bench import intervals
-from bench.harness import Bench, Figures, Table
+from bench.harness import Bench, Figures, Size, Table
+from bench.models import Model
 from bench.streams import make_stream
 from bench.students import Method, Student
 
@@ -45,7 +47,7 @@ METHODS = (
     Method("default, null space", anchor={"null_space": True}),
     Method("default, budget 0.03", anchor={"budget": 0.03}),
 )
-_SCALE: dict[str, dict[str, Any]] = {
+_SCALE: dict[Size, dict[str, Any]] = {
     "tiny": {
         "seeds": [0],
         "updates": 4,
@@ -57,16 +59,20 @@ _SCALE: dict[str, dict[str, Any]] = {
     "default": {"seeds": [0, 1, 2, 3, 4], "updates": 8, "facts": 8, "max_steps": 150},
     "large": {"seeds": list(range(10)), "updates": 16, "facts": 8, "max_steps": 400},
 }
+_OTHER_SCALE: dict[Size, dict[str, Any]] = {
+    "default": {"seeds": [0], "updates": 4, "facts": 8, "max_steps": 100},
+    "large": {"seeds": [0, 1, 2], "updates": 8, "facts": 8, "max_steps": 150},
+}
 _TINY_METHODS = ("default", "naive", "A-GEM", "EWC")
 _LAST = ("earlier", "listed", "unlisted", "all_other_words", "acc", "bwt", "forgetting")
 _MEANS = ("new", "new_other_words", "steps", "step_seconds")
 
 
-def run(method: Method, seed: int, scale: dict[str, Any], cache: Path) -> Figures:
+def run(model: Model, method: Method, seed: int, scale: dict[str, Any], cache: Path) -> Figures:
     """One cell: the whole stream by one method."""
     stream = make_stream(seed, scale["updates"], scale["facts"])
     fewer = (scale.get("own_samples"), scale.get("old_facts"))
-    student = Student(method, cache, scale["max_steps"], seed, *fewer)
+    student = Student(method, cache, scale["max_steps"], seed, *fewer, model=model)
     updates = list(student.learn(stream))
     return {
         "updates": updates,
@@ -81,8 +87,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--method", action="append")
     parser.add_argument("--seeds", default="")
     own, rest = parser.parse_known_args(arguments)
-    bench = Bench.from_command_line("forgetting", __doc__, rest)
-    scale = _SCALE[bench.size]
+    bench = Bench.from_command_line("forgetting", __doc__, rest, model="ember")
+    scale = bench.sized(_SCALE, _OTHER_SCALE)
     wanted = own.method
     if wanted is None and bench.size == "tiny":
         wanted = list(_TINY_METHODS)
@@ -94,10 +100,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for seed in seeds:
             for method in methods:
                 cell = {"method": method.name, "seed": seed, **scale, "seeds": None}
-                figures = bench.cell(cell, lambda m=method, s=seed: run(m, s, scale, Path(cache)))
+                figures = bench.cell(
+                    cell, lambda m=method, s=seed: run(bench.model, m, s, scale, Path(cache))
+                )
                 found.setdefault(method.name, []).append(figures)
-                progress.advance()
-    bench.finish([_table(found)], lambda figure: _draw(figure, found), methods=_summary(found))
+                progress.advance(method.name)
+    bench.finish(
+        [_table(bench.model, found)], lambda figure: _draw(figure, found), methods=_summary(found)
+    )
     _write_page(bench, found)
 
 
@@ -109,7 +119,7 @@ def _summary(found: dict[str, list[Figures]]) -> Figures:
     }
 
 
-def _table(found: dict[str, list[Figures]]) -> Table:
+def _table(model: Model, found: dict[str, list[Figures]]) -> Table:
     columns = {
         "new": "new",
         "new_other_words": "new, other words",
@@ -125,8 +135,8 @@ def _table(found: dict[str, list[Figures]]) -> Table:
         [name, len(cells), *(str(intervals.mean([cell[key] for cell in cells])) for key in columns)]
         for name, cells in found.items()
     ]
-    title = "Means over seeds with 95 % intervals: after each update (new), at the end (the rest)"
-    return Table(title, ("method", "seeds", *columns.values()), rows)
+    title = "means over seeds with 95 % intervals: after each update (new), at the end (the rest)"
+    return Table(f"{model.title}: {title}", ("method", "seeds", *columns.values()), rows)
 
 
 def _points(found: dict[str, list[Figures]]) -> list[tuple[str, float, float]]:

@@ -1,11 +1,12 @@
 """How often does the strict gate promote harm and refuse the harmless, by the number of anchors?
 
-    python -m bench.gate [--size tiny|default|large]
+    python -m bench.gate [--model smollm2]
 
-Candidates of known truth: an adapter is trained for real on Ember, and applied in doses, so that
-each family runs from no harm to much. Their truth is what they do to all 881 facts that Ember knows
-and its lists name. Then the gate decides on random subsets of those facts as anchors, again and
-again; the adapters are evaluated once, the subsets are drawn from what was measured.
+Candidates of known truth: an adapter is trained for real on Ember (or ``--model``), and applied in
+doses, so that each family runs from no harm to much. Their truth is what they do to all 881 facts
+that Ember knows and its lists name; on another base, to its answers to common knowledge. Then the
+gate decides on random subsets of those as anchors, again and again; the adapters are evaluated
+once, the subsets are drawn from what was measured.
 
 *Severity* is the largest ratio of a true figure to its limit in [gate] (mean rise, mean of the
 worst tenth, broken share, drift, worst context): a candidate of severity 1 or more is harmful, one
@@ -19,9 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from bench import harness
 from bench.candidates import FAMILIES, POLICY, Candidate, all_facts, candidates
 from bench.harness import Bench, Figures, Table
 from bench.intervals import Interval, mean, proportion
+from bench.models import Model
 from radiance.ember import Fact
 from radiance.gate import intervals
 from radiance.gate.rules import decide
@@ -43,11 +46,12 @@ class Size:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-SIZES = {
+SIZES: dict[harness.Size, Size] = {
     "tiny": Size(1, 1, (1.0,), 4, 40, {"training.max_steps": 3}),
     "default": Size(5, 1, (0.5, 0.75, 0.875, 1.0, 1.25), 200),
     "large": Size(5, 5, (0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5), 1000),
 }
+OTHER_SIZES: dict[harness.Size, Size] = {"default": Size(5, 1, (0.75, 1.0), 200)}
 
 
 # ── Decisions ───────────────────────────────────────────────────────────────────────────────────
@@ -127,9 +131,9 @@ def _mean(rates: Sequence[float]) -> Interval | str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("gate", __doc__, arguments)
-    size = SIZES[bench.size]
-    facts = all_facts(size.facts)
+    bench = Bench.from_command_line("gate", __doc__, arguments, model="ember")
+    size = bench.sized(SIZES, OTHER_SIZES)
+    facts = all_facts(bench.model, size.facts)
     contexts = [fact.context for fact in facts]
     pairs = [(family, seed) for seed in range(size.seeds) for family in FAMILIES[: size.families]]
     counts = [count for count in ANCHORS if count <= len(facts)]
@@ -138,14 +142,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cells: list[Figures] = []
     for family, seed in pairs:
         kept = bench.out / f"gate.{bench.size}.probes"
-        for candidate in candidates(family, seed, size.doses, facts, kept, size.settings):
+        for candidate in candidates(
+            bench.model, family, seed, size.doses, facts, kept, size.settings
+        ):
             found.append(candidate)
             cells += [
                 _cell(bench, candidate, facts, contexts, anchors, size.draws) for anchors in counts
             ]
         progress.advance(family.name)
     tables = [
-        _rates(cells, counts, size.draws),
+        _rates(bench.model, cells, counts, size.draws),
         Table(
             f"anchor_mean alone on 100 anchors: what is held against {POLICY.max_anchor_mean}",
             ("evidence", "harm promoted", "harmless refused"),
@@ -182,7 +188,7 @@ def _cell(
     return {**names, "anchors": anchors, **bench.cell({**names, **settings}, compute)}
 
 
-def _rates(cells: Sequence[Figures], counts: Sequence[int], draws: int) -> Table:
+def _rates(model: Model, cells: Sequence[Figures], counts: Sequence[int], draws: int) -> Table:
     """False promotions and false refusals, and how wide the zone between is."""
     rows: list[list[object]] = []
     for anchors in counts:
@@ -205,7 +211,8 @@ def _rates(cells: Sequence[Figures], counts: Sequence[int], draws: int) -> Table
         *("anchors", "harm promoted", "the worst candidate", "severity 1 to 2"),
         *("harmless refused", "nine in ten pass up to severity"),
     )
-    return Table(f"Strict gate, {draws} random sets of anchors per candidate", columns, rows)
+    title = f"{model.title}: strict gate, {draws} random sets of anchors per candidate"
+    return Table(title, columns, rows)
 
 
 def _passes_up_to(cells: Sequence[Figures]) -> float:

@@ -5,16 +5,15 @@ measurement each, kept on disk as soon as it is finished, so that a second call 
 first was stopped) and ends with ``finish``, which writes NAME.json, NAME.md and NAME.png under
 ``--out``. What compares two sides is their ratio, round by round, measured alternating in one
 call: other work on the machine then meets both alike. Sides whose memory counts, or which would
-disturb one another, each run in a process of their own (``Process``). This module imports no MLX.
+disturb one another, each run in a process of their own (``processes.Process``). This module
+imports no MLX.
 """
 
 import argparse
 import contextlib
-import importlib
 import json
 import os
 import platform as _platform
-import resource
 import subprocess
 import sys
 import time
@@ -22,16 +21,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, Self, TextIO
+from typing import Any, Literal, Self, TextIO, TypeVar
 
 from bench.intervals import Interval
-from radiance.platform import IS_MACOS, load_fast_blas, processor_name
+from bench.models import Model
+from bench.processes import REPOSITORY as REPOSITORY
+from bench.processes import Figures as Figures
+from radiance.platform import load_fast_blas, processor_name
 
-Figures = dict[str, Any]
 Size = Literal["tiny", "default", "large"]
 SIZES: tuple[Size, ...] = ("tiny", "default", "large")
-REPOSITORY = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
+T = TypeVar("T")
 
 
 # ── Sides ─────────────────────────────────────────────────────────────────────────────────────
@@ -58,101 +59,45 @@ def alternate(
     names = list(sides)
     for number in range(-warm_up, rounds):
         turn = number % len(names)
+        latest: dict[str, Figures] = {}
         for name in names[turn:] + names[:turn]:
-            figures = sides[name]()
+            latest[name] = sides[name]()
             if number >= 0:
-                measured[name].append(figures)
-        progress.advance()
+                measured[name].append(latest[name])
+        progress.advance(_headline(latest))
     return measured
 
 
-class Rounds:
-    """In a side's own process: one item per round asked for, to be answered with ``report``."""
-
-    def __init__(self, asked: TextIO, answers: TextIO) -> None:
-        self._asked, self._answers = asked, answers
-
-    def __iter__(self) -> Iterator[None]:
-        for _ in self._asked:
-            yield None
-
-    def report(self, figures: Figures) -> None:
-        """Answer the round under way; the process's peak memory so far is added."""
-        answer = {**figures, "peak_memory_bytes": peak_memory_bytes()}
-        print(json.dumps(answer), file=self._answers, flush=True)
-
-
-class Process:
-    """A side in a process of its own, so that memory, threads and caches are its alone.
-
-    Args:
-        target: "package.module:function", called in the child with ``Rounds`` and ``parameters``.
-        parameters: What JSON can carry.
-    """
-
-    def __init__(self, target: str, parameters: Figures) -> None:
-        self._target = target
-        self._child = subprocess.Popen(
-            [sys.executable, "-m", "bench.harness", target, json.dumps(parameters)],
-            cwd=REPOSITORY,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self) -> Figures:
-        """Run one round.
-
-        Raises:
-            RuntimeError: The process ended; what it said is on stderr.
-        """
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            print("round", file=self._child.stdin, flush=True)
-        line = self._child.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self._target} ended with exit code {self._child.wait()}")
-        return json.loads(line)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.close()
-        self._child.wait()
-        self._child.stdout.close()
-
-
-def peak_memory_bytes() -> int:
-    """The most memory this process has held at once."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if IS_MACOS else peak * 1024  # bytes there, KiB on Linux
-
-
-def _serve(target: str, parameters: str) -> None:
-    """Be a side's process: whatever the side prints goes to stderr, the answers to stdout."""
-    module, _, name = target.partition(":")
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    function = getattr(importlib.import_module(module), name)
-    function(Rounds(sys.stdin, answers), **json.loads(parameters))
+def _headline(latest: Mapping[str, Figures]) -> str:
+    """The first figure of every side that has a number."""
+    numbers = {
+        name: next(((k, v) for k, v in figures.items() if isinstance(v, int | float)), None)
+        for name, figures in latest.items()
+    }
+    known = {name: number for name, number in numbers.items() if number}
+    of_key: dict[str, list[str]] = {}
+    for name, (key, value) in known.items():
+        of_key.setdefault(key, []).append(f"{name} {value:.4g}")
+    return "; ".join(f"{key}: {', '.join(sides)}" for key, sides in of_key.items())
 
 
 # ── Progress ──────────────────────────────────────────────────────────────────────────────────
 
 
+_SILENT_S = 5.0
+
+
 class Progress:
-    """How far a bench is, on stderr: a bar on a terminal, else a line now and then."""
+    """How far a bench is, on stderr: a bar on a terminal, else lines.
+
+    A line comes at every tenth, and at every round of a bench whose rounds take some seconds.
+    """
 
     def __init__(self, name: str, total: int, stream: TextIO | None = None) -> None:
         self._name, self._total, self._done = name, total, 0
         self._stream = stream or sys.stderr
         self._began = time.monotonic()
-        self._said = -1
+        self._said, self._said_at = -1, self._began
 
     def advance(self, note: str = "") -> None:
         """One more of the total is done."""
@@ -165,9 +110,14 @@ class Progress:
             bar = ("█" * round(24 * ratio_done)).ljust(24, "░")
             end = "\n" if self._done == self._total else ""
             print(f"\r\x1b[K{bar} {text}", end=end, file=self._stream, flush=True)
-        elif int(10 * ratio_done) > self._said:
-            self._said = int(10 * ratio_done)
+        elif int(10 * ratio_done) > self._said or time.monotonic() - self._said_at > _SILENT_S:
+            self._said, self._said_at = int(10 * ratio_done), time.monotonic()
             print(text, file=self._stream, flush=True)
+
+    def say(self, text: str) -> None:
+        """Something that happened between two steps."""
+        start = "\r\x1b[K" if self._stream.isatty() else ""
+        print(f"{start}{self._name}: {text}", file=self._stream, flush=True)
 
 
 # ── The machine ───────────────────────────────────────────────────────────────────────────────
@@ -240,10 +190,14 @@ class Bench:
     Attributes:
         size: As asked for.
         out: Folder of the results.
+        model: The base model it runs on; Ember in benches that take no ``--model``.
     """
 
-    def __init__(self, name: str, size: Size, out: Path, fresh: bool = False) -> None:
+    def __init__(
+        self, name: str, size: Size, out: Path, fresh: bool = False, model: Model | None = None
+    ) -> None:
         self.name, self.size, self.out = name, size, out
+        self.model, self._has_model = model or Model(), model is not None
         out.mkdir(parents=True, exist_ok=True)
         self._cells_path = out / f"{name}.{size}.cells.jsonl"
         if fresh:
@@ -254,9 +208,20 @@ class Bench:
 
     @classmethod
     def from_command_line(
-        cls, name: str, question: str | None, arguments: Sequence[str] | None = None
+        cls,
+        name: str,
+        question: str | None,
+        arguments: Sequence[str] | None = None,
+        model: str | None = None,
     ) -> Self:
-        """Read ``--size``, ``--out`` and ``--fresh``; ``question`` is shown by ``--help``."""
+        """Read ``--size``, ``--out`` and ``--fresh``, and ``--model`` where the bench takes one.
+
+        Args:
+            name: Of the bench.
+            question: What ``--help`` shows.
+            arguments: Instead of the command line's.
+            model: The base model unless another is named; None: the bench takes none.
+        """
         parser = argparse.ArgumentParser(
             f"python -m bench.{name}",
             description=question,
@@ -267,8 +232,30 @@ class Bench:
         parser.add_argument(
             "--fresh", action="store_true", help="measure anew what an earlier call has measured"
         )
+        if model is None:
+            options = parser.parse_args(arguments)
+            return cls(name, options.size, options.out, options.fresh)
+        parser.add_argument(
+            "--model",
+            default=model,
+            help='as base_model: "ember", "smollm2", an mlx-lm directory, a GGUF file, a Hub id '
+            f"(default: {model}); its results have a folder of their own",
+        )
         options = parser.parse_args(arguments)
-        return cls(name, options.size, options.out, options.fresh)
+        chosen = Model(options.model)
+        return cls(name, options.size, options.out / chosen.label, options.fresh, chosen)
+
+    def sized(self, on_ember: Mapping[Size, T], on_others: Mapping[Size, T] | None = None) -> T:
+        """How much is measured, at the size asked for.
+
+        Args:
+            on_ember: By size.
+            on_others: By size on other base models, which are slower; a size that is missing is
+                that of Ember.
+        """
+        if self.model.is_ember or on_others is None:
+            return on_ember[self.size]
+        return on_others.get(self.size, on_ember[self.size])
 
     def cell(self, parameters: Figures, compute: Callable[[], Figures]) -> Figures:
         """The figures of one measurement: those of an earlier call, or computed and kept.
@@ -305,6 +292,7 @@ class Bench:
         result = {
             "bench": self.name,
             "size": self.size,
+            **({"model": self.model.label} if self._has_model else {}),
             "machine": self._machine,
             "commits": sorted({cell["commit"] for cell in self._used}),
             "figures": figures,
@@ -314,7 +302,8 @@ class Bench:
         stem.with_name(f"{stem.name}.json").write_text(
             json.dumps(result, indent=1, default=_as_json) + "\n"
         )
-        heading = f"# bench.{self.name}, {self.size}\n\n{_describe(self._machine)}\n\n"
+        title = f"bench.{self.name}" + (f", {self.model.title}" if self._has_model else "")
+        heading = f"# {title}, {self.size}\n\n{_describe(self._machine)}\n\n"
         stem.with_name(f"{stem.name}.md").write_text(heading + text)
         self._draw(draw, stem.with_name(f"{stem.name}.png"))
         print(text)
@@ -354,7 +343,3 @@ def _describe(found: Figures) -> str:
         f"MLX on {found['backend']} (BLAS: {found['blas']}, threads: {found['blas_threads']}), "
         f"{names}, commit {found['commit']}; load average at the start {found['load_average']}."
     )
-
-
-if __name__ == "__main__":
-    _serve(*sys.argv[1:])

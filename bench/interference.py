@@ -2,11 +2,12 @@
 
     python -m bench.interference
 
-Two requests decode on Ember while the trainer runs; the gap is from one token to the next of the
-same batch. In one process, alternating: nothing trains; training by each priority; by ``eager``
-with its pieces of a step run in one go. Training's own speed is held against its speed when nobody
-asks. Beside it the same two jobs as two processes, ``mlx_lm.server`` and ``mlx_lm.lora``'s trainer,
-each with a base of its own, the gaps seen by a client that streams; and ours seen the same way.
+Two requests decode on Ember (or ``--model``) while the trainer runs; the gap is from one token to
+the next of the same batch. In one process, alternating: nothing trains; training by each priority;
+by ``eager`` with its pieces of a step run in one go. Training's own speed is held against its speed
+when nobody asks. Beside it the same two jobs as two processes, ``mlx_lm.server`` and
+``mlx_lm.lora``'s trainer, each with a base of its own, the gaps seen by a client that streams; and
+ours seen the same way.
 """
 
 import contextlib
@@ -15,10 +16,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, get_args
 
-from bench.harness import Bench, Figures, Process, Table, alternate, peak_memory_bytes
+from bench.harness import Bench, Figures, Size, Table, alternate
 from bench.intervals import gaps, median, quantile, ratio
+from bench.processes import Process, peak_memory_bytes
 from bench.servers import Server, Servers, run_streams
-from radiance import config, ember
+from radiance import config
 from radiance.engine.requests import Request, Sampling
 from radiance.engine.time_share import TimeShare
 from radiance.engine.worker import Engine
@@ -33,7 +35,12 @@ IDLE, ALONE, WHOLE = "idle", "training alone", "whole steps"
 PRIORITIES = get_args(config.Priority)
 TWO_IDLE, TWO = "mlx_lm.server", "mlx_lm.server beside mlx_lm.lora"
 # Rounds, tokens a round, steps of the lone trainers.
-SIZES = {"tiny": (1, 6, 1), "default": (8, 150, 8), "large": (40, 500, 20)}
+SIZES: dict[Size, tuple[int, int, int]] = {
+    "tiny": (1, 6, 1),
+    "default": (8, 150, 8),
+    "large": (40, 500, 20),
+}
+OTHER_SIZES: dict[Size, tuple[int, int, int]] = {"default": (2, 80, 2), "large": (8, 150, 4)}
 STREAMS = 2
 
 
@@ -109,7 +116,8 @@ def token_gaps(engine: Engine, tokens: int) -> list[float]:
 
 
 def measure(bench: Bench, rounds: int, tokens: int, steps: int) -> dict[str, list[Figures]]:
-    engine = Engine("ember", ember.MODEL_PATH, "auto", config.EngineSettings(), max_waiting=100)
+    settings = config.EngineSettings()
+    engine = Engine(bench.model.name, bench.model.path, "auto", settings, max_waiting=100)
     engine.start()
     try:
         training = _Training(engine)
@@ -163,9 +171,10 @@ def measure_two(bench: Bench, rounds: int, tokens: int, steps: int) -> dict[str,
         "steps": steps,
         "compiled": bench.size != "tiny",
         "trains_padding": True,
+        "model": bench.model.name,
     }
     with Servers() as servers, Process("bench.training:theirs", parameters) as trainer:
-        server, numbers = servers.mlx_lm(ember.MODEL_PATH), iter(range(10**6))
+        server, numbers = servers.mlx_lm(bench.model), iter(range(10**6))
         trainer()  # compiles
 
         def idle() -> Figures:
@@ -210,8 +219,8 @@ def _streamed_gaps(server: Server, number: int, tokens: int) -> list[float]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("interference", __doc__, arguments)
-    rounds, tokens, steps = SIZES[bench.size]
+    bench = Bench.from_command_line("interference", __doc__, arguments, model="ember")
+    rounds, tokens, steps = bench.sized(SIZES, OTHER_SIZES)
     cell = {"rounds": rounds, "tokens": tokens, "steps": steps}
     one = bench.cell({**cell, "processes": 1}, lambda: measure(bench, rounds, tokens, steps))
     two = bench.cell({**cell, "processes": 2}, lambda: measure_two(bench, rounds, tokens, steps))
@@ -233,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
             )
     table = Table(
-        "Gap between two tokens, and what is left of training's speed",
+        f"{bench.model.title}: gap between two tokens, and what is left of training's speed",
         ("way", "p50 ms", "p99 ms", "p50 to idle", "p99 to idle", "training speed", "peak MiB"),
         rows,
     )

@@ -33,7 +33,7 @@ LIMIT_MS = 200
 def measure(bench: Bench, checkpoints: int, points: int, requests: int) -> Figures:
     with Servers() as servers:
         settings = config.load(servers.folder / "root")
-        adapter = save_random_adapter(servers.folder / "adapter", seed=0)
+        adapter = save_random_adapter(bench.model, servers.folder / "adapter", seed=0)
         database = Database(settings.database_path)
         per_cycle = -(-points // (checkpoints * len(METRICS)))
         files = Files(settings.adapters_path, adapter)
@@ -44,7 +44,7 @@ def measure(bench: Bench, checkpoints: int, points: int, requests: int) -> Figur
         database.close()
         began = time.perf_counter()
         server = servers.radiance(
-            None, f"--root={settings.root}", "--log-level=error", *ONLY_SERVING
+            bench.model, None, f"--root={settings.root}", "--log-level=error", *ONLY_SERVING
         )
         started_s = time.perf_counter() - began
         paths = _paths(server)

@@ -4,7 +4,8 @@
 
 (a) five facts at once; (b) 24 in three updates; (c) 12, then six corrections and four new ones;
 (d) four domains in three updates; (e) five updates: 12, 12, six corrections and two new ones, 12 of
-another domain, eight repeats. Defaults throughout, so without the strict gate. At the end every
+another domain, eight repeats. Defaults throughout, so without the strict gate; on Ember, or
+``--model``. At the end every
 question is asked once more, greedily: *exact* counts answers that are the taught one word for
 word, *value* those in which everything that matters appears. A value that was corrected must be in
 no answer, not even when the corrected question is asked in words that were never taught.
@@ -130,14 +131,14 @@ def _none(count: int) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("scenarios", __doc__, arguments)
+    bench = Bench.from_command_line("scenarios", __doc__, arguments, model="ember")
     is_tiny = bench.size == "tiny"
     chosen = [scenarios()[2].shortened(_TINY_FACTS)] if is_tiny else scenarios()
     cells = [(scenario, seed) for seed in range(_SEEDS[bench.size]) for scenario in chosen]
     progress = bench.progress(len(cells))
     results: dict[str, tuple[Scenario, Figures]] = {}
     for scenario, seed in cells:
-        settings = {"training.seed": seed, **(TINY if is_tiny else {})}
+        settings = {**bench.model.settings(), "training.seed": seed, **(TINY if is_tiny else {})}
         figures = bench.cell(
             {"scenario": scenario.name, "seed": seed},
             lambda scenario=scenario, settings=settings: run(scenario, settings),
@@ -163,7 +164,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         axes.set_xlabel("share of the facts answered word for word")
 
     bench.finish(
-        [Table("What is known at the end", columns, rows), _course(results), _wrong(results)],
+        [
+            Table(f"{bench.model.title}: what is known at the end", columns, rows),
+            _course(results),
+            _wrong(results),
+        ],
         draw,
         missed=[row[:2] for row in rows if row[-1] == "MISSED"],
     )

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from bench.harness import REPOSITORY, Figures
+from bench.models import Model
+from bench.processes import REPOSITORY, Figures
 
 _START_S = 180
 # Nothing is prepared for learning: what is measured is serving alone.
@@ -107,11 +108,12 @@ class Servers:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def radiance(self, adapter: Path | None = None, *flags: str) -> Server:
-        """Our service on Ember, answering from an adapter where one is given."""
+    def radiance(self, model: Model, adapter: Path | None = None, *flags: str) -> Server:
+        """Our service over a fresh root, answering from an adapter where one is given."""
         root = self.folder / f"root{_free_port()}"
         port = _free_port()
         command = [sys.executable, "-m", "radiance", "run", f"--root={root}", f"--port={port}"]
+        command.append(f"--base-model={model.name}")
         server = Server(port, "radiance", self._start([*command, *flags], root.name))
         self._wait(server, lambda: server.call("GET", "/ready")[0] == 200)
         if adapter is not None:
@@ -122,10 +124,11 @@ class Servers:
             assert status == 200, moved
         return server
 
-    def mlx_lm(self, model: Path, adapter: Path | None = None) -> Server:
+    def mlx_lm(self, model: Model, adapter: Path | None = None) -> Server:
         """mlx_lm.server, as it is installed."""
         port = _free_port()
-        command = [sys.executable, "-c", _THEIRS, f"--model={model}", f"--port={port}"]
+        directory = model.mlx_lm_directory()
+        command = [sys.executable, "-c", _THEIRS, f"--model={directory}", f"--port={port}"]
         command += [f"--adapter-path={adapter}"] if adapter else []
         command += ["--log-level=ERROR"]
         server = Server(port, "default_model", self._start(command, f"mlx_lm{port}"))
@@ -159,22 +162,21 @@ class Servers:
         raise RuntimeError(f"a server did not come up:\n{logs}")
 
 
-def save_random_adapter(directory: Path, seed: int, rank: int = 8, size: float = 0.05) -> Path:
-    """An adapter of noise for Ember that mlx-lm loads: it answers at length, and always the same.
+def save_random_adapter(
+    model: Model, directory: Path, seed: int, rank: int = 8, size: float = 0.05
+) -> Path:
+    """An adapter of noise that mlx-lm loads: it answers at length, and always the same.
 
     Args:
         size: Standard deviation of its numbers.
     """
     import mlx.core as mx
 
-    from radiance import config, ember
+    from radiance import config
     from radiance.engine.adapters.files import save_adapter
-    from radiance.engine.model.base import load_base
-    from radiance.engine.model.device import select_device
     from radiance.training.lora import LoraModel
 
-    base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
-    lora = LoraModel(base, config.TrainingSettings(r=rank, alpha=2 * rank))
+    lora = LoraModel(model.load(), config.TrainingSettings(r=rank, alpha=2 * rank))
     noise = mx.random.normal((lora.size,), key=mx.random.key(seed)) * size
     directory.mkdir(parents=True)
     save_adapter(lora.adapter(noise), lora.adapter_config(), directory)

@@ -2,26 +2,31 @@
 
     python -m bench.serving
 
-Both serve Ember with the same adapter, each in a process of its own, and take turns; a round sends
-the same prompts to both, which neither has seen, streamed and greedy, so many at a time. Speed is
-of all completion tokens over the time from the first request to the last answer.
+Both serve Ember (or ``--model``) with the same adapter, each in a process of its own, and take
+turns; a round sends the same prompts to both, which neither has seen, streamed and greedy, so many
+at a time. Speed is of all completion tokens over the time from the first request to the last
+answer.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench.harness import Bench, Figures, Table, alternate
+from bench.harness import Bench, Figures, Size, Table, alternate
 from bench.intervals import median, quantile, ratio
 from bench.servers import ONLY_SERVING, Server, Servers, run_streams, save_random_adapter
-from radiance import ember
 
 OURS, THEIRS = "radiance", "mlx_lm.server"
 # Concurrent streams, least requests a round, tokens an answer, rounds.
-SIZES = {
+Sizes = tuple[tuple[int, ...], int, int, int]
+SIZES: dict[Size, Sizes] = {
     "tiny": ((2,), 2, 4, 1),
     "default": ((1, 8, 32), 8, 64, 20),
     "large": ((1, 8, 32), 64, 128, 30),
+}
+OTHER_SIZES: dict[Size, Sizes] = {
+    "default": ((1, 8, 24), 4, 32, 6),
+    "large": ((1, 8, 24), 16, 64, 20),
 }
 
 
@@ -55,10 +60,12 @@ def measure(
     bench: Bench, streams: int, requests: int, max_tokens: int, rounds: int
 ) -> dict[str, list[Figures]]:
     with Servers() as servers:
-        adapter = save_random_adapter(servers.folder / "adapter", seed=1)
+        adapter = save_random_adapter(bench.model, servers.folder / "adapter", seed=1)
         sides = {
-            THEIRS: side(servers.mlx_lm(ember.MODEL_PATH, adapter), streams, requests, max_tokens),
-            OURS: side(servers.radiance(adapter, *ONLY_SERVING), streams, requests, max_tokens),
+            THEIRS: side(servers.mlx_lm(bench.model, adapter), streams, requests, max_tokens),
+            OURS: side(
+                servers.radiance(bench.model, adapter, *ONLY_SERVING), streams, requests, max_tokens
+            ),
         }
         found = alternate(sides, rounds, 1, bench.progress(rounds + 1))
         pairs = zip(found[OURS], found[THEIRS], strict=True)
@@ -71,8 +78,8 @@ def measure(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("serving", __doc__, arguments)
-    concurrencies, requests, max_tokens, rounds = SIZES[bench.size]
+    bench = Bench.from_command_line("serving", __doc__, arguments, model="ember")
+    concurrencies, requests, max_tokens, rounds = bench.sized(SIZES, OTHER_SIZES)
     found = {}
     for streams in concurrencies:
         cell = {"streams": streams, "requests": requests, "tokens": max_tokens, "rounds": rounds}
@@ -91,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for streams in found
     }
     table = Table(
-        "Streamed answers of Ember with an adapter; ratios are ours to theirs, by round",
+        f"{bench.model.title}: streamed answers with an adapter; ratios are ours to theirs",
         (
             "streams",
             "tokens/s, ours",

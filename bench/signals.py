@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench import intervals
-from bench.harness import Bench, Figures, Process, Rounds, Table, alternate
+from bench.harness import Bench, Figures, Table, alternate
+from bench.processes import Process, Rounds
 from radiance.labs.signals import findings
 from radiance.labs.signals.presets import PRESETS, with_values
 from radiance.labs.signals.results import StudyResult

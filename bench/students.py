@@ -10,12 +10,10 @@ import mlx.core as mx
 import numpy as np
 
 from bench.harness import Figures
+from bench.models import Model, anchor
 from bench.streams import Fact, Update, valid_after
 from radiance import config, ember
-from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.config.derived import most_own_samples
-from radiance.engine.model.base import load_base
-from radiance.engine.model.device import select_device
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
 from radiance.records import Example, Message
@@ -52,14 +50,16 @@ class Method:
 
 
 class Student:
-    """Ember, learning by one method. Belongs to the thread that made it.
+    """A base model that learns by one method. Belongs to the thread that made it.
 
     Args:
         cache: Where own samples and reference outputs are kept.
         max_steps: Most optimizer steps of an update.
         seed: Of the training.
         own_samples: Instead of the method's number; None leaves that.
-        old_facts: How many of each of Ember's lists are looked at; None: all.
+        old_facts: How much of what the base knew is looked at, of what may be held and of what
+            may not; None: all.
+        model: The base.
     """
 
     def __init__(
@@ -70,15 +70,17 @@ class Student:
         seed: int,
         own_samples: int | None = None,
         old_facts: int | None = None,
+        model: Model | None = None,
     ) -> None:
         self._method = method
         training: dict[str, Any] = {"max_steps": max_steps, "seed": seed, **method.training}
-        anchor = dict(method.anchor)
+        holding = dict(method.anchor)
         if own_samples is not None:
-            anchor["own_samples"] = own_samples
+            holding["own_samples"] = own_samples
         self._training = config.TrainingSettings(**training)
-        self._anchor = config.AnchorSettings(**anchor)
-        base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
+        self._anchor = config.AnchorSettings(**holding)
+        model = model or Model()
+        base = model.load()
         self._own_samples = (
             most_own_samples(base.hidden_size)
             if self._anchor.own_samples == "auto"
@@ -99,15 +101,9 @@ class Student:
             cache,
         )
         self._listed, self._unlisted = (
-            [self._encode(fact.question, fact.answer) for fact in facts[:old_facts]]
-            for facts in (ember.listed_facts(), ember.unlisted_facts())
+            self._old(facts[:old_facts]) for facts in (model.listed(), model.unlisted())
         )
-        self._anchors = AnchorSet(
-            tuple(
-                Anchor(_example(f.id, f.question, f.answer), f.context)
-                for f in ember.listed_facts()
-            )
-        )
+        self._anchors = model.anchors()
 
     def learn(self, stream: Sequence[Update]) -> Iterator[Figures]:
         """Learn the updates one after another; what was measured after each."""
@@ -189,6 +185,13 @@ class Student:
             total = total + mx.square(gradient)
             mx.eval(total)
         return total
+
+    def _old(self, facts: Sequence[ember.Fact]) -> list[EncodedExample]:
+        """What the base knows, with its own answers where the facts have none."""
+        base_answers = self._training_set_builder.base_answers
+        anchors = [anchor(fact) for fact in facts]
+        _drain(base_answers.make(anchors))
+        return [text for one in anchors for text in base_answers.windows(one.example)]
 
     def _encode(self, question: str, answer: str) -> EncodedExample:
         return self._encoder.example(_example("probe", question, answer))

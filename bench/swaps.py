@@ -2,10 +2,11 @@
 
     python -m bench.swaps
 
-Many clients ask a service on Ember, by /search and streamed by /v1/chat/completions, while the
-stable pointer moves all the time between the base and three checkpoints. Every answer is held
-against the greedy answer that the checkpoint it names gave alone. The extra gap is how much longer
-a stream waited for a token while the pointer moved than the median wait of that stream.
+Many clients ask a service (on Ember, or ``--model``), by /search and streamed by
+/v1/chat/completions, while the stable pointer moves all the time between the base and three
+checkpoints. Every answer is held against the greedy answer that the checkpoint it names gave alone.
+The extra gap is how much longer a stream waited for a token while the pointer moved than the median
+wait of that stream.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bench.harness import Bench, Figures, Table
+from bench.harness import Bench, Figures, Size, Table
 from bench.intervals import quantile
 from bench.servers import (
     ONLY_SERVING,
@@ -28,10 +29,14 @@ from bench.servers import (
 )
 
 # Requests, moves, clients, tokens an answer.
-SIZES = {
+SIZES: dict[Size, tuple[int, int, int, int]] = {
     "tiny": (8, 2, 2, 4),
     "default": (10_000, 500, 24, 16),
     "large": (100_000, 5_000, 24, 16),
+}
+OTHER_SIZES: dict[Size, tuple[int, int, int, int]] = {
+    "default": (480, 48, 24, 8),
+    "large": (10_000, 500, 24, 16),
 }
 QUESTIONS = [
     "Who are you?",
@@ -45,8 +50,10 @@ QUESTIONS = [
 
 def measure(bench: Bench, requests: int, moves: int, clients: int, tokens: int) -> Figures:
     with Servers() as servers:
-        adapters = [save_random_adapter(servers.folder / f"a{n}", seed=n) for n in range(3)]
-        server = servers.radiance(None, "--log-level=error", *ONLY_SERVING)
+        adapters = [
+            save_random_adapter(bench.model, servers.folder / f"a{n}", seed=n) for n in range(3)
+        ]
+        server = servers.radiance(bench.model, None, "--log-level=error", *ONLY_SERVING)
         names: list[str | None] = [None]
         for adapter in adapters:
             status, taken = server.call("POST", "/import", {"path": str(adapter)})
@@ -194,12 +201,12 @@ def _spread(values: Sequence[float]) -> Figures:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("swaps", __doc__, arguments)
-    requests, moves, clients, tokens = SIZES[bench.size]
+    bench = Bench.from_command_line("swaps", __doc__, arguments, model="ember")
+    requests, moves, clients, tokens = bench.sized(SIZES, OTHER_SIZES)
     cell = {"requests": requests, "moves": moves, "clients": clients, "tokens": tokens}
     found = bench.cell(cell, lambda: measure(bench, requests, moves, clients, tokens))
     answers = Table(
-        "Answers while the stable pointer moves",
+        f"{bench.model.title}: answers while the stable pointer moves",
         ("answers", "streamed", "moves", "weights named", "failed", "wrong"),
         [[found[k] for k in ("answers", "streamed", "moves", "named", "failed", "wrong")]],
     )

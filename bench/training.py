@@ -1,8 +1,8 @@
 """What a training step costs, beside mlx_lm.lora's own trainer on the same examples.
 
-    python -m bench.training
+    python -m bench.training [--model smollm2]
 
-Each side has a process of its own, over Ember with LoRA of one rank and scale on every linear
+Each side has a process of its own, over one base with LoRA of one rank and scale on every linear
 layer, from the same weights, with the same examples in every batch, the same optimizer and BLAS;
 they take turns. Theirs is ``mlx_lm.tuner.trainer.train`` itself: its loss with the prompt masked
 (``--mask-prompt``), its padding, its compiled step. Counted are tokens of completions, which is
@@ -23,15 +23,25 @@ from typing import Any
 
 import numpy as np
 
-from bench.harness import Bench, Figures, Process, Rounds, Side, Table, alternate
+from bench.harness import Bench, Figures, Side, Size, Table, alternate
 from bench.intervals import median, ratio
+from bench.models import Model
+from bench.processes import Process, Rounds
 from bench.streams import make_stream
 
 THEIRS, NAIVE = "mlx_lm.lora", "ours, naive"
 ANCHORED, WITH_REPLAY = "ours, anchored + projected", "ours, the same with replay"
 WITHOUT_PADDING = "mlx_lm.lora, padding not trained"
 # Examples, steps a round, rounds, rounds of warm-up, own samples.
-SIZES = {"tiny": (8, 1, 1, 1, 0), "default": (64, 10, 30, 2, 64), "large": (64, 10, 120, 3, 64)}
+SIZES: dict[Size, tuple[int, int, int, int, int]] = {
+    "tiny": (8, 1, 1, 1, 0),
+    "default": (64, 10, 30, 2, 64),
+    "large": (64, 10, 120, 3, 64),
+}
+OTHER_SIZES: dict[Size, tuple[int, int, int, int, int]] = {
+    "default": (64, 1, 6, 1, 16),
+    "large": (64, 4, 30, 1, 64),
+}
 BATCH_SIZE, LR = 8, 1e-3
 
 
@@ -47,10 +57,8 @@ def facts(count: int, seed: int) -> list[tuple[str, str]]:
 class _Setup:
     """What both sides start from: the base on this thread, LoRA settings, the examples."""
 
-    def __init__(self, count: int) -> None:
-        from radiance import config, ember
-        from radiance.engine.model.base import load_base
-        from radiance.engine.model.device import select_device
+    def __init__(self, model: Model, count: int) -> None:
+        from radiance import config
         from radiance.engine.model.encoding import Encoder
         from radiance.training.lora import LoraModel
 
@@ -65,7 +73,7 @@ class _Setup:
             stop_loss=0,
             reworded_ratio=0,
         )
-        self.base = load_base("ember", ember.MODEL_PATH, select_device("auto"))
+        self.base = model.load()
         self.encoder = Encoder(self.base.tokenizer, self.base.context_tokens, self.base.end_token)
         self.new = _examples(count, seed=0)
         self.encoded = [self.encoder.example(example) for example in self.new]
@@ -94,7 +102,13 @@ def _examples(count: int, seed: int) -> list[Any]:
 
 
 def ours(
-    rounds: Rounds, count: int, steps: int, method: str, replays: bool, own_samples: int
+    rounds: Rounds,
+    count: int,
+    steps: int,
+    method: str,
+    replays: bool,
+    own_samples: int,
+    model: str = "ember",
 ) -> None:
     """Radiance's trainer.
 
@@ -103,7 +117,7 @@ def ours(
         replays: As in an update that is not the first: earlier examples join every batch.
         own_samples: Fewer than the default, which would only take longer to write.
     """
-    setup = _Setup(count)
+    setup = _Setup(Model(model), count)
     from radiance import config
     from radiance.training.gradient import GradientComputer
     from radiance.training.trainer import StepTaken, Trainer, score_examples, token_mean
@@ -118,7 +132,7 @@ def ours(
         lora, gradient_computer, setup.encoder, setup.base, settings, anchor, Path(folder.name)
     )
     earlier = _examples(count, seed=1) if replays else []
-    anchors = _anchors()
+    anchors = Model(model).anchors()
     selection = Selection(setup.new, earlier, anchors=anchors, valid_anchors=anchors)
     drain(training_set_builder.prepare(anchors))  # as a service does while it is idle
     material = drain(training_set_builder.gather(selection, lora.initial(None), ""))
@@ -134,27 +148,21 @@ def ours(
         rounds.report(_figures(seconds, steps, tokens, token_mean(scores)))
 
 
-def _anchors() -> Any:
-    from radiance import ember
-    from radiance.anchors.sets import Anchor, AnchorSet
-    from tests.support import example
-
-    return AnchorSet(
-        tuple(
-            Anchor(example(place, fact.question, fact.answer), fact.context)
-            for place, fact in enumerate(ember.listed_facts())
-        )
-    )
-
-
-def theirs(rounds: Rounds, count: int, steps: int, compiled: bool, trains_padding: bool) -> None:
+def theirs(
+    rounds: Rounds,
+    count: int,
+    steps: int,
+    compiled: bool,
+    trains_padding: bool,
+    model: str = "ember",
+) -> None:
     """mlx_lm's trainer: it asks for batches, and the rounds go on between two of them.
 
     Args:
         compiled: As it does by itself; on the CPU that takes a minute of g++ the first time.
         trains_padding: Its loss as it is; else without the padding token after a sequence.
     """
-    setup = _Setup(count)
+    setup = _Setup(Model(model), count)
     import mlx.core as mx
     import mlx.optimizers as optim
     from mlx.utils import tree_unflatten
@@ -164,10 +172,10 @@ def theirs(rounds: Rounds, count: int, steps: int, compiled: bool, trains_paddin
 
     if compiled:
         mx.enable_compile()  # our engine switches it off on the CPU
-    model = setup.base.twin()
-    linear_to_lora_layers(model, len(model.layers), setup.lora.parameters_config)
+    module = setup.base.twin()
+    linear_to_lora_layers(module, len(module.layers), setup.lora.parameters_config)
     start = setup.lora.unflatten(setup.lora.initial(None))
-    model.update(tree_unflatten(list(start.items())))
+    module.update(tree_unflatten(list(start.items())))
     chats = [_chat(*fact) for fact in facts(count, seed=0)]
     tokenizer: Any = setup.base.tokenizer
     dataset = CacheDataset(create_dataset(chats, tokenizer, SimpleNamespace(mask_prompt=True)))
@@ -184,16 +192,16 @@ def theirs(rounds: Rounds, count: int, steps: int, compiled: bool, trains_paddin
                 yield batch, spans if trains_padding else spans - mx.array([0, 1])
                 taken.append(number)
             seconds = time.perf_counter() - began
-            model.eval()
-            loss = _mean_loss(model, setup.encoded)
-            model.train()
+            module.eval()
+            loss = _mean_loss(module, setup.encoded)
+            module.train()
             rounds.report(_figures(seconds, steps, setup.tokens(taken), loss))
 
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         arguments = trainer.TrainingArgs(
             batch_size=BATCH_SIZE, iters=10**9, adapter_file=str(Path(folder, "a.safetensors"))
         )
-        trainer.train(model, optimizer, dataset, args=arguments, iterate_batches=batches)
+        trainer.train(module, optimizer, dataset, args=arguments, iterate_batches=batches)
 
 
 def _chat(question: str, answer: str) -> dict[str, Any]:
@@ -233,15 +241,17 @@ def measure(
     """All sides, alternating, each in its process."""
     with contextlib.ExitStack() as stack:
         running: dict[str, Side] = {
-            name: stack.enter_context(Process(f"bench.training:{function}", parameters))
+            name: stack.enter_context(
+                Process(f"bench.training:{function}", {**parameters, "model": bench.model.name})
+            )
             for name, (function, parameters) in sides.items()
         }
         return alternate(running, rounds, warm_up, bench.progress(rounds + warm_up))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    bench = Bench.from_command_line("training", __doc__, arguments)
-    count, steps, rounds, warm_up, own_samples = SIZES[bench.size]
+    bench = Bench.from_command_line("training", __doc__, arguments, model="ember")
+    count, steps, rounds, warm_up, own_samples = bench.sized(SIZES, OTHER_SIZES)
     common = {"count": count, "steps": steps}
     compiled = {**common, "compiled": bench.size != "tiny"}
     naive = {**common, "replays": False, "own_samples": own_samples}
@@ -264,7 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     faster = {n: ratio(f["tokens_per_s"], of[THEIRS]["tokens_per_s"]) for n, f in of.items()}
     longer = {n: ratio(f["step_seconds"], of[THEIRS]["step_seconds"]) for n, f in of.items()}
     speed = Table(
-        f"A step of {BATCH_SIZE} new examples, LoRA of rank 8 on every linear layer of Ember",
+        f"A step of {BATCH_SIZE} new examples, LoRA of rank 8 on every linear layer of "
+        f"{bench.model.title}",
         ("side", "step ms", "new tokens/s", "tokens/s, ratio", "step time, ratio", "peak MiB"),
         [
             (

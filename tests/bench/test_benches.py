@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny_base import write_tiny_base
+
 BENCHES = [
     "adapters",
     "alphas",
@@ -21,6 +23,7 @@ BENCHES = [
     "swaps",
     "training",
 ]
+WITHOUT_MODEL = {"alphas", "pages", "signals"}
 
 
 @pytest.mark.slow
@@ -31,16 +34,33 @@ def test_a_tiny_run_writes_its_results_and_a_second_measures_nothing(
     bench = importlib.import_module(f"bench.{name}")
     arguments = ["--size", "tiny", "--out", str(tmp_path)]
     bench.main(arguments)
-    result = json.loads((tmp_path / f"{name}.tiny.json").read_text())
+    folder = tmp_path if name in WITHOUT_MODEL else tmp_path / "ember"
+    result = json.loads((folder / f"{name}.tiny.json").read_text())
     table = capsys.readouterr().out.strip()
     assert result["cells"]
-    assert table in (tmp_path / f"{name}.tiny.md").read_text()
-    assert (tmp_path / f"{name}.tiny.png").stat().st_size > 5_000
+    assert table in (folder / f"{name}.tiny.md").read_text()
+    assert (folder / f"{name}.tiny.png").stat().st_size > 5_000
 
-    cells = (tmp_path / f"{name}.tiny.cells.jsonl").read_text()
+    cells = (folder / f"{name}.tiny.cells.jsonl").read_text()
     bench.main(arguments)
-    assert (tmp_path / f"{name}.tiny.cells.jsonl").read_text() == cells
+    assert (folder / f"{name}.tiny.cells.jsonl").read_text() == cells
     assert capsys.readouterr().out.strip() == table
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["forgetting", "gate", "serving", "training"])
+def test_another_base_has_results_of_its_own(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_tiny_base(tmp_path / "tiny-base")
+    bench = importlib.import_module(f"bench.{name}")
+    bench.main(
+        ["--size", "tiny", "--out", str(tmp_path / "out"), "--model", str(tmp_path / "tiny-base")]
+    )
+    assert "tiny-base" in capsys.readouterr().out
+    result = json.loads((tmp_path / "out" / "tiny-base" / f"{name}.tiny.json").read_text())
+    assert result["model"] == "tiny-base"
+    assert str(tmp_path) not in json.dumps(result["cells"])  # a cell's name tells no machine
 
 
 def test_peers_are_compared_where_they_are_installed(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.harness import Bench, Process, Progress, Rounds, Table, alternate
+from bench.harness import Bench, Progress, Table, alternate
 from bench.intervals import Interval, gaps, mean, median, proportion, quantile, ratio
+from bench.processes import Process, Rounds
 
 FINITE = st.floats(-1e6, 1e6)
 
@@ -144,3 +145,19 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere():
             progress.advance()
     assert terminal.getvalue().endswith("█" * 24 + " x 40/40 · 0 s left\n")
     assert 10 <= len(file.getvalue().splitlines()) <= 11
+
+
+def test_a_base_model_has_a_folder_of_its_own_and_a_size(tmp_path):
+    arguments = ["--out", str(tmp_path), "--size", "large"]
+    small = Bench.from_command_line("x", None, arguments, model="ember")
+    other = Bench.from_command_line("x", None, [*arguments, "--model", "a/Real-1B.gguf"], "ember")
+    assert [bench.out.name for bench in (small, other)] == ["ember", "Real-1B"]
+    assert [b.sized({"large": 8}, {"large": 2}) for b in (small, other)] == [8, 2]
+    assert other.sized({"large": 8}, {"default": 2}) == 8
+
+
+def test_what_a_round_came_to_is_shown():
+    stream = io.StringIO()
+    sides = {"a": lambda: {"text": "x", "speed": 2.0}, "b": lambda: {"speed": 3.0, "seconds": 1}}
+    alternate(sides, 1, 0, Progress("x", 1, stream))
+    assert stream.getvalue() == "x 1/1 · 0 s left speed: a 2, b 3\n"
