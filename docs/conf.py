@@ -27,7 +27,7 @@ html_show_sphinx = False
 
 NAVIGATION = {
     "Using it": ["docs/CLIENT", "docs/COMMANDS", "docs/API", "docs/OPENAI", "docs/SETTINGS"],
-    "Running it": ["docs/OPERATING", "docs/GATE", "docs/METRICS"],
+    "Running it": ["docs/MODELS", "docs/OPERATING", "docs/GATE", "docs/METRICS"],
     "The labs": ["docs/ALPHAS", "docs/DEPLOYMENT_PLAYBOOK"],
     "Building it": [
         "CONTRIBUTING",

@@ -21,6 +21,7 @@ from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.keys import keys
+from radiance.cli.models import models
 from radiance.cli.output import keep_examples
 from radiance.cli.report import report
 from radiance.cli.reproduce import reproduce
@@ -38,8 +39,8 @@ def main() -> None:
     """Radiance: a local language model that learns from examples.
 
     `radiance run` is the service; anchors, audit, eval, export, push, pull, report, reproduce,
-    keys, doctor, config and the commands of extensions work on this machine; the other commands
-    talk to a running service over HTTP. Data goes to stdout, notes to stderr.
+    models, keys, doctor, config and the commands of extensions work on this machine; the other
+    commands talk to a running service over HTTP. Data goes to stdout, notes to stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -72,6 +73,7 @@ for _command in (
     evaluate,
     report,
     reproduce,
+    models,
     keys,
     doctor,
     config,

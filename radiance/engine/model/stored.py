@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing import Any
 from radiance import platform
 from radiance.engine.model.gguf import configuration, tokenizer
 from radiance.engine.model.gguf import head as gguf_head
+from radiance.errors import ConfigError
 from radiance.storage import files
 
 GGUF = ".gguf"
@@ -175,6 +177,66 @@ class StoredDirectory(StoredModel):
         return found
 
 
+class DescribedModel(StoredDirectory):
+    """A model of which only the config is known: it is not on this machine.
+
+    Args:
+        name: As configured, for messages.
+        config: Its config.json.
+    """
+
+    def __init__(self, name: str, config: dict[str, Any]) -> None:
+        super().__init__(name, Path())
+        self._known_config = config
+
+    def load(self, *, is_uniform: bool) -> tuple[Any, dict[str, Any]]:
+        """mlx-lm's module, with the layers quantized and the dtype that the config says.
+
+        Raises:
+            ConfigError: mlx-lm does not have such a model.
+        """
+        import mlx.core as mx
+        import mlx.nn as nn
+        from mlx.utils import tree_map
+        from mlx_lm.utils import load_model
+
+        config = {k: v for k, v in self.config.items() if not k.startswith("quantization")}
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "config.json").write_text(json.dumps(config), encoding="utf-8")
+            try:
+                model, _ = load_model(Path(folder), lazy=True, strict=False)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ConfigError(
+                    f'base_model (is "{self.name}"): mlx-lm does not have this model ({error}). '
+                    "Use one of another architecture."
+                ) from None
+        settings = self.config.get("text_config") or self.config
+        dtype = getattr(mx, str(settings.get("torch_dtype") or settings.get("dtype")), mx.bfloat16)
+        model.update(tree_map(lambda leaf: leaf.astype(dtype), model.parameters()))
+        if bits := self._quantization.get("bits"):
+            size = self._quantization.get("group_size", 64)
+
+            def choose(path: str, module: Any) -> bool | dict[str, Any]:
+                fits = hasattr(module, "to_quantized") and module.weight.shape[-1] % size == 0
+                return self._quantization.get(path, fits)
+
+            mode = self._quantization.get("mode", "affine")
+            nn.quantize(model, size, bits, mode=mode, class_predicate=choose)
+        return model, self.config
+
+    def _config(self) -> dict[str, Any]:
+        return self._known_config
+
+    def _precision(self) -> str:
+        if self.is_quantized:
+            return super()._precision()
+        settings = self.config.get("text_config") or self.config
+        return str(settings.get("torch_dtype") or settings.get("dtype") or "bfloat16")
+
+    def _content_hash(self) -> str:
+        raise NotImplementedError("its weights are not here")
+
+
 class StoredGguf(StoredModel):
     """A GGUF file. Its config and tokenizer are made from its head once, into the cache.
 
@@ -187,13 +249,21 @@ class StoredGguf(StoredModel):
         self.head = gguf_head.read(path)
         configuration.check(self.head, name)
 
+    def forget(self) -> None:
+        """Delete what was made from its head."""
+        if (made := self._made_directory()).exists():
+            files.remove_directory(made)
+
+    def _made_directory(self) -> Path:
+        name = hashlib.sha256(_reader_version() + self._head_bytes()).hexdigest()[:32]
+        return platform.cache_directory() / "gguf" / name
+
     def _directory(self) -> Path:
-        folder = platform.cache_directory() / "gguf"
-        final = folder / hashlib.sha256(_reader_version() + self._head_bytes()).hexdigest()[:32]
+        final = self._made_directory()
         if not final.exists():
-            files.make_directory(folder)
+            files.make_directory(final.parent)
             own = f"{files.TEMPORARY_PREFIX}{final.name}-{os.getpid()}"
-            staging = files.fresh_directory(folder / own)
+            staging = files.fresh_directory(final.with_name(own))
             try:
                 text = json.dumps(self.config, indent=2) + "\n"
                 (staging / "config.json").write_text(text, encoding="utf-8")

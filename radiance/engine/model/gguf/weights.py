@@ -12,6 +12,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
+from mlx.utils import tree_map
 
 from radiance.engine.model.gguf.configuration import (
     BITS,
@@ -26,7 +27,7 @@ from radiance.engine.model.gguf.head import Head, Tensor
 def skeleton(head: Head, config: dict[str, Any]) -> Any:
     """mlx-lm's module with the layers quantized that the file has so; no weight is read."""
     known = architecture_of(head, str(head.path))
-    found = import_module(f"mlx_lm.models.{known.model_type}")
+    found: Any = import_module(f"mlx_lm.models.{known.model_type}")
     model = found.Model(found.ModelArgs.from_dict(config))
     if hasattr(model, "sanitize"):  # drops an output head that is not there; looks at names only
         places = [mlx_name(name, known) for name in head.tensors]
@@ -38,6 +39,8 @@ def skeleton(head: Head, config: dict[str, Any]) -> Any:
 
     if bits:
         nn.quantize(model, class_predicate=quantization)
+    dtype = _dtype_of_matrices(head)
+    model.update(tree_map(lambda a: _of_dtype(a, dtype), model.parameters()))
     model.eval()
     return model
 
@@ -77,6 +80,10 @@ def load(head: Head, config: dict[str, Any], *, is_uniform: bool) -> Any:
             weights[f"{place.rpartition('.')[0]}.{kind}"] = array
     model.load_weights(list(weights.items()), strict=True)
     return model
+
+
+def _of_dtype(array: mx.array, dtype: mx.Dtype) -> mx.array:
+    return array.astype(dtype) if mx.issubdtype(array.dtype, mx.floating) else array
 
 
 def _arrays(head: Head, tensor: Tensor, stored: dict[str, mx.array]) -> dict[str, mx.array]:

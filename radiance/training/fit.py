@@ -1,0 +1,162 @@
+"""What a base model would take of this machine's memory, to serve and to train, before it is here.
+
+Reckoned from shapes: mlx-lm's module is built without its weights and nothing of it is computed.
+The numbers are those that the service itself goes by.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.nn as nn
+
+from radiance.config import Config
+from radiance.config.derived import derive_training
+from radiance.engine.decoding.kv_budget import kv_bytes_per_token
+from radiance.engine.model import precision
+from radiance.engine.model.base import context_tokens, hidden_size
+from radiance.engine.model.device import Device
+from radiance.engine.model.stored import StoredModel
+from radiance.training.lora import target_keys
+from radiance.training.memory import estimate
+
+_LENGTHS = (256, 1024, 4096, 16384)  # tokens, of a row that is answered
+_EXAMPLE_LENGTHS = (64, 256, 1024)  # tokens, of an example
+_KV_MEMORY_RATIO = 0.25  # as engine/assembly.py has it
+_MOST_SHARE = 0.9  # of the memory: the rest is the program's own, and the system's
+_MOST_KEPT_SHARE = 3
+_MOST_LOGITS = 1 << 18
+
+
+@dataclass(frozen=True)
+class ServingFit:
+    """Answering rows of one length.
+
+    Attributes:
+        tokens: Of a row, prompt and answer together.
+        row_bytes: Keys and values of one.
+        rows: As many are answered at once.
+        fits: Whether one is, with the weights in memory.
+    """
+
+    tokens: int
+    row_bytes: int
+    rows: int
+    fits: bool
+
+
+@dataclass(frozen=True)
+class TrainingFit:
+    """A training step on examples of one length.
+
+    Attributes:
+        tokens: Of an example.
+        rows: Of the batch: new and replayed examples.
+        step_bytes: What the step takes beside the weights; None: the model does not say.
+        fits: Whether it does, with the weights in memory; None: it is not known.
+    """
+
+    tokens: int
+    rows: int
+    step_bytes: int | None
+    fits: bool | None
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a model takes here.
+
+    Attributes:
+        memory_bytes: What there is for all, on the device that computes.
+        parameters: Numbers of the model.
+        computed: In which precision its layers are computed.
+        weight_bytes: Its weights in memory.
+        kv_bytes_per_token: Keys and values of one token.
+        context_tokens: Longest sequence it takes.
+        adapter_parameters: Trainable numbers, by the settings.
+        fits: Whether weights and keys and values of one row of the shortest length do.
+        serving: By length.
+        training: By length.
+    """
+
+    memory_bytes: int
+    parameters: int
+    computed: str
+    weight_bytes: int
+    kv_bytes_per_token: int
+    context_tokens: int
+    adapter_parameters: int
+    fits: bool
+    serving: tuple[ServingFit, ...]
+    training: tuple[TrainingFit, ...]
+
+
+def reckon(stored: StoredModel, device: Device, settings: Config) -> Fit:
+    """What a model takes on this device under these settings.
+
+    Args:
+        stored: The model, or a description of it.
+        device: What would compute.
+        settings: Their ``[engine]`` and ``[training]``.
+
+    Raises:
+        ConfigError: mlx-lm does not have the model, or not the layers to adapt.
+    """
+    model = stored.skeleton()
+    count = precision.parameter_count(model)
+    model, _ = precision.prepare(model, device)
+    weights, kv = precision.weight_bytes(model), kv_bytes_per_token(model)
+    longest = context_tokens(stored.config)
+    usable = int(_MOST_SHARE * device.memory_bytes)
+    left = usable - weights
+    most = settings.engine.kv_cache_bytes or int(_KV_MEMORY_RATIO * device.memory_bytes)
+    budget = max(0, min(most, left - settings.engine.prompt_cache_bytes))
+    serving = tuple(
+        ServingFit(tokens, tokens * kv, _rows(budget, tokens * kv, settings), tokens * kv <= left)
+        for tokens in (*(n for n in _LENGTHS if n < longest), longest)
+    )
+    training = derive_training(settings.training, hidden_size(stored.config))
+    adapted = _adapter_parameters(model, training.target_modules, training.r)
+    rows = training.batch_size + round(training.batch_size * training.replay_ratio)
+    steps = []
+    for tokens in (n for n in _EXAMPLE_LENGTHS if n <= longest):
+        step = estimate(
+            getattr(model, "args", None),
+            len(model.layers),
+            adapted,
+            rows,
+            tokens,
+            most_kept=max(0, left) // _MOST_KEPT_SHARE or 1,
+            most_logits=_MOST_LOGITS,
+        )
+        total = None if step is None else step.total
+        steps.append(TrainingFit(tokens, rows, total, None if total is None else total <= left))
+    return Fit(
+        memory_bytes=device.memory_bytes,
+        parameters=count,
+        computed=precision.computed_as(model, stored.precision),
+        weight_bytes=weights,
+        kv_bytes_per_token=kv,
+        context_tokens=longest,
+        adapter_parameters=adapted,
+        fits=serving[0].fits,
+        serving=serving,
+        training=tuple(steps),
+    )
+
+
+def _rows(budget: int, row_bytes: int, settings: Config) -> int:
+    """As many as there is room for; one always is answered, alone."""
+    return max(1, min(settings.engine.decode_rows, budget // max(1, row_bytes)))
+
+
+def _adapter_parameters(model: Any, targets: tuple[str, ...], rank: int) -> int:
+    """Of LoRA on the layers that are adapted: rank times the widths of input and output."""
+    keys = target_keys(model, targets)
+    count = 0
+    for layer in model.layers:
+        for name, module in layer.named_modules():
+            if name in keys:
+                rows, columns = module.weight.shape
+                packed = 32 // module.bits if isinstance(module, nn.QuantizedLinear) else 1
+                count += rank * (rows + columns * packed)
+    return count

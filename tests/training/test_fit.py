@@ -1,0 +1,55 @@
+"""What is said of a model before a run is what the run then takes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from radiance import config, ember
+from radiance.config.derived import derive_training
+from radiance.engine.decoding.kv_budget import kv_bytes_per_token
+from radiance.engine.model.base import load_base
+from radiance.engine.model.device import select_device
+from radiance.engine.model.named import NAMED
+from radiance.engine.model.stored import DescribedModel, open_stored
+from radiance.training.fit import reckon
+from radiance.training.lora import LoraModel
+from tests.gguf_files import write_model
+from tests.smollm2 import SMOLLM2, needs_smollm2
+
+_MANY = 1 << 36
+_LITTLE = 1 << 22
+
+
+@pytest.mark.parametrize("kind", ["directory", "F16", "Q4_1"])
+@pytest.mark.parametrize("memory_bytes", [_MANY, _LITTLE])
+def test_reckoned_is_what_is_loaded(
+    kind: str, memory_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RADIANCE_CACHE", str(tmp_path / "cache"))
+    path = ember.MODEL_PATH
+    if kind != "directory":
+        path = write_model(tmp_path / "m.gguf", ember.MODEL_PATH, kind)
+    device = replace(select_device("cpu"), memory_bytes=memory_bytes)
+    settings = config.Config()
+    fit = reckon(open_stored("m", path), device, settings)
+    base = load_base("m", path, device)
+    training = derive_training(settings.training, base.hidden_size)
+    assert fit.weight_bytes == base.weight_bytes
+    assert fit.computed == base.computed_as
+    assert fit.kv_bytes_per_token == kv_bytes_per_token(base.model)
+    assert fit.context_tokens == base.context_tokens
+    assert fit.adapter_parameters == LoraModel(base, training).size
+    assert fit.fits == (memory_bytes == _MANY)
+    assert {step.fits for step in fit.training} == {memory_bytes == _MANY}
+
+
+@needs_smollm2
+def test_named_model_is_described_as_it_is() -> None:
+    device, settings = select_device("cpu"), config.Config()
+    described = DescribedModel("smollm2", dict(NAMED["smollm2"].config))
+    for memory in (_MANY, _LITTLE):
+        there = replace(device, memory_bytes=memory)
+        ours = reckon(described, there, settings)
+        theirs = reckon(open_stored("smollm2", SMOLLM2), there, settings)
+        assert replace(ours, computed="") == replace(theirs, computed="")
