@@ -1,42 +1,49 @@
 """Loss and gradient of an adapter in pieces, one transformer block forward or backward at a time.
 
-Between two pieces the engine decodes, so training never holds up a token for a whole step. MLX is
-lazy: the graph of the whole step is written down first and then evaluated block by block, which
-computes nothing twice. While somebody waits for tokens (whoever runs the pieces sends True) a block
-is evaluated in quarters; where it is cut changes no bit. Where what a step keeps between forward
-and backward would not fit a bound, the backward pass of a block recomputes its forward from the
-block's input (gradient checkpointing), and all blocks share one traced function: their weights are
-its arguments. Both give the same bits on the CPU, and which one is taken follows from the batch's
-shape alone.
+Between two pieces the engine decodes, so training never holds up a token for a whole step. While
+somebody waits for tokens (whoever runs the pieces sends True) a block is computed in quarters.
+What the backward pass needs of the forward pass is kept as far as the free memory allows; of the
+blocks before that their input alone, from which they are computed again (gradient checkpointing).
+Neither changes a bit.
+
+What the rows of a batch begin with in common is computed once, and on the CPU two parts of the rows
+on two cores (``packing``, ``block``): BLAS has half of the cores, and what is no matrix product
+would leave the others idle. Evaluation goes the same way, without what only gradients need.
 
 Models whose blocks cannot be called one by one (sliding windows, unusual heads) are computed whole,
 as a single piece: correct, but a token may wait for a full step.
 """
 
-import copy
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
 from radiance.engine.tasks import Pieces
 from radiance.training.batches import TrainingBatch
+from radiance.training.block import Block, Kept, on_core
 from radiance.training.lora import KeyedDropout, LoraModel
-from radiance.training.losses import cross_entropy, divergence, log_normaliser
-from radiance.training.memory import StepMemory, estimate, kept_bytes
+from radiance.training.losses import loss_of_logits
+from radiance.training.memory import (
+    BlockMemory,
+    StepMemory,
+    block_memory,
+    estimate,
+    most_kept_bytes,
+)
+from radiance.training.packing import Line, pack
 
 Leaves = dict[str, mx.array]
 
 # Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.
 _PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
-# Modules at whose inputs a block is cut, and LoRA leaves in the order of the backward pass.
-_QUARTERS = {"self_attn.o_proj", "post_attention_layernorm", "mlp.down_proj"}
-_BACKWARD = (("down_proj",), ("gate_proj", "up_proj"), ("o_proj",))
 _LOGITS_PER_PIECE = 1 << 18
 _LEAST_TARGETS_PER_PIECE = 64
-_MOST_KEPT_BYTES = 1 << 30
+_ALWAYS_KEPT_BYTES = 1 << 26  # asking what is free would take longer than it is worth
 
 
 class GradientComputer:
@@ -51,9 +58,11 @@ class GradientComputer:
         self._model = lora.model
         self._dropouts = [m for m in self._model.modules() if isinstance(m, KeyedDropout)]
         self._use_dropout = lora.parameters_config["dropout"] > 0
-        self.is_blockwise = self._is_plain_stack()
-        if self.is_blockwise:
+        block = self._plain_block()
+        if block is not None:
+            self._block = block
             self._split_by_layer()
+        self.is_blockwise = block is not None and self._agrees()
 
     def gradient(
         self, vector: mx.array, batch: TrainingBatch, dropout_key: mx.array | None = None
@@ -101,8 +110,7 @@ class GradientComputer:
         """What gives logits, the rows to give it for the batch's targets, and how many logits."""
         leaves = self._lora.unflatten(vector)
         if self.is_blockwise:
-            hidden, _ = yield from self._hidden(leaves, batch, None, keep=False)
-            rows = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
+            rows, _ = yield from self._forward_all(leaves, self._pack(batch, None), None)
             return self._head, rows, self._model.args.vocab_size
         self._bind(leaves, None)
         logits = self._model(batch.tokens)
@@ -134,22 +142,38 @@ class GradientComputer:
 
     # ── Block by block ──────────────────────────────────────────────────────────────────────────
 
-    def _is_plain_stack(self) -> bool:
-        """Whether the blocks can be called one by one, tried on a few tokens."""
+    def _plain_block(self) -> Block | None:
+        """What the blocks have in common; None: they are unlike, or not what we know."""
         model = self._model
         if getattr(model, "model_type", "") not in _PLAIN_STACKS:
-            return False
+            return None
         layers = model.layers
         if any(getattr(layer, "use_sliding", False) for layer in layers):
-            return False
+            return None
         shapes = [[(n, leaf.shape) for n, leaf in _leaves(layer).items()] for layer in layers]
         if any(other != shapes[0] for other in shapes):
-            return False
-        tokens = mx.arange(8, dtype=mx.int32)[None]
-        hidden = model.model.embed_tokens(tokens)
-        for layer in layers:
-            hidden = layer(hidden, "causal", None)
-        return bool(mx.allclose(self._head(hidden), model(tokens), rtol=1e-3, atol=1e-3))
+            return None
+        try:
+            return Block(layers[0])
+        except (AttributeError, KeyError, TypeError):
+            return None
+
+    def _agrees(self) -> bool:
+        """Whether our own forward pass gives what the model does."""
+        tokens = mx.array([[3, 1, 4, 1, 5, 9, 2, 6], [3, 1, 4, 1, 5, 3, 5, 8]], dtype=mx.int32)
+        places = mx.arange(tokens.size, dtype=mx.int32)
+        batch = TrainingBatch(
+            tokens, places, places, mx.ones(tokens.size), np.repeat([0, 1], tokens.shape[1])
+        )
+        leaves = dict(_leaves(self._model))
+        lines = self._pack(batch, None)
+        hidden = [self._model.model.embed_tokens(line.tokens) for line in lines]
+        for layer in range(len(self._prefixes)):
+            weights, is_last = self._weights(leaves, layer), layer == len(self._prefixes) - 1
+            hidden, _ = self._block.forward(weights, hidden, lines, None, at_targets=is_last)
+        ours = self._head(mx.concatenate(hidden))
+        theirs = self._model(tokens).reshape(ours.shape)
+        return bool(mx.allclose(ours, theirs, rtol=1e-3, atol=1e-3))
 
     def _split_by_layer(self) -> None:
         layers = self._model.layers
@@ -157,167 +181,147 @@ class GradientComputer:
         self._prefixes = [f"{paths[id(layer)]}." for layer in layers]
         first = [name for name in self._lora.shapes if name.startswith(self._prefixes[0])]
         self._lora_names = [name.removeprefix(self._prefixes[0]) for name in first]
-        frozen = [_leaves(layer) for layer in layers]
-        self._frozen_names = sorted(set(frozen[0]) - set(self._lora_names))
-        self._frozen = [[leaves[name] for name in self._frozen_names] for leaves in frozen]
-        self._lora_groups = _grouped(self._lora_names)
-        self._block = _shell(layers[0])
-        self._tapped: list[mx.array] = []  # inputs of the quarters of the block called last
-        for path, module in self._block.named_modules():
-            if path in _QUARTERS:
-                _tap(module, self._tapped)
-        self._block_dropouts = [m for m in self._block.modules() if isinstance(m, KeyedDropout)]
+        self._frozen = [
+            {name: leaf for name, leaf in _leaves(layer).items() if name not in self._lora_names}
+            for layer in layers
+        ]
+        self._head_gradient = mx.compile(self._head_loss)
 
-        def run(frozen: list, lora: list, hidden: mx.array, keys: mx.array | None) -> mx.array:
-            names = self._frozen_names + self._lora_names
-            self._block.update(tree_unflatten(list(zip(names, frozen + lora, strict=True))))
-            self._tapped.clear()
-            _set_keys(self._block_dropouts, keys)
-            return self._block(hidden, "causal", None)
+    def step_memory(self, rows: int, width: int) -> StepMemory | None:
+        """What a gradient of a batch of this shape takes of the memory; None: it is not known."""
+        return estimate(
+            getattr(self._model, "args", None),
+            len(self._model.layers),
+            self._lora.size,
+            rows,
+            width,
+            most_kept=most_kept_bytes() if self.is_blockwise else None,
+            most_logits=self._logits_at_once() if self.is_blockwise else 1 << 62,
+            number_bytes=self._model.model.norm.weight.dtype.size if self.is_blockwise else 4,
+        )
 
-        def backward(
-            frozen: list, lora: list, hidden: mx.array, cotangent: mx.array, keys: mx.array | None
-        ) -> list[mx.array]:
-            def of_inputs(h: mx.array, *leaves: mx.array) -> mx.array:
-                return run(frozen, list(leaves), h, keys)
+    def _logits_at_once(self) -> int:
+        vocab = self._model.args.vocab_size
+        return _targets_at_once(vocab) * vocab
 
-            _, gradients = mx.vjp(of_inputs, [hidden, *lora], [cotangent])
-            return gradients
+    def _blocks_kept(self, lines: Sequence[Line]) -> int:
+        """How many of the last blocks are not computed again; it changes no bit."""
+        number_bytes = self._model.model.norm.weight.dtype.size
+        memory = BlockMemory(0, 0)
+        for line in lines:
+            memory += block_memory(
+                self._model.args,
+                line.tokens.size,
+                line.rows,
+                line.width,
+                line.shared,
+                number_bytes,
+            )
+        count = len(self._prefixes)
+        if count * memory.kept <= _ALWAYS_KEPT_BYTES:
+            return count
+        return memory.blocks_kept(count, most_kept_bytes())
 
-        self._run = run
-        # Traced apart with and without dropout: a missing key is not an array.
-        self._forward = mx.compile(lambda f, lo, h: run(f, lo, h, None))
-        self._forward_dropout = mx.compile(run)
-        self._backward = mx.compile(lambda f, lo, h, c: backward(f, lo, h, c, None))
-        self._backward_dropout = mx.compile(backward)
-        self._head_gradient = mx.compile(mx.value_and_grad(self._head_loss))
-        self._head_gradient_reference = mx.compile(mx.value_and_grad(self._head_loss_reference))
+    def _pack(self, batch: TrainingBatch, key: mx.array | None) -> list[Line]:
+        # With dropout the rows would share the masks of what they share.
+        is_cpu = mx.default_device() == mx.cpu
+        return pack(batch, shares=key is None, is_exact=is_cpu, lines=2 if is_cpu else 1)
 
     def _gradient_blockwise(
         self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
-        rows, width = batch.tokens.shape
-        kept = kept_bytes(self._model.args, len(self._prefixes), rows, width)
-        if kept <= _MOST_KEPT_BYTES:
-            return (yield from self._gradient_kept(leaves, batch, key))
-        return (yield from self._gradient_recomputed(leaves, batch, key))
-
-    def step_memory(self, rows: int, width: int) -> StepMemory | None:
-        """What a gradient of a batch of this shape takes of the memory; None: it is not known."""
-        model = self._model
-        most = (_MOST_KEPT_BYTES, _LOGITS_PER_PIECE) if self.is_blockwise else (0, 1 << 62)
-        args = getattr(model, "args", None)
-        return estimate(
-            args,
-            len(model.layers),
-            self._lora.size,
-            rows,
-            width,
-            most_kept=most[0],
-            most_logits=most[1],
-        )
-
-    def _gradient_kept(
-        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
-    ) -> Pieces[tuple[mx.array, mx.array]]:
-        outputs: list[mx.array] = []
-        taps: list[list[mx.array]] = []
-        heads: list[tuple[mx.array, mx.array]] = []
-        keys = self._layer_keys(key) or [None] * len(self._prefixes)
-
-        def surrogate(leaves: Leaves) -> mx.array:
-            """Has the loss's gradient, with each part of the head apart from the graph."""
-            hidden = self._model.model.embed_tokens(batch.tokens)
-            for layer, layer_keys in enumerate(keys):
-                lora = self._lora_leaves(leaves, layer)
-                hidden = self._run(self._frozen[layer], lora, hidden, layer_keys)
-                outputs.append(hidden)
-                taps.append([*self._tapped])
-            rows = hidden.reshape(-1, hidden.shape[-1])[batch.positions]
-            fixed = mx.stop_gradient(rows)
-            parts = _slices(len(rows), self._model.args.vocab_size)
-            heads.extend(self._head_part(fixed, batch, part) for part in parts)
-            cotangent = mx.concatenate([cotangent for _, cotangent in heads])
-            return (rows * mx.stop_gradient(cotangent)).sum()
-
-        gradients = mx.grad(surrogate)(leaves)
-        is_awaited = bool((yield None))  # writing the graph down took as long as a block
-        forward = [*zip(taps, outputs, strict=True)]
-        taps.clear()  # or they would keep everything until the next step
-        for quarters, output in forward:
-            is_awaited = yield from _evaluate(quarters, output, is_awaited)
-        for piece in heads:
-            is_awaited = yield from _evaluate([], piece, is_awaited)
-        for prefix in reversed(self._prefixes):
-            *quarters, last = (
-                [gradients[prefix + name] for name in names] for names in self._lora_groups
-            )
-            is_awaited = yield from _evaluate(quarters, last, is_awaited)
-        loss = mx.array(0.0)
-        for value, _ in heads:
-            loss = loss + value
-        return loss, self._lora.flatten(gradients)
-
-    def _gradient_recomputed(
-        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
-    ) -> Pieces[tuple[mx.array, mx.array]]:
-        hidden, inputs = yield from self._hidden(leaves, batch, key, keep=True)
-        flat = hidden.reshape(-1, hidden.shape[-1])
-        rows = flat[batch.positions]
-        loss, cotangents = mx.array(0.0), []
-        for part in _slices(len(rows), self._model.args.vocab_size):
-            value, cotangent = self._head_part(rows, batch, part)
-            loss = loss + value
-            cotangents.append(cotangent)
-            mx.eval(loss, cotangent)
-            yield None
-        # Several targets never share a position, except the padding, whose cotangent is zero.
-        cotangent = mx.zeros_like(flat).at[batch.positions].add(mx.concatenate(cotangents))
-        cotangent = cotangent.reshape(hidden.shape)
+        lines = self._pack(batch, key)
+        count = len(self._prefixes)
+        kept_from = count - self._blocks_kept(lines)
+        hidden, blocks = yield from self._forward_all(leaves, lines, key, kept_from)
+        loss, cotangent = yield from self._head_all(hidden, batch)
+        ends = np.cumsum([line.positions.size for line in lines])[:-1].tolist()
+        cotangents: list[mx.array] = cast(Any, mx.split(cotangent, ends))
         gradients: Leaves = {}
-        keys = self._layer_keys(key)
-        for layer in reversed(range(len(self._prefixes))):
-            arguments = (self._frozen[layer], self._lora_leaves(leaves, layer), inputs.pop())
-            if keys is None:
-                cotangent, *parts = self._backward(*arguments, cotangent)
-            else:
-                cotangent, *parts = self._backward_dropout(*arguments, cotangent, keys[layer])
-            mx.eval(cotangent, parts)
-            prefix = self._prefixes[layer]
-            names = [prefix + name for name in self._lora_names]
-            gradients.update(zip(names, parts, strict=True))
-            yield None
+        keys = self._layer_keys(key, lines)
+        is_awaited = bool((yield None))
+        for layer in reversed(range(count)):
+            inputs, kept = blocks.pop()
+            weights, at_targets = self._weights(leaves, layer), layer == count - 1
+            if kept is None:
+                _, kept = self._block.forward(
+                    weights, inputs, lines, keys[layer], at_targets=at_targets
+                )
+            cotangents, found, stages = self._block.backward(
+                weights, inputs, kept, cotangents, lines, keys[layer], at_targets=at_targets
+            )
+            del inputs, kept
+            if layer:
+                stages.append(cotangents)
+            is_awaited = yield from _evaluate(stages, list(found.values()), is_awaited)
+            del stages
+            gradients |= {self._prefixes[layer] + name: array for name, array in found.items()}
         return loss, self._lora.flatten(gradients)
 
-    def _hidden(
-        self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None, keep: bool
-    ) -> Pieces[tuple[mx.array, list[mx.array]]]:
-        """Output of the last block, (batch, sequence, hidden), and the blocks' inputs if kept."""
-        hidden = self._model.model.embed_tokens(batch.tokens)
-        inputs = []
-        keys = self._layer_keys(key)
-        for layer in range(len(self._prefixes)):
-            if keep:
-                inputs.append(hidden)
-            arguments = (self._frozen[layer], self._lora_leaves(leaves, layer), hidden)
-            if keys is None:
-                hidden = self._forward(*arguments)
-            else:
-                hidden = self._forward_dropout(*arguments, keys[layer])
-            mx.eval(hidden)
-            yield None
-        return hidden, inputs
+    def _forward_all(
+        self,
+        leaves: Leaves,
+        lines: Sequence[Line],
+        key: mx.array | None,
+        kept_from: int | None = None,
+    ) -> Pieces[tuple[mx.array, list[tuple[list[mx.array], list[Kept] | None]]]]:
+        """Output of the last block at the targets, (targets, hidden); and what was kept.
 
-    def _lora_leaves(self, leaves: Leaves, layer: int) -> list[mx.array]:
-        return [leaves[self._prefixes[layer] + name] for name in self._lora_names]
+        Of each block its inputs, and from ``kept_from`` on what its backward pass needs; None:
+        nothing is kept.
+        """
+        hidden = [self._model.model.embed_tokens(line.tokens) for line in lines]
+        blocks: list[tuple[list[mx.array], list[Kept] | None]] = []
+        keys, count = self._layer_keys(key, lines), len(self._prefixes)
+        is_awaited = bool((yield None))
+        for layer in range(count):
+            inputs = hidden
+            hidden, kept = self._block.forward(
+                self._weights(leaves, layer),
+                inputs,
+                lines,
+                keys[layer],
+                at_targets=layer == count - 1,
+            )
+            stages = [[of[name] for of in kept] for name in ("mixed", "y", "gates")]
+            if kept_from is not None:
+                blocks.append((inputs, kept if layer >= kept_from else None))
+            del inputs, kept
+            is_awaited = yield from _evaluate(stages, hidden, is_awaited)
+            del stages
+        return mx.concatenate(hidden), blocks
 
-    def _layer_keys(self, key: mx.array | None) -> list[mx.array] | None:
-        """One key for each dropout of each layer: (dropouts, 2) per layer."""
+    def _head_all(self, rows: mx.array, batch: TrainingBatch) -> Pieces[tuple[mx.array, mx.array]]:
+        """The loss of all targets, and its gradient by their hidden rows; some on each core."""
+        parts = _slices(len(rows), self._model.args.vocab_size)
+        at_once = 2 if mx.default_device() == mx.cpu else 1
+        loss, cotangents = mx.array(0.0), []
+        is_awaited = bool((yield None))
+        for some in range(0, len(parts), at_once):
+            stages: list[list[mx.array]] = [[], []]
+            whole = []
+            for number, part in enumerate(parts[some : some + at_once]):
+                with on_core(number):
+                    value, *between, cotangent = self._head_part(rows, batch, part)
+                for stage, array in zip(stages, between, strict=True):
+                    stage.append(array)
+                whole += [value, cotangent]
+            is_awaited = yield from _evaluate(stages, whole, is_awaited)
+            loss = functools.reduce(mx.add, whole[::2], loss)
+            cotangents += whole[1::2]
+        return loss, mx.concatenate(cotangents)
+
+    def _weights(self, leaves: Leaves, layer: int) -> Leaves:
+        prefix = self._prefixes[layer]
+        lora = {name: leaves[prefix + name] for name in self._lora_names}
+        return self._frozen[layer] | lora
+
+    def _layer_keys(self, key: mx.array | None, lines: Sequence[Line]) -> list[mx.array | None]:
+        """One key for each dropout of each line and layer: (lines, dropouts, 2) per layer."""
+        shape = (len(self._prefixes), len(lines), self._block.dropouts)
         if key is None:
-            return None
-        layers, modules = len(self._prefixes), len(self._block_dropouts)
-        keys = mx.random.split(key, layers * modules).reshape(layers, modules, 2)
-        return [keys[layer] for layer in range(layers)]
+            return [None] * shape[0]
+        return [*mx.random.split(key, shape[0] * shape[1] * shape[2]).reshape(*shape, 2)]
 
     def _head(self, hidden: mx.array) -> mx.array:
         """Logits from the last block's output."""
@@ -327,36 +331,19 @@ class GradientComputer:
             return inner.embed_tokens.as_linear(normed)
         return self._model.lm_head(normed)
 
-    def _head_part(
-        self, rows: mx.array, batch: TrainingBatch, part: slice
-    ) -> tuple[mx.array, mx.array]:
-        """Loss of some of the targets and its gradient by their hidden rows."""
+    def _head_part(self, rows: mx.array, batch: TrainingBatch, part: slice) -> list[mx.array]:
+        """Of some targets: loss, logits, its gradient by these and by the hidden rows."""
         plain = (rows[part], batch.targets[part], batch.weights[part])
         if batch.reference is None or batch.reference_weights is None:
             return self._head_gradient(*plain)
-        tokens, log_probs, tail = (array[part] for array in batch.reference)
-        weights = batch.reference_weights[part]
-        return self._head_gradient_reference(*plain, tokens, log_probs, tail, weights)
+        reference = (array[part] for array in batch.reference)
+        return self._head_gradient(*plain, *reference, batch.reference_weights[part])
 
-    def _head_loss(self, rows: mx.array, targets: mx.array, weights: mx.array) -> mx.array:
-        logits = self._head(rows).astype(mx.float32)
-        return cross_entropy(logits, log_normaliser(logits), targets, weights)
-
-    def _head_loss_reference(
-        self,
-        rows: mx.array,
-        targets: mx.array,
-        weights: mx.array,
-        tokens: mx.array,
-        log_probs: mx.array,
-        tail: mx.array,
-        reference_weights: mx.array,
-    ) -> mx.array:
-        logits = self._head(rows).astype(mx.float32)
-        normaliser = log_normaliser(logits)
-        away = divergence(logits, normaliser, tokens, log_probs, tail)
-        loss = cross_entropy(logits, normaliser, targets, weights)
-        return loss + (away * reference_weights).sum()
+    def _head_loss(self, rows: mx.array, *given: mx.array) -> list[mx.array]:
+        logits = self._head(rows)
+        loss, d_logits = mx.value_and_grad(loss_of_logits)(logits, *given)
+        _, (d_rows,) = mx.vjp(self._head, [rows], [d_logits])
+        return [loss, logits, d_logits, d_rows]
 
     # ── As a whole ──────────────────────────────────────────────────────────────────────────────
 
@@ -366,13 +353,11 @@ class GradientComputer:
         def loss_of(leaves: Leaves) -> mx.array:
             self._bind(leaves, key)
             logits = self._model(batch.tokens)
-            rows = logits.reshape(-1, logits.shape[-1])[batch.positions].astype(mx.float32)
-            normaliser = log_normaliser(rows)
-            loss = cross_entropy(rows, normaliser, batch.targets, batch.weights)
+            rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
             if batch.reference is None or batch.reference_weights is None:
-                return loss
-            away = divergence(rows, normaliser, *batch.reference)
-            return loss + (away * batch.reference_weights).sum()
+                return loss_of_logits(rows, batch.targets, batch.weights)
+            given = (*batch.reference, batch.reference_weights)
+            return loss_of_logits(rows, batch.targets, batch.weights, *given)
 
         loss, gradients = mx.value_and_grad(loss_of)(leaves)
         vector = self._lora.flatten(gradients)
@@ -386,33 +371,18 @@ class GradientComputer:
         _set_keys(self._dropouts, keys)
 
 
-def _evaluate(quarters: Sequence[Any], whole: Any, is_awaited: bool) -> Pieces[bool]:
-    """Evaluate a part of the graph, in quarters if somebody waits; whether somebody does now."""
-    for part in (*quarters, whole):
-        if is_awaited or part is whole:
-            mx.eval(part)
+def _evaluate(stages: Sequence[Any], rest: Any, is_awaited: bool) -> Pieces[bool]:
+    """Evaluate a part of the graph stage by stage; whether somebody waits now.
+
+    A stage is a piece of its own only if somebody waits. It is evaluated as one always: MLX begins
+    few operations at once, and of a larger graph it might do one line after the other.
+    """
+    for stage in stages:
+        mx.eval(stage)
+        if is_awaited:
             is_awaited = bool((yield None))
-    return is_awaited
-
-
-def _grouped(names: Sequence[str]) -> list[list[str]]:
-    """LoRA leaves of a block in the order in which a backward pass comes to them."""
-    groups = [[n for n in names if any(f".{part}." in n for part in parts)] for parts in _BACKWARD]
-    rest = [name for name in names if not any(name in group for group in groups)]
-    return [group for group in (*groups, rest) if group]
-
-
-def _tap(module: nn.Module, tapped: list[mx.array]) -> None:
-    """Have a module note its input whenever it is called."""
-    # A wrapper around it would change the paths of its parameters, and Python looks ``__call__`` up
-    # on the class, so setting it on the module has no effect: the module gets a class of its own.
-    kind = type(module)
-
-    def call(self: nn.Module, x: mx.array, *arguments: Any, **options: Any) -> Any:
-        tapped.append(x)
-        return kind.__call__(self, x, *arguments, **options)  # type: ignore[operator]
-
-    module.__class__ = type(f"Tapped{kind.__name__}", (kind,), {"__call__": call})
+    mx.eval(rest)
+    return bool((yield None))
 
 
 def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
@@ -423,17 +393,12 @@ def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
 
 def _slices(count: int, vocab: int) -> list[slice]:
     """Parts of the targets, so that no piece holds more logits than fit a bounded buffer."""
-    size = max(_LEAST_TARGETS_PER_PIECE, _LOGITS_PER_PIECE // vocab // 16 * 16)
+    size = _targets_at_once(vocab)
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _shell(module: nn.Module) -> nn.Module:
-    """Another module of the same structure over the same arrays, to be given other ones."""
-    shell = copy.copy(module)
-    for name, child in module.items():
-        if isinstance(child, nn.Module):
-            shell[name] = _shell(child)
-    return shell
+def _targets_at_once(vocab: int) -> int:
+    return max(_LEAST_TARGETS_PER_PIECE, _LOGITS_PER_PIECE // vocab // 16 * 16)
 
 
 def _leaves(module: nn.Module) -> Leaves:

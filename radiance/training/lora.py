@@ -30,17 +30,22 @@ class KeyedDropout(nn.Module):
 
     def __init__(self, ratio: float) -> None:
         super().__init__()
-        self._ratio = ratio
+        self.ratio = ratio
         self._key: list[mx.array] = []  # a list, lest the module count it among its parameters
 
     def set_key(self, key: mx.array | None) -> None:
         self._key = [] if key is None else [key]
 
     def __call__(self, x: mx.array) -> mx.array:
-        if not self._key or self._ratio == 0:
+        if not self._key or self.ratio == 0:
             return x
-        keep = mx.random.bernoulli(1 - self._ratio, x.shape, key=self._key[0])
-        return mx.where(keep, x / (1 - self._ratio), mx.zeros_like(x))
+        return drop(x, self.ratio, self._key[0])
+
+
+def drop(x: mx.array, ratio: float, key: mx.array) -> mx.array:
+    """Zero a share of the elements, the same ones for the same key and shape; raise the rest."""
+    keep = mx.random.bernoulli(1 - ratio, x.shape, key=key)
+    return mx.where(keep, x / (1 - ratio), mx.zeros_like(x))
 
 
 class LoraModel:

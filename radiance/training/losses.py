@@ -1,6 +1,12 @@
 """Losses over logits: cross-entropy, and divergence from outputs that were kept."""
 
+from typing import Any, cast
+
 import mlx.core as mx
+
+from radiance.engine.model import elementwise
+
+_AT_ONCE = 1 << 18  # numbers that stay in a processor's cache
 
 LEAST_TAIL = 1e-6
 """Least probability mass outside the likeliest tokens: float32 cannot tell a smaller from none."""
@@ -12,8 +18,30 @@ def log_normaliser(logits: mx.array) -> mx.array:
     Unlike mx.logsumexp's, its gradient reuses the exponentials: they are most of what a loss costs
     on the CPU.
     """
-    most = mx.stop_gradient(logits.max(axis=-1, keepdims=True))
-    return most + mx.log(mx.exp(logits - most).sum(axis=-1, keepdims=True))
+    return cast(Any, _log_normaliser(logits))[0]
+
+
+@mx.custom_function
+def _log_normaliser(logits: mx.array) -> tuple[mx.array, mx.array, mx.array]:
+    logs, exponentials, totals = [], [], []
+    count = max(1, min(len(logits), logits.size // _AT_ONCE))
+    ends = [part * len(logits) // count for part in range(1, count)]
+    for some in mx.split(logits, ends) if ends else [logits]:
+        most = some.max(axis=-1, keepdims=True)
+        exponentials.append(elementwise.exp(some - most))
+        totals.append(exponentials[-1].sum(axis=-1, keepdims=True))
+        logs.append(most + mx.log(totals[-1]))
+    return mx.concatenate(logs), mx.concatenate(exponentials), mx.concatenate(totals)
+
+
+@_log_normaliser.vjp
+def _log_normaliser_vjp(
+    _primal: mx.array,
+    cotangents: tuple[mx.array, ...],
+    outputs: tuple[mx.array, mx.array, mx.array],
+) -> mx.array:
+    _, exponentials, total = outputs
+    return exponentials * (cotangents[0] / total)
 
 
 def divergence(
@@ -57,3 +85,17 @@ def cross_entropy(
     """
     chosen = mx.take_along_axis(logits, targets[:, None], axis=-1)
     return ((normaliser - chosen)[:, 0] * weights).sum()
+
+
+def loss_of_logits(
+    logits: mx.array, targets: mx.array, weights: mx.array, *reference: mx.array
+) -> mx.array:
+    """Cross-entropy, and the divergence from a reference if there is one, weighted and summed."""
+    logits = logits.astype(mx.float32)
+    normaliser = log_normaliser(logits)
+    loss = cross_entropy(logits, normaliser, targets, weights)
+    if not reference:
+        return loss
+    tokens, log_probs, tail, reference_weights = reference
+    away = divergence(logits, normaliser, tokens, log_probs, tail)
+    return loss + (away * reference_weights).sum()

@@ -16,9 +16,11 @@ from radiance.platform.conditions import read_conditions
 _FLOAT = 4
 _VECTORS = 10  # adapter, moments, gradients, constraint and what a step makes of them
 _LOGITS_COPIES = 4  # of one slice: logits, their softmax, the gradient, a cast
-_SCORES_COPIES = 2  # of one block's attention: what its backward pass makes of them
+_WORKING_BLOCKS = 2  # the block at work: what its passes hold beside what they keep
 _MOST_SHARE = 0.9  # of what is free: the estimate and the system both move
 _GIB = 1 << 30
+_KEPT_SHARE = 3  # of what is free a step may keep one in so many parts
+_UNKNOWN_KEPT = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,68 @@ class StepMemory:
         return self.activations + self.logits + self.vectors
 
 
-def kept_bytes(args: Any, layers: int, rows: int, width: int) -> int:
-    """About what a step keeps between forward and backward if it recomputes nothing."""
-    per_token = 16 * args.hidden_size + 6 * args.intermediate_size
-    per_token += args.num_attention_heads * width
-    return rows * width * per_token * layers * _FLOAT
+@dataclass(frozen=True)
+class BlockMemory:
+    """Bytes of the activations of one block on one batch.
+
+    Attributes:
+        kept: What its backward pass needs, if it is not computed again.
+        input: Of what it is computed from.
+    """
+
+    kept: int
+    input: int
+
+    def __add__(self, other: "BlockMemory") -> "BlockMemory":
+        return BlockMemory(self.kept + other.kept, self.input + other.input)
+
+    def blocks_kept(self, layers: int, most: int) -> int:
+        """So many of the last blocks are kept within a bound; the last one always is."""
+        left = most - layers * self.input
+        return max(1, min(layers, left // max(1, self.kept - self.input)))
+
+    def total(self, layers: int, kept: int) -> int:
+        """Of a step that keeps so many blocks: with the one at work, forward and backward."""
+        return layers * self.input + (kept + _WORKING_BLOCKS) * self.kept
+
+
+def block_memory(
+    args: Any, tokens: int, rows: int, width: int, shared: int, number_bytes: int = _FLOAT
+) -> BlockMemory:
+    """What ``Block.forward`` keeps.
+
+    Args:
+        args: mlx-lm's arguments of the model.
+        tokens: In the line.
+        rows: Of the batch.
+        width: Own tokens a row.
+        shared: Tokens that all rows share.
+        number_bytes: Of one number of an activation.
+    """
+    heads = args.num_attention_heads
+    size = getattr(args, "head_dim", None) or args.hidden_size // heads
+    kv_heads = getattr(args, "num_key_value_heads", None) or heads
+    padded = shared + rows * width
+    kept = tokens * (2 * args.hidden_size + 3 * args.intermediate_size + heads * size)
+    kept += padded * (heads + 2 * kv_heads) * size
+    if "qwen3" in getattr(args, "model_type", ""):
+        kept += tokens * (heads + kv_heads) * size  # before their norms
+    scores = heads * (rows * width * (width + shared) + shared * shared)
+    return BlockMemory(
+        kept * number_bytes + scores * _FLOAT, tokens * args.hidden_size * number_bytes
+    )
 
 
 def estimate(
-    args: Any, layers: int, size: int, rows: int, width: int, *, most_kept: int, most_logits: int
+    args: Any,
+    layers: int,
+    size: int,
+    rows: int,
+    width: int,
+    *,
+    most_kept: int | None,
+    most_logits: int,
+    number_bytes: int = _FLOAT,
 ) -> StepMemory | None:
     """What a step on a batch takes; None where the model does not say its dimensions.
 
@@ -62,18 +117,18 @@ def estimate(
         size: Trainable parameters.
         rows: Of the batch.
         width: Tokens a row.
-        most_kept: Over so many bytes of activations blocks are recomputed; 0: never.
+        most_kept: Over so many bytes of activations blocks are recomputed; None: never.
         most_logits: Numbers in one slice of the head's output.
+        number_bytes: Of one number of an activation.
     """
     names = ("hidden_size", "intermediate_size", "num_attention_heads", "vocab_size")
     if not all(isinstance(getattr(args, name, None), int) for name in names):
         return None
-    kept = kept_bytes(args, layers, rows, width)
-    if most_kept and kept > most_kept:
-        kept = kept // layers + rows * width * args.hidden_size * layers * _FLOAT
-    kept += rows * width * args.num_attention_heads * width * _FLOAT * _SCORES_COPIES
+    block = block_memory(args, rows * width, rows, width, 0, number_bytes)
+    kept = layers if most_kept is None else block.blocks_kept(layers, most_kept)
     logits = min(rows * width * args.vocab_size, most_logits) * _FLOAT * _LOGITS_COPIES
-    return StepMemory(kept, logits, size * _FLOAT * _VECTORS, rows, width)
+    activations = block.total(layers, kept)
+    return StepMemory(activations, logits, size * _FLOAT * _VECTORS, rows, width)
 
 
 def free_bytes() -> int | None:
@@ -87,6 +142,16 @@ def free_bytes() -> int | None:
     info = mx.device_info()
     total = info.get("max_recommended_working_set_size") or info.get("memory_size")
     return None if not total else max(0, int(total) - mx.get_active_memory())
+
+
+def most_kept_bytes() -> int:
+    """What a step may keep between forward and backward, rather than compute it again.
+
+    A part of what is free: other programs want memory too, and computing all blocks again takes a
+    third longer, not several times as long.
+    """
+    free = free_bytes()
+    return _UNKNOWN_KEPT if free is None else free // _KEPT_SHARE
 
 
 def require(step: StepMemory | None, free: int | None, settings: config.TrainingSettings) -> None:
