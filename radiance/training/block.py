@@ -98,8 +98,9 @@ class Block:
             with on_core(number):
                 attention, parts = {}, {}
                 for part, of in heads.items():
-                    seen, scores = mix(*of, shared if part == "own" else None)
-                    attention[part], parts[part] = (*of, scores), joined(seen)
+                    q, k, v = of
+                    seen, scores = mix(q, k, v, shared if part == "own" else None)
+                    attention[part], parts[part] = (q, k, v, scores), joined(seen)
                 mixed = _assembled(parts, line)
                 if at_targets:
                     x, mixed = x[line.positions], mixed[line.positions]

@@ -54,7 +54,7 @@ def make(model: Any, **settings: Any) -> tuple[LoraModel, GradientComputer, mx.a
             moved = leaf + 0.2 * mx.random.normal(leaf.shape, key=mx.random.key(place))
             model.update(tree_unflatten([(path, moved)]))
     model.freeze()
-    base = SimpleNamespace(twin=lambda: model)
+    base = SimpleNamespace(twin=lambda: model, hidden_size=SIZES["hidden_size"])
     lora = LoraModel(cast(Any, base), config.TrainingSettings(r=4, **settings))
     vector = mx.random.normal((lora.size,), key=mx.random.key(99)) * 0.1
     return lora, GradientComputer(lora), vector

@@ -259,7 +259,8 @@ def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_p
     output = finish(launch([*arguments, "--distributed", "--root", str(two)]))
     assert "job_000001  succeeded  A_" in output, output
     a, b = weights_of(engine, one), weights_of(engine, two)
-    assert np.linalg.norm(a - b) <= 1e-5 * np.linalg.norm(a)
+    # The ranks' sums round otherwise, and Adam raises what is nearly zero to a whole step.
+    assert np.linalg.norm(a - b) <= 2e-5 * np.linalg.norm(a)
 
 
 @pytest.mark.timeout(300)

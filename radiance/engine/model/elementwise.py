@@ -6,8 +6,9 @@ arrays are added and multiplied at 0.2 ns a number, so a polynomial of five term
 passes, takes a fifth of that at the same accuracy (relative error below 1e-6). Elsewhere MLX's own
 are taken.
 
-The method is the usual one (Cody & Waite, 1980): 2^x = 2^n 2^f with n an integer, |f| <= 1/2; 2^f
-by the polynomial of least relative error that is 1 at 0, 9.1e-8; 2^n by adding n to the exponent's bits.
+The method is the usual one (Cody & Waite, 1980): 2^x = 2^n 2^f with n an integer and |f| <= 1/2;
+2^f by the polynomial of least relative error that is 1 at 0, 9.1e-8; 2^n by adding n to the
+exponent's bits.
 """
 
 import math
