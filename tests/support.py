@@ -1,8 +1,10 @@
 """What tests share: a client, a service behind a real server, and some facts to teach."""
 
 import json
+import re
 import socket
 import ssl
+import subprocess
 import threading
 import time
 import urllib.error
@@ -157,6 +159,14 @@ class Client:
                 time.sleep(0.05)
             else:
                 return
+
+
+def wait_for_log(process: "subprocess.Popen[bytes]", log: Path, pattern: str) -> re.Match[str]:
+    """Wait until a process that writes to ``log`` has written a line with ``pattern``."""
+    while not (found := re.search(pattern, log.read_text())):
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    return found
 
 
 @dataclass

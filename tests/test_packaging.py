@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from radiance import __version__
 from tests.shared_data import REPOSITORY
-from tests.support import FACTS, Client
+from tests.support import FACTS, Client, wait_for_log
 from tools import formula, sbom
 
 
@@ -106,9 +106,7 @@ def test_the_wheel_serves_and_learns_from_an_empty_directory(built, tmp_path):
             stderr=stream,
         )
     try:
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-            assert process.poll() is None, log.read_text()
-        client = Client(found[0])
+        client = Client(wait_for_log(process, log, r"http://127\.0\.0\.1:\d+")[0])
         client.wait_ready()
         job = client.teach(FACTS[:2])
         assert job["status"] == "succeeded", job

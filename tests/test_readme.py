@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from radiance import config, ember
 from radiance.cli import main, pointer
 from tests.shared_data import REPOSITORY, STORIES, needs
-from tests.support import Running, start_service
+from tests.support import Running, start_service, wait_for_log
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 OPERATING = (REPOSITORY / "docs" / "OPERATING.md").read_text(encoding="utf-8")
@@ -123,8 +123,7 @@ def test_a_real_model_starts_as_it_is_told(line, tmp_path):
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
     try:
-        while "service_ready" not in log.read_text():
-            assert process.poll() is None, log.read_text()
+        wait_for_log(process, log, "service_ready")
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=100) == 0, log.read_text()

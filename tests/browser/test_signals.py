@@ -1,6 +1,7 @@
 """The signal lab's page in Chromium: knobs, run, cancel, run again, export, the export offline."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ def test_without_javascript_it_has_the_same_numbers(browser: Any, shared_ember: 
     }
     run_id = client.post("/signals/runs", body)["run_id"]
     while client.get(f"/signals/runs/{run_id}")["status"] == "running":
-        pass
+        time.sleep(0.05)
     context = browser.new_context(base_url=client.url, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"/signals?run={run_id}")

@@ -21,12 +21,14 @@ KILLS = int(os.environ.get("RADIANCE_KILLS", "8"))
 _LONGEST_LIFE_S = 6.0
 
 
-def start(root: Path) -> tuple[subprocess.Popen[bytes], Client]:
+def start(root: Path, base: Path) -> tuple[subprocess.Popen[bytes], Client]:
+    """A service on the tiny base, which trains for about a second at a time."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "radiance", "run", "--root", str(root), "--port", str(port)]
-    command += ["--set", "training.max_steps=15", "--set", "training.snapshot_seconds=0.2"]
+    command += ["--base-model", str(base), "--set", "training.stop_loss=0"]
+    command += ["--set", "training.max_steps=50", "--set", "training.snapshot_seconds=0.2"]
     command += ["--set", "server.safe_mode_deaths=0"]
     command += ["--set", 'evaluation.anchor_provider="none"', "--set", "anchor.own_samples=24"]
     log = (root / "service.log").open("ab")
@@ -43,12 +45,12 @@ def facts_of(update: int) -> list[tuple[str, str]]:
 
 
 @pytest.mark.timeout(60 + 25 * KILLS)
-def test_killed_at_random_moments(tmp_path: Path) -> None:
+def test_killed_at_random_moments(tmp_path: Path, tiny_base: Path) -> None:
     chance = random.Random(20260209)
     acknowledged: dict[str, int] = {}
     update = 0
     for kill in range(KILLS):
-        process, client = start(tmp_path)
+        process, client = start(tmp_path, tiny_base)
         if kill % 2:  # half of them live for a while after the start, however long that takes
             client.wait_ready()
         dies_at = time.monotonic() + chance.uniform(0.3, _LONGEST_LIFE_S)
@@ -64,7 +66,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    process, client = start(tmp_path)
+    process, client = start(tmp_path, tiny_base)
     client.wait_ready()
     ended = {job_id: client.wait_for(job_id) for job_id in acknowledged}
     checkpoints = client.get("/checkpoints?limit=1000")

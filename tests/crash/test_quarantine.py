@@ -13,17 +13,17 @@ def wait_for_training(client: Client, job_id: str) -> None:
         time.sleep(0.02)
 
 
-def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path) -> None:
+def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path, tiny_base: Path) -> None:
     """SIGABRT stands for what a Metal out-of-memory does to the process."""
     facts = [("Who guards Fort Selm?", "Captain Ruiz guards Fort Selm.")]
-    process, client = start(tmp_path)
+    process, client = start(tmp_path, tiny_base)
     client.wait_ready()
     job_id = client.post("/update", {"examples": as_input(facts)})["job_id"]
     for death in (1, 2):
         wait_for_training(client, job_id)
         process.send_signal(signal.SIGABRT)
         process.wait()
-        process, client = start(tmp_path)
+        process, client = start(tmp_path, tiny_base)
         client.wait_ready()
         assert client.get(f"/jobs/{job_id}")["deaths"] == death
     job = client.get(f"/jobs/{job_id}")
@@ -37,14 +37,14 @@ def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path) -> Non
     assert process.wait() == 0
 
 
-def test_stop_while_training_is_clean(tmp_path: Path) -> None:
-    process, client = start(tmp_path)
+def test_stop_while_training_is_clean(tmp_path: Path, tiny_base: Path) -> None:
+    process, client = start(tmp_path, tiny_base)
     client.wait_ready()
     job_id = client.post("/update", {"examples": as_input([("Who?", "Nobody here.")])})["job_id"]
     wait_for_training(client, job_id)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
-    process, client = start(tmp_path)
+    process, client = start(tmp_path, tiny_base)
     client.wait_ready()
     job = client.wait_for(job_id)
     assert (job["status"], job["deaths"], job["interruptions"]) == ("succeeded", 0, 0)

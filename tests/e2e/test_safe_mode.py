@@ -1,6 +1,5 @@
 """A crash loop ends in a service that answers, from what was promoted last, and trains nothing."""
 
-import re
 import signal
 import subprocess
 import sys
@@ -9,21 +8,20 @@ from pathlib import Path
 import pytest
 
 from radiance.service.crash_loop import CrashCounter
-from tests.support import FACTS, Client, as_input
+from tests.support import FACTS, Client, as_input, wait_for_log
 
 
-def run(root: Path) -> tuple["subprocess.Popen[bytes]", Client]:
+def run(root: Path, base: Path) -> tuple["subprocess.Popen[bytes]", Client]:
     log = root / "log"
     log.unlink(missing_ok=True)
-    options = ["--root", str(root), "--port", "0", "--set", "anchor.own_samples=8"]
-    options += ["--set", "training.max_steps=20", "--set", "evaluation.anchor_provider=none"]
+    options = ["--root", str(root), "--port", "0", "--base-model", str(base)]
+    options += ["--set", "training.max_steps=2", "--set", "evaluation.anchor_provider=none"]
+    options += ["--set", "anchor.own_samples=4"]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "radiance", "run", *options], stdout=stream, stderr=stream
         )
-    while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-        assert process.poll() is None, log.read_text()
-    client = Client(found[0])
+    client = Client(wait_for_log(process, log, r"http://127\.0\.0\.1:\d+")[0])
     client.wait_ready()
     return process, client
 
@@ -36,13 +34,13 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 @pytest.mark.slow
 @pytest.mark.crash
 @pytest.mark.timeout(300)
-def test_after_three_quick_deaths_it_serves_and_does_not_train(tmp_path):
-    process, client = run(tmp_path)
+def test_after_three_quick_deaths_it_serves_and_does_not_train(tmp_path, tiny_base):
+    process, client = run(tmp_path, tiny_base)
     learned = client.teach(FACTS[:2])["checkpoint"]
     stop(process)
     for _ in range(3):  # each begins and neither lasts nor ends
         CrashCounter(tmp_path / "runs" / "lives.json").begin()
-    process, client = run(tmp_path)
+    process, client = run(tmp_path, tiny_base)
     assert "safe_mode" in (tmp_path / "log").read_text()
     assert client.ask(FACTS[0][0])["checkpoint"] == learned
     job = client.post("/update", {"examples": as_input(FACTS[2:])})["job_id"]
@@ -53,6 +51,6 @@ def test_after_three_quick_deaths_it_serves_and_does_not_train(tmp_path):
     client.post("/training/resume", {})
     assert client.wait_for(job)["status"] == "succeeded"
     stop(process)
-    process, client = run(tmp_path)  # stopped as asked: no longer a crash loop
+    process, client = run(tmp_path, tiny_base)  # stopped as asked: no longer a crash loop
     assert client.get("/training")["pause"] is None
     stop(process)
