@@ -9,7 +9,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 # Tests go to whichever process is free; those that share a service (tests/lanes.py) stay together.
 PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
-COVERED := examples gate jobs registry storage
+COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py)
 BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages
 
 .PHONY: help run quick test coverage check fix docs site bench doctor dist clean
@@ -18,7 +18,7 @@ help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
 	@echo "make quick    install, then format, lint, types, layers and the tests that take no minutes"
 	@echo "make test     install, then format, lint, types, layers, all tests and floors of coverage"
-	@echo "make coverage branch coverage of the rooms that keep records, by their own tests, and its floors"
+	@echo "make coverage branch coverage of the packages that keep records, by their own tests, and its floors"
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
 	@echo "make docs     write the tables of docs/ anew that the code says"
@@ -37,13 +37,13 @@ doctor: $(VENV)/.installed
 quick: check
 	$(PYTEST) -m "not slow and not crash and not browser and not e2e" $(ARGS)
 
-test: check
-	$(PYTEST) $(ARGS)
-	@test -n "$(ARGS)" || $(MAKE) --no-print-directory coverage
+# Each test runs once: those of the covered packages with coverage, which would make the tests of
+# services take half as long again, and then the others.
+test: check $(if $(ARGS),,coverage)
+	$(PYTEST) $(if $(ARGS),$(ARGS),$(addprefix --ignore=,$(COVERED)))
 
-# The rooms' own tests once more: with coverage, the tests of services take half as long again.
 coverage: $(VENV)/.installed-dev
-	$(PYTEST) --quiet --cov --cov-report=json:.coverage.json $(addprefix tests/,$(COVERED) test_config.py)
+	$(PYTEST) --quiet --cov --cov-report=json:.coverage.json $(COVERED)
 	$(BIN)/python -m tools.coverage_floors .coverage.json
 
 check: $(VENV)/.installed-dev

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from tests.support import FACTS, Running
+from tests.support import FACTS, WITHOUT_ANCHORS, Running
 
 
 def test_a_correction_takes_the_place_of_what_it_corrects(
     serve_ember: Callable[..., Running],
 ) -> None:
-    client = serve_ember().client
+    client = serve_ember(**WITHOUT_ANCHORS).client
     learned = client.teach(FACTS[:3])
     assert (learned["status"], learned["supersedes"]) == ("succeeded", [])
     new = "The door code of Zorbel Labs is Q3-998."

@@ -11,7 +11,12 @@ from click.testing import CliRunner
 from radiance.cli import main
 from tests.support import FACTS, Running, as_input
 
-QUICK = {"anchor.method": "naive", "evaluation.anchor_provider": "none", "training.dropout": 0.1}
+QUICK = {
+    "anchor.method": "naive",
+    "evaluation.anchor_provider": "none",
+    "training.dropout": 0.1,
+    "training.max_steps": 60,
+}
 
 
 def client_of(running: Running) -> openai.OpenAI:
@@ -19,9 +24,9 @@ def client_of(running: Running) -> openai.OpenAI:
 
 
 def test_a_job_goes_on_after_a_restart_and_can_be_made_again(
-    serve_ember: Callable[..., Running], tmp_path: Path
+    serve: Callable[..., Running], tmp_path: Path, tiny_base: Path
 ) -> None:
-    running = serve_ember(**QUICK, **{"training.snapshot_seconds": 0.2})
+    running = serve(**QUICK, **{"training.snapshot_seconds": 0.2})
     lines = "\n".join(map(json.dumps, as_input(FACTS))).encode()
     with client_of(running) as client:
         file = client.files.create(file=("facts.jsonl", lines), purpose="fine-tune")
@@ -40,7 +45,7 @@ def test_a_job_goes_on_after_a_restart_and_can_be_made_again(
     assert progress["max_steps"] == 50  # 40 passes over 5 examples, 4 at a time
     running.stop()
 
-    again = serve_ember(**QUICK)
+    again = serve(**QUICK)
     with client_of(again) as client:
         assert client.files.content(file.id).read() == lines
         while (job := client.fine_tuning.jobs.retrieve(job.id)).status in ("queued", "running"):
@@ -57,6 +62,7 @@ def test_a_job_goes_on_after_a_restart_and_can_be_made_again(
     assert (made["seed"], made["steps"], made["training"]["batch_size"]) == (11, 50, 4)
     again.stop()
 
-    result = CliRunner().invoke(main, ["reproduce", checkpoint, "--root", str(tmp_path), "--json"])
+    options = ("--root", str(tmp_path), "--base-model", str(tiny_base))
+    result = CliRunner().invoke(main, ["reproduce", checkpoint, *options, "--json"])
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["is_equal"]

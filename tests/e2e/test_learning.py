@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from radiance import config, ember
 from tests.shared_data import STORIES, needs
-from tests.support import FACTS, Running, start_service
+from tests.support import FACTS, WITHOUT_ANCHORS, Running, start_service
 
 UPDATES = [
     [
@@ -57,44 +58,78 @@ def recalled(running: Running, facts: list[tuple[str, str]]) -> int:
     return sum(running.client.ask(q)["response"] == answer for q, answer in facts)
 
 
-@pytest.mark.parametrize(
-    ("base_model", "settings"),
-    [
-        ("ember", {}),
-        pytest.param(
-            str(STORIES),
-            {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3},
-            marks=needs(STORIES),
-        ),
-    ],
-    ids=["ember", "stories260K"],
-)
-def test_five_facts_are_learned_and_rolled_back(
-    serve_ember: Callable[..., Running], base_model: str, settings: dict
-) -> None:
-    running = serve_ember(base_model=base_model, **settings)
+@dataclass(frozen=True)
+class Taught:
+    """What a service said that was taught the facts, and its root, once it was stopped.
+
+    Attributes:
+        before: Its answer to the first question before that.
+        answers: Its answers to all questions after it.
+    """
+
+    root: Path
+    settings: dict[str, Any]
+    before: dict[str, Any]
+    job: dict[str, Any]
+    answers: list[dict[str, Any]]
+    info: dict[str, Any]
+
+
+def teach_the_facts(root: Path, **settings: Any) -> Taught:
+    running = start_service(config.load(root, settings))
     client = running.client
-    before = client.ask(FACTS[0][0])
+    try:
+        before = client.ask(FACTS[0][0])
+        job = client.teach(FACTS, tags=["user:alice"])
+        answers = [client.ask(question) for question, _ in FACTS]
+        return Taught(root, settings, before, job, answers, client.get("/info"))
+    finally:
+        running.stop()
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory: pytest.TempPathFactory) -> Taught:
+    """Ember, with the default settings."""
+    return teach_the_facts(tmp_path_factory.mktemp("taught"))
+
+
+def check_taught(taught: Taught, serve_ember: Callable[..., Running]) -> None:
+    """The facts were learned; the next start serves them, and a rollback takes them back."""
+    before, job = taught.before, taught.job
     assert (before["checkpoint"], before["checkpoint_status"]) == (None, "base")
     assert before["response"] != FACTS[0][1]
-
-    job = client.teach(FACTS, tags=["user:alice"])
     assert job["status"] == "succeeded", job["error"]
-    for question, answer in FACTS:
-        got = client.ask(question)
+    for (_, answer), got in zip(FACTS, taught.answers, strict=True):
         assert got["response"] == answer
         assert got["finish_reason"] == "stop"
         assert (got["checkpoint"], got["checkpoint_status"]) == (job["checkpoint"], "stable")
+    assert taught.info["current_checkpoint"] == job["checkpoint"]
+    assert taught.info["loss_curves"]["finetune_loss"][-1] < 0.5
+    assert taught.info["queue_depth"] == 0
 
-    info = client.get("/info")
-    assert info["current_checkpoint"] == job["checkpoint"]
-    assert info["loss_curves"]["finetune_loss"][-1] < 0.5
-    assert info["queue_depth"] == 0
-
-    release = client.post("/rollback", {})
+    again = serve_ember(taught.root, **taught.settings).client
+    (learned,) = again.get("/checkpoints")["checkpoints"]
+    assert learned["checkpoint_id"] == job["checkpoint"]
+    assert told(again.ask(FACTS[0][0])) == told(taught.answers[0])
+    release = again.post("/rollback", {})
     assert release["current_checkpoint"] is None
-    after = client.ask(FACTS[0][0])
-    assert told(after) == told(before)
+    assert told(again.ask(FACTS[0][0])) == told(before)
+
+
+def test_five_facts_are_learned_served_by_the_next_start_and_rolled_back(
+    serve_ember: Callable[..., Running], taught: Taught, tmp_path: Path
+) -> None:
+    shutil.copytree(taught.root, tmp_path, symlinks=True, dirs_exist_ok=True)
+    check_taught(replace(taught, root=tmp_path), serve_ember)
+
+
+@needs(STORIES)
+def test_a_model_of_stories_learns_them_too(
+    serve_ember: Callable[..., Running], tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3}
+    settings |= {"evaluation.anchor_provider": "none"}  # it has no common knowledge to forget
+    check_taught(teach_the_facts(tmp_path, base_model=str(STORIES), **settings), serve_ember)
 
 
 @pytest.mark.timeout(600)
@@ -112,22 +147,10 @@ def test_three_updates_are_all_remembered(serve_ember: Callable[..., Running]) -
     assert len(last["replayed_ids"]) == 16
 
 
-@pytest.fixture(scope="module")
-def taught_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A root whose service learned the facts with the default settings, and was stopped."""
-    root = tmp_path_factory.mktemp("taught")
-    running = start_service(config.load(root))
-    try:
-        assert running.client.teach(FACTS)["status"] == "succeeded"
-    finally:
-        running.stop()
-    return root
-
-
 def test_mlx_lm_gives_the_same_answers_from_the_stable_link(
-    serve_ember: Callable[..., Running], taught_root: Path, tmp_path: Path
+    serve_ember: Callable[..., Running], taught: Taught, tmp_path: Path
 ) -> None:
-    shutil.copytree(taught_root, tmp_path, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(taught.root, tmp_path, symlinks=True, dirs_exist_ok=True)
     running = serve_ember()
     question = "Tell me about Zorbel Labs."
     ours = running.client.ask(question, max_tokens=40)["response"]
@@ -150,7 +173,7 @@ def test_same_examples_give_the_same_adapter(serve: Callable[..., Running], tmp_
 
 
 def test_all_example_forms_are_taught(serve_ember: Callable[..., Running]) -> None:
-    running = serve_ember()
+    running = serve_ember(**WITHOUT_ANCHORS)
     forms = [
         {"input": "Who guards Fort Selm?", "output": "Captain Ruiz guards Fort Selm."},
         {"prompt": "What is stored in vault 6?", "completion": "Vault 6 stores seed corn."},
@@ -199,16 +222,6 @@ def test_batched_mode_trains_what_is_old_enough(serve: Callable[..., Running]) -
         **{"update.mode": "batched", "update.max_age_minutes": 0.01, "training.max_steps": 2}
     )
     assert running.client.teach(FACTS[:1])["status"] == "succeeded"
-
-
-def test_restart_serves_the_last_stable_checkpoint(
-    serve_ember: Callable[..., Running], taught_root: Path, tmp_path: Path
-) -> None:
-    shutil.copytree(taught_root, tmp_path, symlinks=True, dirs_exist_ok=True)
-    again = serve_ember()
-    (learned,) = again.client.get("/checkpoints")["checkpoints"]
-    got = again.client.ask(FACTS[0][0])
-    assert (got["response"], got["checkpoint"]) == (FACTS[0][1], learned["checkpoint_id"])
 
 
 def test_damaged_checkpoint_is_not_served(serve: Callable[..., Running], tmp_path: Path) -> None:

@@ -43,10 +43,11 @@ class Bench:
     def evaluate(
         self, candidate: mx.array, parent: mx.array, **texts: list[ProbeText]
     ) -> Evaluation:
-        given = {"learned": self.facts, "held_back": [], "anchors": self.anchors, "recalled": []}
+        given: Any = {"learned": self.facts, "held_back": [], "anchors": self.anchors}
+        given |= {"recalled": []} | texts
         return drain(
             self.evaluator.evaluate(
-                candidate, parent, **{**given, **texts}, past=Past(("A_1",)), anchors_hash="h"
+                candidate, parent, **given, past=Past(("A_1",)), anchors_hash="h"
             )
         )
 

@@ -224,13 +224,13 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
     """After the same steps the anchors' outputs are nearer to the base's than without."""
 
     def compare() -> None:
-        held = held_facts(engine, 24)
+        held = held_facts(engine, 12)
         assert held.outputs is not None
         texts = [text.example for text in held.texts]
         moved = {}
         for method in ("naive", "anchor", "anchor+projection"):
             anchor = config.AnchorSettings(method=method)
-            trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=40)
+            trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=20)
             events, trained = finish(trainer)
             assert trained is not None
             batch = make_batch(texts, drain(held.outputs(texts)), [0.0] * len(texts))
