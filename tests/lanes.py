@@ -1,7 +1,9 @@
 """Which lane a test runs in, which process runs it, and what is said of the skipped at the end.
 
 The folders ``browser``, ``crash`` and ``e2e`` are lanes of their own; ``slow`` is marked by hand.
-``make quick`` leaves all four out.
+``make quick`` leaves all four out: it has the unit and API tests, on the tiny base or on Ember as
+it is shipped. What learns facts on Ember, starts several processes, kills, or drives a browser is
+in ``make test`` alone.
 """
 
 from collections import Counter

@@ -60,6 +60,7 @@ def test_without_any_anchors_nothing_is_measured(serve: Callable[..., Running]) 
     }
 
 
+@pytest.mark.slow
 @needs(STORIES)
 def test_long_news_and_own_anchors_are_measured_by_context(
     serve_ember: Callable[..., Running], tmp_path: Path

@@ -240,6 +240,7 @@ def start(root: Path, how: str) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["hang", "die"])
 def test_a_process_without_an_engine_ends_and_the_next_start_knows(
     tmp_path: Path, how: str
@@ -255,6 +256,7 @@ def test_a_process_without_an_engine_ends_and_the_next_start_knows(
     assert "Thread" in (tmp_path / "runs" / "crash.log").read_text()
 
 
+@pytest.mark.slow
 def test_sigterm_ends_even_a_process_whose_engine_hangs(tmp_path: Path) -> None:
     process = start(tmp_path, "hang")
     assert process.stderr is not None

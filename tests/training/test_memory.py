@@ -25,7 +25,15 @@ def text(tokens: int, seed: int = 0) -> EncodedExample:
     return EncodedExample("x", tuple(int(t) for t in drawn), (True,) * tokens)
 
 
-@pytest.mark.parametrize(("rows", "tokens"), [(2, 33), (8, 65), (16, 257), (4, 700)])
+@pytest.mark.parametrize(
+    ("rows", "tokens"),
+    [
+        (2, 33),
+        (8, 65),
+        pytest.param(16, 257, marks=pytest.mark.slow),
+        pytest.param(4, 700, marks=pytest.mark.slow),
+    ],
+)
 def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):
     def measure() -> tuple[int, int]:
         lora = LoraModel(engine.base, config.TrainingSettings(r=8))

@@ -132,6 +132,7 @@ def test_decoding_in_between_changes_nothing(engine: Engine) -> None:
     assert np.array_equal(quiet, busy)
 
 
+@pytest.mark.slow
 def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
     def learn() -> None:
         trainer = new_trainer(engine, r=8, lr=1e-3, stop_loss=0.02)

@@ -104,6 +104,7 @@ def test_curate_writes_a_set_with_own_pairs(tmp_path):
     run("curate", "--out", str(tmp_path / "c"), "--lean", str(tmp_path), code=2)
 
 
+@pytest.mark.slow
 def test_eval_judges_a_model_on_held_out_prompts(tmp_path):
     out = tmp_path / "report"
     options = ["--count", "3", "--max-tokens", "24", "--out", str(out)]
@@ -117,6 +118,7 @@ def test_eval_judges_a_model_on_held_out_prompts(tmp_path):
     assert table.splitlines()[0].split() == ["SHARE", "OF", "ANSWERS", "BASE"]
 
 
+@pytest.mark.slow
 def test_eval_puts_the_grammar_beside_free_decoding(tmp_path):
     options = ["--both", "--count", "2", "--max-tokens", "64", "--root", str(tmp_path), "--json"]
     models = json.loads(run("eval", "base", *options)[0])["models"]

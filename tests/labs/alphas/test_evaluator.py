@@ -43,6 +43,7 @@ def value(text: str, panel: Panel, **readings) -> np.ndarray:
     return Evaluator(panel, Readings(**readings)).evaluate(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "share", "days", "symbols"), [("partial", 0.5, 800, 75), ("strict", 1.0, 600, 30)]
 )

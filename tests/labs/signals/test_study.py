@@ -121,6 +121,7 @@ def test_the_default_preset_holds_what_is_asked_of_it():
     assert all(f.holds for f in result.findings[2:4])
 
 
+@pytest.mark.slow
 def test_the_transformer_is_a_study_too(small: StudySettings):
     study = with_values(
         small,
