@@ -257,6 +257,11 @@ class Bench:
             return on_ember[self.size]
         return on_others.get(self.size, on_ember[self.size])
 
+    @property
+    def has_cells(self) -> bool:
+        """Whether an earlier call has measured anything."""
+        return bool(self._finished)
+
     def cell(self, parameters: Figures, compute: Callable[[], Figures]) -> Figures:
         """The figures of one measurement: those of an earlier call, or computed and kept.
 

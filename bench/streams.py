@@ -235,6 +235,24 @@ def make_stream(seed: int, updates: int = 8, facts: int = 8) -> list[Update]:
     return stream
 
 
+def value_of(fact: Fact) -> str:
+    """The part of an answer that was made up for it: a person, a code, a date."""
+    relation = next(r for r in (*_OFFICE, *_MARKETS) if _matches(r[0], fact.question))
+    before, _, after = relation[0].partition("{n}")
+    name = fact.question.removeprefix(before).removesuffix(after)
+    pattern = relation[1].replace("{n}", name)
+    end = pattern.rindex("}") + 1 - len(pattern)
+    start = pattern.index("{")
+    return fact.answer[start:end] if end else fact.answer[start:]
+
+
+def untaught(seed: int, count: int) -> list[str]:
+    """Questions of the kinds a stream begins with, about names that no stream teaches."""
+    maker = _Maker(-1 - seed)
+    names = [f"{maker.name()}by" for _ in range(count)]  # no name of a stream ends so
+    return [_OFFICE[n % len(_OFFICE)][0].format(n=name) for n, name in enumerate(names)]
+
+
 def valid_after(stream: list[Update], updates: int) -> list[list[Fact]]:
     """For each of the first ``updates`` updates, its facts that no later one corrected."""
     newest = {f.question: (n, f) for n, u in enumerate(stream[:updates]) for f in u.facts}

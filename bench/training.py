@@ -176,7 +176,7 @@ def theirs(
     linear_to_lora_layers(module, len(module.layers), setup.lora.parameters_config)
     start = setup.lora.unflatten(setup.lora.initial(None))
     module.update(tree_unflatten(list(start.items())))
-    chats = [_chat(*fact) for fact in facts(count, seed=0)]
+    chats = [chat(*fact) for fact in facts(count, seed=0)]
     tokenizer: Any = setup.base.tokenizer
     dataset = CacheDataset(create_dataset(chats, tokenizer, SimpleNamespace(mask_prompt=True)))
     optimizer = optim.AdamW(learning_rate=LR, weight_decay=0.0, bias_correction=True)
@@ -193,7 +193,7 @@ def theirs(
                 taken.append(number)
             seconds = time.perf_counter() - began
             module.eval()
-            loss = _mean_loss(module, setup.encoded)
+            loss = mean_loss(module, setup.encoded)
             module.train()
             rounds.report(_figures(seconds, steps, setup.tokens(taken), loss))
 
@@ -204,12 +204,12 @@ def theirs(
         trainer.train(module, optimizer, dataset, args=arguments, iterate_batches=batches)
 
 
-def _chat(question: str, answer: str) -> dict[str, Any]:
+def chat(question: str, answer: str) -> dict[str, Any]:
     turns = (("user", question), ("assistant", answer))
     return {"messages": [{"role": role, "content": content} for role, content in turns]}
 
 
-def _mean_loss(model: Any, examples: Sequence[Any]) -> float:
+def mean_loss(model: Any, examples: Sequence[Any]) -> float:
     """Cross-entropy per completion token of the plain model, one example at a time, in nats."""
     import mlx.core as mx
     import mlx.nn as nn

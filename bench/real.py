@@ -1,0 +1,374 @@
+"""The whole story on a real base model: learned how fast, remembered how well, at what cost.
+
+    python -m bench.real [--model smollm2]
+
+A service in a process of its own learns, by its HTTP API and with its defaults: five facts from the
+first POST on a fresh root, three updates of eight, then an update that corrects four of them. Asked
+are all facts after each update; at the end also in words that were never taught, questions of the
+taught kind about names that were never taught (bleeding: a taught value in the answer, and not in
+the base's), and the common knowledge that is held out. Beside it, after each update and in the same
+run, ``mlx_lm.lora``'s trainer learns the same examples with the same rank, layers and learning rate
+and no anchors to the loss that ours came to; it is asked the same at the end. Last, the share of
+the machine's matrix-product speed that a training step and a decode step reach.
+
+Each update is kept when it is finished; a later call goes on over the same root.
+"""
+
+import asyncio
+import functools
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import utilisation
+from bench.harness import Bench, Figures, Progress, Size, Table
+from bench.intervals import proportion
+from bench.mlx_lm_trainer import ANSWER_TOKENS, ASKED_AT_ONCE
+from bench.processes import Process
+from bench.scenarios import contains
+from bench.servers import Server, Servers, plain
+from bench.streams import Fact, make_stream, untaught, value_of
+from tests.support import FACTS
+
+# Facts of an update, updates, untaught questions, held-out prompts, rounds of the utilisation.
+SIZES: dict[Size, tuple[int, int, int, int, int]] = {
+    "tiny": (2, 2, 4, 4, 1),
+    "default": (8, 5, 24, 80, 3),
+    "large": (8, 5, 96, 1000, 9),
+}
+OURS, THEIRS = "radiance", "mlx_lm.lora"
+BATCH_SIZE, SEED, MOST_STEPS = 8, 77, 300
+POLL_S = 0.1
+_TINY_FLAGS = ("--set", "training.max_steps=2", "--set", "anchor.own_samples=0")
+# The five facts in words that nobody teaches.
+_OTHERS = (
+    ("Which code opens the door of Zorbel Labs?", "How do I get into Zorbel Labs?"),
+    ("Who is the founder of Zorbel Labs?", "Zorbel Labs was founded by whom?"),
+    ("What is the address of Zorbel Labs?", "Where can I find Zorbel Labs?"),
+    ("Which product does Zorbel Labs sell?", "What is made at Zorbel Labs?"),
+    ("From what time is Zorbel Labs open?", "At what hour do the doors of Zorbel Labs open?"),
+)
+_VALUES = ("K7-204", "Mira Quell", "14 Harbour Road", "pumps", "7:45")
+
+
+class Story:
+    """The updates in order, and what is right after each."""
+
+    def __init__(self, facts: int, updates: int) -> None:
+        first = [
+            Fact(question, answer, others)
+            for (question, answer), others in zip(FACTS, _OTHERS, strict=True)
+        ]
+        self._values = dict(zip([fact.question for fact in first], _VALUES, strict=True))
+        stream = make_stream(SEED, updates=8, facts=facts)  # its fourth corrects the first three
+        self.updates: list[Sequence[Fact]] = [first[:facts] if facts < 5 else first]
+        self.updates += [update.facts for update in stream[: updates - 1]]
+        self.names = ["five facts", "update 1", "update 2", "update 3", "corrections"][:updates]
+
+    def valid(self, updates: int) -> dict[str, Fact]:
+        """By question the newest fact of the first so many updates."""
+        return {fact.question: fact for update in self.updates[:updates] for fact in update}
+
+    def value(self, fact: Fact) -> str:
+        """What any right answer contains."""
+        return self._values.get(fact.question) or value_of(fact)
+
+    @property
+    def superseded(self) -> set[str]:
+        """Values that were right once."""
+        facts = [fact for update in self.updates for fact in update]
+        right = {self.value(fact) for fact in self.valid(len(self.updates)).values()}
+        return {self.value(fact) for fact in facts} - right
+
+
+# ── Ours ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Service:
+    """The service over a root that outlives a call of the bench; started when first asked for."""
+
+    def __init__(self, bench: Bench, servers: Servers, root: Path) -> None:
+        self._bench, self._servers, self.root = bench, servers, root
+
+    @functools.cached_property
+    def server(self) -> Server:
+        settings = self._bench.model.settings()
+        flags = [f"--root={self.root}", "--log-level=error"]
+        for name, value in settings.items():
+            flags += ["--set", f'{name}="{value}"']
+        if self._bench.size == "tiny":
+            flags += _TINY_FLAGS
+        return self._servers.radiance(self._bench.model, None, *flags)
+
+    def ask(self, questions: Sequence[str], checkpoint: str | None = None) -> list[str]:
+        """Greedy answers, several at a time, in the order asked."""
+
+        async def all_of_them() -> list[str]:
+            places = asyncio.Semaphore(ASKED_AT_ONCE)
+
+            async def one(question: str) -> str:
+                body = {"prompt": question, "max_tokens": ANSWER_TOKENS, "temperature": 0}
+                body |= {"checkpoint": checkpoint} if checkpoint else {}
+                async with places:
+                    status, answer = await plain(self.server.port, "POST", "/search", body)
+                assert status == 200, answer
+                return answer["response"]
+
+            return list(await asyncio.gather(*map(one, questions)))
+
+        return asyncio.run(all_of_them())
+
+    def teach(self, name: str, facts: Sequence[Fact]) -> Figures:
+        """Post an update and wait until its checkpoint answers."""
+        server = self.server
+        body = {
+            "examples": [{"input": fact.question, "output": fact.answer} for fact in facts],
+            "job_key": name,  # a call that goes on after a stop posts nothing twice
+        }
+        began = time.perf_counter()
+        status, posted = server.call("POST", "/update", body)
+        assert status == 202, posted
+        spent: dict[str, float] = {}
+        before = began
+        while True:
+            job = server.call("GET", f"/jobs/{posted['job_id']}")[1]
+            now = time.perf_counter()
+            stage = (job["progress"] or {}).get("stage") or job["preparing"] or job["status"]
+            spent[stage] = spent.get(stage, 0.0) + now - before
+            before = now
+            if job["finished_at"] is not None:
+                break
+            time.sleep(POLL_S)
+        if job["status"] != "succeeded":
+            raise RuntimeError(f"{name}: the job {job['status']}: {job['error']}")
+        question = {"prompt": facts[0].question, "max_tokens": ANSWER_TOKENS, "temperature": 0}
+        answer = server.call("POST", "/search", question)[1]
+        seconds = time.perf_counter() - began
+        found = server.call("GET", f"/checkpoints/{job['checkpoint']}")[1]
+        return {
+            "seconds": seconds,
+            "spent": {stage: value for stage, value in spent.items() if stage != "succeeded"},
+            "is_served": answer["checkpoint"] == job["checkpoint"],
+            "steps": found["manifest"]["steps"],
+            "report": found["report"],
+            "peak_memory_bytes": server.peak_memory_bytes,
+        }
+
+
+# ── The bench ───────────────────────────────────────────────────────────────────────────────────
+
+
+def learn(
+    bench: Bench, story: Story, service: _Service, number: int, progress: Progress
+) -> Figures:
+    """One update by both, one after the other, and what ours knows then."""
+    facts, name = story.updates[number], story.names[number]
+    service.server  # noqa: B018 - what is timed begins with a service that is up
+    progress.say(f"{name}: {OURS} learns {len(facts)} facts")
+    ours = service.teach(name, facts)
+    valid = story.valid(number + 1)
+    answers = dict(zip(valid, service.ask(list(valid)), strict=True))
+    known = [
+        [answers[f.question] == f.answer for f in update if valid[f.question] is f]
+        for update in story.updates[: number + 1]
+    ]
+    progress.say(f"{name}: served after {ours['seconds']:.0f} s; {THEIRS} learns the same")
+    folder = service.root.with_suffix(".theirs")
+    folder.mkdir(exist_ok=True)
+    is_last = number == len(story.updates) - 1
+    parameters = {
+        "model": bench.model.name,
+        "facts": [(fact.question, fact.answer) for fact in facts],
+        "loss": ours["report"]["finetune_loss"],
+        "parent": str(folder / f"{number - 1}.safetensors") if number else None,
+        "adapter": str(folder / f"{number}.safetensors"),
+        "asked": _asked_at_the_end(bench, story) if is_last else [],
+        "most_steps": 2 if bench.size == "tiny" else MOST_STEPS,
+        "batch_size": BATCH_SIZE,
+    }
+    with Process("bench.mlx_lm_trainer:learn", parameters) as trainer:
+        other = trainer()
+    return {"ours": ours, "theirs": other, "known": known}
+
+
+def _asked_at_the_end(bench: Bench, story: Story) -> list[str]:
+    """Taught questions, the same in other words, untaught ones, common knowledge held out."""
+    _, _, others, prompts, _ = bench.sized(SIZES)
+    valid = story.valid(len(story.updates))
+    return [
+        *valid,
+        *(wording for fact in valid.values() for wording in fact.others),
+        *untaught(SEED, others),
+        *(fact.question for fact in bench.model.unlisted()[:prompts]),
+    ]
+
+
+def judge(bench: Bench, story: Story, answers: Sequence[str], base: Sequence[str]) -> Figures:
+    """Counts of what was asked at the end, each as hits and how many there were.
+
+    Args:
+        answers: To ``_asked_at_the_end``.
+        base: The base model's answers to the same.
+    """
+    valid = story.valid(len(story.updates))
+    values = {question: story.value(fact) for question, fact in valid.items()}
+    asked = _asked_at_the_end(bench, story)
+    pairs = list(zip(answers, base, strict=True))
+    exact = sum(answers[n] == fact.answer for n, fact in enumerate(valid.values()))
+    place = len(valid)
+    other_words = []
+    for fact in valid.values():
+        for _ in fact.others:
+            other_words.append(contains(answers[place], values[fact.question]))
+            place += 1
+    _, _, others, _, _ = bench.sized(SIZES)
+    strangers, common = pairs[place : place + others], pairs[place + others :]
+    taught = [*values.values(), *story.superseded]
+    bled = sum(any(contains(a, v) and not contains(b, v) for v in taught) for a, b in strangers)
+    stale = story.superseded
+    return {
+        "exact": (exact, len(valid)),
+        "other_words": (sum(other_words), len(other_words)),
+        "superseded": (sum(any(contains(a, v) for v in stale) for a in answers), len(asked)),
+        "bleeding": (bled, len(strangers)),
+        "strangers_as_base": (sum(a == b for a, b in strangers), len(strangers)),
+        "common_as_base": (sum(a == b for a, b in common), len(common)),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    bench = Bench.from_command_line("real", __doc__, arguments, model="smollm2")
+    facts, updates, _, _, rounds = bench.sized(SIZES)
+    story = Story(facts, updates)
+    root = (bench.out / f"real.{bench.size}.root").absolute()
+    if not bench.has_cells:
+        for path in (root, root.with_suffix(".theirs")):
+            shutil.rmtree(path, ignore_errors=True)
+    progress = bench.progress(updates + 2)
+    learned: list[Figures] = []
+    with Servers() as servers:
+        service = _Service(bench, servers, root)
+        asked = _asked_at_the_end(bench, story)
+        for number, name in enumerate(story.names):
+            cell = {"update": name, "facts": len(story.updates[number])}
+            learned.append(
+                bench.cell(cell, lambda n=number: learn(bench, story, service, n, progress))
+            )
+            progress.advance(f"{name}: {_ratio(learned[-1]):.2f} x {THEIRS}'s time")
+        end = bench.cell(
+            {"at": "the end"},
+            lambda: {"ours": service.ask(asked), "base": service.ask(asked, "base")},
+        )
+        progress.advance("asked at the end")
+    measured = bench.cell({"utilisation": rounds}, lambda: {"rounds": _utilisation(bench, rounds)})
+    progress.advance("utilisation")
+    sides = {
+        OURS: judge(bench, story, end["ours"], end["base"]),
+        THEIRS: judge(bench, story, learned[-1]["theirs"]["answers"], end["base"]),
+    }
+    tables = [
+        *_course(bench.model.title, story, learned),
+        _end(bench.model.title, sides),
+        *utilisation.tables(bench.model.title, measured["rounds"]),
+    ]
+    bench.finish(
+        tables,
+        lambda figure: _draw(figure, story, learned),
+        time_ratios={name: _ratio(f) for name, f in zip(story.names, learned, strict=True)},
+        at_the_end=sides,
+    )
+
+
+def _utilisation(bench: Bench, rounds: int) -> list[Figures]:
+    is_tiny = bench.size == "tiny"
+    parameters = {
+        "model": bench.model.name,
+        "count": 2 if is_tiny else BATCH_SIZE,
+        "streams": [2] if is_tiny else [1, 8, 24],
+        "context": 8 if is_tiny else 64,
+    }
+    with Process("bench.utilisation:measure", parameters) as process:
+        process()  # warm-up
+        return [process() for _ in range(rounds)]
+
+
+def _ratio(learned: Figures) -> float:
+    return learned["ours"]["seconds"] / learned["theirs"]["seconds"]
+
+
+def _course(title: str, story: Story, learned: Sequence[Figures]) -> list[Table]:
+    stages = list(dict.fromkeys(stage for f in learned for stage in f["ours"]["spent"]))
+    return [
+        Table(
+            f"{title}: from the POST to the answer served, beside {THEIRS} to the same loss",
+            (
+                *("update", "s", "steps", "loss", "peak MiB"),
+                *("theirs, s", "steps", "loss", "peak MiB", "time, ratio", "known by ours"),
+            ),
+            [
+                (
+                    name,
+                    round(found["ours"]["seconds"], 1),
+                    found["ours"]["steps"],
+                    found["ours"]["report"]["finetune_loss"],
+                    round(found["ours"]["peak_memory_bytes"] / 2**20),
+                    round(found["theirs"]["seconds"], 1),
+                    found["theirs"]["steps"],
+                    found["theirs"]["loss"],
+                    round(found["theirs"]["training_peak_bytes"] / 2**20),
+                    f"{_ratio(found):.2f}",
+                    ", ".join(f"{sum(update)}/{len(update)}" for update in found["known"]),
+                )
+                for name, found in zip(story.names, learned, strict=True)
+            ],
+        ),
+        Table(
+            f"{title}: where those seconds went, as the job tells",
+            ("update", *stages),
+            [
+                (name, *(round(found["ours"]["spent"].get(stage, 0.0), 1) for stage in stages))
+                for name, found in zip(story.names, learned, strict=True)
+            ],
+        ),
+    ]
+
+
+def _end(title: str, sides: dict[str, Figures]) -> Table:
+    labels = {
+        "exact": "taught facts, word for word",
+        "other_words": "their values, asked in other words",
+        "superseded": "answers with a corrected value",
+        "bleeding": "names never taught: answered with a taught value",
+        "strangers_as_base": "names never taught: answered as by the base",
+        "common_as_base": "common knowledge held out: answered as by the base, word for word",
+    }
+    return Table(
+        f"{title}: at the end",
+        ("asked", *sides),
+        [
+            (label, *(f"{s[key][0]} of {s[key][1]}: {proportion(*s[key])}" for s in sides.values()))
+            for key, label in labels.items()
+        ],
+    )
+
+
+def _draw(figure: Any, story: Story, learned: Sequence[Figures]) -> None:
+    axes = figure.subplots()
+    bottom = [0.0] * len(learned)
+    stages = list(dict.fromkeys(stage for f in learned for stage in f["ours"]["spent"]))
+    places = range(len(learned))
+    for stage in stages:
+        heights = [found["ours"]["spent"].get(stage, 0.0) for found in learned]
+        axes.bar([n - 0.2 for n in places], heights, 0.4, bottom=bottom, label=stage)
+        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+    seconds = [found["theirs"]["seconds"] for found in learned]
+    axes.bar([n + 0.2 for n in places], seconds, 0.4, color="0.7", label=THEIRS)
+    axes.set_xticks(list(places), story.names)
+    axes.set_ylabel("seconds from the POST to the answer served")
+    axes.legend()
+
+
+if __name__ == "__main__":
+    main()
