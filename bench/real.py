@@ -104,6 +104,7 @@ class _Service:
 
     def ask(self, questions: Sequence[str], checkpoint: str | None = None) -> list[str]:
         """Greedy answers, several at a time, in the order asked."""
+        port = self.server.port
 
         async def all_of_them() -> list[str]:
             places = asyncio.Semaphore(ASKED_AT_ONCE)
@@ -112,7 +113,7 @@ class _Service:
                 body = {"prompt": question, "max_tokens": ANSWER_TOKENS, "temperature": 0}
                 body |= {"checkpoint": checkpoint} if checkpoint else {}
                 async with places:
-                    status, answer = await plain(self.server.port, "POST", "/search", body)
+                    status, answer = await plain(port, "POST", "/search", body)
                 assert status == 200, answer
                 return answer["response"]
 

@@ -63,6 +63,36 @@ def test_another_base_has_results_of_its_own(
     assert str(tmp_path) not in json.dumps(result["cells"])  # a cell's name tells no machine
 
 
+@pytest.mark.slow
+def test_the_story_of_a_real_base_goes_on_where_it_was_stopped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_tiny_base(tmp_path / "tiny-base")
+    real = importlib.import_module("bench.real")
+    arguments = ["--size", "tiny", "--out", str(tmp_path / "out"), "--model", str(model)]
+    real.main(arguments)
+    tables = capsys.readouterr().out
+    cells = tmp_path / "out" / "tiny-base" / "real.tiny.cells.jsonl"
+    lines = [line for line in cells.read_text().splitlines() if line]
+    assert len(lines) == 4
+    for line in lines[:2]:
+        update = json.loads(line)["figures"]
+        assert update["ours"]["is_served"]
+        assert update["ours"]["steps"] == 2
+        assert 0 < update["theirs"]["steps"] <= 2
+        spent = sum(update["ours"]["spent"].values())
+        assert 0.5 * update["ours"]["seconds"] < spent <= update["ours"]["seconds"]
+
+    cells.write_text("\n".join(lines[:2]))  # stopped after both updates
+    real.main(arguments)
+    assert [line for line in cells.read_text().splitlines() if line][:2] == lines[:2]
+    assert _at_the_end(capsys.readouterr().out) == _at_the_end(tables)
+
+
+def _at_the_end(tables: str) -> str:
+    return next(table for table in tables.split("**") if table.startswith("\n\n| asked"))
+
+
 def test_peers_are_compared_where_they_are_installed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
