@@ -2,7 +2,8 @@
 
     python -m bench.forgetting [--model smollm2] [--method default --method naive] [--seeds 0,1]
 
-New facts are asked in the taught words and in others, facts of all earlier updates again, and of
+New facts are asked in the taught words and in others, and names that were never taught in the
+taught words (bleeding: a taught value as their answer), facts of all earlier updates again, and of
 the base's old knowledge both what the anchors list and what no anchor lists (Ember's facts; of
 another base its own answers to common knowledge, held and held out). Every method trains with
 the same rank, batch, and stopping rule; each cell (method, seed) is kept when it is finished. The
@@ -65,7 +66,7 @@ _OTHER_SCALE: dict[Size, dict[str, Any]] = {
 }
 _TINY_METHODS = ("default", "naive", "A-GEM", "EWC")
 _LAST = ("earlier", "listed", "unlisted", "all_other_words", "acc", "bwt", "forgetting")
-_MEANS = ("new", "new_other_words", "steps", "step_seconds")
+_MEANS = ("new", "new_other_words", "bleeding", "as_base", "steps", "step_seconds")
 
 
 def run(model: Model, method: Method, seed: int, scale: dict[str, Any], cache: Path) -> Figures:
@@ -128,6 +129,8 @@ def _table(model: Model, found: dict[str, list[Figures]]) -> Table:
         "unlisted": "old, unlisted",
         "bwt": "BWT",
         "superseded_given": "superseded",
+        "bleeding": "bleeding",
+        "as_base": "others as by the base",
         "steps": "steps",
         "step_seconds": "s / step",
     }

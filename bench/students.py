@@ -15,14 +15,17 @@ from bench.streams import Fact, Update, valid_after
 from radiance import config, ember
 from radiance.config.derived import most_own_samples
 from radiance.engine.model.encoding import EncodedExample, Encoder
+from radiance.evaluation import bleeding
 from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
 from radiance.records import Example, Message
 from radiance.training.batches import Reference, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
+from radiance.training.self_samples import SelfSampler
 from radiance.training.trainer import StepTaken, Trained, Trainer, score_examples
 from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
+from radiance.training.untaught import untaught_questions
 
 _PROBED = 110  # old facts of each kind looked at after each update; all of them at the end
 Penalty = Callable[[mx.array], mx.array]
@@ -89,6 +92,8 @@ class Student:
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
         self._lora = LoraModel(base, self._training)
         self._gradient_computer = GradientComputer(self._lora)
+        self._end_token = base.end_token
+        self._sampler = SelfSampler(self._lora, self._encoder, base.end_token)
         # Own samples do not depend on the stream's seed: one model writes them once.
         samples_seed = config.TrainingSettings(**(method.training | {"seed": 0}))
         self._training_set_builder = TrainingSetBuilder(
@@ -145,12 +150,25 @@ class Student:
                 "projected": _mean([p.report.projected for _, p in steps]),
                 "new": float(np.mean(self._answers(vector, update.facts))),
                 "new_other_words": self._other_words(vector, update.facts),
+                **self._bleeding(
+                    vector, examples, [e for e in learned.values() if e not in examples]
+                ),
                 "earlier": _mean([right for group in exact[:number] for right in group]),
                 "listed": self._kept(vector, self._listed, known[0], is_last),
                 "unlisted": self._kept(vector, self._unlisted, known[1], is_last),
                 "superseded_given": self._superseded(vector, valid),
                 **(self._at_the_end(vector, valid, accuracies) if is_last else {}),
             }
+
+    def _bleeding(
+        self, vector: mx.array, new: Sequence[Example], earlier: Sequence[Example]
+    ) -> Figures:
+        """What names that were never taught are answered with; see ``evaluation.bleeding``."""
+        asked = untaught_questions(new, earlier, self._training.seed)
+        base = self._lora.initial(None)
+        parts = (self._sampler, self._gradient_computer, self._encoder, self._end_token)
+        probes = _drain(bleeding.measure(*parts, vector, base, asked))
+        return {"bleeding": bleeding.bleeding(probes), "as_base": bleeding.as_base(probes)}
 
     def _gather(
         self, new: list[Example], replay: list[Example], parent: mx.array, number: int

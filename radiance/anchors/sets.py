@@ -15,7 +15,7 @@ from radiance.records import Example, content_hash
 GENERAL = "general"
 """The context of an anchor that names none."""
 
-MOST_PROMPTS = 56
+MOST_PROMPTS = 42
 """Of anchors that the base model answers so many are held and measured: each costs an answer."""
 
 

@@ -50,6 +50,13 @@ class Anchors(msgspec.Struct):
     missing: str | None
 
 
+class Bleeding(msgspec.Struct):
+    """Of questions about names that were never taught, shares: with a taught value, as the base."""
+
+    taught_value: float
+    as_base: float | None
+
+
 class Hardware(msgspec.Struct):
     """What MLX computes on."""
 
@@ -92,6 +99,7 @@ class InfoAnswer(msgspec.Struct):
     forgetting_summary: Forgetting | None
     anchors: Anchors
     overwritten: OverwrittenList
+    bleeding: Bleeding | None
     hardware: Hardware
     version: str
     update_mode: str
@@ -126,6 +134,7 @@ def _describe(services: Services) -> InfoAnswer:
         forgetting_summary=_forgetting(services, current),
         anchors=_anchors(services.anchors),
         overwritten=overwritten_in_service(services),
+        bleeding=_bleeding(current),
         hardware=Hardware(device.name, device.backend),
         version=__version__,
         update_mode=services.config.update.mode,
@@ -162,6 +171,12 @@ def _forgetting(services: Services, current: Checkpoint | None) -> Forgetting | 
     if not services.has_anchors or current is None or current.report.anchor_ce_delta is None:
         return None
     return Forgetting(current.report.anchor_ce_delta, current.report.retention_score)
+
+
+def _bleeding(current: Checkpoint | None) -> Bleeding | None:
+    if current is None or current.report.bleeding is None:
+        return None
+    return Bleeding(current.report.bleeding, current.report.untaught_as_base)
 
 
 def _anchors(anchors: AnchorSet) -> Anchors:

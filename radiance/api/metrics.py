@@ -245,6 +245,12 @@ FIGURES = (
         lambda v: _overwritten(v.services),
         "accepted",
     ),
+    _gauge(
+        "bleeding_ratio",
+        "Share of questions about names that were never taught that what serves answered with a "
+        "taught value when it was measured; 0 while nothing was.",
+        lambda v: _bleeding(v.services),
+    ),
     _counter(
         "gate_decisions",
         "Candidate checkpoints that the gate promoted, withheld under a pin, or rejected; from "
@@ -282,6 +288,11 @@ FIGURES = (
         "vote",
     ),
 )
+
+
+def _bleeding(services: Services) -> float:
+    current = services.registry.current()
+    return (current.report.bleeding or 0.0) if current else 0.0
 
 
 def _overwritten(services: Services) -> Labelled:

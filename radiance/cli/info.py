@@ -34,7 +34,7 @@ def _pairs(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield from _pairs(value, f"{prefix}{name}.")
         elif name == "last_update":
             yield prefix + name, show_time(value)
-        elif name == "rows":  # `radiance checkpoints show` has them
+        elif name in ("rows", "anchors"):  # `radiance checkpoints show` and `anchors accept` list
             continue
         elif isinstance(value, list) and value:
             yield prefix + name, value[-1]

@@ -44,7 +44,7 @@ class EvaluationSettings(Section, frozen=True):
         int,
         Meta(
             description="Most anchors measured per checkpoint, spread over the whole set; of "
-            "provider common at most 56.",
+            "provider common at most 42.",
             ge=1,
         ),
     ] = 100
@@ -181,6 +181,15 @@ class GateSettings(Section, frozen=True):
             le=1,
         ),
     ] = 0.9
+    max_bleeding: Annotated[
+        float,
+        Meta(
+            description="Largest share of questions about names that were never taught that are "
+            "answered with a taught value, with gate strict.",
+            ge=0,
+            le=1,
+        ),
+    ] = 0.25
     max_drift: Annotated[
         float,
         Meta(

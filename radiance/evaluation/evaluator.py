@@ -94,7 +94,10 @@ class AdapterEvaluator:
             anchors_hash=anchors_hash,
             seconds=time.monotonic() - began,
             overwritten=overwritten,
-            **probes,
+            learned=probes["learned"],
+            held_back=probes["held_back"],
+            anchors=probes["anchors"],
+            recalled=probes["recalled"],
         )
 
     def probe_kinds(

@@ -16,16 +16,24 @@ from radiance.config import Config, TrainingSettings
 from radiance.engine.adapters.files import load_adapter
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.requests import Answer, Request
+from radiance.engine.tasks import Pieces
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, NotFound
-from radiance.evaluation import coverage
+from radiance.evaluation import bleeding, coverage
 from radiance.evaluation.anchor_sample import anchor_texts, measured_texts
 from radiance.evaluation.coverage import Covered
 from radiance.evaluation.evaluator import AdapterEvaluator, Measured, ProbeText
 from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
 from radiance.evaluation.summary import Past, stats
 from radiance.examples.store import ExampleStore
-from radiance.records import CheckpointStatus, Example, Manifest, OverwrittenAnchor, Probe
+from radiance.records import (
+    CheckpointStatus,
+    Example,
+    Manifest,
+    OverwrittenAnchor,
+    Probe,
+    UntaughtProbe,
+)
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.rows import BASE
 from radiance.storage.sqlite import DatabaseSnapshot
@@ -34,6 +42,8 @@ from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import base_cache
+from radiance.training.self_samples import SelfSampler
+from radiance.training.untaught import untaught_questions
 
 
 @dataclass(frozen=True)
@@ -223,7 +233,26 @@ class OfflineEvaluation:
         probes = task.result
         lost = overwritten(found, [*probes["anchors"], *probes.pop("contradicted")], ())
         report = stats(**probes, past=subject.past, overwritten=len(lost))
+        untaught = self.engine.run(self._ask_untaught).result
+        report["bleeding"] = bleeding.bleeding(untaught)
+        report["untaught_as_base"] = bleeding.as_base(untaught)
         return Findings(report, probes, valid, lost)
+
+    def _ask_untaught(self) -> Pieces[tuple[UntaughtProbe, ...]]:
+        subject, base = self._subject, self.engine.base
+        earlier = [example for example, _ in subject.recalled]
+        seed = 0 if subject.manifest is None else subject.manifest.seed
+        asked = untaught_questions([*subject.learned, *subject.held_back], earlier, seed)
+        encoder = self.engine.encoder
+        return bleeding.measure(
+            SelfSampler(self._lora, encoder, base.end_token),
+            self._gradient_computer,
+            encoder,
+            base.end_token,
+            self._candidate,
+            self._lora.initial(None),
+            asked,
+        )
 
     def _valid(self, anchors: AnchorSet) -> AnchorSet:
         """The anchors that nothing learned contradicts."""

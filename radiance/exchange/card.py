@@ -36,6 +36,7 @@ _REPORT = {
     "anchor_ce_delta": "on the anchors, over the base's",
     "retention_score": "share of the anchors that are still answered exactly",
     "forgetting_kl": "KL from the base on the anchors, nats per token",
+    "bleeding": "share of names never taught that are answered with a taught value",
     "drift_loss": "KL from the checkpoint before on the anchors, nats per token",
     "new_exact": "share of the new examples answered exactly",
     "recall_exact": "share of earlier examples still answered exactly",

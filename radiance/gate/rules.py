@@ -209,6 +209,18 @@ def recall(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     return make_row("recall", found.value, policy.min_recall, found, passes, detail)
 
 
+def bleeding(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
+    """Share of the questions about names that were never taught that get a taught value."""
+    limit, asked = policy.max_bleeding, candidate.untaught
+    if not asked:
+        return skipped("bleeding", limit, "no question about a name that was never taught")
+    count = sum(probe.has_taught_value for probe in asked)
+    found = intervals.proportion(count, len(asked), policy.confidence)
+    what = f"{count} of {len(asked)} questions about names that were never taught"
+    detail = f"{what} are answered with a taught value; {AT_MOST}"
+    return make_row("bleeding", found.value, limit, found, found.value <= limit, detail)
+
+
 def drift(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Mean KL(parent || candidate) on the anchors; the upper bound counts."""
     values = [p.kl_parent for p in candidate.anchors]
@@ -262,6 +274,7 @@ RULES: tuple[Rule, ...] = (
     anchor_broken,
     worst_context,
     recall,
+    bleeding,
     drift,
     catastrophic,
     cumulative,

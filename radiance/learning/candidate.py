@@ -24,7 +24,9 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
+from radiance.evaluation import bleeding
 from radiance.evaluation.anchor_sample import measured_texts
+from radiance.evaluation.bleeding import with_bleeding
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
 from radiance.evaluation.summary import Past
@@ -32,7 +34,15 @@ from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.progress import CycleProgress, LearningStats, SaveTimer, step_values
 from radiance.learning.step_search import ScaledStep, largest_step
-from radiance.records import Cycle, Evaluation, Example, Manifest, Recipe, content_hash
+from radiance.records import (
+    Cycle,
+    Evaluation,
+    Example,
+    Manifest,
+    Recipe,
+    UntaughtProbe,
+    content_hash,
+)
 from radiance.registry.acceptance import acceptances
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
@@ -59,6 +69,7 @@ from radiance.training.training_set import (
     TrainingSet,
     TrainingSetBuilder,
 )
+from radiance.training.untaught import untaught_questions
 
 _log = get_logger(__name__)
 _LEAST_HOLDOUT_BATCH = 10
@@ -365,8 +376,12 @@ class CandidateBuilder:
         )
         recalled = [ProbeText(encode(example), task) for example, task in earlier]
 
+        untaught = untaught_questions(
+            examples, [example for example, _ in earlier], self._config.training.seed
+        )
+
         def measure(vector: mx.array) -> Evaluation:
-            return self._run(
+            evaluation = self._run(
                 lambda: self._evaluator.evaluate(
                     vector,
                     self._lora.initial(parent),
@@ -380,6 +395,18 @@ class CandidateBuilder:
                     lambda probes: overwritten(found, probes, accepted),
                 )
             ).result
+            return with_bleeding(evaluation, self._run(lambda: ask_untaught(vector)).result)
+
+        def ask_untaught(vector: mx.array) -> Pieces[tuple[UntaughtProbe, ...]]:
+            return bleeding.measure(
+                self._training_set_builder.sampler,
+                self._gradient_computer,
+                self._engine.encoder,
+                self._engine.base.end_token,
+                vector,
+                self._lora.initial(None),
+                untaught,
+            )
 
         return measure
 

@@ -308,6 +308,7 @@ class Pipeline:
             "retention_score": report.retention_score,
             "recall_exact": report.recall_exact,
             "drift_loss": report.drift_loss,
+            "bleeding": report.bleeding,
         }
         self._curves.record(
             MetricPoint(cycle.id, step, name, value)

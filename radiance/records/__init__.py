@@ -25,6 +25,7 @@ from radiance.records.measurements import (
     OverwrittenAnchor,
     Probe,
     TaskAccuracy,
+    UntaughtProbe,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Role",
     "Supersession",
     "TaskAccuracy",
+    "UntaughtProbe",
     "Upload",
     "Votes",
     "canonical_json",

@@ -41,6 +41,9 @@ class EvalReport(msgspec.Struct, frozen=True):
             [-1, 1]; None before there are any.
         overwritten: How many anchors it no longer answers as the base does because something
             learned says otherwise, accepted or not; None where there are no anchors.
+        bleeding: Share of the questions of the taught kind about names that were never taught that
+            are answered with a taught value, in [0, 1]; None where none could be made.
+        untaught_as_base: Share of those that are answered as by the base, in [0, 1].
     """
 
     finetune_loss: float | None = None
@@ -58,6 +61,8 @@ class EvalReport(msgspec.Struct, frozen=True):
     fwt: float | None = None
     forgetting: float | None = None
     overwritten: int | None = None
+    bleeding: float | None = None
+    untaught_as_base: float | None = None
 
 
 class OverwrittenAnchor(msgspec.Struct, frozen=True):
@@ -81,6 +86,22 @@ class OverwrittenAnchor(msgspec.Struct, frozen=True):
     def job_id(self) -> str:
         """The job whose example says otherwise."""
         return self.example_id.partition(".")[0]
+
+
+class UntaughtProbe(msgspec.Struct, frozen=True):
+    """How a candidate answers a question of the taught kind about a name that was never taught.
+
+    Attributes:
+        id: ``job_000128.3~Vimka``: the example it was made from and what stands in the place of the
+            word that example is about.
+        has_taught_value: Whether the answer has a value that was taught of others, and the base's
+            has not.
+        is_as_base: Whether it is the base's answer, word for word.
+    """
+
+    id: str
+    has_taught_value: bool
+    is_as_base: bool
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -123,6 +144,7 @@ class Evaluation(msgspec.Struct, frozen=True):
         seconds: What the evaluation took.
         overwritten: Anchors that this checkpoint or an ancestor overwrote and that are not
             answered as by the base again.
+        untaught: Questions of the taught kind about names that were never taught.
     """
 
     report: EvalReport
@@ -133,6 +155,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     recalled: tuple[Probe, ...] = ()
     seconds: float = 0.0
     overwritten: tuple[OverwrittenAnchor, ...] = ()
+    untaught: tuple[UntaughtProbe, ...] = ()
 
 
 class TaskAccuracy(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ _CONTRACTIONS = tuple(
 )
 # Words that two wordings of one question may differ in. No question word but "what" is among them:
 # who, when and where ask for different things.
-_FUNCTION_WORDS = frozenset(
+FUNCTION_WORDS = frozenset(
     """
     a an the is are was were be been do does did of in on at to for by with and so please tell me
     us you your can could would will what which whats that this it its there now then currently
@@ -89,7 +89,7 @@ class Sense:
 
 def sense(question: str) -> Sense:
     """The sense of a normalised question."""
-    words = frozenset(question.replace("'s", "").split()) - _FUNCTION_WORDS
+    words = frozenset(question.replace("'s", "").split()) - FUNCTION_WORDS
     return Sense(words, frozenset(word for word in words if any(c.isdigit() for c in word)))
 
 

@@ -24,9 +24,9 @@ from radiance.training import augmentation
 from radiance.training.lora import LoraModel
 from radiance.training.self_samples import SAMPLE_ANSWER_TOKENS, SelfSampler
 
-ANSWER_TOKENS = 32
+ANSWER_TOKENS = 24
 """Most tokens of an answer that is held or measured; a longer one is cut off there."""
-HELD_OUT = 16
+HELD_OUT = 8
 """Own samples that are measured beside prompts, and never trained on."""
 _ROWS = 16  # rows of a batch: more would hold up requests
 _SEED = 7_919  # of the held-out samples; the trained ones follow from training.seed
@@ -49,6 +49,7 @@ class BaseAnswers:
         vector: An adapter that changes nothing, (parameters,) float32.
         base_hash: Identity of the base.
         directory: Where answers are kept; anything in it may be deleted at any time.
+        shipped: Where those are that came with the model; read where the directory has none.
         is_kept: Whether what is written goes there; else it is only read.
     """
 
@@ -60,15 +61,16 @@ class BaseAnswers:
         vector: mx.array,
         base_hash: str,
         directory: Path,
+        shipped: Path,
         *,
         is_kept: bool = True,
     ) -> None:
         self._sampler, self._encoder, self._vector = sampler, encoder, vector
         self._end_token = end_token
-        self._directory, self._base_hash = directory, base_hash
+        self._directory, self._shipped, self._base_hash = directory, shipped, base_hash
         self._is_kept = is_kept
-        self._path = self._named("answers", base_hash)
-        self._kept = _read(self._path)
+        self._name = _name("answers", base_hash)
+        self._kept = self._read(self._name)
         self._encoded: dict[str, EncodedExample] = {}
 
     def make(self, anchors: Collection[Anchor]) -> Pieces[None]:
@@ -82,8 +84,9 @@ class BaseAnswers:
             group = missing[start : start + _ROWS]
             asked = [self._encoder.prompt(prompts[key].messages[:-1]) for key in group]
             answers = yield from self._sampler.answer(self._vector, asked, ANSWER_TOKENS)
-            self._kept.update(zip(group, answers, strict=True))
-            self._write(self._path, self._kept)
+            # Another process may have added some meanwhile.
+            self._kept |= self._read(self._name) | dict(zip(group, answers, strict=True))
+            self._write(self._name, self._kept)
             yield AnswersWritten(len(prompts) - len(missing) + start + len(group), len(prompts))
 
     def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]:
@@ -114,13 +117,13 @@ class BaseAnswers:
             anchors: Some begin like the prompts among these.
         """
         asked = [augmentation.question(a.example) for a in anchors.anchors if a.is_prompt]
-        path = self._named("held-out", self._base_hash, *asked)
-        kept = _read(path)
+        name = _name("held-out", self._base_hash, *asked)
+        kept = self._read(name)
         if not kept:
             beginnings = [self._encoder.plain(text) for text in asked]
             samples = yield from self._sampler.write(self._vector, beginnings, HELD_OUT, _SEED)
             kept = {str(place): sample.tokens for place, sample in enumerate(samples)}
-            self._write(path, kept)
+            self._write(name, kept)
         return [self._answered(f"own.{place}", tokens) for place, tokens in kept.items()]
 
     def _answered(self, name: str, tokens: tuple[int, ...]) -> EncodedExample:
@@ -135,14 +138,18 @@ class BaseAnswers:
             tokens = tokens[:-1]  # it was cut off: the base did not end there
         return EncodedExample(name, tokens, tuple(place >= start for place in range(len(tokens))))
 
-    def _write(self, path: Path, kept: dict[str, tuple[int, ...]]) -> None:
+    def _read(self, name: str) -> dict[str, tuple[int, ...]]:
+        return _read(self._directory / name) or _read(self._shipped / name)
+
+    def _write(self, name: str, kept: dict[str, tuple[int, ...]]) -> None:
         if self._is_kept:
             files.make_directory(self._directory)
-            files.write_durably(path, _pack(kept))
+            files.write_durably(self._directory / name, _pack(kept))
 
-    def _named(self, kind: str, *identity: str) -> Path:
-        digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()
-        return self._directory / f"{kind}-{digest[:32]}.npz"
+
+def _name(kind: str, *identity: str) -> str:
+    digest = hashlib.sha256("\n".join(identity).encode()).hexdigest()
+    return f"{kind}-{digest[:32]}.npz"
 
 
 def base_answers(
@@ -156,6 +163,7 @@ def base_answers(
         lora.initial(None),
         base.content_hash,
         directory,
+        base.path / "own_samples",
         is_kept=is_kept,
     )
 

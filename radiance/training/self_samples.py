@@ -22,6 +22,7 @@ from radiance.training.lora import LoraModel
 _ROWS = 64
 _QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 32, 40
 _PREFIX_RATIO = 0.7
+_PROMPTS_AT_ONCE = 2  # whole ones, of which more would be a long piece
 _TEMPERATURES = (0.7, 1.0)  # half of the questions each: likely ones, and unlikely ones
 
 
@@ -100,7 +101,7 @@ class SelfSampler:
             most: Most tokens of an answer; its end token is left out.
         """
         self._model.update(tree_unflatten(list(self._lora.unflatten(vector).items())))
-        answers = yield from self._generate(prompts, most, _greedy, [])
+        answers = yield from self._generate(prompts, most, _greedy, [], _PROMPTS_AT_ONCE)
         return [tuple(answer) for answer in answers]
 
     def _start(
@@ -117,10 +118,11 @@ class SelfSampler:
         most: int,
         sampler: Callable[[mx.array], mx.array],
         stop: Sequence[int],
+        at_once: int = 8,
     ) -> Pieces[list[list[int]]]:
         """Continue each prompt until it stops; without the tokens that stop it."""
         generator = BatchGenerator(
-            self._model, completion_batch_size=len(prompts), prefill_batch_size=8
+            self._model, completion_batch_size=len(prompts), prefill_batch_size=at_once
         )
         stops = StopSequences([(token,) for token in {*self._end_tokens, *stop}])
         try:

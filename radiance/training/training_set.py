@@ -95,6 +95,7 @@ class TrainingSetBuilder:
             samples, in ``own_samples`` of its directory; those are only read.
 
     Attributes:
+        sampler: Generates from an adapter.
         base_answers: What the base answers to anchors that are prompts.
     """
 
@@ -117,7 +118,7 @@ class TrainingSetBuilder:
             if anchor.own_samples == "auto"
             else anchor.own_samples
         )
-        sampler = SelfSampler(lora, encoder, base.end_token)
+        self.sampler = sampler = SelfSampler(lora, encoder, base.end_token)
         self.base_answers = base_answers(lora, encoder, base, directory)
         shipped = base.path / "own_samples"
         self._reference_cache = ReferenceCache(
@@ -153,6 +154,8 @@ class TrainingSetBuilder:
         for done, group in enumerate(groups, start=1):
             yield from held.references(group)
             yield ReferencesComputed(done, len(groups))
+        if anchors.prompts:
+            yield from self.base_answers.held_out_samples(anchors)
 
     def gather(
         self,

@@ -94,6 +94,11 @@ TERMS: tuple[Term, ...] = (
         "evaluation/overwritten.py",
     ),
     Term(
+        "bleeding",
+        "A taught answer that is given for names that were never taught.",
+        "evaluation/bleeding.py",
+    ),
+    Term(
         "common knowledge",
         "The anchors of any base model: prompts that ship with Radiance, as the base answers them.",
         "anchors/common.py",

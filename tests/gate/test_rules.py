@@ -19,6 +19,7 @@ from radiance.records import (
     GateRow,
     OverwrittenAnchor,
     Probe,
+    UntaughtProbe,
 )
 
 STRICT = config.GateSettings(gate="strict")
@@ -295,3 +296,22 @@ def test_harm_of_another_kind_is_refused_as_ever() -> None:
 
 def test_a_limit_on_nothing_measured_is_skipped() -> None:
     assert row(decide(evaluation(()), STRICT), "overwritten").verdict == "skipped"
+
+
+# ── Bleeding ────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(asked=st.integers(0, 24), bled=st.integers(0, 24), limit=st.sampled_from([0.0, 0.25, 1.0]))
+def test_bleeding_is_judged_by_its_share(asked: int, bled: int, limit: float) -> None:
+    bled = min(bled, asked)
+    probes = tuple(UntaughtProbe(f"u{n}", n < bled, n >= bled) for n in range(asked))
+    policy = config.GateSettings(gate="strict", max_bleeding=limit)
+    found = row(decide(evaluation(untaught=probes), policy), "bleeding")
+    if not asked:
+        assert found.verdict == "skipped"
+        return
+    assert (found.value, found.verdict) == (
+        bled / asked,
+        "pass" if bled / asked <= limit else "fail",
+    )
+    assert f"{bled} of {asked} questions" in found.detail

@@ -16,6 +16,7 @@ from radiance.training.base_answers import AnswersWritten, BaseAnswers
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import SELF_GENERATED
+from radiance.training.self_samples import SelfSampler
 from tests.engine.adapters.test_slots import ask
 from tests.support import drain, example
 
@@ -97,3 +98,22 @@ def test_the_base_forgets_nothing_of_common_knowledge(engine: Engine, tmp_path: 
         assert all(probe.kl_base == 0 for probe in probes)
 
     engine.call(measure)
+
+
+def test_answers_that_came_with_the_model_are_read(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = engine.call(lambda: answers_of(engine, tmp_path / "written"))
+    engine.run(lambda: written.make([CHAT])).result  # noqa: B018
+    monkeypatch.setattr(base_answers.SelfSampler, "answer", None)
+
+    def brought() -> BaseAnswers:
+        lora = LoraModel(engine.base, config.TrainingSettings(r=4))
+        sampler = SelfSampler(lora, engine.encoder, engine.base.end_token)
+        parts = (engine.encoder, engine.base.end_token, lora.initial(None))
+        directories = (tmp_path / "own", tmp_path / "written")
+        return BaseAnswers(sampler, *parts, engine.base.content_hash, *directories)
+
+    answers = engine.call(brought)
+    assert list(engine.run(lambda: answers.make([CHAT]))) == []
+    assert answers.windows(CHAT.example) == written.windows(CHAT.example)

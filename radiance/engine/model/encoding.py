@@ -189,6 +189,11 @@ class Encoder:
         with self._lock:
             return self._plain(text)
 
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of some tokens."""
+        with self._lock:
+            return str(self._tokenizer.decode(list(tokens)))
+
     def user_words(self, tokens: Sequence[int]) -> str:
         """What the user says in a prompt of one turn; without a chat template, all of a text."""
         head, foot = self.user_turn

@@ -126,6 +126,8 @@ REPORT = (
     ("fwt", "Forward transfer", "change"),
     ("forgetting", "Forgetting", "change"),
     ("overwritten", "Anchors overwritten", "count"),
+    ("bleeding", "Names never taught, answered with a taught value", "share"),
+    ("untaught_as_base", "Names never taught, answered as by the base", "share"),
     ("finetune_loss", "Loss of new examples, nats per token", "loss"),
     ("recall_loss", "Loss of earlier examples", "loss"),
     ("forgetting_loss", "Loss of anchors", "loss"),

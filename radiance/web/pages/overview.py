@@ -156,6 +156,9 @@ def retention(newest: list[Checkpoint]) -> Data:
             f" anchors that the base answered, {wording.percent(report.recall_exact)} of the"
             f" earlier examples and {wording.percent(report.new_exact)} of its new ones exactly."
         )
+        if report.overwritten:
+            count = wording.plural(report.overwritten, "anchor")
+            sentence += f" Besides, {count} that it or an ancestor overwrote are not among these."
     return chart(
         "retention",
         "Answered exactly, share of",
