@@ -115,8 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _summary(found: dict[str, list[Figures]]) -> Figures:
     names = (*_MEANS, *_LAST, "superseded_given")
     return {
-        method: {name: intervals.mean([cell[name] for cell in cells]) for name in names}
-        for method, cells in found.items()
+        method: {name: _mean_of(cells, name) for name in names} for method, cells in found.items()
     }
 
 
@@ -135,11 +134,17 @@ def _table(model: Model, found: dict[str, list[Figures]]) -> Table:
         "step_seconds": "s / step",
     }
     rows = [
-        [name, len(cells), *(str(intervals.mean([cell[key] for cell in cells])) for key in columns)]
+        [name, len(cells), *(str(_mean_of(cells, key) or "-") for key in columns)]
         for name, cells in found.items()
     ]
     title = "means over seeds with 95 % intervals: after each update (new), at the end (the rest)"
     return Table(f"{model.title}: {title}", ("method", "seeds", *columns.values()), rows)
+
+
+def _mean_of(cells: Sequence[Figures], name: str) -> intervals.Interval | None:
+    """Of the cells that have it: those of an older bench lack what it did not measure."""
+    known = [cell[name] for cell in cells if cell.get(name) is not None]
+    return intervals.mean(known) if known else None
 
 
 def _points(found: dict[str, list[Figures]]) -> list[tuple[str, float, float]]:
