@@ -69,7 +69,7 @@ class BaseAnswers:
         self._end_token = end_token
         self._directory, self._shipped, self._base_hash = directory, shipped, base_hash
         self._is_kept = is_kept
-        self._name = _name("answers", base_hash)
+        self._name = _name("answers", base_hash, str(ANSWER_TOKENS))
         self._kept = self._read(self._name)
         self._encoded: dict[str, EncodedExample] = {}
 
@@ -117,7 +117,7 @@ class BaseAnswers:
             anchors: Some begin like the prompts among these.
         """
         asked = [augmentation.question(a.example) for a in anchors.anchors if a.is_prompt]
-        name = _name("held-out", self._base_hash, *asked)
+        name = _name("held-out", self._base_hash, str(HELD_OUT), *asked)
         kept = self._read(name)
         if not kept:
             beginnings = [self._encoder.plain(text) for text in asked]
