@@ -37,7 +37,7 @@ class Problem(Exception):
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.field or 'the data'}: {self.reason}"
+        return f"{self.field or 'The data'} {self.reason}"
 
 
 def check(data: Any, kind: type[T]) -> T:
@@ -81,7 +81,7 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
     elif examples := _examples_at(kind, field):
         reason = f"expected something like {' or '.join(examples)}"
     remedy = reason[0].upper() + reason[1:].replace("`", "'") + "."
-    return Problem(field, _value_at(data, field), "does not fit", remedy)
+    return Problem(field, _value_at(data, field), "is not valid", remedy)
 
 
 def _value_at(data: Any, path: str) -> Any:

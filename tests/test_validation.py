@@ -70,7 +70,7 @@ def test_a_problem_names_field_value_and_remedy(data, field, value, remedy):
     assert (found.field, found.value) == (field, value)
     assert found.remedy.startswith(remedy)
     assert found.reason
-    assert str(found).startswith(field or "the data")
+    assert str(found).startswith(field or "The data")
 
 
 class Every(msgspec.Struct):

@@ -1,6 +1,6 @@
-"""Hold branch coverage, room by room, to the floors in pyproject.toml (`make coverage`).
+"""Hold branch coverage, package by package, to the floors in pyproject.toml (`make coverage`).
 
-Reads the JSON report of coverage.py. A room's figure is the share of its lines and branches that
+Reads the JSON report of coverage.py. A package's figure is the share of its lines and branches that
 the tests ran, as coverage.py counts it. Says every figure, and fails if one is below its floor.
 """
 
@@ -14,18 +14,18 @@ from typing import Any
 
 
 def main() -> int:
-    """The command; 0 if every room keeps its floor."""
-    parser = argparse.ArgumentParser(description="Hold coverage by room to its floors.")
+    """The command; 0 if every package keeps its floor."""
+    parser = argparse.ArgumentParser(description="Hold coverage by package to its floors.")
     parser.add_argument("report", type=Path, help="what coverage.py wrote as JSON")
     parser.add_argument("--project", type=Path, default=Path("pyproject.toml"))
     options = parser.parse_args()
     floors = tomllib.loads(options.project.read_text())["tool"]["radiance"]["coverage-floors"]
     measured = json.loads(options.report.read_text())["files"]
     is_kept = True
-    for room, floor, found in figures(floors, measured):
+    for package, floor, found in figures(floors, measured):
         keeps = found >= floor
         is_kept = is_kept and keeps
-        print(f"{room:<36} {found:6.1f} %  {'of' if keeps else 'BELOW'} {floor} %")
+        print(f"{package:<36} {found:6.1f} %  {'of' if keeps else 'BELOW'} {floor} %")
     return 0 if is_kept else 1
 
 
@@ -38,15 +38,15 @@ def figures(
         floors: In percent, by the path of a folder or a file.
         measured: The files of coverage.py's report, by path.
     """
-    for room, floor in floors.items():
+    for package, floor in floors.items():
         inside = [
             entry["summary"]
             for path, entry in measured.items()
-            if path == room or path.startswith(f"{room}/")
+            if path == package or path.startswith(f"{package}/")
         ]
         wanted = sum(s["num_statements"] + s["num_branches"] for s in inside)
         run = sum(s["covered_lines"] + s["covered_branches"] for s in inside)
-        yield room, floor, 100 * run / wanted if wanted else 0.0
+        yield package, floor, 100 * run / wanted if wanted else 0.0
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def _refuse_contradictions(existing: Iterable[Example], new: Iterable[Example]) 
             question = json.dumps(example.messages[-2].content, ensure_ascii=False)
             held = json.dumps(answer(other), ensure_ascii=False)
             raise RequestError(
-                f"{question} is answered otherwise by {other.id}: {held}.",
+                f"{other.id} has another answer to {question}: {held}.",
                 field="output",
                 value=answer(example),
                 remedy="Two answers to one question cannot both be held. Leave one out, or take "

@@ -97,7 +97,7 @@ def _chat(turns: Any) -> tuple[Message, ...]:
             raise BadRow(f"{field} has no role of {', '.join(_ROLES)}")
         role = turn["role"]
         if role in (before, "assistant" if place == 0 else "system"):
-            raise BadRow(f"{field}.role ({role}) is out of turn")
+            raise BadRow(f"{field}.role ({role}) is not the role that comes next")
         messages.append(Message(role, _checked(turn.get("content"), f"{field}.content")))
         before = role
     if before != "assistant":

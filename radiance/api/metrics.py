@@ -1,8 +1,8 @@
 """GET /metrics: what was counted, in the text form that Prometheus reads.
 
-Nothing is counted here. Each line of the table reads one number off what the rooms keep anyway, at
-the moment of the question; docs/METRICS.md is rendered from it. Counters begin anew with the
-process, but for those read from the database, which says so.
+Nothing is counted here. Each line of the table reads one number off what the parts of the service
+keep anyway, at the moment of the question; docs/METRICS.md is rendered from it. Counters begin anew
+with the process, but for those read from the database, which says so.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

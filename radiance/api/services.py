@@ -110,7 +110,7 @@ ServicesGetter = Callable[[], Services]
 
 
 def services_of(request: Request) -> Services:
-    """The running service's rooms.
+    """The running service's parts.
 
     Raises:
         Unavailable: It is still starting.

@@ -1,6 +1,6 @@
 """The command line: ``radiance``, also called ``radiance-peft``, also ``python -m radiance``.
 
-One command or group per file. Commands parse, ask the service or the room that knows, and print;
+One command or group per file. Commands parse, ask the service or the package that knows, and print;
 they decide nothing. MLX, the web server and NumPy are imported only inside the commands that need
 them, so that help and the client commands start at once.
 """

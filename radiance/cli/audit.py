@@ -66,11 +66,11 @@ def log(limit: int, before: int | None, as_json: bool, config: Config) -> None:
       radiance audit log
       radiance audit log --root ~/radiance --before 40 --json
     """
-    from radiance.registry import audit as room
+    from radiance.registry import audit as audit_log
     from radiance.storage.sqlite import DatabaseSnapshot
 
     with DatabaseSnapshot(config.database_path) as db:
-        entries = [entry.to_plain() for entry in room.recent(db, limit, before)]
+        entries = [entry.to_plain() for entry in audit_log.recent(db, limit, before)]
     if as_json:
         print_json({"entries": entries})
         return
@@ -104,16 +104,16 @@ def show(what: str, as_json: bool, config: Config) -> None:
       radiance audit show 12
       radiance audit show A_2026-02-09_0012
     """
-    from radiance.registry import audit as room
+    from radiance.registry import audit as audit_log
     from radiance.registry.checkpoints import Checkpoints
     from radiance.storage.sqlite import DatabaseSnapshot
 
     with DatabaseSnapshot(config.database_path) as db:
         if what.isdecimal() and len(what) < 19:
-            entries = [room.get(db, int(what))]
+            entries = [audit_log.get(db, int(what))]
         else:
             Checkpoints(db, config.adapters_path).get(what)
-            entries = room.about(db, what)
+            entries = audit_log.about(db, what)
     plain = [entry.to_plain() for entry in entries]
     if as_json:
         print_json({"entries": plain})

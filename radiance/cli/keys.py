@@ -5,7 +5,7 @@ Works on the keys file of a root, beside a running service or without one.
 
 import click
 
-from radiance.api.auth import keys as room
+from radiance.api.auth import keys as api_keys
 from radiance.cli.output import note, print_json, print_table
 from radiance.cli.settings import Settings, settings_options
 from radiance.errors import ConfigError
@@ -15,7 +15,7 @@ _scope_option = click.option(
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice(room.SCOPES),
+    type=click.Choice(api_keys.SCOPES),
     help="Scope of the key. Can be repeated.",
 )
 
@@ -40,7 +40,7 @@ def keys() -> None:
     "--name", help="Name of the key, used in the audit log. Default: key-1, key-2, and so on."
 )
 @settings_options
-def new(settings: Settings, scopes: tuple[room.Scope, ...], name: str | None) -> None:
+def new(settings: Settings, scopes: tuple[api_keys.Scope, ...], name: str | None) -> None:
     """Make an API key, and print it once.
 
     Only the key's hash is kept, so the key cannot be shown again. Clients send it as
@@ -51,17 +51,17 @@ def new(settings: Settings, scopes: tuple[room.Scope, ...], name: str | None) ->
       radiance keys new --scope infer --scope update --name laptop --root ~/radiance
     """
     path = settings.load().keys_path
-    known = room.read_file(path)
+    known = api_keys.read_file(path)
     names = {key.name for key in known}
     if name is None:
         name = next(n for i in range(1, len(names) + 2) if (n := f"key-{i}") not in names)
-    room.check_name(name)
+    api_keys.check_name(name)
     if name in names:
         raise ConfigError(f'A key is named "{name}" already. Give another --name, or remove it.')
-    secret, key = room.new_key(frozenset(scopes), name)
-    room.write_file(path, [*known, key])
+    secret, key = api_keys.new_key(frozenset(scopes), name)
+    api_keys.write_file(path, [*known, key])
     click.echo(secret)
-    note(f'"{name}" may {", ".join(room.sort_scopes(key.scopes))}. It is not shown again.')
+    note(f'"{name}" may {", ".join(api_keys.sort_scopes(key.scopes))}. It is not shown again.')
 
 
 @keys.command("list")
@@ -77,8 +77,10 @@ def list_keys(settings: Settings, as_json: bool) -> None:
       radiance keys list
       radiance keys list --root ~/radiance --json
     """
-    known = room.read_file(settings.load().keys_path)
-    rows = [(key.name, room.sort_scopes(key.scopes), f"sha256:{key.digest[:12]}") for key in known]
+    known = api_keys.read_file(settings.load().keys_path)
+    rows = [
+        (key.name, api_keys.sort_scopes(key.scopes), f"sha256:{key.digest[:12]}") for key in known
+    ]
     if as_json:
         fields = ("name", "scopes", "hash")
         print_json({"keys": [dict(zip(fields, row, strict=True)) for row in rows]})
@@ -98,9 +100,9 @@ def remove(settings: Settings, name: str) -> None:
       radiance keys remove phone
     """
     path = settings.load().keys_path
-    known = room.read_file(path)
+    known = api_keys.read_file(path)
     left = [key for key in known if key.name != name]
     if len(left) == len(known):
         raise ConfigError(f'No key is named "{name}". `radiance keys list` shows them.')
-    room.write_file(path, left)
+    api_keys.write_file(path, left)
     note(f'"{name}" is revoked; {len(left)} keys are left.')

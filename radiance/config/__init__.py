@@ -1,8 +1,8 @@
 """radiance.toml and the environment, read once, into one frozen ``Config``.
 
-This is the only room that reads either. Every key stands here once, with its default, its allowed
-range and its description: the modules ``*_settings`` have the sections, extensions add theirs,
-``loading`` reads them, and ``radiance.toml`` at the top of the repository is rendered from them
+Only this package reads either. Every key stands here once, with its default, its allowed range and
+its description: the modules ``*_settings`` have the sections, extensions add theirs, ``loading``
+reads them, and ``radiance.toml`` at the top of the repository is rendered from them
 (``rendering``); a test keeps the two the same.
 """
 

@@ -178,7 +178,7 @@ def _refuse_disorder(messages: tuple[Message, ...], field: str) -> None:
         misplaced = "assistant" if index == 0 else "system"
         if message.role in (before, misplaced):
             raise _fault(
-                "is out of turn",
+                "is not the role that comes next",
                 f"{field}[{index}].role",
                 message.role,
                 "Start with system or user, then let user and assistant take turns.",

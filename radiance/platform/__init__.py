@@ -1,6 +1,6 @@
-"""The only room that knows the operating system: BLAS, fsync, locks, hardware, cache folder.
+"""The only package that knows the operating system: BLAS, fsync, locks, hardware, cache folder.
 
-Everything here has one answer on macOS and one on Linux; no other room asks which system it is on.
+Everything here has one answer on macOS and one on Linux; no other package asks which it is on.
 ``conditions`` reads power, heat and memory. It must not import MLX, because the BLAS has to be
 chosen before MLX is first loaded.
 """

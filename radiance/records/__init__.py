@@ -1,4 +1,4 @@
-"""The immutable values that pass between rooms.
+"""The immutable values that pass between packages.
 
 They know nothing of HTTP, SQL or MLX. Times are aware UTC ``datetime``; ratios lie in [0, 1].
 """

@@ -1,4 +1,4 @@
-"""The registry's rows as records. Only for this room; everything else goes through ``Registry``."""
+"""The registry's rows as records. Only for this package; others go through ``Registry``."""
 
 import json
 from datetime import datetime

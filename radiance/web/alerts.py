@@ -1,4 +1,4 @@
-"""What somebody should look at now, in sentences. ``judge`` is pure; ``of`` asks the rooms."""
+"""What somebody should look at now, in sentences. ``judge`` is pure; ``of`` asks the service."""
 
 import shutil
 from datetime import datetime, timedelta

@@ -65,7 +65,7 @@ TOPICS: dict[str, Mark] = {
     "alerts": alerts.of,
     "traffic": lambda services: sum(services.engine.stats.ended.values()),
 }
-"""What can be followed. A room with pages of its own adds its topics here."""
+"""What can be followed. A package with pages of its own adds its topics here."""
 
 
 def marks_of(services: Services) -> dict[str, str]:

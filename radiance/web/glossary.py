@@ -194,6 +194,16 @@ TERMS: tuple[Term, ...] = (
         "release/assignment.py",
     ),
     Term(
+        "experiment",
+        "A canary or a shadow from its start to its end, with its candidate, share and reason.",
+        "release/experiments.py",
+    ),
+    Term(
+        "trial",
+        "One answer of an experiment, or the count of successes of two arms.",
+        "release/outcome_trials.py",
+    ),
+    Term(
         "canary",
         "A trial in which a share of the callers is answered by a candidate.",
         "release/canary.py",
@@ -242,6 +252,16 @@ TERMS: tuple[Term, ...] = (
         "fallback chain",
         "The models elsewhere that are asked when the local model cannot answer; off by default.",
         "fallback/chain.py",
+    ),
+    Term(
+        "upstream",
+        "One model elsewhere in the fallback chain, with its address and its limits.",
+        "fallback/providers.py",
+    ),
+    Term(
+        "lineage",
+        "A checkpoint's ancestors, with the examples and the audit entries that made each.",
+        "api/lineage.py",
     ),
     Term(
         "Ember",

@@ -74,8 +74,8 @@ def test_adding_again_adds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("anchors", "problem"),
     [
-        ([qa("WHO? ", "Eve.")], '"WHO\\?" is answered otherwise by own.*: "Ada."'),
-        ([qa("When?", "Now."), qa("when?", "Later.")], '"when\\?" is answered otherwise'),
+        ([qa("WHO? ", "Eve.")], 'own.* has another answer to "WHO\\?": "Ada."'),
+        ([qa("When?", "Now."), qa("when?", "Later.")], 'another answer to "when\\?"'),
         ([qa("When?", "Now.", id="mine")], "There is an anchor 'mine' already"),
         ([qa("When?", "Now.", id="a"), qa("How?", "So.", id="a")], "There is an anchor 'a'"),
     ],
@@ -93,7 +93,7 @@ def test_contradictions_are_refused_and_nothing_is_kept(
 def test_published_answers_are_not_contradicted(tmp_path: Path) -> None:
     existing = provider.load(Config(root=tmp_path), PUBLISHED)
     anchor = qa("What is the capital of Iraq?", "The capital of Iraq is Basra.")
-    with pytest.raises(RequestError, match="by capitals/iraq"):
+    with pytest.raises(RequestError, match="capitals/iraq has another answer"):
         add(tmp_path, anchor, existing=existing)
 
 

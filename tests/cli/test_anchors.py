@@ -100,7 +100,7 @@ def test_a_file_is_added_whole_or_not(anchors: Invoke, tmp_path: Path) -> None:
     path.write_text("input,output\nWhen?,Now.\nWho?,Eve.\n")
     refused = anchors("add", str(path))
     assert refused.exit_code == 2
-    assert '"Who?" is answered otherwise by own.' in refused.stderr
+    assert 'has another answer to "Who?"' in refused.stderr
     assert '"Ada."' in refused.stderr
     assert json.loads(anchors("list", "--json").stdout) == listed
 
@@ -117,7 +117,7 @@ def test_a_file_is_added_whole_or_not(anchors: Invoke, tmp_path: Path) -> None:
         (("nowhere.jsonl",), "does not exist"),
         (
             ("--input", "What is the capital of Iraq?", "--output", "It is Basra."),
-            "is answered otherwise by capitals/iraq",
+            "capitals/iraq has another answer",
         ),
     ],
 )

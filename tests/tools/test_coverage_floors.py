@@ -1,4 +1,4 @@
-"""Floors of coverage: which files make a room's figure, and that a room without any has none."""
+"""Floors of coverage: which files make a package's figure, and that one without any has none."""
 
 import json
 import sys

@@ -151,7 +151,9 @@ def toolbox(
     for place, name in enumerate(names):
         if name in names[:place]:
             param = f"tools[{place}].function.name"
-            raise _refusal(param, name, "stands there twice", "Give each function its own name.")
+            raise _refusal(
+                param, name, "is the name of two functions", "Give each function its own name."
+            )
     if not tools:
         if choice not in (None, "none"):
             shown = msgspec.to_builtins(choice)

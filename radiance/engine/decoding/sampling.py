@@ -32,7 +32,7 @@ def _shared(temperature: float, top_p: float, top_k: int, min_p: float) -> Sampl
 
 
 class _Seeded:
-    """Draws with random numbers of its own, so that an answer does not depend on its neighbours."""
+    """Draws with random numbers of its own, so that an answer does not depend on other rows."""
 
     def __init__(
         self, seed: int, temperature: float, top_p: float, top_k: int, min_p: float

@@ -4,7 +4,7 @@ The step is that of ``training/objective.py`` mapped over (seed, method) pairs: 
 AdamW, its memory of the anchors' gradients, its dual ascent on the weight, and the projections of
 ``training/projection.py``. What is here is the bookkeeping of which pair uses what. Each seed draws
 its batches from a generator of its own and shares them among its methods, so that methods are
-compared on the same days in the same order, and a pair's result does not depend on its neighbours.
+compared on the same days in the same order, and a pair's result does not depend on the others.
 """
 
 import math

@@ -245,7 +245,7 @@ def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
       radiance signals memo S_2026-11-24_0001 --replay S_2026-11-24_0002
       radiance signals memo runs/signals/S_2026-11-24_0001 --out memo.md
     """
-    from radiance.labs.signals.view import memo as room
+    from radiance.labs.signals.view import memo as memos
     from radiance.storage import files
 
     study, replay = _find(result, root), _find(real, root) if real else None
@@ -257,7 +257,7 @@ def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
                 value=found.kind,
                 remedy=f"Name a {kind}; `radiance signals list` tells which are.",
             )
-    text = room.render(study, replay)
+    text = memos.render(study, replay)
     if out is None:
         click.echo(text)
     else:

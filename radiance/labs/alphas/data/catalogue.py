@@ -1,4 +1,4 @@
-"""The 101 formulas of Kakushadze (2016) in the language of this room.
+"""The 101 formulas of Kakushadze (2016) in the language of this lab.
 
 The formulas lie in ``formulas.json`` with the paper's notice beside them (``FORMULAS.md``). They
 are as printed, but for the notation: #29's ``min(x, 5)`` is written ``ts_min``, which the paper's
