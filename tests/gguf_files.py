@@ -13,6 +13,7 @@ load_fast_blas()  # before MLX is first imported
 
 import mlx.core as mx  # noqa: E402
 import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 from mlx_lm.models.rope_utils import initialize_rope  # noqa: E402
 
 from radiance.engine.model.gguf.configuration import ARCHITECTURES  # noqa: E402
@@ -58,6 +59,9 @@ def encode(data: Array, kind: str) -> bytes:
     if kind == "BF16":
         bits = data.view(np.uint32)
         return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
+    if kind not in _ENCODERS:
+        own = pytest.importorskip("gguf")
+        return own.quants.quantize(data, own.GGMLQuantizationType[kind]).tobytes()
     return b"".join(_ENCODERS[kind](block) for block in data.reshape(-1, 32))
 
 
@@ -115,6 +119,9 @@ def decode(data: bytes, kind: str, shape: tuple[int, ...]) -> Array:
     """Blocks as the numbers that they stand for (ggml-quants.c, dequantize_row_*)."""
     size = TYPES[_NUMBER[kind]][2]
     blocks = np.frombuffer(data, np.uint8).reshape(-1, size)
+    if kind not in _DECODERS:
+        own = pytest.importorskip("gguf")
+        return own.quants.dequantize(blocks, own.GGMLQuantizationType[kind]).reshape(shape)
     return _DECODERS[kind](blocks).astype(np.float32).reshape(shape)
 
 

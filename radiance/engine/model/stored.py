@@ -18,6 +18,7 @@ from typing import Any
 from radiance import platform
 from radiance.engine.model.gguf import configuration, tokenizer
 from radiance.engine.model.gguf import head as gguf_head
+from radiance.engine.model.gguf.blocks import PACKED_BITS
 from radiance.errors import ConfigError
 from radiance.storage import files
 
@@ -294,7 +295,7 @@ class StoredGguf(StoredModel):
 
     @property
     def is_quantized(self) -> bool:
-        return not configuration.BITS.keys().isdisjoint(self.head.types())
+        return not PACKED_BITS.keys().isdisjoint(self.head.types())
 
     def _content_hash(self) -> str:
         size = self.path.stat().st_size

@@ -13,10 +13,13 @@ import pytest
 from radiance import ember
 from radiance.engine.model.base import BaseModel, load_base
 from radiance.engine.model.device import Device, select_device
+from radiance.engine.model.gguf.blocks import PACKED_BITS
+from radiance.engine.model.gguf.configuration import ARCHITECTURES, mlx_name
 from radiance.engine.model.stored import open_stored
 from radiance.errors import ConfigError
 from tests.gguf_files import decode, encode, write_gguf, write_model
 from tests.shared_data import STORIES, needs
+from tests.smollm2 import SMOLLM2, needs_smollm2
 
 import mlx.core as mx  # isort: skip
 import mlx.nn as nn  # isort: skip
@@ -124,7 +127,7 @@ def test_file_is_the_same_model_as_its_directory(
     assert ours.end_token == theirs.end_token
 
 
-@pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1"])
+@pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_1"])
 def test_quantized_file_is_the_same_model_as_its_numbers(
     kind: str, cpu: Device, tmp_path: Path
 ) -> None:
@@ -144,7 +147,7 @@ def test_quantized_file_is_the_same_model_as_its_numbers(
     tokens = mx.arange(5, 60)[None]
     assert mx.allclose(ours.model(tokens), theirs.model(tokens), rtol=1e-4, atol=1e-4)
     assert ours.stored.precision == {"F16": "float16", "BF16": "bfloat16"}.get(kind, kind)
-    assert (ours.is_dequantized, ours.computed_as) == (kind.startswith("Q"), "float32")
+    assert (ours.is_dequantized, ours.computed_as) == (kind in PACKED_BITS, "float32")
 
 
 def _through(array: Any, kind: str) -> Any:
@@ -171,6 +174,31 @@ def test_quantized_file_stays_so_where_memory_is_scarce(cpu: Device, tmp_path: P
     assert plain.content_hash == scarce.content_hash
     for base in (plain, scarce):
         assert mx.array_equal(base.twin()(tokens), base.model(tokens))
+
+
+@pytest.mark.slow
+@needs_smollm2
+def test_smollm2_is_the_same_model_as_its_directory(cpu: Device, tmp_path: Path) -> None:
+    """Its numbers read by llama.cpp's own package, as a directory in float32."""
+    gguf = pytest.importorskip("gguf")
+    ours = load_base("smollm2", SMOLLM2, cpu)
+    folder = tmp_path / "model"
+    shutil.copytree(ours.path, folder)
+    config = {k: v for k, v in ours.config.items() if k != "quantization"}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = {}
+    for tensor in gguf.GGUFReader(SMOLLM2).tensors:
+        array = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        if heads := {"attn_q": 9, "attn_k": 3}.get(tensor.name.split(".")[-2]):
+            pairs = array.reshape(heads, 32, 2, -1)
+            array = pairs.swapaxes(1, 2).reshape(array.shape)
+        weights[str(mlx_name(tensor.name, ARCHITECTURES["llama"]))] = mx.array(array)
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, {"format": "mlx"})
+    theirs = load_base("directory", folder, cpu)
+    for prompt in ("What is the capital of France?", "Was 1984 a leap year?"):
+        assert greedy(ours, prompt, 12) == greedy(theirs, prompt, 12)
+    answer = ours.tokenizer.decode(greedy(ours, "What is the capital of France?", 7)[1])
+    assert answer == "The capital of France is Paris."
 
 
 @needs(STORIES)
@@ -214,11 +242,11 @@ def test_what_cannot_be_read_is_refused_by_name(
 
 def test_type_that_we_do_not_read_is_refused_by_name(tmp_path: Path) -> None:
     tensors = {
-        "blk.0.ffn_up.weight": (bytes(144), "Q4_K", (1, 256)),
-        "blk.0.ffn_down.weight": (bytes(210), "Q6_K", (1, 256)),
+        "blk.0.ffn_up.weight": (bytes(66), "IQ2_XXS", (1, 256)),
+        "blk.0.ffn_down.weight": (bytes(136), "IQ4_XS", (1, 256)),
     }
     file = write_gguf(tmp_path / "m.gguf", {"general.architecture": "llama"}, tensors)
-    with pytest.raises(ConfigError, match=r"it holds Q4_K, Q6_K, and we read F32, .*in Q8_0, Q4_0"):
+    with pytest.raises(ConfigError, match=r"it holds IQ2_XXS, IQ4_XS, and we read .*in Q8_0, Q4_K"):
         open_stored("m.gguf", file)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from radiance.engine.model.gguf.blocks import GROUP_SIZE, PACKED_BITS, READ
 from radiance.engine.model.gguf.head import Head
 from radiance.engine.model.gguf.tokenizer import end_tokens
 from radiance.errors import ConfigError
@@ -33,9 +34,6 @@ _LAYERS = {
     "ffn_down": "mlp.down_proj",
 }
 _WHOLE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
-BITS = {"Q4_0": 4, "Q4_1": 4, "Q8_0": 8}
-"""Types that MLX keeps as quantized arrays, and of how many bits."""
-GROUP_SIZE = 32
 _FLOATS = ("F32", "F16", "BF16")
 _ROPE_FACTORS = "rope_freqs.weight"
 _LLAMA3 = {
@@ -139,13 +137,13 @@ def check(head: Head, name: str) -> None:
         ConfigError: Its architecture, or the type of one of its tensors, is not ours to read.
     """
     known = architecture_of(head, name)
-    readable = (*_FLOATS, *BITS)
+    readable = (*_FLOATS, *PACKED_BITS, *READ)
     types = sorted(set(head.types()) - set(readable))
     if types:
         raise refusal(
             name,
             f"it holds {', '.join(types)}, and we read {', '.join(readable)}",
-            "Take the model's file in Q8_0, Q4_0, Q4_1 or F16.",
+            "Take the model's file in Q8_0, Q4_K_M, Q4_0 or F16.",
         )
     for tensor in head.tensors:
         if tensor != _ROPE_FACTORS and mlx_name(tensor, known) is None:
@@ -245,9 +243,9 @@ def _number(value: float) -> float:
 def quantized_layers(head: Head, known: Architecture) -> dict[str, int]:
     """The layers that MLX keeps quantized, by mlx-lm's path, and in how many bits."""
     return {
-        str(mlx_name(tensor.name, known)).removesuffix(".weight"): BITS[tensor.type]
+        str(mlx_name(tensor.name, known)).removesuffix(".weight"): PACKED_BITS[tensor.type]
         for tensor in head.tensors.values()
-        if tensor.type in BITS
+        if tensor.type in PACKED_BITS
     }
 
 

@@ -1,9 +1,8 @@
 """The weights of a GGUF file in mlx-lm's module, as the file has them: quantized ones stay so.
 
-MLX reads the format itself and gives Q4_0, Q4_1 and Q8_0 as its own quantized arrays, groups of 32
-with a scale and a bias of float16: the same numbers as in the file. K-quants it would turn into
-float16, of Q4_K every second group of 32 wrongly (0.32.4), so they are refused. Call on the engine
-thread.
+Q4_0, Q4_1 and Q8_0 are MLX's own quantized arrays, groups of 32 with a scale and a bias of float16:
+the same numbers as in the file. Other quantized types become floating-point numbers. Call on the
+engine thread.
 """
 
 from importlib import import_module
@@ -14,14 +13,15 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_map
 
+from radiance.engine.model.gguf.blocks import GROUP_SIZE, PACKED_BITS, numbers, packed
 from radiance.engine.model.gguf.configuration import (
-    BITS,
-    GROUP_SIZE,
     architecture_of,
     mlx_name,
     quantized_layers,
 )
-from radiance.engine.model.gguf.head import Head, Tensor
+from radiance.engine.model.gguf.head import TYPES, Head, Tensor
+
+_DTYPES = {"F32": mx.float32, "F16": mx.float16, "BF16": mx.bfloat16}
 
 
 def skeleton(head: Head, config: dict[str, Any]) -> Any:
@@ -46,29 +46,27 @@ def skeleton(head: Head, config: dict[str, Any]) -> Any:
 
 
 def load(head: Head, config: dict[str, Any], *, is_uniform: bool) -> Any:
-    """The module with the file's weights, read and not evaluated further.
+    """The module with the file's weights.
 
     Args:
         head: Of the file, checked.
         config: From ``configuration``.
-        is_uniform: Make the float32 vectors (norms, biases) the dtype of the matrices, so that
-            nothing is computed in float32 for their sake. Gemma's stay: its activations overflow
-            float16.
+        is_uniform: Have matrices of half precision where they are not quantized, and the float32
+            vectors (norms, biases) in the dtype of the matrices, so that nothing is computed in
+            float32 for their sake. Gemma's vectors stay: its activations overflow float16.
 
     Raises:
         ValueError: The file lacks a tensor, or one has another shape than the model says.
-        RuntimeError: MLX cannot read it.
     """
     known = architecture_of(head, str(head.path))
     model = skeleton(head, config)
-    stored: Any = mx.load(str(head.path))
     vectors = _dtype_of_matrices(head) if is_uniform and not known.norm_offset else None
     weights: dict[str, mx.array] = {}
     for tensor in head.tensors.values():
         place = mlx_name(tensor.name, known)
         if place is None:
             continue
-        for kind, array in _arrays(head, tensor, stored).items():
+        for kind, array in _arrays(head, tensor, is_half=is_uniform).items():
             if known.is_permuted and place.endswith((".q_proj.weight", ".q_proj.bias")):
                 array = _in_order(array, config["num_attention_heads"])
             elif known.is_permuted and place.endswith((".k_proj.weight", ".k_proj.bias")):
@@ -86,15 +84,20 @@ def _of_dtype(array: mx.array, dtype: mx.Dtype) -> mx.array:
     return array.astype(dtype) if mx.issubdtype(array.dtype, mx.floating) else array
 
 
-def _arrays(head: Head, tensor: Tensor, stored: dict[str, mx.array]) -> dict[str, mx.array]:
-    """What MLX made of a tensor, by the names that its layer has for it."""
-    stem, _, kind = tensor.name.rpartition(".")
-    if tensor.type in BITS:
-        return {part: stored[f"{stem}.{part}"] for part in ("weight", "scales", "biases")}
-    if tensor.type == "BF16":  # MLX makes it float16, which has fewer exponents
-        bits = np.frombuffer(head.bytes_of(tensor.name), np.uint16).reshape(tensor.shape)
-        return {kind: mx.array(bits).view(mx.bfloat16)}
-    return {kind: stored[tensor.name]}
+def _arrays(head: Head, tensor: Tensor, *, is_half: bool) -> dict[str, mx.array]:
+    """A tensor by the names that its layer has for its parts."""
+    kind, shape = tensor.name.rpartition(".")[2], tensor.shape
+    data = np.frombuffer(head.bytes_of(tensor.name), np.uint8)
+    if tensor.type in _DTYPES:
+        array = mx.array(data.view(f"u{_DTYPES[tensor.type].size}")).view(_DTYPES[tensor.type])
+        return {kind: array.reshape(shape)}
+    size = next(size for name, _, size in TYPES.values() if name == tensor.type)
+    blocks = data.reshape(-1, size)
+    if tensor.type in PACKED_BITS:
+        parts = zip(("weight", "scales", "biases"), packed(tensor.type, blocks), strict=True)
+        return {name: mx.array(part.reshape(shape[0], -1)) for name, part in parts}
+    plain = numbers(tensor.type, blocks).reshape(shape)
+    return {kind: mx.array(plain.astype(np.float16) if is_half else plain)}
 
 
 def _in_order(array: mx.array, heads: int) -> mx.array:
