@@ -14,6 +14,7 @@ from bench.models import Model, anchor
 from bench.streams import Fact, Update, valid_after
 from radiance import config, ember
 from radiance.config.derived import most_own_samples
+from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.evaluation import bleeding
 from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
@@ -38,7 +39,8 @@ class Method:
     Attributes:
         training: Settings of [training] that differ from the defaults.
         anchor: Settings of [anchor] that differ from the defaults.
-        penalty: "l2" or "ewc": a pull towards the weights before the update; "" for none.
+        penalty: "l2" or "ewc": a pull towards the weights before the update. "orthogonal": away
+            from the adapters before (``task_students``). "": none.
         penalty_weight: Its strength.
         memory: "anchors": as the service holds them. "gem": anchors and earlier examples by their
             right answers, as A-GEM's memory has them.
@@ -83,7 +85,7 @@ class Student:
         self._training = config.TrainingSettings(**training)
         self._anchor = config.AnchorSettings(**holding)
         model = model or Model()
-        base = model.load()
+        self._base = base = model.load()
         self._own_samples = (
             most_own_samples(base.hidden_size)
             if self._anchor.own_samples == "auto"
@@ -112,7 +114,8 @@ class Student:
 
     def learn(self, stream: Sequence[Update]) -> Iterator[Figures]:
         """Learn the updates one after another; what was measured after each."""
-        parent, vector = None, self._lora.initial(None)
+        parent: Adapter | None = None
+        vector = self._lora.initial(None)
         known = [self._exact(vector, facts) for facts in (self._listed, self._unlisted)]
         accuracies = np.full((len(stream), len(stream)), np.nan)
         learned: dict[str, Example] = {}
@@ -126,16 +129,12 @@ class Student:
             ]
             asked = {example.question_hash for example in examples}
             replay = [e for question, e in learned.items() if question not in asked]
-            material = self._gather(examples, replay, vector, number)
-            trainer = _PulledTrainer(
-                self._lora, self._gradient_computer, self._training, self._anchor, material, parent
-            )
-            trainer.penalty = self._pull_towards(vector, fisher)
-            steps, trained = _finish(trainer)
+            penalty = self._pull_towards(vector, fisher)
+            steps, trained = self._train(examples, replay, vector, parent, number, penalty)
             vector, parent = trained.vector, trained.adapter
             learned |= {example.question_hash: example for example in examples}
             if self._method.penalty == "ewc":
-                taught = [lesson.example for lesson in material.new]
+                taught = [self._encoder.example(example) for example in examples]
                 fisher = fisher + self._fisher(vector, taught)
             valid = valid_after(list(stream), number + 1)
             exact = [self._answers(vector, facts) for facts in valid]
@@ -170,6 +169,31 @@ class Student:
         probes = _drain(bleeding.measure(*parts, vector, base, asked))
         return {"bleeding": bleeding.bleeding(probes), "as_base": bleeding.as_base(probes)}
 
+    def _train(
+        self,
+        new: list[Example],
+        replay: list[Example],
+        vector: mx.array,
+        parent: Adapter | None,
+        number: int,
+        penalty: Penalty,
+    ) -> tuple[list[tuple[float, StepTaken]], Trained]:
+        """One update: all steps with what each took, in seconds, and the result.
+
+        Args:
+            replay: Earlier examples that are still right.
+            vector: The weights before, (parameters,) float32.
+            parent: The same as an adapter; None for the base.
+            number: Of the update, from 0.
+            penalty: Its gradient is added in every step.
+        """
+        material = self._gather(new, replay, vector, number)
+        trainer = _PulledTrainer(
+            self._lora, self._gradient_computer, self._training, self._anchor, material, parent
+        )
+        trainer.penalty = penalty
+        return _finish(trainer)
+
     def _gather(
         self, new: list[Example], replay: list[Example], parent: mx.array, number: int
     ) -> TrainingSet:
@@ -184,7 +208,8 @@ class Student:
         if self._method.memory != "gem":
             return material
         remembered = [*valid.examples, *replay]
-        held = [_by_answer(self._encoder.example(example)) for example in remembered]
+        answers = self._training_set_builder.base_answers  # of anchors that are prompts
+        held = [_by_answer(text) for example in remembered for text in answers.windows(example)]
         return TrainingSet(material.new, held=HeldTexts(held))
 
     def _pull_towards(self, start: mx.array, fisher: mx.array) -> Penalty:
