@@ -1,9 +1,10 @@
 """Anchors as the evaluator measures them: encoded, cut to fit, each with its context."""
 
+import math
 from collections.abc import Collection
 from typing import Protocol
 
-from radiance.anchors.sets import AnchorSet, answer
+from radiance.anchors.sets import Anchor, AnchorSet, answer
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.evaluation.evaluator import ProbeText
@@ -11,6 +12,11 @@ from radiance.records import Example, questions
 from radiance.training.base_answers import BaseAnswers
 from radiance.training.training_set import SELF_GENERATED
 
+LEEWAY = math.log(2)
+"""For texts that the base wrote itself: a token of its counts as kept down to half as likely as the
+likeliest. A long answer passes places where two words are as good as equal to the base; which comes
+first there says nothing of what it knows. SmolLM2 after five facts, 42 answers of 24 tokens, 0.004
+nats a token worse: 43 % word for word, 98 % so, and 95 % of the tokens."""
 _LEAST_OVERLAP = 0.5  # of the words that carry meaning, for two questions to be taken for one
 
 
@@ -44,7 +50,7 @@ def measured_texts(
     texts = judged_texts(answers, anchors, learned, most)
     if anchors.prompts:
         samples = yield from answers.held_out_samples(anchors)
-        texts += [ProbeText(s, SELF_GENERATED) for s in samples if s.tokens not in trained]
+        texts += [ProbeText(s, SELF_GENERATED, LEEWAY) for s in samples if s.tokens not in trained]
     return texts
 
 
@@ -55,12 +61,17 @@ def anchor_texts(encoder: TextEncoder, anchors: AnchorSet, most: int) -> list[Pr
     """
     sample = anchors.sample(most)
     windows = [
-        (number, place, ProbeText(window, anchor.context))
+        (number, place, probe_text(window, anchor))
         for place, anchor in enumerate(sample.anchors)
         for number, window in enumerate(encoder.windows(anchor.example))
     ]
     chosen = sorted(windows, key=lambda found: found[:2])[:most]
     return [text for _, _, text in sorted(chosen, key=lambda found: (found[1], found[0]))]
+
+
+def probe_text(window: EncodedExample, anchor: Anchor) -> ProbeText:
+    """A sequence of an anchor as it is measured."""
+    return ProbeText(window, anchor.context, LEEWAY if anchor.is_prompt else 0.0)
 
 
 def judged_texts(

@@ -18,6 +18,7 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
 _ROWS = 16  # texts per batch
+_TIE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -26,10 +27,13 @@ class ProbeText:
 
     Attributes:
         group: An anchor's context; for an example, the checkpoint that taught it.
+        leeway: How much less likely than the likeliest, in nats, each token may be for the text to
+            count as exact; 0: it must be chosen.
     """
 
     example: EncodedExample
     group: str
+    leeway: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,9 @@ class AdapterEvaluator:
         return [probes[index] for index in range(len(texts))]
 
     def _compare(self, rows: Sequence[mx.array], targets: mx.array) -> Pieces[np.ndarray]:
-        """Loss and hit of each target under candidate, parent and base, and both divergences.
+        """Loss and gap of each target under candidate, parent and base, and both divergences.
+
+        The gap is how much likelier another token is, in nats: 0 where the right one is chosen.
 
         Args:
             rows: Of the candidate, the parent and the base, (n, width) each; one object where two
@@ -141,7 +147,7 @@ class AdapterEvaluator:
             targets: (n,) the right tokens.
 
         Returns:
-            (8, n) float64: three losses, three hits, KL from base and from parent.
+            (8, n) float64: three losses, three gaps, KL from base and from parent.
         """
         parts = []
         for part in self._gradient_computer.parts(rows[0]):
@@ -152,17 +158,19 @@ class AdapterEvaluator:
                     continue
                 log_probs = self._gradient_computer.log_probs(array[part])
                 loss = -mx.take_along_axis(log_probs, right, axis=-1)[:, 0]
-                hit = mx.argmax(log_probs, axis=-1) == right[:, 0]
-                mx.eval(log_probs, loss, hit)
-                scored[id(array)] = log_probs, loss, hit
+                is_chosen = mx.argmax(log_probs, axis=-1) == right[:, 0]
+                gap = mx.maximum(log_probs.max(axis=-1) + loss, _TIE)  # a tie is no choice
+                gap = mx.where(is_chosen, 0.0, gap)
+                mx.eval(log_probs, loss, gap)
+                scored[id(array)] = log_probs, loss, gap
                 yield None
-            log_probs, losses, hits = zip(*(scored[id(array)] for array in rows), strict=True)
+            log_probs, losses, gaps = zip(*(scored[id(array)] for array in rows), strict=True)
             candidate, parent, base = log_probs
             from_base = _divergence(base, candidate)
             mx.eval(from_base)
             yield None
             from_parent = from_base if parent is base else _divergence(parent, candidate)
-            columns = [*losses, *hits, from_base, from_parent]
+            columns = [*losses, *gaps, from_base, from_parent]
             parts.append(np.stack([np.array(column, dtype=np.float64) for column in columns]))
             yield None
         return np.concatenate(parts, axis=1)
@@ -193,7 +201,9 @@ def _targets(example: EncodedExample) -> np.ndarray:
 
 def _probe(text: ProbeText, table: np.ndarray) -> Probe:
     loss, parent_loss, base_loss, *_, kl_base, kl_parent = (float(x) for x in table.mean(axis=1))
-    is_exact, was_exact_in_parent, was_exact_in_base = (bool(hits.all()) for hits in table[3:6])
+    is_exact, was_exact_in_parent, was_exact_in_base = (
+        bool((gaps <= text.leeway).all()) for gaps in table[3:6]
+    )
     return Probe(
         id=text.example.example_id,
         group=text.group,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.engine.tasks import Pieces
-from radiance.evaluation.anchor_sample import challenges
+from radiance.evaluation.anchor_sample import challenges, probe_text
 from radiance.evaluation.evaluator import ProbeText
 from radiance.records import Example, OverwrittenAnchor, Probe
 from radiance.training.base_answers import BaseAnswers
@@ -85,7 +85,7 @@ def suspect_texts(
     chosen = [s.anchor for s in found if s.anchor.example.id not in known][:most]
     yield from answers.make(chosen)
     return [
-        ProbeText(window, anchor.context)
+        probe_text(window, anchor)
         for anchor in chosen
         for window in answers.windows(anchor.example)[:1]
     ]

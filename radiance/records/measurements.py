@@ -116,7 +116,9 @@ class Probe(msgspec.Struct, frozen=True):
         base_loss: Of the base.
         kl_base: Mean KL(base || candidate) over the completion's positions, in nats.
         kl_parent: Mean KL(parent || candidate), in nats.
-        is_exact: Whether the candidate, given the right tokens so far, chooses every one.
+        is_exact: Whether the candidate, given the right tokens so far, chooses every one. Of a text
+            that the base wrote itself: whether it finds no token less than half as likely as
+            another.
     """
 
     id: str

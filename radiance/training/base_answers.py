@@ -69,7 +69,7 @@ class BaseAnswers:
         self._end_token = end_token
         self._directory, self._shipped, self._base_hash = directory, shipped, base_hash
         self._is_kept = is_kept
-        self._name = _name("answers", base_hash, str(ANSWER_TOKENS))
+        self._name = _name("answers", base_hash)
         self._kept = self._read(self._name)
         self._encoded: dict[str, EncodedExample] = {}
 
@@ -101,8 +101,8 @@ class BaseAnswers:
             return []
         if key not in self._encoded:
             prompt = self._encoder.prompt(example.messages[:-1])
-            ended = () if len(answer) == ANSWER_TOKENS else (self._end_token,)
-            tokens = (*prompt, *answer, *ended)
+            ended = () if len(answer) >= ANSWER_TOKENS else (self._end_token,)
+            tokens = (*prompt, *answer[:ANSWER_TOKENS], *ended)
             counts = tuple(place >= len(prompt) for place in range(len(tokens)))
             self._encoded[key] = EncodedExample(example.id, tokens, counts)
         return [replace(self._encoded[key], example_id=example.id)]
@@ -117,14 +117,15 @@ class BaseAnswers:
             anchors: Some begin like the prompts among these.
         """
         asked = [augmentation.question(a.example) for a in anchors.anchors if a.is_prompt]
-        name = _name("held-out", self._base_hash, str(HELD_OUT), *asked)
+        name = _name("held-out", self._base_hash, *asked)
         kept = self._read(name)
         if not kept:
             beginnings = [self._encoder.plain(text) for text in asked]
             samples = yield from self._sampler.write(self._vector, beginnings, HELD_OUT, _SEED)
             kept = {str(place): sample.tokens for place, sample in enumerate(samples)}
             self._write(name, kept)
-        return [self._answered(f"own.{place}", tokens) for place, tokens in kept.items()]
+        first = list(kept.items())[:HELD_OUT]
+        return [self._answered(f"own.{place}", tokens) for place, tokens in first]
 
     def _answered(self, name: str, tokens: tuple[int, ...]) -> EncodedExample:
         """A sample of which the answer counts; all the text where there is no chat template."""

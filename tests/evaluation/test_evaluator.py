@@ -1,5 +1,7 @@
 """What the evaluator measures equals what a plain computation says, and obeys the laws of KL."""
 
+import itertools
+from dataclasses import replace
 from typing import Any
 
 import mlx.core as mx
@@ -224,3 +226,24 @@ def test_it_tells_how_far_it_is(engine: Engine, bench: Bench) -> None:
     told = engine.call(events)
     assert told[-1] == Measured(len(bench.anchors), len(bench.anchors))
     assert [event.done for event in told] == sorted(event.done for event in told)
+
+
+def test_leeway_keeps_what_is_nearly_as_likely(engine: Engine) -> None:
+    """What is exact with some leeway is exact with more, and without any it is the argmax."""
+
+    def check() -> None:
+        bench = Bench(engine, anchors=12)
+        candidate = bench.adapter(0.2)
+        exact = []
+        for leeway in (0.0, 0.1, 0.7, 3.0, 100.0):
+            texts = [replace(text, leeway=leeway) for text in bench.anchors]
+            probes = drain(bench.evaluator.probe(candidate, bench.base, texts))
+            exact.append([probe.is_exact for probe in probes])
+        for less, more in itertools.pairwise(exact):
+            assert all(not a or b for a, b in zip(less, more, strict=True))
+        assert not all(exact[0])
+        assert all(exact[-1])
+        plain = drain(bench.evaluator.probe(candidate, bench.base, bench.anchors))
+        assert [probe.is_exact for probe in plain] == exact[0]
+
+    engine.call(check)
