@@ -169,8 +169,9 @@ class Block:
                 d_parts = {"own": d_own}
                 if line.head:
                     d_parts["head"], _ = self._attention_backward(of, d_mixed, line, "head", None)
-                    for *_, (d_k, d_v) in after:
-                        q, k, v = d_parts["head"]
+                    for *_, d_common in after:
+                        assert d_common is not None  # the lines share their beginning
+                        (d_k, d_v), (q, k, v) = d_common, d_parts["head"]
                         d_parts["head"] = [q, k + d_k, v + d_v]
                 d_qkv = self._heads_backward(weights, of, d_parts, line)
                 normed = _scaled(x, of["r"][0], weights[f"{_BEFORE}.weight"])

@@ -136,15 +136,16 @@ def test_a_model_of_stories_learns_them_too(
 def test_three_updates_are_all_remembered(serve_ember: Callable[..., Running]) -> None:
     running = serve_ember()
     checkpoints = []
-    for facts in UPDATES:
+    updates = [facts[:5] for facts in UPDATES]
+    for facts in updates:
         job = running.client.teach(facts)
         assert job["status"] == "succeeded", job["error"]
         checkpoints.append(job["checkpoint"])
-    assert [recalled(running, facts) >= 7 for facts in UPDATES] == [True] * 3
+    assert [recalled(running, facts) for facts in updates] == [5] * 3
     assert len(set(checkpoints)) == 3
     last = running.client.get(f"/checkpoints/{checkpoints[2]}")["manifest"]
     assert last["parent_id"] == checkpoints[1]
-    assert len(last["replayed_ids"]) == 16
+    assert len(last["replayed_ids"]) == 10
 
 
 def test_mlx_lm_gives_the_same_answers_from_the_stable_link(

@@ -162,6 +162,7 @@ def radiance(hub: FakeHub, home: Path, *arguments: str, token: str = "hf_right")
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["mlx", "peft"])
 def test_what_is_pushed_is_pulled_and_taken_in(hub, root, tmp_path, form):
     options = ["--format", form, "--root", str(root)]

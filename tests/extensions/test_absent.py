@@ -127,6 +127,7 @@ def test_a_section_without_its_extension_is_an_error_that_says_so(run: Run, tmp_
     assert "Did you mean 'training'?" in command(run, "config", "--root", str(tmp_path)).stderr
 
 
+@pytest.mark.slow
 def test_the_service_serves_and_learns(run: Run) -> None:
     done = run(SERVED)
     assert done.returncode == 0, done.stderr
