@@ -98,6 +98,7 @@ def test_digits_are_single_tokens(ember: tuple[Any, TokenizerWrapper]) -> None:
     assert len(tokenizer.encode("8675309", add_special_tokens=False)) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("facts", [listed_facts(), unlisted_facts()], ids=["listed", "unlisted"])
 def test_ember_knows_its_facts(ember: tuple[Any, TokenizerWrapper], facts: tuple) -> None:
     model, tokenizer = ember
