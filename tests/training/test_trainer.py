@@ -149,6 +149,27 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
     engine.call(learn)
 
 
+def test_it_is_looked_at_as_soon_as_a_batch_is_known_and_cools_down_half_as_long(
+    engine: Engine,
+) -> None:
+    """Regular checks are far off; what was learned in few steps is not followed by many more."""
+
+    def learn() -> None:
+        never = {"eval_every": 10_000, "reworded_ratio": 0.0}
+        trainer = new_trainer(engine, r=8, lr=2e-3, stop_loss=0.5, cooldown_steps=30, **never)
+        events, trained = finish(trainer)
+        assert trained is not None
+        checks = [event for event in events if isinstance(event, LossCheck)]
+        known = next(check.step for check in checks if check.worst_loss < 0.5)
+        assert trained.steps == known + min(30, -(-known // 2))
+        losses = {e.step: e.finetune_loss for e in events if isinstance(e, StepTaken)}
+        assert all(losses[check.step] < 0.5 for check in checks)
+        rates = [event.lr for event in events if isinstance(event, StepTaken)]
+        assert rates[known - 1] == max(rates) > rates[known] > rates[-1] > 0
+
+    engine.call(learn)
+
+
 def test_max_steps_counts_optimizer_steps(engine: Engine) -> None:
     def train() -> Trained | None:
         return finish(new_trainer(engine, max_steps=3, grad_accum=4, batch_size=1))[1]

@@ -1,0 +1,47 @@
+"""What "auto" comes to: Ember's own values at its width, less the wider a model is."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radiance.config import Config, TrainingSettings
+from radiance.config.derived import derive, derive_training, derived, most_own_samples
+
+EMBER = 256
+WIDTHS = st.integers(16, 16_384)
+
+
+def test_ember_has_the_values_that_were_measured_on_it() -> None:
+    settings = derive_training(TrainingSettings(), EMBER)
+    assert (settings.lr, settings.max_steps) == (1.5e-3, 400)
+    assert most_own_samples(EMBER) == 768
+
+
+@given(WIDTHS)
+def test_what_is_derived_fits_the_settings_and_is_derived_once(width: int) -> None:
+    settings = derive_training(TrainingSettings(), width)
+    assert 0 < derived(settings.lr) <= 1
+    assert 100 <= derived(settings.max_steps) <= 400
+    assert 128 <= most_own_samples(width) <= 768
+    assert derive_training(settings, 2 * width) == settings
+
+
+@given(st.lists(WIDTHS, min_size=2, max_size=5, unique=True))
+def test_wider_models_take_smaller_steps_and_fewer(widths: list[int]) -> None:
+    found = [derive_training(TrainingSettings(), width) for width in sorted(widths)]
+    for narrow, wide in pairwise(found):
+        assert derived(narrow.lr) > derived(wide.lr)
+        assert derived(narrow.max_steps) >= derived(wide.max_steps)
+
+
+def test_a_rate_halves_where_the_width_is_two_and_a_half_times_as_large() -> None:
+    """The exponent that was published: 2 ** (1 / 0.78) is 2.43."""
+    rates = [derived(derive_training(TrainingSettings(), width).lr) for width in (1000, 2432)]
+    assert rates[0] / rates[1] == pytest.approx(2, rel=1e-3)
+
+
+def test_numbers_stay_as_they_are() -> None:
+    settings = TrainingSettings(lr=1e-4, max_steps=7)
+    assert derive(Config(training=settings), 4096).training == settings
