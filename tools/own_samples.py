@@ -1,7 +1,8 @@
-"""Writes the own samples that ship with Ember: ``python -m tools.own_samples``.
+"""Writes what ships of a base model: ``python -m tools.own_samples ember|smollm2``.
 
-Writing them is most of what a first update would take. They hold for Ember as it is, with its own
-anchors and the default settings; otherwise a service writes its own.
+These are own samples and, where the anchors are common knowledge, the base's answers to it. They
+hold for the model as it is, with its default anchors and settings; otherwise a service writes its
+own while it is idle.
 """
 
 import shutil
@@ -12,41 +13,41 @@ import click
 
 from radiance import config, ember
 from radiance.anchors import provider
+from radiance.engine.model.finding import find_base
 from radiance.engine.worker import Engine
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.self_samples import SamplesWritten
+from radiance.training.reference_cache import SHIPPED
 from radiance.training.training_set import TrainingSetBuilder
-
-OUT = ember.MODEL_PATH / "own_samples"
 
 
 @click.command(help=__doc__)
-def main() -> None:
-    shutil.rmtree(OUT, ignore_errors=True)  # what is there would be read, not written
+@click.argument("model", type=click.Choice(["ember", "smollm2"]))
+def main(model: str) -> None:
+    out = ember.MODEL_PATH / "own_samples" if model == "ember" else SHIPPED
     with tempfile.TemporaryDirectory() as root:
-        settings = config.load(Path(root), {})
+        settings = config.load(Path(root), {"base_model": model})
         anchors = provider.load(settings, ember.MODEL_PATH / ember.ANCHORS_FILE)
-        written = Path(root) / "own_samples"
-        engine = Engine("ember", ember.MODEL_PATH, "cpu", settings.engine, max_waiting=1)
+        made = Path(root) / "made"
+        path = find_base(model, ember.MODEL_PATH)
+        engine = Engine(model, path, "cpu", settings.engine, max_waiting=1)
         engine.start()
         try:
 
             def training_set_builder() -> TrainingSetBuilder:
                 lora = LoraModel(engine.base, settings.training)
                 parts = (lora, GradientComputer(lora), engine.encoder, engine.base)
-                return TrainingSetBuilder(*parts, settings.training, settings.anchor, written)
+                return TrainingSetBuilder(*parts, settings.training, settings.anchor, made)
 
-            writer = engine.call(training_set_builder)
-            for event in engine.run(lambda: writer.own_samples_of_base(anchors)):
-                if isinstance(event, SamplesWritten):
-                    click.echo(f"{event.done} of {event.total}")
+            builder = engine.call(training_set_builder)
+            for event in engine.run(lambda: builder.texts_of_base(anchors)):
+                click.echo(f"{type(event).__name__}: {event.done} of {event.total}")
         finally:
             engine.stop()
-        OUT.mkdir()
-        for path in written.rglob("*.npz"):
-            shutil.copy(path, OUT)
-    click.echo(f"wrote {OUT}")
+        out.mkdir(exist_ok=True)
+        for file in made.rglob("*.npz"):
+            shutil.copy(file, out)
+    click.echo(f"wrote {out}")
 
 
 if __name__ == "__main__":

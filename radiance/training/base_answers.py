@@ -7,7 +7,7 @@ not what is right: so anything that is asked of any base can be an anchor.
 import hashlib
 import io
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from radiance.records import Example
 from radiance.storage import files
 from radiance.training import augmentation
 from radiance.training.lora import LoraModel
+from radiance.training.reference_cache import SHIPPED
 from radiance.training.self_samples import SAMPLE_ANSWER_TOKENS, SelfSampler
 
 ANSWER_TOKENS = 24
@@ -49,7 +50,8 @@ class BaseAnswers:
         vector: An adapter that changes nothing, (parameters,) float32.
         base_hash: Identity of the base.
         directory: Where answers are kept; anything in it may be deleted at any time.
-        shipped: Where those are that came with the model; read where the directory has none.
+        shipped: Where those are that came with a model or with Radiance; read where the directory
+            has none.
         is_kept: Whether what is written goes there; else it is only read.
     """
 
@@ -61,7 +63,7 @@ class BaseAnswers:
         vector: mx.array,
         base_hash: str,
         directory: Path,
-        shipped: Path,
+        shipped: Sequence[Path],
         *,
         is_kept: bool = True,
     ) -> None:
@@ -140,7 +142,8 @@ class BaseAnswers:
         return EncodedExample(name, tokens, tuple(place >= start for place in range(len(tokens))))
 
     def _read(self, name: str) -> dict[str, tuple[int, ...]]:
-        return _read(self._directory / name) or _read(self._shipped / name)
+        found = (_read(directory / name) for directory in (self._directory, *self._shipped))
+        return next((kept for kept in found if kept), {})
 
     def _write(self, name: str, kept: dict[str, tuple[int, ...]]) -> None:
         if self._is_kept:
@@ -164,7 +167,7 @@ def base_answers(
         lora.initial(None),
         base.content_hash,
         directory,
-        base.path / "own_samples",
+        (base.path / "own_samples", SHIPPED),
         is_kept=is_kept,
     )
 

@@ -43,6 +43,10 @@ UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 """What reading a damaged .npz file raises."""
 
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""Samples and answers of base models that have a name, made by ``tools.own_samples``."""
+
+
 def base_cache() -> Path:
     """Where what was made of base models is kept, for all roots of this user."""
     return cache_directory() / "bases"
@@ -57,7 +61,8 @@ class ReferenceCache:
     Args:
         directory: Where both are kept.
         k: Log-probabilities kept per token.
-        shipped: Own samples that came with the model; read where the directory has none.
+        shipped: Directories with own samples that came with a model or with Radiance; read where
+            the directory has none.
     """
 
     def __init__(
@@ -66,7 +71,7 @@ class ReferenceCache:
         sampler: SelfSampler,
         directory: Path,
         k: int,
-        shipped: Path | None = None,
+        shipped: Sequence[Path] = (),
     ) -> None:
         self._gradient_computer = gradient_computer
         self._sampler = sampler
@@ -116,10 +121,9 @@ class ReferenceCache:
         return there
 
     def _samples_of(self, weights_id: str, name: str) -> list[EncodedExample] | None:
-        samples = _read_samples(self._of_weights(weights_id) / name)
-        if samples is None and self._shipped is not None:
-            samples = _read_samples(self._shipped / name)
-        return samples
+        directories = (self._of_weights(weights_id), *self._shipped)
+        found = (_read_samples(directory / name) for directory in directories)
+        return next((samples for samples in found if samples is not None), None)
 
     def references(
         self, vector: mx.array, weights_id: str, examples: Sequence[EncodedExample]

@@ -21,7 +21,7 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace, find_null_space
-from radiance.training.reference_cache import ReferenceCache
+from radiance.training.reference_cache import SHIPPED, ReferenceCache
 from radiance.training.self_samples import SelfSampler
 
 SELF_GENERATED = "own samples"
@@ -92,7 +92,7 @@ class TrainingSetBuilder:
 
     Args:
         directory: Where own samples and reference outputs are kept. A base model may bring its own
-            samples, in ``own_samples`` of its directory; those are only read.
+            samples, in ``own_samples`` of its directory or in ``SHIPPED``; those are only read.
 
     Attributes:
         sampler: Generates from an adapter.
@@ -120,30 +120,35 @@ class TrainingSetBuilder:
         )
         self.sampler = sampler = SelfSampler(lora, encoder, base.end_token)
         self.base_answers = base_answers(lora, encoder, base, directory)
-        shipped = base.path / "own_samples"
+        shipped = (base.path / "own_samples", SHIPPED)
         self._reference_cache = ReferenceCache(
             gradient_computer, sampler, directory, anchor.top_k, shipped
         )
 
-    def own_samples_of_base(self, anchors: AnchorSet) -> Pieces[list[EncodedExample]]:
-        """All own samples of the base, as an update over it will want them.
+    def texts_of_base(self, anchors: AnchorSet) -> Pieces[None]:
+        """Have the base write what an update over it will want: answers, and own samples.
 
-        Yields None between pieces, and SamplesWritten as it goes on.
+        Yields None between pieces, AnswersWritten and SamplesWritten as it goes on. What was
+        written is kept, so it may be given up at any piece.
         """
+        yield from self.base_answers.make(anchors.anchors)
+        if anchors.prompts:
+            yield from self.base_answers.held_out_samples(anchors)
         beginnings = self._beginnings(anchors)
         count, seed = self._most_own_samples, self._training.seed
-        return self._reference_cache.samples(
+        yield from self._reference_cache.samples(
             self._lora.initial(None), self._base.content_hash, beginnings, count, seed
         )
 
     def prepare(self, anchors: AnchorSet) -> Pieces[None]:
-        """Make what an update over the base will want: own samples, then reference outputs.
+        """Make what an update over the base will want: its texts, then their reference outputs.
 
-        Yields None between pieces, SamplesWritten and ReferencesComputed as it goes on. What was
-        made is kept, so it may be given up at any piece.
+        Yields None between pieces, and AnswersWritten, SamplesWritten and ReferencesComputed as it
+        goes on. What was made is kept, so it may be given up at any piece.
         """
         if self._anchor.method == "naive":
             return
+        yield from self.texts_of_base(anchors)
         vector, weights_id = self._lora.initial(None), self._base.content_hash
         selection = Selection((), anchors=anchors, valid_anchors=anchors)
         count = self._most_own_samples

@@ -11,10 +11,10 @@ import pytest
 from radiance import config, ember
 from radiance.anchors import provider
 from radiance.anchors.sets import Anchor, AnchorSet
-from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.training.batches import Reference, make_batch
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_texts import HeldText
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import SAMPLES_PER_FILE, ReferenceCache
 from radiance.training.self_samples import SelfSampler
@@ -113,17 +113,20 @@ def test_ember_brings_what_it_writes_with_its_own_anchors(
     asked = []
     monkeypatch.setattr(SelfSampler, "write", lambda *_: asked.append(1) or iter(()))
 
-    def samples(settings: config.Config) -> list[EncodedExample]:
+    def samples(settings: config.Config) -> list[HeldText]:
         lora = LoraModel(engine.base, settings.training)
         parts = (lora, GradientComputer(lora), engine.encoder, engine.base)
         training_set_builder = TrainingSetBuilder(
             *parts, settings.training, settings.anchor, tmp_path / "cache"
         )
-        return drain(training_set_builder.own_samples_of_base(anchors))
+        drain(training_set_builder.texts_of_base(anchors))
+        selection = Selection((), anchors=anchors)
+        held = drain(training_set_builder.gather(selection, lora.initial(None), "")).held
+        return [text for text in held.texts if text.context == SELF_GENERATED]
 
     brought = engine.call(lambda: samples(settings))
     assert len(brought) > 768 / 2
-    assert all(sample.tokens[-1] == engine.base.end_token for sample in brought)
+    assert all(text.example.tokens[-1] == engine.base.end_token for text in brought)
     assert not asked
     assert not list((tmp_path / "cache").rglob("*.npz"))
     # Another seed's were not brought, and would have been written.
