@@ -111,7 +111,7 @@ def test_answers_that_came_with_the_model_are_read(
         lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         sampler = SelfSampler(lora, engine.encoder, engine.base.end_token)
         parts = (engine.encoder, engine.base.end_token, lora.initial(None))
-        directories = (tmp_path / "own", tmp_path / "written")
+        directories = (tmp_path / "own", [tmp_path / "written"])
         return BaseAnswers(sampler, *parts, engine.base.content_hash, *directories)
 
     answers = engine.call(brought)
