@@ -161,9 +161,15 @@ def show(settings: Settings, model: str, as_json: bool) -> None:
     )
     click.echo()
     print_table(
-        ("TRAINING", "ROWS", "A STEP TAKES", "FITS"),
+        ("TRAINING", "ROWS", "A STEP TAKES", "AT LEAST", "FITS"),
         (
-            (f"{t.tokens} tokens", t.rows, t.step_bytes and _size(t.step_bytes), t.fits)
+            (
+                f"{t.tokens} tokens",
+                t.rows,
+                t.step_bytes and _size(t.step_bytes),
+                t.least_bytes and _size(t.least_bytes),
+                t.fits,
+            )
             for t in fit.training
         ),
     )

@@ -16,15 +16,14 @@ from radiance.engine.model import precision
 from radiance.engine.model.base import context_tokens, hidden_size
 from radiance.engine.model.device import Device
 from radiance.engine.model.stored import StoredModel
+from radiance.training.gradient import PLAIN_STACKS
 from radiance.training.lora import target_keys
-from radiance.training.memory import estimate
+from radiance.training.memory import kept_part, step_memory
 
 _LENGTHS = (256, 1024, 4096, 16384)  # tokens, of a row that is answered
 _EXAMPLE_LENGTHS = (64, 256, 1024)  # tokens, of an example
 _KV_MEMORY_RATIO = 0.25  # as engine/assembly.py has it
 _MOST_SHARE = 0.9  # of the memory: the rest is the program's own, and the system's
-_MOST_KEPT_SHARE = 3
-_MOST_LOGITS = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,15 @@ class TrainingFit:
     Attributes:
         tokens: Of an example.
         rows: Of the batch: new and replayed examples.
-        step_bytes: What the step takes beside the weights; None: the model does not say.
+        least_bytes: What the step takes beside the weights where every block is computed twice;
+            None: the model does not say.
+        step_bytes: What it takes here, where blocks are kept as far as the memory allows.
         fits: Whether it does, with the weights in memory; None: it is not known.
     """
 
     tokens: int
     rows: int
+    least_bytes: int | None
     step_bytes: int | None
     fits: bool | None
 
@@ -117,19 +119,18 @@ def reckon(stored: StoredModel, device: Device, settings: Config) -> Fit:
     training = derive_training(settings.training, hidden_size(stored.config))
     adapted = _adapter_parameters(model, training.target_modules, training.r)
     rows = training.batch_size + round(training.batch_size * training.replay_ratio)
+    in_blocks = getattr(model, "model_type", "") in PLAIN_STACKS
+
+    def step_bytes(tokens: int, most_kept: int) -> int | None:
+        shape = (adapted, rows, tokens)
+        step = step_memory(model, *shape, in_blocks=in_blocks, most_kept=most_kept)
+        return None if step is None else step.total
+
     steps = []
     for tokens in (n for n in _EXAMPLE_LENGTHS if n <= longest):
-        step = estimate(
-            getattr(model, "args", None),
-            len(model.layers),
-            adapted,
-            rows,
-            tokens,
-            most_kept=max(0, left) // _MOST_KEPT_SHARE or 1,
-            most_logits=_MOST_LOGITS,
-        )
-        total = None if step is None else step.total
-        steps.append(TrainingFit(tokens, rows, total, None if total is None else total <= left))
+        least, usual = step_bytes(tokens, 0), step_bytes(tokens, kept_part(left))
+        fits = None if usual is None else usual <= left
+        steps.append(TrainingFit(tokens, rows, least, usual, fits))
     return Fit(
         memory_bytes=device.memory_bytes,
         parameters=count,

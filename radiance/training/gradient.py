@@ -32,17 +32,16 @@ from radiance.training.memory import (
     BlockMemory,
     StepMemory,
     block_memory,
-    estimate,
     most_kept_bytes,
+    step_memory,
+    targets_at_once,
 )
 from radiance.training.packing import Line, pack
 
 Leaves = dict[str, mx.array]
 
 # Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.
-_PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
-_LOGITS_PER_PIECE = 1 << 18
-_LEAST_TARGETS_PER_PIECE = 64
+PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
 _ALWAYS_KEPT_BYTES = 1 << 26  # asking what is free would take longer than it is worth
 
 
@@ -145,7 +144,7 @@ class GradientComputer:
     def _plain_block(self) -> Block | None:
         """What the blocks have in common; None: they are unlike, or not what we know."""
         model = self._model
-        if getattr(model, "model_type", "") not in _PLAIN_STACKS:
+        if getattr(model, "model_type", "") not in PLAIN_STACKS:
             return None
         layers = model.layers
         if any(getattr(layer, "use_sliding", False) for layer in layers):
@@ -189,20 +188,14 @@ class GradientComputer:
 
     def step_memory(self, rows: int, width: int) -> StepMemory | None:
         """What a gradient of a batch of this shape takes of the memory; None: it is not known."""
-        return estimate(
-            getattr(self._model, "args", None),
-            len(self._model.layers),
+        return step_memory(
+            self._model,
             self._lora.size,
             rows,
             width,
-            most_kept=most_kept_bytes() if self.is_blockwise else None,
-            most_logits=self._logits_at_once() if self.is_blockwise else 1 << 62,
-            number_bytes=self._model.model.norm.weight.dtype.size if self.is_blockwise else 4,
+            in_blocks=self.is_blockwise,
+            most_kept=most_kept_bytes(),
         )
-
-    def _logits_at_once(self) -> int:
-        vocab = self._model.args.vocab_size
-        return _targets_at_once(vocab) * vocab
 
     def _blocks_kept(self, lines: Sequence[Line]) -> int:
         """How many of the last blocks are not computed again; it changes no bit."""
@@ -393,12 +386,8 @@ def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
 
 def _slices(count: int, vocab: int) -> list[slice]:
     """Parts of the targets, so that no piece holds more logits than fit a bounded buffer."""
-    size = _targets_at_once(vocab)
+    size = targets_at_once(vocab)
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _targets_at_once(vocab: int) -> int:
-    return max(_LEAST_TARGETS_PER_PIECE, _LOGITS_PER_PIECE // vocab // 16 * 16)
 
 
 def _leaves(module: nn.Module) -> Leaves:

@@ -21,6 +21,8 @@ _MOST_SHARE = 0.9  # of what is free: the estimate and the system both move
 _GIB = 1 << 30
 _KEPT_SHARE = 3  # of what is free a step may keep one in so many parts
 _UNKNOWN_KEPT = 1 << 30
+_LOGITS_PER_PIECE = 1 << 18
+_LEAST_TARGETS_PER_PIECE = 64
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,40 @@ def estimate(
     return StepMemory(activations, logits, size * _FLOAT * _VECTORS, rows, width)
 
 
+def step_memory(
+    model: Any, size: int, rows: int, width: int, *, in_blocks: bool, most_kept: int
+) -> StepMemory | None:
+    """What a step on a batch takes of an mlx-lm module; None where it does not say its dimensions.
+
+    Args:
+        model: The module; only its shapes are looked at.
+        size: Trainable parameters.
+        rows: Of the batch.
+        width: Tokens a row.
+        in_blocks: Whether the step goes block by block, or is one piece.
+        most_kept: Over so many bytes of activations blocks are recomputed.
+    """
+    args, layers = getattr(model, "args", None), len(model.layers)
+    if not in_blocks:
+        return estimate(args, layers, size, rows, width, most_kept=None, most_logits=1 << 62)
+    vocab = model.args.vocab_size
+    return estimate(
+        args,
+        layers,
+        size,
+        rows,
+        width,
+        most_kept=most_kept,
+        most_logits=targets_at_once(vocab) * vocab,
+        number_bytes=model.model.norm.weight.dtype.size,
+    )
+
+
+def targets_at_once(vocab: int) -> int:
+    """Of so many targets the head's output is held at once, whatever the vocabulary's size."""
+    return max(_LEAST_TARGETS_PER_PIECE, _LOGITS_PER_PIECE // vocab // 16 * 16)
+
+
 def free_bytes() -> int | None:
     """What can still be had of the memory MLX computes in; None where nobody says.
 
@@ -150,8 +186,12 @@ def most_kept_bytes() -> int:
     A part of what is free: other programs want memory too, and computing all blocks again takes a
     third longer, not several times as long.
     """
-    free = free_bytes()
-    return _UNKNOWN_KEPT if free is None else free // _KEPT_SHARE
+    return kept_part(free_bytes())
+
+
+def kept_part(free: int | None) -> int:
+    """The part of free memory (None: unknown) that ``most_kept_bytes`` allows."""
+    return _UNKNOWN_KEPT if free is None else max(0, free) // _KEPT_SHARE
 
 
 def require(step: StepMemory | None, free: int | None, settings: config.TrainingSettings) -> None:

@@ -13,7 +13,9 @@ from radiance.engine.model.device import select_device
 from radiance.engine.model.named import NAMED
 from radiance.engine.model.stored import DescribedModel, open_stored
 from radiance.training.fit import reckon
+from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
+from radiance.training.memory import kept_part
 from tests.gguf_files import write_model
 from tests.smollm2 import SMOLLM2, needs_smollm2
 
@@ -53,3 +55,17 @@ def test_named_model_is_described_as_it_is() -> None:
         ours = reckon(described, there, settings)
         theirs = reckon(open_stored("smollm2", SMOLLM2), there, settings)
         assert replace(ours, computed="") == replace(theirs, computed="")
+
+
+def test_step_is_reckoned_as_the_service_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = select_device("cpu")
+    settings = config.Config()
+    fit = reckon(open_stored("ember", ember.MODEL_PATH), device, settings)
+    base = load_base("ember", ember.MODEL_PATH, device)
+    computer = GradientComputer(LoraModel(base, derive_training(settings.training, 256)))
+    left = int(0.9 * device.memory_bytes) - fit.weight_bytes
+    monkeypatch.setattr("radiance.training.gradient.most_kept_bytes", lambda: kept_part(left))
+    for reckoned in fit.training:
+        step = computer.step_memory(reckoned.rows, reckoned.tokens)
+        assert step is not None
+        assert reckoned.step_bytes == step.total
