@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from bench.models import Model
+from bench.other_servers import OtherServer, environment_of_others
 from bench.processes import REPOSITORY, Figures
 
 _START_S = 180
@@ -63,17 +64,24 @@ class Server:
 
     Attributes:
         model: What it calls the model it serves.
+        root: Of one of ours.
     """
 
     port: int
     model: str
     process: "subprocess.Popen[bytes]"
+    root: Path | None = None
 
-    def chat(self, prompt: str, max_tokens: int, **options: Any) -> Figures:
-        """The body of a streamed, greedy chat completion."""
+    def chat(self, prompt: str | Sequence[Figures], max_tokens: int, **options: Any) -> Figures:
+        """The body of a streamed, greedy chat completion.
+
+        Args:
+            prompt: What the user says, or all messages.
+        """
+        is_text = isinstance(prompt, str)
         return {
             "model": self.model,
-            "messages": [{"role": "user", "content": prompt}],
+            "messages": [{"role": "user", "content": prompt}] if is_text else list(prompt),
             "max_tokens": max_tokens,
             "temperature": 0,
             "stream": True,
@@ -114,7 +122,8 @@ class Servers:
         port = _free_port()
         command = [sys.executable, "-m", "radiance", "run", f"--root={root}", f"--port={port}"]
         command.append(f"--base-model={model.name}")
-        server = Server(port, "radiance", self._start([*command, *flags], root.name))
+        process = self._start([*command, *flags], root.name)
+        server = Server(port, "radiance", process, root)
         self._wait(server, lambda: server.call("GET", "/ready")[0] == 200)
         if adapter is not None:
             status, taken = server.call("POST", "/import", {"path": str(adapter)})
@@ -135,9 +144,25 @@ class Servers:
         self._wait(server, lambda: server.call("GET", "/v1/models")[0] == 200)
         return server
 
-    def _start(self, command: Sequence[str], name: str) -> "subprocess.Popen[bytes]":
+    def other(self, other: OtherServer, model: Model) -> Server:
+        """Another program's server, from an environment of its own.
+
+        Raises:
+            OSError, RuntimeError: It does not install, or does not come up.
+        """
+        port, directory = _free_port(), model.mlx_lm_directory()
+        command = other.start_command(directory, port)
+        process = self._start(command, f"{other.name}{port}", environment_of_others())
+        listening = Server(port, "", process)
+        self._wait(listening, lambda: listening.call("GET", "/v1/models")[0] == 200)
+        served = listening.call("GET", "/v1/models")[1]["data"]
+        return Server(port, served[0]["id"] if served else "default", process)
+
+    def _start(
+        self, command: Sequence[str], name: str, variables: Mapping[str, str] | None = None
+    ) -> "subprocess.Popen[bytes]":
         log = (self.folder / f"{name}.log").open("wb")
-        environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", **(variables or {})}
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log, env=environment)
         log.close()
 
