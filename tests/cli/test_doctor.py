@@ -7,10 +7,11 @@ from collections import namedtuple
 
 import pytest
 
-from radiance import platform
+from radiance import ember, platform
 from radiance.cli import checks
 from radiance.cli.settings import Settings
 from radiance.storage.sqlite import Database
+from tests.gguf_files import write_model
 
 
 @pytest.fixture
@@ -161,3 +162,36 @@ def test_a_hub_id_is_looked_up_in_the_cache_only(root, monkeypatch, cached, stat
     config = Settings(root, overrides={"base_model": "org/name-4bit"}).load()
     finding = checks.check_base_model(config)
     assert (finding.status, "org/name-4bit" in finding.detail) == (status, True)
+
+
+def test_a_named_model_that_is_not_here_is_not_downloaded(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("RADIANCE_CACHE", str(tmp_path / "cache"))
+    config = Settings(root, overrides={"base_model": "smollm2"}).load()
+    finding = checks.check_base_model(config)
+    assert (finding.status, finding.detail) == ("warn", "smollm2 is not downloaded yet")
+    assert "radiance models get smollm2" in finding.remedy
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "memory_bytes", "said"),
+    [
+        ("F16", 1 << 34, "float16"),
+        ("Q4_1", 1 << 34, "Q4_1, computed in float32"),
+        ("Q4_1", 1 << 20, "does not fit in half of the memory"),
+    ],
+)
+def test_how_a_quantized_model_is_computed_is_said(
+    root, tmp_path, monkeypatch, kind, memory_bytes, said
+):
+    monkeypatch.setattr(platform, "memory_bytes", lambda: memory_bytes)
+    file = write_model(tmp_path / "m.gguf", ember.MODEL_PATH, kind)
+    config = Settings(root, overrides={"base_model": str(file), "backend": "cpu"}).load()
+    finding = checks.check_base_model(config)
+    assert (finding.status, said in finding.detail) == ("ok", True)
+
+
+def test_a_file_that_cannot_be_the_base_model_fails(root, tmp_path):
+    file = write_model(tmp_path / "m.gguf", ember.MODEL_PATH, more={"llama.expert_count": 8})
+    finding = checks.check_base_model(Settings(root, overrides={"base_model": str(file)}).load())
+    assert (finding.status, "a mixture of 8 experts" in finding.detail) == ("fail", True)
