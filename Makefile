@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Tests go to whichever process is free; those that share a service (tests/lanes.py) stay together.
 PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
 COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py)
-BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages
+BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks
 
 .PHONY: help run quick test coverage check fix docs site bench doctor dist clean
 

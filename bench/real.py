@@ -102,6 +102,10 @@ class _Service:
             flags += _TINY_FLAGS
         return self._servers.radiance(self._bench.model, None, *flags)
 
+    def start(self) -> None:
+        """Have it up, so that its start is in no measured time."""
+        assert self.server.port
+
     def ask(self, questions: Sequence[str], checkpoint: str | None = None) -> list[str]:
         """Greedy answers, several at a time, in the order asked."""
         port = self.server.port
@@ -166,7 +170,7 @@ def learn(
 ) -> Figures:
     """One update by both, one after the other, and what ours knows then."""
     facts, name = story.updates[number], story.names[number]
-    service.server  # noqa: B018 - what is timed begins with a service that is up
+    service.start()
     progress.say(f"{name}: {OURS} learns {len(facts)} facts")
     ours = service.teach(name, facts)
     valid = story.valid(number + 1)
