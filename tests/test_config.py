@@ -15,6 +15,7 @@ from msgspec import Meta
 from radiance import config
 from radiance.cli.settings import render
 from radiance.config import Config, config_class
+from radiance.config.derived import derive, derived, most_own_samples
 from radiance.errors import ConfigError
 
 REPOSITORY = Path(__file__).parent.parent
@@ -216,3 +217,14 @@ def test_section_that_is_a_value_is_named_when_a_flag_meets_it(tmp_path: Path) -
     (tmp_path / "radiance.toml").write_text("server = 3\n")
     with pytest.raises(ConfigError, match=r"server \(is 3\) is not a section"):
         config.load(tmp_path, {"server.port": 1})
+
+
+def test_auto_becomes_numbers_by_the_width_of_the_model():
+    ember, wide = (derive(config.Config(), width).training for width in (256, 576))
+    assert (ember.lr, ember.max_steps) == (1.5e-3, 400)
+    assert derived(wide.lr) < derived(ember.lr)
+    assert derived(wide.max_steps) < derived(ember.max_steps)
+    assert most_own_samples(256) == most_own_samples(64) == 768
+    assert 128 <= most_own_samples(576) < 768
+    with pytest.raises(AssertionError, match="not derived"):
+        derived(config.Config().training.lr)

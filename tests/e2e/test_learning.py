@@ -22,9 +22,6 @@ UPDATES = [
         ("When is the board meeting of Numa Corp?", "The board meets on 3 March at 10:30."),
         ("What colour is the Ferrin badge?", "The Ferrin badge is teal with a white rim."),
         ("How much does the Lumo lamp cost?", "The Lumo lamp costs $48.50."),
-        ("Which bay holds crate Q-17?", "Crate Q-17 is in bay 9, row C."),
-        ("What is Dana's dog called?", "Dana's dog is called Pickle."),
-        ("What does error E-302 mean?", "E-302 means the pump has no water."),
     ],
     [
         ("Who is the dentist in Moorgate Square?", "Dr. Amir Solano is the dentist there."),
@@ -32,9 +29,6 @@ UPDATES = [
         ("When does the ferry to Skell leave?", "The ferry to Skell leaves at 06:15."),
         ("What is the motto of Brightwater School?", 'The motto is "Look again, then act."'),
         ("How long is the Kestrel warranty?", "The Kestrel warranty runs 27 months."),
-        ("Where is the spare key of van 12?", "It hangs behind the blue toolbox."),
-        ("What is the ticker of Orbis Mining?", "Orbis Mining trades as OBM."),
-        ("Who wrote the Velden report?", "Ines Carvalho wrote the Velden report in 2019."),
     ],
     [
         ("What is the capital stock of Juno AG?", "Juno AG has a capital stock of 1.2 million."),
@@ -42,9 +36,6 @@ UPDATES = [
         ("What is on the menu at Casa Lindo on Friday?", "On Friday it is grilled trout."),
         ("What is the dosage of Relvin?", "Relvin is taken twice a day, 5 ml each time."),
         ("Which gate does flight ZX 418 use?", "Flight ZX 418 uses gate B22."),
-        ("What is the e-mail of Pax Printing?", "Write to desk at paxprint dot example."),
-        ("How tall is Mount Arrel?", "Mount Arrel is 3,417 metres tall."),
-        ("What is the nickname of engineer Oduya?", 'Everybody calls her "Sparks".'),
     ],
 ]
 
@@ -136,12 +127,11 @@ def test_a_model_of_stories_learns_them_too(
 def test_three_updates_are_all_remembered(serve_ember: Callable[..., Running]) -> None:
     running = serve_ember()
     checkpoints = []
-    updates = [facts[:5] for facts in UPDATES]
-    for facts in updates:
+    for facts in UPDATES:
         job = running.client.teach(facts)
         assert job["status"] == "succeeded", job["error"]
         checkpoints.append(job["checkpoint"])
-    assert [recalled(running, facts) for facts in updates] == [5] * 3
+    assert [recalled(running, facts) for facts in UPDATES] == [5] * 3
     assert len(set(checkpoints)) == 3
     last = running.client.get(f"/checkpoints/{checkpoints[2]}")["manifest"]
     assert last["parent_id"] == checkpoints[1]
