@@ -185,11 +185,18 @@ class GateSettings(Section, frozen=True):
         float,
         Meta(
             description="Largest share of questions about names that were never taught that are "
-            "answered with a taught value, with gate strict.",
+            "answered with a taught value.",
             ge=0,
             le=1,
         ),
     ] = 0.25
+    bleeding: Annotated[
+        Literal["warn", "refuse"],
+        Meta(
+            description="Treatment of a candidate above max_bleeding. warn: the decision says so. "
+            "refuse: with gate strict it is rejected."
+        ),
+    ] = "warn"
     max_drift: Annotated[
         float,
         Meta(

@@ -49,7 +49,7 @@ def decide(
 
     What is overwritten and not accepted refuses nothing, for an ancestor may have done it; but it
     keeps a candidate from being stable. What an update overwrites itself is among the anchors that
-    the other rules judge.
+    the other rules judge. Bleeding refuses where the policy has it so.
     """
     if not _is_finite(candidate):
         row = GateRow("loss_sanity", None, 0.0, None, None, "fail", "a loss is not finite")
@@ -61,7 +61,7 @@ def decide(
     is_catastrophic = any(row.rule == CATASTROPHIC for row in failed)
     is_overwritten = any(row.rule == OVERWRITTEN for row in failed)
     why = "; ".join(explain(row) for row in failed)
-    if policy.gate == "strict" and any(row.rule != OVERWRITTEN for row in failed):
+    if policy.gate == "strict" and any(row.rule not in warnings(policy) for row in failed):
         return Decision(
             CheckpointStatus.REJECTED,
             False,
@@ -90,6 +90,11 @@ def decide(
     if applied == len(rows):
         reason = f"The candidate passed all {applied} rules."
     return Decision(CheckpointStatus.STABLE, True, reason, rows)
+
+
+def warnings(policy: config.GateSettings) -> frozenset[str]:
+    """Rules that refuse nothing, whatever the gate."""
+    return frozenset({OVERWRITTEN} | ({BLEEDING} if policy.bleeding == "warn" else set()))
 
 
 def explain(row: GateRow) -> str:
@@ -213,12 +218,12 @@ def bleeding(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Share of the questions about names that were never taught that get a taught value."""
     limit, asked = policy.max_bleeding, candidate.untaught
     if not asked:
-        return skipped("bleeding", limit, "no question about a name that was never taught")
+        return skipped(BLEEDING, limit, "no question about a name that was never taught")
     count = sum(probe.has_taught_value for probe in asked)
     found = intervals.proportion(count, len(asked), policy.confidence)
     what = f"{count} of {len(asked)} questions about names that were never taught"
     detail = f"{what} are answered with a taught value; {AT_MOST}"
-    return make_row("bleeding", found.value, limit, found, found.value <= limit, detail)
+    return make_row(BLEEDING, found.value, limit, found, found.value <= limit, detail)
 
 
 def drift(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
@@ -262,7 +267,7 @@ def overwritten(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     return make_row(OVERWRITTEN, len(open_ones), limit, None, passes, detail)
 
 
-CATASTROPHIC, OVERWRITTEN = "catastrophic", "overwritten"
+CATASTROPHIC, OVERWRITTEN, BLEEDING = "catastrophic", "overwritten", "bleeding"
 _NAMED = 3  # jobs that a sentence names
 _BOUNDED = frozenset({"anchor_mean", "anchor_cvar", "anchor_broken", "drift"})
 RULES: tuple[Rule, ...] = (

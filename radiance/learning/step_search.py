@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from radiance import config
-from radiance.gate.rules import CATASTROPHIC, LEARNING_RULES, OVERWRITTEN, decide
+from radiance.gate.rules import CATASTROPHIC, LEARNING_RULES, decide, warnings
 from radiance.records import CheckpointStatus, Decision, Evaluation
 
 RESOLUTION = 1 / 16
@@ -72,4 +72,4 @@ def _learned(whole: Evaluation, policy: config.GateSettings) -> bool:
 def _does_no_harm(decision: Decision, policy: config.GateSettings) -> bool:
     if policy.gate != "strict":
         return _passes(decision)
-    return _failed(decision) <= LEARNING_RULES | {OVERWRITTEN}
+    return _failed(decision) <= LEARNING_RULES | warnings(policy)

@@ -42,6 +42,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
         anchors_missing: Why the anchors that the settings name are not there; "" where they are.
         anchors_instead: What is measured on instead.
         overwritten: Anchors that are overwritten in what serves and not accepted.
+        bleeding: Of what serves, where it is above the gate's limit.
         forgot_too_much: Whether what serves is risky by more than that.
         alarms: Contradictions that were found in the audit log at start.
     """
@@ -53,6 +54,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     anchors_missing: str = ""
     anchors_instead: str = ""
     overwritten: int = 0
+    bleeding: float | None = None
     forgot_too_much: bool = True
     waiting_since: datetime | None = None
     is_training: bool = False
@@ -82,6 +84,12 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         what = wording.plural(signs.overwritten, "anchor")
         text = f"What serves overwrote {what}, and nobody has accepted that."
         found.append(Alert("warn", "overwritten", text, "/gate"))
+    if signs.bleeding is not None:
+        text = (
+            f"What serves bleeds: {wording.percent(signs.bleeding)} of the questions about names"
+            f" that were never taught got a taught value."
+        )
+        found.append(Alert("warn", "bleeding", text, "/gate"))
     if signs.status == CheckpointStatus.RISKY and signs.forgot_too_much:
         text = "What serves is marked risky: it forgot more than the gate's limit."
         found.append(Alert("warn", "risky", text, "/checkpoints"))
@@ -107,6 +115,8 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
 def of(services: Services) -> list[Alert]:
     """What should be looked at in a running service."""
     overwritten = overwritten_in_service(services).not_accepted
+    current = services.registry.current()
+    bled = current.report.bleeding if current else None
     immediate = services.config.update.mode == "immediate"
     disk = shutil.disk_usage(services.config.root)
     signs = Signs(
@@ -117,6 +127,7 @@ def of(services: Services) -> list[Alert]:
         anchors_missing=services.anchors.missing,
         anchors_instead=services.anchors.source,
         overwritten=overwritten,
+        bleeding=bled if bled is not None and bled > services.config.gate.max_bleeding else None,
         forgot_too_much=not overwritten or _forgot_too_much(services),
         waiting_since=services.jobs.oldest_waiting_at() if immediate else None,
         is_training=services.pipeline.progress is not None

@@ -306,7 +306,12 @@ def test_bleeding_is_judged_by_its_share(asked: int, bled: int, limit: float) ->
     bled = min(bled, asked)
     probes = tuple(UntaughtProbe(f"u{n}", n < bled, n >= bled) for n in range(asked))
     policy = config.GateSettings(gate="strict", max_bleeding=limit)
-    found = row(decide(evaluation(untaught=probes), policy), "bleeding")
+    decision = decide(evaluation(untaught=probes), policy)
+    found = row(decision, "bleeding")
+    assert (decision.status, decision.promote) == (CheckpointStatus.STABLE, True), "it warns"
+    assert ("bleeding" in decision.reason) == (found.verdict == "fail")
+    refusing = msgspec.structs.replace(policy, bleeding="refuse")
+    assert decide(evaluation(untaught=probes), refusing).promote == (found.verdict != "fail")
     if not asked:
         assert found.verdict == "skipped"
         return
