@@ -140,6 +140,16 @@ FIGURES = (
         "Generated tokens delivered to clients.",
         lambda v: v.engine.generated_tokens,
     ),
+    _counter(
+        "drafted_tokens",
+        "Tokens that were guessed and checked in a forward pass (speculative decoding).",
+        lambda v: v.engine.drafted_tokens,
+    ),
+    _counter(
+        "accepted_tokens",
+        "Of the drafted tokens, those that were right.",
+        lambda v: v.engine.accepted_tokens,
+    ),
     _histogram(
         "time_to_first_token_seconds",
         "Seconds from the submission of a request to its first token.",

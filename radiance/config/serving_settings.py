@@ -119,6 +119,14 @@ class EngineSettings(Section, frozen=True):
             ge=0,
         ),
     ] = 512 * 1024 * 1024
+    speculation: Annotated[
+        bool,
+        Meta(
+            description="Whether tokens that can be guessed (from the prompt, what was taught and "
+            "earlier answers) are computed several in one forward pass, where that is faster. No "
+            "answer changes by it."
+        ),
+    ] = True
     max_adapters: Annotated[
         int,
         Meta(description="Most idle adapters kept in memory, for requests to come.", ge=0, le=1024),

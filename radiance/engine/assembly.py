@@ -11,6 +11,7 @@ from radiance.engine.adapters.slots import SlotModel, SlotTable
 from radiance.engine.decoding.batch import DecodeBatch, PrimaryBatch
 from radiance.engine.decoding.kv_budget import KvBudget, kv_bytes_per_token
 from radiance.engine.decoding.prefix_cache import PrefixCache
+from radiance.engine.decoding.speculation import Speculation
 from radiance.engine.model.base import BaseModel, load_base
 from radiance.engine.model.device import Device
 from radiance.engine.model.stored import open_stored
@@ -31,6 +32,7 @@ class Assembly:
     Attributes:
         budget: Of keys and values, on this process.
         leader: Of rank 0, where the model is in parts.
+        speculation: Where it is on.
     """
 
     base: BaseModel
@@ -40,6 +42,7 @@ class Assembly:
     batch: DecodeBatch
     budget: KvBudget
     leader: Primary | None = None
+    speculation: Speculation | None = None
 
 
 def assemble(
@@ -74,16 +77,19 @@ def assemble(
     table = SlotTable(base.parts, leader)
     model = SlotModel(base.model, table, base.vocab_size, not device.has_kernels, leader)
     prompt_cache = PrefixCache(cache_bytes)
+    speculation = Speculation() if settings.speculation and ranks is None else None
     arguments: Any = (
         model,
         make_stop_sequences(base.tokenizer),
         prompt_cache,
         rows,
         prefill_tokens,
+        speculation,
     )
     batch = DecodeBatch(*arguments) if leader is None else PrimaryBatch(leader, *arguments)
     most = settings.kv_cache_bytes or int(_KV_MEMORY_RATIO * device.memory_bytes)
-    return Assembly(base, table, model, prompt_cache, batch, KvBudget(size, most), leader)
+    budget = KvBudget(size, most)
+    return Assembly(base, table, model, prompt_cache, batch, budget, leader, speculation)
 
 
 def _agree(name: str, path: Path, settings: config.EngineSettings, ranks: Ranks) -> None:

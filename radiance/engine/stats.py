@@ -61,6 +61,14 @@ class PrefixCacheStats:
 
 
 @dataclass
+class DraftingStats:
+    """Counters of speculative decoding: tokens drafted and checked, and those of them accepted."""
+
+    drafted: int = 0
+    accepted: int = 0
+
+
+@dataclass
 class TrainingStats:
     """Counters of the training pieces run between decode steps.
 
@@ -99,6 +107,8 @@ class EngineStats:
     prompt_cache_tokens: int
     prompt_cache_bytes: int
     prompt_cache_entries: int
+    drafted_tokens: int
+    accepted_tokens: int
     slots: int
     slots_in_use: int
     swaps: int
@@ -112,6 +122,7 @@ class EngineStats:
         decoding: DecodingStats,
         cache: PrefixCacheStats,
         training: TrainingStats,
+        drafting: DraftingStats,
         **held: Any,
     ) -> Self:
         """A snapshot of the counters, and of what is held."""
@@ -128,6 +139,8 @@ class EngineStats:
             prompt_cache_tokens=cache.tokens,
             prompt_cache_bytes=cache.size_bytes,
             prompt_cache_entries=cache.entries,
+            drafted_tokens=drafting.drafted,
+            accepted_tokens=drafting.accepted,
             training_pieces=training.pieces,
             training_seconds=training.seconds,
             **held,

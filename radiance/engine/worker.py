@@ -33,7 +33,7 @@ from radiance.engine.model.device import Device, select_device
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.requests import Answer, OnEvent, Request, Scored, Scoring, Weights
 from radiance.engine.sharding.ranks import Ranks
-from radiance.engine.stats import EngineStats
+from radiance.engine.stats import DraftingStats, EngineStats
 from radiance.engine.task_queue import TaskQueue
 from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.time_share import TimeShare
@@ -293,6 +293,19 @@ class Engine:
         """Why training is paused; None where it is not."""
         return self._task_queue.paused
 
+    def expect(self, examples: Sequence[EncodedExample]) -> None:
+        """Have the answers of these examples drafted where they are asked for.
+
+        No answer changes by it; one that is given as it was taught comes sooner.
+        """
+
+        def add() -> None:
+            if (speculation := self._made.speculation) is not None:
+                for example in examples:
+                    speculation.known.add_example(example)
+
+        self._inbox.put(add)
+
     def show_training(self, snapshot: LiveWeights, candidate_id: str) -> None:
         """Offer the live training weights to requests that ask for them.
 
@@ -320,6 +333,7 @@ class Engine:
             self._decoder.stats,
             self._made.prompt_cache.stats,
             self._task_queue.training,
+            speculation.stats if (speculation := self._made.speculation) else DraftingStats(),
             rows_decoding=max(0, len(self._decoder) - waiting),
             rows_waiting=waiting,
             kv_bytes_reserved=self._made.budget.reserved_bytes,

@@ -5,7 +5,7 @@ and ``adapters/stable`` follow it, whoever moved it: a learning cycle, the monit
 """
 
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from radiance import records
 from radiance.engine.requests import BASE, SERVING, TRAINING, Weights
@@ -29,10 +29,18 @@ class StablePointer:
         engine: Serves the checkpoint that the pointer names.
         registry: Keeps the pointer, with the reason of each move in the audit log.
         jobs: The jobs that a forced promotion pardons.
+        on_serve: Told which checkpoint serves, whenever it is another one than before.
     """
 
-    def __init__(self, engine: Engine, registry: Registry, jobs: JobQueue) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        registry: Registry,
+        jobs: JobQueue,
+        on_serve: Callable[[str], None] = lambda checkpoint_id: None,
+    ) -> None:
         self._engine, self._registry, self._jobs = engine, registry, jobs
+        self._on_serve = on_serve
         self._lock = threading.Lock()
 
     def rollback(self, to: str | None, actor: str, reason: str) -> records.Release:
@@ -95,6 +103,7 @@ class StablePointer:
                     self._engine.source.status,
                 ):
                     self._engine.serve(weights_of(current, self._registry))
+                    self._on_serve(current.checkpoint_id)
             except EngineFailed:  # it hangs: it follows once it moves again, or ends
                 self._registry.point_stable()
                 raise

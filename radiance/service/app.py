@@ -53,6 +53,7 @@ from radiance.training.distributed import DistributedGradientComputer, agree
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
+_MOST_EXPECTED = 500  # taught answers whose tokens are kept ready as drafts
 _OTHERS_LOAD_S = 3600.0  # a rank may still be reading its model
 _log = get_logger(__name__)
 
@@ -231,7 +232,12 @@ class Service:
             switch.set(True, "safe mode", f"the process died {deaths} times soon after its start")
         standing = "the base model is sharded (engine.shard)" if self._is_sharded else None
         pause = TrainingPause(engine, switch, MachineConditions(config.training), standing)
-        pointer = StablePointer(engine, registry, jobs)
+        pointer = StablePointer(
+            engine,
+            registry,
+            jobs,
+            lambda served: _expect_taught(engine, examples, registry, served),
+        )
         pointer.follow()
         pipeline = Pipeline(
             config,
@@ -325,6 +331,15 @@ class Service:
             return shared
 
         return make
+
+
+def _expect_taught(
+    engine: Engine, examples: ExampleStore, registry: Registry, checkpoint_id: str
+) -> None:
+    """Have the engine draft what the served checkpoint was taught."""
+    lineage = registry.ancestors(checkpoint_id)
+    taught = examples.replay(_MOST_EXPECTED, (), 0, lineage)
+    engine.expect([engine.encoder.example(example) for example in taught])
 
 
 class _Worker(Protocol):

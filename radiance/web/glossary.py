@@ -229,6 +229,11 @@ TERMS: tuple[Term, ...] = (
         "engine/decoding/prefix_cache.py",
     ),
     Term(
+        "draft",
+        "Tokens guessed ahead of a row, which a forward pass checks together.",
+        "engine/decoding/speculation.py",
+    ),
+    Term(
         "KV cache",
         "The keys and values of the tokens of a row; their memory is bounded.",
         "engine/decoding/kv_budget.py",

@@ -88,7 +88,9 @@ def test_numbers_follow_what_happens(running: Running) -> None:
     assert rise("generations_total", outcome="stop") == 1
     assert rise("time_to_first_token_seconds_count") == 3
     assert rise("inter_token_seconds_count") == tokens - 3
-    assert rise("batch_rows_count") == rise("batch_rows_sum") >= tokens - 3
+    assert rise("batch_rows_count") == rise("batch_rows_sum")
+    assert rise("accepted_tokens_total") <= rise("drafted_tokens_total")
+    assert rise("batch_rows_sum") + rise("accepted_tokens_total") >= tokens - 3
     route = {"method": "POST", "route": "/search"}
     assert rise("http_requests_total", **route, status="200") == 3
     assert rise("http_requests_total", **route, status="400") == 1

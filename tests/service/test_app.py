@@ -11,9 +11,11 @@ from radiance import config, platform
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, StorageError, Unavailable
 from radiance.learning.pipeline import Pipeline
+from radiance.records import Message
 from radiance.release.canary import CanaryRouter
 from radiance.release.monitor import Monitor
 from radiance.service.app import Service
+from tests.support import FACTS, Running
 
 Make = Callable[..., Service]
 
@@ -143,3 +145,23 @@ def test_the_start_says_what_serves_and_computes(
     (told,) = [message for message in messages if message["event"] == "service_ready"]
     assert (told["checkpoint"], told["waiting_jobs"], told["backend"]) == (None, 0, "cpu")
     assert told["blas"] != "reference" or not platform.load_fast_blas().is_fast
+
+
+def test_what_was_taught_is_drafted(checkpointed_root: Path, serve: Callable[..., Running]) -> None:
+    """At the start what serves was taught, then what comes to serve; corrected answers are not."""
+    running = serve(checkpointed_root)
+    engine = running.service.services.engine
+    speculation = engine._made.speculation
+    assert speculation is not None
+
+    def drafted(question: str) -> str:
+        prompt = engine.encoder.prompt([Message("user", question)])
+        place = engine.call(lambda: speculation.known.answer_to(prompt))
+        return "" if place is None else engine.base.tokenizer.decode(list(place[0][:-1]))
+
+    assert drafted(FACTS[1][0]) == FACTS[1][1]
+    assert drafted(FACTS[0][0]) == "It is <b>K9</b> & no other now."
+    assert drafted(FACTS[2][0]) == "", "the gate rejected what was taught"
+    rejected = running.service.services.registry.all(1)[0].checkpoint_id
+    running.client.post("/promote", {"checkpoint": rejected, "force": True})
+    assert drafted(FACTS[2][0]) == FACTS[2][1]

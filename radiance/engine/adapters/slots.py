@@ -18,6 +18,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.generate import generation_stream
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
+from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.model.rope import Angles, share_angles
 from radiance.engine.sharding.partition import LINEAR, SUMMED, Partition
 from radiance.engine.sharding.primary import CloseScoring, Fill, Free, Primary, ScoreChunk, packed
@@ -315,5 +316,6 @@ class SlotModel(nn.Module):
         """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""
         self.tickets = cache[-1].tickets
         self._table.route(cache[-1].slots)
+        RaggedCache.begin(cache[:-1], tokens.shape[1])
         with self._angles.shared(cache[:-1]):
             return self.model(tokens, cache=cache[:-1])

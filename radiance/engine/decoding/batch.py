@@ -16,6 +16,8 @@ from mlx_lm.generate import BatchGenerator, StopSequences
 from radiance.engine.adapters.slots import SlotModel
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.decoding.sampling import Processor, Sampler
+from radiance.engine.decoding.speculation import Speculation, SpeculativeRows
+from radiance.engine.model.ragged_cache import RowCache
 from radiance.engine.sharding.primary import Clear, DecodeStep, Insert, Primary, Remove
 from radiance.errors import LostRank
 
@@ -55,6 +57,7 @@ class DecodeBatch:
         prompt_cache: Keys and values of earlier prompts.
         rows: Most rows decoded together.
         prefill_tokens: Prompt tokens processed between two decode steps.
+        speculation: Has passes take drafts along; None: one token of each row a pass.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class DecodeBatch:
         prompt_cache: PrefixCache,
         rows: int,
         prefill_tokens: int,
+        speculation: Speculation | None = None,
     ) -> None:
         self._model, self._stops, self._prompt_cache = model, stops, prompt_cache
+        self._speculation = speculation
         self._most_rows, self._prefill_tokens = rows, prefill_tokens
         self._keys: dict[int, str] = {}
         self._generator = self._new_generator()
@@ -76,21 +81,23 @@ class DecodeBatch:
         (uid,) = self._generator.insert(
             [list(entry.tokens[count:])],
             max_tokens=[entry.max_tokens],
-            caches=[self._model.make_row_cache(entry.slot, known, ticket=entry.ticket)],
+            caches=[self._cache_of(entry, known)],
             all_tokens=[list(entry.tokens[:count])],
             samplers=[cast(Sampler, entry.sampler)],
             logits_processors=[list(entry.processors)],
             stop_sequences=[_NEVER_ENDS if entry.ignore_end else self._stops],
         )
         self._keys[uid] = entry.cache_key
+        if self._speculation is not None and not entry.processors:
+            self._speculation.enter(uid, entry.tokens)
         return uid, count
 
     def step(self) -> tuple[bool, Sequence[Any]]:
-        """Decode a token for each row, and process one chunk of waiting prompts.
+        """Decode for each row, and process one chunk of waiting prompts.
 
         Returns:
-            Whether anything moved; mlx-lm's responses, one a row that has a token. A row whose
-            response has a reason to finish has left.
+            Whether anything moved; mlx-lm's responses, one a token, in order. A row whose response
+            has a reason to finish has left.
         """
         prompts, responses = self._generator.next()
         for response in responses:
@@ -109,6 +116,8 @@ class DecodeBatch:
         if keep and uid in caches:
             cache, tokens = caches[uid]
             self._keep(uid, tokens, cache)
+        elif self._speculation is not None:
+            self._speculation.leave(uid)
         self._keys.pop(uid, None)
 
     def clear(self) -> None:
@@ -116,6 +125,8 @@ class DecodeBatch:
         self._generator.close()
         self._generator = self._new_generator()
         self._keys.clear()
+        if self._speculation is not None:
+            self._speculation.clear()
 
     def close(self) -> None:
         self._generator.close()
@@ -123,16 +134,27 @@ class DecodeBatch:
     def _keep(self, uid: int, tokens: Any, cache: Any) -> None:
         """Remember what was computed, for requests that begin the same way."""
         key = self._keys.pop(uid, "")
+        if self._speculation is not None:
+            self._speculation.leave(uid, tokens)
         if key and cache:
             self._prompt_cache.store(key, tokens, cache[:-1])
 
+    def _cache_of(self, entry: BatchEntry, known: Sequence[Any] | None) -> list[Any]:
+        cache = self._model.make_row_cache(entry.slot, known, ticket=entry.ticket)
+        plain = RowCache.of(cache[:-1]) if self._speculation is not None else None
+        return cache if plain is None else [*plain, cache[-1]]
+
     def _new_generator(self) -> BatchGenerator:
-        return BatchGenerator(
+        generator = BatchGenerator(
             cast(Any, self._model),
             completion_batch_size=self._most_rows,
             prefill_batch_size=min(_PREFILL_ROWS, self._most_rows),
             prefill_step_size=self._prefill_tokens,
         )
+        if self._speculation is not None:
+            rows = SpeculativeRows.begin(self._model, generator.sampler, self._speculation)
+            generator._generation_batch = rows
+        return generator
 
 
 class PrimaryBatch(DecodeBatch):

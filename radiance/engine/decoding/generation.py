@@ -137,7 +137,7 @@ class Decoder:
         self._next_deadline = min(self._next_deadline, row.deadline)
 
     def step(self) -> bool:
-        """Let rows in, decode one token for each, process one chunk of waiting prompts.
+        """Let rows in, decode for each, process one chunk of waiting prompts.
 
         Returns:
             Whether anything moved: a token came or a prompt was processed.
@@ -155,7 +155,7 @@ class Decoder:
             if row is not None:
                 self._advance(row, response, now)
         if responses:
-            self.stats.batch_rows.observe(len(responses))
+            self.stats.batch_rows.observe(len({response.uid for response in responses}))
         if not self._rows:
             self._last_peak_rows, self._peak_rows = self._peak_rows, 0
         return has_moved

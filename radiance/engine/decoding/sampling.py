@@ -23,7 +23,7 @@ def sampler_of(sampling: Sampling, vocab_size: int) -> Sampler:
     filters = (sampling.top_p, top_k, sampling.min_p)
     if sampling.seed is None or sampling.temperature == 0:
         return _shared(sampling.temperature, *filters)
-    return _Seeded(sampling.seed, sampling.temperature, *filters)
+    return Seeded(sampling.seed, sampling.temperature, *filters)
 
 
 @functools.lru_cache(maxsize=256)
@@ -31,17 +31,38 @@ def _shared(temperature: float, top_p: float, top_k: int, min_p: float) -> Sampl
     return make_sampler(temp=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
 
 
-class _Seeded:
+class Seeded:
     """Draws with random numbers of its own, so that an answer does not depend on other rows."""
 
     def __init__(
         self, seed: int, temperature: float, top_p: float, top_k: int, min_p: float
     ) -> None:
         self._key = mx.random.key(seed)
+        self._keys: list[mx.array] = []
         self._temperature = temperature
         self._top_p, self._top_k, self._min_p = top_p, top_k, min_p
 
     def __call__(self, logprobs: mx.array) -> mx.array:
+        self._key, now = mx.random.split(self._key)
+        return self._draw(logprobs, now)
+
+    def ahead(self, logprobs: mx.array, drafted: int) -> mx.array:
+        """Tokens (1 + drafted,) at as many places (places, vocabulary), until ``keep``.
+
+        Each is drawn as it is when its turn comes one at a time.
+        """
+        self._keys, drawn = [self._key], []
+        for place in range(drafted + 1):
+            key, now = mx.random.split(self._keys[-1])
+            self._keys.append(key)
+            drawn.append(self._draw(logprobs[place : place + 1], now))
+        return mx.concatenate(drawn)
+
+    def keep(self, count: int) -> None:
+        """So many of the tokens drawn ahead have come; the others will be drawn anew."""
+        self._key = self._keys[count]
+
+    def _draw(self, logprobs: mx.array, key: mx.array) -> mx.array:
         # In mlx-lm's order: make_sampler itself takes no key.
         if self._top_p < 1:
             logprobs = apply_top_p(logprobs, self._top_p)
@@ -49,8 +70,7 @@ class _Seeded:
             logprobs = apply_min_p(logprobs, self._min_p)
         if self._top_k > 0:
             logprobs = apply_top_k(logprobs, self._top_k)
-        self._key, now = mx.random.split(self._key)
-        return mx.random.categorical(logprobs / self._temperature, key=now)
+        return mx.random.categorical(logprobs / self._temperature, key=key)
 
 
 def processors_of(sampling: Sampling, prompt_tokens: int, vocab_size: int) -> list[Processor]:

@@ -15,7 +15,9 @@ import mlx.nn as nn
 from mlx.utils import tree_unflatten
 from mlx_lm.models.cache import BatchKVCache, KVCache
 
-_PLAIN = (KVCache, BatchKVCache)  # every layer is at the same place
+from radiance.engine.model.ragged_cache import RaggedCache, RowCache
+
+_PLAIN = (KVCache, BatchKVCache, RowCache, RaggedCache)  # every layer is at the same place
 
 
 class Angles:
