@@ -153,10 +153,11 @@ def test_what_was_taught_is_drafted(checkpointed_root: Path, serve: Callable[...
     engine = running.service.services.engine
     speculation = engine._made.speculation
     assert speculation is not None
+    known = speculation.known
 
     def drafted(question: str) -> str:
         prompt = engine.encoder.prompt([Message("user", question)])
-        place = engine.call(lambda: speculation.known.answer_to(prompt))
+        place = engine.call(lambda: known.answer_to(prompt))
         return "" if place is None else engine.base.tokenizer.decode(list(place[0][:-1]))
 
     assert drafted(FACTS[1][0]) == FACTS[1][1]

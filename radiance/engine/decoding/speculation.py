@@ -187,7 +187,7 @@ class SpeculativeRows(GenerationBatch):
         """Start a pass over the newest token and the draft of each row; see ``_step``."""
         newest = [text[-1] for text in self._texts]
         drafts = [list(draft.tokens[:width]) for draft in self._planned]
-        self._current_tokens, self._current_logprobs = self._next_tokens, self._next_logprobs
+        self._current_logprobs = self._next_logprobs
         inputs = mx.array(
             [
                 [token, *draft, *[0] * (width - len(draft))]
@@ -261,7 +261,7 @@ class SpeculativeRows(GenerationBatch):
         for row, (draft, own) in enumerate(zip(checked.drafts, chosen, strict=True)):
             count = 0
             if staying is not None and row not in staying:
-                draft = ()  # its tokens have been given away as they are
+                draft = list[int]()  # its tokens have been given away as they are
             while count < len(draft) and own[count] == draft[count]:
                 self.tokens[row].append(draft[count])
                 reason = self._advance(row, draft[count])

@@ -147,8 +147,12 @@ class RaggedCache(_BaseCache):
         return merged
 
     @property
-    def state(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def state(self) -> Any:
         return [] if self.keys is None else [self.keys, self.values]
+
+    @state.setter
+    def state(self, v: Any) -> None:
+        self.keys, self.values = v or (None, None)
 
     def size(self) -> Any:
         return max(self.lengths, default=0)
