@@ -13,6 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+from mlx.utils import tree_flatten
 
 from radiance.engine.model import elementwise
 from radiance.training.attention import joined, mix, mix_backward, row_sum
@@ -22,6 +23,8 @@ from radiance.training.packing import Line
 Kept = Mapping[str, Any]
 """What the backward pass of one line needs of the forward pass."""
 
+# Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.
+PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
 _QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 _OUT, _GATES, _DOWN = ("self_attn.o_proj",), ("mlp.gate_proj", "mlp.up_proj"), ("mlp.down_proj",)
 _BEFORE, _BETWEEN = "input_layernorm", "post_attention_layernorm"
@@ -292,6 +295,24 @@ class Block:
                 parts[part] = mx.vjp(rotated, [x], [d])[1][0]
             found.append(_assembled(parts, line))
         return found
+
+
+def block_of(model: Any) -> Block | None:
+    """What the blocks of a model have in common; None: they are unlike, or not what we know."""
+    if getattr(model, "model_type", "") not in PLAIN_STACKS:
+        return None
+    if any(getattr(layer, "use_sliding", False) for layer in model.layers):
+        return None
+    shapes = []
+    for layer in model.layers:
+        leaves: Any = tree_flatten(layer.parameters())
+        shapes.append([(name, leaf.shape) for name, leaf in leaves])
+    if any(other != shapes[0] for other in shapes):
+        return None
+    try:
+        return Block(model.layers[0])
+    except (AttributeError, KeyError, TypeError):
+        return None
 
 
 def on_core(number: int) -> Any:

@@ -16,7 +16,7 @@ from radiance.engine.model import precision
 from radiance.engine.model.base import context_tokens, hidden_size
 from radiance.engine.model.device import Device
 from radiance.engine.model.stored import StoredModel
-from radiance.training.gradient import PLAIN_STACKS
+from radiance.training.block import PLAIN_STACKS
 from radiance.training.lora import target_keys
 from radiance.training.memory import kept_part, step_memory
 

@@ -25,7 +25,7 @@ from mlx.utils import tree_flatten, tree_unflatten
 
 from radiance.engine.tasks import Pieces
 from radiance.training.batches import TrainingBatch
-from radiance.training.block import Block, Kept, on_core
+from radiance.training.block import Kept, block_of, on_core
 from radiance.training.lora import KeyedDropout, LoraModel
 from radiance.training.losses import loss_of_logits
 from radiance.training.memory import (
@@ -40,8 +40,7 @@ from radiance.training.packing import Line, pack
 
 Leaves = dict[str, mx.array]
 
-# Model types of mlx-lm whose forward pass is: embed, each layer(h, mask, cache), norm, head.
-PLAIN_STACKS = {"llama", "mistral", "qwen2", "qwen3"}
+_LEAST_PRODUCTS = 100_000_000  # of a line in a block: less is not worth a second core
 _ALWAYS_KEPT_BYTES = 1 << 26  # asking what is free would take longer than it is worth
 
 
@@ -57,7 +56,7 @@ class GradientComputer:
         self._model = lora.model
         self._dropouts = [m for m in self._model.modules() if isinstance(m, KeyedDropout)]
         self._use_dropout = lora.parameters_config["dropout"] > 0
-        block = self._plain_block()
+        block = block_of(self._model)
         if block is not None:
             self._block = block
             self._split_by_layer()
@@ -141,22 +140,6 @@ class GradientComputer:
 
     # ── Block by block ──────────────────────────────────────────────────────────────────────────
 
-    def _plain_block(self) -> Block | None:
-        """What the blocks have in common; None: they are unlike, or not what we know."""
-        model = self._model
-        if getattr(model, "model_type", "") not in PLAIN_STACKS:
-            return None
-        layers = model.layers
-        if any(getattr(layer, "use_sliding", False) for layer in layers):
-            return None
-        shapes = [[(n, leaf.shape) for n, leaf in _leaves(layer).items()] for layer in layers]
-        if any(other != shapes[0] for other in shapes):
-            return None
-        try:
-            return Block(layers[0])
-        except (AttributeError, KeyError, TypeError):
-            return None
-
     def _agrees(self) -> bool:
         """Whether our own forward pass gives what the model does."""
         tokens = mx.array([[3, 1, 4, 1, 5, 9, 2, 6], [3, 1, 4, 1, 5, 3, 5, 8]], dtype=mx.int32)
@@ -184,6 +167,8 @@ class GradientComputer:
             {name: leaf for name, leaf in _leaves(layer).items() if name not in self._lora_names}
             for layer in layers
         ]
+        size = sum(leaf.size for leaf in self._frozen[0].values())
+        self._least_line = -(-_LEAST_PRODUCTS // size)
         self._head_gradient = mx.compile(self._head_loss)
 
     def step_memory(self, rows: int, width: int) -> StepMemory | None:
@@ -218,7 +203,9 @@ class GradientComputer:
     def _pack(self, batch: TrainingBatch, key: mx.array | None) -> list[Line]:
         # With dropout the rows would share the masks of what they share.
         is_cpu = mx.default_device() == mx.cpu
-        return pack(batch, shares=key is None, is_exact=is_cpu, lines=2 if is_cpu else 1)
+        return pack(
+            batch, shares=key is None, is_exact=is_cpu, least=self._least_line if is_cpu else None
+        )
 
     def _gradient_blockwise(
         self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None

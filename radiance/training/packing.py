@@ -16,7 +16,6 @@ import numpy as np
 from radiance.training.batches import TrainingBatch, round_up
 
 _LEAST_SAVED = 16  # tokens: a shorter common beginning costs more than computing it again
-_LEAST_LINE = 32  # tokens: shorter lines are not worth a second core
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,16 @@ class Line:
     targets_at: mx.array
 
 
-def pack(batch: TrainingBatch, *, shares: bool, is_exact: bool, lines: int = 1) -> list[Line]:
+def pack(
+    batch: TrainingBatch, *, shares: bool, is_exact: bool, least: int | None = None
+) -> list[Line]:
     """What has to be computed of a batch. The lines' targets follow one another as the batch's do.
 
     Args:
         batch: At least one of its rows has a target.
         shares: Whether a common beginning may be computed once.
         is_exact: Whether any shape will do; else sizes are rounded to a bounded set.
-        lines: At most so many.
+        least: Tokens from which a line is worth a core of its own; None: there is one core.
     """
     tokens, positions = np.array(batch.tokens), np.array(batch.positions)
     counted = batch.owners >= 0
@@ -70,7 +71,7 @@ def pack(batch: TrainingBatch, *, shares: bool, is_exact: bool, lines: int = 1) 
     padding = len(positions) - len(row_of)  # of the targets: in the last line
     lengths = ends[rows] - shared
     made = []
-    parts = _split(lengths, shared, lines) if (np.diff(row_of) >= 0).all() else [range(len(rows))]
+    parts = _split(lengths, shared, least) if (np.diff(row_of) >= 0).all() else [range(len(rows))]
     for number, part in enumerate(parts):
         some = rows[part.start : part.stop]
         is_in = np.isin(row_of, some)
@@ -95,13 +96,13 @@ def _shared(tokens: np.ndarray, most: int) -> int:
     return int(differs.argmax()) if differs.any() else most
 
 
-def _split(lengths: np.ndarray, shared: int, lines: int) -> Sequence[range]:
+def _split(lengths: np.ndarray, shared: int, least: int | None) -> Sequence[range]:
     """Rows in one or two parts of about the same number of tokens; the first has what is shared."""
     before = shared + np.cumsum(lengths)
     total = int(before[-1])
     longest = np.maximum(before, total - before)
     cut = int(longest.argmin()) + 1
-    if lines < 2 or cut == len(lengths) or total < 2 * _LEAST_LINE:
+    if least is None or cut == len(lengths) or total < 2 * least:
         return [range(len(lengths))]
     return [range(cut), range(cut, len(lengths))]
 

@@ -57,7 +57,9 @@ def make(model: Any, **settings: Any) -> tuple[LoraModel, GradientComputer, mx.a
     base = SimpleNamespace(twin=lambda: model, hidden_size=SIZES["hidden_size"])
     lora = LoraModel(cast(Any, base), config.TrainingSettings(r=4, **settings))
     vector = mx.random.normal((lora.size,), key=mx.random.key(99)) * 0.1
-    return lora, GradientComputer(lora), vector
+    computer = GradientComputer(lora)
+    computer._least_line = 32
+    return lora, computer, vector
 
 
 def _leaves(model: Any) -> dict[str, mx.array]:

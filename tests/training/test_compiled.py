@@ -13,7 +13,6 @@ import mlx.core as mx
 import numpy as np
 from radiance import config, ember
 from radiance.engine.worker import Engine
-from radiance.training import gradient
 from tests.support import drain
 from tests.training.test_gradient import setting
 
@@ -25,7 +24,6 @@ def compare():
     key = mx.random.key(1)
     plain = drain(computer.gradient(vector, batch, key))
     mx.enable_compile()
-    gradient._MOST_KEPT_BYTES = 0  # only blocks that are recomputed are compiled
     _, compiled, _, _ = setting(engine, r=4, dropout=0.2)
     for _ in range(2):
         traced = drain(compiled.gradient(vector, batch, key))
