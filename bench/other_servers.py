@@ -1,7 +1,8 @@
 """Other servers on MLX, each installed into an environment of its own when it is asked for.
 
-Nothing of them is a dependency of ours. On Linux they get MLX's CPU wheel and the BLAS we have; one
-that does not install or does not come up is named with the reason, and the bench goes on.
+Nothing of them is a dependency of ours. They get what serving text takes and not all they name,
+which is PyTorch too; on Linux MLX's CPU wheel and the BLAS we have. One that does not install or
+does not come up is named with the reason, and the bench goes on.
 """
 
 import os
@@ -20,12 +21,14 @@ class OtherServer:
     """A server that speaks OpenAI's API.
 
     Attributes:
-        requirement: What pip installs.
+        package: What pip installs, without its dependencies.
+        needs: Packages that text is served with.
         command: Below the environment's ``bin``; ``{model}`` and ``{port}`` are filled in.
     """
 
     name: str
-    requirement: str
+    package: str
+    needs: tuple[str, ...]
     command: tuple[str, ...]
 
     def start_command(self, model: Path, port: int) -> list[str]:
@@ -42,10 +45,11 @@ class OtherServer:
         return [str(environment / "bin" / program), *filled]
 
     def _install(self, environment: Path) -> None:
-        backend = [] if IS_MACOS else ["mlx[cpu]"]
+        pip = [str(environment / "bin" / "pip"), "install", "--quiet"]
         for command in (
             [sys.executable, "-m", "venv", str(environment)],
-            [str(environment / "bin" / "pip"), "install", "--quiet", self.requirement, *backend],
+            [*pip, "--no-deps", self.package],
+            [*pip, "mlx" if IS_MACOS else "mlx[cpu]", *self.needs],
         ):
             try:
                 done = subprocess.run(
@@ -58,18 +62,29 @@ class OtherServer:
                 raise OSError(said[-1] if said else f"{command[0]} ended with {done.returncode}")
 
 
+_WEB = ("fastapi", "uvicorn", "psutil", "mcp<2", "jsonschema", "python-multipart", "requests")
+_TEXT = ("mlx-lm>=0.31.3,<0.32", "transformers>=5,<5.16,!=5.13.0", "llguidance<2", "tiktoken<0.14")
+_ADDRESS = ("--host", "127.0.0.1", "--port", "{port}")
 OTHERS = {
     server.name: server
     for server in (
         OtherServer(
             "rapid-mlx",
             "rapid-mlx",
-            ("rapid-mlx", "serve", "{model}", "--host", "127.0.0.1", "--port", "{port}"),
+            (
+                *(*_TEXT, *_WEB, "websockets", "openai-harmony<0.1", "argcomplete", "rich"),
+                *("tomli-w", "pypdf<7", "tabulate", "pillow"),
+            ),
+            ("rapid-mlx", "serve", "{model}", *_ADDRESS),
         ),
         OtherServer(
             "vllm-mlx",
             "vllm-mlx",
-            ("vllm-mlx", "serve", "{model}", "--host", "127.0.0.1", "--port", "{port}"),
+            (
+                *(*_TEXT, *_WEB, "prometheus-client", "lm-format-enforcer", "tabulate", "pytz"),
+                *("mlx-vlm", "mlx-embeddings", "pillow"),
+            ),
+            ("vllm-mlx", "serve", "{model}", *_ADDRESS, "--continuous-batching"),
         ),
     )
 }

@@ -35,7 +35,7 @@ def test_a_server_that_does_not_install_is_named_with_the_reason(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setitem(
-        OTHERS, "nothing", OtherServer("nothing", "./no-such-folder", ("nothing", "{port}"))
+        OTHERS, "nothing", OtherServer("nothing", "./no-such-folder", (), ("nothing", "{port}"))
     )
     model = Model(str(write_tiny_base(tmp_path / "tiny-base")))
     bench = Bench("serving", "tiny", tmp_path / "out", model=model)
@@ -52,6 +52,6 @@ def test_another_server_is_started_from_its_own_environment(
     program = tmp_path / "bench" / "other" / "bin" / "other"
     program.parent.mkdir(parents=True)
     program.write_text(f"#!{sys.executable}\n")
-    other = OtherServer("other", "other", ("other", "serve", "{model}", "--port", "{port}"))
+    other = OtherServer("other", "other", (), ("other", "serve", "{model}", "--port", "{port}"))
     command = other.start_command(Path("/a/model"), 8123)
     assert command == [str(program), "serve", "/a/model", "--port", "8123"]
