@@ -22,7 +22,6 @@ from bench.processes import Process, peak_memory_bytes
 from bench.servers import Server, Servers, run_streams
 from radiance import config
 from radiance.engine.requests import Request, Sampling
-from radiance.engine.time_share import TimeShare
 from radiance.engine.worker import Engine
 from radiance.records import Message
 from radiance.training.gradient import GradientComputer
@@ -133,7 +132,7 @@ def measure(bench: Bench, rounds: int, tokens: int, steps: int) -> dict[str, lis
             def run() -> Figures:
                 if priority is None:
                     return _gap_figures(token_gaps(engine, tokens))
-                engine._schedule = TimeShare(priority)
+                engine._schedule.priority = priority
                 before, began = training.steps, time.perf_counter()
                 with training.running(is_whole):
                     figures = _gap_figures(token_gaps(engine, tokens))

@@ -55,12 +55,12 @@ class TaskQueue:
         if self._readings:
             self._advance(self._readings, is_awaited)
             return
-        spent = 0.0
-        while self._has_training and (not is_awaited or self._schedule.is_turn(spent)):
+        spent = longest = 0.0
+        while self._has_training and (not is_awaited or self._schedule.is_turn(spent, longest)):
             began = time.perf_counter()
             self._advance(self._tasks, is_awaited)
             took = time.perf_counter() - began
-            spent += took
+            spent, longest = spent + took, max(longest, took)
             self._schedule.trained(took)
             self.training.pieces += 1
             self.training.seconds += took

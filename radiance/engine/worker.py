@@ -408,6 +408,7 @@ class Engine:
         """One decode step; whether any row moved."""
         began = time.perf_counter()
         kind = "prefill" if self._decoder.has_prompts else "decode"
+        rows = len(self._decoder)
         try:
             with self._heartbeat.during(kind):
                 return self._decoder.step()
@@ -418,7 +419,7 @@ class Engine:
             self._decoder.fail_all(EngineFailed(f"the decode step failed: {error}"))
             return True
         finally:
-            self._schedule.decoded(time.perf_counter() - began)
+            self._schedule.decoded(time.perf_counter() - began, rows)
 
     def _load(self) -> None:
         settings = self._settings

@@ -12,34 +12,54 @@ from radiance.errors import Cancelled
 
 
 @pytest.mark.parametrize(
-    ("priority", "share"), [("background", 0.15), ("balanced", 0.62), ("eager", 0.85)]
+    ("priority", "rows", "share"),
+    [
+        ("background", 1, 0.43),
+        ("background", 2, 0.27),
+        ("background", 8, 0.15),
+        ("balanced", 1, 0.62),
+        ("balanced", 8, 0.62),
+        ("eager", 8, 0.85),
+    ],
 )
-@pytest.mark.parametrize("piece_s", [0.001, 0.02, 0.1])
+@pytest.mark.parametrize("step_s", [0.005, 0.08, 0.4])
+@pytest.mark.parametrize("piece", [0.1, 0.6, 1.0, 3.0])
 def test_training_gets_its_share_of_the_time(
-    priority: Priority, share: float, piece_s: float
+    priority: Priority, rows: int, share: float, step_s: float, piece: float
 ) -> None:
+    """Whatever a piece takes, in decode steps; and what a token waits for stays bounded."""
     schedule, decoding, training = TimeShare(priority), 0.0, 0.0
-    while decoding + training < 60:
-        schedule.decoded(0.005)
-        decoding += 0.005
+    due = step_s * share / (1 - share)
+    for _ in range(2000):
+        schedule.decoded(step_s, rows)
+        decoding += step_s
         spent = 0.0
-        while schedule.is_turn(spent):
-            schedule.trained(piece_s)
-            spent += piece_s
+        while schedule.is_turn(spent, piece * step_s if spent else 0.0):
+            schedule.trained(piece * step_s)
+            spent += piece * step_s
         training += spent
-        assert spent <= max(piece_s, 0.05 + piece_s), "no token waits for more than that"
-    # Background runs one piece at a time; a short one then comes after every decode step.
-    alone = piece_s / (piece_s + 0.005)
-    expected = min(share, alone) if priority == "background" else share
-    assert training / (decoding + training) == pytest.approx(expected, abs=0.03)
+        most = {"background": 0.0, "balanced": 0.012, "eager": 0.05}[priority]
+        assert spent <= 1.01 * max(piece * step_s, 2 * due, most), (
+            "no token waits for more than that"
+        )
+    if piece * step_s < 0.75:  # the rest of a longer one is not paid back
+        assert training / (decoding + training) == pytest.approx(share, abs=0.02)
 
 
 def test_a_long_piece_is_not_paid_back_for_ever() -> None:
     schedule = TimeShare("balanced")
     schedule.trained(60.0)
     for _ in range(100):
-        schedule.decoded(0.005)
+        schedule.decoded(0.005, 2)
     assert schedule.is_turn()
+
+
+def test_a_long_prompt_gives_training_no_long_turn() -> None:
+    """What a step usually takes says how long pieces may go on."""
+    schedule = TimeShare("background")
+    for seconds in (*[0.01] * 20, 3.0):
+        schedule.decoded(seconds, 1)
+    assert not schedule.is_turn(0.02, 0.005)
 
 
 def test_paused_training_stands_still_and_goes_on(engine: Engine) -> None:
