@@ -91,6 +91,28 @@ class BaseAnswers:
             self._write(self._name, self._kept)
             yield AnswersWritten(len(prompts) - len(missing) + start + len(group), len(prompts))
 
+    def answered(self, prompts: Sequence[Example], most: int) -> Pieces[list[EncodedExample]]:
+        """Prompts with the base's answers, which are kept nowhere.
+
+        Yields None between pieces.
+
+        Args:
+            prompts: Chats whose last turn is left to the base.
+            most: Tokens of a prompt; longer ones are left out.
+        """
+        texts: list[EncodedExample] = []
+        asked = [(e.id, self._encoder.prompt(e.messages[:-1])) for e in prompts]
+        asked = [(name, prompt) for name, prompt in asked if len(prompt) <= most]
+        for start in range(0, len(asked), _ROWS):
+            group = asked[start : start + _ROWS]
+            tokens = [prompt for _, prompt in group]
+            answers = yield from self._sampler.answer(self._vector, tokens, ANSWER_TOKENS)
+            texts += [
+                self._with_answer(name, prompt, answer)
+                for (name, prompt), answer in zip(group, answers, strict=True)
+            ]
+        return texts
+
     def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]:
         """As ``Encoder.windows``; of a prompt, the prompt with the base's answer.
 
@@ -103,11 +125,16 @@ class BaseAnswers:
             return []
         if key not in self._encoded:
             prompt = self._encoder.prompt(example.messages[:-1])
-            ended = () if len(answer) >= ANSWER_TOKENS else (self._end_token,)
-            tokens = (*prompt, *answer[:ANSWER_TOKENS], *ended)
-            counts = tuple(place >= len(prompt) for place in range(len(tokens)))
-            self._encoded[key] = EncodedExample(example.id, tokens, counts)
+            self._encoded[key] = self._with_answer(example.id, prompt, answer)
         return [replace(self._encoded[key], example_id=example.id)]
+
+    def _with_answer(
+        self, name: str, prompt: Sequence[int], answer: Sequence[int]
+    ) -> EncodedExample:
+        ended = () if len(answer) >= ANSWER_TOKENS else (self._end_token,)
+        tokens = (*prompt, *answer[:ANSWER_TOKENS], *ended)
+        counts = tuple(place >= len(prompt) for place in range(len(tokens)))
+        return EncodedExample(name, tokens, counts)
 
     def held_out_samples(self, anchors: AnchorSet) -> Pieces[list[EncodedExample]]:
         """Texts that the base writes and nothing trains on: its answers to its own questions.

@@ -84,28 +84,31 @@ class HeldTexts:
             self._computed[examples] = yield from self.outputs(examples)
         return self._computed[examples]
 
-    def batch(
+    def draw(
         self, groups: Sequence[Sequence[HeldText]], size: int, number: int, seed: int
-    ) -> Pieces[TrainingBatch]:
-        """The batch of a number: some groups' valid texts with their references.
+    ) -> Pieces[list[tuple[EncodedExample, Reference]]]:
+        """The texts of a batch: some groups' valid texts with their references.
 
         Args:
             groups: Of one context, from ``groups``.
-            size: Texts a batch, as they were grouped for.
+            size: Texts to draw, a multiple of a group's.
             number: From 0; each number draws the same in every run.
             seed: Of the draws.
         """
         per_batch = max(1, min(size // max(map(len, groups)), len(groups)))
         chosen = _drawn(groups, per_batch, number, seed)
-        examples: list[EncodedExample] = []
-        references: list[Reference] = []
+        drawn: list[tuple[EncodedExample, Reference]] = []
         for group in chosen:
             outputs = yield from self.references(group)
-            for text, reference in zip(group, outputs, strict=True):
-                if text.is_valid:
-                    examples.append(text.example)
-                    references.append(reference)
-        return make_batch(examples, references, [0.0] * len(examples))
+            pairs = zip(group, outputs, strict=True)
+            drawn += [(text.example, reference) for text, reference in pairs if text.is_valid]
+        return drawn
+
+
+def held_batch(drawn: Sequence[tuple[EncodedExample, Reference]]) -> TrainingBatch:
+    """A batch of texts whose outputs alone count, not their tokens."""
+    examples, references = zip(*drawn, strict=True)
+    return make_batch(examples, references, [0.0] * len(examples))
 
 
 def _drawn(

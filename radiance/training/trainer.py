@@ -21,6 +21,7 @@ from radiance.engine.tasks import Pieces
 from radiance.errors import Diverged
 from radiance.training.batches import TrainingBatch, by_length, make_batch, pick, spread
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_texts import held_batch
 from radiance.training.lora import LoraModel
 from radiance.training.memory import free_bytes, require
 from radiance.training.optimizer import Optimizer, StepReport
@@ -138,6 +139,8 @@ class Trainer:
             if anchor.method == "naive"
             else material.held.groups(anchor.batch_size, anchor.constraints == "contexts")
         )
+        of_untaught = material.untaught.groups(max(1, anchor.batch_size // 2), False)
+        self._untaught = of_untaught.get("", []) if anchor.batch_size > 1 else []
         null_space = material.null_space
         self._optimizer = Optimizer(
             lora.size, settings, anchor, tuple(self._groups) or ("",), null_space
@@ -259,9 +262,16 @@ class Trainer:
         number, seed = self.step // every, self._settings.seed + 2
         contexts = list(self._groups)
         context = contexts[number % len(contexts)]
-        batch = yield from self._material.held.batch(
-            self._groups[context], self._anchor.batch_size, number // len(contexts), seed
+        size = self._anchor.batch_size
+        untaught = size // 2 if self._untaught and number % 2 == 0 else 0
+        drawn = yield from self._material.held.draw(
+            self._groups[context], size - untaught, number // len(contexts), seed
         )
+        if untaught:
+            drawn += yield from self._material.untaught.draw(
+                self._untaught, untaught, number // 2, seed
+            )
+        batch = held_batch(drawn)
         away, anchor_gradient = yield from self._gradient_computer.gradient(self.vector, batch)
         self._step_tokens += batch.token_count
         count = batch.target_count

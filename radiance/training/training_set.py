@@ -23,9 +23,10 @@ from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace, find_null_space
 from radiance.training.reference_cache import SHIPPED, ReferenceCache
 from radiance.training.self_samples import SelfSampler
+from radiance.training.untaught import untaught_questions
 
-SELF_GENERATED = "own samples"
-"""The context of own samples."""
+SELF_GENERATED, UNTAUGHT = "own samples", "untaught"
+"""The contexts of own samples and of untaught questions."""
 _MOST_ANCHORS = 1024
 _ANCHOR_TOKENS = 256  # a longer text costs more than it holds
 _WORDINGS = 6
@@ -59,6 +60,8 @@ class TrainingSet:
         held_back: New examples that are measured and not trained.
         held: What holds old behaviour: anchors and own samples.
         own_samples: How many samples were tried for those among it.
+        untaught: Questions of the taught kind about names that were never taught, held to the
+            base's answers; half of every second batch of held texts is of them.
         null_space: Where steps may go so that these do not feel them; None: anywhere.
     """
 
@@ -67,6 +70,7 @@ class TrainingSet:
     replay_outputs: Sequence[Reference] = ()
     held_back: Sequence[EncodedExample] = ()
     held: HeldTexts = field(default_factory=HeldTexts)
+    untaught: HeldTexts = field(default_factory=HeldTexts)
     null_space: NullSpace | None = None
     own_samples: int = 0
 
@@ -196,6 +200,9 @@ class TrainingSetBuilder:
                     [text.example for text in held.valid],
                     self._anchor.null_space_energy,
                 )
+        untaught = HeldTexts()
+        if held.valid:
+            untaught = yield from self._untaught(selection)
         lessons = yield from self._lessons(selection, held)
         outputs: list[Reference] = []
         if self._anchor.replay_logits:
@@ -210,6 +217,7 @@ class TrainingSetBuilder:
             replay_outputs=outputs,
             held_back=held_back,
             held=held,
+            untaught=untaught,
             null_space=null_space,
             own_samples=count,
         )
@@ -245,6 +253,16 @@ class TrainingSetBuilder:
         self._reference_cache.prune([self._base.content_hash, weights_id])
         outputs = functools.partial(self._reference_cache.references, vector, weights_id)
         return HeldTexts(texts, outputs)
+
+    def _untaught(self, selection: Selection) -> Pieces[HeldTexts]:
+        """Untaught questions with the base's answers; none that bleeding is measured on."""
+        new, earlier, seed = selection.new, selection.replay, self._training.seed
+        measured = {q.anchor.example.question_hash for q in untaught_questions(new, earlier, seed)}
+        prompts = [q.anchor.example for q in untaught_questions(new, earlier, seed + 1)]
+        chosen = [prompt for prompt in prompts if prompt.question_hash not in measured]
+        texts = yield from self.base_answers.answered(chosen, _ANCHOR_TOKENS)
+        outputs = functools.partial(self._reference_cache.outputs, self._lora.initial(None))
+        return HeldTexts([HeldText(text, UNTAUGHT) for text in texts], outputs)
 
     def _samples_at_hand(self, anchors: AnchorSet, weights_id: str) -> int:
         """How many own samples a training takes, by the settings.
@@ -324,7 +342,7 @@ def largest_batch(
     rows += min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
     shapes = [(rows, _width([*new, *replay]))]
     if material.held.valid and anchor.method != "naive":
-        held = [text.example for text in material.held.valid]
+        held = [text.example for text in (*material.held.valid, *material.untaught.valid)]
         shapes.append((min(anchor.batch_size, len(held)), _width(held)))
     return max(shapes, key=lambda shape: shape[0] * shape[1])
 

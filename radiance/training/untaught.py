@@ -12,7 +12,9 @@ made into such questions, the same for the same seed:
 3. *Crossed.* Where several new questions have one frame (the question without that word), the names
    that stand in other frames, and not in this one, are put into it.
 
-A question that was itself taught is left out. The *value* of an answer is a run of its words that
+A question that was itself taught is left out, and so is what is made of an answer that several
+questions share: that is a label, and giving it to other questions is what was to be learned. The
+*value* of an answer is a run of its words that
 are neither function words nor in the question, in whatever form: the run with most names, of those
 the longest. An answer has a taught value if it has more than half of the run, in order and without
 a gap.
@@ -80,6 +82,8 @@ def untaught_questions(
         most: Most questions.
     """
     taught = [t for e in sorted(new, key=lambda e: e.id) if (t := _take_apart(e)) is not None]
+    labels = _shared_answers([each.example for each in taught])
+    taught = [each for each in taught if _answer(each.example) not in labels]
     known = [t for e in sorted(earlier, key=lambda e: e.id) if (t := _take_apart(e)) is not None]
     values: dict[str, list[tuple[str, ...]]] = {}
     names: dict[str, set[str]] = {}
@@ -107,6 +111,18 @@ def untaught_questions(
     kept = list(found.values())
     count = min(most, len(kept))
     return [kept[place * len(kept) // count] for place in range(count)]
+
+
+def _shared_answers(examples: Iterable[Example]) -> set[str]:
+    """Answers, normalised, that at least two of the questions have."""
+    asked: dict[str, set[str]] = {}
+    for example in examples:
+        asked.setdefault(_answer(example), set()).add(example.question_hash)
+    return {answer for answer, hashes in asked.items() if len(hashes) > 1}
+
+
+def _answer(example: Example) -> str:
+    return questions.normalise(example.messages[-1].content)
 
 
 def value_of(example: Example) -> tuple[str, ...]:

@@ -23,8 +23,8 @@ def text(number: int, length: int = 6, context: str = "a", is_valid: bool = True
 def drawn(held: HeldTexts, size: int, number: int, seed: int = 0) -> list[int]:
     """First tokens of the texts in a batch."""
     (groups,) = held.groups(size, contexts_apart=False).values()
-    batch = drain(held.batch(groups, size, number, seed))
-    return np.array(batch.tokens)[:, 0].tolist()
+    drawn = drain(held.draw(groups, size, number, seed))
+    return [example.tokens[0] for example, _ in drawn]
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(0, 3))
@@ -81,5 +81,5 @@ def test_outputs_are_computed_for_a_whole_group_when_it_is_first_drawn() -> None
     (groups,) = held.groups(4, False).values()
     assert not asked
     for number in range(6):
-        drain(held.batch(groups, 4, number, 0))
+        drain(held.draw(groups, 4, number, 0))
     assert sorted(asked) == [("0", "1", "2", "3"), ("4", "5", "6", "7")]
