@@ -147,7 +147,7 @@ FIGURES = (
     ),
     _counter(
         "accepted_tokens",
-        "Of the drafted tokens, those that were right.",
+        "Drafted tokens that were right and so delivered (speculative decoding).",
         lambda v: v.engine.accepted_tokens,
     ),
     _histogram(
