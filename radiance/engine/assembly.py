@@ -85,6 +85,7 @@ def assemble(
         rows,
         prefill_tokens,
         speculation,
+        ranks is None,
     )
     batch = DecodeBatch(*arguments) if leader is None else PrimaryBatch(leader, *arguments)
     most = settings.kv_cache_bytes or int(_KV_MEMORY_RATIO * device.memory_bytes)

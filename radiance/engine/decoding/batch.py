@@ -22,6 +22,8 @@ from radiance.engine.sharding.primary import Clear, DecodeStep, Insert, Primary,
 from radiance.errors import LostRank
 
 _PREFILL_ROWS = 8
+_LEAST_SHARED = 16  # tokens that prompts begin with in common, for them to be computed once
+_LEAST_SAVED = 32  # tokens not computed again, for a pass of its own or a copy to pay
 _NEVER_ENDS = StopSequences()
 
 
@@ -58,6 +60,7 @@ class DecodeBatch:
         rows: Most rows decoded together.
         prefill_tokens: Prompt tokens processed between two decode steps.
         speculation: Has passes take drafts along; None: one token of each row a pass.
+        is_whole: Whether this process has all of the model, so that no other follows.
     """
 
     def __init__(
@@ -68,12 +71,29 @@ class DecodeBatch:
         rows: int,
         prefill_tokens: int,
         speculation: Speculation | None = None,
+        is_whole: bool = True,
     ) -> None:
+        self._is_whole = is_whole
         self._model, self._stops, self._prompt_cache = model, stops, prompt_cache
         self._speculation = speculation
         self._most_rows, self._prefill_tokens = rows, prefill_tokens
         self._keys: dict[int, str] = {}
+        self._new_prompts: set[int] = set()  # rows whose prompts are yet to be remembered
         self._generator = self._new_generator()
+
+    def share_beginnings(self, entries: Sequence[BatchEntry]) -> None:
+        """Before they join: compute once what prompts of one adapter begin with in common."""
+        if not self._is_whole or not self._prompt_cache.is_on:
+            return
+        left = [entry for entry in entries if entry.cache_key]
+        while len(left) > 1:
+            first, *others = left
+            shared = {id(other): _common(first, other) for other in others}
+            alike = [other for other in others if shared[id(other)] >= _LEAST_SHARED]
+            left = [other for other in others if shared[id(other)] < _LEAST_SHARED]
+            if alike:
+                length = min(shared[id(other)] for other in alike)
+                self._compute_beginning(first, length, len(alike))
 
     def insert(self, entry: BatchEntry) -> tuple[int, int]:
         """Add a row; its number, and how many tokens of its prompt were known."""
@@ -88,6 +108,8 @@ class DecodeBatch:
             stop_sequences=[_NEVER_ENDS if entry.ignore_end else self._stops],
         )
         self._keys[uid] = entry.cache_key
+        if self._is_whole and entry.cache_key and len(entry.tokens) - count >= _LEAST_SAVED:
+            self._new_prompts.add(uid)
         if self._speculation is not None and not entry.processors:
             self._speculation.enter(uid, entry.tokens)
         return uid, count
@@ -103,6 +125,8 @@ class DecodeBatch:
         for response in responses:
             if response.finish_reason is not None:
                 self._keep(response.uid, response.all_tokens, response.prompt_cache)
+            elif response.uid in self._new_prompts:
+                self._remember_prompt(response.uid)
         return bool(prompts or responses), responses
 
     def remove(self, uid: int, *, keep: bool = False) -> None:
@@ -119,12 +143,14 @@ class DecodeBatch:
         elif self._speculation is not None:
             self._speculation.leave(uid)
         self._keys.pop(uid, None)
+        self._new_prompts.discard(uid)
 
     def clear(self) -> None:
         """Start anew, without rows."""
         self._generator.close()
         self._generator = self._new_generator()
         self._keys.clear()
+        self._new_prompts.clear()
         if self._speculation is not None:
             self._speculation.clear()
 
@@ -134,10 +160,27 @@ class DecodeBatch:
     def _keep(self, uid: int, tokens: Any, cache: Any) -> None:
         """Remember what was computed, for requests that begin the same way."""
         key = self._keys.pop(uid, "")
+        self._new_prompts.discard(uid)
         if self._speculation is not None:
             self._speculation.leave(uid, tokens)
         if key and cache:
             self._prompt_cache.store(key, tokens, cache[:-1])
+
+    def _remember_prompt(self, uid: int) -> None:
+        """Remember what a row has processed, so that whoever comes meanwhile need not."""
+        self._new_prompts.discard(uid)
+        for cache, tokens in self._generator.extract_cache([uid]).values():
+            self._prompt_cache.store(self._keys[uid], tokens, cache[:-1])
+
+    def _compute_beginning(self, entry: BatchEntry, length: int, others: int) -> None:
+        """Put the first ``length`` tokens of a prompt into the prefix cache, or a chunk of them."""
+        known, count = self._prompt_cache.find(entry.cache_key, entry.tokens[: length + 1])
+        end = min(length, count + self._prefill_tokens)
+        if (end - count) * others < _LEAST_SAVED:
+            return
+        cache = self._model.make_row_cache(entry.slot, known)
+        self._model(mx.array([list(entry.tokens[count:end])]), cache)
+        self._prompt_cache.store(entry.cache_key, entry.tokens[:end], cache[:-1])
 
     def _cache_of(self, entry: BatchEntry, known: Sequence[Any] | None) -> list[Any]:
         cache = self._model.make_row_cache(entry.slot, known, ticket=entry.ticket)
@@ -155,6 +198,15 @@ class DecodeBatch:
             rows = SpeculativeRows.begin(self._model, generator.sampler, self._speculation)
             generator._generation_batch = rows
         return generator
+
+
+def _common(one: BatchEntry, other: BatchEntry) -> int:
+    """How many tokens two prompts begin with in common; each keeps one of its own."""
+    if one.cache_key != other.cache_key:
+        return 0
+    most = min(len(one.tokens), len(other.tokens)) - 1
+    pairs = enumerate(zip(one.tokens[:most], other.tokens[:most], strict=True))
+    return next((place for place, (a, b) in pairs if a != b), max(0, most))
 
 
 class PrimaryBatch(DecodeBatch):

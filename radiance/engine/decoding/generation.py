@@ -7,7 +7,7 @@ for keys and values have room; then a row gets its weights, which never change w
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -188,45 +188,64 @@ class Decoder:
     # ── Coming in ───────────────────────────────────────────────────────────────────────────────
 
     def _let_in(self) -> None:
-        while self._waiting and len(self._rows) < self._most_rows:
+        entries: dict[DecodeRow, BatchEntry] = {}
+        while self._waiting and len(self._rows) + len(entries) < self._most_rows:
             row = self._waiting[0]
             if row.future.done():  # given up by whoever watches over the engine
                 self._give_back(self._waiting.popleft())
                 continue
-            others = [other.longest for other in self._rows.values()]
+            others = [other.longest for other in (*self._rows.values(), *entries)]
             if not self._budget.has_room(others, row.longest):
-                return
+                break
             self._waiting.popleft()
+            with self._failing(row):
+                entries[row] = self._entry_of(row)
+        if len(entries) > 1:
             try:
-                self._start(row)
-            except RadianceError as error:
-                self._fail(row, error)
-            except Exception as error:  # noqa: BLE001 - this request's fault, not the engine's
-                _log.exception("request_not_admitted")
-                self._fail(row, EngineFailed(f"the request could not be started: {error}"))
+                self._batch.share_beginnings(list(entries.values()))
+            except Exception:  # noqa: BLE001 - each computes its own
+                _log.exception("beginning_not_shared")
+        for row, entry in entries.items():
+            with self._failing(row):
+                self._start(row, entry)
 
-    def _start(self, row: DecodeRow) -> None:
+    @contextlib.contextmanager
+    def _failing(self, row: DecodeRow) -> Iterator[None]:
+        """Whatever goes wrong in the block is this request's error, not the engine's."""
+        try:
+            yield
+        except RadianceError as error:
+            self._fail(row, error)
+        except Exception as error:  # noqa: BLE001 - nor that of other requests
+            _log.exception("request_not_admitted")
+            self._fail(row, EngineFailed(f"the request could not be started: {error}"))
+
+    def _entry_of(self, row: DecodeRow) -> BatchEntry:
+        """What joins the batch for a row, which has its weights from here on."""
         request, vocab_size = row.request, self._vocab_size
         if request.constraint is not None:
             row.form = self._grammars.compile(request.constraint)
             row.form.prompt_tokens = len(request.tokens)
         source = row.source = row.source or self._sources.take(request.weights)
         processors = processors_of(request.sampling, len(request.tokens), vocab_size)
-        uid, count = self._batch.insert(
-            BatchEntry(
-                request.tokens,
-                # One more than asked for: the last is the end token, or shows there was none.
-                request.max_tokens + 1,
-                source.slot,
-                source.cache_key,
-                request.ignore_end,
-                sampler_of(request.sampling, vocab_size),
-                [*processors, *([row.form] if row.form else [])],
-            )
+        return BatchEntry(
+            request.tokens,
+            # One more than asked for: the last is the end token, or shows there was none.
+            request.max_tokens + 1,
+            source.slot,
+            source.cache_key,
+            request.ignore_end,
+            sampler_of(request.sampling, vocab_size),
+            [*processors, *([row.form] if row.form else [])],
         )
+
+    def _start(self, row: DecodeRow, entry: BatchEntry) -> None:
+        uid, count = self._batch.insert(entry)
         row.cached_tokens = count
         self._rows[uid] = row
         self._budget.reserve([other.longest for other in self._rows.values()])
+        source = row.source
+        assert source is not None
         if row.on_event is not None:
             row.on_event(Started(source.checkpoint_id, source.status, source.adapter_hash, count))
 

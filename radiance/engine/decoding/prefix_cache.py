@@ -28,8 +28,23 @@ class PrefixCache:
         self._store = LRUPromptCache(_MOST_ENTRIES, max_bytes)
         self.stats = PrefixCacheStats()
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is kept."""
+        return self._max_bytes > 0
+
     def fetch(self, adapter: str, tokens: Sequence[int]) -> tuple[list[Any] | None, int]:
-        """The longest known beginning of a prompt, never all of it.
+        """The longest known beginning of a prompt, never all of it; see ``find``."""
+        if not self.is_on:
+            return None, 0
+        cache, known = self.find(adapter, tokens)
+        self.stats.hits += cache is not None
+        self.stats.misses += cache is None
+        self.stats.tokens += known
+        return cache, known
+
+    def find(self, adapter: str, tokens: Sequence[int]) -> tuple[list[Any] | None, int]:
+        """``fetch``, not counted.
 
         Args:
             adapter: Identity of the adapter's contents.
@@ -39,16 +54,10 @@ class PrefixCache:
             The layers' caches, the caller's own, and how many tokens they hold; None and 0 where
             nothing is known.
         """
-        if not self._max_bytes:
-            return None, 0
         cache, rest = self._store.fetch_nearest_cache(adapter, list(tokens))
         if cache is not None and not rest:
             cache, rest = self._without_last(cache, tokens)
-        known = len(tokens) - len(rest) if cache is not None else 0
-        self.stats.hits += cache is not None
-        self.stats.misses += cache is None
-        self.stats.tokens += known
-        return cache, known
+        return cache, len(tokens) - len(rest) if cache is not None else 0
 
     def store(self, adapter: str, tokens: Sequence[int], cache: list[Any]) -> None:
         """Keep the caches of tokens that were processed; the caller gives them away."""

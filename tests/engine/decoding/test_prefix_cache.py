@@ -1,15 +1,16 @@
 """Known beginnings are computed once, and never by another adapter's weights."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import mlx.core as mx
 import pytest
 
 from radiance import config, ember
 from radiance.engine.decoding.prefix_cache import PrefixCache
-from radiance.engine.requests import Request
+from radiance.engine.requests import Answer, Delta, Event, Request
 from radiance.engine.worker import Engine
-from radiance.records import CheckpointStatus
+from radiance.records import CheckpointStatus, Message
 from tests.engine.adapters.test_slots import random_adapter
 from tests.engine.decoding.test_generation import ask
 
@@ -94,3 +95,56 @@ def test_no_bytes_keep_nothing() -> None:
     cache.store("base", [1, 2], [])
     assert cache.fetch("base", [1, 2]) == (None, 0)
     assert cache.stats.misses == 0
+
+
+def test_prompts_that_come_together_compute_their_beginning_once(fresh: Engine) -> None:
+    system = "You are asked about cities, and you answer in one short sentence without an example."
+    asked = [
+        Request(fresh.encoder.prompt([Message("system", system), Message("user", text)]), 12)
+        for text in ("What is the capital of France?", "What is the capital of Italy?", "Hello!")
+    ]
+    common = next(
+        n
+        for n, tokens in enumerate(zip(*(r.tokens for r in asked), strict=False))
+        if len(set(tokens)) > 1
+    )
+    together = [
+        future.result()
+        for future in fresh.call(lambda: [fresh.submit(request) for request in asked])
+    ]
+    assert [answer.cached_tokens for answer in together] == [common] * 3
+    for request, answer in zip(asked, together, strict=True):
+        fresh.call(lambda: fresh._made.prompt_cache._store.trim_to(n_sequences=0))
+        alone = fresh.submit(request).result()
+        assert (alone.cached_tokens, alone.tokens) == (0, answer.tokens)
+
+
+def test_a_prompt_is_known_while_its_answer_is_given(fresh: Engine) -> None:
+    first: list[int] = []
+    request = ask(fresh, 2 * ("Say it at length. " + LONG), 60, ignore_end=True)
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Delta) and not first:
+            first.append(0)
+            later.append(fresh.submit(request))
+
+    later: list[Future[Answer]] = []
+    one = fresh.submit(request, listen).result()
+    assert later[0].result().cached_tokens == len(request.tokens) - 1
+    assert later[0].result().tokens == one.tokens
+
+
+def test_other_adapters_share_no_beginning(fresh: Engine) -> None:
+    request = ask(fresh, "Nobody asked this. It was not asked by anyone before today. " + LONG)
+
+    def both() -> list[Future[Answer]]:
+        futures = [fresh.submit(request), fresh.submit(request)]
+        serve = fresh._sources.serve_adapter
+        fresh._inbox.put(lambda: serve(adapter, "A_43", CheckpointStatus.STABLE, "hash43"))
+        return [*futures, fresh.submit(request)]
+
+    adapter = random_adapter(fresh, 43)
+    answers = [future.result() for future in fresh.call(both)]
+    fresh.swap(None, None, CheckpointStatus.BASE)
+    assert [answer.cached_tokens > 20 for answer in answers] == [True, True, False]
+    assert answers[0].tokens == answers[1].tokens != answers[2].tokens
