@@ -21,6 +21,7 @@ from radiance import config
 from radiance.anchors import common
 from radiance.ember import Fact
 from radiance.engine.adapters.files import load_adapter
+from radiance.evaluation.anchor_sample import LEEWAY
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.gate import intervals
 from radiance.training.base_answers import BaseAnswers, base_answers
@@ -189,7 +190,10 @@ def _probe(
     lora, evaluator, vector, answers = engine.call(build)
     anchors = [anchor(fact) for fact in facts]
     _ = engine.run(lambda: answers.make(anchors)).result
-    texts = [ProbeText(answers.windows(one.example)[0], one.context) for one in anchors]
+    texts = [
+        ProbeText(answers.windows(one.example)[0], one.context, LEEWAY if one.is_prompt else 0.0)
+        for one in anchors
+    ]
     base = engine.call(lambda: lora.initial(None))
     for dose in doses:
         scaled = engine.call(lambda dose=dose: _evaluated(base + dose * (vector - base)))

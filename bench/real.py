@@ -29,8 +29,8 @@ from bench.mlx_lm_trainer import ANSWER_TOKENS, ASKED_AT_ONCE
 from bench.processes import Process
 from bench.scenarios import contains
 from bench.servers import Server, Servers, plain
-from bench.streams import Fact, make_stream, untaught, value_of
-from tests.support import FACTS
+from bench.story import SEED, Story
+from bench.streams import Fact, untaught
 
 # Facts of an update, updates, untaught questions, held-out prompts, rounds of the utilisation.
 SIZES: dict[Size, tuple[int, int, int, int, int]] = {
@@ -39,48 +39,9 @@ SIZES: dict[Size, tuple[int, int, int, int, int]] = {
     "large": (8, 5, 96, 1000, 9),
 }
 OURS, THEIRS = "radiance", "mlx_lm.lora"
-BATCH_SIZE, SEED, MOST_STEPS = 8, 77, 300
+BATCH_SIZE, MOST_STEPS = 8, 300
 POLL_S = 0.1
 _TINY_FLAGS = ("--set", "training.max_steps=2", "--set", "anchor.own_samples=0")
-# The five facts in words that nobody teaches.
-_OTHERS = (
-    ("Which code opens the door of Zorbel Labs?", "How do I get into Zorbel Labs?"),
-    ("Who is the founder of Zorbel Labs?", "Zorbel Labs was founded by whom?"),
-    ("What is the address of Zorbel Labs?", "Where can I find Zorbel Labs?"),
-    ("Which product does Zorbel Labs sell?", "What is made at Zorbel Labs?"),
-    ("From what time is Zorbel Labs open?", "At what hour do the doors of Zorbel Labs open?"),
-)
-_VALUES = ("K7-204", "Mira Quell", "14 Harbour Road", "pumps", "7:45")
-
-
-class Story:
-    """The updates in order, and what is right after each."""
-
-    def __init__(self, facts: int, updates: int) -> None:
-        first = [
-            Fact(question, answer, others)
-            for (question, answer), others in zip(FACTS, _OTHERS, strict=True)
-        ]
-        self._values = dict(zip([fact.question for fact in first], _VALUES, strict=True))
-        stream = make_stream(SEED, updates=8, facts=facts)  # its fourth corrects the first three
-        self.updates: list[Sequence[Fact]] = [first[:facts] if facts < 5 else first]
-        self.updates += [update.facts for update in stream[: updates - 1]]
-        self.names = ["five facts", "update 1", "update 2", "update 3", "corrections"][:updates]
-
-    def valid(self, updates: int) -> dict[str, Fact]:
-        """By question the newest fact of the first so many updates."""
-        return {fact.question: fact for update in self.updates[:updates] for fact in update}
-
-    def value(self, fact: Fact) -> str:
-        """What any right answer contains."""
-        return self._values.get(fact.question) or value_of(fact)
-
-    @property
-    def superseded(self) -> set[str]:
-        """Values that were right once."""
-        facts = [fact for update in self.updates for fact in update]
-        right = {self.value(fact) for fact in self.valid(len(self.updates)).values()}
-        return {self.value(fact) for fact in facts} - right
 
 
 # ── Ours ────────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +66,11 @@ class _Service:
     def start(self) -> None:
         """Have it up, so that its start is in no measured time."""
         assert self.server.port
+
+    @property
+    def served(self) -> str:
+        """The checkpoint that answers now."""
+        return self.server.call("GET", "/checkpoints")[1]["current"]
 
     def ask(self, questions: Sequence[str], checkpoint: str | None = None) -> list[str]:
         """Greedy answers, several at a time, in the order asked."""
@@ -180,7 +146,7 @@ def learn(
         for update in story.updates[: number + 1]
     ]
     progress.say(f"{name}: served after {ours['seconds']:.0f} s; {THEIRS} learns the same")
-    folder = service.root.with_suffix(".theirs")
+    folder = _folder(service.root)
     folder.mkdir(exist_ok=True)
     is_last = number == len(story.updates) - 1
     parameters = {
@@ -249,7 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     story = Story(facts, updates)
     root = (bench.out / f"real.{bench.size}.root").absolute()
     if not bench.has_cells:
-        for path in (root, root.with_suffix(".theirs")):
+        for path in (root, _folder(root)):
             shutil.rmtree(path, ignore_errors=True)
     progress = bench.progress(updates + 2)
     learned: list[Figures] = []
@@ -264,14 +230,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             progress.advance(f"{name}: {_ratio(learned[-1]):.2f} x {THEIRS}'s time")
         end = bench.cell(
             {"at": "the end"},
-            lambda: {"ours": service.ask(asked), "base": service.ask(asked, "base")},
+            lambda: {
+                "ours": service.ask(asked),
+                "base": service.ask(asked, "base"),
+                "checkpoint": service.served,
+            },
         )
         progress.advance("asked at the end")
+    kept = bench.cell({"kept": "common knowledge"}, lambda: _kept(bench, story, root, end))
     measured = bench.cell({"utilisation": rounds}, lambda: {"rounds": _utilisation(bench, rounds)})
     progress.advance("utilisation")
+    theirs = learned[-1]["theirs"]["answers"]
     sides = {
-        OURS: judge(bench, story, end["ours"], end["base"]),
-        THEIRS: judge(bench, story, learned[-1]["theirs"]["answers"], end["base"]),
+        OURS: {**judge(bench, story, end["ours"], end["base"]), "common_kept": kept[OURS]},
+        THEIRS: {**judge(bench, story, theirs, end["base"]), "common_kept": kept[THEIRS]},
     }
     tables = [
         *_course(bench.model.title, story, learned),
@@ -284,6 +256,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         time_ratios={name: _ratio(f) for name, f in zip(story.names, learned, strict=True)},
         at_the_end=sides,
     )
+
+
+def _kept(bench: Bench, story: Story, root: Path, end: Figures) -> Figures:
+    """What both adapters keep of the base's answers to common knowledge that is held out."""
+    _, _, _, prompts, _ = bench.sized(SIZES)
+    asked = _asked_at_the_end(bench, story)
+    count = len(bench.model.unlisted()[:prompts])
+    parameters = {
+        "model": bench.model.name,
+        "adapters": {
+            OURS: str(root / "adapters" / end["checkpoint"] / "adapters.safetensors"),
+            THEIRS: str(_folder(root) / f"{len(story.updates) - 1}.safetensors"),
+        },
+        "texts": list(zip(asked[-count:], end["base"][-count:], strict=True)),
+    }
+    with Process("bench.kept:measure", parameters) as process:
+        return process()
+
+
+def _folder(root: Path) -> Path:
+    """Where the other trainer's adapters lie."""
+    return root.with_suffix(".theirs")
 
 
 def _utilisation(bench: Bench, rounds: int) -> list[Figures]:
@@ -347,16 +341,21 @@ def _end(title: str, sides: dict[str, Figures]) -> Table:
         "superseded": "answers with a corrected value",
         "bleeding": "names never taught: answered with a taught value",
         "strangers_as_base": "names never taught: answered as by the base",
+        "common_kept": "common knowledge held out: no token of the base's answer half as likely",
         "common_as_base": "common knowledge held out: answered as by the base, word for word",
     }
     return Table(
         f"{title}: at the end",
         ("asked", *sides),
         [
-            (label, *(f"{s[key][0]} of {s[key][1]}: {proportion(*s[key])}" for s in sides.values()))
+            (label, *(_share(*side[key]) for side in sides.values()))
             for key, label in labels.items()
         ],
     )
+
+
+def _share(hits: int, count: int) -> str:
+    return f"{hits} of {count}: {proportion(hits, count)}" if count else "-"
 
 
 def _draw(figure: Any, story: Story, learned: Sequence[Figures]) -> None:

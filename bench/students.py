@@ -17,6 +17,8 @@ from radiance.config.derived import most_own_samples
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.evaluation import bleeding
+from radiance.evaluation.anchor_sample import LEEWAY
+from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
 from radiance.records import Example, Message
 from radiance.training.batches import Reference, make_batch
@@ -94,6 +96,8 @@ class Student:
         self._encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token)
         self._lora = LoraModel(base, self._training)
         self._gradient_computer = GradientComputer(self._lora)
+        self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
+        self._has_own_facts = model.is_ember
         self._end_token = base.end_token
         self._sampler = SelfSampler(self._lora, self._encoder, base.end_token)
         # Own samples do not depend on the stream's seed: one model writes them once.
@@ -116,7 +120,7 @@ class Student:
         """Learn the updates one after another; what was measured after each."""
         parent: Adapter | None = None
         vector = self._lora.initial(None)
-        known = [self._exact(vector, facts) for facts in (self._listed, self._unlisted)]
+        known = [self._known(vector, facts) for facts in (self._listed, self._unlisted)]
         accuracies = np.full((len(stream), len(stream)), np.nan)
         learned: dict[str, Example] = {}
         fisher = mx.zeros(self._lora.size)
@@ -243,6 +247,13 @@ class Student:
         scores = _drain(score_examples(self._gradient_computer, vector, examples))
         return [score.is_exact for score in scores]
 
+    def _known(self, vector: mx.array, texts: Sequence[EncodedExample]) -> list[bool]:
+        """Which old texts are answered; those that the base wrote, by the service's own rule."""
+        if self._has_own_facts:
+            return self._exact(vector, texts)
+        measured = [ProbeText(text, "old", LEEWAY) for text in texts]
+        return [p.is_exact for p in _drain(self._evaluator.probe(vector, vector, measured))]
+
     def _answers(self, vector: mx.array, facts: Sequence[Fact]) -> list[bool]:
         return self._exact(vector, [self._encode(f.question, f.answer) for f in facts])
 
@@ -261,7 +272,7 @@ class Student:
         """Share of the old facts answered exactly before that still are."""
         kept = [fact for fact, was_known in zip(facts, known, strict=True) if was_known]
         some = kept if whole else kept[:: -(-len(kept) // _PROBED)]
-        return float(np.mean(self._exact(vector, some)))
+        return float(np.mean(self._known(vector, some)))
 
     def _at_the_end(
         self, vector: mx.array, valid: list[list[Fact]], accuracies: np.ndarray

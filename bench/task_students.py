@@ -14,6 +14,7 @@ from bench.students import Method, Student
 from bench.task_files import Item, Task
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import Encoder
+from radiance.evaluation.evaluator import AdapterEvaluator
 from radiance.records import Example, Message
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -51,7 +52,7 @@ class TaskStudent(Student):
         self._parent: Adapter | None = None
         self._earlier: list[Example] = []
         self._directions: list[dict[str, mx.array]] = []  # A of each adapter before, by name
-        self._known = self._exact(self._vector, self._unlisted)
+        self._known_before = self._known(self._vector, self._unlisted)
         self._taught = 0
 
     def learn_task(self, task: Task) -> float:
@@ -86,8 +87,8 @@ class TaskStudent(Student):
 
     def common_kept(self) -> float:
         """Share of common knowledge that nothing held which is answered as before."""
-        now = self._exact(self._vector, self._unlisted)
-        kept = [is_now for is_now, was in zip(now, self._known, strict=True) if was]
+        now = self._known(self._vector, self._unlisted)
+        kept = [is_now for is_now, was in zip(now, self._known_before, strict=True) if was]
         return float(np.mean(kept)) if kept else 0.0
 
     def _away_from_earlier(self, vector: mx.array) -> mx.array:
@@ -111,6 +112,7 @@ class TaskStudent(Student):
         self._base = base = replace(self._base, parameters=merged)
         self._lora = LoraModel(base, self._training)
         self._gradient_computer = GradientComputer(self._lora)
+        self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
         self._sampler = SelfSampler(self._lora, self._encoder, base.end_token)
         self._training_set_builder = TrainingSetBuilder(
             self._lora,

@@ -74,7 +74,7 @@ def test_the_story_of_a_real_base_goes_on_where_it_was_stopped(
     tables = capsys.readouterr().out
     cells = tmp_path / "out" / "tiny-base" / "real.tiny.cells.jsonl"
     lines = [line for line in cells.read_text().splitlines() if line]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines[:2]:
         update = json.loads(line)["figures"]
         assert update["ours"]["is_served"]

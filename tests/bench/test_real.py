@@ -4,7 +4,8 @@ import pytest
 
 from bench.harness import Bench
 from bench.models import Model
-from bench.real import Story, _asked_at_the_end, judge
+from bench.real import _asked_at_the_end, judge
+from bench.story import Story
 from bench.streams import make_stream, untaught, value_of
 from bench.utilisation import Shapes
 
