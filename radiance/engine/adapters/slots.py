@@ -7,6 +7,7 @@ and B. Slot 0 is the base. A slot is never changed once filled: a swap fills ano
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -25,6 +26,7 @@ from radiance.engine.sharding.primary import CloseScoring, Fill, Free, Primary, 
 
 BASE_SLOT = 0
 _MOST_STACKED = 16
+_LEAST_PADDING = 6  # places without a token, for leaving them out to pay
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class SlotTable:
         self._stacks: dict[str, tuple[mx.array, mx.array]] = {}
         self._row_index: mx.array | None = None
         self._uniform: int = BASE_SLOT
+        self._packing: tuple[mx.array, mx.array] | None = None
 
     def fill(self, adapter: Adapter) -> int:
         """Put an adapter into a slot that was never used before; returns the slot.
@@ -92,8 +95,16 @@ class SlotTable:
     def __len__(self) -> int:
         return len(self._adapters)
 
-    def route(self, rows: Sequence[int]) -> None:
-        """Say which slot each row of the coming forward pass uses."""
+    def route(self, rows: Sequence[int], real: Sequence[int] = (), width: int = 0) -> None:
+        """Say which slot each row of the coming forward pass uses.
+
+        Args:
+            rows: The slots.
+            real: How many tokens of each row are some; the others' outputs mean nothing, and linear
+                layers leave them out where there are many. Nothing: all of them are.
+            width: Tokens of a row, in the former case.
+        """
+        self._packing = _packing(real, width)
         wanted = set(rows)
         if len(wanted) == 1:
             self._uniform, self._row_index = rows[0], None
@@ -103,11 +114,29 @@ class SlotTable:
             # turns, and each would throw out the other's stacks.
             kept = [slot for slot in self._mixed if slot not in wanted]
             self._stack_anew([*sorted(wanted), *kept[: _MOST_STACKED - len(wanted)]])
+        if self._packing is not None:
+            rows = [slot for slot, count in zip(rows, real, strict=True) for _ in range(count)]
         self._row_index = mx.array([self._place[slot] for slot in rows], dtype=mx.uint32)
 
     def _stack_anew(self, slots: Sequence[int]) -> None:
         self._mixed, self._stacks = tuple(slots), {}
         self._place = {slot: index for index, slot in enumerate(slots)}
+
+    def apply(self, path: str, linear: nn.Module, x: mx.array) -> mx.array:
+        """A linear layer with what the routed adapters add, for the tokens that are some.
+
+        Args:
+            path: The layer's module path.
+            linear: The layer.
+            x: Its input, (rows, tokens, d_in).
+        """
+        if self._packing is None:
+            return self.adapt(path, x, linear(x))
+        some, places = self._packing
+        packed = x.reshape(-1, 1, x.shape[-1])[some]  # (tokens, 1, d_in)
+        packed = packed if self._row_index is not None else packed.swapaxes(0, 1)
+        y = self.adapt(path, packed, linear(packed))
+        return y.reshape(-1, y.shape[-1])[places].reshape(*x.shape[:-1], -1)
 
     def adapt(self, path: str, x: mx.array, y: mx.array) -> mx.array:
         """A linear layer's output with what the routed adapters add to it.
@@ -147,6 +176,21 @@ class SlotTable:
         return True
 
 
+def _packing(real: Sequence[int], width: int) -> tuple[mx.array, mx.array] | None:
+    """Where the tokens are that are some, and from which of them each place is filled again."""
+    total, places = sum(real), len(real) * width
+    if places - total < max(_LEAST_PADDING, total // 4):
+        return None
+    starts = itertools.accumulate(real, initial=0)
+    some = [row * width + token for row, count in enumerate(real) for token in range(count)]
+    back = [
+        start + min(token, count - 1)
+        for start, count in zip(starts, real, strict=False)
+        for token in range(width)
+    ]
+    return mx.array(some), mx.array(back)
+
+
 def _pad(a: mx.array, b: mx.array, rank: int) -> tuple[mx.array, mx.array]:
     missing = rank - a.shape[1]
     if missing == 0:
@@ -167,7 +211,7 @@ class SlotLinear(nn.Module):
         self._table = table
 
     def __call__(self, x: mx.array) -> mx.array:
-        return self._table.adapt(self._path, x, self.linear(x))
+        return self._table.apply(self._path, self.linear, x)
 
 
 class SummedSlotLinear(SlotLinear):
@@ -312,10 +356,16 @@ class SlotModel(nn.Module):
         finally:
             leader.tell(CloseScoring(number))
 
-    def __call__(self, tokens: mx.array, cache: list[Any]) -> mx.array:
-        """Logits (rows, tokens, vocab) of tokens (rows, tokens)."""
+    def __call__(self, tokens: mx.array, cache: list[Any], real: Sequence[int] = ()) -> mx.array:
+        """Logits (rows, tokens, vocab) of tokens (rows, tokens).
+
+        Args:
+            tokens: The next ones of each row.
+            cache: What is known of the rows, layer by layer, and their slots.
+            real: How many of each row are some; see ``SlotTable.route``. Nothing: all of them.
+        """
         self.tickets = cache[-1].tickets
-        self._table.route(cache[-1].slots)
+        self._table.route(cache[-1].slots, real, tokens.shape[1])
         RaggedCache.begin(cache[:-1], tokens.shape[1])
         with self._angles.shared(cache[:-1]):
             return self.model(tokens, cache=cache[:-1])

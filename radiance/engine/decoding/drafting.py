@@ -13,6 +13,7 @@ from typing import Literal
 from radiance.engine.decoding.known_texts import KnownTexts, Place
 
 MOST_DRAFTED = 16
+PADDING = 0.25  # what a place costs that is in a pass because another row is longer, in tokens
 _GRAM = 3  # tokens by which a row's own text is looked up
 _LEAST_GAIN = 1.05  # of tokens a second, for a draft to be checked at all
 Source = Literal["answer", "known", "own"]
@@ -145,7 +146,7 @@ class PassCost:
     _mean: list[float] = field(default_factory=lambda: [0.0, 0.0])  # tokens, seconds
     _spread: list[float] = field(default_factory=lambda: [0.0, 0.0])  # of tokens; with seconds
 
-    def observe(self, tokens: int, seconds: float) -> None:
+    def observe(self, tokens: float, seconds: float) -> None:
         """A pass over so many tokens took so long."""
         if self._weight > 8:
             seconds = min(seconds, 3 * self.seconds(tokens))  # something else ran
@@ -156,7 +157,7 @@ class PassCost:
         self._spread[0] = 0.98 * self._spread[0] + before[0] * (tokens - self._mean[0])
         self._spread[1] = 0.98 * self._spread[1] + before[0] * (seconds - self._mean[1])
 
-    def seconds(self, tokens: int) -> float:
+    def seconds(self, tokens: float) -> float:
         """What a pass is expected to take; only ratios mean anything before one was observed."""
         if not self._weight:
             return 1 + self.slope * tokens
@@ -167,17 +168,20 @@ class PassCost:
         return mean_seconds + slope * (tokens - mean_tokens)
 
 
-def best_width(drafts: Sequence[Draft], cost: PassCost) -> int:
-    """How many drafted tokens a row the next pass should check; 0: it should check none.
+def worth_checking(drafts: Sequence[Draft], cost: PassCost) -> list[int]:
+    """How many tokens of each draft the next pass should check: those that bring most a second.
 
-    All rows of a pass are as wide as the widest, so what it costs depends on the rows, and what it
-    brings on all drafts together.
+    The likeliest tokens of all drafts go first; a token is never likelier than the one before it.
+    Nothing is checked where that brings less than it may be mistaken by.
     """
     rows = len(drafts)
-    plain = rows / cost.seconds(rows)
-    expected, best, speed = float(rows), 0, plain * _LEAST_GAIN
-    for width in range(1, max((len(draft.tokens) for draft in drafts), default=0) + 1):
-        expected += sum(draft.odds[width - 1] for draft in drafts if len(draft.odds) >= width)
-        if (found := expected / cost.seconds(rows * (1 + width))) > speed:
-            best, speed = width, found
+    counts, best = [0] * rows, [0] * rows
+    expected, speed = float(rows), _LEAST_GAIN * rows / cost.seconds(rows)
+    offers = [(-odds, row) for row, draft in enumerate(drafts) for odds in draft.odds]
+    for checked, (odds, row) in enumerate(sorted(offers), start=1):
+        counts[row] += 1
+        expected -= odds
+        padding = rows * max(counts) - checked
+        if (found := expected / cost.seconds(rows + checked + PADDING * padding)) > speed:
+            best, speed = list(counts), found
     return best

@@ -19,11 +19,12 @@ from mlx_lm.generate import GenerationBatch
 
 from radiance.engine.decoding.drafting import (
     MOST_DRAFTED,
+    PADDING,
     Draft,
     Drafter,
     Odds,
     PassCost,
-    best_width,
+    worth_checking,
 )
 from radiance.engine.decoding.known_texts import KnownTexts
 from radiance.engine.decoding.sampling import Seeded
@@ -91,7 +92,6 @@ class SpeculativeRows(GenerationBatch):
     _under_way: "_Checked | None"
     _taken: list[list[tuple[int, mx.array, str | None]]]  # tokens of drafts not told of yet
     _texts: list[list[int]]
-    _planned: list[Draft]
 
     @classmethod
     def begin(cls, model: Any, sampler: Any, speculation: Speculation) -> Self:
@@ -135,13 +135,13 @@ class SpeculativeRows(GenerationBatch):
         self._taken = [self._taken[row] for row in keep]
 
     def _step(self) -> tuple[list[int], list[mx.array]]:
-        width = self._width() if self.uids and self._layers else 0
-        if not width:
-            self._clock.ask(len(self.uids))
-            found = super()._step()
-            self._clock.ended(under_way=1)
-            return found
-        return self._check(width)
+        drafts = self._worth_checking() if self.uids and self._layers else []
+        if any(drafts):
+            return self._check(drafts)
+        self._clock.ask(len(self.uids))
+        found = super()._step()
+        self._clock.ended(under_way=1)
+        return found
 
     # ── Before a pass ───────────────────────────────────────────────────────────────────────────
 
@@ -151,22 +151,23 @@ class SpeculativeRows(GenerationBatch):
         layers = self.prompt_cache[:-1]
         return layers if layers and isinstance(layers[0], RaggedCache) else []
 
-    def _width(self) -> int:
-        """How many drafted tokens to check in the next pass.
+    def _worth_checking(self) -> list[Sequence[int]]:
+        """The drafts of all rows to check in the next pass; none at all where none pays.
 
         Which token comes now is often still being computed. It is waited for only where drafts
         would pay if it were the expected one; else passes go on following each other unlooked at.
         """
         cost = self._speculation.cost
         expected = [draft.without_first() for draft in self._drafts(MOST_DRAFTED + 1, self.tokens)]
-        if not best_width(expected, cost):
-            return 0
+        if not any(worth_checking(expected, cost)):
+            return []
         assert self._next_tokens is not None
         newest: Any = self._next_tokens.tolist()
         self._clock.ended(under_way=0)
         self._texts = [[*tokens, new] for tokens, new in zip(self.tokens, newest, strict=True)]
-        self._planned = self._drafts(MOST_DRAFTED, self._texts)
-        return best_width(self._planned, cost)
+        drafts = self._drafts(MOST_DRAFTED, self._texts)
+        counts = worth_checking(drafts, cost)
+        return [draft.tokens[:count] for draft, count in zip(drafts, counts, strict=True)]
 
     def _drafts(self, most: int, texts: Sequence[Sequence[int]]) -> list[Draft]:
         drafts = []
@@ -183,11 +184,11 @@ class SpeculativeRows(GenerationBatch):
 
     # ── A pass with drafts ──────────────────────────────────────────────────────────────────────
 
-    def _check(self, width: int) -> tuple[list[int], list[mx.array]]:
+    def _check(self, drafts: list[Sequence[int]]) -> tuple[list[int], list[mx.array]]:
         """Start a pass over the newest token and the draft of each row; see ``_step``."""
         newest = [text[-1] for text in self._texts]
-        drafts = [list(draft.tokens[:width]) for draft in self._planned]
         self._current_logprobs = self._next_logprobs
+        width = max(map(len, drafts))
         inputs = mx.array(
             [
                 [token, *draft, *[0] * (width - len(draft))]
@@ -196,8 +197,9 @@ class SpeculativeRows(GenerationBatch):
         )
         layers = self._layers
         lengths = [length + 1 for length in layers[0].lengths]
-        self._clock.ask(inputs.size)
-        logits = self.model(inputs, cache=self.prompt_cache)
+        real = [1 + len(draft) for draft in drafts]
+        self._clock.ask(sum(real) + PADDING * (inputs.size - sum(real)))
+        logits = self.model(inputs, cache=self.prompt_cache, real=real)
         for layer in layers:
             layer.set_lengths(lengths)
         logits = self._processed(logits, inputs[:, 0])
@@ -297,7 +299,7 @@ class _PassClock:
     def __init__(self, cost: PassCost) -> None:
         self._cost = cost
         self._left_at = self._ended_at = self._last_s = 0.0
-        self._asked: deque[tuple[float, int]] = deque()
+        self._asked: deque[tuple[float, float]] = deque()
 
     def come_back(self) -> None:
         """A turn begins. If something else took its time since the last, nothing is measured."""
@@ -308,7 +310,7 @@ class _PassClock:
         """A turn ends."""
         self._left_at = time.perf_counter()
 
-    def ask(self, tokens: int) -> None:
+    def ask(self, tokens: float) -> None:
         """A pass over so many tokens is asked for."""
         self._asked.append((time.perf_counter(), tokens))
 

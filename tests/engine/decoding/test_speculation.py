@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from radiance import config, ember
 from radiance.engine.adapters.files import save_adapter
-from radiance.engine.decoding.drafting import Draft, Drafter, Odds, PassCost, Source, best_width
+from radiance.engine.decoding.drafting import Draft, Drafter, Odds, PassCost, Source, worth_checking
 from radiance.engine.decoding.known_texts import KnownTexts
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.requests import (
@@ -38,10 +38,10 @@ from tests.engine.decoding.test_generation import ask
 class NoCost(PassCost):
     """Tokens for nothing: whatever may be right is checked."""
 
-    def observe(self, tokens: int, seconds: float) -> None:
+    def observe(self, tokens: float, seconds: float) -> None:
         del tokens, seconds
 
-    def seconds(self, tokens: int) -> float:
+    def seconds(self, tokens: float) -> float:
         del tokens
         return 1.0
 
@@ -289,14 +289,18 @@ def test_a_row_is_guessed_from_what_it_said(tokens: list[int], most: int) -> Non
 def test_a_draft_is_checked_only_where_it_pays() -> None:
     cost = PassCost()
     sure, doubtful = Draft([1] * 8, [0.95**n for n in range(8)]), Draft([1] * 8, [0.02] * 8)
-    assert best_width([], cost) == best_width([Draft()], cost) == 0
-    assert best_width([sure], cost) == 8
-    assert best_width([doubtful], cost) == 0
-    assert best_width([sure, *[Draft()] * 23], cost) == 0, "all rows would be as wide"
-    assert best_width([sure] * 24, cost) > 0
+    assert worth_checking([], cost) == []
+    assert worth_checking([Draft()], cost) == [0]
+    assert worth_checking([sure], cost) == [8]
+    assert worth_checking([doubtful], cost) == [0]
+    assert worth_checking([sure, *[Draft()] * 50], cost) == [0] * 51, "all rows would be as wide"
+    assert all(worth_checking([sure] * 24, cost))
+    one, *others = worth_checking([sure, doubtful, doubtful], cost)
+    assert one > 0
+    assert others == [0, 0], "each is as long as it is sure"
     for tokens in (1, 8, 1, 8, 16, 1, 2):
         cost.observe(tokens, 0.1 * tokens)  # a machine that does one token after the other
     for _ in range(50):
         cost.observe(1, 0.1)
         cost.observe(8, 0.8)
-    assert best_width([sure], cost) == 0
+    assert worth_checking([sure], cost) == [0]
