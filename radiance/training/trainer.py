@@ -25,7 +25,12 @@ from radiance.training.held_texts import held_batch
 from radiance.training.lora import LoraModel
 from radiance.training.memory import free_bytes, require
 from radiance.training.optimizer import Optimizer, StepReport
-from radiance.training.training_set import AugmentedExample, TrainingSet, largest_batch
+from radiance.training.training_set import (
+    AugmentedExample,
+    TrainingSet,
+    largest_batch,
+    untaught_rows,
+)
 
 _EVAL_ROWS = 16
 # Examples looked at to decide whether to stop early.
@@ -139,8 +144,7 @@ class Trainer:
             if anchor.method == "naive"
             else material.held.groups(anchor.batch_size, anchor.constraints == "contexts")
         )
-        of_untaught = material.untaught.groups(max(1, anchor.batch_size // 2), False)
-        self._untaught = of_untaught.get("", []) if anchor.batch_size > 1 else []
+        self._untaught = material.untaught.groups(untaught_rows(anchor), False).get("", [])
         null_space = material.null_space
         self._optimizer = Optimizer(
             lora.size, settings, anchor, tuple(self._groups) or ("",), null_space
@@ -262,15 +266,12 @@ class Trainer:
         number, seed = self.step // every, self._settings.seed + 2
         contexts = list(self._groups)
         context = contexts[number % len(contexts)]
-        size = self._anchor.batch_size
-        untaught = size // 2 if self._untaught and number % 2 == 0 else 0
         drawn = yield from self._material.held.draw(
-            self._groups[context], size - untaught, number // len(contexts), seed
+            self._groups[context], self._anchor.batch_size, number // len(contexts), seed
         )
-        if untaught:
-            drawn += yield from self._material.untaught.draw(
-                self._untaught, untaught, number // 2, seed
-            )
+        if self._untaught:
+            size = untaught_rows(self._anchor)
+            drawn += yield from self._material.untaught.draw(self._untaught, size, number, seed)
         batch = held_batch(drawn)
         away, anchor_gradient = yield from self._gradient_computer.gradient(self.vector, batch)
         self._step_tokens += batch.token_count

@@ -61,7 +61,7 @@ class TrainingSet:
         held: What holds old behaviour: anchors and own samples.
         own_samples: How many samples were tried for those among it.
         untaught: Questions of the taught kind about names that were never taught, held to the
-            base's answers; half of every second batch of held texts is of them.
+            base's answers; ``untaught_rows`` of them join every batch of held texts.
         null_space: Where steps may go so that these do not feel them; None: anywhere.
     """
 
@@ -332,6 +332,11 @@ class TrainingSetBuilder:
         return [found[index] for index in range(len(examples))]
 
 
+def untaught_rows(anchor: config.AnchorSettings) -> int:
+    """Untaught questions that are held beside each batch of anchors and own samples."""
+    return -(-anchor.batch_size // 2)
+
+
 def largest_batch(
     material: TrainingSet, settings: config.TrainingSettings, anchor: config.AnchorSettings
 ) -> tuple[int, int]:
@@ -343,7 +348,8 @@ def largest_batch(
     shapes = [(rows, _width([*new, *replay]))]
     if material.held.valid and anchor.method != "naive":
         held = [text.example for text in (*material.held.valid, *material.untaught.valid)]
-        shapes.append((min(anchor.batch_size, len(held)), _width(held)))
+        rows = anchor.batch_size + untaught_rows(anchor) * bool(material.untaught.texts)
+        shapes.append((min(rows, len(held)), _width(held)))
     return max(shapes, key=lambda shape: shape[0] * shape[1])
 
 
