@@ -124,7 +124,10 @@ def test_the_same_line_twice_is_one_anchor(tmp_path: Path) -> None:
         (b'{"text": "a", "context": "two\\nlines"}', "line 1: context is not one line"),
         (b'{"text": "a", "id": "x"}\n{"text": "b", "id": "x"}', r"line 2: id 'x' is that of .*1"),
         (b'{"messages": [{"role": "user", "content": "a"}]}', "line 1: messages does not end"),
-        (b'{"messages": [{"role": "assistant", "content": "a"}]}', r"messages\[0\].role .* comes next"),
+        (
+            b'{"messages": [{"role": "assistant", "content": "a"}]}',
+            r"messages\[0\].role .* comes next",
+        ),
         (b'{"messages": [{"role": "boss", "content": "a"}]}', r"messages\[0\] has no role of"),
         (b'{"messages": "a"}', "messages is not a list"),
         (b"[1]", "line 1: is not an object"),
