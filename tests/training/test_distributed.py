@@ -232,10 +232,13 @@ def jobs_of(root: Path) -> list[tuple[str, str | None]]:
         database.close()
 
 
-def weights_of(engine: Engine, root: Path) -> np.ndarray:
+def learned_factors(engine: Engine, root: Path) -> np.ndarray:
+    """Every ``lora_b`` of what serves: they start at zero, so their norm is what was learned."""
+
     def load() -> np.ndarray:
         found: Any = mx.load(str(root / "adapters" / "stable" / "adapters.safetensors"))
-        return np.concatenate([np.array(found[name]).ravel() for name in sorted(found)])
+        names = [name for name in sorted(found) if name.endswith("lora_b")]
+        return np.concatenate([np.array(found[name]).ravel() for name in names])
 
     return engine.call(load)
 
@@ -258,9 +261,10 @@ def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_p
     assert alone.stdout.startswith("job_000001  succeeded  A_")
     output = finish(launch([*arguments, "--distributed", "--root", str(two)]))
     assert "job_000001  succeeded  A_" in output, output
-    a, b = weights_of(engine, one), weights_of(engine, two)
-    # The ranks' sums round otherwise, and Adam raises what is nearly zero to a whole step.
-    assert np.linalg.norm(a - b) <= 2e-5 * np.linalg.norm(a)
+    a, b = learned_factors(engine, one), learned_factors(engine, two)
+    # The ranks' sums round otherwise, and Adam raises what is nearly zero to a whole step. That the
+    # arithmetic is the same to the bit is shown above; a row lost or taken twice moves a tenth.
+    assert np.linalg.norm(a - b) <= 2e-3 * np.linalg.norm(a)
 
 
 @pytest.mark.timeout(300)
