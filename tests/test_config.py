@@ -92,9 +92,9 @@ def values_of(kind, meta):
     """Values that a key may take, from its type and range."""
     if get_origin(kind) is Literal:
         return st.sampled_from(get_args(kind))
-    if get_origin(kind) in (Union, UnionType):  # a number or a word
-        (number, bounds), word = get_args(get_args(kind)[0]), get_args(kind)[1]
-        return values_of(number, bounds) | values_of(word, meta)
+    if get_origin(kind) in (Union, UnionType):  # a number or a switch, or a word
+        value, word = get_args(kind)
+        return values_of(*described(value)) | values_of(word, meta)
     if kind is bool:
         return st.booleans()
     if kind is int:

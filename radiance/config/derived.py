@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from radiance.config.learning_settings import TrainingSettings
+from radiance.config.learning_settings import AnchorSettings, TrainingSettings
 from radiance.config.loading import Config
 
 _WIDTH = 256  # Ember's
@@ -19,6 +19,8 @@ _LR, _LR_POWER = 1.5e-3, 0.78
 _MAX_STEPS, _LEAST_MAX_STEPS = 400, 100
 _OWN_SAMPLES, _LEAST_OWN_SAMPLES = 768, 128
 _SAMPLES_STEP = 32
+_NULL_SPACE_FROM, _NULL_SPACE_TO = 512, 2048
+_EVERY = 4
 
 N = TypeVar("N", int, float)
 
@@ -44,6 +46,24 @@ def derive_training(settings: TrainingSettings, hidden_size: int) -> TrainingSet
     )
 
 
+def derive_anchor(settings: AnchorSettings, hidden_size: int) -> AnchorSettings:
+    """Anchor settings with values in place of "auto", but for own samples.
+
+    ``null_space`` is on where a layer's inputs leave room outside what is held: from 512 wide on.
+    Above 2048 the subspaces take more memory than the training itself. Where it is on, what is
+    held is hardly felt, and every fourth step is enough to mend the rest.
+
+    Args:
+        settings: Any; values stay as they are.
+        hidden_size: Width of the base model's hidden states.
+    """
+    null_space = settings.null_space
+    if null_space == "auto":
+        null_space = _NULL_SPACE_FROM <= hidden_size <= _NULL_SPACE_TO
+    every = (_EVERY if null_space else 1) if settings.every == "auto" else settings.every
+    return msgspec.structs.replace(settings, null_space=null_space, every=every)
+
+
 def most_own_samples(hidden_size: int) -> int:
     """How many own samples "auto" comes to.
 
@@ -56,7 +76,8 @@ def most_own_samples(hidden_size: int) -> int:
 def derive(config: Config, hidden_size: int) -> Config:
     """All settings with numbers in place of "auto", but for own samples: they come as they may."""
     training = derive_training(config.training, hidden_size)
-    return msgspec.structs.replace(config, training=training)
+    anchor = derive_anchor(config.anchor, hidden_size)
+    return msgspec.structs.replace(config, training=training, anchor=anchor)
 
 
 def derived(value: N | Literal["auto"]) -> N:

@@ -109,7 +109,7 @@ class TrainingSettings(Section, frozen=True):
         int,
         Meta(
             description="Most optimizer steps at the end in which the learning rate falls to zero; "
-            "half of those before, where that is fewer.",
+            "a third of those before, where that is fewer.",
             ge=0,
         ),
     ] = 30
@@ -240,8 +240,12 @@ class AnchorSettings(Section, frozen=True):
         Meta(description="Anchors and self-generated samples per anchor gradient.", ge=1, le=1024),
     ] = 8
     every: Annotated[
-        int, Meta(description="Optimizer steps between two anchor gradients.", ge=1, le=64)
-    ] = 1
+        Annotated[int, Meta(ge=1, le=64)] | Auto,
+        Meta(
+            description="Optimizer steps between two anchor gradients; auto: 4 with null_space, 1 "
+            "without."
+        ),
+    ] = "auto"
     own_samples: Annotated[
         Annotated[int, Meta(ge=0)] | Auto,
         Meta(
@@ -282,12 +286,13 @@ class AnchorSettings(Section, frozen=True):
         ),
     ] = 0.0
     null_space: Annotated[
-        bool,
+        bool | Auto,
         Meta(
-            description="Whether steps avoid the subspace of each layer's inputs on anchors and "
-            "self-generated samples (GPM); without effect with method naive."
+            description="Whether steps avoid the subspace of each layer's inputs on anchors, "
+            "self-generated samples, earlier examples and the taught questions about other names; "
+            "without effect with method naive. auto: for base models 512 to 2048 wide."
         ),
-    ] = False
+    ] = "auto"
     null_space_energy: Annotated[
         float,
         Meta(
@@ -296,4 +301,4 @@ class AnchorSettings(Section, frozen=True):
             gt=0,
             lt=1,
         ),
-    ] = 0.95
+    ] = 0.99

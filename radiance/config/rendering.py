@@ -2,7 +2,7 @@
 
 import json
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -35,11 +35,18 @@ def render_default() -> str:
 
 def _comment(field: msgspec.structs.FieldInfo) -> list[str]:
     kind, meta = get_args(field.type)
+    limits: list[str] = []
     bounds, choices = meta, get_args(kind) if get_origin(kind) is Literal else ()
-    if get_origin(kind) is UnionType or get_origin(kind) is Union:  # a number, or a word
+    if (
+        get_origin(kind) is UnionType or get_origin(kind) is Union
+    ):  # a number or a switch, or a word
         number, word = get_args(kind)
-        bounds, choices = get_args(number)[1], get_args(word)
-    limits = [
+        choices = get_args(word)
+        if get_origin(number) is Annotated:
+            bounds = get_args(number)[1]
+        else:
+            limits = ["true", "false"]
+    limits += [
         f"{sign} {limit:g}" if isinstance(limit, float) else f"{sign} {limit}"
         for sign, limit in (
             (">=", bounds.ge),

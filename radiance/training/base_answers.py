@@ -91,28 +91,6 @@ class BaseAnswers:
             self._write(self._name, self._kept)
             yield AnswersWritten(len(prompts) - len(missing) + start + len(group), len(prompts))
 
-    def answered(self, prompts: Sequence[Example], most: int) -> Pieces[list[EncodedExample]]:
-        """Prompts with the base's answers, which are kept nowhere.
-
-        Yields None between pieces.
-
-        Args:
-            prompts: Chats whose last turn is left to the base.
-            most: Tokens of a prompt; longer ones are left out.
-        """
-        texts: list[EncodedExample] = []
-        asked = [(e.id, self._encoder.prompt(e.messages[:-1])) for e in prompts]
-        asked = [(name, prompt) for name, prompt in asked if len(prompt) <= most]
-        for start in range(0, len(asked), _ROWS):
-            group = asked[start : start + _ROWS]
-            tokens = [prompt for _, prompt in group]
-            answers = yield from self._sampler.answer(self._vector, tokens, ANSWER_TOKENS)
-            texts += [
-                self._with_answer(name, prompt, answer)
-                for (name, prompt), answer in zip(group, answers, strict=True)
-            ]
-        return texts
-
     def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]:
         """As ``Encoder.windows``; of a prompt, the prompt with the base's answer.
 

@@ -1,27 +1,49 @@
-"""Steps that what is held does not feel: A moves only outside the span of its layer's inputs.
+"""Where an update may go: A moves outside what held texts span, and along what new texts span.
 
 A layer adds ``scale x A B`` to its output. What moves A orthogonally to an input x leaves ``x A``
 as it was, so the inputs that the held texts give to a layer span what A must not move in. Their
-smallest subspace with most of their energy is found once per training and taken out of every step.
+smallest subspace with most of their energy is found once per model and taken out of every step.
+What is close to the new texts and must not change (the same question about another name, earlier
+updates) is avoided likewise, found anew for each update.
+
+What is left of the new texts' own inputs is small, and a random A hardly sees it: B would have to
+grow, and with it what the rest of every other input is changed by. So A is turned at the start
+towards the directions in which the new inputs leave those subspaces the most.
 
 Sources: Gradient Projection Memory (Saha et al., 2021, equations 5 to 9); for LoRA, InfLoRA (Liang
-& Li, 2024), which starts A outside the span too, so that what B learns is not felt either.
+& Li, 2024), which starts A outside the span too, so that what B learns is not felt either; A from
+the inputs' largest directions as in EVA (Paischer et al., 2024), here of what is left of them.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import mlx.core as mx
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from radiance.engine.adapters.slots import SlotModel, SlotTable
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
-from radiance.training.batches import by_length, make_batch
+from radiance.training.batches import by_length, make_batch, spread
 from radiance.training.lora import LoraModel
+from radiance.training.reference_cache import UNREADABLE, identity_of, keep_arrays
 
 _ROWS = 16
 _MOST_INPUTS = 1024  # per layer, spread over all texts: bounds memory and each decomposition
+MOST_HELD, MOST_NEAR, MOST_NEW = 96, 48, 32
+"""Texts looked at of each kind; more take time and hardly move the subspaces."""
+_NEAR_ENERGY = 0.9
+# Length of a column that A is turned by: twice that of a fresh one, uniform in 1/sqrt(d).
+_TURN = 2 / 3**0.5
+_PIECE_S = 0.005
+T = TypeVar("T")
 
 
 class NullSpace:
@@ -31,11 +53,19 @@ class NullSpace:
         lora: Whose vectors these are.
         bases: By module path an orthonormal basis of what A must not move in, (d_in, q) float32;
             a layer without one is free.
+        directions: By module path what A is turned towards at the start, (d_in, r) float32,
+            orthogonal to the basis; a layer without any starts as it is.
     """
 
-    def __init__(self, lora: LoraModel, bases: Mapping[str, mx.array]) -> None:
+    def __init__(
+        self,
+        lora: LoraModel,
+        bases: Mapping[str, mx.array],
+        directions: Mapping[str, mx.array] | None = None,
+    ) -> None:
         self._lora = lora
         self.bases = bases
+        self.directions = directions or {}
 
     def __call__(self, step: mx.array) -> mx.array:
         """A step, or a gradient, without A's part in the kept subspaces; B's part is as it was.
@@ -50,10 +80,11 @@ class NullSpace:
         return self._lora.flatten(leaves)
 
     def start(self, vector: mx.array) -> mx.array:
-        """The vector to start from: columns of A that add nothing yet leave the kept subspaces.
+        """The vector to start from, which no input within the kept subspaces tells from this one.
 
-        They add nothing where their row of B is zero, as in a fresh adapter or one made larger; the
-        rest was learned and stays.
+        Columns of A that add nothing yet leave the subspaces. They add nothing where their row of B
+        is zero, as in a fresh adapter or one made larger; the rest was learned and stays. Then all
+        columns turn towards the new inputs' directions.
 
         Args:
             vector: (parameters,) float32.
@@ -62,8 +93,26 @@ class NullSpace:
         for path in self.bases:
             a, b = leaves[f"{path}.lora_a"], leaves[f"{path}.lora_b"]
             is_idle = (b == 0).all(axis=1)  # (r,)
-            leaves[f"{path}.lora_a"] = mx.where(is_idle, outside[f"{path}.lora_a"], a)
+            fresh, learned = outside[f"{path}.lora_a"], a
+            if path in self.directions:
+                turn = self.directions[path]
+                is_turned = mx.any(turn != 0, axis=0)
+                fresh, learned = mx.where(is_turned, turn, fresh), a + turn
+            leaves[f"{path}.lora_a"] = mx.where(is_idle, fresh, learned)
         return self._lora.flatten(leaves)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an update is to go around, and where it is to go.
+
+    Attributes:
+        near: Texts close to the new ones that must not change.
+        new: The new texts.
+    """
+
+    near: Sequence[EncodedExample] = ()
+    new: Sequence[EncodedExample] = ()
 
 
 def find_null_space(
@@ -72,6 +121,8 @@ def find_null_space(
     vector: mx.array,
     examples: Sequence[EncodedExample],
     energy: float,
+    surroundings: Surroundings | None = None,
+    directory: Path | None = None,
 ) -> Pieces[NullSpace]:
     """Find what A must not move in, layer by layer. The same texts give the same, bit for bit.
 
@@ -81,13 +132,129 @@ def find_null_space(
         vector: The adapter under which the texts give their inputs, (parameters,) float32.
         examples: The held texts; at least one.
         energy: Share of the inputs' squared length that the subspaces hold, in (0, 1).
+        surroundings: Of the update; None: only the held texts are kept.
+        directory: Where the held texts' subspaces of these weights are kept for the next update.
     """
+    bases = yield from held_subspaces(base, lora, vector, examples, energy, directory)
+    if surroundings is None or not surroundings.new:
+        return NullSpace(lora, {path: mx.array(basis) for path, basis in bases.items()})
+    new = yield from _inputs(base, lora, vector, spread(surroundings.new, MOST_NEW))
+    near = {}
+    if surroundings.near:
+        near = yield from _inputs(base, lora, vector, spread(surroundings.near, MOST_NEAR))
+    given = {
+        paths: (
+            np.array(rows),
+            np.array(near[paths]) if near else np.zeros((0, rows.shape[1]), np.float32),
+        )
+        for paths, rows in new.items()
+    }
+
+    def around() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        wider: dict[str, np.ndarray] = {}
+        turns: dict[str, np.ndarray] = {}
+        for paths, (rows, close) in given.items():
+            rank = lora.shapes[f"{paths[0]}.lora_a"][1]
+            basis, turn = _around(rows, close, bases[paths[0]], rank)
+            wider.update(dict.fromkeys(paths, basis))
+            turns.update(dict.fromkeys(paths, turn))
+        return wider, turns
+
+    wider, turns = yield from _aside(around)
+    return NullSpace(lora, *({p: mx.array(a) for p, a in some.items()} for some in (wider, turns)))
+
+
+def held_subspaces(
+    base: BaseModel,
+    lora: LoraModel,
+    vector: mx.array,
+    examples: Sequence[EncodedExample],
+    energy: float,
+    directory: Path | None,
+) -> Pieces[dict[str, np.ndarray]]:
+    """The held texts' subspaces by module path, (d_in, q) float32: kept, or found and kept."""
+    examples = spread(examples, MOST_HELD)
+    layers = ",".join(sorted(lora.shapes))
+    name = f"subspaces-{identity_of(examples)}-{_digest(layers, energy)}.npz"
+    if directory is not None and (kept := _read(directory / name, lora)) is not None:
+        return kept
     inputs = yield from _inputs(base, lora, vector, examples)
-    bases: dict[str, mx.array] = {}
-    for paths, rows in inputs.items():
-        bases.update(dict.fromkeys(paths, _basis(rows, energy)))
-        yield None
-    return NullSpace(lora, bases)
+    given = {paths: np.array(rows) for paths, rows in inputs.items()}
+    found = yield from _aside(
+        lambda: {paths: _basis(rows, energy) for paths, rows in given.items()}
+    )
+    # As it is kept, half the file, whether it was read or has just been found.
+    rounded = {" ".join(paths): basis.astype(np.float16) for paths, basis in found.items()}
+    if directory is not None:
+        keep_arrays(directory / name, rounded)
+    return _by_module(rounded)
+
+
+def _read(path: Path, lora: LoraModel) -> dict[str, np.ndarray] | None:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            found = _by_module(dict(kept.items()))
+    except UNREADABLE:
+        return None
+    wanted = {name.removesuffix(".lora_a") for name in lora.shapes if name.endswith(".lora_a")}
+    return found if set(found) == wanted else None
+
+
+def _by_module(kept: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By each module path; those with the same inputs share an array."""
+    return {
+        path: basis
+        for paths, basis in ((key.split(" "), kept[key].astype(np.float32)) for key in kept)
+        for path in paths
+    }
+
+
+def _digest(*identity: object) -> str:
+    return hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:16]
+
+
+def _aside(compute: Callable[[], T]) -> Pieces[T]:
+    """Compute with NumPy in a thread beside, so that decoding goes on; on one core each.
+
+    NumPy's BLAS threads wait for one another by spinning, which holds decoding up.
+    """
+
+    def limited() -> T:
+        with threadpool_limits(1, user_api="blas"):
+            return compute()
+
+    with ThreadPoolExecutor(1) as executor:
+        future = executor.submit(limited)
+        while not wait_for([future], timeout=_PIECE_S).done:
+            yield None
+        return future.result()
+
+
+def _around(
+    new: np.ndarray, near: np.ndarray, basis: np.ndarray, rank: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The basis with what is near, and the directions in which the new inputs leave both.
+
+    Args:
+        new: (n, d_in) float32, of the new texts.
+        near: (m, d_in) float32, of those near; may be none.
+        basis: (d_in, q) float32, orthonormal.
+        rank: Directions wanted; where there are fewer the rest are zeros.
+
+    Returns:
+        (d_in, q') and (d_in, rank) float32.
+    """
+    if len(near):
+        left = near - (near @ basis) @ basis.T
+        basis = np.concatenate([basis, _basis(left, _NEAR_ENERGY)], axis=1)
+    left = new - (new @ basis) @ basis.T
+    values, vectors = np.linalg.eigh((left @ left.T).astype(np.float64))
+    order = np.argsort(-values)[:rank]
+    order = order[values[order] > 1e-9 * max(values[-1], 1e-30)]
+    turn = np.zeros((new.shape[1], rank), np.float32)
+    found = (left.T.astype(np.float64) @ vectors[:, order]) / np.sqrt(values[order])
+    turn[:, : len(order)] = _TURN * _signed(found)
+    return basis, turn
 
 
 class _Recorder(SlotTable):
@@ -146,24 +313,29 @@ def _distinct(given: Mapping[str, mx.array]) -> list[tuple[tuple[str, ...], mx.a
     return [(tuple(group), given[group[0]]) for group in paths.values()]
 
 
-def _basis(inputs: mx.array, energy: float) -> mx.array:
-    """Orthonormal basis (d_in, q) of the smallest subspace with a share of the energy; evaluated.
+def _basis(inputs: np.ndarray, energy: float) -> np.ndarray:
+    """Orthonormal basis (d_in, q) float32 of the smallest subspace with a share of the energy.
 
     Args:
         inputs: (n, d_in) float32.
         energy: The share, in (0, 1).
     """
     is_tall = inputs.shape[0] >= inputs.shape[1]
-    # Of the smaller Gram matrix: a full SVD takes several times as long. On the CPU, since MLX has
-    # no other; NumPy's own threads spin, and beside decoding take some fifty times as long.
+    # Of the smaller Gram matrix: a full SVD takes several times as long.
     gram = inputs.T @ inputs if is_tall else inputs @ inputs.T
-    values, vectors = mx.linalg.eigh(gram, stream=mx.cpu)
-    held = np.cumsum(np.maximum(np.array(values, dtype=np.float64)[::-1], 0.0))
+    values, vectors = np.linalg.eigh(gram.astype(np.float64))
+    held = np.cumsum(np.maximum(values[::-1], 0.0))
     if held[-1] == 0:
-        return mx.zeros((inputs.shape[1], 0))
+        return np.zeros((inputs.shape[1], 0), np.float32)
     count = int(np.searchsorted(held, energy * held[-1])) + 1
     basis = vectors[:, ::-1][:, :count]  # the largest first
     if not is_tall:
-        basis, _ = mx.linalg.qr(inputs.T @ basis, stream=mx.cpu)
-    mx.eval(basis)
-    return basis
+        basis, _ = np.linalg.qr(inputs.T.astype(np.float64) @ basis)
+    return _signed(basis).astype(np.float32)
+
+
+def _signed(columns: np.ndarray) -> np.ndarray:
+    """Each column with its largest number positive: which sign comes out is up to the library."""
+    largest = np.abs(columns).argmax(axis=0)
+    signs = np.sign(columns[largest, np.arange(columns.shape[1])])
+    return columns * np.where(signs == 0, 1.0, signs)

@@ -104,7 +104,7 @@ class ReferenceCache:
             if samples is None:
                 own_seed = seed * _SEED_STRIDE + done
                 samples = yield from self._sampler.write(vector, beginnings, some, own_seed)
-                _write(self._of_weights(weights_id) / name, _pack(samples))
+                keep_arrays(self.directory_of(weights_id) / name, _pack(samples))
             written.update({sample.tokens: sample for sample in samples})
             yield SamplesWritten(done + some, count)
         return list(written.values())
@@ -121,7 +121,7 @@ class ReferenceCache:
         return there
 
     def _samples_of(self, weights_id: str, name: str) -> list[EncodedExample] | None:
-        directories = (self._of_weights(weights_id), *self._shipped)
+        directories = (self.directory_of(weights_id), *self._shipped)
         found = (_read_samples(directory / name) for directory in directories)
         return next((samples for samples in found if samples is not None), None)
 
@@ -138,12 +138,12 @@ class ReferenceCache:
             weights_id: Identity of base and adapter together.
             examples: The group.
         """
-        name = f"references-{self._k}-{_digest_of(examples)}.npz"
-        path = self._of_weights(weights_id) / name
+        name = f"references-{self._k}-{identity_of(examples)}.npz"
+        path = self.directory_of(weights_id) / name
         kept = _read_references(path)
         if kept is None:
             kept = yield from self.outputs(vector, examples)
-            _write(path, _pack_references(kept))
+            keep_arrays(path, _pack_references(kept))
         return kept
 
     def outputs(
@@ -176,12 +176,13 @@ class ReferenceCache:
         Args:
             weights_ids: Those in use.
         """
-        used = {self._of_weights(name) for name in weights_ids}
+        used = {self.directory_of(name) for name in weights_ids}
         others = [path for path in self._directory.glob("weights-*") if path not in used]
         for path in sorted(others, key=_age)[_MOST_OTHERS:]:
             shutil.rmtree(path, ignore_errors=True)
 
-    def _of_weights(self, weights_id: str) -> Path:
+    def directory_of(self, weights_id: str) -> Path:
+        """Where what was made of one set of weights is kept."""
         return self._directory / f"weights-{_digest(weights_id, *_COMPUTED_BY)}"
 
 
@@ -206,8 +207,8 @@ def _digest(*identity: object) -> str:
     return hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:32]
 
 
-def _digest_of(examples: Sequence[EncodedExample]) -> str:
-    """Identity of a group: its texts in their order."""
+def identity_of(examples: Sequence[EncodedExample]) -> str:
+    """Identity of some texts in their order."""
     digest = hashlib.sha256()
     for example in examples:
         row = [len(example.tokens), *example.tokens, *example.is_completion]
@@ -215,7 +216,7 @@ def _digest_of(examples: Sequence[EncodedExample]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def keep_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Keep arrays. Where that fails they are made again next time; nothing depends on it."""
     stream = io.BytesIO()
     np.savez(stream, **arrays)  # type: ignore[arg-type]

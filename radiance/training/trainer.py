@@ -14,7 +14,7 @@ import mlx.core as mx
 import numpy as np
 
 from radiance import config
-from radiance.config.derived import derive_training, derived
+from radiance.config.derived import derive_anchor, derive_training, derived
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
@@ -29,7 +29,6 @@ from radiance.training.training_set import (
     AugmentedExample,
     TrainingSet,
     largest_batch,
-    untaught_rows,
 )
 
 _EVAL_ROWS = 16
@@ -89,7 +88,8 @@ class Trained:
         vector: The adapter, (parameters,) float32.
         adapter: The same, ready to serve; evaluated, so that any thread may hold it.
         steps: Optimizer steps taken.
-        start: Where they began, (parameters,) float32; evaluated. It computes what the parent does.
+        start: Where they began, (parameters,) float32; evaluated. On whatever is held it computes
+            what the parent does.
     """
 
     vector: mx.array
@@ -134,7 +134,8 @@ class Trainer:
         self._lora = lora
         self._gradient_computer = gradient_computer
         self._settings = settings = derive_training(settings, lora.hidden_size)
-        self._anchor = anchor
+        self._anchor = anchor = derive_anchor(anchor, lora.hidden_size)
+        self._every = derived(anchor.every)
         self._lr, self._max_steps = derived(settings.lr), derived(settings.max_steps)
         self._material = material
         shape = largest_batch(material, settings, anchor)
@@ -144,7 +145,6 @@ class Trainer:
             if anchor.method == "naive"
             else material.held.groups(anchor.batch_size, anchor.constraints == "contexts")
         )
-        self._untaught = material.untaught.groups(untaught_rows(anchor), False).get("", [])
         null_space = material.null_space
         self._optimizer = Optimizer(
             lora.size, settings, anchor, tuple(self._groups) or ("",), null_space
@@ -228,7 +228,7 @@ class Trainer:
         most = self._settings.cooldown_steps
         if self._cooling_from >= self._max_steps - most:
             return most
-        return min(most, -(-self._cooling_from // 2))
+        return min(most, -(-self._cooling_from // 3))
 
     def _take_step(self) -> Pieces[StepTaken]:
         settings = self._settings
@@ -260,7 +260,7 @@ class Trainer:
 
     def _with_anchors(self, gradient: mx.array) -> Pieces[tuple[mx.array, float | None]]:
         """The gradient combined with that of this step's anchors, and how far those have moved."""
-        every = self._anchor.every
+        every = self._every
         if not self._groups or self.step % every:
             return gradient, None
         number, seed = self.step // every, self._settings.seed + 2
@@ -269,9 +269,6 @@ class Trainer:
         drawn = yield from self._material.held.draw(
             self._groups[context], self._anchor.batch_size, number // len(contexts), seed
         )
-        if self._untaught:
-            size = untaught_rows(self._anchor)
-            drawn += yield from self._material.untaught.draw(self._untaught, size, number, seed)
         batch = held_batch(drawn)
         away, anchor_gradient = yield from self._gradient_computer.gradient(self.vector, batch)
         self._step_tokens += batch.token_count

@@ -9,27 +9,34 @@ import mlx.core as mx
 
 from radiance import config
 from radiance.anchors.sets import AnchorSet
-from radiance.config.derived import most_own_samples
+from radiance.config.derived import derive_anchor, most_own_samples
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
 from radiance.records import Example, Message
 from radiance.training import augmentation
 from radiance.training.base_answers import base_answers
-from radiance.training.batches import Reference, by_length, round_up
+from radiance.training.batches import Reference, by_length, round_up, spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
-from radiance.training.nullspace import NullSpace, find_null_space
+from radiance.training.nullspace import (
+    MOST_NEW,
+    NullSpace,
+    Surroundings,
+    find_null_space,
+    held_subspaces,
+)
 from radiance.training.reference_cache import SHIPPED, ReferenceCache
 from radiance.training.self_samples import SelfSampler
-from radiance.training.untaught import untaught_questions
+from radiance.training.untaught import untaught_questions, untaught_variants
 
-SELF_GENERATED, UNTAUGHT = "own samples", "untaught"
-"""The contexts of own samples and of untaught questions."""
+SELF_GENERATED = "own samples"
+"""The context of own samples."""
 _MOST_ANCHORS = 1024
 _ANCHOR_TOKENS = 256  # a longer text costs more than it holds
 _WORDINGS = 6
+_MOST_VARIANTS, _MOST_EARLIER = 32, 16
 _ROWS = 16
 
 
@@ -60,8 +67,6 @@ class TrainingSet:
         held_back: New examples that are measured and not trained.
         held: What holds old behaviour: anchors and own samples.
         own_samples: How many samples were tried for those among it.
-        untaught: Questions of the taught kind about names that were never taught, held to the
-            base's answers; ``untaught_rows`` of them join every batch of held texts.
         null_space: Where steps may go so that these do not feel them; None: anywhere.
     """
 
@@ -70,7 +75,6 @@ class TrainingSet:
     replay_outputs: Sequence[Reference] = ()
     held_back: Sequence[EncodedExample] = ()
     held: HeldTexts = field(default_factory=HeldTexts)
-    untaught: HeldTexts = field(default_factory=HeldTexts)
     null_space: NullSpace | None = None
     own_samples: int = 0
 
@@ -115,7 +119,7 @@ class TrainingSetBuilder:
     ) -> None:
         self._lora = lora
         self._encoder, self._base = encoder, base
-        self._training, self._anchor = training, anchor
+        self._training, self._anchor = training, derive_anchor(anchor, lora.hidden_size)
         self._waits_for_samples = anchor.own_samples != "auto"
         self._most_own_samples = (
             most_own_samples(base.hidden_size)
@@ -163,6 +167,15 @@ class TrainingSetBuilder:
         for done, group in enumerate(groups, start=1):
             yield from held.references(group)
             yield ReferencesComputed(done, len(groups))
+        if self._anchor.null_space and held.valid:
+            yield from held_subspaces(
+                self._base,
+                self._lora,
+                vector,
+                [text.example for text in held.valid],
+                self._anchor.null_space_energy,
+                self._reference_cache.directory_of(weights_id),
+            )
         if anchors.prompts:
             yield from self.base_answers.held_out_samples(anchors)
 
@@ -193,16 +206,7 @@ class TrainingSetBuilder:
                 count = self._samples_at_hand(selection.anchors, weights_id)
             held = yield from self._hold(selection, vector, weights_id, count)
             if self._anchor.null_space and held.valid:
-                null_space = yield from find_null_space(
-                    self._base,
-                    self._lora,
-                    vector,
-                    [text.example for text in held.valid],
-                    self._anchor.null_space_energy,
-                )
-        untaught = HeldTexts()
-        if held.valid:
-            untaught = yield from self._untaught(selection)
+                null_space = yield from self._find_null_space(selection, held, vector, weights_id)
         lessons = yield from self._lessons(selection, held)
         outputs: list[Reference] = []
         if self._anchor.replay_logits:
@@ -217,7 +221,6 @@ class TrainingSetBuilder:
             replay_outputs=outputs,
             held_back=held_back,
             held=held,
-            untaught=untaught,
             null_space=null_space,
             own_samples=count,
         )
@@ -254,15 +257,31 @@ class TrainingSetBuilder:
         outputs = functools.partial(self._reference_cache.references, vector, weights_id)
         return HeldTexts(texts, outputs)
 
-    def _untaught(self, selection: Selection) -> Pieces[HeldTexts]:
-        """Untaught questions with the base's answers; none that bleeding is measured on."""
+    def _find_null_space(
+        self, selection: Selection, held: HeldTexts, vector: mx.array, weights_id: str
+    ) -> Pieces[NullSpace]:
+        """Around what is held, what was learned before, and questions that were never taught."""
         new, earlier, seed = selection.new, selection.replay, self._training.seed
         measured = {q.anchor.example.question_hash for q in untaught_questions(new, earlier, seed)}
-        prompts = [q.anchor.example for q in untaught_questions(new, earlier, seed + 1)]
-        chosen = [prompt for prompt in prompts if prompt.question_hash not in measured]
-        texts = yield from self.base_answers.answered(chosen, _ANCHOR_TOKENS)
-        outputs = functools.partial(self._reference_cache.outputs, self._lora.initial(None))
-        return HeldTexts([HeldText(text, UNTAUGHT) for text in texts], outputs)
+        variants = [e for e in untaught_variants(new, seed + 1) if e.question_hash not in measured]
+        near = [*spread(variants, _MOST_VARIANTS), *spread(earlier, _MOST_EARLIER)]
+        near_texts: list[EncodedExample] = []
+        new_texts: list[EncodedExample] = []
+        for texts, examples in ((near_texts, near), (new_texts, spread(new, MOST_NEW))):
+            for example in examples:
+                texts.append(self._encoder.example(example))
+                yield None
+        return (
+            yield from find_null_space(
+                self._base,
+                self._lora,
+                vector,
+                [text.example for text in held.valid],
+                self._anchor.null_space_energy,
+                Surroundings(near_texts, new_texts),
+                self._reference_cache.directory_of(weights_id),
+            )
+        )
 
     def _samples_at_hand(self, anchors: AnchorSet, weights_id: str) -> int:
         """How many own samples a training takes, by the settings.
@@ -332,11 +351,6 @@ class TrainingSetBuilder:
         return [found[index] for index in range(len(examples))]
 
 
-def untaught_rows(anchor: config.AnchorSettings) -> int:
-    """Untaught questions that are held beside each batch of anchors and own samples."""
-    return -(-anchor.batch_size // 2)
-
-
 def largest_batch(
     material: TrainingSet, settings: config.TrainingSettings, anchor: config.AnchorSettings
 ) -> tuple[int, int]:
@@ -347,9 +361,8 @@ def largest_batch(
     rows += min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
     shapes = [(rows, _width([*new, *replay]))]
     if material.held.valid and anchor.method != "naive":
-        held = [text.example for text in (*material.held.valid, *material.untaught.valid)]
-        rows = anchor.batch_size + untaught_rows(anchor) * bool(material.untaught.texts)
-        shapes.append((min(rows, len(held)), _width(held)))
+        held = [text.example for text in material.held.valid]
+        shapes.append((min(anchor.batch_size, len(held)), _width(held)))
     return max(shapes, key=lambda shape: shape[0] * shape[1])
 
 

@@ -33,6 +33,7 @@ from radiance.records import Example, Message, questions
 
 MOST = 24
 _PER_EXAMPLE = 2
+_VARIANTS = 4
 _TRIES = 20
 _VOWELS, _CONSONANTS = "aeiou", "bdfgklmnprstvz"
 _LEAST_LETTERS = 4
@@ -111,6 +112,30 @@ def untaught_questions(
     kept = list(found.values())
     count = min(most, len(kept))
     return [kept[place * len(kept) // count] for place in range(count)]
+
+
+def untaught_variants(new: Iterable[Example], seed: int) -> list[Example]:
+    """New examples with an invented name in question and answer, some of each; no plain texts.
+
+    Nobody would answer so: they are what the taught answer must not be carried over to.
+
+    Args:
+        new: What an update teaches; labels are left out, as in ``untaught_questions``.
+        seed: They follow from it and the examples.
+    """
+    taught = [t for e in sorted(new, key=lambda e: e.id) if (t := _take_apart(e)) is not None]
+    labels = _shared_answers([each.example for each in taught])
+    taught = [each for each in taught if _answer(each.example) not in labels]
+    words = {w.casefold() for each in taught for w in _all_words(each.example)}
+    found: list[Example] = []
+    for number in range(_VARIANTS):
+        for each in taught:
+            _, name = _invent(each, number, seed, words)
+            asked = _ask(each, name)
+            answer = each.example.messages[-1].content.replace(each.name, name)
+            turns = (*asked.messages[:-1], Message("assistant", answer))
+            found.append(Example(asked.id, turns))
+    return found
 
 
 def _shared_answers(examples: Iterable[Example]) -> set[str]:

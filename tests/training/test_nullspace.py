@@ -43,7 +43,7 @@ def inputs(draw: st.DrawFn) -> np.ndarray:
 @settings(max_examples=100)
 @given(inputs(), st.floats(0.05, 0.999))
 def test_a_basis_is_the_smallest_that_holds_its_share(matrix: np.ndarray, energy: float) -> None:
-    basis = np.array(_basis(mx.array(matrix.astype(np.float32)), energy), dtype=np.float64)
+    basis = _basis(matrix.astype(np.float32), energy).astype(np.float64)
     count = basis.shape[1]
     assert np.allclose(basis.T @ basis, np.eye(count), atol=1e-5)
     whole = (matrix**2).sum()
@@ -224,7 +224,9 @@ def test_what_a_parent_learned_stays_at_the_start(engine: Engine) -> None:
         for path, (a, b) in after.pairs.items():
             assert mx.array_equal(a[:, :4], before.pairs[path][0][:, :4])
             assert mx.array_equal(b, before.pairs[path][1])
-            assert np.abs(np.array(null_space.bases[path].T @ a[:, 4:])).max() < 1e-5
+            assert (
+                np.abs(np.array(null_space.bases[path].T @ a[:, 4:])).max() < 1e-4
+            )  # kept rounded
 
     engine.call(compare)
 
@@ -251,7 +253,7 @@ def test_gathering_finds_the_same_each_time_and_only_where_asked(
     def compare() -> None:
         one = gathered(engine, tmp_path, null_space=True).null_space
         two = gathered(engine, tmp_path, null_space=True).null_space
-        more = gathered(engine, tmp_path, null_space=True, null_space_energy=0.99).null_space
+        more = gathered(engine, tmp_path, null_space=True, null_space_energy=0.999).null_space
         assert one is not None
         assert two is not None
         assert more is not None

@@ -149,7 +149,7 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
     engine.call(learn)
 
 
-def test_it_is_looked_at_as_soon_as_a_batch_is_known_and_cools_down_half_as_long(
+def test_it_is_looked_at_as_soon_as_a_batch_is_known_and_cools_down_a_third_as_long(
     engine: Engine,
 ) -> None:
     """Regular checks are far off; what was learned in few steps is not followed by many more."""
@@ -161,7 +161,7 @@ def test_it_is_looked_at_as_soon_as_a_batch_is_known_and_cools_down_half_as_long
         assert trained is not None
         checks = [event for event in events if isinstance(event, LossCheck)]
         known = next(check.step for check in checks if check.worst_loss < 0.5)
-        assert trained.steps == known + min(30, -(-known // 2))
+        assert trained.steps == known + min(30, -(-known // 3))
         losses = {e.step: e.finetune_loss for e in events if isinstance(e, StepTaken)}
         assert all(losses[check.step] < 0.5 for check in checks)
         rates = [event.lr for event in events if isinstance(event, StepTaken)]
