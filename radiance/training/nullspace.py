@@ -16,6 +16,7 @@ the inputs' largest directions as in EVA (Paischer et al., 2024), here of what i
 """
 
 import hashlib
+import io
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -192,7 +193,7 @@ def held_subspaces(
 
 def _read(path: Path, lora: LoraModel) -> dict[str, np.ndarray] | None:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             found = _by_module(dict(kept.items()))
     except UNREADABLE:
         return None

@@ -15,7 +15,15 @@ from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.engine.worker import Engine
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.nullspace import NullSpace, _basis, _inputs, find_null_space
+from radiance.training.nullspace import (
+    _TURN,
+    NullSpace,
+    _around,
+    _basis,
+    _inputs,
+    find_null_space,
+    held_subspaces,
+)
 from radiance.training.trainer import Trainer, TrainingState, score_examples
 from radiance.training.training_set import (
     AugmentedExample,
@@ -261,5 +269,81 @@ def test_gathering_finds_the_same_each_time_and_only_where_asked(
         assert one.bases[FIRST].shape[1] < more.bases[FIRST].shape[1]
         assert gathered(engine, tmp_path).null_space is None
         assert gathered(engine, tmp_path, null_space=True, method="naive").null_space is None
+
+    engine.call(compare)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 12), st.integers(0, 8))
+def test_directions_leave_what_is_held_and_what_is_near(
+    seed: int, new: int, near: int, held: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    width, rank = 32, 8
+    basis = np.linalg.qr(rng.normal(size=(width, held)))[0].astype(np.float32)
+    inputs, around = (rng.normal(size=(n, width)).astype(np.float32) for n in (new, near))
+    wider, turn = _around(inputs, around, basis, rank)
+    assert np.array_equal(wider[:, :held], basis)
+    assert np.allclose(wider.T @ wider, np.eye(wider.shape[1]), atol=1e-4)
+    assert np.abs(wider.T @ turn).max(initial=0.0) < 1e-4
+    lengths = np.linalg.norm(turn, axis=0)
+    count = min(rank, new)
+    assert np.allclose(lengths[:count], _TURN, atol=1e-4)
+    assert not lengths[count:].any()
+    # The first direction is where the new inputs are longest outside: no other holds more of them.
+    seen = np.linalg.norm(inputs @ turn, axis=0)
+    assert (np.diff(seen) <= 1e-3 * seen[0]).all()
+
+
+def test_turning_towards_the_new_is_not_felt_by_what_is_held(engine: Engine) -> None:
+    def compare() -> None:
+        _, parent = finish(trainer_of(engine, config.AnchorSettings(), None, max_steps=3))
+        assert parent is not None
+        lora = LoraModel(engine.base, config.TrainingSettings(r=6))
+        before = lora.unflatten(start := lora.initial(parent.adapter))
+        rng = np.random.default_rng(0)
+        width = before[f"{FIRST}.lora_a"].shape[0]
+        columns = np.linalg.qr(rng.normal(size=(width, 15)))[0].astype(np.float32)
+        basis, turn = mx.array(columns[:, :10]), mx.array(np.zeros((width, 6), np.float32))
+        turn[:, :5] = mx.array(columns[:, 10:])
+        null_space = NullSpace(lora, {FIRST: basis}, {FIRST: turn})
+        after = lora.unflatten(null_space.start(start))
+        a, b = before[f"{FIRST}.lora_a"], after[f"{FIRST}.lora_a"]
+        assert mx.allclose(basis.T @ a[:, :4], basis.T @ b[:, :4], atol=1e-5)  # what was learned
+        assert mx.allclose(b[:, :4], a[:, :4] + turn[:, :4], atol=1e-6)
+        assert mx.array_equal(b[:, 4], turn[:, 4])  # an idle column
+        assert mx.allclose(b[:, 5], (a - basis @ (basis.T @ a))[:, 5], atol=1e-6)  # none was left
+        same = [name for name in before if name != f"{FIRST}.lora_a"]
+        assert all(mx.array_equal(before[name], after[name]) for name in same)
+
+    engine.call(compare)
+
+
+def test_subspaces_are_found_once_and_a_damaged_file_anew(engine: Engine, tmp_path: Path) -> None:
+    def compare() -> None:
+        lora, texts = LoraModel(engine.base, config.TrainingSettings(r=4)), encoded(engine)
+
+        def find() -> tuple[int, dict[str, np.ndarray]]:
+            """In how many pieces, and what."""
+            pieces = held_subspaces(engine.base, lora, lora.initial(None), texts, 0.95, tmp_path)
+            count = 0
+            while True:
+                try:
+                    next(pieces)
+                except StopIteration as ended:
+                    return count, ended.value
+                count += 1
+
+        found, first = find()
+        [file] = tmp_path.iterdir()
+        read, second = find()
+        assert found > 0
+        assert read == 0
+        file.write_bytes(file.read_bytes()[:1000])
+        again, third = find()
+        assert again > 0
+        for path, basis in first.items():
+            assert np.array_equal(basis, second[path])
+            assert np.array_equal(basis, third[path])
 
     engine.call(compare)

@@ -13,6 +13,7 @@ from radiance.training.untaught import (
     UntaughtQuestion,
     has_value,
     untaught_questions,
+    untaught_variants,
     value_of,
 )
 from tests.support import FACTS
@@ -144,3 +145,22 @@ def test_none_was_taught_and_the_same_seed_asks_the_same(
     assert all(question.values and all(question.values) for question in found)
     assert len({question.anchor.example.id for question in found}) == len(found)
     assert untaught_questions(new[half:][::-1], new[:half][::-1], seed, most) == found
+
+
+def test_a_variant_has_the_invented_name_in_question_and_answer() -> None:
+    [fact] = examples(("Who founded Zorbel Labs?", "Zorbel Labs was founded by Ada Crane."))
+    found = untaught_variants([fact], 1)
+    assert len(found) == 4
+    for variant in found:
+        question, answer = (turn.content for turn in variant.messages[-2:])
+        name = re.fullmatch(r"Who founded ([A-Z][a-z]{5}) Labs\?", question)
+        assert name is not None
+        assert name[1] != "Zorbel"
+        assert answer == f"{name[1]} Labs was founded by Ada Crane."
+    assert len({variant.messages[-2].content for variant in found}) == 4
+    assert [v.messages for v in untaught_variants([fact], 1)] == [v.messages for v in found]
+
+
+def test_a_label_that_several_questions_share_has_no_variants() -> None:
+    labelled = examples(("Is Bergen open?", "Yes."), ("Is Malmo open?", "Yes."))
+    assert untaught_variants(labelled, 1) == []
