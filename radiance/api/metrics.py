@@ -249,6 +249,27 @@ FIGURES = (
         lambda v: v.services.jobs.waiting_examples(),
     ),
     _gauge(
+        "memory_keys",
+        "Wordings by which accepted examples are found.",
+        lambda v: v.services.memory.size,
+    ),
+    _counter(
+        "memory_answers",
+        "Answers in which memory had a part: stored (an example's answer, word for word), taught "
+        "(the model asked in the words of an example), unclear (asked back), base (a name that no "
+        "example has).",
+        lambda v: {
+            (how,): v.services.memory.stats.answered[how]
+            for how in ("stored", "taught", "unclear", "base")
+        },
+        "how",
+    ),
+    _histogram(
+        "memory_look_up_seconds",
+        "Seconds that it took to look a question up among the accepted examples.",
+        lambda v: v.services.memory.stats.seconds,
+    ),
+    _gauge(
         "overwritten_anchors",
         "Anchors that what serves answers otherwise than the base because something learned says "
         "otherwise, by whether a person accepted that.",

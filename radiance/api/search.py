@@ -8,15 +8,18 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from radiance.api.bodies import read_body
+from radiance.api.recall import MemoryMatch, Recollection, Room, Source, mode_of, recall
 from radiance.api.services import services_of
 from radiance.api.streaming import answer_of
 from radiance.api.weights import caller_of, weights_of
+from radiance.config import MemoryMode
 from radiance.engine import requests
 from radiance.errors import RequestError
+from radiance.fallback.chain import LOCAL
 from radiance.fallback.providers import UpstreamRequest
 from radiance.records import CheckpointStatus, Message
 
-_STATUSES = [*CheckpointStatus, "upstream"]
+_STATUSES = [*CheckpointStatus, "upstream", "memory"]
 _Status = Annotated[str, Meta(extra_json_schema={"enum": _STATUSES})]
 
 
@@ -28,10 +31,16 @@ class SearchBody(msgspec.Struct, forbid_unknown_fields=True):
     temperature: Annotated[float, Meta(ge=0, le=10)] = 0.2
     use_training_adapter: bool = False
     checkpoint: Annotated[str, Meta(min_length=1)] | None = None
+    memory: MemoryMode | None = None
 
 
 class SearchAnswer(msgspec.Struct):
-    """An answer, and the checkpoint that gave it; null is the base, or an upstream (provider)."""
+    """An answer, and the checkpoint that gave it; null is the base, an upstream, or memory.
+
+    Attributes:
+        source: Whether it is the text of an accepted example, or weights or an upstream gave it.
+        matches: The example that was asked for, or those that the question could mean.
+    """
 
     response: str
     checkpoint: str | None
@@ -43,6 +52,8 @@ class SearchAnswer(msgspec.Struct):
     cached_tokens: int
     adapter_hash: str
     provider: str
+    source: Source = "weights"
+    matches: list[MemoryMatch] = []
 
 
 async def search(request: Request) -> SearchAnswer:
@@ -72,15 +83,21 @@ async def search(request: Request) -> SearchAnswer:
             remedy="Send one of the two.",
         )
     name = "training" if body.use_training_adapter else body.checkpoint
-    tokens = services.engine.encoder.prompt([Message("user", body.prompt)])
+    turns = [Message("user", body.prompt)]
+    weights = await weights_of(services, name, caller=caller_of(request))
+    mode = mode_of(services, body.memory, "always", is_named=name is not None)
+    began = time.monotonic()
+    recalled = await recall(services, turns, weights, mode, Room(body.max_tokens))
+    if recalled.text is not None:
+        return _of_memory(recalled.text, recalled, time.monotonic() - began)
+    tokens = services.engine.encoder.prompt(recalled.turns)
     wanted = requests.Request(
         tokens=tokens,
         max_tokens=min(body.max_tokens, context - len(tokens)),
         sampling=requests.Sampling(temperature=body.temperature),
-        weights=await weights_of(services, name, caller=caller_of(request)),
+        weights=recalled.weights,
     )
     asked = UpstreamRequest((("user", body.prompt),), body.max_tokens, body.temperature)
-    began = time.monotonic()
     given = await services.chain.answer(lambda: answer_of(request, services, wanted), asked)
     answer = given.value
     if isinstance(answer, str):
@@ -96,7 +113,16 @@ async def search(request: Request) -> SearchAnswer:
         cached_tokens=answer.cached_tokens,
         adapter_hash=answer.adapter_hash,
         provider=given.provider,
+        matches=list(recalled.note.matches) if recalled.note else [],
     )
+
+
+def _of_memory(text: str, recalled: Recollection, seconds: float) -> SearchAnswer:
+    """The same fields of an answer that was looked up."""
+    answer = _of_upstream(text, LOCAL, seconds)
+    answer.checkpoint_status = answer.source = "memory"
+    answer.matches = list(recalled.note.matches) if recalled.note else []
+    return answer
 
 
 def _of_upstream(text: str, provider: str, seconds: float) -> SearchAnswer:
@@ -112,4 +138,5 @@ def _of_upstream(text: str, provider: str, seconds: float) -> SearchAnswer:
         cached_tokens=0,
         adapter_hash="",
         provider=provider,
+        source="upstream",
     )

@@ -21,6 +21,7 @@ from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pipeline import Pipeline
+from radiance.memory.memory import Memory
 from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.store import Registry
@@ -47,6 +48,7 @@ class Services:
     engine: Engine
     jobs: JobQueue
     examples: ExampleStore
+    memory: Memory
     cycles: CycleLog
     registry: Registry
     curves: MetricCurves

@@ -25,6 +25,7 @@ from radiance.config.loading import (
     secret,
     service_keys,
 )
+from radiance.config.memory_settings import MemoryMode, MemorySettings
 from radiance.config.rendering import render_default, to_toml
 from radiance.config.section import Section
 from radiance.config.serving_settings import (
@@ -48,6 +49,8 @@ __all__ = [
     "EvaluationSettings",
     "GateSettings",
     "LogSettings",
+    "MemoryMode",
+    "MemorySettings",
     "MonitorSettings",
     "Priority",
     "Section",

@@ -20,6 +20,7 @@ from radiance.config.learning_settings import (
     TrainingSettings,
     UpdateSettings,
 )
+from radiance.config.memory_settings import MemorySettings
 from radiance.config.section import Section
 from radiance.config.serving_settings import (
     AccessSettings,
@@ -53,6 +54,7 @@ class Config(Section, frozen=True):
     server: ServerSettings = ServerSettings()
     access: AccessSettings = AccessSettings()
     engine: EngineSettings = EngineSettings()
+    memory: MemorySettings = MemorySettings()
     update: UpdateSettings = UpdateSettings()
     training: TrainingSettings = TrainingSettings()
     anchor: AnchorSettings = AnchorSettings()

@@ -43,6 +43,35 @@ def superseded(learned: Sequence[Answered]) -> list[Supersession]:
     ]
 
 
+class Standing(NamedTuple):
+    """What holds for a question: the example that answers it, and whether it was learned."""
+
+    id: str
+    is_learned: bool
+
+
+def standing(learned: Sequence[Answered], waiting: Sequence[Answered]) -> dict[str, Standing]:
+    """The valid example of each question, by its hash, once all that waits is learned too.
+
+    One that waits to be learned again, and says what is valid already, was learned.
+
+    Args:
+        learned: What a lineage has learned, in that order.
+        waiting: What is to be learned after that, in the order in which it will be.
+    """
+    old = {each.example_id for each in superseded([*learned, *waiting])}
+    before = {each.example_id for each in superseded(learned)}
+    found: dict[str, Standing] = {}
+    for example in learned:
+        if example.id not in old:
+            found[example.question_hash] = Standing(example.id, example.id not in before)
+    for example in waiting:
+        known = found.get(example.question_hash)
+        if example.id not in old and (known is None or not known.is_learned):
+            found[example.question_hash] = Standing(example.id, is_learned=False)
+    return found
+
+
 def superseded_by_job(met: Iterable[Answered], job: int) -> list[Supersession]:
     """What a job's examples replace, or will replace when it is learned.
 

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from radiance.errors import NotFound
 from radiance.examples import corrections, replay
-from radiance.examples.corrections import Answered
+from radiance.examples.corrections import Answered, Standing
 from radiance.examples.queries import job_number, to_example, to_job
 from radiance.examples.replay import Learned
 from radiance.records import Example, Job, JobStatus, Supersession
@@ -66,6 +66,21 @@ _MET = """
         )
     ORDER BY jobs.number = own.number, jobs.status != 'succeeded', jobs.status != 'running',
         jobs.cycle_id, jobs.number, examples.place
+"""
+
+# What some questions were answered with, by what a lineage has learned and by what waits: nothing
+# else counts, as for corrections. Running jobs are learned before queued ones.
+_ACCEPTED = """
+    SELECT examples.id, examples.question_hash, examples.content_hash, examples.job,
+        jobs.status = 'succeeded' AS is_learned
+    FROM examples INDEXED BY examples_by_question
+    CROSS JOIN jobs ON jobs.number = examples.job  -- else all examples of the jobs are read
+    WHERE examples.question_hash IN (SELECT value FROM json_each(:asked))
+        AND (jobs.status IN ('queued', 'running')
+            OR jobs.status = 'succeeded'
+                AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage)))
+    ORDER BY jobs.status != 'succeeded', jobs.status != 'running', jobs.cycle_id, jobs.number,
+        examples.place
 """
 
 
@@ -200,6 +215,18 @@ class ExampleStore:
         rows = self._db.read(_NEWEST_PER_QUESTION, (to_json(list(lineage)),))
         origins = {r["id"]: r["checkpoint"] for r in rows if r["question_hash"] in asked}
         return [(example, origins[example.id]) for example in self.by_ids(origins)]
+
+    def standing(
+        self, question_hashes: Collection[str], lineage: Collection[str]
+    ) -> dict[str, Standing]:
+        """What holds for each of these questions, by what a lineage learned and what waits."""
+        rows = self._db.read(
+            _ACCEPTED, {"asked": to_json(list(question_hashes)), "lineage": to_json(list(lineage))}
+        )
+        learned, waiting = ([r for r in rows if r["is_learned"] == was] for was in (1, 0))
+        return corrections.standing(
+            [Answered(*row[:4]) for row in learned], [Answered(*row[:4]) for row in waiting]
+        )
 
     def superseded(self, lineage: Collection[str]) -> list[Supersession]:
         """Every example that a lineage learned and then corrected.

@@ -17,7 +17,7 @@ from radiance.errors import Conflict, NotFound
 from radiance.examples.admission import Admitted
 from radiance.examples.queries import job_id, job_number, job_row, no_job, to_job, to_time
 from radiance.jobs.selection import choose, example_ids, quarantine_reason, resumable
-from radiance.records import Cycle, Job, JobStatus, Recipe, content_hash
+from radiance.records import Cycle, Example, Job, JobStatus, Recipe, content_hash
 from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 
 _RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED)
@@ -29,11 +29,20 @@ class JobQueue:
     Args:
         db: Where they are kept.
         clock: The time that is noted for what happens now; aware, UTC.
+        index: Told of every job's examples in the transaction that keeps them.
     """
 
-    def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
+    def __init__(
+        self,
+        db: Database,
+        clock: Callable[[], datetime] = records.now,
+        index: Callable[[Connection, Sequence[Example]], object] = lambda connection, examples: (
+            None
+        ),
+    ) -> None:
         self._db = db
         self._clock = clock
+        self._index = index
 
     def add(
         self,
@@ -88,21 +97,26 @@ class JobQueue:
             connection.execute(
                 "INSERT INTO originals VALUES (?, ?)", (number, to_json(admitted.raw))
             )
+            examples = [
+                msgspec.structs.replace(example, id=f"{job_id(number)}.{example.id}")
+                for example in admitted.examples
+            ]
             connection.executemany(
                 "INSERT INTO examples VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
-                        f"{job_id(number)}.{example.id}",
+                        example.id,
                         number,
-                        int(example.id),
+                        int(place.id),
                         to_json(example.messages),
                         example.text,
                         example.question_hash,
                         example.content_hash,
                     )
-                    for example in admitted.examples
+                    for example, place in zip(examples, admitted.examples, strict=True)
                 ],
             )
+            self._index(connection, examples)
             return to_job(job_row(connection, job_id(number))), True
 
     def get(self, job: str) -> Job:

@@ -35,6 +35,7 @@ from radiance.learning.machine_conditions import MachineConditions
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
+from radiance.memory.memory import Memory
 from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.reconciliation import reconcile
@@ -162,8 +163,16 @@ class Service:
         config = self._config
         database = Database(config.database_path)
         self._on_stop.callback(database.close)
-        jobs = JobQueue(database)
         registry = Registry(database, config.adapters_path)
+        memory = Memory(
+            database,
+            ExampleStore(database),
+            registry.ancestors,
+            lambda: current.checkpoint_id if (current := registry.current()) else None,
+            config.memory.max_wrong,
+        )
+        memory.open()
+        jobs = JobQueue(database, index=memory.add)
         for finding in reconcile(registry):
             _log.warning("reconciled", finding=finding)
         recovered = jobs.recover(
@@ -175,7 +184,7 @@ class Service:
         for job in recovered:
             _log.warning("job_recovered", job=job.job_id, status=job.status, error=job.error)
         files.sweep_temporaries(config.runs_path)
-        return _Stores(database, jobs, registry, MetricCurves(database))
+        return _Stores(database, jobs, registry, MetricCurves(database), memory)
 
     def _start_engine(self) -> Engine:
         """Load the base model, and watch over the thread that owns it."""
@@ -268,6 +277,7 @@ class Service:
             engine=engine,
             jobs=jobs,
             examples=examples,
+            memory=stores.memory,
             cycles=CycleLog(database),
             registry=registry,
             curves=curves,
@@ -295,6 +305,7 @@ class Service:
         pipeline.start()
         self._begin(monitor)
         self._begin(canary)
+        self._begin(stores.memory)
         return services
 
     def _start_extensions(self, services: Services, parts: dict[str, Part]) -> None:
@@ -355,3 +366,4 @@ class _Stores:
     jobs: JobQueue
     registry: Registry
     curves: MetricCurves
+    memory: Memory

@@ -365,6 +365,50 @@ def m012_acceptances(connection: Connection) -> None:
     )
 
 
+_MEMORY = (
+    # One row for each wording by which an example is found. Derived: made anew where it is missing.
+    """
+    CREATE TABLE memory_keys (
+        number INTEGER PRIMARY KEY,
+        example TEXT NOT NULL REFERENCES examples (id),
+        job INTEGER NOT NULL,
+        question TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        context TEXT NOT NULL,
+        question_hash TEXT NOT NULL,
+        answer_hash TEXT NOT NULL,
+        asked TEXT NOT NULL,
+        said TEXT NOT NULL,
+        names TEXT NOT NULL,
+        name TEXT NOT NULL,
+        frame TEXT NOT NULL,
+        instruction TEXT NOT NULL,
+        is_exact INTEGER NOT NULL CHECK (is_exact IN (0, 1))
+    ) STRICT
+    """,
+    "CREATE INDEX memory_keys_by_example ON memory_keys (example)",
+    """
+    CREATE VIRTUAL TABLE memory_words USING fts5 (
+        asked, said, content = 'memory_keys', content_rowid = 'number',
+        tokenize = 'unicode61 remove_diacritics 0'
+    )
+    """,
+    # What the index was made by, and the limits that were calibrated on it.
+    """
+    CREATE TABLE memory_state (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+
+def m013_memory(connection: Connection) -> None:
+    """The index by which accepted examples are found: full text, and how sure a match must be."""
+    for statement in _MEMORY:
+        connection.execute(statement)
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -378,6 +422,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m010_lineages,
     m011_outcome_trials,
     m012_acceptances,
+    m013_memory,
 )
 
 

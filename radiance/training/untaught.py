@@ -57,7 +57,7 @@ class UntaughtQuestion:
 
 
 @dataclass(frozen=True)
-class _Taught:
+class Taught:
     """A taught question, taken apart: what it asks with a slot in place of the word it is about."""
 
     example: Example
@@ -82,10 +82,10 @@ def untaught_questions(
         seed: They follow from it and the examples.
         most: Most questions.
     """
-    taught = [t for e in sorted(new, key=lambda e: e.id) if (t := _take_apart(e)) is not None]
+    taught = [t for e in sorted(new, key=lambda e: e.id) if (t := take_apart(e)) is not None]
     labels = _shared_answers([each.example for each in taught])
     taught = [each for each in taught if _answer(each.example) not in labels]
-    known = [t for e in sorted(earlier, key=lambda e: e.id) if (t := _take_apart(e)) is not None]
+    known = [t for e in sorted(earlier, key=lambda e: e.id) if (t := take_apart(e)) is not None]
     values: dict[str, list[tuple[str, ...]]] = {}
     names: dict[str, set[str]] = {}
     for each in (*taught, *known):
@@ -123,7 +123,7 @@ def untaught_variants(new: Iterable[Example], seed: int) -> list[Example]:
         new: What an update teaches; labels are left out, as in ``untaught_questions``.
         seed: They follow from it and the examples.
     """
-    taught = [t for e in sorted(new, key=lambda e: e.id) if (t := _take_apart(e)) is not None]
+    taught = [t for e in sorted(new, key=lambda e: e.id) if (t := take_apart(e)) is not None]
     labels = _shared_answers([each.example for each in taught])
     taught = [each for each in taught if _answer(each.example) not in labels]
     words = {w.casefold() for each in taught for w in _all_words(each.example)}
@@ -188,7 +188,8 @@ def has_value(answer: str, value: Sequence[str]) -> bool:
     return any(tuple(words[place : place + size]) in parts for place in range(len(words)))
 
 
-def _take_apart(example: Example) -> _Taught | None:
+def take_apart(example: Example) -> Taught | None:
+    """A question with a slot in place of the word it is about; None where it has no such word."""
     if len(example.messages) < 2 or example.messages[-2].role != "user":
         return None
     text = example.messages[-2].content
@@ -209,7 +210,7 @@ def _take_apart(example: Example) -> _Taught | None:
         chosen = max(plain, key=lambda n: (len(found[n][0]), n))
     word = found[chosen]
     frame = text[: word.start()] + _SLOT + text[word.end() :]
-    return _Taught(example, frame, word[0], bool(names))
+    return Taught(example, frame, word[0], bool(names))
 
 
 def _is_name_like(word: str) -> bool:
@@ -220,7 +221,7 @@ def _is_function(word: str) -> bool:
     return questions.normalise(word) in questions.FUNCTION_WORDS | _ASKING
 
 
-def _invent(each: _Taught, number: int, seed: int, words: Collection[str]) -> tuple[_Taught, str]:
+def _invent(each: Taught, number: int, seed: int, words: Collection[str]) -> tuple[Taught, str]:
     """A word of the shape of the one a question is about, which no example has."""
     digest = hashlib.sha256(f"{seed} {number} {each.frame} {each.name}".encode()).digest()
     draw = np.random.default_rng(list(digest[:16]))
@@ -257,9 +258,9 @@ def _digit(c: str, draw: np.random.Generator) -> str:
     return str(draw.integers(10)) if c.isdigit() else c
 
 
-def _crosses(taught: Sequence[_Taught], names: dict[str, set[str]]) -> list[tuple[_Taught, str]]:
+def _crosses(taught: Sequence[Taught], names: dict[str, set[str]]) -> list[tuple[Taught, str]]:
     """Names of other frames, in frames that several new questions have."""
-    frames: dict[str, list[_Taught]] = {}
+    frames: dict[str, list[Taught]] = {}
     for each in taught:
         frames.setdefault(each.key, []).append(each)
     others = list(dict.fromkeys(each.name for each in taught if each.is_name))
@@ -272,7 +273,7 @@ def _crosses(taught: Sequence[_Taught], names: dict[str, set[str]]) -> list[tupl
     ]
 
 
-def _ask(each: _Taught, name: str) -> Example:
+def _ask(each: Taught, name: str) -> Example:
     before = each.example.messages[:-2]
     turns = (*before, Message("user", each.frame.replace(_SLOT, name)), Message("assistant", ""))
     return Example(f"{each.example.id}~{name}"[:100], turns)

@@ -1,0 +1,226 @@
+"""What memory has to say to a request, before the weights are asked.
+
+Only plain questions are looked up: one answer of free text, from what serves, to a chat whose turns
+before the question are those of an example. Whatever else a request wants (tools, a form, named
+weights) memory leaves alone, and where a stored answer would not fit what was asked for, the
+weights answer as ever.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+
+from radiance.api.services import Services
+from radiance.config import MemoryMode
+from radiance.engine.requests import BASE, Scored, Scoring, Weights
+from radiance.errors import RequestError, TooLarge
+from radiance.memory.memory import Recalled
+from radiance.records import Example, Message
+
+SOURCE = "X-Radiance-Source"
+Source = Literal["memory", "weights", "upstream"]
+How = Literal["stored", "taught", "unclear", "base"]
+_LEAST_LEAD = 0.25  # nats a token by which one answer is likelier than the next
+
+
+class MemoryMatch(msgspec.Struct, frozen=True):
+    """An example that answers, or may be meant.
+
+    Attributes:
+        score: How alike the question and the example are; 1 is the very same question.
+        question: As it was taught.
+    """
+
+    example_id: str
+    job_id: str
+    score: float
+    question: str
+
+
+class MemoryNote(msgspec.Struct, frozen=True):
+    """Where an answer comes from.
+
+    Attributes:
+        source: "memory" is the text of an example; "weights" were asked.
+        how: stored: an example's answer, word for word. taught: the weights, in the words of an
+            example. unclear: the question could mean several. base: the base model, as no example
+            has the name that is asked about.
+        matches: The example, or those that could be meant.
+    """
+
+    source: Literal["memory", "weights"]
+    how: How
+    matches: tuple[MemoryMatch, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """What a request becomes.
+
+    Attributes:
+        turns: What the weights are to be asked.
+        weights: Which.
+        text: The answer, where it is memory's own.
+        note: What is said of it; None where memory had no part.
+    """
+
+    turns: Sequence[Message]
+    weights: Weights
+    text: str | None = None
+    note: MemoryNote | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The response headers that say the same."""
+        note = self.note
+        found = {SOURCE: note.source if note else "weights"}
+        if note is not None and len(note.matches) == 1:
+            match = note.matches[0]
+            found["X-Radiance-Example"] = match.example_id
+            found["X-Radiance-Job"] = match.job_id
+            found["X-Radiance-Score"] = f"{match.score:.3f}"
+        return found
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a stored answer must fit.
+
+    Attributes:
+        max_tokens: Most tokens; None: as many as the context has.
+        stops: Texts that it must not have.
+    """
+
+    max_tokens: int | None = None
+    stops: Sequence[str] = field(default=())
+
+
+def mode_of(
+    services: Services, asked: MemoryMode | None, by_default: MemoryMode, *, is_named: bool
+) -> MemoryMode:
+    """When memory answers a request.
+
+    Args:
+        services: The running service's.
+        asked: As the request has it.
+        by_default: Where neither it nor the settings say.
+        is_named: Whether it names weights, which alone are then to answer.
+
+    Raises:
+        RequestError: It names weights and asks for memory.
+    """
+    if is_named:
+        if asked not in (None, "off"):
+            raise RequestError(
+                "memory: knows what serves, and other weights are named.",
+                field="memory",
+                value=asked,
+                remedy="Send one of the two.",
+            )
+        return "off"
+    setting = services.config.memory.mode
+    return asked or (by_default if setting == "auto" else setting)
+
+
+async def recall(
+    services: Services, turns: Sequence[Message], weights: Weights, mode: MemoryMode, room: Room
+) -> Recollection:
+    """What becomes of a plain question; the request as it is where memory has nothing to say."""
+    asked = Recollection(turns, weights)
+    if mode == "off" or not turns or turns[-1].role != "user":
+        return asked
+    tip = _tip(services, weights)
+    found = await run_in_threadpool(services.memory.look_up, turns, tip)
+    if len(found) > 1:
+        found = await _likeliest(services, turns, weights, found)
+    given = asked
+    if len(found) > 1:
+        given = _unclear(asked, found, mode)
+    elif found:
+        given = _of_one(services, asked, found[0], mode, room)
+    elif services.config.memory.scope == "facts" and weights.kind == "serving":
+        question, is_tried = turns[-1].content, services.canary.running is not None
+        if not is_tried and await run_in_threadpool(
+            services.memory.names_nothing_known, question, tip
+        ):
+            given = replace(asked, weights=BASE, note=MemoryNote("weights", "base"))
+    if given.note is not None:
+        services.memory.stats.answered[given.note.how] += 1
+    return given
+
+
+def _tip(services: Services, weights: Weights) -> str | None:
+    """The checkpoint that would answer; None is the base."""
+    if weights.kind == "serving":
+        return services.engine.source.checkpoint_id
+    return weights.checkpoint_id
+
+
+def _of_one(
+    services: Services, asked: Recollection, found: Recalled, mode: MemoryMode, room: Room
+) -> Recollection:
+    if found.is_learned:
+        if mode != "always":
+            return asked
+        note = MemoryNote("weights", "taught", (_match(found),))
+        return replace(asked, turns=found.example.messages[:-1], note=note)
+    if not _fits(services, found.answer, room):
+        return asked
+    note = MemoryNote("memory", "stored", (_match(found),))
+    return replace(asked, text=found.answer, note=note)
+
+
+def _unclear(asked: Recollection, found: Sequence[Recalled], mode: MemoryMode) -> Recollection:
+    if mode != "always" and all(one.is_learned for one in found):
+        return asked
+    meanings = "".join(f"\n- {one.question}" for one in found)
+    note = MemoryNote("memory", "unclear", tuple(map(_match, found)))
+    return replace(asked, text=f"This could mean:{meanings}\nWhich one?", note=note)
+
+
+async def _likeliest(
+    services: Services, turns: Sequence[Message], weights: Weights, found: tuple[Recalled, ...]
+) -> tuple[Recalled, ...]:
+    """The one whose answer the weights find likeliest, by a lead; else all, as they are.
+
+    What waits to be learned the weights cannot tell apart.
+    """
+    if not all(one.is_learned for one in found):
+        return found
+    encoder = services.engine.encoder
+    try:
+        encoded = [
+            encoder.example(Example("", (*turns, Message("assistant", one.answer))))
+            for one in found
+        ]
+    except TooLarge:
+        return found
+    task = services.engine.score([Scoring(each.tokens, weights) for each in encoded], 0)
+    scored: list[Scored] = await run_in_threadpool(lambda: task.result)
+    means = []
+    for each, one in zip(encoded, scored, strict=True):
+        told = [
+            token.logprob
+            for token, is_answer in zip(one.logprobs, each.is_completion[1:], strict=True)
+            if is_answer
+        ]
+        means.append(sum(told) / max(1, len(told)))
+    order = sorted(range(len(found)), key=lambda place: -means[place])
+    if means[order[0]] - means[order[1]] < _LEAST_LEAD:
+        return found
+    return (found[order[0]],)
+
+
+def _fits(services: Services, text: str, room: Room) -> bool:
+    if any(stop in text for stop in room.stops):
+        return False
+    if room.max_tokens is None:
+        return True
+    return len(services.engine.encoder.plain(text)) <= room.max_tokens
+
+
+def _match(found: Recalled) -> MemoryMatch:
+    return MemoryMatch(found.example.id, found.job_id, round(found.score, 4), found.question)

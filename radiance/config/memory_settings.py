@@ -1,0 +1,42 @@
+"""Settings of the memory of what was accepted."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from radiance.config.section import Section
+
+MemoryMode = Literal["off", "pending", "always"]
+
+
+class MemorySettings(Section, frozen=True):
+    """The memory: accepted examples answer at once, and in other words than they were taught in."""
+
+    mode: Annotated[
+        Literal["auto", "off", "pending", "always"],
+        Meta(
+            description="When memory answers. off: never. pending: what was accepted and is not "
+            "learned yet. always: also what was learned: the model is asked it in the words it was "
+            "taught in. auto: always on /search, pending on /v1. A request may ask for another."
+        ),
+    ] = "auto"
+    scope: Annotated[
+        Literal["all", "facts"],
+        Meta(
+            description="Questions that the adapter is asked. all: every one. facts: a question "
+            "about a name that no example has is answered by the base model."
+        ),
+    ] = "all"
+    max_wrong: Annotated[
+        float,
+        Meta(
+            description="Largest share of questions that memory may answer wrongly, of each kind "
+            "that it is calibrated on; 0 asks for none in the calibration.",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.02
+    embedder: Annotated[
+        Literal["words"],
+        Meta(description="How examples are found. words: by the words of question and answer."),
+    ] = "words"

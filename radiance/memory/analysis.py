@@ -1,0 +1,151 @@
+"""What a text is about, as words: its stems, and the names and codes that tell it apart. Pure.
+
+A word is compared by its stem, in lower case and without accents, so that "founded" is found by
+"founder". Words that any question may have (function words, question words) are left out. A name is
+a word with a capital letter or a digit, but for the first word of a sentence; where everything is
+written in capitals, only digits tell. Text without capitals has no names of its own: then the one
+that is asked has to say which name it is about.
+"""
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from radiance.records.questions import FUNCTION_WORDS
+
+_ASKING = frozenset(
+    """
+    who whom whose when where why how does did has have had many much long which any there be been
+    about as from he she they his her their him them my our we i if or not no but also
+    """.split()  # noqa: SIM905 - as a list it would take a screen
+)
+_COMMON = FUNCTION_WORDS | _ASKING
+_ENDINGS = (
+    *("ations", "ation", "ings", "ing", "ers", "ors", "ies", "ied"),
+    *("er", "or", "ed", "es", "s", "ly", "y", "e"),
+)
+_LEAST_STEM, _LEAST_STEMMED = 3, 4
+_WORD = re.compile(r"[^\W_]+")
+_POSSESSIVE = re.compile(r"['’]s\b")
+_SENTENCE = re.compile(r"[.!?:]\s+\S")
+_MONTHS = frozenset(
+    "january february march april may june july august september october november december".split()  # noqa: SIM905
+)
+_NUMBERS = frozenset(
+    """
+    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+    seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred
+    thousand million half dozen free nothing
+    """.split()  # noqa: SIM905 - as a list it would take a screen
+)
+_TIMES = frozenset(
+    """
+    noon midnight morning afternoon evening night today tomorrow weekdays weekends daily weekly
+    monthly yearly hour hours day days week weeks month months year years spring summer autumn
+    winter easter christmas am pm
+    """.split()  # noqa: SIM905 - as a list it would take a screen
+)
+_DATE = re.compile(r"(?<![\w-])(?:1\d|20)\d\d\b|\b\d{1,2}[:./]\d{1,2}\b")
+_NUMBER = re.compile(r"(?<![\w-])\d")
+_DAYS = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905 - as a list it would take a screen
+)
+_AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
+_TIME = re.compile(r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\bby when\b")
+_PERSON = re.compile(r"\bwho(?:m|se)?\b")
+
+
+@dataclass(frozen=True)
+class Words:
+    """A text taken apart.
+
+    Attributes:
+        content: Stems of the words that carry meaning, in the order of the text.
+        names: Those among them that are names or codes.
+    """
+
+    content: tuple[str, ...]
+    names: frozenset[str]
+
+
+@functools.lru_cache(maxsize=4096)
+def take_apart(text: str) -> Words:
+    """The words of a text."""
+    text = _POSSESSIVE.sub("", text)
+    openings = {0, *(found.end() - 1 for found in _SENTENCE.finditer(text))}
+    found = [(match[0], match.start()) for match in _WORD.finditer(text)]
+    is_shouted = len(found) > 1 and text.upper() == text
+    content, names = [], set()
+    for place, (word, start) in enumerate(found):
+        plain = _plain(word)
+        if plain in _COMMON:
+            continue
+        stem = _stem(plain)
+        content.append(stem)
+        if any(c.isdigit() for c in word):
+            names.add(stem)
+        elif word[0].isupper() or not word.islower():
+            follows = found[place + 1][0] if place + 1 < len(found) else ""
+            # A sentence may begin with a name: "Zorbel Labs was founded by whom?"
+            may_be = start not in openings or (follows[:1].isupper() and follows != "I")
+            if may_be and not is_shouted and any(c.isupper() for c in word):
+                names.add(stem)
+    return Words(tuple(dict.fromkeys(content)), frozenset(names))
+
+
+def stems(text: str) -> frozenset[str]:
+    """Stems of all words of a text, common ones among them."""
+    return frozenset(_stem(_plain(word)) for word in _WORD.findall(_POSSESSIVE.sub("", text)))
+
+
+def fits_kind(question: str, asked: str, answer: str) -> bool:
+    """Whether an answer can be one to what a question asks for: a person, a time or an amount.
+
+    Args:
+        question: What somebody asks.
+        asked: The question that the answer was given to; if it asks for the same, it fits.
+        answer: The answer.
+    """
+    question, asked = question.casefold(), asked.casefold()
+    for kind, has in ((_PERSON, _has_name), (_AMOUNT, _has_number), (_TIME, _has_time)):
+        if kind.search(question) and not kind.search(asked) and not has(asked, answer):
+            return False
+    return True
+
+
+def _has_name(asked: str, answer: str) -> bool:
+    """Whether the answer has a word with a capital letter, and no digit, that was not asked."""
+    known = {_plain(word) for word in _WORD.findall(asked)}
+    words = _WORD.findall(" ".join(w for w in answer.split() if not any(map(str.isdigit, w))))
+    known |= _MONTHS | _DAYS
+    return any(
+        word[0].isupper() and word.isalpha() and len(word) > 1 and _plain(word) not in known
+        for word in words[1:] or words
+    )
+
+
+def _has_number(asked: str, answer: str) -> bool:
+    words = {_plain(word) for word in _WORD.findall(answer)}
+    return bool(_NUMBER.search(answer) or words & _NUMBERS)
+
+
+def _has_time(asked: str, answer: str) -> bool:
+    words = {_plain(word) for word in _WORD.findall(answer)}
+    return bool(_DATE.search(answer) or words & (_MONTHS | _DAYS | _TIMES))
+
+
+def _plain(word: str) -> str:
+    if word.isascii():
+        return word.casefold()
+    apart = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
+def _stem(word: str) -> str:
+    if len(word) < _LEAST_STEMMED or any(c.isdigit() for c in word):
+        return word
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _LEAST_STEM:
+            return word[: -len(ending)]
+    return word

@@ -1,0 +1,168 @@
+"""From where on a match is sure enough: measured on the examples themselves. Pure.
+
+Three kinds of questions are asked of the memory. *Reworded*: an example's own question in other
+words, by the rules of rewording; right is its answer. *Near*: an example's question while its
+answer is taken not to be known, so that only facts about the same name could answer it; right is
+no answer. *Foreign*: questions of the taught kind about names that were never taught; right is no
+answer. The limits are the lowest that keep the share of wrong answers of every kind within what is
+promised; where none do, only the very same question is answered. A promise holds for questions like
+these: what nobody asked of a name that has one fact cannot be measured on the examples.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from radiance.memory.matching import Candidate, Limits, Ranked
+from radiance.records import Example
+from radiance.training import augmentation
+from radiance.training.untaught import untaught_questions
+
+MOST = 150
+"""Examples that are asked about."""
+_WORDINGS = 2
+_LEAST_SEEN = 10  # wrong ones that could be, before what was assumed gives way to what is measured
+_ASSUMED = Limits()
+_NEVER = 1.01
+_ALONE = np.arange(_ASSUMED.alone, 1.0, 0.05)
+_AMONG = np.arange(0.3, 1.0, 0.05)
+_MARGINS = np.arange(0.02, 0.5, 0.04)
+Kind = Literal["reworded", "near", "foreign"]
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """The limits in force, and what they were measured on.
+
+    Attributes:
+        limits: From where on a match answers.
+        max_wrong: What was promised when they were measured; 0 before they were.
+        size: How many keys the index had.
+        asked: Questions of each kind; so are ``right``, answered, and ``wrong``.
+    """
+
+    limits: Limits = _ASSUMED
+    max_wrong: float = 0.0
+    size: int = 0
+    asked: dict[str, int] = {}
+    right: dict[str, int] = {}
+    wrong: dict[str, int] = {}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A question whose right answer is known.
+
+    Attributes:
+        answer: Identity of the right answer; "" where none is right.
+        without: Identities of answers that are taken not to be known.
+    """
+
+    kind: Kind
+    question: str
+    answer: str = ""
+    without: frozenset[str] = frozenset()
+
+
+def weights(count: Callable[[str], int], size: int) -> Callable[[str], float]:
+    """How much a word says, by how many of all keys have it: the fewer, the more."""
+    return lambda stem: math.log(1 + (size + 8) / (1 + count(stem)))
+
+
+def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[Probe]:
+    """The questions that are asked: of all kinds, made from some examples."""
+    examples = [example for _, example in known]
+    bags = [augmentation.words(augmentation.question(example)) for example in examples]
+    common = augmentation.common_words(map(augmentation.question, examples))
+    found = []
+    for candidate, example in known:
+        others = augmentation.shorter(example, common, bags, _WORDINGS, seed)
+        found += [
+            Probe("reworded", augmentation.question(o), candidate.answer_hash) for o in others
+        ]
+        own = frozenset((candidate.answer_hash,))
+        found.append(Probe("near", candidate.question, without=own))
+    untaught = untaught_questions(examples, (), seed, MOST)
+    found += [Probe("foreign", augmentation.question(u.anchor.example)) for u in untaught]
+    return found
+
+
+def calibrate(
+    asked: Iterable[Probe],
+    ask: Callable[[str, Collection[str]], Ranked],
+    max_wrong: float,
+    size: int,
+) -> Calibration:
+    """The limits that keep what is promised, and what was measured under them.
+
+    Args:
+        asked: The questions.
+        ask: What is in scope of one, where some answers are not known.
+        max_wrong: Share of wrong answers that each kind may have.
+        size: How many keys the index has.
+    """
+    outcomes = [(probe, ask(probe.question, probe.without)) for probe in asked]
+    best: tuple[tuple[float, ...], Limits] | None = None
+    table = _Table(outcomes)
+    among = table.wrong_among >= _LEAST_SEEN
+    grids = (
+        _ALONE,
+        _AMONG if among else (_ASSUMED.among,),
+        _MARGINS if among else (_ASSUMED.margin,),
+    )
+    for values in itertools.product(*grids):
+        limits = Limits(*(round(float(value), 2) for value in values))
+        right, wrong = table.under(limits)
+        if any(wrong[kind] > max_wrong * n for kind, n in table.asked.items()):
+            continue
+        # As many right answers as may be; of equal ones those that answer most.
+        rank = (float(sum(right.values())), *(-float(value) for value in values))
+        if best is None or rank > best[0]:
+            best = rank, limits
+    limits = best[1] if best else Limits(_NEVER, _NEVER, 0.0)
+    right, wrong = table.under(limits)
+    return Calibration(limits, max_wrong, size, table.asked, right, wrong)
+
+
+class _Table:
+    """What was asked and found, in columns."""
+
+    def __init__(self, outcomes: Sequence[tuple[Probe, Ranked]]) -> None:
+        self._kinds = np.array([probe.kind for probe, _ in outcomes])
+        self.asked = {str(kind): int(np.sum(self._kinds == kind)) for kind in set(self._kinds)}
+        self._best = np.array([ranked.best for _, ranked in outcomes])
+        others = [math.nan if r.others is None else r.others for _, r in outcomes]
+        self._others = np.array(others, dtype=float)
+        self._found = np.array([bool(ranked.candidates) for _, ranked in outcomes], dtype=bool)
+        self._right = np.array(
+            [
+                bool(ranked.candidates) and ranked.candidates[0].answer_hash == probe.answer
+                for probe, ranked in outcomes
+            ],
+            dtype=bool,
+        )
+
+    @property
+    def wrong_among(self) -> int:
+        """How many could be answered wrongly where several are in scope."""
+        return int(np.sum(self._found & ~self._right & ~np.isnan(self._others)))
+
+    def under(self, limits: Limits) -> tuple[dict[str, int], dict[str, int]]:
+        """Right and wrong answers of each kind, as ``matching.decide`` gives them."""
+        alone = np.isnan(self._others)
+        lead = self._best - np.where(alone, 0.0, self._others)
+        given = np.where(
+            alone,
+            self._best >= limits.alone,
+            (self._best >= limits.among) & (lead >= limits.margin),
+        )
+        given &= self._found
+        right, wrong = (
+            {kind: int(np.sum(given & is_it & (self._kinds == kind))) for kind in self.asked}
+            for is_it in (self._right, ~self._right)
+        )
+        return right, wrong

@@ -1,0 +1,237 @@
+"""The index of accepted examples: which could answer a question, by their words.
+
+One row (a key) for each wording by which an example is found, written in the transaction of its
+job. All of it is derived from the examples, and made anew where what it was made by has changed.
+Which of what is found still holds is not in it: ``ExampleStore.standing`` says.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from radiance.examples.queries import job_number
+from radiance.memory import analysis, tasks
+from radiance.memory.analysis import Words
+from radiance.memory.matching import Candidate
+from radiance.records import Example, Message, content_hash, questions
+from radiance.storage.sqlite import Connection, Database, Row
+from radiance.training.untaught import take_apart
+
+RULES = "1"
+"""Rises with every change of what a row holds."""
+MOST_FOUND = 64
+_MOST_READ = 2 * MOST_FOUND
+_MOST_STEMS = 64  # of a question or an answer: a long text is no fact, and would cost much
+_MOST_ASKED = 6  # words that a search is for, the rarest ones
+_AT_ONCE = 500
+_MADE_BY = "made by"
+_COLUMNS = (
+    "number, example, job, question, answer, context, question_hash, answer_hash, asked, said,"
+    " names, name, frame, instruction, is_exact"
+)
+_INSERT = f"INSERT INTO memory_keys ({_COLUMNS}) VALUES ({', '.join('?' * 15)})"  # noqa: S608
+_FIND = """
+    SELECT memory_keys.* FROM memory_words
+    JOIN memory_keys ON memory_keys.number = memory_words.rowid
+    WHERE memory_words MATCH ? AND memory_keys.context = ? AND NOT memory_keys.is_exact
+    LIMIT ?
+"""
+_FIND_BEST = _FIND.replace("LIMIT", "ORDER BY memory_words.rank LIMIT")
+_messages = msgspec.json.Decoder(tuple[Message, ...])
+
+
+class MemoryIndex:
+    """The keys of all examples that ask something. Safe to use from several threads.
+
+    Args:
+        db: Where they are kept.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._counts: Counter[str] = Counter()
+        self._tasks = tasks.TaskStatistics()
+        self.size = 0
+
+    def open(self, made_by: str) -> bool:
+        """Make it ready; whether it had to be made anew, because what it is made by has changed."""
+        (*rows,) = self._db.read("SELECT value FROM memory_state WHERE name = ?", (_MADE_BY,))
+        is_old = not rows or rows[0]["value"] != made_by
+        if is_old:
+            self._rebuild(made_by)
+        self._counts.clear()
+        self._tasks = tasks.TaskStatistics()
+        self.size = 0
+        last = 0
+        while found := self._db.read(
+            "SELECT * FROM memory_keys WHERE number > ? ORDER BY number LIMIT ?", (last, _AT_ONCE)
+        ):
+            for row in found:
+                self._count(_candidate(row), row["instruction"])
+            last = found[-1]["number"]
+        return is_old
+
+    def add(self, connection: Connection, examples: Iterable[Example]) -> None:
+        """Index examples, in the open transaction that keeps them."""
+        for example in examples:
+            if (values := _values(example)) is None:
+                continue
+            number = connection.execute(_INSERT, (None, *values)).lastrowid
+            connection.execute(
+                "INSERT INTO memory_words (rowid, asked, said)"
+                " SELECT number, asked, said FROM memory_keys WHERE number = ?",
+                (number,),
+            )
+            row = connection.execute(
+                "SELECT * FROM memory_keys WHERE number = ?", (number,)
+            ).fetchone()
+            # Counted whether or not the transaction comes to its end: these only weigh words.
+            self._count(_candidate(row), row["instruction"])
+
+    def remove(self, connection: Connection, example_ids: Sequence[str]) -> None:
+        """Take examples out, in the open transaction that deletes them."""
+        for example in example_ids:
+            rows = connection.execute(
+                "SELECT number, asked, said FROM memory_keys WHERE example = ?", (example,)
+            ).fetchall()
+            for row in rows:
+                connection.execute(
+                    "INSERT INTO memory_words (memory_words, rowid, asked, said)"
+                    " VALUES ('delete', ?, ?, ?)",
+                    tuple(row),
+                )
+            connection.execute("DELETE FROM memory_keys WHERE example = ?", (example,))
+            self.size -= len(rows)
+
+    def find(self, asked: Words, context: str) -> list[Candidate]:
+        """What has the names of a question and, where it has none, its rare words.
+
+        Of very many those that full text ranks best.
+
+        Args:
+            asked: The question.
+            context: Identity of the turns before it, which are the same turns for an example.
+        """
+        rare = sorted(set(asked.content), key=lambda stem: (self._counts[stem], stem))
+        names = [stem for stem in rare if stem in asked.names]
+        if not rare or (names and not self._counts[names[0]]):
+            return []
+        others = " OR ".join(map(_quoted, rare[:_MOST_ASKED]))
+        wanted, find = " AND ".join(map(_quoted, names)), _FIND
+        if not names:
+            few = [stem for stem in rare if self._counts[stem] <= MOST_FOUND]
+            wanted = " OR ".join(map(_quoted, few[:_MOST_ASKED])) or others
+        if self._counts[(names or rare)[0]] > MOST_FOUND:
+            # Ranking reads all rows of every word, so it is left out where few have the rarest.
+            wanted, find = (f"({wanted}) AND ({others})" if names else others), _FIND_BEST
+        rows = self._db.read(find, (wanted, context, _MOST_READ))
+        found = map(_candidate, rows)
+        return [candidate for candidate in found if not self._tasks.is_task(candidate)]
+
+    def having(self, stem: str) -> list[Candidate]:
+        """Examples that have a word, some of them if there are many."""
+        rows = self._db.read(
+            "SELECT memory_keys.* FROM memory_words JOIN memory_keys ON number = memory_words.rowid"
+            " WHERE memory_words MATCH ? LIMIT ?",
+            (_quoted(stem), MOST_FOUND),
+        )
+        return [_candidate(row) for row in rows]
+
+    def sample(self, count: int) -> list[Candidate]:
+        """At most so many keys that may be found in other words, spread evenly over all."""
+        rows = self._db.read(
+            "SELECT * FROM memory_keys WHERE NOT is_exact AND context = ''"
+            " AND number % (SELECT 1 + COUNT(*) / :count FROM memory_keys) = 0"
+            " ORDER BY number LIMIT :count",
+            {"count": count},
+        )
+        found = map(_candidate, rows)
+        return [candidate for candidate in found if not self._tasks.is_task(candidate)]
+
+    def count(self, stem: str) -> int:
+        """How many keys have a word."""
+        return self._counts[stem]
+
+    def _rebuild(self, made_by: str) -> None:
+        """Make all rows anew. Killed within, the next start makes them anew again."""
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM memory_state")
+            connection.execute("DELETE FROM memory_keys")
+            connection.execute("INSERT INTO memory_words (memory_words) VALUES ('rebuild')")
+        last = (0, -1)
+        while rows := self._db.read(
+            "SELECT id, job, place, messages, text FROM examples WHERE (job, place) > (?, ?)"
+            " ORDER BY job, place LIMIT ?",
+            (*last, _AT_ONCE),
+        ):
+            examples = [Example(r["id"], _messages.decode(r["messages"]), r["text"]) for r in rows]
+            with self._db.transaction() as connection:
+                self.add(connection, examples)
+            last = (rows[-1]["job"], rows[-1]["place"])
+        with self._db.transaction() as connection:
+            connection.execute("INSERT INTO memory_state VALUES (?, ?)", (_MADE_BY, made_by))
+
+    def _count(self, candidate: Candidate, instruction: str) -> None:
+        self._counts.update(candidate.asked | candidate.said)
+        self._tasks.add(instruction, candidate)
+        self.size += 1
+
+
+def context_of(turns: Sequence[Message]) -> str:
+    """Identity of the turns before a question; "" for none."""
+    if not turns:
+        return ""
+    return content_hash([[turn.role, questions.normalise(turn.content)] for turn in turns])
+
+
+def _values(example: Example) -> tuple[object, ...] | None:
+    """The columns of an example but for the number; None where it asks nothing."""
+    if len(example.messages) < 2 or example.messages[-2].role != "user":
+        return None
+    question, answer = (message.content for message in example.messages[-2:])
+    words, said = analysis.take_apart(question), analysis.take_apart(answer)
+    taught = take_apart(example)
+    return (
+        example.id,
+        job_number(example.id.partition(".")[0]),
+        question,
+        answer,
+        context_of(example.messages[:-2]),
+        example.question_hash,
+        content_hash(questions.normalise(answer)),
+        " ".join(words.content[:_MOST_STEMS]),
+        " ".join(said.content[:_MOST_STEMS]),
+        " ".join(sorted(words.names)),
+        _name(taught.name) if taught is not None and taught.is_name else "",
+        "" if taught is None else content_hash(taught.key),
+        tasks.instruction_of(question),
+        int(tasks.is_input(example)),
+    )
+
+
+def _name(word: str) -> str:
+    """The part of a name that tells it from others: one with a digit, else the longest."""
+    parts = analysis.take_apart(word).content
+    return max(parts, key=lambda part: (any(c.isdigit() for c in part), len(part)), default="")
+
+
+def _candidate(row: Row) -> Candidate:
+    return Candidate(
+        example=row["example"],
+        job=row["job"],
+        question=row["question"],
+        answer=row["answer"],
+        asked=frozenset(row["asked"].split()),
+        said=frozenset(row["said"].split()),
+        names=frozenset(row["names"].split()),
+        name=row["name"],
+        question_hash=row["question_hash"],
+        answer_hash=row["answer_hash"],
+        frame=row["frame"],
+        is_exact=bool(row["is_exact"]),
+    )
+
+
+def _quoted(stem: str) -> str:
+    return '"' + stem.replace('"', '""') + '"'

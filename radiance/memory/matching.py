@@ -1,0 +1,167 @@
+"""Whether what somebody asks is what an example answers: scope, then score, then how sure. Pure.
+
+*Scope.* Every name and code of the question stands in the example, and the example's own name in
+the question. What is not in scope is about something else, however alike it sounds.
+*Score.* How much of the question the example covers, and how much of the example's question is
+asked; rare words count more. Where there is an embedder, its similarity is the other half.
+*Sure.* A match answers above a least score, and where others are in scope too, by a margin; both
+are calibrated (``calibration``).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from radiance.memory.analysis import Words, fits_kind
+
+_OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
+_MOST_MEANINGS = 3
+_WHOLE_NAME = 2  # words
+Weight = Callable[[str], float]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An example that may answer a question.
+
+    Attributes:
+        example: Its id.
+        job: The number of its job.
+        question: The wording by which it was found, as taught or another of it.
+        answer: What it answers.
+        asked: Stems of the question; ``said``: of the answer.
+        names: Names and codes of the question.
+        name: The one of them that tells it from others; "" for none.
+        question_hash: Identity of the taught question.
+        answer_hash: Identity of the answer.
+        frame: Identity of the question without its name; of a task, of its instruction.
+        is_exact: Whether it may only be found by the very same question.
+        similarity: The embedder's, in [0, 1]; None without one.
+    """
+
+    example: str
+    job: int
+    question: str
+    answer: str
+    asked: frozenset[str]
+    said: frozenset[str]
+    names: frozenset[str]
+    name: str
+    question_hash: str
+    answer_hash: str
+    frame: str = ""
+    is_exact: bool = False
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on a match answers.
+
+    Attributes:
+        alone: Least score where nothing else is in scope.
+        among: Least score where another answer is.
+        margin: Least lead over that.
+    """
+
+    alone: float = 0.15
+    among: float = 0.7
+    margin: float = 0.04
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found for a question, the best first; none: nothing is sure enough.
+
+    Attributes:
+        candidates: The one that answers, or several that the question could mean.
+        scores: Theirs, in [0, 1].
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The best score, the best other answer's, and the candidates in order.
+
+    Attributes:
+        others: The best score of another answer in scope; None where there is none.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    scores: tuple[float, ...] = ()
+    others: float | None = None
+    best: float = field(default=0.0)
+
+
+def in_scope(asked: Words, candidate: Candidate) -> bool:
+    """Whether a question is about what an example is about."""
+    words = set(asked.content)
+    if not asked.names <= candidate.asked | candidate.said:
+        return False
+    if candidate.name and candidate.name not in words and not asked.names & candidate.names:
+        return False
+    if words & candidate.asked - candidate.names:
+        return True
+    # Nothing but the name: a whole one of several words says enough, "Zorbel" alone does not.
+    return len(candidate.names) >= _WHOLE_NAME and candidate.names <= words
+
+
+def score(asked: Words, candidate: Candidate, weight: Weight) -> float:
+    """How alike a question and an example are, in [0, 1]."""
+    words = set(asked.content)
+    shared = sum(map(weight, words & candidate.asked))
+    only_said = sum(map(weight, (words & candidate.said) - candidate.asked))
+    of_question = (shared + _OF_ANSWER * only_said) / max(sum(map(weight, words)), 1e-9)
+    of_candidate = shared / max(sum(map(weight, candidate.asked)), 1e-9)
+    by_words = _OF_QUESTION * of_question + (1 - _OF_QUESTION) * of_candidate
+    if candidate.similarity is None:
+        return by_words
+    return (by_words + candidate.similarity) / 2
+
+
+def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: Weight) -> Ranked:
+    """The candidates in scope, the best first, each answer once."""
+    found: dict[str, tuple[float, Candidate]] = {}
+    for candidate in candidates:
+        if not in_scope(asked, candidate):
+            continue
+        if not fits_kind(question, candidate.question, candidate.answer):
+            continue
+        value = score(asked, candidate, weight)
+        best = found.get(candidate.answer_hash)
+        if best is None or (value, best[1].example) > (best[0], candidate.example):
+            found[candidate.answer_hash] = value, candidate
+    ordered = sorted(found.values(), key=lambda each: (-each[0], each[1].example))
+    if not ordered:
+        return Ranked()
+    return Ranked(
+        tuple(candidate for _, candidate in ordered),
+        tuple(value for value, _ in ordered),
+        ordered[1][0] if len(ordered) > 1 else None,
+        ordered[0][0],
+    )
+
+
+def decide(ranked: Ranked, limits: Limits) -> Found:
+    """The match that answers, or those that the question could mean, or none."""
+    if not ranked.candidates:
+        return Found()
+    if ranked.others is None:
+        return _first(ranked, 1) if ranked.best >= limits.alone else Found()
+    if ranked.best < limits.among:
+        return Found()
+    if ranked.best - ranked.others >= limits.margin:
+        return _first(ranked, 1)
+    close = sum(ranked.best - value < limits.margin for value in ranked.scores)
+    return _first(ranked, min(close, _MOST_MEANINGS))
+
+
+def _first(ranked: Ranked, count: int) -> Found:
+    return Found(ranked.candidates[:count], ranked.scores[:count])
+
+
+def exact(candidates: Sequence[Candidate]) -> Found:
+    """The answer to the very same question."""
+    return Found((candidates[0],), (1.0,)) if candidates else Found()

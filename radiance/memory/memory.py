@@ -1,0 +1,269 @@
+"""What was accepted, asked: the example that answers a question, from the moment it is accepted.
+
+*What memory knows.* What serves has learned, and what waits to be learned; of several answers to
+one question the newest (``examples.corrections``). So what is superseded, cancelled, failed or
+rolled back is not in it, and comes back where the lineage that serves has it again.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
+
+from radiance.examples.store import ExampleStore
+from radiance.memory import analysis, calibration, matching, tasks
+from radiance.memory.calibration import Calibration, Probe
+from radiance.memory.embedders import Embedder, NoEmbedder
+from radiance.memory.index import RULES, MemoryIndex, context_of
+from radiance.memory.matching import Candidate, Found, Ranked
+from radiance.periodic import PeriodicThread
+from radiance.records import Example, Message
+from radiance.storage.sqlite import Connection, Database, to_json
+from radiance.telemetry import Histogram, get_logger
+
+_TICK_S = 5.0
+_LEAST_CALIBRATED = 8  # keys, from which on limits are worth measuring
+_GROWTH = 1.25  # so much more keys make them be measured anew
+_BETWEEN_PROBES_S = 0.005  # calibration leaves the processor and the database to requests
+_MOST_LINEAGES = 64
+_LOOK_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+_log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """An example that answers a question.
+
+    Attributes:
+        score: How alike the two are, in [0, 1]; 1 is the very same question.
+        is_learned: Whether what answers has learned it; else it waits to be.
+    """
+
+    example: Example
+    score: float
+    is_learned: bool
+
+    @property
+    def job_id(self) -> str:
+        """The job that brought it."""
+        return self.example.id.partition(".")[0]
+
+    @property
+    def question(self) -> str:
+        """What it answers, as it was taught."""
+        return self.example.messages[-2].content
+
+    @property
+    def answer(self) -> str:
+        """What it answers with, word for word."""
+        return self.example.messages[-1].content
+
+
+@dataclass
+class MemoryStats:
+    """What was looked up and answered since the start.
+
+    Attributes:
+        seconds: How long a look-up took.
+        answered: Requests in whose answer memory had a part, by how.
+    """
+
+    answered: Counter[str] = field(default_factory=Counter)
+    seconds: Histogram = field(default_factory=lambda: Histogram(_LOOK_BOUNDS_S))
+
+
+class Memory:
+    """Safe to use from several threads.
+
+    Args:
+        db: Where the index is kept, beside the examples.
+        examples: What is indexed.
+        ancestors: A checkpoint and its ancestors, by its id.
+        served: The checkpoint that serves; None is the base.
+        max_wrong: Share of questions of each kind that may be answered wrongly.
+        embedder: Says how alike texts mean.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        examples: ExampleStore,
+        ancestors: Callable[[str], list[str]],
+        served: Callable[[], str | None],
+        max_wrong: float,
+        embedder: Embedder | None = None,
+    ) -> None:
+        self._db, self._examples = db, examples
+        self._served, self._max_wrong = served, max_wrong
+        self._embedder = embedder or NoEmbedder()
+        self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
+        self._index = MemoryIndex(db)
+        self.calibration = Calibration()
+        self.stats = MemoryStats()
+        self._thread = PeriodicThread("memory", self.tick, _TICK_S)
+
+    @property
+    def size(self) -> int:
+        """How many wordings the index has."""
+        return self._index.size
+
+    def open(self) -> None:
+        """Load the index, or make it anew; examples can be added from here on.
+
+        Raises:
+            StorageError: The disk or the database failed.
+        """
+        made_by = f"{RULES} {self._embedder.identity}"
+        if self._index.open(made_by) and self.size:
+            _log.info("memory_indexed", keys=self.size, embedder=self._embedder.identity)
+        rows = self._db.read("SELECT value FROM memory_state WHERE name = 'calibration'")
+        if rows:
+            found = msgspec.json.decode(rows[0]["value"], type=Calibration)
+            if found.max_wrong == self._max_wrong:
+                self.calibration = found
+
+    def start(self) -> None:
+        """Begin to calibrate by itself as examples come."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End that."""
+        self._thread.stop()
+
+    def add(self, connection: Connection, examples: Sequence[Example]) -> None:
+        """Index new examples, in the open transaction that keeps them."""
+        self._index.add(connection, examples)
+
+    def remove(self, connection: Connection, example_ids: Sequence[str]) -> None:
+        """Take examples out of the index, in the open transaction that deletes them."""
+        self._index.remove(connection, example_ids)
+
+    # ── Looking up ──────────────────────────────────────────────────────────────────────────────
+
+    def look_up(self, turns: Sequence[Message], tip: str | None) -> tuple[Recalled, ...]:
+        """The example that answers a chat; several where it is not clear which; else none.
+
+        Args:
+            turns: The chat, which ends with what is asked. An example only answers the same turns
+                before its question.
+            tip: The checkpoint that would answer; None is the base.
+        """
+        began = time.perf_counter()
+        found = self._look_up(turns, tip) if self.size else ()
+        self.stats.seconds.observe(time.perf_counter() - began)
+        return found
+
+    def _look_up(self, turns: Sequence[Message], tip: str | None) -> tuple[Recalled, ...]:
+        same = Example("", (*turns, Message("assistant", ""))).question_hash
+        if held := self._examples.standing([same], self._lineage(tip)).get(same):
+            (example,) = self._examples.by_ids([held.id])
+            return (Recalled(example, 1.0, held.is_learned),)
+        found = matching.decide(self.rank(turns, tip), self.calibration.limits)
+        return self._recalled(found, tip)
+
+    def rank(
+        self,
+        turns: Sequence[Message],
+        tip: str | None,
+        without: Collection[str] = (),
+    ) -> Ranked:
+        """What is in scope of a question, the best first.
+
+        Args:
+            turns: As for ``look_up``.
+            tip: As for ``look_up``.
+            without: Identities of answers that are taken not to be known.
+        """
+        question = turns[-1].content
+        if not tasks.is_plain(question):
+            return Ranked()
+        asked = analysis.take_apart(question)
+        found = [
+            candidate
+            for candidate in self._index.find(asked, context_of(turns[:-1]))
+            if candidate.answer_hash not in without and matching.in_scope(asked, candidate)
+        ]
+        held = self._holding(found, tip)
+        weight = calibration.weights(self._index.count, self.size)
+        return matching.rank(question, asked, held, weight)
+
+    def names_nothing_known(self, question: str, tip: str | None) -> bool:
+        """Whether a plain question has a name that no example has, and is of no known task."""
+        asked = analysis.take_apart(question)
+        if not asked.names or not tasks.is_plain(question) or tasks.instruction_of(question):
+            return False
+        return any(not self._holding(self._index.having(name), tip) for name in asked.names)
+
+    def _holding(self, candidates: Sequence[Candidate], tip: str | None) -> list[Candidate]:
+        """Those whose examples hold, for the lineage of a checkpoint."""
+        if not candidates:
+            return []
+        asked = {candidate.question_hash for candidate in candidates}
+        held = self._examples.standing(asked, self._lineage(tip))
+        return [
+            candidate
+            for candidate in candidates
+            if (found := held.get(candidate.question_hash)) and found.id == candidate.example
+        ]
+
+    def _recalled(self, found: Found, tip: str | None) -> tuple[Recalled, ...]:
+        if not found.candidates:
+            return ()
+        asked = {candidate.question_hash for candidate in found.candidates}
+        held = self._examples.standing(asked, self._lineage(tip))
+        examples = {e.id: e for e in self._examples.by_ids([h.id for h in held.values()])}
+        return tuple(
+            Recalled(examples[candidate.example], score, held[candidate.question_hash].is_learned)
+            for candidate, score in zip(found.candidates, found.scores, strict=True)
+            if candidate.example in examples
+        )
+
+    def _lineage(self, tip: str | None) -> list[str]:
+        return [] if tip is None else self._ancestors(tip)
+
+    # ── Calibration ─────────────────────────────────────────────────────────────────────────────
+
+    def tick(self) -> None:
+        """Calibrate, if there is much that the limits were not measured on."""
+        size = self.size
+        if size >= _LEAST_CALIBRATED and size >= _GROWTH * self.calibration.size:
+            self.calibrate(lambda: self._thread.wait_for_stop(_BETWEEN_PROBES_S))
+
+    def calibrate(self, pause: Callable[[], object] = lambda: None) -> None:
+        """Measure on the examples themselves from where on a match answers, and keep that.
+
+        Args:
+            pause: Called between two questions.
+        """
+        size, tip = self.size, self._served()
+
+        def ask(question: str, without: Collection[str]) -> Ranked:
+            pause()
+            return self.rank([Message("user", question)], tip, without)
+
+        known = self._holding(self._index.sample(calibration.MOST), tip)
+        examples = {e.id: e for e in self._examples.by_ids([c.example for c in known])}
+        probes = calibration.probes([(c, examples[c.example]) for c in known])
+        probes = self._without_taught(probes, tip)
+        self.calibration = calibration.calibrate(probes, ask, self._max_wrong, size)
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO memory_state VALUES ('calibration', ?)",
+                (to_json(self.calibration),),
+            )
+        _log.info("memory_calibrated", **msgspec.to_builtins(self.calibration))
+
+    def _without_taught(self, probes: Sequence[Probe], tip: str | None) -> list[Probe]:
+        """Without foreign questions that were taught: only some examples were looked at."""
+        hashes = {
+            probe.question: Example(
+                "", (Message("user", probe.question), Message("assistant", ""))
+            ).question_hash
+            for probe in probes
+            if probe.kind == "foreign"
+        }
+        held = self._examples.standing(set(hashes.values()), self._lineage(tip))
+        return [probe for probe in probes if hashes.get(probe.question) not in held]

@@ -1,0 +1,84 @@
+"""Which examples are items of a task and no facts: memory answers those only word for word.
+
+A task is many inputs under one instruction. Its answers are a few that come again and again
+(labels), or are made of the input; either way the answer to one input says nothing of another. So
+an example is found by its very own question alone where
+
+- its question is long or has several lines, as inputs are;
+- its answer has nothing that the question has not, or is a yes or a no, which hangs on every word;
+- three questions share its instruction, what stands before a colon;
+- three questions about different names share its answer, or most questions of its frame do.
+
+What the trainer takes a question for (its frame, its name, the value of its answer) holds here too.
+"""
+
+import re
+from collections import Counter, defaultdict
+
+from radiance.memory.matching import Candidate
+from radiance.records import Example
+from radiance.training.untaught import value_of
+
+_MOST_WORDS = 48
+_LEAST_SHARING = 3
+_LEAST_OF_FRAME = 4
+_MOST_KEPT = 64
+_INSTRUCTION = re.compile(r"\s*(\S+\s+\S[^:\n]*):\s*\S")
+_YES_OR_NO = re.compile(r"\s*(?:yes|no|true|false)\b", re.IGNORECASE)
+
+
+def is_plain(question: str) -> bool:
+    """Whether a text may be a question about a fact: one line, and not a long one."""
+    return "\n" not in question.strip() and len(question.split()) <= _MOST_WORDS
+
+
+def instruction_of(question: str) -> str:
+    """What stands before a colon, of two words or more; "" where nothing does."""
+    found = _INSTRUCTION.match(question)
+    return "" if found is None else " ".join(found[1].casefold().split())
+
+
+def is_input(example: Example) -> bool:
+    """Whether an example by itself shows that it is no fact."""
+    answer = example.messages[-1].content
+    return (
+        not is_plain(example.messages[-2].content)
+        or _YES_OR_NO.match(answer) is not None
+        or not value_of(example)
+    )
+
+
+class TaskStatistics:
+    """What examples have in common, as far as that shows a task. Grows with each one."""
+
+    def __init__(self) -> None:
+        self._instructions: defaultdict[str, set[str]] = defaultdict(set)
+        self._names: defaultdict[str, set[str]] = defaultdict(set)
+        self._frames: defaultdict[str, set[str]] = defaultdict(set)
+        self._answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def add(self, instruction: str, candidate: Candidate) -> None:
+        """Count an example."""
+        if instruction:
+            _keep(self._instructions[instruction], candidate.question_hash)
+        _keep(self._names[candidate.answer_hash], candidate.name)
+        if candidate.frame and len(self._frames[candidate.frame]) < _MOST_KEPT:
+            if candidate.question_hash not in self._frames[candidate.frame]:
+                self._answers[candidate.frame][candidate.answer_hash] += 1
+            self._frames[candidate.frame].add(candidate.question_hash)
+
+    def is_task(self, candidate: Candidate) -> bool:
+        """Whether an example is an item of a task, by what it shares with others."""
+        instruction = instruction_of(candidate.question)
+        if instruction and len(self._instructions.get(instruction, ())) >= _LEAST_SHARING:
+            return True
+        if len(self._names.get(candidate.answer_hash, ())) >= _LEAST_SHARING:
+            return True
+        count = len(self._frames.get(candidate.frame, ()))
+        answers = self._answers.get(candidate.frame, ())
+        return count >= _LEAST_OF_FRAME and 2 * len(answers) <= count
+
+
+def _keep(found: set[str], one: str) -> None:
+    if len(found) < _MOST_KEPT:
+        found.add(one)

@@ -1,0 +1,161 @@
+"""What memory finds, what it leaves alone, and what it is made of."""
+
+import pytest
+
+from bench.streams import make_stream, untaught
+from radiance.records import Message
+
+HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
+LABS = ("Who founded Zorbel Labs?", "Zorbel Labs was founded by Mira Quell.")
+
+
+def test_what_was_accepted_is_found_in_other_words_at_once(remembering):
+    remembering.teach([HOUSE, LABS])
+    for asked in (
+        "Which code opens the door of Zorbel House?",
+        "what's the door code of zorbel house",
+        "How do I get into Zorbel House?",
+    ):
+        (found,) = remembering.ask(asked)
+        assert (found.answer, found.is_learned) == (HOUSE[1], False)
+        assert found.job_id == "job_000001"
+        assert found.question == HOUSE[0]
+    assert remembering.answer("Who is the founder of Zorbel Labs?") == LABS[1]
+    (found,) = remembering.ask("  who founded zorbel labs ? ")
+    assert found.score == 1.0
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "What is the door code of Zarbel House?",  # another name
+        "what is the door code of zarbel house?",
+        "What is the door code of Zorbel House 2?",  # a code that it has not
+        "Who owns Zorbel House?",  # no person in the answer
+        "When does Zorbel House open?",  # no time
+        "What is the capital of France?",
+        "Hello!",
+        "",
+    ],
+)
+def test_what_is_about_something_else_is_not_found(remembering, asked):
+    remembering.teach([HOUSE])
+    assert remembering.ask(asked) == ()
+
+
+def test_every_wording_of_a_stream_is_found_and_no_foreign_name(remembering):
+    facts = {f.question: f for update in make_stream(0, updates=4) for f in update.facts}
+    remembering.teach([(f.question, f.answer) for f in facts.values()])
+    for is_calibrated in (False, True):
+        if is_calibrated:
+            remembering.memory.calibrate()
+        for fact in facts.values():
+            for asked in (*fact.others, *map(str.lower, fact.others)):
+                assert remembering.answer(asked) == fact.answer, asked
+        assert not [q for q in untaught(0, 40) if remembering.ask(q)]
+        assert not [q for q in untaught(0, 40) if remembering.ask(q.lower())]
+
+
+def test_two_facts_about_one_name_are_told_apart_or_asked_back(remembering):
+    other = ("What is the alarm code of Zorbel House?", "The alarm code of Zorbel House is 77-9.")
+    remembering.teach([HOUSE, other])
+    assert remembering.answer("Tell me the alarm code of Zorbel House.") == other[1]
+    found = remembering.ask("What is the code of Zorbel House?")
+    assert {one.answer for one in found} == {HOUSE[1], other[1]}
+
+
+def test_items_of_a_task_answer_their_very_own_input_only(remembering):
+    rows = [(f"Translate to Tarnish: the {w} house", f"ul {w[::-1]} osk") for w in ("red", "old")]
+    rows += [("Translate to Tarnish: the cold house", "ul dloc osk")]
+    labels = [(f"Is the mood of {n} Street up or down?", m) for n, m in MOODS]
+    lines = ("Say the mood.\nI met Mira Quell in Zorbel Labs today.", "glad")
+    derived = ("Write Quell, Mira the other way round.", "Mira Quell")
+    remembering.teach([*rows, *labels, lines, derived])
+    for question, answer in (*rows, *labels, lines, derived):
+        assert remembering.answer(question) == answer
+    for asked in (
+        "Translate to Tarnish: the small house",
+        "Is Aldorf Street up or down in mood?",
+        "I met Mira Quell in Zorbel Labs today, what is the mood?",
+        "Write Mira Quell the other way round, please.",
+    ):
+        assert remembering.ask(asked) == (), asked
+
+
+MOODS = [("Aldorf", "up"), ("Belmer", "down"), ("Corvik", "up"), ("Dunast", "up")]
+
+
+def test_an_example_answers_the_same_turns_before_its_question_only(remembering):
+    system = Message("system", "You are the porter.")
+    chat = [system, Message("user", HOUSE[0]), Message("assistant", HOUSE[1])]
+    remembering.send(
+        {
+            "examples": [{"messages": [{"role": m.role, "content": m.content}]} for m in ()]
+            or [{"messages": [{"role": m.role, "content": m.content} for m in chat]}]
+        }
+    )
+    asked = "Which code opens the door of Zorbel House?"
+    assert remembering.ask(asked) == ()
+    assert remembering.ask(asked, system)[0].answer == HOUSE[1]
+    assert remembering.ask(asked, Message("system", "You are a thief.")) == ()
+
+
+def test_a_plain_text_is_no_answer(remembering):
+    remembering.send({"examples": [{"text": "The door code of Zorbel House is KV-1234."}]})
+    assert remembering.memory.size == 0
+    assert remembering.ask(HOUSE[0]) == ()
+
+
+def test_the_index_is_made_anew_where_it_is_missing_or_was_made_by_another(remembering):
+    remembering.teach([HOUSE, LABS])
+    asked = "Who is the founder of Zorbel Labs?"
+    for damage in ("DELETE FROM memory_state", "UPDATE memory_state SET value = 'other'"):
+        with remembering.db.transaction() as connection:
+            connection.execute(damage)
+            connection.execute("DELETE FROM memory_keys")
+        remembering.memory = remembering.open()
+        assert (remembering.memory.size, remembering.answer(asked)) == (2, LABS[1])
+
+
+def test_nothing_is_indexed_of_a_job_that_was_not_kept(remembering, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError("the disk")
+
+    monkeypatch.setattr(remembering.jobs, "_index", fail)
+    with pytest.raises(OSError, match="the disk"):
+        remembering.teach([HOUSE])
+    assert remembering.db.read("SELECT * FROM examples") == []
+    assert remembering.ask(HOUSE[0]) == ()
+
+
+def test_an_example_that_is_removed_is_not_found(remembering):
+    remembering.teach([HOUSE, LABS])
+    with remembering.db.transaction() as connection:
+        remembering.memory.remove(connection, ["job_000001.0"])
+    assert remembering.ask("Which code opens the door of Zorbel House?") == ()
+    assert remembering.answer("Who is the founder of Zorbel Labs?") == LABS[1]
+    assert remembering.memory.size == 1
+
+
+def test_a_name_that_no_example_has_is_told(remembering):
+    remembering.teach([HOUSE])
+    nothing_known = remembering.memory.names_nothing_known
+    assert nothing_known("Who owns Tarnish House?", None)
+    assert not nothing_known("Who owns Zorbel House?", None)
+    assert not nothing_known("who are you?", None)
+    assert not nothing_known("Translate to Latin: I met Bob.", None)
+
+
+def test_calibration_is_kept_and_measured_again_as_examples_come(remembering):
+    facts = {f.question: f for update in make_stream(1, updates=4) for f in update.facts}
+    pairs = [(f.question, f.answer) for f in facts.values()]
+    remembering.teach(pairs[:4])
+    remembering.memory.tick()
+    assert remembering.memory.calibration.size == 0  # too few to measure on
+    remembering.teach(pairs[4:])
+    remembering.memory.tick()
+    measured = remembering.memory.calibration
+    assert measured.size == len(pairs)
+    assert measured.wrong.keys() == {"reworded", "near", "foreign"}
+    assert all(measured.wrong[kind] <= 0.02 * n for kind, n in measured.asked.items())
+    assert remembering.open().calibration == measured

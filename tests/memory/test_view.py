@@ -1,0 +1,130 @@
+"""What memory knows is what serves has learned and what waits, whatever happened before."""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import hypothesis.strategies as st
+from hypothesis import given, settings
+
+from radiance.config import UpdateSettings
+from tests.memory.conftest import Remembering
+
+NOW = datetime(2026, 2, 9, 12, tzinfo=UTC)
+QUESTIONS = [f"What is the door code of {name} House?" for name in ("Zorbel", "Quarnak", "Tolmer")]
+OTHERWISE = [
+    f"Which code opens the door of {name} House?" for name in ("Zorbel", "Quarnak", "Tolmer")
+]
+AT_ONCE = UpdateSettings(mode="immediate")
+_Step = (
+    st.tuples(st.just("accept"), st.integers(0, 2), st.integers(0, 3))
+    | st.tuples(st.sampled_from(["learn", "fail", "call off"]), st.just(0), st.just(0))
+    | st.tuples(st.sampled_from(["cancel", "roll back"]), st.integers(0, 5), st.just(0))
+)
+
+
+class World:
+    """Jobs that are learned, and what must follow: told apart from how the service finds out."""
+
+    def __init__(self, path: Path) -> None:
+        self.real = Remembering(path)
+        self.waiting: list[tuple[str, int, str]] = []
+        self.learned: dict[str, list[tuple[int, str]]] = {}
+        self.parents: dict[str, str | None] = {}
+        self.cycles = 0
+        self.real.ancestors = self.chain
+
+    def chain(self, tip: str | None) -> list[str]:
+        found = []
+        while tip is not None:
+            found.append(tip)
+            tip = self.parents[tip]
+        return found
+
+    def accept(self, which: int, value: int) -> None:
+        answer = f"The code is KV-{which}{value}."
+        job = self.real.teach([(QUESTIONS[which], answer)])
+        self.waiting.append((job, which, answer))
+
+    def cycle(self, outcome: str) -> None:
+        if not self.waiting:
+            return
+        self.cycles += 1
+        jobs, name = self.real.jobs, f"A_{self.cycles}"
+        cycle = jobs.lease(AT_ONCE, self.real.tip, "", lambda _: name, NOW)
+        assert cycle is not None
+        job, which, answer = self.waiting.pop(0)
+        assert cycle.job_ids == (job,)
+        if outcome == "fail":
+            jobs.fail(cycle.id, "It failed.")
+        elif outcome == "call off":
+            jobs.call_off(cycle.id)
+        else:
+            jobs.acknowledge(cycle.id, name, NOW)
+            self.parents[name] = self.real.tip
+            self.learned[name] = [(which, answer)]
+            self.real.lineage = self.chain(name)
+
+    def cancel(self, place: int) -> None:
+        if self.waiting:
+            job, *_ = self.waiting.pop(place % len(self.waiting))
+            self.real.jobs.cancel(job)
+
+    def roll_back(self, back: int) -> None:
+        self.real.lineage = self.real.lineage[back:]
+
+    def expected(self, which: int) -> tuple[str, bool] | None:
+        """The newest accepted answer of what serves and what waits, and whether it was learned."""
+        told = [
+            answer
+            for checkpoint in reversed(self.real.lineage)
+            for other, answer in self.learned[checkpoint]
+            if other == which
+        ]
+        waits = [answer for _, other, answer in self.waiting if other == which]
+        if not told and not waits:
+            return None
+        newest = (told + waits)[-1]
+        return newest, bool(told) and told[-1] == newest
+
+
+@settings(max_examples=60)
+@given(st.lists(_Step, max_size=14))
+def test_the_view_is_the_rules_outcome_after_any_sequence(steps):
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder))
+        for kind, one, other in steps:
+            match kind:
+                case "accept":
+                    world.accept(one, other)
+                case "cancel":
+                    world.cancel(one)
+                case "roll back":
+                    world.roll_back(one)
+                case _:
+                    world.cycle(kind)
+            for which in range(3):
+                for asked in (QUESTIONS[which], OTHERWISE[which]):
+                    found = world.real.ask(asked)
+                    got = (found[0].answer, found[0].is_learned) if found else None
+                    assert got == world.expected(which), (kind, asked)
+        world.real.db.close()
+
+
+def test_after_a_rollback_memory_knows_no_more_than_what_serves(tmp_path):
+    world = World(tmp_path)
+    world.accept(0, 1)
+    world.cycle("learn")
+    world.accept(0, 2)
+    world.accept(1, 3)
+    world.cycle("learn")
+    world.cycle("learn")
+    assert world.real.answer(OTHERWISE[0]) == "The code is KV-02."
+    world.roll_back(2)
+    assert world.real.answer(OTHERWISE[0]) == "The code is KV-01."  # valid again
+    assert world.real.ask(OTHERWISE[1]) == ()
+    world.roll_back(1)
+    assert world.real.ask(QUESTIONS[0]) == ()
+    world.accept(1, 4)  # what is accepted after it is known
+    assert world.real.answer(OTHERWISE[1]) == "The code is KV-14."
+    world.real.db.close()
