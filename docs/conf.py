@@ -26,7 +26,14 @@ html_copy_source = False
 html_show_sphinx = False
 
 NAVIGATION = {
-    "Using it": ["docs/CLIENT", "docs/COMMANDS", "docs/API", "docs/OPENAI", "docs/SETTINGS"],
+    "Using it": [
+        "docs/CLIENT",
+        "docs/COMMANDS",
+        "docs/API",
+        "docs/OPENAI",
+        "docs/MEMORY",
+        "docs/SETTINGS",
+    ],
     "Running it": ["docs/MODELS", "docs/OPERATING", "docs/GATE", "docs/METRICS"],
     "The labs": ["docs/ALPHAS", "docs/DEPLOYMENT_PLAYBOOK"],
     "Building it": [

@@ -14,15 +14,32 @@ from radiance.errors import TrainingError
 _ENDED = ("succeeded", "failed", "cancelled", "quarantined")
 
 
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """An accepted example that answers a prompt, or may be meant.
+
+    Attributes:
+        score: How alike the two are; 1 is the very same question.
+        question: As it was taught.
+    """
+
+    example_id: str
+    job_id: str
+    score: float
+    question: str
+
+
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a prompt.
 
     Attributes:
         checkpoint: The checkpoint that gave it; None is the base model or an upstream.
-        checkpoint_status: "stable", "risky", "rejected", "training", "base" or "upstream".
+        checkpoint_status: "stable", "risky", "rejected", "training", "base", "upstream" or
+            "memory".
         finish_reason: "stop", or "length" where ``max_tokens`` cut it off.
         cached_tokens: How many tokens of the prompt did not have to be computed.
         provider: "local", or the upstream that answered.
+        source: "memory" is the text of an accepted example; else "weights" or "upstream".
+        matches: The example that was found, or those that the question could mean.
     """
 
     response: str
@@ -35,6 +52,8 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int = 0
     adapter_hash: str = ""
     provider: str = "local"
+    source: str = "weights"
+    matches: tuple[Match, ...] = ()
 
 
 class Correction(msgspec.Struct, frozen=True):

@@ -65,6 +65,7 @@ def search(
     temperature: float | None = None,
     checkpoint: str | None = None,
     use_training_adapter: bool = False,
+    memory: Literal["off", "pending", "always"] | None = None,
     timeout_s: float | None = None,
 ) -> Flow[SearchResult]:
     """Ask a question.
@@ -75,6 +76,8 @@ def search(
         temperature: 0 always takes the likeliest token; by default the service's, 0.2.
         checkpoint: Who is to answer: a checkpoint's id, "base", or None for what serves.
         use_training_adapter: Answer from the weights that are being trained.
+        memory: Whether accepted examples answer: off, those not learned yet, or all; by default
+            as the service is set.
         timeout_s: How long the answer may take; by default as long as the client allows.
     """
     body = {
@@ -83,6 +86,7 @@ def search(
         "temperature": temperature,
         "checkpoint": checkpoint,
         "use_training_adapter": use_training_adapter or None,
+        "memory": memory,
     }
     call = ApiCall("POST", "/search", SearchResult, body=_given(body), timeout_s=timeout_s)
     return _ask(limits, replace(call, is_repeatable=True))

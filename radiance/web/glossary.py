@@ -22,6 +22,11 @@ class Term(NamedTuple):
 
 
 TERMS: tuple[Term, ...] = (
+    Term(
+        "memory",
+        "The index of accepted examples, which answers in other words and before training.",
+        "memory/memory.py",
+    ),
     Term("base model", "The frozen language model that every adapter adds to.", "engine/model"),
     Term(
         "adapter",

@@ -18,13 +18,15 @@ from radiance.api.openai.described import in_words
 from radiance.api.openai.events import event_stream
 from radiance.api.openai.formats import ResponseFormat, TextFormat, constraint_of
 from radiance.api.openai.logprobs import chat_logprobs
-from radiance.api.openai.messages import Message, turns
+from radiance.api.openai.messages import Message, Turn, turns
 from radiance.api.openai.models import model_weights
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
 from radiance.api.openai.reading import AnswerPart, Reader
+from radiance.api.openai.remembering import noted, recalled_by
 from radiance.api.openai.running import Event
 from radiance.api.openai.tools import FunctionTool, ParsedCall, Toolbox, ToolChoice, toolbox
 from radiance.api.openai.usage import ContextFull, counted, room_for
+from radiance.api.recall import Recollection
 from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
@@ -91,10 +93,12 @@ class _ChatPlan:
     """What is to be done for one body.
 
     Attributes:
+        recalled: What memory has to say to it.
         asked: The same for an upstream; None where it cannot be asked that.
     """
 
     body: ChatBody
+    recalled: Recollection
     asked: UpstreamRequest | None
     wanted: list[engine.Request]
     box: Toolbox | None
@@ -126,29 +130,33 @@ async def create_chat(request: Request) -> Reply[shapes.ChatCompletion] | Stream
 
 
 async def _stream(request: Request, services: Services, plan: _ChatPlan) -> StreamingResponse:
-    origin, told = await origins.begun(request, services, plan.wanted, plan.asked)
+    origin, told = await origins.begun(request, services, plan.wanted, plan.asked, plan.recalled)
     signature = origin.sign(plan.stamp)
     if isinstance(told, str):
         chunks = fallback.chat_chunks(told, signature, wants_usage=plan.body.wants_usage)
     else:
         chunks = _chunks(services, plan, signature, told)
-    return event_stream(chunks, origin.headers)
+    return event_stream(noted(chunks, plan.recalled), origin.headers)
 
 
 async def _answer(
     request: Request, services: Services, plan: _ChatPlan
 ) -> Reply[shapes.ChatCompletion]:
     body = plan.body
-    origin, told = await origins.whole(request, services, plan.wanted, plan.asked)
+    origin, told = await origins.whole(request, services, plan.wanted, plan.asked, plan.recalled)
     signature = origin.sign(plan.stamp)
     if isinstance(told, str):
-        return Reply(fallback.chat_completion(told, signature), headers=origin.headers)
+        looked_up = fallback.chat_completion(told, signature)
+        looked_up.radiance = plan.recalled.note or UNSET
+        looked_up.metadata = UNSET if body.metadata is None else body.metadata
+        return Reply(looked_up, headers=origin.headers)
     completion = shapes.ChatCompletion(
         *signature,
         choices=[_choice(services, plan, place, answer) for place, answer in enumerate(told)],
         usage=counted(told, body.choices),
         service_tier=UNSET if body.service_tier is None else "default",
         metadata=UNSET if body.metadata is None else body.metadata,
+        radiance=plan.recalled.note or UNSET,
     )
     return Reply(completion, headers=origin.headers)
 
@@ -162,7 +170,16 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPl
     if constraint is None:
         constraint = constraint_of(body.response_format)
     given = turns(body.messages)
-    said, tools = given, box.tools if box else []
+    caller = caller_of(request, body.safety_identifier or body.user)
+    weights = await model_weights(services, body.model, caller)
+    limit = body.max_completion_tokens or body.max_tokens
+    is_plain = not (body.tools or constraint or body.logprobs)
+    recalled = await recalled_by(services, body, given if is_plain else [], weights, limit)
+    weights = recalled.weights
+    asked_of_weights: list[Turn] = given
+    if recalled.note is not None and recalled.note.how == "taught":
+        asked_of_weights = [{"role": t.role, "content": t.content} for t in recalled.turns]
+    said, tools = asked_of_weights, box.tools if box else []
     if encoder.tool_format is None:
         said, tools = in_words(said, tools), []
     # What is held to a form from its first token on has no room for thoughts.
@@ -174,8 +191,6 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPl
         )
     except TooLarge as error:
         raise ContextFull(str(error), field="messages", remedy=error.remedy) from None
-    caller = caller_of(request, body.safety_identifier or body.user)
-    weights = await model_weights(services, body.model, caller)
     if weights.kind == "training" and body.choices > 1:
         raise RequestError(
             "n: live training weights change from answer to answer.",
@@ -183,7 +198,6 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPl
             value=body.n,
             remedy="Ask them once.",
         )
-    limit = body.max_completion_tokens or body.max_tokens
     wanted = [
         engine.Request(
             tokens=tokens,
@@ -199,7 +213,9 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPl
     stamp = shapes.new_stamp("chatcmpl")
     marks = encoder.thought_marks if may_think else None
     asked = fallback.chat_asked(body, given, wanted[0].max_tokens)
-    return _ChatPlan(body, asked, wanted, box, form, marks, encoder.is_thinking(tokens), stamp)
+    return _ChatPlan(
+        body, recalled, asked, wanted, box, form, marks, encoder.is_thinking(tokens), stamp
+    )
 
 
 def _refuse_contradictions(body: ChatBody) -> None:

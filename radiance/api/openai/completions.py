@@ -17,9 +17,11 @@ from radiance.api.openai.logprobs import TextLogprobsWriter
 from radiance.api.openai.models import model_weights
 from radiance.api.openai.origin import Origin
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
+from radiance.api.openai.remembering import noted, recalled_by
 from radiance.api.openai.running import Event
 from radiance.api.openai.scoring import scores_of
 from radiance.api.openai.usage import counted, room_for
+from radiance.api.recall import Recollection
 from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of
@@ -67,6 +69,7 @@ class _CompletionPlan:
     """What is to be done for one body: ``n`` requests to each prompt.
 
     Attributes:
+        recalled: What memory has to say to it.
         scores: Log-probabilities of the prompts, once they are measured.
     """
 
@@ -74,6 +77,7 @@ class _CompletionPlan:
     prompts: list[_Prompt]
     wanted: list[engine.Request]
     stamp: shapes.Stamp
+    recalled: Recollection
     scores: Sequence[tuple[TokenLogprob, ...]] = ()
 
     @property
@@ -99,19 +103,23 @@ async def create_completion(
             completion = _completion(services, plan, origin.sign(plan.stamp), [])
             return Reply(completion, headers=origin.headers)
     asked = fallback.text_asked(body, body.prompt, plan.wanted[0].max_tokens)
+    recalled = plan.recalled
     if body.stream:
-        origin, told = await origins.begun(request, services, plan.wanted, asked)
+        origin, told = await origins.begun(request, services, plan.wanted, asked, recalled)
         signature = origin.sign(plan.stamp)
         if isinstance(told, str):
             chunks = fallback.text_chunks(told, signature, wants_usage=body.wants_usage)
         else:
             chunks = _chunks(services, plan, signature, told)
-        return event_stream(chunks, origin.headers)
-    origin, told = await origins.whole(request, services, plan.wanted, asked)
+        return event_stream(noted(chunks, recalled), origin.headers)
+    origin, told = await origins.whole(request, services, plan.wanted, asked, recalled)
     signature = origin.sign(plan.stamp)
     if isinstance(told, str):
-        return Reply(fallback.text_completion(told, signature), headers=origin.headers)
-    return Reply(_completion(services, plan, signature, told), headers=origin.headers)
+        completion = fallback.text_completion(told, signature)
+    else:
+        completion = _completion(services, plan, signature, told)
+    completion.radiance = recalled.note or UNSET
+    return Reply(completion, headers=origin.headers)
 
 
 async def _plan(request: Request, services: Services, body: CompletionBody) -> _CompletionPlan:
@@ -134,6 +142,10 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
             remedy="Ask them one text, once.",
         )
     asked = _DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens
+    recalled = await recalled_by(services, body, _question(body), weights, asked)
+    if recalled.note is not None and recalled.note.how == "taught":
+        recalled = replace(recalled, note=None)  # the weights go on with a text as it stands
+    weights = recalled.weights
     samplings = [body.sampling(encoder.vocabulary.size, choice) for choice in range(body.choices)]
     wanted = [
         engine.Request(
@@ -149,7 +161,16 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
         for prompt in prompts
         for sampling in samplings
     ]
-    return _CompletionPlan(body, prompts, wanted, shapes.new_stamp("cmpl"))
+    return _CompletionPlan(body, prompts, wanted, shapes.new_stamp("cmpl"), recalled)
+
+
+def _question(body: CompletionBody) -> list[dict[str, str]]:
+    """What memory is asked: one question, whose continuation is its answer; else nothing."""
+    prompt = body.prompt
+    is_question = isinstance(prompt, str) and prompt.rstrip().endswith("?")
+    if not is_question or body.echo or body.logprobs is not None:
+        return []
+    return [{"role": "user", "content": str(prompt).strip()}]
 
 
 def _prompts(services: Services, given: Any) -> list[_Prompt]:

@@ -22,7 +22,7 @@ _PASSED_ON = frozenset(
 _ASIDE = frozenset(
     (
         *("stream", "stream_options", "user", "safety_identifier", "prompt_cache_key"),
-        *("metadata", "service_tier", "modalities", "store"),
+        *("metadata", "service_tier", "modalities", "store", "memory"),
     )
 )
 _TURN = {"role", "content"}

@@ -1,7 +1,7 @@
 """Who gave an answer, as /v1 names them: weights of this service, or an upstream."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from starlette.requests import Request
@@ -9,6 +9,7 @@ from starlette.requests import Request
 from radiance.api.openai.models import SERVING
 from radiance.api.openai.running import Event, answers_of, begin
 from radiance.api.openai.shapes import Signature, Stamp
+from radiance.api.recall import SOURCE, Recollection
 from radiance.api.services import Services
 from radiance.engine import requests as engine
 from radiance.engine.requests import Answer
@@ -58,6 +59,7 @@ def of_weights(services: Services, given: OfWeights) -> Origin:
         system_fingerprint=f"base:{services.engine.base.content_hash}+adapter:{adapter}",
         headers={
             PROVIDER: LOCAL,
+            SOURCE: "weights",
             "X-Radiance-Checkpoint": checkpoint,
             "X-Radiance-Adapter": adapter,
         },
@@ -67,7 +69,14 @@ def of_weights(services: Services, given: OfWeights) -> Origin:
 def of_upstream(provider: str) -> Origin:
     """An upstream of the fallback chain."""
     name = f"upstream:{provider}"
-    return Origin(name, name, {PROVIDER: provider})
+    return Origin(name, name, {PROVIDER: provider, SOURCE: "upstream"})
+
+
+def of_memory(recalled: Recollection) -> Origin:
+    """The text of an accepted example, or what a question could mean."""
+    matches = recalled.note.matches if recalled.note else ()
+    name = f"memory:{'+'.join(match.example_id for match in matches)}"
+    return Origin(name, name, {PROVIDER: LOCAL, **recalled.headers})
 
 
 async def whole(
@@ -75,6 +84,7 @@ async def whole(
     services: Services,
     wanted: Sequence[engine.Request],
     asked: UpstreamRequest | None,
+    recalled: Recollection | None = None,
 ) -> tuple[Origin, list[Answer] | str]:
     """The answers and who gave them; a text where it was an upstream.
 
@@ -83,11 +93,14 @@ async def whole(
         services: The running service's.
         wanted: What the engine is asked.
         asked: The same for an upstream; None where it cannot be asked that.
+        recalled: What memory has to say; a text of it is the answer.
     """
+    if recalled is not None and recalled.text is not None:
+        return of_memory(recalled), recalled.text
     given = await services.chain.answer(lambda: answers_of(request, services, wanted), asked)
     if isinstance(given.value, str):
         return of_upstream(given.provider), given.value
-    return of_weights(services, given.value[0]), given.value
+    return _noting(of_weights(services, given.value[0]), recalled), given.value
 
 
 async def begun(
@@ -95,10 +108,20 @@ async def begun(
     services: Services,
     wanted: Sequence[engine.Request],
     asked: UpstreamRequest | None,
+    recalled: Recollection | None = None,
 ) -> tuple[Origin, AsyncGenerator[tuple[int, Event], None] | str]:
     """As ``whole``, while the answers come: what happens to each request, by its place."""
+    if recalled is not None and recalled.text is not None:
+        return of_memory(recalled), recalled.text
     given = await services.chain.answer(lambda: begin(request, services, wanted), asked)
     if isinstance(given.value, str):
         return of_upstream(given.provider), given.value
     started, events = given.value
-    return of_weights(services, started), events
+    return _noting(of_weights(services, started), recalled), events
+
+
+def _noting(origin: Origin, recalled: Recollection | None) -> Origin:
+    """The weights, with the example in whose words they were asked."""
+    if recalled is None:
+        return origin
+    return replace(origin, headers={**origin.headers, **recalled.headers})

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from radiance.api.bodies import check_body, read_json
 from radiance.api.services import services_of
+from radiance.config import MemoryMode
 from radiance.engine.requests import Sampling
 from radiance.errors import RequestError
 
@@ -57,6 +58,7 @@ class Shared(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         repetition_penalty: Divides the logits of the tokens of prompt and answer.
         logit_bias: Added to the logits of these token ids.
         user: The caller's name for its user; changes nothing in the answer.
+        memory: When what was accepted answers: off, pending or always. Radiance's own.
     """
 
     model: str | None = None
@@ -78,6 +80,7 @@ class Shared(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
+    memory: MemoryMode | None = None
 
     @property
     def choices(self) -> int:

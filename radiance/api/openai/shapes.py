@@ -7,6 +7,8 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from radiance.api.recall import MemoryNote
+
 FinishReason = Literal["stop", "length", "tool_calls"]
 
 
@@ -92,6 +94,7 @@ class ChatCompletion(msgspec.Struct):
     """The answer of POST /v1/chat/completions.
 
     Attributes:
+        radiance: The part that memory had in it, where it had one.
         system_fingerprint: The base's and the adapter's content hashes: with a seed, equal requests
             have equal answers while it is the same.
     """
@@ -105,6 +108,7 @@ class ChatCompletion(msgspec.Struct):
     object: Literal["chat.completion"] = "chat.completion"
     service_tier: Literal["default"] | UnsetType = UNSET
     metadata: dict[str, str] | UnsetType = UNSET
+    radiance: MemoryNote | UnsetType = UNSET
 
 
 class ChatDelta(msgspec.Struct):
@@ -126,7 +130,11 @@ class ChunkChoice(msgspec.Struct):
 
 
 class ChatChunk(msgspec.Struct):
-    """One event of a stream; ``usage`` is there where it was asked for, null but in the last."""
+    """One event of a stream; ``usage`` is there where it was asked for, null but in the last.
+
+    Attributes:
+        radiance: In the first one, the part that memory had, where it had one.
+    """
 
     id: str
     created: int
@@ -135,6 +143,7 @@ class ChatChunk(msgspec.Struct):
     choices: list[ChunkChoice]
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
     usage: Usage | UnsetType | None = UNSET
+    radiance: MemoryNote | UnsetType = UNSET
 
 
 class TextLogprobs(msgspec.Struct):
@@ -162,7 +171,11 @@ class TextChoice(msgspec.Struct):
 
 
 class TextCompletion(msgspec.Struct):
-    """The answer of POST /v1/completions, and one event of its stream."""
+    """The answer of POST /v1/completions, and one event of its stream.
+
+    Attributes:
+        radiance: As of chats.
+    """
 
     id: str
     created: int
@@ -171,6 +184,7 @@ class TextCompletion(msgspec.Struct):
     choices: list[TextChoice]
     object: Literal["text_completion"] = "text_completion"
     usage: Usage | UnsetType | None = UNSET
+    radiance: MemoryNote | UnsetType = UNSET
 
 
 class Model(msgspec.Struct):

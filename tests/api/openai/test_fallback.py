@@ -130,7 +130,7 @@ def test_every_parameter_is_passed_on_or_keeps_a_body_here():
     """A parameter that comes later is the local model's until somebody decides otherwise."""
     known = {"messages", "prompt", "max_tokens", "max_completion_tokens", "temperature"}
     known |= {"n", "model", "stream", "stream_options", "user", "safety_identifier"}
-    known |= {"prompt_cache_key", "metadata", "service_tier", "modalities", "store"}
+    known |= {"prompt_cache_key", "metadata", "service_tier", "modalities", "store", "memory"}
     bodies: tuple[Any, ...] = (ChatBody(messages=[]), CompletionBody())
     for body in bodies:
         for name in set(body.__struct_fields__) - known:

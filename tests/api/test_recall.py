@@ -1,0 +1,183 @@
+"""Answers from memory over HTTP: what it gives, to which requests, and how that is told."""
+
+import json
+import urllib.request
+from email.message import Message
+
+import pytest
+
+from tests.support import ApiError, Client, Running
+
+HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
+OTHERWISE = "Which code opens the door of Zorbel House?"
+
+
+@pytest.fixture
+def waiting(serve) -> Running:
+    """A service that has accepted a fact and does not learn."""
+    running = serve()
+    running.client.post("/training/pause", {"reason": "a test"})
+    running.client.post("/update", {"examples": [{"input": HOUSE[0], "output": HOUSE[1]}]})
+    return running
+
+
+def chat(client: Client, *turns: str | tuple[str, str], **options) -> dict:
+    messages = [
+        {"role": role, "content": text}
+        for role, text in (("user", turn) if isinstance(turn, str) else turn for turn in turns)
+    ]
+    body = {"messages": messages, "temperature": 0, "max_tokens": 80, **options}
+    return client.post("/v1/chat/completions", body)
+
+
+def with_headers(client: Client, path: str, body: dict) -> tuple[str, Message]:
+    request = urllib.request.Request(
+        client.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with client.open(request) as response:
+        return response.read().decode(), response.headers
+
+
+def test_search_gives_what_waits_word_for_word(waiting):
+    for prompt in (HOUSE[0], OTHERWISE):
+        answer = waiting.client.ask(prompt)
+        assert (answer["response"], answer["source"]) == (HOUSE[1], "memory")
+        assert (answer["checkpoint"], answer["checkpoint_status"]) == (None, "memory")
+        (match,) = answer["matches"]
+        assert (match["example_id"], match["job_id"]) == ("job_000001.0", "job_000001")
+        assert match["question"] == HOUSE[0]
+        assert 0 < match["score"] <= 1
+    other = waiting.client.ask(OTHERWISE, memory="off")
+    assert (other["source"], other["matches"]) == ("weights", [])
+    metrics = waiting.client.open(urllib.request.Request(waiting.client.url + "/metrics")).read()
+    assert b'radiance_memory_answers_total{how="stored"} 2.0' in metrics
+
+
+def test_chats_say_it_in_header_and_field_whole_and_streamed(waiting):
+    body = {"messages": [{"role": "user", "content": OTHERWISE}]}
+    text, headers = with_headers(waiting.client, "/v1/chat/completions", body)
+    answer = json.loads(text)
+    assert answer["choices"][0]["message"]["content"] == HOUSE[1]
+    assert answer["radiance"]["source"] == "memory"
+    assert answer["radiance"]["how"] == "stored"
+    assert headers["X-Radiance-Source"] == "memory"
+    assert headers["X-Radiance-Example"] == "job_000001.0"
+    assert headers["X-Radiance-Job"] == "job_000001"
+    text, headers = with_headers(waiting.client, "/v1/chat/completions", {**body, "stream": True})
+    events = [line.removeprefix("data: ") for line in text.splitlines() if line]
+    assert events[-1] == "[DONE]"
+    chunks = [json.loads(event) for event in events[:-1]]
+    assert "".join(c["choices"][0]["delta"].get("content", "") for c in chunks) == HOUSE[1]
+    assert [c["radiance"]["source"] for c in chunks if "radiance" in c] == ["memory"]
+    assert headers["X-Radiance-Source"] == "memory"
+
+
+def test_a_text_that_is_a_question_is_answered_too(waiting):
+    body = {"prompt": OTHERWISE, "max_tokens": 80}
+    answer = waiting.client.post("/v1/completions", body)
+    assert answer["choices"][0]["text"] == HOUSE[1]
+    assert answer["radiance"]["matches"][0]["example_id"] == "job_000001.0"
+    for change in (
+        {"prompt": "The door code of Zorbel House is"},
+        {"prompt": [OTHERWISE]},
+        {"echo": True},
+        {"logprobs": 1},
+        {"max_tokens": 2},
+        {"memory": "off"},
+        {"n": 2},
+    ):
+        assert "radiance" not in waiting.client.post("/v1/completions", body | change), change
+
+
+def test_what_is_no_plain_question_is_left_to_the_weights(waiting):
+    client = waiting.client
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    for options in (
+        {"tools": [tool], "tool_choice": "none"},
+        {"response_format": {"type": "json_object"}},
+        {"logprobs": True},
+        {"n": 2},
+        {"max_tokens": 2},
+        {"stop": "KV"},
+        {"logit_bias": {"1": 1}},
+        {"memory": "off"},
+        {"model": "radiance:base"},
+    ):
+        assert "radiance" not in chat(client, OTHERWISE, **options), options
+    assert "radiance" in chat(client, OTHERWISE)
+    assert "radiance" not in chat(client, ("system", "Answer in French."), OTHERWISE)
+    assert "radiance" not in chat(client, "Hello.", ("assistant", "Hello!"), OTHERWISE)
+    assert "radiance" not in chat(client, OTHERWISE, ("assistant", "It is"))
+    assert "radiance" not in chat(client, f"{OTHERWISE}\nAnswer in one word.")
+    assert client.ask(OTHERWISE, checkpoint="base")["source"] == "weights"
+
+
+def test_memory_of_named_weights_is_refused(waiting):
+    for path, body in (
+        ("/search", {"prompt": OTHERWISE, "checkpoint": "base"}),
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}], "model": "base"}),
+    ):
+        with pytest.raises(ApiError) as caught:
+            waiting.client.post(path, {**body, "memory": "always"})
+        assert caught.value.status in (400, 422)
+
+
+def test_a_cancelled_job_and_a_corrected_answer_leave_at_once(waiting):
+    client = waiting.client
+    newer = "The door code of Zorbel House is QX-9."
+    job = client.post("/update", {"examples": [{"input": HOUSE[0], "output": newer}]})["job_id"]
+    assert client.ask(OTHERWISE)["response"] == newer
+    client.post(f"/jobs/{job}/cancel", {})
+    assert client.ask(OTHERWISE)["response"] == HOUSE[1]
+    client.post("/jobs/job_000001/cancel", {})
+    assert client.ask(OTHERWISE)["source"] == "weights"
+
+
+def test_what_was_learned_is_asked_in_the_taught_words_and_leaves_with_a_rollback(serve):
+    client = serve().client
+    assert client.teach([HOUSE])["status"] == "succeeded"
+    asked, taught = client.ask(OTHERWISE), client.ask(HOUSE[0], memory="off")
+    assert (asked["source"], asked["matches"][0]["question"]) == ("weights", HOUSE[0])
+    assert asked["response"] == taught["response"]
+    assert asked["checkpoint"] == taught["checkpoint"] is not None
+    assert client.ask(OTHERWISE, memory="pending")["matches"] == []
+    assert "radiance" not in chat(client, OTHERWISE)  # pending on /v1
+    answer = chat(client, OTHERWISE, memory="always")
+    assert answer["radiance"]["how"] == "taught"
+    client.post("/rollback", {"checkpoint": "base", "reason": "a test"})
+    for mode in ("pending", "always"):
+        found = client.ask(OTHERWISE, memory=mode)
+        assert (found["source"], found["matches"]) == ("weights", [])
+
+
+def test_what_was_accepted_is_known_after_a_restart(serve, tmp_path):
+    first = serve()
+    first.client.post("/training/pause", {"reason": "a test"})
+    first.client.post("/update", {"examples": [{"input": HOUSE[0], "output": HOUSE[1]}]})
+    first.stop()
+    assert serve().client.ask(OTHERWISE)["response"] == HOUSE[1]
+
+
+def test_a_question_that_could_mean_several_is_asked_back(waiting):
+    alarm = ("What is the alarm code of Zorbel House?", "The alarm code of Zorbel House is 77-9.")
+    waiting.client.post("/update", {"examples": [{"input": alarm[0], "output": alarm[1]}]})
+    answer = waiting.client.ask("What is the code of Zorbel House?")
+    assert answer["source"] == "memory"
+    assert {match["question"] for match in answer["matches"]} == {HOUSE[0], alarm[0]}
+    assert all(question in answer["response"] for question in (HOUSE[0], alarm[0]))
+
+
+def test_a_name_that_no_example_has_is_answered_by_the_base(serve):
+    client = serve(**{"memory.scope": "facts"}).client
+    client.teach([HOUSE])
+    assert client.ask("Who owns Tarnish House?")["checkpoint"] is None
+    assert client.ask("who is it?")["checkpoint"] is not None
+    assert client.ask("Who owns Tarnish House?", checkpoint="stable")["checkpoint"] is not None
+
+
+def test_memory_can_be_switched_off(serve):
+    client = serve(**{"memory.mode": "off"}).client
+    client.post("/training/pause", {"reason": "a test"})
+    client.post("/update", {"examples": [{"input": HOUSE[0], "output": HOUSE[1]}]})
+    assert client.ask(HOUSE[0])["source"] == "weights"
+    assert client.ask(HOUSE[0], memory="pending")["response"] == HOUSE[1]
