@@ -162,7 +162,13 @@ def candidates(
     kept.mkdir(exist_ok=True)
     paths = {dose: kept / f"{family.name}.{seed}.{dose}.npy" for dose in doses}
     if any(not path.exists() for path in paths.values()):
-        overrides = {**model.settings(), **family.settings, **settings, "training.seed": seed}
+        overrides = {
+            "memory.mode": "off",
+            **model.settings(),
+            **family.settings,
+            **settings,
+            "training.seed": seed,
+        }
         with tempfile.TemporaryDirectory() as root:
             running = start_service(config.load(Path(root), overrides))
             try:

@@ -20,6 +20,8 @@ from tests.e2e.test_learning import UPDATES
 from tests.shared_data import STORIES
 from tests.support import FACTS, Running, start_service
 
+WEIGHTS_ALONE = {"memory.mode": "off"}
+"""What is measured is what was learned, not what is looked up."""
 TINY = {"training.max_steps": 2, "anchor.own_samples": 0, "evaluation.anchor_sample": 4}
 STORIES_SETTINGS = {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3}
 
@@ -28,7 +30,7 @@ STORIES_SETTINGS = {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5
 def service(**overrides: Any) -> Iterator[Running]:
     """A service over a fresh root, behind a real server."""
     with tempfile.TemporaryDirectory() as root:
-        running = start_service(config.load(Path(root), overrides))
+        running = start_service(config.load(Path(root), {**WEIGHTS_ALONE, **overrides}))
         try:
             yield running
         finally:

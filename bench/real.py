@@ -55,7 +55,7 @@ class _Service:
 
     @functools.cached_property
     def server(self) -> Server:
-        settings = self._bench.model.settings()
+        settings = {"memory.mode": "off", **self._bench.model.settings()}  # weights are measured
         flags = [f"--root={self.root}", "--log-level=error"]
         for name, value in settings.items():
             flags += ["--set", f'{name}="{value}"']
