@@ -53,6 +53,7 @@ _DAYS = frozenset(
 )
 _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
 _TIME = re.compile(r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\bby when\b")
+_WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _PERSON = re.compile(r"\bwho(?:m|se)?\b")
 
 
@@ -100,7 +101,7 @@ def stems(text: str) -> frozenset[str]:
 
 
 def fits_kind(question: str, asked: str, answer: str) -> bool:
-    """Whether an answer can be one to what a question asks for: a person, a time or an amount.
+    """Whether an answer can be one to what is asked for: a person, an amount, a time, a reason.
 
     Args:
         question: What somebody asks.
@@ -108,7 +109,13 @@ def fits_kind(question: str, asked: str, answer: str) -> bool:
         answer: The answer.
     """
     question, asked = question.casefold(), asked.casefold()
-    for kind, has in ((_PERSON, _has_name), (_AMOUNT, _has_number), (_TIME, _has_time)):
+    kinds = (
+        (_PERSON, _has_name),
+        (_AMOUNT, _has_number),
+        (_TIME, _has_time),
+        (_WHY, _has_reason),
+    )
+    for kind, has in kinds:
         if kind.search(question) and not kind.search(asked) and not has(asked, answer):
             return False
     return True
@@ -128,6 +135,10 @@ def _has_name(asked: str, answer: str) -> bool:
 def _has_number(asked: str, answer: str) -> bool:
     words = {_plain(word) for word in _WORD.findall(answer)}
     return bool(_NUMBER.search(answer) or words & _NUMBERS)
+
+
+def _has_reason(asked: str, answer: str) -> bool:
+    return _REASON.search(answer.casefold()) is not None
 
 
 def _has_time(asked: str, answer: str) -> bool:

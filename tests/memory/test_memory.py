@@ -33,6 +33,7 @@ def test_what_was_accepted_is_found_in_other_words_at_once(remembering):
         "What is the door code of Zorbel House 2?",  # a code that it has not
         "Who owns Zorbel House?",  # no person in the answer
         "When does Zorbel House open?",  # no time
+        "Why is Zorbel House closed?",  # no reason
         "What is the capital of France?",
         "Hello!",
         "",
