@@ -149,7 +149,7 @@ def test_what_is_written_reads_back_the_same(tmp_path_factory, made):
         ("base_modle = 'x'", ["base_modle", "Did you mean 'base_model'?"]),
         ("[training]\nlearning_rate = 1", ["training.learning_rate", "(is 1)", "Known here: r, "]),
         ("[trainig]\nr = 1", ["trainig", "Did you mean 'training'?"]),
-        ("[training]\nr = 'eight'", ["training.r", '(is "eight")', "Expected 'int'"]),
+        ("[training]\nr = 'eight'", ["training.r", '(is "eight")', 'Expected a number or "auto"']),
         ("[training]\nr = 8.5", ["training.r", "(is 8.5)"]),
         ("[training]\nr = true", ["training.r", "(is true)"]),
         ("[training]\nr = 0", ["training.r", "(is 0)", ">= 1"]),

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.config import Config, TrainingSettings
-from radiance.config.derived import derive, derive_training, derived, most_own_samples
+from radiance.config import AnchorSettings, Config, TrainingSettings
+from radiance.config.derived import (
+    derive,
+    derive_anchor,
+    derive_training,
+    derived,
+    most_own_samples,
+)
 
 EMBER = 256
 WIDTHS = st.integers(16, 16_384)
@@ -16,6 +22,9 @@ WIDTHS = st.integers(16, 16_384)
 def test_ember_has_the_values_that_were_measured_on_it() -> None:
     settings = derive_training(TrainingSettings(), EMBER)
     assert (settings.lr, settings.max_steps) == (1.5e-3, 400)
+    assert (settings.r, settings.alpha) == (8, 16.0)
+    anchor = derive_anchor(AnchorSettings(), EMBER)
+    assert (anchor.null_space, anchor.every) == (False, 1)
     assert most_own_samples(EMBER) == 768
 
 
@@ -43,5 +52,18 @@ def test_a_rate_halves_where_the_width_is_two_and_a_half_times_as_large() -> Non
 
 
 def test_numbers_stay_as_they_are() -> None:
-    settings = TrainingSettings(lr=1e-4, max_steps=7)
+    settings = TrainingSettings(r=4, alpha=9.0, lr=1e-4, max_steps=7)
     assert derive(Config(training=settings), 4096).training == settings
+    anchor = AnchorSettings(null_space=True, every=3)
+    assert derive(Config(anchor=anchor), 4096).anchor == anchor
+    assert derived(derive_training(TrainingSettings(r=64), EMBER).alpha) == 128
+
+
+@pytest.mark.parametrize(
+    ("width", "is_on"), [(511, False), (512, True), (576, True), (2048, True), (2049, False)]
+)
+def test_an_update_goes_around_what_is_held_where_there_is_room(width: int, is_on: bool) -> None:
+    anchor = derive_anchor(AnchorSettings(), width)
+    assert (anchor.null_space, anchor.every) == (is_on, 4 if is_on else 1)
+    assert derive_training(TrainingSettings(), width).r == (32 if is_on else 8)
+    assert derive_anchor(AnchorSettings(null_space=not is_on), width).every == (1 if is_on else 4)

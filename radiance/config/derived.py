@@ -1,8 +1,8 @@
 """What "auto" stands for: settings that follow the base model's width. Pure.
 
 Each rule is anchored at Ember, 256 wide, where its value was measured, and was checked on
-stories260K (64) and SmolLM2-135M (576); see bench/LOG.md. Rank and alpha do not follow: at alpha /
-r fixed the best rate hardly depends on the rank, and a few facts do not fill rank 8 ("LoRA Without
+stories260K (64) and SmolLM2-135M (576); see bench/LOG.md. Alpha follows the rank: at alpha / r
+fixed the best rate hardly depends on the rank, and a few facts do not fill rank 8 ("LoRA Without
 Regret", Schulman et al., Thinking Machines Lab, 2025). A quantized base is trained as its
 unquantized original is: its adapter is computed in full precision.
 """
@@ -21,6 +21,7 @@ _OWN_SAMPLES, _LEAST_OWN_SAMPLES = 768, 128
 _SAMPLES_STEP = 32
 _NULL_SPACE_FROM, _NULL_SPACE_TO = 512, 2048
 _EVERY = 4
+_RANK, _RANKS = 8, 32
 
 N = TypeVar("N", int, float)
 
@@ -30,7 +31,8 @@ def derive_training(settings: TrainingSettings, hidden_size: int) -> TrainingSet
 
     ``lr`` falls with the width to the power of 0.78, the exponent that "LoRA Without Regret" fits
     to Llama models of 1 to 70 billion parameters. ``max_steps`` falls with its root: wider models
-    learn the same examples in fewer steps.
+    learn the same examples in fewer steps. ``r`` is larger where updates leave each other's columns
+    alone (``training/nullspace.py``), so that several find free ones.
 
     Args:
         settings: Any; numbers stay as they are.
@@ -38,9 +40,12 @@ def derive_training(settings: TrainingSettings, hidden_size: int) -> TrainingSet
     """
     ratio = _WIDTH / hidden_size
     lr = min(1.0, _LR * ratio**_LR_POWER)
+    r = (_RANKS if _has_room(hidden_size) else _RANK) if settings.r == "auto" else settings.r
     steps = min(_MAX_STEPS, max(_LEAST_MAX_STEPS, round(_MAX_STEPS * ratio**0.5)))
     return msgspec.structs.replace(
         settings,
+        r=r,
+        alpha=2.0 * r if settings.alpha == "auto" else settings.alpha,
         lr=lr if settings.lr == "auto" else settings.lr,
         max_steps=steps if settings.max_steps == "auto" else settings.max_steps,
     )
@@ -59,9 +64,13 @@ def derive_anchor(settings: AnchorSettings, hidden_size: int) -> AnchorSettings:
     """
     null_space = settings.null_space
     if null_space == "auto":
-        null_space = _NULL_SPACE_FROM <= hidden_size <= _NULL_SPACE_TO
+        null_space = _has_room(hidden_size)
     every = (_EVERY if null_space else 1) if settings.every == "auto" else settings.every
     return msgspec.structs.replace(settings, null_space=null_space, every=every)
+
+
+def _has_room(hidden_size: int) -> bool:
+    return _NULL_SPACE_FROM <= hidden_size <= _NULL_SPACE_TO
 
 
 def most_own_samples(hidden_size: int) -> int:

@@ -48,10 +48,17 @@ class UpdateSettings(Section, frozen=True):
 class TrainingSettings(Section, frozen=True):
     """Training: the LoRA adapter, its optimizer, replay, and when to train."""
 
-    r: Annotated[int, Meta(description="Rank of the LoRA matrices.", ge=1, le=512)] = 8
+    r: Annotated[
+        Annotated[int, Meta(ge=1, le=512)] | Auto,
+        Meta(
+            description="Rank of the LoRA matrices; auto: 8, and 32 for base models that "
+            "anchor.null_space is on for, of which an update takes 2 for each example."
+        ),
+    ] = "auto"
     alpha: Annotated[
-        float, Meta(description="LoRA alpha: the adapter's output is scaled by alpha / r.", gt=0)
-    ] = 16.0
+        Annotated[float, Meta(gt=0)] | Auto,
+        Meta(description="LoRA alpha: the adapter's output is scaled by alpha / r; auto: twice r."),
+    ] = "auto"
     dropout: Annotated[float, Meta(description="Dropout ratio of the LoRA input.", ge=0, lt=1)] = (
         0.0
     )

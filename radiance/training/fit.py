@@ -10,7 +10,7 @@ from typing import Any
 import mlx.nn as nn
 
 from radiance.config import Config
-from radiance.config.derived import derive_training
+from radiance.config.derived import derive_training, derived
 from radiance.engine.decoding.kv_budget import kv_bytes_per_token
 from radiance.engine.model import precision
 from radiance.engine.model.base import context_tokens, hidden_size
@@ -117,7 +117,7 @@ def reckon(stored: StoredModel, device: Device, settings: Config) -> Fit:
         for tokens in (*(n for n in _LENGTHS if n < longest), longest)
     )
     training = derive_training(settings.training, hidden_size(stored.config))
-    adapted = _adapter_parameters(model, training.target_modules, training.r)
+    adapted = _adapter_parameters(model, training.target_modules, derived(training.r))
     rows = training.batch_size + round(training.batch_size * training.replay_ratio)
     in_blocks = getattr(model, "model_type", "") in PLAIN_STACKS
 

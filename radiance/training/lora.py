@@ -15,6 +15,7 @@ from mlx_lm.tuner.lora import LoRALinear
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from radiance import config
+from radiance.config.derived import derive_training, derived
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.base import BaseModel
 from radiance.errors import ConfigError, TrainingError
@@ -54,6 +55,7 @@ class LoraModel:
     Attributes:
         model: The module tree; its LoRA leaves are rebound by whoever computes with them.
         hidden_size: Width of its hidden states.
+        rank: r, the columns of each A.
         scale: alpha / r, the factor of ``x A B``.
         shapes: Shape of every LoRA leaf by its full name, in the order of the vector.
     """
@@ -61,11 +63,13 @@ class LoraModel:
     def __init__(self, base: BaseModel, settings: config.TrainingSettings) -> None:
         self.model: Any = base.twin()
         self.hidden_size = base.hidden_size
-        self.scale = settings.alpha / settings.r
+        settings = derive_training(settings, base.hidden_size)
+        self.rank = derived(settings.r)
+        self.scale = derived(settings.alpha) / self.rank
         self._settings = settings
         self._keys = target_keys(self.model, settings.target_modules)
         self.parameters_config = {
-            "rank": settings.r,
+            "rank": self.rank,
             "scale": self.scale,
             "dropout": settings.dropout,
             "keys": sorted(self._keys),
@@ -113,16 +117,16 @@ class LoraModel:
                 leaves[name] = mx.zeros(shape)
         for path, (a, b) in (parent.pairs if parent else {}).items():
             rank = a.shape[1]
-            if f"{path}.lora_a" not in leaves or rank > self._settings.r:
+            if f"{path}.lora_a" not in leaves or rank > self.rank:
                 raise TrainingError(
                     f"the stable adapter has rank {rank} on {path}, which training.r = "
-                    f"{self._settings.r} and training.target_modules do not cover. Raise r, widen "
+                    f"{self.rank} and training.target_modules do not cover. Raise r, widen "
                     "target_modules, or roll back to the base first."
                 )
             assert parent is not None
             fresh = leaves[f"{path}.lora_a"]
             leaves[f"{path}.lora_a"] = mx.concatenate([a, fresh[:, rank:]], axis=1)
-            padding = mx.zeros((self._settings.r - rank, b.shape[1]))
+            padding = mx.zeros((self.rank - rank, b.shape[1]))
             scaled = b if parent.scale == self.scale else b * (parent.scale / self.scale)
             leaves[f"{path}.lora_b"] = mx.concatenate([scaled, padding])
         return self.flatten(leaves)

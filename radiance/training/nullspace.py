@@ -43,6 +43,7 @@ MOST_HELD, MOST_NEAR, MOST_NEW = 96, 48, 32
 _NEAR_ENERGY = 0.9
 # Length of a column that A is turned by: twice that of a fresh one, uniform in 1/sqrt(d).
 _TURN = 2 / 3**0.5
+_DIRECTIONS = 2  # for each new text
 _PIECE_S = 0.005
 T = TypeVar("T")
 
@@ -54,8 +55,8 @@ class NullSpace:
         lora: Whose vectors these are.
         bases: By module path an orthonormal basis of what A must not move in, (d_in, q) float32;
             a layer without one is free.
-        directions: By module path what A is turned towards at the start, (d_in, r) float32,
-            orthogonal to the basis; a layer without any starts as it is.
+        directions: By module path what A is turned towards at the start, (d_in, n) float32 with n
+            at most r, orthogonal to the basis; a layer without any starts as it is.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class NullSpace:
         self._lora = lora
         self.bases = bases
         self.directions = directions or {}
+        self._moves: dict[str, mx.array] = {}  # by path, (r,): 1 for columns that a step may move
 
     def __call__(self, step: mx.array) -> mx.array:
-        """A step, or a gradient, without A's part in the kept subspaces; B's part is as it was.
+        """A step, or a gradient, without A's part in the kept subspaces and what is settled.
 
         Args:
             step: (parameters,) float32.
@@ -77,15 +79,21 @@ class NullSpace:
         leaves = self._lora.unflatten(step)
         for path, basis in self.bases.items():
             a = leaves[f"{path}.lora_a"]  # (d_in, r)
-            leaves[f"{path}.lora_a"] = a - basis @ (basis.T @ a)
+            a = a - basis @ (basis.T @ a)
+            if (moves := self._moves.get(path)) is not None:
+                a = a * moves
+                leaves[f"{path}.lora_b"] = leaves[f"{path}.lora_b"] * moves[:, None]
+            leaves[f"{path}.lora_a"] = a
         return self._lora.flatten(leaves)
 
     def start(self, vector: mx.array) -> mx.array:
         """The vector to start from, which no input within the kept subspaces tells from this one.
 
-        Columns of A that add nothing yet leave the subspaces. They add nothing where their row of B
-        is zero, as in a fresh adapter or one made larger; the rest was learned and stays. Then all
-        columns turn towards the new inputs' directions.
+        Columns of A add nothing where their row of B is zero, as in a fresh adapter or one made
+        larger. Without directions those leave the subspaces. With directions each takes one, as
+        far as there are any, and the others wait as zeros, which no gradient moves, for the next
+        update; what was learned is settled and no step moves it. Once every column has learned,
+        all turn towards the directions and all may move.
 
         Args:
             vector: (parameters,) float32.
@@ -94,12 +102,18 @@ class NullSpace:
         for path in self.bases:
             a, b = leaves[f"{path}.lora_a"], leaves[f"{path}.lora_b"]
             is_idle = (b == 0).all(axis=1)  # (r,)
-            fresh, learned = outside[f"{path}.lora_a"], a
-            if path in self.directions:
-                turn = self.directions[path]
-                is_turned = mx.any(turn != 0, axis=0)
-                fresh, learned = mx.where(is_turned, turn, fresh), a + turn
-            leaves[f"{path}.lora_a"] = mx.where(is_idle, fresh, learned)
+            turn = self.directions.get(path)
+            if turn is None:
+                leaves[f"{path}.lora_a"] = mx.where(is_idle, outside[f"{path}.lora_a"], a)
+                continue
+            idle = np.flatnonzero(np.array(is_idle))
+            if not len(idle):
+                leaves[f"{path}.lora_a"] = a.at[:, : turn.shape[1]].add(turn)
+                continue
+            taken = mx.array(idle[: turn.shape[1]])
+            a = mx.where(is_idle, 0.0, a)
+            leaves[f"{path}.lora_a"] = a.at[:, taken].add(turn[:, : len(taken)])
+            self._moves[path] = is_idle.astype(a.dtype)
         return self._lora.flatten(leaves)
 
 
@@ -108,12 +122,14 @@ class Surroundings:
     """What an update is to go around, and where it is to go.
 
     Attributes:
-        near: Texts close to the new ones that must not change.
+        parent: The adapter that the update continues from, (parameters,) float32.
         new: The new texts.
+        near: Texts close to the new ones that must not change.
     """
 
+    parent: mx.array
+    new: Sequence[EncodedExample]
     near: Sequence[EncodedExample] = ()
-    new: Sequence[EncodedExample] = ()
 
 
 def find_null_space(
@@ -139,10 +155,11 @@ def find_null_space(
     bases = yield from held_subspaces(base, lora, vector, examples, energy, directory)
     if surroundings is None or not surroundings.new:
         return NullSpace(lora, {path: mx.array(basis) for path, basis in bases.items()})
-    new = yield from _inputs(base, lora, vector, spread(surroundings.new, MOST_NEW))
+    parent = surroundings.parent
+    new = yield from _inputs(base, lora, parent, spread(surroundings.new, MOST_NEW))
     near = {}
     if surroundings.near:
-        near = yield from _inputs(base, lora, vector, spread(surroundings.near, MOST_NEAR))
+        near = yield from _inputs(base, lora, parent, spread(surroundings.near, MOST_NEAR))
     given = {
         paths: (
             np.array(rows),
@@ -151,11 +168,13 @@ def find_null_space(
         for paths, rows in new.items()
     }
 
+    most = _DIRECTIONS * len(surroundings.new)
+
     def around() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         wider: dict[str, np.ndarray] = {}
         turns: dict[str, np.ndarray] = {}
         for paths, (rows, close) in given.items():
-            rank = lora.shapes[f"{paths[0]}.lora_a"][1]
+            rank = min(most, lora.shapes[f"{paths[0]}.lora_a"][1])
             basis, turn = _around(rows, close, bases[paths[0]], rank)
             wider.update(dict.fromkeys(paths, basis))
             turns.update(dict.fromkeys(paths, turn))

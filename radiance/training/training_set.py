@@ -206,7 +206,9 @@ class TrainingSetBuilder:
                 count = self._samples_at_hand(selection.anchors, weights_id)
             held = yield from self._hold(selection, vector, weights_id, count)
             if self._anchor.null_space and held.valid:
-                null_space = yield from self._find_null_space(selection, held, vector, weights_id)
+                null_space = yield from self._find_null_space(
+                    selection, held, vector, weights_id, parent
+                )
         lessons = yield from self._lessons(selection, held)
         outputs: list[Reference] = []
         if self._anchor.replay_logits:
@@ -258,7 +260,12 @@ class TrainingSetBuilder:
         return HeldTexts(texts, outputs)
 
     def _find_null_space(
-        self, selection: Selection, held: HeldTexts, vector: mx.array, weights_id: str
+        self,
+        selection: Selection,
+        held: HeldTexts,
+        vector: mx.array,
+        weights_id: str,
+        parent: mx.array,
     ) -> Pieces[NullSpace]:
         """Around what is held, what was learned before, and questions that were never taught."""
         new, earlier, seed = selection.new, selection.replay, self._training.seed
@@ -278,7 +285,7 @@ class TrainingSetBuilder:
                 vector,
                 [text.example for text in held.valid],
                 self._anchor.null_space_energy,
-                Surroundings(near_texts, new_texts),
+                Surroundings(parent, new_texts, near_texts),
                 self._reference_cache.directory_of(weights_id),
             )
         )

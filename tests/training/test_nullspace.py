@@ -295,26 +295,40 @@ def test_directions_leave_what_is_held_and_what_is_near(
     assert (np.diff(seen) <= 1e-3 * seen[0]).all()
 
 
-def test_turning_towards_the_new_is_not_felt_by_what_is_held(engine: Engine) -> None:
+@pytest.mark.parametrize("rank", [4, 7])
+def test_an_update_takes_free_columns_and_leaves_what_was_learned(
+    engine: Engine, rank: int
+) -> None:
+    """A parent of rank 4: with rank 7 three are free, of which two are taken; with 4 none is."""
+
     def compare() -> None:
         _, parent = finish(trainer_of(engine, config.AnchorSettings(), None, max_steps=3))
         assert parent is not None
-        lora = LoraModel(engine.base, config.TrainingSettings(r=6))
+        lora = LoraModel(engine.base, config.TrainingSettings(r=rank))
         before = lora.unflatten(start := lora.initial(parent.adapter))
+        name = f"{FIRST}.lora_a"
+        width = before[name].shape[0]
         rng = np.random.default_rng(0)
-        width = before[f"{FIRST}.lora_a"].shape[0]
-        columns = np.linalg.qr(rng.normal(size=(width, 15)))[0].astype(np.float32)
-        basis, turn = mx.array(columns[:, :10]), mx.array(np.zeros((width, 6), np.float32))
-        turn[:, :5] = mx.array(columns[:, 10:])
+        columns = np.linalg.qr(rng.normal(size=(width, 12)))[0].astype(np.float32)
+        basis, turn = mx.array(columns[:, :10]), mx.array(columns[:, 10:])
         null_space = NullSpace(lora, {FIRST: basis}, {FIRST: turn})
         after = lora.unflatten(null_space.start(start))
-        a, b = before[f"{FIRST}.lora_a"], after[f"{FIRST}.lora_a"]
-        assert mx.allclose(basis.T @ a[:, :4], basis.T @ b[:, :4], atol=1e-5)  # what was learned
-        assert mx.allclose(b[:, :4], a[:, :4] + turn[:, :4], atol=1e-6)
-        assert mx.array_equal(b[:, 4], turn[:, 4])  # an idle column
-        assert mx.allclose(b[:, 5], (a - basis @ (basis.T @ a))[:, 5], atol=1e-6)  # none was left
-        same = [name for name in before if name != f"{FIRST}.lora_a"]
-        assert all(mx.array_equal(before[name], after[name]) for name in same)
+        a, b = before[name], after[name]
+        assert all(mx.array_equal(before[one], after[one]) for one in before if one != name)
+        step = lora.unflatten(null_space(mx.ones(lora.size)))
+        moved_b = step[f"{FIRST}.lora_b"]
+        if rank == 4:
+            assert mx.allclose(b[:, :2], a[:, :2] + turn, atol=1e-6)
+            assert mx.array_equal(b[:, 2:], a[:, 2:])
+            assert mx.allclose(basis.T @ a, basis.T @ b, atol=1e-5)  # what is held feels nothing
+            assert mx.array_equal(moved_b, mx.ones_like(moved_b))
+            return
+        assert mx.array_equal(b[:, :4], a[:, :4])
+        assert mx.array_equal(b[:, 4:6], turn)
+        assert not np.array(b[:, 6]).any()  # waits for the next update
+        assert not np.array(step[name][:, :4]).any()
+        assert not np.array(moved_b[:4]).any()
+        assert np.array(moved_b[4:] == 1).all()
 
     engine.call(compare)
 

@@ -136,7 +136,7 @@ class _Steps:
             start = np.repeat(start[:, None], len(methods), axis=1)
         self._vector = mx.array(start)
         self._mean, self._square = mx.zeros_like(self._vector), mx.zeros_like(self._vector)
-        size = lora_size(backbone.shapes, training.r)
+        size = lora_size(backbone.shapes, derived(training.r))
         self._constraints = mx.zeros((*shape, len(self._kinds), size))
         self._bent = mx.zeros((*shape, 3))  # what projection did to the gradients it acts on
         self._conflicts, self._projected, self._distortion = (np.zeros(shape) for _ in range(3))
@@ -198,8 +198,8 @@ class _Steps:
     ) -> tuple[mx.array, mx.array]:
         """The mean squared error of each pair; their sum's gradient is each pair's own."""
         training = self._training
-        scale = training.alpha / training.r
-        lora = Lora(self._backbone.shapes, vector, training.r, scale, opening)
+        scale = derived(training.alpha) / derived(training.r)
+        lora = Lora(self._backbone.shapes, vector, derived(training.r), scale, opening)
         errors = mx.square(self._backbone(inputs, lora) - wanted).mean(axis=(-1, -2))
         return errors.sum(), errors
 

@@ -95,7 +95,7 @@ class _ReplayRun:
         self._folds = self._rows.places
         self._backbone = Linear(self._rows.history(), ridge=1e-2)
         self._names = [method.name for method in methods]
-        fresh = fresh_lora(self._backbone.shapes, training.r, self._folds)
+        fresh = fresh_lora(self._backbone.shapes, derived(training.r), self._folds)
         self._vectors = np.repeat(fresh[:, None], len(methods), axis=1)
         self._served = self._vectors.copy()  # what the gate let pass last
         shape = (len(self._folds), len(methods), len(data.bars.dates), len(data.bars.symbols))
@@ -240,8 +240,10 @@ class _ReplayRun:
         flat = inputs.reshape(folds, count * symbols, width)
         routed = np.array([m.is_routed for m in self._methods])[None, :, None]
         opening = np.where(routed, self._opening(flat)[:, None], np.float32(1.0))[..., None]
-        scale = training.alpha / training.r
-        lora = Lora(self._backbone.shapes, mx.array(vectors), training.r, scale, mx.array(opening))
+        scale = derived(training.alpha) / derived(training.r)
+        lora = Lora(
+            self._backbone.shapes, mx.array(vectors), derived(training.r), scale, mx.array(opening)
+        )
         out = np.array(self._backbone(mx.array(flat)[:, None], lora))
         return out.reshape(folds, len(self._methods), count, symbols)
 

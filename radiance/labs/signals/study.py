@@ -15,6 +15,7 @@ import mlx.core as mx
 import numpy as np
 
 from radiance import __version__, config, records
+from radiance.config.derived import derived
 from radiance.labs.signals import findings, summary
 from radiance.labs.signals.adaptation import Adapted, Material, adapt
 from radiance.labs.signals.backbone import Backbone, Linear, Lora, Transformer, fresh_lora
@@ -153,7 +154,7 @@ def adapt_all(
         contexts=anchors.context[0],
         anchor_opening=_opening(routers, anchors.inputs, markets.indicators),
     )
-    start = fresh_lora(backbone.shapes, training.r, seeds)
+    start = fresh_lora(backbone.shapes, derived(training.r), seeds)
     return adapt(
         backbone,
         material,

@@ -87,12 +87,12 @@ def test_a_pair_takes_the_steps_of_the_services_objective(
     kinds = list(dict.fromkeys(material.contexts.tolist()))
     names = tuple(str(kind) for kind in kinds)
     ours = Optimizer(adapted.vectors.shape[-1], training, method.anchor, names)
-    vector = mx.array(fresh_lora(backbone.shapes, training.r, [seed])[0])
+    vector = mx.array(fresh_lora(backbone.shapes, derived(training.r), [seed])[0])
     one = Linear(type(markets.history)(*(v[1:2] for v in vars(markets.history).values())))
     draw, left = np.random.default_rng([seed, *b"order"]), np.empty(0, dtype=np.int64)
 
     def loss(vector: mx.array, inputs: Any, wanted: Any, opening: Any) -> mx.array:
-        lora = Lora(one.shapes, vector[None, None], training.r, 1.0, mx.array(opening))
+        lora = Lora(one.shapes, vector[None, None], derived(training.r), 1.0, mx.array(opening))
         return mx.square(one(mx.array(inputs), lora) - mx.array(wanted)).mean()
 
     def at(inputs: Any, wanted: Any, opening: Any, days: Any) -> Any:
@@ -163,7 +163,7 @@ def test_progress_is_told_and_can_end_it(small: StudySettings, parts: Any) -> No
             raise StopHere
 
     training = training_settings(small.adaptation)
-    start = fresh_lora(backbone.shapes, training.r, small.seed_list)
+    start = fresh_lora(backbone.shapes, derived(training.r), small.seed_list)
     with pytest.raises(StopHere):
         adapt(backbone, material, methods, training, start, small.seed_list, told)
     assert seen == [(1, 30), (2, 30), (3, 30)]
