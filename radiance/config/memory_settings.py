@@ -37,6 +37,10 @@ class MemorySettings(Section, frozen=True):
         ),
     ] = 0.02
     embedder: Annotated[
-        Literal["words"],
-        Meta(description="How examples are found. words: by the words of question and answer."),
+        Literal["words", "minilm"],
+        Meta(
+            description="How examples are found. words: by the words of question and answer. "
+            "minilm: by what they mean, too, with a small model that radiance models get minilm "
+            "fetches."
+        ),
     ] = "words"

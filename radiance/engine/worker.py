@@ -200,14 +200,14 @@ class Engine:
             texts: Which texts, by which weights.
             top: How many of the likeliest tokens are told for each place.
         """
-        return self._aside(
+        return self.aside(
             lambda: score(self._model, self._sources, texts, top, self._settings.prefill_tokens)
         )
 
     def read_losses(self, examples: Sequence[EncodedExample]) -> Task[ScoringPass]:
         """The loss of texts under the weights that serve now, before other long work."""
         chunk_tokens = self._settings.prefill_tokens
-        return self._aside(lambda: read_losses(self._model, self._sources, examples, chunk_tokens))
+        return self.aside(lambda: read_losses(self._model, self._sources, examples, chunk_tokens))
 
     def run(self, start: Callable[[], Pieces[T]]) -> Task[T]:
         """Run a generator of pieces on the engine thread, between decode steps.
@@ -217,6 +217,13 @@ class Engine:
         """
         task = Task(start)
         self._inbox.put(lambda: self._task_queue.add(task))
+        return task
+
+    def aside(self, start: Callable[[], Pieces[T]]) -> Task[T]:
+        """Long work that goes before any other and is not paused, between decode steps, too."""
+        task = Task(start)
+        self._calls.add(task.future)
+        self._inbox.put(lambda: self._task_queue.add(task, is_reading=True))
         return task
 
     def call(
@@ -440,13 +447,6 @@ class Engine:
             self._sources,
             self._tell,
         )
-
-    def _aside(self, start: Callable[[], Pieces[T]]) -> Task[T]:
-        """Long work that goes before any other and is not paused."""
-        task = Task(start)
-        self._calls.add(task.future)
-        self._inbox.put(lambda: self._task_queue.add(task, is_reading=True))
-        return task
 
     # ── Ends ────────────────────────────────────────────────────────────────────────────────────
 

@@ -46,7 +46,7 @@ _TIMES = frozenset(
     winter easter christmas am pm
     """.split()  # noqa: SIM905 - as a list it would take a screen
 )
-_DATE = re.compile(r"(?<![\w-])(?:1\d|20)\d\d\b|\b\d{1,2}[:./]\d{1,2}\b")
+_DATE = re.compile(r"(?<![\w-])(?:1\d|20)\d\ds?\b|\b\d{1,2}[:./]\d{1,2}\b")
 _NUMBER = re.compile(r"(?<![\w-])\d")
 _DAYS = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905 - as a list it would take a screen

@@ -31,7 +31,7 @@ _ASSUMED = Limits()
 _NEVER = 1.01
 _ALONE = np.arange(_ASSUMED.alone, 1.0, 0.05)
 _AMONG = np.arange(0.3, 1.0, 0.05)
-_MARGINS = np.arange(0.02, 0.5, 0.04)
+_MARGINS = np.arange(0.02, 0.5, 0.02)
 Kind = Literal["reworded", "near", "foreign"]
 
 
@@ -40,12 +40,14 @@ class Calibration(msgspec.Struct, frozen=True):
 
     Attributes:
         limits: From where on a match answers.
+        by_words: The same where the embedder, if there is one, has no part in the scores.
         max_wrong: What was promised when they were measured; 0 before they were.
         size: How many keys the index had.
         asked: Questions of each kind; so are ``right``, answered, and ``wrong``.
     """
 
     limits: Limits = _ASSUMED
+    by_words: Limits = _ASSUMED
     max_wrong: float = 0.0
     size: int = 0
     asked: dict[str, int] = {}
@@ -125,7 +127,7 @@ def calibrate(
             best = rank, limits
     limits = best[1] if best else Limits(_NEVER, _NEVER, 0.0)
     right, wrong = table.under(limits)
-    return Calibration(limits, max_wrong, size, table.asked, right, wrong)
+    return Calibration(limits, limits, max_wrong, size, table.asked, right, wrong)
 
 
 class _Table:

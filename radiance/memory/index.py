@@ -18,7 +18,7 @@ from radiance.records import Example, Message, content_hash, questions
 from radiance.storage.sqlite import Connection, Database, Row
 from radiance.training.untaught import take_apart
 
-RULES = "1"
+RULES = "2"
 """Rises with every change of what a row holds."""
 MOST_FOUND = 64
 _MOST_READ = 2 * MOST_FOUND
@@ -89,8 +89,9 @@ class MemoryIndex:
             # Counted whether or not the transaction comes to its end: these only weigh words.
             self._count(_candidate(row), row["instruction"])
 
-    def remove(self, connection: Connection, example_ids: Sequence[str]) -> None:
-        """Take examples out, in the open transaction that deletes them."""
+    def remove(self, connection: Connection, example_ids: Sequence[str]) -> list[int]:
+        """Take examples out, in the transaction that deletes them; the numbers of their keys."""
+        removed: list[int] = []
         for example in example_ids:
             rows = connection.execute(
                 "SELECT number, asked, said FROM memory_keys WHERE example = ?", (example,)
@@ -103,6 +104,8 @@ class MemoryIndex:
                 )
             connection.execute("DELETE FROM memory_keys WHERE example = ?", (example,))
             self.size -= len(rows)
+            removed += [row["number"] for row in rows]
+        return removed
 
     def find(self, asked: Words, context: str) -> list[Candidate]:
         """What has the names of a question and, where it has none, its rare words.
@@ -126,6 +129,19 @@ class MemoryIndex:
             # Ranking reads all rows of every word, so it is left out where few have the rarest.
             wanted, find = (f"({wanted}) AND ({others})" if names else others), _FIND_BEST
         rows = self._db.read(find, (wanted, context, _MOST_READ))
+        found = map(_candidate, rows)
+        return [candidate for candidate in found if not self._tasks.is_task(candidate)]
+
+    def of(self, numbers: Sequence[int], context: str) -> list[Candidate]:
+        """The keys of some numbers, as ``find`` has them."""
+        if not numbers:
+            return []
+        marks = ", ".join("?" * len(numbers))
+        rows = self._db.read(
+            f"SELECT * FROM memory_keys WHERE number IN ({marks})"  # noqa: S608 - only marks
+            " AND context = ? AND NOT is_exact",
+            (*numbers, context),
+        )
         found = map(_candidate, rows)
         return [candidate for candidate in found if not self._tasks.is_task(candidate)]
 
@@ -158,6 +174,7 @@ class MemoryIndex:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM memory_state")
             connection.execute("DELETE FROM memory_keys")
+            connection.execute("DELETE FROM memory_vectors")
             connection.execute("INSERT INTO memory_words (memory_words) VALUES ('rebuild')")
         last = (0, -1)
         while rows := self._db.read(
@@ -230,6 +247,7 @@ def _candidate(row: Row) -> Candidate:
         answer_hash=row["answer_hash"],
         frame=row["frame"],
         is_exact=bool(row["is_exact"]),
+        number=row["number"],
     )
 
 

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from radiance.memory.analysis import Words, fits_kind
 
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
+_OF_MEANING = 0.85  # weight of the embedder's similarity beside the words
 _MOST_MEANINGS = 3
+SAME_MEANING = 0.5
+"""A similarity that is as good as a word in common."""
 _WHOLE_NAME = 2  # words
 Weight = Callable[[str], float]
 
@@ -36,6 +39,7 @@ class Candidate:
         frame: Identity of the question without its name; of a task, of its instruction.
         is_exact: Whether it may only be found by the very same question.
         similarity: The embedder's, in [0, 1]; None without one.
+        number: Of its key in the index.
     """
 
     example: str
@@ -51,6 +55,7 @@ class Candidate:
     frame: str = ""
     is_exact: bool = False
     similarity: float | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,15 +99,30 @@ class Ranked:
     others: float | None = None
     best: float = field(default=0.0)
 
+    @property
+    def is_by_words(self) -> bool:
+        """Whether no embedder had a part in the scores."""
+        return not self.candidates or self.candidates[0].similarity is None
 
-def in_scope(asked: Words, candidate: Candidate) -> bool:
-    """Whether a question is about what an example is about."""
+
+def in_scope(asked: Words, candidate: Candidate, knows: Callable[[str], bool]) -> bool:
+    """Whether a question is about what an example is about.
+
+    Args:
+        asked: The question.
+        candidate: The example.
+        knows: Whether any example has a word.
+    """
     words = set(asked.content)
-    if not asked.names <= candidate.asked | candidate.said:
+    missing = asked.names - candidate.asked - candidate.said
+    means_same = candidate.similarity is not None and candidate.similarity >= SAME_MEANING
+    # What is asked of a known name may have names of its own: "the Canadian writer Xin Lee".
+    may_miss = means_same and candidate.name in words and all(map(knows, missing))
+    if missing and not may_miss:
         return False
     if candidate.name and candidate.name not in words and not asked.names & candidate.names:
         return False
-    if words & candidate.asked - candidate.names:
+    if means_same or words & candidate.asked - candidate.names:
         return True
     # Nothing but the name: a whole one of several words says enough, "Zorbel" alone does not.
     return len(candidate.names) >= _WHOLE_NAME and candidate.names <= words
@@ -118,15 +138,13 @@ def score(asked: Words, candidate: Candidate, weight: Weight) -> float:
     by_words = _OF_QUESTION * of_question + (1 - _OF_QUESTION) * of_candidate
     if candidate.similarity is None:
         return by_words
-    return (by_words + candidate.similarity) / 2
+    return (1 - _OF_MEANING) * by_words + _OF_MEANING * candidate.similarity
 
 
 def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: Weight) -> Ranked:
-    """The candidates in scope, the best first, each answer once."""
+    """Candidates in scope, the best first, each answer once."""
     found: dict[str, tuple[float, Candidate]] = {}
     for candidate in candidates:
-        if not in_scope(asked, candidate):
-            continue
         if not fits_kind(question, candidate.question, candidate.answer):
             continue
         value = score(asked, candidate, weight)

@@ -8,27 +8,32 @@ rolled back is not in it, and comes back where the lineage that serves has it ag
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import msgspec
+import numpy as np
 
+from radiance.errors import Cancelled, EngineFailed, Unavailable
 from radiance.examples.store import ExampleStore
 from radiance.memory import analysis, calibration, matching, tasks
 from radiance.memory.calibration import Calibration, Probe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
 from radiance.memory.matching import Candidate, Found, Ranked
+from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
 from radiance.records import Example, Message
 from radiance.storage.sqlite import Connection, Database, to_json
 from radiance.telemetry import Histogram, get_logger
 
-_TICK_S = 5.0
+_TICK_S, _TICK_WITH_VECTORS_S = 5.0, 1.0
 _LEAST_CALIBRATED = 8  # keys, from which on limits are worth measuring
 _GROWTH = 1.25  # so much more keys make them be measured anew
 _BETWEEN_PROBES_S = 0.005  # calibration leaves the processor and the database to requests
 _MOST_LINEAGES = 64
+_NEAREST = 16  # keys that are looked at for what they mean alone
+_EMBEDDED_AT_ONCE = 8
 _LOOK_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 _log = get_logger(__name__)
 
@@ -84,7 +89,8 @@ class Memory:
         ancestors: A checkpoint and its ancestors, by its id.
         served: The checkpoint that serves; None is the base.
         max_wrong: Share of questions of each kind that may be answered wrongly.
-        embedder: Says how alike texts mean.
+        embedder: Says how alike texts mean. A vector is made a moment after its example is
+            accepted; until then words alone answer.
     """
 
     def __init__(
@@ -101,9 +107,11 @@ class Memory:
         self._embedder = embedder or NoEmbedder()
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
+        self._vectors = Vectors(db, self._embedder.dimensions)
         self.calibration = Calibration()
         self.stats = MemoryStats()
-        self._thread = PeriodicThread("memory", self.tick, _TICK_S)
+        every_s = _TICK_WITH_VECTORS_S if self._embedder.dimensions else _TICK_S
+        self._thread = PeriodicThread("memory", self.tick, every_s)
 
     @property
     def size(self) -> int:
@@ -119,6 +127,7 @@ class Memory:
         made_by = f"{RULES} {self._embedder.identity}"
         if self._index.open(made_by) and self.size:
             _log.info("memory_indexed", keys=self.size, embedder=self._embedder.identity)
+        self._vectors.open()
         rows = self._db.read("SELECT value FROM memory_state WHERE name = 'calibration'")
         if rows:
             found = msgspec.json.decode(rows[0]["value"], type=Calibration)
@@ -126,7 +135,7 @@ class Memory:
                 self.calibration = found
 
     def start(self) -> None:
-        """Begin to calibrate by itself as examples come."""
+        """Begin to make vectors and to calibrate by itself as examples come."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -139,7 +148,7 @@ class Memory:
 
     def remove(self, connection: Connection, example_ids: Sequence[str]) -> None:
         """Take examples out of the index, in the open transaction that deletes them."""
-        self._index.remove(connection, example_ids)
+        self._vectors.remove(connection, self._index.remove(connection, example_ids))
 
     # ── Looking up ──────────────────────────────────────────────────────────────────────────────
 
@@ -161,7 +170,9 @@ class Memory:
         if held := self._examples.standing([same], self._lineage(tip)).get(same):
             (example,) = self._examples.by_ids([held.id])
             return (Recalled(example, 1.0, held.is_learned),)
-        found = matching.decide(self.rank(turns, tip), self.calibration.limits)
+        ranked = self.rank(turns, tip)
+        by_words, limits = self.calibration.by_words, self.calibration.limits
+        found = matching.decide(ranked, by_words if ranked.is_by_words else limits)
         return self._recalled(found, tip)
 
     def rank(
@@ -169,6 +180,7 @@ class Memory:
         turns: Sequence[Message],
         tip: str | None,
         without: Collection[str] = (),
+        embed: Callable[[str], np.ndarray | None] | None = None,
     ) -> Ranked:
         """What is in scope of a question, the best first.
 
@@ -176,19 +188,55 @@ class Memory:
             turns: As for ``look_up``.
             tip: As for ``look_up``.
             without: Identities of answers that are taken not to be known.
+            embed: The vector of a question, if it is to have one; by default the embedder's.
         """
         question = turns[-1].content
         if not tasks.is_plain(question):
             return Ranked()
         asked = analysis.take_apart(question)
+        context = context_of(turns[:-1])
+
+        def knows(stem: str) -> bool:
+            return self._index.count(stem) > 0
+
+        found = self._index.find(asked, context)
+        if self._vectors and all(map(knows, asked.names)):
+            found = self._compared(question, context, found, embed or self._vector)
+
         found = [
             candidate
-            for candidate in self._index.find(asked, context_of(turns[:-1]))
-            if candidate.answer_hash not in without and matching.in_scope(asked, candidate)
+            for candidate in found
+            if candidate.answer_hash not in without and matching.in_scope(asked, candidate, knows)
         ]
         held = self._holding(found, tip)
+        if any(candidate.similarity is None for candidate in held):  # else they do not compare
+            held = [replace(candidate, similarity=None) for candidate in held]
+            held = [each for each in held if matching.in_scope(asked, each, knows)]
         weight = calibration.weights(self._index.count, self.size)
         return matching.rank(question, asked, held, weight)
+
+    def _compared(
+        self,
+        question: str,
+        context: str,
+        found: Sequence[Candidate],
+        embed: Callable[[str], np.ndarray | None],
+    ) -> list[Candidate]:
+        """What words have found, with how alike it means; and what only means the same."""
+        if (vector := embed(question)) is None:
+            return list(found)
+        known = {candidate.number for candidate in found}
+        near = self._vectors.nearest(vector, _NEAREST, matching.SAME_MEANING)
+        every = [*found, *self._index.of([n for n in near if n not in known], context)]
+        alike = self._vectors.similarities(vector, [candidate.number for candidate in every])
+        return [replace(c, similarity=value) for c, value in zip(every, alike, strict=True)]
+
+    def _vector(self, question: str) -> np.ndarray | None:
+        """Of a question; None where the engine cannot make it now, and words have to do."""
+        try:
+            return self._embedder.embed([question])[0]
+        except (Cancelled, EngineFailed, Unavailable):
+            return None
 
     def names_nothing_known(self, question: str, tip: str | None) -> bool:
         """Whether a plain question has a name that no example has, and is of no known task."""
@@ -227,10 +275,26 @@ class Memory:
     # ── Calibration ─────────────────────────────────────────────────────────────────────────────
 
     def tick(self) -> None:
-        """Calibrate, if there is much that the limits were not measured on."""
+        """Make the vectors that are missing; calibrate, if much is not measured on yet."""
+        self.embed_missing(self._thread.wait_for_stop)
         size = self.size
         if size >= _LEAST_CALIBRATED and size >= _GROWTH * self.calibration.size:
             self.calibrate(lambda: self._thread.wait_for_stop(_BETWEEN_PROBES_S))
+
+    def embed_missing(self, rest: Callable[[float], bool] = lambda seconds: False) -> None:
+        """Give each key its vectors, a few at a time: half of the time is left to requests.
+
+        Args:
+            rest: Waits so many seconds; whether to leave the others for later.
+        """
+        if not self._embedder.dimensions or len(self._vectors) == self.size:
+            return
+        while keys := self._vectors.missing(_EMBEDDED_AT_ONCE):
+            began = time.perf_counter()
+            vectors = self._embedder.embed([text for key in keys for text in key.texts])
+            self._vectors.put(keys, vectors.reshape(len(keys), 2, -1))
+            if rest(time.perf_counter() - began):
+                return
 
     def calibrate(self, pause: Callable[[], object] = lambda: None) -> None:
         """Measure on the examples themselves from where on a match answers, and keep that.
@@ -239,16 +303,28 @@ class Memory:
             pause: Called between two questions.
         """
         size, tip = self.size, self._served()
-
-        def ask(question: str, without: Collection[str]) -> Ranked:
-            pause()
-            return self.rank([Message("user", question)], tip, without)
-
         known = self._holding(self._index.sample(calibration.MOST), tip)
         examples = {e.id: e for e in self._examples.by_ids([c.example for c in known])}
         probes = calibration.probes([(c, examples[c.example]) for c in known])
         probes = self._without_taught(probes, tip)
-        self.calibration = calibration.calibrate(probes, ask, self._max_wrong, size)
+        vectors: dict[str, np.ndarray] = {}
+
+        def ask(question: str, without: Collection[str]) -> Ranked:
+            pause()
+            return self.rank([Message("user", question)], tip, without, vectors.get)
+
+        measured = calibration.calibrate(probes, ask, self._max_wrong, size)
+        if self._embedder.dimensions:
+            by_words = measured.limits
+            for probe in probes:
+                pause()
+                if self._thread.is_stopping:
+                    return
+                if probe.question not in vectors:
+                    vectors[probe.question] = self._embedder.embed([probe.question])[0]
+            measured = calibration.calibrate(probes, ask, self._max_wrong, size)
+            measured = msgspec.structs.replace(measured, by_words=by_words)
+        self.calibration = measured
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO memory_state VALUES ('calibration', ?)",

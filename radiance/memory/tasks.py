@@ -5,7 +5,8 @@ A task is many inputs under one instruction. Its answers are a few that come aga
 an example is found by its very own question alone where
 
 - its question is long or has several lines, as inputs are;
-- its answer has nothing that the question has not, or is a yes or a no, which hangs on every word;
+- its answer has nothing that the question has not, or is a yes or a no, which hangs on every word,
+  and states nothing after it;
 - three questions share its instruction, what stands before a colon;
 - three questions about different names share its answer, or most questions of its frame do.
 
@@ -22,6 +23,7 @@ from radiance.training.untaught import value_of
 _MOST_WORDS = 48
 _LEAST_SHARING = 3
 _LEAST_OF_FRAME = 4
+_LEAST_STATED = 8  # words, from which on a yes or a no goes on to state a fact
 _MOST_KEPT = 64
 _INSTRUCTION = re.compile(r"\s*(\S+\s+\S[^:\n]*):\s*\S")
 _YES_OR_NO = re.compile(r"\s*(?:yes|no|true|false)\b", re.IGNORECASE)
@@ -43,7 +45,7 @@ def is_input(example: Example) -> bool:
     answer = example.messages[-1].content
     return (
         not is_plain(example.messages[-2].content)
-        or _YES_OR_NO.match(answer) is not None
+        or (_YES_OR_NO.match(answer) is not None and len(answer.split()) < _LEAST_STATED)
         or not value_of(example)
     )
 

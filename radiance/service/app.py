@@ -20,6 +20,7 @@ from radiance.api.services import Services
 from radiance.config import Config
 from radiance.config.derived import derive
 from radiance.engine.sharding.ranks import Ranks
+from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Unavailable
@@ -36,6 +37,7 @@ from radiance.learning.pause import TrainingPause
 from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
 from radiance.memory.memory import Memory
+from radiance.memory.minilm import open_embedder
 from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.reconciliation import reconcile
@@ -83,6 +85,7 @@ class Service:
         self._ranks = ranks
         self._base_path = base_path
         self._give_up, self._on_look = give_up, on_look
+        self._engine: Engine | None = None
         self._engine_watchdog: EngineWatchdog | None = None
         self._services: Services | None = None
         self._on_stop = ExitStack()
@@ -170,6 +173,7 @@ class Service:
             registry.ancestors,
             lambda: current.checkpoint_id if (current := registry.current()) else None,
             config.memory.max_wrong,
+            open_embedder(config.memory.embedder, self._run_aside),
         )
         memory.open()
         jobs = JobQueue(database, index=memory.add)
@@ -189,7 +193,7 @@ class Service:
     def _start_engine(self) -> Engine:
         """Load the base model, and watch over the thread that owns it."""
         config = self._config
-        engine = Engine(
+        engine = self._engine = Engine(
             config.base_model,
             self._base_path,
             config.backend,
@@ -207,6 +211,12 @@ class Service:
         engine.start()
         watchdog.start()
         return engine
+
+    def _run_aside(self, start: Callable[[], Pieces[T]]) -> Task[T]:
+        """Short work in pieces on the engine's thread, which starts after the memory is opened."""
+        if self._engine is None or not self._engine.is_alive:
+            raise Unavailable("the engine is not running")
+        return self._engine.aside(start)
 
     def _load_anchors(self) -> AnchorSet:
         """What must survive; a set that cannot be had now is named in the log."""

@@ -409,6 +409,14 @@ def m013_memory(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def m014_vectors(connection: Connection) -> None:
+    """The vectors of the index's keys: of the question, and of question and answer."""
+    connection.execute(
+        "CREATE TABLE memory_vectors (number INTEGER PRIMARY KEY,"
+        " question BLOB NOT NULL, whole BLOB NOT NULL) STRICT"
+    )
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -423,6 +431,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m011_outcome_trials,
     m012_acceptances,
     m013_memory,
+    m014_vectors,
 )
 
 

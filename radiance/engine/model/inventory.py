@@ -28,7 +28,7 @@ class FoundModel:
     """A model that can be named in the settings.
 
     Attributes:
-        name: What ``base_model`` calls it.
+        name: What ``base_model``, or ``memory.embedder``, calls it.
         kind: Where it comes from.
         role: What it can be used as.
         about: What it is, in one clause; empty where nothing says it.
@@ -48,13 +48,16 @@ class FoundModel:
     is_used: bool = False
 
 
-def find_models(used: str, ember_path: Path, places: Iterable[Path] = ()) -> list[FoundModel]:
+def find_models(
+    used: str, ember_path: Path, places: Iterable[Path] = (), embedder: str = ""
+) -> list[FoundModel]:
     """All models that are known of here, the named ones first.
 
     Args:
         used: The ``base_model`` of the settings.
         ember_path: Where the embedded model lies.
         places: Folders that may hold GGUF files and model directories, or are such.
+        embedder: The ``memory.embedder`` of the settings.
 
     Raises:
         ConfigError: A place does not exist, or a GGUF file in it is damaged.
@@ -66,17 +69,17 @@ def find_models(used: str, ember_path: Path, places: Iterable[Path] = ()) -> lis
     names = {model.name for model in found}
     if used not in names and Path(used).expanduser().exists():
         found += [_at(Path(used).expanduser(), used)]
-    return [replace(model, is_used=model.name == used) for model in found]
+    return [replace(model, is_used=model.name in (used, embedder)) for model in found]
 
 
-def find_model(name: str, used: str, ember_path: Path) -> FoundModel:
+def find_model(name: str, used: str, ember_path: Path, embedder: str = "") -> FoundModel:
     """The model of a name; nothing is downloaded.
 
     Raises:
         ConfigError: There is no such model here, and it is no Hub id either.
     """
     path = Path(name).expanduser()
-    known = {model.name: model for model in find_models(used, ember_path)}
+    known = {model.name: model for model in find_models(used, ember_path, (), embedder)}
     if name in known:
         return known[name]
     if path.exists() and (path.is_dir() or path.suffix == GGUF):
@@ -155,8 +158,7 @@ def remove(model: FoundModel, *, even_if_used: bool = False) -> int:
         raise ConfigError(f"{model.path}: was not downloaded by Radiance. Delete it yourself.")
     if model.is_used and not even_if_used:
         raise ConfigError(
-            f"{model.name}: the settings name it as base_model. Name another there first, or give "
-            "--force."
+            f"{model.name}: the settings name it. Name another there first, or give --force."
         )
     if model.kind == "named":
         wheel = NAMED[model.name].wheel

