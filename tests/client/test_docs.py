@@ -13,7 +13,7 @@ from tests.support import REPOSITORY
 PAGE = (REPOSITORY / "docs" / "CLIENT.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PRINTS = [
-    r".+ True\n",
+    r".* True\n",  # a random base may well answer with nothing
     r"(job_\d+ (queued|running) .*\n)*job_\d+ succeeded \n",
     r"(.+\n){2,}",
     r"examples\[0\]\.output '' .+\n",
