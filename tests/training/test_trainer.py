@@ -47,7 +47,7 @@ def new_trainer(
     resume_from: bytes | None = None,
     **settings: Any,
 ) -> Trainer:
-    given: dict[str, Any] = {"r": 4, "stop_loss": 0, "cooldown_steps": 0, **settings}
+    given: dict[str, Any] = {"r": 4, "alpha": 16.0, "stop_loss": 0, "cooldown_steps": 0, **settings}
     training = config.TrainingSettings(**given)
     lora = LoraModel(engine.base, training)
     material = TrainingSet(
