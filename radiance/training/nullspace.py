@@ -243,11 +243,14 @@ def _aside(compute: Callable[[], T]) -> Pieces[T]:
         with threadpool_limits(1, user_api="blas"):
             return compute()
 
-    with ThreadPoolExecutor(1) as executor:
+    executor = ThreadPoolExecutor(1)
+    try:
         future = executor.submit(limited)
         while not wait_for([future], timeout=_PIECE_S).done:
             yield None
         return future.result()
+    finally:
+        executor.shutdown(wait=False)  # a training that is called off does not wait for it
 
 
 def _around(
