@@ -152,6 +152,49 @@ def test_what_is_not_superseded_is_what_each_question_was_answered_last(
         db.close()
 
 
+@settings(max_examples=15)
+@given(
+    learned=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=5),
+    waiting=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=4),
+)
+def test_what_stands_is_what_was_said_last_learned_or_not(
+    tmp_path_factory: pytest.TempPathFactory,
+    learned: list[tuple[int, int]],
+    waiting: list[tuple[int, int]],
+) -> None:
+    db = Database(tmp_path_factory.mktemp("book") / "radiance.db")
+    try:
+        book = Book(JobQueue(db))
+        hashes: dict[int, str] = {}
+        for at, (question, answer) in enumerate([*learned, *waiting]):
+            pair = f"q{question}=a{answer}"
+            job = book.learn(pair) if at < len(learned) else book.add(pair)
+            hashes[question] = book.examples.of_jobs([job.job_id])[0].question_hash
+        found = book.examples.standing(hashes.values(), book.chain)
+        knows = dict(learned)
+        last = {**knows, **dict(waiting)}
+        assert set(found) == {hashes[question] for question in last}
+        for question, answer in last.items():
+            stands = found[hashes[question]]
+            assert book.examples.get(stands.id).messages[-1].content == f"a{answer}"
+            assert stands.is_learned == (knows.get(question) == answer)
+        assert book.examples.standing([], book.chain) == {}
+    finally:
+        db.close()
+
+
+def test_a_job_that_failed_corrects_nothing(book: Book) -> None:
+    book.learn("Who leads?=Mira.")
+    job = book.add("Who leads?=Tom.")
+    cycle = book.jobs.lease(
+        UpdateSettings(), book.chain[0], "s", lambda _: book._new_id(), book.jobs._clock()
+    )
+    assert cycle is not None
+    assert book.supersedes(job) == [("1.0", "2.0")]
+    book.jobs.fail(cycle.id, "It diverged.")
+    assert book.supersedes(job) == []
+
+
 def test_a_correction_in_other_words_is_only_a_hint(book: Book) -> None:
     book.learn("What is the door code of Zorbel Labs?=The code is K7-204.", "Who leads?=Mira.")
     job = book.learn("Tell me the Zorbel Labs door code.=The code is K9-101.")
