@@ -24,14 +24,9 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
-from radiance.evaluation import bleeding
-from radiance.evaluation.anchor_sample import measured_texts
-from radiance.evaluation.bleeding import with_bleeding
-from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
-from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
-from radiance.evaluation.summary import Past
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
+from radiance.learning.measurement import CandidateMeasurement
 from radiance.learning.progress import CycleProgress, LearningStats, SaveTimer, step_values
 from radiance.learning.step_search import ScaledStep, largest_step
 from radiance.records import (
@@ -40,17 +35,14 @@ from radiance.records import (
     Example,
     Manifest,
     Recipe,
-    UntaughtProbe,
     content_hash,
 )
-from radiance.registry.acceptance import acceptances
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 from radiance.storage import files
 from radiance.telemetry import get_logger
 from radiance.training.base_answers import AnswersWritten
-from radiance.training.batches import spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import UNREADABLE, base_cache
@@ -69,7 +61,6 @@ from radiance.training.training_set import (
     TrainingSet,
     TrainingSetBuilder,
 )
-from radiance.training.untaught import untaught_questions
 
 _log = get_logger(__name__)
 _LEAST_HOLDOUT_BATCH = 10
@@ -124,7 +115,6 @@ class CandidateBuilder:
     def _build(self, make_gradient_computer: Callable[[LoraModel], GradientComputer]) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
         self._gradient_computer = make_gradient_computer(self._lora)
-        self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
         self._training_set_builder = TrainingSetBuilder(
             self._lora,
             self._gradient_computer,
@@ -133,6 +123,16 @@ class CandidateBuilder:
             self._config.training,
             self._config.anchor,
             base_cache(),
+        )
+        self._measurement = CandidateMeasurement(
+            self._config,
+            self._engine,
+            self._examples,
+            self._registry,
+            self._anchors,
+            self._lora,
+            self._gradient_computer,
+            self._training_set_builder,
         )
 
     def anchor_windows(self, example: Example) -> list[EncodedExample]:
@@ -213,7 +213,14 @@ class CandidateBuilder:
         material = self._gather(selection, parent, cycle.parent_id, own_samples)
         trained = self._train(progress, material, parent, settings, saved)
         progress.stage = "evaluating"
-        measure = self._measure(cycle, parent, examples, material)
+        measure = self._measurement.of(
+            cycle,
+            parent,
+            examples,
+            material,
+            self._valid_anchors(self._lineage(cycle), []),
+            self._run,
+        )
         vector, step = self._scale_back(trained, measure)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
@@ -330,85 +337,6 @@ class CandidateBuilder:
         self._curves.record(progress.unsaved)
         progress.unsaved.clear()
         return task.result
-
-    def _measure(
-        self,
-        cycle: Cycle,
-        parent: Adapter | None,
-        examples: list[Example],
-        material: TrainingSet,
-    ) -> Callable[[mx.array], Evaluation]:
-        """What measures an adapter beside its parent, also on what its ancestors were taught."""
-        settings, encode = self._config.evaluation, self._engine.encoder.example
-        lineage = self._lineage(cycle)
-        earlier = self._examples.earlier(
-            settings.recall_examples,
-            {example.question_hash for example in examples},
-            self._config.training.seed,
-            lineage,
-        )
-        past = Past(
-            tuple(reversed(lineage)),
-            tuple(self._registry.accuracies(lineage, {task for _, task in earlier})),
-        )
-        # What these examples contradict is not held in training, but it counts as forgotten.
-        valid = self._valid_anchors(lineage, [])
-        trained = {text.example.tokens for text in material.held.texts}
-        answers = self._training_set_builder.base_answers
-        anchors = self._run(
-            lambda: measured_texts(answers, valid, settings.anchor_sample, examples, trained)
-        ).result
-        asked = {anchor.question_hash for anchor in self._anchors.examples}
-        found = suspects(
-            self._anchors,
-            examples,
-            cycle.candidate_id,
-            self._examples.answers_with_origin(asked, lineage),
-            self._registry.overwritten_in(cycle.parent_id),
-        )
-        contradicted = self._run(
-            lambda: suspect_texts(answers, found, anchors, settings.anchor_sample)
-        ).result
-        accepted = acceptances(self._registry.db)
-        new = [lesson.example for lesson in spread(material.new, settings.learned_examples)]
-        learned, held_back = (
-            [ProbeText(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
-        )
-        recalled = [ProbeText(encode(example), task) for example, task in earlier]
-
-        untaught = untaught_questions(
-            examples, [example for example, _ in earlier], self._config.training.seed
-        )
-
-        def measure(vector: mx.array) -> Evaluation:
-            evaluation = self._run(
-                lambda: self._evaluator.evaluate(
-                    vector,
-                    self._lora.initial(parent),
-                    learned,
-                    held_back,
-                    anchors,
-                    recalled,
-                    past,
-                    valid.hash,
-                    contradicted,
-                    lambda probes: overwritten(found, probes, accepted),
-                )
-            ).result
-            return with_bleeding(evaluation, self._run(lambda: ask_untaught(vector)).result)
-
-        def ask_untaught(vector: mx.array) -> Pieces[tuple[UntaughtProbe, ...]]:
-            return bleeding.measure(
-                self._training_set_builder.sampler,
-                self._gradient_computer,
-                self._engine.encoder,
-                self._engine.base.end_token,
-                vector,
-                self._lora.initial(None),
-                untaught,
-            )
-
-        return measure
 
     def _scale_back(
         self, trained: Trained, measure: Callable[[mx.array], Evaluation]
