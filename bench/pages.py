@@ -82,8 +82,9 @@ def _paths(server: Server) -> dict[str, str]:
         "/cycles, 1,000 back": f"/cycles?before={older['cycle_id']}",
         "/compare, 1,000 apart": f"/compare?a={deep}&b={newest['checkpoint_id']}",
         "/compare, with the base": "/compare?a=base",
-        "/learn, finding nothing": "/learn?q=nowhere+to+be+found",
-        "/learn, by tag": "/learn?tag=user%3Aalice",
+        "/knowledge, finding nothing": "/knowledge?q=nowhere+to+be+found",
+        "/knowledge, by tag": "/knowledge?tag=user%3Aalice",
+        "/knowledge, corrected": "/knowledge?view=corrected",
         "report of a cycle": f"/cycles/{newest['cycle_id']}/report",
     }
 

@@ -112,8 +112,16 @@ def _job(services: Services, job_id: str, corrected: dict[str, str]) -> LineageJ
 
 def shown(example: Example) -> str:
     """The beginning of an example on one line."""
-    text = " → ".join(message.content for message in example.messages) or example.text
-    line = " ".join(text.split())
-    if len(line) <= _MOST_SHOWN_CHARACTERS:
-        return line
-    return f"{line[: _MOST_SHOWN_CHARACTERS - 1]}…"
+    return " → ".join(shown_turns(example))
+
+
+def shown_turns(example: Example) -> list[str]:
+    """The beginning of an example, each of its turns on one line."""
+    left, found = _MOST_SHOWN_CHARACTERS, []
+    for text in [message.content for message in example.messages] or [example.text]:
+        line = " ".join(text.split())
+        if len(line) > left:
+            return [*found, f"{line[: max(0, left - 1)]}…"]
+        found.append(line)
+        left -= len(line) + len(" → ")
+    return found

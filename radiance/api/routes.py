@@ -19,6 +19,7 @@ from radiance.api import (
     imports,
     info,
     jobs,
+    knowledge,
     lineage,
     metrics,
     openapi,
@@ -84,6 +85,19 @@ _SERVICE = [
         queries={"limit": LIMIT},
     ),
     get("/info", info.info, "infer", gives=info.InfoAnswer),
+    get(
+        "/knowledge",
+        knowledge.list_knowledge,
+        "infer",
+        gives=knowledge.KnowledgeList,
+        queries={
+            "q": {"type": "string", "maxLength": 200},
+            "tag": {"type": "string", "maxLength": 200},
+            "view": {"type": "string", "enum": list(knowledge.VIEWS), "default": "known"},
+            "before": {"type": "string"},
+            "limit": LIMIT,
+        },
+    ),
     get(
         "/jobs",
         jobs.list_jobs,

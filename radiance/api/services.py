@@ -12,6 +12,7 @@ from radiance.config import Config
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Conflict
+from radiance.examples.facts import Facts
 from radiance.examples.store import ExampleStore
 from radiance.extensions import Part
 from radiance.fallback.chain import Chain
@@ -48,6 +49,7 @@ class Services:
     engine: Engine
     jobs: JobQueue
     examples: ExampleStore
+    facts: Facts
     memory: Memory
     cycles: CycleLog
     registry: Registry

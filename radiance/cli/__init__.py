@@ -21,6 +21,7 @@ from radiance.cli.feedback import feedback
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.keys import keys
+from radiance.cli.knowledge import knowledge
 from radiance.cli.models import models
 from radiance.cli.output import keep_examples
 from radiance.cli.report import report
@@ -60,6 +61,7 @@ for _command in (
     update,
     feedback,
     info,
+    knowledge,
     jobs,
     checkpoints,
     canary,

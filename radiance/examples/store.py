@@ -1,16 +1,15 @@
-"""The examples in the database: by job, by id, by words, by lineage.
+"""The examples in the database: by job, by id, by lineage.
 
 A lineage is a checkpoint and its ancestors. What it has learned, and what of that is still valid,
 follows from which of its checkpoints each job went into; nothing of it is stored.
 """
 
-import re
 from collections.abc import Collection
 
 from radiance.errors import NotFound
 from radiance.examples import corrections, replay
 from radiance.examples.corrections import Answered, Standing
-from radiance.examples.queries import job_number, to_example, to_job
+from radiance.examples.queries import job_number, to_example
 from radiance.examples.replay import Learned
 from radiance.records import Example, Job, JobStatus, Supersession
 from radiance.storage.sqlite import Readable, to_json
@@ -123,45 +122,6 @@ class ExampleStore:
                 remedy="Use an id from a checkpoint's manifest.",
             )
         return found[0]
-
-    def search(
-        self, words: str, tag: str, limit: int, before: str | None = None
-    ) -> list[tuple[Example, Job]]:
-        """Examples that contain ``words`` and have ``tag`` (both may be ""), newest job first.
-
-        Each with its job; only those listed after the example ``before``, where it is given.
-        """
-        job, _, place = (before or "").partition(".")
-        pattern, raw = (_containing(text) for text in (words, to_json(words)[1:-1]))
-        rows = self._db.read(
-            """
-            SELECT examples.*, jobs.tags FROM examples JOIN jobs ON jobs.number = examples.job
-            WHERE (:job IS NULL OR (examples.job, -examples.place) < (:job, -:place))
-                -- What is not in the JSON is not in what it says; parsing takes ten times as long.
-                AND (:words = '' OR examples.text LIKE :pattern ESCAPE '|'
-                    OR examples.messages LIKE :raw ESCAPE '|' AND EXISTS (
-                        SELECT 1 FROM json_each(examples.messages)
-                        WHERE json_extract(value, '$.content') LIKE :pattern ESCAPE '|'))
-                AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(jobs.tags) WHERE value = :tag))
-            ORDER BY examples.job DESC, examples.place LIMIT :limit
-            """,
-            {
-                "job": job_number(job) if before else None,
-                "place": int(place) if place.isdecimal() else 0,
-                "words": words,
-                "pattern": pattern,
-                "raw": raw,
-                "tag": tag,
-                "limit": limit,
-            },
-        )
-        found = [(to_example(row), row["job"]) for row in rows]
-        numbers = to_json([number for _, number in found])
-        jobs = self._db.read(
-            "SELECT * FROM jobs WHERE number IN (SELECT value FROM json_each(?))", (numbers,)
-        )
-        by_number = {row["number"]: to_job(row) for row in jobs}
-        return [(example, by_number[number]) for example, number in found]
 
     def replay(
         self,
@@ -283,8 +243,3 @@ class ExampleStore:
             for row in rows
             if row["question_hash"] not in excluded
         ]
-
-
-def _containing(text: str) -> str:
-    """A pattern of LIKE, with ``|`` as its escape."""
-    return "%" + re.sub(r"([%_|])", r"|\1", text) + "%"

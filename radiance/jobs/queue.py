@@ -149,13 +149,28 @@ class JobQueue:
                     return msgspec.json.decode(row["recipe"], type=Recipe)
         return None
 
-    def recent(self, limit: int, status: JobStatus | None = None) -> list[Job]:
-        """The newest jobs, newest first; only those in ``status`` where one is given."""
+    def recent(
+        self, limit: int, status: JobStatus | None = None, before: str | None = None
+    ) -> list[Job]:
+        """The newest jobs, newest first.
+
+        Args:
+            limit: Most jobs.
+            status: Only those in it, where one is given.
+            before: Only those that came before this one, where one is given.
+
+        Raises:
+            NotFound: ``before`` is no id of a job.
+        """
+        below = 1 << 62 if before is None else job_number(before)
         if status is None:
-            rows = self._db.read("SELECT * FROM jobs ORDER BY number DESC LIMIT ?", (limit,))
+            rows = self._db.read(
+                "SELECT * FROM jobs WHERE number < ? ORDER BY number DESC LIMIT ?", (below, limit)
+            )
         else:  # by its own index: there may be none among thousands
             rows = self._db.read(
-                "SELECT * FROM jobs WHERE status = ? ORDER BY number DESC LIMIT ?", (status, limit)
+                "SELECT * FROM jobs WHERE status = ? AND number < ? ORDER BY number DESC LIMIT ?",
+                (status, below, limit),
             )
         return [to_job(row) for row in rows]
 

@@ -23,7 +23,7 @@ from radiance.records import (
 from radiance.registry import audit, evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.rows import CURRENT, to_checkpoint, to_pin, to_release
-from radiance.storage.sqlite import Readable, Row
+from radiance.storage.sqlite import Readable, Row, to_json
 
 
 class Checkpoints:
@@ -253,6 +253,15 @@ class Checkpoints:
         """The newest moves of the stable pointer, newest first."""
         rows = self._db.read("SELECT * FROM releases ORDER BY number DESC LIMIT ?", (limit,))
         return [to_release(row) for row in rows]
+
+    def served_once(self, checkpoint_ids: Collection[str]) -> set[str]:
+        """Those of some checkpoints that serve or have served."""
+        rows = self._db.read(
+            "SELECT DISTINCT checkpoint_id FROM releases"
+            " WHERE checkpoint_id IN (SELECT value FROM json_each(?))",
+            (to_json(list(checkpoint_ids)),),
+        )
+        return {row["checkpoint_id"] for row in rows}
 
     def history(self) -> list[str | None]:
         """What was served, oldest (None, the base) to the present, without what was rolled back."""

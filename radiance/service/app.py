@@ -24,6 +24,7 @@ from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Unavailable
+from radiance.examples.facts import Facts
 from radiance.examples.store import ExampleStore
 from radiance.extensions import Part
 from radiance.fallback.chain import Chain
@@ -287,6 +288,7 @@ class Service:
             engine=engine,
             jobs=jobs,
             examples=examples,
+            facts=Facts(database),
             memory=stores.memory,
             cycles=CycleLog(database),
             registry=registry,

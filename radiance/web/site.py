@@ -29,21 +29,25 @@ from radiance.web.pages import (
     compare,
     cycles,
     gate,
+    knowledge,
     learn,
     overview,
     pointer,
     signing,
+    training,
 )
 from radiance.web.rendering import environment
 from radiance.web.security import Headers
 
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
+    knowledge.PAGE,
     ask.PAGE,
     learn.LIST,
     learn.JOB,
     cycles.LIST,
     cycles.ONE,
+    training.PAGE,
     checkpoints.LIST,
     checkpoints.ONE,
     compare.PAGE,

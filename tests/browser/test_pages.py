@@ -267,8 +267,8 @@ def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., An
     page.get_by_label("Tags").fill("pumps 100%")
     page.get_by_role("button", name="Teach it").click()
     page.get_by_text("Served. Ask it").wait_for(timeout=120_000)
-    page.goto("/learn?tag=pumps+100%25&q=garden")
-    found = page.get_by_role("table", name="Accepted examples").locator("tbody tr")
+    page.goto("/knowledge?tag=pumps+100%25&q=garden")
+    found = page.locator(".facts > li")
     assert found.count() == 1
     assert FACTS[3][1] in found.inner_text()
 

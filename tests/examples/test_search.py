@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.examples.store import ExampleStore
+from radiance.examples.facts import Facts
 from radiance.storage.sqlite import Database, to_json
 
 TEXT = st.text(st.sampled_from('aB%_|"\\\n\té ü{}[]:,'), min_size=1, max_size=6)
@@ -49,19 +49,19 @@ def test_it_finds_what_contains_the_words(
     db: Database, contents: list[tuple[str, str]], words: str, tag: str
 ) -> None:
     fill(db, contents, ["x", "y"])
-    found = ExampleStore(db).search(words, tag, 100)
+    found = Facts(db).find([], 100, words=words, tag=tag)
     wanted = [
         number
         for number, pair in enumerate(contents, 1)
         if any(lower(words) in lower(text) for text in pair)
         and (not tag or ["x", "y"][number % 2] == tag)
     ]
-    assert [job.job_id for _, job in found] == [f"job_{n:06d}" for n in reversed(wanted)]
+    assert [fact.job.job_id for fact in found] == [f"job_{n:06d}" for n in reversed(wanted)]
 
 
 def test_pages_follow_on_one_another(db: Database) -> None:
     fill(db, [(f"question {n}", "answer") for n in range(7)], ["x"])
-    first = ExampleStore(db).search("question", "", 4)
-    rest = ExampleStore(db).search("question", "", 4, first[-1][0].id)
-    ids = [example.id for example, _ in (*first, *rest)]
+    first = Facts(db).find([], 4, words="question")
+    rest = Facts(db).find([], 4, words="question", before=first[-1].example.id)
+    ids = [fact.example.id for fact in (*first, *rest)]
     assert ids == [f"job_{n:06d}.0" for n in range(7, 0, -1)]

@@ -181,10 +181,13 @@ class OriginGuard:
         await app(scope, receive, send)
 
 
-def actor_of(request: Request) -> str:
-    """Who asks, as the audit log names them: ``api``, or ``api:NAME`` of the key's name."""
+def actor_of(request: Request, by: str = "api") -> str:
+    """Who asks, as the audit log names them: ``api``, or ``api:NAME`` of the key's name.
+
+    ``by`` is what they ask with: ``api`` or ``dashboard``.
+    """
     key: Key | None = getattr(request.state, "key", None)
-    return "api" if key is None else f"api:{key.name}"
+    return by if key is None else f"{by}:{key.name}"
 
 
 def tls_files(config: Config) -> tuple[str, str | None] | None:

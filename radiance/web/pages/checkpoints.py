@@ -6,7 +6,6 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.anchors import overwritten_in
-from radiance.api.lineage import shown
 from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Checkpoint
@@ -16,6 +15,7 @@ from radiance.web.charts import lineage
 from radiance.web.charts.lines import chart
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages.overview import retention
+from radiance.web.told import all_told
 
 _PER_PAGE = 50
 _MATRIX = 12
@@ -108,7 +108,7 @@ def describe_one(services: Services, request: Request) -> Data:
         "is_current": checkpoint.is_current,
         "decision": msgspec.to_builtins(decision),
         "votes": msgspec.to_builtins(services.feedback.votes(checkpoint_id)),
-        "examples": [{"id": e.id, "text": shown(e)} for e in examples[:_MOST_EXAMPLES]],
+        "examples": all_told(examples[:_MOST_EXAMPLES]),
         "examples_left": max(0, len(examples) - _MOST_EXAMPLES),
         "ancestors": services.registry.ancestors(checkpoint_id, 6)[1:],
         "manifest": manifest,

@@ -4,13 +4,13 @@ from typing import Any
 
 from starlette.requests import Request
 
-from radiance.api.lineage import shown
 from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Manifest
 from radiance.registry.store import BASE
 from radiance.web.page import Data, Page
 from radiance.web.pages.checkpoints import REPORT
+from radiance.web.told import told
 
 _MOST_LISTED = 200
 _MOST_EXAMPLES = 30
@@ -92,7 +92,7 @@ def _examples(services: Services, updates: int, left: list[str]) -> Data:
     listed: list[Data] = []
     for checkpoint_id in left:
         listed += [
-            {"id": example.id, "text": shown(example), "checkpoint": checkpoint_id}
+            {**told(example), "checkpoint": checkpoint_id}
             for example in services.examples.of_jobs(services.registry.get(checkpoint_id).job_ids)
         ]
         if len(listed) >= _MOST_EXAMPLES:

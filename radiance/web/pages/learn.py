@@ -1,47 +1,67 @@
-"""Teach it from the page, follow the job, and search what was accepted."""
+"""Teach it from the page, and follow what becomes of each update."""
+
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 
-from radiance.api.lineage import shown
 from radiance.api.services import Services
 from radiance.api.training import training_progress
-from radiance.api.update import accept, supersedes
+from radiance.api.update import accept, lineage, supersedes
 from radiance.errors import RequestError
-from radiance.records import JobStatus
+from radiance.records import Job, JobStatus, Supersession
 from radiance.web.forms import Fields
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages import pasted_examples
+from radiance.web.pages.training import held_up
+from radiance.web.told import all_told, told
 
 _JOBS = 15
-_PER_PAGE = 25
-_MOST_QUERY = 200
+_EXAMPLES = 50
 
 
 def describe(services: Services, request: Request) -> Data:
-    """The form, the newest jobs, and accepted examples that match ``?q=`` and ``?tag=``."""
-    query = request.query_params.get("q", "")[:_MOST_QUERY].strip()
-    tag = request.query_params.get("tag", "")[:_MOST_QUERY].strip()
-    found = services.examples.search(query, tag, _PER_PAGE + 1, request.query_params.get("before"))
-    listed = found[:_PER_PAGE]
-    has_more = len(found) > _PER_PAGE
-    status = request.query_params.get("status")
+    """The form and a page of jobs; ``?example=`` fills the form with what is to be corrected."""
+    asked = request.query_params
+    status = asked.get("status")
     wanted = JobStatus(status) if status in set(JobStatus) else None
+    found = services.jobs.recent(_JOBS + 1, wanted, asked.get("before"))
+    listed = found[:_JOBS]
+    counts = services.jobs.counts()
+    more = listed[-1].job_id if len(found) > _JOBS else None
     return {
-        "q": query,
-        "tag": tag,
-        "jobs": [msgspec.to_builtins(job) for job in services.jobs.recent(_JOBS, wanted)],
-        "progress": training_progress(services),
-        "mode": services.config.update.mode,
-        "waiting": services.jobs.waiting_examples(),
-        "most_examples": services.config.update.max_examples_per_update,
-        "accepted": [
-            {"id": e.id, "text": shown(e), "tags": e.tags, "job": msgspec.to_builtins(job)}
-            for e, job in listed
+        "corrects": _corrects(services, asked.get("example")),
+        "jobs": msgspec.to_builtins(listed),
+        "status": wanted,
+        "statuses": [
+            {"status": each, "count": count, "url": page_url(request, status=each, before=None)}
+            for each, count in counts.items()
+            if count
         ],
-        "older": page_url(request, before=listed[-1][0].id, done=None) if has_more else None,
-        "newer": page_url(request, before=None) if request.query_params.get("before") else None,
+        "total": sum(counts.values()),
+        "progress": training_progress(services),
+        "held_up": held_up(services),
+        "mode": services.config.update.mode,
+        "most_examples": services.config.update.max_examples_per_update,
+        "older": page_url(request, before=more) if more else None,
+        "newer": page_url(request, before=None) if asked.get("before") else None,
     }
+
+
+def _corrects(services: Services, example_id: str | None) -> Data | None:
+    """The question and the answer of an example that somebody wants to correct."""
+    if not example_id:
+        return None
+    example = services.examples.get(example_id)
+    if len(example.messages) != 2:
+        raise RequestError(
+            f"{example_id} is no single question with its answer.",
+            field="example",
+            value=example_id,
+            remedy="Send the corrected chat as a new update.",
+        )
+    asked, answered = example.messages
+    return {"id": example.id, "question": asked.content, "answer": answered.content}
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:
@@ -78,21 +98,32 @@ def describe_job(services: Services, request: Request) -> Data:
     """One job, from the queue to what it became."""
     job = services.jobs.get(request.path_params["job_id"])
     examples = services.examples.of_jobs([job.job_id])
+    given = request.query_params.get("from", "")
+    begin = min(int(given), len(examples)) if given.isdecimal() and len(given) < 10 else 0
+    end = begin + _EXAMPLES
     checkpoint = job.checkpoint or job.rejected_checkpoint
     decision = services.registry.decision(checkpoint) if checkpoint else None
     current = services.registry.current()
+    asked = next((e for e in examples if len(e.messages) == 2), None)
     return {
         "job": msgspec.to_builtins(job),
         "progress": training_progress(services, job.job_id),
         "preparing": services.pipeline.preparing,
+        "held_up": held_up(services),
         "mode": services.config.update.mode,
         "ahead": sum(
             1 for j in services.jobs.recent(200, JobStatus.QUEUED) if j.job_id < job.job_id
         ),
-        "examples": [{"id": e.id, "text": shown(e)} for e in examples[:100]],
-        "question": next((e.messages[0].content for e in examples if e.messages), None),
+        "examples": all_told(examples[begin:end]),
+        "begin": begin,
+        "earlier": page_url(request, **{"from": max(0, begin - _EXAMPLES)}) if begin else None,
+        "later": page_url(request, **{"from": end}) if end < len(examples) else None,
+        "question": asked.id if asked else None,
         "decision": msgspec.to_builtins(decision),
-        "supersedes": supersedes(services, job),
+        "supersedes": _pairs(services, supersedes(services, job)),
+        "may_supersede": _pairs(
+            services, services.examples.may_supersede(job, lineage(services, job))
+        ),
         "is_served": bool(
             job.checkpoint
             and current
@@ -101,12 +132,35 @@ def describe_job(services: Services, request: Request) -> Data:
     }
 
 
+def _pairs(services: Services, found: list[Supersession]) -> list[Data]:
+    """What is corrected, old and new as they read."""
+    ids = [id for pair in found for id in (pair.example_id, pair.by)]
+    texts = {example.id: told(example) for example in services.examples.by_ids(ids)}
+    return [{"old": texts[pair.example_id], "new": texts[pair.by]} for pair in found]
+
+
+def act_on_job(services: Services, request: Request, fields: Fields) -> str:
+    """Take a job out of the queue, or put it in again."""
+    acts: dict[str, Any] = {"cancel": services.jobs.cancel, "retry": services.jobs.retry}
+    action = fields.get("do", "")
+    if action not in acts:
+        raise RequestError(
+            f"do: {action!r} is not a known action.",
+            field="do",
+            value=action,
+            remedy=f"One of {', '.join(acts)}.",
+        )
+    job: Job = acts[action](request.path_params["job_id"])
+    services.pipeline.wake()
+    return f"/learn/{job.job_id}?done={action}"
+
+
 LIST = Page(
     path="/learn",
     title="Learn",
     template="learn.html",
     describe=describe,
-    topics=("queue", "cycle"),
+    topics=("queue", "cycle", "pause"),
     nav="Learn",
     act=act,
     scope="update",
@@ -118,8 +172,14 @@ JOB = Page(
     title="Job",
     template="job.html",
     describe=describe_job,
-    topics=("queue", "cycle", "serving"),
+    act=act_on_job,
+    act_scope="update",
+    topics=("queue", "cycle", "serving", "pause"),
     section="/learn",
     scope="update",
-    notices={"taught": "Accepted, and on disk. Below is what becomes of it."},
+    notices={
+        "taught": "Accepted. Memory answers it from now on; below is what becomes of it.",
+        "cancel": "Cancelled: it is not learned.",
+        "retry": "Queued again.",
+    },
 )

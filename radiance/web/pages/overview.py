@@ -7,7 +7,6 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.anchors import overwritten_in_service
-from radiance.api.lineage import shown
 from radiance.api.services import Services
 from radiance.api.training import training_progress
 from radiance.records import Checkpoint, CheckpointStatus
@@ -15,6 +14,7 @@ from radiance.registry.store import BASE
 from radiance.web import alerts, wording
 from radiance.web.charts.lines import chart
 from radiance.web.page import Data, Page
+from radiance.web.told import told
 
 _RECENT = 5
 _CURVE_CHECKPOINTS = 50
@@ -118,7 +118,7 @@ def _known(services: Services) -> list[Data]:
     for checkpoint_id in services.registry.ancestors(current.checkpoint_id, _RECENT):
         checkpoint = services.registry.get(checkpoint_id)
         for example in reversed(services.examples.of_jobs(checkpoint.job_ids)):
-            found.append({"id": example.id, "text": shown(example), "checkpoint": checkpoint_id})
+            found.append({**told(example), "checkpoint": checkpoint_id})
             if len(found) == _RECENT:
                 return found
     return found
@@ -136,7 +136,7 @@ def _refused(services: Services, newest: list[Checkpoint]) -> list[Data]:
                 "checkpoint": checkpoint.checkpoint_id,
                 "at": checkpoint.created_at.isoformat(),
                 "reason": decision.reason if decision else "",
-                "example": shown(examples[0]) if examples else None,
+                "example": told(examples[0]) if examples else None,
             }
         )
     return found

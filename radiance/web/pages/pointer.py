@@ -47,7 +47,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     """Do it, in the name of whoever asked."""
     action, target = _asked(request)
     given = fields.get("reason", "")[:_MOST_CHARACTERS]
-    reason, actor = checked_reason(given, _DEFAULT_REASON), actor_of(request)
+    reason, actor = checked_reason(given, _DEFAULT_REASON), actor_of(request, "dashboard")
     match action:
         case "promote":
             force = fields.get("force") == "yes"

@@ -1,0 +1,78 @@
+"""``radiance knowledge``: what the service knows now, fact by fact."""
+
+import click
+
+from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.output import ABSENT, note, print_json, print_table
+
+_STATES = ["waiting", "learned", "corrected", "repeated", "unserved", "refused", "failed"]
+_VIEWS = ["known", "overwrote", *_STATES, "cancelled", "all"]
+
+
+@click.command()
+@click.argument("words", required=False, default="")
+@click.option("--tag", default="", help="Tag of the facts listed. Default: any.")
+@click.option(
+    "--view",
+    type=click.Choice(_VIEWS),
+    default="known",
+    show_default=True,
+    help="Facts listed: those known now, those of one state, or all.",
+)
+@click.option("--before", metavar="ID", help="Example after which the list goes on.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Most facts listed.",
+)
+@client_options
+def knowledge(
+    words: str,
+    tag: str,
+    view: str,
+    before: str | None,
+    limit: int,
+    client: ServiceClient,
+    as_json: bool,
+) -> None:
+    """List what the service knows, fact by fact.
+
+    A fact is an accepted example. It is known from memory while it waits to be learned, and in the
+    weights once the serving checkpoint has learned it. Other facts were corrected, refused or
+    rolled back. The list is newest first. WORDS is a text that the facts contain, or the id of one.
+
+    Examples:
+      radiance knowledge
+      radiance knowledge "door code"
+      radiance knowledge --view corrected --limit 100
+    """
+    answer = client.get("/knowledge", q=words, tag=tag, view=view, before=before, limit=limit)
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        ("EXAMPLE", "STATE", "QUESTION", "ANSWER", "BY"),
+        (
+            (
+                fact["example_id"],
+                fact["state"],
+                _line(fact["question"]) or ABSENT,
+                _line(fact["answer"]),
+                fact["by"],
+            )
+            for fact in answer["facts"]
+        ),
+    )
+    counts = answer["counts"]
+    note(f"{counts['known']} known, {counts['waiting']} of these waiting to be learned.")
+    if answer["before"]:
+        note(f"More: --before {answer['before']}")
+
+
+def _line(text: str) -> str:
+    """The beginning of a text on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else f"{line[:59]}…"

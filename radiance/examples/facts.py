@@ -1,0 +1,246 @@
+"""Every accepted example as it stands now: known, waiting, corrected, refused, not served.
+
+Nothing of that is stored: it follows from the jobs and from the lineage that serves, as what was
+corrected does (``corrections``). After a rollback the same rows stand otherwise.
+"""
+
+import re
+from collections.abc import Collection
+from typing import Literal, NamedTuple, get_args
+
+from radiance.examples.queries import job_number, to_example, to_job
+from radiance.records import Example, Job
+from radiance.storage.sqlite import Readable, to_json
+
+State = Literal[
+    "waiting", "learned", "corrected", "repeated", "unserved", "refused", "failed", "cancelled"
+]
+"""How an example stands.
+
+waiting: accepted, to be learned. learned: what serves has it. corrected: a newer answer to the same
+question stands. repeated: the same was taught again. unserved: the checkpoint that learned it does
+not serve. refused: the gate refused what it was learned into. failed: its training failed.
+"""
+STATES: tuple[State, ...] = get_args(State)
+KNOWN: tuple[State, ...] = ("waiting", "learned")
+
+# When an example is learned, or will be: what waits comes after everything that was learned.
+_ORDER = "(COALESCE({job}.cycle_id, 1 << 62), {job}.number, {example}.place)"
+_COUNTS = """
+    {job}.status IN ('queued', 'running')
+    OR {job}.status = 'succeeded'
+        AND {job}.checkpoint NOT IN (SELECT value FROM json_each(:outside))
+"""
+_NEWER = f"""
+    SELECT 1 FROM examples AS other INDEXED BY examples_by_question
+    CROSS JOIN jobs AS theirs ON theirs.number = other.job
+    WHERE other.question_hash = examples.question_hash AND other.id != examples.id
+        AND ({_COUNTS.format(job="theirs")})
+        AND {_ORDER.format(job="theirs", example="other")}
+            > {_ORDER.format(job="jobs", example="examples")}
+"""  # noqa: S608 - of constants alone
+_STATE = """
+    CASE
+        WHEN jobs.status = 'cancelled' THEN 'cancelled'
+        WHEN jobs.rejected_checkpoint IS NOT NULL THEN 'refused'
+        WHEN jobs.status IN ('failed', 'quarantined') THEN 'failed'
+        WHEN jobs.status = 'succeeded'
+            AND jobs.checkpoint IN (SELECT value FROM json_each(:outside)) THEN 'unserved'
+        WHEN {is_superseded} THEN 'corrected'
+        WHEN jobs.status = 'succeeded' THEN 'learned'
+        ELSE 'waiting'
+    END
+"""
+_JOBS_OF: dict[State, tuple[str, ...]] = {  # where examples of a state can be
+    "waiting": ("queued", "running"),
+    "learned": ("succeeded",),
+    "corrected": ("queued", "running", "succeeded"),
+    "repeated": ("queued", "running", "succeeded"),
+    "unserved": ("succeeded",),
+    "refused": ("queued", "failed"),
+    "failed": ("failed", "quarantined"),
+    "cancelled": ("cancelled",),
+}
+_OUTSIDE = """
+    SELECT DISTINCT checkpoint FROM jobs WHERE checkpoint IS NOT NULL
+        AND checkpoint NOT IN (SELECT value FROM json_each(:lineage))
+"""
+_LIST = f"""
+    SELECT examples.*, jobs.tags, {_STATE.format(is_superseded=f"EXISTS ({_NEWER})")} AS state
+    FROM examples JOIN jobs ON jobs.number = examples.job
+    WHERE (:job IS NULL OR (examples.job, -examples.place) < (:job, -:place))
+        AND (:only IS NULL OR examples.id IN (SELECT value FROM json_each(:only)))
+        -- What is not in the JSON is not in what it says; parsing takes ten times as long.
+        AND (:words = '' OR examples.id = :words OR examples.text LIKE :pattern ESCAPE '|'
+            OR examples.messages LIKE :raw ESCAPE '|' AND EXISTS (
+                SELECT 1 FROM json_each(examples.messages)
+                WHERE json_extract(value, '$.content') LIKE :pattern ESCAPE '|'))
+        AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(jobs.tags) WHERE value = :tag))
+        AND (:statuses IS NULL OR jobs.status IN (SELECT value FROM json_each(:statuses)))
+        AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+    ORDER BY examples.job DESC, examples.place LIMIT :limit
+"""  # noqa: S608 - of constants alone
+# Counted without reading every job: what does not count for a lineage is mostly little.
+_QUESTIONS = """
+    SELECT COUNT(DISTINCT question_hash) AS questions, COUNT(*) AS examples FROM examples
+"""
+_WAITING = """
+    SELECT COUNT(DISTINCT question_hash) AS questions
+    FROM jobs CROSS JOIN examples ON examples.job = jobs.number
+    WHERE status IN ('queued', 'running')
+"""
+_ASIDE = f"""
+    SELECT {_STATE.format(is_superseded="FALSE")} AS state, COUNT(*) AS examples
+    FROM jobs CROSS JOIN examples ON examples.job = jobs.number
+    WHERE NOT ({_COUNTS.format(job="jobs")}) GROUP BY state
+"""  # noqa: S608 - of constants alone
+_ASIDE_ALONE = f"""
+    SELECT COUNT(DISTINCT question_hash) AS questions
+    FROM jobs CROSS JOIN examples ON examples.job = jobs.number
+    WHERE NOT ({_COUNTS.format(job="jobs")}) AND NOT EXISTS (
+        SELECT 1 FROM examples AS other INDEXED BY examples_by_question
+        CROSS JOIN jobs AS theirs ON theirs.number = other.job
+        WHERE other.question_hash = examples.question_hash AND ({_COUNTS.format(job="theirs")})
+    )
+"""  # noqa: S608 - of constants alone
+# The example that answers each of some questions once all that waits is learned.
+_STANDING = f"""
+    SELECT id, question_hash, content_hash FROM (
+        SELECT examples.*, ROW_NUMBER() OVER (
+            PARTITION BY question_hash
+            ORDER BY COALESCE(cycle_id, 1 << 62) DESC, number DESC, place DESC
+        ) AS age
+        FROM examples INDEXED BY examples_by_question
+        CROSS JOIN jobs ON jobs.number = examples.job
+        WHERE question_hash IN (SELECT value FROM json_each(:asked))
+            AND ({_COUNTS.format(job="jobs")})
+    ) WHERE age = 1
+"""  # noqa: S608 - of constants alone
+
+
+class Fact(NamedTuple):
+    """An accepted example as it stands.
+
+    Attributes:
+        by: The example that corrected or repeated it.
+    """
+
+    example: Example
+    job: Job
+    state: State
+    by: str | None
+
+
+class Facts:
+    """Every accepted example, to read. Safe to use from several threads where the database is."""
+
+    def __init__(self, db: Readable) -> None:
+        self._db = db
+        self._counted: tuple[object, dict[State, int]] | None = None
+
+    def find(
+        self,
+        lineage: Collection[str],
+        limit: int,
+        *,
+        words: str = "",
+        tag: str = "",
+        states: Collection[State] | None = None,
+        only: Collection[str] | None = None,
+        before: str | None = None,
+    ) -> list[Fact]:
+        """The facts that fit, those of the newest job first.
+
+        Args:
+            lineage: The checkpoint that serves and its ancestors.
+            limit: Most facts.
+            words: What they contain, or the id of one; "" fits all.
+            tag: A tag of their job; "" fits all.
+            states: How they stand; None fits all.
+            only: Ids; None fits all.
+            before: Only those listed after the one of this id.
+
+        Raises:
+            NotFound: ``before`` is no id of an example.
+        """
+        job, _, place = (before or "").partition(".")
+        outside = self._outside(lineage)
+        statuses = {status for state in states or () for status in _JOBS_OF[state]}
+        rows = self._db.read(
+            _LIST,
+            {
+                "outside": outside,
+                "job": job_number(job) if before else None,
+                "place": int(place) if place.isdecimal() else 0,
+                "only": None if only is None else to_json(list(only)),
+                "words": words,
+                "pattern": _containing(words),
+                "raw": _containing(to_json(words)[1:-1]),
+                "tag": tag,
+                "statuses": None if states is None else to_json(list(statuses)),
+                "states": None if states is None else to_json(list(states)),
+                "limit": limit,
+            },
+        )
+        numbers = to_json([row["job"] for row in rows])
+        jobs = self._db.read(
+            "SELECT * FROM jobs WHERE number IN (SELECT value FROM json_each(?))", (numbers,)
+        )
+        by_number = {row["number"]: to_job(row) for row in jobs}
+        asked = to_json([row["question_hash"] for row in rows if row["state"] == "corrected"])
+        standing = {
+            row["question_hash"]: row
+            for row in self._db.read(_STANDING, {"asked": asked, "outside": outside})
+        }
+        found = []
+        for row in rows:
+            state, by = row["state"], None
+            if state == "corrected":
+                newest = standing[row["question_hash"]]
+                by = newest["id"]
+                if newest["content_hash"] == row["content_hash"]:
+                    state = "repeated"
+            found.append(Fact(to_example(row), by_number[row["job"]], state, by))
+        return found
+
+    def count(self, lineage: Collection[str], tip: str | None) -> dict[State, int]:
+        """How many facts stand in each way; those repeated are among those corrected.
+
+        Counted once for all who ask while nothing changes.
+
+        Args:
+            lineage: As for ``find``.
+            tip: The checkpoint that serves.
+        """
+        rows = self._db.read(
+            "SELECT status, COUNT(*), SUM(number), COUNT(rejected_checkpoint) FROM jobs"
+            " GROUP BY status"
+        )
+        (all_of_them,) = self._db.read("SELECT COUNT(*), MAX(rowid) FROM examples")
+        mark = (tip, [tuple(row) for row in rows], tuple(all_of_them))
+        held = self._counted
+        if held is None or held[0] != mark:
+            held = self._counted = (mark, self._count(self._outside(lineage)))
+        return held[1]
+
+    def _count(self, outside: str) -> dict[State, int]:
+        (every,) = self._db.read(_QUESTIONS)
+        (waiting,) = self._db.read(_WAITING)
+        (alone,) = self._db.read(_ASIDE_ALONE, {"outside": outside})
+        aside = {r["state"]: r["examples"] for r in self._db.read(_ASIDE, {"outside": outside})}
+        known = every["questions"] - alone["questions"]
+        found = dict.fromkeys(STATES, 0) | aside
+        found["waiting"] = waiting["questions"]
+        found["learned"] = known - waiting["questions"]
+        found["corrected"] = every["examples"] - sum(aside.values()) - known
+        return found
+
+    def _outside(self, lineage: Collection[str]) -> str:
+        """The checkpoints that learned something and are not of a lineage: mostly few."""
+        rows = self._db.read(_OUTSIDE, {"lineage": to_json(list(lineage))})
+        return to_json([row["checkpoint"] for row in rows])
+
+
+def _containing(text: str) -> str:
+    """A pattern of LIKE, with ``|`` as its escape."""
+    return "%" + re.sub(r"([%_|])", r"|\1", text) + "%"

@@ -1,0 +1,74 @@
+"""What it knows, as page and API: each fact as it stands, whatever happened to it since."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support import FACTS, ApiError, Running, as_input
+from tests.web.test_site import fetch
+
+
+def states(running: Running, **query: str) -> dict[str, str]:
+    """By the id of the example its state, of all."""
+    asked = "&".join(f"{name}={value}" for name, value in {"view": "all", **query}.items())
+    return {f["example_id"]: f["state"] for f in running.client.get(f"/knowledge?{asked}")["facts"]}
+
+
+def test_every_fact_stands_as_what_happened_to_it_has_it(
+    checkpointed_root: Any, serve: Callable[..., Running]
+) -> None:
+    running = serve()
+    client = running.client
+    assert states(running) == {
+        "job_000001.0": "corrected",
+        "job_000001.1": "learned",
+        "job_000002.0": "learned",
+        "job_000003.0": "refused",
+    }
+    corrected = client.get("/knowledge?view=corrected")
+    assert [fact["by"] for fact in corrected["facts"]] == ["job_000002.0"]
+
+    client.post("/training/pause", {})
+    waiting = client.post("/update", {"examples": as_input(FACTS[3:4])})["job_id"]
+    again = client.post("/update", {"examples": as_input(FACTS[1:2])})["job_id"]
+    cancelled = client.post("/update", {"examples": as_input(FACTS[4:5])})["job_id"]
+    client.post(f"/jobs/{cancelled}/cancel", {})
+    found = states(running)
+    assert found[f"{waiting}.0"] == found[f"{again}.0"] == "waiting"
+    assert found["job_000001.1"] == "repeated"
+    assert found[f"{cancelled}.0"] == "cancelled"
+
+    client.post("/rollback", {"reason": "The correction was wrong."})
+    found = states(running)
+    assert found["job_000001.0"] == "learned"
+    assert found["job_000002.0"] == "unserved"
+    counts = client.get("/knowledge?limit=1")["counts"]
+    assert (counts["known"], counts["waiting"], counts["unserved"]) == (3, 2, 1)
+
+    _, _, page = fetch(client, "/knowledge?view=all")
+    assert "which served once and was rolled back" in page
+    assert '<li class="gone" id="fact-job_000002-0">' in page
+    assert '<li class="now" id="fact-job_000001-0">' in page
+    assert page.count("&lt;b&gt;K9&lt;/b&gt;") == 1
+    _, _, learn = fetch(client, "/learn?example=job_000001.0")
+    assert FACTS[0][0] in learn
+    assert FACTS[0][1] in learn
+
+
+def test_pages_of_facts_follow_on_one_another(
+    checkpointed_root: Any, serve: Callable[..., Running]
+) -> None:
+    client = serve().client
+    first = client.get("/knowledge?view=all&limit=3")
+    rest = client.get(f"/knowledge?view=all&limit=3&before={first['before']}")
+    every = client.get("/knowledge?view=all")["facts"]
+    assert first["facts"] + rest["facts"] == every
+    assert rest["before"] is None
+
+
+def test_a_view_that_there_is_not_is_refused(shared_service: Running) -> None:
+    with pytest.raises(ApiError) as refused:
+        shared_service.client.get("/knowledge?view=everything")
+    assert refused.value.status == 400
+    assert "Send one of known," in refused.value.error["remedy"]
