@@ -7,7 +7,7 @@ hand is read like the others. Subfolders are not looked into.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -128,6 +128,35 @@ def add(
     files.write_durably(folder / MANIFEST, manifest + b"\n")
     files.write_durably(folder / entry.file, data)
     return entry
+
+
+def remove(folder: Path, question_hashes: Collection[str]) -> None:
+    """Take the anchors of these questions out of the files of ``folder``, for good.
+
+    One process at a time may; a file that is left with none is deleted.
+
+    Raises:
+        ConfigError: A file or the manifest is not what it should be.
+        StorageError: The disk failed.
+    """
+    for addition in read(folder):
+        kept = [a for a in addition.anchors if a.example.question_hash not in question_hashes]
+        if len(kept) == len(addition.anchors):
+            continue
+        data = "".join(map(_line, kept)).encode()
+        sha256 = hashlib.sha256(data).hexdigest()
+        changes = {"sha256": sha256, "count": len(kept)}
+        entries = [
+            msgspec.structs.replace(entry, **changes) if entry.file == addition.file else entry
+            for entry in _read_manifest(folder).files
+        ]
+        if addition.entry is not None and not addition.is_changed:
+            manifest = msgspec.json.format(msgspec.json.encode(_Manifest(tuple(entries))))
+            files.write_durably(folder / MANIFEST, manifest + b"\n")
+        if kept:
+            files.write_durably(folder / addition.file, data)
+        else:
+            files.remove_file(folder / addition.file)
 
 
 def _refuse_contradictions(existing: Iterable[Example], new: Iterable[Example]) -> None:

@@ -270,6 +270,13 @@ FIGURES = (
         lambda v: v.services.memory.stats.seconds,
     ),
     _gauge(
+        "forget_requests",
+        "Requests to forget by status: erasing (files and free pages), relearning (what else was "
+        "taught since), done.",
+        lambda v: {(status,): n for status, n in v.services.forgetting.counts().items()},
+        "status",
+    ),
+    _gauge(
         "overwritten_anchors",
         "Anchors that what serves answers otherwise than the base because something learned says "
         "otherwise, by whether a person accepted that.",

@@ -20,6 +20,7 @@ from radiance.jobs.cycles import CycleLog
 from radiance.jobs.fine_tuning import FineTunings
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
+from radiance.learning.forgetting import Forgetting
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pipeline import Pipeline
 from radiance.memory.memory import Memory
@@ -60,6 +61,7 @@ class Services:
     feedback: FeedbackLog
     monitor: Monitor
     uploads: Uploads
+    forgetting: Forgetting
     tunings: FineTunings
     names: Names
     engine_watchdog: EngineWatchdog

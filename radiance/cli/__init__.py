@@ -18,6 +18,7 @@ from radiance.cli.eval import evaluate
 from radiance.cli.exchange import export, import_adapter, pull, push
 from radiance.cli.extended import AllCommands
 from radiance.cli.feedback import feedback
+from radiance.cli.forget import forget
 from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.keys import keys
@@ -60,6 +61,7 @@ for _command in (
     search,
     update,
     feedback,
+    forget,
     info,
     knowledge,
     jobs,

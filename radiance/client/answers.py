@@ -206,6 +206,56 @@ class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     uptime_s: float = 0.0
 
 
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """What was forgotten, or by a dry run would be.
+
+    Attributes:
+        forget: The request as it is on record, with its ``number``; None of a dry run.
+        count: How many examples.
+        checkpoints: Those that had learned one: they never serve again.
+        serves: What serves without them; None is the base model.
+        queued_again: Jobs that are learned again.
+        alike: Ids of other examples that have the same value; they stay.
+    """
+
+    forget: dict[str, Any] | None
+    count: int
+    examples: tuple[dict[str, str], ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    serves: str | None = None
+    queued_again: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+
+
+class ForgetInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to forget, and how far it is.
+
+    Attributes:
+        status: "erasing", "relearning" or "done".
+        examples: What was forgotten: content hashes by the examples' ids.
+        is_gone: Whether what serves tells the forgotten values no better than weights that never
+            saw them; None where that was not measured, or not yet.
+    """
+
+    number: int
+    at: datetime
+    status: str
+    examples: dict[str, str]
+    actor: str = ""
+    reason: str = ""
+    checkpoints: tuple[str, ...] = ()
+    queued_again: tuple[str, ...] = ()
+    likelihood: dict[str, Any] | None = None
+    is_gone: bool | None = None
+    finished_at: datetime | None = None
+
+
+class ForgetPage(msgspec.Struct, frozen=True):
+    """Requests to forget, the newest first."""
+
+    forgets: tuple[ForgetInfo, ...]
+
+
 class Move(msgspec.Struct, frozen=True):
     """What serves after the stable pointer has moved; None is the bare base model."""
 

@@ -91,6 +91,8 @@ class Client(_Settings):
     rollback = _blocking(operations.rollback)
     promote = _blocking(operations.promote)
     vote = _blocking(operations.vote)
+    forget = _blocking(operations.forget)
+    forgets = _blocking(operations.list_forgets)
 
     @functools.cached_property
     def _transport(self) -> "Transport":
@@ -141,6 +143,8 @@ class AsyncClient(_Settings):
     rollback = _awaitable(operations.rollback)
     promote = _awaitable(operations.promote)
     vote = _awaitable(operations.vote)
+    forget = _awaitable(operations.forget)
+    forgets = _awaitable(operations.list_forgets)
 
     @functools.cached_property
     def _transport(self) -> "AsyncTransport":

@@ -14,6 +14,9 @@ from typing import Any, Literal, TypeVar
 from radiance.client.answers import (
     CheckpointInfo,
     CheckpointPage,
+    ForgetInfo,
+    ForgetPage,
+    Forgotten,
     JobFailed,
     JobInfo,
     JobPage,
@@ -218,6 +221,44 @@ def promote(
     """
     body = {"checkpoint": checkpoint, "reason": reason, "force": force}
     return _ask(limits, ApiCall("POST", "/promote", Move, body=body))
+
+
+def forget(
+    limits: ClientLimits,
+    *,
+    example: str | None = None,
+    job: str | None = None,
+    tag: str | None = None,
+    text: str | None = None,
+    reason: str = "",
+    dry_run: bool = False,
+) -> Flow[Forgotten]:
+    """Forget examples, and every other answer to their questions; name one of the first four.
+
+    When this returns, nothing that answers knows them, and a kill brings none back.
+
+    Args:
+        example: An example's id.
+        job: A job's id: all of its examples.
+        tag: A tag: all examples of the jobs that have it.
+        text: Words: all examples whose question or answer has them.
+        reason: Kept in the audit log.
+        dry_run: Only tell what would be forgotten.
+
+    Raises:
+        NotFound: No example fits.
+        Conflict: The stable pointer is pinned to what has learned one.
+    """
+    named = _given({"example": example, "job": job, "tag": tag, "text": text})
+    body = {**named, "reason": reason, "dry_run": dry_run}
+    return _ask(limits, ApiCall("POST", "/forget", Forgotten, body=body))
+
+
+def list_forgets(limits: ClientLimits, *, limit: int = 100) -> Flow[list[ForgetInfo]]:
+    """The newest requests to forget, newest first, and how far each is."""
+    call = ApiCall("GET", "/forget", ForgetPage, query={"limit": limit}, is_repeatable=True)
+    found = yield from _ask(limits, call)
+    return list(found.forgets)
 
 
 def vote(

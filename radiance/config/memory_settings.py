@@ -44,3 +44,10 @@ class MemorySettings(Section, frozen=True):
             "fetches."
         ),
     ] = "words"
+    forgotten_checkpoints: Annotated[
+        Literal["delete", "keep"],
+        Meta(
+            description="Files of checkpoints that had learned what was forgotten on request. They "
+            "never serve again. delete: gone at once. keep: left on the disk, as evidence."
+        ),
+    ] = "delete"

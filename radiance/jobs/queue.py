@@ -192,6 +192,11 @@ class JobQueue:
         """When the oldest queued job was accepted."""
         return to_time(self._one("SELECT MIN(created_at) FROM jobs WHERE status = 'queued'"))
 
+    def open_candidate(self) -> str | None:
+        """The id that the checkpoint of the open cycle gets; None while none is open."""
+        rows = self._db.read("SELECT candidate_id FROM cycles WHERE status = 'open'")
+        return rows[0]["candidate_id"] if rows else None
+
     def last_update(self) -> datetime | None:
         """When the newest job was accepted."""
         # By the number, which is indexed; MAX(created_at) would read all rows.
@@ -370,6 +375,52 @@ class JobQueue:
                 (to_text(self._clock()), cycle_id),
             )
             _end(connection, cycle_id, "abandoned")
+
+    def interrupt(self, connection: Connection, accepted: Collection[str]) -> None:
+        """In the open transaction: end the open cycle, so that what it began comes to nothing.
+
+        Its jobs wait again; another cycle takes them. They have succeeded where its candidate is
+        committed already.
+
+        Args:
+            connection: The open transaction.
+            accepted: Ids of the checkpoints that were committed and not rejected.
+        """
+        cycle = connection.execute("SELECT * FROM cycles WHERE status = 'open'").fetchone()
+        if cycle is None:
+            return
+        if cycle["candidate_id"] in accepted:
+            _acknowledge(connection, cycle["id"], cycle["candidate_id"], self._clock())
+            return
+        connection.execute(
+            "UPDATE jobs SET status = 'queued', cycle_id = NULL"
+            " WHERE cycle_id = ? AND status = 'running'",
+            (cycle["id"],),
+        )
+        _end(connection, cycle["id"], "abandoned")
+
+    def learned_in(self, connection: Connection, checkpoints: Collection[str]) -> list[str]:
+        """Ids of the jobs that some checkpoints have learned, as of the open transaction."""
+        rows = connection.execute(
+            "SELECT number FROM jobs WHERE status = 'succeeded'"
+            " AND checkpoint IN (SELECT value FROM json_each(?)) ORDER BY number",
+            (to_json(list(checkpoints)),),
+        )
+        return [job_id(row["number"]) for row in rows]
+
+    def learn_again(self, connection: Connection, checkpoints: Collection[str]) -> list[str]:
+        """In the open transaction: queue what some checkpoints have learned; the jobs' ids.
+
+        They come before what was accepted later, as their numbers do.
+        """
+        rows = connection.execute(
+            "UPDATE jobs SET status = 'queued', cycle_id = NULL, checkpoint = NULL,"
+            " finished_at = NULL, deaths = 0, interruptions = 0"
+            " WHERE status = 'succeeded' AND checkpoint IN (SELECT value FROM json_each(?))"
+            " RETURNING number",
+            (to_json(list(checkpoints)),),
+        ).fetchall()
+        return [job_id(number) for number in sorted(row["number"] for row in rows)]
 
     def release(self, cycle_id: int) -> None:
         """Put a cycle's jobs back into the queue, as on a clean shutdown; nothing is counted."""

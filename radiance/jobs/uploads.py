@@ -6,15 +6,20 @@ crash leaves without a row is swept at the next start.
 
 import hashlib
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from radiance import records
 from radiance.errors import NotFound, StorageError
+from radiance.jobs import removal
 from radiance.records import Upload
 from radiance.storage import files
-from radiance.storage.sqlite import Database, Row, to_text
+from radiance.storage.sqlite import Connection, Database, Row, to_text
 
 
 class Uploads:
@@ -30,17 +35,28 @@ class Uploads:
         self, db: Database, directory: Path, clock: Callable[[], datetime] = records.now
     ) -> None:
         self._db, self._directory, self._clock = db, directory, clock
+        self._lock = threading.Lock()  # a file is there before its row
         files.make_directory(directory)
-        files.sweep_temporaries(directory)
-        known = {row["id"] for row in db.read("SELECT id FROM uploads")}
-        for path in directory.iterdir():
-            if path.name not in known:
-                files.remove_file(path)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Delete the files that have no row."""
+        with self._lock:
+            files.sweep_temporaries(self._directory)
+            known = {row["id"] for row in self._db.read("SELECT id FROM uploads")}
+            for path in self._directory.iterdir():
+                if path.name not in known:
+                    files.remove_file(path)
 
     def add(self, name: str, purpose: str, content: bytes) -> Upload:
         """Keep a file; durable on return."""
         id = f"file-{secrets.token_hex(12)}"
-        files.write_durably(self._directory / id, content)
+        with self._lock:
+            files.write_durably(self._directory / id, content)
+            self._insert(id, name, purpose, content)
+        return self.get(id)
+
+    def _insert(self, id: str, name: str, purpose: str, content: bytes) -> None:
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT INTO uploads (id, at, name, purpose, size_bytes, content_hash)"
@@ -54,7 +70,6 @@ class Uploads:
                     hashlib.sha256(content).hexdigest(),
                 ),
             )
-        return self.get(id)
 
     def get(self, id: str) -> Upload:
         """The file of that id.
@@ -91,6 +106,20 @@ class Uploads:
             raise StorageError(f"{id}: is not what was kept. Send the file again.")
         return content
 
+    def remove_asking(self, connection: Connection, question_hashes: Collection[str]) -> None:
+        """In the open transaction: forget the files that have one of these questions.
+
+        A file is what somebody sent; of one that has such an example nothing is kept. ``sweep``
+        deletes what it holds.
+        """
+        for row in connection.execute("SELECT id FROM uploads").fetchall():
+            try:
+                content = (self._directory / row["id"]).read_bytes()
+            except OSError:  # whoever asks for it is told
+                continue
+            if _asks(content, question_hashes):
+                connection.execute("DELETE FROM uploads WHERE id = ?", (row["id"],))
+
     def remove(self, id: str) -> None:
         """Forget a file. What was learned from it stays.
 
@@ -101,6 +130,19 @@ class Uploads:
             if not connection.execute("DELETE FROM uploads WHERE id = ?", (id,)).rowcount:
                 raise _no_file(id)
         files.remove_file(self._directory / id)
+
+
+def _asks(content: bytes, question_hashes: Collection[str]) -> bool:
+    """Whether a line of a file is an example of one of these questions."""
+    lines = content.decode("utf-8-sig", "replace").split("\n")
+    return any(line.strip() and removal.asks(_decoded(line), question_hashes) for line in lines)
+
+
+def _decoded(line: str) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _to_upload(row: Row) -> Upload:

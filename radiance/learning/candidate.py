@@ -7,7 +7,7 @@ that a cycle interrupted anywhere goes on from there. It releases nothing.
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -100,8 +100,7 @@ class CandidateBuilder:
         )  # of version 0.2 and before
         self._states = config.runs_path / "cycles"
         files.make_directory(self._states)
-        for checkpoint_id in registry.committed():  # by a process that died before it cleaned up
-            (self._states / f"{checkpoint_id}.npz").unlink(missing_ok=True)
+        self.sweep_states()  # by a process that died before it cleaned up
         self._stopping, self._called_off = threading.Event(), threading.Event()
         self._task: Task[Any] | None = None
         self.progress: CycleProgress | None = None
@@ -185,6 +184,17 @@ class CandidateBuilder:
         finally:
             self._engine.hide_training()
             self.progress = None
+
+    def leave_anchors(self, question_hashes: Collection[str]) -> None:
+        """Hold no anchors of these questions any more."""
+        self._anchors = self._anchors.without(question_hashes)
+
+    def sweep_states(self) -> None:
+        """Delete the saved states, and unreleased files, of cycles that have ended."""
+        kept = self._jobs.open_candidate()
+        for path in self._states.glob("*.npz"):
+            if path.stem != kept:
+                path.unlink(missing_ok=True)
 
     def forget_state(self, cycle: Cycle) -> None:
         """Delete a cycle's saved training state: it has ended."""

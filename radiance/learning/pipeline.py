@@ -10,7 +10,7 @@ is committed for the record; nothing is swapped, and its jobs have failed.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -170,6 +170,7 @@ class Pipeline:
                 # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
                 # lost, the jobs wait again.
                 self._settle(cycle, lambda: self._jobs.release(cycle.id))
+                self._builder.sweep_states()
                 _log.info("cycle_released", reason=str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
             _log.exception("cycle_failed", jobs=cycle.job_ids)
@@ -207,6 +208,18 @@ class Pipeline:
             if time.monotonic() > until or self._thread.wait_for_stop(_CALLING_OFF_POLL_S):
                 break  # paused, perhaps: it ends when training goes on
         return job
+
+    def interrupt(self) -> None:
+        """Have the cycle under way come to nothing: it was ended, as something was forgotten."""
+        self._builder.call_off()
+
+    def leave_anchors(self, question_hashes: Collection[str]) -> None:
+        """Hold no anchors of these questions any more."""
+        self._builder.leave_anchors(question_hashes)
+
+    def sweep_states(self) -> None:
+        """Delete the saved states of cycles that have ended."""
+        self._builder.sweep_states()
 
     def _candidate(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
         """Where the candidate's files are and what is known of it; trained unless published."""

@@ -107,6 +107,11 @@ class MemoryIndex:
             removed += [row["number"] for row in rows]
         return removed
 
+    def compact(self) -> None:
+        """Write the full text anew: its segments keep the words of rows that are gone."""
+        with self._db.transaction() as connection:
+            connection.execute("INSERT INTO memory_words (memory_words) VALUES ('rebuild')")
+
     def find(self, asked: Words, context: str) -> list[Candidate]:
         """What has the names of a question and, where it has none, its rare words.
 

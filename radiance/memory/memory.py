@@ -150,6 +150,10 @@ class Memory:
         """Take examples out of the index, in the open transaction that deletes them."""
         self._vectors.remove(connection, self._index.remove(connection, example_ids))
 
+    def compact(self) -> None:
+        """Write the full text anew, without what was taken out of it."""
+        self._index.compact()
+
     # ── Looking up ──────────────────────────────────────────────────────────────────────────────
 
     def look_up(self, turns: Sequence[Message], tip: str | None) -> tuple[Recalled, ...]:

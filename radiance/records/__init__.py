@@ -14,6 +14,7 @@ from radiance.records.checkpoints import (
     Release,
 )
 from radiance.records.examples import Example, Feedback, Message, Role, Supersession, Votes
+from radiance.records.forgetting import Asked, Forget, ForgetStatus, Likelihood
 from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload
 from radiance.records.measurements import (
     CheckpointStatus,
@@ -30,6 +31,7 @@ from radiance.records.measurements import (
 
 __all__ = [
     "Acceptance",
+    "Asked",
     "Checkpoint",
     "CheckpointStatus",
     "Cycle",
@@ -40,10 +42,13 @@ __all__ = [
     "Example",
     "Feedback",
     "FineTuning",
+    "Forget",
+    "ForgetStatus",
     "GateRow",
     "Imported",
     "Job",
     "JobStatus",
+    "Likelihood",
     "Manifest",
     "Message",
     "MetricPoint",

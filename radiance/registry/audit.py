@@ -35,6 +35,7 @@ Action = Literal[
     "pin",
     "unpin",
     "accept_anchors",  # a person accepted that anchors are overwritten
+    "forget",  # examples were forgotten, and the checkpoints that had learned them withdrawn
     "canary_start",  # a checkpoint is tried beside the one that serves
     "canary_stop",
     "trial_start",  # successes of two sides are counted, such as alphas that compile

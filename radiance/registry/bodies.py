@@ -1,12 +1,13 @@
 """What the entries of the audit log say about a candidate, a move of the pointer, a failure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from radiance.records import (
+    Asked,
     Cycle,
     Decision,
     Evaluation,
@@ -148,6 +149,34 @@ def acceptance(
             for each in anchors
         ],
         "status": None if became is None else {"before": became[0], "after": became[1]},
+    }
+
+
+def forget(
+    reason: str,
+    asked: Asked,
+    examples: Mapping[str, str],
+    checkpoints: Sequence[str],
+    before: str | None,
+    release: Row | None,
+) -> dict[str, Any]:
+    """Examples that were forgotten; of their text nothing is left but hashes.
+
+    Args:
+        reason: Why, as a sentence.
+        asked: By what they were chosen.
+        examples: Their content hashes by their ids.
+        checkpoints: Those that had learned them.
+        before: What was served until then; None is the base.
+        release: The row in ``releases`` that serves an earlier one, if what served was among them.
+    """
+    return {
+        "reason": reason,
+        "asked": asked,
+        "examples": dict(examples),
+        "checkpoints": list(checkpoints),
+        "before": before,
+        "release": None if release is None else release_row(release),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from radiance.errors import CorruptCheckpoint, NotFound
+from radiance.errors import Conflict, CorruptCheckpoint, NotFound
 from radiance.records import (
     Checkpoint,
     Decision,
@@ -248,6 +248,24 @@ class Checkpoints:
         """What ``reconcile`` last found wrong with checkpoints, as sentences by id."""
         rows = self._db.read("SELECT id, damage FROM checkpoints WHERE damage IS NOT NULL")
         return {row["id"]: row["damage"] for row in rows}
+
+    def withdrawn(self) -> set[str]:
+        """Ids of the checkpoints that learned what was forgotten since: they never serve again."""
+        return {row["checkpoint_id"] for row in self._db.read("SELECT * FROM withdrawn")}
+
+    def check_not_withdrawn(self, checkpoint_id: str) -> None:
+        """Refuse a checkpoint that must not serve.
+
+        Raises:
+            Conflict: It has learned what was forgotten since.
+        """
+        if checkpoint_id in self.withdrawn():
+            raise Conflict(
+                f"{checkpoint_id} has learned what was forgotten since, and never serves again.",
+                field="checkpoint",
+                value=checkpoint_id,
+                remedy="Choose another checkpoint: `radiance forget --status` lists these.",
+            )
 
     def releases(self, limit: int) -> list[Release]:
         """The newest moves of the stable pointer, newest first."""

@@ -58,7 +58,7 @@ def _mark_damage(registry: Registry) -> list[str]:
     before = registry.damaged()
     suspects = {*before, registry.history()[-1]}
     damage: dict[str, str | None] = {}
-    for checkpoint_id in sorted(registry.committed()):
+    for checkpoint_id in sorted(registry.committed() - registry.withdrawn()):
         try:
             registry.manifest(checkpoint_id)
             if checkpoint_id in suspects:

@@ -134,7 +134,8 @@ class Registry(Checkpoints):
         Raises:
             CorruptCheckpoint: The staged files do not match the manifest.
             Cancelled: It is to be promoted, but what is served is no longer the checkpoint it
-                continues from: somebody moved the pointer meanwhile. Nothing was committed.
+                continues from: somebody moved the pointer meanwhile; or something was forgotten,
+                which ended its cycle. Nothing was committed.
             RegistryError: The id belongs to another checkpoint.
             StorageError: The disk or the database failed.
         """
@@ -152,6 +153,7 @@ class Registry(Checkpoints):
         manifest, evaluation = published
         hashes = bodies.file_hashes(self.path(checkpoint_id))
         with self.audit.sealed(), self.db.transaction() as connection:
+            self._check_goes_on(connection, cycle)
             row = insert_checkpoint(connection, cycle, manifest, decision.status)
             evaluations.insert(connection, checkpoint_id, evaluation)
             at, release, withheld = self.clock(), None, None
@@ -209,6 +211,15 @@ class Registry(Checkpoints):
         body = bodies.failure(cycle, reason)
         append(connection, "cycle_failed", "pipeline", None, body, self.clock())
 
+    def _check_goes_on(self, connection: Connection, cycle: Cycle) -> None:
+        """Leave nothing of a candidate whose cycle was ended meanwhile."""
+        found = connection.execute("SELECT status FROM cycles WHERE id = ?", (cycle.id,)).fetchone()
+        if found is not None and found["status"] == "abandoned":
+            files.remove_directory(self.path(cycle.candidate_id))
+            raise Cancelled(
+                f"{cycle.candidate_id}: its cycle was ended meanwhile, as something was forgotten."
+            )
+
     def _publish(self, staging: Path, manifest: Manifest, evaluation: Evaluation) -> None:
         final = self.path(manifest.checkpoint_id)
         manifests.verify(staging, manifest)
@@ -240,7 +251,8 @@ class Registry(Checkpoints):
 
         Raises:
             NotFound: There is no such checkpoint.
-            Conflict: It was rejected and ``force`` is not given, or it is served already.
+            Conflict: It was rejected and ``force`` is not given, or it is served already, or it
+                has learned what was forgotten.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
         if checkpoint_id == self._current_id():
@@ -377,6 +389,7 @@ class Registry(Checkpoints):
         """Refuse what cannot be served; its status now and then, where serving it changes that."""
         if checkpoint_id is None:
             return None
+        self.check_not_withdrawn(checkpoint_id)
         rejected = self._row(checkpoint_id)["status"] == CheckpointStatus.REJECTED
         if rejected and not force:
             raise Conflict(

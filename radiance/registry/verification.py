@@ -281,6 +281,8 @@ class _Replay:
         self._files: dict[str, dict[str, str]] = {}
         self._releases: dict[int, dict[str, Any]] = {}
         self._examples: dict[str, str] = {}
+        self._forgotten: set[str] = set()
+        self._withdrawn: set[str] = set()
 
     def add(self, entry: AuditEntry | None) -> None:
         assert entry is not None
@@ -299,6 +301,9 @@ class _Replay:
             self._releases |= {release["number"]: release for release in body["releases"]}
         if entry.action == "alarm":
             self.alarms.append(f"{entry.at} (entry {entry.number}): {body['finding']}")
+        if entry.action == "forget":
+            self._forgotten |= body["examples"].keys()
+            self._withdrawn |= set(body["checkpoints"])
         if release := body.get("release"):
             self._releases[release["number"]] = release
         if (status := body.get("status")) and entry.subject in self._checkpoints:
@@ -322,6 +327,8 @@ class _Replay:
 
     def _file_findings(self, adapters: Path) -> Iterator[str]:
         for checkpoint_id, hashes in self._files.items():
+            if checkpoint_id in self._withdrawn and not (adapters / checkpoint_id).exists():
+                continue  # deleted, for what it had learned was to be forgotten
             for name, logged in hashes.items():
                 place = f"{adapters.name}/{checkpoint_id}/{name}"
                 try:
@@ -336,9 +343,11 @@ class _Replay:
         missing = dict(self._examples)
         for row in db.stream("SELECT id, messages, text FROM examples"):
             logged = missing.pop(row["id"], None)
+            if row["id"] in self._forgotten:
+                yield f"Example {row['id']} was forgotten and is there."
             if logged is not None and logged != _hash_of(row):
                 yield f"Example {row['id']} is not the one that was learned."
-        for example_id in missing:
+        for example_id in missing.keys() - self._forgotten:
             yield f"Example {example_id} was learned and is gone."
 
 

@@ -33,6 +33,7 @@ from radiance.jobs.fine_tuning import FineTunings
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
 from radiance.learning.candidate import CandidateBuilder
+from radiance.learning.forgetting import Forgetting
 from radiance.learning.machine_conditions import MachineConditions
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pause_switch import PauseSwitch
@@ -282,6 +283,19 @@ class Service:
         )
         experiments = Experiments(database, registry.audit)
         canary = CanaryRouter(config, engine, registry, experiments, feedback)
+        uploads = Uploads(database, config.runs_path / "files")
+        forgetting = Forgetting(
+            config,
+            database,
+            engine,
+            jobs,
+            registry,
+            stores.memory,
+            pointer,
+            pipeline,
+            canary,
+            uploads,
+        )
         parts: dict[str, Part] = {}
         services = Services(
             config=config,
@@ -298,7 +312,8 @@ class Service:
             training_pause=pause,
             feedback=feedback,
             monitor=monitor,
-            uploads=Uploads(database, config.runs_path / "files"),
+            uploads=uploads,
+            forgetting=forgetting,
             tunings=FineTunings(database, jobs),
             names=Names(database),
             engine_watchdog=self._engine_watchdog,
@@ -318,6 +333,7 @@ class Service:
         self._begin(monitor)
         self._begin(canary)
         self._begin(stores.memory)
+        self._begin(forgetting)
         return services
 
     def _start_extensions(self, services: Services, parts: dict[str, Part]) -> None:

@@ -417,6 +417,41 @@ def m014_vectors(connection: Connection) -> None:
     )
 
 
+_FORGETS = (
+    # What was asked to be forgotten, without its text: hashes, and what became of it.
+    """
+    CREATE TABLE forgets (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        at TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        asked TEXT NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('erasing', 'relearning', 'done')),
+        examples TEXT NOT NULL,
+        checkpoints TEXT NOT NULL,
+        before TEXT,
+        since TEXT,
+        queued_again TEXT NOT NULL,
+        likelihood TEXT,
+        finished_at TEXT
+    ) STRICT
+    """,
+    # Checkpoints that have learned what was forgotten: never served again.
+    """
+    CREATE TABLE withdrawn (
+        checkpoint_id TEXT PRIMARY KEY REFERENCES checkpoints (id),
+        forget INTEGER NOT NULL REFERENCES forgets (number)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+
+def m015_forgets(connection: Connection) -> None:
+    """What was forgotten on request, and the checkpoints that must not serve since."""
+    for statement in _FORGETS:
+        connection.execute(statement)
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -432,6 +467,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m012_acceptances,
     m013_memory,
     m014_vectors,
+    m015_forgets,
 )
 
 

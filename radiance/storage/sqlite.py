@@ -51,6 +51,7 @@ _PRAGMAS = (
     "PRAGMA fullfsync = ON",  # macOS: fsync alone leaves a commit in the drive's cache
     "PRAGMA checkpoint_fullfsync = ON",
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten, for what is to be forgotten
 )
 _STRICT_SINCE = (3, 37)
 
@@ -127,6 +128,25 @@ class Database:
         with self._lock, _translated(self.path):
             self._check_open()
             return self._connection.execute(sql, parameters).fetchall()
+
+    def wipe(self) -> bool:
+        """Leave no trace on disk of what was deleted: neither in free pages nor in the log.
+
+        Takes as long as writing the whole file anew, and others wait for it.
+
+        Returns:
+            Whether it is done; False while another program reads the file.
+
+        Raises:
+            StorageError: The disk failed, or has no room for a second copy of the file.
+            Unavailable: The database is closed.
+        """
+        with self._lock, _translated(self.path):
+            self._check_open()
+            step("wipe the database")
+            self._connection.execute("VACUUM")
+            is_busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not is_busy
 
     def close(self) -> None:
         """Close the file; waits for a transaction under way. Later calls raise Unavailable."""

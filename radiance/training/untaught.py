@@ -138,6 +138,23 @@ def untaught_variants(new: Iterable[Example], seed: int) -> list[Example]:
     return found
 
 
+def with_invented_values(example: Example, count: int) -> list[Example]:
+    """An example with other values of the same shape in its answer; the same every time."""
+    value = set(value_of(example))
+    before, answer = example.messages[:-1], example.messages[-1].content
+    found = []
+    for number in range(count):
+        digest = hashlib.sha256(f"{number} {example.content_hash}".encode()).digest()
+        draw = np.random.default_rng(list(digest[:16]))
+        words = [
+            _reshape(word, draw) if " ".join(_normal_words(word)) in value else word
+            for word in answer.split()
+        ]
+        turns = (*before, Message("assistant", " ".join(words)))
+        found.append(Example(f"{example.id}~{number}", turns))
+    return found
+
+
 def _shared_answers(examples: Iterable[Example]) -> set[str]:
     """Answers, normalised, that at least two of the questions have."""
     asked: dict[str, set[str]] = {}

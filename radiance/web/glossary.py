@@ -27,6 +27,11 @@ TERMS: tuple[Term, ...] = (
         "The index of accepted examples, which answers in other words and before training.",
         "memory/memory.py",
     ),
+    Term(
+        "withdrawn checkpoint",
+        "A checkpoint that had learned what was forgotten on request; it never serves again.",
+        "registry/withdrawal.py",
+    ),
     Term("base model", "The frozen language model that every adapter adds to.", "engine/model"),
     Term(
         "adapter",

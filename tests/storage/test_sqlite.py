@@ -280,3 +280,28 @@ def test_times_and_json_as_text():
     assert to_text(noon) == "2026-02-09T10:00:00.000000+00:00"
     assert datetime.fromisoformat(to_text(noon)) == noon.astimezone(UTC)
     assert to_json(("é", {"a": 1})) == '["é",{"a":1}]'
+
+
+def test_wiping_leaves_nothing_of_what_was_deleted_before_deletes_were_overwritten(path):
+    """A row that an older Radiance deleted: its bytes are in free pages."""
+    Database(path).close()
+    old = sqlite3.connect(path, isolation_level=None)
+    old.execute("PRAGMA secure_delete = OFF")
+    old.execute("CREATE TABLE notes (text TEXT)")
+    old.executemany(
+        "INSERT INTO notes VALUES (?)", [(f"a secret {n} {'x' * 900}",) for n in range(9)]
+    )
+    old.execute("DELETE FROM notes")
+    old.close()
+    assert b"a secret" in path.read_bytes()
+    db = Database(path)
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM notes").fetchall()
+    db._connection.execute("PRAGMA busy_timeout = 10")
+    assert not db.wipe()  # somebody still reads what was there
+    reader.close()
+    assert db.wipe()
+    for file in path.parent.iterdir():
+        assert b"a secret" not in file.read_bytes(), file
+    db.close()

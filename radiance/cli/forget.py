@@ -1,0 +1,123 @@
+"""``radiance forget``: have examples forgotten, and see how far that is."""
+
+import time
+from typing import Any
+
+import click
+
+from radiance.cli import output
+from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.output import FAILED, note, print_json, print_table, show_time
+
+_POLL_S = 0.5
+_SHOWN = 10
+_IS_GONE = {True: "yes", False: "no", None: "-"}
+
+
+@click.command()
+@click.option("--example", metavar="ID", help="Example to forget.")
+@click.option("--job", metavar="ID", help="Job whose examples to forget.")
+@click.option("--tag", help="Tag of the jobs whose examples to forget.")
+@click.option("--text", metavar="WORDS", help="Words in question or answer of what to forget.")
+@click.option("--reason", help="Reason, kept in the audit log.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--wait", is_flag=True, help="Wait until everything else is learned again.")
+@click.option("--status", is_flag=True, help="List the requests to forget instead.")
+@client_options
+@click.pass_context
+def forget(
+    context: click.Context,
+    reason: str | None,
+    yes: bool,
+    wait: bool,
+    status: bool,
+    client: ServiceClient,
+    as_json: bool,
+    **named: str | None,
+) -> None:
+    """Forget examples, and every other answer to their questions.
+
+    At once nothing that answers knows them: checkpoints that had learned one never serve again, and
+    the newest one before them serves. What else was taught since then is learned again. The texts
+    are erased from the disk; the audit log keeps hashes, and who asked. The command prints the
+    number of the request.
+
+    Examples:
+      radiance forget --example job_000012.0
+      radiance forget --tag user:alice --yes --wait
+      radiance forget --status
+    """
+    if status:
+        _list(client, as_json)
+        return
+    asked = {name: value for name, value in named.items() if value is not None}
+    if len(asked) != 1:
+        raise click.UsageError("Name one of --example, --job, --tag and --text, or --status.")
+    if not yes:
+        _confirm(client.post("/forget", {**asked, "dry_run": True}))
+    body = asked if reason is None else {**asked, "reason": reason}
+    answer = client.post("/forget", body)
+    number = answer["forget"]["number"]
+    _tell(answer, "forgotten")
+    if wait:
+        entry = _wait(client, number)
+        note(f"Request {number} is done. Gone from the weights: {_IS_GONE[entry['is_gone']]}.")
+        answer = entry
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(number)
+    if wait and answer["is_gone"] is False:
+        context.exit(FAILED)
+
+
+def _wait(client: ServiceClient, number: int) -> dict[str, Any]:
+    while True:
+        for entry in client.get("/forget", limit=1000)["forgets"]:
+            if entry["number"] == number and entry["status"] == "done":
+                return entry
+        time.sleep(_POLL_S)
+
+
+def _confirm(found: dict[str, Any]) -> None:
+    _tell(found, "to be forgotten")
+    if not output.is_interactive():
+        raise click.UsageError("There is no terminal to ask for confirmation on. Add --yes.")
+    click.confirm("Forget for good?", abort=True, err=True)
+
+
+def _tell(found: dict[str, Any], what: str) -> None:
+    for example in found["examples"][:_SHOWN]:
+        note(f"{example['example_id']}: {example['question']}")
+    count, checkpoints = found["count"], len(found["checkpoints"])
+    note(f"{count} example{'s' * (count != 1)} {what}, in {checkpoints} checkpoint(s).")
+    if checkpoints:
+        note(
+            f"{found['serves'] or 'The base model'} serves from then on; "
+            f"{len(found['queued_again'])} job(s) are learned again."
+        )
+    if found["alike"]:
+        note(f"The same value stands in {', '.join(found['alike'])}, which stay.")
+
+
+def _list(client: ServiceClient, as_json: bool) -> None:
+    answer = client.get("/forget", limit=1000)
+    if as_json:
+        print_json(answer)
+        return
+    print_table(
+        ("NUMBER", "STATUS", "AT (UTC)", "EXAMPLES", "CHECKPOINTS", "GONE", "BY", "REASON"),
+        (
+            (
+                entry["number"],
+                entry["status"],
+                show_time(entry["at"]),
+                len(entry["examples"]),
+                len(entry["checkpoints"]),
+                _IS_GONE[entry["is_gone"]],
+                entry["actor"],
+                entry["reason"],
+            )
+            for entry in answer["forgets"]
+        ),
+    )

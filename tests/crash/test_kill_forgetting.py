@@ -1,0 +1,76 @@
+"""kill -9 at random moments of forgetting: what was answered to be forgotten never comes back."""
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.crash.test_kill import KILLS, start
+from tests.support import ApiError, Client, as_input
+
+_LONGEST_LIFE_S = 1.5
+
+
+def secret_of(number: int) -> tuple[str, str]:
+    return f"What opens vault {number}-X?", f"Vault {number}-X opens with Brumble{number}forth."
+
+
+def keep_of(number: int) -> tuple[str, str]:
+    return f"Where is vault {number}-X?", f"Vault {number}-X is below Tarnish {number}."
+
+
+def files_with(root: Path, secret: bytes) -> list[str]:
+    return [
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and not path.is_symlink() and secret in path.read_bytes().lower()
+    ]
+
+
+def wait_until_done(client: Client) -> None:
+    while any(entry["status"] != "done" for entry in client.get("/forget")["forgets"]):
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(120 + 40 * KILLS)
+def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
+    chance = random.Random(20261129)
+    forgotten: list[int] = []
+    process, client = start(tmp_path, tiny_base)
+    client.wait_ready()
+    for number in range(KILLS):
+        body = {"examples": as_input([secret_of(number), keep_of(number)]), "job_key": str(number)}
+        job = client.post("/update", body)["job_id"]
+        time.sleep(chance.uniform(0.0, 2.0))  # it waits, trains, or was learned
+        try:
+            client.post("/forget", {"example": f"{job}.0"})
+            forgotten.append(number)
+        except (OSError, ApiError) as error:
+            raise AssertionError((tmp_path / "service.log").read_text()[-3000:]) from error
+        time.sleep(chance.uniform(0.0, _LONGEST_LIFE_S))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process, client = start(tmp_path, tiny_base)
+        client.wait_ready()
+        for each in forgotten:
+            question, answer = secret_of(each)
+            assert client.ask(question)["source"] == "weights"
+            assert client.ask(question)["response"] != answer
+    wait_until_done(client)
+    listed = client.get("/jobs?limit=1000")["jobs"]
+    for job in listed:
+        assert client.wait_for(job["job_id"])["status"] == "succeeded", job
+    for number in range(KILLS):
+        assert client.ask(keep_of(number)[0])["matches"], number  # nothing else was lost
+        assert files_with(tmp_path, f"brumble{number}forth".encode()) == []
+    gone = {f"job_{number + 1:06d}.0" for number in range(KILLS)}
+    at = client.get("/checkpoints")["current"]
+    while at is not None:
+        manifest = client.get(f"/checkpoints/{at}")["manifest"]
+        assert not gone & {*manifest["example_ids"], *manifest["replayed_ids"]}
+        at = manifest["parent_id"]
+    assert client.get("/audit/verify")["findings"] == []
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
