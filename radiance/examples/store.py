@@ -67,19 +67,22 @@ _MET = """
         jobs.cycle_id, jobs.number, examples.place
 """
 
-# What some questions were answered with, by what a lineage has learned and by what waits: nothing
-# else counts, as for corrections. Running jobs are learned before queued ones.
+# What some questions were answered with, by what a lineage has learned and by what waits. Running
+# jobs are learned before queued ones. What came to nothing by no fault of its own counts as well,
+# where nothing newer was learned; what the gate refused does not.
 _ACCEPTED = """
     SELECT examples.id, examples.question_hash, examples.content_hash, examples.job,
-        jobs.status = 'succeeded' AS is_learned
+        jobs.status = 'succeeded' AS is_learned,
+        jobs.status IN ('failed', 'quarantined') AS is_stranded
     FROM examples INDEXED BY examples_by_question
     CROSS JOIN jobs ON jobs.number = examples.job  -- else all examples of the jobs are read
     WHERE examples.question_hash IN (SELECT value FROM json_each(:asked))
         AND (jobs.status IN ('queued', 'running')
+            OR jobs.status IN ('failed', 'quarantined') AND jobs.rejected_checkpoint IS NULL
             OR jobs.status = 'succeeded'
                 AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage)))
-    ORDER BY jobs.status != 'succeeded', jobs.status != 'running', jobs.cycle_id, jobs.number,
-        examples.place
+    ORDER BY jobs.status != 'succeeded', jobs.status = 'queued',
+        CASE jobs.status WHEN 'succeeded' THEN jobs.cycle_id END, jobs.number, examples.place
 """
 
 
@@ -179,11 +182,21 @@ class ExampleStore:
     def standing(
         self, question_hashes: Collection[str], lineage: Collection[str]
     ) -> dict[str, Standing]:
-        """What holds for each of these questions, by what a lineage learned and what waits."""
+        """What holds for each of these questions, by what a lineage learned and what waits.
+
+        What failed or is in quarantine counts as waiting, but for what the gate refused.
+        """
         rows = self._db.read(
             _ACCEPTED, {"asked": to_json(list(question_hashes)), "lineage": to_json(list(lineage))}
         )
-        learned, waiting = ([r for r in rows if r["is_learned"] == was] for was in (1, 0))
+        learned = [row for row in rows if row["is_learned"]]
+        newest = {row["question_hash"]: row["job"] for row in learned}
+        waiting = [
+            row
+            for row in rows
+            if not row["is_learned"]
+            and not (row["is_stranded"] and row["job"] < newest.get(row["question_hash"], 0))
+        ]
         return corrections.standing(
             [Answered(*row[:4]) for row in learned], [Answered(*row[:4]) for row in waiting]
         )

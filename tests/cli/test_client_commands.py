@@ -25,6 +25,18 @@ def test_search_sends_what_is_asked_for(client, service):
     }
 
 
+def test_search_names_the_example_where_memory_answers(client, service):
+    status, answer = service.replies["POST /search"]
+    match = {"example_id": "job_000012.3", "job_id": "job_000012", "score": 0.9, "question": "?"}
+    found = answer | {"source": "memory", "matches": [match], "checkpoint": None}
+    service.replies["POST /search"] = (status, found)
+    asked = client("search", "--memory", "always", "x")
+    assert asked.stderr.startswith("memory (job_000012.3), ")
+    assert service.requests[-1][2]["memory"] == "always"
+    service.replies["POST /search"] = (status, found | {"source": "weights", "checkpoint": "A_1"})
+    assert ", asked as job_000012.3, " in client("search", "x").stderr
+
+
 def test_search_names_the_base_model(client, service):
     status, answer = service.replies["POST /search"]
     service.replies["POST /search"] = (

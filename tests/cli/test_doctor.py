@@ -173,6 +173,17 @@ def test_a_named_model_that_is_not_here_is_not_downloaded(root, tmp_path, monkey
     assert not (tmp_path / "cache").exists()
 
 
+def test_an_embedder_that_is_not_here_is_not_downloaded(root, tmp_path, monkeypatch):
+    monkeypatch.setenv("RADIANCE_CACHE", str(tmp_path / "cache"))
+    words, minilm = (
+        checks.check_embedder(Settings(root, overrides={"memory.embedder": name}).load())
+        for name in ("words", "minilm")
+    )
+    assert words.status == "ok"
+    assert (minilm.status, "radiance models get minilm" in minilm.remedy) == ("fail", True)
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize(
     ("kind", "memory_bytes", "said"),
     [

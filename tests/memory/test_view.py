@@ -18,8 +18,8 @@ OTHERWISE = [
 AT_ONCE = UpdateSettings(mode="immediate")
 _Step = (
     st.tuples(st.just("accept"), st.integers(0, 2), st.integers(0, 3))
-    | st.tuples(st.sampled_from(["learn", "fail", "call off"]), st.just(0), st.just(0))
-    | st.tuples(st.sampled_from(["cancel", "roll back"]), st.integers(0, 5), st.just(0))
+    | st.tuples(st.sampled_from(["learn", "fail", "refuse", "call off"]), st.just(0), st.just(0))
+    | st.tuples(st.sampled_from(["cancel", "roll back", "retry"]), st.integers(0, 5), st.just(0))
 )
 
 
@@ -29,6 +29,7 @@ class World:
     def __init__(self, path: Path) -> None:
         self.real = Remembering(path)
         self.waiting: list[tuple[str, int, str]] = []
+        self.stranded: list[tuple[str, int, str]] = []
         self.learned: dict[str, list[tuple[int, str]]] = {}
         self.parents: dict[str, str | None] = {}
         self.cycles = 0
@@ -57,12 +58,15 @@ class World:
         assert cycle.job_ids == (job,)
         if outcome == "fail":
             jobs.fail(cycle.id, "It failed.")
+            self.stranded.append((job, which, answer))
+        elif outcome == "refuse":
+            jobs.fail(cycle.id, "It was refused.", rejected=name)
         elif outcome == "call off":
             jobs.call_off(cycle.id)
         else:
             jobs.acknowledge(cycle.id, name, NOW)
             self.parents[name] = self.real.tip
-            self.learned[name] = [(which, answer)]
+            self.learned[name] = [(job, which, answer)]
             self.real.lineage = self.chain(name)
 
     def cancel(self, place: int) -> None:
@@ -70,22 +74,32 @@ class World:
             job, *_ = self.waiting.pop(place % len(self.waiting))
             self.real.jobs.cancel(job)
 
+    def retry(self, place: int) -> None:
+        if self.stranded:
+            kept = self.stranded.pop(place % len(self.stranded))
+            self.real.jobs.retry(kept[0])
+            self.waiting = sorted([*self.waiting, kept])
+
     def roll_back(self, back: int) -> None:
         self.real.lineage = self.real.lineage[back:]
 
     def expected(self, which: int) -> tuple[str, bool] | None:
         """The newest accepted answer of what serves and what waits, and whether it was learned."""
         told = [
-            answer
+            (job, answer)
             for checkpoint in reversed(self.real.lineage)
-            for other, answer in self.learned[checkpoint]
+            for job, other, answer in self.learned[checkpoint]
             if other == which
         ]
-        waits = [answer for _, other, answer in self.waiting if other == which]
+        newest_told = told[-1][0] if told else ""
+        waits = [
+            (job, a) for job, other, a in self.stranded if other == which and job > newest_told
+        ]
+        waits = sorted(waits) + [(job, a) for job, other, a in self.waiting if other == which]
         if not told and not waits:
             return None
-        newest = (told + waits)[-1]
-        return newest, bool(told) and told[-1] == newest
+        newest = (told + waits)[-1][1]
+        return newest, bool(told) and told[-1][1] == newest
 
 
 @settings(max_examples=60)
@@ -101,6 +115,8 @@ def test_the_view_is_the_rules_outcome_after_any_sequence(steps):
                     world.cancel(one)
                 case "roll back":
                     world.roll_back(one)
+                case "retry":
+                    world.retry(one)
                 case _:
                     world.cycle(kind)
             for which in range(3):
@@ -109,6 +125,25 @@ def test_the_view_is_the_rules_outcome_after_any_sequence(steps):
                     got = (found[0].answer, found[0].is_learned) if found else None
                     assert got == world.expected(which), (kind, asked)
         world.real.db.close()
+
+
+def test_what_failed_by_no_fault_of_its_own_stays_known_and_what_the_gate_refused_does_not(
+    tmp_path,
+):
+    world = World(tmp_path)
+    world.accept(0, 1)
+    world.cycle("fail")
+    assert world.real.answer(OTHERWISE[0]) == "The code is KV-01."
+    world.accept(0, 2)
+    world.cycle("learn")
+    assert world.real.answer(OTHERWISE[0]) == "The code is KV-02."  # the newer one
+    world.retry(0)
+    assert world.real.answer(OTHERWISE[0]) == "The code is KV-01."  # somebody said it again
+    world.accept(1, 3)
+    world.cycle("refuse")
+    world.cycle("refuse")
+    assert world.real.ask(OTHERWISE[1]) == ()
+    world.real.db.close()
 
 
 def test_after_a_rollback_memory_knows_no_more_than_what_serves(tmp_path):
