@@ -133,14 +133,16 @@ async def recall(
     if mode == "off" or not turns or turns[-1].role != "user":
         return asked
     tip = _tip(services, weights)
-    found = await run_in_threadpool(services.memory.look_up, turns, tip)
-    if len(found) > 1:
+    looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
+    found, is_sure = looked_up.found, looked_up.how == "sure"
+    if looked_up.how == "close" and len(found) > 1:
         found = await _likeliest(services, turns, weights, found)
+        is_sure = len(found) == 1
     given = asked
-    if len(found) > 1:
-        given = _unclear(asked, found, mode)
-    elif found:
+    if is_sure and found:
         given = _of_one(services, asked, found[0], mode, room)
+    elif found:
+        given = _unclear(asked, found, mode)
     elif services.config.memory.scope == "facts" and weights.kind == "serving":
         question, is_tried = turns[-1].content, services.canary.running is not None
         if not is_tried and await run_in_threadpool(

@@ -10,9 +10,11 @@ that is asked has to say which name it is about.
 import functools
 import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from radiance.records.questions import FUNCTION_WORDS
+from radiance.training.synonyms import GROUPS
 
 _ASKING = frozenset(
     """
@@ -64,10 +66,23 @@ class Words:
     Attributes:
         content: Stems of the words that carry meaning, in the order of the text.
         names: Those among them that are names or codes.
+        senses: Groups of synonyms (``training.synonyms``) of each word that is no name, "where" and
+            "when" among them, by its stem.
     """
 
     content: tuple[str, ...]
     names: frozenset[str]
+    senses: Mapping[str, frozenset[int]] = field(default_factory=dict, hash=False, compare=False)
+
+    @functools.cached_property
+    def relation(self) -> frozenset[str]:
+        """What is asked of the names: stems of content that are none."""
+        return frozenset(self.content) - self.names
+
+    @functools.cached_property
+    def groups(self) -> frozenset[int]:
+        """All groups of synonyms."""
+        return frozenset().union(*self.senses.values())
 
 
 @functools.lru_cache(maxsize=4096)
@@ -77,12 +92,14 @@ def take_apart(text: str) -> Words:
     openings = {0, *(found.end() - 1 for found in _SENTENCE.finditer(text))}
     found = [(match[0], match.start()) for match in _WORD.finditer(text)]
     is_shouted = len(found) > 1 and text.upper() == text
-    content, names = [], set()
+    content, names, senses = [], set(), {}
     for place, (word, start) in enumerate(found):
         plain = _plain(word)
+        stem = _stem(plain)
+        if plain in GROUPS:
+            senses[stem] = GROUPS[plain]
         if plain in _COMMON:
             continue
-        stem = _stem(plain)
         content.append(stem)
         if any(c.isdigit() for c in word):
             names.add(stem)
@@ -92,7 +109,8 @@ def take_apart(text: str) -> Words:
             may_be = start not in openings or (follows[:1].isupper() and follows != "I")
             if may_be and not is_shouted and any(c.isupper() for c in word):
                 names.add(stem)
-    return Words(tuple(dict.fromkeys(content)), frozenset(names))
+    senses = {stem: groups for stem, groups in senses.items() if stem not in names}
+    return Words(tuple(dict.fromkeys(content)), frozenset(names), senses)
 
 
 def stems(text: str) -> frozenset[str]:

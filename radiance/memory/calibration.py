@@ -20,12 +20,12 @@ import numpy as np
 
 from radiance.memory.matching import Candidate, Limits, Ranked
 from radiance.records import Example
-from radiance.training import augmentation
+from radiance.training import augmentation, rewording
 from radiance.training.untaught import untaught_questions
 
 MOST = 150
 """Examples that are asked about."""
-_WORDINGS = 2
+_SHORTER, _REWORDED = 1, 4  # wordings of each example
 _LEAST_SEEN = 10  # wrong ones that could be, before what was assumed gives way to what is measured
 _ASSUMED = Limits()
 _NEVER = 1.01
@@ -82,7 +82,8 @@ def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[Pr
     common = augmentation.common_words(map(augmentation.question, examples))
     found = []
     for candidate, example in known:
-        others = augmentation.shorter(example, common, bags, _WORDINGS, seed)
+        others = augmentation.shorter(example, common, bags, _SHORTER, seed)
+        others += rewording.reworded(example, bags, _REWORDED)
         found += [
             Probe("reworded", augmentation.question(o), candidate.answer_hash) for o in others
         ]
@@ -140,6 +141,8 @@ class _Table:
         others = [math.nan if r.others is None else r.others for _, r in outcomes]
         self._others = np.array(others, dtype=float)
         self._found = np.array([bool(ranked.candidates) for _, ranked in outcomes], dtype=bool)
+        vague = [r.is_by_words and not r.is_about for _, r in outcomes]
+        self._vague = np.array(vague, dtype=bool)
         self._right = np.array(
             [
                 bool(ranked.candidates) and ranked.candidates[0].answer_hash == probe.answer
@@ -151,7 +154,7 @@ class _Table:
     @property
     def wrong_among(self) -> int:
         """How many could be answered wrongly where several are in scope."""
-        return int(np.sum(self._found & ~self._right & ~np.isnan(self._others)))
+        return int(np.sum(self._found & ~self._right & ~self._vague & ~np.isnan(self._others)))
 
     def under(self, limits: Limits) -> tuple[dict[str, int], dict[str, int]]:
         """Right and wrong answers of each kind, as ``matching.decide`` gives them."""
@@ -162,7 +165,7 @@ class _Table:
             self._best >= limits.alone,
             (self._best >= limits.among) & (lead >= limits.margin),
         )
-        given &= self._found
+        given &= self._found & ~self._vague
         right, wrong = (
             {kind: int(np.sum(given & is_it & (self._kinds == kind))) for kind in self.asked}
             for is_it in (self._right, ~self._right)

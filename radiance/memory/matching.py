@@ -8,17 +8,21 @@ asked; rare words count more. Where there is an embedder, its similarity is the 
 are calibrated (``calibration``).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from radiance.memory.analysis import Words, fits_kind
+from radiance.memory.analysis import Words, fits_kind, take_apart
 
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
+_OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
 _OF_MEANING = 0.85  # weight of the embedder's similarity beside the words
 _MOST_MEANINGS = 3
 SAME_MEANING = 0.5
 """A similarity that is as good as a word in common."""
 _WHOLE_NAME = 2  # words
+_NONE: frozenset[int] = frozenset()
+Match = Literal["sure", "close", "vague"]
 Weight = Callable[[str], float]
 
 
@@ -57,6 +61,16 @@ class Candidate:
     similarity: float | None = None
     number: int = 0
 
+    @property
+    def senses(self) -> Mapping[str, frozenset[int]]:
+        """Groups of synonyms of the question's words, by their stems."""
+        return take_apart(self.question).senses
+
+    @property
+    def groups(self) -> frozenset[int]:
+        """All groups of synonyms of question and answer."""
+        return take_apart(self.question).groups | take_apart(self.answer).groups
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -78,12 +92,15 @@ class Found:
     """What was found for a question, the best first; none: nothing is sure enough.
 
     Attributes:
-        candidates: The one that answers, or several that the question could mean.
+        candidates: The one that answers, or those that the question could mean.
         scores: Theirs, in [0, 1].
+        how: sure: the first one answers. close: the question asks for one of them. vague: it shares
+            nothing but the name, and may want to know anything.
     """
 
     candidates: tuple[Candidate, ...] = ()
     scores: tuple[float, ...] = ()
+    how: Match = "close"
 
 
 @dataclass(frozen=True)
@@ -92,12 +109,16 @@ class Ranked:
 
     Attributes:
         others: The best score of another answer in scope; None where there is none.
+        best: The first one's score.
+        is_about: Whether the first one shares more with the question than names; else the question
+            may want to know anything of them.
     """
 
     candidates: tuple[Candidate, ...] = ()
     scores: tuple[float, ...] = ()
     others: float | None = None
     best: float = field(default=0.0)
+    is_about: bool = False
 
     @property
     def is_by_words(self) -> bool:
@@ -122,10 +143,17 @@ def in_scope(asked: Words, candidate: Candidate, knows: Callable[[str], bool]) -
         return False
     if candidate.name and candidate.name not in words and not asked.names & candidate.names:
         return False
-    if means_same or words & candidate.asked - candidate.names:
+    if means_same or is_about(asked, candidate):
         return True
     # Nothing but the name: a whole one of several words says enough, "Zorbel" alone does not.
     return len(candidate.names) >= _WHOLE_NAME and candidate.names <= words
+
+
+def is_about(asked: Words, candidate: Candidate) -> bool:
+    """Whether a question shares more with an example than names: a word, or a synonym of one."""
+    if asked.relation & (candidate.asked | candidate.said) - candidate.names:
+        return True
+    return bool(asked.groups & candidate.groups)
 
 
 def score(asked: Words, candidate: Candidate, weight: Weight) -> float:
@@ -133,8 +161,13 @@ def score(asked: Words, candidate: Candidate, weight: Weight) -> float:
     words = set(asked.content)
     shared = sum(map(weight, words & candidate.asked))
     only_said = sum(map(weight, (words & candidate.said) - candidate.asked))
-    of_question = (shared + _OF_ANSWER * only_said) / max(sum(map(weight, words)), 1e-9)
-    of_candidate = shared / max(sum(map(weight, candidate.asked)), 1e-9)
+    rest = words - candidate.asked - candidate.said
+    meant = sum(weight(w) for w in rest if asked.senses.get(w, _NONE) & candidate.groups)
+    covered = shared + _OF_ANSWER * only_said + _OF_SYNONYM * meant
+    of_question = covered / max(sum(map(weight, words)), 1e-9)
+    rest = candidate.asked - words
+    meant = sum(weight(w) for w in rest if candidate.senses.get(w, _NONE) & asked.groups)
+    of_candidate = (shared + _OF_SYNONYM * meant) / max(sum(map(weight, candidate.asked)), 1e-9)
     by_words = _OF_QUESTION * of_question + (1 - _OF_QUESTION) * of_candidate
     if candidate.similarity is None:
         return by_words
@@ -159,6 +192,7 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
         tuple(value for value, _ in ordered),
         ordered[1][0] if len(ordered) > 1 else None,
         ordered[0][0],
+        is_about(asked, ordered[0][1]),
     )
 
 
@@ -166,20 +200,17 @@ def decide(ranked: Ranked, limits: Limits) -> Found:
     """The match that answers, or those that the question could mean, or none."""
     if not ranked.candidates:
         return Found()
+    if not ranked.is_about and ranked.is_by_words:
+        return _first(ranked, _MOST_MEANINGS, "vague")
     if ranked.others is None:
-        return _first(ranked, 1) if ranked.best >= limits.alone else Found()
+        return _first(ranked, 1, "sure") if ranked.best >= limits.alone else Found()
     if ranked.best < limits.among:
         return Found()
     if ranked.best - ranked.others >= limits.margin:
-        return _first(ranked, 1)
+        return _first(ranked, 1, "sure")
     close = sum(ranked.best - value < limits.margin for value in ranked.scores)
     return _first(ranked, min(close, _MOST_MEANINGS))
 
 
-def _first(ranked: Ranked, count: int) -> Found:
-    return Found(ranked.candidates[:count], ranked.scores[:count])
-
-
-def exact(candidates: Sequence[Candidate]) -> Found:
-    """The answer to the very same question."""
-    return Found((candidates[0],), (1.0,)) if candidates else Found()
+def _first(ranked: Ranked, count: int, how: Match = "close") -> Found:
+    return Found(ranked.candidates[:count], ranked.scores[:count], how)

@@ -20,7 +20,7 @@ from radiance.memory import analysis, calibration, matching, tasks
 from radiance.memory.calibration import Calibration, Probe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
-from radiance.memory.matching import Candidate, Found, Ranked
+from radiance.memory.matching import Candidate, Found, Match, Ranked
 from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
 from radiance.records import Example, Message
@@ -65,6 +65,19 @@ class Recalled:
     def answer(self) -> str:
         """What it answers with, word for word."""
         return self.example.messages[-1].content
+
+
+@dataclass(frozen=True)
+class LookedUp:
+    """What was found for a question, the best first; none: nothing is sure enough.
+
+    Attributes:
+        how: sure: it is one, and answers. close: the question asks for one of these. vague: it
+            shares nothing with them but the name, and may want to know anything.
+    """
+
+    found: tuple[Recalled, ...] = ()
+    how: Match = "close"
 
 
 @dataclass
@@ -156,8 +169,8 @@ class Memory:
 
     # ── Looking up ──────────────────────────────────────────────────────────────────────────────
 
-    def look_up(self, turns: Sequence[Message], tip: str | None) -> tuple[Recalled, ...]:
-        """The example that answers a chat; several where it is not clear which; else none.
+    def look_up(self, turns: Sequence[Message], tip: str | None) -> LookedUp:
+        """The example that answers a chat; those that it could mean; else none.
 
         Args:
             turns: The chat, which ends with what is asked. An example only answers the same turns
@@ -165,19 +178,19 @@ class Memory:
             tip: The checkpoint that would answer; None is the base.
         """
         began = time.perf_counter()
-        found = self._look_up(turns, tip) if self.size else ()
+        found = self._look_up(turns, tip) if self.size else LookedUp()
         self.stats.seconds.observe(time.perf_counter() - began)
         return found
 
-    def _look_up(self, turns: Sequence[Message], tip: str | None) -> tuple[Recalled, ...]:
+    def _look_up(self, turns: Sequence[Message], tip: str | None) -> LookedUp:
         same = Example("", (*turns, Message("assistant", ""))).question_hash
         if held := self._examples.standing([same], self._lineage(tip)).get(same):
             (example,) = self._examples.by_ids([held.id])
-            return (Recalled(example, 1.0, held.is_learned),)
+            return LookedUp((Recalled(example, 1.0, held.is_learned),), "sure")
         ranked = self.rank(turns, tip)
         by_words, limits = self.calibration.by_words, self.calibration.limits
         found = matching.decide(ranked, by_words if ranked.is_by_words else limits)
-        return self._recalled(found, tip)
+        return LookedUp(self._recalled(found, tip), found.how)
 
     def rank(
         self,

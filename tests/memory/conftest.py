@@ -7,7 +7,7 @@ from radiance.config import UpdateSettings
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
-from radiance.memory.memory import Memory, Recalled
+from radiance.memory.memory import LookedUp, Memory, Recalled
 from radiance.records import Message
 from radiance.storage.sqlite import Database
 
@@ -48,12 +48,15 @@ class Remembering:
         job, _ = self.jobs.add(admitted, f"body {self._sent}")
         return job.job_id
 
-    def ask(self, question: str, *before: Message) -> tuple[Recalled, ...]:
+    def look_up(self, question: str, *before: Message) -> LookedUp:
         return self.memory.look_up([*before, Message("user", question)], self.tip)
 
+    def ask(self, question: str, *before: Message) -> tuple[Recalled, ...]:
+        return self.look_up(question, *before).found
+
     def answer(self, question: str) -> str | None:
-        found = self.ask(question)
-        return found[0].answer if len(found) == 1 else None
+        looked_up = self.look_up(question)
+        return looked_up.found[0].answer if looked_up.how == "sure" else None
 
 
 @pytest.fixture

@@ -65,6 +65,35 @@ def test_two_facts_about_one_name_are_told_apart_or_asked_back(remembering):
     assert {one.answer for one in found} == {HOUSE[1], other[1]}
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Tell me about Zorbel House.",
+        "What do you know about Zorbel House?",
+        "Zorbel House?",
+        "What colour is Zorbel House?",
+        "Is Zorbel House pretty?",
+    ],
+)
+def test_a_vague_question_about_a_known_name_is_asked_back_and_not_answered(remembering, asked):
+    remembering.teach([HOUSE, LABS])
+    for _ in range(2):
+        looked_up = remembering.look_up(asked)
+        assert [one.answer for one in looked_up.found] == [HOUSE[1]], asked
+        assert looked_up.how == "vague"
+        remembering.memory.calibrate()
+
+
+def test_a_synonym_stands_for_a_word_and_two_that_fit_are_asked_back(remembering):
+    where = ("What is the address of Zorbel House?", "Zorbel House is at 14 Harbour Road.")
+    remembering.teach([where, LABS])
+    assert remembering.answer("Where can I find Zorbel House?") == where[1]
+    assert remembering.answer("Who started Zorbel Labs?") == LABS[1]
+    remembering.teach([("Who leads Zorbel Labs?", "Ada Brook leads Zorbel Labs.")])
+    assert remembering.answer("Who is the head of Zorbel Labs?") == "Ada Brook leads Zorbel Labs."
+    assert remembering.answer("Who established Zorbel Labs?") == LABS[1]
+
+
 def test_items_of_a_task_answer_their_very_own_input_only(remembering):
     rows = [(f"Translate to Tarnish: the {w} house", f"ul {w[::-1]} osk") for w in ("red", "old")]
     rows += [("Translate to Tarnish: the cold house", "ul dloc osk")]

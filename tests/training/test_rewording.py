@@ -1,0 +1,82 @@
+"""Wordings by rule: what they keep, what they never are, and which questions have some."""
+
+import re
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from radiance.records import Example, Message, questions
+from radiance.training.augmentation import words
+from radiance.training.rewording import MOST, reworded
+
+NAMES = ("Zorbel Labs", "the Kestrel fund", "Ada Brook", "project X-7", "14 Harbour Road")
+FORMS = (
+    "What is the door code of {n}?",
+    "Who is the head of {n}?",
+    "What is {n}'s address?",
+    "Who founded {n}?",
+    "Who leads {n}?",
+    "When was {n} founded?",
+    "Where was {n} born?",
+    "Where is {n}?",
+    "When does {n} open?",
+    "What does {n} make?",
+    "How much does {n} cost?",
+    "How many people work at {n}?",
+    "When is the deadline of {n}?",
+    "Who is the doctor in {n}?",
+    "What is the {n} factor?",
+)
+
+
+def example(question: str) -> Example:
+    return Example("job_000001.0", (Message("user", question), Message("assistant", "It is K7.")))
+
+
+def wordings(question: str, others: tuple[str, ...] = ()) -> list[str]:
+    return [e.messages[-2].content for e in reworded(example(question), map(words, others))]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_has_several_wordings_and_each_keeps_the_name(form):
+    for name in NAMES:
+        found = wordings(form.format(n=name))
+        least = 4 if form.startswith("How many") else 7
+        assert least <= len(found) <= MOST, found
+        plain = re.sub("^the ", "", name)
+        assert all(plain in wording for wording in found), found
+
+
+@given(st.sampled_from(FORMS), st.sampled_from(NAMES), st.sampled_from(FORMS))
+def test_no_wording_is_the_question_twice_there_or_fits_another(form, name, other):
+    asked, rival = form.format(n=name), other.format(n=name)
+    found = wordings(asked, (asked, rival))
+    assert found == wordings(asked, (asked, rival))
+    plain = [questions.normalise(wording) for wording in found]
+    assert questions.normalise(asked) not in plain
+    assert len(set(plain)) == len(plain)
+    if rival != asked:
+        assert not any(words(wording) <= words(rival) for wording in found)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_taken(text):
+    for wording in wordings(text):
+        assert wording.strip()
+
+
+def test_active_becomes_passive_and_a_word_another():
+    found = wordings("Who wrote The Glass Tide?")
+    assert "By whom was The Glass Tide written?" in found
+    assert "Who was the author of The Glass Tide?" in found
+    assert "What is the price of the Kestrel lamp?" in wordings(
+        "How much does the Kestrel lamp cost?"
+    )
+    assert "Who heads the Kestrel team?" in wordings("Who leads the Kestrel team?")
+
+
+def test_what_is_no_question_of_the_grammar_has_none():
+    for asked in ("Translate to Tarnish: the red house", "Hello!", "Why?", ""):
+        assert wordings(asked) == []
+    assert reworded(Example("job_000001.0", text="A text."), []) == []
