@@ -9,7 +9,6 @@ from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason, list_limit, read_body
-from radiance.api.route import Reply
 from radiance.api.services import services_of
 from radiance.errors import RequestError
 from radiance.records import Asked, Forget
@@ -76,7 +75,7 @@ class ForgetList(msgspec.Struct):
     forgets: list[ForgetView]
 
 
-async def forget(request: Request) -> Reply | ForgetAnswer:
+async def forget(request: Request) -> ForgetAnswer:
     """Forget examples: when this answers nothing knows them. Erasing and relearning follow."""
     services = services_of(request)
     body = await read_body(request, ForgetBody, services.config.server.max_body_bytes)
@@ -92,7 +91,7 @@ async def forget(request: Request) -> Reply | ForgetAnswer:
         ForgottenExample(e.id, e.messages[-2].content if len(e.messages) > 1 else e.text[:80])
         for e in found.examples[:_MOST_SHOWN]
     ]
-    answer = ForgetAnswer(
+    return ForgetAnswer(
         record,
         len(found.examples),
         shown,
@@ -101,7 +100,6 @@ async def forget(request: Request) -> Reply | ForgetAnswer:
         found.queued_again,
         found.alike,
     )
-    return answer if body.dry_run else Reply(answer, status=202)
 
 
 async def list_forgets(request: Request) -> ForgetList:

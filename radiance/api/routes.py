@@ -163,7 +163,6 @@ _SERVICE = [
         takes=forgetting.ForgetBody,
         gives=forgetting.ForgetAnswer,
         status=202,
-        others={200: forgetting.ForgetAnswer},
     ),
     get(
         "/forget",

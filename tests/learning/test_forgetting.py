@@ -174,10 +174,10 @@ def test_the_client_and_the_command_ask_the_same(serve):
         (entry,) = client.forgets()
         assert (entry.reason, entry.actor) == ("By the client.", "api")
         assert list(entry.examples) == ["job_000001.0"]
-    asked = [main, ["forget", "--url", running.client.url, "--text", "at noon"]]
-    refused = CliRunner().invoke(*asked)
+    asked = ["forget", "--url", running.client.url, "--text", "at noon"]
+    refused = CliRunner().invoke(main, asked)
     assert (refused.exit_code, "1 example to be forgotten" in refused.stderr) == (2, True)
-    told = CliRunner().invoke(main, [*asked[1], "--yes", "--wait"])
+    told = CliRunner().invoke(main, [*asked, "--yes", "--wait"])
     assert (told.exit_code, told.stdout) == (0, "2\n")
     listed = CliRunner().invoke(main, ["forget", "--url", running.client.url, "--status"])
     assert listed.stdout.count("done") == 2

@@ -30,7 +30,7 @@ class World:
         self.real = Remembering(path)
         self.waiting: list[tuple[str, int, str]] = []
         self.stranded: list[tuple[str, int, str]] = []
-        self.learned: dict[str, list[tuple[int, str]]] = {}
+        self.learned: dict[str, list[tuple[str, int, str]]] = {}
         self.parents: dict[str, str | None] = {}
         self.cycles = 0
         self.real.ancestors = self.chain
