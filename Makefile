@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 # What is imported is compiled once, not in each process: tests start a hundred.
 unexport PYTHONDONTWRITEBYTECODE
-# Tests go to whichever process is free; those that share a service (tests/lanes.py) stay together.
-PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
+# A file of tests goes to whichever process is free, the long ones first (tests/lanes.py).
+PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py)
 BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks
 

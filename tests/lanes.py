@@ -16,20 +16,19 @@ _FOLDERS = ("browser", "crash", "e2e")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its lane, and share them out: long ones first, else one at a time."""
+    """Mark each test with its lane; files with long ones come first, so no process idles last.
+
+    `make` gives a process whole files (``--dist=loadfile``): what the tests of a file share, a
+    taught service say, is made once.
+    """
+    long_files = set()
     for item in items:
         folder = item.path.relative_to(REPOSITORY / "tests").parts[0]
         if folder in _FOLDERS:
             item.add_marker(folder)
-        if _shares_module(item):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
-def _shares_module(item: pytest.Item) -> bool:
-    """Whether a fixture is made once for all tests of the module: two workers would make two."""
-    fixtures = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
-    return any(fixture.scope == "module" for found in fixtures for fixture in found)
+        if folder in _FOLDERS or item.get_closest_marker("slow"):
+            long_files.add(item.path)
+    items.sort(key=lambda item: item.path not in long_files)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
