@@ -17,8 +17,8 @@ import pytest
 
 from tests.support import ApiError, Client, as_input
 
-KILLS = int(os.environ.get("RADIANCE_KILLS", "8"))
-_LONGEST_LIFE_S = 6.0
+KILLS = int(os.environ.get("RADIANCE_KILLS", "6"))
+_LONGEST_LIFE_S = 4.0
 
 
 def start(root: Path, base: Path) -> tuple[subprocess.Popen[bytes], Client]:

@@ -290,7 +290,7 @@ def learned(admitted: Admitted) -> list[tuple]:
     return [(e.messages, e.text, e.tags) for e in admitted.examples]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(BODIES)
 def test_any_json_is_admitted_or_refused_with_reasons(body):
     try:

@@ -280,5 +280,5 @@ class JobsMachine(RuleBasedStateMachine):
         assert {e.id for e in learned} == {e.id for e in self.examples.of_jobs(done)}
 
 
-JobsMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+JobsMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 TestJobs = JobsMachine.TestCase

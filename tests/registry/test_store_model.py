@@ -189,5 +189,5 @@ def test_registry_agrees_with_a_list(make_workshop):
 
     run_state_machine_as_test(
         build_machine(make_workshop),
-        settings=settings(max_examples=25, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=12, stateful_step_count=20, deadline=None),
     )

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 SCRIPT = """
+import sys
 import mlx.core as mx
 import numpy as np
-from radiance import config, ember
+from radiance import config
 from radiance.engine.worker import Engine
+from pathlib import Path
 from tests.support import drain
 from tests.training.test_gradient import setting
 
-engine = Engine("ember", ember.MODEL_PATH, "cpu", config.EngineSettings(), max_waiting=2)
+engine = Engine("tiny", Path(sys.argv[1]), "cpu", config.EngineSettings(), max_waiting=2)
 engine.start()
 
 def compare():
@@ -38,10 +40,14 @@ print("equal")
 
 @pytest.mark.slow  # g++ for half a minute
 @pytest.mark.skipif(shutil.which("g++") is None, reason="MLX compiles for the CPU with g++")
-def test_compiled_step_equals_the_uncompiled(tmp_path: Path) -> None:
+def test_compiled_step_equals_the_uncompiled(tmp_path: Path, tiny_base: Path) -> None:
     # A TMPDIR of its own: MLX's cache of compiled kernels is not safe between processes.
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SCRIPT, str(tiny_base)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.strip() == "equal", done.stderr[-2000:]

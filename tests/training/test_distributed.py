@@ -119,7 +119,7 @@ from radiance.training.trainer import Trainer
 from tests.support import FACTS, drain, example
 
 few, many, directory = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-base = load_base("ember", ember.MODEL_PATH, select_device("cpu"))
+base = load_base("tiny", Path(sys.argv[4]), select_device("cpu"))
 ranks = Ranks()
 settings = config.TrainingSettings(stop_loss=0)
 if ranks.rank:
@@ -192,10 +192,10 @@ np.savez(directory / "found.npz", **found)
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_two_ranks_train_to_the_adapter_of_one_process(tmp_path: Path) -> None:
+def test_two_ranks_train_to_the_adapter_of_one_process(tmp_path: Path, tiny_base: Path) -> None:
     script = tmp_path / "ranks.py"
     script.write_text(_SCRIPT)
-    output = finish(launch([str(script), str(FEW_STEPS), "5", str(tmp_path)]))
+    output = finish(launch([str(script), str(FEW_STEPS), "5", str(tmp_path), str(tiny_base)]))
     assert "the other rank has ended" in output, output
     with np.load(tmp_path / "found.npz") as saved:
         found = dict(saved)
@@ -245,8 +245,8 @@ def learned_factors(engine: Engine, root: Path) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_path):
-    steps = ["--set", f"training.max_steps={FEW_STEPS}"]
+def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_path, tiny_base):
+    steps = ["--set", f"training.max_steps={FEW_STEPS}", "--base-model", str(tiny_base)]
     one, two = tmp_path / "one", tmp_path / "two"
     queue_facts(one)
     shutil.copytree(one, two)
@@ -270,9 +270,10 @@ def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_p
 @pytest.mark.timeout(300)
 @pytest.mark.crash
 @pytest.mark.slow
-def test_killing_a_rank_loses_nothing(tmp_path):
+def test_killing_a_rank_loses_nothing(tmp_path, tiny_base):
     queue_facts(tmp_path / "root")
     arguments = ["-m", "radiance", "train", *SETTINGS, "--root", str(tmp_path / "root")]
+    arguments += ["--base-model", str(tiny_base)]
     arguments += ["--set", "training.max_steps=4000", "--set", "training.stop_loss=0"]
     log = tmp_path / "log"
     with log.open("wb") as stream:

@@ -42,7 +42,7 @@ def test_projected_steps_of_all_pairs_obey_the_law_of_the_float64_reference(step
     assert (products[clear] >= -1e-5 * np.sqrt(squares[..., 0][clear])).all()
 
 
-@settings(max_examples=50)
+@settings(max_examples=15)
 @given(batches, hnp.arrays(np.float32, (SEEDS, METHODS, 3, SIZE), elements=numbers))
 def test_several_constraints_of_all_pairs_are_those_of_each_alone(step, constraints):
     together = np.array(project_all(mx.array(step), mx.array(constraints)))
