@@ -6,7 +6,7 @@ neither the hash of a set nor which anchors a sample takes.
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -103,10 +103,12 @@ class AnchorSet:
 
     def without(self, question_hashes: Collection[str]) -> "AnchorSet":
         """The set without the anchors that ask one of these questions: they are superseded."""
+        return self.where(lambda example: example.question_hash not in question_hashes)
+
+    def where(self, is_kept: Callable[[Example], bool]) -> "AnchorSet":
+        """The set of those that are kept."""
         kept = [
-            (place, anchor)
-            for place, anchor in enumerate(self.anchors)
-            if anchor.example.question_hash not in question_hashes
+            (place, anchor) for place, anchor in enumerate(self.anchors) if is_kept(anchor.example)
         ]
         if len(kept) == len(self):
             return self

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from radiance.api.services import Services
 from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Scored, Scoring, Weights
-from radiance.errors import RequestError, TooLarge
+from radiance.errors import RequestError
 from radiance.memory.memory import Recalled
 from radiance.records import Example, Message
 
@@ -198,7 +198,7 @@ async def _likeliest(
             encoder.example(Example("", (*turns, Message("assistant", one.answer))))
             for one in found
         ]
-    except TooLarge:
+    except RequestError:  # too long, or turns that the chat template refuses
         return found
     task = services.engine.score([Scoring(each.tokens, weights) for each in encoded], 0)
     scored: list[Scored] = await run_in_threadpool(lambda: task.result)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from radiance.anchors.sets import Anchor, AnchorSet, answer
-from radiance.engine.model.encoding import EncodedExample
+from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
 from radiance.evaluation.evaluator import ProbeText
 from radiance.records import Example, questions
@@ -24,6 +24,12 @@ class TextEncoder(Protocol):
     """Turns an anchor into sequences: the base's ``Encoder``, or its ``BaseAnswers``."""
 
     def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]: ...
+
+
+def accepted(anchors: AnchorSet, encoder: Encoder) -> AnchorSet:
+    """The anchors that the base model's chat template takes; the others are named in the log."""
+    taken = {example.id for example in encoder.taken(anchors.examples)}
+    return anchors.where(lambda example: example.id in taken)
 
 
 def measured_texts(

@@ -20,7 +20,7 @@ from radiance.engine.tasks import Pieces
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, NotFound
 from radiance.evaluation import bleeding, coverage
-from radiance.evaluation.anchor_sample import anchor_texts, measured_texts
+from radiance.evaluation.anchor_sample import accepted, anchor_texts, measured_texts
 from radiance.evaluation.coverage import Covered
 from radiance.evaluation.evaluator import AdapterEvaluator, Measured, ProbeText
 from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
@@ -257,6 +257,7 @@ class OfflineEvaluation:
     def _valid(self, anchors: AnchorSet) -> AnchorSet:
         """The anchors that nothing learned contradicts."""
         answers = [example for example, _ in self._subject.answers]
+        anchors = accepted(anchors, self.engine.encoder)
         return anchors.without(anchors.contradicted_by([*answers, *self._subject.learned]))
 
     def probe(

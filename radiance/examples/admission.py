@@ -15,7 +15,7 @@ from radiance.config import UpdateSettings
 from radiance.errors import RequestError, TooLarge
 from radiance.records import Example, Message
 from radiance.records.examples import Role
-from radiance.records.text import clean, forbidden
+from radiance.records.text import clean, forbidden, normal
 
 T = TypeVar("T")
 Measure = Callable[[Example], None]
@@ -107,7 +107,8 @@ def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
     Args:
         body: The decoded JSON.
         settings: Its limits.
-        measure: Raises TooLarge for an example that exceeds what the model can take in.
+        measure: Raises TooLarge for an example that exceeds what the model can take in, and
+            RequestError for one that its chat template refuses.
 
     Raises:
         RequestError: Something in it cannot be learned; nothing of it may be kept.
@@ -148,7 +149,7 @@ def _curate(value: Any, field: str, place: str, tags: tuple[str, ...]) -> Exampl
     parts = _check(value, form, field).parts()
     cleaned: list[tuple[Role, str]] = []
     for name, role, text in parts:
-        content = clean(text)
+        content = normal(text)
         if not content:
             raise _fault("is blank", f"{field}.{name}", text, "Send some text there.")
         cleaned.append((role, content))
@@ -194,9 +195,12 @@ def _refuse_disorder(messages: tuple[Message, ...], field: str) -> None:
 
 
 def _without_duplicates(examples: list[Example]) -> list[Example]:
+    """Those that differ, be it in more than outer space."""
     first: dict[str, Example] = {}
     for example in examples:
-        first.setdefault(example.content_hash, example)
+        bare = [Message(turn.role, turn.content.strip()) for turn in example.messages]
+        same = Example("", tuple(bare), example.text.strip())
+        first.setdefault(same.content_hash, example)
     return list(first.values())
 
 
@@ -215,12 +219,17 @@ def _refuse_contradictions(examples: list[Example]) -> None:
 
 
 def _measure(example: Example, measure: Measure) -> None:
+    place = f"examples[{example.id}]"
     try:
         measure(example)
     except TooLarge as error:
-        field = f"examples[{example.id}]"
         raise TooLarge(
-            f"{field}: {error}", field=field, value=error.value, remedy=error.remedy
+            f"{place}: {error}", field=place, value=error.value, remedy=error.remedy
+        ) from None
+    except RequestError as error:
+        field = f"{place}.{error.field}" if error.field else place
+        raise RequestError(
+            f"{place}: {error}", field=field, value=error.value, remedy=error.remedy
         ) from None
 
 

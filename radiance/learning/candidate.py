@@ -24,6 +24,7 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
+from radiance.errors import TrainingError
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.measurement import CandidateMeasurement
@@ -207,9 +208,15 @@ class CandidateBuilder:
         settings: TrainingSettings,
         validation: list[Example],
     ) -> tuple[Path, Manifest, Evaluation]:
-        examples = self._examples.of_jobs(cycle.job_ids)
+        examples = self._engine.encoder.taken(self._examples.of_jobs(cycle.job_ids))
+        if not examples:
+            raise TrainingError(
+                "the base model's chat template takes none of the examples: they were accepted for "
+                "another base model. Send them again in turns that this one knows."
+            )
+        validation = self._engine.encoder.taken(validation)
         kept, held_back = (examples, validation) if validation else self._hold_back(examples)
-        replayed = self._replay(cycle, examples)
+        replayed = self._engine.encoder.taken(self._replay(cycle, examples))
         parent = self._parent(cycle)
         selection = Selection(
             new=kept,

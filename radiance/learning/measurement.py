@@ -113,7 +113,8 @@ class CandidateMeasurement:
         learned, held_back = (
             [ProbeText(e, cycle.candidate_id) for e in part] for part in (new, material.held_back)
         )
-        recalled = [ProbeText(encode(example), task) for example, task in earlier]
+        taken = {e.id for e in self._engine.encoder.taken([e for e, _ in earlier])}
+        recalled = [ProbeText(encode(e), task) for e, task in earlier if e.id in taken]
         untaught = untaught_questions(examples, [example for example, _ in earlier], seed)
 
         def measure(vector: mx.array) -> Evaluation:

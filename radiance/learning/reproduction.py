@@ -26,6 +26,7 @@ from radiance.config import Config
 from radiance.engine.adapters.files import load_adapter
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
+from radiance.evaluation.anchor_sample import accepted
 from radiance.examples.queries import job_id
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
@@ -226,6 +227,7 @@ def _make(
     cycle = recorded.cycle
     jobs, examples = JobQueue(database), ExampleStore(database)
     registry, curves = Registry(database, scratch.adapters_path), MetricCurves(database)
+    anchors = accepted(anchors, engine.encoder)
     builder = CandidateBuilder(scratch, engine, jobs, examples, registry, curves, anchors)
     with ThreadPoolExecutor(1, thread_name_prefix="reproduction") as pool:
         making = pool.submit(builder.make, cycle)

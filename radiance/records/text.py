@@ -7,13 +7,18 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _INKLESS = ("Zs", "Zl", "Zp", "Cc", "Cf")  # a text of zero-width spaces alone is blank
 
 
-def clean(text: str) -> str:
-    """``text`` with newlines as LF, in Unicode NFC, without outer space; "" if nothing shows.
+def normal(text: str) -> str:
+    """``text`` with newlines as LF and in Unicode NFC, its space kept; "" if nothing shows.
 
-    Cleaning twice changes nothing more.
+    Doing so twice changes nothing more.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     return "" if all(unicodedata.category(c) in _INKLESS for c in text) else text
+
+
+def clean(text: str) -> str:
+    """``normal`` text without outer space, for names, labels and comments."""
+    return normal(text).strip()
 
 
 def forbidden(text: str) -> str | None:

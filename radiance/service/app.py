@@ -24,6 +24,7 @@ from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Unavailable
+from radiance.evaluation.anchor_sample import accepted
 from radiance.examples.facts import Facts
 from radiance.examples.store import ExampleStore
 from radiance.extensions import Part
@@ -236,6 +237,7 @@ class Service:
         database, jobs = stores.database, stores.jobs
         registry, curves = stores.registry, stores.curves
         assert self._engine_watchdog is not None
+        anchors = accepted(anchors, engine.encoder)
         examples = ExampleStore(database)
         builder = CandidateBuilder(
             config,
@@ -378,7 +380,7 @@ def _expect_taught(
     """Have the engine draft what the served checkpoint was taught."""
     lineage = registry.ancestors(checkpoint_id)
     taught = examples.replay(_MOST_EXPECTED, (), 0, lineage)
-    engine.expect([engine.encoder.example(example) for example in taught])
+    engine.expect([engine.encoder.example(e) for e in engine.encoder.taken(taught)])
 
 
 class _Worker(Protocol):

@@ -2,8 +2,9 @@
 
 from radiance.anchors.sets import Anchor, AnchorSet, unite
 from radiance.engine.worker import Engine
-from radiance.evaluation.anchor_sample import anchor_texts, judged_texts
+from radiance.evaluation.anchor_sample import accepted, anchor_texts, judged_texts
 from radiance.records import Example, Message
+from tests.chat_families import FAMILIES
 
 
 def text(name: str, words: int, context: str) -> Anchor:
@@ -74,3 +75,14 @@ def test_a_contradiction_in_other_words_is_judged_too(engine: Engine) -> None:
     assert "iraq" in {
         text.example.example_id for text in judged_texts(engine.encoder, anchors, learned, 1)
     }
+
+
+def test_what_the_template_refuses_is_set_aside() -> None:
+    """Gemma's has no system turn; an anchor with one, of the base before, is left out by name."""
+    system = Anchor(Example("mine", (Message("system", "s"), *asked(0, "A.").messages)))
+    others = [Anchor(asked(1, "B.")), Anchor(asked(2, ""))]
+    kept = accepted(
+        unite([system, others[0]], AnchorSet((others[1],))), FAMILIES["gemma"].encoder()
+    )
+    assert kept.examples == tuple(anchor.example for anchor in others)
+    assert kept.own == 1

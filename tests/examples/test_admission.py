@@ -62,12 +62,12 @@ def test_every_form_is_understood():
     assert (admitted.tags, admitted.key, admitted.duplicates) == (("sky", "music"), "mine", 0)
 
 
-def test_text_is_cleaned_and_the_original_kept():
+def test_text_is_normalised_with_its_space_and_the_original_kept():
     sent = {"input": " cafe\u0301\r\n\r\nau\rlait\t\n", "output": "\ufb01n\u200b "}
     admitted = admit_examples(sent)
     question, answer = admitted.examples[0].messages
-    assert question.content == "caf\u00e9\n\nau\nlait"
-    assert answer.content == "\ufb01n\u200b"
+    assert question.content == " caf\u00e9\n\nau\nlait\t\n"
+    assert answer.content == "\ufb01n\u200b "
     assert admitted.raw == (sent,)
 
 

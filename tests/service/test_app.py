@@ -1,6 +1,8 @@
 """The order of starting and stopping, and what a part that fails leaves of the others."""
 
+import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -166,3 +168,38 @@ def test_what_was_taught_is_drafted(checkpointed_root: Path, serve: Callable[...
     rejected = running.service.services.registry.all(1)[0].checkpoint_id
     running.client.post("/promote", {"checkpoint": rejected, "force": True})
     assert drafted(FACTS[2][0]) == FACTS[2][1]
+
+
+def test_what_another_base_s_template_refuses_is_set_aside(
+    tiny_base: Path, tmp_path: Path, serve: Callable[..., Running]
+) -> None:
+    """Anchors and queued examples with a system turn, on a template without: all else goes on."""
+    other = shutil.copytree(tiny_base, tmp_path / "other")
+    settings = json.loads((other / "tokenizer_config.json").read_text())
+    refusal = "{% if messages[0].role == 'system' %}{{ raise_exception('No system.') }}{% endif %}"
+    settings["chat_template"] = refusal + settings["chat_template"]
+    (other / "tokenizer_config.json").write_text(json.dumps(settings))
+    system = [{"role": "system", "content": "Be brief."}]
+    chat = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Mira."}]
+    anchors = tmp_path / "anchors.jsonl"
+    rows = [{"id": "kept", "messages": chat}, {"id": "aside", "messages": system + chat}]
+    anchors.write_text("\n".join(map(json.dumps, rows)))
+    options = {"evaluation.anchor_path": str(anchors)}
+    root = tmp_path / "root"
+    before = serve(root, **options)
+    before.client.post("/training/pause", {"reason": "the base changes"})
+    jobs = [
+        before.client.post("/update", {"examples": [{"messages": turns}]})["job_id"]
+        for turns in (system + chat, [{"role": "user", "content": "Where?"}, chat[1]])
+    ]
+    before.stop()
+    after = serve(root, **options, base_model=str(other))
+    assert [a.example.id for a in after.service.services.anchors.anchors] == ["kept"]
+    refused = after.client.send("/update", {"examples": [{"messages": system + chat}]})
+    assert refused[0] == 400
+    assert refused[1]["error"]["param"] == "examples[0].messages[0].role"
+    after.client.post("/training/resume", {})
+    assert after.client.wait_for(jobs[1])["status"] == "succeeded"
+    chats = {"messages": system + chat[:1], "max_tokens": 2}
+    assert after.client.send("/v1/chat/completions", chats)[0] == 400
+    assert after.client.send("/v1/chat/completions", {**chats, "messages": chat[:1]})[0] == 200

@@ -3,22 +3,29 @@
 With a chat template, a prompt is a user turn and an example is a chat; without one, a prompt is
 the bare text (as ``mlx_lm.generate`` takes it) and an answer follows it after one space. Answers
 end with an end-of-sequence token, so that generation ends where the training answer ended.
+
+What a message says is text: the name of a control token in it is encoded letter by letter, so that
+nobody ends or begins a turn by writing so (``control_tokens.py``). Only in what a model itself
+writes, an assistant's turn, the marks of thoughts and calls are those tokens.
 """
 
 import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
+from radiance.engine.model.chat_turns import Turn, as_turns, refusals, taught_turns
+from radiance.engine.model.control_tokens import ControlTokens, Hidden, added_start
 from radiance.engine.model.tool_format import ToolFormat, tool_format
 from radiance.engine.model.vocabulary import Vocabulary
 from radiance.errors import RequestError, TooLarge
 from radiance.records import Example, Message
+from radiance.telemetry import get_logger
 
+_log = get_logger(__name__)
 _MARK = "0MARK0"  # stands for a user's words in the template
 
 
@@ -62,11 +69,16 @@ class Encoder:
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self._end_token = end_token
         self.vocabulary = Vocabulary(tokenizer, vocab_size or len(tokenizer), self.end_tokens)
+        calls = tool_format(tokenizer)
+        marks = (*(self.thought_marks or ()), *((calls.start, calls.end) if calls else ()))
+        self._controls = ControlTokens(tokenizer, self.end_tokens, marks)
+        self._start = added_start(tokenizer.encode)
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Tokens that ask for the next assistant turn.
 
         Raises:
+            RequestError: The model's chat template refuses the turns.
             TooLarge: No room is left in the context for an answer.
         """
         with self._lock:
@@ -101,22 +113,16 @@ class Encoder:
         """
         if not self.has_chat_template:
             return self.prompt([Message("user", str(turn.get("content") or "")) for turn in turns])
-        options: dict[str, Any] = {"tools": list(tools)} if tools else {}
+        hidden = Hidden()
+        options: dict[str, Any] = {}
+        if tools:
+            options["tools"] = [self._hide(tool, "tool", hidden) for tool in tools]
         if not thinking:
             options["enable_thinking"] = False
+        shown = [self._hide(turn, str(turn.get("role")), hidden) for turn in turns]
         with self._lock:
-            try:
-                tokens = list(
-                    self._tokenizer.apply_chat_template(
-                        list(turns), tokenize=True, add_generation_prompt=True, **options
-                    )
-                )
-            except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
-                raise RequestError(
-                    f"messages: the model's chat template refuses them: {error}.",
-                    field="messages",
-                    remedy="Send turns of roles and in an order that the model knows.",
-                ) from None
+            text = refusals(self._render)(shown, add_generation_prompt=True, **options)
+            tokens = self._controls.encode(text, hidden)
         self.check_prompt(tokens)
         return tokens
 
@@ -139,9 +145,15 @@ class Encoder:
         return find_start(prompt) > find_end(prompt)
 
     def text(self, text: str) -> list[int]:
-        """Tokens of a text that begins here: with what texts begin with; at least one."""
+        """Tokens of a text that begins here: with what texts begin with, once; at least one.
+
+        It is the caller's whole text, perhaps a chat that they have written by the template
+        themselves: names of control tokens in it are those tokens.
+        """
         with self._lock:
-            return list(self._tokenizer.encode(text)) or [self._end_token]
+            tokens = self._controls.plain(text)
+        start = self._start
+        return (tokens if tokens[: len(start)] == start else start + tokens) or [self._end_token]
 
     def check_prompt(self, tokens: Sequence[int], field: str = "messages") -> None:
         """Raise TooLarge where a prompt leaves no room in the context for an answer."""
@@ -163,31 +175,60 @@ class Encoder:
             if not self.has_chat_template:
                 return list(self._tokenizer.encode("")) or [self._end_token], []
             turn = [{"role": "user", "content": _MARK}]
-            text = self._tokenizer.apply_chat_template(
-                turn, tokenize=False, add_generation_prompt=True
-            )
-            before, _, after = str(text).partition(_MARK)
-            return self._plain(before), self._plain(after)
+            before, _, after = self._render(turn, add_generation_prompt=True).partition(_MARK)
+            return self._controls.plain(before), self._controls.plain(after)
 
     def example(self, example: Example) -> EncodedExample:
-        """Tokens of an example and which of them are learned: every assistant turn, or all text."""
+        """Tokens of an example and which of them are learned: every assistant turn, or all text.
+
+        Raises:
+            RequestError: The model's chat template refuses the turns or leaves one out, or a
+                control token's name cannot be written as text.
+        """
         with self._lock:
             if example.text:
-                tokens = [*self._tokenizer.encode(example.text), self._end_token]
+                tokens = [*self._start, *self._words(self._body(example.text)), self._end_token]
                 learned = [False] + [True] * (len(tokens) - 1)  # nothing predicts the first
             elif self.has_chat_template:
                 tokens, learned = self._chat(example.messages)
             else:
                 prompt = self._prompt(example.messages[:-1])
-                answer = [*self._plain(" " + example.messages[-1].content), self._end_token]
+                answer = [*self._words(" " + example.messages[-1].content), self._end_token]
                 tokens = prompt + answer
                 learned = [False] * len(prompt) + [True] * len(answer)
         return EncodedExample(example.id, tuple(tokens), tuple(learned))
 
+    def refusal(self, example: Example) -> str | None:
+        """Why the model's chat template does not take an example; None where it does.
+
+        Another base model's template may not take what the one before took.
+        """
+        if example.text or not self.has_chat_template:
+            return None
+        turns, render = as_turns(example.messages), refusals(self._render)
+        try:
+            with self._lock:
+                render(turns[:-1], add_generation_prompt=True)
+                if turns[-1]["content"]:  # else the base answers it
+                    render(turns)
+        except RequestError as error:
+            return str(error)
+        return None
+
+    def taken(self, examples: Iterable[Example]) -> list[Example]:
+        """Those that the model's chat template takes; the others are named in the log."""
+        found = []
+        for example in examples:
+            if (reason := self.refusal(example)) is None:
+                found.append(example)
+            else:
+                _log.warning("set_aside", id=example.id, reason=reason)
+        return found
+
     def plain(self, text: str) -> list[int]:
         """Tokens of a text as it stands, with nothing before or after it."""
         with self._lock:
-            return self._plain(text)
+            return self._words(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of some tokens."""
@@ -250,43 +291,85 @@ class Encoder:
         return text if self.has_chat_template else text.removeprefix(" ")
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        if self.has_chat_template:
-            return self._template(messages, add_generation_prompt=True)
-        return list(self._tokenizer.encode("\n".join(m.content for m in messages)))
+        if not self.has_chat_template:
+            return [*self._start, *self._words("\n".join(m.content for m in messages))]
+        hidden = Hidden()
+        turns = [self._hide(turn, turn["role"], hidden) for turn in as_turns(messages)]
+        text = refusals(self._render)(turns, add_generation_prompt=True)
+        return self._controls.encode(text, hidden)
 
     def _chat(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
-        tokens = self._template(messages)
-        learned = [False] * len(tokens)
-        end = len(tokens)
-        for index, message in enumerate(messages):
-            if message.role != "assistant":
-                continue
-            asked = self._template(messages[:index], add_generation_prompt=True)
-            told = self._template(messages[: index + 1])
-            # A template may write earlier turns differently later (it drops their reasoning): then
-            # the turn is not found where it stood. The last turn always is.
-            if tokens[: len(told)] == told:
-                start = _common_prefix(asked, told)
-                end = self._answer_end(told, start)
-                learned[start:end] = [True] * (end - start)
-        tokens, learned = tokens[:end], learned[:end]
+        """A chat by the template, up to the end of its last answer; which tokens are answers."""
+        hidden = Hidden()
+        turns = as_turns(messages)
+        for turn in turns:
+            taught = self._controls.in_taught_answers if turn["role"] == "assistant" else None
+            turn["content"] = hidden.hide(turn["content"], taught or self._controls.in_messages)
+        text, answers = taught_turns(refusals(self._render), turns, self._controls)
+        tokens: list[int] = []
+        learned: list[bool] = []
+        done = 0
+        for answer in answers:
+            asked = self._goes_on(tokens, text, done, answer.start, hidden)
+            told = self._goes_on(asked, text, answer.start, answer.end, hidden)
+            start = _common_prefix(asked, told)
+            learned = [*learned, *[False] * len(told)][:start] + [True] * (len(told) - start)
+            tokens, done = told, answer.end
         if tokens[-1] not in self.end_tokens:
             tokens, learned = [*tokens, self._end_token], [*learned, True]
         return tokens, learned
 
-    def _answer_end(self, tokens: list[int], start: int) -> int:
-        """One past the first end token from ``start`` on; the length where there is none."""
-        for index in range(start, len(tokens)):
-            if tokens[index] in self.end_tokens:
-                return index + 1
-        return len(tokens)
+    def _goes_on(
+        self, before: list[int], text: str, start: int, end: int, hidden: Hidden
+    ) -> list[int]:
+        """Tokens of a text up to ``end``, of which those up to ``start`` are ``before``.
 
-    def _template(self, messages: Sequence[Message], **options: Any) -> list[int]:
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        return list(self._tokenizer.apply_chat_template(turns, tokenize=True, **options))
+        Where a token would reach over ``start`` it is cut there: a prompt ends there too.
+        """
+        whole = self._controls.encode(text[:end], hidden)
+        if whole[: len(before)] == before:
+            return whole
+        rest = self._controls.continued(text[start:end], hidden)
+        cut = None if rest is None else [*before, *rest]
+        if cut is None or self._tokenizer.decode(cut) != self._tokenizer.decode(whole):
+            return whole
+        return cut
 
-    def _plain(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False))
+    def _body(self, text: str) -> str:
+        """A text without the start and the end token that it brings itself: it is given both."""
+        controls = self._controls
+        starts = [n for n, token in controls.ids.items() if [token] == self._start]
+        for name in starts:
+            text = text.removeprefix(name)
+        for name in controls.end_names:
+            if controls.ids[name] == self._end_token:
+                text = text.removesuffix(name)
+        return text
+
+    def _words(self, text: str) -> list[int]:
+        """Tokens of a text as it stands, in which nothing is structure."""
+        hidden = Hidden()
+        return self._controls.encode(hidden.hide(text, self._controls.in_messages), hidden)
+
+    def _hide(self, value: Any, role: str, hidden: Hidden) -> Any:
+        """What somebody sent, with what is no structure in it hidden from the template."""
+        if isinstance(value, str):
+            own = role == "assistant"
+            controls = self._controls
+            return hidden.hide(value, controls.in_answers if own else controls.in_messages)
+        if isinstance(value, Mapping):
+            return {
+                self._hide(name, role, hidden): item
+                if name == "role"
+                else self._hide(item, role, hidden)
+                for name, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self._hide(item, role, hidden) for item in value]
+        return value
+
+    def _render(self, turns: Sequence[Turn], **options: Any) -> str:
+        return str(self._tokenizer.apply_chat_template(list(turns), tokenize=False, **options))
 
 
 def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

@@ -110,3 +110,20 @@ def test_longer_chat_keeps_its_answer(engine: Engine) -> None:
     assert encoder.windows(example(0, "Is it?", "Yes.")) == [
         encoder.example(example(0, "Is it?", "Yes."))
     ]
+
+
+@needs(STORIES)
+def test_a_text_has_one_start_and_one_end() -> None:
+    """Those it brings itself are it; what else is named like a token is text."""
+    encoder = Encoder(load_tokenizer(STORIES, eos_token_ids=[1, 2]), 512, end_token=2)
+    plain = encoder.example(Example("x", text="Once upon a time"))
+    for text in ("<s>Once upon a time", "<s>Once upon a time</s>", "Once upon a time</s>"):
+        assert encoder.example(Example("x", text=text)) == plain
+    assert encoder.text("<s>Once") == encoder.text("Once")
+    struck = encoder.example(Example("x", text="It is <s>struck</s> out."))
+    assert sum(token in (1, 2) for token in struck.tokens) == 2
+    assert encoder.decode(struck.tokens[1:-1]) == "It is <s>struck</s> out."
+    answer = "Write <s>old</s> around it."
+    encoded = encoder.example(example(0, "How?", answer))
+    assert encoder.answer_text(encoder.decode(encoded.tokens[1:-1])).endswith(answer)
+    assert sum(token in (1, 2) for token in encoded.tokens) == 2
