@@ -12,6 +12,9 @@ from radiance.labs.alphas.settings import AlphasSettings
 from radiance.labs.alphas.values.panel import Panel, read
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.release.outcome_trials import OutcomeTrials
+from radiance.telemetry import get_logger
+
+_log = get_logger(__name__)
 
 
 class AlphaService:
@@ -42,6 +45,8 @@ class AlphaService:
         self._lock = threading.Lock()
         # Read at once, so that what is wrong with it is told at the start.
         self._panel: Panel | None = read(data, groups) if data else None
+        if self._panel is not None:
+            _log.info("alpha_market_read", said=" ".join(self._panel.said))
         self._grader: Grader | None = None
 
     def judge(self, prompt: str, answer: str) -> Grade:

@@ -5,13 +5,12 @@ Everything of a day is known at its close. What scales a feature is taken over d
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from radiance.errors import ConfigError
+from radiance.labs import daily_bars
 
-COLUMNS = ("date", "symbol", "open", "high", "low", "close", "volume")
 FEATURES = (
     "return_1",
     "return_5",
@@ -40,6 +39,7 @@ class Bars:
     Attributes:
         dates: (days,) datetime64[D].
         close: Adjusted for dividends where the file says so, (days, symbols).
+        said: What is to be said of the file it was read from, in lines.
     """
 
     dates: np.ndarray
@@ -49,6 +49,7 @@ class Bars:
     low: np.ndarray
     close: np.ndarray
     volume: np.ndarray
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Period:
 
 
 def read_bars(path: Path, most: int, history_days: int) -> Bars:
-    """Read a CSV or Parquet table with a row per date and symbol.
+    """Read a table with a row per date and symbol, as ``daily_bars`` does.
 
     Args:
         path: Columns date, symbol, open, high, low, close, volume; adj_close where there is one.
@@ -71,21 +72,9 @@ def read_bars(path: Path, most: int, history_days: int) -> Bars:
     Raises:
         ConfigError: It cannot be read, a column is missing, or too little is left.
     """
-    table = _table(path)
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise ConfigError(
-            f"{path}: has no column {missing[0]}. It needs {', '.join(COLUMNS)}; adj_close may be."
-        )
-    dates, rows = np.unique(table["date"].astype("datetime64[D]"), return_inverse=True)
-    symbols, columns = np.unique(table["symbol"].astype(str), return_inverse=True)
-
-    def panel(name: str) -> np.ndarray:
-        values = np.full((len(dates), len(symbols)), np.nan)
-        values[rows, columns] = table[name].astype(np.float64)
-        return values
-
-    raw = {name: panel(name) for name in COLUMNS[2:]}
-    adjusted = panel("adj_close") if "adj_close" in table else raw["close"]
+    table = daily_bars.read_bars(path)
+    dates, raw = table.dates, table.fields
+    adjusted = raw.get("adj_close", raw["close"])
     is_good = (raw["close"] > 0) & (adjusted > 0) & (raw["open"] > 0) & (raw["volume"] >= 0)
     usable = np.flatnonzero(is_good.mean(axis=0) >= _MIN_COVERAGE)
     least = history_days + 252
@@ -100,9 +89,10 @@ def read_bars(path: Path, most: int, history_days: int) -> Bars:
     fields = {name: _filled(raw[name] * ratio)[:, kept] for name in ("open", "high", "low")}
     return Bars(
         dates,
-        tuple(str(symbols[place]) for place in kept),
+        tuple(table.symbols[place] for place in kept),
         close=_filled(adjusted)[:, kept],
         volume=np.nan_to_num(raw["volume"])[:, kept],
+        said=table.said,
         **fields,
     )
 
@@ -276,17 +266,3 @@ def _filled(values: np.ndarray) -> np.ndarray:
     for day in range(len(found) - 2, -1, -1):
         found[day] = np.where(np.isfinite(found[day]), found[day], found[day + 1])
     return found
-
-
-def _table(path: Path) -> dict[str, Any]:
-    # Not at the top: only a replay needs it.
-    import pyarrow.csv
-    import pyarrow.parquet
-    from pyarrow import ArrowException
-
-    try:
-        is_parquet = path.suffix == ".parquet"
-        table: Any = pyarrow.parquet.read_table(path) if is_parquet else pyarrow.csv.read_csv(path)
-    except (OSError, ArrowException) as error:
-        raise ConfigError(f"{path}: cannot be read as daily bars ({error}).") from None
-    return {name: table[name].to_numpy() for name in table.column_names}

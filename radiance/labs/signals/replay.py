@@ -66,6 +66,7 @@ def run_replay(
         units=[period.name for period in data.periods],
         window={
             "market": f"{len(data.bars.symbols)} symbols, {path.name}",
+            "bars": " ".join(data.bars.said),
             "history": f"{dates[0]} to {dates[data.start - 1]}",
             "live": f"{dates[data.start]} to {dates[-1]}, {len(updates)} updates",
         },

@@ -95,7 +95,8 @@ def test_a_book_is_neutral_of_size_one_and_truncated(seed, level, most):
     sizes = np.abs(found).sum(axis=1)
     assert (np.abs(found) <= most * (1 + 1e-9)).all()
     assert (sizes <= 1 + 1e-9).all()
-    assert (found[np.isnan(signal)] == 0).all()
+    has_bar = np.isfinite(data.fields["close"])  # on a halt what was known before counts
+    assert (found[np.isnan(signal) & has_bar] == 0).all()
     untouched = Trading(neutralization=level, truncation=1.0)
     whole = positions(signal, data, untouched)
     usable = np.abs(whole).sum(axis=1) > 0
@@ -176,3 +177,43 @@ def test_the_deflated_sharpe_ratio_is_that_of_its_paper():
     assert deflated_sharpe(found, 100, others) == pytest.approx(0.9004, abs=1e-3)
     chances = [deflated_sharpe(found, trials) or 0.0 for trials in (1, 10, 1000)]
     assert chances == sorted(set(chances), reverse=True)
+
+
+@pytest.mark.parametrize("days", [1, 5, 40])
+def test_a_halt_is_borne_by_the_holder(days):
+    """A share that halves while it has no bars costs what it would with bars that stand still."""
+    rng = np.random.default_rng(3)
+    close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01, (120, 6)), axis=0))
+    halted = slice(60, 60 + days)
+    still = close.copy()
+    still[halted, 2] = close[59, 2]
+    still[60 + days :, 2] /= 2
+    gone = still.copy()
+    gone[halted, 2] = np.nan
+    signal = np.zeros(close.shape)
+    signal[:, 2] = 1.0
+    dates = np.datetime64("2020-01-01") + np.arange(len(close))
+    found = []
+    for prices in (still, gone):
+        fields = dict.fromkeys(("open", "high", "low", "close"), prices)
+        volume = np.where(np.isfinite(prices), 1e6, np.nan)
+        data = Panel(dates, tuple("ABCDEF"), {**fields, "volume": volume})
+        given = np.where(np.isfinite(prices), signal, np.nan)
+        found.append(Market(data).backtest(given, Trading(truncation=1)))
+    np.testing.assert_allclose(found[1].net, found[0].net, atol=1e-12)
+    assert found[1].gross[60 + days] < -0.2
+
+
+def test_a_share_without_later_bars_is_held_no_more():
+    close = np.full((6, 3), 10.0)
+    close[3:, 0] = np.nan
+    fields = dict.fromkeys(("open", "high", "low", "close"), close)
+    data = Panel(
+        np.datetime64("2020-01-01") + np.arange(6),
+        ("A", "B", "C"),
+        {**fields, "volume": np.full(close.shape, 1e6)},
+    )
+    signal = np.where(np.isfinite(close), [[2.0, 1.0, 0.0]], np.nan)
+    weights = Market(data).backtest(signal, Trading(truncation=1)).weights
+    assert weights[3, 0] > 0
+    assert not weights[4:, 0].any()

@@ -1,6 +1,8 @@
 """Real bars: nothing is used before it is known, periods are found by rule, one is held out."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,10 +44,10 @@ def test_what_comes_after_a_close_changes_nothing_that_was_known_at_it(day: int)
         found[day + 1 :] *= draw.uniform(0.5, 2, found[day + 1 :].shape)
         return found
 
-    fields = {
+    fields: dict[str, Any] = {
         name: changed(getattr(before, name)) for name in ("open", "high", "low", "close", "volume")
     }
-    after = Bars(before.dates, before.symbols, **fields)
+    after = replace(before, **fields)
     known = slice(0, day + 1)
     for function in (market_bars.day_inputs, market_bars.is_stress, market_bars.daily_volatility):
         assert np.array_equal(function(before)[known], function(after)[known]), function.__name__

@@ -13,6 +13,7 @@ from radiance.cli.output import note, print_json, print_table
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
+from radiance.labs.alphas.commands.options import read_panel
 from radiance.labs.alphas.models.study import MADE_UP, UNDER_GRAMMAR, AlphaStudySettings
 
 if TYPE_CHECKING:
@@ -364,11 +365,10 @@ def _asked(questions: Sequence[str], study: AlphaStudySettings) -> list[str]:
 
 
 def _bars(study: AlphaStudySettings) -> "Panel":
-    from radiance.labs.alphas.values.panel import read
     from radiance.labs.alphas.values.synthetic import made_up
 
     groups = None if study.groups is None else Path(study.groups)
-    return made_up() if study.market == MADE_UP else read(Path(study.market), groups)
+    return made_up() if study.market == MADE_UP else read_panel(Path(study.market), groups)
 
 
 def _done(study: AlphaStudySettings, questions: Sequence[str], judged: str) -> AlphaStudySettings:

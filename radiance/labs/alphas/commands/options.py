@@ -4,12 +4,15 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from radiance.cli.output import note
 from radiance.errors import RequestError
+
+if TYPE_CHECKING:
+    from radiance.labs.alphas.values.panel import Panel
 
 
 class TakesAlphas(click.Command):
@@ -42,6 +45,16 @@ def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
         required=True,
         help="Daily bars, Parquet or CSV: date, symbol, open, high, low, close, volume.",
     )(command)
+
+
+def read_panel(data: Path, groups: Path | None = None) -> "Panel":
+    """The panel of the files that were named; what was read, dropped and guessed goes to stderr."""
+    from radiance.labs.alphas.values.panel import read
+
+    panel = read(data, groups)
+    for line in panel.said:
+        note(line)
+    return panel
 
 
 def settings_of(kind: str) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ from typing import TextIO
 import click
 
 from radiance.cli.output import FAILED, note, print_json, print_pairs
+from radiance.labs.alphas.commands.options import read_panel
 
 
 @click.command()
@@ -49,11 +50,10 @@ def strategy(
       radiance alphas strategy crossing.py --data bars.parquet --seconds 60
     """
     from radiance.labs.alphas.strategies.running import judge
-    from radiance.labs.alphas.values.panel import read
     from radiance.labs.alphas.values.synthetic import made_up
     from radiance.platform import sandbox
 
-    panel = read(data) if data else made_up(756, 20)
+    panel = read_panel(data) if data else made_up(756, 20)
     found = judge(file.read(), panel, limits=sandbox.Limits(seconds), check_types=types)
     facts = {
         "outcome": found.outcome,

@@ -2,7 +2,9 @@
 
 Positions decided from the data up to day t are in the book from day ``t + delay`` on and earn that
 day's return, close to close; ``delay`` is at least 1. Weights are shares of a book of one dollar:
-their absolute values sum to one. A return that is not known counts zero.
+their absolute values sum to one. On a day without a bar a share is halted: its holder goes on
+holding it by what was last known, and bears what its price did meanwhile on the day it is traded
+again. A share without any later bar is held no more.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from radiance.labs.alphas.results.performance import Performance, measure
 from radiance.labs.alphas.values import windows
 from radiance.labs.alphas.values.panel import Panel
 from radiance.labs.alphas.values.ranks import rank_rows
+from radiance.labs.daily_bars import Halts
 
 Array = np.ndarray
 _CAPACITY_DAYS = 20
@@ -79,14 +82,18 @@ class Market:
 
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
-        close = panel.total_close
+        has_bar = np.isfinite(panel.fields["close"]) & np.isfinite(panel.total_close)
+        self._halts = Halts(has_bar)
+        close = self._halts.carried(panel.total_close)
         returns = np.full(close.shape, np.nan)
         with np.errstate(all="ignore"):
             returns[1:] = close[1:] / close[:-1] - 1
             traded = panel.fields["close"] * panel.fields["volume"]
         self.returns = np.where(np.isfinite(returns), returns, 0.0)
-        self._ranks = _centred_ranks(np.where(np.isfinite(returns), returns, np.nan))
-        self._listed = np.isfinite(panel.fields["close"])
+        self._has_bar = has_bar
+        over_a_day = has_bar.copy()
+        over_a_day[1:] &= has_bar[:-1]
+        self._ranks = _centred_ranks(np.where(over_a_day, returns, np.nan))
         self.dollar_volume = windows.moving(windows.mean, _CAPACITY_DAYS, traded, need=1)
 
     def backtest(self, values: Array, trading: Trading = DEFAULT) -> Backtest:
@@ -94,6 +101,7 @@ class Market:
         dates, _ = values.shape
         if trading.decay > 1:
             values = windows.moving(windows.decay_linear, trading.decay, values, need=1)
+        values = self._halts.carried(values)
         weights = np.zeros_like(values)
         gross, turnover, information = (np.zeros(dates) for _ in range(3))
         held, volume = np.zeros(dates, np.int64), _Volumes()
@@ -102,13 +110,13 @@ class Market:
         # In blocks of days, so that all of a block's steps find it in the cache.
         for block in windows.blocks(trading.delay, *values.shape):
             data = slice(block.start - trading.delay, block.stop - trading.delay)
-            there = np.isfinite(values[data]) & self._listed[data]
+            there = np.isfinite(values[data])
             target = _positions(values[data], there, members, trading.truncation)
             weights[block] = target
             gross[block], turnover[block], traded, last = _book(target, last, self.returns[block])
             held[block] = (target != 0).sum(axis=1)
             volume.add(traded, trading.participation * self.dollar_volume[block])
-            ranks = _centred_ranks(np.where(there, values[data], np.nan))
+            ranks = _centred_ranks(np.where(self._has_bar[data], values[data], np.nan))
             information[block] = _row_correlation(ranks, self._ranks[block])
         costs = turnover * trading.cost_bps / 1e4
         found = measure(gross, costs, turnover, information, volume.capacity(), held)
@@ -145,7 +153,8 @@ def positions(values: Array, panel: Panel, trading: Trading = DEFAULT) -> Array:
     """
     if trading.decay > 1:
         values = windows.moving(windows.decay_linear, trading.decay, values, need=1)
-    there = np.isfinite(values) & np.isfinite(panel.fields["close"])
+    values = Halts(np.isfinite(panel.fields["close"])).carried(values)
+    there = np.isfinite(values)
     return _positions(values, there, _members(panel, trading.neutralization), trading.truncation)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from radiance.labs.alphas.results.performance import drawdown, sharpe_ratio
 from radiance.labs.alphas.strategies.type_check import type_errors
-from radiance.labs.alphas.values.panel import BARS, Panel
+from radiance.labs.alphas.values.panel import Panel
+from radiance.labs.daily_bars import BARS
 from radiance.platform import sandbox
 
 Outcome = Literal[

@@ -4,19 +4,14 @@ Every field is float64 with NaN where nothing is known. Groups are one code per 
 -1 where it is not known.
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from radiance.errors import ConfigError
-from radiance.labs.alphas.language.operators import LEVELS
-
-BARS = ("open", "high", "low", "close", "volume")
-OPTIONAL = ("vwap", "cap", "returns", "adj_close")
+from radiance.labs.daily_bars import read_bars, read_groups
 
 
 @dataclass(frozen=True)
@@ -28,12 +23,14 @@ class Panel:
         symbols: Names, in the order of the columns.
         fields: name → float64 (dates, symbols).
         groups: level of industries → int64 (symbols,).
+        said: What is to be said of the file it was read from, in lines.
     """
 
     dates: np.ndarray
     symbols: tuple[str, ...]
     fields: Mapping[str, np.ndarray]
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,63 +57,11 @@ class Panel:
 
 
 def read(path: Path, groups_path: Path | None = None) -> Panel:
-    """Read a Parquet or CSV table with a row per date and symbol.
-
-    Args:
-        path: Columns date, symbol, open, high, low, close, volume; vwap, cap, returns and
-            adj_close where there are any.
-        groups_path: CSV with symbol and any of sector, industry, subindustry (sub_industry).
+    """The panel of a table of daily bars, and of one of groups.
 
     Raises:
-        ConfigError: A file cannot be read, or a column is missing.
+        ConfigError: One of them cannot be used; see ``daily_bars``.
     """
-    table = _table(path)
-    if missing := [name for name in ("date", "symbol", *BARS) if name not in table]:
-        raise ConfigError(
-            f"{path}: has no column {missing[0]}. It needs date, symbol, {', '.join(BARS)}."
-        )
-    dates, rows = np.unique(table["date"].astype("datetime64[D]"), return_inverse=True)
-    symbols, columns = np.unique(table["symbol"].astype(str), return_inverse=True)
-    fields = {}
-    for name in (*BARS, *OPTIONAL):
-        if name in table:
-            values = np.full((len(dates), len(symbols)), np.nan)
-            values[rows, columns] = table[name].astype(np.float64)
-            fields[name] = values
-    names = tuple(str(symbol) for symbol in symbols)
-    return Panel(dates, names, fields, _groups(groups_path, names) if groups_path else {})
-
-
-def _table(path: Path) -> dict[str, np.ndarray]:
-    # Not at the top: only readers of files need it.
-    import pyarrow.csv
-    import pyarrow.parquet
-    from pyarrow import ArrowException
-
-    try:
-        if path.suffix == ".parquet":
-            table: Any = pyarrow.parquet.read_table(path)
-        else:
-            table = pyarrow.csv.read_csv(path)
-    except (OSError, ArrowException) as error:
-        raise ConfigError(f"{path}: cannot be read as market data ({error}).") from None
-    return {name: table[name].to_numpy() for name in table.column_names}
-
-
-def _groups(path: Path, symbols: tuple[str, ...]) -> dict[str, np.ndarray]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = {row.get("symbol", ""): row for row in csv.DictReader(file)}
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
-    found = {}
-    for level in LEVELS:
-        names = [
-            row.get(level) or row.get(level.replace("sub", "sub_")) or ""
-            for row in (rows.get(symbol, {}) for symbol in symbols)
-        ]
-        known = sorted({name for name in names if name})
-        if known:
-            place = {name: number for number, name in enumerate(known)}
-            found[level] = np.array([place.get(name, -1) for name in names])
-    return found
+    bars = read_bars(path)
+    groups = read_groups(groups_path, bars.symbols) if groups_path else {}
+    return Panel(bars.dates, bars.symbols, bars.fields, groups, bars.said)

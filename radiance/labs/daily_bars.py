@@ -1,0 +1,214 @@
+"""Daily bars and groups from files: one reader for the alpha desk, its strategies and the signals.
+
+What a table says twice is refused unless it says the same; what is no price is unknown, and
+counted. A day without a bar is a halt, which the holder of a share bears (``Halts``).
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from radiance.errors import ConfigError
+from radiance.labs.tables import Table, read_table
+
+BARS = ("open", "high", "low", "close", "volume")
+OPTIONAL = ("vwap", "cap", "returns", "adj_close")
+_PRICES = ("open", "high", "low", "close", "vwap", "adj_close", "cap")
+
+_SYMBOL = ("ticker", "code", "ts_code", "instrument", "asset", "security", "sid", "sym", "stock")
+_NAMES = {
+    "date": ("trade_date", "trading_date", "datetime", "timestamp", "day", "dtyyyymmdd", "time",
+             "index_level_0", "index"),
+    "symbol": _SYMBOL,
+    "open": ("open_price", "opening_price", "px_open", "o"),
+    "high": ("high_price", "px_high", "h"),
+    "low": ("low_price", "px_low", "l"),
+    "close": ("close_price", "closing_price", "close_last", "last", "px_last", "c"),
+    "volume": ("vol", "volume_shares", "px_volume", "v"),
+    "vwap": ("vw", "average_price"),
+    "cap": ("market_cap", "mktcap", "marketcap", "market_capitalization"),
+    "returns": ("return", "ret", "pct_change"),
+    "adj_close": ("adjclose", "adjusted_close", "close_adj", "adj_close_price", "close_adjusted"),
+}  # fmt: skip
+_GROUP_NAMES = {
+    "symbol": _SYMBOL,
+    "sector": ("gics_sector", "sector_name"),
+    "industry": ("gics_industry", "industry_name"),
+    "subindustry": ("sub_industry", "gics_sub_industry", "gicssubindustry"),
+}
+LEVELS = tuple(_GROUP_NAMES)[1:]
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class DailyBars:
+    """A table of bars as arrays.
+
+    Attributes:
+        dates: (dates,) datetime64[D], rising.
+        symbols: As written, in rising order.
+        fields: name → float64 (dates, symbols), NaN where nothing is known.
+        said: What was read, what was dropped and what was guessed: three lines.
+    """
+
+    dates: np.ndarray
+    symbols: tuple[str, ...]
+    fields: dict[str, np.ndarray]
+    said: tuple[str, ...] = field(default=())
+
+
+def read_bars(path: Path) -> DailyBars:
+    """Read a table with a row per date and symbol.
+
+    Args:
+        path: Columns date, symbol, open, high, low, close, volume; vwap, cap, returns and
+            adj_close where there are any.
+
+    Raises:
+        ConfigError: It cannot be read, a column is missing, a cell is not what it should be, or
+            two rows of one symbol and day differ.
+    """
+    table = read_table(path, _NAMES)
+    table.require(("date", "symbol", *BARS))
+    names = [name for name in (*BARS, *OPTIONAL) if name in table]
+    values = table.numbers(names)
+    dates, rows = np.unique(table.days("date"), return_inverse=True)
+    columns, symbols = table.texts("symbol")
+    repeated = _refuse_contradictions(table, rows, columns, dates, symbols, values)
+    dropped = [f"{repeated} equal rows"] if repeated else []
+    fields = {}
+    for name in names:
+        cells = values[name]
+        is_wrong = np.isinf(cells)
+        if name in _PRICES:
+            is_wrong |= cells <= 0
+        elif name == "volume":
+            is_wrong |= cells < 0
+        wrong = np.flatnonzero(is_wrong)
+        if len(wrong):
+            shown = [f"{symbols[columns[n]]} {dates[rows[n]]}" for n in wrong[:_MOST_NAMED]]
+            more = ", …" if len(wrong) > _MOST_NAMED else ""
+            what = "below zero" if name == "volume" else "at or below zero"
+            dropped.append(
+                f"{len(wrong)} of {name} {what} or infinite, unknown now ({', '.join(shown)}{more})"
+            )
+            cells = np.where(is_wrong, np.nan, cells)
+        fields[name] = np.full((len(dates), len(symbols)), np.nan)
+        fields[name][rows, columns] = cells
+    has_close = np.isfinite(fields["close"])
+    halts = int((is_listed(has_close) & ~has_close).sum())
+    read = (
+        f"Read: {path.name}, {len(table):,} rows, {len(symbols)} symbols, "
+        f"{dates[0]} to {dates[-1]}, {halts} days without a close between others."
+    )
+    said = (
+        read,
+        f"Dropped: {'; '.join(dropped) or 'nothing'}.",
+        f"Guessed: {'; '.join(table.guessed) or 'nothing'}.",
+    )
+    return DailyBars(dates, tuple(symbols), fields, said)
+
+
+def read_groups(path: Path, symbols: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """A code for each symbol at each level of industries that a table has, -1 where it has none.
+
+    Args:
+        path: Columns symbol and any of sector, industry and subindustry.
+        symbols: Those to give a code.
+
+    Raises:
+        ConfigError: It cannot be read, has no such column, names a symbol twice with different
+            groups, or none of the symbols.
+    """
+    table = read_table(path, _GROUP_NAMES)
+    table.require(("symbol",))
+    levels = [level for level in LEVELS if level in table]
+    if not levels:
+        raise ConfigError(f"{path}: has no column {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.")
+    rows, named = table.texts("symbol")
+    place = {symbol: number for number, symbol in enumerate(named)}
+    if symbols and not place.keys() & set(symbols):
+        raise ConfigError(
+            f"{path}: has none of the symbols of the bars ({symbols[0]}, …); its first is "
+            f"{named[0]}. Write symbols in both files alike."
+        )
+    found = {}
+    for level in levels:
+        groups = [""] * len(named)
+        for row, (number, group) in enumerate(zip(rows, table.cells(level), strict=True)):
+            if groups[number] not in ("", group) and group:
+                raise ConfigError(
+                    f"{table.place(row, level)}: {named[number]} is in {group!r}, and in "
+                    f"{groups[number]!r} on an earlier line. Keep one of them."
+                )
+            groups[number] = group or groups[number]
+        known = {name: number for number, name in enumerate(sorted({*groups} - {""}))}
+        if known:
+            codes = [known.get(groups[place[s]], -1) if s in place else -1 for s in symbols]
+            found[level] = np.array(codes, np.int64)
+    return found
+
+
+class Halts:
+    """Days on which listed symbols have no bar.
+
+    Args:
+        has_bar: (dates, symbols).
+    """
+
+    def __init__(self, has_bar: np.ndarray) -> None:
+        self._is_listed = is_listed(has_bar)
+        days = np.where(has_bar, np.arange(len(has_bar))[:, None], 0)
+        # Days are rising, so the greatest so far is the last one with a bar.
+        halted = np.flatnonzero((self._is_listed & ~has_bar).any(axis=0))
+        self._columns = halted
+        self._latest = np.maximum.accumulate(days[:, halted], axis=0)
+
+    def carried(self, values: np.ndarray) -> np.ndarray:
+        """``values``, (dates, symbols), and on a halt those of the last day with a bar.
+
+        NaN before the first and after the last bar of a symbol: it is not listed then.
+        """
+        found = np.where(self._is_listed, values, np.nan)
+        columns = self._columns
+        last = np.take_along_axis(values[:, columns], self._latest, axis=0)
+        found[:, columns] = np.where(self._is_listed[:, columns], last, np.nan)
+        return found
+
+
+def is_listed(is_known: np.ndarray) -> np.ndarray:
+    """From each symbol's first to its last day with a bar, (dates, symbols)."""
+    begun = np.logical_or.accumulate(is_known, axis=0)
+    goes_on = np.logical_or.accumulate(is_known[::-1], axis=0)[::-1]
+    return begun & goes_on
+
+
+def _refuse_contradictions(
+    table: Table,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    dates: np.ndarray,
+    symbols: list[str],
+    values: dict[str, np.ndarray],
+) -> int:
+    """How many rows say again what another says; an error where one says otherwise."""
+    keys = rows.astype(np.int64) * len(symbols) + columns
+    order = np.argsort(keys, kind="stable")
+    again = np.flatnonzero(np.diff(keys[order]) == 0)
+    if not len(again):
+        return 0
+    first, second = order[again], order[again + 1]
+    differs = np.zeros(len(again), dtype=bool)
+    for cells in values.values():
+        one, other = cells[first], cells[second]
+        differs |= ~((one == other) | (np.isnan(one) & np.isnan(other)))
+    if not differs.any():
+        return len(again)
+    place = int(np.flatnonzero(differs)[0])
+    number = int(differs.sum())
+    raise ConfigError(
+        f"{table.place(int(second[place]), 'symbol')}: {symbols[columns[second[place]]]} has a bar "
+        f"on {dates[rows[second[place]]]} already, with other numbers; {number} "
+        f"{'bar is' if number == 1 else 'bars are'} there twice so. Keep one of each day."
+    )

@@ -1,0 +1,130 @@
+"""Days as people write them. Pure."""
+
+import datetime
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_TIME = (
+    r"(?:[T ]+\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?\s*(?:[AaPp][Mm])?)?"
+    r"\s*(?:Z|UTC|[+-]\d{2}:?\d{2})?"
+)
+_YEAR_FIRST = re.compile(r"(\d{4})([-/. ])(\d{1,2})\2(\d{1,2})" + _TIME)
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:\.0)?(?:[T ]\d{4,6}|\d{6})?")
+_YEAR_LAST = re.compile(r"(\d{1,2})([-/. ])(\d{1,2})\2(\d{4}|\d{2})" + _TIME)
+_NAMED = re.compile(
+    r"(?:(?P<first>\d{1,2})[-/. ]+(?P<month>[A-Za-z]{3,9})\.?|(?P<name>[A-Za-z]{3,9})\.?[-/. ]+"
+    r"(?P<second>\d{1,2})(?:st|nd|rd|th)?)[-/,. ]+(?P<year>\d{4}|\d{2})" + _TIME
+)
+_EPOCH = re.compile(r"(\d{9,10})(\d{3}|\d{6}|\d{9})?(?:\.0)?")
+_SECONDS_PER_DAY = 86_400
+_FIRST_YEAR, _LAST_YEAR = 1800, 2199
+_PIVOT = 70  # 69 is 2069, 70 is 1970: POSIX
+
+
+class Unreadable(ValueError):
+    """A text is no day; ``number`` is its place among those given."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self.number = number
+
+
+def to_days(texts: Sequence[str]) -> tuple[np.ndarray, str]:
+    """Days of texts, (texts,) datetime64[D], and what was guessed of how they are written; or "".
+
+    2020-01-31, 2020/1/31, 20200131, 31.01.2020, 31/01/2020 or 01/31/2020, 31-Jan-2020,
+    January 31, 2020, each with a time or none; seconds or less since 1970. The day is the one that
+    is written, whatever the time zone.
+
+    Raises:
+        Unreadable: One is no day, or whether days or months come first cannot be told.
+    """
+    by_order: list[tuple[int, int, int, int]] = []
+    days = np.zeros(len(texts), "datetime64[D]")
+    guess = ""
+    for number, text in enumerate(texts):
+        found = _fixed(text)
+        if found is not None:
+            days[number] = _day(number, text, *found)
+        elif match := _YEAR_LAST.fullmatch(text):
+            by_order.append((number, int(match[1]), int(match[3]), _year(match[4])))
+        elif match := _EPOCH.fullmatch(text):
+            days[number] = np.datetime64(int(match[1]) // _SECONDS_PER_DAY, "D")
+            guess = "dates are seconds since 1970"
+        else:
+            shown = f"{text!r} is no day" if text else "is empty"
+            raise Unreadable(number, f"{shown}. Write days as 2020-01-31.")
+    if by_order:
+        is_day_first = _is_day_first(by_order, texts)
+        guess = f"dates are {'day, month' if is_day_first else 'month, day'}, year"
+        for number, one, other, year in by_order:
+            day, month = (one, other) if is_day_first else (other, one)
+            days[number] = _day(number, texts[number], year, month, day)
+    return days, guess
+
+
+def _fixed(text: str) -> tuple[int, int, int] | None:
+    """Year, month and day of a text whose order is plain."""
+    if match := _YEAR_FIRST.fullmatch(text):
+        return int(match[1]), int(match[3]), int(match[4])
+    if match := _COMPACT.fullmatch(text):
+        return int(match[1]), int(match[2]), int(match[3])
+    if match := _NAMED.fullmatch(text):
+        month = (match["month"] or match["name"])[:3].lower()
+        if month in _MONTHS:
+            day = int(match["first"] or match["second"])
+            return _year(match["year"]), _MONTHS.index(month) + 1, day
+    return None
+
+
+def _is_day_first(written: Sequence[tuple[int, int, int, int]], texts: Sequence[str]) -> bool:
+    """Whether 03/04/2020 is in April: by those that can only be read one way, else by weekdays."""
+    days_first = [number for number, one, _, _ in written if one > 12]
+    months_first = [number for number, _, other, _ in written if other > 12]
+    if days_first and months_first:
+        raise Unreadable(
+            months_first[0],
+            f"{texts[months_first[0]]!r} has the month first, and {texts[days_first[0]]!r} the "
+            "day. Write days as 2020-01-31.",
+        )
+    if days_first or months_first:
+        return bool(days_first)
+    if any("." in texts[number][:3] for number, *_ in written):
+        return True  # 03.04.2020 is never written with the month first
+    readings: list[Callable[[int, int], tuple[int, int]]] = [
+        lambda one, other: (other, one),
+        lambda one, other: (one, other),
+    ]
+    on_weekdays = [
+        all(
+            datetime.date(year, *reading(one, other)).weekday() < 5
+            for _, one, other, year in written
+            if one and other
+        )
+        for reading in readings
+    ]
+    if on_weekdays[0] != on_weekdays[1]:
+        return on_weekdays[0]
+    raise Unreadable(
+        written[0][0],
+        f"{texts[written[0][0]]!r} may be day and month or month and day. Write days as "
+        "2020-01-31.",
+    )
+
+
+def _year(text: str) -> int:
+    year = int(text)
+    return year if len(text) == 4 else year + (1900 if year >= _PIVOT else 2000)
+
+
+def _day(number: int, text: str, year: int, month: int, day: int) -> np.datetime64:
+    try:
+        found = datetime.date(year, month, day)
+    except ValueError:
+        raise Unreadable(number, f"{text!r} is no day. Write days as 2020-01-31.") from None
+    if not _FIRST_YEAR <= year <= _LAST_YEAR:
+        raise Unreadable(number, f"{text!r} is of no year between {_FIRST_YEAR} and {_LAST_YEAR}.")
+    return np.datetime64(found, "D")
