@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from radiance.errors import NotFound
 from radiance.labs.alphas.data.catalogue import CITATION, formula, formulas
 from radiance.labs.alphas.data.sampling import random_expression
+from radiance.labs.alphas.language import dialects
 from radiance.labs.alphas.language.checker import check, check_node
 from radiance.labs.alphas.language.operators import OPERATORS
 from radiance.labs.alphas.language.parser import parse
@@ -167,3 +168,54 @@ def test_any_text_reads_or_is_refused_with_a_place(text):
         column = error.column
     assert 1 <= column <= len(text) + 1
     assert tree is None or parse(render(tree)) == tree
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("ts_mean(close, 5)", "sum(close, 5) / 5"),
+        ("Mean($close, 5) / $close", "sum(close, 5) / 5 / close"),
+        ("ts_std_dev(returns, 20)", "stddev(returns, 20)"),
+        ("Std(returns, 20)", "stddev(returns, 20)"),
+        ("ts_zscore(volume, 9)", "(volume - sum(volume, 9) / 9) / stddev(volume, 9)"),
+        ("-ts_delta(close, 3)", "-delta(close, 3)"),
+        ("Ref($close, 1) / $close", "delay(close, 1) / close"),
+        ("TSMAX(HIGH, 5)", "ts_max(high, 5)"),
+        ("Corr($close, Log($volume), 5)", "correlation(close, log(volume), 5)"),
+        ("COVIANCE(RANK(HIGH), RANK(VOLUME), 5)", "covariance(rank(high), rank(volume), 5)"),
+        ("COUNT(CLOSE > DELAY(CLOSE, 1), 20)", "sum(close > delay(close, 1) ? 1 : 0, 20)"),
+        ("if_else(close > open, 1, -volume)", "close > open ? 1 : -volume"),
+        ("If(And(close > open, volume > 1), 1, 2)", "close > open && volume > 1 ? 1 : 2"),
+        ("group_neutralize(ts_sum(close, 2), sector)", "indneutralize(sum(close, 2), sector)"),
+        ("signed_power(returns, 2)", "signedpower(returns, 2)"),
+        ("divide(reverse(close), sqrt(open))", "-1 * close / open^0.5"),
+        ("Greater($open, $close)", "max(open, close)"),
+        ("ts_decay_linear(rank(close), 7)", "decay_linear(rank(close), 7)"),
+        ("DECAYLINEAR(RANK(CLOSE), 7)", "decay_linear(rank(close), 7)"),
+    ],
+)
+def test_operators_of_other_places_are_what_they_mean_here(theirs: str, ours: str) -> None:
+    assert render(parse(theirs)) == ours
+    assert parse(ours) == parse(theirs)
+    check(theirs)
+
+
+@pytest.mark.parametrize("name", dialects.REFUSALS)
+def test_operators_without_a_meaning_name_the_nearest(name: str) -> None:
+    with pytest.raises(AlphaSyntaxError, match=f"no operator '{name}'") as caught:
+        check(f"{name}(close, 5)")
+    assert caught.value.remedy == dialects.REFUSALS[name]
+
+
+def test_an_operator_of_another_place_says_how_many_arguments_it_takes() -> None:
+    with pytest.raises(AlphaSyntaxError, match="column 6: ts_mean has 1 arguments and takes 2"):
+        check("rank(ts_mean(close))")
+
+
+@pytest.mark.parametrize("name", ["min", "max"])
+def test_two_numbers_are_not_taken_for_a_window_without_a_word(name: str) -> None:
+    (warned,) = check(f"rank({name}(delta(close, 3), 5))").warnings
+    assert f"ts_{name}(x, 5)" in warned.reason
+    assert warned.is_misreading
+    for text in (f"{name}(5, volume)", f"{name}(returns, 0.5)", f"{name}(volume, adv20 / adv5)"):
+        assert not any(warned.is_misreading for warned in check(text).warnings)

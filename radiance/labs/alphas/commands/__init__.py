@@ -4,7 +4,12 @@ import click
 
 from radiance.labs.alphas.commands.curate import curate
 from radiance.labs.alphas.commands.evaluate import evaluate
-from radiance.labs.alphas.commands.expressions import backtest_alphas, check_alpha, list_alphas
+from radiance.labs.alphas.commands.expressions import (
+    backtest_alphas,
+    check_alpha,
+    list_alphas,
+    translate_alphas,
+)
 from radiance.labs.alphas.commands.strategy import strategy
 
 
@@ -21,5 +26,13 @@ def alphas() -> None:
     """
 
 
-for _command in (list_alphas, check_alpha, backtest_alphas, curate, evaluate, strategy):
+for _command in (
+    list_alphas,
+    check_alpha,
+    translate_alphas,
+    backtest_alphas,
+    curate,
+    evaluate,
+    strategy,
+):
     alphas.add_command(_command)

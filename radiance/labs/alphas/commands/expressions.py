@@ -12,6 +12,7 @@ from radiance.labs.alphas.commands.options import (
     TakesAlphas,
     market_options,
     pointing,
+    read_panel,
     reading_option,
     resolve,
     trading_option,
@@ -94,6 +95,31 @@ def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) ->
     print_pairs(facts.items())
 
 
+@click.command("translate", cls=TakesAlphas)
+@click.argument("alpha", nargs=-1, required=True)
+def translate_alphas(alpha: tuple[str, ...]) -> None:
+    """Print the expressions ALPHA, as other places write them, in this language.
+
+    Operators of WorldQuant BRAIN, of Qlib's Alpha158 and of the 191 alphas of Guotai Junan are read
+    where they have one meaning here; of any other the nearest is named. The exit code is 2 if one
+    cannot be read.
+
+    Examples:
+      radiance alphas translate "ts_zscore(close, 20)"
+      radiance alphas translate "Corr($close, Log($volume + 1), 10)"
+    """
+    from radiance.labs.alphas.language.checker import check
+    from radiance.labs.alphas.language.printer import render
+
+    for text in alpha:
+        with pointing():
+            checked = check(text.strip())
+        click.echo(render(checked.node))
+        for warned in checked.warnings:
+            if warned.is_misreading:
+                note(f"{text.strip()}: {warned.reason}.")
+
+
 @click.command("backtest", cls=TakesAlphas)
 @click.argument("alpha", nargs=-1, required=True)
 @market_options
@@ -130,14 +156,19 @@ def backtest_alphas(
     import msgspec
 
     from radiance.labs.alphas.data.catalogue import formulas
+    from radiance.labs.alphas.language.checker import check
     from radiance.labs.alphas.results import study
-    from radiance.labs.alphas.values.panel import read
 
     if alpha == ("all",):
         named = [(f"alpha {found.number}", found.text) for found in formulas()]
     else:
         named = [(name, text) for text, name in map(resolve, alpha)]
-    panel = read(data, groups)
+    with pointing():
+        for name, text in named:
+            for warned in check(text, readings).warnings:
+                if warned.is_misreading:
+                    note(f"{name}: {warned.reason}.")
+    panel = read_panel(data, groups)
     with progress_bar("Backtesting") as on_progress, pointing():
         found = study.run(panel, named, readings, trading, earlier_trials, on_progress)
     if as_json:

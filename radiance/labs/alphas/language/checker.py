@@ -35,6 +35,7 @@ Type = Literal["number", "boolean"]
 Unit = tuple[float, float] | None
 """Powers of (dollar, share); None fits any: a literal."""
 NONE: Unit = (0.0, 0.0)
+_SIZES = {"min": "smaller", "max": "larger"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,12 @@ class Warned:
 
     Attributes:
         at: Offset in the text.
+        is_misreading: Whether something else may have been meant.
     """
 
     reason: str
     at: int
+    is_misreading: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,6 +236,15 @@ def _call(function: str, arguments: tuple[Node, ...], at: int, walk: _Walk) -> _
                     )
     if function in ("min", "max"):
         unit = _same(function, units[0], units[1], at, walk)
+        last = arguments[1]
+        if isinstance(last, Number) and last.value >= 1 and last.value == int(last.value):
+            shown = f"{last.value:g}"
+            reason = (
+                f"{function} takes the {_SIZES[function]} of its first argument and {shown}; the "
+                f"paper prints {function}(x, {shown}) for ts_{function}(x, {shown}): write ts_"
+                f"{function} if {shown} are days, or {shown} first if they are not"
+            )
+            walk.warnings.append(Warned(reason, at, is_misreading=True))
     else:
         unit = _result_unit(operator.unit, units, days)
     back = days if function in ("delay", "delta") else max(0, days - 1)

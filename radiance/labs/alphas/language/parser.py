@@ -2,14 +2,17 @@
 
 The language is the paper's notation: C's operators and precedence, ``^`` for powers, calls. Names
 of operators may be written in any case, as the paper does, and ``IndClass.sector`` for ``sector``.
+Operators of other places are read as what they mean here (``dialects.py``), ``$close`` as close.
 """
 
 import difflib
+import functools
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from radiance.labs.alphas.language import dialects
 from radiance.labs.alphas.language.operators import COMPARISONS, FIELDS, LEVEL_OF, LEVELS, OPERATORS
 from radiance.labs.alphas.language.syntax import (
     MAX_CHARACTERS,
@@ -28,12 +31,14 @@ from radiance.labs.alphas.language.syntax import (
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-    |(?P<name>[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)?)
+    |(?P<name>\$?[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)?)
     |(?P<symbol>\|\||&&|[<>=!]=|[-+*/^<>?:(),])""",
     re.VERBOSE,
 )
 _ADV = re.compile(r"adv([1-9][0-9]{0,2})")
 _POWER = LEVEL_OF["^"]
+_OPERATORS_BY_KEY = {name.replace("_", ""): name for name in OPERATORS}
+_FIRST_PLACE = 901
 
 
 @dataclass(frozen=True)
@@ -197,9 +202,15 @@ class _Parser:
 
     def _call(self, token: _Token) -> Node:
         name = token.text.lower()
-        if name not in OPERATORS:
+        name = _OPERATORS_BY_KEY.get(name.replace("_", ""), name)
+        elsewhere = None if name in OPERATORS else dialects.meaning(name)
+        told = dialects.refusal(token.text.lower())
+        if told or (name not in OPERATORS and elsewhere is None):
             raise AlphaSyntaxError(
-                f"there is no operator {token.text!r}", self._text, token.at, _hint(name, OPERATORS)
+                f"there is no operator {token.text!r}",
+                self._text,
+                token.at,
+                told or _hint(name, OPERATORS),
             )
         self._expect("(")
         arguments = [self._ternary()]
@@ -207,10 +218,20 @@ class _Parser:
             self._take()
             arguments.append(self._ternary())
         self._expect(")")
-        return Call(name, tuple(arguments), token.at)
+        if elsewhere is None:
+            return Call(name, tuple(arguments), token.at)
+        names, text = elsewhere
+        if len(arguments) != len(names):
+            raise AlphaSyntaxError(
+                f"{token.text} has {len(arguments)} arguments and takes {len(names)}",
+                self._text,
+                token.at,
+                f"It is read as {text}.",
+            )
+        return _in_place(_template(tuple(names), text), arguments, token.at)
 
     def _name(self, token: _Token) -> Node:
-        name = token.text.lower().removeprefix("indclass.")
+        name = token.text.lower().removeprefix("$").removeprefix("indclass.")
         if name in FIELDS or name in LEVELS or adv_window(name):
             return Name(name, token.at)
         if name in OPERATORS:
@@ -226,6 +247,33 @@ class _Parser:
             token.at,
             _hint(name, [*FIELDS, *LEVELS, "adv20"]),
         )
+
+
+@functools.cache
+def _template(names: tuple[str, ...], text: str) -> Node:
+    """A meaning as a tree, in which ``adv901`` stands for the first argument and so on."""
+    numbers = {name: f"adv{_FIRST_PLACE + place}" for place, name in enumerate(names)}
+    return parse(re.sub(r"\b[a-z]\b", lambda found: numbers.get(found[0], found[0]), text))
+
+
+def _in_place(node: Node, arguments: list[Node], at: int) -> Node:
+    """A template with its arguments put in, each part at the place of the call."""
+    if isinstance(node, Name) and (days := adv_window(node.name)) is not None:
+        return arguments[days - _FIRST_PLACE]
+    match node:
+        case Unary(operand):
+            return Unary(_in_place(operand, arguments, at), at)
+        case Binary(operator, left, right):
+            left, right = (_in_place(side, arguments, at) for side in (left, right))
+            return Binary(operator, left, right, at)
+        case Ternary(condition, then, otherwise):
+            tested, one, other = (
+                _in_place(part, arguments, at) for part in (condition, then, otherwise)
+            )
+            return Ternary(tested, one, other, at)
+        case Call(function, given):
+            return Call(function, tuple(_in_place(part, arguments, at) for part in given), at)
+    return replace(node, at=at)
 
 
 def _depths(root: Node) -> Iterator[tuple[int, Node]]:
