@@ -51,7 +51,9 @@ def read_set(settings: EvaluationSettings) -> AnchorSet:
     numbers = _spread(len(table))
     for number, row in zip(numbers, table.select_columns(columns).select(numbers), strict=True):
         try:
-            anchors.append(to_anchor(row, f"{folder_name(name)}.{number}", text_field))
+            anchors.append(
+                to_anchor(row, f"{folder_name(name)}.{number}", text_field, passes_over=True)
+            )
         except BadRow:  # an empty article, say; nobody here can mend another's dataset
             continue
     if not anchors:

@@ -1,6 +1,7 @@
 """Anchors from this machine: a JSONL, CSV or Parquet file, or a folder of texts."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,10 +92,26 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _csv(path: Path) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(_LONGEST_CSV_FIELD)  # the default cuts articles off
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            yield reader.line_num, {name: value or None for name, value in row.items() if name}
+    content = path.read_bytes()
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    text = content.decode(encoding)
+    first = text.lstrip("\r\n").partition("\n")[0]
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=max(",;\t", key=first.count), strict=True)
+    header: list[str] | None = None
+    for row in reader:
+        if header is None and any(cell.strip() for cell in row):
+            header = [name.strip().lower() for name in row]
+        elif header is None or not any(cell.strip() for cell in row):
+            continue
+        elif len(row) != len(header):
+            raise BadFile(
+                f"{path}, line {reader.line_num}: has {len(row)} cells, and the first line "
+                f"{len(header)}. Put a text that holds the delimiter in quotes."
+            )
+        else:
+            cells = zip(header, row, strict=True)
+            yield reader.line_num, {name: cell or None for name, cell in cells if name or cell}
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
@@ -120,8 +137,8 @@ def _folder(path: Path) -> Iterator[tuple[str, str, Any]]:
             context = to_label(name.parent.as_posix(), "folder") if name.parent.parts else GENERAL
         except BadRow as error:
             raise BadFile(f"{file.parent}: {error}.") from None
-        text = file.read_text(encoding="utf-8-sig")
-        if text.strip():
+        text = file.read_text(encoding="utf-8-sig").strip()  # a file ends with a newline
+        if text:
             yield str(file), name.as_posix(), {"text": text, "context": context}
 
 

@@ -53,9 +53,9 @@ def test_each_kind_of_file_gives_the_same_anchors(tmp_path: Path, suffix: str, s
 @pytest.mark.parametrize(
     ("row", "content"),
     [
-        ({"text": " Some  text.\r\n"}, ["Some  text."]),
+        ({"text": " Some  text.\r\n"}, [" Some  text.\n"]),
         ({"prompt": "p", "completion": "c"}, ["p", "c"]),
-        ({"question": "q", "answer": "a", "difficulty": 3}, ["q", "a"]),
+        ({"question": "q", "answer": "a", "difficulty": None}, ["q", "a"]),
         (
             {
                 "messages": [
@@ -131,6 +131,18 @@ def test_the_same_line_twice_is_one_anchor(tmp_path: Path) -> None:
         (b'{"messages": [{"role": "boss", "content": "a"}]}', r"messages\[0\] has no role of"),
         (b'{"messages": "a"}', "messages is not a list"),
         (b"[1]", "line 1: is not an object"),
+        (b'{"question": "a", "answer": "b", "hard": 3}', "line 1: hard is not a known field"),
+        (b'{"instruction": "a", "input": "b", "output": "c"}', "instruction is not a known field"),
+        (b'{"system": "a", "input": "b", "output": "c"}', "system is not a known field"),
+        (b'{"input": "b", "output": "c", "text": "d"}', "text is not a known field"),
+        (
+            b'{"messages": [{"role": "user", "content": "a", "weight": 0}]}',
+            r"messages\[0\].weight is not a known field",
+        ),
+        (
+            b'{"context": "It was built in 1990.", "question": "a", "answer": "b"}',
+            "context .* is a sentence",
+        ),
         (b"\xff", "cannot read .*utf-8"),
     ],
 )
@@ -139,6 +151,34 @@ def test_unusable_anchors_are_named(tmp_path: Path, content: bytes | None, probl
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=f"^evaluation.anchor_path: .*{problem}"):
+        local.read_set(path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_csv_in_any_dialect(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    lines = ["Input, Output ,context", "Who?,Ada.,facts", "", "Where?,Here.,"]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(lines).replace(",", delimiter), encoding=encoding)
+    assert [(c, m) for _, c, m in shown(local.read_set(path))] == [
+        ("facts", ["Who?", "Ada."]),
+        ("general", ["Where?", "Here."]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("input,output\nWhich?,Red, white.", "line 2: has 3 cells, and the first line 2"),
+        ("input,output\na,b\nWhich?", "line 3: has 1 cells"),
+        ("input,output,source\na,b,c", "line 2: source is not a known field"),
+        ('input,output\na,"b', "unexpected end of data"),
+    ],
+)
+def test_csv_that_loses_a_part_is_refused(tmp_path: Path, content: str, problem: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=problem):
         local.read_set(path)
 
 

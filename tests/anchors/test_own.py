@@ -74,7 +74,7 @@ def test_adding_again_adds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("anchors", "problem"),
     [
-        ([qa("WHO? ", "Eve.")], 'own.* has another answer to "WHO\\?": "Ada."'),
+        ([qa("WHO? ", "Eve.")], 'own.* has another answer to "WHO\\? ": "Ada."'),
         ([qa("When?", "Now."), qa("when?", "Later.")], 'another answer to "when\\?"'),
         ([qa("When?", "Now.", id="mine")], "There is an anchor 'mine' already"),
         ([qa("When?", "Now.", id="a"), qa("How?", "So.", id="a")], "There is an anchor 'a'"),

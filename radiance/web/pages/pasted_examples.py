@@ -93,6 +93,9 @@ def _csv(text: str) -> tuple[list[Any], list[int]]:
 def _places(header: list[str]) -> tuple[int, int]:
     for question, answer in _COLUMNS:
         if question in header and answer in header:
+            others = [name for name in header if name not in (question, answer)]
+            if others:
+                raise _bad("Line 1", f"names the column {others[0]!r}, which is not known")
             return header.index(question), header.index(answer)
     raise _bad("Line 1", f"names the columns {', '.join(header)[:80]}, not input and output")
 
