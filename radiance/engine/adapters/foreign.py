@@ -36,7 +36,29 @@ _RENAMINGS: tuple[Callable[[str], str], ...] = (
     lambda path: f"language_model.{path}",
     lambda path: path.replace("model.language_model.", "language_model.model.", 1),
 )
-_CHANGED_BASE = ("pissa", "olora", "loftq", "corda", "eva")
+# Of PEFT's settings, those that say nothing of what an adapter computes, or are read below.
+# Whatever else is set is refused: newer settings change what is computed, and were passed over.
+_HARMLESS = frozenset(
+    (
+        *("peft_type", "peft_version", "auto_mapping", "base_model_name_or_path", "revision"),
+        *("task_type", "inference_mode", "r", "lora_alpha", "lora_dropout", "target_modules"),
+        *("exclude_modules", "layers_to_transform", "layers_pattern", "rank_pattern"),
+        *("alpha_pattern", "use_rslora", "fan_in_fan_out", "init_lora_weights", "eva_config"),
+        *("qalora_group_size", "megatron_core", "runtime_config"),
+    )
+)
+_DEFAULTS: tuple[Any, ...] = (None, False, "none", "", {}, [])
+_REASONS = {
+    "use_dora": "DoRA also scales what the base computes",
+    "modules_to_save": "it replaces whole layers of the base",
+    "alora_invocation_tokens": "such an adapter works only behind these tokens",
+    "layer_replication": "the base's layers are repeated in it",
+    "bias": "biases of the base were trained with it",
+    "trainable_token_indices": "tokens of the base were trained with it",
+    "target_parameters": "LoRA on parameters that are no linear layer cannot be used",
+}
+_PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")  # the others change the base
+_LORA_PARAMETERS = frozenset({"rank", "scale", "dropout", "keys", "alpha"})
 
 Half = Literal["a", "b"]
 Scaling = Callable[[str, int], float]
@@ -108,6 +130,13 @@ def _mlx_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, s
             f"{path}: has neither lora_parameters (mlx-lm) nor peft_type (PEFT).",
             "Export it again from the program that made it.",
         )
+    for name, value in parameters.items():
+        if name not in _LORA_PARAMETERS and value not in _DEFAULTS:
+            _refuse(
+                f"{path}: lora_parameters.{name} is {_shown(value)}: Radiance does not know what "
+                "the adapter computes then.",
+                "Train it without.",
+            )
     scale = _number(path, parameters, "scale")
     rank = _number(path, parameters, "rank")
 
@@ -127,18 +156,18 @@ def _peft_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, 
     path = directory / CONFIG_FILE
     if settings["peft_type"] != "LORA":
         _refuse(f"{path}: peft_type is {settings['peft_type']!r}.", "Only LORA can be used.")
-    if settings.get("use_dora"):
-        _refuse(f"{path}: use_dora is set.", "Train it without DoRA, or merge it into the base.")
-    if settings.get("modules_to_save"):
-        _refuse(
-            f"{path}: modules_to_save replaces whole layers of the base "
-            f"({settings['modules_to_save']}).",
-            "Train it without, or merge it into the base.",
-        )
+    for name, value in settings.items():
+        if name not in _HARMLESS and value not in _DEFAULTS:
+            reason = _REASONS.get(name, "Radiance does not know what the adapter computes then")
+            _refuse(
+                f"{path}: {name} is {_shown(value)}: {reason}.",
+                "Train it without, or merge it into the base.",
+            )
     initial = settings.get("init_lora_weights", True)
-    if isinstance(initial, str) and initial.lower().startswith(_CHANGED_BASE):
+    plain = initial.lower() if isinstance(initial, str) else initial
+    if plain not in _PLAIN_STARTS:
         _refuse(
-            f"{path}: init_lora_weights is {initial!r}, which also changes the base.",
+            f"{path}: init_lora_weights is {_shown(initial)}, which may also change the base.",
             "Save it with path_initial_model_for_weight_conversion, which makes it plain LoRA.",
         )
     alpha, rank = _number(path, settings, "lora_alpha"), _number(path, settings, "r")
@@ -350,6 +379,11 @@ def _check_values(directory: Path, adapter: Adapter) -> None:
             f"{directory}: it changes nothing: A B is zero in every layer.",
             "It was saved before it was trained, or its halves were mixed up.",
         )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _name(dtype: mx.Dtype) -> str:

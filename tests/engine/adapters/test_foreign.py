@@ -313,7 +313,22 @@ def refused(engine: Engine, directory: Path) -> str:
         ({"peft_type": "IA3"}, "peft_type is 'IA3'"),
         ({"use_dora": True}, "use_dora"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
-        ({"init_lora_weights": "pissa_niter_16"}, "changes the base"),
+        ({"init_lora_weights": "pissa_niter_16"}, "change the base"),
+        ({"init_lora_weights": "PiSSA"}, "change the base"),
+        ({"init_lora_weights": "olora"}, "change the base"),
+        ({"init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4}}, "loftq"),
+        ({"init_lora_weights": "corda", "corda_config": {"corda_method": "kpm"}}, "corda"),
+        ({"init_lora_weights": "lora_ga"}, "change the base"),
+        ({"init_lora_weights": "of_the_year_after_next"}, "change the base"),
+        ({"alora_invocation_tokens": [11, 12]}, "alora_invocation_tokens is [11, 12]: such an"),
+        ({"layer_replication": [[0, 2], [1, 3]]}, "layer_replication"),
+        ({"bias": "lora_only"}, "bias is 'lora_only'"),
+        ({"lora_bias": True}, "lora_bias is True"),
+        ({"use_qalora": True}, "use_qalora is True"),
+        ({"trainable_token_indices": [3]}, "trainable_token_indices"),
+        ({"target_parameters": ["mlp.experts.down_proj"]}, "target_parameters"),
+        ({"arrow_config": {"top_k": 3}}, "arrow_config"),
+        ({"use_something_new": 0.5}, "use_something_new is 0.5: Radiance does not know"),
         ({"lora_alpha": None}, "lora_alpha (is None)"),
         ({"lora_alpha": True}, "lora_alpha (is True)"),
         ({"r": 0}, "r (is 0)"),
@@ -329,8 +344,52 @@ def test_peft_settings_that_cannot_be_used(engine, write, made, changes, told):
 
 
 @pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"init_lora_weights": "eva", "eva_config": {"rho": 2.0, "tau": 0.99}},
+        {"init_lora_weights": "gaussian", "task_type": "CAUSAL_LM", "revision": "main"},
+        {"init_lora_weights": "orthogonal", "lora_dropout": 0.1, "inference_mode": True},
+        {"rank_pattern": {"^nothing": 2}, "alpha_pattern": {"of_it": 3}, "peft_version": "0.21.0"},
+        {
+            "target_modules": "all-linear",
+            "exclude_modules": ["lm_head"],
+            "layers_to_transform": [0],
+        },
+        {"auto_mapping": {"base_model_class": "Llama", "unsloth_fixed": True}},
+        # What PEFT writes of settings that were left alone.
+        {
+            "alora_invocation_tokens": None,
+            "arrow_config": None,
+            "bias": "none",
+            "corda_config": None,
+            "ensure_weight_tying": False,
+            "fan_in_fan_out": False,
+            "layer_replication": None,
+            "loftq_config": {},
+            "lora_bias": False,
+            "megatron_config": None,
+            "megatron_core": "megatron.core",
+            "modules_to_save": None,
+            "qalora_group_size": 16,
+            "target_parameters": None,
+            "trainable_token_indices": None,
+            "use_dora": False,
+            "use_qalora": False,
+            "something_new": None,
+        },
+    ],
+)
+def test_peft_settings_that_change_nothing_pass(engine, write, made, changes):
+    adapter = made(some_adapter)
+    found = read(engine, write(peft_config(**changes), made(lambda: peft_tensors(adapter))))
+    assert found.rank == 4
+
+
+@pytest.mark.parametrize(
     ("settings", "told"),
     [
+        (mlx_config(lora_parameters={"rank": 4, "scale": 2.0, "gate": 1}), "lora_parameters.gate"),
         (mlx_config(fine_tune_type="dora"), "fine_tune_type is 'dora'"),
         (mlx_config(fine_tune_type="full"), "fine_tune_type is 'full'"),
         ({}, "neither lora_parameters (mlx-lm) nor peft_type (PEFT)"),
