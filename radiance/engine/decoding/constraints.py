@@ -6,6 +6,7 @@ that cannot be compiled is the caller's error.
 """
 
 import json
+import re
 from typing import Any
 
 import mlx.core as mx
@@ -17,8 +18,13 @@ from radiance.engine.requests import Constraint
 from radiance.errors import ConfigError, RequestError
 
 _MOST_SOURCE_CHARACTERS = 100_000
+_MOST_REASON = 200
 # JSON allows any amount of space anywhere; a small model then likes to write nothing else.
-_SPACE: Any = {"whitespace_pattern": r"[ \n]{1,8}"}
+_ON_ONE_LINE: Any = {
+    "whitespace_flexible": False,
+    "key_separator": ": ",
+    "item_separator": ", ",
+}
 _ANY_OBJECT = json.dumps({"type": "object"})
 
 
@@ -43,6 +49,9 @@ class ConstraintCompiler:
             raise _unusable(constraint, str(error)) from None
         if matcher.is_error():
             raise _unusable(constraint, matcher.get_error())
+        if constraint.kind == "json_schema" and (name := _shadowed(constraint.source)):
+            reason = f"patternProperties: {name!r} is in properties, too; say all of it there"
+            raise _unusable(constraint, reason)
         return ConstraintState(matcher, self._vocabulary)
 
 
@@ -90,19 +99,49 @@ class ConstraintState:
 def _grammar(constraint: Constraint) -> str:
     match constraint.kind:
         case "json_object":
-            return LLMatcher.grammar_from_json_schema(_ANY_OBJECT, overrides=_SPACE)
+            return LLMatcher.grammar_from_json_schema(_ANY_OBJECT, defaults=_ON_ONE_LINE)
         case "json_schema":
-            return LLMatcher.grammar_from_json_schema(constraint.source, overrides=_SPACE)
+            return LLMatcher.grammar_from_json_schema(constraint.source, defaults=_ON_ONE_LINE)
         case "lark":
             return LLMatcher.grammar_from_lark(constraint.source)
         case "regex":
             return LLMatcher.grammar_from_regex(constraint.source)
 
 
+def _shadowed(source: str) -> str | None:
+    """A property that is declared and matches a pattern of patternProperties; None without one.
+
+    llguidance has a comma come after it for a further key of that pattern, and then knows none.
+    """
+    waiting: list[Any] = [json.loads(source)]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            declared, patterns = part.get("properties"), part.get("patternProperties")
+            if not (isinstance(declared, dict) and isinstance(patterns, dict)):
+                continue
+            for name in declared:
+                if any(_matches(pattern, name) for pattern in patterns):
+                    return str(name)
+    return None
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return re.search(pattern, name) is not None
+    except re.error:
+        return False  # llguidance says what is wrong with it
+
+
 def _unusable(constraint: Constraint, reason: str) -> RequestError:
+    lines = reason.partition("<state>")[0].split("\n")  # behind that its parser is dumped
+    reason = " ".join(line.strip() for line in lines if line.strip())[:_MOST_REASON].rstrip(". ")
     return RequestError(
-        f"response_format: this {constraint.kind} cannot be used: {reason.strip()}.",
+        f"response_format: this {constraint.kind} cannot be used: {reason}.",
         field="response_format",
         value=constraint.source[:200],
-        remedy="Send a form that llguidance can compile; see README, HTTP API.",
+        remedy="Leave that keyword out and check it afterwards; docs/OPENAI.md has what is held.",
     )

@@ -30,7 +30,7 @@ from radiance.engine.requests import (
     TokenLogprob,
 )
 from radiance.engine.stats import DecodingStats
-from radiance.errors import Cancelled, EngineFailed, RadianceError, TimedOut
+from radiance.errors import Cancelled, EngineFailed, RadianceError, RequestError, TimedOut
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
 
@@ -255,8 +255,15 @@ class Decoder:
         if row.future.done():  # failed from outside: nobody waits any more
             self._end_early(response.uid, EngineFailed("it was given up while the engine hung"))
         elif row.form is not None and row.form.error is not None:
-            why = f"the answer's form was lost: {row.form.error}"
-            self._end_early(response.uid, EngineFailed(why))
+            _log.warning("form_lost", error=row.form.error)
+            self._end_early(
+                response.uid,
+                RequestError(
+                    "response_format: after what was written nothing that fits it can follow.",
+                    field="response_format",
+                    remedy="Simplify the form; what is left out of it can be checked afterwards.",
+                ),
+            )
         elif response.finish_reason is None:
             self._add_token(row, response, now)
             if row.text.stop_string is not None:

@@ -2,7 +2,9 @@
 
 import json
 import re
+from typing import Any
 
+import jsonschema
 import pytest
 
 from radiance.engine.requests import Constraint, Sampling
@@ -31,8 +33,10 @@ def constrained(engine: Engine, constraint: Constraint, seed: int) -> str:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_schema_is_kept_to(engine: Engine, seed: int) -> None:
-    found = json.loads(constrained(engine, Constraint("json_schema", json.dumps(SCHEMA)), seed))
+def test_a_schema_is_kept_to_on_one_line(engine: Engine, seed: int) -> None:
+    text = constrained(engine, Constraint("json_schema", json.dumps(SCHEMA)), seed)
+    found = json.loads(text)
+    assert text == json.dumps(found, ensure_ascii=False)  # no blank more than between its parts
     assert set(found) == {"name", "size", "kind"}
     assert isinstance(found["name"], str)
     assert found["size"] in range(1, 10)
@@ -77,3 +81,70 @@ def test_a_form_that_cannot_be_used_is_the_callers_error(
         engine.submit(ask(engine, constraint=constraint)).result(timeout=60)
     assert caught.value.field == "response_format"
     assert engine.submit(ask(engine)).result(timeout=60).tokens
+
+
+def _object(**parts: Any) -> dict[str, Any]:
+    return {"type": "object", **parts}
+
+
+_A = {"properties": {"a": {"type": "boolean"}}, "required": ["a"]}
+_CLOSED = {"additionalProperties": False}
+SCHEMAS: dict[str, dict[str, Any]] = {
+    "additionalProperties": _object(**_A, **_CLOSED),
+    "allOf": {"allOf": [_object(**_A), _object(properties={"b": {"const": 1}}, required=["b"])]},
+    "anyOf": {"anyOf": [{"type": "boolean"}, {"const": "x"}]},
+    "const": {"const": {"a": [1, None, "x\ny"]}},
+    "dependentRequired": _object(dependentRequired={"a": ["b"]}),
+    "dependentSchemas": _object(dependentSchemas={"a": {"required": ["b"]}}),
+    "enum": {"enum": [1, "two", [3], None]},
+    "format": {"type": "string", "format": "date"},
+    "if": {"if": {"const": 1}, "then": {"type": "integer"}},
+    "items": {"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3},
+    "maximum": {"type": "integer", "minimum": -3, "exclusiveMaximum": 12},
+    "maxLength": {"type": "string", "minLength": 2, "maxLength": 4},
+    "maxProperties": _object(maxProperties=1, additionalProperties={"type": "boolean"}),
+    "minContains": {"type": "array", "contains": {"const": 1}, "minContains": 2},
+    "multipleOf": {"type": "integer", "multipleOf": 7, "minimum": 0, "maximum": 99},
+    "not": {"not": {"type": "string"}},
+    "oneOf": {"oneOf": [{"type": "boolean"}, {"type": "integer", "maximum": 3}]},
+    "pattern": {"type": "string", "pattern": "^[ab]{2,3}$"},
+    "patternProperties": _object(
+        properties={"score": {"type": "integer"}},
+        patternProperties={"^score$": {"type": "integer"}},
+        **_CLOSED,
+    ),
+    "patternProperties beside others": _object(
+        **_A, patternProperties={"^x": {"type": "boolean"}}, maxProperties=3, **_CLOSED
+    ),
+    "prefixItems": {
+        "type": "array",
+        "prefixItems": [{"const": 1}, {"type": "boolean"}],
+        "items": False,
+        "minItems": 2,
+    },
+    "propertyNames": _object(propertyNames={"pattern": "^a"}),
+    "$ref": {"$ref": "#/$defs/one", "$defs": {"one": {"type": "boolean"}}},
+    "$dynamicRef": {"$dynamicRef": "#/$defs/one", "$defs": {"one": {"type": "boolean"}}},
+    "type": {"type": ["boolean", "null"]},
+    "unevaluatedProperties": _object(**_A, unevaluatedProperties=False),
+    "uniqueItems": {"type": "array", "uniqueItems": True, "items": {"type": "integer"}},
+}
+
+
+@pytest.mark.parametrize("keyword", SCHEMAS)
+def test_a_schema_is_held_or_refused_by_its_keyword(engine: Engine, keyword: str) -> None:
+    schema = SCHEMAS[keyword]
+    form = Constraint("json_schema", json.dumps(schema))
+    for seed in range(3):
+        sampling = Sampling(temperature=1.0, seed=seed)
+        request = ask(engine, max_tokens=200, sampling=sampling, constraint=form)
+        future = engine.submit(request)
+        if (error := future.exception(timeout=120)) is not None:
+            assert isinstance(error, RequestError)
+            assert keyword.partition(" ")[0] in str(error)
+            assert "\n" not in str(error)
+            assert len(str(error)) < 300
+            return
+        answer = future.result()
+        if answer.finish_reason == "stop":
+            jsonschema.validate(json.loads(answer.text), schema)
