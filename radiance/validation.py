@@ -65,7 +65,7 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
     reason = reason[0].lower() + reason[1:]
     if unknown := _UNKNOWN_FIELD.search(reason):
         name = unknown.group(1)
-        known = [f.encode_name for f in getattr(_type_at(kind, field), "fields", ())]
+        known = [f.encode_name for f in getattr(_type_at(kind, field, data), "fields", ())]
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
         value = _value_at(data, field)
@@ -74,11 +74,11 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
     if missing := _MISSING_FIELD.search(reason):
         field = f"{field}.{missing.group(1)}".lstrip(".")
         return Problem(field, None, "is required", f"Add {field}.")
-    if reason.startswith("invalid enum value") and not _choices(_type_at(kind, field)):
+    if reason.startswith("invalid enum value") and not _choices(_type_at(kind, field, data)):
         reason = 'expected a number or "auto"'  # the one kind of union of a word and others
-    elif choices := _choices(_type_at(kind, field)):
+    elif choices := _choices(_type_at(kind, field, data)):
         reason = f"expected one of {', '.join(choices)}"
-    elif examples := _examples_at(kind, field):
+    elif examples := _examples_at(kind, field, data):
         reason = f"expected something like {' or '.join(examples)}"
     remedy = reason[0].upper() + reason[1:].replace("`", "'") + "."
     return Problem(field, _value_at(data, field), "is not valid", remedy)
@@ -93,37 +93,61 @@ def _value_at(data: Any, path: str) -> Any:
     return data
 
 
-def _type_at(kind: type, path: str) -> Any:
-    """The description of the type that ``path`` leads to; None where it leads nowhere."""
-    info: Any = _unwrap(msgspec.inspect.type_info(kind))
-    for name, _ in _PATH_STEP.findall(path):
+def _type_at(kind: type, path: str, data: Any) -> Any:
+    """The description of the type that ``path`` leads to; None where it leads nowhere.
+
+    Args:
+        kind: Of the whole.
+        path: From there.
+        data: The whole: of a union that member counts which it was meant to be.
+    """
+    info: Any = _unwrap(msgspec.inspect.type_info(kind), data)
+    for name, index in _PATH_STEP.findall(path):
         if name:
             found = [f for f in getattr(info, "fields", ()) if f.encode_name == name]
             info = found[0].type if found else None
+            data = data.get(name) if isinstance(data, dict) else None
         else:
             info = getattr(info, "item_type", None)
-        info = _unwrap(info)
+            items = data if isinstance(data, list) else []
+            data = items[int(index)] if index.isdecimal() and int(index) < len(items) else None
+        info = _unwrap(info, data)
     return info
 
 
-def _examples_at(kind: type, path: str) -> list[str]:
+def _examples_at(kind: type, path: str, data: Any) -> list[str]:
     """The examples of a form of text, where ``path`` leads to one; more telling than a pattern."""
     above, bracket, _ = path.rpartition("[")
-    info = getattr(_type_at(kind, above), "item_type", None) if bracket else None
+    info = getattr(_type_at(kind, above, data), "item_type", None) if bracket else None
     schema = getattr(info, "extra_json_schema", None) or {}
     return [repr(example) for example in schema.get("examples", ())]
 
 
-def _unwrap(info: Any) -> Any:
-    """The Struct, or else the only interesting member, of a union or annotated type."""
+def _unwrap(info: Any, data: Any) -> Any:
+    """The member of a union or annotated type that data was meant for; else a Struct, or any."""
     while True:
         if isinstance(info, msgspec.inspect.Metadata):
             info = info.type
         elif isinstance(info, msgspec.inspect.UnionType):
             members = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
-            info = next((t for t in members if hasattr(t, "fields")), members[0])
+            info = _member(members, data)
         else:
             return info
+
+
+def _member(members: list[Any], data: Any) -> Any:
+    structs = [t for t in members if hasattr(t, "fields")]
+    if isinstance(data, list):
+        listed = [t for t in members if _is_list(t)]
+        return (listed or structs or members)[0]
+    tagged = [t for t in structs if isinstance(data, dict) and data.get(t.tag_field) == t.tag]
+    return (tagged or structs or members)[0]
+
+
+def _is_list(info: Any) -> bool:
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    return hasattr(info, "item_type")
 
 
 def _choices(info: Any) -> list[str]:

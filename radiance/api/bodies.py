@@ -1,5 +1,6 @@
 """Request bodies, bounded, decoded and checked against a Struct; and what queries share."""
 
+import zlib
 from typing import Any, TypeVar
 
 import msgspec
@@ -40,6 +41,8 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         raise Cancelled("the client went away while sending its request") from None
     if size > max_bytes:
         raise _too_large(max_bytes)
+    if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+        body = _decompressed(bytes(body), encoding, max_bytes)
     try:
         return msgspec.json.decode(bytes(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -105,6 +108,34 @@ def list_limit(request: Request) -> int:
             remedy=f"Send 1 to {_MOST_LISTED}.",
         )
     return int(given)
+
+
+def _decompressed(body: bytes, encoding: str, max_bytes: int) -> bytearray:
+    """A body that was sent compressed; no more of it than the limit is ever made.
+
+    Raises:
+        RequestError: It is compressed in another way, or damaged.
+        TooLarge: It has more than ``max_bytes``.
+    """
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise RequestError(
+            f"Content-Encoding: is {encoding!r}.",
+            field="Content-Encoding",
+            value=encoding,
+            remedy="Send the body as it is, or with gzip.",
+        )
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either's header
+    try:
+        found = reader.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        raise RequestError(
+            f"The body is not {encoding}: {error}.", remedy="Send it again."
+        ) from None
+    if len(found) > max_bytes:
+        raise _too_large(max_bytes)
+    if not reader.eof:
+        raise RequestError(f"The body is not {encoding}: it ends early.", remedy="Send it again.")
+    return bytearray(found)
 
 
 def _too_large(max_bytes: int) -> TooLarge:

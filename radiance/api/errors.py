@@ -2,7 +2,8 @@
 
 Every error body is ``{"error": {"message", "type", "param", "code", "value", "remedy"}}``: the
 fields OpenAI's clients read, plus the offending value and what to do about it. Under ``/v1/`` it
-has OpenAI's four fields alone, and the remedy stands in the message.
+has OpenAI's four fields alone, under ``/v1/messages`` they are Anthropic's; there the remedy stands
+in the message.
 """
 
 from typing import Any
@@ -33,6 +34,15 @@ _RETRY_WHEN_STARTING_S = 2
 _MOST_SHOWN_CHARACTERS = 200
 OPENAI = "/v1/"
 """What the paths of OpenAI's API begin with."""
+_ANTHROPIC = "/v1/messages"  # and Anthropic's
+_ANTHROPIC_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
 
 
 class ErrorBody(msgspec.Struct):
@@ -73,6 +83,28 @@ class OpenAIErrorAnswer(msgspec.Struct):
     error: OpenAIErrorBody
 
 
+class AnthropicErrorBody(msgspec.Struct):
+    """What went wrong, in Anthropic's words; ``param`` and ``code`` as elsewhere."""
+
+    type: str
+    message: str
+    param: str | None
+    code: str
+
+
+class AnthropicErrorAnswer(msgspec.Struct, tag_field="type", tag="error"):
+    """The body of every answer of /v1/messages that is not 2xx, and of a stream's error."""
+
+    error: AnthropicErrorBody
+
+
+def error_answer(path: str) -> type[msgspec.Struct]:
+    """The type of the errors of a path."""
+    if path.startswith(_ANTHROPIC):
+        return AnthropicErrorAnswer
+    return OpenAIErrorAnswer if path.startswith(OPENAI) else ErrorAnswer
+
+
 def error_response(
     status: int,
     message: str,
@@ -88,8 +120,12 @@ def error_response(
     kind = "invalid_request_error" if status < 500 else "server_error"
     if status == 429:
         kind = "rate_limit_error"
-    if path.startswith(OPENAI):
-        told = f"{message.removesuffix('.')}. {remedy}".rstrip()
+    told = f"{message.removesuffix('.')}. {remedy}".rstrip()
+    if path.startswith(_ANTHROPIC):
+        usual = "invalid_request_error" if status < 500 else "api_error"
+        theirs = AnthropicErrorBody(_ANTHROPIC_TYPES.get(status, usual), told, param, code)
+        body: msgspec.Struct = AnthropicErrorAnswer(theirs)
+    elif path.startswith(OPENAI):
         body = OpenAIErrorAnswer(OpenAIErrorBody(told, kind, param, code))
     else:
         body = ErrorAnswer(ErrorBody(message, kind, param, code, value, remedy))

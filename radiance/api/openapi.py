@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from radiance import __version__
-from radiance.api.errors import OPENAI, ErrorAnswer, OpenAIErrorAnswer
+from radiance.api.errors import AnthropicErrorAnswer, ErrorAnswer, OpenAIErrorAnswer, error_answer
 from radiance.api.route import JSON, Route
 
 Json = dict[str, Any]
@@ -43,7 +43,7 @@ def document(table: Sequence[BaseRoute]) -> Json:
     """The document for a table of URLs; pages for people have no place in it."""
     routes = [route for route in table if isinstance(route, Route) and route.is_documented]
     shapes = [*dict.fromkeys(kind for route in routes for kind in route.schemas)]
-    shapes += [ErrorAnswer, OpenAIErrorAnswer]
+    shapes += [ErrorAnswer, OpenAIErrorAnswer, AnthropicErrorAnswer]
     schemas, components = msgspec.json.schema_components(shapes, ref_template=_SCHEMAS)
     schema_of = dict(zip(shapes, schemas, strict=True))
     paths: dict[str, Json] = {}
@@ -69,7 +69,7 @@ def _operation(route: Route, schema_of: dict[Any, Json]) -> Json:
     content = _content(route.gives, JSON, schema_of)
     if route.streams is not None:
         content |= _content(route.streams, "text/event-stream", schema_of)
-    refusal = OpenAIErrorAnswer if route.path.startswith(OPENAI) else ErrorAnswer
+    refusal = error_answer(route.path)
     operation: Json = {
         "operationId": route.name,
         "summary": " ".join(summary.split()),

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 from radiance import extensions
 from radiance.api import (
     anchors,
+    anthropic,
     audit,
     canary,
     checkpoints,
@@ -52,6 +53,7 @@ from radiance.api.openai.tuning_shapes import (
 from radiance.api.request_log import HttpStats, RequestLog
 from radiance.api.route import JSON, OPEN, Route, Schema, delete, get, post
 from radiance.api.services import ServicesGetter
+from radiance.api.slashes import SingleSlashes
 from radiance.config import Config
 from radiance.examples.admission import UpdateBody
 from radiance.records import Checkpoint, Evaluation, JobStatus
@@ -239,6 +241,21 @@ _OPENAI = [
         gives=TextCompletion,
         streams=TextCompletion,
     ),
+    post(
+        "/v1/messages",
+        anthropic.create_message,
+        "infer",
+        takes=anthropic.MessagesBody,
+        gives=anthropic.Answered,
+        streams=anthropic.StreamEvent,
+    ),
+    post(
+        "/v1/messages/count_tokens",
+        anthropic.count_tokens,
+        "infer",
+        takes=anthropic.CountBody,
+        gives=anthropic.CountAnswer,
+    ),
     get("/v1/models", models.list_models, "infer", gives=ModelList),
     get("/v1/models/{model_id:path}", models.show_model, "infer", gives=Model),
     post(
@@ -367,6 +384,7 @@ def create_app(
     access = Access(config)
     stats = HttpStats()
     middleware = [
+        Middleware(SingleSlashes),
         Middleware(RequestLog, stats=stats),
         Middleware(OriginGuard, access=access),
     ]
@@ -377,6 +395,7 @@ def create_app(
                 allow_origins=access.cors_origins,
                 allow_methods=["*"],
                 allow_headers=["*"],
+                allow_private_network=True,  # a listed page may reach loopback
                 expose_headers=["*"],
             )
         )

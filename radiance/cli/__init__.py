@@ -13,6 +13,7 @@ from radiance.cli.audit import audit
 from radiance.cli.canary import canary
 from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
+from radiance.cli.connect import connect
 from radiance.cli.doctor import doctor
 from radiance.cli.eval import evaluate
 from radiance.cli.exchange import export, import_adapter, pull, push
@@ -64,6 +65,7 @@ for _command in (
     forget,
     info,
     knowledge,
+    connect,
     jobs,
     checkpoints,
     canary,

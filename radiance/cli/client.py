@@ -49,6 +49,11 @@ class ServiceClient:
         proxies = [urllib.request.ProxyHandler({})] if config.is_loopback(host) else []
         self._opener = urllib.request.build_opener(*proxies)
 
+    @property
+    def has_key(self) -> bool:
+        """Whether there is a key to send."""
+        return bool(self._key)
+
     def get(self, path: str, **query: Any) -> Any:
         """The answer to GET ``path``; query values that are None are left out."""
         return self._send("GET", path + wire.encode_query(query))

@@ -47,6 +47,11 @@ class Sampling:
         frequency_penalty: The same, once for each time it was generated.
         repetition_penalty: Divides the logits of tokens of prompt and answer; multiplies negative
             ones.
+        repetition_context: Of the last so many tokens only; 0: of all.
+        presence_context: Generated tokens, the last, that the presence penalty looks at; 0: all.
+        frequency_context: The same for the frequency penalty.
+        xtc_probability: How often XTC leaves out all but the least likely of the likely tokens.
+        xtc_threshold: From which probability on a token is likely, for XTC.
         logit_bias: Added to the logits of these tokens: (token, bias).
     """
 
@@ -58,6 +63,11 @@ class Sampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repetition_penalty: float = 1.0
+    repetition_context: int = 0
+    presence_context: int = 0
+    frequency_context: int = 0
+    xtc_probability: float = 0.0
+    xtc_threshold: float = 0.1
     logit_bias: tuple[tuple[int, float], ...] = ()
 
 

@@ -214,6 +214,45 @@ def test_cors_is_off_unless_an_origin_is_listed(tmp_path: Path) -> None:
         assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "origin", ["app://obsidian.md", "https://chat.example", "http://localhost:3000", "null"]
+)
+def test_a_page_of_a_listed_origin_may_reach_loopback(tmp_path: Path, origin: str) -> None:
+    asks = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    with app_client(tmp_path, **{"server.cors_origins": [origin]}) as client:
+        answer = client.options("/search", headers=asks)
+        assert answer.status_code == 200
+        assert answer.headers["access-control-allow-private-network"] == "true"
+        answer = client.options("/search", headers={**asks, "Origin": "https://evil.example"})
+        assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://chat.example/",
+        "https://chat.example/page",
+        "chrome-extension://*",
+        "https://*.example",
+        "HTTPS://chat.example",
+        "https://Chat.example",
+        "https://chat.example:443",
+        "http://chat.example:80",
+        "https://ü.example",
+        "chat.example",
+        "https://user@chat.example",
+        "",
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_a_mistake(tmp_path: Path, origin: str) -> None:
+    with pytest.raises(ConfigError, match=r"server\.cors_origins: .* can never match"):
+        create_app(never_started, config.load(tmp_path, {"server.cors_origins": [origin]}))
+
+
 # ----------------------------------------------------------------------------- TLS, whole
 
 

@@ -7,6 +7,7 @@ requests across origins that change something (Origin and Sec-Fetch-Site).
 """
 
 import ipaddress
+import re
 import ssl
 from urllib.parse import urlsplit
 
@@ -25,6 +26,9 @@ from radiance.telemetry import get_logger
 
 _log = get_logger(__name__)
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_ORIGIN = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:\[[0-9a-f:]+\]|[a-z0-9._~-]+)(?::(?P<port>[0-9]+))?"
+)
 _REMEDY = (
     "Send a key as `Authorization: Bearer KEY`; client commands take it from RADIANCE_API_KEY."
     " `radiance keys new` makes one."
@@ -55,6 +59,9 @@ class Access:
                 f" requests need an API key, and there is none in {config.keys_path}. Make one with"
                 f" `radiance keys new --root {config.root} --scope admin`, or listen on 127.0.0.1."
             )
+
+        for origin in self._server.cors_origins:
+            _check_origin(origin)
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
@@ -145,6 +152,20 @@ class Access:
         if site is not None:
             return site in ("same-origin", "none")
         return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def _check_origin(origin: str) -> None:
+    """Raise ConfigError for an origin that no browser ever sends."""
+    if origin in ("*", "null"):
+        return
+    found = _ORIGIN.fullmatch(origin)
+    if found and (found["scheme"], found["port"]) not in (("http", "80"), ("https", "443")):
+        return
+    raise ConfigError(
+        f"server.cors_origins: {origin!r} can never match. Write an origin as browsers send it: "
+        'scheme and host in small letters, a port unless it is the usual one, as in "https://'
+        'chat.example" or "http://localhost:3000", without a path, a slash at the end or a *.'
+    )
 
 
 class OriginGuard:

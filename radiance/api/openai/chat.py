@@ -89,7 +89,7 @@ class ChatBody(Shared):
 
 
 @dataclass(frozen=True)
-class _ChatPlan:
+class ChatPlan:
     """What is to be done for one body.
 
     Attributes:
@@ -116,11 +116,12 @@ async def create_chat(request: Request) -> Reply[shapes.ChatCompletion] | Stream
     """Answer a chat, whole or as a stream of server-sent events."""
     services = services_of(request)
     body = await read_parameters(request, ChatBody, UNSUPPORTED)
-    plan = await _plan(request, services, body)
+    plan = await plan_chat(request, services, body)
     try:
         if body.stream:
-            return await _stream(request, services, plan)
-        return await _answer(request, services, plan)
+            headers, chunks = await begin_chat(request, services, plan)
+            return event_stream(chunks, headers)
+        return await answer_chat(request, services, plan)
     except RequestError as error:
         if plan.box is None or error.field != "response_format":
             raise
@@ -129,19 +130,23 @@ async def create_chat(request: Request) -> Reply[shapes.ChatCompletion] | Stream
         raise RequestError(f"tools: {reason}", field="tools", remedy=remedy) from None
 
 
-async def _stream(request: Request, services: Services, plan: _ChatPlan) -> StreamingResponse:
+async def begin_chat(
+    request: Request, services: Services, plan: ChatPlan
+) -> tuple[dict[str, str], AsyncGenerator[shapes.ChatChunk, None]]:
+    """The headers and the chunks of an answer that has begun."""
     origin, told = await origins.begun(request, services, plan.wanted, plan.asked, plan.recalled)
     signature = origin.sign(plan.stamp)
     if isinstance(told, str):
         chunks = fallback.chat_chunks(told, signature, wants_usage=plan.body.wants_usage)
     else:
         chunks = _chunks(services, plan, signature, told)
-    return event_stream(noted(chunks, plan.recalled), origin.headers)
+    return origin.headers, noted(chunks, plan.recalled)
 
 
-async def _answer(
-    request: Request, services: Services, plan: _ChatPlan
+async def answer_chat(
+    request: Request, services: Services, plan: ChatPlan
 ) -> Reply[shapes.ChatCompletion]:
+    """The whole answer."""
     body = plan.body
     origin, told = await origins.whole(request, services, plan.wanted, plan.asked, plan.recalled)
     signature = origin.sign(plan.stamp)
@@ -161,7 +166,12 @@ async def _answer(
     return Reply(completion, headers=origin.headers)
 
 
-async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPlan:
+async def plan_chat(request: Request, services: Services, body: ChatBody) -> ChatPlan:
+    """What is to be done for a body.
+
+    Raises:
+        RequestError: It contradicts itself, or asks for what there is not.
+    """
     _refuse_contradictions(body)
     encoder = services.engine.encoder
     box = toolbox(body.tools, body.tool_choice, body.parallel_tool_calls)
@@ -171,7 +181,7 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPl
         constraint = constraint_of(body.response_format)
     given = turns(body.messages)
     caller = caller_of(request, body.safety_identifier or body.user)
-    weights = await model_weights(services, body.model, caller)
+    weights = await model_weights(services, body.asked_model, caller)
     limit = body.max_completion_tokens or body.max_tokens
     is_plain = not (body.tools or constraint or body.logprobs)
     recalled = await recalled_by(services, body, given if is_plain else [], weights, limit)
@@ -213,7 +223,7 @@ async def _plan(request: Request, services: Services, body: ChatBody) -> _ChatPl
     stamp = shapes.new_stamp("chatcmpl")
     marks = encoder.thought_marks if may_think else None
     asked = fallback.chat_asked(body, given, wanted[0].max_tokens)
-    return _ChatPlan(
+    return ChatPlan(
         body, recalled, asked, wanted, box, form, marks, encoder.is_thinking(tokens), stamp
     )
 
@@ -240,7 +250,7 @@ def _refuse_contradictions(body: ChatBody) -> None:
         raise RequestError(f"{field}: {reason}.", field=field, value=value, remedy=remedy)
 
 
-def _choice(services: Services, plan: _ChatPlan, place: int, answer: Answer) -> shapes.ChatChoice:
+def _choice(services: Services, plan: ChatPlan, place: int, answer: Answer) -> shapes.ChatChoice:
     found = _read(plan, answer.text)
     said, calls = found.said, found.calls
     message = shapes.ChatMessage(
@@ -252,13 +262,14 @@ def _choice(services: Services, plan: _ChatPlan, place: int, answer: Answer) -> 
         index=place,
         message=message,
         finish_reason=_reason(plan, answer, bool(calls)),
+        stop_reason=answer.stop_string or UNSET,
         logprobs=chat_logprobs(services.engine.encoder, answer.logprobs)
         if plan.body.logprobs
         else None,
     )
 
 
-def _read(plan: _ChatPlan, text: str) -> AnswerPart:
+def _read(plan: ChatPlan, text: str) -> AnswerPart:
     """What an answer holds."""
     if plan.box is not None and plan.box.is_forced:
         call = plan.box.forced_call(text)
@@ -267,7 +278,7 @@ def _read(plan: _ChatPlan, text: str) -> AnswerPart:
     return reader.feed(text) + reader.finish()
 
 
-def _reason(plan: _ChatPlan, answer: Answer, has_calls: bool) -> shapes.FinishReason:
+def _reason(plan: ChatPlan, answer: Answer, has_calls: bool) -> shapes.FinishReason:
     """As OpenAI has it: a call that was named by the caller ends with "stop"."""
     if has_calls and not (plan.box and plan.box.is_named):
         return "tool_calls"
@@ -276,7 +287,7 @@ def _reason(plan: _ChatPlan, answer: Answer, has_calls: bool) -> shapes.FinishRe
 
 async def _chunks(
     services: Services,
-    plan: _ChatPlan,
+    plan: ChatPlan,
     signature: shapes.Signature,
     events: AsyncGenerator[tuple[int, Event], None],
 ) -> AsyncGenerator[shapes.ChatChunk, None]:
@@ -307,7 +318,7 @@ async def _chunks(
 class _StreamedChoice:
     """One of the answers of a stream."""
 
-    def __init__(self, services: Services, plan: _ChatPlan, place: int) -> None:
+    def __init__(self, services: Services, plan: ChatPlan, place: int) -> None:
         self._services, self._plan, self._place = services, plan, place
         self._text = ""
         self._calls = 0
@@ -333,7 +344,9 @@ class _StreamedChoice:
         rest = _read(self._plan, answer.text) if self._is_forced else self._reader.finish()
         parts += self._parts(rest, None)
         reason = _reason(self._plan, answer, self._calls > 0)
-        return [*parts, shapes.ChunkChoice(self._place, shapes.ChatDelta(), finish_reason=reason)]
+        last = shapes.ChunkChoice(self._place, shapes.ChatDelta(), finish_reason=reason)
+        last.stop_reason = answer.stop_string or UNSET
+        return [*parts, last]
 
     def _parts(
         self, part: AnswerPart, logprobs: shapes.ChatLogprobs | None

@@ -133,7 +133,7 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
         )
     prompts = await run_in_threadpool(_prompts, services, body.prompt)
     caller = caller_of(request, body.user)
-    weights = await model_weights(services, body.model, caller)
+    weights = await model_weights(services, body.asked_model, caller)
     if weights.kind == "training" and len(prompts) * body.choices > 1:
         field = "n" if body.choices > 1 else "prompt"
         raise RequestError(

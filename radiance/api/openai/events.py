@@ -10,12 +10,12 @@ from starlette.responses import StreamingResponse
 from radiance.api.errors import response_to
 from radiance.errors import RadianceError
 
-_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 def event_stream(chunks: AsyncGenerator[Any, None], headers: dict[str, str]) -> StreamingResponse:
     """A stream of Structs, ended by ``[DONE]``, or by an error where one came up."""
-    return StreamingResponse(_lines(chunks), 200, {**_HEADERS, **headers}, "text/event-stream")
+    return StreamingResponse(_lines(chunks), 200, {**HEADERS, **headers}, "text/event-stream")
 
 
 def event(body: bytes) -> bytes:

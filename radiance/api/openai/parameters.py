@@ -12,6 +12,7 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from radiance.api.bodies import check_body, read_json
+from radiance.api.openai.habits import usual
 from radiance.api.services import services_of
 from radiance.config import MemoryMode
 from radiance.engine.requests import Sampling
@@ -39,6 +40,7 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
 
 _Penalty = Annotated[float, Meta(ge=-2, le=2)]
 _Ratio = Annotated[float, Meta(ge=0, le=1)]
+_Size = Annotated[int, Meta(ge=0, lt=1 << 31)]
 
 
 class Shared(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -56,6 +58,12 @@ class Shared(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         presence_penalty: Subtracted from the logit of every token generated already.
         frequency_penalty: The same, once for each time it was generated.
         repetition_penalty: Divides the logits of the tokens of prompt and answer.
+        repetition_context_size: Of the last so many of these tokens only; not given: of all.
+        presence_context_size: The last generated tokens that presence_penalty looks at.
+        frequency_context_size: The same for frequency_penalty.
+        xtc_probability: How often all but the least likely of the likely tokens are left out.
+        xtc_threshold: From which probability on a token is likely, for that.
+        adapters: The checkpoint to ask, as mlx-lm's server names an adapter; goes before ``model``.
         logit_bias: Added to the logits of these token ids.
         user: The caller's name for its user; changes nothing in the answer.
         memory: When what was accepted answers: off, pending or always. Radiance's own.
@@ -76,11 +84,22 @@ class Shared(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
     repetition_penalty: Annotated[float, Meta(gt=0, le=10)] | None = None
+    repetition_context_size: _Size | None = None
+    presence_context_size: _Size | None = None
+    frequency_context_size: _Size | None = None
+    xtc_probability: _Ratio | None = None
+    xtc_threshold: Annotated[float, Meta(ge=0, le=0.5)] | None = None
+    adapters: Annotated[str, Meta(min_length=1)] | None = None
     logit_bias: dict[str, Annotated[float, Meta(ge=-100, le=100)]] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: str | None = None
     memory: MemoryMode | None = None
+
+    @property
+    def asked_model(self) -> str | None:
+        """The name of the weights that are asked for."""
+        return self.model if self.adapters is None else self.adapters
 
     @property
     def choices(self) -> int:
@@ -118,6 +137,11 @@ class Shared(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
             presence_penalty=self.presence_penalty or 0.0,
             frequency_penalty=self.frequency_penalty or 0.0,
             repetition_penalty=self.repetition_penalty or 1.0,
+            repetition_context=self.repetition_context_size or 0,
+            presence_context=self.presence_context_size or 0,
+            frequency_context=self.frequency_context_size or 0,
+            xtc_probability=self.xtc_probability or 0.0,
+            xtc_threshold=0.1 if self.xtc_threshold is None else self.xtc_threshold,
             logit_bias=_biases(self.logit_bias or {}, vocabulary),
         )
 
@@ -134,7 +158,7 @@ async def read_parameters(request: Request, kind: type[T], unsupported: Mapping[
         RequestError: It does not fit, or asks for what there is not; names the parameter.
         TooLarge: It is over the limit.
     """
-    data = await read_json(request, services_of(request).config.server.max_body_bytes)
+    data = usual(await read_json(request, services_of(request).config.server.max_body_bytes))
     refuse_unsupported(data, unsupported)
     body = check_body(data, kind)
     if body.stop == "":

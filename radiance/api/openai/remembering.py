@@ -36,7 +36,7 @@ async def recalled_by(
     Raises:
         RequestError: It names weights and asks for memory.
     """
-    is_named = body.model not in (None, SERVING)
+    is_named = body.asked_model not in (None, SERVING)
     mode = mode_of(services, body.memory, "pending", is_named=is_named)
     is_chat = all(turn.keys() == _TURN and turn["role"] in _ROLES for turn in turns)
     if not is_chat or body.choices > 1 or body.logit_bias:

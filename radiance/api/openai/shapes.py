@@ -82,12 +82,13 @@ class ChatMessage(msgspec.Struct):
 
 
 class ChatChoice(msgspec.Struct):
-    """One of ``n`` answers."""
+    """One of ``n`` answers; ``stop_reason`` is vLLM's: the stop text that ended it, if one did."""
 
     index: int
     message: ChatMessage
     finish_reason: FinishReason
     logprobs: ChatLogprobs | None = None
+    stop_reason: str | UnsetType = UNSET
 
 
 class ChatCompletion(msgspec.Struct):
@@ -121,12 +122,13 @@ class ChatDelta(msgspec.Struct):
 
 
 class ChunkChoice(msgspec.Struct):
-    """What a chunk adds to one of ``n`` answers."""
+    """What a chunk adds to one of ``n`` answers; ``stop_reason`` as of whole ones."""
 
     index: int
     delta: ChatDelta
     logprobs: ChatLogprobs | None = None
     finish_reason: FinishReason | None = None
+    stop_reason: str | UnsetType = UNSET
 
 
 class ChatChunk(msgspec.Struct):

@@ -15,32 +15,42 @@ from radiance.engine.requests import Sampling
 
 Sampler = Callable[[mx.array], mx.array]
 Processor = Callable[[mx.array, mx.array], mx.array]
+_Xtc = tuple[float, float] | None  # probability and threshold
 
 
 def sampler_of(sampling: Sampling, vocab_size: int) -> Sampler:
     """The sampler of a request."""
     top_k = sampling.top_k if sampling.top_k < vocab_size else 0  # mlx-lm refuses the whole of it
-    filters = (sampling.top_p, top_k, sampling.min_p)
+    xtc = (sampling.xtc_probability, sampling.xtc_threshold) if sampling.xtc_probability else None
+    filters = (sampling.top_p, top_k, sampling.min_p, xtc)
     if sampling.seed is None or sampling.temperature == 0:
         return _shared(sampling.temperature, *filters)
     return Seeded(sampling.seed, sampling.temperature, *filters)
 
 
 @functools.lru_cache(maxsize=256)
-def _shared(temperature: float, top_p: float, top_k: int, min_p: float) -> Sampler:
-    return make_sampler(temp=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
+def _shared(temperature: float, top_p: float, top_k: int, min_p: float, xtc: _Xtc) -> Sampler:
+    probability, threshold = xtc or (0.0, 0.0)
+    return make_sampler(
+        temp=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        min_p=min_p,
+        xtc_probability=probability,
+        xtc_threshold=threshold,
+    )
 
 
 class Seeded:
     """Draws with random numbers of its own, so that an answer does not depend on other rows."""
 
     def __init__(
-        self, seed: int, temperature: float, top_p: float, top_k: int, min_p: float
+        self, seed: int, temperature: float, top_p: float, top_k: int, min_p: float, xtc: _Xtc
     ) -> None:
         self._key = mx.random.key(seed)
         self._keys: list[mx.array] = []
         self._temperature = temperature
-        self._top_p, self._top_k, self._min_p = top_p, top_k, min_p
+        self._top_p, self._top_k, self._min_p, self._xtc = top_p, top_k, min_p, xtc
 
     def __call__(self, logprobs: mx.array) -> mx.array:
         self._key, now = mx.random.split(self._key)
@@ -68,9 +78,20 @@ class Seeded:
             logprobs = apply_top_p(logprobs, self._top_p)
         if self._min_p > 0:
             logprobs = apply_min_p(logprobs, self._min_p)
+        if self._xtc is not None:
+            key, own = mx.random.split(key)
+            logprobs = _xtc(logprobs, *self._xtc, own)
         if self._top_k > 0:
             logprobs = apply_top_k(logprobs, self._top_k)
         return mx.random.categorical(logprobs / self._temperature, key=key)
+
+
+def _xtc(logprobs: mx.array, probability: float, threshold: float, key: mx.array) -> mx.array:
+    """mlx-lm's apply_xtc, which takes no key: drops all likely tokens but the least likely."""
+    probs = mx.softmax(logprobs, -1)
+    least = mx.where(probs > threshold, probs, mx.inf).min(axis=-1, keepdims=True)
+    dropped = mx.where(probs > least, -mx.inf, logprobs)
+    return mx.where(mx.random.uniform(key=key) > probability, logprobs, dropped)
 
 
 def processors_of(sampling: Sampling, prompt_tokens: int, vocab_size: int) -> list[Processor]:
@@ -83,10 +104,13 @@ def processors_of(sampling: Sampling, prompt_tokens: int, vocab_size: int) -> li
     """
     found: list[Processor] = []
     if sampling.repetition_penalty != 1:
-        found.append(functools.partial(_repetition, sampling.repetition_penalty))
+        found.append(
+            functools.partial(_repetition, sampling.repetition_penalty, sampling.repetition_context)
+        )
     if sampling.presence_penalty or sampling.frequency_penalty:
-        weights = (sampling.presence_penalty, sampling.frequency_penalty)
-        found.append(functools.partial(_occurrences, *weights, prompt_tokens))
+        presence = (sampling.presence_penalty, sampling.presence_context)
+        frequency = (sampling.frequency_penalty, sampling.frequency_context)
+        found.append(functools.partial(_occurrences, presence, frequency, prompt_tokens))
     if sampling.logit_bias:
         bias = mx.zeros((vocab_size,))
         tokens = mx.array([token for token, _ in sampling.logit_bias])
@@ -95,18 +119,26 @@ def processors_of(sampling: Sampling, prompt_tokens: int, vocab_size: int) -> li
     return found
 
 
-def _repetition(penalty: float, context: mx.array, logits: mx.array) -> mx.array:
+def _repetition(penalty: float, size: int, context: mx.array, logits: mx.array) -> mx.array:
     """Keskar et al. 2019, "CTRL", section 4.1; the sign-aware form."""
-    seen = _counts(context, logits.shape[-1]) > 0
+    seen = _counts(context[-size:] if size else context, logits.shape[-1]) > 0
     return mx.where(seen, mx.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
 def _occurrences(
-    presence: float, frequency: float, prompt_tokens: int, context: mx.array, logits: mx.array
+    presence: tuple[float, int],
+    frequency: tuple[float, int],
+    prompt_tokens: int,
+    context: mx.array,
+    logits: mx.array,
 ) -> mx.array:
-    """OpenAI's penalties: once for having been generated, and once for each time."""
-    counts = _counts(context[prompt_tokens:], logits.shape[-1])
-    return logits - frequency * counts - presence * (counts > 0)
+    """OpenAI's penalties, each with its window: once for having been generated, and each time."""
+    said = context[prompt_tokens:]
+    once, often = (
+        _counts(said[-size:] if size else said, logits.shape[-1])
+        for _, size in (presence, frequency)
+    )
+    return logits - frequency[0] * often - presence[0] * (once > 0)
 
 
 def _counts(tokens: mx.array, vocab_size: int) -> mx.array:

@@ -100,7 +100,7 @@ def test_null_means_not_given() -> None:
         ("messages", [{"role": "tool", "content": "x"}], "messages[0].tool_call_id"),
         ("modalities", ["audio"], "modalities[0]"),
         ("service_tier", "flex", "service_tier"),
-        ("reasoning_effort", "high", "reasoning_effort"),
+        ("reasoning_effort", "utmost", "reasoning_effort"),
         ("tools", [{"type": "custom", "custom": {"name": "x"}}], "tools[0].type"),
         ("tools", [{"type": "function", "function": {"name": "a b"}}], "tools[0].function.name"),
         ("metadata", {"k": 1}, "metadata[...]"),

@@ -1,0 +1,420 @@
+"""POST /v1/messages: Anthropic's API over the same chats, whole or as its stream of events."""
+
+import json
+import secrets
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from radiance.api.bodies import check_body, read_json
+from radiance.api.errors import response_to
+from radiance.api.openai import shapes
+from radiance.api.openai.chat import ChatBody, answer_chat, begin_chat, plan_chat
+from radiance.api.openai.events import HEADERS
+from radiance.api.openai.formats import JsonSchema
+from radiance.api.openai.habits import without_nulls
+from radiance.api.route import Reply
+from radiance.api.services import services_of
+from radiance.errors import RadianceError, RequestError
+
+_PATH = "/v1/messages"
+_STOP_REASONS: dict[str, "StopReason"] = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+}
+StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
+
+
+class _Part(msgspec.Struct, tag_field="type", forbid_unknown_fields=True, kw_only=True):
+    cache_control: Any = None  # prompts are cached by themselves
+
+
+class TextIn(_Part, tag="text"):
+    """A part of a turn that is text."""
+
+    text: str
+    citations: None = None
+
+
+class ThinkingIn(_Part, tag="thinking"):
+    """What the assistant thought before it answered, as it was told."""
+
+    thinking: str
+    signature: str = ""
+
+
+class ToolUseIn(_Part, tag="tool_use"):
+    """A call that the assistant made."""
+
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+class ToolResultIn(_Part, tag="tool_result"):
+    """What a tool answered to a call."""
+
+    tool_use_id: str
+    content: str | list[TextIn] = ""
+    is_error: bool = False
+
+
+class Turn(msgspec.Struct, forbid_unknown_fields=True):
+    """A turn of the chat."""
+
+    role: Literal["user", "assistant"]
+    content: (
+        str | Annotated[list[TextIn | ThinkingIn | ToolUseIn | ToolResultIn], Meta(min_length=1)]
+    )
+
+
+class ToolIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A function that may be called."""
+
+    name: str
+    input_schema: JsonSchema
+    description: str | None = None
+    type: Literal["custom"] | None = None
+    strict: bool | None = None
+    cache_control: Any = None
+
+
+class ChoiceIn(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Whether a tool is to be called; ``any``: one must be."""
+
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool = False
+
+
+class ThinkingChoice(msgspec.Struct, forbid_unknown_fields=True):
+    """Whether a model that can think before it answers is to do so, however long it takes."""
+
+    type: Literal["enabled", "disabled", "adaptive"]
+    budget_tokens: int | None = None
+    display: str | None = None
+
+
+class User(msgspec.Struct, forbid_unknown_fields=True):
+    """Who asks, as the caller names them."""
+
+    user_id: str | None = None
+
+
+class MessagesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of POST /v1/messages.
+
+    Attributes:
+        model: As of chats; see ``GET /v1/models``.
+        system: What holds for the whole chat.
+        service_tier: Changes nothing; nor does cache_control: prompts are cached by themselves.
+    """
+
+    model: str
+    messages: Annotated[list[Turn], Meta(min_length=1)]
+    max_tokens: Annotated[int, Meta(ge=1)]
+    system: str | list[TextIn] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Meta(ge=0)] | None = None
+    stop_sequences: Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=16)] = []
+    stream: bool = False
+    tools: list[ToolIn] = []
+    tool_choice: ChoiceIn | None = None
+    thinking: ThinkingChoice | None = None
+    metadata: User | None = None
+    service_tier: Literal["auto", "standard_only"] | None = None
+    cache_control: Any = None
+
+
+class CountBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The body of POST /v1/messages/count_tokens: as of messages, without what shapes an answer."""
+
+    model: str
+    messages: Annotated[list[Turn], Meta(min_length=1)]
+    system: str | list[TextIn] | None = None
+    tools: list[ToolIn] = []
+    tool_choice: ChoiceIn | None = None
+    thinking: ThinkingChoice | None = None
+
+
+class TextOut(msgspec.Struct, tag_field="type", tag="text"):
+    """A part of the answer that is text."""
+
+    text: str
+
+
+class ThinkingOut(msgspec.Struct, tag_field="type", tag="thinking"):
+    """What the model thought before; nothing signs it."""
+
+    thinking: str
+    signature: str = ""
+
+
+class ToolUseOut(msgspec.Struct, tag_field="type", tag="tool_use"):
+    """A call that the model made."""
+
+    id: str
+    name: str
+    input: dict[str, Any]
+
+
+PartOut = TextOut | ThinkingOut | ToolUseOut
+
+
+class Used(msgspec.Struct):
+    """Tokens counted."""
+
+    input_tokens: int
+    output_tokens: int
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+
+
+class Answered(msgspec.Struct, tag_field="type", tag="message"):
+    """The answer of POST /v1/messages."""
+
+    id: str
+    model: str
+    content: list[PartOut]
+    stop_reason: StopReason | None
+    usage: Used
+    role: Literal["assistant"] = "assistant"
+    stop_sequence: str | None = None
+
+
+class CountAnswer(msgspec.Struct):
+    """How many tokens a chat has."""
+
+    input_tokens: int
+
+
+class StreamEvent(msgspec.Struct):
+    """An event of the stream, as Anthropic has them: what begins, what it adds, what ends."""
+
+    type: str
+    message: Answered | UnsetType = UNSET
+    index: int | UnsetType = UNSET
+    content_block: PartOut | UnsetType = UNSET
+    delta: dict[str, Any] | UnsetType = UNSET
+    usage: dict[str, int] | UnsetType = UNSET
+
+
+async def create_message(request: Request) -> Reply[Answered] | StreamingResponse:
+    """Answer a chat in Anthropic's shape, whole or as a stream of its events."""
+    services = services_of(request)
+    data = await read_json(request, services.config.server.max_body_bytes)
+    body = check_body(without_nulls(data), MessagesBody)
+    plan = await plan_chat(request, services, _as_chat(body))
+    if body.stream:
+        headers, chunks = await begin_chat(request, services, plan)
+        events = _events(chunks, len(plan.wanted[0].tokens))
+        return StreamingResponse(_lines(events), 200, {**HEADERS, **headers}, "text/event-stream")
+    reply = await answer_chat(request, services, plan)
+    return Reply(_answered(reply.body), headers=reply.headers)
+
+
+async def count_tokens(request: Request) -> CountAnswer:
+    """How many tokens a chat's prompt has."""
+    services = services_of(request)
+    data = await read_json(request, services.config.server.max_body_bytes)
+    body = check_body(without_nulls(data), CountBody)
+    asked = {name: getattr(body, name) for name in body.__struct_fields__}
+    plan = await plan_chat(request, services, _as_chat(MessagesBody(max_tokens=1, **asked)))
+    return CountAnswer(len(plan.wanted[0].tokens))
+
+
+def _as_chat(body: MessagesBody) -> ChatBody:
+    """The same as a chat of OpenAI's."""
+    if body.messages[-1].role == "assistant":
+        raise RequestError(
+            f"messages[{len(body.messages) - 1}].role: is the assistant's.",
+            field=f"messages[{len(body.messages) - 1}].role",
+            value="assistant",
+            remedy="End with the user's turn; an answer cannot be begun for the model.",
+        )
+    messages: list[dict[str, Any]] = []
+    if body.system:
+        messages.append({"role": "system", "content": _text(body.system)})
+    for place, turn in enumerate(body.messages):
+        messages += _turns(turn, f"messages[{place}]")
+    chat: dict[str, Any] = {
+        "model": body.model,
+        "messages": messages,
+        "max_completion_tokens": body.max_tokens,
+        "temperature": body.temperature,
+        "top_p": body.top_p,
+        "top_k": body.top_k,
+        "stop": body.stop_sequences or None,
+        "stream": body.stream,
+        "user": body.metadata and body.metadata.user_id,
+    }
+    if body.stream:
+        chat["stream_options"] = {"include_usage": True}
+    if body.thinking is not None and body.thinking.type == "disabled":
+        chat["reasoning_effort"] = "none"
+    if body.tools:
+        chat["tools"] = [_tool(tool) for tool in body.tools]
+        chat |= _choice(body.tool_choice)
+    return check_body(chat, ChatBody)
+
+
+def _turns(turn: Turn, field: str) -> list[dict[str, Any]]:
+    if isinstance(turn.content, str):
+        return [{"role": turn.role, "content": turn.content}]
+    results, texts, thoughts, calls = [], [], [], []
+    for place, part in enumerate(turn.content):
+        whose = "user" if isinstance(part, ToolResultIn) else "assistant"
+        if not isinstance(part, TextIn) and turn.role != whose:
+            raise RequestError(
+                f"{field}.content[{place}].type: is none of a turn of the {turn.role}.",
+                field=f"{field}.content[{place}].type",
+                remedy=f"Send it in a turn of the {whose}.",
+            )
+        match part:
+            case TextIn():
+                texts.append(part.text)
+            case ThinkingIn():
+                thoughts.append(part.thinking)
+            case ToolUseIn():
+                function = {"name": part.name, "arguments": json.dumps(part.input)}
+                calls.append({"id": part.id, "type": "function", "function": function})
+            case ToolResultIn():
+                said = {"tool_call_id": part.tool_use_id, "content": _text(part.content)}
+                results.append({"role": "tool", **said})
+    if turn.role == "user":
+        return [*results, *([{"role": "user", "content": "".join(texts)}] if texts else [])]
+    told: dict[str, Any] = {"role": "assistant"}
+    if texts or not calls:
+        told["content"] = "".join(texts)
+    if thoughts:
+        told["reasoning_content"] = "".join(thoughts)
+    if calls:
+        told["tool_calls"] = calls
+    return [told]
+
+
+def _text(content: str | list[TextIn]) -> str:
+    return content if isinstance(content, str) else "".join(part.text for part in content)
+
+
+def _tool(tool: ToolIn) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name, "parameters": tool.input_schema}
+    if tool.description is not None:
+        function["description"] = tool.description
+    if tool.strict is not None:
+        function["strict"] = tool.strict
+    return {"type": "function", "function": function}
+
+
+def _choice(choice: ChoiceIn | None) -> dict[str, Any]:
+    if choice is None:
+        return {}
+    kinds = {"auto": "auto", "any": "required", "none": "none"}
+    named = {"type": "function", "function": {"name": choice.name or ""}}
+    chosen: dict[str, Any] = {"tool_choice": kinds.get(choice.type, named)}
+    if choice.disable_parallel_tool_use:
+        chosen["parallel_tool_calls"] = False
+    return chosen
+
+
+def _answered(completion: shapes.ChatCompletion) -> Answered:
+    choice, usage = completion.choices[0], completion.usage
+    message, parts = choice.message, list[PartOut]()
+    if message.reasoning_content is not UNSET:
+        parts.append(ThinkingOut(message.reasoning_content))
+    if message.content:
+        parts.append(TextOut(message.content))
+    for call in message.tool_calls or []:
+        parts.append(ToolUseOut(call.id, call.function.name, json.loads(call.function.arguments)))
+    used = Used(
+        usage.prompt_tokens - usage.prompt_tokens_details.cached_tokens,
+        usage.completion_tokens,
+        cache_read_input_tokens=usage.prompt_tokens_details.cached_tokens,
+    )
+    reason, stopped = _reason(choice)
+    return Answered(_new_id(), completion.model, parts, reason, used, stop_sequence=stopped)
+
+
+def _reason(choice: shapes.ChatChoice | shapes.ChunkChoice) -> tuple[StopReason, str | None]:
+    """Why an answer ended, and by which text if it was one."""
+    if choice.stop_reason:
+        return "stop_sequence", choice.stop_reason
+    return _STOP_REASONS[choice.finish_reason or "stop"], None
+
+
+async def _events(
+    chunks: AsyncGenerator[shapes.ChatChunk, None], prompt_tokens: int
+) -> AsyncGenerator[StreamEvent, None]:
+    """Anthropic's events of a stream of OpenAI's chunks; closes ``chunks``."""
+    place, kind = -1, ""
+    reason: StopReason = "end_turn"
+    stopped: str | None = None
+    output_tokens = 0
+    has_begun = False
+
+    def begun(part: PartOut) -> list[StreamEvent]:
+        nonlocal place, kind
+        ended = [StreamEvent("content_block_stop", index=place)] if kind else []
+        place, kind = place + 1, type(part).__name__
+        return [*ended, StreamEvent("content_block_start", index=place, content_block=part)]
+
+    def added(**delta: str) -> StreamEvent:
+        return StreamEvent("content_block_delta", index=place, delta=delta)
+
+    async with aclosing(chunks) as told:
+        async for chunk in told:
+            if not has_begun:
+                used = Used(prompt_tokens, 0)
+                yield StreamEvent(
+                    "message_start", message=Answered(_new_id(), chunk.model, [], None, used)
+                )
+                has_begun = True
+            if isinstance(chunk.usage, shapes.Usage):
+                output_tokens = chunk.usage.completion_tokens
+            for choice in chunk.choices:
+                delta = choice.delta
+                if delta.reasoning_content:
+                    if kind != ThinkingOut.__name__:
+                        for event in begun(ThinkingOut("")):
+                            yield event
+                    yield added(type="thinking_delta", thinking=delta.reasoning_content)
+                if delta.content:
+                    if kind != TextOut.__name__:
+                        for event in begun(TextOut("")):
+                            yield event
+                    yield added(type="text_delta", text=delta.content)
+                for call in delta.tool_calls or []:
+                    for event in begun(ToolUseOut(call.id, call.function.name, {})):
+                        yield event
+                    yield added(type="input_json_delta", partial_json=call.function.arguments)
+                if choice.finish_reason is not None:
+                    reason, stopped = _reason(choice)
+    if kind:
+        yield StreamEvent("content_block_stop", index=place)
+    ended = {"stop_reason": reason, "stop_sequence": stopped}
+    yield StreamEvent("message_delta", delta=ended, usage={"output_tokens": output_tokens})
+    yield StreamEvent("message_stop")
+
+
+async def _lines(events: AsyncGenerator[StreamEvent, None]) -> AsyncIterator[bytes]:
+    try:
+        async with aclosing(events) as told:
+            async for event in told:
+                yield _line(event.type, msgspec.json.encode(event))
+    except RadianceError as error:  # the status is sent already
+        yield _line("error", bytes(response_to(error, _PATH).body))
+
+
+def _line(kind: str, data: bytes) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+
+
+def _new_id() -> str:
+    return f"msg_{secrets.token_hex(12)}"

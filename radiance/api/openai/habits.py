@@ -1,0 +1,109 @@
+"""What clients of local servers send by habit and mean nothing by, or one harmless thing.
+
+OpenAI's own clients send what OpenAI documents. Those of llama.cpp, LM Studio, Ollama, vLLM and
+mlx-lm's server send more: -1 for "no limit", null for "not given", hints to caches. That is taken
+for what it means, before a body is checked; what changes an answer is never dropped.
+"""
+
+from typing import Any
+
+from radiance.errors import RequestError
+
+_KEPT_AS_SENT = ("parameters", "schema", "metadata", "logit_bias")  # a null says something there
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
+
+
+def usual(data: Any) -> Any:
+    """A body as OpenAI's own clients would have sent it.
+
+    Raises:
+        RequestError: ``chat_template_kwargs`` has more than whether to think.
+    """
+    if not isinstance(data, dict):
+        return data
+    body = without_nulls(data)
+    for name in _LIMITS:  # -1 is no limit in llama.cpp and LM Studio
+        if body.get(name) == -1:
+            del body[name]
+    if body.get("top_logprobs") == -1:  # mlx-lm's "none"
+        del body["top_logprobs"]
+    if body.get("repetition_penalty") == 0:  # mlx-lm's "none"
+        del body["repetition_penalty"]
+    if body.get("functions") == []:
+        del body["functions"]
+    if body.get("tools") == []:
+        for name in ("tools", "tool_choice", "parallel_tool_calls"):
+            if not isinstance(body.get(name), dict):
+                body.pop(name, None)
+    body.pop("keep_alive", None)  # Ollama's: how long a model stays loaded; this one stays
+    # mlx-lm's: how far to guess ahead, and with what. Guessing changes no answer.
+    if _is_count(body.get("num_draft_tokens")):
+        del body["num_draft_tokens"]
+    if body.get("draft_model") == "default_model":
+        del body["draft_model"]
+    if body.get("model") == "default_model":
+        del body["model"]
+    if body.get("reasoning_effort") in _EFFORTS:  # there is thinking, and none
+        del body["reasoning_effort"]
+    _take_template_options(body)
+    if isinstance(messages := body.get("messages"), list):
+        body["messages"] = [_usual_message(message) for message in messages]
+    return body
+
+
+def _take_template_options(body: dict[str, Any]) -> None:
+    """VLLM's and llama.cpp's way to say whether a model is to think."""
+    options = body.pop("chat_template_kwargs", None)
+    if options is None:
+        return
+    field = "chat_template_kwargs"
+    if not isinstance(options, dict):
+        raise RequestError(f"{field}: is not an object.", field=field, value=options)
+    for name, value in options.items():
+        if name not in ("enable_thinking", "thinking") or not isinstance(value, bool):
+            raise RequestError(
+                f"{field}.{name}: is not supported.",
+                field=f"{field}.{name}",
+                value=value,
+                remedy="Send enable_thinking, true or false; the rest is up to the template.",
+            )
+        if not value:
+            body.setdefault("reasoning_effort", "none")
+
+
+def _usual_message(message: Any) -> Any:
+    if not isinstance(message, dict):
+        return message
+    message = dict(message)
+    if message.get("role") == "assistant" and "reasoning_content" not in message:
+        for name in ("reasoning", "thinking"):  # OpenRouter's and Ollama's names of it
+            if isinstance(message.get(name), str):
+                message["reasoning_content"] = message.pop(name)
+                break
+    message.pop("cache_control", None)
+    if isinstance(content := message.get("content"), list):
+        message["content"] = [
+            {name: value for name, value in part.items() if name != "cache_control"}
+            if isinstance(part, dict)
+            else part
+            for part in content
+        ]
+    return message
+
+
+def without_nulls(value: Any) -> Any:
+    """Plain data without what is null, but within schemas, where null is a value."""
+    if isinstance(value, dict):
+        return {
+            name: item if name in _KEPT_AS_SENT else without_nulls(item)
+            for name, item in value.items()
+            if item is not None
+        }
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value]
+    return value
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,97 @@
+"""`radiance connect`: the settings of a client for the service that runs."""
+
+import click
+
+from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.output import print_json
+from radiance.errors import RequestError
+
+_KEY = "$RADIANCE_API_KEY"
+_NO_KEY = "none"
+CLIENTS: dict[str, str] = {
+    "openai": """\
+from openai import OpenAI
+
+client = OpenAI(base_url="{url}/v1", api_key="{key}")
+print(client.chat.completions.create(
+    model="{model}", messages=[{{"role": "user", "content": "Hello"}}]
+).choices[0].message.content)""",
+    "anthropic": """\
+from anthropic import Anthropic
+
+client = Anthropic(base_url="{url}", api_key="{key}")
+print(client.messages.create(
+    model="{model}", max_tokens=256, messages=[{{"role": "user", "content": "Hello"}}]
+).content[0].text)""",
+    "claude-code": """\
+export ANTHROPIC_BASE_URL={url}
+export ANTHROPIC_AUTH_TOKEN={key}
+export ANTHROPIC_MODEL={model}""",
+    "curl": """\
+curl {url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'""",
+    "environment": """\
+export OPENAI_BASE_URL={url}/v1
+export OPENAI_API_KEY={key}""",
+    "litellm": """\
+model_list:
+  - model_name: radiance
+    litellm_params:
+      model: openai/{model}
+      api_base: {url}/v1
+      api_key: {key}""",
+    "langchain": """\
+from langchain_openai import ChatOpenAI
+
+chat = ChatOpenAI(base_url="{url}/v1", api_key="{key}", model="{model}")
+print(chat.invoke("Hello").content)""",
+    "llm": """\
+# extra-openai-models.yaml in the folder that `llm logs path` names
+- model_id: radiance
+  model_name: {model}
+  api_base: {url}/v1""",
+    "continue": """\
+models:
+  - name: Radiance
+    provider: openai
+    model: {model}
+    apiBase: {url}/v1
+    apiKey: {key}""",
+    "open-webui": """\
+export OPENAI_API_BASE_URL={url}/v1
+export OPENAI_API_KEY={key}
+export ENABLE_OLLAMA_API=False""",
+    "lm-eval": """\
+lm_eval --model local-completions --tasks arc_easy \\
+  --model_args base_url={url}/v1/completions,model={model},tokenizer_backend=None""",
+}
+
+
+@click.command()
+@click.argument("name", metavar="CLIENT", type=click.Choice(sorted(CLIENTS)))
+@click.option("--model", default="radiance", show_default=True, help="Name of the weights to ask.")
+@client_options
+def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None:
+    """Print the settings of CLIENT for the service that runs.
+
+    The model is checked against the service; docs/CLIENTS.md has what each client was tried with.
+
+    Examples:
+      radiance connect openai
+      radiance connect continue --model radiance:base
+    """
+    known = [found["id"] for found in client.get("/v1/models")["data"]]
+    if model not in known:
+        raise RequestError(
+            f"There is no model {model!r}.",
+            field="--model",
+            value=model,
+            remedy=f"Known here: {', '.join(known[:10])}.",
+        )
+    key = _KEY if client.has_key else _NO_KEY
+    settings = CLIENTS[name].format(url=client.url, key=key, model=model)
+    if as_json:
+        print_json({"client": name, "url": client.url, "model": model, "settings": settings})
+    else:
+        click.echo(settings)
