@@ -36,6 +36,7 @@ from radiance.api.openai import (
     adapters,
     chat,
     completions,
+    embeddings,
     fine_tuning,
     models,
     uploads,
@@ -240,6 +241,13 @@ _OPENAI = [
         takes=completions.CompletionBody,
         gives=TextCompletion,
         streams=TextCompletion,
+    ),
+    post(
+        "/v1/embeddings",
+        embeddings.create_embeddings,
+        "infer",
+        takes=embeddings.EmbeddingsBody,
+        gives=embeddings.Embeddings,
     ),
     post(
         "/v1/messages",

@@ -104,6 +104,9 @@ class Memory:
         max_wrong: Share of questions of each kind that may be answered wrongly.
         embedder: Says how alike texts mean. A vector is made a moment after its example is
             accepted; until then words alone answer.
+
+    Attributes:
+        embedder: The same; one without dimensions where there is none.
     """
 
     def __init__(
@@ -117,13 +120,13 @@ class Memory:
     ) -> None:
         self._db, self._examples = db, examples
         self._served, self._max_wrong = served, max_wrong
-        self._embedder = embedder or NoEmbedder()
+        self.embedder = embedder or NoEmbedder()
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
-        self._vectors = Vectors(db, self._embedder.dimensions)
+        self._vectors = Vectors(db, self.embedder.dimensions)
         self.calibration = Calibration()
         self.stats = MemoryStats()
-        every_s = _TICK_WITH_VECTORS_S if self._embedder.dimensions else _TICK_S
+        every_s = _TICK_WITH_VECTORS_S if self.embedder.dimensions else _TICK_S
         self._thread = PeriodicThread("memory", self.tick, every_s)
 
     @property
@@ -137,9 +140,9 @@ class Memory:
         Raises:
             StorageError: The disk or the database failed.
         """
-        made_by = f"{RULES} {self._embedder.identity}"
+        made_by = f"{RULES} {self.embedder.identity}"
         if self._index.open(made_by) and self.size:
-            _log.info("memory_indexed", keys=self.size, embedder=self._embedder.identity)
+            _log.info("memory_indexed", keys=self.size, embedder=self.embedder.identity)
         self._vectors.open()
         rows = self._db.read("SELECT value FROM memory_state WHERE name = 'calibration'")
         if rows:
@@ -251,7 +254,7 @@ class Memory:
     def _vector(self, question: str) -> np.ndarray | None:
         """Of a question; None where the engine cannot make it now, and words have to do."""
         try:
-            return self._embedder.embed([question])[0]
+            return self.embedder.embed([question])[0]
         except (Cancelled, EngineFailed, Unavailable):
             return None
 
@@ -304,11 +307,11 @@ class Memory:
         Args:
             rest: Waits so many seconds; whether to leave the others for later.
         """
-        if not self._embedder.dimensions or len(self._vectors) == self.size:
+        if not self.embedder.dimensions or len(self._vectors) == self.size:
             return
         while keys := self._vectors.missing(_EMBEDDED_AT_ONCE):
             began = time.perf_counter()
-            vectors = self._embedder.embed([text for key in keys for text in key.texts])
+            vectors = self.embedder.embed([text for key in keys for text in key.texts])
             self._vectors.put(keys, vectors.reshape(len(keys), 2, -1))
             if rest(time.perf_counter() - began):
                 return
@@ -331,14 +334,14 @@ class Memory:
             return self.rank([Message("user", question)], tip, without, vectors.get)
 
         measured = calibration.calibrate(probes, ask, self._max_wrong, size)
-        if self._embedder.dimensions:
+        if self.embedder.dimensions:
             by_words = measured.limits
             for probe in probes:
                 pause()
                 if self._thread.is_stopping:
                     return
                 if probe.question not in vectors:
-                    vectors[probe.question] = self._embedder.embed([probe.question])[0]
+                    vectors[probe.question] = self.embedder.embed([probe.question])[0]
             measured = calibration.calibrate(probes, ask, self._max_wrong, size)
             measured = msgspec.structs.replace(measured, by_words=by_words)
         self.calibration = measured
