@@ -31,6 +31,7 @@ NAVIGATION = {
         "docs/COMMANDS",
         "docs/API",
         "docs/OPENAI",
+        "docs/CLIENTS",
         "docs/MEMORY",
         "docs/SETTINGS",
     ],
