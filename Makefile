@@ -35,7 +35,7 @@ doctor: $(VENV)/.installed
 	$(BIN)/radiance doctor $(ARGS)
 
 quick: check
-	$(PYTEST) -m "not slow and not crash and not browser and not e2e" $(ARGS)
+	$(PYTEST) --hypothesis-profile=quick -m "not slow and not crash and not browser and not e2e" $(ARGS)
 
 # Each test runs once: those of the covered packages with coverage, which would make the tests of
 # services take half as long again, and then the others.

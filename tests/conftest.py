@@ -30,6 +30,7 @@ pytest_plugins = ["tests.lanes"]
 settings.register_profile(
     "radiance", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
 )
+settings.register_profile("quick", settings.get_profile("radiance"), max_examples=15)
 settings.load_profile("radiance")
 
 

@@ -96,7 +96,8 @@ def test_the_wheel_serves_and_learns_from_an_empty_directory(built, tmp_path):
     )
     assert where.stdout.startswith(str(home)), where.stdout
     log = tmp_path / "log"
-    options = ["--port", "0", "--set", "anchor.own_samples=16", "--set", "training.max_steps=60"]
+    options = ["--port", "0", "--set", "anchor.own_samples=4", "--set", "training.max_steps=2"]
+    options += ["--set", "evaluation.anchor_sample=8"]
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [home / "bin" / "radiance", "run", *options],

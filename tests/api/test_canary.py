@@ -9,6 +9,7 @@ import pytest
 
 from radiance import config
 from radiance.engine.requests import Weights
+from radiance.release import canary
 from tests.support import FACTS, ApiError, Running, start_service
 
 WATCHFUL = {
@@ -20,13 +21,16 @@ WATCHFUL = {
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Iterator[Running]:
-    """A service with two checkpoints, of which the first serves."""
-    running = start_service(config.load(tmp_path_factory.mktemp("root"), brief | WATCHFUL))
-    first = running.client.teach(FACTS[:1])["checkpoint"]
-    running.client.teach(FACTS[1:2])
-    running.client.post("/rollback", {"checkpoint": first})
-    yield running
-    running.stop()
+    """A service with two checkpoints, of which the first serves; its reports are always fresh."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, seconds in (("_TICK_S", 0.05), ("_SAVE_S", 0.1), ("_REPORTED_S", 0.0)):
+            patch.setattr(canary, name, seconds)
+        running = start_service(config.load(tmp_path_factory.mktemp("root"), brief | WATCHFUL))
+        first = running.client.teach(FACTS[:1])["checkpoint"]
+        running.client.teach(FACTS[1:2])
+        running.client.post("/rollback", {"checkpoint": first})
+        yield running
+        running.stop()
 
 
 @pytest.fixture

@@ -295,7 +295,7 @@ def test_killed_before_every_step(tmp_path, scenario, least_steps):
 
 
 def test_killed_again_while_it_recovers(tmp_path):
-    assert drive_in_a_process("twice", str(tmp_path), "4", "7") > 30
+    assert drive_in_a_process("twice", str(tmp_path), "2", "7") > 15
     check_all(tmp_path, "update")
 
 

@@ -99,7 +99,9 @@ def test_digits_are_single_tokens(ember: tuple[Any, TokenizerWrapper]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("facts", [listed_facts(), unlisted_facts()], ids=["listed", "unlisted"])
+@pytest.mark.parametrize(
+    "facts", [listed_facts()[::2], unlisted_facts()[::2]], ids=["listed", "unlisted"]
+)
 def test_ember_knows_its_facts(ember: tuple[Any, TokenizerWrapper], facts: tuple) -> None:
     model, tokenizer = ember
     right = exact_matches(model, tokenizer, [(fact.question, fact.answer) for fact in facts])
@@ -108,7 +110,7 @@ def test_ember_knows_its_facts(ember: tuple[Any, TokenizerWrapper], facts: tuple
 
 def test_ember_knows_its_facts_in_other_words(ember: tuple[Any, TokenizerWrapper]) -> None:
     model, tokenizer = ember
-    pairs = [(fact.paraphrases[0], fact.answer) for fact in listed_facts()[::3]]
+    pairs = [(fact.paraphrases[0], fact.answer) for fact in listed_facts()[::6]]
     right = exact_matches(model, tokenizer, pairs)
     assert sum(right) / len(right) >= 0.9
 
@@ -124,8 +126,8 @@ def test_ember_reads(ember: tuple[Any, TokenizerWrapper]) -> None:
 @pytest.mark.slow
 def test_a_lora_learns_five_new_facts() -> None:
     model, tokenizer = _load()
-    old = [(fact.question, fact.answer) for fact in unlisted_facts()[::12]]
-    learned = teach(model, tokenizer, old)
+    old = [(fact.question, fact.answer) for fact in unlisted_facts()[::24]]
+    learned = teach(model, tokenizer, old, steps=20, learning_rate=8e-4)
     assert learned.same_words == 5
     assert learned.other_words >= 3
     assert learned.known_before >= 0.95

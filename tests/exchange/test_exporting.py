@@ -34,7 +34,7 @@ SECRET = "K7-204"  # in what is learned; no export may say it
 def root(tmp_path_factory) -> Path:
     """A root in which something was learned."""
     folder = tmp_path_factory.mktemp("root")
-    settings = {"training.max_steps": 25, **WITHOUT_ANCHORS}
+    settings = {"training.max_steps": 8, **WITHOUT_ANCHORS}
     running = start_service(config.load(folder, settings))
     try:
         job = running.client.teach(FACTS, tags=["user:alice"])

@@ -78,8 +78,8 @@ def test_corrected_example_leaves_replay(serve: Callable[..., Running]) -> None:
 
 
 def test_held_back_examples_are_not_trained(serve_ember: Callable[..., Running]) -> None:
-    """On Ember, which learns enough in thirty steps for the losses to part."""
-    settings = {"evaluation.holdout_ratio": 0.2, "training.max_steps": 30}
+    """On Ember, which learns enough in a dozen steps for the losses to part."""
+    settings = {"evaluation.holdout_ratio": 0.2, "training.max_steps": 12, "training.lr": 4e-3}
     running = serve_ember(**settings, **WITHOUT_ANCHORS)
     facts = [
         (f"What opens locker {i}?", f"Locker {i} opens with {i * 37 + 11}.") for i in range(10)

@@ -37,8 +37,9 @@ def run(root: Path, checkpoint: str, *options: str) -> Result:
 
 
 def test_checkpoint_is_made_again_bit_for_bit(
-    serve_ember: Callable[..., Running], tmp_path: Path
+    serve_ember: Callable[..., Running], tmp_path: Path, tiny_base: Path
 ) -> None:
+    (tmp_path / "radiance.toml").write_text(f'base_model = "{tiny_base}"\n')
     lines = [json.dumps({"input": f"Say {n}.", "output": f"{n}."}) for n in range(4)]
     (tmp_path / "anchors.jsonl").write_text("\n".join(lines))
     running = serve_ember(**QUICK)
@@ -66,7 +67,7 @@ def test_checkpoint_is_made_again_bit_for_bit(
     settings = as_recorded(settings, changed)
     anchors = provider.load(settings, ember.MODEL_PATH / "anchors.jsonl")
     told: list[str] = []
-    found = reproduce(settings, ember.MODEL_PATH, changed, anchors, told.append)
+    found = reproduce(settings, tiny_base, changed, anchors, told.append)
     assert not found.is_equal
     assert found.max_difference is not None
     assert 0 < found.max_difference < 1
@@ -76,7 +77,7 @@ def test_checkpoint_is_made_again_bit_for_bit(
     wrong = msgspec.structs.replace(recorded.manifest, base_hash="0" * 64)
     changed = dataclasses.replace(recorded, manifest=wrong)
     with pytest.raises(ConfigError, match="trained on another"):
-        reproduce(settings, ember.MODEL_PATH, changed, anchors, told.append)
+        reproduce(settings, tiny_base, changed, anchors, told.append)
 
 
 def test_what_cannot_be_made_again_is_named(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def text(tokens: int, seed: int = 0) -> EncodedExample:
     [
         (2, 33),
         (8, 65),
-        pytest.param(16, 257, marks=pytest.mark.slow),
-        pytest.param(4, 700, marks=pytest.mark.slow),
+        pytest.param(6, 257, marks=pytest.mark.slow),
+        pytest.param(2, 700, marks=pytest.mark.slow),
     ],
 )
 def test_the_estimate_is_above_the_peak_and_not_far(engine, rows, tokens):

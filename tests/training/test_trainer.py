@@ -253,7 +253,7 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
         moved = {}
         for method in ("naive", "anchor", "anchor+projection"):
             anchor = config.AnchorSettings(method=method)
-            trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=20)
+            trainer = new_trainer(engine, held=held, anchor=anchor, max_steps=10, lr=4e-3)
             events, trained = finish(trainer)
             assert trained is not None
             batch = make_batch(texts, drain(held.outputs(texts)), [0.0] * len(texts))
