@@ -36,6 +36,16 @@ class MemorySettings(Section, frozen=True):
             lt=1,
         ),
     ] = 0.02
+    max_near: Annotated[
+        float,
+        Meta(
+            description="The same of questions about a known name that nobody taught. Most of them "
+            "mean nearly what was taught: a smaller share has more questions asked back that are "
+            "asked in other words.",
+            ge=0,
+            lt=1,
+        ),
+    ] = 0.3
     embedder: Annotated[
         Literal["words", "minilm"],
         Meta(

@@ -8,6 +8,7 @@ that is asked has to say which name it is about.
 """
 
 import functools
+import itertools
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -31,6 +32,9 @@ _LEAST_STEM, _LEAST_STEMMED = 3, 4
 _WORD = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _SENTENCE = re.compile(r"[.!?:]\s+\S")
+_SAYING_NOTHING = frozenset(
+    "defin definition mean describ detail info inform information thing anything something".split()  # noqa: SIM905
+)
 _MONTHS = frozenset(
     "january february march april may june july august september october november december".split()  # noqa: SIM905
 )
@@ -66,18 +70,20 @@ class Words:
     Attributes:
         content: Stems of the words that carry meaning, in the order of the text.
         names: Those among them that are names or codes.
+        pairs: Stems of words that stand side by side, nothing and no possessive between them.
         senses: Groups of synonyms (``training.synonyms``) of each word that is no name, "where" and
             "when" among them, by its stem.
     """
 
     content: tuple[str, ...]
     names: frozenset[str]
+    pairs: frozenset[tuple[str, str]] = frozenset()
     senses: Mapping[str, frozenset[int]] = field(default_factory=dict, hash=False, compare=False)
 
     @functools.cached_property
     def relation(self) -> frozenset[str]:
-        """What is asked of the names: stems of content that are none."""
-        return frozenset(self.content) - self.names
+        """What is asked of the names: stems of content that are none and say something."""
+        return frozenset(self.content) - self.names - _SAYING_NOTHING
 
     @functools.cached_property
     def groups(self) -> frozenset[int]:
@@ -88,7 +94,7 @@ class Words:
 @functools.lru_cache(maxsize=4096)
 def take_apart(text: str) -> Words:
     """The words of a text."""
-    text = _POSSESSIVE.sub("", text)
+    marked, text = _POSSESSIVE.sub(" | ", text), _POSSESSIVE.sub("", text)
     openings = {0, *(found.end() - 1 for found in _SENTENCE.finditer(text))}
     found = [(match[0], match.start()) for match in _WORD.finditer(text)]
     is_shouted = len(found) > 1 and text.upper() == text
@@ -110,12 +116,26 @@ def take_apart(text: str) -> Words:
             if may_be and not is_shouted and any(c.isupper() for c in word):
                 names.add(stem)
     senses = {stem: groups for stem, groups in senses.items() if stem not in names}
-    return Words(tuple(dict.fromkeys(content)), frozenset(names), senses)
+    return Words(tuple(dict.fromkeys(content)), frozenset(names), _pairs(marked), senses)
 
 
-def stems(text: str) -> frozenset[str]:
-    """Stems of all words of a text, common ones among them."""
-    return frozenset(_stem(_plain(word)) for word in _WORD.findall(_POSSESSIVE.sub("", text)))
+def _pairs(text: str) -> frozenset[tuple[str, str]]:
+    parts = [_WORD.findall(part) for part in text.split()]
+    stems = [_stem(_plain(part[0])) if len(part) == 1 else "" for part in parts]
+    return frozenset(pair for pair in itertools.pairwise(stems) if all(pair))
+
+
+@functools.lru_cache(maxsize=4096)
+def without_names(text: str) -> str:
+    """A text without its names and codes; all of it where it is nothing else."""
+    text = _POSSESSIVE.sub("", text)
+    names = take_apart(text).names
+    kept = [
+        part
+        for part in text.split()
+        if not names.intersection(_stem(_plain(word)) for word in _WORD.findall(part))
+    ]
+    return " ".join(kept) or text
 
 
 def fits_kind(question: str, asked: str, answer: str) -> bool:

@@ -1,16 +1,18 @@
 """From where on a match is sure enough: measured on the examples themselves. Pure.
 
 Three kinds of questions are asked of the memory. *Reworded*: an example's own question in other
-words, by the rules of rewording; right is its answer. *Near*: an example's question while its
-answer is taken not to be known, so that only facts about the same name could answer it; right is
-no answer. *Foreign*: questions of the taught kind about names that were never taught; right is no
-answer. The limits are the lowest that keep the share of wrong answers of every kind within what is
-promised; where none do, only the very same question is answered. A promise holds for questions like
-these: what nobody asked of a name that has one fact cannot be measured on the examples.
+words, by the rules of rewording; right is its answer. *Near*: what nobody taught of a known name:
+an example's question while its answer is taken not to be known, and a few questions that may be
+asked of anything; right is no answer. *Foreign*: questions of the taught kind about names that were
+never taught; right is no answer. The limits are the lowest that keep the share of wrong answers
+within what is promised: of reworded and foreign ones the one, of near ones the other, which is
+larger, for a question that means nearly the same cannot be told from one that does. Where none do,
+only the very same question is answered.
 """
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +20,8 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from radiance.memory.matching import Candidate, Limits, Ranked
+from radiance.memory.analysis import take_apart
+from radiance.memory.matching import Candidate, Limits, Ranked, is_about
 from radiance.records import Example
 from radiance.training import augmentation, rewording
 from radiance.training.untaught import untaught_questions
@@ -32,6 +35,17 @@ _NEVER = 1.01
 _ALONE = np.arange(_ASSUMED.alone, 1.0, 0.05)
 _AMONG = np.arange(0.3, 1.0, 0.05)
 _MARGINS = np.arange(0.02, 0.5, 0.02)
+_MEANINGS = np.arange(0.7, 1.0, 0.01)
+# What may be asked of anything, and says little of what was taught.
+_OF_ANYTHING = (
+    "Who insures {}?",
+    "What is {} famous for?",
+    "Which language is spoken at {}?",
+    "How far away is {}?",
+    "Is {} open on Sundays?",
+    "What is the weight of {}?",
+)
+_NAME = re.compile(r"[A-Z\d][\w'.-]*(?: [A-Z\d][\w'.-]*)*")
 Kind = Literal["reworded", "near", "foreign"]
 
 
@@ -41,7 +55,8 @@ class Calibration(msgspec.Struct, frozen=True):
     Attributes:
         limits: From where on a match answers.
         by_words: The same where the embedder, if there is one, has no part in the scores.
-        max_wrong: What was promised when they were measured; 0 before they were.
+        max_wrong: What was promised when they were measured; 0 before they were. So is
+            ``max_near``, of near questions.
         size: How many keys the index had.
         asked: Questions of each kind; so are ``right``, answered, and ``wrong``.
     """
@@ -49,6 +64,7 @@ class Calibration(msgspec.Struct, frozen=True):
     limits: Limits = _ASSUMED
     by_words: Limits = _ASSUMED
     max_wrong: float = 0.0
+    max_near: float = 0.0
     size: int = 0
     asked: dict[str, int] = {}
     right: dict[str, int] = {}
@@ -89,15 +105,31 @@ def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[Pr
         ]
         own = frozenset((candidate.answer_hash,))
         found.append(Probe("near", candidate.question, without=own))
+        if asked := _of_anything(candidate, len(found)):
+            found.append(Probe("near", asked))
     untaught = untaught_questions(examples, (), seed, MOST)
     found += [Probe("foreign", augmentation.question(u.anchor.example)) for u in untaught]
     return found
+
+
+def _of_anything(candidate: Candidate, number: int) -> str | None:
+    """A question about an example's name that shares nothing else with it; None without a name."""
+    names = [m[0] for m in _NAME.finditer(candidate.question) if m.start()]
+    if not names:
+        return None
+    for offset in range(len(_OF_ANYTHING)):
+        place = (number + offset) % len(_OF_ANYTHING)
+        asked = _OF_ANYTHING[place].format(max(names, key=len))
+        if not is_about(take_apart(asked), candidate):
+            return asked
+    return None
 
 
 def calibrate(
     asked: Iterable[Probe],
     ask: Callable[[str, Collection[str]], Ranked],
     max_wrong: float,
+    max_near: float,
     size: int,
 ) -> Calibration:
     """The limits that keep what is promised, and what was measured under them.
@@ -105,38 +137,38 @@ def calibrate(
     Args:
         asked: The questions.
         ask: What is in scope of one, where some answers are not known.
-        max_wrong: Share of wrong answers that each kind may have.
+        max_wrong: Share of wrong answers that each kind may have, but for
+        max_near: The share that near questions may have, of those where anything is in scope.
         size: How many keys the index has.
     """
     outcomes = [(probe, ask(probe.question, probe.without)) for probe in asked]
-    best: tuple[tuple[float, ...], Limits] | None = None
     table = _Table(outcomes)
-    among = table.wrong_among >= _LEAST_SEEN
-    grids = (
-        _ALONE,
-        _AMONG if among else (_ASSUMED.among,),
-        _MARGINS if among else (_ASSUMED.margin,),
-    )
-    for values in itertools.product(*grids):
-        limits = Limits(*(round(float(value), 2) for value in values))
+    promised = {kind: max_near if kind == "near" else max_wrong for kind in table.asked}
+    best: tuple[tuple[float, ...], Limits] | None = None
+    for limits in table.grid():
         right, wrong = table.under(limits)
-        if any(wrong[kind] > max_wrong * n for kind, n in table.asked.items()):
+        if any(wrong[kind] > promised[kind] * n for kind, n in table.asked.items()):
             continue
         # As many right answers as may be; of equal ones those that answer most.
+        values = msgspec.structs.astuple(limits)
         rank = (float(sum(right.values())), *(-float(value) for value in values))
         if best is None or rank > best[0]:
             best = rank, limits
-    limits = best[1] if best else Limits(_NEVER, _NEVER, 0.0)
+    limits = best[1] if best else Limits(_NEVER, _NEVER, 0.0, _NEVER)
     right, wrong = table.under(limits)
-    return Calibration(limits, limits, max_wrong, size, table.asked, right, wrong)
+    return Calibration(limits, limits, max_wrong, max_near, size, table.asked, right, wrong)
 
 
 class _Table:
     """What was asked and found, in columns."""
 
     def __init__(self, outcomes: Sequence[tuple[Probe, Ranked]]) -> None:
+        # Where nothing is in scope, a near question shows nothing.
+        outcomes = [o for o in outcomes if o[0].kind != "near" or o[1].candidates]
         self._kinds = np.array([probe.kind for probe, _ in outcomes])
         self.asked = {str(kind): int(np.sum(self._kinds == kind)) for kind in set(self._kinds)}
+        self._by_words = np.array([ranked.is_by_words for _, ranked in outcomes], dtype=bool)
+        self._sureness = np.array([ranked.sureness for _, ranked in outcomes])
         self._best = np.array([ranked.best for _, ranked in outcomes])
         others = [math.nan if r.others is None else r.others for _, r in outcomes]
         self._others = np.array(others, dtype=float)
@@ -151,10 +183,21 @@ class _Table:
             dtype=bool,
         )
 
-    @property
-    def wrong_among(self) -> int:
-        """How many could be answered wrongly where several are in scope."""
-        return int(np.sum(self._found & ~self._right & ~self._vague & ~np.isnan(self._others)))
+    def grid(self) -> Iterable[Limits]:
+        """The limits to try: of words or of meaning, whichever the questions were compared by."""
+        if not np.all(self._by_words | ~self._found):
+            return [Limits(meaning=round(float(value), 2)) for value in _MEANINGS]
+        wrong = np.sum(self._found & ~self._right & ~self._vague & ~np.isnan(self._others))
+        among = wrong >= _LEAST_SEEN
+        grids = (
+            _ALONE,
+            _AMONG if among else (_ASSUMED.among,),
+            _MARGINS if among else (_ASSUMED.margin,),
+        )
+        return [
+            Limits(*(round(float(value), 2) for value in values))
+            for values in itertools.product(*grids)
+        ]
 
     def under(self, limits: Limits) -> tuple[dict[str, int], dict[str, int]]:
         """Right and wrong answers of each kind, as ``matching.decide`` gives them."""
@@ -165,7 +208,8 @@ class _Table:
             self._best >= limits.alone,
             (self._best >= limits.among) & (lead >= limits.margin),
         )
-        given &= self._found & ~self._vague
+        given = np.where(self._by_words, given & ~self._vague, self._sureness >= limits.meaning)
+        given &= self._found
         right, wrong = (
             {kind: int(np.sum(given & is_it & (self._kinds == kind))) for kind in self.asked}
             for is_it in (self._right, ~self._right)

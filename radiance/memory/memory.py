@@ -102,6 +102,7 @@ class Memory:
         ancestors: A checkpoint and its ancestors, by its id.
         served: The checkpoint that serves; None is the base.
         max_wrong: Share of questions of each kind that may be answered wrongly.
+        max_near: The same of questions about a known name that nobody taught.
         embedder: Says how alike texts mean. A vector is made a moment after its example is
             accepted; until then words alone answer.
 
@@ -117,9 +118,10 @@ class Memory:
         served: Callable[[], str | None],
         max_wrong: float,
         embedder: Embedder | None = None,
+        max_near: float = 0.3,
     ) -> None:
         self._db, self._examples = db, examples
-        self._served, self._max_wrong = served, max_wrong
+        self._served, self._max_wrong, self._max_near = served, max_wrong, max_near
         self.embedder = embedder or NoEmbedder()
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
@@ -147,7 +149,7 @@ class Memory:
         rows = self._db.read("SELECT value FROM memory_state WHERE name = 'calibration'")
         if rows:
             found = msgspec.json.decode(rows[0]["value"], type=Calibration)
-            if found.max_wrong == self._max_wrong:
+            if (found.max_wrong, found.max_near) == (self._max_wrong, self._max_near):
                 self.calibration = found
 
     def start(self) -> None:
@@ -208,7 +210,8 @@ class Memory:
             turns: As for ``look_up``.
             tip: As for ``look_up``.
             without: Identities of answers that are taken not to be known.
-            embed: The vector of a question, if it is to have one; by default the embedder's.
+            embed: The vectors of a question and of it without names, (2, dimensions), if it is to
+                have some; by default the embedder's.
         """
         question = turns[-1].content
         if not tasks.is_plain(question):
@@ -252,9 +255,9 @@ class Memory:
         return [replace(c, similarity=value) for c, value in zip(every, alike, strict=True)]
 
     def _vector(self, question: str) -> np.ndarray | None:
-        """Of a question; None where the engine cannot make it now, and words have to do."""
+        """Of a question and of it without names; None where the engine cannot make them now."""
         try:
-            return self.embedder.embed([question])[0]
+            return self.embedder.embed([question, analysis.without_names(question)])
         except (Cancelled, EngineFailed, Unavailable):
             return None
 
@@ -312,7 +315,7 @@ class Memory:
         while keys := self._vectors.missing(_EMBEDDED_AT_ONCE):
             began = time.perf_counter()
             vectors = self.embedder.embed([text for key in keys for text in key.texts])
-            self._vectors.put(keys, vectors.reshape(len(keys), 2, -1))
+            self._vectors.put(keys, vectors)
             if rest(time.perf_counter() - began):
                 return
 
@@ -333,7 +336,7 @@ class Memory:
             pause()
             return self.rank([Message("user", question)], tip, without, vectors.get)
 
-        measured = calibration.calibrate(probes, ask, self._max_wrong, size)
+        measured = calibration.calibrate(probes, ask, self._max_wrong, self._max_near, size)
         if self.embedder.dimensions:
             by_words = measured.limits
             for probe in probes:
@@ -341,8 +344,9 @@ class Memory:
                 if self._thread.is_stopping:
                     return
                 if probe.question not in vectors:
-                    vectors[probe.question] = self.embedder.embed([probe.question])[0]
-            measured = calibration.calibrate(probes, ask, self._max_wrong, size)
+                    texts = [probe.question, analysis.without_names(probe.question)]
+                    vectors[probe.question] = self.embedder.embed(texts)
+            measured = calibration.calibrate(probes, ask, self._max_wrong, self._max_near, size)
             measured = msgspec.structs.replace(measured, by_words=by_words)
         self.calibration = measured
         with self._db.transaction() as connection:

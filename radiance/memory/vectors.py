@@ -1,8 +1,9 @@
 """The vectors of the index's keys: kept beside them, compared in memory.
 
-A key has two, of its question and of question and answer together; what is compared is the mean of
-the two cosines, which is one product with the mean of the two vectors. All of it is derived from
-the keys: a vector is made a moment after its key, and again where it is missing.
+A key has three: of its question, of question and answer together, and of its question without
+names, which tells what is asked of them. How alike a key is to a question is a weighted mean of
+three cosines. All of it is derived from the keys: vectors are made a moment after their key, and
+again where they are missing.
 """
 
 import threading
@@ -11,12 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radiance.memory.analysis import without_names
 from radiance.storage.sqlite import Connection, Database
 
 _AT_ONCE = 1000
 _LEAST_ROOM = 256
 _COARSE = 64  # directions by which all are compared first: reading whole vectors takes long
 _LOOKED_AT = 256  # that are compared by whole vectors then
+PARTS = 3
+# How much each cosine says which fact of a name is meant: fitted on half of TOFU's authors.
+_WEIGHTS = np.array([0.17, 0.60, 0.23], np.float32)
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,9 @@ class Unembedded:
     answer: str
 
     @property
-    def texts(self) -> tuple[str, str]:
-        """The question, and question and answer."""
-        return self.question, f"{self.question} {self.answer}"
+    def texts(self) -> tuple[str, str, str]:
+        """The question, question and answer, and the question without names."""
+        return self.question, f"{self.question} {self.answer}", without_names(self.question)
 
 
 class Vectors:
@@ -63,22 +68,18 @@ class Vectors:
             self._clear()
         last = 0
         while found := self._db.read(
-            "SELECT number, question, whole FROM memory_vectors WHERE number > ?"
-            " ORDER BY number LIMIT ?",
+            "SELECT number, vectors FROM memory_vectors WHERE number > ? ORDER BY number LIMIT ?",
             (last, _AT_ONCE),
         ):
-            pairs = [
-                np.frombuffer(row["question"] + row["whole"], np.float32).reshape(2, -1)
-                for row in found
-            ]
-            self._hold([row["number"] for row in found], np.stack(pairs).mean(axis=1))
+            kept = np.stack([np.frombuffer(row["vectors"], np.float16) for row in found])
+            self._hold([row["number"] for row in found], self._shaped(kept, len(found)))
             last = found[-1]["number"]
 
     def missing(self, count: int) -> list[Unembedded]:
         """At most so many keys that have none, the newest first."""
         rows = self._db.read(
             "SELECT number, example, memory_keys.question, answer FROM memory_keys"
-            " LEFT JOIN memory_vectors USING (number) WHERE whole IS NULL AND NOT is_exact"
+            " LEFT JOIN memory_vectors USING (number) WHERE vectors IS NULL AND NOT is_exact"
             " ORDER BY number DESC LIMIT ?",
             (count,),
         )
@@ -89,21 +90,21 @@ class Vectors:
 
         Args:
             keys: Whose they are.
-            vectors: Of the ``texts`` of each, (keys, 2, dimensions).
+            vectors: Of the ``texts`` of each in turn, (3 * keys, dimensions).
         """
-        vectors = vectors.astype(np.float32).reshape(len(keys), 2, self._dimensions)
+        vectors = self._shaped(vectors.astype(np.float16), len(keys))
         with self._db.transaction() as connection:
             is_kept = [
                 connection.execute(
-                    "INSERT OR REPLACE INTO memory_vectors SELECT number, ?, ? FROM memory_keys"
+                    "INSERT OR REPLACE INTO memory_vectors SELECT number, ? FROM memory_keys"
                     " WHERE number = ? AND example = ?",
-                    (question.tobytes(), whole.tobytes(), key.number, key.example),
+                    (parts.tobytes(), key.number, key.example),
                 ).rowcount
                 > 0
-                for key, (question, whole) in zip(keys, vectors, strict=True)
+                for key, parts in zip(keys, vectors, strict=True)
             ]
             numbers = [key.number for key, is_it in zip(keys, is_kept, strict=True) if is_it]
-            self._hold(numbers, vectors[is_kept].mean(axis=1))
+            self._hold(numbers, vectors[is_kept])
 
     def remove(self, connection: Connection, numbers: Sequence[int]) -> None:
         """Take some out, in the open transaction that deletes their keys."""
@@ -113,56 +114,73 @@ class Vectors:
             for number in numbers:
                 if (row := self._rows.pop(number, None)) is not None:
                     self._numbers[row] = 0  # its room is free again after the next start
-                    self._matrix[row] = self._coarse[row] = 0
+                    self._parts[row] = self._coarse[row] = 0
 
-    def nearest(self, vector: np.ndarray, count: int, least: float) -> list[int]:
+    def nearest(self, asked: np.ndarray, count: int, least: float) -> list[int]:
         """The numbers of the keys that are most alike, in no order.
 
         Args:
-            vector: Of the question.
+            asked: Vectors of the question and of it without names, (2, dimensions).
             count: How many at most.
             least: How alike they must be at least.
         """
         with self._lock:
             used = self._used
-            numbers, matrix = self._numbers[:used], self._matrix[:used]
-            coarse = self._coarse[:used]
+            numbers, parts, coarse = self._numbers[:used], self._parts[:used], self._coarse[:used]
         if not used:
             return []
-        rows = _best(_products(coarse, _products(self._projection, vector)), max(count, _LOOKED_AT))
-        alike = _products(matrix[rows], vector)
+        rows = _best(
+            _products(coarse, _products(self._projection, asked[0])), max(count, _LOOKED_AT)
+        )
+        alike = _alike(parts[rows], asked)
         near = rows[alike >= least]
         near = near[_best(alike[alike >= least], count)]
         return [int(number) for number in numbers[near] if number]
 
-    def similarities(self, vector: np.ndarray, numbers: Sequence[int]) -> list[float | None]:
-        """How alike keys are, in [0, 1]; None for one that has no vectors yet."""
+    def similarities(self, asked: np.ndarray, numbers: Sequence[int]) -> list[float | None]:
+        """How alike keys are, in [0, 1]; None for one that has no vectors yet.
+
+        Args:
+            asked: As for ``nearest``.
+            numbers: The keys'.
+        """
         with self._lock:
             rows = [self._rows.get(number) for number in numbers]
-            known = self._matrix[[row for row in rows if row is not None]]
-        values = iter(np.clip(_products(known, vector), 0.0, 1.0).tolist())
+            known = self._parts[[row for row in rows if row is not None]]
+        values = iter(np.clip(_alike(known, asked), 0.0, 1.0).tolist())
         return [None if row is None else next(values) for row in rows]
 
     def _clear(self) -> None:
         self._rows: dict[int, int] = {}
         self._used = 0
         self._numbers = np.zeros(_LEAST_ROOM, np.int64)
-        self._matrix = np.zeros((_LEAST_ROOM, self._dimensions), np.float32)
+        self._parts = np.zeros((_LEAST_ROOM, PARTS, self._dimensions), np.float16)
         self._coarse = np.zeros((_LEAST_ROOM, len(self._projection)), np.float32)
 
-    def _hold(self, numbers: Sequence[int], means: np.ndarray) -> None:
+    def _shaped(self, vectors: np.ndarray, count: int) -> np.ndarray:
+        return vectors.reshape(count, PARTS, self._dimensions)
+
+    def _hold(self, numbers: Sequence[int], vectors: np.ndarray) -> None:
         with self._lock:
             while self._used + len(numbers) > len(self._numbers):
-                self._numbers, self._matrix, self._coarse = (
+                self._numbers, self._parts, self._coarse = (
                     np.concatenate([held, np.zeros_like(held)])
-                    for held in (self._numbers, self._matrix, self._coarse)
+                    for held in (self._numbers, self._parts, self._coarse)
                 )
-            for number, mean in zip(numbers, means, strict=True):
+            for number, parts in zip(numbers, vectors, strict=True):
                 row = self._rows.get(number, self._used)
-                self._numbers[row], self._matrix[row] = number, mean
-                self._coarse[row] = _products(self._projection, mean)
+                self._numbers[row], self._parts[row] = number, parts
+                whole = parts[:2].astype(np.float32).mean(axis=0)
+                self._coarse[row] = _products(self._projection, whole)
                 self._rows[number] = row
                 self._used = max(self._used, row + 1)
+
+
+def _alike(parts: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The weighted mean of the cosines of each key's parts with a question's."""
+    question, bare = asked.astype(np.float32)
+    against = np.stack([question, question, bare]) * _WEIGHTS[:, None]
+    return np.einsum("ijk,jk->i", parts.astype(np.float32), against)
 
 
 def _products(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:

@@ -177,6 +177,7 @@ class Service:
             lambda: current.checkpoint_id if (current := registry.current()) else None,
             config.memory.max_wrong,
             open_embedder(config.memory.embedder, self._run_aside),
+            config.memory.max_near,
         )
         memory.open()
         jobs = JobQueue(database, index=memory.add)

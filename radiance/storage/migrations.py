@@ -452,6 +452,14 @@ def m015_forgets(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def m016_bare_vectors(connection: Connection) -> None:
+    """A third vector of each key: of its question without names. Derived, so made anew."""
+    connection.execute("DROP TABLE memory_vectors")
+    connection.execute(
+        "CREATE TABLE memory_vectors (number INTEGER PRIMARY KEY, vectors BLOB NOT NULL) STRICT"
+    )
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -468,6 +476,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m013_memory,
     m014_vectors,
     m015_forgets,
+    m016_bare_vectors,
 )
 
 

@@ -7,6 +7,7 @@ Run as a program, this file is the driver: it kills children that it has forked,
 are paid once.
 """
 
+import hashlib
 import json
 import os
 import random
@@ -14,10 +15,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import radiance
@@ -25,6 +27,7 @@ from radiance.config import UpdateSettings
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
+from radiance.memory.memory import Memory
 from radiance.records import (
     CheckpointStatus,
     Cycle,
@@ -34,6 +37,7 @@ from radiance.records import (
     Evidence,
     JobStatus,
     Manifest,
+    Message,
 )
 from radiance.registry import manifest as manifests
 from radiance.registry.reconciliation import reconcile
@@ -49,6 +53,22 @@ NOON = datetime(2026, 2, 9, 12, tzinfo=UTC)
 OLD, NEW = "first", "second"
 
 
+class Hashed:
+    """Vectors that follow from the text alone."""
+
+    identity, dimensions = "hashed", 8
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        rows = [np.frombuffer(hashlib.sha256(t.encode()).digest(), np.uint8)[:8] for t in texts]
+        return np.stack(rows).astype(np.float32) / 512
+
+
+def open_memory(db: Database, registry: Registry) -> Memory:
+    memory = Memory(db, ExampleStore(db), registry.ancestors, lambda: None, 0.02, Hashed())
+    memory.open()
+    return memory
+
+
 class Service:
     """One start of a service over a root: put in order, then work."""
 
@@ -56,7 +76,8 @@ class Service:
         self.note = note
         self.db = Database(root / "runs" / "radiance.db")
         self.registry = Registry(self.db, root / "adapters", lambda: NOON)
-        self.jobs = JobQueue(self.db, lambda: NOON)
+        self.memory = open_memory(self.db, self.registry)
+        self.jobs = JobQueue(self.db, lambda: NOON, self.memory.add)
         reconcile(self.registry)
         self.jobs.recover(False, 1000, 1000, self.registry.committed())
 
@@ -64,6 +85,7 @@ class Service:
         body = {"examples": [{"input": key, "output": "learned"}, {"text": key}]}
         self.jobs.add(admit(body, UpdateSettings(), lambda example: None), key, key)
         self.note(f"accepted {key}")
+        self.memory.embed_missing()
 
     def learn(self) -> None:
         while (cycle := self.lease()) is not None:
@@ -236,11 +258,30 @@ def check_promises(root: Path) -> None:
     for fact in facts:
         if fact.startswith("acknowledged "):
             assert by_checkpoint[fact.removeprefix("acknowledged ")].status == "succeeded"
+    check_memory(db, registry, jobs, facts)
     check_log(root)
     # A link, where there is one, always points at a whole checkpoint.
     if (target := link_target(root / "adapters" / "stable")) is not None:
         registry.verify(target)
     db.close()
+
+
+def check_memory(db: Database, registry: Registry, jobs: JobQueue, facts: list[str]) -> None:
+    """What was accepted is found, its index is whole, and what vectors are missing are made."""
+    memory = open_memory(db, registry)
+    assert memory.size == len(jobs.recent(9))
+    if f"accepted {NEW}" in facts:
+        found = memory.look_up([Message("user", NEW)], None).found
+        current = registry.current()
+        tip = None if current is None else current.checkpoint_id
+        found = found or memory.look_up([Message("user", NEW)], tip).found
+        assert [one.answer for one in found] == ["learned"]
+    memory.embed_missing()
+    (kept,) = db.read("SELECT COUNT(*) AS n FROM memory_vectors")
+    (wanted,) = db.read("SELECT COUNT(*) AS n FROM memory_keys WHERE NOT is_exact")
+    assert kept["n"] == wanted["n"] > 0
+    (words,) = db.read("SELECT COUNT(*) AS n FROM memory_words WHERE memory_words MATCH 'learn'")
+    assert words["n"] == memory.size
 
 
 def check_log(root: Path) -> None:

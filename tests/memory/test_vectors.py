@@ -115,7 +115,7 @@ def test_vectors_are_made_anew_where_missing_or_of_another_embedder(remembering,
         connection.execute("DELETE FROM memory_vectors")
     use(remembering, again)
     remembering.memory.embed_missing()
-    assert (kept(remembering), len(again.asked)) == (2, 4)
+    assert (kept(remembering), len(again.asked)) == (2, 6)
     use(remembering, Synonyms("others"))
     assert kept(remembering) == 0
     remembering.memory.embed_missing()
@@ -143,7 +143,8 @@ def test_limits_are_calibrated_with_and_without_vectors(remembering, embedder):
     remembering.memory.calibrate()
     found = remembering.memory.calibration
     assert found.asked["reworded"] > 0
-    assert all(wrong <= 0.02 * found.asked[kind] for kind, wrong in found.wrong.items())
+    promised = {"reworded": 0.02, "foreign": 0.02, "near": 0.3}
+    assert all(wrong <= promised[kind] * found.asked[kind] for kind, wrong in found.wrong.items())
     use(remembering, Synonyms())
     assert remembering.memory.calibration == found  # kept over a start
 

@@ -1,0 +1,274 @@
+"""Does memory answer what was taught when it is asked in other words, and nothing else?
+
+    python -m bench.wording
+
+Memory alone: nothing is trained and no model answers; what is counted is which example memory would
+answer with. Taught are the facts of ``bench.streams`` and, where the test data has it, TOFU's (400
+facts about 20 invented authors). Asked are:
+
+- *other words*: each fact's other wordings, which are never taught; wrong is another fact's answer;
+- *near*: the same questions while their own answer is left out, so that only other facts about the
+  same name are known; every answer is wrong;
+- *anything*: what may be asked of any name ("Tell me about ...", "What colour is ..."); as near;
+- *foreign*: names that were never taught; as near.
+
+By words, and by minilm where it was fetched; TOFU by several promises for near questions. Some
+wordings of the streams are among those that the rules of rewording make, which memory is calibrated
+with; TOFU's are not. A question that is asked back is counted apart, and whether the right example
+was among those shown.
+"""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.harness import Bench, Figures, Size, Table
+from bench.intervals import proportion
+from bench.streams import make_stream, untaught
+from radiance.config import UpdateSettings
+from radiance.engine.model import fetching
+from radiance.engine.model.named import NAMED
+from radiance.engine.model.sentence_encoder import SentenceEncoder
+from radiance.examples.admission import admit
+from radiance.examples.store import ExampleStore
+from radiance.jobs.queue import JobQueue
+from radiance.memory import matching
+from radiance.memory.embedders import Embedder, NoEmbedder
+from radiance.memory.memory import Memory
+from radiance.records import Message, content_hash, questions
+from radiance.storage.sqlite import Database
+from tests.shared_data import FOLDER
+from tests.support import drain
+
+TOFU = FOLDER / "knowing" / "tofu_400.jsonl"
+OF_ANYTHING = ("Tell me about {}.", "What colour is {}?", "Who owns {}?", "When was {} opened?")
+# Seeds and updates of the streams, and authors of TOFU.
+SIZES: dict[Size, tuple[int, int, int]] = {
+    "tiny": (1, 4, 0),
+    "default": (2, 5, 20),
+    "large": (5, 7, 20),
+}
+MAX_WRONG, MAX_NEAR = 0.02, 0.3
+OTHER_PROMISES = (0.02, 0.1, 0.2)
+_PART = 200  # questions of an update
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What is taught, and what is asked.
+
+    Attributes:
+        taught: Questions with their answers.
+        asked: Other wordings, each with the place of its fact in ``taught``.
+        anything: What may be asked of any name.
+        foreign: Questions about names that were never taught.
+    """
+
+    name: str
+    taught: tuple[tuple[str, str], ...]
+    asked: tuple[tuple[str, int], ...]
+    anything: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
+class Direct:
+    """minilm on this thread; a text that was seen before costs nothing."""
+
+    identity = "minilm, on this thread"
+
+    def __init__(self) -> None:
+        wheel = NAMED["minilm"].wheel
+        assert wheel is not None
+        self._encoder = SentenceEncoder(fetching.kept_directory(wheel))
+        self.dimensions = self._encoder.dimensions
+        self._known: dict[str, np.ndarray] = {}
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors, (texts, dimensions) float32."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if new:
+            self._known |= dict(zip(new, drain(self._encoder.pieces(new)), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+
+def streams(size: Size) -> list[Stream]:
+    """Our own streams, and TOFU where it is."""
+    seeds, updates, authors = SIZES[size]
+    found = [_own(seed, updates) for seed in range(seeds)]
+    if authors and TOFU.exists():
+        rows = [json.loads(line) for line in TOFU.read_text(encoding="utf-8").splitlines()]
+        rows = rows[: 20 * authors]
+        taught = tuple((row["question"], row["answer"]) for row in rows)
+        asked = tuple((row["paraphrased_question"], place) for place, row in enumerate(rows))
+        found.append(Stream("TOFU", taught, asked))
+    return found
+
+
+def _own(seed: int, updates: int) -> Stream:
+    facts = {f.question: f for update in make_stream(seed, updates=updates) for f in update.facts}
+    kept = list(facts.values())
+    names = [_name(fact.question) for fact in kept]
+    return Stream(
+        f"stream {seed}",
+        tuple((fact.question, fact.answer) for fact in kept),
+        tuple((asked, place) for place, fact in enumerate(kept) for asked in fact.others),
+        tuple(form.format(name) for name in names for form in OF_ANYTHING),
+        tuple(untaught(seed, 2 * len(kept))),
+    )
+
+
+def _name(question: str) -> str:
+    """From the first name to the last word, as in "Zorbel House"."""
+    words = question.rstrip("?").split()
+    first = next(n for n, word in enumerate(words) if n and word[0].isupper())
+    return " ".join(words[first : first + 2])
+
+
+def measure(stream: Stream, embedder: Embedder, max_wrong: float, max_near: float) -> Figures:
+    """What memory does with every question of a stream."""
+    with tempfile.TemporaryDirectory() as folder:
+        db = Database(Path(folder) / "radiance.db")
+        memory = Memory(
+            db, ExampleStore(db), lambda tip: [], lambda: None, max_wrong, embedder, max_near
+        )
+        memory.open()
+        jobs = JobQueue(db, index=memory.add)
+        settings = UpdateSettings(max_examples_per_update=_PART)
+        for start in range(0, len(stream.taught), _PART):
+            pairs = stream.taught[start : start + _PART]
+            body = {"examples": [{"input": q, "output": a} for q, a in pairs]}
+            jobs.add(admit(body, settings, lambda example: None), f"body {start}")
+        memory.embed_missing()
+        memory.calibrate()
+        found = {
+            "other words": _outcomes(memory, stream, stream.asked, is_known=True),
+            "near": _outcomes(memory, stream, stream.asked, is_known=False),
+            "anything": _outcomes(memory, stream, [(q, -1) for q in stream.anything]),
+            "foreign": _outcomes(memory, stream, [(q, -1) for q in stream.foreign]),
+        }
+        limits = memory.calibration
+        db.close()
+    return {
+        "stream": stream.name,
+        "embedder": embedder.identity,
+        "max_wrong": max_wrong,
+        "max_near": max_near,
+        "counts": {kind: dict(counts) for kind, counts in found.items() if counts.total()},
+        "calibrated": {
+            "meaning": limits.limits.meaning,
+            "asked": limits.asked,
+            "right": limits.right,
+            "wrong": limits.wrong,
+        },
+    }
+
+
+def _outcomes(
+    memory: Memory, stream: Stream, asked: Iterable[tuple[str, int]], *, is_known: bool = True
+) -> Counter[str]:
+    """How often each outcome comes: right, wrong, asked back (right one among them), nothing."""
+    counts: Counter[str] = Counter()
+    calibration = memory.calibration
+    for question, place in asked:
+        right = stream.taught[place][1] if place >= 0 and is_known else None
+        without = {_hash(stream.taught[place][1])} if place >= 0 and not is_known else ()
+        ranked = memory.rank([Message("user", question)], None, without)
+        limits = calibration.by_words if ranked.is_by_words else calibration.limits
+        found = matching.decide(ranked, limits)
+        answers = [candidate.answer for candidate in found.candidates]
+        if ranked.candidates and ranked.candidates[0].answer == right:
+            counts["best is right"] += 1
+        if not answers:
+            counts["nothing"] += 1
+        elif found.how == "sure":
+            counts["right" if answers[0] == right else "wrong"] += 1
+        else:
+            counts["asked back"] += 1
+            counts["asked back, right among them"] += right in answers
+        counts["asked"] += 1
+    return counts
+
+
+def _hash(answer: str) -> str:
+    return content_hash(questions.normalise(answer))
+
+
+def tables(found: Sequence[Figures]) -> list[Table]:
+    """One row for each stream and kind of question."""
+    rows = []
+    for figures in found:
+        for kind, counts in figures["counts"].items():
+            asked = counts["asked"]
+            wrong = counts.get("wrong", 0)
+            interval = proportion(wrong, asked)
+            rows.append(
+                (
+                    f"{figures['stream']}, near {figures['max_near']}",
+                    kind,
+                    asked,
+                    f"{counts.get('right', 0) / asked:.1%}",
+                    f"{wrong / asked:.1%} ({interval.low:.1%} to {interval.high:.1%})",
+                    f"{counts.get('asked back', 0) / asked:.1%}",
+                    f"{counts.get('asked back, right among them', 0) / asked:.1%}",
+                    f"{counts.get('nothing', 0) / asked:.1%}",
+                    f"{counts.get('best is right', 0) / asked:.1%}",
+                )
+            )
+    columns = (
+        "taught",
+        "asked",
+        "n",
+        "right",
+        "wrong",
+        "asked back",
+        "right among",
+        "nothing",
+        "best is right",
+    )
+    return [Table(f"Memory alone, {found[0]['embedder']}", columns, rows)]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    bench = Bench.from_command_line("wording", __doc__, arguments)
+    made = streams(bench.size)
+    embedders: dict[str, Embedder] = {"words": NoEmbedder()}
+    wheel = NAMED["minilm"].wheel
+    if wheel is not None and fetching.is_here(wheel) and bench.size != "tiny":
+        embedders["minilm"] = Direct()
+    progress = bench.progress(len(made) * len(embedders))
+    found: dict[str, list[Figures]] = {name: [] for name in embedders}
+    for name, embedder in embedders.items():
+        for stream in made:
+            others = OTHER_PROMISES if (name, stream.name) == ("minilm", "TOFU") else ()
+            for max_near in (MAX_NEAR, *others):
+                cell = {"embedder": name, "stream": stream.name, "max_near": max_near}
+                found[name].append(
+                    bench.cell(cell, partial(measure, stream, embedder, MAX_WRONG, max_near))
+                )
+            progress.advance(json.dumps(found[name][-1]["counts"]["other words"]))
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        rows = [figures for each in found.values() for figures in each]
+        names = [f"{f['embedder'][:6]} {f['stream']} {f['max_near']}" for f in rows]
+        left = np.zeros(len(rows))
+        for outcome in ("right", "wrong", "asked back", "nothing"):
+            counts = [f["counts"]["other words"] for f in rows]
+            shares = np.array([c.get(outcome, 0) / c["asked"] for c in counts])
+            axes.barh(names, shares, left=left, label=outcome)
+            left += shares
+        axes.set_xlabel("share of other wordings")
+        axes.legend()
+
+    bench.finish([t for each in found.values() for t in tables(each)], draw)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""How sure a match by meaning is, and what is asked back: laws of the decision itself."""
+
+from dataclasses import replace
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from radiance.memory.analysis import take_apart, without_names
+from radiance.memory.matching import Candidate, Limits, decide, rank
+
+QUESTION = "Which prize did Ada Brook win?"
+
+
+def candidate(number: int, similarity: float) -> Candidate:
+    question = f"What prize {number} did Ada Brook win?"
+    words = take_apart(question)
+    return Candidate(
+        example=f"job_000001.{number}",
+        job=1,
+        question=question,
+        answer=f"The {number}th.",
+        asked=frozenset(words.content),
+        said=frozenset(),
+        names=words.names,
+        name="brook",
+        question_hash=str(number),
+        answer_hash=str(number),
+        similarity=similarity,
+    )
+
+
+def ranked(*similarities: float):
+    candidates = [candidate(number, value) for number, value in enumerate(similarities)]
+    return rank(QUESTION, take_apart(QUESTION), candidates, lambda stem: 1.0)
+
+
+_similarities = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=8)
+
+
+@given(_similarities)
+def test_shares_add_up_and_the_likeliest_is_first(similarities):
+    found = ranked(*similarities)
+    assert abs(sum(found.shares) - 1) < 1e-9
+    assert found.shares == sorted(found.shares, reverse=True)
+    assert 0 <= found.sureness <= 1
+
+
+@given(_similarities, st.floats(0.0, 1.0))
+def test_another_that_fits_makes_it_less_sure(similarities, other):
+    best = max(similarities)
+    more, less = ranked(*similarities, min(other, best)), ranked(*similarities)
+    assert more.shares[0] <= less.shares[0] + 1e-9
+
+
+@given(_similarities, st.floats(0.01, 1.0))
+def test_one_answers_from_the_limit_on_and_else_up_to_three_are_asked_back(similarities, limit):
+    found = ranked(*similarities)
+    decided = decide(found, Limits(meaning=limit))
+    if found.sureness >= limit:
+        assert (decided.how, len(decided.candidates)) == ("sure", 1)
+    else:
+        assert decided.how in ("close", "vague")
+        assert 1 <= len(decided.candidates) <= 3
+    assert decided.candidates == found.candidates[: len(decided.candidates)]
+
+
+def test_one_clear_match_is_sure_and_two_alike_are_not():
+    assert ranked(0.9, 0.5).sureness == 0.9
+    assert ranked(0.9, 0.89).sureness == 0
+    assert ranked(0.4).sureness == 1.0  # nothing else is in scope, and it shares a word
+    assert replace(ranked(0.9), candidates=()).sureness == 0
+
+
+def test_a_question_without_its_names_is_what_is_asked_of_them():
+    assert without_names("Who founded Zorbel Labs?") == "Who founded"
+    assert without_names("What is Ada Brook's door code?") == "What is door code?"
+    assert without_names("Zorbel Labs") == "Zorbel Labs"
