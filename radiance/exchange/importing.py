@@ -5,19 +5,31 @@ parent and no examples. It is ``risky``, because no gate judged it, and never se
 person promotes it, or a request names it.
 """
 
+import math
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 
 from radiance import __version__, records
 from radiance.engine.adapters.files import adapter_config, save_adapter
 from radiance.engine.adapters.foreign import ForeignAdapter, read_foreign_adapter
+from radiance.engine.adapters.foreign_files import read_files
+from radiance.engine.requests import Scoring, Weights
 from radiance.engine.worker import Engine
 from radiance.errors import BadAdapter
-from radiance.records import Checkpoint, EvalReport, Imported, Manifest, content_hash
+from radiance.records import (
+    Checkpoint,
+    CheckpointStatus,
+    EvalReport,
+    Imported,
+    Manifest,
+    content_hash,
+)
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 
 _MOST_SOURCE_CHARACTERS = 500
+_PROBE = "The quick brown fox jumps over the lazy dog, 0123456789."
 
 
 def import_adapter(
@@ -41,13 +53,33 @@ def import_adapter(
         raise BadAdapter(
             f"{directory}: is a relative path.", field="path", remedy="Give the whole path."
         )
-    foreign = engine.call(lambda: read_foreign_adapter(directory, engine.base), is_asked=True)
+    given = read_files(directory)
+    foreign = engine.call(lambda: read_foreign_adapter(given, engine.base), is_asked=True)
     checkpoint_id = registry.reserve()
     staging = registry.staging(checkpoint_id)
-    settings = adapter_config(foreign.adapter, len(engine.base.model.layers))
-    engine.call(lambda: save_adapter(foreign.adapter, settings, staging), is_asked=True)
-    manifest = _manifest(checkpoint_id, foreign, engine, staging, source or str(directory))
-    return registry.commit_imported(staging, manifest, actor)
+    try:
+        settings = adapter_config(foreign.adapter, len(engine.base.model.layers))
+        engine.call(lambda: save_adapter(foreign.adapter, settings, staging), is_asked=True)
+        _check_answers(engine, directory, staging)
+        manifest = _manifest(checkpoint_id, foreign, engine, staging, source or str(directory))
+        return registry.commit_imported(staging, manifest, actor)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _check_answers(engine: Engine, directory: Path, staging: Path) -> None:
+    """Refuse what cannot be served: beside the base's own numbers its own may overflow."""
+    weights = Weights("checkpoint", None, CheckpointStatus.RISKY, path=staging)
+    tokens = engine.encoder.text(_PROBE)[: engine.encoder.context_tokens]
+    (scored,) = engine.score([Scoring(tokens, weights)]).result
+    if not all(math.isfinite(token.logprob) for token in scored.logprobs):
+        raise BadAdapter(
+            f"{directory}: with it the model's outputs are not finite: its factor or its matrices "
+            "are too large.",
+            field="path",
+            remedy="Its training had diverged, or its lora_alpha or scale is wrong.",
+        )
 
 
 def _manifest(

@@ -20,6 +20,7 @@ from radiance.cli import main
 from radiance.engine.adapters.export import write_peft
 from radiance.engine.adapters.files import load_adapter
 from radiance.engine.adapters.foreign import read_foreign_adapter
+from radiance.engine.adapters.foreign_files import read_files
 from radiance.engine.adapters.slots import BASE_SLOT, Adapter
 from radiance.engine.worker import Engine
 from tests.gguf_files import write_model
@@ -76,7 +77,7 @@ def test_what_is_exported_is_imported_with_the_same_logits(engine, root, wanted,
     result = export(root, tmp_path / "out", form)
     assert result.exit_code == 0, result.stderr
     assert result.stdout.strip() == str(tmp_path / "out")
-    found = engine.call(lambda: read_foreign_adapter(tmp_path / "out", engine.base))
+    found = engine.call(lambda: read_foreign_adapter(read_files(tmp_path / "out"), engine.base))
     assert found.format == form
     assert np.array_equal(logits(engine, found.adapter), wanted)
 

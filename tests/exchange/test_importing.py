@@ -1,6 +1,7 @@
 """Imported adapters as checkpoints: on record, risky, and served only when a person says so."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -161,3 +162,37 @@ def test_an_imported_checkpoint_can_be_measured(serve, foreign, tmp_path):
     assert result.exit_code == 0, result.stderr
     stats = json.loads(result.stdout)
     assert "retention_score" in json.dumps(stats)
+
+
+def scaled(source: Path, target: Path, scale: float) -> Path:
+    """The same matrices with another lora_alpha."""
+    shutil.copytree(source, target)
+    settings = json.loads((target / "adapter_config.json").read_text())
+    settings["lora_alpha"] = scale * settings["r"]
+    (target / "adapter_config.json").write_text(json.dumps(settings))
+    return target
+
+
+def test_the_same_matrices_under_other_factors_each_answer_for_themselves(serve, foreign, tmp_path):
+    source = foreign()
+    client = serve().client
+    made = [
+        client.post("/import", {"path": str(scaled(source, tmp_path / f"x{scale}", scale))})
+        for scale in (2.0, 1e-4, 0.5)
+    ]
+    answers = [
+        client.ask("Who are you?", checkpoint=one["checkpoint_id"])["response"] for one in made
+    ]
+    assert len(set(answers)) == 3
+
+
+@pytest.mark.parametrize("size", [3e38, 1e20])
+def test_what_makes_outputs_that_are_not_finite_is_refused_and_nothing_stays(
+    serve, foreign, tmp_path, size
+):
+    client = serve().client
+    with pytest.raises(ApiError) as caught:
+        client.post("/import", {"path": str(foreign(size=size))})
+    assert (caught.value.status, caught.value.error["code"]) == (400, "bad_adapter")
+    assert client.get("/checkpoints")["checkpoints"] == []
+    assert list((tmp_path / "adapters").glob(".tmp-*")) == []

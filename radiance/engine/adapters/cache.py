@@ -16,7 +16,7 @@ class LoadedWeights:
     Attributes:
         slot: The adapter slot that holds them.
         checkpoint_id: Their checkpoint; None is the base.
-        adapter_hash: Identity of the adapter's contents; "" for the base and for live weights.
+        adapter_hash: SHA-256 of its ``adapters.safetensors``; "" for the base and live weights.
         cache_key: Under what prompts that they processed are kept; "" keeps none.
     """
 
@@ -41,8 +41,10 @@ class AdapterCache:
     def __init__(self, table: SlotTable, most_idle: int) -> None:
         self._table, self._most_idle = table, most_idle
         self._users: dict[int, int] = {}
-        self._by_hash: dict[str, int] = {}
-        self._hash_of: dict[int, str] = {}
+        # By what an adapter is: its matrices and its factor, which stands in another file.
+        self._by_key: dict[str, int] = {}
+        self._key_of: dict[int, str] = {}
+        self._key_of_weights: dict[tuple[str | None, str], str] = {}
         self._idle: OrderedDict[int, None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -62,10 +64,10 @@ class AdapterCache:
             load: Reads the adapter; what it raises is passed on.
         """
         status = weights.status or CheckpointStatus.STABLE
-        slot = self._by_hash.get(weights.content_hash) if weights.content_hash else None
-        if slot is None:
+        key = self._key_of_weights.get((weights.checkpoint_id, weights.content_hash), "")
+        if (slot := self._by_key.get(key)) is None:
             return self.fill(load(), weights.checkpoint_id, status, weights.content_hash)
-        return _source(slot, weights.checkpoint_id, status, weights.content_hash)
+        return _source(slot, weights.checkpoint_id, status, weights.content_hash, key)
 
     def fill(
         self,
@@ -74,12 +76,17 @@ class AdapterCache:
         status: CheckpointStatus,
         content_hash: str = "",
     ) -> LoadedWeights:
-        """Put an adapter into a new slot. Without a content hash it goes when nobody uses it."""
-        slot = self._table.fill(adapter)
-        if content_hash and content_hash not in self._by_hash:
-            self._by_hash[content_hash] = slot
-            self._hash_of[slot] = content_hash
-        return _source(slot, checkpoint_id, status, content_hash)
+        """The slot of an adapter: the one that holds its like, or a new one.
+
+        Without a content hash it has a slot of its own, which goes when nobody uses it.
+        """
+        key = f"{content_hash} x {adapter.scale!r}" if content_hash else ""
+        if (slot := self._by_key.get(key)) is None:
+            slot = self._table.fill(adapter)
+        if key:
+            self._by_key[key], self._key_of[slot] = slot, key
+            self._key_of_weights[checkpoint_id, content_hash] = key
+        return _source(slot, checkpoint_id, status, content_hash, key)
 
     def hold(self, source: LoadedWeights) -> LoadedWeights:
         """One user more."""
@@ -97,19 +104,19 @@ class AdapterCache:
         if self._users[slot]:
             return
         del self._users[slot]
-        if slot not in self._hash_of:
+        if slot not in self._key_of:
             self._table.free(slot)
             return
         self._idle[slot] = None
         while len(self._idle) > self._most_idle:
             oldest, _ = self._idle.popitem(last=False)
-            del self._by_hash[self._hash_of.pop(oldest)]
+            del self._by_key[self._key_of.pop(oldest)]
             self._table.free(oldest)
 
 
 def _source(
-    slot: int, checkpoint_id: str | None, status: CheckpointStatus, content_hash: str
+    slot: int, checkpoint_id: str | None, status: CheckpointStatus, content_hash: str, key: str
 ) -> LoadedWeights:
     is_live = status == CheckpointStatus.TRAINING
-    key = "" if is_live else content_hash or f"slot {slot}"
-    return LoadedWeights(slot, checkpoint_id, status, content_hash, key)
+    cache_key = "" if is_live else key or f"slot {slot}"
+    return LoadedWeights(slot, checkpoint_id, status, content_hash, cache_key)

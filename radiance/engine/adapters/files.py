@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
+from safetensors import SafetensorError, safe_open
 
 from radiance.engine.adapters.slots import Adapter
-from radiance.errors import CorruptCheckpoint
+from radiance.errors import CorruptCheckpoint, StorageError
 
 WEIGHTS_FILE = "adapters.safetensors"
 CONFIG_FILE = "adapter_config.json"
@@ -16,12 +17,26 @@ _LAYER = re.compile(r"^.*?\blayers\.\d+\.")  # keys are names within a block
 
 
 def save_adapter(adapter: Adapter, adapter_config: dict[str, Any], directory: Path) -> None:
-    """Write the two files that ``mlx_lm.generate --adapter-path`` reads, into ``directory``."""
+    """Write the two files that ``mlx_lm.generate --adapter-path`` reads, into ``directory``.
+
+    Raises:
+        StorageError: They could not be written whole.
+    """
     tensors = {}
     for path, (a, b) in adapter.pairs.items():
         tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"] = a, b
-    mx.save_safetensors(str(directory / WEIGHTS_FILE), tensors, {"format": "mlx"})
-    (directory / CONFIG_FILE).write_text(json.dumps(adapter_config, indent=2) + "\n")
+    path = directory / WEIGHTS_FILE
+    try:
+        mx.save_safetensors(str(path), tensors, {"format": "mlx"})
+        with safe_open(path, "numpy"):  # MLX does not notice that a disk is full
+            pass
+        (directory / CONFIG_FILE).write_text(json.dumps(adapter_config, indent=2) + "\n")
+    except (RuntimeError, SafetensorError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise StorageError(
+            f"{path}: could not be written whole ({error}). Check that the disk has room.",
+            reason=reason or "an adapter could not be written whole",
+        ) from error
 
 
 def adapter_config(adapter: Adapter, layers: int) -> dict[str, Any]:
@@ -49,12 +64,16 @@ def load_adapter(directory: Path) -> Adapter:
     """Read an adapter, evaluated, so that its files are not read later.
 
     Raises:
-        CorruptCheckpoint: A tensor lacks its partner, or the shapes do not fit each other.
+        CorruptCheckpoint: A file is gone or cannot be read, a tensor lacks its partner, or the
+            shapes do not fit each other.
     """
-    parameters = json.loads((directory / CONFIG_FILE).read_text())["lora_parameters"]
-    tensors = mx.load(str(directory / WEIGHTS_FILE))
+    try:
+        scale = float(json.loads((directory / CONFIG_FILE).read_text())["lora_parameters"]["scale"])
+        tensors = mx.load(str(directory / WEIGHTS_FILE))
+        mx.eval(tensors)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise CorruptCheckpoint(f"{directory}: cannot be read ({error})") from None
     assert isinstance(tensors, dict)
-    mx.eval(tensors)
     pairs = {}
     for name in tensors:
         path, _, leaf = name.rpartition(".")
@@ -63,4 +82,4 @@ def load_adapter(directory: Path) -> Adapter:
         pairs[path] = (tensors[f"{path}.lora_a"], tensors[f"{path}.lora_b"])
         if pairs[path][0].shape[1] != pairs[path][1].shape[0]:
             raise CorruptCheckpoint(f"{directory}: the ranks of {path}'s A and B differ")
-    return Adapter(pairs, float(parameters["scale"]))
+    return Adapter(pairs, scale)

@@ -5,10 +5,9 @@ Two formats are read. mlx-lm's: ``adapter_config.json`` with ``lora_parameters``
 Face PEFT's: ``adapter_config.json`` with ``peft_type`` and ``adapter_model.safetensors`` with
 ``base_model.model.{module}.lora_A.weight`` (rank, d_in) and ``lora_B.weight`` (d_out, rank). Which
 way round a matrix lies follows from the format alone, never from its shape: a square one would lie
-either way. Call on the engine thread.
+either way. Call on the engine thread, with files that were read on another (``foreign_files``).
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -19,13 +18,20 @@ from typing import Any, Literal, NoReturn, cast
 import mlx.core as mx
 import mlx.nn as nn
 
+from radiance import validation
 from radiance.engine.adapters.files import CONFIG_FILE, WEIGHTS_FILE
+from radiance.engine.adapters.foreign_files import (
+    MANIFEST_FILE,
+    PEFT_WEIGHTS_FILE,
+    ForeignFiles,
+    refuse,
+)
+from radiance.engine.adapters.patterns import Patterns
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.base import BaseModel
-from radiance.errors import BadAdapter
 
-PEFT_WEIGHTS_FILE = "adapter_model.safetensors"
-MANIFEST_FILE = "manifest.json"
+_LEAST_NUMBER, _MOST_NUMBER = 1e-12, 1e12  # of ranks, factors and alphas; training uses 1e-3 to 1e3
+_MOST_BASE_CHARACTERS = 500
 _MLX_NAME = re.compile(r"(?P<path>.+)\.lora_(?P<half>[ab])")
 _PEFT_NAME = re.compile(
     r"(?:base_model\.model\.)?(?P<path>.+)\.lora_(?P<half>[AB])(?:\.(?!weight$)[^.]+)?\.weight"
@@ -81,8 +87,8 @@ class ForeignAdapter:
     declared_base: str
 
 
-def read_foreign_adapter(directory: Path, base: BaseModel) -> ForeignAdapter:
-    """Read an adapter's directory and check all of it against a base model.
+def read_foreign_adapter(given: ForeignFiles, base: BaseModel) -> ForeignAdapter:
+    """Check an adapter's files in full against a base model, and read them.
 
     Checked: the configuration's kind and numbers; that every tensor belongs to a linear layer of
     the base and has its partner; shapes, ranks and dtypes; that nothing is NaN or infinite; that
@@ -91,26 +97,21 @@ def read_foreign_adapter(directory: Path, base: BaseModel) -> ForeignAdapter:
     Raises:
         BadAdapter: The first of these that does not hold; it names file, tensor and remedy.
     """
-    if not directory.is_dir():
-        _refuse(f"{directory}: is not a directory.", "Name a directory with adapter_config.json.")
-    settings = _read_json(directory / CONFIG_FILE)
-    _check_manifest(directory, base)
+    directory = given.directory
+    _check_manifest(given, base)
     layers = _linear_layers(base)
-    if "peft_type" in settings:
-        scaling, declared = _peft_settings(directory, settings)
-        tensors = _read_tensors(directory / PEFT_WEIGHTS_FILE)
-        halves = _assign(directory / PEFT_WEIGHTS_FILE, tensors, _PEFT_NAME, layers, turned=True)
-        form: Literal["mlx", "peft"] = "peft"
-    else:
-        scaling, declared = _mlx_settings(directory, settings)
-        tensors = _read_tensors(directory / WEIGHTS_FILE)
-        halves = _assign(directory / WEIGHTS_FILE, tensors, _MLX_NAME, layers, turned=False)
-        form = "mlx"
+    settings_of, form = (
+        (_peft_settings, _PEFT_NAME) if given.is_peft else (_mlx_settings, _MLX_NAME)
+    )
+    scaling, declared = settings_of(directory, given.settings)
+    tensors = _read_tensors(given.weights)
+    halves = _assign(given.weights, tensors, form, layers, turned=given.is_peft)
     pairs = {path: _pair(directory, path, found, layers) for path, found in halves.items()}
     scales = {path: scaling(path, a.shape[1]) for path, (a, _) in pairs.items()}
     adapter = _joined(pairs, scales)
     _check_values(directory, adapter)
-    return ForeignAdapter(adapter, form, next(iter(adapter.pairs.values()))[0].shape[1], declared)
+    rank = next(iter(adapter.pairs.values()))[0].shape[1]
+    return ForeignAdapter(adapter, "peft" if given.is_peft else "mlx", rank, declared)
 
 
 # ----------------------------------------------------------------------------- configuration
@@ -120,19 +121,19 @@ def _mlx_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, s
     path = directory / CONFIG_FILE
     kind = settings.get("fine_tune_type", "lora")
     if kind != "lora":
-        _refuse(
+        refuse(
             f"{path}: fine_tune_type is {kind!r}, and only 'lora' can be served beside others.",
             "Train it with --fine-tune-type lora, or fuse it and use the result as base model.",
         )
     parameters = settings.get("lora_parameters")
     if not isinstance(parameters, dict):
-        _refuse(
+        refuse(
             f"{path}: has neither lora_parameters (mlx-lm) nor peft_type (PEFT).",
             "Export it again from the program that made it.",
         )
     for name, value in parameters.items():
         if name not in _LORA_PARAMETERS and value not in _DEFAULTS:
-            _refuse(
+            refuse(
                 f"{path}: lora_parameters.{name} is {_shown(value)}: Radiance does not know what "
                 "the adapter computes then.",
                 "Train it without.",
@@ -142,31 +143,31 @@ def _mlx_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, s
 
     def scaling(module: str, found: int) -> float:
         if found != rank:
-            _refuse(
+            refuse(
                 f"{directory / WEIGHTS_FILE}: {module} has rank {found}, but {path.name} says "
                 f"{rank:g}.",
                 "Put weights and configuration of one training together.",
             )
         return scale
 
-    return scaling, str(settings.get("model") or "")
+    return scaling, _declared_base(path, settings, "model")
 
 
 def _peft_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, str]:
     path = directory / CONFIG_FILE
     if settings["peft_type"] != "LORA":
-        _refuse(f"{path}: peft_type is {settings['peft_type']!r}.", "Only LORA can be used.")
+        refuse(f"{path}: peft_type is {settings['peft_type']!r}.", "Only LORA can be used.")
     for name, value in settings.items():
         if name not in _HARMLESS and value not in _DEFAULTS:
             reason = _REASONS.get(name, "Radiance does not know what the adapter computes then")
-            _refuse(
+            refuse(
                 f"{path}: {name} is {_shown(value)}: {reason}.",
                 "Train it without, or merge it into the base.",
             )
     initial = settings.get("init_lora_weights", True)
     plain = initial.lower() if isinstance(initial, str) else initial
     if plain not in _PLAIN_STARTS:
-        _refuse(
+        refuse(
             f"{path}: init_lora_weights is {_shown(initial)}, which may also change the base.",
             "Save it with path_initial_model_for_weight_conversion, which makes it plain LoRA.",
         )
@@ -175,69 +176,64 @@ def _peft_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, 
     ranks = _pattern(path, settings, "rank_pattern")
 
     def scaling(module: str, found: int) -> float:
-        expected = _matching(ranks, module, rank)
+        expected = ranks.value(module, rank)
         if found != expected:
-            _refuse(
+            refuse(
                 f"{directory / PEFT_WEIGHTS_FILE}: {module} has rank {found}, but {path.name} says "
                 f"{expected:g}.",
                 "Put weights and configuration of one training together.",
             )
-        own = _matching(alphas, module, alpha)
+        own = alphas.value(module, alpha)
         return own / math.sqrt(found) if settings.get("use_rslora") else own / found
 
-    return scaling, str(settings.get("base_model_name_or_path") or "")
+    return scaling, _declared_base(path, settings, "base_model_name_or_path")
 
 
-def _pattern(path: Path, settings: dict[str, Any], name: str) -> dict[str, float]:
+def _pattern(path: Path, settings: dict[str, Any], name: str) -> Patterns:
     given = settings.get(name) or {}
     if not isinstance(given, dict):
-        _refuse(f"{path}: {name} is not an object.", "Export it again.")
-    return {key: _number(path, given, key) for key in given}
-
-
-def _matching(pattern: Mapping[str, float], module: str, otherwise: float) -> float:
-    """The value of the first key that a module's name ends with, as PEFT matches them."""
-    for key, value in pattern.items():
-        try:
-            if re.match(rf"(.*\.)?({key})$", module):
-                return value
-        except re.error:
-            continue
-    return otherwise
+        refuse(f"{path}: {name} is not an object.", "Export it again.")
+    try:
+        return Patterns({key: _number(path, given, key) for key in given})
+    except ValueError as error:
+        refuse(f"{path}: {name} {error}.", "Name the modules in full.")
 
 
 def _number(path: Path, settings: Mapping[str, Any], name: str) -> float:
+    """A number above 0; as a float, which 10**400 is not."""
     value = settings.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        _refuse(f"{path}: {name} (is {value!r}) is not a number above 0.", "Export it again.")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not _LEAST_NUMBER <= value <= _MOST_NUMBER:
+        told = validation.show(value)
+        refuse(f"{path}: {name[:80]} (is {told}) is not a number above 0.", "Export it again.")
+    return float(value)
+
+
+def _declared_base(path: Path, settings: Mapping[str, Any], name: str) -> str:
+    value = settings.get(name) or ""
+    if not isinstance(value, str) or len(value) > _MOST_BASE_CHARACTERS or not value.isprintable():
+        refuse(
+            f"{path}: {name} (is {validation.show(value)}) is not a name of at most "
+            f"{_MOST_BASE_CHARACTERS} printable characters.",
+            "Name the base model there, or delete the field.",
+        )
     return value
 
 
-def _check_manifest(directory: Path, base: BaseModel) -> None:
+def _check_manifest(given: ForeignFiles, base: BaseModel) -> None:
     """An adapter that Radiance exported says on which base's very weights it was trained."""
-    path = directory / MANIFEST_FILE
-    if not path.exists():
+    theirs = None if given.manifest is None else given.manifest.get("base_hash")
+    if given.manifest is None or theirs is None or theirs == base.content_hash:
         return
-    manifest = _read_json(path)
-    theirs = manifest.get("base_hash")
-    if isinstance(theirs, str) and theirs != base.content_hash:
-        _refuse(
-            f"{path}: it was trained on {manifest.get('base_model')!r} of hash {theirs[:12]}…, and "
-            f"this service's base model is {base.name!r} of hash {base.content_hash[:12]}….",
-            "Serve that base model, or delete the manifest if you know the two to be alike.",
-        )
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except OSError as error:
-        _refuse(f"{path}: {error.strerror}.", "Name a directory that an adapter was saved into.")
-    except ValueError as error:
-        _refuse(f"{path}: is not JSON ({error}).", "Copy or export it again.")
-    if not isinstance(found, dict):
-        _refuse(f"{path}: is not a JSON object.", "Copy or export it again.")
-    return found
+    path = given.directory / MANIFEST_FILE
+    if not isinstance(theirs, str):
+        refuse(f"{path}: base_hash (is {validation.show(theirs)}) is no hash.", "Copy it again.")
+    refuse(
+        f"{path}: it was trained on {str(given.manifest.get('base_model'))[:100]!r} of hash "
+        f"{theirs[:12]}…, and this service's base model is {base.name!r} of hash "
+        f"{base.content_hash[:12]}….",
+        "Serve that base model, or delete the manifest if you know the two to be alike.",
+    )
 
 
 # ----------------------------------------------------------------------------- tensors
@@ -257,20 +253,11 @@ def _linear_layers(base: BaseModel) -> dict[str, tuple[int, int]]:
 
 
 def _read_tensors(path: Path) -> dict[str, mx.array]:
-    if not path.is_file():
-        other = path.with_name("adapter_model.bin")
-        if other.exists():
-            _refuse(
-                f"{other}: is a pickle, which can run code.",
-                "Save it with safe_serialization=True, which is PEFT's default.",
-            )
-        _refuse(f"{path}: is not there.", "Name a directory that an adapter was saved into.")
     try:
         found = mx.load(str(path))
     except (RuntimeError, ValueError, OSError) as error:
-        _refuse(f"{path}: cannot be read ({error}).", "Copy or export it again.")
-    if not isinstance(found, dict) or not found:
-        _refuse(f"{path}: holds no tensor.", "Copy or export it again.")
+        refuse(f"{path}: cannot be read ({error}).", "Copy or export it again.")
+    assert isinstance(found, dict)
     return found
 
 
@@ -289,14 +276,14 @@ def _assign(
         if match is None or layer is None:
             _refuse_unknown(path, name, tensors, form, layers)
         if tensor.ndim != 2 or not mx.issubdtype(tensor.dtype, mx.floating):
-            _refuse(
+            refuse(
                 f"{path}: {name} is {tensor.shape} {_name(tensor.dtype)}, not a matrix of floats.",
                 "Only LoRA on linear layers can be used.",
             )
         half = cast(Half, match["half"].lower())
         pair = halves.setdefault(layer, {})
         if half in pair:
-            _refuse(f"{path}: {layer} has two of lora_{half}.", "Export one adapter by itself.")
+            refuse(f"{path}: {layer} has two of lora_{half}.", "Export one adapter by itself.")
         pair[half] = tensor.T if turned else tensor
     return halves
 
@@ -315,7 +302,7 @@ def _refuse_unknown(
 ) -> NoReturn:
     matches = [form.fullmatch(other) for other in tensors]
     lost = sum(m is None or _layer(m["path"], layers) is None for m in matches)
-    _refuse(
+    refuse(
         f"{path}: {name} belongs to no linear layer of the base model ({lost} of {len(tensors)} "
         "tensors do not).",
         "Serve the base model it was trained on; LoRA on embeddings or experts cannot be used.",
@@ -330,12 +317,12 @@ def _pair(
 ) -> tuple[mx.array, mx.array]:
     """A (d_in, rank) and B (rank, d_out) of one layer."""
     if missing := {"a", "b"} - set(halves):
-        _refuse(f"{directory}: {path} lacks lora_{missing.pop()}.", "Copy or export it again.")
+        refuse(f"{directory}: {path} lacks lora_{missing.pop()}.", "Copy or export it again.")
     a, b, (d_in, d_out) = halves["a"], halves["b"], layers[path]
     rank = a.shape[1]
     if a.shape[0] != d_in or b.shape != (rank, d_out):
         is_turned = a.shape[1] == d_in and b.shape[0] == d_out
-        _refuse(
+        refuse(
             f"{directory}: {path}: A {a.shape} and B {b.shape}, as read, do not fit a layer of "
             f"{d_in} inputs and {d_out} outputs: A is (inputs, rank), B (rank, outputs).",
             "Both lie the other way round: export it again in the format of its file's name."
@@ -368,14 +355,15 @@ def _check_values(directory: Path, adapter: Adapter) -> None:
         mx.eval(a, b)
         for half, array in (("a", a), ("b", b)):
             if not mx.isfinite(array).all().item():
-                _refuse(
+                refuse(
                     f"{directory}: {path}: lora_{half} holds NaN or infinity.",
                     "Its training had diverged; use an earlier save.",
                 )
-        # ||A B||^2 = tr(A'A B B'), in rank x rank numbers.
-        changes = changes or bool((((a.T @ a) * (b @ b.T)).sum() > 0).item())
+        # ||A B||^2 = tr(A'A B B'), in rank x rank numbers; and B as it is served, with the factor.
+        is_changing = (((a.T @ a) * (b @ b.T)).sum() > 0) & mx.any(adapter.scale * b != 0)
+        changes = changes or bool(is_changing.item())
     if not changes:
-        _refuse(
+        refuse(
             f"{directory}: it changes nothing: A B is zero in every layer.",
             "It was saved before it was trained, or its halves were mixed up.",
         )
@@ -388,7 +376,3 @@ def _shown(value: Any) -> str:
 
 def _name(dtype: mx.Dtype) -> str:
     return str(dtype).rpartition(".")[2]
-
-
-def _refuse(message: str, remedy: str) -> NoReturn:
-    raise BadAdapter(message, field="path", remedy=remedy)

@@ -14,8 +14,8 @@ def weights(name: str) -> Weights:
     return Weights("checkpoint", f"A_{name}", CheckpointStatus.STABLE, f"hash of {name}")
 
 
-def adapter() -> Adapter:
-    return Adapter({"here": (mx.ones((2, 1)), mx.ones((1, 2)))}, 1.0)
+def adapter(scale: float = 1.0) -> Adapter:
+    return Adapter({"here": (mx.ones((2, 1)), mx.ones((1, 2)))}, scale)
 
 
 def test_idle_adapters_are_kept_up_to_a_number_the_newest_longest() -> None:
@@ -74,3 +74,18 @@ def test_live_weights_are_remembered_by_nobody() -> None:
     assert source.cache_key == ""
     adapter_cache.release(adapter_cache.hold(source))
     assert len(adapter_cache) == 0
+
+
+def test_equal_matrices_with_other_factors_are_other_adapters() -> None:
+    adapter_cache = AdapterCache(SlotTable(), most_idle=9)
+    names = [Weights("checkpoint", f"A_{n}", CheckpointStatus.STABLE, "same") for n in range(3)]
+    scales = [2.0, 1e-4, 2.0]
+    for _ in range(2):  # as they are read, and as they are known
+        found = [
+            adapter_cache.hold(adapter_cache.bring(name, lambda scale=scale: adapter(scale)))
+            for name, scale in zip(names, scales, strict=True)
+        ]
+        slots, keys = [one.slot for one in found], [one.cache_key for one in found]
+        assert slots[0] == slots[2] != slots[1]
+        assert keys[0] == keys[2] != keys[1]
+        assert [one.checkpoint_id for one in found] == ["A_0", "A_1", "A_2"]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,7 @@ from radiance import ember
 from radiance.engine.adapters.export import write_fused, write_peft
 from radiance.engine.adapters.files import adapter_config, load_adapter, save_adapter
 from radiance.engine.adapters.foreign import ForeignAdapter, read_foreign_adapter
+from radiance.engine.adapters.foreign_files import read_files
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.worker import Engine
 from radiance.errors import BadAdapter
@@ -111,7 +113,7 @@ def made(engine: Engine) -> Callable[[Callable[[], Any]], Any]:
 
 
 def read(engine: Engine, directory: Path) -> ForeignAdapter:
-    return engine.call(lambda: read_foreign_adapter(directory, engine.base))
+    return engine.call(lambda: read_foreign_adapter(read_files(directory), engine.base))
 
 
 def logits_with(engine: Engine, adapter: Adapter) -> mx.array:
@@ -237,7 +239,7 @@ def test_what_is_written_for_peft_reads_back_the_same(engine, tmp_path_factory, 
         }
         adapter = Adapter(pairs, scale)
         write_peft(adapter, engine.base, directory)
-        found = read_foreign_adapter(directory, engine.base).adapter
+        found = read_foreign_adapter(read_files(directory), engine.base).adapter
         assert found.pairs.keys() == paths
         assert found.scale == pytest.approx(scale, rel=1e-12)
         differences = [
@@ -329,12 +331,22 @@ def refused(engine: Engine, directory: Path) -> str:
         ({"target_parameters": ["mlp.experts.down_proj"]}, "target_parameters"),
         ({"arrow_config": {"top_k": 3}}, "arrow_config"),
         ({"use_something_new": 0.5}, "use_something_new is 0.5: Radiance does not know"),
-        ({"lora_alpha": None}, "lora_alpha (is None)"),
-        ({"lora_alpha": True}, "lora_alpha (is True)"),
+        ({"lora_alpha": None}, "lora_alpha (is null)"),
+        ({"lora_alpha": True}, "lora_alpha (is true)"),
         ({"r": 0}, "r (is 0)"),
         ({"r": 8}, "has rank 4, but adapter_config.json says 8"),
         ({"rank_pattern": {"q_proj": 2}}, "has rank 4, but adapter_config.json says 2"),
         ({"rank_pattern": 3}, "rank_pattern is not an object"),
+        ({"alpha_pattern": {"(((": 1}}, "alpha_pattern '(((' is no pattern"),
+        ({"alpha_pattern": {r"((\w|\.)+)+#": 1.0}}, "is no pattern"),
+        ({"rank_pattern": {f"m{n}": 4 for n in range(3000)}}, "has 3000 keys"),
+        ({"alpha_pattern": {"x" * 300: 1}}, "more than 200 characters"),
+        ({"r": 10**400}, "r (is 1000"),
+        ({"lora_alpha": 1e-320}, "is not a number above 0"),
+        ({"lora_alpha": 1e308}, "is not a number above 0"),
+        ({"base_model_name_or_path": "\ud800"}, "500 printable characters"),
+        ({"base_model_name_or_path": "x" * 501}, "500 printable characters"),
+        ({"base_model_name_or_path": {"a": 1}}, "500 printable characters"),
     ],
 )
 def test_peft_settings_that_cannot_be_used(engine, write, made, changes, told):
@@ -393,7 +405,7 @@ def test_peft_settings_that_change_nothing_pass(engine, write, made, changes):
         (mlx_config(fine_tune_type="dora"), "fine_tune_type is 'dora'"),
         (mlx_config(fine_tune_type="full"), "fine_tune_type is 'full'"),
         ({}, "neither lora_parameters (mlx-lm) nor peft_type (PEFT)"),
-        (mlx_config(lora_parameters={"rank": 4}), "scale (is None)"),
+        (mlx_config(lora_parameters={"rank": 4}), "scale (is null)"),
         (mlx_config(lora_parameters={"rank": 8, "scale": 1}), "has rank 4, but"),
         ([1], "not a JSON object"),
     ],
@@ -507,3 +519,58 @@ def test_an_export_of_ours_says_on_which_base_it_was_trained(engine, write, made
     assert "trained on 'other'" in refused(engine, directory)
     manifest.write_text(json.dumps({"base_hash": engine.base.content_hash}))
     assert read(engine, directory).rank == 4
+
+
+def deep() -> str:
+    return "[" * 200_000
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "manifest.json"])
+def test_json_that_is_nested_too_deeply_is_refused(engine, write, made, name):
+    directory = write(peft_config(), made(lambda: peft_tensors(some_adapter())))
+    (directory / name).write_text(deep())
+    assert "nested too deeply" in refused(engine, directory)
+
+
+def test_a_pipe_is_refused_without_waiting_for_a_writer(engine, write, made):
+    directory = write(peft_config(), made(lambda: peft_tensors(some_adapter())))
+    (directory / "adapter_config.json").unlink()
+    os.mkfifo(directory / "adapter_config.json")
+    assert "no plain file" in refused(engine, directory)
+
+
+def test_a_device_is_refused(engine, write, made):
+    directory = write(peft_config(), made(lambda: peft_tensors(some_adapter())))
+    (directory / "adapter_config.json").unlink()
+    (directory / "adapter_config.json").symlink_to("/dev/zero")
+    assert "no plain file" in refused(engine, directory)
+
+
+def test_of_a_huge_configuration_no_more_is_read_than_one_can_have(engine, write, made):
+    directory = write(peft_config(), made(lambda: peft_tensors(some_adapter())))
+    with (directory / "adapter_config.json").open("wb") as file:
+        file.truncate(20 << 30)
+    assert "more than 1048576 bytes" in refused(engine, directory)
+
+
+def test_a_name_that_no_file_can_have_is_refused(engine, tmp_path):
+    assert "too long" in refused(engine, tmp_path / ("x" * 300))
+
+
+def test_a_manifest_whose_hash_is_none_is_refused(engine, write, made):
+    directory = write(peft_config(), made(lambda: peft_tensors(some_adapter())))
+    (directory / "manifest.json").write_text(json.dumps({"base_hash": 5}))
+    assert "base_hash (is 5) is no hash" in refused(engine, directory)
+
+
+def test_tensors_over_the_same_bytes_are_refused(engine, write, made):
+    directory = write(mlx_config(), mlx_tensors(made(some_adapter)))
+    path = directory / "adapters.safetensors"
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    names = [name for name in header if name.endswith("lora_a")]
+    header[names[0]]["data_offsets"] = header[names[1]]["data_offsets"]
+    told = json.dumps(header).encode()
+    path.write_bytes(len(told).to_bytes(8, "little") + told + data[8 + size :])
+    assert "cannot be read" in refused(engine, directory)
