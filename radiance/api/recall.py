@@ -132,6 +132,8 @@ async def recall(
     asked = Recollection(turns, weights)
     if mode == "off" or not turns or turns[-1].role != "user":
         return asked
+    if not services.engine.encoder.may_fit(sum(len(turn.content) for turn in turns)):
+        return asked  # refused where it is encoded, and no question that was taught
     tip = _tip(services, weights)
     looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
     found, is_sure = looked_up.found, looked_up.how == "sure"

@@ -11,7 +11,8 @@ from radiance.api.bodies import read_body
 from radiance.api.recall import MemoryMatch, Recollection, Room, Source, mode_of, recall
 from radiance.api.services import services_of
 from radiance.api.streaming import answer_of
-from radiance.api.weights import caller_of, weights_of
+from radiance.api.tokens import prompt_tokens
+from radiance.api.weights import caller_of, key_of, weights_of
 from radiance.config import MemoryMode
 from radiance.engine import requests
 from radiance.errors import RequestError
@@ -90,12 +91,13 @@ async def search(request: Request) -> SearchAnswer:
     recalled = await recall(services, turns, weights, mode, Room(body.max_tokens))
     if recalled.text is not None:
         return _of_memory(recalled.text, recalled, time.monotonic() - began)
-    tokens = services.engine.encoder.prompt(recalled.turns)
+    tokens = await prompt_tokens(services, recalled.turns)
     wanted = requests.Request(
         tokens=tokens,
         max_tokens=min(body.max_tokens, context - len(tokens)),
         sampling=requests.Sampling(temperature=body.temperature),
         weights=recalled.weights,
+        caller=key_of(request),
     )
     asked = UpstreamRequest((("user", body.prompt),), body.max_tokens, body.temperature)
     given = await services.chain.answer(lambda: answer_of(request, services, wanted), asked)

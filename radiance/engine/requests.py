@@ -101,6 +101,7 @@ class Request:
         timeout_s: Seconds from the submission until the request is given up; None: the service's.
         ignore_end: Go on at end tokens, for measurements.
         continues: The answer goes on with the prompt's text: a space it begins with is kept.
+        caller: Whose API key it came with, as its digest; "": none.
     """
 
     tokens: Sequence[int]
@@ -113,6 +114,7 @@ class Request:
     timeout_s: float | None = None
     ignore_end: bool = False
     continues: bool = False
+    caller: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Started:
     Attributes:
         checkpoint_id: The checkpoint that answers; None is the base.
         checkpoint_status: "stable", "risky", "rejected", "training" or "base".
-        adapter_hash: Identity of the adapter's contents; "" for the base.
+        adapter_hash: SHA-256 of the adapter's ``adapters.safetensors``; "" for the base.
         cached_tokens: How many of the prompt's tokens were known from an earlier request.
     """
 

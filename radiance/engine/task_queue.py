@@ -1,7 +1,7 @@
 """The long work that waits for the engine's thread, and when a piece of it is run.
 
-Readings go first and are never held up; training and evaluation have the share of the time that
-their priority gives them beside rows that wait for tokens (``TimeShare``).
+Readings go before training and are never paused; beside rows that wait for tokens they have a
+share of the time, as training and evaluation have that of their priority (``TimeShare``).
 """
 
 import time
@@ -23,6 +23,7 @@ class TaskQueue:
     Attributes:
         paused: Why training is held up; None where it is not.
         training: What was spent on it.
+        is_at_training: Whether a piece of training or evaluation is being run.
     """
 
     def __init__(self, schedule: TimeShare, heartbeat: Heartbeat) -> None:
@@ -31,6 +32,7 @@ class TaskQueue:
         self._tasks: list[Task[Any]] = []
         self.paused: str | None = None
         self.training = TrainingStats()
+        self.is_at_training = False
 
     @property
     def has_work(self) -> bool:
@@ -47,18 +49,23 @@ class TaskQueue:
         (self._readings if is_reading else self._tasks).append(task)
 
     def work(self, *, is_awaited: bool) -> None:
-        """Run one piece of a scoring task; where there is none, the training pieces that are due.
+        """Run a piece of a reading if it is due; where there is none, the training pieces that are.
 
         Args:
             is_awaited: Whether rows wait for tokens: training then has only its share of the time.
         """
         if self._readings:
-            self._advance(self._readings, is_awaited)
+            if not is_awaited or self._schedule.reading_owed_s >= 0:
+                began = time.perf_counter()
+                self._advance(self._readings, is_awaited)
+                self._schedule.read(time.perf_counter() - began)
             return
         spent = longest = 0.0
         while self._has_training and (not is_awaited or self._schedule.is_turn(spent, longest)):
             began = time.perf_counter()
+            self.is_at_training = True
             self._advance(self._tasks, is_awaited)
+            self.is_at_training = False
             took = time.perf_counter() - began
             spent, longest = spent + took, max(longest, took)
             self._schedule.trained(took)

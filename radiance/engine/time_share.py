@@ -13,6 +13,7 @@ _FEW_ROWS: dict[Priority, float] = {"background": 0.75, "balanced": 0.0, "eager"
 _MOST_AT_ONCE_S: dict[Priority, float] = {"background": 0.0, "balanced": 0.012, "eager": 0.05}
 _MOST_OWED_S = 0.25  # a long prompt is not made good in one go
 _MOST_OWING_S = 0.75  # nor a long piece
+_READING = 0.5  # what readings get for each second that rows are decoded
 
 
 @dataclass
@@ -21,10 +22,12 @@ class TimeShare:
 
     Attributes:
         owed_s: Time that training has a claim to; negative while it had more than its share.
+        reading_owed_s: The same of readings.
     """
 
     priority: Priority
     owed_s: float = 0.0
+    reading_owed_s: float = 0.0
     _step_s: float = 0.0  # of decode steps lately, long prompts left out
     _due_s: float = 0.0  # what training gets for one
 
@@ -36,6 +39,11 @@ class TimeShare:
         ratio = max(share / (1 - share), _FEW_ROWS[self.priority] / max(1, rows))
         self._due_s = self._step_s * ratio
         self.owed_s = min(max(_MOST_OWED_S, self._due_s), self.owed_s + seconds * ratio)
+        self.reading_owed_s = min(_MOST_OWED_S, self.reading_owed_s + _READING * seconds)
+
+    def read(self, seconds: float) -> None:
+        """A piece of a reading took so long."""
+        self.reading_owed_s = max(-_MOST_OWING_S, self.reading_owed_s - seconds)
 
     def trained(self, seconds: float) -> None:
         """A piece took so long."""
@@ -56,4 +64,4 @@ class TimeShare:
 
     def rest(self) -> None:
         """Nothing is being decoded: nobody owes anybody anything."""
-        self.owed_s = 0.0
+        self.owed_s = self.reading_owed_s = 0.0

@@ -27,6 +27,8 @@ _REQUESTS_FAIL_S = 2.0  # once the fault has shown: time for one that was merely
 _SUSPENDED_S = 5 * _LOOK_S  # between two looks: the whole process stood still, not the engine
 _LAST_WORDS_S = 1.0  # for the answers to failed requests to leave
 _FAILURES = 3  # in a row, until an engine counts as delivering nothing
+OF_REQUESTS = "Not in a piece of training."
+"""What a trace begins with where the job that trained meanwhile had no part in the death."""
 _log = get_logger(__name__)
 
 
@@ -36,7 +38,8 @@ class EngineWatchdog:
     Args:
         engine: Which one.
         wedged_after_s: How long it may deliver nothing, once that has shown, until it is given up.
-        give_up: Called once, on the watchdog's thread, with the reason.
+        give_up: Called once, on the watchdog's thread, with the reason, and whether it was a piece
+            of training that the engine did not come back from.
         on_look: Called at each look; a sign that the interpreter itself lives.
         clock: Seconds, rising.
     """
@@ -45,7 +48,7 @@ class EngineWatchdog:
         self,
         engine: Engine,
         wedged_after_s: float,
-        give_up: Callable[[str], None] = lambda reason: None,
+        give_up: Callable[[str, bool], None] = lambda reason, is_of_training: None,
         on_look: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,9 +96,11 @@ class EngineWatchdog:
         """Take one look; give up where there is no hope left."""
         self._on_look()
         now = self._clock()
-        if now - self._looked_at > _SUSPENDED_S:
-            self._since = None
+        was_suspended = now - self._looked_at > _SUSPENDED_S
         self._looked_at = now
+        if was_suspended:  # and the engine with it: it has until the next look to move
+            self._since = None
+            return
         fault = self.fault
         if fault is None:
             if self._since is not None:
@@ -111,11 +116,12 @@ class EngineWatchdog:
             self._fail_requests(fault)
         is_over = not self._engine.is_alive or now - self._since >= self._wedged_after_s
         if is_over and not self._has_given_up:
+            is_of_training = self._engine.is_at_training and self._failures < _FAILURES
             try:
                 self._fail_requests(fault)
             finally:  # whatever that met: the process must not outlive its engine
                 _log.error("engine_given_up", reason=fault)
-                self._give_up(fault)
+                self._give_up(fault, is_of_training)
                 self._has_given_up = True
 
     def _fail_requests(self, fault: str) -> None:
@@ -128,11 +134,12 @@ class EngineWatchdog:
         if self._probe is not None and not self._probe.done():
             return
         try:
-            self._probe = self._engine.submit(Request(self._engine.encoder.plain("."), 1))
+            question = Request(self._engine.encoder.plain("."), 1)
+            self._probe = self._engine.submit(question, goes_first=True)
         except RadianceError as error:
             _log.debug("engine_not_asked", error=str(error))
 
-    def _note_end(self, _: str | None, outcome: Answer | BaseException) -> None:
+    def _note_end(self, _: str | None, __: Request, outcome: Answer | BaseException) -> None:
         """A request has ended; on the engine's thread."""
         if isinstance(outcome, Answer):
             self._failures = 0
@@ -151,7 +158,8 @@ class EngineWatchdog:
 class ProcessWatchdog:
     """Ends a process that has become useless, with a trace for the next start to find.
 
-    The trace makes it a death of its own: a job that brings it about again is quarantined.
+    The trace makes it a death of its own: a job that brings it about again is quarantined, if it
+    was a piece of its training that did not return.
 
     Args:
         path: Where the trace goes.
@@ -162,8 +170,10 @@ class ProcessWatchdog:
         self._path, self._limit_s = path, limit_s
         self._stream: IO[str] | None = None
 
-    def end_process(self, reason: str) -> None:
+    def end_process(self, reason: str, is_of_training: bool) -> None:
         """End it now; what was accepted is on disk."""
+        if not is_of_training:
+            print(OF_REQUESTS, file=self._open(), flush=True)
         faulthandler.dump_traceback(self._open(), all_threads=True)
         time.sleep(_LAST_WORDS_S)
         _log.error("process_ends", reason=reason, exit_code=1)

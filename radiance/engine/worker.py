@@ -22,7 +22,7 @@ from radiance.engine.adapters.cache import AdapterCache, LoadedWeights
 from radiance.engine.adapters.slots import Adapter, SlotModel
 from radiance.engine.adapters.sources import LiveWeights, Sources
 from radiance.engine.assembly import Assembly, assemble
-from radiance.engine.decoding.constraints import ConstraintCompiler
+from radiance.engine.decoding.constraints import ConstraintCompiler, ConstraintState
 from radiance.engine.decoding.generation import Decoder, DecodeRow, OnEnd
 from radiance.engine.decoding.row_text import RowText
 from radiance.engine.decoding.scoring import ScoringPass, read_losses, score
@@ -37,7 +37,14 @@ from radiance.engine.stats import DraftingStats, EngineStats
 from radiance.engine.task_queue import TaskQueue
 from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.time_share import TimeShare
-from radiance.errors import EngineFailed, LostRank, Overloaded, Unavailable
+from radiance.errors import (
+    Cancelled,
+    EngineFailed,
+    LostRank,
+    Overloaded,
+    RadianceError,
+    Unavailable,
+)
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
 
@@ -95,6 +102,7 @@ class Engine:
         self._model: SlotModel
         self._adapter_cache: AdapterCache
         self._sources: Sources
+        self._forms: ConstraintCompiler
         self._decoder: Decoder
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────
@@ -134,6 +142,11 @@ class Engine:
         """Seconds since the thread last came round its loop with work moved on, or with none."""
         return self._heartbeat.stale_s
 
+    @property
+    def is_at_training(self) -> bool:
+        """Whether the thread is in a piece of training or evaluation, not of a request."""
+        return self._task_queue.is_at_training
+
     def fail_in_flight(self, error: BaseException) -> int:
         """Fail every request, reading and swap that has no outcome yet; training waits on.
 
@@ -146,16 +159,21 @@ class Engine:
 
     # ── Called from any thread ──────────────────────────────────────────────────────────────────
 
-    def submit(self, request: Request, on_event: OnEvent | None = None) -> "Future[Answer]":
+    def submit(
+        self, request: Request, on_event: OnEvent | None = None, *, goes_first: bool = False
+    ) -> "Future[Answer]":
         """Queue a request. Give it up with ``cancel``.
 
         Args:
             request: What to generate.
             on_event: Told on the engine thread when the request has its weights and of every token;
                 it must be quick and must not raise.
+            goes_first: It is let in before all others, however many there are: the question of who
+                watches over the engine.
 
         Raises:
-            Overloaded: Too many requests are in flight or waiting.
+            RequestError: No form like that of its constraint can be held.
+            Overloaded: Too many requests are in flight or waiting, or forms to be compiled.
             Unavailable: The engine is not running.
             TooLarge: The answer would take more memory than there is.
         """
@@ -163,7 +181,7 @@ class Engine:
             raise Unavailable("the engine is not running")
         self._made.budget.check(len(request.tokens), request.max_tokens)
         future: Future[Answer] = Future()
-        if not self._requests.add(future, self._max_waiting):
+        if not self._requests.add(future, None if goes_first else self._max_waiting):
             raise Overloaded(f"{self._max_waiting} requests are waiting already")
         now = time.perf_counter()
         row = DecodeRow(
@@ -177,16 +195,30 @@ class Engine:
                 request.stop,
                 (lambda text: text) if request.continues else self.encoder.answer_text,
             ),
+            goes_first=goes_first,
         )
-        self._inbox.put(lambda: self._decoder.add(row))
+        if request.constraint is None:
+            self._inbox.put(lambda: self._decoder.add(row))
+            return future
+        try:
+            form = self._forms.compile(request.constraint)
+        except RadianceError as error:
+            future.set_exception(error)  # nobody has it yet
+            raise
+        form.add_done_callback(lambda done: self._inbox.put(lambda: self._add_formed(row, done)))
         return future
 
     def cancel(self, future: "Future[Answer]") -> None:
         """Give up a request; its row leaves the batch before the next decode step."""
-        self._inbox.put(lambda: self._decoder.cancel(future) if not future.done() else None)
+
+        def give_up() -> None:
+            if not future.done() and not self._decoder.cancel(future):
+                future.set_exception(Cancelled("the request was given up"))  # its form is compiled
+
+        self._inbox.put(give_up)
 
     def observe(self, observer: OnEnd) -> None:
-        """Tell of every request that ends: the checkpoint it was given to, and answer or error.
+        """Tell of every request that ends: the checkpoint it was given to, it, answer or error.
 
         Called on the engine thread before whoever waits is told, so it should be quick. Requests
         to training weights are not told of, nor those that ended before they had weights.
@@ -438,26 +470,41 @@ class Engine:
         self.encoder = Encoder(base.tokenizer, base.context_tokens, base.end_token, base.vocab_size)
         self._adapter_cache = AdapterCache(made.table, settings.max_adapters)
         self._sources = Sources(self._adapter_cache)
+        self._forms = ConstraintCompiler(self.encoder.vocabulary)
         self._decoder = Decoder(
             made.batch,
             base.vocab_size,
-            ConstraintCompiler(self.encoder.vocabulary),
             made.budget,
             settings.decode_rows,
             self._sources,
             self._tell,
         )
 
+    def _add_formed(self, row: DecodeRow, form: "Future[ConstraintState]") -> None:
+        """A row whose form was compiled, or could not be; nothing where it was given up."""
+        if row.future.done():
+            return
+        if form.cancelled():
+            self._decoder.refuse(row, Unavailable("the engine has stopped"))
+        elif (error := form.exception()) is not None:
+            self._decoder.refuse(row, error)
+        else:
+            row.form = form.result()
+            self._decoder.add(row)
+
     # ── Ends ────────────────────────────────────────────────────────────────────────────────────
 
-    def _tell(self, checkpoint_id: str | None, outcome: Answer | BaseException) -> None:
+    def _tell(
+        self, checkpoint_id: str | None, request: Request, outcome: Answer | BaseException
+    ) -> None:
         for observer in self._observers:
-            observer(checkpoint_id, outcome)
+            observer(checkpoint_id, request, outcome)
 
     def _stop(self) -> None:
         self._stopping = True
 
     def _abandon(self, error: Exception) -> None:
+        self._forms.close()
         self._decoder.fail_all(error)
         self._task_queue.abandon(error)
         while True:
@@ -467,3 +514,4 @@ class Engine:
                 break
         self._task_queue.abandon(error)
         self._decoder.fail_all(error)
+        self._requests.fail(error)  # whose form is compiled

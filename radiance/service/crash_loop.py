@@ -5,16 +5,20 @@ settled nor ended was a quick death, whoever killed it: a defect, or a system ou
 """
 
 import faulthandler
+import re
 import threading
 from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
 
+from radiance.engine.watchdog import OF_REQUESTS
+from radiance.errors import StorageError
 from radiance.storage import files
 from radiance.telemetry import get_logger
 
 CRASH_LOG = "crash.log"
+_TRAINING = re.compile(r"radiance/(training|learning|evaluation)/")
 _log = get_logger(__name__)
 
 SETTLED_AFTER_S = 60.0
@@ -92,7 +96,7 @@ def is_crash_loop(deaths: int, limit: int) -> bool:
 
 
 def record_crashes(runs_path: Path, on_stop: ExitStack) -> bool:
-    """Have a fatal signal leave a trace; say whether the last process left one.
+    """Have a fatal signal leave a trace; say whether the last process left one by its training.
 
     A Metal out-of-memory aborts the process and cannot be caught; a kill from outside leaves
     nothing. The difference decides how soon a job is put in quarantine.
@@ -102,11 +106,34 @@ def record_crashes(runs_path: Path, on_stop: ExitStack) -> bool:
         on_stop: Unwound when the service stops as asked.
     """
     path = runs_path / CRASH_LOG
-    trace = path.read_text(errors="replace") if path.exists() else ""
-    if trace:
-        _log.error("last_process_crashed", trace=trace[-2000:])
-        files.write_durably(path.with_name("crash.last.log"), trace.encode())
-    stream = on_stop.enter_context(path.open("w"))
+    try:
+        trace = path.read_text(errors="replace") if path.exists() else ""
+        if trace:
+            _log.error("last_process_crashed", trace=trace[-2000:])
+            files.write_durably(path.with_name("crash.last.log"), trace.encode())
+        stream = on_stop.enter_context(path.open("w"))
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"{path}: {error.strerror}. It has to be a file that can be written; move away what "
+            "stands there.",
+            reason=error.strerror or "",
+        ) from error
     faulthandler.enable(stream)
     on_stop.callback(faulthandler.disable)
-    return bool(trace)
+    return bool(trace) and is_of_training(trace)
+
+
+def is_of_training(trace: str) -> bool:
+    """Whether a job that trained when the process died may have had a part in it.
+
+    Of a fatal signal that is not known, and it may. Where the watchdog ended a process that stood
+    still, the engine's thread was in a piece of training or it was not.
+    """
+    if OF_REQUESTS in trace:
+        return False
+    if not trace.startswith("Timeout ("):
+        return True
+    threads = trace.split("\n\n")
+    return any("task_queue.py" in one and _TRAINING.search(one) for one in threads)

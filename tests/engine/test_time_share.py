@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from radiance.config import Priority
+from radiance.engine.decoding.scoring import score
+from radiance.engine.requests import Scored, Scoring
 from radiance.engine.time_share import TimeShare
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled
@@ -44,6 +46,44 @@ def test_training_gets_its_share_of_the_time(
         )
     if piece * step_s < 0.75:  # the rest of a longer one is not paid back
         assert training / (decoding + training) == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize("piece_s", [0.002, 0.05, 0.4])
+def test_readings_leave_two_thirds_of_the_time_to_whoever_waits_for_tokens(piece_s: float) -> None:
+    schedule, decoding, reading = TimeShare("background"), 0.0, 0.0
+    for _ in range(3000):
+        schedule.decoded(0.02, 1)
+        decoding += 0.02
+        if schedule.reading_owed_s >= 0:
+            schedule.read(piece_s)
+            reading += piece_s
+    assert reading / (decoding + reading) <= 0.34
+
+
+def test_a_reading_goes_on_in_small_pieces_while_somebody_waits_for_tokens(engine: Engine) -> None:
+    """As many tokens as before, to the same log-probabilities."""
+    tokens = [list(range(5, 405)), list(range(9, 309))]
+    texts = [Scoring(one) for one in tokens]
+
+    def pieces(is_awaited: bool) -> tuple[int, list[Scored]]:
+        def run() -> tuple[int, list[Scored]]:
+            reading = score(engine._model, engine._sources, texts, 0, 512)
+            count = 0
+            try:
+                next(reading)
+                while True:
+                    count += 1
+                    reading.send(is_awaited)
+            except StopIteration as stop:
+                return count, stop.value
+
+        return engine.call(run, patience_s=60.0)
+
+    (few, alone), (many, beside) = pieces(False), pieces(True)
+    assert many >= 3 * few
+    for one, other in zip(alone, beside, strict=True):
+        found = [token.logprob for token in other.logprobs]
+        assert found == pytest.approx([token.logprob for token in one.logprobs], abs=1e-3)
 
 
 def test_a_long_piece_is_not_paid_back_for_ever() -> None:

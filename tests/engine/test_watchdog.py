@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 
+from radiance.engine.requests import Request
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import EngineFailed
@@ -164,15 +165,20 @@ def test_an_engine_that_fails_every_request_is_not_ready_until_it_delivers(
 
 
 def test_it_gives_up_once_and_not_for_a_process_that_stood_still(engine: Engine) -> None:
-    now, given_up = [0.0], []
-    engine_watchdog = EngineWatchdog(engine, 3.0, given_up.append, clock=lambda: now[0])
-    fault = EngineFailed("x")
+    now: list[float] = [0.0]
+    given_up: list[tuple[str, bool]] = []
+
+    def give_up(reason: str, is_of_training: bool) -> None:
+        given_up.append((reason, is_of_training))
+
+    engine_watchdog = EngineWatchdog(engine, 3.0, give_up, clock=lambda: now[0])
+    fault, asked = EngineFailed("x"), Request([1], 1)
     for _ in range(3):
-        engine_watchdog._note_end(None, fault)
+        engine_watchdog._note_end(None, asked, fault)
 
     def look(at: float) -> None:
         now[0] = at
-        engine_watchdog._note_end(None, fault)  # whatever the probe says, it goes on failing
+        engine_watchdog._note_end(None, asked, fault)  # whatever the probe says, it goes on failing
         engine_watchdog.look()
 
     for at in (1.0, 2.0, 3.0, 60.0, 61.0, 62.0):  # suspended for most of a minute
@@ -181,13 +187,15 @@ def test_it_gives_up_once_and_not_for_a_process_that_stood_still(engine: Engine)
     for at in (63.0, 64.0, 65.0):
         look(at)
     assert len(given_up) == 1
-    assert "failed its last" in given_up[0]
+    reason, is_of_training = given_up[0]
+    assert "failed its last" in reason
+    assert not is_of_training
 
 
 class DeadEngine:
     """An engine that has died, and whose requests cannot even be failed."""
 
-    is_alive = is_ready = False
+    is_alive = is_ready = is_at_training = False
     stale_s, thread_id = 0.0, None
 
     def observe(self, observer: Any) -> None:
@@ -199,7 +207,8 @@ class DeadEngine:
 
 def test_a_second_fault_does_not_keep_a_dead_engine_s_process_alive() -> None:
     given_up: list[str] = []
-    watchdog = EngineWatchdog(cast(Engine, DeadEngine()), 3.0, given_up.append)
+    dead = cast(Engine, DeadEngine())
+    watchdog = EngineWatchdog(dead, 3.0, lambda reason, is_of_training: given_up.append(reason))
     for _ in range(2):
         with contextlib.suppress(OSError):
             watchdog.look()

@@ -29,7 +29,7 @@ from radiance.api.openai.usage import ContextFull, counted, room_for
 from radiance.api.recall import Recollection
 from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
-from radiance.api.weights import caller_of
+from radiance.api.weights import caller_of, key_of
 from radiance.engine import requests as engine
 from radiance.engine.model.tool_format import HERMES, ToolFormat
 from radiance.engine.requests import Answer, Delta
@@ -208,12 +208,14 @@ async def plan_chat(request: Request, services: Services, body: ChatBody) -> Cha
             value=body.n,
             remedy="Ask them once.",
         )
+    key = key_of(request)
     wanted = [
         engine.Request(
             tokens=tokens,
             max_tokens=room_for(encoder.context_tokens, tokens, limit, "messages"),
             sampling=body.sampling(encoder.vocabulary.size, choice),
             weights=weights,
+            caller=key,
             stop=body.stops,
             top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
             constraint=constraint,

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from radiance import limits
 from radiance.api.openai import fallback, shapes
 from radiance.api.openai import origin as origins
 from radiance.api.openai.events import event_stream
@@ -20,14 +21,14 @@ from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameter
 from radiance.api.openai.remembering import noted, recalled_by
 from radiance.api.openai.running import Event
 from radiance.api.openai.scoring import scores_of
-from radiance.api.openai.usage import counted, room_for
+from radiance.api.openai.usage import ContextFull, counted, room_for
 from radiance.api.recall import Recollection
 from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
-from radiance.api.weights import caller_of
+from radiance.api.weights import caller_of, key_of
 from radiance.engine import requests as engine
 from radiance.engine.requests import Answer, Delta, TokenLogprob
-from radiance.errors import RequestError
+from radiance.errors import RequestError, TooLarge
 
 UNSUPPORTED = {
     "best_of": "Leave it out, or send n.",
@@ -131,7 +132,7 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
             value=0,
             remedy="Send at least 1, or echo: true and logprobs, without stream.",
         )
-    prompts = await run_in_threadpool(_prompts, services, body.prompt)
+    prompts = await run_in_threadpool(_prompts, services, body.prompt, body.choices)
     caller = caller_of(request, body.user)
     weights = await model_weights(services, body.asked_model, caller)
     if weights.kind == "training" and len(prompts) * body.choices > 1:
@@ -147,12 +148,14 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
         recalled = replace(recalled, note=None)  # the weights go on with a text as it stands
     weights = recalled.weights
     samplings = [body.sampling(encoder.vocabulary.size, choice) for choice in range(body.choices)]
+    key = key_of(request)
     wanted = [
         engine.Request(
             tokens=prompt.tokens,
             max_tokens=room_for(encoder.context_tokens, prompt.tokens, asked, "prompt"),
             sampling=sampling,
             weights=weights,
+            caller=key,
             stop=body.stops,
             top_logprobs=body.logprobs,
             # Harnesses take the last token of a measured text to be the one generated.
@@ -173,11 +176,12 @@ def _question(body: CompletionBody) -> list[dict[str, str]]:
     return [{"role": "user", "content": str(prompt).strip()}]
 
 
-def _prompts(services: Services, given: Any) -> list[_Prompt]:
-    """What is to be continued.
+def _prompts(services: Services, given: Any, choices: int) -> list[_Prompt]:
+    """What is to be continued, ``choices`` times each.
 
     Raises:
-        RequestError: A list of nothing, or of several kinds; or a token that there is not.
+        RequestError: A list of nothing, of several kinds or of too many; a token that there is not.
+        ContextFull: One is longer than any text that fits the context.
     """
     if given is None or isinstance(given, str):
         return [_text(services, given or "")]
@@ -191,17 +195,28 @@ def _prompts(services: Services, given: Any) -> list[_Prompt]:
         )
     if kinds == {int}:
         return [_tokens(services, given, "prompt")]
+    if len(given) * choices > (most := limits.REQUEST_ROWS.value):
+        raise RequestError(
+            f"prompt: {len(given)} prompts with n = {choices} are {len(given) * choices} answers, "
+            f"and one request has at most {most}.",
+            field="prompt",
+            remedy="Send several requests.",
+        )
     if kinds == {str}:
         return [_text(services, one) for one in given]
     return [_tokens(services, one, f"prompt[{place}]") for place, one in enumerate(given)]
 
 
 def _text(services: Services, text: str) -> _Prompt:
-    return _Prompt(services.engine.encoder.text(text), text)
+    try:
+        return _Prompt(services.engine.encoder.text(text), text)
+    except TooLarge as error:
+        raise ContextFull(f"prompt: {error}.", field="prompt", remedy=error.remedy) from None
 
 
 def _tokens(services: Services, tokens: list[int], field: str) -> _Prompt:
     encoder = services.engine.encoder
+    room_for(encoder.context_tokens, tokens, None, field)
     for place, token in enumerate(tokens):
         if token >= encoder.vocabulary.size:
             raise RequestError(

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from radiance.api.bodies import number_in
 from radiance.errors import RequestError
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ def page(
         RequestError: One of the two cannot be used.
     """
     given = request.query_params.get("limit", str(default))
-    if not given.isascii() or not given.isdecimal() or not 1 <= int(given) <= most:
+    if (limit := number_in(given, 1, most)) is None:
         raise RequestError(
             "limit: is not a number in range.",
             field="limit",
@@ -52,5 +53,5 @@ def page(
                 value=after,
                 remedy="Send the last id of the page before.",
             )
-    end = start + int(given)
+    end = start + limit
     return list(items[start:end]), end < len(items)

@@ -190,7 +190,7 @@ class DecodeBatch:
     def _new_generator(self) -> BatchGenerator:
         generator = BatchGenerator(
             cast(Any, self._model),
-            completion_batch_size=self._most_rows,
+            completion_batch_size=self._most_rows + 1,  # a question that goes first
             prefill_batch_size=min(_PREFILL_ROWS, self._most_rows),
             prefill_step_size=self._prefill_tokens,
         )

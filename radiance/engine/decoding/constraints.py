@@ -1,24 +1,31 @@
 """Answers that have a form by construction: JSON, a schema, a grammar, a regular expression.
 
 The grammars are llguidance's, which also knows which tokens may come next; this module fits it to
-one base model and to the decoder. A grammar comes from outside: compiling it is bounded, and one
-that cannot be compiled is the caller's error.
+one base model and to the decoder. A grammar comes from outside: it is compiled on threads of its
+own, within a time, and one that cannot be compiled or held is the caller's error.
 """
 
+import concurrent.futures
 import json
 import re
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 from llguidance import LLMatcher
 
+from radiance import limits
 from radiance.engine.model.vocabulary import Vocabulary
 from radiance.engine.requests import Constraint
-from radiance.errors import ConfigError, RequestError
+from radiance.errors import ConfigError, Overloaded, RequestError
 
-_MOST_SOURCE_CHARACTERS = 100_000
-_MOST_REASON = 200
+_MOST_REASON, _MOST_NAME, _MOST_REPEATED = 200, 100, 3
+# Of a client's pattern: repeated groups and many repetitions take Python's matcher for ever.
+_COSTLY, _REPEATED = re.compile(r"\)[*+?{]|\\[1-9]"), re.compile(r"[*+?{]")
+_MOST_KEPT, _MOST_WAITING = 16, 64
 # JSON allows any amount of space anywhere; a small model then likes to write nothing else.
 _ON_ONE_LINE: Any = {
     "whitespace_flexible": False,
@@ -29,30 +36,80 @@ _ANY_OBJECT = json.dumps({"type": "object"})
 
 
 class ConstraintCompiler:
-    """Compiles constraints for one base model."""
+    """Compiles constraints for one base model, one after another, and keeps the newest.
+
+    Any thread. llguidance leaves the interpreter to others while it compiles, and cannot be
+    interrupted: one that takes longer than its time goes on by itself to the end of the steps it
+    may take, and a second thread takes over.
+    """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Constraint, LLMatcher] = OrderedDict()
+        self._waiting = 0
+        self._turns = ThreadPoolExecutor(1, "forms")
+        self._compilers = ThreadPoolExecutor(2, "form")
 
-    def compile(self, constraint: Constraint) -> "ConstraintState":
-        """The state of one answer that has this form.
+    def compile(self, constraint: Constraint) -> "Future[ConstraintState]":
+        """The state of one answer that has this form; RequestError where it cannot be used.
 
         Raises:
-            RequestError: The schema, grammar or expression cannot be used; it says why.
+            RequestError: It is too long.
+            Overloaded: Too many wait to be compiled.
         """
-        if len(constraint.source) > _MOST_SOURCE_CHARACTERS:
-            raise _unusable(constraint, f"it has more than {_MOST_SOURCE_CHARACTERS} characters")
+        if len(constraint.source) > (most := limits.FORM_CHARACTERS.value):
+            raise unusable(constraint, f"it has more than {most} characters")
+        with self._lock:
+            if (known := self._kept.get(constraint)) is not None:
+                self._kept.move_to_end(constraint)
+                done: Future[ConstraintState] = Future()
+                done.set_result(ConstraintState(known.deep_copy(), self._vocabulary))
+                return done
+            if self._waiting >= _MOST_WAITING:
+                raise Overloaded(f"{_MOST_WAITING} forms of answers wait to be compiled already")
+            self._waiting += 1
+        found = self._turns.submit(self._compile_in_time, constraint)
+        found.add_done_callback(self._leave)
+        return found
+
+    def close(self) -> None:
+        """End the threads; what waits is not compiled any more."""
+        self._turns.shutdown(wait=False, cancel_futures=True)
+        self._compilers.shutdown(wait=False, cancel_futures=True)
+
+    def _leave(self, _: object) -> None:
+        with self._lock:
+            self._waiting -= 1
+
+    def _compile_in_time(self, constraint: Constraint) -> "ConstraintState":
+        with self._lock:
+            matcher = self._kept.get(constraint)
+        if matcher is None:
+            seconds = limits.FORM_SECONDS.value
+            try:
+                matcher = self._compilers.submit(self._compiled, constraint).result(seconds)
+            except concurrent.futures.TimeoutError:
+                raise unusable(constraint, f"compiling it takes over {seconds} s") from None
+            with self._lock:
+                self._kept[constraint] = matcher
+                while len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+        with self._lock:
+            return ConstraintState(matcher.deep_copy(), self._vocabulary)
+
+    def _compiled(self, constraint: Constraint) -> LLMatcher:
         try:
             grammar = _grammar(constraint)
             matcher = LLMatcher(self._vocabulary.llguidance, grammar, log_level=0)
         except (ConfigError, ValueError, RuntimeError) as error:
-            raise _unusable(constraint, str(error)) from None
+            raise unusable(constraint, str(error)) from None
         if matcher.is_error():
-            raise _unusable(constraint, matcher.get_error())
+            raise unusable(constraint, matcher.get_error())
         if constraint.kind == "json_schema" and (name := _shadowed(constraint.source)):
             reason = f"patternProperties: {name!r} is in properties, too; say all of it there"
-            raise _unusable(constraint, reason)
-        return ConstraintState(matcher, self._vocabulary)
+            raise unusable(constraint, reason)
+        return matcher
 
 
 class ConstraintState:
@@ -130,13 +187,17 @@ def _shadowed(source: str) -> str | None:
 
 
 def _matches(pattern: str, name: str) -> bool:
+    """Whether a name matches; taken for so where Python's matcher might not come back."""
+    if _COSTLY.search(pattern) or len(_REPEATED.findall(pattern)) > _MOST_REPEATED:
+        return True
     try:
-        return re.search(pattern, name) is not None
+        return re.search(pattern, name[:_MOST_NAME]) is not None
     except re.error:
         return False  # llguidance says what is wrong with it
 
 
-def _unusable(constraint: Constraint, reason: str) -> RequestError:
+def unusable(constraint: Constraint, reason: str) -> RequestError:
+    """The caller's error where a form cannot be compiled or held."""
     lines = reason.partition("<state>")[0].split("\n")  # behind that its parser is dumped
     reason = " ".join(line.strip() for line in lines if line.strip())[:_MOST_REASON].rstrip(". ")
     return RequestError(

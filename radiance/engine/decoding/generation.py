@@ -15,7 +15,7 @@ from typing import Any, cast
 from radiance.engine.adapters.cache import LoadedWeights
 from radiance.engine.adapters.sources import Sources
 from radiance.engine.decoding.batch import BatchEntry, DecodeBatch
-from radiance.engine.decoding.constraints import ConstraintCompiler, ConstraintState
+from radiance.engine.decoding.constraints import ConstraintState
 from radiance.engine.decoding.kv_budget import KvBudget
 from radiance.engine.decoding.logprobs import token_logprob
 from radiance.engine.decoding.row_text import RowText
@@ -34,7 +34,8 @@ from radiance.errors import Cancelled, EngineFailed, RadianceError, RequestError
 from radiance.records import CheckpointStatus
 from radiance.telemetry import get_logger
 
-OnEnd = Callable[[str | None, Answer | BaseException], None]
+OnEnd = Callable[[str | None, Request, Answer | BaseException], None]
+"""The checkpoint that a request was given to, the request, and its answer or error."""
 
 _log = get_logger(__name__)
 
@@ -50,7 +51,8 @@ class DecodeRow:
         cached_tokens: How much of the prompt was known.
         first_at: When its first token came.
         last_at: When its newest token came.
-        form: What holds it to a constraint.
+        form: What holds it to a constraint; compiled before it is added.
+        goes_first: Whether it is let in before all others, and beyond the number of rows.
     """
 
     request: Request
@@ -64,6 +66,7 @@ class DecodeRow:
     first_at: float = 0.0
     last_at: float = 0.0
     form: ConstraintState | None = None
+    goes_first: bool = False
     tokens: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
 
@@ -79,7 +82,6 @@ class Decoder:
     Args:
         batch: The rows being decoded.
         vocab_size: Width of the logits.
-        grammars: Compiles constraints.
         budget: How many rows there is memory for.
         rows: Most rows decoded together.
         sources: Where a row that starts gets its weights, and gives them back when it leaves.
@@ -90,14 +92,13 @@ class Decoder:
         self,
         batch: DecodeBatch,
         vocab_size: int,
-        grammars: ConstraintCompiler,
         budget: KvBudget,
         rows: int,
         sources: Sources,
         on_end: OnEnd,
     ) -> None:
         self._batch, self._vocab_size = batch, vocab_size
-        self._grammars, self._budget = grammars, budget
+        self._budget = budget
         self._most_rows = rows
         self._sources, self._on_end = sources, on_end
         self._waiting: deque[DecodeRow] = deque()
@@ -133,7 +134,10 @@ class Decoder:
         """
         if row.request.weights.kind != "checkpoint":
             row.source = self._sources.take(row.request.weights)
-        self._waiting.append(row)
+        if row.goes_first:
+            self._waiting.appendleft(row)
+        else:
+            self._waiting.append(row)
         self._next_deadline = min(self._next_deadline, row.deadline)
 
     def step(self) -> bool:
@@ -160,17 +164,23 @@ class Decoder:
             self._last_peak_rows, self._peak_rows = self._peak_rows, 0
         return has_moved
 
-    def cancel(self, future: Future[Answer], error: BaseException | None = None) -> None:
-        """Take a row out, waiting or in the batch; nothing happens if it has left already."""
+    def refuse(self, row: DecodeRow, error: BaseException) -> None:
+        """End a row that was never added."""
+        if not row.future.done():
+            self._fail(row, error)
+
+    def cancel(self, future: Future[Answer], error: BaseException | None = None) -> bool:
+        """Take a row out, waiting or in the batch; False if it is not here."""
         for row in self._waiting:
             if row.future is future:
                 self._waiting.remove(row)
                 self._fail(row, error or Cancelled("the request was given up"))
-                return
+                return True
         for uid, row in self._rows.items():
             if row.future is future:
                 self._end_early(uid, error or Cancelled("the request was given up"))
-                return
+                return True
+        return False
 
     def fail_all(self, error: BaseException) -> None:
         """End every row with an error and start with an empty batch."""
@@ -189,13 +199,16 @@ class Decoder:
 
     def _let_in(self) -> None:
         entries: dict[DecodeRow, BatchEntry] = {}
-        while self._waiting and len(self._rows) + len(entries) < self._most_rows:
+        while self._waiting:
             row = self._waiting[0]
+            is_full = len(self._rows) + len(entries) >= self._most_rows
+            if is_full and not row.goes_first:
+                break
             if row.future.done():  # given up by whoever watches over the engine
                 self._give_back(self._waiting.popleft())
                 continue
             others = [other.longest for other in (*self._rows.values(), *entries)]
-            if not self._budget.has_room(others, row.longest):
+            if not row.goes_first and not self._budget.has_room(others, row.longest):
                 break
             self._waiting.popleft()
             with self._failing(row):
@@ -223,8 +236,7 @@ class Decoder:
     def _entry_of(self, row: DecodeRow) -> BatchEntry:
         """What joins the batch for a row, which has its weights from here on."""
         request, vocab_size = row.request, self._vocab_size
-        if request.constraint is not None:
-            row.form = self._grammars.compile(request.constraint)
+        if row.form is not None:
             row.form.prompt_tokens = len(request.tokens)
         source = row.source = row.source or self._sources.take(request.weights)
         processors = processors_of(request.sampling, len(request.tokens), vocab_size)
@@ -319,7 +331,7 @@ class Decoder:
         self.stats.prompt_tokens += answer.prompt_tokens
         self.stats.cached_tokens += answer.cached_tokens
         self.stats.count(reason)
-        self._tell(source, answer)
+        self._tell(source, request, answer)
         self._give_back(row)
         with contextlib.suppress(InvalidStateError):  # failed from outside just now
             row.future.set_result(answer)
@@ -337,15 +349,17 @@ class Decoder:
 
     def _fail(self, row: DecodeRow, error: BaseException) -> None:
         if row.source is not None:
-            self._tell(row.source, error)
+            self._tell(row.source, row.request, error)
         self._give_back(row)
         self.stats.count(type(error).__name__)
         with contextlib.suppress(InvalidStateError):
             row.future.set_exception(error)
 
-    def _tell(self, source: LoadedWeights, outcome: Answer | BaseException) -> None:
+    def _tell(
+        self, source: LoadedWeights, request: Request, outcome: Answer | BaseException
+    ) -> None:
         if source.status != CheckpointStatus.TRAINING:
-            self._on_end(source.checkpoint_id, outcome)
+            self._on_end(source.checkpoint_id, request, outcome)
 
     def _give_up_late_ones(self) -> None:
         now = time.perf_counter()

@@ -20,6 +20,7 @@ from radiance.engine.tasks import Pieces
 
 _LOGITS_PER_PIECE = 1 << 22
 _MOST_ROWS = 32
+_TOKENS_BETWEEN_STEPS = 128  # of a piece while somebody waits for tokens
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,10 @@ def read_logprobs(
         # Padded at the end: with causal attention nothing before it sees the padding.
         tokens = mx.array([[*texts[i], *[0] * (longest - len(texts[i]))] for i in rows])
         with model.reading(slot, len(rows)) as read:
-            for start in range(0, longest - 1, width):
-                end = min(start + width, longest - 1)
+            end, is_awaited = 0, True  # as may be: the first piece is told nothing
+            while end < longest - 1:
+                start, most = end, max(1, _TOKENS_BETWEEN_STEPS // count) if is_awaited else width
+                end = min(start + min(most, width), longest - 1)
                 logits = read(tokens[:, start:end]).astype(mx.float32)
                 logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
                 wanted = tokens[:, start + 1 : end + 1]
@@ -74,7 +77,7 @@ def read_logprobs(
                         found[index] += token_logprobs(
                             wanted[row, :own], chosen[row, :own], likely, top
                         )
-                yield None
+                is_awaited = bool((yield None))
     return [tuple(of_text) for of_text in found]
 
 

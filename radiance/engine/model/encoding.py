@@ -81,6 +81,7 @@ class Encoder:
             RequestError: The model's chat template refuses the turns.
             TooLarge: No room is left in the context for an answer.
         """
+        self.check_length(sum(len(m.content) for m in messages), "prompt")
         with self._lock:
             tokens = self._prompt(messages)
         if len(tokens) >= self.context_tokens:
@@ -113,6 +114,9 @@ class Encoder:
         """
         if not self.has_chat_template:
             return self.prompt([Message("user", str(turn.get("content") or "")) for turn in turns])
+        said = (turn.get("content") for turn in turns)
+        self.check_length(sum(len(text) for text in said if isinstance(text, str)), "messages")
+        self._check_turns(len(turns))
         hidden = Hidden()
         options: dict[str, Any] = {}
         if tools:
@@ -122,6 +126,7 @@ class Encoder:
         shown = [self._hide(turn, str(turn.get("role")), hidden) for turn in turns]
         with self._lock:
             text = refusals(self._render)(shown, add_generation_prompt=True, **options)
+            self.check_length(len(text), "messages")
             tokens = self._controls.encode(text, hidden)
         self.check_prompt(tokens)
         return tokens
@@ -149,11 +154,44 @@ class Encoder:
 
         It is the caller's whole text, perhaps a chat that they have written by the template
         themselves: names of control tokens in it are those tokens.
+
+        Raises:
+            TooLarge: No text of its length fits the context.
         """
+        self.check_length(len(text), "prompt")
         with self._lock:
             tokens = self._controls.plain(text)
         start = self._start
         return (tokens if tokens[: len(start)] == start else start + tokens) or [self._end_token]
+
+    @functools.cached_property
+    def most_characters(self) -> int:
+        """No longer text fits the context, whatever it says."""
+        return self.context_tokens * self.vocabulary.longest_characters
+
+    def may_fit(self, characters: int) -> bool:
+        """Whether a text of so many characters can fit the context."""
+        return characters <= self.most_characters
+
+    def check_length(self, characters: int, field: str) -> None:
+        """Raise TooLarge where no text of so many characters fits, before it is made tokens of."""
+        if not self.may_fit(characters):
+            raise TooLarge(
+                f"the text has {characters} characters, and the model's context of "
+                f"{self.context_tokens} tokens holds at most {self.most_characters}",
+                field=field,
+                remedy="Shorten it.",
+            )
+
+    def _check_turns(self, turns: int) -> None:
+        """Raise TooLarge where there are more turns than tokens: a template reads each of them."""
+        if turns > self.context_tokens:
+            raise TooLarge(
+                f"the chat has {turns} turns and the model's context is {self.context_tokens} "
+                "tokens",
+                field="messages",
+                remedy="Leave out its beginning.",
+            )
 
     def check_prompt(self, tokens: Sequence[int], field: str = "messages") -> None:
         """Raise TooLarge where a prompt leaves no room in the context for an answer."""
@@ -278,6 +316,9 @@ class Encoder:
 
     def check_fits(self, example: Example) -> None:
         """Raise TooLarge when an example does not fit the context."""
+        texts = [example.text] if example.text else [m.content for m in example.messages]
+        self.check_length(sum(map(len, texts)), "")
+        self._check_turns(len(example.messages))
         length = len(self.example(example).tokens)
         if length > self.context_tokens:
             raise TooLarge(

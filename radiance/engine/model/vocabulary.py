@@ -27,6 +27,11 @@ class Vocabulary:
         self.size = size
 
     @functools.cached_property
+    def longest_characters(self) -> int:
+        """The most characters that one token can stand for."""
+        return max(map(len, self._tokenizer.get_vocab()), default=1)
+
+    @functools.cached_property
     def _built(self) -> LLTokenizer | ConfigError:
         inner: Any = getattr(self._tokenizer, "_tokenizer", self._tokenizer)
         try:

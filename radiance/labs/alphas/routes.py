@@ -12,7 +12,7 @@ from radiance.api.bodies import read_body
 from radiance.api.route import get, post
 from radiance.api.services import Services, services_of
 from radiance.api.streaming import answer_of
-from radiance.api.weights import weights_of
+from radiance.api.weights import key_of, weights_of
 from radiance.engine.requests import Answer, Sampling, Weights
 from radiance.errors import RequestError
 from radiance.fallback.chain import LOCAL, FallbackResult, UpstreamState
@@ -235,13 +235,15 @@ class _LocalAnswers:
     async def _one(self, number: int) -> Answer:
         body, services = self.body, self.services
         seed = None if body.seed is None else (body.seed + number) % 2**32
-        wanted = generate.draft(
+        wanted = await run_in_threadpool(
+            generate.draft,
             services.engine.encoder,
             body.prompt,
             body.max_tokens,
             Sampling(temperature=body.temperature, seed=seed),
             self.weights,
             is_constrained=body.constrained,
+            caller=key_of(self.request),
         )
         answer = await answer_of(self.request, services, wanted.request)
         if (retry := wanted.retry(answer)) is not None:

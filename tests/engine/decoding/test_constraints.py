@@ -2,14 +2,18 @@
 
 import json
 import re
+import threading
 from typing import Any
 
 import jsonschema
 import pytest
+from llguidance import LLMatcher
 
-from radiance.engine.requests import Constraint, Sampling
+from radiance import limits
+from radiance.engine.decoding.constraints import ConstraintCompiler
+from radiance.engine.requests import Constraint, Request, Sampling
 from radiance.engine.worker import Engine
-from radiance.errors import RequestError
+from radiance.errors import Cancelled, Overloaded, RequestError
 from tests.engine.decoding.test_generation import ask
 
 SCHEMA = {
@@ -148,3 +152,105 @@ def test_a_schema_is_held_or_refused_by_its_keyword(engine: Engine, keyword: str
         answer = future.result()
         if answer.finish_reason == "stop":
             jsonschema.validate(json.loads(answer.text), schema)
+
+
+def properties(count: int) -> Constraint:
+    """A schema of so many optional properties, which no parser of bounded width can hold."""
+    fields = {f"p{number}": {"type": "string"} for number in range(count)}
+    schema = {"type": "object", "properties": fields, "additionalProperties": False}
+    return Constraint("json_schema", json.dumps(schema))
+
+
+def test_a_form_that_cannot_be_held_is_the_callers_error_too(engine: Engine) -> None:
+    told: list[object] = []
+    engine.observe(lambda checkpoint, request, outcome: told.append(outcome))
+    with pytest.raises(RequestError, match="nothing that fits it can follow") as caught:
+        engine.submit(ask(engine, constraint=properties(600))).result(timeout=60)
+    assert caught.value.field == "response_format"
+    assert [type(outcome) for outcome in told] == [RequestError]
+    engine._observers.pop()
+
+
+def test_a_form_is_compiled_while_others_are_answered(engine: Engine, monkeypatch) -> None:
+    began, goes_on = threading.Event(), threading.Event()
+    compiled = engine._forms._compiled
+
+    def slow(constraint: Constraint) -> LLMatcher:
+        began.set()
+        assert goes_on.wait(60)
+        return compiled(constraint)
+
+    monkeypatch.setattr(engine._forms, "_compiled", slow)
+    monkeypatch.setattr(limits, "FORM_SECONDS", limits.FORM_SECONDS._replace(value=60))
+    formed = engine.submit(ask(engine, constraint=Constraint("regex", "[0-9]{5}")))
+    assert began.wait(60)
+    assert engine.submit(ask(engine)).result(timeout=60).tokens
+    assert not formed.done()
+    goes_on.set()
+    assert re.fullmatch(r"\d{5}", formed.result(timeout=60).text)
+
+
+def test_a_form_that_takes_too_long_is_refused_and_the_next_is_compiled(
+    engine: Engine, monkeypatch
+) -> None:
+    goes_on = threading.Event()
+    compiled = engine._forms._compiled
+
+    def endless(constraint: Constraint) -> LLMatcher:
+        if constraint.source == "[x]{7}":
+            assert goes_on.wait(60)
+        return compiled(constraint)
+
+    monkeypatch.setattr(engine._forms, "_compiled", endless)
+    monkeypatch.setattr(limits, "FORM_SECONDS", limits.FORM_SECONDS._replace(value=0))
+    try:
+        with pytest.raises(RequestError, match="takes over"):
+            engine.submit(ask(engine, constraint=Constraint("regex", "[x]{7}"))).result(timeout=60)
+        monkeypatch.setattr(limits, "FORM_SECONDS", limits.FORM_SECONDS._replace(value=60))
+        other = engine.submit(ask(engine, constraint=Constraint("regex", "[y]{7}")))
+        assert other.result(timeout=60).text == "y" * 7
+    finally:
+        goes_on.set()
+
+
+def test_who_gives_up_while_a_form_is_compiled_hears_of_it(engine: Engine, monkeypatch) -> None:
+    goes_on = threading.Event()
+
+    def slow(constraint: Constraint) -> LLMatcher:
+        assert goes_on.wait(60)
+        raise RequestError("too late")
+
+    monkeypatch.setattr(engine._forms, "_compiled", slow)
+    formed = engine.submit(ask(engine, constraint=Constraint("regex", "[z]{7}")))
+    engine.cancel(formed)
+    with pytest.raises(Cancelled):
+        formed.result(timeout=60)
+    goes_on.set()
+    assert engine.submit(ask(engine)).result(timeout=60).tokens
+
+
+def test_so_many_forms_wait_and_no_more(engine: Engine, monkeypatch) -> None:
+    goes_on = threading.Event()
+
+    def slow(constraint: Constraint) -> LLMatcher:
+        goes_on.wait(60)
+        raise RequestError("of no use")
+
+    compiler = ConstraintCompiler(engine.encoder.vocabulary)
+    monkeypatch.setattr(compiler, "_compiled", slow)
+    for number in range(64):
+        compiler.compile(Constraint("regex", f"{number}"))
+    with pytest.raises(Overloaded):
+        compiler.compile(Constraint("regex", "one more"))
+    goes_on.set()
+    compiler.close()
+
+
+def test_the_supervisor_s_question_goes_before_all_that_wait(engine: Engine) -> None:
+    rows = engine._settings.decode_rows
+    waiting = [engine.submit(ask(engine, max_tokens=300)) for _ in range(3 * rows)]
+    first = engine.submit(Request(engine.encoder.plain("."), 1), goes_first=True)
+    first.result(timeout=120)
+    assert sum(not future.done() for future in waiting) > rows
+    for future in waiting:
+        engine.cancel(future)

@@ -127,3 +127,33 @@ def test_a_text_has_one_start_and_one_end() -> None:
     encoded = encoder.example(example(0, "How?", answer))
     assert encoder.answer_text(encoder.decode(encoded.tokens[1:-1])).endswith(answer)
     assert sum(token in (1, 2) for token in encoded.tokens) == 2
+
+
+def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, long = engine.encoder, "a" * 8_000_000
+    chat = (Message("user", long), Message("assistant", "b"))
+
+    def unexpected(*_: object, **__: object) -> None:
+        raise AssertionError("it was made tokens of")
+
+    for name in ("encode", "plain"):
+        monkeypatch.setattr(encoder._controls, name, unexpected)
+    many = [{"role": "user", "content": ""}] * 100_000
+    for refuse in (
+        lambda: encoder.prompt([Message("user", long)]),
+        lambda: encoder.chat_prompt([{"role": "user", "content": long}]),
+        lambda: encoder.chat_prompt(many),
+        lambda: encoder.text(long),
+        lambda: encoder.check_fits(Example("x", chat)),
+        lambda: encoder.check_fits(Example("x", (), long)),
+        lambda: encoder.check_fits(Example("x", (Message("user", ""),) * 100_000)),
+    ):
+        with pytest.raises(TooLarge, match="context"):
+            refuse()
+
+
+def test_what_fits_is_never_refused_by_its_length(engine: Engine) -> None:
+    longest = max(engine.base.tokenizer.get_vocab(), key=len)
+    assert engine.encoder.may_fit(engine.encoder.context_tokens * len(longest))

@@ -42,6 +42,7 @@ def draft(
     weights: Weights = requests.SERVING,
     *,
     is_constrained: bool = False,
+    caller: str = "",
 ) -> Draft:
     """An alpha for ``prompt``, of ``max_tokens`` or what the context leaves.
 
@@ -56,6 +57,7 @@ def draft(
             sampling,
             weights,
             constraint=Constraint("lark", lark_grammar()) if is_constrained else None,
+            caller=caller,
         )
     )
 

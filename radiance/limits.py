@@ -1,0 +1,50 @@
+"""Limits that are checked before work is done, in one table; docs/LIMITS.md shows it.
+
+What a person may want otherwise is a setting (``config``); these are of the service itself. Nothing
+that a client sends may hold up others for longer than a decode step's share, nor take memory
+without a bound.
+"""
+
+from typing import NamedTuple
+
+
+class Limit(NamedTuple):
+    """One limit.
+
+    Attributes:
+        value: As many are taken.
+        unit: Of what.
+        what: What is bounded, for the documentation.
+        answer: What whoever exceeds it is told.
+    """
+
+    value: int
+    unit: str
+    what: str
+    answer: str
+
+
+HEADER_BYTES = Limit(64 * 1024, "bytes", "the headers of a request", "431")
+HEADERS = Limit(100, "fields", "the headers of a request", "431")
+BODIES_BYTES = Limit(
+    128 << 20, "bytes", "bodies of all requests under way, past the first 64 KiB of each", "429"
+)
+FREE_BODY_BYTES = Limit(64 * 1024, "bytes", "of a body that there is always room for", "")
+BODY_BYTES_PER_SECOND = Limit(
+    16 * 1024,
+    "bytes a second",
+    "how fast a body has to go on after `server.receive_timeout_s`",
+    "408",
+)
+REQUEST_ROWS = Limit(128, "answers", "prompts times `n` of one request to /v1", "400")
+FORM_CHARACTERS = Limit(100_000, "characters", "a schema, grammar or expression", "400")
+FORM_SECONDS = Limit(2, "seconds", "compiling a schema, grammar or expression", "400")
+NUMBER_DIGITS = Limit(18, "digits", "a number in a query, such as `limit` and `before`", "400")
+TOLD_CHARACTERS = Limit(1000, "characters", "the message of an error; values are cut at 200", "cut")
+SESSIONS_OF_A_KEY = Limit(50, "browsers", "signed in with one key", "the least used is out")
+FOREIGN_JSON_BYTES = Limit(
+    1 << 20, "bytes", "adapter_config.json and manifest.json of an adapter from elsewhere", "400"
+)
+PATTERN_KEYS = Limit(2000, "keys", "`alpha_pattern` or `rank_pattern` of such an adapter", "400")
+PATTERN_KEY_CHARACTERS = Limit(200, "characters", "one of these keys", "400")
+PATTERN_CHARACTERS = Limit(1000, "characters", "those keys together that are patterns", "400")
