@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from radiance.api.bodies import list_limit, read_body
 from radiance.api.services import Services, services_of
-from radiance.api.weights import caller_of
+from radiance.api.weights import caller_of, key_of
 from radiance.errors import RequestError
 from radiance.records import Feedback, Votes
 from radiance.records.text import clean, forbidden
@@ -50,7 +50,7 @@ async def send_feedback(request: Request) -> FeedbackAnswer:
     services = services_of(request)
     body = await read_body(request, FeedbackBody, services.config.server.max_body_bytes)
     _refuse_bad_text(body)
-    answer = await run_in_threadpool(_keep, services, body, caller_of(request))
+    answer = await run_in_threadpool(_keep, services, body, caller_of(request), key_of(request))
     services.monitor.wake()
     return answer
 
@@ -67,7 +67,7 @@ def votes_by_checkpoint(services: Services) -> dict[str, Votes]:
     return {checkpoint or BASE: found for checkpoint, found in votes.items()}
 
 
-def _keep(services: Services, body: FeedbackBody, caller: str) -> FeedbackAnswer:
+def _keep(services: Services, body: FeedbackBody, caller: str, key: str) -> FeedbackAnswer:
     is_tried, checkpoint = services.canary.candidate_of(caller)
     if body.checkpoint is None:
         if not is_tried:
@@ -77,13 +77,16 @@ def _keep(services: Services, body: FeedbackBody, caller: str) -> FeedbackAnswer
         checkpoint = None
     else:
         checkpoint = services.registry.get(body.checkpoint).checkpoint_id
+    response = clean(body.response)
     kept = services.feedback.add(
         checkpoint,
         body.vote,
         prompt=clean(body.prompt),
-        response=clean(body.response),
+        response=response,
         comment=clean(body.comment),
         tags=tuple(dict.fromkeys(filter(None, map(clean, body.tags)))),
+        caller=key,
+        answer=services.monitor.answer_given(checkpoint, response),
     )
     return FeedbackAnswer(**asdict(kept), votes=services.feedback.votes(checkpoint))
 

@@ -27,6 +27,12 @@ def caller_of(request: Request, named: str | None = None) -> str:
     return f"from:{request.client.host if request.client else ''}"
 
 
+def key_of(request: Request) -> str:
+    """The digest of the API key that a request came with; "" where it came without one."""
+    key: Key | None = getattr(request.state, "key", None)
+    return "" if key is None else key.digest
+
+
 async def weights_of(
     services: Services, name: str | None, field: str = "checkpoint", caller: str | None = None
 ) -> Weights:

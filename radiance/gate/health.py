@@ -9,6 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from radiance import config
 from radiance.gate import intervals
 from radiance.records import GateRow, Votes
@@ -16,6 +18,7 @@ from radiance.records import GateRow, Votes
 _GRAM = 4
 _LEAST_GRAMS = 12  # a shorter answer has no room to go round in circles
 _LOOPING_RATIO = 0.5
+_LEAST_CUT_OFF = 64  # tokens: a caller who allows fewer cuts off any checkpoint's answers
 
 
 @dataclass
@@ -23,22 +26,36 @@ class Tally:
     """What became of the requests that one checkpoint answered.
 
     Attributes:
-        answers: That were answered.
+        answers: That were answered, and say something of the weights.
+        others: The other answers: bent or cut short by what was asked.
         cut_off: Answers that ended at ``max_tokens``.
         looping: Answers that repeat themselves; see ``is_looping``.
         failures: Requests that failed in the engine, beside the answers.
     """
 
     answers: int = 0
+    others: int = 0
     cut_off: int = 0
     looping: int = 0
     failures: int = 0
 
     def add_answer(self, tokens: Sequence[int], *, is_cut_off: bool) -> None:
-        """Count an answer."""
+        """Count an answer; one that was cut off sooner than it could tell anything as another."""
+        if is_cut_off and len(tokens) < _LEAST_CUT_OFF:
+            self.others += 1
+            return
         self.answers += 1
         self.cut_off += is_cut_off
         self.looping += is_looping(tokens)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(
+            self.answers + other.answers,
+            self.others + other.others,
+            self.cut_off + other.cut_off,
+            self.looping + other.looping,
+            self.failures + other.failures,
+        )
 
 
 def is_looping(tokens: Sequence[int]) -> bool:
@@ -67,7 +84,7 @@ def errors(tally: Tally, settings: config.MonitorSettings, confidence: float) ->
     return _ratio(
         "errors",
         tally.failures,
-        tally.failures + tally.answers,
+        tally.failures + tally.answers + tally.others,
         settings.max_errors,
         settings.min_answers,
         confidence,
@@ -105,6 +122,19 @@ def probe_loss(
     detail = f"mean rise of the loss of {len(rises)} anchors, in nats per token"
     verdict = "fail" if value > limit else "pass"
     return GateRow("probe_loss", value, limit, None, None, verdict, detail)
+
+
+def not_by_one(whole: GateRow, without_one: Sequence[GateRow]) -> GateRow:
+    """A row that fails, unless what one API key brought about is all that makes it fail.
+
+    Args:
+        whole: Of what all brought about.
+        without_one: The same without each of the keys in turn.
+    """
+    if whole.verdict != "fail" or all(row.verdict == "fail" for row in without_one):
+        return whole
+    detail = f"{whole.detail}; one API key alone brought this about, and that moves nothing"
+    return msgspec.structs.replace(whole, verdict="skipped", detail=detail)
 
 
 def explain(row: GateRow) -> str:

@@ -1,6 +1,7 @@
 """Votes on answers, as people send them: durable rows, counted per checkpoint.
 
-Whoever reaches the service can vote, and as often as they like: a ratio is evidence, not proof.
+Whoever reaches the service can vote, and as often as they like: a ratio is evidence, not proof. Of
+those who come with an API key a vote counts once an answer, and only for answers that were given.
 """
 
 import json
@@ -36,6 +37,8 @@ class FeedbackLog:
         response: str = "",
         comment: str = "",
         tags: tuple[str, ...] = (),
+        caller: str = "",
+        answer: str | None = None,
     ) -> Feedback:
         """Keep a vote; durable on return.
 
@@ -46,11 +49,14 @@ class FeedbackLog:
             response: What was answered.
             comment: Why, in the voter's words.
             tags: Whatever the caller sorts votes by.
+            caller: Whose API key it was sent with, as its digest; "": none.
+            answer: Which answer that was given it is about; None: none that is known.
         """
         with self._db.transaction() as connection:
             row = connection.execute(
-                "INSERT INTO feedback (at, checkpoint, vote, prompt, response, comment, tags)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                "INSERT INTO feedback"
+                " (at, checkpoint, vote, prompt, response, comment, tags, caller, answer)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
                 (
                     to_text(self._clock()),
                     checkpoint,
@@ -59,6 +65,8 @@ class FeedbackLog:
                     response,
                     comment,
                     to_json(tags),
+                    caller,
+                    answer,
                 ),
             ).fetchone()
         return _to_feedback(row)
@@ -75,6 +83,20 @@ class FeedbackLog:
             (checkpoint, "" if since is None else to_text(since)),
         )
         return Votes(row["up"], row["down"])
+
+    def counted(self, checkpoint: str | None, since: datetime) -> dict[str, Votes]:
+        """The votes that a monitor goes by, by the key's digest; "" is who comes without one.
+
+        Of who comes with a key, the newest vote on each answer that was given.
+        """
+        rows = self._db.read(
+            f"SELECT caller, {_COUNTS} FROM feedback AS vote"  # noqa: S608
+            " WHERE checkpoint IS :checkpoint AND at >= :since AND (caller = '' OR number ="
+            " (SELECT MAX(number) FROM feedback WHERE checkpoint IS :checkpoint"
+            " AND caller = vote.caller AND answer = vote.answer)) GROUP BY caller",
+            {"checkpoint": checkpoint, "since": to_text(since)},
+        )
+        return {row["caller"]: Votes(row["up"], row["down"]) for row in rows}
 
     def total(self) -> Votes:
         """All votes that ever came."""

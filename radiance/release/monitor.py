@@ -8,32 +8,51 @@ What serves is watched from its release on; another release starts all signs afr
 promotion: where the monitor itself has put what serves in place, it only warns, because then it was
 not the checkpoint's fault, and going on would take back everything that was ever learned. Nor does
 it act while the pointer is pinned, or on the base model, behind which there is nothing.
+
+Clients must not be able to bring about a rollback. So what is a caller's own doing does not count
+(refused requests, answers bent or cut short by the request), a vote sent with an API key counts
+only for an answer that was given, and what only one key brought about is no sign.
 """
 
+import hashlib
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
 from radiance import records
 from radiance.config import Config
 from radiance.engine.model.encoding import EncodedExample
-from radiance.engine.requests import Answer
+from radiance.engine.requests import Answer, Request
 from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, Conflict, CorruptCheckpoint, Unavailable
+from radiance.errors import (
+    Cancelled,
+    Conflict,
+    CorruptCheckpoint,
+    Overloaded,
+    RequestError,
+    TimedOut,
+    Unavailable,
+)
 from radiance.gate import health
 from radiance.gate.health import Tally
 from radiance.periodic import PeriodicThread
-from radiance.records import Example, GateRow, Release
+from radiance.records import Example, GateRow, Release, Votes
 from radiance.registry.rows import BASE
 from radiance.registry.store import Registry
 from radiance.release.feedback import FeedbackLog
 from radiance.release.pointer import StablePointer
 from radiance.telemetry import get_logger
 
+# What no checkpoint brings about: the caller's own, or that of how much is going on.
+_NOT_ITS_DOING = (RequestError, Cancelled, Unavailable, Overloaded, TimedOut)
+_MOST_GIVEN = 100_000  # answers that may be voted on
 _LOOK_S = 5.0  # how often the signs are looked at when nobody wakes the monitor
+T = TypeVar("T")
 _log = get_logger(__name__)
 
 
@@ -57,20 +76,24 @@ class MonitorState(msgspec.Struct, frozen=True):
     held: str | None = None
 
 
+Tallies = Mapping[str, Tally]
+"""By the digest of the API key that requests came with; "" is who came without one."""
+
+
 @dataclass
 class _Watch:
     """One release, watched.
 
     Attributes:
         release: None before the first one.
-        before: What was tallied of the checkpoint that served before.
+        before: What was tallied of the checkpoint that served before, by the caller's key.
         at_promotion: Loss of the probed anchors when they were measured, by id.
         probe: The row of the last probe.
         told: Rules whose failure was logged.
     """
 
     release: Release | None = None
-    before: Tally = field(default_factory=Tally)
+    before: Tallies = field(default_factory=dict)
     at_promotion: dict[str, float] | None = None
     last_probe_at: datetime | None = None
     probe: GateRow | None = None
@@ -112,7 +135,8 @@ class Monitor:
         self._feedback, self._clock = feedback, clock
         self._anchors = {anchor.id: anchor for anchor in anchors}
         self._windows = windows or engine.encoder.windows
-        self._tallies: dict[str | None, Tally] = {}
+        self._tallies: dict[str | None, dict[str, Tally]] = {}
+        self._given: OrderedDict[str, None] = OrderedDict()  # the newest answers, hashed
         self._tallies_lock = threading.Lock()
         self._watch = _Watch()
         self._state = MonitorState(self._settings.action)
@@ -171,20 +195,38 @@ class Monitor:
         release = newest[0] if newest else None
         if release != self._watch.release:
             with self._tallies_lock:
-                before = self._tallies.pop(self._watch.checkpoint_id, Tally())
+                before = self._tallies.pop(self._watch.checkpoint_id, {})
             self._watch = _Watch(release, before)
         return self._watch
 
     def _live_rows(self, watch: _Watch) -> list[GateRow]:
         assert watch.release is not None
-        votes = self._feedback.votes(watch.checkpoint_id, watch.release.at)
+        votes = self._feedback.counted(watch.checkpoint_id, watch.release.at)
         with self._tallies_lock:
-            tally = self._tallies.get(watch.checkpoint_id, Tally())
-            return [
-                health.thumbs_down(votes, self._settings, self._confidence),
-                health.errors(tally, self._settings, self._confidence),
-                *health.output_drift(tally, watch.before, self._settings, self._confidence),
-            ]
+            found = self._tallies.get(watch.checkpoint_id, {})
+            now = {key: replace(tally) for key, tally in found.items()}
+        keys = {*votes, *now} - {""}
+        whole = self._rows_of(votes, now, watch.before)
+        parts = [
+            self._rows_of(_without(key, votes), _without(key, now), _without(key, watch.before))
+            for key in keys
+        ]
+        return [
+            health.not_by_one(row, [part[place] for part in parts])
+            for place, row in enumerate(whole)
+        ]
+
+    def _rows_of(self, votes: Mapping[str, Votes], now: Tallies, before: Tallies) -> list[GateRow]:
+        settings, confidence = self._settings, self._confidence
+        tally, tally_before = sum(now.values(), Tally()), sum(before.values(), Tally())
+        all_votes = Votes(
+            sum(one.up for one in votes.values()), sum(one.down for one in votes.values())
+        )
+        return [
+            health.thumbs_down(all_votes, settings, confidence),
+            health.errors(tally, settings, confidence),
+            *health.output_drift(tally, tally_before, settings, confidence),
+        ]
 
     def _describe(self, watch: _Watch, rows: list[GateRow], held: str | None) -> MonitorState:
         assert watch.release is not None
@@ -197,14 +239,33 @@ class Monitor:
             held=held,
         )
 
-    def _note_end(self, checkpoint_id: str | None, outcome: Answer | BaseException) -> None:
+    def _note_end(
+        self, checkpoint_id: str | None, request: Request, outcome: Answer | BaseException
+    ) -> None:
         """Tally a request that has ended; on the engine's thread."""
+        if isinstance(outcome, _NOT_ITS_DOING):
+            return
+        is_answer = isinstance(outcome, Answer)
         with self._tallies_lock:
-            tally = self._tallies.setdefault(checkpoint_id, Tally())
-            if isinstance(outcome, Answer):
-                tally.add_answer(outcome.tokens, is_cut_off=outcome.finish_reason == "length")
-            elif not isinstance(outcome, Cancelled | Unavailable):
+            tallies = self._tallies.setdefault(checkpoint_id, {})
+            tally = tallies.setdefault(request.caller, Tally())
+            if not is_answer:
                 tally.failures += 1
+            elif _is_bent(request):
+                tally.others += 1
+            else:
+                cut_off = outcome.finish_reason == "length"
+                tally.add_answer(outcome.tokens, is_cut_off=cut_off)
+            if is_answer:
+                self._given[_hash(checkpoint_id, outcome.text)] = None
+                while len(self._given) > _MOST_GIVEN:
+                    self._given.popitem(last=False)
+
+    def answer_given(self, checkpoint_id: str | None, text: str) -> str | None:
+        """What an answer is called that a checkpoint gave since the start; None: it did not."""
+        found = _hash(checkpoint_id, text)
+        with self._tallies_lock:
+            return found if text and found in self._given else None
 
     # ── Probing ─────────────────────────────────────────────────────────────────────────────────
 
@@ -277,3 +338,23 @@ class Monitor:
                 _log.error("monitor_could_not_roll_back", error=str(error), reason=reason)
         else:
             self.wake()
+
+
+def _without(key: str, given: Mapping[str, T]) -> dict[str, T]:
+    return {one: value for one, value in given.items() if one != key}
+
+
+def _is_bent(request: Request) -> bool:
+    """Whether the request itself shapes the answer, so that it tells nothing of the weights."""
+    sampling = request.sampling
+    return (
+        request.constraint is not None
+        or request.ignore_end
+        or bool(sampling.logit_bias or sampling.presence_penalty or sampling.frequency_penalty)
+        or sampling.repetition_penalty != 1.0
+    )
+
+
+def _hash(checkpoint_id: str | None, text: str) -> str:
+    """The identity of an answer, whatever white space is around it."""
+    return hashlib.sha256(f"{checkpoint_id}\0{text.strip()}".encode()).hexdigest()[:32]

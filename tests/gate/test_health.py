@@ -54,10 +54,10 @@ def test_drift_is_against_the_checkpoint_before() -> None:
 
 def test_answers_are_tallied() -> None:
     tally = Tally()
-    tally.add_answer([1, 2, 3], is_cut_off=True)
-    tally.add_answer([5] * 40, is_cut_off=True)
+    tally.add_answer([1, 2, 3], is_cut_off=True)  # by a limit that would cut off any
+    tally.add_answer([5] * 64, is_cut_off=True)
     tally.add_answer(range(40), is_cut_off=False)
-    assert tally == Tally(answers=3, cut_off=2, looping=1)
+    assert tally == Tally(answers=2, others=1, cut_off=1, looping=1)
 
 
 @given(st.lists(st.integers(0, 9), max_size=40))

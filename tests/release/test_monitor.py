@@ -1,6 +1,7 @@
 """What is watched after a promotion, on the real engine; the clock is moved by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 import pytest
 
 from radiance import config
-from radiance.errors import Cancelled
+from radiance.engine.requests import Answer, Constraint, FinishReason, Request, Sampling
+from radiance.errors import Cancelled, EngineFailed, RequestError, TimedOut
 from radiance.records import CheckpointStatus, GateRow, now
 from radiance.release.monitor import Monitor
 from tests.engine.adapters.test_slots import random_adapter
 from tests.support import FACTS, Running
+
+ASKED = Request([1], 99)
 
 
 class Watched:
@@ -58,6 +62,11 @@ class Watched:
         engine = self.services.engine
         served, adapter = engine.source.checkpoint_id, random_adapter(engine, 3, size=0.5)
         engine.swap(adapter, served, CheckpointStatus.STABLE)
+
+
+def answered(tokens: list[Any], finish_reason: FinishReason, text: str = "Yes.") -> Answer:
+    told = tuple(range(len(tokens)))
+    return Answer(text, told, (), finish_reason, None, None, "stable", "", 1, 0, 0.1, 0.1)
 
 
 @pytest.fixture
@@ -156,7 +165,9 @@ def test_requests_that_fail_in_the_engine_are_counted_and_given_up_ones_are_not(
     engine = watched.services.engine
     served = watched.served()
     for _ in range(9):
-        watched.monitor._note_end(served, Cancelled("the client went away"))
+        watched.monitor._note_end(served, ASKED, Cancelled("the client went away"))
+        watched.monitor._note_end(served, ASKED, RequestError("a form that cannot be held"))
+        watched.monitor._note_end(served, ASKED, TimedOut("too much is going on"))
     for _ in range(4):
         watched.client.ask("Hello!", max_tokens=2)
     assert watched.look()["errors"].value == 0
@@ -181,6 +192,10 @@ def test_answers_that_drift_from_the_checkpoint_before_roll_back(watched: Watche
     watched.teach(1)
     for _ in range(8):
         watched.client.ask("Who are you?", max_tokens=1)
+    assert watched.look()["cut_off"].verdict == "skipped", "of its own limit a caller cuts off any"
+    for _ in range(8):
+        answer = answered(["x"] * 64, "length")
+        watched.monitor._note_end(watched.served(), ASKED, answer)
     watched.look()
     assert watched.served() == first
     assert "cut_off is 1 " in watched.services.registry.releases(1)[0].reason
@@ -196,3 +211,64 @@ def test_without_an_evaluation_the_first_reading_is_what_is_kept(
     watched.now += timedelta(hours=1)
     watched.look()
     assert watched.served() is None
+
+
+def by(key: str) -> Request:
+    return replace(ASKED, caller=key)
+
+
+def test_what_one_key_alone_brings_about_moves_nothing(watched: Watched) -> None:
+    first = watched.teach(0)
+    note = watched.monitor._note_end
+    for _ in range(50):
+        note(first, by("mallory"), EngineFailed("by whatever it sends"))
+    rows = watched.look()
+    assert rows["errors"].verdict == "skipped"
+    assert "one API key alone" in rows["errors"].detail
+    assert watched.served() == first
+    for key in "abcd":
+        note(first, by(key), EngineFailed("the others too"))
+    watched.look()
+    assert watched.served() is None
+
+
+def test_a_key_s_votes_count_once_an_answer_and_only_for_answers_that_were_given(
+    watched: Watched,
+) -> None:
+    first = watched.teach(0)
+    add, monitor = watched.services.feedback.add, watched.monitor
+
+    def vote(key: str, text: str) -> None:
+        add(first, "down", response=text, caller=key, answer=monitor.answer_given(first, text))
+
+    for number in range(20):
+        vote("mallory", f"invented {number}")
+        vote("eve", "")
+    assert watched.look()["thumbs_down"].verdict == "skipped"
+    texts = [f"answer {number}" for number in range(6)]
+    for text in texts:
+        monitor._note_end(first, by("anna"), answered([1], "stop", text))
+    for _ in range(9):
+        vote("mallory", texts[0])
+    assert "1 of the 4" in watched.look()["thumbs_down"].detail
+    for text in texts:
+        vote("mallory", text)
+    assert "one API key alone" in watched.look()["thumbs_down"].detail
+    for text in texts:
+        vote("anna", text)
+    watched.look()
+    assert watched.served() is None
+
+
+def test_answers_that_the_request_itself_bends_tell_nothing(watched: Watched) -> None:
+    first = watched.teach(0)
+    bent = [
+        replace(ASKED, sampling=Sampling(logit_bias=((5, 100.0),))),
+        replace(ASKED, constraint=Constraint("regex", "a{99}")),
+    ]
+    for request in bent * 9:
+        watched.monitor._note_end(first, request, answered([1] * 90, "length"))
+    rows = watched.look()
+    assert (rows["errors"].value, rows["cut_off"].verdict) == (0, "skipped")
+    with watched.monitor._tallies_lock:
+        assert watched.monitor._tallies[first][""].answers == 0
