@@ -16,6 +16,7 @@ import msgspec
 T = TypeVar("T")
 
 _PATH_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_MOST_NAME_CHARACTERS = 100
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.+?)`")
 _MISSING_FIELD = re.compile(r"missing required field `(.+?)`")
 
@@ -64,12 +65,12 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
     field = path.strip("`").removeprefix("$").removeprefix(".")
     reason = reason[0].lower() + reason[1:]
     if unknown := _UNKNOWN_FIELD.search(reason):
-        name = unknown.group(1)
+        name = unknown.group(1)[:_MOST_NAME_CHARACTERS]
         known = [f.encode_name for f in getattr(_type_at(kind, field, data), "fields", ())]
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
         value = _value_at(data, field)
-        value = value.get(name) if isinstance(value, dict) else None
+        value = value.get(unknown.group(1)) if isinstance(value, dict) else None
         return Problem(f"{field}.{name}".lstrip("."), value, "is not a known field", hint)
     if missing := _MISSING_FIELD.search(reason):
         field = f"{field}.{missing.group(1)}".lstrip(".")

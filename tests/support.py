@@ -22,6 +22,7 @@ from radiance.api.routes import create_app
 from radiance.engine.model.finding import find_base
 from radiance.records import Example, Message
 from radiance.service.app import Service
+from radiance.service.protocol import bounded_by
 from radiance.web import site
 from tests.shared_data import REPOSITORY as REPOSITORY
 
@@ -200,6 +201,7 @@ def start_service(
             app,
             log_config=None,
             lifespan="off",
+            http=bounded_by(settings.server),
             ssl_certfile=certificate,
             ssl_keyfile=private_key,
         )

@@ -7,7 +7,7 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.bodies import list_limit
+from radiance.api.bodies import list_limit, number_in
 from radiance.api.services import services_of
 from radiance.errors import RequestError
 from radiance.registry.verification import Verification, verify
@@ -58,14 +58,14 @@ def entry_before(request: Request, remedy: str = "Send the lowest number you hav
     given = request.query_params.get("before")
     if given is None:
         return None
-    if not given.isdecimal() or not 1 <= int(given) < 1 << 63:
+    if (found := number_in(given, 1, (1 << 63) - 1)) is None:
         raise RequestError(
             "before: is not the number of an entry.",
             field="before",
             value=given,
             remedy=remedy,
         )
-    return int(given)
+    return found
 
 
 def _kept_hash(request: Request) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
-from radiance import validation
+from radiance import limits, validation
 from radiance.errors import Cancelled, RequestError, TooLarge
 from radiance.records.text import clean, forbidden
 
@@ -27,7 +27,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         RequestError: It is not JSON.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > max_bytes * _MOST_DISCARDED_RATIO:
+    if number_in(declared, 0, max_bytes * _MOST_DISCARDED_RATIO) is None and declared:
         raise _too_large(max_bytes)
     body, size = bytearray(), 0
     try:
@@ -100,13 +100,22 @@ def list_limit(request: Request) -> int:
         RequestError: It is not a number in range.
     """
     given = request.query_params.get("limit", "100")
-    if not given.isdecimal() or not 1 <= int(given) <= _MOST_LISTED:
+    if (found := number_in(given, 1, _MOST_LISTED)) is None:
         raise RequestError(
             "limit: is not a number in range.",
             field="limit",
             value=given,
             remedy=f"Send 1 to {_MOST_LISTED}.",
         )
+    return found
+
+
+def number_in(given: str, least: int, most: int) -> int | None:
+    """A whole number in ASCII digits, as a query has it; None where it is none in that range."""
+    is_number = given.isascii() and given.isdecimal()
+    # Python takes thousands of digits for a mistake of the program's.
+    if not is_number or len(given) > limits.NUMBER_DIGITS.value or not least <= int(given) <= most:
+        return None
     return int(given)
 
 

@@ -6,14 +6,16 @@ has OpenAI's four fields alone, under ``/v1/messages`` they are Anthropic's; the
 in the message.
 """
 
+import errno
 from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, Route
 
-from radiance import validation
+from radiance import limits, validation
 from radiance.errors import (
     Cancelled,
     Conflict,
@@ -22,6 +24,8 @@ from radiance.errors import (
     Overloaded,
     RadianceError,
     RequestError,
+    SlowRequest,
+    StorageError,
     TimedOut,
     TooLarge,
     Unauthenticated,
@@ -31,6 +35,7 @@ from radiance.telemetry import get_logger
 
 _log = get_logger(__name__)
 _RETRY_WHEN_STARTING_S = 2
+_RETRY_STORAGE_S = 5
 _MOST_SHOWN_CHARACTERS = 200
 OPENAI = "/v1/"
 """What the paths of OpenAI's API begin with."""
@@ -118,6 +123,7 @@ def error_response(
 ) -> Response:
     """A response in the error schema of what was asked for, ``path``."""
     kind = "invalid_request_error" if status < 500 else "server_error"
+    message, param = _cut(message), param and _cut(param, _MOST_SHOWN_CHARACTERS)
     if status == 429:
         kind = "rate_limit_error"
     told = f"{message.removesuffix('.')}. {remedy}".rstrip()
@@ -204,6 +210,25 @@ def _our_fault(error: RadianceError, path: str) -> Response:
                 remedy="Ask for fewer tokens, or raise server.request_timeout_s.",
                 path=path,
             )
+        case StorageError():
+            _log.error("storage_failed", error=str(error))
+            return error_response(
+                507 if error.is_full else 503,
+                f"Nothing can be kept now: {error.reason}.",
+                code="storage_full" if error.is_full else "storage_failed",
+                remedy="Send it again once the disk has room and is writable.",
+                headers={"Retry-After": str(_RETRY_STORAGE_S)},
+                path=path,
+            )
+        case SlowRequest():
+            return error_response(
+                408,
+                str(error),
+                code="timeout",
+                remedy="Send it again, faster, or raise server.receive_timeout_s.",
+                headers={"Connection": "close"},
+                path=path,
+            )
         case Cancelled():
             return error_response(499, str(error), code="cancelled", path=path)
     _log.error("request_failed", error=str(error), kind=type(error).__name__)
@@ -229,19 +254,33 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
             path=path,
         )
     if error.status_code == 405:
+        allowed = ", ".join(_methods(request)) or "another method"
         return error_response(
             405,
             f"{path} does not take {method}.",
             code="method_not_allowed",
-            remedy=f"Use {(error.headers or {}).get('Allow', 'another method')}.",
-            headers=dict(error.headers or {}),
+            remedy=f"Use {allowed}.",
+            headers={"Allow": allowed},
             path=path,
         )
     return error_response(error.status_code, error.detail, code="http_error", path=path)
 
 
+def _methods(request: Request) -> list[str]:
+    """All methods that a path takes, of however many routes."""
+    matching = (
+        route
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE
+    )
+    return sorted({method for route in matching for method in route.methods or ()})
+
+
 async def on_anything_else(request: Request, error: Exception) -> Response:
     """A defect of ours. Starlette logs the traceback after this."""
+    if isinstance(error, MemoryError):
+        error = Overloaded("There is no memory left for this now", retry_after_s=_RETRY_STORAGE_S)
+        return response_to(error, request.url.path)
     # This one answers outside of everything else, which has set the id but not the header.
     request_id = getattr(request.state, "request_id", "")
     return error_response(
@@ -254,11 +293,26 @@ async def on_anything_else(request: Request, error: Exception) -> Response:
     )
 
 
+async def on_system_error(request: Request, error: Exception) -> Response:
+    """The system refused something that is no request's fault: no room, no file, no descriptor."""
+    assert isinstance(error, OSError)
+    _log.exception("system_error")
+    reason = error.strerror or type(error).__name__
+    failed = StorageError(str(error), reason=reason, is_full=error.errno == errno.ENOSPC)
+    return response_to(failed, request.url.path)
+
+
 HANDLERS: dict[Any, Any] = {
     RadianceError: on_radiance_error,
     HTTPException: on_http_exception,
+    OSError: on_system_error,
     Exception: on_anything_else,
 }
+
+
+def _cut(text: str, most: int = limits.TOLD_CHARACTERS.value) -> str:
+    """A text that may repeat what a client has sent, of bounded length."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _shown(value: Any) -> Any:

@@ -30,6 +30,7 @@ from radiance.api import (
     training,
     update,
 )
+from radiance.api.arrival import BodyGuard
 from radiance.api.auth.access import Access, OriginGuard
 from radiance.api.errors import HANDLERS
 from radiance.api.openai import (
@@ -395,6 +396,7 @@ def create_app(
         Middleware(SingleSlashes),
         Middleware(RequestLog, stats=stats),
         Middleware(OriginGuard, access=access),
+        Middleware(BodyGuard, timeout_s=config.server.receive_timeout_s),
     ]
     if access.cors_origins:
         middleware.append(

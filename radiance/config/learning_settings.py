@@ -43,6 +43,9 @@ class UpdateSettings(Section, frozen=True):
     max_examples_per_update: Annotated[
         int, Meta(description="Most examples in one POST /update.", ge=1)
     ] = 1000
+    max_waiting_jobs: Annotated[
+        int, Meta(description="Most updates that wait; further ones get status 429.", ge=1)
+    ] = 10_000
 
 
 class TrainingSettings(Section, frozen=True):
@@ -190,6 +193,14 @@ class TrainingSettings(Section, frozen=True):
             gt=0,
         ),
     ] = 2.0
+    max_minutes: Annotated[
+        float,
+        Meta(
+            description="Minutes that the training of one cycle may take; then its jobs fail. "
+            "Pauses are not counted. 0: no limit.",
+            ge=0,
+        ),
+    ] = 720.0
     max_deaths: Annotated[
         int,
         Meta(
@@ -209,7 +220,9 @@ class TrainingSettings(Section, frozen=True):
 
     def recipe(self) -> "TrainingSettings":
         """These settings without those that say when to train: what shapes an adapter."""
-        return msgspec.structs.replace(self, priority="background", when=(), quiet_hours=())
+        return msgspec.structs.replace(
+            self, priority="background", when=(), quiet_hours=(), max_minutes=0.0
+        )
 
 
 class AnchorSettings(Section, frozen=True):

@@ -23,6 +23,21 @@ class ServerSettings(Section, frozen=True):
     max_file_bytes: Annotated[
         int, Meta(description="Largest file to fine-tune on, in bytes.", ge=1024)
     ] = 64 * 1024 * 1024
+    max_files_bytes: Annotated[
+        int, Meta(description="Most bytes of all files to fine-tune on together.", ge=1024)
+    ] = 1024 * 1024 * 1024
+    receive_timeout_s: Annotated[
+        float,
+        Meta(
+            description="Seconds in which the headers of a request have to arrive, and its body "
+            "unless it keeps coming; then it is closed (408).",
+            gt=0,
+        ),
+    ] = 30.0
+    max_connections: Annotated[
+        int,
+        Meta(description="Most connections at a time; further ones are closed (503).", ge=1),
+    ] = 1000
     max_waiting_requests: Annotated[
         int,
         Meta(

@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute
 
 from radiance import extensions
 from radiance.api.auth.keys import Scope
+from radiance.api.errors import OPENAI
 from radiance.api.route import OPEN, get
 from radiance.api.routes import scoped
 from radiance.web import assets, events
@@ -118,7 +119,8 @@ def _for_people(handler: Any) -> Any:
 
     async def handle(request: Request, error: Exception) -> Response:
         answer = await handler(request, error)
-        if not accepts_html(request.scope):
+        # Clients of OpenAI's API read JSON, whatever they say that they accept.
+        if not accepts_html(request.scope) or request.url.path.startswith(OPENAI):
             return answer
         if answer.status_code == 401:
             return _to_sign_in(request)

@@ -106,7 +106,7 @@ def refusal(client: Client, path: str, **request: Any) -> ApiError:
     assert error.error["message"]
     assert error.error["remedy"], error.error
     assert client.get("/jobs")["jobs"] == before
-    assert client.get("/ready") == {"ready": True}
+    assert client.get("/ready")["ready"]
     return error
 
 
@@ -165,7 +165,7 @@ def test_chunked_body_over_the_limit_is_not_read_to_its_end(shared_service: Runn
         except OSError:
             pass  # closed on us, as it should
         assert sent < 64 or b"413" in connection.recv(100)
-    assert shared_service.client.get("/ready") == {"ready": True}
+    assert shared_service.client.get("/ready")["ready"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.testclient import TestClient
 
-from radiance import config
+from radiance import config, limits
 from radiance.api.auth import keys, sessions
 from radiance.api.auth.sessions import IDLE_S, LONGEST_S, Sessions
 from radiance.api.routes import create_app
@@ -49,13 +49,24 @@ def test_the_least_used_one_makes_room() -> None:
     found = []
     for _ in range(1000):
         clock.now += 1
-        found.append(kept.begin("digest"))
+        found.append(kept.begin(f"digest {len(found)}"))
     clock.now += 1
-    assert kept.find(found[0]) == "digest"
+    assert kept.find(found[0]) == "digest 0"
     kept.begin("digest")
     assert len(kept) == 1000
-    assert kept.find(found[0]) == "digest"
+    assert kept.find(found[0]) == "digest 0"
     assert kept.find(found[1]) is None
+
+
+def test_nobody_is_signed_out_by_another_s_key() -> None:
+    clock = Clock()
+    kept = Sessions(clock)
+    admin = kept.begin("admin")
+    for _ in range(1100):
+        clock.now += 1
+        kept.begin("infer")
+    assert kept.find(admin) == "admin"
+    assert len(kept) == limits.SESSIONS_OF_A_KEY.value + 1
 
 
 @pytest.mark.parametrize(

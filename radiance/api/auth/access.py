@@ -29,6 +29,7 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:\[[0-9a-f:]+\]|[a-z0-9._~-]+)(?::(?P<port>[0-9]+))?"
 )
+_NEVER_IN_A_HOST = frozenset("@/\\?#")  # a URL's parser takes a name apart at these
 _REMEDY = (
     "Send a key as `Authorization: Bearer KEY`; client commands take it from RADIANCE_API_KEY."
     " `radiance keys new` makes one."
@@ -179,8 +180,20 @@ class OriginGuard:
         if scope["type"] == "http":
             headers = Headers(scope=scope)
             host = headers.get("host")
+            count = len(headers.getlist("host"))
+            is_bad = count > 1 or (not count and scope.get("http_version") == "1.1")
             # Without a Host header it is no browser.
-            if host is not None and not self._access.knows_host(host):
+            if is_bad or (host is not None and _NEVER_IN_A_HOST & set(host)):
+                app = error_response(
+                    400,
+                    "Host: has to be sent once, as a name and perhaps a port.",
+                    code="invalid_request",
+                    param="Host",
+                    value=host,
+                    remedy="Send the address that the service is reached by.",
+                    path=scope["path"],
+                )
+            elif host is not None and not self._access.knows_host(host):
                 app = error_response(
                     421,
                     f"This service is not addressed as {host}.",
@@ -189,17 +202,29 @@ class OriginGuard:
                     remedy=f'Use its address, or add "{_host_name(host)}" to server.allowed_hosts.',
                     path=scope["path"],
                 )
-            elif scope["method"] not in _SAFE_METHODS and not self._access.knows_origin(headers):
+            elif _does_something(scope, headers) and not self._access.knows_origin(headers):
                 origin = headers.get("origin")
                 app = error_response(
                     403,
-                    f"Pages of {origin or 'another site'} may not change anything here.",
+                    f"Pages of {origin or 'another site'} may not do anything here.",
                     code="unknown_origin",
                     value=origin,
                     remedy="Add the origin to server.cors_origins if it may.",
                     path=scope["path"],
                 )
         await app(scope, receive, send)
+
+
+def _does_something(scope: Connection, headers: Headers) -> bool:
+    """Whether a request changes something, or has work behind it that a page elsewhere embeds.
+
+    A question in the address of a page is answered; followed as a link that is what was meant, but
+    an image of another site would only cost time.
+    """
+    if scope["method"] not in _SAFE_METHODS:
+        return True
+    is_embedded = headers.get("sec-fetch-mode", "navigate") != "navigate"
+    return is_embedded and b"prompt=" in scope.get("query_string", b"")
 
 
 def actor_of(request: Request, by: str = "api") -> str:

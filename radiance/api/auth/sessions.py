@@ -15,6 +15,8 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from radiance import limits
+
 IDLE_S = 12 * 3600.0
 LONGEST_S = 7 * 24 * 3600.0
 _MOST = 1000
@@ -45,12 +47,14 @@ class Sessions:
     def begin(self, key_digest: str) -> str:
         """A new session for a key; the secret that its browser is to keep.
 
-        The least recently used one ends where there are too many.
+        The least recently used one of the key ends where it has too many, so that no key signs
+        another's browsers out; then the least recently used of all.
         """
         now = self._clock()
         self._sweep(now)
-        while len(self._kept) >= _MOST:
-            del self._kept[min(self._kept, key=lambda name: self._kept[name].used_at)]
+        own = [name for name, session in self._kept.items() if session.key_digest == key_digest]
+        self._end_least_used(own, len(own) - limits.SESSIONS_OF_A_KEY.value + 1)
+        self._end_least_used(list(self._kept), len(self._kept) - _MOST + 1)
         secret = secrets.token_urlsafe(_SECRET_BYTES)
         self._kept[_digest(secret)] = _Session(key_digest, now, now)
         return secret
@@ -67,6 +71,11 @@ class Sessions:
     def end(self, secret: str) -> None:
         """Sign out; nothing happens where there is no such session."""
         self._kept.pop(_digest(secret), None)
+
+    def _end_least_used(self, names: list[str], count: int) -> None:
+        names.sort(key=lambda name: self._kept[name].used_at)
+        for name in names[: max(0, count)]:
+            del self._kept[name]
 
     def _sweep(self, now: float) -> None:
         self._kept = {n: s for n, s in self._kept.items() if not _has_ended(s, now)}

@@ -1,0 +1,90 @@
+"""Bodies of requests while they arrive: within a time, all of them within a budget of memory."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from radiance import limits
+from radiance.errors import Overloaded, SlowRequest
+
+
+class BodyGuard:
+    """Middleware that counts what bodies hold, and gives up those that come too slowly.
+
+    Args:
+        timeout_s: Within which a body has to arrive; more for a large one that keeps coming.
+        clock: Seconds, rising.
+    """
+
+    def __init__(
+        self, app: ASGIApp, timeout_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app, self._timeout_s, self._clock = app, timeout_s, clock
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, with its body watched."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _Body(self, receive)
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            self._held -= body.counted
+
+    def hold(self, count: int) -> None:
+        """So many bytes more are held.
+
+        Raises:
+            Overloaded: There are too many.
+        """
+        if count and self._held + count > limits.BODIES_BYTES.value:
+            raise Overloaded(
+                f"The bodies of requests under way have {limits.BODIES_BYTES.value} bytes already.",
+                retry_after_s=5,
+            )
+        self._held += count
+
+    def rest(self, began: float, received: int) -> float:
+        """Seconds that are left for the next part of a body."""
+        allowed = self._timeout_s + received / limits.BODY_BYTES_PER_SECOND.value
+        return max(0.0, began + allowed - self._clock())
+
+    def now(self) -> float:
+        """The clock."""
+        return self._clock()
+
+
+class _Body:
+    """One request's. A small body is not counted: there is always room for it."""
+
+    def __init__(self, guard: BodyGuard, receive: Receive) -> None:
+        self._guard, self._receive = guard, receive
+        self._began, self._received = guard.now(), 0
+        self._is_whole = False
+        self.counted = 0
+
+    async def receive(self) -> Message:
+        if self._is_whole:
+            return await self._receive()
+        rest = self._guard.rest(self._began, self._received)
+        try:
+            async with asyncio.timeout(rest):
+                message: Any = await self._receive()
+        except TimeoutError:
+            self._is_whole = True  # nothing more is waited for
+            raise SlowRequest(
+                f"The request's body did not arrive in time ({self._received} bytes came)."
+            ) from None
+        if message["type"] != "http.request":
+            return message
+        self._received += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
+        counted = max(0, self._received - limits.FREE_BODY_BYTES.value)
+        self._guard.hold(counted - self.counted)
+        self.counted = counted
+        return message

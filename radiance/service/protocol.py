@@ -1,0 +1,146 @@
+"""HTTP connections within limits: uvicorn's protocol has none for what comes before a request.
+
+Counted are the bytes and the number of a request's headers, the time until they are whole, and the
+connections at a time. Bodies are looked after where they are read (``api/arrival.py``).
+"""
+
+import asyncio
+import resource
+from asyncio.events import TimerHandle
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from radiance import limits
+from radiance.api.errors import error_response
+from radiance.config import ServerSettings
+from radiance.telemetry import get_logger
+
+_SLICE_BYTES = 16 * 1024  # fed at a time while headers come: the parser joins their parts anew
+_SPARE_DESCRIPTORS = 64  # of the database, the model's files, the log
+_MOST_DESCRIPTORS = 1 << 16
+_log = get_logger(__name__)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. ``bounded_by`` makes the class that uvicorn is given."""
+
+    most_connections = 1
+    receive_timeout_s = 30.0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._in_headers, self._header_bytes = True, 0
+        self._arrival: TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody connected; closed again at once where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            self._refuse(503, f"There are {self.most_connections} connections.", "unavailable")
+            return
+        self._expect_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes; as many as belong to headers are counted."""
+        while data and self._in_headers and not self.transport.is_closing():
+            if self._arrival is None:
+                self._expect_headers()
+            part, data = data[:_SLICE_BYTES], data[_SLICE_BYTES:]
+            self._header_bytes += len(part)
+            super().data_received(part)
+            if self.parser is None:
+                return
+            if self._in_headers and self._header_bytes > limits.HEADER_BYTES.value:
+                self._refuse_headers(f"more than {limits.HEADER_BYTES.value} bytes")
+        if data and not self.transport.is_closing():
+            super().data_received(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header is whole."""
+        super().on_header(name, value)
+        if len(self.headers) > limits.HEADERS.value and not self.transport.is_closing():
+            self._refuse_headers(f"more than {limits.HEADERS.value} fields")
+            raise httptools.HttpParserCallbackError  # ends the parser's part of it
+
+    def on_headers_complete(self) -> None:
+        """The headers are whole; a request begins."""
+        self._in_headers = False
+        self._stop_waiting()
+        if not self.transport.is_closing():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole; what comes next are headers again."""
+        self._in_headers, self._header_bytes = True, 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no HTTP is told so in the service's form of errors."""
+        if not self.transport.is_closing():
+            self._refuse(400, msg.removesuffix("."), "invalid_request")
+
+    def _expect_headers(self) -> None:
+        self._stop_waiting()
+        self._arrival = self.loop.call_later(self.receive_timeout_s, self._is_late)
+
+    def _stop_waiting(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def _is_late(self) -> None:
+        self._arrival = None
+        if not self._in_headers or self.transport.is_closing():
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            return  # it is being answered, and sends the next request slowly
+        self._refuse(408, f"No whole request came within {self.receive_timeout_s:g} s", "timeout")
+
+    def _refuse_headers(self, why: str) -> None:
+        self._refuse(431, f"The request's headers have {why}", "too_large")
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        """Answer without a request, and close."""
+        answer = error_response(status, f"{message.removesuffix('.')}.", code=code)
+        head = [
+            STATUS_LINE[status],
+            b"content-type: application/json\r\n",
+            b"content-length: " + str(len(answer.body)).encode() + b"\r\n",
+            b"connection: close\r\n",
+            *([b"retry-after: 1\r\n"] if status == 503 else []),
+            b"\r\n",
+        ]
+        self.transport.write(b"".join([*head, bytes(answer.body)]))
+        self.transport.close()
+
+
+def bounded_by(settings: ServerSettings) -> type[BoundedProtocol]:
+    """The protocol within the limits of the settings and of this process's descriptors."""
+    most = min(settings.max_connections, _descriptors(settings.max_connections))
+
+    class Protocol(BoundedProtocol):
+        most_connections = most
+        receive_timeout_s = settings.receive_timeout_s
+
+    return Protocol
+
+
+def _descriptors(wanted: int) -> int:
+    """How many connections there are descriptors for; the process asks for as many as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _SPARE_DESCRIPTORS
+    most = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, most), hard))
+            soft = min(needed, most)
+        except (OSError, ValueError) as error:
+            _log.warning("few_descriptors", descriptors=soft, reason=str(error))
+    return max(1, (needed if soft == resource.RLIM_INFINITY else soft) - _SPARE_DESCRIPTORS)
