@@ -6,6 +6,7 @@ before. On macOS the system's own sandbox does the same (``sandbox-exec``). Limi
 and output come on top; the parent reads no more than it allows. Elsewhere nothing is run.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -32,6 +33,7 @@ _PROFILE = """(version 1)
 (deny process-fork)
 (deny file-write*)
 """
+_MOST_DETAIL_CHARACTERS = 2000
 _READ_BYTES = 65_536
 
 
@@ -187,19 +189,25 @@ def _outcome(code: int, out: bytes, err: bytes, stopped: Status | None, seconds:
         return Ran("timeout", seconds, detail="it used up its processor time")
     if code < 0:
         return Ran("killed", seconds, detail=f"signal {signal.Signals(-code).name}")
-    try:
+    said: Any = None
+    with contextlib.suppress(ValueError, IndexError, RecursionError):
         said = json.loads(out.splitlines()[-1])
+    # Whatever it printed: only an object of ours says anything.
+    if isinstance(said, dict):
         if code == 0 and "answer" in said:
             return Ran("finished", seconds, said["answer"])
-        if "error" in said:
+        if isinstance(error := said.get("error"), str):
             status: Status = "memory" if said.get("kind") == "memory" else "failed"
-            return Ran(status, seconds, detail=str(said["error"])[:2000])
-    except (ValueError, IndexError, TypeError, KeyError):
-        pass
+            return Ran(status, seconds, detail=plain(error))
     tail = err.decode(errors="replace").strip().splitlines()[-1:]
     return Ran(
         "exited", seconds, detail=f"exit code {code} without an answer {' '.join(tail)}".strip()
     )
+
+
+def plain(text: str) -> str:
+    """A text from within as one that can be written anywhere, cut to two thousand characters."""
+    return text[:_MOST_DETAIL_CHARACTERS].encode(errors="replace").decode()
 
 
 # ── In the child ──────────────────────────────────────────────────────────────────────────────

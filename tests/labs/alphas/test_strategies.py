@@ -301,3 +301,22 @@ def test_strategies_are_counted_by_what_becomes_of_them():
     assert judged.shares["backtested"].value == pytest.approx(2 / 3)
     assert judged.shares["does not compile"].low > 0
     assert judged.as_json()["strategies"][1]["sharpe"] is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "print('[\"error\"]')\nraise SystemExit",
+        "print('\"an error\"')\nraise SystemExit",
+        "print('[' * 5000)\nraise SystemExit",
+        'import os\nos.write(1, b\'\\n{"answer": {"fills": [[Infinity,0,1]]}}\\n\')\nos._exit(0)',
+        "import os\nq = b'9' * 400\n"
+        "os.write(1, b'\\n{\"answer\": {\"fills\": [[1,0,' + q + b']]}}\\n')\nos._exit(0)",
+        'import os\nos.write(1, b\'\\n{"answer": {"fills": {"123": 1}}}\\n\')\nos._exit(0)',
+        "raise RuntimeError(chr(0xd800))",
+    ],
+)
+def test_whatever_the_child_prints_its_parent_gives_a_verdict(body):
+    verdict = run(hostile(body))
+    assert verdict.outcome in ("contained", "failed")
+    assert verdict.detail.encode()

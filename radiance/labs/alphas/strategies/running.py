@@ -5,7 +5,6 @@ over daily bars, and what it earned is counted here from the orders it was fille
 """
 
 import ast
-import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -66,7 +65,9 @@ def judge(
     try:
         ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return StrategyVerdict("does not compile", f"{type(error).__name__}: {error}")
+        return StrategyVerdict(
+            "does not compile", sandbox.plain(f"{type(error).__name__}: {error}")
+        )
     errors = type_errors(code) if check_types else None
     if errors:
         return StrategyVerdict("type errors", errors[0], errors)
@@ -83,7 +84,10 @@ def judge(
         )
     if isinstance(ran.answer, dict) and "unsupported" in ran.answer:
         return StrategyVerdict(
-            "unsupported", str(ran.answer["unsupported"]), errors, seconds=ran.seconds
+            "unsupported",
+            sandbox.plain(str(ran.answer["unsupported"])),
+            errors,
+            seconds=ran.seconds,
         )
     fills = _checked(ran.answer, panel)
     if isinstance(fills, str):
@@ -92,8 +96,8 @@ def judge(
         return StrategyVerdict(
             "no trades", "it ran and ordered nothing", errors, seconds=ran.seconds
         )
-    equity = account(fills, panel, cost_bps)
     with np.errstate(all="ignore"):
+        equity = account(fills, panel, cost_bps)
         returns = equity[1:] / equity[:-1] - 1
     returns = np.where(np.isfinite(returns), returns, 0.0)[fills[0][0] :]
     return StrategyVerdict(
@@ -139,8 +143,11 @@ def _bars(panel: Panel) -> dict[str, Any]:
 def _checked(answer: Any, panel: Panel) -> list[tuple[int, int, float]] | str:
     """The fills, if they are possible ones; else what is wrong with them."""
     try:
-        rows = [(int(d), int(c), float(q)) for d, c, q in json.loads(json.dumps(answer))["fills"]]
-    except (TypeError, ValueError, KeyError):
+        fills = answer["fills"]
+        if not isinstance(fills, list) or not all(isinstance(row, list) for row in fills):
+            return "it answered something else than fills"
+        rows = [(int(d), int(c), float(q)) for d, c, q in fills]
+    except (TypeError, ValueError, KeyError, OverflowError):
         return "it answered something else than fills"
     days, columns = panel.shape
     for day, column, quantity in rows:
