@@ -10,6 +10,7 @@ import click
 from radiance import __version__
 from radiance.cli.anchors import anchors
 from radiance.cli.audit import audit
+from radiance.cli.backup import backup, restore
 from radiance.cli.canary import canary
 from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
@@ -41,9 +42,10 @@ from radiance.cli.update import update
 def main() -> None:
     """Radiance: a local language model that learns from examples.
 
-    `radiance run` is the service; anchors, audit, eval, export, push, pull, report, reproduce,
-    models, keys, doctor, config and the commands of extensions work on this machine; the other
-    commands talk to a running service over HTTP. Data goes to stdout, notes to stderr.
+    `radiance run` is the service; anchors, audit, backup, restore, eval, export, push, pull,
+    report, reproduce, models, keys, doctor, config and the commands of extensions work on this
+    machine; the other commands talk to a running service over HTTP. Data goes to stdout, notes to
+    stderr.
 
     Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 refused by the gate.
 
@@ -76,6 +78,8 @@ for _command in (
     training,
     anchors,
     audit,
+    backup,
+    restore,
     evaluate,
     report,
     reproduce,

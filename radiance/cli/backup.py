@@ -1,0 +1,85 @@
+"""``radiance backup`` and ``radiance restore``: copies of a root, running or not."""
+
+from pathlib import Path
+
+import click
+
+from radiance.cli.output import note, print_json
+from radiance.config import Config, load
+
+_root_option = click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Root directory, which holds adapters/ and runs/. Default: the current directory.",
+)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of snapshots kept, the newest ones. Default: all.",
+)
+@click.option("--check", "is_checked", is_flag=True, help="Restore the snapshot once, and compare.")
+@_json_option
+@_root_option
+def backup(folder: Path, keep: int | None, is_checked: bool, as_json: bool, root: Path) -> None:
+    """Add a snapshot of the root to the backup in FOLDER.
+
+    A service may run meanwhile. Files that have not changed are kept once for all snapshots. The
+    name of the snapshot is printed.
+
+    Examples:
+      radiance backup /mnt/backups/radiance
+      radiance backup /mnt/backups/radiance --keep 14 --check
+    """
+    from radiance.registry.backup import back_up, check
+
+    config: Config = load(root)
+    made = back_up(config, folder.absolute(), keep or 0)
+    if is_checked:
+        check(folder.absolute(), made.snapshot.name)
+    note(
+        f"{len(made.snapshot.files)} files, {made.size_bytes / 1e6:.1f} MB, of which "
+        f"{made.copied_bytes / 1e6:.1f} MB are new{'; restored and compared' * is_checked}."
+    )
+    if as_json:
+        print_json(
+            {
+                "snapshot": made.snapshot.name,
+                "files": len(made.snapshot.files),
+                "size_bytes": made.size_bytes,
+                "copied_bytes": made.copied_bytes,
+                "head": made.snapshot.head,
+            }
+        )
+    else:
+        click.echo(made.snapshot.name)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--snapshot", metavar="NAME", help="Name of a snapshot. Default: the newest.")
+@_json_option
+@_root_option
+def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> None:
+    """Make a root of the backup in FOLDER.
+
+    The root must not exist or be empty. It appears once every file has been compared with its hash
+    and the audit log was found sound.
+
+    Examples:
+      radiance restore /mnt/backups/radiance --root ~/radiance
+    """
+    from radiance.registry.backup import restore as make
+
+    made = make(folder.absolute(), root.absolute(), snapshot)
+    note(f"{root} is as of {made.created_at:%Y-%m-%d %H:%M:%S} UTC.")
+    if as_json:
+        print_json({"snapshot": made.name, "files": len(made.files), "head": made.head})
+    else:
+        click.echo(made.name)

@@ -1,0 +1,129 @@
+"""Backups of a root, beside whoever writes it, and roots made of them."""
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from radiance import config
+from radiance.cli import main
+from radiance.errors import Conflict, NotFound, StorageError
+from radiance.registry.audit import HEAD_FILE
+from radiance.registry.backup import back_up, check, restore, snapshots
+from radiance.registry.verification import verify
+from tests.support import FACTS, Running
+
+
+@pytest.fixture
+def root(workshop, tmp_path: Path) -> Path:
+    """A root with two checkpoints."""
+    workshop.commit()
+    workshop.commit()
+    (tmp_path / "radiance.toml").write_text("[update]\n")
+    return tmp_path
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    kept = ("adapters/", "anchors/", "radiance.toml")
+    found = {path.relative_to(root).as_posix(): path for path in root.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if name.startswith(kept)}
+
+
+def test_what_is_restored_is_what_was_backed_up(root: Path, tmp_path_factory) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new") / "root"
+    made = back_up(config.Config(root=root), target)
+    restored = restore(target, new)
+    assert restored == made.snapshot
+    assert contents(new) == contents(root)
+    assert (new / "runs" / HEAD_FILE).read_bytes() == (root / "runs" / HEAD_FILE).read_bytes()
+    assert (new / "adapters" / "stable").readlink() == (root / "adapters" / "stable").readlink()
+    found = verify(new / "runs" / "radiance.db", new / "adapters")
+    assert (found.is_sound, found.head) == (True, made.snapshot.head)
+
+
+def test_what_has_not_changed_is_kept_once(root: Path, workshop, tmp_path_factory) -> None:
+    target = tmp_path_factory.mktemp("backup")
+    first = back_up(config.Config(root=root), target)
+    workshop.commit()
+    second = back_up(config.Config(root=root), target)
+    assert second.copied_bytes < second.size_bytes
+    names = [snapshot.name for snapshot in snapshots(target)]
+    assert names == [second.snapshot.name, first.snapshot.name]
+    for name in names:
+        assert check(target, name).name == name
+    third = back_up(config.Config(root=root), target, keep=1)
+    assert [snapshot.name for snapshot in snapshots(target)] == [third.snapshot.name]
+    kept = {path.name for path in target.glob("objects/*/*")}
+    assert kept == {file.hash for file in third.snapshot.files}
+
+
+@pytest.mark.parametrize("how", ["changed", "gone", "another log"])
+def test_a_damaged_backup_makes_no_root(root: Path, tmp_path_factory, how: str) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new") / "root"
+    made = back_up(config.Config(root=root), target).snapshot
+    weights = next(file for file in made.files if file.path.endswith(".safetensors"))
+    kept = target / "objects" / weights.hash[:2] / weights.hash
+    if how == "changed":
+        kept.write_bytes(kept.read_bytes()[:-1] + b"!")
+    elif how == "gone":
+        kept.unlink()
+    else:
+        path = target / "snapshots" / f"{made.name}.json"
+        path.write_text(path.read_text().replace(made.head, "0" * 64))
+    with pytest.raises(StorageError):
+        restore(target, new)
+    assert not new.exists()
+    assert [*new.parent.iterdir()] == []
+
+
+def test_no_root_is_overwritten_and_no_file_written_outside(root: Path, tmp_path_factory) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new") / "root"
+    made = back_up(config.Config(root=root), target).snapshot
+    with pytest.raises(Conflict, match="not empty"):
+        restore(target, root)
+    with pytest.raises(NotFound):
+        restore(target, new, "another")
+    path = target / "snapshots" / f"{made.name}.json"
+    path.write_text(path.read_text().replace("radiance.toml", "../outside"))
+    with pytest.raises(StorageError, match="outside"):
+        restore(target, new)
+    assert not (new.parent / "outside").exists()
+
+
+def test_a_running_service_is_backed_up_while_it_writes(
+    serve: Callable[..., Running], tmp_path: Path, tmp_path_factory
+) -> None:
+    running = serve()
+    running.client.teach(FACTS[:1])
+    running.client.post("/training/pause", {})
+    target, stopped = tmp_path_factory.mktemp("backup"), threading.Event()
+
+    def write() -> None:
+        while not stopped.is_set():
+            running.client.post("/feedback", {"vote": "up", "comment": "x" * 2000})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(5):
+            made = back_up(config.Config(root=tmp_path), target)
+            check(target, made.snapshot.name)
+    finally:
+        stopped.set()
+        writer.join()
+
+
+def test_both_commands(root: Path, tmp_path_factory) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new") / "root"
+    words = ["backup", str(target), "--check", "--json", "--root", str(root)]
+    made = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert made.exit_code == 0, made.output
+    name = json.loads(made.stdout)["snapshot"]
+    words = ["restore", str(target), "--root", str(new)]
+    restored = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert (restored.exit_code, restored.stdout.strip()) == (0, name)
+    again = CliRunner().invoke(main, words)
+    assert again.exit_code != 0
