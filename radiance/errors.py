@@ -13,6 +13,7 @@
     ├─ Overloaded                       too much is waiting; try again later
     ├─ Unavailable                      starting, stopping, or another process owns the root
     │  └─ NoConnection                   nothing listens at the address (client/wire.py)
+    ├─ SlowRequest                      a request did not arrive within its time
     ├─ TrainingError(RuntimeError)      a cycle failed; serving is untouched
     │  └─ Diverged                      a loss or gradient became non-finite or exploded
     ├─ Cancelled                        the request or the cycle was called off
@@ -115,6 +116,10 @@ class Unavailable(RadianceError):
     """The service is starting or stopping, or its root belongs to another process."""
 
 
+class SlowRequest(RadianceError):
+    """A request did not arrive within its time."""
+
+
 class TrainingError(RadianceError, RuntimeError):
     """A training cycle failed. The adapter that was serving goes on serving."""
 
@@ -148,4 +153,14 @@ class CorruptCheckpoint(RegistryError):
 
 
 class StorageError(RadianceError, OSError):
-    """The disk or the database failed or is not usable."""
+    """The disk or the database failed or is not usable.
+
+    Attributes:
+        reason: What the system says of it, without the path: clients are told no more.
+        is_full: Whether there is no room.
+    """
+
+    def __init__(self, message: str, *, reason: str = "", is_full: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason or "it is not usable"
+        self.is_full = is_full

@@ -19,9 +19,14 @@ class Health(msgspec.Struct):
 
 
 class Ready(msgspec.Struct):
-    """Tokens can be delivered."""
+    """Tokens can be delivered.
+
+    Attributes:
+        held: Why what is accepted is not learned now, as a clause; None where it is.
+    """
 
     ready: bool
+    held: str | None
 
 
 class NotReady(msgspec.Struct):
@@ -39,7 +44,10 @@ async def health(_: Request) -> Health:
 async def ready(request: Request) -> Ready | Reply[NotReady]:
     """200 while tokens can be delivered, 503 with the reason otherwise."""
     try:
-        reason = services_of(request).not_ready
+        services = services_of(request)
+        reason = services.not_ready
     except Unavailable as error:
-        reason = str(error)
-    return Ready(True) if reason is None else Reply(NotReady(False, reason), 503)
+        return Reply(NotReady(False, str(error)), 503)
+    if reason is not None:
+        return Reply(NotReady(False, reason), 503)
+    return Ready(True, services.held_up)

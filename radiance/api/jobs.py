@@ -14,16 +14,26 @@ from radiance.records import Job, JobStatus, Supersession
 
 
 class JobAnswer(Job, frozen=True, kw_only=True):
-    """A job, with its progress while it trains."""
+    """A job, with its progress while it trains.
+
+    Attributes:
+        held: Why it waits though nothing is wrong with it, as a clause; None: nothing holds it.
+    """
 
     progress: TrainingProgress | None
     preparing: str | None
+    held: str | None
 
 
 class JobWithSupersedes(JobAnswer, frozen=True, kw_only=True):
-    """A job, and what it corrects."""
+    """A job, what it corrects, and what the gate made of its checkpoint.
+
+    Attributes:
+        failed_rules: The rules of the gate that its checkpoint failed, also where it is served.
+    """
 
     supersedes: list[Supersession]
+    failed_rules: list[str]
 
 
 class JobList(msgspec.Struct):
@@ -45,13 +55,16 @@ async def show_job(request: Request) -> JobWithSupersedes:
     services = services_of(request)
     job = await run_in_threadpool(services.jobs.get, request.path_params["job_id"])
     corrected = await run_in_threadpool(supersedes, services, job)
-    return JobWithSupersedes(**asdict(_describe(services, job)), supersedes=corrected)
+    failed = await run_in_threadpool(_failed_rules, services, job)
+    return JobWithSupersedes(
+        **asdict(_describe(services, job)), supersedes=corrected, failed_rules=failed
+    )
 
 
 async def cancel_job(request: Request) -> JobAnswer:
-    """Take a queued job out of the queue."""
+    """Cancel a job that waits or trains; what trains with it waits again."""
     services = services_of(request)
-    job = await run_in_threadpool(services.jobs.cancel, request.path_params["job_id"])
+    job = await run_in_threadpool(services.pipeline.call_off, request.path_params["job_id"])
     return _describe(services, job)
 
 
@@ -68,7 +81,16 @@ def _describe(services: Services, job: Job) -> JobAnswer:
         **asdict(job),
         progress=training_progress(services, job.job_id),
         preparing=None if job.finished_at is not None else services.pipeline.preparing,
+        held=None if job.finished_at is not None else services.held_up,
     )
+
+
+def _failed_rules(services: Services, job: Job) -> list[str]:
+    made = job.checkpoint or job.rejected_checkpoint
+    if made is None or services.registry.find(made) is None:
+        return []
+    decision = services.registry.decision(made)
+    return [] if decision is None else [row.rule for row in decision.rows if row.verdict == "fail"]
 
 
 def _status(request: Request) -> JobStatus | None:

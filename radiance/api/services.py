@@ -26,6 +26,7 @@ from radiance.learning.pipeline import Pipeline
 from radiance.memory.memory import Memory
 from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
+from radiance.registry.root_watch import RootWatch
 from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
 from radiance.release.experiments import Experiments
@@ -65,6 +66,7 @@ class Services:
     tunings: FineTunings
     names: Names
     engine_watchdog: EngineWatchdog
+    root_watch: RootWatch
     experiments: Experiments
     outcome_trials: OutcomeTrials
     canary: CanaryRouter
@@ -94,7 +96,9 @@ class Services:
 
         Raises:
             Conflict: The base model is in parts.
+            Unavailable: The root is not the one that was opened: nothing can be kept.
         """
+        self.root_watch.check()
         how = self.config.engine.shard
         if how != "none":
             raise Conflict(
@@ -105,11 +109,18 @@ class Services:
             )
 
     @property
+    def held_up(self) -> str | None:
+        """Why what was accepted is not learned now, as a clause; None where nothing holds it up."""
+        if (held := self.pipeline.held) is not None:
+            return held.reason
+        return self.training_pause.objection()
+
+    @property
     def not_ready(self) -> str | None:
         """Why no tokens can be delivered, as a clause; None while they can."""
         if not self.pipeline.is_alive:
             return "the pipeline has died"
-        return self.engine_watchdog.fault
+        return self.engine_watchdog.fault or self.root_watch.fault
 
 
 ServicesGetter = Callable[[], Services]

@@ -10,16 +10,24 @@ from radiance.api.bodies import read_json
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.examples.admission import admit
-from radiance.records import Job, Supersession, content_hash
+from radiance.records import Job, JobStatus, Supersession, content_hash
 
 _MOST_KEY_CHARACTERS = 200
 
 
 class UpdateAnswer(msgspec.Struct):
-    """An accepted update."""
+    """An accepted update.
+
+    Attributes:
+        queued: Whether its job is still to be learned; false of one that was sent before and ended.
+        status: Of its job.
+        held: Why nothing is learned now, as a clause; None where something is.
+    """
 
     job_id: str
     queued: bool
+    status: JobStatus
+    held: str | None
     accepted: int
     duplicates: int
     supersedes: list[Supersession]
@@ -45,7 +53,9 @@ def accept(services: Services, body: Any, key: str | None) -> UpdateAnswer:
     near = services.examples.may_supersede(job, lineage(services, job))
     return UpdateAnswer(
         job_id=job.job_id,
-        queued=True,
+        queued=job.finished_at is None,
+        status=job.status,
+        held=services.held_up if job.finished_at is None else None,
         accepted=job.example_count,
         duplicates=len(admitted.raw) - len(admitted.examples),
         supersedes=supersedes(services, job),

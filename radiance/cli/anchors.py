@@ -202,7 +202,7 @@ def add_anchors(
     new = _read_new(added, question, answer, context)
     config = settings.load()
     files.make_directory(config.runs_path)
-    descriptor = platform.lock_file(config.runs_path / "anchors.lock")
+    descriptor = platform.lock(config.runs_path / "anchors.lock")
     if descriptor is None:
         raise Unavailable(f"Another process adds anchors to {config.root}. Try again.")
     try:

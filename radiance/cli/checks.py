@@ -242,12 +242,22 @@ def check_database(config: Config) -> CheckResult:
     if not path.exists():
         return CheckResult("database", "ok", "none yet")
     if _is_locked(config.root):
-        return CheckResult(
-            "database", "ok", f"{path} is in use; the service checked it as it started"
-        )
+        return _attempt("database", lambda: _read_beside(path))
     from radiance.storage.sqlite import Database
 
     return _attempt("database", lambda: _open_and_close(Database, path))
+
+
+def _read_beside(path: Path) -> str:
+    """Every page is read, beside the service that has it open."""
+    from radiance.errors import StorageError
+    from radiance.storage.sqlite import DatabaseSnapshot
+
+    with DatabaseSnapshot(path) as db:
+        finding = db.read("PRAGMA quick_check(1)")[0][0]
+    if finding != "ok":
+        raise StorageError(f"{path}: the database is damaged: {finding}. Restore it from a backup.")
+    return f"{path} is in use, and sound"
 
 
 def _open_and_close(kind: Callable[[Path], Any], path: Path) -> str:
@@ -269,7 +279,7 @@ def _is_locked(root: Path) -> bool:
     path = root / "runs" / "radiance.lock"
     if not path.exists() or not os.access(path, os.W_OK):
         return False
-    descriptor = platform.lock_file(path)
+    descriptor = platform.lock(path)
     if descriptor is None:
         return True
     os.close(descriptor)

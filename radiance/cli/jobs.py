@@ -8,6 +8,8 @@ from radiance.cli.client import ServiceClient, client_options, segment
 from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
 from radiance.records import JobStatus
 
+_MOST_RETRIED = 1000  # of one call; the list of jobs has no more
+
 
 @click.group()
 def jobs() -> None:
@@ -86,29 +88,43 @@ def show_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
 @click.argument("job_id")
 @client_options
 def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
-    """Cancel the queued job JOB_ID.
+    """Cancel the job JOB_ID, which waits or trains.
 
-    A job that is running or has ended cannot be cancelled; `radiance checkpoints rollback` undoes
-    learning.
+    Jobs that train with it wait again. A job that has ended cannot be cancelled; `radiance
+    checkpoints rollback` undoes learning.
 
     Examples:
       radiance jobs cancel job_000128
     """
-    _print_job(client.post(f"/jobs/{segment(job_id)}/cancel"), as_json)
-    note(f"{job_id} is cancelled.")
+    job = client.post(f"/jobs/{segment(job_id)}/cancel")
+    _print_job(job, as_json)
+    note(f"{job_id} is {job['status']}.")
 
 
 @jobs.command("retry")
-@click.argument("job_id")
+@click.argument("job_id", required=False)
+@click.option("--all", "is_all", is_flag=True, help="Every failed job that no gate rejected.")
 @client_options
-def retry_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
-    """Queue the failed or quarantined job JOB_ID again.
+def retry_job(job_id: str | None, is_all: bool, client: ServiceClient, as_json: bool) -> None:
+    """Queue the failed or quarantined job JOB_ID again, or all failed ones.
 
     The job trains from the start, and its count of crashes begins at zero.
 
     Examples:
       radiance jobs retry job_000128
+      radiance jobs retry --all
     """
+    if is_all == (job_id is not None):
+        raise click.UsageError("Name one JOB_ID, or give --all.")
+    if is_all:
+        failed = client.get("/jobs", limit=_MOST_RETRIED, status=JobStatus.FAILED)["jobs"]
+        chosen = [job["job_id"] for job in reversed(failed) if not job["rejected_checkpoint"]]
+        retried = [client.post(f"/jobs/{segment(chosen_id)}/retry") for chosen_id in chosen]
+        if as_json:
+            print_json({"jobs": retried})
+        note(f"{len(retried)} job{'s' * (len(retried) != 1)} queued again.")
+        return
+    assert job_id is not None
     _print_job(client.post(f"/jobs/{segment(job_id)}/retry"), as_json)
     note(f"{job_id} is queued again.")
 

@@ -52,6 +52,8 @@ def update(
         raise examples.locate(error) from None
     job_id = answer["job_id"]
     note(f"{job_id}: {_counts(answer)}")
+    if held := answer.get("held"):
+        note(f"It waits, and nothing is learned now: {held}. See: radiance training status")
     for pair in answer.get("may_supersede", ()):
         note(
             f"{pair['by']} looks like a correction of {pair['example_id']} in other words. To "

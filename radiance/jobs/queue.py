@@ -13,13 +13,14 @@ import msgspec
 
 from radiance import records
 from radiance.config import UpdateSettings
-from radiance.errors import Conflict, NotFound
+from radiance.errors import Conflict, NotFound, Overloaded
 from radiance.examples.admission import Admitted
 from radiance.examples.queries import job_id, job_number, job_row, no_job, to_job, to_time
 from radiance.jobs.selection import choose, example_ids, quarantine_reason, resumable
 from radiance.records import Cycle, Example, Job, JobStatus, Recipe, content_hash
 from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 
+_RETRY_WHEN_FULL_S = 60
 _RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED)
 
 
@@ -29,6 +30,7 @@ class JobQueue:
     Args:
         db: Where they are kept.
         clock: The time that is noted for what happens now; aware, UTC.
+        most_waiting: Jobs that may wait before ``add`` refuses.
         index: Told of every job's examples in the transaction that keeps them.
     """
 
@@ -39,10 +41,12 @@ class JobQueue:
         index: Callable[[Connection, Sequence[Example]], object] = lambda connection, examples: (
             None
         ),
+        most_waiting: int = 10_000,
     ) -> None:
         self._db = db
         self._clock = clock
         self._index = index
+        self._most_waiting = most_waiting
 
     def add(
         self,
@@ -57,7 +61,8 @@ class JobQueue:
         Args:
             admitted: The checked update.
             body_hash: Identity of what was sent, to tell a repeated request from a reused key.
-            key: The caller's name for this request; sending it again makes no second job.
+            key: The caller's name for this request; sending it again makes no second job. One that
+                had failed is queued again, unless the gate rejected what came of it.
             recipe: How to train it, and alone; None: by the settings, with others.
             record: Called in the open transaction with the number of a job that was made.
 
@@ -66,6 +71,7 @@ class JobQueue:
 
         Raises:
             Conflict: ``key`` named another body before.
+            Overloaded: Too many jobs wait.
         """
         with self._db.transaction() as connection:
             named = connection.execute("SELECT * FROM jobs WHERE key = ?", (key,)).fetchone()
@@ -79,7 +85,14 @@ class JobQueue:
                         value=key,
                         remedy="Use a new job_key for new examples.",
                     )
+                if job.status == JobStatus.FAILED and job.rejected_checkpoint is None:
+                    job = _queue_again(connection, named)
                 return job, False
+            waiting = "SELECT COUNT(*) FROM jobs WHERE status = 'queued'"
+            if connection.execute(waiting).fetchone()[0] >= self._most_waiting:
+                raise Overloaded(
+                    f"{self._most_waiting} updates wait to be learned", _RETRY_WHEN_FULL_S
+                )
             number = connection.execute(
                 "INSERT INTO jobs (key, body_hash, status, created_at, example_count, tags, recipe)"
                 " VALUES (?, ?, 'queued', ?, ?, ?, ?)",
@@ -241,13 +254,7 @@ class JobQueue:
                     value=job,
                     remedy="Send its examples as a new update.",
                 )
-            connection.execute(
-                "UPDATE jobs SET status = 'queued', cycle_id = NULL, started_at = NULL,"
-                " finished_at = NULL, error = NULL, rejected_checkpoint = NULL, deaths = 0,"
-                " interruptions = 0 WHERE number = ?",
-                (row["number"],),
-            )
-            return to_job(job_row(connection, job))
+            return _queue_again(connection, row)
 
     def lease(
         self,
@@ -366,13 +373,23 @@ class JobQueue:
             (checkpoint_id,),
         )
 
-    def call_off(self, cycle_id: int) -> None:
-        """End a cycle: its jobs are cancelled for good."""
+    def call_off(self, cycle_id: int, job_ids: Collection[str] | None = None) -> None:
+        """End a cycle: these of its jobs are cancelled for good, or all; the others wait again."""
         with self._db.transaction() as connection:
+            rows = connection.execute(
+                "SELECT number FROM jobs WHERE cycle_id = ? AND status = 'running'", (cycle_id,)
+            )
+            numbers = {row["number"] for row in rows}
+            if job_ids is not None:
+                numbers &= {job_number(job) for job in job_ids}
+            connection.executemany(
+                "UPDATE jobs SET status = 'cancelled', finished_at = ? WHERE number = ?",
+                [(to_text(self._clock()), number) for number in numbers],
+            )
             connection.execute(
-                "UPDATE jobs SET status = 'cancelled', finished_at = ?"
+                "UPDATE jobs SET status = 'queued', cycle_id = NULL"
                 " WHERE cycle_id = ? AND status = 'running'",
-                (to_text(self._clock()), cycle_id),
+                (cycle_id,),
             )
             _end(connection, cycle_id, "abandoned")
 
@@ -461,6 +478,17 @@ class JobQueue:
 
     def _one(self, sql: str) -> Any:
         return self._db.read(sql)[0][0]
+
+
+def _queue_again(connection: Connection, row: Row) -> Job:
+    """Queue an ended job as if nothing had happened to it."""
+    connection.execute(
+        "UPDATE jobs SET status = 'queued', cycle_id = NULL, started_at = NULL,"
+        " finished_at = NULL, error = NULL, rejected_checkpoint = NULL, deaths = 0,"
+        " interruptions = 0 WHERE number = ?",
+        (row["number"],),
+    )
+    return to_job(job_row(connection, job_id(row["number"])))
 
 
 def _acknowledge(connection: Connection, cycle_id: int, checkpoint_id: str, at: datetime) -> None:

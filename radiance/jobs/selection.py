@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from radiance.config import UpdateSettings
 from radiance.storage.sqlite import Connection, Row, to_json
 
+MOST_ONE_BY_ONE = 16
+"""So many waiting jobs are learned each in a cycle of its own, where they are learned at once."""
+
 
 def due(settings: UpdateSettings, waiting_examples: int, oldest_age: timedelta) -> bool:
     """Whether a cycle should start now. Pure.
@@ -57,8 +60,8 @@ def resumable(
 
 def choose(connection: Connection, settings: UpdateSettings, now: datetime) -> list[Row]:
     """The oldest queued jobs that make the next cycle; nothing while none is due."""
-    waiting, oldest_at = connection.execute(
-        "SELECT SUM(example_count), MIN(created_at) FROM jobs WHERE status = 'queued'"
+    waiting, oldest_at, jobs = connection.execute(
+        "SELECT SUM(example_count), MIN(created_at), COUNT(*) FROM jobs WHERE status = 'queued'"
     ).fetchone()
     if waiting is None:
         return []
@@ -74,7 +77,9 @@ def choose(connection: Connection, settings: UpdateSettings, now: datetime) -> l
     if not is_due:
         return []
     chosen = [oldest]
-    if settings.mode == "immediate" or oldest["deaths"] or oldest["recipe"]:
+    # Where more come than can be learned one by one, they are learned together.
+    is_alone = settings.mode == "immediate" and jobs <= MOST_ONE_BY_ONE
+    if is_alone or oldest["deaths"] or oldest["recipe"]:
         return chosen
     count = oldest["example_count"]
     answers = _answers(connection, oldest)

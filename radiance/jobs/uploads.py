@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from radiance import records
-from radiance.errors import NotFound, StorageError
+from radiance.errors import NotFound, StorageError, TooLarge
 from radiance.jobs import removal
 from radiance.records import Upload
 from radiance.storage import files
@@ -29,13 +29,19 @@ class Uploads:
         db: Where their rows are.
         directory: Where their contents are.
         clock: The time that is noted for what happens now; aware, UTC.
+        most_bytes: That all files together may have.
     """
 
     def __init__(
-        self, db: Database, directory: Path, clock: Callable[[], datetime] = records.now
+        self,
+        db: Database,
+        directory: Path,
+        clock: Callable[[], datetime] = records.now,
+        most_bytes: int = 1 << 30,
     ) -> None:
         self._db, self._directory, self._clock = db, directory, clock
         self._lock = threading.Lock()  # a file is there before its row
+        self._most_bytes = most_bytes
         files.make_directory(directory)
         self.sweep()
 
@@ -49,7 +55,19 @@ class Uploads:
                     files.remove_file(path)
 
     def add(self, name: str, purpose: str, content: bytes) -> Upload:
-        """Keep a file; durable on return."""
+        """Keep a file; durable on return.
+
+        Raises:
+            TooLarge: With those that are kept it would be too much.
+        """
+        kept = self._db.read("SELECT COALESCE(SUM(size_bytes), 0) FROM uploads")[0][0]
+        if kept + len(content) > self._most_bytes:
+            raise TooLarge(
+                f"The files that are kept have {kept} bytes; with this one it would be over "
+                f"{self._most_bytes}.",
+                field="file",
+                remedy="Delete files that are not needed, or raise server.max_files_bytes.",
+            )
         id = f"file-{secrets.token_hex(12)}"
         with self._lock:
             files.write_durably(self._directory / id, content)

@@ -4,10 +4,13 @@ Runs on the pipeline's thread and has the engine compute. The training state is 
 that a cycle interrupted anywhere goes on from there. It releases nothing.
 """
 
+import contextlib
+import io
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection
+import zipfile
+from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,11 +27,17 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
-from radiance.errors import TrainingError
+from radiance.errors import Cancelled, StorageError, TrainingError
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.measurement import CandidateMeasurement
-from radiance.learning.progress import CycleProgress, LearningStats, SaveTimer, step_values
+from radiance.learning.progress import (
+    CycleProgress,
+    LearningStats,
+    SaveTimer,
+    TrainingClock,
+    step_values,
+)
 from radiance.learning.step_search import ScaledStep, largest_step
 from radiance.records import (
     Cycle,
@@ -195,11 +204,16 @@ class CandidateBuilder:
         kept = self._jobs.open_candidate()
         for path in self._states.glob("*.npz"):
             if path.stem != kept:
-                path.unlink(missing_ok=True)
+                with _unless_the_disk_fails("training_state_not_deleted"):
+                    path.unlink(missing_ok=True)
 
     def forget_state(self, cycle: Cycle) -> None:
-        """Delete a cycle's saved training state: it has ended."""
-        self._state_path(cycle).unlink(missing_ok=True)
+        """Delete a cycle's saved training state: it has ended, or cannot be read."""
+        path = self._state_path(cycle)
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        with _unless_the_disk_fails("training_state_not_deleted"):
+            path.unlink(missing_ok=True)
 
     def _make(
         self,
@@ -310,28 +324,21 @@ class CandidateBuilder:
     ) -> Trained:
         """Run the trainer on the engine, keeping its numbers and its state as they come."""
         cycle = progress.cycle
-        trainer = self._engine.call(
-            lambda: Trainer(
-                self._lora,
-                self._gradient_computer,
-                settings,
-                self._config.anchor,
-                material,
-                parent,
-                saved,
-            ),
-            patience_s=_BUILDING_S,
-        )
+        trainer = self._trainer(cycle, material, parent, settings, saved)
         progress.step = progress.first_step = trainer.step
         progress.stage, progress.training_since = "training", time.monotonic()
-        self._curves.forget_after(cycle.id, trainer.step)
+        with _unless_the_disk_fails("curve_not_saved"):
+            self._curves.forget_after(cycle.id, trainer.step)
         self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
         self._engine.call(mx.reset_peak_memory)
         task = self._engine.run(trainer.run)
         timer = SaveTimer(settings.snapshot_seconds)
+        clock = TrainingClock(settings.max_minutes)
         for event in task:
             match event:
                 case StepTaken():
+                    if clock.is_over():
+                        task.cancel()
                     progress.step, progress.finetune_loss = event.step, event.finetune_loss
                     progress.note(event.step, **step_values(event))
                     self.stats.steps += 1
@@ -344,16 +351,58 @@ class CandidateBuilder:
                     progress.note(event.step, eval_loss=event.eval_loss)
                 case TrainingState():
                     with timer:
-                        self._curves.record(progress.unsaved)
-                        progress.unsaved.clear()
-                        files.write_durably(self._state_path(cycle), event.data)
-                        self._jobs.note_progress(cycle.id, event.step)
+                        self._save(progress, event)
                     if self._stopping.is_set():
                         task.cancel()
         progress.note(progress.step, peak_memory_bytes=self._engine.call(mx.get_peak_memory))
-        self._curves.record(progress.unsaved)
-        progress.unsaved.clear()
-        return task.result
+        try:
+            trained = task.result
+        except Cancelled:
+            if clock.is_over():
+                raise TrainingError(clock.reason) from None
+            raise
+        with _unless_the_disk_fails("curve_not_saved"):
+            self._curves.record(progress.unsaved)
+            progress.unsaved.clear()
+        return trained
+
+    def _trainer(
+        self,
+        cycle: Cycle,
+        material: TrainingSet,
+        parent: Adapter | None,
+        settings: TrainingSettings,
+        saved: bytes | None,
+    ) -> Trainer:
+        """A trainer that goes on from what was saved, or begins where that is of no use."""
+
+        def make() -> Trainer:
+            return Trainer(
+                self._lora,
+                self._gradient_computer,
+                settings,
+                self._config.anchor,
+                material,
+                parent,
+                saved,
+            )
+
+        try:
+            return self._engine.call(make, patience_s=_BUILDING_S)
+        except UNREADABLE as error:
+            if saved is None or isinstance(error, StorageError):
+                raise
+            _log.warning("training_state_unreadable", cycle=cycle.id, error=str(error))
+            self.forget_state(cycle)
+            return self._trainer(cycle, material, parent, settings, None)
+
+    def _save(self, progress: CycleProgress, state: TrainingState) -> None:
+        """Save how far a training is; it only spares work, so training goes on without."""
+        with _unless_the_disk_fails("training_state_not_saved"):
+            self._curves.record(progress.unsaved)
+            progress.unsaved.clear()
+            files.write_durably(self._state_path(progress.cycle), state.data)
+            self._jobs.note_progress(progress.cycle.id, state.step)
 
     def _scale_back(
         self, trained: Trained, measure: Callable[[mx.array], Evaluation]
@@ -443,10 +492,23 @@ class CandidateBuilder:
         """The training state to go on from; None where there is none that can be read."""
         try:
             state = self._state_path(cycle).read_bytes()
+            with zipfile.ZipFile(io.BytesIO(state)) as arrays:
+                if damaged := arrays.testzip():
+                    raise zipfile.BadZipFile(f"{damaged} is damaged")
             own_samples_of(state)
         except FileNotFoundError:
             return None
         except UNREADABLE as error:  # damaged, or of an earlier version
             _log.warning("training_state_unreadable", cycle=cycle.id, error=str(error))
+            self.forget_state(cycle)
             return None
         return state
+
+
+@contextlib.contextmanager
+def _unless_the_disk_fails(event: str) -> Iterator[None]:
+    """Around what only spares work or shows it: where it cannot be kept, work goes on without."""
+    try:
+        yield
+    except (StorageError, OSError) as error:
+        _log.warning(event, error=str(error))

@@ -10,6 +10,7 @@ from radiance.engine.worker import Engine
 from radiance.learning.machine_conditions import MachineConditions
 from radiance.learning.pause_switch import Pause, PauseSwitch
 from radiance.periodic import PeriodicThread
+from radiance.storage.reserve import Reserve, spend_nothing
 from radiance.telemetry import get_logger
 
 _LOOK_S = 1.0
@@ -24,6 +25,7 @@ class TrainingPause:
         switch: What a person wants.
         machine_conditions: What the machine allows.
         standing: Why this service never trains, as a clause; None: it does.
+        reserve: Room that is given up for a pause where the disk is full; None: there is none.
     """
 
     def __init__(
@@ -32,9 +34,11 @@ class TrainingPause:
         switch: PauseSwitch,
         machine_conditions: MachineConditions,
         standing: str | None = None,
+        reserve: Reserve | None = None,
     ) -> None:
         self._engine, self._switch, self._machine_conditions = engine, switch, machine_conditions
         self._standing = standing
+        self._spend = spend_nothing if reserve is None else reserve.spend
         self._look_lock = threading.Lock()
         self._thread = PeriodicThread("training_pause", self.look, _LOOK_S)
         self._pause = switch.get()
@@ -60,13 +64,13 @@ class TrainingPause:
 
     def pause(self, actor: str, reason: str) -> None:
         """Train nothing until ``resume``, across restarts; in force on return."""
-        self._switch.set(True, actor, reason)
+        self._spend(lambda: self._switch.set(True, actor, reason))
         _log.info("training_paused", actor=actor, reason=reason)
         self.look()
 
     def resume(self, actor: str, reason: str) -> None:
         """End a pause. What the machine asks for stays in force."""
-        self._switch.set(False, actor, reason)
+        self._spend(lambda: self._switch.set(False, actor, reason))
         _log.info("training_resumed", actor=actor, reason=reason)
         self.look()
 

@@ -11,6 +11,7 @@ is committed for the record; nothing is swapped, and its jobs have failed.
 import threading
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -23,6 +24,7 @@ from radiance.examples.store import ExampleStore
 from radiance.gate.rules import decide
 from radiance.jobs.queue import JobQueue
 from radiance.learning.candidate import CandidateBuilder, CycleProgress, LearningStats
+from radiance.learning.holding import Hold, passing_reason
 from radiance.periodic import PeriodicThread
 from radiance.records import (
     CheckpointStatus,
@@ -70,6 +72,7 @@ class Pipeline:
         self._registry, self._curves = registry, curves
         self._pointer = pointer
         self._called_off: set[str] = set()  # jobs that train and are to be cancelled
+        self._held: Hold | None = None
         self._is_prepared = False
         self._is_awaited = threading.Event()  # by a job that may be due
         self._thread = PeriodicThread("pipeline", self._run_due_cycles, _POLL_S, at_once=True)
@@ -110,12 +113,38 @@ class Pipeline:
         """What is made while nothing is to be learned, and how much of it is there."""
         return self._builder.preparing
 
+    @property
+    def held(self) -> Hold | None:
+        """What holds up jobs that wait, though nothing is wrong with them; None: nothing does."""
+        return self._held
+
+    def try_again(self) -> None:
+        """Let what is held be tried at once: somebody has mended something."""
+        if (held := self._held) is not None:
+            self._held = replace(held, until=records.now())
+        self.wake()
+
     def _run_due_cycles(self) -> None:
         self._is_awaited.clear()
         while not self._thread.is_stopping and not self._objection():
-            if not self.run_cycle():
+            if (held := self._held) is not None and records.now() < held.until:
+                break
+            try:
+                has_run = self.run_cycle()
+            except Exception as error:
+                if (reason := passing_reason(error)) is None:
+                    raise
+                self._hold(reason)
+                _log.warning("cycle_could_not_run", reason=str(error))
+                break
+            if not has_run:
+                self._held = None
                 self._prepare()
                 break
+
+    def _hold(self, reason: str) -> None:
+        """Learn nothing for a while that grows; what waits is told why."""
+        self._held = Hold.after(self._held, reason, records.now())
 
     def _prepare(self) -> None:
         """Use the time in which nothing is due for what later cycles want."""
@@ -162,10 +191,10 @@ class Pipeline:
                 cycle, staging, manifest, evaluation, decision, evidence
             )
         except (Cancelled, LostRank, Unavailable) as error:
-            if self._called_off.issuperset(cycle.job_ids):
-                self._settle(cycle, lambda: self._jobs.call_off(cycle.id))
+            if called_off := self._called_off.intersection(cycle.job_ids):
+                self._settle(cycle, lambda: self._jobs.call_off(cycle.id, called_off))
                 self._builder.forget_state(cycle)
-                _log.info("cycle_called_off")
+                _log.info("cycle_called_off", jobs=sorted(called_off))
             else:
                 # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
                 # lost, the jobs wait again.
@@ -173,6 +202,12 @@ class Pipeline:
                 self._builder.sweep_states()
                 _log.info("cycle_released", reason=str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
+            if (why := passing_reason(error)) is not None:
+                # It is not the jobs' fault: what was accepted waits until this has passed.
+                self._hold(why)
+                _log.warning("cycle_held", reason=why, error=str(error), jobs=cycle.job_ids)
+                self._settle(cycle, lambda: self._jobs.release(cycle.id))
+                return
             _log.exception("cycle_failed", jobs=cycle.job_ids)
             reason = str(error) or type(error).__name__
             self._settle(cycle, lambda: self._fail(cycle, reason))
@@ -182,24 +217,25 @@ class Pipeline:
             refused = checkpoint.status == CheckpointStatus.REJECTED
             end = self._refuse if refused else self._finish
             self._settle(cycle, lambda: end(cycle, manifest))
+            self._held = None
         finally:
             self._called_off.difference_update(cycle.job_ids)
 
     def call_off(self, job_id: str) -> Job:
-        """Cancel a job in the queue, or in training where it trains alone; the job as it is then.
+        """Cancel a job in the queue or in training; the job as it is then.
 
-        One whose candidate is finished meanwhile is what came of that. While training is paused it
-        stays as it is until training goes on.
+        Others that train with it wait again. One whose candidate is finished meanwhile is what came
+        of that. While training is paused it stays as it is until training goes on.
 
         Raises:
             NotFound: There is no such job.
-            Conflict: It has ended already, or it trains with others.
+            Conflict: It has ended already.
         """
         try:
             return self._jobs.cancel(job_id)
         except Conflict:
             progress = self.progress
-            if progress is None or progress.cycle.job_ids != (job_id,):
+            if progress is None or job_id not in progress.cycle.job_ids:
                 raise
         self._called_off.add(job_id)
         self._builder.call_off()
@@ -294,6 +330,7 @@ class Pipeline:
             try:
                 end()
             except Exception as error:  # noqa: BLE001 - whatever it was, the cycle must end
+                self._hold(passing_reason(error) or str(error))
                 _log.exception("cycle_not_ended", error=str(error))
                 if self._thread.wait_for_stop(_POLL_S):
                     return

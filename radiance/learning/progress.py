@@ -1,6 +1,7 @@
 """How far a cycle is, what was trained since the start, and when its state is saved."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -8,6 +9,8 @@ from radiance.records import Cycle, MetricPoint
 from radiance.training.trainer import StepTaken
 
 _MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
+
+_LONGEST_STEP_S = 60.0  # of a step: what is longer was a pause
 
 Stage = Literal["gathering", "training", "evaluating"]
 
@@ -94,3 +97,31 @@ class SaveTimer:
     def __exit__(self, *_: object) -> None:
         now = time.monotonic()
         self._next_at = now + max(self._interval_s, (now - self._began_at) / _MOST_SAVING_RATIO)
+
+
+class TrainingClock:
+    """How long a training has taken, without what it stood still for.
+
+    Args:
+        minutes: ``training.max_minutes``; 0: it may take for ever.
+        clock: Seconds, rising.
+    """
+
+    def __init__(self, minutes: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._minutes, self._clock = minutes, clock
+        self._stepped_at, self._took_s = clock(), 0.0
+
+    def is_over(self) -> bool:
+        """Whether its time is over; asked at each step."""
+        now = self._clock()
+        self._took_s += min(now - self._stepped_at, _LONGEST_STEP_S)
+        self._stepped_at = now
+        return bool(self._minutes) and self._took_s > 60 * self._minutes
+
+    @property
+    def reason(self) -> str:
+        """Why it was ended, as a sentence."""
+        return (
+            f"The training took more than training.max_minutes ({self._minutes:g}). Send fewer or "
+            "shorter examples, lower training.max_steps, or raise the limit."
+        )

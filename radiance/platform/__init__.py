@@ -158,13 +158,17 @@ def full_sync(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def lock_file(path: Path) -> int | None:
+def lock(path: Path) -> int | None:
     """Take a lock that ends with this process, however it ends; None if another process has it.
+
+    Args:
+        path: A file, which is made where it is missing, or a folder.
 
     Returns:
         The open descriptor that holds the lock; keep it open.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

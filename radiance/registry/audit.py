@@ -49,6 +49,8 @@ GENESIS = "0" * 64
 HEAD_FILE = "audit.head"
 MOST_LAG = 1
 """Entries that a crash between commit and head file can leave the file behind."""
+TRIGGERS = frozenset({"audit_keeps", "audit_forgets_nothing", "audit_grows_at_its_end"})
+"""What keeps the log's table from being changed by mistake."""
 _COLUMNS = "number, at, action, actor, subject, body, previous_hash, hash"
 _log = get_logger(__name__)
 
@@ -209,12 +211,13 @@ def read_head(path: Path) -> Head | None:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StorageError(f"{path}: is not the head of an audit log ({error}).") from None
-    if data != _head_file(head):
+    if data != head_file(head):
         raise StorageError(f"{path}: was changed by something else than Radiance.")
     return head
 
 
-def _head_file(head: Head) -> bytes:
+def head_file(head: Head) -> bytes:
+    """The content of the head file."""
     return canonical_json(head) + b"\n"
 
 
@@ -305,7 +308,7 @@ class Audit:
         if head == self._written:
             return
         try:
-            files.write_durably(self._path, _head_file(head))
+            files.write_durably(self._path, head_file(head))
             self._written = head
         except StorageError as error:
             _log.warning("audit_head_not_written", number=head.number, error=str(error))

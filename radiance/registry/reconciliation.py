@@ -2,10 +2,11 @@
 
 from radiance.errors import Conflict, CorruptCheckpoint
 from radiance.registry import bodies
-from radiance.registry.audit import append
+from radiance.registry.audit import TRIGGERS, append
 from radiance.registry.rows import STABLE_LINK
 from radiance.registry.store import Registry
 from radiance.storage import files
+from radiance.storage.migrations import AUDIT_TRIGGERS
 
 
 def reconcile(registry: Registry) -> list[str]:
@@ -29,11 +30,24 @@ def reconcile(registry: Registry) -> list[str]:
         for path in sorted(adapters.iterdir())
         if path.is_dir() and not path.is_symlink() and path.name not in known
     ]
+    findings += _mend_triggers(registry)
     findings += _open_audit(registry)
     findings += _mark_damage(registry)
     findings += _leave_unusable(registry)
     findings += _mend_link(registry)
     return findings
+
+
+def _mend_triggers(registry: Registry) -> list[str]:
+    """Put back what keeps the log from being changed by mistake."""
+    rows = registry.db.read("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+    missing = TRIGGERS - {row["name"] for row in rows}
+    if not missing:
+        return []
+    with registry.db.transaction() as connection:
+        for statement in AUDIT_TRIGGERS:
+            connection.execute(statement)
+    return [f"The audit log lacked {', '.join(sorted(missing))}; it has them again."]
 
 
 def _open_audit(registry: Registry) -> list[str]:

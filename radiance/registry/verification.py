@@ -10,8 +10,12 @@ alike, consistently. Against that, keep an export or the head's hash where they 
 give it back here as ``kept_hash``.
 """
 
+import contextlib
 import json
+import re
+import time
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ from radiance.registry.audit import (
     GENESIS,
     HEAD_FILE,
     MOST_LAG,
+    TRIGGERS,
     AuditEntry,
     Head,
     head_fault,
@@ -32,7 +37,10 @@ from radiance.registry.bodies import checkpoint_row, release_row
 from radiance.storage import files
 from radiance.storage.sqlite import DatabaseSnapshot, Row
 
+_OF_A_JOB = re.compile(r"job_([0-9]{1,18})\.")
 _MOST_FINDINGS = 100
+_SAME_TIME = timedelta(minutes=1)  # entries of two threads may be dated the other way round
+_COMMITTING_S = 600.0  # from the making of a checkpoint's directory to its entry, at most
 _COMMITTED = ("promote", "commit", "reject", "import")
 # As bytes: a text that is no longer UTF-8 must be found, not stop the reading.
 _RAW = (
@@ -77,6 +85,7 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
     head_path = database.with_name(HEAD_FILE)
     findings: list[str] = []
     before = _read_head(head_path, findings)
+    directories = _settled_directories(adapters)
     with DatabaseSnapshot(database) as db:
         after = _read_head(head_path, [])
         chain = _Chain(kept_hash, before)
@@ -90,8 +99,10 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
             findings += _head_findings(before, after, chain)
             try:
                 findings += replay.compare(db, adapters)
+                findings += replay.strangers(db, directories)
             except StorageError as error:
                 findings.append(str(error))
+        findings += _database_findings(db)
     return chain.result(findings, replay.alarms)
 
 
@@ -242,6 +253,36 @@ def _from_line(line: bytes) -> AuditEntry | None:
     return entry if _to_line(entry) == line else None
 
 
+# ----------------------------------------------------------------------------- the database itself
+
+
+def _database_findings(db: DatabaseSnapshot) -> Iterator[str]:
+    """A copy that was made while the database was written looks whole until its pages are read."""
+    try:
+        found = db.read("PRAGMA quick_check(1)")[0][0]
+        if found != "ok":
+            yield f"The database is damaged: {found}. Restore it from a backup."
+        triggers = {
+            row[0] for row in db.read("SELECT name FROM sqlite_master WHERE type='trigger'")
+        }
+    except StorageError as error:
+        yield str(error)
+        return
+    for name in sorted(TRIGGERS - triggers):
+        yield f"The database lacks the trigger {name}, which keeps its log from being changed."
+
+
+def _settled_directories(adapters: Path) -> list[str]:
+    """Directories of checkpoints that are no longer being committed."""
+    oldest = time.time() - _COMMITTING_S
+    found = []
+    for path in adapters.glob("A_*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                found.append(path.name)
+    return sorted(found)
+
+
 # ----------------------------------------------------------------------------- the head file
 
 
@@ -276,6 +317,7 @@ class _Replay:
 
     def __init__(self) -> None:
         self.alarms: list[str] = []
+        self._newest: datetime | None = None
         self._senseless: list[str] = []
         self._checkpoints: dict[str, dict[str, Any]] = {}
         self._files: dict[str, dict[str, str]] = {}
@@ -286,10 +328,21 @@ class _Replay:
 
     def add(self, entry: AuditEntry | None) -> None:
         assert entry is not None
+        self._look_at_clock(entry)
         try:
             self._add(entry, json.loads(entry.body))
         except (ValueError, KeyError, TypeError, AttributeError):  # sealed, and not by us
             self._senseless.append(f"Entry {entry.number} is sealed, but its body makes no sense.")
+
+    def _look_at_clock(self, entry: AuditEntry) -> None:
+        with contextlib.suppress(ValueError):
+            at = datetime.fromisoformat(entry.at)
+            if self._newest is not None and at < self._newest - _SAME_TIME:
+                self.alarms.append(
+                    f"{entry.at} (entry {entry.number}): is dated before the entry before it: the "
+                    "clock was set back."
+                )
+            self._newest = at
 
     def _add(self, entry: AuditEntry, body: dict[str, Any]) -> None:
         if entry.action in _COMMITTED:
@@ -320,6 +373,23 @@ class _Replay:
             *self._file_findings(adapters),
             *self._example_findings(db),
         ]
+
+    def strangers(self, db: DatabaseSnapshot, directories: Iterable[str]) -> Iterator[str]:
+        """What lies there, or is said of jobs, and no entry of the log knows of."""
+        made = {row[0] for row in db.read("SELECT candidate_id FROM cycles")}  # a crash leaves some
+        for name in directories:
+            if name not in self._checkpoints and name not in made:
+                yield f"adapters/{name} has no entry in the log."
+        jobs = {row["number"]: row for row in db.read("SELECT number, checkpoint FROM jobs")}
+        for number, row in jobs.items():
+            if row["checkpoint"] is not None and row["checkpoint"] not in self._checkpoints:
+                name = row["checkpoint"]
+                yield f"Job {number} is learned in {name}, which the log does not know."
+        held = self._examples.keys() - self._forgotten
+        found = (_OF_A_JOB.match(example) for example in held)
+        learned = {int(match[1]) for match in found if match}
+        for number in sorted(learned - jobs.keys()):
+            yield f"Job {number} taught what was learned, and is gone."
 
     def _commit(self, checkpoint_id: str, body: dict[str, Any]) -> None:
         self._checkpoints[checkpoint_id] = body["checkpoint"]

@@ -15,6 +15,7 @@ from radiance.jobs.queue import JobQueue
 from radiance.records import Checkpoint
 from radiance.registry import acceptance
 from radiance.registry.store import Registry
+from radiance.storage.reserve import Reserve, spend_nothing
 from radiance.telemetry import get_logger
 
 NAMED = {"base": BASE, "stable": SERVING, "training": TRAINING}
@@ -30,6 +31,7 @@ class StablePointer:
         registry: Keeps the pointer, with the reason of each move in the audit log.
         jobs: The jobs that a forced promotion pardons.
         on_serve: Told which checkpoint serves, whenever it is another one than before.
+        reserve: Room that is given up for a move where the disk is full; None: there is none.
     """
 
     def __init__(
@@ -38,14 +40,16 @@ class StablePointer:
         registry: Registry,
         jobs: JobQueue,
         on_serve: Callable[[str], None] = lambda checkpoint_id: None,
+        reserve: Reserve | None = None,
     ) -> None:
         self._engine, self._registry, self._jobs = engine, registry, jobs
         self._on_serve = on_serve
+        self._spend = spend_nothing if reserve is None else reserve.spend
         self._lock = threading.Lock()
 
     def rollback(self, to: str | None, actor: str, reason: str) -> records.Release:
         """Serve an earlier checkpoint again, or the base; see ``Registry.rollback``."""
-        release = self._registry.rollback(to, actor, reason)
+        release = self._spend(lambda: self._registry.rollback(to, actor, reason))
         self.follow()
         _log.info("rolled_back", checkpoint=release.checkpoint_id, actor=actor, reason=reason)
         return release
@@ -54,12 +58,14 @@ class StablePointer:
         self, checkpoint_id: str, actor: str, reason: str, *, force: bool = False
     ) -> records.Release:
         """Serve a checkpoint by hand; see ``Registry.promote``."""
-        release = self._registry.promote(
-            checkpoint_id,
-            actor,
-            reason,
-            force=force,
-            on_pardon=lambda connection: self._jobs.pardon(connection, checkpoint_id),
+        release = self._spend(
+            lambda: self._registry.promote(
+                checkpoint_id,
+                actor,
+                reason,
+                force=force,
+                on_pardon=lambda connection: self._jobs.pardon(connection, checkpoint_id),
+            )
         )
         self.follow()
         _log.info("promoted_by_hand", checkpoint=checkpoint_id, actor=actor, reason=reason)
@@ -67,14 +73,14 @@ class StablePointer:
 
     def pin(self, checkpoint_id: str | None, actor: str, reason: str) -> records.Pin:
         """Hold the pointer where it is, or at a checkpoint; see ``Registry.pin``."""
-        pin = self._registry.pin(checkpoint_id, actor, reason)
+        pin = self._spend(lambda: self._registry.pin(checkpoint_id, actor, reason))
         self.follow()
         _log.info("pinned", checkpoint=pin.checkpoint_id, actor=actor, reason=reason)
         return pin
 
     def unpin(self, actor: str, reason: str) -> None:
         """Let the pointer move by itself again; see ``Registry.unpin``."""
-        self._registry.unpin(actor, reason)
+        self._spend(lambda: self._registry.unpin(actor, reason))
         _log.info("unpinned", actor=actor, reason=reason)
 
     def accept_anchors(

@@ -5,7 +5,6 @@ stable checkpoint, run cycles. HTTP answers from the beginning: /health at once,
 can be delivered. Stop is the reverse; a cycle in training saves its state and goes on next time.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -44,6 +43,7 @@ from radiance.memory.minilm import open_embedder
 from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.reconciliation import reconcile
+from radiance.registry.root_watch import RootWatch, check_new, check_whole
 from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
 from radiance.release.experiments import Experiments
@@ -72,7 +72,8 @@ class Service:
         base_path: The base model's directory, found beforehand.
         ranks: The other processes that train with this one, which is rank 0, or with
             ``engine.shard`` have the other parts of the base model; None: there are none.
-        give_up: Called where the engine delivers nothing and will not again, with the reason.
+        give_up: Called where the engine delivers nothing and will not again; see
+            ``EngineWatchdog``.
         on_look: Called every second by whoever watches the engine.
     """
 
@@ -81,13 +82,14 @@ class Service:
         config: Config,
         base_path: Path,
         ranks: Ranks | None = None,
-        give_up: Callable[[str], None] = lambda reason: None,
+        give_up: Callable[[str, bool], None] = lambda reason, is_of_training: None,
         on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._config = config
         self._ranks = ranks
         self._base_path = base_path
         self._give_up, self._on_look = give_up, on_look
+        self._root_watch = RootWatch(config)
         self._engine: Engine | None = None
         self._engine_watchdog: EngineWatchdog | None = None
         self._services: Services | None = None
@@ -155,12 +157,9 @@ class Service:
         config = self._config
         for path in (config.adapters_path, config.anchors_path, config.runs_path):
             files.make_directory(path)
-        descriptor = platform.lock_file(config.runs_path / "radiance.lock")
-        if descriptor is None:
-            raise Unavailable(
-                f"{config.root} is served by another process. Stop it, or use another --root."
-            )
-        self._on_stop.callback(os.close, descriptor)
+        self._root_watch.lock(config.root)
+        self._on_stop.callback(self._root_watch.close)
+        check_new(config)
         crashed = crash_loop.record_crashes(config.runs_path, self._on_stop)
         return crashed, crash_loop.count_deaths(config.runs_path / "lives.json", self._on_stop)
 
@@ -169,6 +168,9 @@ class Service:
         config = self._config
         database = Database(config.database_path)
         self._on_stop.callback(database.close)
+        check_whole(database)
+        self._on_stop.callback(self._root_watch.stop)
+        self._root_watch.start(database)
         registry = Registry(database, config.adapters_path)
         memory = Memory(
             database,
@@ -180,7 +182,7 @@ class Service:
             config.memory.max_near,
         )
         memory.open()
-        jobs = JobQueue(database, index=memory.add)
+        jobs = JobQueue(database, index=memory.add, most_waiting=config.update.max_waiting_jobs)
         for finding in reconcile(registry):
             _log.warning("reconciled", finding=finding)
         recovered = jobs.recover(
@@ -255,12 +257,14 @@ class Service:
         if crash_loop.is_crash_loop(deaths, limit) and switch.get() is None:
             switch.set(True, "safe mode", f"the process died {deaths} times soon after its start")
         standing = "the base model is sharded (engine.shard)" if self._is_sharded else None
-        pause = TrainingPause(engine, switch, MachineConditions(config.training), standing)
+        reserve = self._root_watch.reserve
+        pause = TrainingPause(engine, switch, MachineConditions(config.training), standing, reserve)
         pointer = StablePointer(
             engine,
             registry,
             jobs,
             lambda served: _expect_taught(engine, examples, registry, served),
+            reserve,
         )
         pointer.follow()
         pipeline = Pipeline(
@@ -272,7 +276,7 @@ class Service:
             registry,
             curves,
             pointer,
-            pause.objection,
+            lambda: pause.objection() or self._root_watch.fault,
         )
         feedback = FeedbackLog(database)
         monitor = Monitor(
@@ -286,7 +290,9 @@ class Service:
         )
         experiments = Experiments(database, registry.audit)
         canary = CanaryRouter(config, engine, registry, experiments, feedback)
-        uploads = Uploads(database, config.runs_path / "files")
+        uploads = Uploads(
+            database, config.runs_path / "files", most_bytes=config.server.max_files_bytes
+        )
         forgetting = Forgetting(
             config,
             database,
@@ -320,6 +326,7 @@ class Service:
             tunings=FineTunings(database, jobs),
             names=Names(database),
             engine_watchdog=self._engine_watchdog,
+            root_watch=self._root_watch,
             experiments=experiments,
             outcome_trials=OutcomeTrials(database, registry.audit),
             canary=canary,

@@ -32,6 +32,7 @@ from radiance.errors import ConfigError, LostRank, RadianceError, Unavailable
 from radiance.records import Job
 from radiance.service import app
 from radiance.service.crash_loop import CRASH_LOG
+from radiance.service.protocol import bounded_by
 from radiance.telemetry import configure_logging, get_logger
 from radiance.training.distributed import serve_rank
 from radiance.web import site
@@ -43,7 +44,7 @@ _log = get_logger(__name__)
 
 
 def serve(config: Config, *, is_distributed: bool = False) -> int:
-    """Run the service until it is told to stop (SIGTERM, SIGINT).
+    """Run the service until it is told to stop (SIGTERM, SIGINT, SIGHUP).
 
     Args:
         config: All settings.
@@ -88,6 +89,7 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,
+            http=bounded_by(config.server),
             server_header=False,
             timeout_graceful_shutdown=_GRACEFUL_STOP_S,
         ),
@@ -101,7 +103,7 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
 
     # Uvicorn installs its own handlers while it runs and raises the signal again when it has
     # stopped; with ours beneath, a stop that was asked for ends with code 0.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal, too
         signal.signal(number, stop)
     server.run()
     return outcome.code if server.started else 1

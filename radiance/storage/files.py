@@ -5,6 +5,7 @@ and then renamed, so no reader and no crash meets half of it. What a crash leave
 is removed by ``sweep_temporaries``. One process at a time may write in a directory.
 """
 
+import errno
 import hashlib
 import os
 import secrets
@@ -17,6 +18,7 @@ from radiance.errors import StorageError
 from radiance.platform import full_sync
 from radiance.storage.steps import step
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 TEMPORARY_PREFIX = ".tmp-"
 
 
@@ -165,6 +167,20 @@ def remove_file(path: Path) -> None:
         sync_directory(path.parent)
 
 
+def identity(path: Path) -> tuple[int, int]:
+    """Device and inode: what a path leads to, whatever it is called."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def identity_or_none(path: Path) -> tuple[int, int] | None:
+    """The same; None where there is nothing."""
+    try:
+        return identity(path)
+    except OSError:
+        return None
+
+
 def sweep_temporaries(directory: Path) -> list[str]:
     """Delete what an earlier process left unfinished in ``directory``; return the names."""
     with _translated(directory):
@@ -222,5 +238,7 @@ def _translated(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(
-            f"{error.filename or path}: {reason}. Check that the disk has room and is writable."
+            f"{error.filename or path}: {reason}. Check that the disk has room and is writable.",
+            reason=reason,
+            is_full=error.errno in _FULL,
         ) from error

@@ -148,18 +148,20 @@ _AUDIT = (
     """,
     "CREATE INDEX audit_by_subject ON audit (subject, number) WHERE subject IS NOT NULL",
     "CREATE INDEX audit_of_pins ON audit (number) WHERE action IN ('pin', 'unpin')",
-    # Against our own mistakes. Who can write to the file can drop these; the chain is for that.
+)
+# Against our own mistakes. Who can write to the file can drop these; the chain is for that.
+AUDIT_TRIGGERS = (
     """
-    CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit
+    CREATE TRIGGER IF NOT EXISTS audit_keeps BEFORE UPDATE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
     """,
     """
-    CREATE TRIGGER audit_forgets_nothing BEFORE DELETE ON audit
+    CREATE TRIGGER IF NOT EXISTS audit_forgets_nothing BEFORE DELETE ON audit
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
     """,
     # INSERT OR REPLACE deletes without asking the trigger above.
     """
-    CREATE TRIGGER audit_grows_at_its_end BEFORE INSERT ON audit
+    CREATE TRIGGER IF NOT EXISTS audit_grows_at_its_end BEFORE INSERT ON audit
     WHEN NEW.number IS NOT (SELECT COALESCE(MAX(number), 0) + 1 FROM audit)
     BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
     """,
@@ -168,7 +170,7 @@ _AUDIT = (
 
 def m002_audit(connection: Connection) -> None:
     """The audit log: every decision on a checkpoint, each entry sealed with the one before."""
-    for statement in _AUDIT:
+    for statement in (*_AUDIT, *AUDIT_TRIGGERS):
         connection.execute(statement)
 
 
@@ -460,6 +462,12 @@ def m016_bare_vectors(connection: Connection) -> None:
     )
 
 
+def m017_voters(connection: Connection) -> None:
+    """Whose key a vote was sent with, and which answer that was given it is about."""
+    connection.execute("ALTER TABLE feedback ADD COLUMN caller TEXT NOT NULL DEFAULT ''")
+    connection.execute("ALTER TABLE feedback ADD COLUMN answer TEXT")
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -477,6 +485,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m014_vectors,
     m015_forgets,
     m016_bare_vectors,
+    m017_voters,
 )
 
 

@@ -53,6 +53,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # what is deleted is overwritten, for what is to be forgotten
 )
+_BEFORE = ".before-"  # and how many migrations a copy has
 _STRICT_SINCE = (3, 37)
 
 
@@ -68,6 +69,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._is_open = False
+        self._files: dict[Path, tuple[int, int]] = {}
         if sqlite3.sqlite_version_info < _STRICT_SINCE:
             raise StorageError(
                 f"SQLite {sqlite3.sqlite_version} is too old. Use a Python with 3.37 or later."
@@ -80,6 +82,7 @@ class Database:
         except BaseException:
             self._connection.close()
             raise
+        self._files = self._identities()
 
     def _prepare(self) -> None:
         with _opening(self.path):
@@ -90,9 +93,30 @@ class Database:
             if finding != "ok":
                 raise sqlite3.DatabaseError(finding)
         self._is_open = True
+        self._keep_before_migrating()
         for migration in migrations.ALL:
             with self.transaction() as connection:
                 migrations.apply(connection, migration, self.path)
+
+    def _keep_before_migrating(self) -> None:
+        """Copy a database of an older version, for whoever wants to go back to that."""
+        with _translated(self.path):
+            connection = self._connection
+            has_any = "SELECT 1 FROM sqlite_master WHERE name = 'migrations'"
+            if connection.execute(has_any).fetchone() is None:
+                return
+            applied = {row[0] for row in connection.execute("SELECT name FROM migrations")}
+            known = [migration.__name__ for migration in migrations.ALL]
+            if applied - set(known) or applied == set(known):
+                return
+            copy_path = self.path.with_name(f"{self.path.name}{_BEFORE}{len(applied):03d}")
+            if copy_path.exists():
+                return
+            temporary = copy_path.with_name(f"{files.TEMPORARY_PREFIX}{copy_path.name}")
+            temporary.unlink(missing_ok=True)
+            with contextlib.closing(sqlite3.connect(temporary)) as copy:
+                connection.backup(copy)
+            temporary.replace(copy_path)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -106,6 +130,8 @@ class Database:
         """
         with self._lock, _translated(self.path):
             self._check_open()
+            if self._files and (lost := self.lost()) is not None:
+                raise StorageError(f"{self.path}: {lost}.", reason=lost)
             connection = self._connection
             assert not connection.in_transaction, "transactions do not nest"
             connection.execute("BEGIN IMMEDIATE")
@@ -144,9 +170,26 @@ class Database:
         with self._lock, _translated(self.path):
             self._check_open()
             step("wipe the database")
+            for copy in self.path.parent.glob(f"{self.path.name}{_BEFORE}*"):
+                files.remove_file(copy)
             self._connection.execute("VACUUM")
             is_busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not is_busy
+
+    def lost(self) -> str | None:
+        """Why what is committed now is on no disk, as a clause; None while it is.
+
+        A file that was deleted or replaced goes on being written by whoever has it open.
+        """
+        found = self._identities()
+        if any(found.get(path) != identity for path, identity in self._files.items()):
+            return "the database is gone from the root, or is not the one that was opened"
+        return None
+
+    def _identities(self) -> dict[Path, tuple[int, int]]:
+        paths = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        found = {path: files.identity_or_none(path) for path in paths}
+        return {path: identity for path, identity in found.items() if identity is not None}
 
     def close(self) -> None:
         """Close the file; waits for a transaction under way. Later calls raise Unavailable."""
@@ -258,10 +301,13 @@ def _translated(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise StorageError(
             f"{path}: {error}. Check that it and its directory are writable, that the disk"
-            " has room, and that no other program holds it."
+            " has room, and that no other program holds it.",
+            reason=str(error),
+            is_full=error.sqlite_errorcode == sqlite3.SQLITE_FULL,
         ) from error
     except sqlite3.DatabaseError as error:
         raise StorageError(
             f"{path}: the database is damaged or not a database ({error}). Restore it from"
-            " a backup, or move it and its -wal and -shm files away to start empty."
+            " a backup, or move it and its -wal and -shm files away to start empty.",
+            reason="the database is damaged",
         ) from error

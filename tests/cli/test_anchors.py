@@ -138,7 +138,7 @@ def test_bad_input_is_named(
 
 def test_two_do_not_add_at_once(anchors: Invoke, tmp_path: Path) -> None:
     anchors("add", *EMMA)
-    held = platform.lock_file(tmp_path / "runs" / "anchors.lock")
+    held = platform.lock(tmp_path / "runs" / "anchors.lock")
     assert held is not None
     refused = anchors("add", "--input", "Who?", "--output", "Ada.")
     assert refused.exit_code == 1

@@ -124,7 +124,7 @@ def test_a_running_service_is_seen_and_left_alone(root):
     path = root / "runs" / "radiance.db"
     Database(path).close()
     before = path.stat().st_mtime_ns
-    held = platform.lock_file(root / "runs" / "radiance.lock")
+    held = platform.lock(root / "runs" / "radiance.lock")
     assert held is not None
     try:
         findings = checks.examine(Settings(root))
@@ -138,7 +138,7 @@ def test_a_running_service_is_seen_and_left_alone(root):
 def test_the_lock_is_given_back(root):
     (root / "runs" / "radiance.lock").touch()
     assert checks.check_service(root).detail == "no service runs on this root"
-    held = platform.lock_file(root / "runs" / "radiance.lock")
+    held = platform.lock(root / "runs" / "radiance.lock")
     assert held is not None
     os.close(held)
 

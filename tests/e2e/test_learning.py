@@ -189,7 +189,7 @@ def test_failed_training_leaves_serving_untouched(serve: Callable[..., Running])
     job = running.client.teach(FACTS)
     assert job["status"] == "failed"
     assert "training.max_loss" in job["error"]
-    assert running.client.get("/ready") == {"ready": True}
+    assert running.client.get("/ready")["ready"]
     after = running.client.ask(FACTS[0][0])
     assert told(after) == told(before)
     assert running.client.get("/info")["loss_curves"]["finetune_loss"] == []

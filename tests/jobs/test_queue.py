@@ -3,11 +3,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from radiance.config import UpdateSettings
-from radiance.errors import Conflict, NotFound
+from radiance.errors import Conflict, NotFound, Overloaded
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
-from radiance.jobs.selection import due
+from radiance.jobs.selection import MOST_ONE_BY_ONE, due
 from radiance.records import Cycle, Job, JobStatus, content_hash
 
 IMMEDIATE = UpdateSettings()
@@ -500,3 +500,55 @@ def test_recall_asks_for_no_answer_that_was_corrected(queue):
     assert texts(e for e, _ in now) == ["wet", "Berlin"], "it is being corrected by this cycle"
     assert texts(queue.examples.answers({sky.question_hash}, chain)) == ["blue"]
     assert queue.examples.answers({sky.question_hash}, []) == []
+
+
+# ----------------------------------------------------------------------------- more than can be
+
+
+def test_what_comes_faster_than_it_is_learned_is_learned_together(queue):
+    for number in range(MOST_ONE_BY_ONE):
+        queue.add(f"q{number}=a")
+    assert len(queue.leased().job_ids) == 1
+    queue.jobs.release(1)
+    queue.jobs.cancel("job_000001")
+    queue.add("one more=a")
+    queue.add("and one=a")
+    cycle = queue.leased()
+    assert len(cycle.job_ids) == MOST_ONE_BY_ONE + 1
+    queue.jobs.acknowledge(cycle.id, cycle.candidate_id, queue.clock.now)
+    assert queue.lease() is None
+
+
+def test_so_many_updates_wait_and_no_more(db, clock):
+    queue = Queue(JobQueue(db, clock, most_waiting=3), clock)
+    for number in range(3):
+        queue.add(f"q{number}=a", key=f"k{number}")
+    with pytest.raises(Overloaded) as caught:
+        queue.add("one more=a")
+    assert caught.value.retry_after_s > 0
+    assert queue.add("q1=a", key="k1").job_id == "job_000002", "what was accepted is told so"
+    cycle = queue.leased()
+    queue.jobs.acknowledge(cycle.id, cycle.candidate_id, clock.now)
+    assert queue.add("one more=a").status == JobStatus.QUEUED
+
+
+def test_sent_again_with_its_key_a_failed_job_is_queued_again(queue):
+    first = queue.add("a=b", key="mine")
+    queue.jobs.fail(queue.leased().id, "the loss became infinite")
+    assert queue.status(first) == JobStatus.FAILED
+    again = queue.add("a=b", key="mine")
+    assert (again.job_id, again.status, again.error) == (first.job_id, JobStatus.QUEUED, None)
+    cycle = queue.leased()
+    queue.jobs.fail(cycle.id, "rejected", rejected=cycle.candidate_id)
+    assert queue.add("a=b", key="mine").status == JobStatus.FAILED, "the gate decides once"
+
+
+def test_of_jobs_that_train_together_one_is_called_off(queue):
+    jobs = [queue.add(f"q{number}=a") for number in range(4)]
+    cycle = queue.leased(BATCHED)
+    assert len(cycle.job_ids) == 4
+    queue.jobs.call_off(cycle.id, {jobs[1].job_id})
+    found = [queue.status(job) for job in jobs]
+    assert found == ["queued", "cancelled", "queued", "queued"]
+    again = queue.leased(BATCHED)
+    assert (len(again.job_ids), again.id != cycle.id) == (3, True)

@@ -14,7 +14,7 @@ from radiance.config import UpdateSettings
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
-from radiance.jobs.selection import due
+from radiance.jobs.selection import MOST_ONE_BY_ONE, due
 from radiance.records import Cycle, content_hash
 from radiance.storage.sqlite import Database
 
@@ -91,6 +91,8 @@ class JobsMachine(RuleBasedStateMachine):
             job_id, body_hash = self.keys[key]
             job, is_new = self.jobs.add(admitted, body_hash, key)
             assert (job.job_id, is_new) == (job_id, False)
+            if (known := self.list[job_id]).status == "failed":  # and no gate has rejected it
+                self.queue_again(known)
             return
         body_hash = content_hash(body)
         job, is_new = self.jobs.add(admitted, body_hash, key)
@@ -150,7 +152,8 @@ class JobsMachine(RuleBasedStateMachine):
         waiting = sum(job.count for job in queued)
         if not queued[0].was_leased and not due(settings, waiting, age):
             return []
-        if settings.mode == "immediate" or queued[0].deaths:
+        is_alone = settings.mode == "immediate" and len(queued) <= MOST_ONE_BY_ONE
+        if is_alone or queued[0].deaths:
             return [queued[0].job_id]
         chosen = [queued[0]]
         for job in queued[1:]:
@@ -243,6 +246,9 @@ class JobsMachine(RuleBasedStateMachine):
         lost = [job for job in self.all() if job.status in ("failed", "quarantined")]
         job = data.draw(st.sampled_from(lost))
         self.jobs.retry(job.job_id)
+        self.queue_again(job)
+
+    def queue_again(self, job: Model) -> None:
         job.status, job.was_leased, job.deaths, job.interruptions = "queued", False, 0, 0
 
     def all(self) -> list[Model]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from radiance.errors import NotFound, StorageError
+from radiance.errors import NotFound, StorageError, TooLarge
 from radiance.jobs.uploads import Uploads
 from radiance.storage.sqlite import Database
 
@@ -33,3 +33,13 @@ def test_a_file_that_changed_on_the_disk_is_not_given_out(db: Database, tmp_path
     (tmp_path / "files" / kept.id).unlink()
     with pytest.raises(StorageError):
         uploads.content(kept.id)
+
+
+def test_all_files_together_have_a_limit(db: Database, tmp_path: Path) -> None:
+    uploads = Uploads(db, tmp_path / "files", most_bytes=100)
+    first = uploads.add("a.jsonl", "fine-tune", b"x" * 60)
+    with pytest.raises(TooLarge, match="over 100"):
+        uploads.add("b.jsonl", "fine-tune", b"x" * 41)
+    assert len([*(tmp_path / "files").iterdir()]) == 1
+    uploads.remove(first.id)
+    uploads.add("b.jsonl", "fine-tune", b"x" * 41)

@@ -20,6 +20,7 @@ from radiance.registry import audit
 from radiance.registry.reconciliation import reconcile
 from radiance.registry.verification import Verification, export, verify, verify_export
 from radiance.storage import steps
+from radiance.storage.migrations import AUDIT_TRIGGERS
 from radiance.storage.sqlite import DatabaseSnapshot
 
 STABLE, RISKY, REJECTED = (
@@ -53,6 +54,8 @@ def edit(root: Path, sql: str, *parameters: Any) -> None:
     for trigger in ("audit_keeps", "audit_forgets_nothing", "audit_grows_at_its_end"):
         connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     connection.execute(sql, parameters)
+    for statement in AUDIT_TRIGGERS:
+        connection.execute(statement)
     connection.commit()
     connection.close()
 

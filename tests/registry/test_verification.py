@@ -1,5 +1,6 @@
 """A log held to what it records, and a log by itself."""
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from radiance.errors import StorageError
 from radiance.records import Cycle
 from radiance.registry import manifest as manifests
-from radiance.registry.audit import HEAD_FILE
+from radiance.registry.audit import HEAD_FILE, TRIGGERS
+from radiance.registry.reconciliation import reconcile
 from radiance.registry.rows import NO_CYCLE
 from radiance.registry.verification import export, verify, verify_chain, verify_export
+from radiance.storage.migrations import AUDIT_TRIGGERS
 from radiance.storage.sqlite import DatabaseSnapshot
 
 
@@ -29,8 +32,11 @@ def database(root: Path) -> Path:
 
 def change(root: Path, sql: str, *parameters: object) -> None:
     connection = sqlite3.connect(database(root))
-    connection.execute("DROP TRIGGER IF EXISTS audit_keeps")
+    for trigger in TRIGGERS:
+        connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
     connection.execute(sql, parameters)
+    for statement in AUDIT_TRIGGERS:
+        connection.execute(statement)
     connection.commit()
     connection.close()
 
@@ -96,3 +102,61 @@ def test_an_imported_adapter_is_on_record(workshop, registry, tmp_path: Path) ->
     with (registry.path(made.checkpoint_id) / manifests.WEIGHTS).open("ab") as file:
         file.write(b"!")
     assert "has the SHA-256" in findings(tmp_path)
+
+
+def test_triggers_that_are_gone_are_named_and_put_back_at_the_start(root: Path, workshop) -> None:
+    connection = sqlite3.connect(database(root))
+    connection.execute("DROP TRIGGER audit_forgets_nothing")
+    connection.commit()
+    connection.close()
+    assert "lacks the trigger audit_forgets_nothing" in findings(root)
+    workshop.open()
+    assert "audit_forgets_nothing" in reconcile(workshop.registry)[0]
+    workshop.db.close()
+    assert findings(root) == ""
+
+
+def test_a_database_with_a_torn_page_is_not_sound(root: Path) -> None:
+    """A page of the file that nothing of the log lies on: the chain alone says nothing."""
+    connection = sqlite3.connect(database(root))
+    connection.execute("CREATE TABLE filler (x)")
+    connection.executemany("INSERT INTO filler VALUES (?)", [("x" * 900,)] * 400)
+    connection.commit()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE name = 'filler'"
+    ).fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with database(root).open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(bytes(64))
+    assert verify_chain(database(root)).is_sound
+    assert "The database is damaged" in findings(root)
+
+
+@pytest.mark.parametrize("how", ["log", "folder", "job"])
+def test_what_the_log_does_not_know_is_found(root: Path, workshop, how: str) -> None:
+    if how == "log":
+        for table in ("audit", "releases", "checkpoints"):
+            change(root, f"DELETE FROM {table}")
+        (root / "runs" / HEAD_FILE).unlink()
+    elif how == "folder":
+        (root / "adapters" / "A_2026-02-09_0099").mkdir()
+    else:
+        change(
+            root,
+            "INSERT INTO jobs"
+            " (status, body_hash, created_at, example_count, tags, checkpoint, cycle_id,"
+            " started_at, finished_at)"
+            " VALUES ('succeeded', 'h', 'now', 1, '[]', 'A_2026-02-09_0099', 1, 'now', 'now')",
+        )
+    for path in (root / "adapters").glob("A_*"):
+        os.utime(path, (0, 0))
+    assert "log" in findings(root)
+    wanted = {
+        "log": "has no entry",
+        "folder": "A_2026-02-09_0099 has no",
+        "job": "Job 1 is learned",
+    }
+    assert wanted[how] in findings(root)

@@ -39,7 +39,7 @@ def make(tmp_path: Path, tiny_base: Path, brief: dict[str, Any]) -> Iterator[Mak
 
 def is_free(root: Path) -> bool:
     """Whether another process could serve this root."""
-    descriptor = platform.lock_file(root / "runs" / "radiance.lock")
+    descriptor = platform.lock(root / "runs" / "radiance.lock")
     if descriptor is None:
         return False
     os.close(descriptor)
