@@ -34,6 +34,7 @@ NAVIGATION = {
         "docs/CLIENTS",
         "docs/MEMORY",
         "docs/SETTINGS",
+        "docs/LIMITS",
     ],
     "Running it": ["docs/MODELS", "docs/OPERATING", "docs/GATE", "docs/METRICS"],
     "The labs": ["docs/ALPHAS", "docs/DEPLOYMENT_PLAYBOOK"],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from radiance import config
+from radiance import config, limits
 from radiance.api import metrics
 from radiance.cli import main
 from radiance.web.glossary import TERMS
@@ -135,7 +135,19 @@ def glossary() -> str:
     return "\n".join(rows)
 
 
+def limits_table() -> str:
+    """The limits of ``radiance.limits`` as a table."""
+    rows = ["| Limit | What is bounded | Answer |", "|---|---|---|"]
+    found = [limit for limit in vars(limits).values() if isinstance(limit, limits.Limit)]
+    rows += [
+        f"| {limit.value:,} {limit.unit} | {limit.what} | {limit.answer or '-'} |"
+        for limit in found
+    ]
+    return "\n".join(rows)
+
+
 TABLES = [
+    Table(DOCS / "LIMITS.md", "limits", limits_table),
     Table(DOCS / "SETTINGS.md", "settings", settings),
     Table(DOCS / "METRICS.md", "metrics", metrics.render_table),
     Table(DOCS / "COMMANDS.md", "commands", command_reference),
