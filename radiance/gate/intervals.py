@@ -126,7 +126,7 @@ def proportion(hits: int, trials: int, confidence: float) -> Estimate:
     return Estimate(hits / trials, float(low), float(high))
 
 
-def wilson(hits: int, trials: int, confidence: float) -> Estimate:
+def wilson(hits: float, trials: int, confidence: float) -> Estimate:
     """The proportion behind ``hits`` out of ``trials`` (>= 1), with Wilson's score bounds.
 
     Nearer to the stated confidence than ``proportion`` and sometimes a little too narrow: for

@@ -1,14 +1,21 @@
 """The page "Alpha desk": an alpha written now and judged, the trial, the evaluations."""
 
+from urllib.parse import urlencode
+
 import msgspec
 from starlette.requests import Request as HttpRequest
 
 from radiance.api.services import Services
+from radiance.api.update import accept
 from radiance.errors import RadianceError, RequestError
 from radiance.labs.alphas import reports, trial
 from radiance.labs.alphas.models import generate, reporting
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS
+from radiance.labs.alphas.models.grading import Grade
+from radiance.labs.alphas.plans.correcting import correction
 from radiance.labs.alphas.service import AlphaService
+from radiance.labs.alphas.understanding import say, understand
+from radiance.web.forms import Fields
 from radiance.web.page import Data, Page
 
 _MOST_TOKENS = 200
@@ -56,10 +63,32 @@ def describe(services: Services, request: HttpRequest) -> Data:
     return found
 
 
+def act(services: Services, request: HttpRequest, fields: Fields) -> str:
+    """Not what was meant: teach what the prompt means, as POST /update would."""
+    prompt, meant = fields.get("prompt", ""), fields.get("meant", "") or fields.get("own", "")
+    if not prompt.strip() or not meant.strip():
+        raise RequestError(
+            "meant: is blank.", field="meant", remedy="Give an expression, or say it in words."
+        )
+    accept(services, correction(prompt, meant), None)
+    services.pipeline.wake()
+    return f"/alphas?{urlencode({'prompt': prompt, 'done': 'meant'})}"
+
+
 def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) -> Data:
     """Greedily, so that asking again says the same; it counts in no trial and asks no upstream."""
     engine = services.engine
     weights = services.pointer.weights(checkpoint)
+    understood = None if constrained else understand(services, prompt, weights)
+    if understood is not None:
+        grade = services.extension(AlphaService).judge(prompt, understood.expression)
+        return {
+            "answer": understood.expression,
+            "by": understood.by,
+            "sentence": understood.sentence,
+            "others": [{"sentence": said, "alpha": alpha} for said, alpha in understood.others],
+            **_graded(grade),
+        }
     wanted = generate.draft(
         engine.encoder, prompt, _MOST_TOKENS, weights=weights, is_constrained=constrained
     )
@@ -71,8 +100,15 @@ def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) 
     grade = services.extension(AlphaService).judge(prompt, given.text)
     return {
         "answer": given.text,
-        "checkpoint": given.checkpoint_id or "base",
-        "latency_s": given.latency_s,
+        "by": given.checkpoint_id or "base",
+        "sentence": grade.alpha and say(grade.alpha),
+        "others": [],
+        **_graded(grade),
+    }
+
+
+def _graded(grade: Grade) -> Data:
+    return {
         "alpha": grade.alpha,
         "outcome": grade.outcome,
         "compiles": grade.compiles,
@@ -88,4 +124,6 @@ PAGE = Page(
     template="alphas/page.html",
     describe=describe,
     nav="Alpha desk",
+    act=act,
+    notices={"meant": "Taught. That is what it means from now on."},
 )

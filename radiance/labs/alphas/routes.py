@@ -24,8 +24,10 @@ from radiance.labs.alphas.models.grading import Outcome
 from radiance.labs.alphas.results.performance import Performance
 from radiance.labs.alphas.service import AlphaService, shortcoming
 from radiance.labs.alphas.trial import Arm, TrialState
+from radiance.labs.alphas.understanding import Understood, UnderstoodBy, say, understand
 
 _BASE = "base"
+Form = Literal["plan", "expression"]
 _TASK = (
     "Answer with one formulaic alpha in the notation of Kakushadze's 101 Formulaic Alphas, and "
     "nothing else."
@@ -40,6 +42,9 @@ class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
         checkpoint: Who is to answer; null is whatever serves, or the trial's side of ``user``.
         tries: Most answers to write until one compiles; the first that does is given.
         user: Who asks: they meet one side of a trial throughout.
+        form: "plan" reads the prompt as a plan and compiles that; "expression" lets the model write
+            freely. Null is a plan where the prompt can be read as one and nothing asks for the
+            model's own writing: not constrained, tries, a seed or a trial.
     """
 
     prompt: Annotated[str, Meta(min_length=1)]
@@ -50,6 +55,14 @@ class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
     tries: Annotated[int, Meta(ge=1, le=16)] = 1
     checkpoint: Annotated[str, Meta(min_length=1)] | None = None
     user: Annotated[str, Meta(min_length=1, max_length=256)] | None = None
+    form: Form | None = None
+
+
+class Reading(msgspec.Struct):
+    """Something else that the prompt may mean."""
+
+    sentence: str
+    alpha: str
 
 
 class Tried(msgspec.Struct):
@@ -63,7 +76,12 @@ class AlphaAnswer(msgspec.Struct):
     """An alpha with its check and its backtest.
 
     Attributes:
-        answer: As the model wrote it.
+        answer: As the model wrote it, or the expression of the plan.
+        sentence: What the alpha does, in words; null where it does not compile.
+        by: Who understood: "rules" read the prompt, the "model" chose among readings or wrote,
+            "memory" had been corrected.
+        others: What the prompt may mean besides. Not what was meant? Send the prompt with the right
+            expression to POST /update.
         alpha: In canonical form; null where it does not compile.
         error: Why it fell short.
         coverage: Share of the market's cells in which it has a value.
@@ -75,6 +93,9 @@ class AlphaAnswer(msgspec.Struct):
     """
 
     answer: str
+    sentence: str | None
+    by: UnderstoodBy
+    others: list[Reading]
     alpha: str | None
     outcome: Outcome
     compiles: bool
@@ -107,6 +128,18 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
     body = await read_body(request, GenerateBody, services.config.server.max_body_bytes)
     _refuse_contradictions(body)
     champion, arm = await _side(services, body)
+    if body.form == "plan" or (body.form is None and arm is None and not _asks_to_write(body)):
+        weights = await weights_of(services, body.checkpoint)
+        understood = await run_in_threadpool(understand, services, body.prompt, weights)
+        if understood is not None:
+            return await _of_plan(lab, body.prompt, understood)
+        if body.form == "plan":
+            raise RequestError(
+                "prompt: names nothing that a plan can measure.",
+                field="prompt",
+                value=body.prompt,
+                remedy="Name a price, volume, return or range, or leave form out.",
+            )
     challenger = lab.settings.challenger if arm == "challenger" else None
     asked = UpstreamRequest(
         (("system", _TASK), ("user", body.prompt)), body.max_tokens, body.temperature
@@ -141,6 +174,9 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
     is_local = given.provider == LOCAL and local.last is not None
     return AlphaAnswer(
         answer=text,
+        sentence=grade.alpha and say(grade.alpha),
+        by="model",
+        others=[],
         alpha=grade.alpha,
         outcome=grade.outcome,
         compiles=grade.compiles,
@@ -152,6 +188,28 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
         checkpoint=local.last.checkpoint_id if is_local and local.last else None,
         arm=arm,
         tries=local.tries,
+        market=lab.market,
+    )
+
+
+async def _of_plan(lab: AlphaService, prompt: str, understood: Understood) -> AlphaAnswer:
+    grade = await run_in_threadpool(lab.judge, prompt, understood.expression)
+    return AlphaAnswer(
+        answer=understood.expression,
+        sentence=understood.sentence,
+        by=understood.by,
+        others=[Reading(sentence, alpha) for sentence, alpha in understood.others],
+        alpha=grade.alpha,
+        outcome=grade.outcome,
+        compiles=grade.compiles,
+        error=grade.error,
+        coverage=grade.covered,
+        backtest=grade.performance,
+        provider=LOCAL,
+        tried=[],
+        checkpoint=understood.checkpoint_id,
+        arm=None,
+        tries=0,
         market=lab.market,
     )
 
@@ -192,6 +250,11 @@ def _refuse_contradictions(body: GenerateBody) -> None:
             value=body.tries,
             remedy="Send a temperature, or leave it out.",
         )
+
+
+def _asks_to_write(body: GenerateBody) -> bool:
+    """Whether a request only makes sense of what the model itself writes."""
+    return body.constrained or body.tries > 1 or body.seed is not None
 
 
 async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None]:

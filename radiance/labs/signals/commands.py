@@ -96,6 +96,12 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
     help="Days ahead whose return is predicted. Default: 5.",
 )
 @click.option("--symbols", type=int, metavar="N", help="Most symbols traded. Default: 60.")
+@click.option(
+    "--stress",
+    multiple=True,
+    metavar="FROM:TO",
+    help="Stress window of your own, as 2008-09-01:2009-03-31. Can be repeated. Default: a rule.",
+)
 @_root_option
 @_backend_option
 @_json_option
@@ -109,15 +115,17 @@ def replay(
     window_days: int | None,
     horizon_days: int | None,
     symbols: int | None,
+    stress: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Replay the daily bars of BARS, holding out one stress period at a time.
 
     BARS is a CSV or Parquet file of date, symbol, open, high, low, close, volume and, if known,
-    adj_close. A rule finds the stress periods; no figure is used before its date.
+    adj_close. A rule finds the stress periods, or you name them; no figure is used before its date.
 
     Examples:
       radiance signals replay bars.parquet
+      radiance signals replay bars.csv --stress 2008-09-01:2009-03-31 --stress 2011-08-01:2011-10-31
       radiance signals replay bars.csv --symbols 100 --set portfolio.rebalance=every
     """
     study = read_options(**options)
@@ -127,6 +135,7 @@ def replay(
         "window_days": window_days,
         "horizon_days": horizon_days,
         "symbols": symbols,
+        "stress": stress or None,
     }
     from radiance.labs.signals.presets import read_replay
 

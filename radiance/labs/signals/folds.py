@@ -4,6 +4,7 @@ A fold holds one stress period out of everything. What is chosen here is known a
 chosen for, and drawn by generators of fold and day, so that a replay is made again by its settings.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,20 @@ def load(settings: ReplaySettings, path: Path) -> Data:
     """Read a file of bars, and make of it what a replay needs.
 
     Raises:
-        ConfigError: It cannot be used, or holds no two periods of stress.
+        ConfigError: It cannot be used, holds no two periods of stress, or a window of the settings
+            is none of its days.
     """
     start = round(settings.history_years * portfolio.DAYS_PER_YEAR)
     bars = market_bars.read_bars(path, settings.symbols, start)
-    stress = market_bars.is_stress(bars)
-    periods = [p for p in market_bars.stress_periods(stress, bars.dates) if p.first > start // 4]
+    if settings.stress:
+        periods = own_periods(settings.stress, bars.dates)
+        stress = np.zeros(len(bars.dates), dtype=bool)
+        for period in periods:
+            stress[period.first : period.last + 1] = True
+    else:
+        stress = market_bars.is_stress(bars)
+        periods = market_bars.stress_periods(stress, bars.dates)
+    periods = [period for period in periods if period.first > start // 4]
     if len(periods) < 2:
         raise ConfigError(f"{path}: has {len(periods)} stress periods; two are needed at least.")
     return Data(
@@ -71,6 +80,39 @@ def load(settings: ReplaySettings, path: Path) -> Data:
         start=start,
         horizon=settings.horizon_days,
     )
+
+
+def own_periods(windows: Sequence[str], dates: np.ndarray) -> list[Period]:
+    """The periods of windows such as "2008-09-01:2009-03-31", in the order of time.
+
+    Raises:
+        ConfigError: One is no window, holds no day of ``dates``, or overlaps another.
+    """
+    found = []
+    for window in windows:
+        first, colon, last = window.partition(":")
+        try:
+            days = np.datetime64(first.strip(), "D"), np.datetime64(last.strip(), "D")
+        except ValueError:
+            days = (np.datetime64("NaT"), np.datetime64("NaT"))
+        if not colon or np.isnat(days).any() or days[0] > days[1]:
+            raise ConfigError(
+                f"stress (is {window!r}): must be a first and a last day, as in "
+                "2008-09-01:2009-03-31."
+            )
+        inside = np.flatnonzero((dates >= days[0]) & (dates <= days[1]))
+        if not len(inside):
+            raise ConfigError(
+                f"stress (is {window!r}): holds no day of the bars, which run from {dates[0]} to "
+                f"{dates[-1]}."
+            )
+        first_day, last_day = int(inside[0]), int(inside[-1])
+        found.append(Period(first_day, last_day, f"{dates[first_day]} to {dates[last_day]}"))
+    found.sort(key=lambda period: period.first)
+    for one, other in itertools.pairwise(found):
+        if other.first <= one.last:
+            raise ConfigError(f"stress: {one.name} and {other.name} overlap.")
+    return found
 
 
 class Folds:

@@ -274,6 +274,13 @@ class ReplaySettings(StudySection, frozen=True):
     symbols: Annotated[
         int, Meta(description="Most symbols, by dollar volume in the history.", ge=4, le=500)
     ] = 60
+    stress: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Stress windows that you define, first and last day with a colon between, "
+            "as in 2008-09-01:2009-03-31; empty: found by a rule."
+        ),
+    ] = ()
 
 
 class StudySettings(StudySection, frozen=True):

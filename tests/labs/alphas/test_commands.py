@@ -113,19 +113,41 @@ def test_eval_judges_a_model_on_held_out_prompts(tmp_path):
     scores = report["models"]["base"]["scores"]
     assert scores["answers"] == 3
     assert scores["shares"]["compiles"]["value"] < 1
-    assert (out / "report.md").read_text().count("| `") == 3
+    assert next(iter(scores["shares"])) == "means it"
+    assert list(report["models"]) == ["base", "nearest example", "rules alone"]
+    assert report["models"]["rules alone"]["scores"]["shares"]["compiles"]["value"] == 1
+    assert (out / "report.md").read_text().count("| `") == 9
     table = run("eval", "base", "--count", "1", "--max-tokens", "4", "--root", str(tmp_path))[0]
-    assert table.splitlines()[0].split() == ["SHARE", "OF", "ANSWERS", "BASE"]
+    assert table.splitlines()[0].split()[:4] == ["SHARE", "OF", "ANSWERS", "BASE"]
 
 
 @pytest.mark.slow
 def test_eval_puts_the_grammar_beside_free_decoding(tmp_path):
     options = ["--both", "--count", "2", "--max-tokens", "64", "--root", str(tmp_path), "--json"]
     models = json.loads(run("eval", "base", *options)[0])["models"]
-    assert list(models) == ["base", "base + grammar"]
+    controls = ["nearest example", "rules alone"]
+    assert list(models) == ["base", "base + grammar", *controls]
     assert models["base + grammar"]["scores"]["shares"]["compiles"]["value"] == 1
-    assert all(model["about"]["tokens_per_s"] > 0 for model in models.values())
+    assert all(models[name]["about"]["tokens_per_s"] > 0 for name in models if "base" in name)
     run("eval", "base", "--both", "--max-tokens", "20", "--root", str(tmp_path), code=2)
+
+
+@pytest.mark.slow
+def test_eval_reads_plans_for_ideas_of_ones_own(tmp_path):
+    idea = {
+        "family": "f",
+        "reference": "-1 * delta(close, 5)",
+        "prompts": ["Fade the weekly move."],
+    }
+    own = tmp_path / "ideas.jsonl"
+    own.write_text(json.dumps(idea))
+    options = ["--plan", "--root", str(tmp_path), "--json"]
+    report = json.loads(run("eval", "base", *options, "--ideas", str(own))[0])
+    meant = report["models"]["base + plan"]["scores"]["shares"]["means it"]
+    assert meant["value"] == 1
+    assert report["settings"]["checkpoint"] == "base"
+    own.write_text("{}")
+    assert "--ideas" in run("eval", "base", *options, "--ideas", str(own), code=2)[1]
 
 
 def test_presets_are_settings_that_flags_override(tmp_path):

@@ -13,7 +13,7 @@ from radiance import ember
 from radiance.labs.alphas.data import curation
 from radiance.labs.alphas.data.catalogue import formulas
 from radiance.labs.alphas.language.checker import check
-from radiance.labs.alphas.language.operators import FIELDS, OPERATORS
+from radiance.labs.alphas.language.operators import FIELDS, PAPER_OPERATORS
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS, lark_grammar, short_grammar
 from radiance.labs.alphas.values.evaluator import Evaluator
 from radiance.labs.alphas.values.synthetic import made_up
@@ -78,7 +78,7 @@ def test_what_the_grammar_derives_compiles_and_has_values(tokenizer, vocabulary)
 
 def test_the_short_grammar_ends_in_time():
     longest = 0
-    for operator in OPERATORS.values():
+    for operator in PAPER_OPERATORS.values():
         worst = {"number": 7, "window": 3, "level": 11, "constant": 9}
         arguments = sum(worst[kind] for kind in operator.arguments)
         commas = 2 * (len(operator.arguments) - 1)

@@ -11,7 +11,7 @@ from radiance.labs.alphas.data.catalogue import CITATION, formula, formulas
 from radiance.labs.alphas.data.sampling import random_expression
 from radiance.labs.alphas.language import dialects
 from radiance.labs.alphas.language.checker import check, check_node
-from radiance.labs.alphas.language.operators import OPERATORS
+from radiance.labs.alphas.language.operators import PAPER_OPERATORS
 from radiance.labs.alphas.language.parser import parse
 from radiance.labs.alphas.language.printer import render
 from radiance.labs.alphas.language.semantics import Readings
@@ -144,7 +144,7 @@ def test_all_101_check_and_read_back():
     used = {
         n.function for found in formulas() for n in walk(parse(found.text)) if isinstance(n, Call)
     }
-    assert used == set(OPERATORS)
+    assert used == set(PAPER_OPERATORS)
     with pytest.raises(NotFound, match="no alpha 102"):
         formula(102)
 

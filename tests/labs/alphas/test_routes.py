@@ -2,10 +2,14 @@
 
 import json
 import threading
+import urllib.parse
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from radiance.labs.alphas.language.syntax import AlphaSyntaxError
+from radiance.labs.alphas.plans.correcting import correction
 from tests.support import ApiError
 
 
@@ -138,3 +142,47 @@ def test_an_upstream_can_be_on_trial(serve, upstream):
     assert state["arms"]["challenger"]["successes"] == state["arms"]["challenger"]["answers"] > 0
     log = running.client.get("/audit")["entries"]
     assert ("trial_start", "good") in [(entry["action"], entry["subject"]) for entry in log]
+
+
+def test_an_answer_says_what_it_does_and_who_understood(shared_ember):
+    found = shared_ember.client.post("/alphas/generate", {"prompt": "Buy last week's losers."})
+    assert found["alpha"] == "-1 * (close / delay(close, 5) - 1)"
+    assert found["sentence"] == "Buy low and sell high 5-day return."
+    assert (found["by"], found["provider"], found["tries"]) == ("rules", "local", 0)
+    assert found["backtest"]
+    assert all(other["sentence"] != found["sentence"] for other in found["others"])
+    written = shared_ember.client.post(
+        "/alphas/generate",
+        {"prompt": "Buy last week's losers.", "form": "expression", "constrained": True},
+    )
+    assert written["by"] == "model"
+    assert written["sentence"]
+
+
+def test_a_prompt_that_names_nothing_is_written_or_refused_as_a_plan(shared_ember):
+    client = shared_ember.client
+    body = {"prompt": "Hello there.", "max_tokens": 8, "temperature": 0}
+    assert client.post("/alphas/generate", body)["by"] == "model"
+    with pytest.raises(ApiError) as raised:
+        client.post("/alphas/generate", {**body, "form": "plan"})
+    assert raised.value.body["error"]["param"] == "prompt"
+
+
+def test_a_correction_is_what_the_prompt_means_from_then_on(serve):
+    client = serve().client
+    client.post("/training/pause", {"reason": "a test"})
+    prompt, right = "Sleepy shares near nothing at all.", "-1 * stddev(returns, 40)"
+    before = client.post("/alphas/generate", {"prompt": prompt})
+    assert before["alpha"] != right
+    fields = urllib.parse.urlencode({"prompt": prompt, "meant": "calm shares over 40 days"})
+    request = urllib.request.Request(
+        client.url + "/alphas", fields.encode(), {"Accept": "text/html"}, method="POST"
+    )
+    with client.open(request) as response:
+        page = response.read().decode()
+    assert "As it was corrected" in page
+    assert "Not what I meant" in page
+    found = client.post("/alphas/generate", {"prompt": prompt})
+    assert (found["alpha"], found["by"]) == (right, "memory")
+    with pytest.raises(AlphaSyntaxError):
+        correction(prompt, "a story of a cat")

@@ -10,6 +10,7 @@ import pytest
 from radiance.errors import ConfigError
 from radiance.labs.signals import bars as market_bars
 from radiance.labs.signals.bars import Bars
+from radiance.labs.signals.folds import load, own_periods
 from radiance.labs.signals.presets import PRESETS, with_values
 from radiance.labs.signals.replay import run_replay
 from radiance.labs.signals.settings import ReplaySettings
@@ -164,3 +165,29 @@ def test_the_memo_does_not_recommend_what_was_not_shown(replayed, small_result) 
     assert "Nothing was measured on real bars" in memo.render(small_result)
     for heading in ("Recommendation", "Evidence", "Pilot scope", "Threshold policy", "Open risks"):
         assert f"## {heading}" in text
+
+
+def test_own_windows_are_the_stress_of_a_replay(tmp_path: Path) -> None:
+    bars = random_bars()
+    path = write_csv(bars, tmp_path / "bars.csv")
+    days = [(600, 640), (900, 915)]
+    windows = tuple(f"{bars.dates[first]}:{bars.dates[last]}" for first, last in reversed(days))
+    data = load(ReplaySettings(history_years=2, stress=windows), path)
+    assert [(period.first, period.last) for period in data.periods] == days
+    assert data.stress.sum() == sum(last - first + 1 for first, last in days)
+
+
+@pytest.mark.parametrize(
+    ("windows", "told"),
+    [
+        (("2008",), "first and a last day"),
+        (("2008-13-01:2009-01-01",), "first and a last day"),
+        (("2009-01-01:2008-01-01",), "first and a last day"),
+        (("1950-01-01:1950-02-01",), "holds no day"),
+        (("2005-01-01:2005-03-01", "2005-02-01:2005-04-01"), "overlap"),
+    ],
+)
+def test_a_window_that_is_none_is_refused(windows: tuple[str, ...], told: str) -> None:
+    dates = np.datetime64("2005-01-01") + np.arange(400)
+    with pytest.raises(ConfigError, match=told):
+        own_periods(windows, dates)

@@ -2,6 +2,7 @@
 
 import click
 
+from radiance.labs.alphas.commands.asking import ask, teach_meaning
 from radiance.labs.alphas.commands.curate import curate
 from radiance.labs.alphas.commands.evaluate import evaluate
 from radiance.labs.alphas.commands.expressions import (
@@ -18,15 +19,19 @@ def alphas() -> None:
     """Write, check and backtest formulaic alphas.
 
     An alpha is an expression over daily bars, in the notation of Kakushadze's "101 Formulaic
-    Alphas"; docs/ALPHAS.md has the language. These commands read files and need no service.
+    Alphas"; docs/ALPHAS.md has the language. All but ask and meant read files and need no
+    service.
 
     Examples:
+      radiance alphas ask "Fade last week's winners within their sector"
       radiance alphas check "-1 * rank(delta(close, 5))"
       radiance alphas backtest 101 "rank(volume / adv20)" --data bars.parquet
     """
 
 
-for _command in (
+_COMMANDS = (
+    ask,
+    teach_meaning,
     list_alphas,
     check_alpha,
     translate_alphas,
@@ -34,5 +39,6 @@ for _command in (
     curate,
     evaluate,
     strategy,
-):
+)
+for _command in _COMMANDS:
     alphas.add_command(_command)

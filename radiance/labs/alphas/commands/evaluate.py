@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
@@ -14,16 +14,35 @@ from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
 from radiance.labs.alphas.commands.options import read_panel
-from radiance.labs.alphas.models.study import MADE_UP, UNDER_GRAMMAR, AlphaStudySettings
+from radiance.labs.alphas.models.study import (
+    AS_PLAN,
+    MADE_UP,
+    UNDER_GRAMMAR,
+    AlphaStudySettings,
+    bare_name,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from radiance.config import Config
+    from radiance.engine.worker import Engine
+    from radiance.labs.alphas.data.ideas import Idea
+    from radiance.labs.alphas.data.pairs import Pair
     from radiance.labs.alphas.models.grading import Grader
     from radiance.labs.alphas.models.reporting import Judged
     from radiance.labs.alphas.strategies.grading import JudgedStrategies
     from radiance.labs.alphas.values.panel import Panel
 
-_DECODINGS = {"free": (False,), "grammar": (True,), "both": (False, True)}
+Form = Literal["free", "grammar", "plan"]
+_DECODINGS: dict[str, tuple[Form, ...]] = {
+    "free": ("free",),
+    "grammar": ("grammar",),
+    "both": ("free", "grammar"),
+    "plan": ("plan",),
+    "all": ("free", "grammar", "plan"),
+}
+_SUFFIX: dict[Form, str] = {"free": "", "grammar": UNDER_GRAMMAR, "plan": AS_PLAN}
 _KEPT = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
 
 
@@ -48,7 +67,13 @@ class Answers:
     "--prompts",
     "prompts_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Curated split that holds the prompts. Default: the test split of seed 0.",
+    help="Curated split that holds the prompts, which have no references. Default: ideas.",
+)
+@click.option(
+    "--ideas",
+    metavar="HALF|FILE",
+    help='Ideas with references: "held-out", "building" or a JSONL file of family, reference and '
+    "prompts. Default: held-out.",
 )
 @click.option(
     "--count",
@@ -107,6 +132,18 @@ class Answers:
     help="Decode both freely and under the grammar, and compare answers and time.",
 )
 @click.option(
+    "--plan",
+    "decoding",
+    flag_value="plan",
+    help="Read each prompt as a plan and compile that; the model is asked where words are unclear.",
+)
+@click.option(
+    "--all",
+    "decoding",
+    flag_value="all",
+    help="Free, under the grammar and as a plan, with the controls that use no model.",
+)
+@click.option(
     "--strategies",
     is_flag=True,
     help="Judge Python strategies instead of alphas, for the strategy prompts in --prompts.",
@@ -132,16 +169,19 @@ def evaluate(
     out: Path | None,
     as_json: bool,
     prompts_file: Path | None,
+    ideas: str | None,
     known_file: Path | None,
     groups: Path | None,
     **options: Any,
 ) -> None:
     """Judge the alphas that a checkpoint writes.
 
-    CHECKPOINT, by default the one that serves, and the base model write alphas for held-out
-    prompts. The report counts those that compile, can be backtested and are new, with 95 %
-    intervals, beside random expressions of the same length. --out writes report.md, report.json and
-    a sheet to rate answers by hand. The root is only read, so a service may be running.
+    CHECKPOINT, by default the one that serves, and the base model write alphas for prompts whose
+    meaning is known. The report counts the answers that mean what was asked, that is whose signal
+    orders symbols as a reference does, and those that compile, can be backtested and are new, with
+    95 % intervals, beside random expressions of the same length. --out writes report.md,
+    report.json and a sheet to rate answers by hand. The root is only read, so a service may be
+    running.
 
     With --strategies the models write Python strategies, each judged as `radiance alphas strategy`
     does; the prompts come from a split that `radiance alphas curate --lean` wrote.
@@ -149,7 +189,7 @@ def evaluate(
     Examples:
       radiance alphas eval
       radiance alphas eval A_2026-02-09_0012 --samples 5 --data bars.parquet --out report
-      radiance alphas eval --both
+      radiance alphas eval --all --data bars.parquet --temperature 0
       radiance alphas eval --strategies --prompts test.jsonl --max-tokens 1500
     """
     from radiance.labs.alphas.models.constraining import LEAST_TOKENS
@@ -161,11 +201,14 @@ def evaluate(
             "prompts": count,
             "decoding": decoding or "free",
             "market": str(data) if data else MADE_UP,
+            "ideas": ideas or (None if prompts_file else "held-out"),
             **{name: str(path) for name, path in files.items() if path},
             **options,
         },
         AlphaStudySettings,
     )
+    if ideas and prompts_file:
+        raise click.BadParameter("Give it or --prompts.", param_hint="--ideas")
     if decoding and options["max_tokens"] < LEAST_TOKENS:
         raise click.BadParameter(
             f"An alpha needs {LEAST_TOKENS} to end under the grammar.", param_hint="--max-tokens"
@@ -193,14 +236,17 @@ def _evaluate_alphas(
     made = curation.curate(curation.own_sources()).splits if not (prompts and known) else {}
     test = datasets.read(Path(prompts)) if prompts else made["test"]
     train = datasets.read(Path(known)) if known else made["train"]
-    questions = curation.held_out_prompts(test, study.prompts or 1)
+    asked_for = _ideas(study)
+    questions = list(asked_for) or curation.held_out_prompts(test, study.prompts or 1)
     if not questions:
         raise ConfigError(f"--prompts (is {prompts}): has no prompt for an alpha.")
     grader = Grader(_bars(study), (pair.completion for pair in train if pair.kind == "alpha"))
     judged: list[Judged] = []
     for name in _names(study):
-        judged += _judge(config, name, questions, grader, study)
-    study = _done(study, questions, judged[-1].name)
+        judged += _judge(config, name, questions, asked_for, grader, study)
+    if asked_for:
+        judged += _controls(questions, asked_for, train, grader, study)
+    study = _done(study, questions, judged[-1 - 2 * bool(asked_for)].name)
     if out is not None:
         reporting.write(out, judged, study)
         note(f"Written to {out}: report.md, report.json, rating_sheet.csv.")
@@ -212,7 +258,8 @@ def _evaluate_alphas(
         (name, *(reporting.percent(model.scores.shares[name]) for model in judged))
         for name in judged[0].scores.shares
     ]
-    rows.append(("tokens a second", *(str(model.about["tokens_per_s"]) for model in judged)))
+    speeds = (str(model.about.get("tokens_per_s", "-")) for model in judged)
+    rows.append(("tokens a second", *speeds))
     print_table(("SHARE OF ANSWERS", *(model.name.upper() for model in judged)), rows)
 
 
@@ -220,27 +267,85 @@ def _judge(
     config: "Config",
     checkpoint: str | None,
     questions: Sequence[str],
+    asked_for: "Mapping[str, Idea]",
     grader: "Grader",
     study: AlphaStudySettings,
 ) -> "list[Judged]":
     """One model, once for each way to decode."""
-    from radiance.labs.alphas.models.grading import score
-    from radiance.labs.alphas.models.reporting import Judged
     from radiance.registry.rows import BASE
 
     found = _answers(config, checkpoint, questions, study)
     prompts = _asked(questions, study)
     about = {key: found.report[key] for key in _KEPT if key in found.report}
     judged = []
-    for is_constrained, (answers, speed) in zip(
-        _DECODINGS[study.decoding], found.by_decoding, strict=True
-    ):
-        grades = [grader.grade(*pair) for pair in zip(prompts, answers, strict=True)]
-        scores = score(grades, grader.random_like(grades, study.seed))
-        shown = f"{found.name}{UNDER_GRAMMAR}" if is_constrained else found.name
+    for form, (answers, speed) in zip(_DECODINGS[study.decoding], found.by_decoding, strict=True):
         known = {} if found.name == BASE else about
-        judged.append(Judged(shown, grades, scores, {**known, "tokens_per_s": round(speed)}))
+        shown = {**known, "tokens_per_s": round(speed)}
+        name = f"{found.name}{_SUFFIX[form]}"
+        judged.append(_graded(name, prompts, answers, asked_for, grader, study, shown))
     return judged
+
+
+def _graded(
+    name: str,
+    prompts: Sequence[str],
+    answers: Sequence[str],
+    asked_for: "Mapping[str, Idea]",
+    grader: "Grader",
+    study: AlphaStudySettings,
+    about: dict[str, Any],
+) -> "Judged":
+    from radiance.labs.alphas.models.grading import score
+    from radiance.labs.alphas.models.reporting import Judged
+
+    grades = [grader.grade(*pair) for pair in zip(prompts, answers, strict=True)]
+    if asked_for:
+        grades = [grader.compared(grade, asked_for[grade.prompt]) for grade in grades]
+    return Judged(name, grades, score(grades, grader.random_like(grades, study.seed)), about)
+
+
+def _controls(
+    questions: Sequence[str],
+    asked_for: "Mapping[str, Idea]",
+    train: "Sequence[Pair]",
+    grader: "Grader",
+    study: AlphaStudySettings,
+) -> "list[Judged]":
+    """What no model wrote: the answer of the nearest example, and the rules of plans alone."""
+    from radiance.labs.alphas.models.nearest import Nearest
+    from radiance.labs.alphas.plans.choosing import choose
+
+    nearest = Nearest([(pair.instruction, pair.completion) for pair in train])
+    copied = [nearest.answer(question) for question in questions]
+    chosen = [choose(question) for question in questions]
+    ruled = [found.expression if found else "" for found in chosen]
+    return [
+        _graded(name, questions, answers, asked_for, grader, study, {})
+        for name, answers in (("nearest example", copied), ("rules alone", ruled))
+    ]
+
+
+def _ideas(study: AlphaStudySettings) -> "dict[str, Idea]":
+    """The prompts that are asked, with what each means: the first wording of each family first."""
+    from radiance.labs.alphas.data import ideas
+
+    if study.ideas is None:
+        return {}
+    try:
+        if study.ideas in ("building", "held-out"):
+            found = ideas.ideas("building" if study.ideas == "building" else "held-out")
+        else:
+            found = ideas.read(Path(study.ideas))
+    except (OSError, msgspec.DecodeError) as error:
+        raise ConfigError(f"--ideas (is {study.ideas}): cannot be read ({error}).") from None
+    most = max((len(idea.prompts) for idea in found), default=0)
+    rows = [
+        (idea.prompts[place], idea)
+        for place in range(most)
+        for idea in found
+        if place < len(idea.prompts)
+    ]
+    return dict(rows[: study.prompts])
 
 
 def _evaluate_strategies(
@@ -327,14 +432,18 @@ def _answers(
     ):
         engine = offline.engine
         total = len(_DECODINGS[study.decoding]) * len(asked)
-        for is_constrained in _DECODINGS[study.decoding]:
+        for form in _DECODINGS[study.decoding]:
+            if form == "plan":
+                began = time.monotonic()
+                found.append((_planned(engine, asked), 0.0))
+                continue
             drafts = [
                 generate.draft(
                     engine.encoder,
                     prompt,
                     study.max_tokens,
                     Sampling(study.temperature, seed=(study.seed * 1_000_003 + place) % 2**32),
-                    is_constrained=is_constrained,
+                    is_constrained=form == "grammar",
                 )
                 for place, prompt in enumerate(asked)
             ]
@@ -352,6 +461,22 @@ def _answers(
                 on_progress(Done(sum(len(done) for done, _ in found) + len(answers), total))
             found.append((answers, tokens / (time.monotonic() - began)))
     return Answers(subject.checkpoint_id or BASE, report, found)
+
+
+def _planned(engine: "Engine", asked: Sequence[str]) -> list[str]:
+    """Each prompt read as a plan; what no plan says the model writes under the grammar."""
+    from radiance.labs.alphas.models import generate
+    from radiance.labs.alphas.plans.choosing import choose
+
+    answers = []
+    for prompt in asked:
+        chosen = choose(prompt, engine)
+        if chosen is None:
+            wanted = generate.draft(engine.encoder, prompt, 200, is_constrained=True)
+            answers.append(generate.write(engine, wanted).text)
+        else:
+            answers.append(chosen.expression)
+    return answers
 
 
 def _names(study: AlphaStudySettings) -> list[str | None]:
@@ -373,5 +498,5 @@ def _bars(study: AlphaStudySettings) -> "Panel":
 
 def _done(study: AlphaStudySettings, questions: Sequence[str], judged: str) -> AlphaStudySettings:
     """The settings as they were used: who was judged, and how many prompts there were."""
-    checkpoint = judged.removesuffix(UNDER_GRAMMAR)
+    checkpoint = bare_name(judged)
     return msgspec.structs.replace(study, checkpoint=checkpoint, prompts=len(questions))

@@ -97,24 +97,36 @@ def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) ->
 
 @click.command("translate", cls=TakesAlphas)
 @click.argument("alpha", nargs=-1, required=True)
-def translate_alphas(alpha: tuple[str, ...]) -> None:
+@click.option(
+    "--to",
+    "dialect",
+    type=click.Choice(["brain", "qlib", "gtja"]),
+    help="Spelling to write: WorldQuant BRAIN's, Qlib's, or Guotai Junan's. Default: ours.",
+)
+def translate_alphas(alpha: tuple[str, ...], dialect: Any) -> None:
     """Print the expressions ALPHA, as other places write them, in this language.
 
     Operators of WorldQuant BRAIN, of Qlib's Alpha158 and of the 191 alphas of Guotai Junan are read
-    where they have one meaning here; of any other the nearest is named. The exit code is 2 if one
-    cannot be read.
+    where they have one meaning here; of any other the nearest is named. With --to they are written
+    as one of these places spells them. The exit code is 2 if one cannot be read, or means something
+    else there.
 
     Examples:
       radiance alphas translate "ts_zscore(close, 20)"
       radiance alphas translate "Corr($close, Log($volume + 1), 10)"
+      radiance alphas translate "-1 * delta(close, 5) / stddev(returns, 20)" --to brain
     """
     from radiance.labs.alphas.language.checker import check
     from radiance.labs.alphas.language.printer import render
+    from radiance.labs.alphas.language.translating import translate
 
     for text in alpha:
         with pointing():
             checked = check(text.strip())
-        click.echo(render(checked.node))
+            written = translate(text.strip(), dialect) if dialect else None
+        click.echo(written.text if written else render(checked.node))
+        for remark in written.notes if written else ():
+            note(f"{text.strip()}: {remark}.")
         for warned in checked.warnings:
             if warned.is_misreading:
                 note(f"{text.strip()}: {warned.reason}.")

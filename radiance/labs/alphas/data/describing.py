@@ -57,6 +57,17 @@ _CALLS: dict[str, tuple[str, ...]] = {
     ),
     "scale": ("{x} scaled to {a}",),
     "indneutralize": ("{x} neutral to its {g}", "{x} less the mean of its {g}"),
+    "zscore": ("the cross-sectional z-score of {x}",),
+    "normalize": ("{x} less the mean of the day",),
+    "winsorize": ("{x} without outliers",),
+    "group_mean": ("the mean of {x} in its {g}",),
+    "group_rank": ("the rank of {x} within its {g}",),
+    "group_zscore": ("the z-score of {x} within its {g}",),
+    "trade_when": ("{y}, taken when {x} is above 0 and left when {z} is",),
+    "ts_backfill": ("the last known value in {d} of {x}",),
+    "ts_skewness": ("the {d1} skewness of {x}",),
+    "ts_kurtosis": ("the {d1} kurtosis of {x}",),
+    "ts_slope": ("the {d1} slope of {x} on {y}",),
 }
 _BINARY: dict[str, tuple[str, ...]] = {
     "+": ("the sum of {x} and {y}",),
@@ -163,7 +174,7 @@ def _say(node: Node, rng: random.Random) -> str:
 
 
 def _call(function: str, arguments: tuple[Node, ...], rng: random.Random) -> str:
-    given = {name: _say(argument, rng) for name, argument in zip("xy", arguments, strict=False)}
+    given = {name: _say(argument, rng) for name, argument in zip("xyz", arguments, strict=False)}
     last = arguments[-1]
     if isinstance(last, Number):
         plural = "" if last.value == 1 else "s"

@@ -12,7 +12,7 @@ from radiance.labs.alphas.data.describing import describe, hint
 from radiance.labs.alphas.data.pairs import ASKED, OWN_LICENCE, PREFIXES, Pair, hash_of
 from radiance.labs.alphas.data.sampling import CONSTANTS, POWERS, call
 from radiance.labs.alphas.data.spoken import labelled, speak
-from radiance.labs.alphas.language.operators import FIELDS, OPERATORS, Operator
+from radiance.labs.alphas.language.operators import FIELDS, PAPER_OPERATORS, Operator
 from radiance.labs.alphas.language.printer import render
 from radiance.labs.alphas.language.syntax import Binary, Name, Node, Number, Ternary, Unary
 
@@ -20,7 +20,7 @@ COMPOSITIONS = "compositions"
 _DEPTHS = (1, 1, 1, 2, 2)
 _FIELDS = (*FIELDS, "close", "volume", "returns", "adv20", "adv40", "adv60")
 _COMMON = ("rank", "rank", "rank", "correlation", "ts_rank", "delta", "delta", "decay_linear")
-_CALLS = (*OPERATORS, *_COMMON, "sum", "stddev", "delay", "ts_max", "ts_min")
+_CALLS = (*PAPER_OPERATORS, *_COMMON, "sum", "stddev", "delay", "ts_max", "ts_min")
 _NEGATIVE = 0.25
 _SPOKEN = 0.6  # as traders speak; the others are described word by word
 _HINTED = 0.25  # asked for by a hint
@@ -60,7 +60,7 @@ def _part(rng: random.Random, depth: int) -> Node:
         return Name(rng.choice(_FIELDS))
     shape = rng.random()
     if shape < 0.62:
-        return _call(rng, OPERATORS[rng.choice(_CALLS)], depth)
+        return _call(rng, PAPER_OPERATORS[rng.choice(_CALLS)], depth)
     if shape < 0.93:
         return _arithmetic(rng, depth)
     condition = Binary(rng.choice("<>"), _shallower(rng, depth), _shallower(rng, depth))

@@ -6,7 +6,7 @@ They are well typed by construction and use the paper's operators about as often
 import random
 from collections.abc import Callable
 
-from radiance.labs.alphas.language.operators import FIELDS, LEVELS, OPERATORS, Operator
+from radiance.labs.alphas.language.operators import FIELDS, LEVELS, PAPER_OPERATORS, Operator
 from radiance.labs.alphas.language.syntax import Binary, Call, Name, Node, Number, Ternary, Unary
 
 _FIELDS = [*FIELDS, "adv20", "adv60"]
@@ -15,7 +15,16 @@ CONSTANTS, POWERS = (0.1, 0.5, 1.0, 2.0, 3.0, 10.0), (0.5, 2.0, 3.0)
 _CONSTANT_GIVEN = 0.25  # of the constants that may be left out
 _ARITHMETIC = ("+", "-", "*", "*", "/", "^")
 _COMPARED = ("<", "<", ">", "<=", ">=", "==", "!=")
-_CALLS = [*OPERATORS, "rank", "rank", "rank", "correlation", "ts_rank", "delta", "decay_linear"]
+_CALLS = [
+    *PAPER_OPERATORS,
+    "rank",
+    "rank",
+    "rank",
+    "correlation",
+    "ts_rank",
+    "delta",
+    "decay_linear",
+]
 
 
 def random_expression(rng: random.Random, nodes: int) -> Node:
@@ -48,7 +57,7 @@ def _number(rng: random.Random, nodes: int, must_use_data: bool = False) -> Node
 
 
 def _call(rng: random.Random, nodes: int, must_use_data: bool) -> Node:
-    operator = OPERATORS[rng.choice(_CALLS)]
+    operator = PAPER_OPERATORS[rng.choice(_CALLS)]
     numbers = operator.arguments.count("number")
     parts = _split(rng, max(numbers, nodes - 1 - (len(operator.arguments) - numbers)), numbers)
     return call(operator, rng, lambda at: _number(rng, parts[at], must_use_data and at == 0))

@@ -245,6 +245,8 @@ def _call(function: str, arguments: tuple[Node, ...], at: int, walk: _Walk) -> _
                 f"{function} if {shown} are days, or {shown} first if they are not"
             )
             walk.warnings.append(Warned(reason, at, is_misreading=True))
+    elif function == "trade_when":
+        unit = units[1]
     else:
         unit = _result_unit(operator.unit, units, days)
     back = days if function in ("delay", "delta") else max(0, days - 1)

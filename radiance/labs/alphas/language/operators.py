@@ -1,7 +1,7 @@
 """The operators of the language: one table from which parser, checker, grammar and docs are made.
 
-Names, arguments and meanings follow the appendix of Z. Kakushadze, "101 Formulaic Alphas" (2016,
-arXiv:1601.00991), Functions and Operators.
+Names, arguments and meanings of ``PAPER_OPERATORS`` follow the appendix of Z. Kakushadze, "101
+Formulaic Alphas" (2016, arXiv:1601.00991), Functions and Operators.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Operator:
     optional: int = 0
 
 
-OPERATORS: dict[str, Operator] = {
+PAPER_OPERATORS: dict[str, Operator] = {
     operator.name: operator
     for operator in (
         Operator("abs", ("number",), "same", "absolute value"),
@@ -65,6 +65,42 @@ OPERATORS: dict[str, Operator] = {
         ),
     )
 }
+FURTHER_OPERATORS: dict[str, Operator] = {
+    operator.name: operator
+    for operator in (
+        Operator("zscore", ("number",), "none", "deviations from the mean of the day's symbols"),
+        Operator("normalize", ("number",), "same", "less the mean of the day's symbols"),
+        Operator(
+            "winsorize",
+            ("number", "constant"),
+            "same",
+            "held within a deviations, 4 by default, of the mean of the day's symbols",
+            1,
+            1,
+        ),
+        Operator("group_mean", ("number", "level"), "same", "mean of its group"),
+        Operator("group_rank", ("number", "level"), "none", "rank within its group"),
+        Operator("group_zscore", ("number", "level"), "none", "deviations from its group's mean"),
+        Operator(
+            "trade_when",
+            ("number", "number", "number"),
+            "same",
+            "y where x is above 0, else the day before's; nothing where z is above 0",
+        ),
+        Operator("ts_backfill", ("number", "window"), "same", "the last value known within d days"),
+        Operator("ts_skewness", ("number", "window"), "none", "skewness over d days", 3),
+        Operator("ts_kurtosis", ("number", "window"), "none", "excess kurtosis over d days", 4),
+        Operator(
+            "ts_slope",
+            ("number", "number", "window"),
+            "none",
+            "slope of x on y over d days",
+            2,
+        ),
+    )
+}
+"""Of other dialects, BRAIN's above all, what the paper's operators cannot say."""
+OPERATORS = PAPER_OPERATORS | FURTHER_OPERATORS
 FIELDS: dict[str, tuple[int, int]] = {
     "open": (1, -1),
     "high": (1, -1),

@@ -9,7 +9,13 @@ that no expression lacks it.
 
 import functools
 
-from radiance.labs.alphas.language.operators import COMPARISONS, FIELDS, LEVELS, OPERATORS, Operator
+from radiance.labs.alphas.language.operators import (
+    COMPARISONS,
+    FIELDS,
+    LEVELS,
+    PAPER_OPERATORS,
+    Operator,
+)
 
 _LEVELS, _CHAIN = 5, 4
 LEAST_TOKENS = 64
@@ -32,8 +38,8 @@ def lark_grammar(levels: int = _LEVELS, chain: int = _CHAIN) -> str:
 @functools.cache
 def short_grammar() -> str:
     """For an answer that ran out of room: one operator over fields, perhaps reversed."""
-    calls = [_call(operator, 1) for operator in OPERATORS.values()]
-    names = " | ".join(f"call_{operator.name}_1" for operator in OPERATORS.values())
+    calls = [_call(operator, 1) for operator in PAPER_OPERATORS.values()]
+    names = " | ".join(f"call_{operator.name}_1" for operator in PAPER_OPERATORS.values())
     rules = [f'start: "-1 * "? ( {names} )', "data_0: field", "any_0: field", *calls]
     return "\n".join(rules + _terminals()) + "\n"
 
@@ -73,9 +79,9 @@ def _level(level: int, chain: int) -> list[str]:
     ]
     if not nested:
         return [*rules, f"datom_{level}: field"]
-    calls = " | ".join(f"call_{operator.name}_{level}" for operator in OPERATORS.values())
+    calls = " | ".join(f"call_{operator.name}_{level}" for operator in PAPER_OPERATORS.values())
     rules.append(f'datom_{level}: field | {calls} | "(" data_{below} ")"')
-    return rules + [_call(operator, level) for operator in OPERATORS.values()]
+    return rules + [_call(operator, level) for operator in PAPER_OPERATORS.values()]
 
 
 def _call(operator: Operator, level: int) -> str:

@@ -7,12 +7,13 @@ are forgiven, nothing else is. Everything follows from the answers, the panel an
 import random
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from radiance.gate.intervals import Estimate, wilson
+from radiance.labs.alphas.data.ideas import Idea
 from radiance.labs.alphas.data.sampling import random_expression
 from radiance.labs.alphas.language.checker import Checked, check, check_node
 from radiance.labs.alphas.language.parser import parse
@@ -26,6 +27,7 @@ from radiance.labs.alphas.language.syntax import (
     AlphaTypeError,
     size,
 )
+from radiance.labs.alphas.models.meaning import MeaningScorer, share_meant
 from radiance.labs.alphas.results.backtest import DEFAULT as DEFAULT_TRADING
 from radiance.labs.alphas.results.backtest import Market, Trading
 from radiance.labs.alphas.results.performance import Performance, deflated_sharpe
@@ -46,6 +48,7 @@ _FENCE = re.compile(r"\A```[a-z]*\n?(.*?)\n?```\Z", re.DOTALL)
 _CONFIDENCE = 0.975  # of each side: intervals of 95 %
 _LEAST_COVERAGE = 0.1
 _TRIES = 20
+MEANS_IT = "means it"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Grade:
         alpha: Canonical form; None where it does not compile.
         error: Why it fell short.
         performance: Where it was backtested.
+        family: The idea that was asked for, where there is a reference for it.
+        likeness: To the reference; see ``meaning.MeaningScorer``.
     """
 
     prompt: str
@@ -67,6 +72,8 @@ class Grade:
     nodes: int = 0
     covered: float = 0.0
     performance: Performance | None = None
+    family: str | None = None
+    likeness: float | None = None
 
     @property
     def compiles(self) -> bool:
@@ -86,6 +93,8 @@ class Grade:
             "novelty": self.novelty,
             "nodes": self.nodes,
             "coverage": self.covered,
+            "family": self.family,
+            "likeness": self.likeness,
             "performance": self.performance.as_json() if self.performance else None,
         }
 
@@ -114,8 +123,16 @@ class Grader:
     ) -> None:
         self.panel, self._readings, self._trading = panel, readings, trading
         self._evaluator, self._market = Evaluator(panel, readings), Market(panel)
+        self._meaning: MeaningScorer | None = None
         self._known = set(_canonical(known))
         self._shapes = {shape(text) for text in self._known}
+
+    def compared(self, grade: Grade, idea: Idea) -> Grade:
+        """``grade`` with how alike its answer is to the reference of what was asked."""
+        if self._meaning is None:
+            self._meaning = MeaningScorer(self.panel, self._readings)
+        likeness = self._meaning.likeness(idea.reference, expression_of(grade.answer))
+        return replace(grade, family=idea.family, likeness=likeness)
 
     def grade(self, prompt: str, answer: str) -> Grade:
         """Judge one answer; whatever it is, it gets a grade."""
@@ -179,7 +196,8 @@ class Scores:
     """Grades of one model, counted.
 
     Attributes:
-        shares: What is counted → its share of all answers with a 95 % interval (Wilson).
+        shares: What is counted → its share of all answers with a 95 % interval (Wilson). "means it"
+            is first where there are references, and counts families.
         sharpes: Of what was backtested, net of costs; ``random`` of expressions as long.
         beats_random: Share of the pairs in which the model's ratio is the higher one.
         best_deflated: Of the best one, deflated by the number of answers; None without any.
@@ -220,6 +238,7 @@ def score(grades: Sequence[Grade], random_sharpes: Sequence[float | None]) -> Sc
         "copied": sum(grade.novelty == "copied" for grade in grades),
         "distinct": len({grade.alpha for grade in grades if grade.alpha}),
     }
+    meant = share_meant((grade.family, grade.likeness) for grade in grades if grade.family)
     tested = [grade for grade in grades if grade.sharpe is not None]
     pairs = [
         (grade.sharpe, other)
@@ -231,7 +250,8 @@ def score(grades: Sequence[Grade], random_sharpes: Sequence[float | None]) -> Sc
     sharpes = tuple(grade.sharpe for grade in tested if grade.sharpe is not None)
     return Scores(
         total,
-        {name: wilson(count, total, _CONFIDENCE) for name, count in hits.items()},
+        ({} if meant is None else {MEANS_IT: meant})
+        | {name: wilson(count, total, _CONFIDENCE) for name, count in hits.items()},
         sharpes,
         tuple(other for _, other in pairs),
         wilson(wins, len(pairs), _CONFIDENCE) if pairs else None,

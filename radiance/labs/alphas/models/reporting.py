@@ -14,11 +14,11 @@ from typing import Any
 
 from radiance.errors import RequestError
 from radiance.gate.intervals import Estimate
-from radiance.labs.alphas.models.grading import OUTCOMES, Grade, Scores
+from radiance.labs.alphas.models.grading import MEANS_IT, OUTCOMES, Grade, Scores
 from radiance.labs.alphas.models.study import AlphaStudySettings, read_settings
 from radiance.storage import files
 
-_SHOWN = ("compiles", *OUTCOMES, "new", "copied", "distinct")
+_SHOWN = (MEANS_IT, "compiles", *OUTCOMES, "new", "copied", "distinct")
 REPORT, SHEET, KEY = "report.json", "rating_sheet.csv", "rating_key.json"
 _MOST_BYTES = 64_000_000
 _RATED = ("on_topic_1_to_5", "sensible_1_to_5", "comment")
@@ -118,14 +118,16 @@ def render(judged: Sequence[Judged], settings: Mapping[str, Any]) -> str:
         "",
         "; ".join(f"{name} {value}" for name, value in settings.items()) + ".",
         "",
-        "Shares of all answers with 95 % intervals (Wilson); Sharpe ratios are annual and net of "
+        "Shares of all answers with 95 % intervals (Wilson). An answer means it if its signal "
+        "orders symbols as the reference's does, at a mean daily rank correlation of 0.5 or more; "
+        "its interval counts families of ideas, not wordings. Sharpe ratios are annual and net of "
         "costs, beside those of random expressions of the same length.",
         "",
         f"| | {' | '.join(names)} |",
         f"|---|{'---|' * len(names)}",
         f"| answers | {' | '.join(str(model.scores.answers) for model in judged)} |",
     ]
-    for share in _SHOWN:
+    for share in (name for name in _SHOWN if name in judged[0].scores.shares):
         cells = [percent(model.scores.shares[share]) for model in judged]
         lines.append(f"| {share} | {' | '.join(cells)} |")
     lines.append(f"| Sharpe, quartiles | {' | '.join(_spread(m.scores.sharpes) for m in judged)} |")
@@ -140,9 +142,10 @@ def render(judged: Sequence[Judged], settings: Mapping[str, Any]) -> str:
         lines += ["", f"## {model.name}", ""]
         if model.about:
             lines += ["; ".join(f"{name} {value}" for name, value in model.about.items()), ""]
-        lines += ["| outcome | prompt | answer |", "|---|---|---|"]
+        lines += ["| outcome | likeness | prompt | answer |", "|---|---|---|---|"]
         lines += [
-            f"| {grade.outcome} | {_cell(grade.prompt)} | `{_cell(grade.answer)}` |"
+            f"| {grade.outcome} | {_likeness(grade)} | {_cell(grade.prompt)} | "
+            f"`{_cell(grade.answer)}` |"
             for grade in model.grades
         ]
     return "\n".join(lines) + "\n"
@@ -168,6 +171,10 @@ def percent(found: Estimate) -> str:
 def _folders(runs: Path) -> Iterator[Path]:
     for pattern in (f"*/{REPORT}", f"*/*/{REPORT}"):
         yield from (path.parent for path in runs.glob(pattern) if is_report(path.parent))
+
+
+def _likeness(grade: Grade) -> str:
+    return "-" if grade.likeness is None else f"{grade.likeness:.2f}"
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -11,11 +11,13 @@ from radiance.records import CheckpointStatus
 MADE_UP = "made up"
 """The market where no bars are given; profits on it mean nothing."""
 BASE = CheckpointStatus.BASE.value
-Decoding = Literal["free", "grammar", "both"]
+Decoding = Literal["free", "grammar", "both", "plan", "all"]
 _FLAGS: dict[str, tuple[str, ...]] = {
     "free": (),
     "grammar": ("--constrained",),
     "both": ("--both",),
+    "plan": ("--plan",),
+    "all": ("--all",),
 }
 
 
@@ -30,6 +32,7 @@ class AlphaStudySettings(msgspec.Struct, frozen=True, kw_only=True):
         market: The file of daily bars, or ``MADE_UP``.
         groups: The file of their symbols' industries.
         prompts_file: The split that prompts were taken from; None: the one of seed 0.
+        ideas: "building", "held-out" or a file of ideas with references; None: none were asked.
         known_file: The split that novelty is told by; None: the one of seed 0.
         strategies: Whether Python strategies were judged instead of alphas.
     """
@@ -44,6 +47,7 @@ class AlphaStudySettings(msgspec.Struct, frozen=True, kw_only=True):
     market: str = MADE_UP
     groups: str | None = None
     prompts_file: str | None = None
+    ideas: str | None = None
     known_file: str | None = None
     strategies: bool = False
 
@@ -59,6 +63,7 @@ class AlphaStudySettings(msgspec.Struct, frozen=True, kw_only=True):
         """The command that makes the evaluation again; files are named without their folders."""
         files = {
             "--prompts": self.prompts_file,
+            "--ideas": self.ideas,
             "--known": self.known_file,
             "--data": None if self.market == MADE_UP else self.market,
             "--groups": self.groups,
@@ -95,11 +100,16 @@ def read_settings(kept: dict[str, Any], models: list[str]) -> AlphaStudySettings
     if kept.get("constrained") is True:  # until 0.1.0, which had it instead of `decoding`
         found = msgspec.structs.replace(found, decoding="grammar")
     if found.checkpoint is None:
-        judged = [name.removesuffix(UNDER_GRAMMAR) for name in models]
+        judged = [bare_name(name) for name in models]
         checkpoint = next((name for name in reversed(judged) if name != BASE), BASE)
         found = msgspec.structs.replace(found, checkpoint=checkpoint)
     return found
 
 
-UNDER_GRAMMAR = " + grammar"
-"""What the name of a model has behind it where it wrote under the grammar."""
+UNDER_GRAMMAR, AS_PLAN = " + grammar", " + plan"
+"""What the name of a model has behind it where it wrote under the grammar, or filled a plan."""
+
+
+def bare_name(name: str) -> str:
+    """The model's name without how it wrote."""
+    return name.removesuffix(UNDER_GRAMMAR).removesuffix(AS_PLAN)

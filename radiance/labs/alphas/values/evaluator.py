@@ -177,8 +177,22 @@ class Evaluator:
                 to = arguments[1].value if len(arguments) > 1 else 1.0  # type: ignore[union-attr]
                 sizes = np.nansum(np.abs(first), axis=1, keepdims=True)
                 return _finite(to * first / sizes)
+            case "zscore":
+                return _finite(_standardized(first))
+            case "normalize":
+                return first - _moments(first)[0]
+            case "winsorize":
+                most = arguments[1].value if len(arguments) > 1 else 4.0  # type: ignore[union-attr]
+                middle, spread = _moments(first)
+                return np.clip(first, middle - most * spread, middle + most * spread)
+            case "trade_when":
+                return _traded(*numbers)
             case "indneutralize":
                 return self._neutral(first, arguments[1])
+            case "group_mean":
+                return first - self._neutral(first, arguments[1])
+            case "group_rank" | "group_zscore":
+                return self._within(function, first, arguments[1])
         assert isinstance(arguments[-1], Number)
         days = window_days(arguments[-1].value, readings)
         return self._window(function, days, numbers)
@@ -188,6 +202,12 @@ class Evaluator:
         match function:
             case "delay":
                 return _delayed(first, days)
+            case "ts_backfill":
+                return self._moving(windows.last_known, days, first)
+            case "ts_skewness" | "ts_kurtosis":
+                return self._moving(windows.moment, days, first, power=3 + (function[3] == "k"))
+            case "ts_slope":
+                return self._moving(windows.slope, days, *numbers)
             case "delta":
                 return _finite(first - _delayed(first, days))
             case "sum":
@@ -245,6 +265,18 @@ class Evaluator:
         means = sums / (there.astype(np.float64) @ members)
         return np.where(codes >= 0, values - means[:, codes], np.nan)
 
+    def _within(self, function: str, values: Array, level: Node) -> Array:
+        """Ranks or deviations among the symbols of each group."""
+        assert isinstance(level, Name)
+        codes = self._codes(level)
+        result = np.full(values.shape, np.nan)
+        for code in np.unique(codes[codes >= 0]):
+            members = codes == code
+            inside = np.ascontiguousarray(values[:, members])
+            made = self._rank(inside) if function == "group_rank" else _standardized(inside)
+            result[:, members] = made
+        return _finite(result)
+
     def _codes(self, level: Name) -> Array:
         groups = self.panel.groups
         order = LEVELS.index(level.name)
@@ -270,6 +302,32 @@ def _finite(values: Array) -> Array:
     return values
 
 
+def _moments(values: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each row's values that are there, (dates, 1)."""
+    there = np.isfinite(values)
+    counts = there.sum(axis=1, keepdims=True)
+    middle = np.where(there, values, 0.0).sum(axis=1, keepdims=True) / counts
+    off = np.where(there, values - middle, 0.0)
+    return middle, np.sqrt((off * off).sum(axis=1, keepdims=True) / counts)
+
+
+def _standardized(values: Array) -> Array:
+    """Deviations from the mean; none where nothing differs by more than rounding."""
+    middle, spread = _moments(values)
+    return np.where(spread > 1e-10 * np.abs(middle), (values - middle) / spread, np.nan)
+
+
+def _traded(enter: Array, wanted: Array, leave: Array) -> Array:
+    """What is held day by day: the wanted value on entering, kept until it is left."""
+    result = np.full(wanted.shape, np.nan)
+    held = np.full(wanted.shape[1], np.nan)
+    for day in range(len(wanted)):
+        held = np.where(enter[day] > 0, wanted[day], held)
+        held = np.where(leave[day] > 0, np.nan, held)
+        result[day] = held
+    return result
+
+
 def _delayed(values: Array, days: int) -> Array:
     result = np.full(values.shape, np.nan)
     if days < len(values):
@@ -277,7 +335,15 @@ def _delayed(values: Array, days: int) -> Array:
     return result
 
 
-_NUMBERS = {"min": 2, "max": 2, "signedpower": 2, "correlation": 2, "covariance": 2}
+_NUMBERS = {
+    "trade_when": 3,
+    "ts_slope": 2,
+    "min": 2,
+    "max": 2,
+    "signedpower": 2,
+    "correlation": 2,
+    "covariance": 2,
+}
 _POINTWISE: dict[str, Callable[..., Array]] = {
     "abs": np.abs,
     "log": np.log,

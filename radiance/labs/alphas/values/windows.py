@@ -138,6 +138,40 @@ def correlation(one: Array, other: Array, days: int, need: int, flat: float) -> 
     return _enough(np.where(still, flat, found), counts, max(need, 2))
 
 
+def slope(one: Array, other: Array, days: int, need: int) -> Array:
+    """Slope of the regression of ``one`` on ``other``; none where that does not move."""
+    (both, _, second, _, other_mean), counts = _moments(one, other, days)
+    still = np.sqrt(second / counts) <= _FLAT_RATIO * np.abs(other_mean)
+    return _enough(np.where(still, np.nan, both / second), counts, max(need, 2))
+
+
+def moment(block: Array, days: int, need: int, power: int) -> Array:
+    """The standardised third or fourth moment, the latter less 3; none of what does not move."""
+    filled, there = _holes(block)
+    counts = _counts(there, days)
+    middle = _added(filled, days) / counts
+    squares, powers = np.zeros_like(middle), np.zeros_like(middle)
+    for k, part in enumerate(_slices(filled, days)):
+        off = part - middle
+        if there is not None:
+            off *= there[k : k + len(off)]
+        squares += off * off
+        powers += off**power
+    spread = np.sqrt(squares / counts)
+    spread = np.where(spread <= _FLAT_RATIO * np.abs(middle), np.nan, spread)
+    found = powers / counts / spread**power
+    return _enough(found - 3.0 if power == 4 else found, counts, max(need, power))
+
+
+def last_known(block: Array, days: int, need: int) -> Array:
+    """The newest value that is there; ``need`` does not matter."""
+    parts = _slices(block, days)
+    result = parts[0].copy()
+    for part in parts[1:]:
+        np.copyto(result, part, where=np.isfinite(part))
+    return result
+
+
 def _moments(one: Array, other: Array, days: int) -> tuple[tuple[Array, ...], Array | float]:
     known = np.isfinite(one) & np.isfinite(other)
     there = None if known.all() else known

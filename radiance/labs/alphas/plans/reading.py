@@ -1,0 +1,287 @@
+"""A prompt in people's words → plans that it may mean, the likeliest first. Rules, no model.
+
+The text is taken apart into a main clause and what hangs on it: a condition, a smoothing, a group,
+a second quantity. ``measuring`` says what a clause measures, ``directing`` which way it goes.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from radiance.labs.alphas.plans.directing import direction
+from radiance.labs.alphas.plans.measuring import Bag, Read, measured, replace_quantity
+from radiance.labs.alphas.plans.plan import Condition, Joined, Plan, Quantity
+from radiance.labs.alphas.plans.tables import MEASURES
+from radiance.labs.alphas.plans.words import Token, tokenize
+
+_MOST_CHARACTERS = 1_000
+_SOON = 5
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan that a prompt may mean, with how certain the rules are of it, in [0, 1]."""
+
+    plan: Plan
+    certainty: float
+
+
+def read(prompt: str) -> list[Candidate]:
+    """The plans that ``prompt`` may mean, the likeliest first; empty if none is understood."""
+    tokens = tokenize(prompt[:_MOST_CHARACTERS])
+    parts = _Parts.of(tokens)
+    main = _main(parts)
+    if main is None:
+        return []
+    first, joined = main
+    plan = Plan(
+        first.quantity,
+        1 if first.sign > 0 else -1,
+        scope=parts.scope,
+        risk_days=parts.risk_days(first.quantity),
+        joined=joined,
+        condition=_condition(parts),
+        smoothing=parts.smoothing,
+    )
+    return [Candidate(plan, first.certainty), *_others(plan, first.certainty)]
+
+
+def _others(plan: Plan, certainty: float) -> Iterator[Candidate]:
+    """What it may mean besides: the other way round, a weight for a condition, other days."""
+    found = [replace_plan(plan, sign=-plan.sign)]
+    if plan.joined is not None and plan.joined.how in ("times", "plus"):
+        other = "plus" if plan.joined.how == "times" else "times"
+        joined = Joined(other, plan.joined.quantity, plan.joined.sign)
+        found += [replace_plan(plan, joined=joined), replace_plan(plan, joined=None)]
+    if plan.condition is not None:
+        found.append(replace_plan(plan, condition=None))
+    made = MEASURES[plan.quantity.measure]
+    if made.windows == 1:
+        for days in (5, 21, 63, 252):
+            if not 0.7 < days / plan.quantity.days < 1.4 and days >= made.least:
+                quantity = replace_quantity(plan.quantity, days=days)
+                found.append(replace_plan(plan, quantity=quantity))
+    for place, other_plan in enumerate(found, 1):
+        yield Candidate(other_plan, certainty * 0.5**place)
+
+
+def replace_plan(plan: Plan, **changes: Any) -> Plan:
+    """``plan`` with some slots filled otherwise."""
+    return Plan(**{name: getattr(plan, name) for name in plan.__struct_fields__} | changes)
+
+
+@dataclass
+class _Parts:
+    """A prompt taken apart."""
+
+    main: list[Token]
+    condition: list[Token] = field(default_factory=list)
+    is_excluded: bool = False
+    scope: Any = "market"
+    smoothing: int = 0
+    has_risk: bool = False
+    risk_said: int = 0
+
+    @classmethod
+    def of(cls, tokens: Sequence[Token]) -> "_Parts":
+        parts = cls(list(tokens))
+        parts._take_scope()
+        parts._take_smoothing()
+        parts._take_risk()
+        parts._take_condition()
+        return parts
+
+    def _take_scope(self) -> None:
+        for place, token in enumerate(self.main):
+            if levels := token.values("scope"):
+                self.scope = levels[-1] if "sub" in token.text else levels[0]
+                self.main[place] = Token(token.text)
+
+    def _take_smoothing(self) -> None:
+        for place, token in enumerate(self.main):
+            if not token.has("joint", "smooth"):
+                continue
+            after = _days_in(self.main, range(place + 1, min(place + 8, len(self.main))))
+            before = _days_in(self.main, range(place - 1, max(place - 5, -1), -1))
+            near = (*after[:1], *before[:1], None)[0]
+            if near is None and "turnover" in token.text:
+                continue
+            self.smoothing = self.smoothing or (
+                self.main[near].values("days")[0] if near is not None else _SOON
+            )
+            self.main[place] = Token(token.text)
+            if near is not None:
+                self.main[near] = Token(self.main[near].text)
+                break
+        if self.smoothing == 1:
+            self.smoothing = 0
+
+    def _take_risk(self) -> None:
+        for place, token in enumerate(self.main):
+            if token.has("joint", "risk"):
+                self.has_risk = True
+                inside = re.search(r"<(\d+)>", token.text)
+                if inside is not None:
+                    self.risk_said = int(inside[1])
+                    self.main[place + 1] = Token("")  # the duration that ``_split`` took out
+                elif after := _days_in(self.main, range(place + 1, min(place + 3, len(self.main)))):
+                    self.risk_said = self.main[after[0]].values("days")[0]
+                    self.main[after[0]] = Token("")
+                self.main[place] = Token(token.text)
+
+    def risk_days(self, quantity: Quantity) -> int:
+        """Over which days risk is measured: as said, else those of what it is set against."""
+        if not self.has_risk:
+            return 0
+        days = self.risk_said or max(quantity.days, quantity.longer)
+        return days if days >= 10 else 20
+
+    def _take_condition(self) -> None:
+        for place, token in enumerate(self.main):
+            starts = [how for how in ("unless", "only") if token.has("joint", how)]
+            if token.text == "only" and (
+                place + 1 == len(self.main) or self.main[place + 1].has("stop")
+            ):
+                self._take_last(place)
+                return
+            if not starts or (place == 0 and not token.text.startswith(("only", "among", "in "))):
+                continue
+            end = _clause_end(self.main, place + 1, is_first=place == 0)
+            clause = self.main[place + 1 : end]
+            rest = self.main[:place] + self.main[end:]
+            one, other = measured(rest), measured(clause)
+            if (
+                one is None
+                or other is None
+                or one.certainty < 0.7
+                or one.quantity.measure == other.quantity.measure
+            ):
+                continue
+            self.condition, self.is_excluded = clause, starts[0] == "unless"
+            self.main = rest
+            return
+
+    def _take_last(self, end: int) -> None:
+        """A condition before its "only", as in "momentum in calm stocks only"."""
+        for place in range(end - 1, 0, -1):
+            if self.main[place].text in ("in", "on", "for", "among", "within", "with", "during"):
+                clause, rest = (
+                    self.main[place + 1 : end],
+                    [*self.main[:place], *self.main[end + 1 :]],
+                )
+                if measured(clause) is not None and measured(rest) is not None:
+                    self.condition, self.main = clause, rest
+                    return
+
+
+def _clause_end(tokens: Sequence[Token], start: int, is_first: bool) -> int:
+    for place in range(start, len(tokens)):
+        if tokens[place].has("joint", "otherwise"):
+            return place
+        if tokens[place].has("stop") and tokens[place].text in ".;:" + "," * is_first:
+            return place
+        if tokens[place].text == "," and place > start + 1:
+            return place
+    return len(tokens)
+
+
+def _days_in(tokens: Sequence[Token], places: Iterable[int]) -> list[int]:
+    return [place for place in places if tokens[place].has("days")]
+
+
+def _main(parts: _Parts) -> tuple[Read, Joined | None] | None:
+    """The quantity that is traded, and what it is joined with."""
+    tokens = parts.main
+    if (both := _both(tokens)) is not None:
+        return both
+    whole = measured(tokens)
+    if whole is not None and whole.quantity.measure in _OF_TWO:
+        return whole, None
+    between = combined = False
+    for place, token in enumerate(tokens):
+        if re.search(r"\b(?:difference|spread|gap) (?:between|of)", token.text):
+            between = True
+        for how in ("times", "minus", "plus", "and"):
+            if not token.has("joint", how) and not (
+                how == "plus" and combined and token.text in ("with", "and")
+            ):
+                continue
+            if between and token.text == "and":
+                how = "minus"
+            elif token.text == "and" and any(t.text == "between" for t in tokens[:place]):
+                continue
+            left, right = measured(tokens[:place]), measured(tokens[place + 1 :])
+            if left is None or right is None:
+                continue
+            if how in ("and", "minus") and whole is not None and whole.quantity.measure == "means":
+                continue
+            if how == "and" and not _is_second(tokens[place + 1 :], left, right):
+                continue
+            return _joined(left, right, tokens[place + 1 :], how)
+        combined |= token.text in ("combine", "combining", "blend", "mix", "pair", "marry", "join")
+    return None if whole is None else (whole, None)
+
+
+_OF_TWO = ("comovement", "position", "up_share", "signed_share", "persistence")
+
+
+def _both(tokens: Sequence[Token]) -> tuple[Read, Joined] | None:
+    """Price and volume that "both rose": one over the days said, weighted by the other."""
+    bag = Bag.of(tokens)
+    is_volume = "volume" in bag.series
+    if not (is_volume and any(token.text in ("both", "together") for token in tokens)):
+        return None
+    growth = next((token.values("growth")[0] for token in tokens if token.has("growth")), None)
+    if growth is None or bag.has("correlation"):
+        return None
+    days = bag.one(20)
+    price = Quantity("growth", "close", days)
+    sign = direction(tokens, price, 1)
+    return Read(price, sign, 0.9), Joined("times", Quantity("growth", "volume", days), growth)
+
+
+def _is_second(after: Sequence[Token], left: Read, right: Read) -> bool:
+    """Whether what follows an "and" is a second opinion, not the other side or the same again."""
+    if any(token.has("attitude") for token in after[:4]):
+        return False
+    if right.certainty < 0.75 or left.certainty < 0.75:
+        return False
+    one, other = left.quantity, right.quantity
+    return (one.measure, one.series) != (other.measure, other.series)
+
+
+def _joined(left: Read, right: Read, after: Sequence[Token], how: str) -> tuple[Read, Joined]:
+    if right.is_dated and not left.is_dated and left.quantity.measure == "growth":
+        left = replace(left, quantity=replace_quantity(left.quantity, days=right.quantity.days))
+    if how == "minus":
+        return left, Joined("minus", right.quantity)
+    joint: Any = "times" if how == "times" else "plus"
+    quantity, sign = right.quantity, right.sign
+    if joint == "plus" and any(token.has("attitude", -1) for token in after[:3]):
+        sign = -abs(sign)
+    return left, Joined(joint, quantity, 1 if sign > 0 else -1)
+
+
+def _condition(parts: _Parts) -> Condition | None:
+    found = measured(parts.condition) if parts.condition else None
+    if found is None:
+        return None
+    quantity, sign = found.quantity, found.sign * (-1 if parts.is_excluded else 1)
+    made = MEASURES[quantity.measure]
+    bound, quantile = made.middle, 0.5
+    percents = [value for token in parts.condition for value in token.values("number")]
+    if any(token.has("mark", "median") for token in parts.condition):
+        bound = None
+    if percents:
+        share = percents[0] / 100
+        if quantity.measure in ("to_maximum", "to_high"):
+            bound = 1 - share
+            sign = -1 if not parts.is_excluded else 1
+        elif made.middle == 0.0:
+            bound = share if found.sign > 0 else -share
+        elif any(token.text in ("top", "largest", "most") for token in parts.condition):
+            bound, quantile = None, 1 - share
+        elif any(token.text in ("bottom", "smallest", "least") for token in parts.condition):
+            bound, quantile = None, share
+    return Condition(quantity, sign > 0, bound, quantile)
