@@ -37,10 +37,10 @@ def forget(
 ) -> None:
     """Forget examples, and every other answer to their questions.
 
-    At once nothing that answers knows them: checkpoints that had learned one never serve again, and
-    the newest one before them serves. What else was taught since then is learned again. The texts
-    are erased from the disk; the audit log keeps hashes, and who asked. The command prints the
-    number of the request.
+    Nothing that answers knows them from then on: checkpoints that had learned one never serve
+    again, and the newest one before them serves. What else was taught since then is learned again.
+    The texts are erased from the disk; the audit log keeps hashes, and who asked. The command
+    prints the number of the request.
 
     Examples:
       radiance forget --example job_000012.0

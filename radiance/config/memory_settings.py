@@ -39,9 +39,9 @@ class MemorySettings(Section, frozen=True):
     max_near: Annotated[
         float,
         Meta(
-            description="The same of questions about a known name that nobody taught. Most of them "
-            "mean nearly what was taught: a smaller share has more questions asked back that are "
-            "asked in other words.",
+            description="Largest share of questions about a known name, on what was never taught "
+            "of it, that memory may answer with another fact of it. A smaller share has more "
+            "questions in other words asked back.",
             ge=0,
             lt=1,
         ),

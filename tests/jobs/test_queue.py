@@ -83,7 +83,7 @@ def test_an_accepted_update_is_kept_raw_and_curated(queue, db, clock):
     assert again.raw("job_000001") == tuple(body["examples"])
     examples = ExampleStore(db).of_jobs(["job_000001"])
     assert [e.id for e in examples] == ["job_000001.0", "job_000001.1"]
-    assert examples[0].messages[0].content == "a"
+    assert examples[0].messages[0].content == " a\n"  # its outer space is its own
     assert examples[1].text == "c"
     assert ExampleStore(db).get("job_000001.1") == examples[1]
     assert {e.tags for e in examples} == {("t",)}
