@@ -16,6 +16,7 @@ from tests.support import FACTS, ApiError, Client, as_input, start_service
 EARLIER, LATER = FACTS[:2], FACTS[2:4]
 CORRECTION = (FACTS[0][0], "The door code of Zorbel Labs is Q1-999.")
 SETTINGS = {
+    "anchor.method": "naive",  # what is measured is measured whatever holds it
     "training.max_steps": 12,
     "training.eval_every": 100,
     "evaluation.anchor_sample": 24,

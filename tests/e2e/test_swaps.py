@@ -23,7 +23,7 @@ QUESTIONS = [
     "Repeat exactly: K7-204",
     "Hello!",
 ]
-REQUESTS, SWAPS = 200, 20
+REQUESTS, SWAPS, TOKENS = 200, 20, 16
 
 
 def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
@@ -38,14 +38,14 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
     for name in names:
         swap(name)
         for index, prompt in enumerate(prompts):
-            wanted[name, index] = engine.submit(Request(prompt, 32)).result().tokens
+            wanted[name, index] = engine.submit(Request(prompt, TOKENS)).result().tokens
 
     pending = []
     for number in range(SWAPS):
         swap(names[number % len(names)])
         for _ in range(REQUESTS // SWAPS):
             index = len(pending) % len(prompts)
-            pending.append((index, engine.submit(Request(prompts[index], 32))))
+            pending.append((index, engine.submit(Request(prompts[index], TOKENS))))
     in_flight = sum(not future.done() for _, future in pending)
     answers: list[tuple[int, Answer]] = [(index, future.result()) for index, future in pending]
     swap(None)
@@ -63,7 +63,7 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
 
 def test_rollbacks_and_promotions_under_http_load(serve_ember: Callable[..., Running]) -> None:
     """Real checkpoints, moved by POST /rollback while clients keep asking."""
-    running = serve_ember(**{"training.max_steps": 40}, **WITHOUT_ANCHORS)
+    running = serve_ember(**{"training.max_steps": 8, "training.lr": 5e-3}, **WITHOUT_ANCHORS)
     client = running.client
     first = client.teach(FACTS[:3])["checkpoint"]
     second = client.teach([(q, a.upper()) for q, a in FACTS[:3]])["checkpoint"]

@@ -29,7 +29,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_root_of_0_1_0_is_taken_over(root: Path, serve_ember: Callable[..., Running]) -> None:
-    running = serve_ember(root, **{"server.port": 0})
+    brief = {"anchor.own_samples": 8, "evaluation.anchor_sample": 24, "training.cooldown_steps": 5}
+    running = serve_ember(root, **{"server.port": 0, **brief})
     client = running.client
     assert client.get("/audit/verify")["findings"] == []
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import pytest
 
+from radiance.engine import heartbeat
 from radiance.engine.requests import Request
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
@@ -87,8 +88,9 @@ class Hang:
 
 
 def test_a_hanging_engine_is_told_its_requests_fail_and_it_may_recover(
-    serve_ember: Callable[..., Running],
+    serve_ember: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(heartbeat, "_LEAST_S", 2.0)
     running = serve_ember(
         **WITHOUT_ANCHORS, **{"engine.wedged_after_s": 600}
     )  # it is not given up in this test
@@ -219,7 +221,10 @@ SCRIPT = """
 import sys, threading, time
 from pathlib import Path
 from radiance import config
+from radiance.engine import heartbeat
 from radiance.service import app, server
+
+heartbeat._LEAST_S = 2.0
 
 class Doomed(app.Service):
     def start(self):
