@@ -6,20 +6,28 @@ from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import print_json
 from radiance.errors import RequestError
 
-_KEY = "$RADIANCE_API_KEY"
+_KEY = "$RADIANCE_API_KEY"  # as a shell reads it
+_KEYS = {  # as the files of these clients name a variable
+    "litellm": "os.environ/RADIANCE_API_KEY",
+    "continue": "${{ secrets.RADIANCE_API_KEY }}",
+}
 _NO_KEY = "none"
 CLIENTS: dict[str, str] = {
     "openai": """\
+import os
+
 from openai import OpenAI
 
-client = OpenAI(base_url="{url}/v1", api_key="{key}")
+client = OpenAI(base_url="{url}/v1", api_key=os.environ.get("RADIANCE_API_KEY", "none"))
 print(client.chat.completions.create(
     model="{model}", messages=[{{"role": "user", "content": "Hello"}}]
 ).choices[0].message.content)""",
     "anthropic": """\
+import os
+
 from anthropic import Anthropic
 
-client = Anthropic(base_url="{url}", api_key="{key}")
+client = Anthropic(base_url="{url}", api_key=os.environ.get("RADIANCE_API_KEY", "none"))
 print(client.messages.create(
     model="{model}", max_tokens=256, messages=[{{"role": "user", "content": "Hello"}}]
 ).content[0].text)""",
@@ -28,7 +36,7 @@ export ANTHROPIC_BASE_URL={url}
 export ANTHROPIC_AUTH_TOKEN={key}
 export ANTHROPIC_MODEL={model}""",
     "curl": """\
-curl {url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\
+curl {url}/v1/chat/completions -H "Authorization: Bearer {key}" \\
   -H 'Content-Type: application/json' \\
   -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'""",
     "environment": """\
@@ -42,9 +50,12 @@ model_list:
       api_base: {url}/v1
       api_key: {key}""",
     "langchain": """\
+import os
+
 from langchain_openai import ChatOpenAI
 
-chat = ChatOpenAI(base_url="{url}/v1", api_key="{key}", model="{model}")
+key = os.environ.get("RADIANCE_API_KEY", "none")
+chat = ChatOpenAI(base_url="{url}/v1", api_key=key, model="{model}")
 print(chat.invoke("Hello").content)""",
     "llm": """\
 # extra-openai-models.yaml in the folder that `llm logs path` names
@@ -89,7 +100,7 @@ def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None
             value=model,
             remedy=f"Known here: {', '.join(known[:10])}.",
         )
-    key = _KEY if client.has_key else _NO_KEY
+    key = _KEYS.get(name, _KEY) if client.has_key else _NO_KEY
     settings = CLIENTS[name].format(url=client.url, key=key, model=model)
     if as_json:
         print_json({"client": name, "url": client.url, "model": model, "settings": settings})

@@ -171,7 +171,7 @@ class Facts:
             {
                 "outside": outside,
                 "job": job_number(job) if before else None,
-                "place": int(place) if place.isdecimal() else 0,
+                "place": int(place) if place.isdecimal() and len(place) < 10 else 0,
                 "only": None if only is None else to_json(list(only)),
                 "words": words,
                 "pattern": _containing(words),
@@ -195,8 +195,8 @@ class Facts:
         found = []
         for row in rows:
             state, by = row["state"], None
-            if state == "corrected":
-                newest = standing[row["question_hash"]]
+            newest = standing.get(row["question_hash"])  # None also where it was forgotten just now
+            if state == "corrected" and newest is not None:
                 by = newest["id"]
                 if newest["content_hash"] == row["content_hash"]:
                     state = "repeated"

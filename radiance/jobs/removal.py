@@ -44,7 +44,8 @@ def find(connection: Connection, asked: Asked) -> list[Example]:
             ).fetchall()
         case "text":
             words = questions.normalise(asked.value)
-            rows = [r for r in connection.execute(_EXAMPLES).fetchall() if _has(r, words)]
+            every = connection.execute(_EXAMPLES).fetchall() if words else []  # a blank: in all
+            rows = [row for row in every if _has(row, words)]
     hashes = to_json([row["question_hash"] for row in rows])
     found = connection.execute(
         _EXAMPLES + _OF_QUESTIONS,

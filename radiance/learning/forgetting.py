@@ -12,9 +12,10 @@ saved states of training are deleted, and the database is written anew without i
 texts live on in this process alone, until it has measured how likely they are to what serves.
 """
 
+import contextlib
 import statistics
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -138,8 +139,10 @@ class Forgetting:
             StorageError: The disk or the database failed; nothing was changed.
         """
         with self._one_at_a_time:
-            self._end_trial(asked, actor, reason)
-            self._leave_anchors(asked)
+            with self._db.transaction() as connection:
+                planned = self._plan(connection, asked).preview  # or it is refused: change nothing
+            self._end_trial(planned.checkpoints, actor, reason)
+            self._leave_anchors(planned.examples)
             try:
                 with self._registry.audit.sealed(), self._db.transaction() as connection:
                     preview, number = self._forget(connection, asked, actor, reason)
@@ -147,6 +150,7 @@ class Forgetting:
                 self._memory.open()  # what it had taken out is there all the same
                 raise
             self._texts[number] = [e for e in preview.examples if e.messages and value_of(e)]
+            self._end_trial(preview.checkpoints, actor, reason)  # one begun meanwhile
         self._pipeline.interrupt()
         self._pointer.follow()
         self._pipeline.wake()
@@ -241,22 +245,15 @@ class Forgetting:
         append(connection, "forget", actor, None, body, at)
         return number
 
-    def _end_trial(self, asked: Asked, actor: str, reason: str) -> None:
-        """End the canary or shadow of a checkpoint that is about to be withdrawn."""
+    def _end_trial(self, held: Collection[str], actor: str, reason: str) -> None:
+        """End the canary or shadow of a checkpoint that is withdrawn, or is about to be."""
         running = self._canary.running
-        if running is None or running.candidate is None:
-            return
-        with self._db.transaction() as connection:
-            examples = removal.find(connection, asked)
-            jobs = {example.id.partition(".")[0] for example in examples}
-            held = withdrawal.holders(connection, jobs)
-        if running.candidate in held:
-            self._canary.end(actor, f"It has learned what is to be forgotten: {reason}")
+        if running is not None and running.candidate in held:
+            with contextlib.suppress(Conflict):  # it ended by itself
+                self._canary.end(actor, f"It has learned what is to be forgotten: {reason}")
 
-    def _leave_anchors(self, asked: Asked) -> None:
+    def _leave_anchors(self, examples: Sequence[Example]) -> None:
         """Take the questions out of the user's own anchors."""
-        with self._db.transaction() as connection:
-            examples = removal.find(connection, asked)
         hashes = {example.question_hash for example in examples}
         own.remove(self._config.anchors_path, hashes)
         self._pipeline.leave_anchors(hashes)
@@ -295,7 +292,8 @@ class Forgetting:
 
     def tick(self) -> None:
         """Go on with every request that is not done."""
-        rows = self._db.read("SELECT * FROM forgets WHERE status != 'done' ORDER BY number")
+        with self._one_at_a_time:  # whose texts are kept by then
+            rows = self._db.read("SELECT * FROM forgets WHERE status != 'done' ORDER BY number")
         for forget in map(_to_forget, rows):
             if forget.status == "erasing":
                 self._erase(forget)

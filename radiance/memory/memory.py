@@ -190,8 +190,8 @@ class Memory:
     def _look_up(self, turns: Sequence[Message], tip: str | None) -> LookedUp:
         same = Example("", (*turns, Message("assistant", ""))).question_hash
         if held := self._examples.standing([same], self._lineage(tip)).get(same):
-            (example,) = self._examples.by_ids([held.id])
-            return LookedUp((Recalled(example, 1.0, held.is_learned),), "sure")
+            examples = self._examples.by_ids([held.id])  # none where it was forgotten just now
+            return LookedUp(tuple(Recalled(e, 1.0, held.is_learned) for e in examples), "sure")
         ranked = self.rank(turns, tip)
         by_words, limits = self.calibration.by_words, self.calibration.limits
         found = matching.decide(ranked, by_words if ranked.is_by_words else limits)

@@ -293,6 +293,12 @@ class Checkpoints:
                 served.append(target)
         return served
 
+    def served_before(self) -> str | None:
+        """What was served before the present one and may serve again; None is the base."""
+        *earlier, current = self.history()
+        never = self.withdrawn() | {current}
+        return next((each for each in reversed(earlier) if each not in never), None)
+
     def pinned(self) -> Pin | None:
         """Who holds the stable pointer where it is, and why; None while it moves by itself."""
         entry = audit.newest_of(self._db, ("pin", "unpin"))

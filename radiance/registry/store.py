@@ -212,9 +212,13 @@ class Registry(Checkpoints):
         append(connection, "cycle_failed", "pipeline", None, body, self.clock())
 
     def _check_goes_on(self, connection: Connection, cycle: Cycle) -> None:
-        """Leave nothing of a candidate whose cycle was ended meanwhile."""
+        """Leave nothing of a candidate whose cycle was ended meanwhile, or whose parent withdrawn.
+
+        A cycle may be leased with a parent that is withdrawn before the lease is written.
+        """
         found = connection.execute("SELECT status FROM cycles WHERE id = ?", (cycle.id,)).fetchone()
-        if found is not None and found["status"] == "abandoned":
+        was_ended = found is not None and found["status"] == "abandoned"
+        if was_ended or cycle.parent_id in self.withdrawn():
             files.remove_directory(self.path(cycle.candidate_id))
             raise Cancelled(
                 f"{cycle.candidate_id}: its cycle was ended meanwhile, as something was forgotten."
@@ -282,15 +286,14 @@ class Registry(Checkpoints):
                 no person who asks.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
-        history = self.history()
-        current = history[-1]
+        current = self._current_id()
         if to is None and current is None:
             raise Conflict(
                 "The base model is served already; there is nothing before it.",
                 field="checkpoint",
                 remedy="Name the checkpoint to go to.",
             )
-        target = history[-2] if to is None else None if to == BASE else to
+        target = self.served_before() if to is None else None if to == BASE else to
         if target == current:
             raise _served_already(target)
         return self.release(target, "rollback", actor, reason, self.clock())

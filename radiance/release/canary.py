@@ -184,7 +184,8 @@ class CanaryRouter:
 
         Raises:
             NotFound: There is no such checkpoint.
-            Conflict: It serves already, or was rejected and is to be seen, or another one is tried.
+            Conflict: It serves already, or was rejected and is to be seen, or has learned what was
+                forgotten, or another one is tried.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
         candidate = None if checkpoint == BASE_NAME else checkpoint
@@ -197,6 +198,7 @@ class CanaryRouter:
                 remedy='Try it with mode "shadow", or with force.',
             )
         if candidate is not None:
+            self._registry.check_not_withdrawn(candidate)
             self._registry.verify(candidate)
         with self._lock:
             if candidate == self._engine.source.checkpoint_id:

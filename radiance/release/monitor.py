@@ -323,15 +323,14 @@ class Monitor:
         return None
 
     def _roll_back(self, watch: _Watch, failed: Sequence[GateRow]) -> None:
-        history = self._registry.history()
-        if history[-1] != watch.checkpoint_id:
+        if self._registry.history()[-1] != watch.checkpoint_id:
             return  # it was replaced while we looked
         why = "; ".join(map(health.explain, failed))
         reason = f"{watch.checkpoint_id} was taken back by the monitor: {why}."
         # By name: should another cycle commit just now, its checkpoint continues from this one and
         # goes with it.
         try:
-            self._pointer.rollback(history[-2] or BASE, "monitor", reason)
+            self._pointer.rollback(self._registry.served_before() or BASE, "monitor", reason)
         except (Conflict, CorruptCheckpoint) as error:
             if "rollback" not in watch.told:
                 watch.told.add("rollback")

@@ -59,6 +59,11 @@ def test_it_finds_what_contains_the_words(
     assert [fact.job.job_id for fact in found] == [f"job_{n:06d}" for n in reversed(wanted)]
 
 
+def test_a_place_that_no_example_has_is_no_error(db: Database) -> None:
+    fill(db, [("question", "answer")], ["x"])
+    assert Facts(db).find([], 4, before=f"job_000002.{'9' * 5000}")[0].example.id == "job_000001.0"
+
+
 def test_pages_follow_on_one_another(db: Database) -> None:
     fill(db, [(f"question {n}", "answer") for n in range(7)], ["x"])
     first = Facts(db).find([], 4, words="question")

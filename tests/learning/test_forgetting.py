@@ -1,5 +1,6 @@
 """Forgetting on request, on the real service: at once, on disk, in what is learned after."""
 
+import json
 import time
 import urllib.request
 from pathlib import Path
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 from radiance.cli import main
 from radiance.client import Client as PythonClient
 from radiance.registry import verification
-from tests.support import ApiError, Client, Running
+from tests.support import FACTS, ApiError, Client, Running
 
 HOUSE = (
     "What is the door code of Zorbel House?",
@@ -88,7 +89,11 @@ def test_weights_that_serve_after_never_saw_it_and_the_rest_is_learned_again(ser
     for asked in (HOUSE[0], OTHERWISE):
         assert client.ask(asked)["source"] == "weights"
     assert client.ask("Who is the founder of Zorbel Labs?")["response"] == LABS[1]  # by memory
-    for call, body in (("/rollback", {"checkpoint": second}), ("/promote", {"checkpoint": third})):
+    for call, body in (
+        ("/rollback", {"checkpoint": second}),
+        ("/promote", {"checkpoint": third}),
+        ("/canary", {"checkpoint": third}),
+    ):
         with pytest.raises(ApiError, match="learned what was forgotten"):
             client.post(call, body)
     with pytest.raises(ApiError, match="learned what was forgotten"):
@@ -147,12 +152,18 @@ def test_what_cannot_be_forgotten_says_why(checkpointed_root, serve):
         ({"example": "job_000009.0"}, "no example to forget"),
         ({"tag": "user:nobody"}, "no example to forget"),
         ({"job": "seven"}, "no job"),
+        ({"text": " "}, "no example to forget"),  # blank: it is no part of every text
+        ({"text": "\u200b"}, "no example to forget"),
     ):
         with pytest.raises(ApiError, match=message):
             client.post("/forget", body)
     client.post("/pin", {"reason": "The fair is on."})
+    anchors = checkpointed_root / "anchors" / "mine.jsonl"
+    anchors.parent.mkdir()
+    anchors.write_text(json.dumps({"input": FACTS[0][0], "output": "So."}) + "\n")
     with pytest.raises(ApiError, match="pinned"):
         client.post("/forget", {"job": "job_000001"})
+    assert anchors.exists()  # what is refused changes nothing
     client.post("/unpin", {})
     # A tag takes all of its jobs; the correction of one of its questions goes with it.
     answer = client.post("/forget", {"tag": "user:ann"})

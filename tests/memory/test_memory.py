@@ -3,6 +3,7 @@
 import pytest
 
 from bench.streams import make_stream, untaught
+from radiance.examples.store import ExampleStore
 from radiance.records import Message
 
 HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
@@ -169,6 +170,12 @@ def test_an_example_that_is_removed_is_not_found(remembering):
     assert remembering.ask("Which code opens the door of Zorbel House?") == ()
     assert remembering.answer("Who is the founder of Zorbel Labs?") == LABS[1]
     assert remembering.memory.size == 1
+
+
+def test_an_example_that_is_forgotten_while_it_is_looked_up_is_not_found(remembering, monkeypatch):
+    remembering.teach([HOUSE])
+    monkeypatch.setattr(ExampleStore, "by_ids", lambda store, ids: [])
+    assert remembering.ask(HOUSE[0]) == ()
 
 
 def test_a_name_that_no_example_has_is_told(remembering):

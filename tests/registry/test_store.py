@@ -39,6 +39,16 @@ def link(workshop) -> str | None:
 # ----------------------------------------------------------------------------- ids
 
 
+def withdraw(workshop, checkpoint_id):
+    """As if a checkpoint had learned what was forgotten."""
+    with workshop.db.transaction() as connection:
+        connection.execute(
+            "INSERT INTO forgets (at, actor, reason, asked, status, examples, checkpoints,"
+            " queued_again) VALUES ('now', 'me', 'why', '{}', 'done', '{}', '[]', '[]')"
+        )
+        connection.execute("INSERT INTO withdrawn VALUES (?, 1)", (checkpoint_id,))
+
+
 def test_ids_carry_the_day_and_a_number_that_never_returns(workshop):
     assert [workshop.new_id() for _ in range(2)] == ["A_2026-02-09_0001", "A_2026-02-09_0002"]
     workshop.reopen()
@@ -202,6 +212,15 @@ def test_a_rollback_during_training_is_not_undone_by_the_commit(workshop, regist
     assert registry.get(kept).parent_id == second
 
 
+def test_a_candidate_of_a_withdrawn_parent_comes_to_nothing(workshop, registry):
+    cycle = workshop.cycle(parent=workshop.commit())
+    withdraw(workshop, cycle.parent_id)
+    with pytest.raises(Cancelled, match="forgotten"):
+        workshop.commit(cycle, status=REJECTED)  # which a person could promote
+    assert registry.committed() == {cycle.parent_id}
+    assert not (workshop.adapters / cycle.candidate_id).exists()
+
+
 # ----------------------------------------------------------------------------- reading
 
 
@@ -263,6 +282,12 @@ def test_rolling_back_goes_back_and_back_again(workshop, registry):
     assert workshop.current() == third
     assert [r.checkpoint_id for r in registry.releases(2)] == [third, None]
     assert link(workshop) == third
+
+
+def test_rolling_back_passes_over_what_is_withdrawn(workshop, registry):
+    first, second, _ = (workshop.commit() for _ in range(3))
+    withdraw(workshop, second)
+    assert registry.rollback(None, "cli", "It hurts.").checkpoint_id == first
 
 
 def test_rolling_back_to_a_name_skips_what_lies_between(workshop, registry):

@@ -9,7 +9,8 @@ from typing import Any
 
 from radiance.errors import RequestError
 
-_KEPT_AS_SENT = ("parameters", "schema", "metadata", "logit_bias")  # a null says something there
+# A null says something there; the last two are Anthropic's, a tool's schema and a call of it.
+_KEPT_AS_SENT = ("parameters", "schema", "metadata", "logit_bias", "input_schema", "input")
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
 
@@ -93,15 +94,28 @@ def _usual_message(message: Any) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """Plain data without what is null, but within schemas, where null is a value."""
+    """Plain data without what is null, but within schemas and calls, where null is a value.
+
+    Raises:
+        RequestError: It is nested too deep.
+    """
+    try:
+        return _without_nulls(value)
+    except RecursionError:
+        raise RequestError(
+            "The body is nested too deep.", remedy="Send what the API documents."
+        ) from None
+
+
+def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            name: item if name in _KEPT_AS_SENT else without_nulls(item)
+            name: item if name in _KEPT_AS_SENT else _without_nulls(item)
             for name, item in value.items()
             if item is not None
         }
     if isinstance(value, list):
-        return [without_nulls(item) for item in value]
+        return [_without_nulls(item) for item in value]
     return value
 
 

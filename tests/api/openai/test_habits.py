@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from radiance.api.openai.habits import usual
+from radiance.api.openai.habits import usual, without_nulls
 from radiance.errors import RequestError
 from tests.support import ApiError, Running
 
@@ -110,3 +110,20 @@ def test_a_null_within_a_schema_is_kept() -> None:
     assert usual([1]) == [1]
     with pytest.raises(RequestError, match="chat_template_kwargs: is not an object"):
         usual({"chat_template_kwargs": 3})
+
+
+def test_a_null_in_a_tools_schema_or_call_is_kept():
+    call = {"type": "tool_use", "input": {"path": None}, "cache_control": None}
+    tool = {"input_schema": {"properties": {"x": {"const": None}}}, "description": None}
+    assert without_nulls({"content": [call], "tools": [tool]}) == {
+        "content": [{"type": "tool_use", "input": {"path": None}}],
+        "tools": [{"input_schema": tool["input_schema"]}],
+    }
+
+
+def test_what_is_nested_too_deep_is_refused():
+    nested: list[object] = []
+    for _ in range(100_000):
+        nested = [nested]
+    with pytest.raises(RequestError, match="nested too deep"):
+        without_nulls({"messages": nested})
