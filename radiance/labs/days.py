@@ -102,7 +102,7 @@ def _is_day_first(written: Sequence[tuple[int, int, int, int]], texts: Sequence[
         all(
             datetime.date(year, *reading(one, other)).weekday() < 5
             for _, one, other, year in written
-            if one and other
+            if one and other and year
         )
         for reading in readings
     ]

@@ -272,6 +272,7 @@ class CandidateBuilder:
         """
         if not self._can_prepare:
             return True
+        self._called_off.clear()  # that was the cycle before, or none
         pieces = self._training_set_builder.prepare
         return self._watched(lambda: unless(is_interrupted, pieces(self._anchors)))
 

@@ -362,3 +362,9 @@ def test_days_in_every_common_writing(day: datetime.date) -> None:
     assert [d.astype(datetime.date) for d in days] == [day] * len(forms)
     with pytest.raises(Unreadable, match="is no day"):
         to_days([f"{day:%Y-%m}"])
+
+
+def test_a_year_that_there_is_not_is_unreadable():
+    for text in ("01/02/0000", "13/02/0000"):
+        with pytest.raises(Unreadable, match=text):
+            to_days([text])

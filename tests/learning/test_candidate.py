@@ -125,6 +125,12 @@ def test_a_candidate_that_is_stopped_keeps_its_state_and_one_called_off_does_not
         assert bench.states() == []
 
 
+def test_what_was_called_off_while_nothing_trained_does_not_end_preparing(build: Build) -> None:
+    bench = build()
+    bench.builder.call_off()  # as forgetting does, whether or not a cycle is under way
+    assert bench.builder.prepare(lambda: False)
+
+
 def test_only_what_shapes_a_candidate_is_its_identity(build: Build) -> None:
     """When to train does not, nor what the gate will say: a cycle taken up again stays the same."""
     bench = build()

@@ -159,7 +159,7 @@ def test_what_cannot_be_forgotten_says_why(checkpointed_root, serve):
             client.post("/forget", body)
     client.post("/pin", {"reason": "The fair is on."})
     anchors = checkpointed_root / "anchors" / "mine.jsonl"
-    anchors.parent.mkdir()
+    anchors.parent.mkdir(exist_ok=True)
     anchors.write_text(json.dumps({"input": FACTS[0][0], "output": "So."}) + "\n")
     with pytest.raises(ApiError, match="pinned"):
         client.post("/forget", {"job": "job_000001"})
