@@ -6,6 +6,7 @@ reads them, and ``radiance.toml`` at the top of the repository is rendered from 
 (``rendering``); a test keeps the two the same.
 """
 
+from radiance.config.alert_settings import AlertSettings
 from radiance.config.fallback_settings import ChainSettings, UpstreamSettings
 from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
 from radiance.config.learning_settings import (
@@ -41,6 +42,7 @@ __all__ = [
     "FILE_NAME",
     "QUIET_HOURS",
     "AccessSettings",
+    "AlertSettings",
     "AnchorSettings",
     "Backend",
     "ChainSettings",

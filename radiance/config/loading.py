@@ -13,6 +13,7 @@ import tomli
 from msgspec import Meta
 
 from radiance import extensions, validation
+from radiance.config.alert_settings import AlertSettings
 from radiance.config.fallback_settings import ChainSettings
 from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
 from radiance.config.learning_settings import (
@@ -55,6 +56,7 @@ class Config(Section, frozen=True):
     access: AccessSettings = AccessSettings()
     engine: EngineSettings = EngineSettings()
     memory: MemorySettings = MemorySettings()
+    alerts: AlertSettings = AlertSettings()
     update: UpdateSettings = UpdateSettings()
     training: TrainingSettings = TrainingSettings()
     anchor: AnchorSettings = AnchorSettings()

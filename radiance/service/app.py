@@ -58,6 +58,8 @@ from radiance.telemetry import get_logger
 from radiance.training.distributed import DistributedGradientComputer, agree
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
+from radiance.web import alerts
+from radiance.web.alert_sender import AlertSender
 
 _MOST_EXPECTED = 500  # taught answers whose tokens are kept ready as drafts
 _OTHERS_LOAD_S = 3600.0  # a rank may still be reading its model
@@ -344,6 +346,8 @@ class Service:
         self._begin(canary)
         self._begin(stores.memory)
         self._begin(forgetting)
+        name = f"{config.root} on {config.server.host}:{config.server.port}"
+        self._begin(AlertSender(config.alerts, name, lambda: alerts.of(services)))
         return services
 
     def _start_extensions(self, services: Services, parts: dict[str, Part]) -> None:
