@@ -49,6 +49,15 @@ async def send_feedback(request: Request) -> FeedbackAnswer:
     """Keep a vote; it is on disk when this answers. A monitor may act on it."""
     services = services_of(request)
     body = await read_body(request, FeedbackBody, services.config.server.max_body_bytes)
+    return await keep_feedback(request, services, body)
+
+
+async def keep_feedback(request: Request, services: Services, body: FeedbackBody) -> FeedbackAnswer:
+    """Keep a vote, however it came.
+
+    Raises:
+        RequestError: Its texts have what no text may have, or it names no checkpoint.
+    """
     _refuse_bad_text(body)
     answer = await run_in_threadpool(_keep, services, body, caller_of(request), key_of(request))
     services.monitor.wake()

@@ -76,6 +76,14 @@ class FeedbackLog:
         rows = self._db.read("SELECT * FROM feedback ORDER BY number DESC LIMIT ?", (limit,))
         return [_to_feedback(row) for row in rows]
 
+    def recent_of(self, checkpoint: str | None, limit: int) -> list[Feedback]:
+        """The newest votes on a checkpoint's answers (None: the base's), newest first."""
+        rows = self._db.read(
+            "SELECT * FROM feedback WHERE checkpoint IS ? ORDER BY at DESC, number DESC LIMIT ?",
+            (checkpoint, limit),
+        )
+        return [_to_feedback(row) for row in rows]
+
     def votes(self, checkpoint: str | None, since: datetime | None = None) -> Votes:
         """How a checkpoint (None: the base) was voted on, from ``since`` on where it is given."""
         (row,) = self._db.read(

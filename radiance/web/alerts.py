@@ -36,11 +36,13 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     """What is judged.
 
     Attributes:
+        checkpoint: What serves; "" is the base.
         waiting_since: When the oldest queued job that is due was accepted; None where none waits.
         is_training: Whether a cycle runs.
         failing: Rows of the monitor that failed.
         anchors_missing: Why the anchors that the settings name are not there; "" where they are.
         anchors_instead: What is measured on instead.
+        held_up_by: Why training may not run now, as a clause; "" where it may.
         overwritten: Anchors that are overwritten in what serves and not accepted.
         bleeding: Of what serves, where it is above the gate's limit.
         forgot_too_much: Whether what serves is risky by more than that.
@@ -50,6 +52,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     engine_is_ready: bool = True
     pipeline_is_alive: bool = True
     status: str = CheckpointStatus.BASE
+    checkpoint: str = ""
     has_anchors: bool = True
     anchors_missing: str = ""
     anchors_instead: str = ""
@@ -57,6 +60,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     bleeding: float | None = None
     forgot_too_much: bool = True
     waiting_since: datetime | None = None
+    held_up_by: str = ""
     is_training: bool = False
     quarantined: int = 0
     failing: tuple[GateRow, ...] = ()
@@ -81,9 +85,9 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         for row in signs.failing
     ]
     if signs.overwritten:
-        what = wording.plural(signs.overwritten, "anchor")
-        text = f"What serves overwrote {what}, and nobody has accepted that."
-        found.append(Alert("warn", "overwritten", text, "/gate"))
+        what = wording.plural(signs.overwritten, "old fact")
+        text = f"What serves overwrote {what} of the base model, and nobody has accepted that."
+        found.append(Alert("warn", "overwritten", text, "/anchors"))
     if signs.bleeding is not None:
         text = (
             f"What serves bleeds: {wording.percent(signs.bleeding)} of the questions about names"
@@ -92,12 +96,15 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         found.append(Alert("warn", "bleeding", text, "/gate"))
     if signs.status == CheckpointStatus.RISKY and signs.forgot_too_much:
         text = "What serves is marked risky: it forgot more than the gate's limit."
-        found.append(Alert("warn", "risky", text, "/checkpoints"))
+        found.append(Alert("warn", "risky", text, f"/gate/{signs.checkpoint}"))
     if signs.quarantined:
         text = f"{wording.plural(signs.quarantined, 'job')} crashed the process and were set aside."
         found.append(Alert("warn", "quarantine", text, "/learn?status=quarantined"))
     since = signs.waiting_since
-    if since is not None and not signs.is_training and now - since > _STUCK_AFTER:
+    if signs.held_up_by and signs.waiting_since is not None:
+        text = f"Updates wait, for training is held up: {signs.held_up_by.rstrip('.')}."
+        found.append(Alert("warn", "held_up", text, "/training"))
+    elif since is not None and not signs.is_training and now - since > _STUCK_AFTER:
         text = f"The queue is stuck: its oldest update came {wording.ago(since, now)}."
         found.append(Alert("warn", "queue", text, "/learn"))
     if not signs.has_anchors:
@@ -123,12 +130,14 @@ def of(services: Services) -> list[Alert]:
         engine_is_ready=services.engine.is_ready,
         pipeline_is_alive=services.pipeline.is_alive,
         status=services.engine.source.status,
+        checkpoint=services.engine.source.checkpoint_id or "",
         has_anchors=services.has_anchors,
         anchors_missing=services.anchors.missing,
         anchors_instead=services.anchors.source,
         overwritten=overwritten,
         bleeding=bled if bled is not None and bled > services.config.gate.max_bleeding else None,
         forgot_too_much=not overwritten or _forgot_too_much(services),
+        held_up_by=services.training_pause.objection() or "",
         waiting_since=services.jobs.oldest_waiting_at() if immediate else None,
         is_training=services.pipeline.progress is not None
         or services.pipeline.preparing is not None,

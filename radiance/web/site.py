@@ -24,18 +24,23 @@ from radiance.api.routes import scoped
 from radiance.web import assets, events
 from radiance.web.page import Page, accepts_html, render
 from radiance.web.pages import (
+    anchors,
     ask,
     audit,
     checkpoints,
     compare,
     cycles,
+    experiment,
+    forgetting,
     gate,
     knowledge,
     learn,
     overview,
     pointer,
+    settings,
     signing,
     training,
+    words,
 )
 from radiance.web.rendering import environment
 from radiance.web.security import Headers
@@ -43,6 +48,7 @@ from radiance.web.security import Headers
 PAGES: tuple[Page, ...] = (
     overview.PAGE,
     knowledge.PAGE,
+    forgetting.PAGE,
     ask.PAGE,
     learn.LIST,
     learn.JOB,
@@ -53,12 +59,17 @@ PAGES: tuple[Page, ...] = (
     checkpoints.ONE,
     compare.PAGE,
     pointer.PAGE,
+    experiment.PAGE,
     gate.LIST,
     gate.ONE,
+    anchors.PAGE,
     audit.PAGE,
+    settings.PAGE,
+    words.PAGE,
 )
 
 _LINKS: list[BaseRoute] = [
+    *ask.ROUTES,
     *pointer.ROUTES,
     *cycles.ROUTES,
     *signing.ROUTES,

@@ -59,6 +59,8 @@ def duration(seconds: Any) -> str:
     """``40 s``, ``3 min``, ``2 h 5 min``, or a dash."""
     if seconds is None:
         return ABSENT
+    if 0 < seconds < 0.0995:
+        return f"{1000 * seconds:.2g} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -1,11 +1,12 @@
 """An open page follows a service that goes away and comes back."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from radiance import config
-from tests.support import start_service
+from tests.support import FACTS, Running, as_input, start_service
 
 
 def test_a_restart_shows_stale_and_then_recovers(browser: Any, tmp_path: Path) -> None:
@@ -36,3 +37,40 @@ def test_a_restart_shows_stale_and_then_recovers(browser: Any, tmp_path: Path) -
         running.stop()
         page.context.close()
     assert wrong == []
+
+
+def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
+    open_at: Callable[..., Any], serve: Callable[..., Running]
+) -> None:
+    running = serve(**{"training.max_steps": 4000, "training.stop_loss": 0.0})
+    client = running.client
+    job = client.post("/update", {"examples": as_input(FACTS)})["job_id"]
+    client.wait_for_step(job, 8)
+    cycle = client.get(f"/jobs/{job}")["cycle_id"]
+    page = open_at(client.url, f"/cycles/{cycle}", viewport={"width": 390, "height": 700})
+    page.wait_for_function("document.querySelectorAll('.plot .uplot').length > 3")
+    page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
+    page.evaluate(
+        """() => {
+            window.moved = [];
+            const at = scrollY;
+            addEventListener("scroll", () => {
+                if (Math.abs(scrollY - at) > 2) moved.push(scrollY);
+            });
+            window.updates = 0;
+            document.addEventListener("radiance:update", () => updates++);
+            const plot = document.querySelector("#chart-loss .plot").uplot;
+            plot.setScale("x", { min: 2, max: 5 });
+        }"""
+    )
+    page.wait_for_function("updates >= 4")
+    assert page.evaluate("moved") == []
+    scale = page.evaluate(
+        "(({ min, max }) => [min, max])(document.querySelector('#chart-loss .plot').uplot.scales.x)"
+    )
+    assert scale == [2, 5]
+    page.evaluate(
+        "document.querySelector('#chart-loss .plot').uplot.setCursor({ left: 20, top: 20 })"
+    )
+    assert page.locator("#chart-loss .where").inner_text().startswith("Step ")
+    client.post("/training/pause", {})

@@ -65,6 +65,31 @@ def test_json_is_the_answer_as_it_came(client, service):
         assert result.exit_code == 0
 
 
+# ----------------------------------------------------------------------------- knowledge
+
+
+def test_knowledge_lists_facts_by_state_and_says_where_more_are(client, service):
+    fact = {
+        "example_id": "job_000004.0",
+        "state": "corrected",
+        "question": "When does it open?",
+        "answer": "At\nseven.",
+        "by": "job_000009.0",
+    }
+    counts = {"known": 12, "waiting": 2}
+    answer = {"view": "corrected", "counts": counts, "facts": [fact], "before": "job_000004.0"}
+    service.replies["GET /knowledge"] = (200, answer)
+    result = client("knowledge", "open", "--view", "corrected", "--limit", "1")
+    assert result.exit_code == 0
+    [_, row] = result.stdout.splitlines()
+    assert row.split("  ")[0] == "job_000004.0"
+    assert "At seven." in row
+    assert row.endswith("job_000009.0")
+    assert "12 known, 2 of these waiting" in result.stderr
+    assert "More: --before job_000004.0" in result.stderr
+    assert "view=corrected" in str(service.requests[-1])
+
+
 # ----------------------------------------------------------------------------- feedback
 
 VOTE = {

@@ -135,8 +135,12 @@ def test_markup_that_was_taught_is_shown_as_it_was_sent(client: Client) -> None:
 def test_a_checkpoint_that_the_gate_rejected_says_so_and_why(client: Client) -> None:
     listed = client.get("/checkpoints")["checkpoints"]
     (rejected,) = [c for c in listed if c["status"] == "rejected"]
-    text = fetch(client, f"/checkpoints/{rejected['checkpoint_id']}")[2]
-    assert "rejected" in text
+    page = fetch(client, f"/checkpoints/{rejected['checkpoint_id']}")[2]
+    assert "rejected" in page
+    assert "learned word for word" in page
+    assert "Promote…" not in page
+    text = fetch(client, f"/gate/{rejected['checkpoint_id']}")[2]
+    assert "Serve it anyway…" in text
     decision = client.get(f"/checkpoints/{rejected['checkpoint_id']}")["decision"]
     failed = [row["rule"] for row in decision["rows"] if row["verdict"] == "fail"]
     assert failed

@@ -121,12 +121,16 @@ class Access:
 
         None where there is no such key, or none is needed.
         """
-        key = None if self._keyring is None else self._keyring.find(secret)
+        key = self.key_of(secret)
         if key is None:
             _log.warning("sign_in_refused")
             return None
         _log.info("signed_in", key=key.name)
         return self.sessions.begin(key.digest)
+
+    def key_of(self, secret: str) -> Key | None:
+        """The key that ``secret`` is; None where there is no such key, or none is needed."""
+        return None if self._keyring is None else self._keyring.find(secret)
 
     def knows_host(self, host: str) -> bool:
         """Whether the service may be addressed as ``host``, a Host header.

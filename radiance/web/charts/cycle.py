@@ -7,6 +7,7 @@ from radiance.web import wording
 from radiance.web.charts.lines import chart
 
 _MOST_POINTS = 500
+_ASKED = "The same, without dropout"
 _CHARTS = (
     ("loss", "Loss of the new examples, nats per token", ("finetune_loss", "eval_loss"),
      ("New examples", "Held back")),
@@ -21,8 +22,13 @@ Curves = Mapping[str, Mapping[int, float]]
 """By name of the metric, its value by step."""
 
 
-def draw(curves: Curves) -> list[dict[str, Any]]:
+def draw(curves: Curves, has_held_back: bool) -> list[dict[str, Any]]:
     """Every chart of a cycle, also those of which nothing was recorded.
+
+    Args:
+        curves: What was recorded.
+        has_held_back: Whether new examples were held back from training; else the second loss is of
+            the same examples, without dropout.
 
     What was measured after the last step is not part of a curve.
     """
@@ -31,7 +37,12 @@ def draw(curves: Curves) -> list[dict[str, Any]]:
         name: {step: value for step, value in curve.items() if step <= last}
         for name, curve in curves.items()
     }
-    return [_chart(during, *told) for told in _CHARTS]
+    drawn = [_chart(during, *told) for told in _CHARTS]
+    if not has_held_back:
+        loss = drawn[0]
+        loss["series"] = [_ASKED if name == "Held back" else name for name in loss["series"]]
+        loss["columns"] = [_ASKED if name == "Held back" else name for name in loss["columns"]]
+    return drawn
 
 
 def projected_ratio(curves: Curves) -> float | None:

@@ -1,50 +1,134 @@
-"""One question to two checkpoints: both answers, how they differ, how likely each finds both."""
+"""A conversation with what serves; or one question to two checkpoints, and how they differ.
+
+With scripts the page streams answers (``static/ask.js``); without, a form is sent and the page
+comes back with the answer. Questions go by POST: they are nobody's business in a history or a log.
+"""
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
+from starlette.responses import RedirectResponse, Response
 
-from radiance.api.services import Services
+from radiance.api.errors import response_to
+from radiance.api.feedback import FeedbackBody, keep_feedback
+from radiance.api.search import SearchBody, answer_to
+from radiance.api.services import Services, services_of
 from radiance.engine.model.encoding import Encoder
 from radiance.engine.requests import Answer, Request, Scoring
-from radiance.errors import RadianceError
+from radiance.errors import RequestError
+from radiance.examples.facts import KNOWN
 from radiance.records import Message
+from radiance.records.text import forbidden
+from radiance.registry.store import BASE
+from radiance.validation import check
+from radiance.web.forms import Fields, form_route, read_form
 from radiance.web.page import Data, Page
 
 _MOST_LISTED = 200
-_MOST_TOKENS = 128
+_MOST_TOKENS = 256
+_SERVING = "stable"
 
 
 def describe(services: Services, request: HttpRequest) -> Data:
-    """``?prompt=`` asked of ``?a=`` and ``?b=``, greedily, so that asking again says the same."""
-    prompt = request.query_params.get("prompt", "")
-    a, b = (
-        request.query_params.get(side) or name for side, name in (("a", "base"), ("b", "stable"))
-    )
+    """The form: what can be asked, and a question to begin with; ``?example=`` names one."""
     listed = [checkpoint.checkpoint_id for checkpoint in services.registry.all(_MOST_LISTED)]
     live = ["training"] if services.pipeline.progress is not None else []
-    found: Data = {
-        "prompt": prompt,
-        "a": a,
+    asked = request.query_params
+    a, b = asked.get("a", ""), asked.get("b", "")
+    named = [name for name in (a, b) if name and name not in (_SERVING, BASE)]
+    has_learned = services.registry.current() is not None
+    return {
+        "prompt": _question(services, asked.get("example")),
+        "sample": None if asked.get("example") else _sample(services),
+        "a": a or _SERVING,
         "b": b,
-        "choices": list(dict.fromkeys(["base", "stable", *live, a, b, *listed])),
+        "choices": [
+            *([_SERVING] if has_learned else []),
+            BASE,
+            *dict.fromkeys([*live, *named, *listed]),
+        ],
         "max_tokens": _MOST_TOKENS,
+        "turn": None,
         "answers": None,
-        "error": None,
     }
-    if prompt.strip():
-        try:
-            found["answers"] = _ask_both(services, prompt, a, b)
-        except RadianceError as error:
-            found["error"] = str(error)
-    return found
+
+
+def _question(services: Services, example_id: str | None) -> str:
+    """What an example asks."""
+    if not example_id:
+        return ""
+    turns = services.examples.get(example_id).messages
+    return turns[-2].content if len(turns) > 1 else ""
+
+
+def _sample(services: Services) -> Data | None:
+    """A fact that is known, to ask for."""
+    current = services.registry.current()
+    lineage = services.registry.ancestors(current.checkpoint_id) if current else []
+    for fact in services.facts.find(lineage, 1, states=KNOWN):
+        if len(fact.example.messages) == 2:
+            return {"id": fact.example.id, "question": fact.example.messages[0].content}
+    return None
+
+
+async def say(request: HttpRequest) -> Response:
+    """Answer what the form asks, and show it: one answer, or two beside each other."""
+    services = services_of(request)
+    fields = await read_form(request, services.config.server.max_body_bytes)
+    try:
+        found = await _answer(request, services, fields)
+        refusal, status = None, 200
+    except RequestError as error:
+        refusal, status = error, response_to(error, request.url.path).status_code
+        found = {}
+    request.state.found = {**found, "prompt": fields.get("prompt", ""), "sample": None}
+    for side in ("a", "b"):
+        request.state.found[side] = fields.get(side, "")
+    page = await run_in_threadpool(PAGE.show, request, refusal, fields)
+    page.status_code = status
+    return page
+
+
+async def _answer(request: HttpRequest, services: Services, fields: Fields) -> Data:
+    prompt = fields.get("prompt", "")
+    a, b = fields.get("a") or _SERVING, fields.get("b", "")
+    if b:
+        return {"answers": await run_in_threadpool(_ask_both, services, prompt, a, b)}
+    name = None if a == _SERVING else a
+    body = SearchBody(prompt=prompt, max_tokens=_MOST_TOKENS, temperature=0.0, checkpoint=name)
+    answer = await answer_to(request, services, body)
+    return {"turn": {**msgspec.to_builtins(answer), "prompt": prompt}}
+
+
+async def vote(request: HttpRequest) -> Response:
+    """Keep a vote on an answer; for those without scripts, who send a form."""
+    services = services_of(request)
+    fields = await read_form(request, services.config.server.max_body_bytes)
+    body = {name: fields.get(name, "") for name in ("vote", "prompt", "response", "comment")}
+    # A model may write what no text may hold; its answer is voted on all the same.
+    body["response"] = "".join("\ufffd" if forbidden(c) else c for c in body["response"])
+    if checkpoint := fields.get("checkpoint"):
+        body["checkpoint"] = checkpoint
+    await keep_feedback(request, services, check(body, FeedbackBody))
+    return RedirectResponse("/ask?done=voted", 303)
 
 
 def _ask_both(services: Services, prompt: str, a: str, b: str) -> list[Data]:
     encoder = services.engine.encoder
     tokens = encoder.prompt([Message("user", prompt)])
     most = min(_MOST_TOKENS, encoder.context_tokens - len(tokens))
+    if not prompt.strip() or most < 1:
+        raise RequestError(
+            f"The question has {len(tokens)} tokens, and the model takes fewer than"
+            f" {encoder.context_tokens}."
+            if prompt.strip()
+            else "There is no question yet.",
+            field="prompt",
+            remedy="Shorten it." if prompt.strip() else "Type one.",
+        )
     weights = [services.pointer.weights(name) for name in (a, b)]
     asked = [services.engine.submit(Request(tokens, most, weights=one)) for one in weights]
     answers = [future.result() for future in asked]
@@ -89,11 +173,19 @@ def pieces(encoder: Encoder, tokens: Sequence[int], other: Sequence[int]) -> lis
     return found
 
 
+def _draw(_: Services, request: HttpRequest) -> Data:
+    """What was asked and answered in this request."""
+    return getattr(request.state, "found", {})
+
+
 PAGE = Page(
     path="/ask",
     title="Ask",
     template="ask.html",
     describe=describe,
+    draw=_draw,
     nav="Ask",
     scripts=("ask.js",),
+    notices={"voted": "Your vote is kept: it counts for the checkpoint that answered."},
 )
+ROUTES = [form_route("/ask", say, "infer"), form_route("/ask/vote", vote, "infer")]

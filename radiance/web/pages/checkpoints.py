@@ -13,13 +13,16 @@ from radiance.registry.store import BASE
 from radiance.web import wording
 from radiance.web.charts import lineage
 from radiance.web.charts.lines import chart
+from radiance.web.decided import decided
 from radiance.web.page import Data, Page, page_url
+from radiance.web.pages.anchors import described
+from radiance.web.pages.experiment import brief
 from radiance.web.pages.overview import retention
-from radiance.web.told import all_told
+from radiance.web.told import all_told, told
 
 _PER_PAGE = 50
 _MATRIX = 12
-_MOST_EXAMPLES = 50
+_MOST_EXAMPLES, _MOST_COMMENTS = 50, 30
 
 
 def describe(services: Services, request: Request) -> Data:
@@ -33,6 +36,7 @@ def describe(services: Services, request: Request) -> Data:
         "current": current.checkpoint_id if current else BASE,
         "pinned": msgspec.to_builtins(services.registry.pinned()),
         "checkpoints": [msgspec.to_builtins(checkpoint) for checkpoint in listed],
+        "first": _first(services, listed),
         "graph": lineage.draw(listed),
         "matrix": _matrix(services, current),
         "retention": retention(listed),
@@ -40,6 +44,12 @@ def describe(services: Services, request: Request) -> Data:
         "newer": page_url(request, before=None, done=None) if before else None,
         "older": older,
     }
+
+
+def _first(services: Services, listed: list[Checkpoint]) -> dict[str, Data]:
+    """By checkpoint the first example that it learned: what people know it by."""
+    ids = {f"{c.job_ids[0]}.0": c.checkpoint_id for c in listed if c.job_ids}
+    return {ids[example.id]: told(example) for example in services.examples.by_ids(list(ids))}
 
 
 def _matrix(services: Services, current: Checkpoint | None) -> Data | None:
@@ -95,7 +105,6 @@ def describe_one(services: Services, request: Request) -> Data:
     if checkpoint_id == BASE:
         return {**shared, "checkpoint": None, "is_current": current is None}
     checkpoint = services.registry.get(checkpoint_id)
-    decision = services.registry.decision(checkpoint_id)
     examples = services.examples.of_jobs(checkpoint.job_ids)
     try:
         manifest: Any = msgspec.to_builtins(services.registry.manifest(checkpoint_id))
@@ -106,26 +115,40 @@ def describe_one(services: Services, request: Request) -> Data:
         **shared,
         "checkpoint": msgspec.to_builtins(checkpoint),
         "is_current": checkpoint.is_current,
-        "decision": msgspec.to_builtins(decision),
+        "decision": decided(services, checkpoint_id),
         "votes": msgspec.to_builtins(services.feedback.votes(checkpoint_id)),
         "examples": all_told(examples[:_MOST_EXAMPLES]),
         "examples_left": max(0, len(examples) - _MOST_EXAMPLES),
         "ancestors": services.registry.ancestors(checkpoint_id, 6)[1:],
         "manifest": manifest,
         "damage": damage,
-        "overwritten": msgspec.to_builtins(overwritten_in(services, checkpoint_id)),
+        "overwritten": _overwritten(services, checkpoint_id),
+        "experiment": brief(services),
+        "comments": [
+            msgspec.to_builtins(vote)
+            for vote in services.feedback.recent_of(checkpoint_id, _MOST_COMMENTS)
+        ],
+    }
+
+
+def _overwritten(services: Services, checkpoint_id: str) -> Data:
+    found = overwritten_in(services, checkpoint_id)
+    return {
+        "count": found.count,
+        "not_accepted": found.not_accepted,
+        "rows": described(services, found.anchors),
     }
 
 
 REPORT = (
     ("new_exact", "New examples answered exactly", "share"),
     ("recall_exact", "Earlier examples answered exactly", "share"),
-    ("retention_score", "Anchors kept", "share"),
+    ("retention_score", "Old facts kept", "share"),
     ("acc", "Average accuracy", "share"),
     ("bwt", "Backward transfer", "change"),
     ("fwt", "Forward transfer", "change"),
     ("forgetting", "Forgetting", "change"),
-    ("overwritten", "Anchors overwritten", "count"),
+    ("overwritten", "Old facts overwritten", "count"),
     ("bleeding", "Names never taught, answered with a taught value", "share"),
     ("untaught_as_base", "Names never taught, answered as by the base", "share"),
     ("finetune_loss", "Loss of new examples, nats per token", "loss"),

@@ -4,11 +4,13 @@ from typing import Any
 
 from starlette.requests import Request
 
+from radiance.api.anchors import overwritten_in
 from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Manifest
 from radiance.registry.store import BASE
 from radiance.web.page import Data, Page
+from radiance.web.pages.anchors import described
 from radiance.web.pages.checkpoints import REPORT
 from radiance.web.told import told
 
@@ -33,6 +35,7 @@ def describe(services: Services, request: Request) -> Data:
         "only_a": _examples(services, *only_a),
         "only_b": _examples(services, *only_b),
         "anchors": _anchors(services, a, b),
+        "overwritten": _overwritten(services, a, b),
     }
 
 
@@ -100,6 +103,14 @@ def _examples(services: Services, updates: int, left: list[str]) -> Data:
     return {"updates": updates, "examples": listed[:_MOST_EXAMPLES]}
 
 
+def _overwritten(services: Services, a: str, b: str) -> Data:
+    """Old facts that the second overwrote and the first did not, with both answers."""
+    before = {each.anchor for each in services.registry.overwritten_in(a)}
+    found = overwritten_in(services, None if b == BASE else b)
+    rows = [each for each in found.anchors if each.anchor not in before]
+    return {"count": len(rows), "rows": described(services, rows)}
+
+
 def _anchors(services: Services, a: str, b: str) -> Data | None:
     """Anchors that one answers exactly and the other does not."""
     exact: list[dict[str, Any]] = []
@@ -119,9 +130,19 @@ def _anchors(services: Services, a: str, b: str) -> Data | None:
     def is_exact(side: dict[str, Any], other: dict[str, Any], id: str) -> bool:
         return side[id].is_exact if side else other[id].was_exact_in_base
 
+    held = {anchor.example.id: anchor.example for anchor in services.anchors.anchors}
+
+    def named(ids: list[str]) -> list[Data]:
+        found = []
+        for id in ids:
+            turns = held[id].messages if id in held else ()
+            asked = {"question": turns[-2].content, "answer": turns[-1].content} if turns else {}
+            found.append({"id": id, "question": "", "answer": "", **asked})
+        return found
+
     lost = sorted(i for i in ids if is_exact(left, right, i) and not is_exact(right, left, i))
     gained = sorted(i for i in ids if is_exact(right, left, i) and not is_exact(left, right, i))
-    return {"measured": len(ids), "lost": lost, "gained": gained}
+    return {"measured": len(ids), "lost": named(lost), "gained": named(gained)}
 
 
 PAGE = Page(

@@ -10,11 +10,14 @@ from radiance.api.services import Services, services_of
 from radiance.api.training import training_progress
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError
 from radiance.jobs.cycles import PastCycle
+from radiance.records import JobStatus
 from radiance.web.charts import cycle as cycle_charts
 from radiance.web.page import Data, Page, page_url
+from radiance.web.pages.training import held_up
 from radiance.web.reports import cycle as cycle_report
 
 _PER_PAGE = 30
+_MOST_RELEASES = 1000
 
 
 def describe(services: Services, request: Request) -> Data:
@@ -25,6 +28,7 @@ def describe(services: Services, request: Request) -> Data:
     return {
         "progress": training_progress(services),
         "preparing": services.pipeline.preparing,
+        "held_up": held_up(services),
         "cycles": [_row(services, cycle) for cycle in listed],
         "newer": page_url(request, before=None) if before is not None else None,
         "older": page_url(request, before=listed[-1].id) if has_more else None,
@@ -85,18 +89,48 @@ def describe_one(services: Services, request: Request) -> Data:
         except CorruptCheckpoint:
             pass  # the checkpoint's own page says what is wrong with its files
     curves = services.curves.all_of(cycle.id)
+    is_held_back = services.config.evaluation.holdout_ratio > 0
+    has_held_back = bool(evaluation.held_back) if evaluation else is_held_back
     return {
         "cycle_id": cycle.id,
         "status": cycle.status,
         "progress": progress if progress and progress.cycle_id == cycle.id else None,
         "jobs": [msgspec.to_builtins(job) for job in cycle.jobs],
         "checkpoint": checkpoint.checkpoint_id if checkpoint else None,
+        "why": None if checkpoint else _why_nothing(services, cycle),
+        "held_up": held_up(services),
         "manifest": msgspec.to_builtins(manifest),
         "steps": cycle_charts.steps(curves),
         "projected_ratio": cycle_charts.projected_ratio(curves),
         "resources": cycle_report.resources(cycle, curves, evaluation),
-        "charts": cycle_charts.draw(curves),
+        "charts": cycle_charts.draw(curves, has_held_back),
     }
+
+
+def _why_nothing(services: Services, cycle: PastCycle) -> str:
+    """Why no checkpoint came of a cycle that has ended, as a sentence."""
+    if cycle.status == "open":
+        return ""
+    errors = {job.error for job in cycle.jobs if job.error and job.cycle_id == cycle.id}
+    if errors:
+        return " ".join(sorted(errors))
+    cycles = {job.cycle_id for job in cycle.jobs if job.cycle_id is not None}
+    later = sorted(number for number in cycles if number > cycle.id)
+    again = f" Its updates were learned again in cycle {later[0]}." if later else ""
+    if any(job.status == JobStatus.QUEUED for job in cycle.jobs):
+        again = " Its updates wait to be learned again."
+    if all(job.status == JobStatus.CANCELLED for job in cycle.jobs):
+        return "Its updates were cancelled."
+    for release in services.registry.releases(_MOST_RELEASES):
+        if release.at < cycle.created_at:
+            break
+        if release.action == "rollback":
+            target = release.checkpoint_id or "the base model"
+            return (
+                f"{release.actor} rolled back to {target} while it trained, so what it continued no"
+                f" longer served.{again}"
+            )
+    return f"What it continued no longer served, or the settings changed.{again}"
 
 
 async def report(request: Request) -> Response:
@@ -131,7 +165,7 @@ LIST = Page(
     title="Cycles",
     template="cycles.html",
     describe=describe,
-    topics=("cycle", "checkpoints"),
+    topics=("cycle", "checkpoints", "pause"),
     nav="Cycles",
 )
 ONE = Page(
@@ -139,7 +173,7 @@ ONE = Page(
     title="Cycle",
     template="cycle.html",
     describe=describe_one,
-    topics=("cycle", "queue"),
+    topics=("cycle", "queue", "pause"),
     section="/cycles",
 )
 ROUTES = [

@@ -7,7 +7,9 @@ from starlette.requests import Request
 
 from radiance.api.services import Services
 from radiance.web.charts.intervals import interval
+from radiance.web.decided import decided
 from radiance.web.page import Data, Page, page_url
+from radiance.web.reasons import measured, why
 
 _PER_PAGE = 25
 
@@ -28,7 +30,7 @@ def describe(services: Services, request: Request) -> Data:
                 "checkpoint": checkpoint.checkpoint_id,
                 "status": decision.status,
                 "at": checkpoint.created_at.isoformat(),
-                "reason": decision.reason,
+                "why": why(decision),
                 "passed": verdicts.count("pass"),
                 "failed": verdicts.count("fail"),
                 "skipped": verdicts.count("skipped"),
@@ -47,12 +49,17 @@ def describe_one(services: Services, request: Request) -> Data:
     """Every rule of one decision."""
     checkpoint_id = request.path_params["checkpoint_id"]
     decision = services.registry.decision(checkpoint_id)
-    shown: Any = None
+    shown: Any = decided(services, checkpoint_id)
     if decision is not None:
-        shown = msgspec.to_builtins(decision)
         for plain, row in zip(shown["rows"], decision.rows, strict=True):
             plain["drawn"] = interval(row)
-    return {"checkpoint": checkpoint_id, "decision": shown}
+            plain["detail"] = measured(row)
+    current = services.registry.current()
+    return {
+        "checkpoint": checkpoint_id,
+        "decision": shown,
+        "is_current": bool(current and current.checkpoint_id == checkpoint_id),
+    }
 
 
 LIST = Page(

@@ -10,6 +10,7 @@ from radiance.api.training import training_progress
 from radiance.api.update import accept, lineage, supersedes
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
+from radiance.web.decided import decided
 from radiance.web.forms import Fields
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages import pasted_examples
@@ -30,7 +31,8 @@ def describe(services: Services, request: Request) -> Data:
     counts = services.jobs.counts()
     more = listed[-1].job_id if len(found) > _JOBS else None
     return {
-        "corrects": _corrects(services, asked.get("example")),
+        "corrects": _corrects(services, asked.get("example"))
+        or _taught_again(services, asked.get("anchor")),
         "jobs": msgspec.to_builtins(listed),
         "status": wanted,
         "statuses": [
@@ -62,6 +64,21 @@ def _corrects(services: Services, example_id: str | None) -> Data | None:
         )
     asked, answered = example.messages
     return {"id": example.id, "question": asked.content, "answer": answered.content}
+
+
+def _taught_again(services: Services, name: str | None) -> Data | None:
+    """The question of an anchor that was overwritten, with the answer of the base model."""
+    if not name:
+        return None
+    found = next((a.example for a in services.anchors.anchors if a.example.id == name), None)
+    if found is None or len(found.messages) != 2:
+        raise RequestError(
+            f"{name!r} is no anchor with a single question.",
+            field="anchor",
+            value=name,
+            remedy="Follow the links of the page of old facts.",
+        )
+    return {"id": name, "question": found.messages[0].content, "answer": found.messages[1].content}
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:
@@ -102,7 +119,6 @@ def describe_job(services: Services, request: Request) -> Data:
     begin = min(int(given), len(examples)) if given.isdecimal() and len(given) < 10 else 0
     end = begin + _EXAMPLES
     checkpoint = job.checkpoint or job.rejected_checkpoint
-    decision = services.registry.decision(checkpoint) if checkpoint else None
     current = services.registry.current()
     asked = next((e for e in examples if len(e.messages) == 2), None)
     return {
@@ -119,7 +135,7 @@ def describe_job(services: Services, request: Request) -> Data:
         "earlier": page_url(request, **{"from": max(0, begin - _EXAMPLES)}) if begin else None,
         "later": page_url(request, **{"from": end}) if end < len(examples) else None,
         "question": asked.id if asked else None,
-        "decision": msgspec.to_builtins(decision),
+        "decision": decided(services, checkpoint),
         "supersedes": _pairs(services, supersedes(services, job)),
         "may_supersede": _pairs(
             services, services.examples.may_supersede(job, lineage(services, job))

@@ -9,11 +9,16 @@ from starlette.requests import Request
 from radiance.api.anchors import overwritten_in_service
 from radiance.api.services import Services
 from radiance.api.training import training_progress
-from radiance.records import Checkpoint, CheckpointStatus
+from radiance.examples.facts import KNOWN
+from radiance.records import Checkpoint, CheckpointStatus, EvalReport
 from radiance.registry.store import BASE
 from radiance.web import alerts, wording
 from radiance.web.charts.lines import chart
+from radiance.web.decided import decided
 from radiance.web.page import Data, Page
+from radiance.web.pages.anchors import described
+from radiance.web.pages.experiment import brief
+from radiance.web.pages.training import held_up
 from radiance.web.told import told
 
 _RECENT = 5
@@ -45,8 +50,29 @@ def describe(services: Services, _: Request) -> Data:
             "own": services.anchors.own,
             "missing": services.anchors.missing,
         },
-        "overwritten": msgspec.to_builtins(overwritten_in_service(services)),
+        "overwritten": _overwritten(services),
+        "held_up": held_up(services),
+        "experiment": brief(services),
+        "knows": _knows(services),
     }
+
+
+def _overwritten(services: Services) -> Data:
+    found = overwritten_in_service(services)
+    left = [each for each in found.anchors if each.accepted is None]
+    return {
+        "count": found.count,
+        "not_accepted": found.not_accepted,
+        "rows": described(services, left[:_RECENT]),
+    }
+
+
+def _knows(services: Services) -> Data:
+    """How many facts are known, and how many of these wait to be learned."""
+    current = services.registry.current()
+    tip = current.checkpoint_id if current else None
+    counts = services.facts.count(services.registry.ancestors(tip) if tip else [], tip)
+    return {"facts": sum(counts[state] for state in KNOWN), "waiting": counts["waiting"]}
 
 
 def _serving(services: Services) -> Data:
@@ -98,13 +124,13 @@ def _queue(services: Services) -> Data:
 
 def _decision(services: Services, newest: list[Checkpoint]) -> Data | None:
     for checkpoint in newest[:1]:
-        decision = services.registry.decision(checkpoint.checkpoint_id)
+        decision = decided(services, checkpoint.checkpoint_id)
         if decision is not None:
             return {
                 "checkpoint": checkpoint.checkpoint_id,
-                "status": decision.status,
+                "status": decision["status"],
                 "at": checkpoint.created_at.isoformat(),
-                "reason": decision.reason,
+                "why": decision["why"],
             }
     return None
 
@@ -129,13 +155,13 @@ def _refused(services: Services, newest: list[Checkpoint]) -> list[Data]:
     rejected = [c for c in newest if c.status == CheckpointStatus.REJECTED][:3]
     found = []
     for checkpoint in rejected:
-        decision = services.registry.decision(checkpoint.checkpoint_id)
+        decision = decided(services, checkpoint.checkpoint_id)
         examples = services.examples.of_jobs(checkpoint.job_ids[:1])
         found.append(
             {
                 "checkpoint": checkpoint.checkpoint_id,
                 "at": checkpoint.created_at.isoformat(),
-                "reason": decision.reason if decision else "",
+                "why": decision["why"] if decision else "",
                 "example": told(examples[0]) if examples else None,
             }
         )
@@ -151,14 +177,13 @@ def retention(newest: list[Checkpoint]) -> Data:
     sentence = "No checkpoint was made yet."
     if newest:
         report = newest[0].report
-        sentence = (
-            f"The newest checkpoint answers {wording.percent(report.retention_score)} of the"
-            f" anchors that the base answered, {wording.percent(report.recall_exact)} of the"
-            f" earlier examples and {wording.percent(report.new_exact)} of its new ones exactly."
-        )
+        sentence = f"The newest checkpoint answers {_shares(report)} word for word."
         if report.overwritten:
-            count = wording.plural(report.overwritten, "anchor")
-            sentence += f" Besides, {count} that it or an ancestor overwrote are not among these."
+            count = wording.plural(report.overwritten, "old fact")
+            verb = "was" if report.overwritten == 1 else "were"
+            sentence = f"{count} {verb} overwritten and left out of this. Of the rest, the" + (
+                sentence.removeprefix("The")
+            )
     return chart(
         "retention",
         "Answered exactly, share of",
@@ -172,6 +197,19 @@ def retention(newest: list[Checkpoint]) -> Data:
     )
 
 
+def _shares(report: EvalReport) -> str:
+    """What of it is answered, as far as it was measured: ``98 % of the old facts and …``."""
+    parts = [
+        (report.retention_score, "of the old facts that the base model knew"),
+        (report.recall_exact, "of the earlier examples"),
+        (report.new_exact, "of its new ones"),
+    ]
+    told = [f"{wording.percent(value)} {what}" for value, what in parts if value is not None]
+    if len(told) < 2:
+        return "".join(told) or "nothing that was measured"
+    return f"{', '.join(told[:-1])} and {told[-1]}"
+
+
 def _lower_end(rows: list[list[Any]]) -> float:
     """Of an axis of shares: a tenth below 1 at least, else one anchor's loss looks like a fall."""
     known = [value for row in rows for value in row[1:] if value is not None]
@@ -183,6 +221,16 @@ PAGE = Page(
     title="Overview",
     template="overview.html",
     describe=describe,
-    topics=("serving", "queue", "cycle", "checkpoints", "alerts", "traffic"),
+    topics=(
+        "serving",
+        "queue",
+        "cycle",
+        "checkpoints",
+        "alerts",
+        "traffic",
+        "pause",
+        "experiment",
+    ),
     nav="Overview",
+    scripts=("notify.js",),
 )

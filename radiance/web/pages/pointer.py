@@ -15,39 +15,114 @@ from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason
 from radiance.api.route import get
 from radiance.api.services import Services, services_of
-from radiance.errors import RequestError
+from radiance.errors import Conflict, RequestError
 from radiance.exchange.exporting import export_checkpoint, find_source
-from radiance.records import CheckpointStatus
+from radiance.records import CheckpointStatus, Example
 from radiance.registry.store import BASE
 from radiance.web.forms import Fields
 from radiance.web.page import Data, Page
+from radiance.web.told import all_told
 
 ACTIONS = ("promote", "rollback", "pin", "unpin", "export")
 _DEFAULT_REASON = "Asked for on the dashboard."
 _MOST_CHARACTERS = 1000
+_MOVES = ("promote", "rollback", "pin")
+_MOST_LISTED, _MOST_SHOWN = 200, 20
 
 
 def describe(services: Services, request: Request) -> Data:
-    """What ``?action=`` on ``?checkpoint=`` would change."""
-    action, target = _asked(request)
+    """What ``?action=`` on ``?checkpoint=`` would change: which facts go, which come."""
+    action, target = _asked(services, request)
     current = services.registry.current()
-    checkpoint = None if target in (None, BASE) else services.registry.get(target)
+    serving = current.checkpoint_id if current else BASE
+    target = target or serving
+    checkpoint = None if target == BASE else services.registry.get(target)
+    moves = target != serving and action in _MOVES
+    progress = services.pipeline.progress
     return {
         "action": action,
-        "target": target or (current.checkpoint_id if current else BASE),
+        "target": target,
         "status": checkpoint.status if checkpoint else CheckpointStatus.BASE,
-        "current": current.checkpoint_id if current else BASE,
+        "current": serving,
+        "moves": moves,
         "pinned": msgspec.to_builtins(services.registry.pinned()),
         "report": msgspec.to_builtins(checkpoint.report) if checkpoint else None,
         "needs_force": bool(checkpoint and checkpoint.status == CheckpointStatus.REJECTED),
+        "choices": _earlier(services) if action == "rollback" else [],
+        "changes": _changes(services, serving, target) if moves else None,
+        "cycle": progress.cycle.id if moves and progress else None,
     }
+
+
+def _changes(services: Services, serving: str, target: str) -> Data:
+    """What is no longer known once ``target`` serves, what is known besides, and what comes back.
+
+    Facts that the other has too, as they were corrected, count on neither side.
+    """
+    old, new = (
+        [] if name == BASE else services.registry.ancestors(name) for name in (serving, target)
+    )
+    gone = [name for name in old if name not in set(new)]
+    come = [name for name in new if name not in set(old)]
+    again = {pair.example_id for pair in services.examples.superseded(old)}
+    again -= {pair.example_id for pair in services.examples.superseded(new)}
+    learned = {e.id: e for e in services.examples.by_ids(sorted(again))}
+    valid = [e for e in learned.values() if _checkpoint_of(services, e.id) in set(new)]
+    lost = {each.anchor for each in services.registry.overwritten_in(serving)}
+    kept = {each.anchor for each in services.registry.overwritten_in(target)}
+    return {
+        "gone": _learned(services, gone),
+        "come": _learned(services, come),
+        "again": {"count": len(valid), "examples": all_told(valid[:_MOST_SHOWN])},
+        "restored": len(lost - kept),
+        "overwritten": len(kept - lost),
+    }
+
+
+def _checkpoint_of(services: Services, example_id: str) -> str | None:
+    return services.jobs.get(example_id.partition(".")[0]).checkpoint
+
+
+def _learned(services: Services, checkpoints: list[str]) -> Data:
+    """What some checkpoints learned, the newest first."""
+    listed: list[Example] = []
+    for name in checkpoints:
+        if len(listed) < _MOST_SHOWN:
+            listed += services.examples.of_jobs(services.registry.get(name).job_ids)
+    shown = all_told(listed[:_MOST_SHOWN])
+    return {"updates": len(checkpoints), "examples": shown}
+
+
+def _earlier(services: Services) -> list[str]:
+    """What a rollback can go to: what served before and is older, the latest first, then the base.
+
+    Never forward: after a pin to an older checkpoint the newer one served before, too.
+    """
+    served = services.registry.history()
+    current = services.registry.current()
+    if current is None:
+        return []
+    older = {c.checkpoint_id for c in services.registry.all(_MOST_LISTED, current.checkpoint_id)}
+    before = [name for name in dict.fromkeys(reversed(served)) if name in older]
+    chain = services.registry.ancestors(current.checkpoint_id, _MOST_LISTED)[1:]
+    return [*dict.fromkeys([*before, *chain]), BASE]
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:
     """Do it, in the name of whoever asked."""
-    action, target = _asked(request)
+    action, target = _asked(services, request)
+    target = fields.get("checkpoint") or target
     given = fields.get("reason", "")[:_MOST_CHARACTERS]
     reason, actor = checked_reason(given, _DEFAULT_REASON), actor_of(request, "dashboard")
+    current = services.registry.current()
+    shown, serving = fields.get("serving"), current.checkpoint_id if current else BASE
+    if shown and shown != serving and action in _MOVES:
+        raise Conflict(
+            f"{serving} serves by now, no longer {shown}.",
+            field="serving",
+            value=shown,
+            remedy="See below what this would change now, and decide again.",
+        )
     match action:
         case "promote":
             force = fields.get("force") == "yes"
@@ -63,16 +138,20 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     return f"/checkpoints?done={action}"
 
 
-def _asked(request: Request) -> tuple[str, str | None]:
+def _asked(services: Services, request: Request) -> tuple[str, str | None]:
+    """The action and its target; a rollback that names none goes to the latest older one."""
     action = request.query_params.get("action", "")
     if action not in ACTIONS:
         raise RequestError(
-            f"action: {action!r} is not a known action.",
+            "action: there is nothing to confirm.",
             field="action",
             value=action,
-            remedy=f"One of {', '.join(ACTIONS)}.",
+            remedy=f"Come from a button of the page of checkpoints ({', '.join(ACTIONS)}).",
         )
-    return action, request.query_params.get("checkpoint") or None
+    target = request.query_params.get("checkpoint") or None
+    if action == "rollback" and target is None:
+        target = next(iter(_earlier(services)), None)
+    return action, target
 
 
 async def download(request: Request) -> Response:

@@ -50,9 +50,18 @@ async def enter(request: Request) -> Response:
     if session is None:
         refusal = "This key is not known here." if secret else "There is no key in the box."
         return _form(request, 403, refusal)
-    response = RedirectResponse(_target(request), 303)
+    response = RedirectResponse(_landing(request, access, secret), 303)
     sessions.keep(response, request, session)
     return response
+
+
+def _landing(request: Request, access: Access, secret: str) -> str:
+    """Where to go on: the page that was asked for, or the first that the key may see."""
+    target, key = _target(request), access.key_of(secret)
+    if target != "/" or key is None or key.allows("infer"):
+        return target
+    pages = request.app.state.site.navigation
+    return next((path for path, _, scope in pages if scope is None or key.allows(scope)), target)
 
 
 async def leave(request: Request) -> Response:

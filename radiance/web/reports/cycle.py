@@ -94,7 +94,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
             "resources": resources(cycle, recorded, evaluation),
             "steps": cycle_charts.steps(recorded),
             "projected_ratio": cycle_charts.projected_ratio(recorded),
-            "charts": cycle_charts.draw(recorded),
+            "charts": cycle_charts.draw(recorded, bool(evaluation and evaluation.held_back)),
             "curves": {
                 name: [[step, value] for step, value in curve.items()]
                 for name, curve in sorted(recorded.items())

@@ -47,7 +47,6 @@
     const axis = { stroke: muted, font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
     const byName = "categories" in figure.dataset;
     const short = (text) => text.replace(/^A_\d+-(\d+)-(\d+)_0*(\d+)$/, "#$3");
-    const readouts = figure.querySelectorAll(".legend b");
     return {
       width: Math.max(200, figure.clientWidth),
       height: HEIGHT,
@@ -73,12 +72,28 @@
       })),
       hooks: { setCursor: [(plot) => {
         const at = plot.cursor.idx;
-        readouts.forEach((readout, place) => {
+        const step = figure.isConnected ? figure : plot.root.closest("figure");
+        const where = step?.querySelector(".legend .where");
+        const name = at === null || at === undefined ? null : (plot.labels ?? labels)[at];
+        if (where) where.textContent = name === null || name === undefined ? "" : `${where.dataset.x} ${short(name)}`;
+        step?.querySelectorAll(".legend b").forEach((readout, place) => {
           const found = at === null || at === undefined ? null : plot.data[place + 1][at];
           readout.textContent = found === null || found === undefined ? "" : Number(found.toPrecision(4));
         });
       }] },
     };
+  }
+
+  // New numbers move the axes on, but not those that a reader has dragged a range of.
+  function keepZoom(plot, data, labels) {
+    const { min, max } = plot.scales.x;
+    const shown = plot.data[0];
+    const isZoomed = shown.length > 1 && (min > shown[0] || max < shown[shown.length - 1]);
+    plot.labels = labels;
+    plot.batch(() => {
+      plot.setData(data, !isZoomed);
+      if (isZoomed) plot.setScale("x", { min, max });
+    });
   }
 
   function draw(figure) {
@@ -88,7 +103,7 @@
     const names = [...figure.querySelectorAll("thead th")].slice(1).map((cell) => cell.textContent);
     const key = names.join() + labels.length * (labels.length <= MOST_DOTTED || "categories" in figure.dataset);
     const before = drawn.get(place);
-    if (before && before.key === key) { before.plot.setData(data); return; }
+    if (before && before.key === key) { keepZoom(before.plot, data, labels); return; }
     before?.plot.destroy();
     const plot = new uPlot(options(figure, labels, names), data, place);
     drawn.set(place, { plot, key });

@@ -1,21 +1,23 @@
-// A file dropped on the box is read into it, for the person to see before it is sent.
+// A file dropped anywhere on the page is read into the box, for the person to see before it is sent.
 "use strict";
 (() => {
   const box = document.getElementById("pasted");
-  if (!box) return;
+  const form = document.getElementById("teach");
+  if (!box || !form) return;
   const holds = (event) => event.dataTransfer?.types.includes("Files");
-  box.addEventListener("dragover", (event) => {
+  document.addEventListener("dragover", (event) => {
     if (!holds(event)) return;
-    event.preventDefault();
-    box.classList.add("dropping");
+    event.preventDefault(); // else the browser would open the file instead of this page
+    form.classList.add("dropping");
   });
-  box.addEventListener("dragleave", () => box.classList.remove("dropping"));
-  box.addEventListener("drop", async (event) => {
-    box.classList.remove("dropping");
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) form.classList.remove("dropping"); });
+  document.addEventListener("drop", async (event) => {
+    form.classList.remove("dropping");
     if (!holds(event)) return;
     event.preventDefault();
-    box.value = await event.dataTransfer.files[0].text();
     document.getElementById("more").open = true;
+    box.value = await event.dataTransfer.files[0].text();
+    box.scrollIntoView({ block: "center" });
     box.focus();
   });
 })();

@@ -25,9 +25,15 @@
     mark.querySelector(".says").textContent = text;
   }
   const clock = (at) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-  const stale = () => say("stale", `Stale since ${clock(heardAt)}`);
+  const gone = document.getElementById("gone");
+  function stale() {
+    say("stale", `Stale since ${clock(heardAt)}`);
+    gone.textContent = `The service has not answered since ${clock(heardAt)}. What you see is from then.`;
+    gone.hidden = Date.now() - heardAt < 2000; // a moment's silence is none
+  }
   function heard() {
     heardAt = Date.now();
+    gone.hidden = true;
     say("live", "Live");
   }
 
@@ -38,27 +44,29 @@
       const html = fresh.outerHTML;
       if (!old || sent.get(fresh.id) === html) continue;
       sent.set(fresh.id, html);
-      keep(old, fresh);
       const focused = old.contains(document.activeElement) ? document.activeElement : null;
+      const scroll = keep(old, fresh);
       old.replaceWith(document.adoptNode(fresh));
+      scroll();
       if (focused) refocus(fresh, focused);
     }
     document.dispatchEvent(new Event("radiance:update"));
   }
 
-  // Drawn charts, opened details and scrolled tables are the reader's, not the server's.
+  // Drawn charts, opened details and scrolled tables are the reader's, not the server's. Where they
+  // are scrolled to is read before a chart is moved: a page without its charts is shorter, and laying
+  // it out then would move the reader.
   function keep(old, fresh) {
+    const scrolled = [...old.querySelectorAll(".scroll")].map((e) => [e.scrollLeft, e.scrollTop]);
+    for (const details of fresh.querySelectorAll("details[id]")) {
+      details.open = old.querySelector(`#${CSS.escape(details.id)}`)?.open ?? details.open;
+    }
     for (const figure of fresh.querySelectorAll("figure.chart")) {
       const drawn = old.querySelector(`#${CSS.escape(figure.id)} .plot`);
       const place = figure.querySelector(".plot");
       if (drawn && place) place.replaceWith(drawn);
     }
-    for (const details of fresh.querySelectorAll("details[id]")) {
-      details.open = old.querySelector(`#${CSS.escape(details.id)}`)?.open ?? details.open;
-    }
-    const scrolled = [...old.querySelectorAll(".scroll")].map((e) => [e.scrollLeft, e.scrollTop]);
-    requestAnimationFrame(() =>
-      fresh.querySelectorAll(".scroll").forEach((e, i) => scrolled[i] && e.scrollTo(...scrolled[i])));
+    return () => fresh.querySelectorAll(".scroll").forEach((e, i) => scrolled[i] && e.scrollTo(...scrolled[i]));
   }
 
   function refocus(region, focused) {
@@ -118,6 +126,17 @@
     }
   }
 
+  // Times are the reader's own, and UTC where one points at them.
+  function local() {
+    for (const time of document.querySelectorAll("time:not([data-ago]):not([title])")) {
+      time.title = `${time.textContent} UTC`;
+      time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "medium" });
+    }
+    for (const note of document.querySelectorAll("[data-utc]")) note.textContent = note.dataset.utc;
+  }
+
+  local();
+  document.addEventListener("radiance:update", local);
   setInterval(age, 10000);
   if (!mark || !window.EventSource || !state) return;
   connect();

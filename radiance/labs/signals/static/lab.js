@@ -6,29 +6,33 @@
   const told = document.getElementById("told");
   const progress = document.getElementById("progress");
   const presets = JSON.parse(document.getElementById("presets").textContent);
+  const run = document.getElementById("run");
   let following = null;
+  let chosen = form.elements.preset.value;
 
   const knobs = () => [...form.elements].filter((e) => e.name && e.name !== "preset");
 
-  function fill(name) {
+  // What a person has turned stays as it is.
+  function fill(name, before) {
     for (const element of knobs()) {
       const value = presets[name][element.name];
+      if (!isAt(element, presets[before])) continue;
       if (element.type === "checkbox") element.checked = value.includes(element.value);
       else element.value = String(value);
     }
     mark();
   }
 
+  function isAt(element, preset) {
+    const value = preset[element.name];
+    if (element.type === "checkbox") return element.checked === value.includes(element.value);
+    return element.type === "number" ? Number(element.value) === value : element.value === value;
+  }
+
   // What differs from the preset is marked, so that nobody forgets what they turned.
   function mark() {
     const preset = presets[form.elements.preset.value];
-    for (const element of knobs()) {
-      const value = preset[element.name];
-      const same = element.type === "checkbox"
-        ? element.checked === value.includes(element.value)
-        : element.type === "number" ? Number(element.value) === value : element.value === value;
-      element.closest("label").classList.toggle("changed", !same);
-    }
+    for (const element of knobs()) element.closest("label").classList.toggle("changed", !isAt(element, preset));
   }
 
   function study() {
@@ -61,12 +65,22 @@
     return answer.text();
   }
 
-  async function follow(run) {
-    following = run;
-    while (following === run) {
+  async function follow(id) {
+    following = id;
+    run.disabled = true; // one at a time
+    try {
+      await watch(id);
+    } finally {
+      if (following === id) following = null;
+      run.disabled = following !== null;
+    }
+  }
+
+  async function watch(id) {
+    while (following === id) {
       let state;
       try {
-        state = await ask(`/signals/runs/${run}`);
+        state = await ask(`/signals/runs/${id}`);
         progress.innerHTML = await text("/signals/progress");
       } catch {
         told.textContent = "The service does not answer; waiting for it.";
@@ -75,20 +89,19 @@
       }
       told.textContent = "";
       if (state.status !== "running") {
-        if (state.status === "succeeded") await show(run);
-        following = null;
+        if (state.status === "succeeded") await show(id);
         return;
       }
       await new Promise((done) => setTimeout(done, POLL_MS));
     }
   }
 
-  async function show(run) {
-    const page = new DOMParser().parseFromString(await text(`/signals?run=${run}`), "text/html");
-    for (const id of ["#result", "#kept"]) {
-      document.querySelector(id).replaceWith(page.querySelector(id));
+  async function show(id) {
+    const page = new DOMParser().parseFromString(await text(`/signals?run=${id}`), "text/html");
+    for (const part of ["#result", "#kept"]) {
+      document.querySelector(part).replaceWith(page.querySelector(part));
     }
-    history.replaceState(null, "", `/signals?run=${run}`);
+    history.replaceState(null, "", `/signals?run=${id}`);
     document.dispatchEvent(new Event("radiance:update")); // charts.js draws what is new
   }
 
@@ -110,16 +123,18 @@
   });
 
   form.addEventListener("change", (event) => {
-    if (event.target.name === "preset") fill(event.target.value);
-    else mark();
+    if (event.target.name === "preset") {
+      fill(event.target.value, chosen);
+      chosen = event.target.value;
+    } else mark();
   });
 
   progress.addEventListener("submit", async (event) => {
-    const run = event.target.dataset.cancel;
-    if (!run) return;
+    const id = event.target.dataset.cancel;
+    if (!id) return;
     event.preventDefault();
     try {
-      await ask(`/signals/runs/${run}/cancel`, {});
+      await ask(`/signals/runs/${id}/cancel`, {});
     } catch (error) {
       told.textContent = error.message;
     }

@@ -1,0 +1,61 @@
+"""Forgetting one fact from the page: first what that does, then a button; and what became of it."""
+
+import msgspec
+from starlette.requests import Request
+
+from radiance.api.auth.access import actor_of
+from radiance.api.bodies import checked_reason
+from radiance.api.services import Services
+from radiance.records import Asked
+from radiance.registry.store import BASE
+from radiance.web.forms import Fields
+from radiance.web.page import Data, Page
+from radiance.web.told import all_told
+
+_DEFAULT_REASON = "Asked for on the dashboard."
+_MOST_CHARACTERS, _MOST_SHOWN = 1000, 20
+
+
+def describe(services: Services, request: Request) -> Data:
+    """What forgetting ``?example=`` does; and the requests to forget, the newest first."""
+    example_id = request.query_params.get("example")
+    return {
+        "example": example_id,
+        "preview": _preview(services, example_id) if example_id else None,
+        "forgets": msgspec.to_builtins(services.forgetting.recent(_MOST_SHOWN)),
+    }
+
+
+def _preview(services: Services, example_id: str) -> Data:
+    found = services.forgetting.preview(Asked("example", example_id))
+    current = services.registry.current()
+    return {
+        "examples": all_told(found.examples[:_MOST_SHOWN]),
+        "count": len(found.examples),
+        "serving": current.checkpoint_id if current else BASE,
+        "serves": found.serves or BASE,
+        "checkpoints": found.checkpoints,
+        "queued_again": found.queued_again,
+        "alike": found.alike,
+    }
+
+
+def act(services: Services, request: Request, fields: Fields) -> str:
+    """Forget it, in the name of whoever asked."""
+    reason = checked_reason(fields.get("reason", "")[:_MOST_CHARACTERS], _DEFAULT_REASON)
+    asked = Asked("example", fields.get("example", ""))
+    services.forgetting.forget(asked, actor_of(request, "dashboard"), reason)
+    return "/forgetting?done=forgotten"
+
+
+PAGE = Page(
+    path="/forgetting",
+    title="Forget",
+    template="forgetting.html",
+    describe=describe,
+    topics=("serving", "queue"),
+    section="/knowledge",
+    act=act,
+    scope="admin",
+    notices={"forgotten": "Forgotten: nothing that answers knows it any more."},
+)
