@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import Running
+from radiance import config
+from tests.support import Running, start_service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -29,6 +30,15 @@ def browser() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def shared_ember(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """As elsewhere, but it learns a fact in seconds: little is held and measured meanwhile."""
+    brief = {"anchor.own_samples": 8, "evaluation.anchor_sample": 24, "training.cooldown_steps": 5}
+    running = start_service(config.load(tmp_path_factory.mktemp("root"), brief))
+    yield running
+    running.stop()
 
 
 @pytest.fixture

@@ -20,6 +20,12 @@ def taught(shared_ember: Running) -> Running:
     return shared_ember
 
 
+COLOURS = {
+    "resultTypes": ["violations"],
+    "runOnly": {"type": "tag", "values": ["cat.color"]},
+}
+
+
 def paths(service: Running) -> list[str]:
     """Every page, those of one thing with the newest of it."""
     newest = service.client.get("/checkpoints")["checkpoints"][0]
@@ -83,8 +89,8 @@ def test_every_page_in_light_and_dark_and_on_a_phone(
         assert page.locator("h1").count() == 1
         violations = axe.run(page).response["violations"]
         assert [(path, v["id"], v["nodes"][0]["html"]) for v in violations] == []
-        page.emulate_media(color_scheme="dark")
-        violations = axe.run(page).response["violations"]
+        page.emulate_media(color_scheme="dark")  # other colours, the same elements
+        violations = axe.run(page, options=COLOURS).response["violations"]
         assert [(path, v["id"], v["nodes"][0]["html"]) for v in violations] == []
         page.set_viewport_size({"width": 320, "height": 640})
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
@@ -178,7 +184,7 @@ def test_the_same_numbers_without_javascript_and_in_the_twin(
         page.context.close()
         page = open_page(path, java_script_enabled=False)
         text = page.locator("#main").text_content() or ""
-        assert told, path
+        assert told or path == "/training", path  # that one has none while nothing is learned
         assert [word for word in told if word not in text] == [], path
 
         bare, _, query = path.partition("?")

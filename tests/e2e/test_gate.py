@@ -15,9 +15,15 @@ from radiance.gate.rules import decide
 from radiance.records import CheckpointStatus, Decision, Evaluation
 from tests.support import FACTS, Running, as_input, start_service
 
+FEWER_ANCHORS = {"evaluation.anchor_sample": 40}
 # A few steps at a high rate: what would be harm by hundreds of usual steps, in seconds.
-CARELESS = {"anchor.method": "naive", "training.lr": 6e-3, "training.max_steps": 16}
-FEW_STEPS = {"anchor.method": "naive", "training.max_steps": 4}
+CARELESS = {
+    "anchor.method": "naive",
+    "training.lr": 6e-3,
+    "training.max_steps": 16,
+    **FEWER_ANCHORS,
+}
+FEW_STEPS = {"anchor.method": "naive", "training.max_steps": 4, **FEWER_ANCHORS}
 
 
 def contradictions() -> list[tuple[str, str]]:
@@ -27,7 +33,7 @@ def contradictions() -> list[tuple[str, str]]:
         if fact.paraphrases:
             contexts.setdefault(fact.context, []).append(fact)
     pairs = [(facts[0], facts[1]) for facts in contexts.values() if len(facts) > 1]
-    return [(one.paraphrases[0], other.answer) for one, other in pairs[:8]]
+    return [(one.paraphrases[0], other.answer) for one, other in pairs[:5]]
 
 
 def evaluation_of(running: Running, job: dict[str, Any]) -> Evaluation:
@@ -47,7 +53,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Eva
     finally:
         running.stop()
     # Anchored, but by fewer samples than usual, whose making takes longer than the training.
-    anchored = {"anchor.own_samples": 24}
+    anchored = {"anchor.own_samples": 24, **FEWER_ANCHORS}
     running = start_service(config.load(tmp_path_factory.mktemp("harmless"), anchored))
     try:
         yield {
