@@ -173,4 +173,5 @@ def test_a_method_that_is_not_taken_names_all_that_are(
     request = urllib.request.Request(shared_service.client.url + path, method="PATCH")
     with pytest.raises(urllib.error.HTTPError) as caught:
         shared_service.client.open(request)
-    assert (caught.value.status, caught.value.headers["Allow"]) == (405, methods)
+    with caught.value as error:
+        assert (error.status, error.headers["Allow"]) == (405, methods)

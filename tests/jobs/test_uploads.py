@@ -1,11 +1,16 @@
 """Kept files: whole, until they are deleted; nothing else stays."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from radiance.errors import NotFound, StorageError, TooLarge
+from radiance.config import UpdateSettings
+from radiance.errors import NotFound, RequestError, StorageError, TooLarge
+from radiance.examples.admission import Admitted
+from radiance.jobs import fine_tuning
 from radiance.jobs.uploads import Uploads
+from radiance.records import Example, Message
 from radiance.storage.sqlite import Database
 
 
@@ -43,3 +48,36 @@ def test_all_files_together_have_a_limit(db: Database, tmp_path: Path) -> None:
     assert len([*(tmp_path / "files").iterdir()]) == 1
     uploads.remove(first.id)
     uploads.add("b.jsonl", "fine-tune", b"x" * 41)
+
+
+def test_a_file_that_asks_what_is_forgotten_goes_with_it(db: Database, tmp_path: Path) -> None:
+    def line(question: str) -> bytes:
+        return json.dumps({"input": question, "output": "K7-204."}).encode() + b"\n"
+
+    uploads = Uploads(db, tmp_path / "files")
+    asked = uploads.add("a.jsonl", "fine-tune", line("Who leads?") + b"\n" + line("What code?"))
+    other = uploads.add("b.jsonl", "fine-tune", line("Who leads?"))
+    no_json = uploads.add("c.jsonl", "fine-tune", b"no JSON\n")
+    missing = uploads.add("d.jsonl", "fine-tune", line("What code?"))
+    (tmp_path / "files" / missing.id).unlink()
+    turns = (Message("user", "what code"), Message("assistant", ""))
+    forgotten = Example("x", turns).question_hash
+    with db.transaction() as connection:
+        uploads.remove_asking(connection, {forgotten})
+    assert {each.id for each in uploads.all()} == {other.id, no_json.id, missing.id}
+    assert asked.id not in {each.id for each in uploads.all()}
+
+
+def test_a_file_to_learn_from_names_its_bad_line() -> None:
+    def read(content: bytes) -> Admitted:
+        return fine_tuning.examples_of(content, "a.jsonl", UpdateSettings(), lambda _: None)
+
+    assert len(read(b'{"input": "a", "output": "b"}\n\n').examples) == 1
+    for content, reason in (
+        (b"\xff", "is not UTF-8"),
+        (b"\n{\n", "line 2 is not JSON"),
+        (b"\n \n", "has no lines"),
+        (b'{"input": "a", "output": "b"}\n\n{"input": "c"}\n', "3"),
+    ):
+        with pytest.raises(RequestError, match=reason):
+            read(content)
