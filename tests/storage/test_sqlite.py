@@ -305,3 +305,14 @@ def test_wiping_leaves_nothing_of_what_was_deleted_before_deletes_were_overwritt
     for file in path.parent.iterdir():
         assert b"a secret" not in file.read_bytes(), file
     db.close()
+
+
+def test_a_wipe_takes_the_copies_of_earlier_versions_along(tmp_path: Path) -> None:
+    db = Database(tmp_path / "radiance.db")
+    copy = tmp_path / "radiance.db.before-003"
+    copy.write_bytes(b"what was forgotten")
+    try:
+        db.wipe()
+    finally:
+        db.close()
+    assert not copy.exists()
