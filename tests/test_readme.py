@@ -51,7 +51,8 @@ def invoke(words: list[str], answer: str = "") -> str:
 def service(tmp_path, monkeypatch) -> Iterator[Running]:
     """A service on the root that the commands stand in."""
     monkeypatch.chdir(tmp_path)
-    running = start_service(config.load(tmp_path, {"anchor.own_samples": 32}))
+    brief = {"anchor.own_samples": 8, "evaluation.anchor_sample": 24, "training.cooldown_steps": 5}
+    running = start_service(config.load(tmp_path, brief))
     monkeypatch.setenv("RADIANCE_URL", running.client.url)
     yield running
     running.stop()
@@ -88,7 +89,8 @@ def test_the_first_minute_is_as_it_is_told_and_so_is_the_quick_start(
             invoke(words, answer="y\n")
     generate = re.search(r"`(mlx_lm\.generate --model <base model> [^`]*)`", README)
     assert generate is not None
-    invoke(["radiance", "update", "facts.jsonl", "--wait"])
+    learned = service.client.get("/checkpoints")["checkpoints"][0]["checkpoint_id"]
+    service.client.post("/promote", {"checkpoint": learned})
     words = shlex.split(generate[1].replace("<base model>", str(ember.MODEL_PATH)))
     program = Path(sys.executable).with_name(words[0])
     done = subprocess.run(
@@ -143,7 +145,7 @@ def test_backup_and_rollback_are_as_they_are_told(tmp_path, monkeypatch):
     root = tmp_path / "root"
     root.mkdir()
     monkeypatch.chdir(root)
-    settings = {"anchor.own_samples": 16, "training.max_steps": 5}
+    settings = {"anchor.own_samples": 4, "training.max_steps": 2, "evaluation.anchor_sample": 8}
     running = start_service(config.load(root, settings))
     monkeypatch.setenv("RADIANCE_URL", running.client.url)
     learned = [
