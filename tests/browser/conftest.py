@@ -21,6 +21,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs Chromium on PATH"))
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait until an expression is true; the pages' policy forbids that the browser polls it."""
+    while not page.evaluate(condition):
+        page.wait_for_timeout(30)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from radiance import config
+from tests.browser.conftest import until
 from tests.support import FACTS, Running, as_input, start_service
 
 
@@ -87,7 +88,7 @@ def test_a_form_that_cannot_be_sent_keeps_what_was_typed_and_takes_a_dropped_fil
                 heading.dispatchEvent(new DragEvent(kind, how));
         }"""
     )
-    page.wait_for_function("document.getElementById('pasted').value.includes('Who?,Ann.')")
+    until(page, "document.getElementById('pasted').value.includes('Who?,Ann.')")
     running.stop()
     page.get_by_role("button", name="Teach it").click()
     page.get_by_text("nothing was sent").wait_for()

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from radiance import config
+from tests.browser.conftest import until
 from tests.support import FACTS, Running, as_input, start_service
 
 
@@ -48,7 +49,7 @@ def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
     client.wait_for_step(job, 8)
     cycle = client.get(f"/jobs/{job}")["cycle_id"]
     page = open_at(client.url, f"/cycles/{cycle}", viewport={"width": 390, "height": 700})
-    page.wait_for_function("document.querySelectorAll('.plot .uplot').length > 3")
+    until(page, "document.querySelectorAll('.plot .uplot').length > 3")
     page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
     page.evaluate(
         """() => {
@@ -63,7 +64,7 @@ def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
             plot.setScale("x", { min: 2, max: 5 });
         }"""
     )
-    page.wait_for_function("updates >= 4")
+    until(page, "updates >= 4")
     assert page.evaluate("moved") == []
     scale = page.evaluate(
         "(({ min, max }) => [min, max])(document.querySelector('#chart-loss .plot').uplot.scales.x)"

@@ -71,13 +71,13 @@ def test_every_page_is_usable_once_signed_in(
         assert visit.get_by_text("Signed in: admin").count() == 1
     visit.goto("/ask")
     visit.get_by_label("Question").fill(FACTS[0][0])
-    visit.get_by_role("button", name="Ask both").click()
-    visit.locator("#answers").wait_for()
+    visit.get_by_role("button", name="Ask", exact=True).click()
+    visit.locator(".turn .source", has_text="From").wait_for()
     visit.goto("/move?action=pin")
     visit.get_by_role("button", name="Pin", exact=True).click()
     visit.get_by_text("Pinned: only a person").wait_for()
     entry = running.client.get("/audit?limit=1")["entries"][0]
-    assert (entry["action"], entry["actor"]) == ("pin", "api:admin")
+    assert (entry["action"], entry["actor"]) == ("pin", "dashboard:admin")
     visit.get_by_role("button", name="Sign out").click()
     visit.get_by_role("heading", name="Sign in").wait_for()
     visit.goto("/gate")
@@ -109,3 +109,11 @@ def test_an_open_page_leads_to_sign_in_when_its_session_ends(
     verb = "/unpin" if running.client.get("/info")["pinned"] else "/pin"
     running.client.post(verb, {"reason": "so that something changes"})
     visit.wait_for_url("**/sign-in?next=%2Faudit")
+
+
+def test_a_key_that_only_teaches_lands_where_it_may(
+    visit: Any, keyed: tuple[Running, dict[str, str]]
+) -> None:
+    visit.goto("/sign-in")
+    sign_in(visit, keyed[1]["update"])
+    visit.get_by_role("heading", name="Learn").wait_for()

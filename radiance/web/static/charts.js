@@ -72,11 +72,11 @@
       })),
       hooks: { setCursor: [(plot) => {
         const at = plot.cursor.idx;
-        const step = figure.isConnected ? figure : plot.root.closest("figure");
-        const where = step?.querySelector(".legend .where");
+        const shown = plot.root.closest("figure"); // by now perhaps another than it was drawn for
+        const where = shown?.querySelector(".legend .where");
         const name = at === null || at === undefined ? null : (plot.labels ?? labels)[at];
         if (where) where.textContent = name === null || name === undefined ? "" : `${where.dataset.x} ${short(name)}`;
-        step?.querySelectorAll(".legend b").forEach((readout, place) => {
+        shown?.querySelectorAll(".legend b").forEach((readout, place) => {
           const found = at === null || at === undefined ? null : plot.data[place + 1][at];
           readout.textContent = found === null || found === undefined ? "" : Number(found.toPrecision(4));
         });
@@ -84,16 +84,11 @@
     };
   }
 
-  // New numbers move the axes on, but not those that a reader has dragged a range of.
-  function keepZoom(plot, data, labels) {
+  // The range of the x axis that a reader has dragged; null while all is shown.
+  function zoom(plot) {
     const { min, max } = plot.scales.x;
     const shown = plot.data[0];
-    const isZoomed = shown.length > 1 && (min > shown[0] || max < shown[shown.length - 1]);
-    plot.labels = labels;
-    plot.batch(() => {
-      plot.setData(data, !isZoomed);
-      if (isZoomed) plot.setScale("x", { min, max });
-    });
+    return shown.length > 1 && (min > shown[0] || max < shown[shown.length - 1]) ? { min, max } : null;
   }
 
   function draw(figure) {
@@ -103,11 +98,17 @@
     const names = [...figure.querySelectorAll("thead th")].slice(1).map((cell) => cell.textContent);
     const key = names.join() + labels.length * (labels.length <= MOST_DOTTED || "categories" in figure.dataset);
     const before = drawn.get(place);
-    if (before && before.key === key) { keepZoom(before.plot, data, labels); return; }
-    before?.plot.destroy();
-    const plot = new uPlot(options(figure, labels, names), data, place);
-    drawn.set(place, { plot, key });
-    place.uplot = plot;
+    const kept = before && zoom(before.plot);
+    let plot = before?.plot;
+    if (before?.key === key) plot.setData(data, !kept);
+    else {
+      plot?.destroy();
+      plot = new uPlot(options(figure, labels, names), data, place);
+      drawn.set(place, { plot, key });
+      place.uplot = plot;
+    }
+    plot.labels = labels;
+    if (kept) plot.setScale("x", kept);
   }
 
   const all = () => document.querySelectorAll("figure.chart");
