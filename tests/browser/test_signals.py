@@ -103,8 +103,17 @@ def test_knobs_run_cancel_run_again_export_and_the_export_offline(
     page.get_by_text("cancelled").wait_for()
     assert shared_ember.client.get("/signals/runs")["kept"] == kept
 
-    # A small one, to its end.
+    # A knob that is wrong and out of sight is brought into sight; what was turned stays turned.
+    set_knob(page, "portfolio.max_weight", "99")
+    knob = page.locator("[name='portfolio.max_weight']")
+    knob.evaluate("element => element.closest('details').open = false")
+    run(page)
+    knob.wait_for()
+    knob.fill(knob.evaluate("element => element.defaultValue"))
     choose_small(page)
+    assert page.locator("[name='portfolio.rebalance']").input_value() == "threshold"
+
+    # A small one, to its end.
     before = page.url
     run(page)
     page.wait_for_url(lambda url: url != before, timeout=RUN_MS)

@@ -8,15 +8,15 @@
   const presets = JSON.parse(document.getElementById("presets").textContent);
   const run = document.getElementById("run");
   let following = null;
-  let chosen = form.elements.preset.value;
+  const turned = new Set();
 
   const knobs = () => [...form.elements].filter((e) => e.name && e.name !== "preset");
 
-  // What a person has turned stays as it is.
-  function fill(name, before) {
+  // What a person has turned here stays as it is.
+  function fill(name) {
     for (const element of knobs()) {
       const value = presets[name][element.name];
-      if (!isAt(element, presets[before])) continue;
+      if (turned.has(element)) continue;
       if (element.type === "checkbox") element.checked = value.includes(element.value);
       else element.value = String(value);
     }
@@ -123,10 +123,11 @@
   });
 
   form.addEventListener("change", (event) => {
-    if (event.target.name === "preset") {
-      fill(event.target.value, chosen);
-      chosen = event.target.value;
-    } else mark();
+    if (event.target.name === "preset") fill(event.target.value);
+    else {
+      turned.add(event.target);
+      mark();
+    }
   });
 
   progress.addEventListener("submit", async (event) => {
