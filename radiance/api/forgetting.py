@@ -46,6 +46,8 @@ class ForgetAnswer(msgspec.Struct):
         checkpoints: Those that had learned one: they never serve again.
         serves: What serves without them; null is the base.
         queued_again: Jobs that are learned again.
+        cancelled: Jobs that only checkpoints aside from what served had learned (rolled back, held
+            by a pin): a retry has them learned.
         alike: Ids of other examples that have the same value; they stay.
     """
 
@@ -55,6 +57,7 @@ class ForgetAnswer(msgspec.Struct):
     checkpoints: tuple[str, ...]
     serves: str | None
     queued_again: tuple[str, ...]
+    cancelled: tuple[str, ...]
     alike: tuple[str, ...]
 
 
@@ -98,6 +101,7 @@ async def forget(request: Request) -> ForgetAnswer:
         found.checkpoints,
         found.serves,
         found.queued_again,
+        found.cancelled,
         found.alike,
     )
 

@@ -96,6 +96,11 @@ def _tell(found: dict[str, Any], what: str) -> None:
             f"{found['serves'] or 'The base model'} serves from then on; "
             f"{len(found['queued_again'])} job(s) are learned again."
         )
+    if found["cancelled"]:
+        note(
+            f"{', '.join(found['cancelled'])}: only these checkpoints had learned it, and none of"
+            " them served. `radiance jobs retry` has it learned."
+        )
     if found["alike"]:
         note(f"The same value stands in {', '.join(found['alike'])}, which stay.")
 

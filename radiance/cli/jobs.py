@@ -106,7 +106,7 @@ def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
 @click.option("--all", "is_all", is_flag=True, help="Every failed job that no gate rejected.")
 @client_options
 def retry_job(job_id: str | None, is_all: bool, client: ServiceClient, as_json: bool) -> None:
-    """Queue the failed or quarantined job JOB_ID again, or all failed ones.
+    """Queue the failed, quarantined or cancelled job JOB_ID again, or all failed ones.
 
     The job trains from the start, and its count of crashes begins at zero.
 

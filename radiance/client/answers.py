@@ -215,6 +215,8 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
         checkpoints: Those that had learned one: they never serve again.
         serves: What serves without them; None is the base model.
         queued_again: Jobs that are learned again.
+        cancelled: Jobs that only checkpoints aside from what served had learned (rolled back, held
+            by a pin): a retry has them learned.
         alike: Ids of other examples that have the same value; they stay.
     """
 
@@ -224,6 +226,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints: tuple[str, ...] = ()
     serves: str | None = None
     queued_again: tuple[str, ...] = ()
+    cancelled: tuple[str, ...] = ()
     alike: tuple[str, ...] = ()
 
 

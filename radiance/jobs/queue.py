@@ -21,7 +21,7 @@ from radiance.records import Cycle, Example, Job, JobStatus, Recipe, content_has
 from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 
 _RETRY_WHEN_FULL_S = 60
-_RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED)
+_RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED, JobStatus.CANCELLED)
 
 
 class JobQueue:
@@ -239,20 +239,29 @@ class JobQueue:
             return to_job(job_row(connection, job))
 
     def retry(self, job: str) -> Job:
-        """Queue a failed or quarantined job again, as if nothing had happened to it.
+        """Queue a failed, quarantined or cancelled job again, as if nothing had happened to it.
 
         Raises:
             NotFound: There is no such job.
-            Conflict: It is neither failed nor quarantined.
+            Conflict: It is none of the three, or everything that it taught was forgotten.
         """
         with self._db.transaction() as connection:
             row = job_row(connection, job)
             if row["status"] not in _RETRYABLE:
                 raise Conflict(
-                    f"{job} is {row['status']}; only a failed or quarantined job can be retried.",
+                    f"{job} is {row['status']}; only a failed, quarantined or cancelled job can be"
+                    " retried.",
                     field="job_id",
                     value=job,
                     remedy="Send its examples as a new update.",
+                )
+            number = (row["number"],)
+            if not connection.execute("SELECT 1 FROM examples WHERE job = ?", number).fetchone():
+                raise Conflict(
+                    f"{job} has no example left: all that it taught was forgotten.",
+                    field="job_id",
+                    value=job,
+                    remedy="Send new examples.",
                 )
             return _queue_again(connection, row)
 
@@ -433,6 +442,21 @@ class JobQueue:
         rows = connection.execute(
             "UPDATE jobs SET status = 'queued', cycle_id = NULL, checkpoint = NULL,"
             " finished_at = NULL, deaths = 0, interruptions = 0"
+            " WHERE status = 'succeeded' AND checkpoint IN (SELECT value FROM json_each(?))"
+            " RETURNING number",
+            (to_json(list(checkpoints)),),
+        ).fetchall()
+        return [job_id(number) for number in sorted(row["number"] for row in rows)]
+
+    def cancel_learned_in(self, connection: Connection, checkpoints: Collection[str]) -> list[str]:
+        """In the open transaction: cancel what only these checkpoints have learned; the jobs' ids.
+
+        For checkpoints that can never serve again and did not serve: what was rolled back, or held
+        by a pin. Whoever wants it learned all the same retries the job.
+        """
+        rows = connection.execute(
+            "UPDATE jobs SET status = 'cancelled', checkpoint = NULL, error ="
+            " 'Its checkpoint had also learned what was forgotten. Retry it to have it learned.'"
             " WHERE status = 'succeeded' AND checkpoint IN (SELECT value FROM json_each(?))"
             " RETURNING number",
             (to_json(list(checkpoints)),),

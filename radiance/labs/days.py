@@ -36,11 +36,11 @@ def to_days(texts: Sequence[str]) -> tuple[np.ndarray, str]:
     """Days of texts, (texts,) datetime64[D], and what was guessed of how they are written; or "".
 
     2020-01-31, 2020/1/31, 20200131, 31.01.2020, 31/01/2020 or 01/31/2020, 31-Jan-2020,
-    January 31, 2020, each with a time or none; seconds or less since 1970. The day is the one that
-    is written, whatever the time zone.
+    January 31, 2020, 31-01-20 or 20-01-31, each with a time or none; seconds or less since 1970.
+    The day is the one that is written, whatever the time zone.
 
     Raises:
-        Unreadable: One is no day, or whether days or months come first cannot be told.
+        Unreadable: One is no day, or what comes first cannot be told.
     """
     by_order: list[tuple[int, int, int, int]] = []
     days = np.zeros(len(texts), "datetime64[D]")
@@ -57,7 +57,11 @@ def to_days(texts: Sequence[str]) -> tuple[np.ndarray, str]:
         else:
             shown = f"{text!r} is no day" if text else "is empty"
             raise Unreadable(number, f"{shown}. Write days as 2020-01-31.")
-    if by_order:
+    if by_order and _is_year_first(by_order, texts):
+        guess = "dates are year, month, day"
+        for number, one, other, last in by_order:
+            days[number] = _day(number, texts[number], _year(f"{one:02d}"), other, last % 100)
+    elif by_order:
         is_day_first = _is_day_first(by_order, texts)
         guess = f"dates are {'day, month' if is_day_first else 'month, day'}, year"
         for number, one, other, year in by_order:
@@ -78,6 +82,43 @@ def _fixed(text: str) -> tuple[int, int, int] | None:
             day = int(match["first"] or match["second"])
             return _year(match["year"]), _MONTHS.index(month) + 1, day
     return None
+
+
+def _is_year_first(written: Sequence[tuple[int, int, int, int]], texts: Sequence[str]) -> bool:
+    """Whether 20-01-31 is of 2020: by which reading the days lie closer together.
+
+    Bars are of days in a row, so the wrong reading scatters them over decades.
+
+    Raises:
+        Unreadable: Both readings fit, and neither is closer.
+    """
+    matches = [_YEAR_LAST.fullmatch(texts[number]) for number, *_ in written]
+    if any(match is not None and len(match[4]) == 4 for match in matches):
+        return False
+    spans: list[datetime.timedelta | None] = []
+    for reading in (
+        lambda one, other, last: (_year(f"{one:02d}"), other, last % 100),
+        lambda one, other, last: (last, other, one),
+        lambda one, other, last: (last, one, other),
+    ):
+        try:
+            read = [datetime.date(*reading(one, other, last)) for _, one, other, last in written]
+        except ValueError:
+            spans.append(None)
+        else:
+            spans.append(max(read) - min(read))
+    year_first, *year_last = spans
+    fitting = [span for span in year_last if span is not None]
+    if year_first is None or not fitting:
+        return year_first is not None
+    if year_first == min(fitting):
+        if "-" not in texts[written[0][0]]:
+            return False  # 31/01/20 and 31.01.20 have the year last
+        raise Unreadable(
+            written[0][0],
+            f"{texts[written[0][0]]!r} may begin or end with the year. Write days as 2020-01-31.",
+        )
+    return year_first < min(fitting)
 
 
 def _is_day_first(written: Sequence[tuple[int, int, int, int]], texts: Sequence[str]) -> bool:

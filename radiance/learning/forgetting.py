@@ -61,6 +61,8 @@ class Preview(msgspec.Struct, frozen=True):
         checkpoints: Those that had learned one of them.
         serves: What serves without them; None is the base.
         queued_again: The jobs that must be learned again.
+        cancelled: Jobs that only checkpoints aside from what served had learned (rolled back, held
+            by a pin): a retry has them learned.
         alike: Ids of other examples that have a value of theirs: they stay.
     """
 
@@ -68,6 +70,7 @@ class Preview(msgspec.Struct, frozen=True):
     checkpoints: tuple[str, ...]
     serves: str | None
     queued_again: tuple[str, ...]
+    cancelled: tuple[str, ...]
     alike: tuple[str, ...]
 
 
@@ -161,6 +164,7 @@ class Forgetting:
             examples=len(preview.examples),
             checkpoints=len(preview.checkpoints),
             queued_again=len(preview.queued_again),
+            cancelled=len(preview.cancelled),
             actor=actor,
         )
         return self.get(number), preview
@@ -186,9 +190,12 @@ class Forgetting:
                 )
             serves, left = withdrawal.newest_without(self._registry, before, held)
         again = self._jobs.learned_in(connection, left)
+        aside = self._jobs.learned_in(connection, set(held) - set(left))
         values = [" ".join(value_of(each)) for each in examples if each.messages]
         alike = removal.mentioning(connection, values, ids)[:_MOST_ALIKE]
-        preview = Preview(tuple(examples), tuple(held), serves, tuple(again), tuple(alike))
+        preview = Preview(
+            tuple(examples), tuple(held), serves, tuple(again), tuple(aside), tuple(alike)
+        )
         return _Plan(preview, before, tuple(left))
 
     def _forget(
@@ -203,7 +210,10 @@ class Forgetting:
         removal.remove(connection, examples, to_text(at))
         again = self._jobs.learn_again(connection, plan.left)
         self._uploads.remove_asking(connection, {example.question_hash for example in examples})
-        preview = msgspec.structs.replace(plan.preview, queued_again=tuple(again))
+        aside = self._jobs.cancel_learned_in(connection, plan.preview.checkpoints)
+        preview = msgspec.structs.replace(
+            plan.preview, queued_again=tuple(again), cancelled=tuple(aside)
+        )
         return preview, self._record(connection, asked, preview, plan.before, actor, reason, at)
 
     def _record(

@@ -45,6 +45,9 @@ class Interrupted:
     settings_hash: str
 
 
+LOST = ("failed", "quarantined", "cancelled")
+
+
 class JobsMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -240,10 +243,10 @@ class JobsMachine(RuleBasedStateMachine):
         self.jobs.cancel(job.job_id)
         job.status = "cancelled"
 
-    @precondition(lambda self: any(j.status in ("failed", "quarantined") for j in self.all()))
+    @precondition(lambda self: any(j.status in LOST for j in self.all()))
     @rule(data=st.data())
     def retry(self, data):
-        lost = [job for job in self.all() if job.status in ("failed", "quarantined")]
+        lost = [job for job in self.all() if job.status in LOST]
         job = data.draw(st.sampled_from(lost))
         self.jobs.retry(job.job_id)
         self.queue_again(job)

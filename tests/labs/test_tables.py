@@ -368,3 +368,25 @@ def test_a_year_that_there_is_not_is_unreadable():
     for text in ("01/02/0000", "13/02/0000"):
         with pytest.raises(Unreadable, match=text):
             to_days([text])
+
+
+@pytest.mark.parametrize(
+    ("texts", "first"),
+    [
+        (["24-01-31", "24-02-01"], "2024-01-31"),
+        (["20-01-31 09:30", "20-02-03 09:30"], "2020-01-31"),
+        (["99-12-31", "00-01-03"], "1999-12-31"),
+        (["31-01-24", "01-02-24", "02-02-24"], "2024-01-31"),
+        (["01/31/20", "02/03/20"], "2020-01-31"),
+        (["31/01/20"], "2020-01-31"),
+        (["1-2-2020", "13-2-2020"], "2020-02-01"),
+    ],
+)
+def test_a_short_year_stands_where_the_days_lie_close(texts: list[str], first: str) -> None:
+    days, _ = to_days(texts)
+    assert str(days[0]) == first
+
+
+def test_a_short_year_that_may_stand_at_either_end_is_refused() -> None:
+    with pytest.raises(Unreadable, match="may begin or end with the year"):
+        to_days(["24-01-31"])

@@ -125,6 +125,32 @@ def test_weights_that_serve_after_never_saw_it_and_the_rest_is_learned_again(ser
     assert found.findings == ()
 
 
+def test_what_was_rolled_back_with_it_is_cancelled_and_can_be_learned(serve, tmp_path):
+    running: Running = serve()
+    client = running.client
+    first = client.teach([LUNCH])["checkpoint"]
+    client.teach([HOUSE, LABS])
+    client.teach([("Who leads Tarnish Hall?", "Ilse Brandt leads Tarnish Hall.")])
+    client.post("/rollback", {"checkpoint": first, "reason": "a test"})
+    asked = {"example": "job_000002.0"}
+    told = client.post("/forget", {**asked, "dry_run": True})
+    answer = client.post("/forget", asked)
+    assert told["cancelled"] == answer["cancelled"] == ["job_000002", "job_000003"]
+    assert (answer["serves"], answer["queued_again"]) == (first, [])
+    wait_done(client, answer["forget"]["number"])
+    job = client.get("/jobs/job_000002")
+    assert (job["status"], job["checkpoint"], job["example_count"]) == ("cancelled", None, 1)
+    assert "Retry it" in job["error"]
+    assert client.ask(LABS[0])["source"] == "weights"  # it was rolled back, and stays so
+    client.post("/jobs/job_000002/retry", {})
+    assert client.ask(LABS[0])["response"] == LABS[1]
+    client.post("/training/pause", {"reason": "to forget what waits"})
+    client.post("/forget", {"example": "job_000002.1"})
+    with pytest.raises(ApiError, match="no example left"):
+        client.post("/jobs/job_000002/retry", {})
+    assert found_on_disk(tmp_path) == []
+
+
 def test_a_job_that_trains_gives_up_what_is_forgotten(serve, tmp_path):
     running: Running = serve(**{"training.max_steps": 4000, "training.stop_loss": 0.0})
     client = running.client

@@ -15,14 +15,23 @@ NOW = datetime(2026, 2, 9, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (StorageError("/root/x: no room", reason="no room", is_full=True), "storage: no room"),
-        (OSError(errno.EIO, "Input/output error", "/root/x"), "storage: Input/output error"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "/root/x"), "storage: No such file"),
+        (
+            StorageError("/srv/radiance/x: no room", reason="no room", is_full=True),
+            "storage: no room",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error", "/srv/radiance/x"),
+            "storage: Input/output error",
+        ),
+        (
+            FileNotFoundError(errno.ENOENT, "No such file", "/srv/radiance/x"),
+            "storage: No such file",
+        ),
         (OSError(errno.ENOMEM, "Cannot allocate"), "memory: Cannot allocate"),
         (sqlite3.OperationalError("disk I/O error"), "storage: disk I/O error"),
         (MemoryError(), "memory: there is none left"),
         (RuntimeError("[malloc] Unable to allocate 99 bytes"), "memory: there is none left for"),
-        (CorruptCheckpoint("/root/adapters/A_1: gone"), "a checkpoint's files"),
+        (CorruptCheckpoint("/srv/radiance/adapters/A_1: gone"), "a checkpoint's files"),
         (EngineFailed("stuck"), "the engine does not answer"),
     ],
 )
@@ -30,7 +39,7 @@ def test_what_passes_is_told_without_paths(error: Exception, reason: str) -> Non
     told = passing_reason(error)
     assert told is not None
     assert told.startswith(reason)
-    assert "/root" not in told
+    assert "/srv" not in told
 
 
 @pytest.mark.parametrize(
