@@ -333,8 +333,12 @@ class Forgetting:
         likelihood = forget.likelihood
         if likelihood is not None and forget.number in self._texts:
             weights = BASE if current is None else weights_of(current, self._registry)
-            now, _ = self._advantage(self._texts[forget.number], weights)
-            likelihood = msgspec.structs.replace(likelihood, now=now)
+            try:
+                now, _ = self._advantage(self._texts[forget.number], weights)
+            except RadianceError as error:  # it is forgotten all the same, and others wait
+                _log.warning("forgetting_not_measured", number=forget.number, error=str(error))
+            else:
+                likelihood = msgspec.structs.replace(likelihood, now=now)
         self._set(forget, "done", likelihood)
 
     def _measure_before(self, forget: Forget) -> None:

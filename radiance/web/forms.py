@@ -1,5 +1,7 @@
 """What a page's form sends, bounded and as text."""
 
+from collections.abc import Iterable
+
 from starlette.datastructures import ImmutableMultiDict, UploadFile
 from starlette.requests import Request
 
@@ -47,6 +49,23 @@ async def read_form(request: Request, max_bytes: int) -> Fields:
                 for name, value in form.multi_items()
             ]
         )
+
+
+def chosen_action(fields: Fields, known: Iterable[str]) -> str:
+    """Which of a page's actions the pressed button names.
+
+    Raises:
+        RequestError: None of them.
+    """
+    action, names = fields.get("do", ""), list(known)
+    if action not in names:
+        raise RequestError(
+            f"do: {action!r} is not a known action.",
+            field="do",
+            value=action,
+            remedy=f"One of {', '.join(names)}.",
+        )
+    return action
 
 
 async def _text(name: str, file: UploadFile) -> str:

@@ -354,7 +354,9 @@ class Encoder:
             asked = self._goes_on(tokens, text, done, answer.start, hidden)
             told = self._goes_on(asked, text, answer.start, answer.end, hidden)
             start = _common_prefix(asked, told)
-            learned = [*learned, *[False] * len(told)][:start] + [True] * (len(told) - start)
+            # Where the text before is cut into other tokens now, their marks would be of others.
+            kept = min(start, _common_prefix(tokens, told))
+            learned = learned[:kept] + [False] * (start - kept) + [True] * (len(told) - start)
             tokens, done = told, answer.end
         if tokens[-1] not in self.end_tokens:
             tokens, learned = [*tokens, self._end_token], [*learned, True]

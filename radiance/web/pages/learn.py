@@ -11,7 +11,7 @@ from radiance.api.update import accept, lineage, supersedes
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
 from radiance.web.decided import decided
-from radiance.web.forms import Fields
+from radiance.web.forms import Fields, chosen_action
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages import pasted_examples
 from radiance.web.pages.training import held_up
@@ -158,14 +158,7 @@ def _pairs(services: Services, found: list[Supersession]) -> list[Data]:
 def act_on_job(services: Services, request: Request, fields: Fields) -> str:
     """Take a job out of the queue, or put it in again."""
     acts: dict[str, Any] = {"cancel": services.jobs.cancel, "retry": services.jobs.retry}
-    action = fields.get("do", "")
-    if action not in acts:
-        raise RequestError(
-            f"do: {action!r} is not a known action.",
-            field="do",
-            value=action,
-            remedy=f"One of {', '.join(acts)}.",
-        )
+    action = chosen_action(fields, acts)
     job: Job = acts[action](request.path_params["job_id"])
     services.pipeline.wake()
     return f"/learn/{job.job_id}?done={action}"

@@ -9,8 +9,7 @@ from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason
 from radiance.api.services import Services
 from radiance.api.training import training_progress
-from radiance.errors import RequestError
-from radiance.web.forms import Fields
+from radiance.web.forms import Fields, chosen_action
 from radiance.web.page import Data, Page
 
 _DEFAULT_REASON = "Asked for on the dashboard."
@@ -50,14 +49,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     """Pause or resume, in the name of whoever asked."""
     switch = services.training_pause
     acts: dict[str, Any] = {"pause": switch.pause, "resume": switch.resume}
-    action = fields.get("do", "")
-    if action not in acts:
-        raise RequestError(
-            f"do: {action!r} is not a known action.",
-            field="do",
-            value=action,
-            remedy=f"One of {', '.join(acts)}.",
-        )
+    action = chosen_action(fields, acts)
     reason = checked_reason(fields.get("reason", "")[:_MOST_CHARACTERS], _DEFAULT_REASON)
     acts[action](actor_of(request, "dashboard"), reason)
     services.pipeline.wake()
