@@ -28,7 +28,7 @@ from radiance.config import Config
 from radiance.engine.requests import BASE, Scoring, Weights
 from radiance.engine.worker import Engine
 from radiance.errors import Conflict, NotFound, RadianceError
-from radiance.jobs import removal
+from radiance.jobs import relearning, removal
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
 from radiance.learning.pipeline import Pipeline
@@ -189,8 +189,8 @@ class Forgetting:
                     remedy="Unpin it first: POST /unpin.",
                 )
             serves, left = withdrawal.newest_without(self._registry, before, held)
-        again = self._jobs.learned_in(connection, left)
-        aside = self._jobs.learned_in(connection, set(held) - set(left))
+        again = relearning.learned_in(connection, left)
+        aside = relearning.learned_in(connection, set(held) - set(left))
         values = [" ".join(value_of(each)) for each in examples if each.messages]
         alike = removal.mentioning(connection, values, ids)[:_MOST_ALIKE]
         preview = Preview(
@@ -208,9 +208,9 @@ class Forgetting:
         examples = plan.preview.examples
         self._memory.remove(connection, [example.id for example in examples])
         removal.remove(connection, examples, to_text(at))
-        again = self._jobs.learn_again(connection, plan.left)
+        again = relearning.learn_again(connection, plan.left)
         self._uploads.remove_asking(connection, {example.question_hash for example in examples})
-        aside = self._jobs.cancel_learned_in(connection, plan.preview.checkpoints)
+        aside = relearning.cancel_learned_in(connection, plan.preview.checkpoints)
         preview = msgspec.structs.replace(
             plan.preview, queued_again=tuple(again), cancelled=tuple(aside)
         )
