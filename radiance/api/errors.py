@@ -19,6 +19,7 @@ from radiance import limits, validation
 from radiance.errors import (
     Cancelled,
     Conflict,
+    CorruptCheckpoint,
     Forbidden,
     NotFound,
     Overloaded,
@@ -218,6 +219,15 @@ def _our_fault(error: RadianceError, path: str) -> Response:
                 code="storage_full" if error.is_full else "storage_failed",
                 remedy="Send it again once the disk has room and is writable.",
                 headers={"Retry-After": str(_RETRY_STORAGE_S)},
+                path=path,
+            )
+        case CorruptCheckpoint():
+            _log.error("checkpoint_corrupt", error=str(error))
+            return error_response(
+                500,
+                "The files of the checkpoint that was asked are damaged or gone.",
+                code="checkpoint_corrupt",
+                remedy="Serve another: POST /rollback. The service's log names the file.",
                 path=path,
             )
         case SlowRequest():

@@ -145,11 +145,13 @@ def restore(target: Path, root: Path, name: str | None = None) -> BackupSnapshot
             f"{root} is not empty.", field="root", remedy="Name a root that is not there yet."
         )
     snapshot = _chosen(target, name)
+    is_there = root.exists()
     files.make_directory(root.parent)
-    temporary = files.fresh_directory(root.with_name(f"{files.TEMPORARY_PREFIX}{root.name}"))
+    folder = root if is_there else root.parent
+    temporary = files.fresh_directory(folder / f"{files.TEMPORARY_PREFIX}{root.name}")
     try:
-        for folder in ("adapters", "anchors", "runs"):
-            (temporary / folder).mkdir()
+        for name_in_root in ("adapters", "anchors", "runs"):
+            (temporary / name_in_root).mkdir()
         for file in snapshot.files:
             _restore_file(target, file, temporary)
         if snapshot.stable is not None:
@@ -159,9 +161,10 @@ def restore(target: Path, root: Path, name: str | None = None) -> BackupSnapshot
         if not found.is_sound or found.head != snapshot.head:
             reason = found.findings[0] if found.findings else "its log is another one"
             raise StorageError(f"{target}: what it holds is not sound: {reason}")
-        with contextlib.suppress(FileNotFoundError):
-            root.rmdir()
-        files.publish_directory(temporary, root)
+        if is_there:
+            _fill(root, temporary)
+        else:
+            files.publish_directory(temporary, root)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -291,6 +294,21 @@ def _restore_file(target: Path, file: BackedUpFile, root: Path) -> None:
         ) from error
     if digest.hexdigest() != file.hash:
         raise StorageError(f"{target}: {file.path} is damaged: its content has another hash.")
+
+
+def _fill(root: Path, temporary: Path) -> None:
+    """Move a finished root's entries into the empty folder that it was made in.
+
+    The folder itself stays: a shell or a service manager may stand in it. The database comes last,
+    so that a root that is not whole is refused at the start.
+    """
+    entries = sorted(temporary.iterdir(), key=lambda path: path.name == "runs")
+    for entry in entries:
+        if entry.is_dir():
+            files.publish_directory(entry, root / entry.name)
+        else:
+            files.write_durably(root / entry.name, entry.read_bytes(), entry.stat().st_mode & 0o777)
+    shutil.rmtree(temporary)
 
 
 def _chosen(target: Path, name: str | None) -> BackupSnapshot:

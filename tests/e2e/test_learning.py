@@ -189,14 +189,15 @@ def test_all_example_forms_are_taught(serve_ember: Callable[..., Running]) -> No
 
 def test_failed_training_leaves_serving_untouched(serve: Callable[..., Running]) -> None:
     running = serve(**{"training.max_loss": 0.01})
-    before = running.client.ask(FACTS[0][0])
+    before = running.client.ask(FACTS[0][0], memory="off")
     job = running.client.teach(FACTS)
     assert job["status"] == "failed"
     assert "training.max_loss" in job["error"]
     assert running.client.get("/ready")["ready"]
-    after = running.client.ask(FACTS[0][0])
+    after = running.client.ask(FACTS[0][0], memory="off")
     assert told(after) == told(before)
     assert running.client.get("/info")["loss_curves"]["finetune_loss"] == []
+    assert running.client.ask(FACTS[0][0])["source"] == "memory", "what failed still waits"
 
 
 def test_batched_mode_waits_for_enough_examples(serve: Callable[..., Running]) -> None:
@@ -274,7 +275,8 @@ def test_own_anchors_are_measured_and_none_are_null(
     assert len(info["loss_curves"]["forgetting_loss"]) == 1
     assert set(info["forgetting_summary"]) == {"anchor_ce_delta", "retention_score"}
     running.stop()
-    shutil.rmtree(tmp_path / "runs")
+    for folder in ("runs", "adapters"):
+        shutil.rmtree(tmp_path / folder)
 
     without = serve(**(settings | {"evaluation.anchor_provider": "none"}))
     without.client.teach(FACTS)

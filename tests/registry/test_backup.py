@@ -60,6 +60,27 @@ def test_what_has_not_changed_is_kept_once(root: Path, workshop, tmp_path_factor
     assert kept == {file.hash for file in third.snapshot.files}
 
 
+def test_whoever_stands_in_an_empty_folder_finds_the_root_there(
+    root: Path, tmp_path_factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new")
+    made = back_up(config.Config(root=root), target).snapshot
+    monkeypatch.chdir(new)
+    assert restore(target, new) == made
+    here = Path()
+    assert contents(here) == contents(root)
+    assert sorted(path.name for path in here.iterdir()) == sorted(
+        {file.path.partition("/")[0] for file in made.files} | {"adapters", "anchors", "runs"}
+    )
+    assert verify(Path("runs/radiance.db"), Path("adapters")).head == made.head
+    damaged = target / "objects" / made.files[0].hash[:2] / made.files[0].hash
+    damaged.write_bytes(b"")
+    empty = tmp_path_factory.mktemp("empty")
+    with pytest.raises(StorageError):
+        restore(target, empty)
+    assert [*empty.iterdir()] == []
+
+
 @pytest.mark.parametrize("how", ["changed", "gone", "another log"])
 def test_a_damaged_backup_makes_no_root(root: Path, tmp_path_factory, how: str) -> None:
     target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new") / "root"

@@ -25,7 +25,7 @@ from radiance.engine.requests import (
     Weights,
 )
 from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, EngineFailed, TimedOut, TooLarge
+from radiance.errors import Cancelled, CorruptCheckpoint, EngineFailed, TimedOut, TooLarge
 from radiance.records import CheckpointStatus, Message
 from radiance.training.lora import LoraModel
 from tests.engine.adapters.test_slots import random_adapter
@@ -184,7 +184,7 @@ def test_a_checkpoint_whose_files_are_gone_fails_its_request_only(
     engine: Engine, tmp_path: Path
 ) -> None:
     gone = Weights("checkpoint", "A_9", CheckpointStatus.STABLE, "nothing", tmp_path / "A_9")
-    with pytest.raises(EngineFailed, match="could not be started"):
+    with pytest.raises(CorruptCheckpoint, match="A_9"):
         engine.submit(ask(engine, weights=gone)).result(timeout=60)
     assert engine.submit(ask(engine)).result(timeout=60).tokens
 
