@@ -5,6 +5,8 @@ Everything here has one answer on macOS and one on Linux; no other package asks 
 chosen before MLX is first loaded.
 """
 
+import _ctypes
+import contextlib
 import ctypes
 import ctypes.util
 import errno
@@ -21,11 +23,20 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 IS_MACOS = sys.platform == "darwin"
 
 # The functions MLX's CPU backend takes from BLAS (the undefined cblas_* symbols of libmlx.so).
 _CBLAS_FUNCTIONS = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
+
+# What an OpenBLAS takes a processor for that came after it, and the kernels by what the processor
+# says it can do.
+_UNKNOWN_CORES = frozenset({"Prescott", "Core2", "Nehalem", "Generic"})
+_KERNELS = (
+    ("SkylakeX", frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})),
+    ("Haswell", frozenset({"avx2", "fma"})),
+)
 
 
 @dataclass(frozen=True)
@@ -60,12 +71,53 @@ def load_fast_blas() -> Blas:
         return Blas("reference", "MLX was imported before Radiance could choose a BLAS")
     for name in ("libopenblas.so.0", "libopenblas.so"):
         try:
+            _choose_kernels(name, "openblas_get_corename")
             library = ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
             continue
         _leave_cores_free(library.openblas_set_num_threads)
-        return Blas("openblas", name)
+        return Blas("openblas", f"{name}, kernels {_core(library.openblas_get_corename)}")
     return _load_wheel_blas()
+
+
+def _choose_kernels(library: str, corename: str) -> None:
+    """Name the kernels by OPENBLAS_CORETYPE where an OpenBLAS does not know this processor.
+
+    Debian 12's of 2022 takes a Xeon of 2024 for one of 2004 and computes at a quarter of the speed.
+    It looks once, when it is loaded: so it is loaded, asked, and unloaded.
+
+    Args:
+        library: File or name of the library.
+        corename: Its function that names the kernels.
+
+    Raises:
+        OSError: It cannot be loaded.
+    """
+    if "OPENBLAS_CORETYPE" in os.environ:
+        return
+    probe = ctypes.CDLL(library, mode=ctypes.RTLD_LOCAL)
+    core = _core(probe[corename])
+    _ctypes.dlclose(probe._handle)
+    if core in _UNKNOWN_CORES:
+        features = _processor_features()
+        kernels = (name for name, needed in _KERNELS if needed <= features)
+        if (chosen := next(kernels, None)) is not None:
+            os.environ["OPENBLAS_CORETYPE"] = chosen
+
+
+def _core(corename: Any) -> str:
+    corename.restype = ctypes.c_char_p
+    return corename().decode()
+
+
+def _processor_features() -> frozenset[str]:
+    """What an x86 processor can do, in the kernel's words; empty for others."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, values = line.partition(":")
+            if name.strip() == "flags":
+                return frozenset(values.split())
+    return frozenset()
 
 
 def _leave_cores_free(set_thread_count: Callable[[int], object]) -> None:
@@ -89,12 +141,14 @@ def _load_wheel_blas() -> Blas:
     library = Path(scipy_openblas32.get_lib_dir()) / scipy_openblas32.get_library(fullname=True)
     try:
         shim = _build_blas_shim(library)
+        _choose_kernels(str(library), "scipy_openblas_get_corename")
         loaded = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         _leave_cores_free(loaded.scipy_openblas_set_num_threads)
         ctypes.CDLL(str(shim), mode=ctypes.RTLD_GLOBAL)
     except (OSError, subprocess.CalledProcessError) as error:
         return Blas("reference", f"the wheel's OpenBLAS could not be used ({error}); {remedy}")
-    return Blas("scipy-openblas", str(library))
+    core = _core(loaded.scipy_openblas_get_corename)
+    return Blas("scipy-openblas", f"{library}, kernels {core}")
 
 
 def _build_blas_shim(library: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.nn as nn
 
 from radiance.config import Config
-from radiance.config.derived import derive_training, derived
+from radiance.config.derived import derive_anchor, derive_training, derived
 from radiance.engine.decoding.kv_budget import kv_bytes_per_token
 from radiance.engine.model import precision
 from radiance.engine.model.base import context_tokens, hidden_size
@@ -19,6 +19,7 @@ from radiance.engine.model.stored import StoredModel
 from radiance.training.block import PLAIN_STACKS
 from radiance.training.lora import target_keys
 from radiance.training.memory import kept_part, step_memory
+from radiance.training.nullspace import most_bytes
 
 _LENGTHS = (256, 1024, 4096, 16384)  # tokens, of a row that is answered
 _EXAMPLE_LENGTHS = (64, 256, 1024)  # tokens, of an example
@@ -50,8 +51,8 @@ class TrainingFit:
     Attributes:
         tokens: Of an example.
         rows: Of the batch: new and replayed examples.
-        least_bytes: What the step takes beside the weights where every block is computed twice;
-            None: the model does not say.
+        least_bytes: What the step takes beside the weights where every block is computed twice,
+            with the subspaces that it leaves alone; None: the model does not say.
         step_bytes: What it takes here, where blocks are kept as far as the memory allows.
         fits: Whether it does, with the weights in memory; None: it is not known.
     """
@@ -117,14 +118,16 @@ def reckon(stored: StoredModel, device: Device, settings: Config) -> Fit:
         for tokens in (*(n for n in _LENGTHS if n < longest), longest)
     )
     training = derive_training(settings.training, hidden_size(stored.config))
-    adapted = _adapter_parameters(model, training.target_modules, derived(training.r))
+    shapes = _adapted_shapes(model, training.target_modules)
+    adapted = derived(training.r) * sum(inputs + outputs for inputs, outputs in shapes)
+    held = most_bytes(inputs for inputs, _ in shapes) if _goes_around(settings, stored) else 0
     rows = training.batch_size + round(training.batch_size * training.replay_ratio)
     in_blocks = getattr(model, "model_type", "") in PLAIN_STACKS
 
     def step_bytes(tokens: int, most_kept: int) -> int | None:
         shape = (adapted, rows, tokens)
         step = step_memory(model, *shape, in_blocks=in_blocks, most_kept=most_kept)
-        return None if step is None else step.total
+        return None if step is None else step.total + held
 
     steps = []
     for tokens in (n for n in _EXAMPLE_LENGTHS if n <= longest):
@@ -150,14 +153,20 @@ def _rows(budget: int, row_bytes: int, settings: Config) -> int:
     return max(1, min(settings.engine.decode_rows, budget // max(1, row_bytes)))
 
 
-def _adapter_parameters(model: Any, targets: tuple[str, ...], rank: int) -> int:
-    """Of LoRA on the layers that are adapted: rank times the widths of input and output."""
+def _goes_around(settings: Config, stored: StoredModel) -> bool:
+    """Whether updates leave the subspaces of held texts alone, which are in memory then."""
+    anchor = derive_anchor(settings.anchor, hidden_size(stored.config))
+    return anchor.method != "naive" and bool(anchor.null_space)
+
+
+def _adapted_shapes(model: Any, targets: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Widths of input and output of each layer that is adapted."""
     keys = target_keys(model, targets)
-    count = 0
+    found = []
     for layer in model.layers:
         for name, module in layer.named_modules():
             if name in keys:
                 rows, columns = module.weight.shape
                 packed = 32 // module.bits if isinstance(module, nn.QuantizedLinear) else 1
-                count += rank * (rows + columns * packed)
-    return count
+                found.append((columns * packed, rows))
+    return found

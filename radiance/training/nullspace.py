@@ -17,7 +17,7 @@ the inputs' largest directions as in EVA (Paischer et al., 2024), here of what i
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
@@ -53,8 +53,8 @@ class NullSpace:
 
     Args:
         lora: Whose vectors these are.
-        bases: By module path an orthonormal basis of what A must not move in, (d_in, q) float32;
-            a layer without one is free.
+        bases: By module path an orthonormal basis of what A must not move in, (d_in, q) float16 or
+            float32; a layer without one is free.
         directions: By module path what A is turned towards at the start, (d_in, n) float32 with n
             at most r, orthogonal to the basis; a layer without any starts as it is.
     """
@@ -78,7 +78,7 @@ class NullSpace:
         """
         leaves = self._lora.unflatten(step)
         for path, basis in self.bases.items():
-            a = leaves[f"{path}.lora_a"]  # (d_in, r)
+            a, basis = leaves[f"{path}.lora_a"], basis.astype(mx.float32)  # (d_in, r), (d_in, q)
             a = a - basis @ (basis.T @ a)
             if (moves := self._moves.get(path)) is not None:
                 a = a * moves
@@ -154,7 +154,7 @@ def find_null_space(
     """
     bases = yield from held_subspaces(base, lora, vector, examples, energy, directory)
     if surroundings is None or not surroundings.new:
-        return NullSpace(lora, {path: mx.array(basis) for path, basis in bases.items()})
+        return NullSpace(lora, _on_device(bases))
     parent = surroundings.parent
     new = yield from _inputs(base, lora, parent, spread(surroundings.new, MOST_NEW))
     near = {}
@@ -181,7 +181,28 @@ def find_null_space(
         return wider, turns
 
     wider, turns = yield from _aside(around)
-    return NullSpace(lora, *({p: mx.array(a) for p, a in some.items()} for some in (wider, turns)))
+    return NullSpace(lora, _on_device(wider), {path: mx.array(a) for path, a in turns.items()})
+
+
+def most_bytes(widths: Iterable[int]) -> int:
+    """What the subspaces of adapted layers take at most, as far as was seen.
+
+    The widest subspace of SmolLM2 has 0.55 of its layer's width, nearly all have less; that layers
+    with the same inputs share one is not counted.
+
+    Args:
+        widths: Of each layer's input.
+    """
+    return sum(width * min(-(-width // 2), _MOST_INPUTS) * 2 for width in widths)
+
+
+def _on_device(bases: Mapping[str, np.ndarray]) -> dict[str, mx.array]:
+    """In half the bytes, and one array for all layers with the same inputs."""
+    made: dict[int, mx.array] = {}
+    for basis in bases.values():
+        if id(basis) not in made:
+            made[id(basis)] = mx.array(basis.astype(np.float16))
+    return {path: made[id(basis)] for path, basis in bases.items()}
 
 
 def held_subspaces(

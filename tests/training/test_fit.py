@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from radiance import config, ember
@@ -16,6 +17,7 @@ from radiance.training.fit import reckon
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.memory import kept_part
+from radiance.training.nullspace import most_bytes
 from tests.gguf_files import write_model
 from tests.smollm2 import SMOLLM2, needs_smollm2
 
@@ -41,7 +43,15 @@ def test_reckoned_is_what_is_loaded(
     assert fit.computed == base.computed_as
     assert fit.kv_bytes_per_token == kv_bytes_per_token(base.model)
     assert fit.context_tokens == base.context_tokens
-    assert fit.adapter_parameters == LoraModel(base, training).size
+    lora = LoraModel(base, training)
+    assert fit.adapter_parameters == lora.size
+    widths = [shape[0] for name, shape in lora.shapes.items() if name.endswith(".lora_a")]
+    anchor = msgspec.structs.replace(settings.anchor, null_space=True)
+    around = reckon(
+        open_stored("m", path), device, msgspec.structs.replace(settings, anchor=anchor)
+    )
+    for step, wider in zip(fit.training, around.training, strict=True):
+        assert (wider.least_bytes or 0) - (step.least_bytes or 0) == most_bytes(widths)
     assert fit.fits == (memory_bytes == _MANY)
     assert {step.fits for step in fit.training} == {memory_bytes == _MANY}
 

@@ -1,0 +1,60 @@
+"""The BLAS that MLX computes with uses this processor, also where it came out before it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from radiance import platform
+
+_IS_X86 = bool(platform._processor_features())
+
+
+@pytest.fixture
+def unknowing(tmp_path: Path) -> str:
+    """A library that takes every processor for an old one unless it is told."""
+    if (compiler := shutil.which("cc")) is None:
+        pytest.skip("no C compiler (cc) on PATH")
+    code, built = tmp_path / "blas.c", tmp_path / "libold.so"
+    code.write_text(
+        "#include <stdlib.h>\n"
+        'char *corename(void) { char *told = getenv("OPENBLAS_CORETYPE");'
+        ' return told ? told : "Prescott"; }\n'
+    )
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", built, code], check=True)
+    return str(built)
+
+
+@pytest.mark.parametrize(
+    ("features", "chosen"),
+    [
+        ({"sse2"}, None),
+        ({"avx2", "fma"}, "Haswell"),
+        ({"avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl"}, "SkylakeX"),
+        ({"avx2", "fma", "avx512f"}, "Haswell"),
+    ],
+)
+def test_an_old_blas_is_told_the_kernels(
+    unknowing: str, features: set[str], chosen: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    monkeypatch.setattr(platform, "_processor_features", lambda: frozenset(features))
+    platform._choose_kernels(unknowing, "corename")
+    assert os.environ.get("OPENBLAS_CORETYPE") == chosen
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Zen")
+    platform._choose_kernels(unknowing, "corename")
+    assert os.environ["OPENBLAS_CORETYPE"] == "Zen", "a person's choice stands"
+
+
+@pytest.mark.skipif(not _IS_X86, reason="other processors do not say what they can do")
+def test_kernels_are_those_of_this_processor() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+    code = "from radiance.platform import load_fast_blas; print(load_fast_blas().detail)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    is_recent = "avx2" in platform._processor_features()
+    assert not (is_recent and done.stdout.strip().endswith(tuple(platform._UNKNOWN_CORES)))
