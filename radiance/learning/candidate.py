@@ -4,13 +4,10 @@ Runs on the pipeline's thread and has the engine compute. The training state is 
 that a cycle interrupted anywhere goes on from there. It releases nothing.
 """
 
-import contextlib
-import io
 import shutil
 import threading
 import time
-import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,6 +36,7 @@ from radiance.learning.progress import (
     step_values,
 )
 from radiance.learning.step_search import ScaledStep, largest_step
+from radiance.learning.training_states import TrainingStates, unless_the_disk_fails
 from radiance.records import (
     Cycle,
     Evaluation,
@@ -50,7 +48,6 @@ from radiance.records import (
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
-from radiance.storage import files
 from radiance.telemetry import get_logger
 from radiance.training.base_answers import AnswersWritten
 from radiance.training.gradient import GradientComputer
@@ -108,8 +105,7 @@ class CandidateBuilder:
         shutil.rmtree(
             config.runs_path / "rehearsal", ignore_errors=True
         )  # of version 0.2 and before
-        self._states = config.runs_path / "cycles"
-        files.make_directory(self._states)
+        self._states = TrainingStates(config.runs_path / "cycles")
         self.sweep_states()  # by a process that died before it cleaned up
         self._stopping, self._called_off = threading.Event(), threading.Event()
         self._task: Task[Any] | None = None
@@ -201,19 +197,11 @@ class CandidateBuilder:
 
     def sweep_states(self) -> None:
         """Delete the saved states, and unreleased files, of cycles that have ended."""
-        kept = self._jobs.open_candidate()
-        for path in self._states.glob("*.npz"):
-            if path.stem != kept:
-                with _unless_the_disk_fails("training_state_not_deleted"):
-                    path.unlink(missing_ok=True)
+        self._states.sweep(self._jobs.open_candidate())
 
     def forget_state(self, cycle: Cycle) -> None:
-        """Delete a cycle's saved training state: it has ended, or cannot be read."""
-        path = self._state_path(cycle)
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        with _unless_the_disk_fails("training_state_not_deleted"):
-            path.unlink(missing_ok=True)
+        """Delete the saved training state of a cycle that has ended."""
+        self._states.delete(cycle)
 
     def _make(
         self,
@@ -239,7 +227,7 @@ class CandidateBuilder:
             anchors=self._anchors,
             valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
         )
-        saved = self._saved_state(cycle)
+        saved = self._states.read(cycle)
         own_samples = None if saved is None else own_samples_of(saved)
         material = self._gather(selection, parent, cycle.parent_id, own_samples)
         trained = self._train(progress, material, parent, settings, saved)
@@ -328,7 +316,7 @@ class CandidateBuilder:
         trainer = self._trainer(cycle, material, parent, settings, saved)
         progress.step = progress.first_step = trainer.step
         progress.stage, progress.training_since = "training", time.monotonic()
-        with _unless_the_disk_fails("curve_not_saved"):
+        with unless_the_disk_fails("curve_not_saved"):
             self._curves.forget_after(cycle.id, trainer.step)
         self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
         self._engine.call(mx.reset_peak_memory)
@@ -362,7 +350,7 @@ class CandidateBuilder:
             if clock.is_over():
                 raise TrainingError(clock.reason) from None
             raise
-        with _unless_the_disk_fails("curve_not_saved"):
+        with unless_the_disk_fails("curve_not_saved"):
             self._curves.record(progress.unsaved)
             progress.unsaved.clear()
         return trained
@@ -393,16 +381,15 @@ class CandidateBuilder:
         except UNREADABLE as error:
             if saved is None or isinstance(error, StorageError):
                 raise
-            _log.warning("training_state_unreadable", cycle=cycle.id, error=str(error))
-            self.forget_state(cycle)
+            self._states.discard(cycle, error)
             return self._trainer(cycle, material, parent, settings, None)
 
     def _save(self, progress: CycleProgress, state: TrainingState) -> None:
         """Save how far a training is; it only spares work, so training goes on without."""
-        with _unless_the_disk_fails("training_state_not_saved"):
+        with unless_the_disk_fails("training_state_not_saved"):
             self._curves.record(progress.unsaved)
             progress.unsaved.clear()
-            files.write_durably(self._state_path(progress.cycle), state.data)
+            self._states.write(progress.cycle, state.data)
             self._jobs.note_progress(progress.cycle.id, state.step)
 
     def _scale_back(
@@ -485,31 +472,3 @@ class CandidateBuilder:
             versions={"radiance": __version__, "mlx": version("mlx"), "mlx-lm": version("mlx-lm")},
             scaled_to=step.share,
         )
-
-    def _state_path(self, cycle: Cycle) -> Path:
-        return self._states / f"{cycle.candidate_id}.npz"
-
-    def _saved_state(self, cycle: Cycle) -> bytes | None:
-        """The training state to go on from; None where there is none that can be read."""
-        try:
-            state = self._state_path(cycle).read_bytes()
-            with zipfile.ZipFile(io.BytesIO(state)) as arrays:
-                if damaged := arrays.testzip():
-                    raise zipfile.BadZipFile(f"{damaged} is damaged")
-            own_samples_of(state)
-        except FileNotFoundError:
-            return None
-        except UNREADABLE as error:  # damaged, or of an earlier version
-            _log.warning("training_state_unreadable", cycle=cycle.id, error=str(error))
-            self.forget_state(cycle)
-            return None
-        return state
-
-
-@contextlib.contextmanager
-def _unless_the_disk_fails(event: str) -> Iterator[None]:
-    """Around what only spares work or shows it: where it cannot be kept, work goes on without."""
-    try:
-        yield
-    except (StorageError, OSError) as error:
-        _log.warning(event, error=str(error))
