@@ -37,6 +37,7 @@ from radiance.learning.progress import (
 )
 from radiance.learning.step_search import ScaledStep, largest_step
 from radiance.learning.training_states import TrainingStates, unless_the_disk_fails
+from radiance.platform import give_back_memory
 from radiance.records import (
     Cycle,
     Evaluation,
@@ -190,6 +191,7 @@ class CandidateBuilder:
         finally:
             self._engine.hide_training()
             self.progress = None
+            give_back_memory()
 
     def leave_anchors(self, question_hashes: Collection[str]) -> None:
         """Hold no anchors of these questions any more."""
@@ -230,7 +232,9 @@ class CandidateBuilder:
         saved = self._states.read(cycle)
         own_samples = None if saved is None else own_samples_of(saved)
         material = self._gather(selection, parent, cycle.parent_id, own_samples)
+        give_back_memory()
         trained = self._train(progress, material, parent, settings, saved)
+        give_back_memory()
         progress.stage = "evaluating"
         measure = self._measurement.of(
             cycle,

@@ -197,6 +197,21 @@ def cache_directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radiance"
 
 
+def give_back_memory() -> None:
+    """Give the system what the C library holds of memory that was freed.
+
+    After large work glibc keeps what lies below anything still in use (malloc_trim(3)); macOS's
+    allocator likewise, until the system is short of memory (malloc_zone_pressure_relief, Apple,
+    malloc/malloc.h; not run on a Mac by us).
+    """
+    library = ctypes.CDLL(None)
+    if IS_MACOS:
+        library.malloc_zone_pressure_relief.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+        library.malloc_zone_pressure_relief(None, 0)
+    elif hasattr(library, "malloc_trim"):  # another C library of Linux has none
+        library.malloc_trim(0)
+
+
 def full_sync(descriptor: int) -> None:
     """Return only when the file's bytes are on the medium itself.
 

@@ -17,14 +17,15 @@ the inputs' largest directions as in EVA (Paischer et al., 2024), here of what i
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import mlx.core as mx
+import mlx.nn as nn
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -45,7 +46,6 @@ _NEAR_ENERGY = 0.9
 _TURN = 2 / 3**0.5
 _DIRECTIONS = 2  # for each new text
 _PIECE_S = 0.005
-T = TypeVar("T")
 
 
 class NullSpace:
@@ -155,32 +155,18 @@ def find_null_space(
     bases = yield from held_subspaces(base, lora, vector, examples, energy, directory)
     if surroundings is None or not surroundings.new:
         return NullSpace(lora, _on_device(bases))
-    parent = surroundings.parent
-    new = yield from _inputs(base, lora, parent, spread(surroundings.new, MOST_NEW))
-    near = {}
-    if surroundings.near:
-        near = yield from _inputs(base, lora, parent, spread(surroundings.near, MOST_NEAR))
-    given = {
-        paths: (
-            np.array(rows),
-            np.array(near[paths]) if near else np.zeros((0, rows.shape[1]), np.float32),
-        )
-        for paths, rows in new.items()
-    }
-
+    kinds = spread(surroundings.new, MOST_NEW), spread(surroundings.near, MOST_NEAR)
     most = _DIRECTIONS * len(surroundings.new)
+    wider: dict[str, np.ndarray] = {}
+    turns: dict[str, np.ndarray] = {}
 
-    def around() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        wider: dict[str, np.ndarray] = {}
-        turns: dict[str, np.ndarray] = {}
-        for paths, (rows, close) in given.items():
-            rank = min(most, lora.shapes[f"{paths[0]}.lora_a"][1])
-            basis, turn = _around(rows, close, bases[paths[0]], rank)
-            wider.update(dict.fromkeys(paths, basis))
-            turns.update(dict.fromkeys(paths, turn))
-        return wider, turns
+    def go_around(paths: Sequence[str], new: np.ndarray, near: np.ndarray) -> None:
+        rank = min(most, lora.shapes[f"{paths[0]}.lora_a"][1])
+        basis, turn = _around(new, near, bases[paths[0]], rank)
+        wider.update(dict.fromkeys(paths, basis))
+        turns.update(dict.fromkeys(paths, turn))
 
-    wider, turns = yield from _aside(around)
+    yield from _each_input(base, lora, surroundings.parent, kinds, go_around)
     return NullSpace(lora, _on_device(wider), {path: mx.array(a) for path, a in turns.items()})
 
 
@@ -219,11 +205,12 @@ def held_subspaces(
     name = f"subspaces-{identity_of(examples)}-{_digest(layers, energy)}.npz"
     if directory is not None and (kept := _read(directory / name, lora)) is not None:
         return kept
-    inputs = yield from _inputs(base, lora, vector, examples)
-    given = {paths: np.array(rows) for paths, rows in inputs.items()}
-    found = yield from _aside(
-        lambda: {paths: _basis(rows, energy) for paths, rows in given.items()}
-    )
+    found: dict[tuple[str, ...], np.ndarray] = {}
+
+    def keep(paths: tuple[str, ...], inputs: np.ndarray) -> None:
+        found[paths] = _basis(inputs, energy)
+
+    yield from _each_input(base, lora, vector, [examples], keep)
     # As it is kept, half the file, whether it was read or has just been found.
     rounded = {" ".join(paths): basis.astype(np.float16) for paths, basis in found.items()}
     if directory is not None:
@@ -254,26 +241,6 @@ def _digest(*identity: object) -> str:
     return hashlib.sha256("\n".join(map(str, identity)).encode()).hexdigest()[:16]
 
 
-def _aside(compute: Callable[[], T]) -> Pieces[T]:
-    """Compute with NumPy in a thread beside, so that decoding goes on; on one core each.
-
-    NumPy's BLAS threads wait for one another by spinning, which holds decoding up.
-    """
-
-    def limited() -> T:
-        with threadpool_limits(1, user_api="blas"):
-            return compute()
-
-    executor = ThreadPoolExecutor(1)
-    try:
-        future = executor.submit(limited)
-        while not wait_for([future], timeout=_PIECE_S).done:
-            yield None
-        return future.result()
-    finally:
-        executor.shutdown(wait=False)  # a training that is called off does not wait for it
-
-
 def _around(
     new: np.ndarray, near: np.ndarray, basis: np.ndarray, rank: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -302,32 +269,80 @@ def _around(
 
 
 class _Recorder(SlotTable):
-    """A slot table that remembers what each adapted layer was given last."""
+    """A slot table that remembers what each adapted layer was given last, in their order."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Iterable[str]) -> None:
         super().__init__()
-        self.given = {path: mx.array(0.0) for path in paths}
+        self._paths = frozenset(paths)
+        self.given: dict[str, mx.array] = {}
 
     def adapt(self, path: str, x: mx.array, y: mx.array) -> mx.array:
-        if path in self.given:
+        if path in self._paths:
             self.given[path] = x
         return super().adapt(path, x, y)
 
 
-def _inputs(
-    base: BaseModel, lora: LoraModel, vector: mx.array, examples: Sequence[EncodedExample]
-) -> Pieces[dict[tuple[str, ...], mx.array]]:
-    """Inputs (n, d_in) float32 by the layers that are given them: q, k and v have the same.
+def _each_input(
+    base: BaseModel,
+    lora: LoraModel,
+    vector: mx.array,
+    kinds: Sequence[Sequence[EncodedExample]],
+    use: Callable[..., None],
+) -> Pieces[None]:
+    """Give what texts make of each layer's input to a function, layer after layer.
 
-    On a module tree of its own, so that nothing of the trained one is touched.
+    One layer's inputs are in memory at a time: the texts go through the model together. On a module
+    tree of its own, so that nothing of the trained one is touched. The function runs in a thread
+    beside, on one core, so that decoding goes on: NumPy's BLAS threads wait for one another by
+    spinning, which holds it up.
+
+    Args:
+        base: Read only.
+        lora: Its adapted layers.
+        vector: The adapter under which the texts give their inputs, (parameters,) float32.
+        kinds: Texts of each kind; none of a kind give inputs (0, d_in).
+        use: Called with the paths of the layers that are given the same input (q, k and v are),
+            and with the inputs of each kind, (n, d_in) float32.
     """
     adapter = lora.adapter(vector)
-    recorder = _Recorder(list(adapter.pairs))
+    recorder = _Recorder(adapter.pairs)
     model = SlotModel(base.twin(), recorder, base.vocab_size).model
     slot = recorder.fill(adapter)
+    given = [_rows_by_layer(model, recorder, slot, examples) for examples in kinds]
+    layers = [paths for paths, _ in next(groups for groups in given if groups)[0]]
+    executor = ThreadPoolExecutor(1)
+    try:
+        used: Future[None] | None = None
+        for paths in layers:
+            inputs = []
+            for groups in given:
+                parts = []
+                for group in groups:
+                    rows = group.popleft()[1]
+                    mx.eval(rows)
+                    parts.append(np.array(rows))
+                    yield None
+                width = lora.shapes[f"{paths[0]}.lora_a"][0]
+                inputs.append(np.concatenate([np.zeros((0, width), np.float32), *parts]))
+            if used is not None:
+                yield from _until_done(used)
+            used = executor.submit(_on_one_core, use, paths, *inputs)
+        if used is not None:
+            yield from _until_done(used)
+    finally:
+        executor.shutdown(wait=False)  # a training that is called off does not wait for it
+
+
+def _rows_by_layer(
+    model: nn.Module, recorder: _Recorder, slot: int, examples: Sequence[EncodedExample]
+) -> list[deque[tuple[tuple[str, ...], mx.array]]]:
+    """For each group of texts the inputs by layer; lazy, so that layer after layer is computed.
+
+    What follows the last layer that is adapted never is.
+    """
     total = sum(len(example.tokens) - 1 for example in examples)
-    every, seen = -(-total // _MOST_INPUTS), 0
-    found: dict[tuple[str, ...], list[mx.array]] = {}
+    every, seen = max(1, -(-total // _MOST_INPUTS)), 0
+    found = []
     for group in by_length(examples, _ROWS):
         batch = make_batch([examples[index] for index in group])
         width = batch.tokens.shape[1]
@@ -338,15 +353,17 @@ def _inputs(
         ]
         chosen = mx.array(places[-seen % every :: every], dtype=mx.int32)
         seen += len(places)
+        recorder.given.clear()
         recorder.route([slot] * len(group))
         model(batch.tokens)
-        # Lazy until here: layer after layer is evaluated, and what follows the last one never.
-        for paths, x in _distinct(recorder.given):
-            rows = x.reshape(-1, x.shape[-1])[chosen].astype(mx.float32)
-            mx.eval(rows)
-            found.setdefault(paths, []).append(rows)
-            yield None
-    return {paths: mx.concatenate(rows) for paths, rows in found.items()}
+        found.append(
+            deque(
+                (paths, x.reshape(-1, x.shape[-1])[chosen].astype(mx.float32))
+                for paths, x in _distinct(recorder.given)
+            )
+        )
+    recorder.given.clear()
+    return found
 
 
 def _distinct(given: Mapping[str, mx.array]) -> list[tuple[tuple[str, ...], mx.array]]:
@@ -355,6 +372,17 @@ def _distinct(given: Mapping[str, mx.array]) -> list[tuple[tuple[str, ...], mx.a
     for path, x in given.items():
         paths.setdefault(id(x), []).append(path)
     return [(tuple(group), given[group[0]]) for group in paths.values()]
+
+
+def _on_one_core(use: Callable[..., None], *arguments: object) -> None:
+    with threadpool_limits(1, user_api="blas"):
+        use(*arguments)
+
+
+def _until_done(future: "Future[None]") -> Pieces[None]:
+    while not wait_for([future], timeout=_PIECE_S).done:
+        yield None
+    return future.result()
 
 
 def _basis(inputs: np.ndarray, energy: float) -> np.ndarray:

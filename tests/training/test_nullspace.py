@@ -12,6 +12,7 @@ from mlx.utils import tree_flatten
 
 from radiance import config, ember
 from radiance.anchors.sets import Anchor, AnchorSet
+from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -20,7 +21,7 @@ from radiance.training.nullspace import (
     NullSpace,
     _around,
     _basis,
-    _inputs,
+    _each_input,
     find_null_space,
     held_subspaces,
 )
@@ -118,6 +119,15 @@ def trainer_of(
     return Trainer(lora, GradientComputer(lora), training, anchor, material, None, resume_from)
 
 
+def inputs_of(
+    engine: Engine, lora: LoraModel, vector: mx.array, texts: list[EncodedExample]
+) -> dict[tuple[str, ...], np.ndarray]:
+    """By the layers that are given the same, (n, d_in) float32."""
+    found: dict[tuple[str, ...], np.ndarray] = {}
+    drain(_each_input(engine.base, lora, vector, [texts], found.__setitem__))
+    return found
+
+
 def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx.array) -> float:
     """How much of A's change the anchors' inputs feel in the kept subspaces, at most; float64.
 
@@ -125,7 +135,7 @@ def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx
     """
     texts = [text.example for text in trainer._material.held.texts]
     lora, worst = trainer._lora, 0.0
-    given = drain(_inputs(engine.base, lora, lora.initial(None), texts))
+    given = inputs_of(engine, lora, lora.initial(None), texts)
     change = lora.unflatten(moved)
     for paths, found in given.items():
         rows = np.array(found, dtype=np.float64)
@@ -205,7 +215,7 @@ def test_inputs_are_those_of_the_adapted_model(engine: Engine) -> None:
         vector = 0.3 * mx.random.normal((lora.size,), key=mx.random.key(0))
         texts = encoded(engine)[:1]
         before = _leaves_of(lora)
-        given = drain(_inputs(engine.base, lora, vector, texts))
+        given = inputs_of(engine, lora, vector, texts)
         assert mx.array_equal(before, _leaves_of(lora))
         rows = {path: np.array(array) for paths, array in given.items() for path in paths}
         assert len(given) == 4 * len(lora.model.layers)  # q, k, v are one; gate and up are one
