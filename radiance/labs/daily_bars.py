@@ -48,7 +48,8 @@ class DailyBars:
     Attributes:
         dates: (dates,) datetime64[D], rising.
         symbols: As written, in rising order.
-        fields: name → float64 (dates, symbols), NaN where nothing is known.
+        fields: name → float64 (dates, symbols), NaN where nothing is known; the further columns of
+            numbers are among them, by their names in lower case.
         said: What was read, what was dropped and what was guessed: three lines.
     """
 
@@ -63,13 +64,13 @@ def read_bars(path: Path) -> DailyBars:
 
     Args:
         path: Columns date, symbol, open, high, low, close, volume; vwap, cap, returns and
-            adj_close where there are any.
+            adj_close where there are any. Further columns of numbers are kept as they are.
 
     Raises:
         ConfigError: It cannot be read, a column is missing, a cell is not what it should be, or
             two rows of one symbol and day differ.
     """
-    table = read_table(path, _NAMES)
+    table = read_table(path, _NAMES, keeps_further=True)
     table.require(("date", "symbol", *BARS))
     names = [name for name in (*BARS, *OPTIONAL) if name in table]
     values = table.numbers(names)
@@ -77,9 +78,9 @@ def read_bars(path: Path) -> DailyBars:
     columns, symbols = table.texts("symbol")
     repeated = _refuse_contradictions(table, rows, columns, dates, symbols, values)
     dropped = [f"{repeated} equal rows"] if repeated else []
+    further = table.further_numbers(_NAMES)
     fields = {}
-    for name in names:
-        cells = values[name]
+    for name, cells in (values | further).items():
         is_wrong = np.isinf(cells)
         if name in _PRICES:
             is_wrong |= cells <= 0
@@ -102,6 +103,8 @@ def read_bars(path: Path) -> DailyBars:
         f"Read: {path.name}, {len(table):,} rows, {len(symbols)} symbols, "
         f"{dates[0]} to {dates[-1]}, {halts} days without a close between others."
     )
+    if further:
+        read += f" Further fields: {', '.join(further)}."
     said = (
         read,
         f"Dropped: {'; '.join(dropped) or 'nothing'}.",

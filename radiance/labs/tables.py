@@ -4,12 +4,13 @@ Nothing is taken on trust: what a cell is not, is an error with file, line and c
 had to be guessed (an encoding, a decimal comma, the order of day and month) is kept to be said.
 """
 
+import contextlib
 import csv
 import gzip
 import io
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,16 @@ class Table:
             self.guessed.append(guess)
         return days[codes]
 
+    def further_numbers(self, known: Iterable[str]) -> dict[str, np.ndarray]:
+        """The columns beside those ``known`` that hold numbers, as ``numbers`` gives them."""
+        found = {}
+        for name in self.columns.keys() - set(known):
+            with contextlib.suppress(ConfigError):
+                cells = self.numbers([name])[name]
+                if np.isfinite(cells).any():
+                    found[name] = cells
+        return {name: found[name] for name in self.columns if name in found}
+
     def numbers(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Columns as float64, NaN where a cell says nothing. They share one way to write numbers.
 
@@ -138,7 +149,7 @@ class Table:
         for name in names:
             column = self.columns[name]
             kind = column.type
-            if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+            if _is_number(kind):
                 found[name] = column.cast(pa.float64()).to_numpy()
             else:
                 written[name] = _plain(_text(column))
@@ -220,7 +231,9 @@ class Table:
         return values
 
 
-def read_table(path: Path, names: Mapping[str, Sequence[str]]) -> Table:
+def read_table(
+    path: Path, names: Mapping[str, Sequence[str]], *, keeps_further: bool = False
+) -> Table:
     """Read the columns of a file that are wanted.
 
     Args:
@@ -228,6 +241,7 @@ def read_table(path: Path, names: Mapping[str, Sequence[str]]) -> Table:
             Windows-1252; cells between commas, semicolons, tabs or bars; perhaps gzipped.
         names: Each name of a column with the other names that it goes by, in lower case with _
             for whatever is no letter or digit.
+        keeps_further: Whether columns of other names are kept too, by their own names written so.
 
     Raises:
         ConfigError: It cannot be read, has no rows, or two columns are one by name.
@@ -240,13 +254,17 @@ def read_table(path: Path, names: Mapping[str, Sequence[str]]) -> Table:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
     if content[:4] == b"PK\x03\x04" or content[:4] == b"\xd0\xcf\x11\xe0":
         raise ConfigError(f"{path}: cannot be read as a table. {_EXCEL}")
-    table = (_parquet if content[:4] == b"PAR1" else _delimited)(path, content, names)
+    table = (_parquet if content[:4] == b"PAR1" else _delimited)(
+        path, content, names, keeps_further
+    )
     if not table.columns or not len(table):
         raise ConfigError(f"{path}: has a header and no rows.")
     return table
 
 
-def _parquet(path: Path, content: bytes, names: Mapping[str, Sequence[str]]) -> Table:
+def _parquet(
+    path: Path, content: bytes, names: Mapping[str, Sequence[str]], keeps_further: bool
+) -> Table:
     import pyarrow as pa
     import pyarrow.parquet
 
@@ -255,7 +273,10 @@ def _parquet(path: Path, content: bytes, names: Mapping[str, Sequence[str]]) -> 
     except (OSError, pa.ArrowException, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as Parquet ({_one_line(error)}).") from None
     table = Table(path, {}, {}, "Parquet", first_line=1)
-    for name, place in _chosen(path, found.column_names, names, table.guessed).items():
+    chosen = _chosen(path, found.column_names, names, table.guessed)
+    if keeps_further:
+        chosen |= _further(found.column_names, chosen, [_is_number(c.type) for c in found.columns])
+    for name, place in chosen.items():
         column = found.column(place)
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
@@ -270,7 +291,9 @@ def _parquet(path: Path, content: bytes, names: Mapping[str, Sequence[str]]) -> 
     return table
 
 
-def _delimited(path: Path, content: bytes, names: Mapping[str, Sequence[str]]) -> Table:
+def _delimited(
+    path: Path, content: bytes, names: Mapping[str, Sequence[str]], keeps_further: bool
+) -> Table:
     import pyarrow as pa
     import pyarrow.csv
 
@@ -288,6 +311,8 @@ def _delimited(path: Path, content: bytes, names: Mapping[str, Sequence[str]]) -
     dialect = _DELIMITERS.get(delimiter, f"{delimiter!r}")
     table = Table(path, {}, {}, dialect, [guess] if guess else [], head + 2)
     chosen = _chosen(path, cells, names, table.guessed)
+    if keeps_further:
+        chosen |= _further(cells, chosen, [True] * len(cells))
     rows = [n for n, line in enumerate(lines[head + 1 :], start=head + 2) if line.strip()]
     if not rows:
         return table
@@ -349,7 +374,7 @@ def _chosen(
     path: Path, heads: Sequence[str], names: Mapping[str, Sequence[str]], guessed: list[str]
 ) -> dict[str, int]:
     """Which column is which: by its name, else by another that it goes by."""
-    written = [re.sub(r"[\W_]+", "_", head.strip().casefold()).strip("_") for head in heads]
+    written = [_name(head) for head in heads]
     found: dict[str, int] = {}
     for name, others in names.items():
         for candidate in (name, *others):
@@ -365,11 +390,40 @@ def _chosen(
     return found
 
 
+def _name(head: str) -> str:
+    return re.sub(r"[\W_]+", "_", head.strip().casefold()).strip("_")
+
+
+def _further(
+    heads: Sequence[str], chosen: Mapping[str, int], is_kept: Sequence[bool]
+) -> dict[str, int]:
+    """Columns that nothing asks for by name, by the name that an expression can write.
+
+    Two of one name are neither, and the numbers of rows that pandas writes are no column.
+    """
+    taken, names = set(chosen.values()), [_name(head) for head in heads]
+    return {
+        name: place
+        for place, name in enumerate(names)
+        if is_kept[place]
+        and place not in taken
+        and name not in chosen
+        and names.count(name) == 1
+        and re.fullmatch(r"(?!unnamed_\d)[a-z_][a-z_0-9]*", name)
+    }
+
+
 def _compute() -> Any:
     """Arrow's functions: slow to import, and only readers of files need them."""
     import pyarrow.compute
 
     return pyarrow.compute
+
+
+def _is_number(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
 def _text(column: Any) -> Any:

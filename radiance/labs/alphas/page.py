@@ -97,11 +97,12 @@ def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) 
     ):  # under the grammar it could not end
         wanted = generate.draft(engine.encoder, prompt, _MOST_TOKENS, weights=weights)
     given = generate.write(engine, wanted)
-    grade = services.extension(AlphaService).judge(prompt, given.text)
+    lab = services.extension(AlphaService)
+    grade = lab.judge(prompt, given.text)
     return {
         "answer": given.text,
         "by": given.checkpoint_id or "base",
-        "sentence": grade.alpha and say(grade.alpha),
+        "sentence": grade.alpha and say(grade.alpha, lab.columns),
         "others": [],
         **_graded(grade),
     }

@@ -154,7 +154,10 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
         request, services, body, await weights_of(services, body.checkpoint or challenger)
     )
     if given is None:
-        given = await services.chain.answer(local.write, asked, shortcoming)
+        columns = lab.columns
+        given = await services.chain.answer(
+            local.write, asked, lambda answer: shortcoming(answer, columns)
+        )
         if own is None and local.last is not None:
             own = local.last.text
     text = str(given.value)
@@ -174,7 +177,7 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
     is_local = given.provider == LOCAL and local.last is not None
     return AlphaAnswer(
         answer=text,
-        sentence=grade.alpha and say(grade.alpha),
+        sentence=grade.alpha and say(grade.alpha, lab.columns),
         by="model",
         others=[],
         alpha=grade.alpha,
@@ -292,7 +295,8 @@ class _LocalAnswers:
         while True:
             self.last = await self._one(self.tries)
             self.tries += 1
-            if shortcoming(self.last.text) is None or self.tries >= self.body.tries:
+            columns = self.services.extension(AlphaService).columns
+            if shortcoming(self.last.text, columns) is None or self.tries >= self.body.tries:
                 return self.last.text
 
     async def _one(self, number: int) -> Answer:

@@ -1,6 +1,7 @@
 """The alpha lab inside a service: an answer in, its check and its backtest out, and the trial."""
 
 import threading
+from collections.abc import Collection
 from pathlib import Path
 
 from radiance.labs.alphas import trial
@@ -49,6 +50,11 @@ class AlphaService:
             _log.info("alpha_market_read", said=" ".join(self._panel.said))
         self._grader: Grader | None = None
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """Further columns of the bars, which are fields of the language here."""
+        return self._panel.columns_of_its_own if self._panel else frozenset()
+
     def judge(self, prompt: str, answer: str) -> Grade:
         """Check and backtest an answer; takes up to seconds."""
         with self._lock:
@@ -60,10 +66,10 @@ class AlphaService:
         """Nothing to end: it has no thread of its own."""
 
 
-def shortcoming(answer: str) -> str | None:
-    """Why an answer is no alpha; None if it compiles."""
+def shortcoming(answer: str, columns: Collection[str] = ()) -> str | None:
+    """Why an answer is no alpha; None if it compiles. ``columns`` are fields beside the usual."""
     try:
-        check(expression_of(answer))
+        check(expression_of(answer), columns=columns)
     except AlphaError as error:
         return f"it is no alpha ({error})"
     return None

@@ -1,6 +1,6 @@
 """What a prompt means in a running service: corrections first, then rules, then the model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +16,7 @@ from radiance.labs.alphas.plans import reading
 from radiance.labs.alphas.plans.choosing import choose
 from radiance.labs.alphas.plans.correcting import MEANT
 from radiance.labs.alphas.plans.telling import sentence
+from radiance.labs.alphas.service import AlphaService
 from radiance.records import Message
 
 UnderstoodBy = Literal["rules", "model", "memory"]
@@ -50,7 +51,8 @@ def understand(services: Services, prompt: str, weights: Weights) -> Understood 
     """
     if (taught := _taught(services, prompt, weights)) is not None:
         others = _others(reading.read(prompt))
-        return Understood(taught, say(taught), "memory", others[:_MOST_OTHERS])
+        said = say(taught, services.extension(AlphaService).columns)
+        return Understood(taught, said, "memory", others[:_MOST_OTHERS])
     chosen = choose(prompt, services.engine, weights)
     if chosen is None:
         return None
@@ -61,9 +63,9 @@ def understand(services: Services, prompt: str, weights: Weights) -> Understood 
     )
 
 
-def say(alpha: str) -> str:
-    """A sentence for any expression of the language."""
-    return f"Buy high and sell low values of {describe(parse(alpha), 0)}."
+def say(alpha: str, columns: Collection[str] = ()) -> str:
+    """A sentence for any expression of the language; ``columns`` are fields beside the usual."""
+    return f"Buy high and sell low values of {describe(parse(alpha, columns), 0)}."
 
 
 def _others(candidates: Sequence[reading.Candidate]) -> tuple[tuple[str, str], ...]:
@@ -77,7 +79,8 @@ def _taught(services: Services, prompt: str, weights: Weights) -> str | None:
     if len(found) != 1 or MEANT not in found[0].example.tags:
         return None
     try:
-        return render(check(expression_of(found[0].answer)).node)
+        columns = services.extension(AlphaService).columns
+        return render(check(expression_of(found[0].answer), columns=columns).node)
     except AlphaError:
         return None
 

@@ -21,8 +21,22 @@ MIN_SHARE = 0.5
 FIELDS = ("open", "high", "low", "close", "volume")
 
 
+def settled(values: Any, sizes: Any) -> Any:
+    """Zero where rounding alone is left of parts of these sizes."""
+    return values.where(abs(values) > 1e-10 * sizes, values * 0)
+
+
 class Frame(pd.DataFrame):
-    """A DataFrame in which a quotient by zero is undefined, not infinite."""
+    """A DataFrame in which a quotient by zero is undefined, and rounding leaves zero."""
+
+    def __add__(self, other: Any) -> "Frame":
+        return Frame(settled(super().__add__(other), self.abs()))
+
+    def __sub__(self, other: Any) -> "Frame":
+        return Frame(settled(super().__sub__(other), self.abs()))
+
+    def __rsub__(self, other: Any) -> "Frame":
+        return Frame(settled(super().__rsub__(other), self.abs()))
 
     @property
     def _constructor(self) -> type["Frame"]:
@@ -45,6 +59,11 @@ def nine_digits(x: Frame) -> Frame:
     return Frame(
         np.ldexp(np.floor(mantissa * 2.0**33 + 0.5) / 2.0**33, exponent), x.index, x.columns
     )
+
+
+def left_of(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The same for arrays."""
+    return np.where(np.abs(values) <= 1e-10 * sizes, values * 0, values)
 
 
 def windows(x: Frame, d: float) -> np.ndarray:
@@ -74,13 +93,12 @@ def delta(x: Frame, d: float) -> Frame:
 
 
 def sum_(x: Frame, d: float) -> Frame:
-    w = windows(x, d)
-    return reduced(x, w, np.nanmean(w, axis=2) * w.shape[2])
+    return mean(x, d) * math.floor(d)
 
 
 def mean(x: Frame, d: float) -> Frame:
     w = windows(x, d)
-    return reduced(x, w, np.nanmean(w, axis=2))
+    return reduced(x, w, left_of(np.nanmean(w, axis=2), np.nanmean(np.abs(w), axis=2)))
 
 
 def product(x: Frame, d: float) -> Frame:
@@ -99,23 +117,31 @@ def _together(x: Frame, y: Frame, d: float) -> tuple[np.ndarray, np.ndarray]:
     return np.where(both, a, np.nan), np.where(both, b, np.nan)
 
 
-def covariance(x: Frame, y: Frame, d: float) -> Frame:
-    a, b = _together(x, y, d)
-    off = (a - np.nanmean(a, 2, keepdims=True)) * (b - np.nanmean(b, 2, keepdims=True))
-    count = np.isfinite(off).sum(axis=2)
-    return reduced(x, off, np.where(count > 1, np.nansum(off, axis=2) / (count - 1), np.nan))
-
-
-def correlation(x: Frame, y: Frame, d: float) -> Frame:
-    a, b = _together(x, y, d)
+def _movement(a: np.ndarray, b: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Deviations, whether both move by more than rounding, and the products of what is off."""
     spreads = [np.nanstd(v, axis=2, ddof=1) for v in (a, b)]
     moves = [
         s > 1.0e-10 * np.abs(np.nanmean(v, axis=2)) for s, v in zip(spreads, (a, b), strict=True)
     ]
     off = (a - np.nanmean(a, 2, keepdims=True)) * (b - np.nanmean(b, 2, keepdims=True))
+    return spreads, moves[0] & moves[1], off
+
+
+def covariance(x: Frame, y: Frame, d: float) -> Frame:
+    a, b = _together(x, y, d)
+    spreads, moves, off = _movement(a, b)
     count = np.isfinite(off).sum(axis=2)
-    found = np.nansum(off, axis=2) / (count - 1) / (spreads[0] * spreads[1])
-    return reduced(x, off, np.where(moves[0] & moves[1], np.clip(found, -1, 1), np.nan))
+    found = left_of(np.nansum(off, axis=2) / (count - 1), spreads[0] * spreads[1])
+    return reduced(x, off, np.where(count > 1, np.where(moves, found, 0.0), np.nan))
+
+
+def correlation(x: Frame, y: Frame, d: float) -> Frame:
+    a, b = _together(x, y, d)
+    spreads, moves, off = _movement(a, b)
+    count = np.isfinite(off).sum(axis=2)
+    both = spreads[0] * spreads[1]
+    found = left_of(np.nansum(off, axis=2) / (count - 1), both) / both
+    return reduced(x, off, np.where(moves, np.clip(found, -1, 1), np.nan))
 
 
 def ts_min(x: Frame, d: float) -> Frame:
@@ -148,7 +174,8 @@ def decay_linear(x: Frame, d: float) -> Frame:
     w = windows(x, d)
     weights = np.arange(1.0, w.shape[2] + 1)
     there = np.where(np.isfinite(w), weights, 0.0)
-    return reduced(x, w, np.nansum(w * weights, axis=2) / there.sum(axis=2))
+    found = left_of(np.nansum(w * weights, axis=2), np.nansum(np.abs(w) * weights, axis=2))
+    return reduced(x, w, found / there.sum(axis=2))
 
 
 def scale(x: Frame) -> Frame:

@@ -61,6 +61,9 @@ CASES = {
         lambda w: ((w - w.mean()) ** 4).mean() / w.std(ddof=0) ** 4 - 3
     ),
     "ts_slope(returns, log(volume), 10)": lambda: slope(10),
+    "ts_percentile(returns, 10, 0.3)": lambda: RETURNS.rolling(10).quantile(0.3),
+    "ewm(returns, 0.2)": lambda: RETURNS.ewm(alpha=0.2, adjust=False, ignore_na=True).mean(),
+    "ts_step(1) + 0 * close": lambda: 0 * CLOSE.add(0) + np.arange(1.0, 91)[:, None],
     "trade_when(returns > 0.0103, close, returns < -0.0203)": traded,
 }
 

@@ -1,5 +1,6 @@
 """``radiance alphas list``, ``check`` and ``backtest``: expressions, with data and without."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
 from radiance.labs.alphas.commands.options import (
     TakesAlphas,
+    column_option,
     market_options,
     pointing,
     read_panel,
@@ -62,9 +64,12 @@ def list_alphas(as_json: bool) -> None:
 @click.command("check", cls=TakesAlphas)
 @click.argument("alpha")
 @reading_option
+@column_option
 @click.option("--strict-units", is_flag=True, help="Treat units that do not match as errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) -> None:
+def check_alpha(
+    alpha: str, readings: Any, columns: tuple[str, ...], strict_units: bool, as_json: bool
+) -> None:
     """Check the expression ALPHA without data.
 
     The output is the expression in canonical form, its type, the data it needs and the days it
@@ -74,13 +79,14 @@ def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) ->
     Examples:
       radiance alphas check "rank(correlation(close, volume, 10))"
       radiance alphas check --strict-units "close + volume"
+      radiance alphas check "fade = rank(eps / close); fade - 0.5" --column eps
     """
     from radiance.labs.alphas.language.checker import check
     from radiance.labs.alphas.language.printer import render
 
     text, _ = resolve(alpha)
     with pointing():
-        checked = check(text, readings, strict_units=strict_units)
+        checked = check(text, readings, strict_units=strict_units, columns=columns)
     warnings = [warned.reason for warned in checked.warnings]
     facts = {
         "alpha": render(checked.node),
@@ -103,7 +109,8 @@ def check_alpha(alpha: str, readings: Any, strict_units: bool, as_json: bool) ->
     type=click.Choice(["brain", "qlib", "gtja"]),
     help="Spelling to write: WorldQuant BRAIN's, Qlib's, or Guotai Junan's. Default: ours.",
 )
-def translate_alphas(alpha: tuple[str, ...], dialect: Any) -> None:
+@column_option
+def translate_alphas(alpha: tuple[str, ...], dialect: Any, columns: tuple[str, ...]) -> None:
     """Print the expressions ALPHA, as other places write them, in this language.
 
     Operators of WorldQuant BRAIN, of Qlib's Alpha158 and of the 191 alphas of Guotai Junan are read
@@ -122,8 +129,8 @@ def translate_alphas(alpha: tuple[str, ...], dialect: Any) -> None:
 
     for text in alpha:
         with pointing():
-            checked = check(text.strip())
-            written = translate(text.strip(), dialect) if dialect else None
+            checked = check(text.strip(), columns=columns)
+            written = translate(text.strip(), dialect, columns) if dialect else None
         click.echo(written.text if written else render(checked.node))
         for remark in written.notes if written else ():
             note(f"{text.strip()}: {remark}.")
@@ -169,6 +176,7 @@ def backtest_alphas(
 
     from radiance.labs.alphas.data.catalogue import formulas
     from radiance.labs.alphas.language.checker import check
+    from radiance.labs.alphas.language.syntax import AlphaFieldError
     from radiance.labs.alphas.results import study
 
     if alpha == ("all",):
@@ -177,9 +185,11 @@ def backtest_alphas(
         named = [(name, text) for text, name in map(resolve, alpha)]
     with pointing():
         for name, text in named:
-            for warned in check(text, readings).warnings:
-                if warned.is_misreading:
-                    note(f"{name}: {warned.reason}.")
+            # A field that is not of the language may be a column of the bars, which come later.
+            with contextlib.suppress(AlphaFieldError):
+                for warned in check(text, readings).warnings:
+                    if warned.is_misreading:
+                        note(f"{name}: {warned.reason}.")
     panel = read_panel(data, groups)
     with progress_bar("Backtesting") as on_progress, pointing():
         found = study.run(panel, named, readings, trading, earlier_trials, on_progress)

@@ -91,6 +91,18 @@ def reading_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def column_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--column``; the command gets ``columns``."""
+    return click.option(
+        "--column",
+        "columns",
+        multiple=True,
+        metavar="NAME",
+        callback=lambda context, parameter, names: tuple(name.lower() for name in names),
+        help="Further column of your bars, used as a field. Can be repeated.",
+    )(command)
+
+
 def trading_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--trade``; the command gets ``trading``."""
     return click.option(

@@ -6,7 +6,7 @@
 import random
 
 from radiance.labs.alphas.data.patterns import FIELD_NAMES
-from radiance.labs.alphas.language.operators import LEVELS, OPERATORS
+from radiance.labs.alphas.language.operators import LEVELS, MARKET, OPERATORS
 from radiance.labs.alphas.language.parser import adv_window
 from radiance.labs.alphas.language.printer import number
 from radiance.labs.alphas.language.syntax import (
@@ -68,6 +68,9 @@ _CALLS: dict[str, tuple[str, ...]] = {
     "ts_skewness": ("the {d1} skewness of {x}",),
     "ts_kurtosis": ("the {d1} kurtosis of {x}",),
     "ts_slope": ("the {d1} slope of {x} on {y}",),
+    "ts_percentile": ("the {d1} quantile {a} of {x}",),
+    "ewm": ("{x} averaged with weight {a} for today",),
+    "ts_step": ("the number of the day",),
 }
 _BINARY: dict[str, tuple[str, ...]] = {
     "+": ("the sum of {x} and {y}",),
@@ -175,19 +178,22 @@ def _say(node: Node, rng: random.Random) -> str:
 
 def _call(function: str, arguments: tuple[Node, ...], rng: random.Random) -> str:
     given = {name: _say(argument, rng) for name, argument in zip("xyz", arguments, strict=False)}
-    last = arguments[-1]
-    if isinstance(last, Number):
-        plural = "" if last.value == 1 else "s"
-        given["d"] = f"{number(last.value)} day{plural}"
-        given["d1"] = f"{number(last.value)}-day"
-    given["a"] = number(last.value) if len(arguments) > 1 and isinstance(last, Number) else "one"
-    given["g"] = last.name if isinstance(last, Name) and last.name in LEVELS else ""
+    given["a"] = "one"
+    for name, argument in zip(OPERATORS[function].parameters, arguments, strict=False):
+        if name == "d" and isinstance(argument, Number):
+            plural = "" if argument.value == 1 else "s"
+            given["d"] = f"{number(argument.value)} day{plural}"
+            given["d1"] = f"{number(argument.value)}-day"
+        elif name == "a" and isinstance(argument, Number):
+            given["a"] = number(argument.value)
+        elif name == "g" and isinstance(argument, Name):
+            given["g"] = argument.name
     return rng.choice(_CALLS[function]).format(**given)
 
 
 def _field(name: str, rng: random.Random) -> str:
     if (days := adv_window(name)) is not None:
         return f"the {days}-day average dollar volume"
-    if name in LEVELS:
+    if name in LEVELS or name == MARKET:
         return name
-    return rng.choice(_SYNONYMS.get(name, (FIELD_NAMES[name],)))
+    return rng.choice(_SYNONYMS.get(name, (FIELD_NAMES.get(name, f"the {name}"),)))

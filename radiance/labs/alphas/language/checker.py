@@ -7,6 +7,7 @@ formulas add prices to correlations: they make warnings, or errors if asked for.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +16,7 @@ from radiance.labs.alphas.language.operators import (
     FIELDS,
     LEVELS,
     LOGICAL,
+    MARKET,
     MAX_WINDOW,
     OPERATORS,
 )
@@ -36,6 +38,7 @@ Unit = tuple[float, float] | None
 """Powers of (dollar, share); None fits any: a literal."""
 NONE: Unit = (0.0, 0.0)
 _SIZES = {"min": "smaller", "max": "larger"}
+_BETWEEN = {"ewm": (1e-6, 1.0), "ts_percentile": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,22 @@ class _Walk:
     warnings: list[Warned] = field(default_factory=list)
 
 
-def check(text: str, readings: Readings = DEFAULT, *, strict_units: bool = False) -> Checked:
+def check(
+    text: str,
+    readings: Readings = DEFAULT,
+    *,
+    strict_units: bool = False,
+    columns: Collection[str] = (),
+) -> Checked:
     """Parse and check an expression.
 
+    ``columns``, further ones of the bars, are fields too; their unit is not known.
+
     Raises:
-        AlphaSyntaxError: It is no expression.
+        AlphaSyntaxError: It is no expression, or names a field that there is not.
         AlphaTypeError: It means nothing; with ``strict_units`` also where units do not fit.
     """
-    return check_node(parse(text), text, readings, strict_units=strict_units)
+    return check_node(parse(text, columns), text, readings, strict_units=strict_units)
 
 
 def check_node(
@@ -150,18 +161,20 @@ def _check(node: Node, walk: _Walk) -> _Found:
 
 
 def _name(name: str, at: int, walk: _Walk) -> _Found:
-    if name in LEVELS:
+    if name in LEVELS or name == MARKET:
         raise AlphaTypeError(
             f"{name} is a level of industries, not a number",
             walk.text,
             at,
-            "It can only be the second argument of indneutralize.",
+            "It can only be the last argument of indneutralize and of group_*.",
         )
     walk.fields.add(name)
     days = adv_window(name)
     if days is not None:
         unit = (1.0, 0.0) if walk.readings.adv == "dollars" else (0.0, 1.0)
         return _Found("number", unit, days - 1)
+    if name not in FIELDS:
+        return _Found("number", None, 0)
     dollars, shares = FIELDS[name]
     return _Found("number", (float(dollars), float(shares)), int(name == "returns"))
 
@@ -226,14 +239,9 @@ def _call(function: str, arguments: tuple[Node, ...], at: int, walk: _Walk) -> _
             case "window":
                 days = _window(function, operator.least_window, argument, walk)
             case "level":
-                _level(argument, walk)
+                _level(function, argument, walk)
             case "constant":
-                if not isinstance(argument, Number):
-                    raise AlphaTypeError(
-                        f"the last argument of {function} is a literal number",
-                        walk.text,
-                        argument.at,
-                    )
+                _constant(function, argument, walk)
     if function in ("min", "max"):
         unit = _same(function, units[0], units[1], at, walk)
         last = arguments[1]
@@ -250,6 +258,8 @@ def _call(function: str, arguments: tuple[Node, ...], at: int, walk: _Walk) -> _
     else:
         unit = _result_unit(operator.unit, units, days)
     back = days if function in ("delay", "delta") else max(0, days - 1)
+    if function == "ewm" and isinstance(arguments[1], Number):
+        back = _fading(arguments[1].value)
     return _Found("number", unit, lookback + back)
 
 
@@ -283,15 +293,36 @@ def _window(function: str, least: int, argument: Node, walk: _Walk) -> int:
     return days
 
 
-def _level(argument: Node, walk: _Walk) -> None:
-    if not isinstance(argument, Name) or argument.name not in LEVELS:
+def _constant(function: str, argument: Node, walk: _Walk) -> None:
+    if not isinstance(argument, Number):
         raise AlphaTypeError(
-            "the second argument of indneutralize is no level of industries",
+            f"the last argument of {function} is a literal number", walk.text, argument.at
+        )
+    least, most = _BETWEEN.get(function, (0.0, math.inf))
+    if not least <= argument.value <= most:
+        raise AlphaTypeError(
+            f"the last argument of {function} is {argument.value:g}",
             walk.text,
             argument.at,
-            f"Write {', '.join(LEVELS[:-1])} or {LEVELS[-1]}.",
+            f"Write a number from {least:g} to {most:g}.",
         )
-    walk.fields.add(argument.name)
+
+
+def _fading(weight: float) -> int:
+    """Days after which what stood before the first counts less than a hundredth."""
+    return 0 if weight >= 1 else math.ceil(math.log(0.01) / math.log(1 - weight))
+
+
+def _level(function: str, argument: Node, walk: _Walk) -> None:
+    if not isinstance(argument, Name) or argument.name not in (*LEVELS, MARKET):
+        raise AlphaTypeError(
+            f"the second argument of {function} is no level of industries",
+            walk.text,
+            argument.at,
+            f"Write {', '.join(LEVELS)} or {MARKET}.",
+        )
+    if argument.name != MARKET:
+        walk.fields.add(argument.name)
 
 
 def _same(operator: str, one: Unit, other: Unit, at: int, walk: _Walk) -> Unit:

@@ -31,6 +31,13 @@ class Operator:
     least_window: int = 1
     optional: int = 0
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of its arguments: x, y and z, d, g, a, as documents write them."""
+        numbers = iter("xyz")
+        short = {"window": "d", "level": "g", "constant": "a"}
+        return tuple(short.get(kind) or next(numbers) for kind in self.arguments)
+
 
 PAPER_OPERATORS: dict[str, Operator] = {
     operator.name: operator
@@ -97,6 +104,19 @@ FURTHER_OPERATORS: dict[str, Operator] = {
             "slope of x on y over d days",
             2,
         ),
+        Operator(
+            "ts_percentile",
+            ("number", "window", "constant"),
+            "same",
+            "the value below which a share a of d days lies",
+        ),
+        Operator(
+            "ewm",
+            ("number", "constant"),
+            "same",
+            "mean of all days so far: a of today, the rest as it was the day before",
+        ),
+        Operator("ts_step", ("constant",), "none", "number of the day, a for the first"),
     )
 }
 """Of other dialects, BRAIN's above all, what the paper's operators cannot say."""
@@ -113,6 +133,8 @@ FIELDS: dict[str, tuple[int, int]] = {
 }
 """What a panel has, with the powers of (dollar, share) in its unit."""
 LEVELS = ("sector", "industry", "subindustry")
+MARKET = "market"
+"""All symbols as one group: what a level can be and no table of groups need say."""
 MAX_WINDOW = 1000
 
 # From loosest to tightest. Comparisons do not chain; ^ binds to the right.

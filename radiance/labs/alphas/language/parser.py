@@ -3,23 +3,32 @@
 The language is the paper's notation: C's operators and precedence, ``^`` for powers, calls. Names
 of operators may be written in any case, as the paper does, and ``IndClass.sector`` for ``sector``.
 Operators of other places are read as what they mean here (``dialects.py``), ``$close`` as close.
+Statements ``name = expression;`` may stand before the expression; the names are put in, so a tree
+knows none of them.
 """
 
 import difflib
-import functools
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from radiance.labs.alphas.language import dialects
-from radiance.labs.alphas.language.operators import COMPARISONS, FIELDS, LEVEL_OF, LEVELS, OPERATORS
+from radiance.labs.alphas.language import calling, dialects
+from radiance.labs.alphas.language.operators import (
+    COMPARISONS,
+    FIELDS,
+    LEVEL_OF,
+    LEVELS,
+    MARKET,
+    OPERATORS,
+)
 from radiance.labs.alphas.language.syntax import (
     MAX_CHARACTERS,
     MAX_DEPTH,
+    MAX_NODES,
+    AlphaFieldError,
     AlphaSyntaxError,
     Binary,
-    Call,
     Name,
     Node,
     Number,
@@ -29,16 +38,18 @@ from radiance.labs.alphas.language.syntax import (
 )
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)
+    r"""(?P<space>\s+|/\*.*?\*/|(?://|\#)[^\n]*)
     |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     |(?P<name>\$?[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)?)
-    |(?P<symbol>\|\||&&|[<>=!]=|[-+*/^<>?:(),])""",
-    re.VERBOSE,
+    |(?P<text>"[^"\n]*"|'[^'\n]*')
+    |(?P<symbol>\|\|?|&&?|[<>=!]=|[-+*/^<>?:(),;=])""",
+    re.VERBOSE | re.DOTALL,
 )
+_SYNONYMS = {"&": "&&", "|": "||"}
+_TRUTH = {"true": 1.0, "false": 0.0}
 _ADV = re.compile(r"adv([1-9][0-9]{0,2})")
 _POWER = LEVEL_OF["^"]
 _OPERATORS_BY_KEY = {name.replace("_", ""): name for name in OPERATORS}
-_FIRST_PLACE = 901
 
 
 @dataclass(frozen=True)
@@ -48,13 +59,16 @@ class _Token:
     at: int
 
 
-def parse(text: str) -> Node:
+def parse(text: str, columns: Collection[str] = ()) -> Node:
     """Read an expression.
 
+    ``columns`` are fields beside those of the language: the further columns of bars.
+
     Raises:
+        AlphaFieldError: It names a field that there is not.
         AlphaSyntaxError: It is none; the error has line and column.
     """
-    return _Parser(text).expression()
+    return _Parser(text, columns).expression()
 
 
 def adv_window(name: str) -> int | None:
@@ -64,8 +78,11 @@ def adv_window(name: str) -> int | None:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, columns: Collection[str]) -> None:
+        self._text, self._columns = text, columns
+        self._is_qlib = "$" in text
+        self._given: dict[str, Node] = {}
+        self._sizes: dict[int, tuple[int, Node]] = {}
         if len(text) > MAX_CHARACTERS:
             raise AlphaSyntaxError(
                 f"the expression has {len(text)} characters, more than {MAX_CHARACTERS}",
@@ -75,15 +92,40 @@ class _Parser:
             )
         self._tokens = list(self._tokenize())
         self._place = 0
-        self._depth = 0
+        self._depth = self._parentheses = 0
 
     def expression(self) -> Node:
-        node = self._ternary()
+        node = self._statement()
+        while self._is_symbol(";"):
+            self._take()
+            if self._next.kind != "end":
+                node = self._statement()
         if self._next.kind != "end":
             raise self._unexpected("an operator or the end")
+        self._bounded(node, 0)
         for depth, found in _depths(node):
             if depth > MAX_DEPTH:
                 raise self._too_deep(found.at)
+        return node
+
+    def _statement(self) -> Node:
+        """An expression, perhaps with a name given to it: what it is worth, and the name kept."""
+        token, equals = self._next, self._tokens[min(self._place + 1, len(self._tokens) - 1)]
+        if token.kind != "name" or equals.text != "=":
+            return self._ternary()
+        name = token.text.lower()
+        if self._is_field(name) or name in LEVELS or not name.isidentifier():
+            raise AlphaSyntaxError(
+                f"'=' gives a name to a value, and {token.text!r} is taken",
+                self._text,
+                equals.at,
+                "Compare with ==, or choose another name.",
+            )
+        self._place += 2
+        node = self._ternary()
+        self._given[name] = node
+        if self._next.kind != "end" and not self._is_symbol(";"):
+            raise self._unexpected("an operator, or ';' after a statement,")
         return node
 
     # Looking at tokens
@@ -93,14 +135,12 @@ class _Parser:
         while at < len(self._text):
             found = _TOKEN.match(self._text, at)
             if found is None:
-                hint = {"=": "Compare with ==.", "&": "Write &&.", "|": "Write ||."}
                 character = self._text[at]
-                raise AlphaSyntaxError(
-                    f"{character!r} does not belong here", self._text, at, hint.get(character, "")
-                )
+                raise AlphaSyntaxError(f"{character!r} does not belong here", self._text, at)
             if found.lastgroup != "space":
                 assert found.lastgroup is not None
-                yield _Token(found.lastgroup, found.group(), at)
+                text = found.group()
+                yield _Token(found.lastgroup, _SYNONYMS.get(text, text), at)
             at = found.end()
         yield _Token("end", "", len(self._text))
 
@@ -113,6 +153,12 @@ class _Parser:
         self._place += 1
         return token
 
+    @property
+    def _operator(self) -> str:
+        """The next symbol; a single = compares, as the 191 print it, where it can name nothing."""
+        text = self._next.text
+        return "==" if text == "=" and self._parentheses else text
+
     def _is_symbol(self, *symbols: str) -> bool:
         return self._next.kind == "symbol" and self._next.text in symbols
 
@@ -124,7 +170,8 @@ class _Parser:
     def _unexpected(self, wanted: str) -> AlphaSyntaxError:
         found = self._next
         told = "the expression ends" if found.kind == "end" else f"{found.text!r} stands"
-        return AlphaSyntaxError(f"{told} where {wanted} is expected", self._text, found.at)
+        remedy = "Compare with ==." if found.text == "=" else ""
+        return AlphaSyntaxError(f"{told} where {wanted} is expected", self._text, found.at, remedy)
 
     # The grammar, by precedence climbing
 
@@ -154,10 +201,11 @@ class _Parser:
         node = self._unary()
         compared = -1
         while self._next.kind == "symbol":
-            level = LEVEL_OF.get(self._next.text, -1)
+            level = LEVEL_OF.get(self._operator, -1)
             if level < loosest or level >= _POWER:
                 break
-            token = self._take()
+            token = replace(self._next, text=self._operator)
+            self._take()
             if token.text in COMPARISONS and compared == level:
                 raise AlphaSyntaxError(
                     "comparisons do not chain", self._text, token.at, "Use parentheses or &&."
@@ -195,7 +243,9 @@ class _Parser:
             return self._call(token) if self._is_symbol("(") else self._name(token)
         if self._is_symbol("("):
             self._take()
+            self._parentheses += 1
             node = self._ternary()
+            self._parentheses -= 1
             self._expect(")")
             return node
         raise self._unexpected("a number, a name or '('")
@@ -203,37 +253,118 @@ class _Parser:
     def _call(self, token: _Token) -> Node:
         name = token.text.lower()
         name = _OPERATORS_BY_KEY.get(name.replace("_", ""), name)
-        elsewhere = None if name in OPERATORS else dialects.meaning(name)
-        told = dialects.refusal(token.text.lower())
-        if told or (name not in OPERATORS and elsewhere is None):
+        arguments, named = self._arguments()
+        told = dialects.refusal(token.text.lower(), is_qlib=self._is_qlib)
+        count = len(arguments) + len(named)
+        meant = dialects.meaning(name, count, is_qlib=self._is_qlib)
+        is_own = name in OPERATORS and (name, count) not in dialects.OVERLOADS
+        if self._is_qlib and name in dialects.QLIB:
+            is_own = False
+        if told or (not is_own and meant is None):
             raise AlphaSyntaxError(
                 f"there is no operator {token.text!r}",
                 self._text,
                 token.at,
                 told or _hint(name, OPERATORS),
             )
+        if name in dialects.VARIADIC and len(arguments) > 2 and not self._is_qlib:
+            rest = arguments[2:]
+            node = self._made(name, token, arguments[:2], named, meant, is_own)
+            for argument in rest:
+                node = self._made(name, token, [node, argument], {}, meant, is_own)
+            return node
+        return self._made(name, token, arguments, named, meant, is_own)
+
+    def _made(
+        self,
+        name: str,
+        token: _Token,
+        arguments: list[Node],
+        named: dict[str, tuple[int, calling.Given]],
+        meant: dialects.Meaning | None,
+        is_own: bool,
+    ) -> Node:
+        call = calling.Written(name, token.text, token.at, arguments, named, self._text)
+        if is_own or meant is None:
+            return calling.own(call)
+        return self._bounded(calling.elsewhere(call, meant, parse), token.at)
+
+    def _arguments(self) -> tuple[list[Node], dict[str, tuple[int, calling.Given]]]:
+        """The arguments of a call, those by place and those by name."""
         self._expect("(")
-        arguments = [self._ternary()]
-        while self._is_symbol(","):
-            self._take()
-            arguments.append(self._ternary())
-        self._expect(")")
-        if elsewhere is None:
-            return Call(name, tuple(arguments), token.at)
-        names, text = elsewhere
-        if len(arguments) != len(names):
-            raise AlphaSyntaxError(
-                f"{token.text} has {len(arguments)} arguments and takes {len(names)}",
-                self._text,
-                token.at,
-                f"It is read as {text}.",
+        self._parentheses += 1
+        placed: list[Node] = []
+        named: dict[str, tuple[int, calling.Given]] = {}
+        while True:
+            token = self._next
+            is_named = (
+                token.kind == "name"
+                and self._tokens[self._place + 1].text == "="
+                and not self._is_field(token.text.lower())
             )
-        return _in_place(_template(tuple(names), text), arguments, token.at)
+            if named and not is_named:
+                raise AlphaSyntaxError(
+                    "an argument without a name stands after one with a name",
+                    self._text,
+                    token.at,
+                    "Name it too, or put it first.",
+                )
+            if is_named:
+                self._place += 2
+                named[token.text.lower()] = token.at, self._value()
+            else:
+                placed.append(self._ternary())
+            if not self._is_symbol(","):
+                break
+            self._take()
+        self._parentheses -= 1
+        self._expect(")")
+        return placed, named
+
+    def _value(self) -> calling.Given:
+        """What a named argument is given: an expression, true or false, or a text in quotes."""
+        token = self._next
+        if token.kind == "text":
+            self._take()
+            return token.text[1:-1]
+        if token.kind == "name" and token.text.lower() in _TRUTH:
+            self._take()
+            return Number(_TRUTH[token.text.lower()], token.at)
+        return self._ternary()
+
+    def _bounded(self, node: Node, at: int) -> Node:
+        """A tree in which a part may stand several times, if it is not too large.
+
+        Parts whose size is known are not counted again: the same part may stand thousands of times.
+        """
+        count, waiting = 0, [node]
+        while waiting:
+            part = waiting.pop()
+            known = self._sizes.get(id(part))
+            count += known[0] if known else 1
+            if count > MAX_NODES:
+                raise AlphaSyntaxError(
+                    f"the expression has more than {MAX_NODES} parts, written out",
+                    self._text,
+                    at,
+                    "Write a shorter one.",
+                )
+            if known is None:
+                waiting += children(part)
+        self._sizes[id(node)] = count, node  # the node is kept, so that its id stays its own
+        return node
+
+    def _is_field(self, name: str) -> bool:
+        return name in FIELDS or name in self._columns or adv_window(name) is not None
 
     def _name(self, token: _Token) -> Node:
         name = token.text.lower().removeprefix("$").removeprefix("indclass.")
-        if name in FIELDS or name in LEVELS or adv_window(name):
+        if name in self._given:
+            return self._bounded(self._given[name], token.at)
+        if self._is_field(name) or name in LEVELS or name == MARKET:
             return Name(name, token.at)
+        if name in dialects.FIELDS_ELSEWHERE:
+            return parse(dialects.FIELDS_ELSEWHERE[name])
         if name in OPERATORS:
             raise AlphaSyntaxError(
                 f"{token.text!r} is an operator",
@@ -241,39 +372,13 @@ class _Parser:
                 token.at,
                 "Give its arguments in parentheses.",
             )
-        raise AlphaSyntaxError(
+        known = [*FIELDS, *LEVELS, "adv20", *self._columns, *self._given]
+        raise AlphaFieldError(
             f"there is no field {token.text!r}",
             self._text,
             token.at,
-            _hint(name, [*FIELDS, *LEVELS, "adv20"]),
+            f"{_hint(name, known)} Further columns of your bars are fields too.",
         )
-
-
-@functools.cache
-def _template(names: tuple[str, ...], text: str) -> Node:
-    """A meaning as a tree, in which ``adv901`` stands for the first argument and so on."""
-    numbers = {name: f"adv{_FIRST_PLACE + place}" for place, name in enumerate(names)}
-    return parse(re.sub(r"\b[a-z]\b", lambda found: numbers.get(found[0], found[0]), text))
-
-
-def _in_place(node: Node, arguments: list[Node], at: int) -> Node:
-    """A template with its arguments put in, each part at the place of the call."""
-    if isinstance(node, Name) and (days := adv_window(node.name)) is not None:
-        return arguments[days - _FIRST_PLACE]
-    match node:
-        case Unary(operand):
-            return Unary(_in_place(operand, arguments, at), at)
-        case Binary(operator, left, right):
-            left, right = (_in_place(side, arguments, at) for side in (left, right))
-            return Binary(operator, left, right, at)
-        case Ternary(condition, then, otherwise):
-            tested, one, other = (
-                _in_place(part, arguments, at) for part in (condition, then, otherwise)
-            )
-            return Ternary(tested, one, other, at)
-        case Call(function, given):
-            return Call(function, tuple(_in_place(part, arguments, at) for part in given), at)
-    return replace(node, at=at)
 
 
 def _depths(root: Node) -> Iterator[tuple[int, Node]]:

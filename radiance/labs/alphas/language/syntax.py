@@ -12,6 +12,8 @@ from radiance.errors import RequestError
 
 MAX_CHARACTERS = 8_000
 MAX_DEPTH = 64
+MAX_NODES = 20_000
+"""Most parts of a tree once names of values and operators of other places are put in."""
 
 
 class AlphaError(RequestError):
@@ -45,6 +47,10 @@ class AlphaSyntaxError(AlphaError):
 
     code = "alpha_syntax"
     kind = "syntax"
+
+
+class AlphaFieldError(AlphaSyntaxError):
+    """It names a field that there is not: perhaps a column of bars that nobody has read yet."""
 
 
 class AlphaTypeError(AlphaError):

@@ -5,6 +5,7 @@ detail that it leaves open is kept and noted.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,15 +75,15 @@ class Translation:
     notes: tuple[str, ...]
 
 
-def translate(text: str, dialect: Dialect) -> Translation:
-    """``text`` as ``dialect`` writes it.
+def translate(text: str, dialect: Dialect, columns: Collection[str] = ()) -> Translation:
+    """``text`` as ``dialect`` writes it; ``columns`` are fields beside those of the language.
 
     Raises:
         AlphaSyntaxError: It is no expression.
         AlphaTypeError: The dialect has no name for something in it; the error says for what.
     """
     writer = _Writer(text, dialect)
-    return Translation(writer.write(parse(text)), tuple(dict.fromkeys(writer.notes)))
+    return Translation(writer.write(parse(text, columns)), tuple(dict.fromkeys(writer.notes)))
 
 
 class _Writer:

@@ -137,7 +137,8 @@ class Grader:
     def grade(self, prompt: str, answer: str) -> Grade:
         """Judge one answer; whatever it is, it gets a grade."""
         try:
-            checked = check(expression_of(answer), self._readings)
+            columns = self.panel.columns_of_its_own
+            checked = check(expression_of(answer), self._readings, columns=columns)
         except AlphaSyntaxError as error:
             return Grade(prompt, answer, "syntax error", error=str(error))
         except AlphaTypeError as error:

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 import numpy as np
 
 from radiance.gate.intervals import Estimate, wilson
-from radiance.labs.alphas.language.checker import check
 from radiance.labs.alphas.language.semantics import DEFAULT, Readings
 from radiance.labs.alphas.language.syntax import AlphaError
 from radiance.labs.alphas.values.evaluator import Evaluator
@@ -60,7 +59,7 @@ class MeaningScorer:
     def _ranked(self, text: str) -> Array | None:
         if text not in self._ranks:
             try:
-                values = self._evaluator.evaluate(check(text, self._readings))
+                values = self._evaluator.evaluate(text)
             except AlphaError:
                 self._ranks[text] = None
             else:

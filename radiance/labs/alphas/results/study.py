@@ -85,7 +85,8 @@ def run(
     Raises:
         AlphaError: One cannot be evaluated.
     """
-    checked = [(name, check(text, readings)) for name, text in alphas]
+    columns = panel.columns_of_its_own
+    checked = [(name, check(text, readings, columns=columns)) for name, text in alphas]
     evaluator, market = Evaluator(panel, readings), Market(panel)
     found = []
     for number, (name, alpha) in enumerate(checked, 1):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from radiance.labs.alphas.language.checker import Checked, check, window_days
-from radiance.labs.alphas.language.operators import COMPARISONS, LEVELS
+from radiance.labs.alphas.language.operators import COMPARISONS, LEVELS, MARKET
 from radiance.labs.alphas.language.parser import adv_window
 from radiance.labs.alphas.language.semantics import DEFAULT, Readings
 from radiance.labs.alphas.language.syntax import (
@@ -62,7 +62,7 @@ class Evaluator:
             AlphaDataError: The panel lacks a field, and the readings allow no stand-in.
         """
         if isinstance(expression, str):
-            expression = check(expression, self.readings)
+            expression = check(expression, self.readings, columns=self.panel.columns_of_its_own)
         self._text = expression.text
         with np.errstate(all="ignore"):
             values = self._value(expression.node)
@@ -122,6 +122,13 @@ class Evaluator:
             return self._moving(
                 windows.mean, _CAP_DAYS, _finite(fields["close"] * fields["volume"])
             )
+        if name not in fields:
+            raise AlphaDataError(
+                f"the panel has no column {name}",
+                self._text,
+                getattr(node, "at", 0),
+                f"It has {', '.join(fields)}.",
+            )
         return _finite(fields[name])
 
     def _returns(self) -> Array:
@@ -140,9 +147,9 @@ class Evaluator:
     def _binary(self, operator: str, left: Array, right: Array) -> Array:
         match operator:
             case "+":
-                return _finite(left + right)
+                return _finite(windows.settled(left + right, np.abs(left)))
             case "-":
-                return _finite(left - right)
+                return _less(left, right)
             case "*":
                 return _finite(left * right)
             case "/":
@@ -180,7 +187,7 @@ class Evaluator:
             case "zscore":
                 return _finite(_standardized(first))
             case "normalize":
-                return first - _moments(first)[0]
+                return _less(first, _moments(first)[0])
             case "winsorize":
                 most = arguments[1].value if len(arguments) > 1 else 4.0  # type: ignore[union-attr]
                 middle, spread = _moments(first)
@@ -193,8 +200,16 @@ class Evaluator:
                 return first - self._neutral(first, arguments[1])
             case "group_rank" | "group_zscore":
                 return self._within(function, first, arguments[1])
-        assert isinstance(arguments[-1], Number)
-        days = window_days(arguments[-1].value, readings)
+            case "ewm":
+                return _faded(first, arguments[1].value)  # type: ignore[union-attr]
+            case "ts_step":
+                return first + np.arange(len(first))[:, None]
+        window = arguments[1 if function == "ts_percentile" else -1]
+        assert isinstance(window, Number)
+        days = window_days(window.value, readings)
+        if function == "ts_percentile":
+            share = arguments[2].value  # type: ignore[union-attr]
+            return self._moving(windows.percentile, days, first, share=share)
         return self._window(function, days, numbers)
 
     def _window(self, function: str, days: int, numbers: list[Array]) -> Array:
@@ -209,7 +224,7 @@ class Evaluator:
             case "ts_slope":
                 return self._moving(windows.slope, days, *numbers)
             case "delta":
-                return _finite(first - _delayed(first, days))
+                return _less(first, _delayed(first, days))
             case "sum":
                 return self._moving(windows.total, days, first)
             case "product":
@@ -263,7 +278,7 @@ class Evaluator:
         there = np.isfinite(values)
         sums = np.where(there, values, 0.0) @ members
         means = sums / (there.astype(np.float64) @ members)
-        return np.where(codes >= 0, values - means[:, codes], np.nan)
+        return np.where(codes >= 0, _less(values, means[:, codes]), np.nan)
 
     def _within(self, function: str, values: Array, level: Node) -> Array:
         """Ranks or deviations among the symbols of each group."""
@@ -279,6 +294,8 @@ class Evaluator:
 
     def _codes(self, level: Name) -> Array:
         groups = self.panel.groups
+        if level.name == MARKET:
+            return np.zeros(len(self.panel.symbols), np.int64)
         order = LEVELS.index(level.name)
         nearest = [*LEVELS[order:], *reversed(LEVELS[:order])]
         for name in nearest if self.readings.levels == "nearest" else [level.name]:
@@ -294,6 +311,11 @@ class Evaluator:
 
     def _blurred(self, values: Array) -> Array:
         return blur(values, self.readings.tie_bits)
+
+
+def _less(left: Array, right: Array) -> Array:
+    """The difference; what is left of near equals is rounding, and zero."""
+    return _finite(windows.settled(left - right, np.abs(left)))
 
 
 def _finite(values: Array) -> Array:
@@ -314,7 +336,8 @@ def _moments(values: Array) -> tuple[Array, Array]:
 def _standardized(values: Array) -> Array:
     """Deviations from the mean; none where nothing differs by more than rounding."""
     middle, spread = _moments(values)
-    return np.where(spread > 1e-10 * np.abs(middle), (values - middle) / spread, np.nan)
+    still = spread <= windows.ROUNDING * np.abs(middle)
+    return np.where(still, np.nan, _less(values, middle) / spread)
 
 
 def _traded(enter: Array, wanted: Array, leave: Array) -> Array:
@@ -324,6 +347,17 @@ def _traded(enter: Array, wanted: Array, leave: Array) -> Array:
     for day in range(len(wanted)):
         held = np.where(enter[day] > 0, wanted[day], held)
         held = np.where(leave[day] > 0, np.nan, held)
+        result[day] = held
+    return result
+
+
+def _faded(values: Array, weight: float) -> Array:
+    """The mean that gives ``weight`` to today; a day without a value leaves it as it was."""
+    result = np.empty(values.shape)
+    held = np.full(values.shape[1], np.nan)
+    for day, today in enumerate(values):
+        moved = np.where(np.isnan(held), today, weight * today + (1 - weight) * held)
+        held = np.where(np.isnan(today), held, moved)
         result[day] = held
     return result
 

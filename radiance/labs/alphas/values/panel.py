@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from radiance.labs.daily_bars import read_bars, read_groups
+from radiance.labs.daily_bars import BARS, OPTIONAL, read_bars, read_groups
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Panel:
     def total_close(self) -> np.ndarray:
         """The close with dividends where they are known: what a holder earns on."""
         return self.fields.get("adj_close", self.fields["close"])
+
+    @property
+    def columns_of_its_own(self) -> frozenset[str]:
+        """Fields that not every panel has: the further columns of the user's bars."""
+        return frozenset(self.fields) - {*BARS, *OPTIONAL}
 
     def rows(self, first: int, last: int) -> Self:
         """The days ``first`` up to but without ``last``."""

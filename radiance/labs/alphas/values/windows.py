@@ -16,7 +16,9 @@ Array = np.ndarray
 Kernel = Callable[..., Array]
 
 _BLOCK_VALUES = 32_768  # of float64: a quarter of a MiB, which a core's second cache holds
-_FLAT_RATIO = 1e-10  # a deviation below so much of the mean is rounding
+ROUNDING = 1e-10
+"""What is left of a sum, a difference or a deviation below so much of what it is made of is
+rounding, and zero: what is equal in exact arithmetic is equal here."""
 
 
 def moving(kernel: Kernel, days: int, *arrays: Array, **options: object) -> Array:
@@ -75,10 +77,23 @@ def _enough(values: Array, counts: Array | float, need: int) -> Array:
     return values if isinstance(counts, float) else np.where(counts >= need, values, np.nan)
 
 
-def _added(block: Array, days: int) -> Array:
+def settled(values: Array, sizes: Array) -> Array:
+    """``values`` with zero for what rounding alone has left of parts of these ``sizes``."""
+    return np.where(np.abs(values) <= ROUNDING * sizes, 0.0, values)
+
+
+def _added(block: Array, days: int, *, is_weighted: bool = False) -> Array:
+    """The sum of each window; weighted, its oldest day counts once, today ``days`` times."""
+    total = _plain_sum(block, days, is_weighted)
+    if not (block < 0).any():
+        return total
+    return settled(total, _plain_sum(np.abs(block), days, is_weighted))
+
+
+def _plain_sum(block: Array, days: int, is_weighted: bool) -> Array:
     total = np.zeros((len(block) - days + 1, block.shape[1]))
-    for part in _slices(block, days):
-        total += part
+    for k, part in enumerate(_slices(block, days)):
+        total += (k + 1.0) * part if is_weighted else part
     return total
 
 
@@ -118,30 +133,38 @@ def stddev(block: Array, days: int, need: int, ddof: int) -> Array:
             off *= there[k : k + len(off)]
         squares += off * off
     spread = np.sqrt(squares / (counts - ddof))
-    spread = np.where(spread <= _FLAT_RATIO * np.abs(middle), 0.0, spread)
+    spread = np.where(spread <= ROUNDING * np.abs(middle), 0.0, spread)
     return _enough(spread, counts, max(need, ddof + 1))
 
 
 def covariance(one: Array, other: Array, days: int, need: int, ddof: int) -> Array:
     """Covariance over the days on which both are there."""
-    moments, counts = _moments(one, other, days)
-    return _enough(moments[0] / (counts - ddof), counts, max(need, ddof + 1))
+    (both, first, second, one_mean, other_mean), counts = _moments(one, other, days)
+    both = np.where(_is_still(first, second, one_mean, other_mean, counts), 0.0, both)
+    return _enough(both / (counts - ddof), counts, max(need, ddof + 1))
 
 
 def correlation(one: Array, other: Array, days: int, need: int, flat: float) -> Array:
     """Correlation over the days on which both are there; ``flat`` where one does not move."""
     (both, first, second, one_mean, other_mean), counts = _moments(one, other, days)
-    still = (np.sqrt(first / counts) <= _FLAT_RATIO * np.abs(one_mean)) | (
-        np.sqrt(second / counts) <= _FLAT_RATIO * np.abs(other_mean)
-    )
+    still = _is_still(first, second, one_mean, other_mean, counts)
     found = np.clip(both / np.sqrt(first * second), -1.0, 1.0)
     return _enough(np.where(still, flat, found), counts, max(need, 2))
+
+
+def _is_still(
+    first: Array, second: Array, one_mean: Array, other_mean: Array, counts: Array | float
+) -> Array:
+    """Where one of two does not move by more than rounding."""
+    return (np.sqrt(first / counts) <= ROUNDING * np.abs(one_mean)) | (
+        np.sqrt(second / counts) <= ROUNDING * np.abs(other_mean)
+    )
 
 
 def slope(one: Array, other: Array, days: int, need: int) -> Array:
     """Slope of the regression of ``one`` on ``other``; none where that does not move."""
     (both, _, second, _, other_mean), counts = _moments(one, other, days)
-    still = np.sqrt(second / counts) <= _FLAT_RATIO * np.abs(other_mean)
+    still = np.sqrt(second / counts) <= ROUNDING * np.abs(other_mean)
     return _enough(np.where(still, np.nan, both / second), counts, max(need, 2))
 
 
@@ -158,9 +181,25 @@ def moment(block: Array, days: int, need: int, power: int) -> Array:
         squares += off * off
         powers += off**power
     spread = np.sqrt(squares / counts)
-    spread = np.where(spread <= _FLAT_RATIO * np.abs(middle), np.nan, spread)
+    spread = np.where(spread <= ROUNDING * np.abs(middle), np.nan, spread)
     found = powers / counts / spread**power
     return _enough(found - 3.0 if power == 4 else found, counts, max(need, power))
+
+
+def percentile(block: Array, days: int, need: int, share: float) -> Array:
+    """The value below which ``share`` of what is there lies, between neighbours by their mean."""
+    seen = np.stack(_slices(block, days))
+    there = np.isfinite(block)
+    if there.all():
+        return np.quantile(seen, share, axis=0)
+    counts = _counts(there, days)
+    assert not isinstance(counts, float)
+    seen = np.sort(np.where(np.isfinite(seen), seen, np.nan), axis=0)  # what is missing goes last
+    place = np.maximum(counts - 1, 0) * share
+    low = np.floor(place).astype(np.int64)
+    one = np.take_along_axis(seen, low[None], axis=0)[0]
+    other = np.take_along_axis(seen, np.ceil(place).astype(np.int64)[None], axis=0)[0]
+    return _enough(one + (other - one) * (place - low), counts, need)
 
 
 def last_known(block: Array, days: int, need: int) -> Array:
@@ -191,21 +230,17 @@ def _moments(one: Array, other: Array, days: int) -> tuple[tuple[Array, ...], Ar
         y *= y
         first += x
         second += y
+    both = settled(both, np.sqrt(first * second))
     return (both, first, second, one_mean, other_mean), counts
 
 
 def decay_linear(block: Array, days: int, need: int) -> Array:
     """Mean with weights from 1 for the oldest to ``days`` for today, over what is there."""
     filled, there = _holes(block)
-    rows = len(block) - days + 1
-    result = np.zeros((rows, block.shape[1]))
-    for k, part in enumerate(_slices(filled, days)):
-        result += (k + 1.0) * part
+    result = _added(filled, days, is_weighted=True)
     if there is None:
         return result / (days * (days + 1) / 2)
-    weights = np.zeros_like(result)
-    for k, part in enumerate(_slices(there, days)):
-        weights += (k + 1.0) * part
+    weights = _plain_sum(there, days, True)
     return _enough(result / weights, _counts(there, days), need)
 
 
