@@ -3,6 +3,7 @@
 Everything of a day is known at its close. What scales a feature is taken over days before it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from radiance.errors import ConfigError
 from radiance.labs import daily_bars
+from radiance.labs.tables import Table, read_table
 
 FEATURES = (
     "return_1",
@@ -97,14 +99,58 @@ def read_bars(path: Path, most: int, history_days: int) -> Bars:
     )
 
 
-def day_inputs(bars: Bars) -> np.ndarray:
+def read_features(path: Path, bars: Bars) -> dict[str, np.ndarray]:
+    """Features of one's own by name, each (days, symbols) of the bars, NaN where none is known.
+
+    Args:
+        path: A table of date, symbol, and a column for each feature, as known at that day's close.
+        bars: Whose days and symbols are kept.
+
+    Raises:
+        ConfigError: It cannot be read, has no feature, or no row of a day and symbol of the bars.
+    """
+    names = {"date": ("day", "datetime", "timestamp"), "symbol": ("ticker", "code", "asset")}
+    table = read_table(path, names, keeps_further=True)
+    table.require(("date", "symbol"))
+    place, there = placed(table, bars)
+    found = {}
+    for name, cells in table.further_numbers(names).items():
+        found[name] = np.full(bars.close.shape, np.nan)
+        found[name][place[0][there], place[1][there]] = cells[there]
+    if not found:
+        raise ConfigError(f"{path}: has no column of numbers beside date and symbol.")
+    return found
+
+
+def placed(table: Table, bars: Bars) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """The day and the symbol of the bars that each row of a table is of, and which rows have both.
+
+    Raises:
+        ConfigError: No row has.
+    """
+    days, (codes, symbols) = table.days("date"), table.texts("symbol")
+    places = {symbol: place for place, symbol in enumerate(bars.symbols)}
+    columns = np.array([places.get(symbol, -1) for symbol in symbols])[codes]
+    rows = np.minimum(np.searchsorted(bars.dates, days), len(bars.dates) - 1)
+    there = (columns >= 0) & (bars.dates[rows] == days)
+    if not there.any():
+        raise ConfigError(
+            f"{table.path}: has no row of a day and a symbol of the bars, which are of "
+            f"{bars.symbols[0]}, … from {bars.dates[0]} to {bars.dates[-1]}. Write both alike."
+        )
+    return (rows, columns), there
+
+
+def day_inputs(bars: Bars, own: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
     """What the model sees at each close, (days, symbols, features + indicators + 1) float32.
 
     Features are standardised over the symbols of a day, indicators over the days before; both are
-    clipped. Days of the warm-up are zero.
+    clipped. Days of the warm-up are zero. ``own`` features, (days, symbols) each, take the place of
+    the lab's.
     """
     volatility = daily_volatility(bars)
-    features = np.stack([_across(f) for f in _features(bars, volatility)], axis=-1)
+    chosen = _features(bars, volatility) if own is None else list(own.values())
+    features = np.stack([_across(f) for f in chosen], axis=-1)
     indicators = np.stack([_over_time(i) for i in _indicators(bars, volatility)], axis=-1)
     wide = np.broadcast_to(indicators[:, None], (*features.shape[:2], indicators.shape[-1]))
     one = np.ones((*features.shape[:2], 1))

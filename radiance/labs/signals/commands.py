@@ -14,6 +14,7 @@ from radiance.errors import RequestError
 from radiance.labs.signals.study_options import parse_value, read_options, study_options
 
 if TYPE_CHECKING:
+    from radiance.labs.signals.own import Judgement
     from radiance.labs.signals.results import StudyResult
     from radiance.labs.signals.view.tables import Grid
 
@@ -33,6 +34,13 @@ _backend_option = click.option(
 )
 
 
+_approver_option = click.option(
+    "--approver",
+    metavar="NAME",
+    help="Who answers for the decisions: the name stands with each of them on record.",
+)
+
+
 @click.group()
 def signals() -> None:
     """The signal lab: adapt a signal to drift, keep its behaviour under stress, see what it earns.
@@ -49,10 +57,11 @@ def signals() -> None:
 
 @signals.command()
 @study_options
+@_approver_option
 @_root_option
 @_backend_option
 @_json_option
-def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
+def run(root: Path, backend: str, as_json: bool, approver: str | None, **options: Any) -> None:
     """Run a study and keep its result.
 
     Every decision of the lab's gate goes to its audit log. The same settings give the same numbers.
@@ -68,7 +77,7 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
 
     with _bar("study") as on_progress:
         result = run_study(study, on_progress)
-    _keep(result, root, as_json)
+    _keep(result, root, as_json, approver)
 
 
 @signals.command()
@@ -102,6 +111,18 @@ def run(root: Path, backend: str, as_json: bool, **options: Any) -> None:
     metavar="FROM:TO",
     help="Stress window of your own, as 2008-09-01:2009-03-31. Can be repeated. Default: a rule.",
 )
+@click.option(
+    "--predictions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Predictions of your own: date, symbol, deployed, candidate. They are judged, not the "
+    "lab's signal.",
+)
+@click.option(
+    "--features",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Features of your own for the lab's signal: date, symbol, and a column for each.",
+)
+@_approver_option
 @_root_option
 @_backend_option
 @_json_option
@@ -116,17 +137,23 @@ def replay(
     horizon_days: int | None,
     symbols: int | None,
     stress: tuple[str, ...],
+    predictions: Path | None,
+    features: Path | None,
+    approver: str | None,
     **options: Any,
 ) -> None:
     """Replay the daily bars of BARS, holding out one stress period at a time.
 
     BARS is a CSV or Parquet file of date, symbol, open, high, low, close, volume and, if known,
     adj_close. A rule finds the stress periods, or you name them; no figure is used before its date.
+    With --predictions two signals of your own, the deployed one and its candidate, go through gate,
+    shadow, monitors and memo instead.
 
     Examples:
       radiance signals replay bars.parquet
       radiance signals replay bars.csv --stress 2008-09-01:2009-03-31 --stress 2011-08-01:2011-10-31
       radiance signals replay bars.csv --symbols 100 --set portfolio.rebalance=every
+      radiance signals replay bars.csv --predictions signals.csv --approver "Ada Byron"
     """
     study = read_options(**options)
     given = {
@@ -140,12 +167,19 @@ def replay(
     from radiance.labs.signals.presets import read_replay
 
     settings = read_replay({name: value for name, value in given.items() if value is not None})
+    if predictions is not None:
+        if features is not None:
+            raise click.UsageError("--predictions need no --features: leave one out.")
+        from radiance.labs.signals.own import judge
+
+        _keep_own(judge(study, settings, bars, predictions, approver), root, as_json)
+        return
     _prepare(backend)
     from radiance.labs.signals.replay import run_replay
 
     with _bar("replay") as on_progress:
-        result = run_replay(study, settings, bars, on_progress)
-    _keep(result, root, as_json)
+        result = run_replay(study, settings, bars, on_progress, features)
+    _keep(result, root, as_json, approver)
 
 
 @signals.command()
@@ -246,17 +280,28 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
 )
 @_root_option
 def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
-    """Write the recommendation memo of the study RESULT.
+    """Write the recommendation memo of RESULT, a study or a run on predictions of your own.
 
-    The recommendation follows from the study's numbers, and may be "do not deploy".
+    The recommendation follows from the numbers, and may be "do not deploy".
 
     Examples:
+      radiance signals memo P_2026-11-24_0001
       radiance signals memo S_2026-11-24_0001 --replay S_2026-11-24_0002
       radiance signals memo runs/signals/S_2026-11-24_0001 --out memo.md
     """
+    from radiance.labs.signals import store
     from radiance.labs.signals.view import memo as memos
+    from radiance.labs.signals.view import own_memo
     from radiance.storage import files
 
+    if store.OWN_ID.fullmatch(result):
+        text = own_memo.render(store.load_own(root / "runs" / store.FOLDER, result))
+        if out is None:
+            click.echo(text)
+        else:
+            files.write_durably(out, text.encode())
+            note(f"{out}")
+        return
     study, replay = _find(result, root), _find(real, root) if real else None
     for found, kind in ((study, "study"), (replay, "replay")):
         if found is not None and found.kind != kind:
@@ -297,6 +342,18 @@ def list_runs(root: Path, as_json: bool) -> None:
                 "units": len(found.units),
                 "backbone": found.study.adaptation.backbone,
                 "created_at": found.created_at,
+            }
+        )
+    for name in store.names(folder, store.OWN_ID):
+        judged = store.load_own(folder, name)
+        rows.append(
+            {
+                "run": name,
+                "kind": "own",
+                "preset": judged.study.preset,
+                "units": 1,
+                "backbone": "yours",
+                "created_at": judged.created_at,
             }
         )
     if as_json:
@@ -343,7 +400,13 @@ def audit_log(limit: int, is_verify: bool, root: Path, as_json: bool) -> None:
         print_json(entries)
     elif entries:
         columns = ("number", "at", "action", "actor", "subject")
-        print_table(columns, [[entry[name] for name in columns] for entry in entries])
+        print_table(
+            (*columns, "approver"),
+            [
+                [*(entry[name] for name in columns), entry["body"].get("approver") or "-"]
+                for entry in entries
+            ],
+        )
     else:
         note("There is no entry. `radiance signals run` writes them.")
 
@@ -372,7 +435,23 @@ def _find(name: str, root: Path) -> "StudyResult":
     return store.read(path / store.RESULT if path.is_dir() else path)
 
 
-def _keep(result: "StudyResult", root: Path, as_json: bool) -> None:
+def _keep_own(judged: "Judgement", root: Path, as_json: bool) -> None:
+    from radiance.labs.signals import own_runs
+    from radiance.labs.signals.view import own_memo
+
+    path, count = own_runs.keep(judged, root / "runs" / "signals")
+    if as_json:
+        import msgspec
+
+        click.echo(msgspec.json.format(msgspec.json.encode(judged), indent=1))
+    else:
+        for table in own_memo.grids(judged):
+            _print_grid(table)
+        click.echo("\n".join(own_memo.sentences(judged)))
+    note(f"{path} · {count} decisions on record")
+
+
+def _keep(result: "StudyResult", root: Path, as_json: bool, approver: str | None) -> None:
     from radiance.labs.signals import record, store
     from radiance.labs.signals.view.exports import exports_of
 
@@ -381,7 +460,7 @@ def _keep(result: "StudyResult", root: Path, as_json: bool) -> None:
     earlier = store.load(folder, before[-1]) if before else None
     run_id = store.new_id(folder)
     path = store.save(result, folder, run_id, exports_of(result, earlier))
-    count = record.record(result, folder, run_id)
+    count = record.record(result, folder, run_id, approver)
     _show(result, as_json)
     note(f"{path / store.REPORT} · {count} decisions on record")
 
@@ -397,6 +476,8 @@ def _show(result: "StudyResult", as_json: bool) -> None:
     shown = [tables.brief_table(result), tables.contexts_table(result)]
     if result.operating_curve:
         shown.append(tables.curve_table(result))
+    if result.false_alarms:
+        shown.append(tables.alarms_table(result.false_alarms, tables.HARMLESS))
     for table in shown:
         _print_grid(table)
     click.echo("\n".join(findings.explain(result)))

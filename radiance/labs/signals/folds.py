@@ -43,16 +43,19 @@ class Data:
     periods: list[Period]
     start: int
     horizon: int
+    features: tuple[str, ...] = market_bars.FEATURES
 
     @property
     def places(self) -> slice:
         """The indicators among the inputs."""
-        first = len(market_bars.FEATURES)
+        first = len(self.features)
         return slice(first, first + len(INDICATORS))
 
 
-def load(settings: ReplaySettings, path: Path) -> Data:
+def load(settings: ReplaySettings, path: Path, features: Path | None = None) -> Data:
     """Read a file of bars, and make of it what a replay needs.
+
+    ``features`` is a table of one's own that takes the place of the lab's features.
 
     Raises:
         ConfigError: It cannot be used, holds no two periods of stress, or a window of the settings
@@ -71,9 +74,11 @@ def load(settings: ReplaySettings, path: Path) -> Data:
     periods = [period for period in periods if period.first > start // 4]
     if len(periods) < 2:
         raise ConfigError(f"{path}: has {len(periods)} stress periods; two are needed at least.")
+    own = market_bars.read_features(features, bars) if features else None
     return Data(
         bars=bars,
-        inputs=market_bars.day_inputs(bars),
+        features=tuple(own) if own else market_bars.FEATURES,
+        inputs=market_bars.day_inputs(bars, own),
         labels=market_bars.labels(bars, settings.horizon_days),
         stress=stress,
         periods=periods,

@@ -8,6 +8,7 @@ limit rolls back, once, and the deployed signal trades again. What is known at a
 on the next day only.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -57,17 +58,26 @@ class Rollback(msgspec.Struct, frozen=True):
     limit: float
 
 
-def watch(days: Watched, policy: PolicySettings) -> Rollback | None:
-    """The first sign over its limit after the shadow days, or None."""
+RULES = ("output_drift", "violations", "tail")
+"""The monitors, in the order in which one is named where two see something on a day."""
+
+
+def alarms(days: Watched, policy: PolicySettings) -> dict[str, Rollback]:
+    """The first day after the shadow on which each sign is over its limit, by its rule."""
     signs = (_output_drift(days, policy), _violations(days, policy), _tail(days, policy))
-    first: Rollback | None = None
-    for rule, (values, limit) in zip(("output_drift", "violations", "tail"), signs, strict=True):
+    found = {}
+    for rule, (values, limit) in zip(RULES, signs, strict=True):
         over = np.flatnonzero(np.nan_to_num(values, nan=-np.inf) > limit)
         over = over[over >= policy.shadow_days]
-        if len(over) and (first is None or over[0] < first.day):
+        if len(over):
             day = int(over[0])
-            first = Rollback(day, rule, float(values[day]), float(limit))
-    return first
+            found[rule] = Rollback(day, rule, float(values[day]), float(limit))
+    return found
+
+
+def first(found: Mapping[str, Rollback]) -> Rollback | None:
+    """The earliest of ``alarms``, which takes the candidate back; None where there is none."""
+    return min(found.values(), key=lambda alarm: alarm.day, default=None)
 
 
 def serving(

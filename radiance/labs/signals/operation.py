@@ -39,12 +39,14 @@ class Operated:
         live: The portfolio as operated: the deployed signal, and the candidate where it served.
         decisions: The gate's, by (seed's place, method).
         rollbacks: The monitors', by the same.
+        alarms: The monitors that were over their limits, whatever the gate said, by the same.
     """
 
     paper: Outcome
     live: Outcome
     decisions: dict[tuple[int, str], Decision]
     rollbacks: dict[tuple[int, str], Rollback]
+    alarms: dict[tuple[int, str], tuple[str, ...]]
 
 
 def operate(
@@ -66,6 +68,7 @@ def operate(
     earned = paper.returns.reshape(seeds, count, -1)
     decisions: dict[tuple[int, str], Decision] = {}
     rollbacks: dict[tuple[int, str], Rollback] = {}
+    alarms: dict[tuple[int, str], tuple[str, ...]] = {}
     live = np.repeat(signals.test[:, deployed : deployed + 1], count, axis=1)
     for seed in range(seeds):
         for place, method in enumerate(methods):
@@ -76,7 +79,7 @@ def operate(
             decision = gate.judge(new, held, study.policy, anchors_hash)
             ours, theirs = signals.test[seed, place], signals.test[seed, deployed]
             moved = gate.loss(ours, theirs)
-            found = monitoring.watch(
+            seen = monitoring.alarms(
                 Watched(
                     divergence=moved,
                     violated=2 * moved > study.policy.violation,
@@ -87,13 +90,15 @@ def operate(
                 ),
                 study.policy,
             )
+            found = monitoring.first(seen)
+            alarms[seed, method.name] = tuple(seen)
             decisions[seed, method.name] = decision
             if decision.promote and found is not None:
                 rollbacks[seed, method.name] = found
             serves = monitoring.serving(len(moved), found, decision.promote, study.policy)
             live[seed, place] = np.where(serves[:, None], ours, theirs)
         on_progress("gate", seed + 1, seeds)
-    return Operated(paper, trade(live), decisions, rollbacks)
+    return Operated(paper, trade(live), decisions, rollbacks, alarms)
 
 
 class Trader:

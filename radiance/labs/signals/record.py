@@ -6,10 +6,12 @@ checkpoints. ``radiance audit log --root ROOT/runs/signals`` does not read it, s
 ``runs/`` below; ``radiance signals audit`` does.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from radiance import records
+from radiance.labs.signals.own import Judgement
 from radiance.labs.signals.results import MethodResult, StudyResult
 from radiance.registry import audit
 from radiance.registry.audit import Audit, AuditEntry
@@ -19,36 +21,65 @@ from radiance.storage.sqlite import Database, DatabaseSnapshot
 FILE = "radiance.db"
 
 
-def record(result: StudyResult, folder: Path, run_id: str) -> int:
+def record(result: StudyResult, folder: Path, run_id: str, approver: str | None = None) -> int:
     """Write one entry for every decision, and one for every rollback; how many.
 
-    Each has the anchor suite's hash, the adapter's checksum, what was measured, the settings and
-    the window of data.
+    Each has the anchor suite's hash, the adapter's checksum, what was measured, the settings, the
+    window of data, and who answers for it.
 
     Raises:
         StorageError: The disk or the database failed; nothing was written.
     """
+    made: list[_Made] = []
+    for method in result.methods:
+        for place, decision in enumerate(method.decisions):
+            body = _body(result, run_id, method, place) | {"approver": approver}
+            subject = f"{run_id}/{method.name}/{result.units[place]}"
+            made.append(("promote" if decision.promote else "reject", "gate", subject, body))
+            if method.verdict is not None and place in method.verdict.rollbacks:
+                body = {"run": run_id, "reason": method.verdict.rollbacks[place]}
+                made.append(("rollback", "monitor", subject, body | {"approver": approver}))
+    return _write(made, folder)
+
+
+def record_own(found: Judgement, folder: Path, run_id: str) -> int:
+    """The same of a signal of your own: the gate's decision, and a rollback; how many.
+
+    Raises:
+        StorageError: The disk or the database failed; nothing was written.
+    """
+    decision, who = found.decision, {"approver": found.approver}
+    body = {
+        "run": run_id,
+        "anchors_hash": found.anchors_hash,
+        "decision": decision,
+        "metrics": found.outcomes,
+        "settings_hash": found.settings_hash,
+        "settings": [found.study, found.replay],
+        "data_window": found.window,
+        "versions": found.versions,
+    }
+    subject = f"{run_id}/own"
+    made: list[_Made] = [("promote" if decision.promote else "reject", "gate", subject, body | who)]
+    if found.rollback is not None:
+        reason = {"run": run_id, "reason": found.rollback}
+        made.append(("rollback", "monitor", subject, reason | who))
+    return _write(made, folder)
+
+
+_Made = tuple[Literal["promote", "reject", "rollback"], str, str, dict[str, Any]]
+
+
+def _write(made: Sequence[_Made], folder: Path) -> int:
     database = Database(folder / FILE)
     try:
         log = Audit(database)
         log.settle(records.now())
-        count = 0
-        for method in result.methods:
-            for place, decision in enumerate(method.decisions):
-                body = _body(result, run_id, method, place)
-                subject = f"{run_id}/{method.name}/{result.units[place]}"
-                # One transaction each: after a crash the head file may be one entry behind.
-                with log.sealed(), database.transaction() as connection:
-                    action = "promote" if decision.promote else "reject"
-                    audit.append(connection, action, "gate", subject, body, records.now())
-                count += 1
-                if method.verdict is None or place not in method.verdict.rollbacks:
-                    continue
-                body = {"run": run_id, "reason": method.verdict.rollbacks[place]}
-                with log.sealed(), database.transaction() as connection:
-                    audit.append(connection, "rollback", "monitor", subject, body, records.now())
-                count += 1
-        return count
+        for action, actor, subject, body in made:
+            # One transaction each: after a crash the head file may be one entry behind.
+            with log.sealed(), database.transaction() as connection:
+                audit.append(connection, action, actor, subject, body, records.now())
+        return len(made)
     finally:
         database.close()
 

@@ -42,14 +42,15 @@ def run_replay(
     settings: ReplaySettings,
     path: Path,
     on_progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    features: Path | None = None,
 ) -> StudyResult:
-    """Walk through the bars of a file.
+    """Walk through the bars of a file; ``features``, a file too, take the place of the lab's.
 
     Raises:
         ConfigError: The file cannot be used, or holds no stress to hold out.
     """
     began = time.perf_counter()
-    data = load(settings, path)
+    data = load(settings, path, features)
     methods = find_methods(study.adaptation)
     walk = _ReplayRun(study, settings, data, methods)
     updates = range(data.start, len(data.bars.dates) - 1, settings.update_days)
@@ -67,6 +68,7 @@ def run_replay(
         window={
             "market": f"{len(data.bars.symbols)} symbols, {path.name}",
             "bars": " ".join(data.bars.said),
+            "features": ", ".join(data.features),
             "history": f"{dates[0]} to {dates[data.start - 1]}",
             "live": f"{dates[data.start]} to {dates[-1]}, {len(updates)} updates",
         },

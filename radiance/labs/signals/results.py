@@ -118,11 +118,26 @@ class OperatingPoint(msgspec.Struct, frozen=True):
     Attributes:
         harm_promoted: Share of the harmful candidates that pass; None where there are none.
         harmless_refused: Share of the harmless that do not.
+        harmful: How many are harmful; ``harmless`` likewise. 0 in results that did not count.
     """
 
     limit: float
     harm_promoted: float | None
     harmless_refused: float | None
+    harmful: int = 0
+    harmless: int = 0
+
+
+class AlarmRate(msgspec.Struct, frozen=True):
+    """A monitor where there was nothing to see.
+
+    Attributes:
+        alarms: Of ``trials`` candidates, or stretches of days, on how many it was over its limit.
+    """
+
+    rule: str
+    alarms: int
+    trials: int
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -145,6 +160,7 @@ class StudyResult(msgspec.Struct, frozen=True):
         anchors_hash: SHA-256 over the anchors' inputs and cached outputs.
         settings_hash: Of ``study``, and of ``replay`` where it is one.
         seconds: What each stage took.
+        false_alarms: Of harmless candidates, how often each monitor was over its limit.
     """
 
     kind: Literal["study", "replay"]
@@ -161,6 +177,7 @@ class StudyResult(msgspec.Struct, frozen=True):
     created_at: str
     seconds: dict[str, float]
     replay: ReplaySettings | None = None
+    false_alarms: list[AlarmRate] = []
 
     def method(self, name: str) -> MethodResult | None:
         """The method of that name, if it was compared."""

@@ -1,5 +1,7 @@
 """The signal lab over HTTP: its page at /signals, and /signals/runs and what lies below."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,17 +10,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from radiance.api.bodies import read_json
+from radiance.api.bodies import read_body, read_json
 from radiance.api.route import get, post
 from radiance.api.services import services_of
-from radiance.errors import NotFound, RequestError
-from radiance.labs.signals import store
+from radiance.errors import ConfigError, NotFound, RequestError
+from radiance.labs.signals import own_runs, store
 from radiance.labs.signals.knobs import Knob, knobs
-from radiance.labs.signals.presets import PRESETS, read_study
+from radiance.labs.signals.own import Judgement, judge
+from radiance.labs.signals.presets import PRESETS, read_replay, read_study
 from radiance.labs.signals.results import Finding, StudyResult, encode
 from radiance.labs.signals.runs import Runs, RunState
 from radiance.labs.signals.settings import StudySettings
-from radiance.labs.signals.view import latex, report, tables
+from radiance.labs.signals.view import latex, own_memo, report, tables
 from radiance.web.rendering import environment
 
 
@@ -34,6 +37,34 @@ class ShownRun(RunState, frozen=True):
 
     methods: dict[str, dict[str, float | None]] | None = None
     findings: list[Finding] | None = None
+
+
+class JudgeBody(msgspec.Struct, forbid_unknown_fields=True):
+    """What POST /signals/judge takes.
+
+    Attributes:
+        bars: Daily bars as the text of a CSV file: date, symbol, open, high, low, close, volume.
+        predictions: Two signals as one: date, symbol, deployed, candidate.
+        stress: Stress windows, as "2008-09-01:2009-03-31"; none: found by a rule.
+        study: A preset and the knobs that differ from it; ``policy`` and ``portfolio`` count.
+        approver: Who answers for the decision.
+    """
+
+    bars: str
+    predictions: str
+    stress: list[str] = []
+    horizon_days: int | None = None
+    symbols: int | None = None
+    study: dict[str, Any] = {}
+    approver: str | None = None
+
+
+class JudgeAnswer(msgspec.Struct):
+    """A judgement, the name under which it is kept, and its memo in Markdown."""
+
+    run_id: str
+    judgement: Judgement
+    memo: str
 
 
 class KnobsAnswer(msgspec.Struct):
@@ -107,6 +138,30 @@ async def export_run(request: Request) -> Response:
     return Response(text, media_type=media, headers=headers)
 
 
+async def judge_own(request: Request) -> JudgeAnswer:
+    """Take two signals of your own through gate, shadow and monitors, and keep what was found."""
+    services = services_of(request)
+    body = await read_body(request, JudgeBody, services.config.server.max_body_bytes)
+    folder = services.extension(Runs).folder
+    return await run_in_threadpool(_judged, body, folder)
+
+
+def _judged(body: JudgeBody, folder: Path) -> JudgeAnswer:
+    given = {"stress": body.stress, "horizon_days": body.horizon_days, "symbols": body.symbols}
+    settings = read_replay({name: value for name, value in given.items() if value})
+    study = read_study(body.study)
+    with tempfile.TemporaryDirectory() as name:
+        bars, predictions = Path(name) / "bars", Path(name) / "predictions"
+        bars.write_text(body.bars, encoding="utf-8")
+        predictions.write_text(body.predictions, encoding="utf-8")
+        try:
+            found = judge(study, settings, bars, predictions, body.approver)
+        except ConfigError as error:  # of the files that were sent, not of this service
+            raise RequestError(str(error).replace(f"{name}/", ""), field="bars") from None
+    path, _ = own_runs.keep(found, folder)
+    return JudgeAnswer(path.name, found, own_memo.render(found))
+
+
 async def show_knobs(request: Request) -> KnobsAnswer:
     """Every knob by section, with default, range and meaning, and the presets."""
     services_of(request)
@@ -128,5 +183,6 @@ ROUTES = [
     get("/signals/runs/{run_id}", show_run, "infer", gives=ShownRun),
     post("/signals/runs/{run_id}/cancel", cancel_run, "admin", takes=None, gives=RunState),
     get("/signals/runs/{run_id}/{file}", export_run, "infer", gives=StudyResult),
+    post("/signals/judge", judge_own, "admin", takes=JudgeBody, gives=JudgeAnswer),
     get("/signals/knobs", show_knobs, "infer", gives=KnobsAnswer),
 ]

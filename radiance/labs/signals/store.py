@@ -11,24 +11,30 @@ from pathlib import Path
 import msgspec
 
 from radiance.errors import NotFound, RequestError
-from radiance.labs.signals.results import StudyResult, decode, encode
+from radiance.labs.signals.own import Judgement
+from radiance.labs.signals.results import StudyResult, decode
 from radiance.records import now
 from radiance.storage import files
 
 FOLDER = "signals"
 RESULT, REPORT, MACROS = "result.json", "report.html", "macros.tex"
+MEMO = "memo.md"
 RUN_ID = re.compile(r"S_\d{4}-\d{2}-\d{2}_\d{4}")
+OWN_ID = re.compile(r"P_\d{4}-\d{2}-\d{2}_\d{4}")
+"""Runs on predictions of one's own, whose result is a ``Judgement``."""
 
 
-def new_id(folder: Path) -> str:
+def new_id(folder: Path, letter: str = "S") -> str:
     """The next free ``S_2026-11-24_0001``."""
     day = now().date().isoformat()
-    taken = [p.name for p in folder.glob(f"S_{day}_*")] if folder.is_dir() else []
+    taken = [p.name for p in folder.glob(f"{letter}_{day}_*")] if folder.is_dir() else []
     last = max((int(name.rsplit("_", 1)[-1]) for name in taken), default=0)
-    return f"S_{day}_{last + 1:04}"
+    return f"{letter}_{day}_{last + 1:04}"
 
 
-def save(result: StudyResult, folder: Path, run_id: str, exports: Mapping[str, str]) -> Path:
+def save(
+    result: StudyResult | Judgement, folder: Path, run_id: str, exports: Mapping[str, str]
+) -> Path:
     """Keep a result with its exports; the directory.
 
     Args:
@@ -44,17 +50,38 @@ def save(result: StudyResult, folder: Path, run_id: str, exports: Mapping[str, s
     temporary = files.fresh_directory(
         folder / f"{files.TEMPORARY_PREFIX}{run_id}-{secrets.token_hex(4)}"
     )
-    (temporary / RESULT).write_bytes(encode(result))
+    (temporary / RESULT).write_bytes(_encoded(result))
     for name, text in exports.items():
         (temporary / name).write_text(text, encoding="utf-8")
     files.publish_directory(temporary, folder / run_id)
     return folder / run_id
 
 
-def names(folder: Path) -> list[str]:
-    """The runs that are kept, oldest first."""
+def names(folder: Path, pattern: re.Pattern[str] = RUN_ID) -> list[str]:
+    """The runs that are kept, oldest first; of ``OWN_ID`` those on predictions of one's own."""
     found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(p.name for p in found if RUN_ID.fullmatch(p.name))
+    return sorted(p.name for p in found if pattern.fullmatch(p.name))
+
+
+def load_own(folder: Path, run_id: str) -> Judgement:
+    """A judgement that was kept.
+
+    Raises:
+        NotFound: There is none of that name.
+    """
+    path = folder / run_id / RESULT
+    if not OWN_ID.fullmatch(run_id) or not path.is_file():
+        raise NotFound(
+            f"There is no run {run_id}.",
+            field="run_id",
+            value=run_id,
+            remedy="`radiance signals list` names them.",
+        )
+    return msgspec.json.decode(path.read_bytes(), type=Judgement)
+
+
+def _encoded(result: StudyResult | Judgement) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(result), indent=1)
 
 
 def load(folder: Path, run_id: str) -> StudyResult:

@@ -89,6 +89,7 @@ def run_study(study: StudySettings, on_progress: OnProgress = silent) -> StudyRe
         methods=results,
         paired=pairs,
         operating_curve=summary.operating_curve(study, results, operated),
+        false_alarms=summary.false_alarms(study, results, operated),
         findings=findings.find(results, pairs),
         anchors_hash=anchors_hash,
         settings_hash=content_hash(study),

@@ -12,10 +12,12 @@ from radiance.labs.signals.adaptation import Adapted
 from radiance.labs.signals.contexts import CONTEXT_NAMES, ORDINARY
 from radiance.labs.signals.market import Markets
 from radiance.labs.signals.methods import Method
+from radiance.labs.signals.monitoring import RULES
 from radiance.labs.signals.operation import Operated
 from radiance.labs.signals.portfolio import Outcome
 from radiance.labs.signals.results import (
     MEASURES,
+    AlarmRate,
     Band,
     MethodResult,
     OperatingPoint,
@@ -188,6 +190,29 @@ def paired(methods: Sequence[MethodResult]) -> list[Paired]:
     return found
 
 
+def _truths(methods: Sequence[MethodResult], operated: Operated) -> np.ndarray:
+    """By how much each candidate's loss rises on stress days that nobody judged it by."""
+    base = next(m for m in methods if m.name == "none").per_unit["stress_mse"]
+    found = []
+    for seed, name in operated.decisions:
+        result = next(m for m in methods if m.name == name)
+        after, before = result.per_unit["stress_mse"][seed], base[seed]
+        assert after is not None
+        assert before is not None
+        found.append(0.5 * (after - before))
+    return np.array(found)
+
+
+def false_alarms(
+    study: StudySettings, methods: Sequence[MethodResult], operated: Operated
+) -> list[AlarmRate]:
+    """How often each monitor is over its limit on a candidate that is harmless, of all seeds."""
+    harmless = _truths(methods, operated) < study.policy.max_anchor_mean / 4
+    candidates = zip(operated.decisions, harmless, strict=True)
+    seen = [operated.alarms[candidate] for candidate, one in candidates if one]
+    return [AlarmRate(rule, sum(rule in found for found in seen), len(seen)) for rule in RULES]
+
+
 def operating_curve(
     study: StudySettings, methods: Sequence[MethodResult], operated: Operated
 ) -> list[OperatingPoint]:
@@ -196,17 +221,11 @@ def operating_curve(
     A candidate is harmful if the truth it was not judged by, its rise of the loss on many other
     stress days, is at or above the policy's limit; harmless below a quarter of that.
     """
-    base = next(m for m in methods if m.name == "none").per_unit["stress_mse"]
-    bounds, truths = [], []
-    for (seed, name), decision in operated.decisions.items():
+    bounds = []
+    for decision in operated.decisions.values():
         row = next(row for row in decision.rows if row.rule == "anchor_mean")
-        result = next(m for m in methods if m.name == name)
-        after, before = result.per_unit["stress_mse"][seed], base[seed]
-        assert after is not None
-        assert before is not None
         bounds.append(row.high if row.high is not None else np.inf)
-        truths.append(0.5 * (after - before))
-    upper, truth = np.array(bounds), np.array(truths)
+    upper, truth = np.array(bounds), _truths(methods, operated)
     limit = study.policy.max_anchor_mean
     harmful, harmless = truth >= limit, truth < limit / 4
     return [
@@ -214,6 +233,8 @@ def operating_curve(
             limit=round(at, 6),
             harm_promoted=float((upper[harmful] < at).mean()) if harmful.any() else None,
             harmless_refused=float((upper[harmless] >= at).mean()) if harmless.any() else None,
+            harmful=int(harmful.sum()),
+            harmless=int(harmless.sum()),
         )
         for at in (limit * factor for factor in (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0, 10.0))
     ]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from radiance.labs.signals.gate import Outputs, judge
-from radiance.labs.signals.monitoring import Watched, serving, watch
+from radiance.labs.signals.monitoring import Rollback, Watched, alarms, first, serving
 from radiance.labs.signals.settings import PolicySettings
 
 DAYS, ANCHORS, ASSETS = 126, 200, 4
@@ -82,6 +82,11 @@ def test_rules_are_the_services_own_and_the_four_of_the_desk():
 
 
 # ── Monitors ────────────────────────────────────────────────────────────────────────────────────
+
+
+def watch(days: Watched, policy: PolicySettings) -> Rollback | None:
+    return first(alarms(days, policy))
+
 
 LENGTH = 300
 

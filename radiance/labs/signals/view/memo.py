@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from radiance.labs.signals import findings
 from radiance.labs.signals.results import MethodResult, OperatingPoint, StudyResult
 from radiance.labs.signals.view import tables
-from radiance.labs.signals.view.tables import Grid
+from radiance.labs.signals.view.tables import markdown
 
 _SAFE_HARM = 0.01  # most harm that a recommended limit may promote, among those measured
 
@@ -49,7 +49,12 @@ def render(study: StudyResult, replay: StudyResult | None = None) -> str:
         _scope(study, best),
         "## Threshold policy",
         _thresholds(study, best),
-        _grid(tables.curve_table(study)),
+        markdown(tables.curve_table(study)),
+        *(
+            [markdown(tables.alarms_table(study.false_alarms, tables.HARMLESS))]
+            if study.false_alarms
+            else []
+        ),
         "## Open risks",
         _list("", _risks(study, best, replay)),
     ]
@@ -118,10 +123,13 @@ def _thresholds(study: StudyResult, best: MethodResult) -> str:
     limit = f"The policy has {policy.max_anchor_mean:g}."
     if found is not None:
         refused = found.harmless_refused
-        price = "" if refused is None else f", and refuses {refused:.0%} of the harmless"
+        refusals = tables.counted(refused, found.harmless)
+        price = "" if refused is None else f", and refuses {refusals} of the harmless"
+        harm = tables.counted(found.harm_promoted, found.harmful)
         limit += (
             f" The largest limit measured that promotes at most {_SAFE_HARM:.0%} of the harmful is "
-            f"{found.limit:g}{price}."
+            f"{found.limit:g} ({harm} promoted){price}. What it lets pass is known no better than "
+            "that interval."
         )
     else:
         limit += " No limit measured keeps harm out; do not rely on this gate."
@@ -176,9 +184,3 @@ def _bar() -> str:
 def _list(title: str, lines: Sequence[str]) -> str:
     body = "\n".join(f"- {line}" for line in lines)
     return f"{title}:\n\n{body}" if title else body
-
-
-def _grid(grid: Grid) -> str:
-    lines = [grid.columns, ["---"] * len(grid.columns), *grid.rows]
-    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    return f"{body}\n\n{grid.note}"

@@ -52,6 +52,8 @@ def view(result: StudyResult, earlier: StudyResult | None) -> dict[str, Any]:
     more = [tables.pairs_table(result)]
     if result.operating_curve:
         more.append(tables.curve_table(result))
+    if result.false_alarms:
+        more.append(tables.alarms_table(result.false_alarms, tables.HARMLESS))
     return {
         "preset": result.study.preset,
         "units": tables.units_of(result),

@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from radiance.gate import intervals
 from radiance.gate.intervals import Estimate
 from radiance.labs.signals import findings
 from radiance.labs.signals.contexts import CONTEXTS
 from radiance.labs.signals.results import (
     MEASURE_BY_NAME,
     MEASURES,
+    AlarmRate,
     MethodResult,
     StudyResult,
 )
@@ -29,6 +31,7 @@ HEADLINE = (
 )
 
 
+HARMLESS = "harmless candidates of all seeds, whatever the gate said of them"
 _NUMBER = re.compile(r"|-|[x/]?[+-]?[\d.]+(e[+-]?\d+)?%?( \[.*\])?|\[.*\]")
 
 
@@ -46,6 +49,13 @@ class Grid:
         """By column, whether it holds numbers only; the first names its row."""
         cells = ([row[place] for row in self.rows] for place in range(1, len(self.columns)))
         return (False, *(all(map(_NUMBER.fullmatch, column)) for column in cells))
+
+
+def markdown(grid: Grid) -> str:
+    """A table of Markdown with its note; its title is the caller's."""
+    lines = [grid.columns, ["---"] * len(grid.columns), *grid.rows]
+    body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{body}\n\n{grid.note}" if grid.note else body
 
 
 def show(estimate: Estimate | None) -> str:
@@ -174,24 +184,50 @@ def curve_table(result: StudyResult) -> Grid:
     rows = [
         (
             f"{point.limit:.3g}",
-            "-" if point.harm_promoted is None else f"{point.harm_promoted:.1%}",
-            "-" if point.harmless_refused is None else f"{point.harmless_refused:.1%}",
+            counted(point.harm_promoted, point.harmful),
+            counted(point.harmless_refused, point.harmless),
         )
         for point in result.operating_curve
     ]
     limit = result.study.policy.max_anchor_mean
     note = (
         f"Harmful: the loss on stress days that nobody saw rises by {limit:g} nats or more; "
-        f"harmless: by less than {limit / 4:g}. The policy's limit is {limit:g}."
+        f"harmless: by less than {limit / 4:g}. The policy's limit is {limit:g}. "
+        "Intervals hold 95 %."
     )
     columns = ("limit of anchor_mean", "harm promoted", "harmless refused")
     return Grid("Operating curve of the gate", columns, rows, note)
 
 
+def counted(share: float | None, trials: int) -> str:
+    """A share with what it is of and its 95 % interval; the share alone where nobody counted."""
+    if share is None:
+        return "-"
+    if not trials:
+        return f"{share:.1%}"
+    hits = round(share * trials)
+    found = intervals.proportion(hits, trials, 0.975)
+    return f"{hits} of {trials} [{found.low:.1%}, {found.high:.1%}]"
+
+
+def alarms_table(alarms: Sequence[AlarmRate], trials: str) -> Grid:
+    """How often each monitor sees something where there is nothing; ``trials`` says of what."""
+    rows = [
+        (one.rule, counted(one.alarms / one.trials if one.trials else None, one.trials))
+        for one in alarms
+    ]
+    note = f"Of {trials}. Intervals hold 95 %."
+    return Grid("False alarms of the monitors", ("monitor", "false alarms"), rows, note)
+
+
 def all_tables(result: StudyResult) -> list[Grid]:
     """Every table, in the order a reader wants them."""
     found = [methods_table(result), contexts_table(result), pairs_table(result), gate_table(result)]
-    return [*found, curve_table(result)] if result.operating_curve else found
+    if result.operating_curve:
+        found.append(curve_table(result))
+    if result.false_alarms:
+        found.append(alarms_table(result.false_alarms, HARMLESS))
+    return found
 
 
 def changes_table(result: StudyResult, earlier: StudyResult) -> Grid:
