@@ -37,7 +37,7 @@ NAVIGATION = {
         "docs/LIMITS",
     ],
     "Running it": ["docs/MODELS", "docs/OPERATING", "docs/GATE", "docs/METRICS"],
-    "The labs": ["docs/ALPHAS", "docs/DEPLOYMENT_PLAYBOOK"],
+    "The labs": ["docs/ALPHAS", "docs/DEPLOYMENT_PLAYBOOK", "docs/YOUR_SIGNAL"],
     "Building it": [
         "CONTRIBUTING",
         "docs/ARCHITECTURE",

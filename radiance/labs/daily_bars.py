@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from radiance.errors import ConfigError
+from radiance.labs.splits import Treatment, find, repair, told
 from radiance.labs.tables import Table, read_table
 
 BARS = ("open", "high", "low", "close", "volume")
@@ -38,7 +39,12 @@ _GROUP_NAMES = {
     "subindustry": ("sub_industry", "gics_sub_industry", "gicssubindustry"),
 }
 LEVELS = tuple(_GROUP_NAMES)[1:]
+DELISTING_RETURN = -0.3
+"""What a holder of a share that leaves the market earns on the day after its last bar, unless told
+otherwise: Shumway's mean of delistings for cause (The Delisting Bias in CRSP Data, 1997). A share
+that was bought up earned next to nothing (0), one that went bankrupt lost all (-1)."""
 _MOST_NAMED = 3
+_RECENT = 5  # last days of all; who has a bar on one of them has not left
 
 
 @dataclass(frozen=True)
@@ -59,16 +65,17 @@ class DailyBars:
     said: tuple[str, ...] = field(default=())
 
 
-def read_bars(path: Path) -> DailyBars:
+def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
     """Read a table with a row per date and symbol.
 
     Args:
         path: Columns date, symbol, open, high, low, close, volume; vwap, cap, returns and
             adj_close where there are any. Further columns of numbers are kept as they are.
+        splits: What becomes of splits that prices were not adjusted for; kept ones are told.
 
     Raises:
-        ConfigError: It cannot be read, a column is missing, a cell is not what it should be, or
-            two rows of one symbol and day differ.
+        ConfigError: It cannot be read, a column is missing, a cell is not what it should be, two
+            rows of one symbol and day differ, or there are splits that are to be refused.
     """
     table = read_table(path, _NAMES, keeps_further=True)
     table.require(("date", "symbol", *BARS))
@@ -97,12 +104,35 @@ def read_bars(path: Path) -> DailyBars:
             cells = np.where(is_wrong, np.nan, cells)
         fields[name] = np.full((len(dates), len(symbols)), np.nan)
         fields[name][rows, columns] = cells
+    jumps = find(fields)
+    shown = told(jumps, dates, symbols)
+    if jumps and splits == "refuse":
+        raise ConfigError(
+            f"{path}: {len(jumps)} days look like splits that prices were not adjusted for "
+            f"({shown}). Take them out with --splits repair, or trade them as they stand with "
+            "--splits keep."
+        )
+    if jumps and splits == "repair":
+        fields = repair(fields, jumps)
     has_close = np.isfinite(fields["close"])
     halts = int((is_listed(has_close) & ~has_close).sum())
+    rows, columns = left_after(has_close)
+    gone = [
+        f"{symbols[column]} {dates[row - 1]}" for row, column in zip(rows, columns, strict=True)
+    ]
     read = (
         f"Read: {path.name}, {len(table):,} rows, {len(symbols)} symbols, "
         f"{dates[0]} to {dates[-1]}, {halts} days without a close between others."
     )
+    if gone:
+        more = ", …" if len(gone) > _MOST_NAMED else ""
+        read += (
+            f" {len(gone)} left the market: last bar of {', '.join(gone[:_MOST_NAMED])}{more}; who "
+            "holds one bears the delisting return."
+        )
+    if jumps:
+        became = "taken out" if splits == "repair" else "kept as they stand"
+        read += f" {len(jumps)} days look like unadjusted splits, {became}: {shown}."
     if further:
         read += f" Further fields: {', '.join(further)}."
     said = (
@@ -158,10 +188,18 @@ class Halts:
 
     Args:
         has_bar: (dates, symbols).
+
+    Attributes:
+        left: Of each symbol that left the market, the day after its last bar, and its column.
     """
 
     def __init__(self, has_bar: np.ndarray) -> None:
-        self._is_listed = is_listed(has_bar)
+        self.left = left_after(has_bar)
+        begun = np.logical_or.accumulate(has_bar, axis=0)
+        # Who has not left is halted at the end, too: nobody knows then whether a bar will come.
+        self._is_listed = begun
+        for day, column in zip(*self.left, strict=True):
+            self._is_listed[day:, column] = False
         days = np.where(has_bar, np.arange(len(has_bar))[:, None], 0)
         # Days are rising, so the greatest so far is the last one with a bar.
         halted = np.flatnonzero((self._is_listed & ~has_bar).any(axis=0))
@@ -171,7 +209,7 @@ class Halts:
     def carried(self, values: np.ndarray) -> np.ndarray:
         """``values``, (dates, symbols), and on a halt those of the last day with a bar.
 
-        NaN before the first and after the last bar of a symbol: it is not listed then.
+        NaN before a symbol's first bar, and after its last where it has left the market.
         """
         found = np.where(self._is_listed, values, np.nan)
         columns = self._columns
@@ -185,6 +223,17 @@ def is_listed(is_known: np.ndarray) -> np.ndarray:
     begun = np.logical_or.accumulate(is_known, axis=0)
     goes_on = np.logical_or.accumulate(is_known[::-1], axis=0)[::-1]
     return begun & goes_on
+
+
+def left_after(has_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The day after the last bar of each symbol that has left the market, and its column.
+
+    A symbol that lacks but the newest few days has not left.
+    """
+    days = len(has_bar)
+    last = days - 1 - np.argmax(has_bar[::-1], axis=0)
+    columns = np.flatnonzero(has_bar.any(axis=0) & (last < days - _RECENT))
+    return last[columns] + 1, columns
 
 
 def _refuse_contradictions(

@@ -351,7 +351,16 @@ def test_a_halt_carries_what_was_last_known() -> None:
     nan = np.nan
     values = np.array([[nan, 1.0], [2.0, nan], [nan, nan], [3.0, nan]])
     carried = Halts(np.isfinite(values)).carried(values)
-    np.testing.assert_array_equal(carried, [[nan, 1.0], [2.0, nan], [2.0, nan], [3.0, nan]])
+    # The second lacks the newest days alone: it has not left the market.
+    np.testing.assert_array_equal(carried, [[nan, 1.0], [2.0, 1.0], [2.0, 1.0], [3.0, 1.0]])
+
+
+def test_what_has_left_the_market_is_carried_no_further() -> None:
+    values = np.full((9, 2), 3.0)
+    values[2:, 1] = np.nan
+    halts = Halts(np.isfinite(values))
+    assert [places.tolist() for places in halts.left] == [[2], [1]]
+    np.testing.assert_array_equal(np.isfinite(halts.carried(values))[:, 1], np.arange(9) < 2)
 
 
 @given(st.dates(datetime.date(1971, 1, 1), datetime.date(2068, 12, 31)))

@@ -63,13 +63,21 @@ class Period:
     name: str
 
 
-def read_bars(path: Path, most: int, history_days: int) -> Bars:
+def read_bars(
+    path: Path,
+    most: int,
+    history_days: int,
+    delisting_return: float = daily_bars.DELISTING_RETURN,
+    least_coverage: float = _MIN_COVERAGE,
+) -> Bars:
     """Read a table with a row per date and symbol, as ``daily_bars`` does.
 
     Args:
         path: Columns date, symbol, open, high, low, close, volume; adj_close where there is one.
         most: Symbols to keep: those with the largest dollar volume in the history.
         history_days: Days at the start that this is judged on.
+        delisting_return: What a share that leaves the market earns on the day after its last bar.
+        least_coverage: Share of the days on which a symbol must have a bar to be kept.
 
     Raises:
         ConfigError: It cannot be read, a column is missing, or too little is left.
@@ -78,23 +86,31 @@ def read_bars(path: Path, most: int, history_days: int) -> Bars:
     dates, raw = table.dates, table.fields
     adjusted = raw.get("adj_close", raw["close"])
     is_good = (raw["close"] > 0) & (adjusted > 0) & (raw["open"] > 0) & (raw["volume"] >= 0)
-    usable = np.flatnonzero(is_good.mean(axis=0) >= _MIN_COVERAGE)
+    usable = np.flatnonzero(is_good.mean(axis=0) >= least_coverage)
     least = history_days + 252
     if len(usable) < 4 or len(dates) < least:
         raise ConfigError(
-            f"{path}: has {len(usable)} symbols with a bar on {_MIN_COVERAGE:.0%} of "
+            f"{path}: has {len(usable)} symbols with a bar on {least_coverage:.0%} of "
             f"{len(dates)} days. At least 4 symbols and {least} days are needed."
         )
     dollars = np.nanmean((raw["close"] * raw["volume"])[:history_days], axis=0)[usable]
     kept = np.sort(usable[np.argsort(-dollars, kind="stable")[:most]])
     ratio = adjusted / raw["close"]
-    fields = {name: _filled(raw[name] * ratio)[:, kept] for name in ("open", "high", "low")}
+    # From then on a share that has left is worth what the delisting left of its last price.
+    worth = np.ones(adjusted.shape)
+    for day, column in zip(*daily_bars.left_after(is_good), strict=True):
+        worth[day:, column] = 1 + delisting_return
+    fields = {
+        name: (_filled(raw[name] * ratio) * worth)[:, kept] for name in ("open", "high", "low")
+    }
+    few = len(table.symbols) - len(usable)
+    left_out = f"Left out: {few} symbols without a bar on {least_coverage:.0%} of the days."
     return Bars(
         dates,
         tuple(table.symbols[place] for place in kept),
-        close=_filled(adjusted)[:, kept],
+        close=(_filled(adjusted) * worth)[:, kept],
         volume=np.nan_to_num(raw["volume"])[:, kept],
-        said=table.said,
+        said=(*table.said, left_out) if few else table.said,
         **fields,
     )
 

@@ -106,6 +106,12 @@ def run(root: Path, backend: str, as_json: bool, approver: str | None, **options
 )
 @click.option("--symbols", type=int, metavar="N", help="Most symbols traded. Default: 60.")
 @click.option(
+    "--delisting-return",
+    type=float,
+    metavar="R",
+    help="What a share that leaves the market earns on the day after its last bar. Default: -0.3.",
+)
+@click.option(
     "--stress",
     multiple=True,
     metavar="FROM:TO",
@@ -136,6 +142,7 @@ def replay(
     window_days: int | None,
     horizon_days: int | None,
     symbols: int | None,
+    delisting_return: float | None,
     stress: tuple[str, ...],
     predictions: Path | None,
     features: Path | None,
@@ -162,6 +169,7 @@ def replay(
         "window_days": window_days,
         "horizon_days": horizon_days,
         "symbols": symbols,
+        "delisting_return": delisting_return,
         "stress": stress or None,
     }
     from radiance.labs.signals.presets import read_replay

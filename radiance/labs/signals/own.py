@@ -34,6 +34,7 @@ _NAMES = {
     "candidate": ("new", "challenger", "prediction"),
 }
 _HISTORY = 252  # days of bars by which symbols are chosen
+_LEAST_COVERAGE = 0.2  # of a symbol's days; where a signal says nothing, nothing is held
 _LEAST_DAYS = 20  # of each kind, to judge or to live
 _DRAWS, _BLOCK = 200, 10
 
@@ -140,7 +141,10 @@ def judge(
     Raises:
         ConfigError: A file cannot be used, or has too few days.
     """
-    bars = market_bars.read_bars(bars_path, settings.symbols, _HISTORY)
+    # Whoever judges a signal on survivors alone flatters it.
+    bars = market_bars.read_bars(
+        bars_path, settings.symbols, _HISTORY, settings.delisting_return, _LEAST_COVERAGE
+    )
     said = read_predictions(predictions_path, bars)
     walk = _Walk(study, settings, bars, said)
     decision, at_gate = walk.decide()
@@ -189,6 +193,7 @@ class _Walk:
         self._returns = market_bars.next_returns(bars)
         self.stress, self._periods = _stress(settings, bars)
         both = np.isfinite(said.deployed) & np.isfinite(said.candidate)
+        self.labels = np.where(both, self.labels, 0.0)  # what nobody forecasts is no error
         usable = np.flatnonzero(both.sum(axis=1) >= 2)
         self.days = usable[(usable >= 63) & (usable < len(bars.dates) - 1)]
         first = len(self.days) * 2 // 3

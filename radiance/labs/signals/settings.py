@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from radiance.labs.daily_bars import DELISTING_RETURN
+
 
 class StudySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Some of the settings of a study."""
@@ -274,6 +276,14 @@ class ReplaySettings(StudySection, frozen=True):
     symbols: Annotated[
         int, Meta(description="Most symbols, by dollar volume in the history.", ge=4, le=500)
     ] = 60
+    delisting_return: Annotated[
+        float,
+        Meta(
+            description="What a share that leaves the market earns on the day after its last bar.",
+            ge=-1,
+            le=1,
+        ),
+    ] = DELISTING_RETURN
     stress: Annotated[
         tuple[str, ...],
         Meta(

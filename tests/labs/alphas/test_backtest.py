@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radiance.errors import RequestError
 from radiance.labs.alphas.results.backtest import Market, Trading, book, positions
 from radiance.labs.alphas.results.performance import (
     Performance,
@@ -18,8 +19,10 @@ from radiance.labs.alphas.results.performance import (
     expected_best_sharpe,
     sharpe_ratio,
 )
+from radiance.labs.alphas.strategies.running import account
 from radiance.labs.alphas.values.evaluator import Evaluator
-from radiance.labs.alphas.values.panel import Panel
+from radiance.labs.alphas.values.panel import Panel, read
+from radiance.labs.signals import bars as signal_bars
 
 SEEDS = st.integers(0, 2**32)
 
@@ -204,16 +207,82 @@ def test_a_halt_is_borne_by_the_holder(days):
     assert found[1].gross[60 + days] < -0.2
 
 
-def test_a_share_without_later_bars_is_held_no_more():
-    close = np.full((6, 3), 10.0)
+@pytest.mark.parametrize("lost", [-0.3, -1.0, 0.0])
+def test_a_share_that_leaves_the_market_costs_its_holder_the_delisting_return(lost):
+    close = np.full((12, 3), 10.0)
     close[3:, 0] = np.nan
     fields = dict.fromkeys(("open", "high", "low", "close"), close)
     data = Panel(
-        np.datetime64("2020-01-01") + np.arange(6),
+        np.datetime64("2020-01-01") + np.arange(12),
         ("A", "B", "C"),
         {**fields, "volume": np.full(close.shape, 1e6)},
     )
     signal = np.where(np.isfinite(close), [[2.0, 1.0, 0.0]], np.nan)
-    weights = Market(data).backtest(signal, Trading(truncation=1)).weights
-    assert weights[3, 0] > 0
-    assert not weights[4:, 0].any()
+    found = Market(data).backtest(signal, Trading(truncation=1, delisting_return=lost))
+    assert found.weights[3, 0] > 0
+    assert not found.weights[4:, 0].any()
+    np.testing.assert_allclose(
+        found.gross, np.where(np.arange(12) == 3, found.weights[3, 0] * lost, 0)
+    )
+
+
+def test_a_share_that_lacks_the_newest_bars_has_not_left():
+    close = np.full((12, 3), 10.0)
+    close[9:, 0] = np.nan
+    fields = dict.fromkeys(("open", "high", "low", "close"), close)
+    dates = np.datetime64("2020-01-01") + np.arange(12)
+    data = Panel(dates, ("A", "B", "C"), {**fields, "volume": np.full(close.shape, 1e6)})
+    signal = np.where(np.isfinite(close), [[2.0, 1.0, 0.0]], np.nan)
+    found = Market(data).backtest(signal, Trading(truncation=1))
+    assert (found.weights[2:, 0] > 0).all()
+    assert not found.gross.any()
+
+
+def test_the_same_halt_and_delisting_cost_the_same_in_the_desk_the_strategies_and_the_signal_lab(
+    tmp_path,
+):
+    """A third of the book in each of three shares: one halves in a halt, one leaves the market."""
+    rng = np.random.default_rng(0)
+    days = 700
+    close = 50 * np.exp(np.cumsum(rng.normal(0, 0.01, (days, 5)), axis=0))
+    close[600:605, 0] = np.nan
+    close[605:, 0] *= 0.5
+    close[650:, 1] = np.nan
+    dates = np.datetime64("2018-01-01") + np.arange(days)
+    path = tmp_path / "bars.csv"
+    rows = ["date,symbol,open,high,low,close,volume"]
+    rows += [
+        f"{dates[day]},{name},{price},{price},{price},{price},1000"
+        for day in range(days)
+        for name, price in zip("ABCDE", close[day].tolist(), strict=True)
+        if price == price
+    ]
+    path.write_text("\n".join(rows))
+    data = read(path)
+    held = np.zeros(close.shape)
+    held[:, :2] = 0.5
+    desk = Market(data)
+    desk.backtest(held, Trading())  # the delisting return is the default's
+    earned = 1 + desk.returns[500:]
+    bars = signal_bars.read_bars(path, 5, 252, least_coverage=0.2)
+    lab = 1 + signal_bars.next_returns(bars)[499:-1]
+    fills = [(499, 0, 10.0), (499, 1, 10.0)]
+    equity = account(fills, data, 0.0)
+    for column in range(2):
+        one = account([(499, column, 10.0)], data, 0.0)
+        alone = (one[499:] - one[499] + 10 * close[499, column]) / (10 * close[499, column])
+        np.testing.assert_allclose(np.cumprod(earned[:, column]), alone[1:], rtol=1e-9)
+        np.testing.assert_allclose(np.cumprod(lab[:, column]), alone[1:], rtol=1e-9)
+        assert alone.min() < 0.75
+    assert equity[-1] < equity[499]
+    assert earned[105, 0] < 0.7  # the day on which it is traded again
+    assert earned[150, 1] == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("level", ["sector", "industry", "subindustry"])
+def test_neutral_within_groups_that_nobody_gave_is_an_error(level):
+    data = panel()
+    bare = Panel(data.dates, data.symbols, data.fields)
+    with pytest.raises(RequestError, match=f"neutralization .*{level}.* no groups"):
+        Market(bare).backtest(values(0), Trading(neutralization=level))
+    assert Market(bare).backtest(values(0), Trading(neutralization="market")).gross.any()

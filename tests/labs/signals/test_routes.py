@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from radiance.labs.signals.results import decode
@@ -136,3 +137,51 @@ def test_the_same_study_over_http_and_in_process_is_the_same(
     select_device("cpu")
     ours = run_study(read_study(SMALL))
     assert decode(path.read_bytes()).methods == ours.methods
+
+
+def two_files(days: int = 640, symbols: int = 4) -> dict[str, Any]:
+    """Bars and predictions as text; the candidate says what comes, but under stress."""
+    rng = np.random.default_rng(1)
+    dates = np.datetime64("2020-01-01") + np.arange(days)
+    returns = 0.01 * rng.normal(size=(days, symbols))
+    old = rng.normal(size=returns.shape)
+    stress = np.arange(days) % 50 < 15
+    new = np.where(stress[:, None], old, np.roll(returns, -1, axis=0) * 30 + old)
+    close = 50 * np.exp(np.cumsum(returns, axis=0))
+    bars, said = ["date,symbol,open,high,low,close,volume"], ["date,symbol,deployed,candidate"]
+    for row, day in enumerate(dates):
+        for column in range(symbols):
+            price = round(close[row, column], 4)
+            bars.append(f"{day},S{column},{price},{price},{price},{price},1000")
+            said.append(f"{day},S{column},{old[row, column]:.4f},{new[row, column]:.4f}")
+    windows = [f"{dates[first]}:{dates[min(first + 14, days - 1)]}" for first in range(0, days, 50)]
+    files = {"bars": "\n".join(bars), "predictions": "\n".join(said)}
+    return {**files, "stress": windows, "horizon_days": 1, "approver": "Ada Byron"}
+
+
+def test_a_signal_of_ones_own_is_judged_and_kept(client: Client, shared_service: Running) -> None:
+    answer = client.post("/signals/judge", two_files())
+    judgement = answer["judgement"]
+    assert judgement["approver"] == "Ada Byron"
+    assert {row["rule"] for row in judgement["decision"]["rows"]} >= {"anchor_mean", "tail"}
+    assert answer["memo"].startswith("# Recommendation memo")
+    kept = shared_service.service.config.runs_path / "signals" / answer["run_id"]
+    assert (kept / "memo.md").read_text() == answer["memo"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"predictions": "date,symbol,deployed\n2020-01-01,S0,1"}, "no column candidate"),
+        ({"stress": ["yesterday"]}, "must be a first and a last day"),
+        ({"bars": "date,symbol\n"}, "bars"),
+        ({"horizon_days": 900}, "horizon_days"),
+    ],
+)
+def test_what_cannot_be_judged_is_the_senders_mistake(
+    client: Client, change: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ApiError, match=says) as raised:
+        client.post("/signals/judge", two_files(560) | change)
+    assert raised.value.status == 422
+    assert "/tmp" not in str(raised.value)

@@ -8,6 +8,7 @@ from radiance.labs.alphas.commands.evaluate import evaluate
 from radiance.labs.alphas.commands.expressions import (
     backtest_alphas,
     check_alpha,
+    inspect_bars,
     list_alphas,
     translate_alphas,
 )
@@ -33,6 +34,7 @@ _COMMANDS = (
     ask,
     teach_meaning,
     list_alphas,
+    inspect_bars,
     check_alpha,
     translate_alphas,
     backtest_alphas,

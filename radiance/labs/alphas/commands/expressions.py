@@ -17,6 +17,7 @@ from radiance.labs.alphas.commands.options import (
     read_panel,
     reading_option,
     resolve,
+    splits_option,
     trading_option,
 )
 
@@ -142,6 +143,7 @@ def translate_alphas(alpha: tuple[str, ...], dialect: Any, columns: tuple[str, .
 @click.command("backtest", cls=TakesAlphas)
 @click.argument("alpha", nargs=-1, required=True)
 @market_options
+@splits_option
 @reading_option
 @trading_option
 @click.option(
@@ -156,6 +158,7 @@ def backtest_alphas(
     alpha: tuple[str, ...],
     data: Path,
     groups: Path | None,
+    splits: Any,
     readings: Any,
     trading: Any,
     earlier_trials: int,
@@ -190,7 +193,7 @@ def backtest_alphas(
                 for warned in check(text, readings).warnings:
                     if warned.is_misreading:
                         note(f"{name}: {warned.reason}.")
-    panel = read_panel(data, groups)
+    panel = read_panel(data, groups, splits)
     with progress_bar("Backtesting") as on_progress, pointing():
         found = study.run(panel, named, readings, trading, earlier_trials, on_progress)
     if as_json:
@@ -227,6 +230,34 @@ def backtest_alphas(
         f"{found.trials} trials on {len(panel.symbols)} symbols, {first} to {last}, delay "
         f"{trading.delay}, {trading.cost_bps:g} bps a dollar traded."
     )
+
+
+@click.command("inspect")
+@click.argument("bars", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--groups",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of symbol, sector, industry and subindustry.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def inspect_bars(bars: Path, groups: Path | None, as_json: bool) -> None:
+    """Say what is in the file of daily bars BARS, before anything runs on it.
+
+    The output has symbols and days, days without a bar, shares that left the market, jumps, splits
+    that prices were not adjusted for, bars whose high and low do not hold open and close, fields
+    and groups. What was read, dropped and guessed goes to stderr.
+
+    Examples:
+      radiance alphas inspect bars.csv
+      radiance alphas inspect bars.parquet --groups sectors.csv --json
+    """
+    from radiance.labs.alphas.values.inspecting import inspect
+
+    found = inspect(read_panel(bars, groups))
+    if as_json:
+        print_json(found)
+    else:
+        print_pairs(found.items())
 
 
 def _describe(panel: "Panel") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from radiance.errors import RequestError
 
 if TYPE_CHECKING:
     from radiance.labs.alphas.values.panel import Panel
+    from radiance.labs.splits import Treatment
 
 
 class TakesAlphas(click.Command):
@@ -47,11 +48,22 @@ def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def read_panel(data: Path, groups: Path | None = None) -> "Panel":
+def splits_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--splits``; the command gets ``splits``."""
+    return click.option(
+        "--splits",
+        type=click.Choice(["refuse", "repair", "keep"]),
+        default="refuse",
+        show_default=True,
+        help="What becomes of splits that prices were not adjusted for.",
+    )(command)
+
+
+def read_panel(data: Path, groups: Path | None = None, splits: "Treatment" = "keep") -> "Panel":
     """The panel of the files that were named; what was read, dropped and guessed goes to stderr."""
     from radiance.labs.alphas.values.panel import read
 
-    panel = read(data, groups)
+    panel = read(data, groups, splits)
     for line in panel.said:
         note(line)
     return panel

@@ -1,12 +1,12 @@
 """``radiance alphas strategy``: a Python strategy, checked and run in the sandbox."""
 
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
 from radiance.cli.output import FAILED, note, print_json, print_pairs
-from radiance.labs.alphas.commands.options import read_panel
+from radiance.labs.alphas.commands.options import read_panel, splits_option
 
 
 @click.command()
@@ -23,6 +23,12 @@ from radiance.labs.alphas.commands.options import read_panel
     show_default=True,
     help="Most seconds the strategy may run.",
 )
+@splits_option
+@click.option(
+    "--delisting-return",
+    type=click.FloatRange(-1, 1),
+    help="What a share that leaves the market earns on the day after its last bar. Default: -0.3.",
+)
 @click.option(
     "--types/--no-types",
     default=True,
@@ -35,6 +41,8 @@ def strategy(
     file: TextIO,
     data: Path | None,
     seconds: float,
+    splits: Any,
+    delisting_return: float | None,
     types: bool,
     as_json: bool,
 ) -> None:
@@ -51,10 +59,17 @@ def strategy(
     """
     from radiance.labs.alphas.strategies.running import judge
     from radiance.labs.alphas.values.synthetic import made_up
+    from radiance.labs.daily_bars import DELISTING_RETURN
     from radiance.platform import sandbox
 
-    panel = read_panel(data) if data else made_up(756, 20)
-    found = judge(file.read(), panel, limits=sandbox.Limits(seconds), check_types=types)
+    panel = read_panel(data, splits=splits) if data else made_up(756, 20)
+    found = judge(
+        file.read(),
+        panel,
+        limits=sandbox.Limits(seconds),
+        check_types=types,
+        delisting_return=DELISTING_RETURN if delisting_return is None else delisting_return,
+    )
     facts = {
         "outcome": found.outcome,
         "detail": found.detail,

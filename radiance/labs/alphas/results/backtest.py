@@ -4,7 +4,8 @@ Positions decided from the data up to day t are in the book from day ``t + delay
 day's return, close to close; ``delay`` is at least 1. Weights are shares of a book of one dollar:
 their absolute values sum to one. On a day without a bar a share is halted: its holder goes on
 holding it by what was last known, and bears what its price did meanwhile on the day it is traded
-again. A share without any later bar is held no more.
+again. A share without any later bar has left the market: its holder earns ``delisting_return`` on
+the day after its last one, and holds it no more.
 """
 
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
+from radiance.errors import RequestError
 from radiance.labs.alphas.language.operators import LEVELS
 from radiance.labs.alphas.language.semantics import DEFAULT as DEFAULT_READINGS
 from radiance.labs.alphas.results.performance import Performance, measure
 from radiance.labs.alphas.values import windows
 from radiance.labs.alphas.values.panel import Panel
 from radiance.labs.alphas.values.ranks import rank_rows
-from radiance.labs.daily_bars import Halts
+from radiance.labs.daily_bars import DELISTING_RETURN, Halts
 
 Array = np.ndarray
 _CAPACITY_DAYS = 20
@@ -50,6 +52,14 @@ class Trading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         float,
         Meta(description="Most of a symbol's dollar volume to trade, for capacity.", gt=0, le=1),
     ] = 0.01
+    delisting_return: Annotated[
+        float,
+        Meta(
+            description="What a share that leaves the market earns on the day after its last bar.",
+            ge=-1,
+            le=1,
+        ),
+    ] = DELISTING_RETURN
 
 
 DEFAULT = Trading()
@@ -97,7 +107,11 @@ class Market:
         self.dollar_volume = windows.moving(windows.mean, _CAPACITY_DAYS, traded, need=1)
 
     def backtest(self, values: Array, trading: Trading = DEFAULT) -> Backtest:
-        """Trade an alpha's ``values``, (dates, symbols); NaN takes no position."""
+        """Trade an alpha's ``values``, (dates, symbols); NaN takes no position.
+
+        Raises:
+            RequestError: It is to be neutral within groups that the panel does not have.
+        """
         dates, _ = values.shape
         if trading.decay > 1:
             values = windows.moving(windows.decay_linear, trading.decay, values, need=1)
@@ -106,6 +120,7 @@ class Market:
         gross, turnover, information = (np.zeros(dates) for _ in range(3))
         held, volume = np.zeros(dates, np.int64), _Volumes()
         members = _members(self.panel, trading.neutralization)
+        self.returns[self._halts.left] = trading.delisting_return
         last = np.zeros(values.shape[1])
         # In blocks of days, so that all of a block's steps find it in the cache.
         for block in windows.blocks(trading.delay, *values.shape):
@@ -200,6 +215,9 @@ def _members(panel: Panel, level: str) -> Array | None:
     """(symbols, groups) of ones and zeros; None for no neutralisation.
 
     A symbol without a group is neutral among those without one.
+
+    Raises:
+        RequestError: The panel has no groups.
     """
     if level == "none":
         return None
@@ -207,7 +225,14 @@ def _members(panel: Panel, level: str) -> Array | None:
     if level != "market":
         order = LEVELS.index(level)
         nearest = [*LEVELS[order:], *reversed(LEVELS[:order])]
-        known = next((panel.groups[name] for name in nearest if name in panel.groups), codes)
+        known = next((panel.groups[name] for name in nearest if name in panel.groups), None)
+        if known is None:
+            raise RequestError(
+                f"neutralization (is {level!r}): the market data have no groups of symbols.",
+                field="neutralization",
+                value=level,
+                remedy="Give a file of them with --groups, or neutralize by market.",
+            )
         codes = known - known.min()
     members = np.zeros((len(codes), codes.max() + 1))
     members[np.arange(len(codes)), codes] = 1.0

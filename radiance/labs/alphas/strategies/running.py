@@ -13,7 +13,7 @@ import numpy as np
 from radiance.labs.alphas.results.performance import drawdown, sharpe_ratio
 from radiance.labs.alphas.strategies.type_check import type_errors
 from radiance.labs.alphas.values.panel import Panel
-from radiance.labs.daily_bars import BARS
+from radiance.labs.daily_bars import BARS, DELISTING_RETURN, left_after
 from radiance.platform import sandbox
 
 Outcome = Literal[
@@ -56,6 +56,7 @@ def judge(
     cost_bps: float = 5.0,
     limits: sandbox.Limits | None = None,
     check_types: bool = True,
+    delisting_return: float = DELISTING_RETURN,
 ) -> StrategyVerdict:
     """Compile, type-check and run a strategy; whatever it is, it gets a verdict."""
     if len(code) > _MOST_CHARACTERS:
@@ -97,7 +98,7 @@ def judge(
             "no trades", "it ran and ordered nothing", errors, seconds=ran.seconds
         )
     with np.errstate(all="ignore"):
-        equity = account(fills, panel, cost_bps)
+        equity = account(fills, panel, cost_bps, delisting_return)
         returns = equity[1:] / equity[:-1] - 1
     returns = np.where(np.isfinite(returns), returns, 0.0)[fills[0][0] :]
     return StrategyVerdict(
@@ -112,8 +113,17 @@ def judge(
     )
 
 
-def account(fills: list[tuple[int, int, float]], panel: Panel, cost_bps: float) -> np.ndarray:
-    """The account's value at each day's close, (dates,), from the orders filled at the open."""
+def account(
+    fills: list[tuple[int, int, float]],
+    panel: Panel,
+    cost_bps: float,
+    delisting_return: float = DELISTING_RETURN,
+) -> np.ndarray:
+    """The account's value at each day's close, (dates,), from the orders filled at the open.
+
+    A share without a bar is worth its last price, and from the day after its last bar on what the
+    delisting left of that.
+    """
     opens, closes = panel.fields["open"], panel.fields["close"]
     traded = np.zeros(panel.shape)
     for day, column, quantity in fills:
@@ -122,8 +132,10 @@ def account(fills: list[tuple[int, int, float]], panel: Panel, cost_bps: float) 
     costs = np.nansum(np.where(traded != 0, np.abs(traded) * opens, 0.0), axis=1) * cost_bps / 1e4
     held = np.cumsum(traded, axis=0)
     prices = closes.copy()
-    for day in range(1, len(prices)):  # a share without a bar keeps its last price
+    gone, columns = left_after(np.isfinite(closes))
+    for day in range(1, len(prices)):
         prices[day] = np.where(np.isfinite(prices[day]), prices[day], prices[day - 1])
+        prices[day, columns[gone == day]] *= 1 + delisting_return
     return _CASH - np.cumsum(paid + costs) + np.nansum(held * prices, axis=1)
 
 

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from radiance.labs.daily_bars import BARS, OPTIONAL, read_bars, read_groups
+from radiance.labs.splits import Treatment
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,12 @@ class Panel:
         )
 
 
-def read(path: Path, groups_path: Path | None = None) -> Panel:
+def read(path: Path, groups_path: Path | None = None, splits: Treatment = "keep") -> Panel:
     """The panel of a table of daily bars, and of one of groups.
 
     Raises:
         ConfigError: One of them cannot be used; see ``daily_bars``.
     """
-    bars = read_bars(path)
+    bars = read_bars(path, splits)
     groups = read_groups(groups_path, bars.symbols) if groups_path else {}
     return Panel(bars.dates, bars.symbols, bars.fields, groups, bars.said)

@@ -1,0 +1,85 @@
+"""Splits that prices were not adjusted for: found, told, and taken out again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Treatment = Literal["refuse", "repair", "keep"]
+_FACTORS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 50, 100)
+_AT_OPEN, _AT_CLOSE = 0.05, 0.15  # how near the factor a split's day is, in logarithms
+_EXACT = 0.01  # how near it is by adj_close, which a spin-off or a large dividend moves otherwise
+_PRICES = ("open", "high", "low", "close", "vwap")
+
+
+@dataclass(frozen=True)
+class Split:
+    """A day on which a share's price changed by a factor and its worth did not.
+
+    Attributes:
+        row: The first day of the new price.
+        factor: New shares for an old one; below 1 for a reverse split.
+    """
+
+    row: int
+    column: int
+    factor: float
+
+
+def find(fields: Mapping[str, np.ndarray]) -> list[Split]:
+    """Days that look like splits, by symbol and day.
+
+    Where adj_close is known, it tells: it goes on where close jumps. Else a share opens and closes
+    at its last close over a whole number, or times one, as seldom happens otherwise.
+
+    Args:
+        fields: Of bars, (dates, symbols) each.
+    """
+    close, opened = fields["close"], fields["open"]
+    with np.errstate(all="ignore"):
+        at_close = np.log(close[1:] / close[:-1])
+        at_open = np.log(opened[1:] / close[:-1])
+        if "adj_close" in fields:
+            adjusted = fields["adj_close"]
+            away = np.log(adjusted[1:] / adjusted[:-1]) - at_close
+        else:
+            away = None
+        hits, factors = np.zeros(at_close.shape, bool), np.ones(at_close.shape)
+        for factor in (*_FACTORS, *(1 / whole for whole in _FACTORS)):
+            shift = np.log(factor)
+            if away is not None:
+                near = np.abs(away - shift) < _EXACT
+            else:
+                near = (np.abs(at_open + shift) < _AT_OPEN) & (np.abs(at_close + shift) < _AT_CLOSE)
+            hits |= near
+            factors[near] = factor
+    columns, rows = np.nonzero(hits.T)
+    return [
+        Split(int(row) + 1, int(column), float(factors[row, column]))
+        for row, column in zip(rows, columns, strict=True)
+    ]
+
+
+def repair(fields: Mapping[str, np.ndarray], splits: Sequence[Split]) -> dict[str, np.ndarray]:
+    """The fields with earlier prices and volumes in the shares of today; adj_close stays."""
+    found = {
+        name: values.copy() if name in (*_PRICES, "volume") else values
+        for name, values in fields.items()
+    }
+    for split in splits:
+        for name in _PRICES:
+            if name in found:
+                found[name][: split.row, split.column] /= split.factor
+        found["volume"][: split.row, split.column] *= split.factor
+    return found
+
+
+def told(splits: Sequence[Split], dates: np.ndarray, symbols: Sequence[str], most: int = 5) -> str:
+    """Splits by symbol, day and factor, as "AAPL 2014-06-09 7:1"."""
+    shown = [
+        f"{symbols[split.column]} {dates[split.row]} "
+        + (f"{split.factor:.3g}:1" if split.factor > 1 else f"1:{1 / split.factor:.3g}")
+        for split in splits[:most]
+    ]
+    return ", ".join(shown) + (", …" if len(splits) > most else "")
