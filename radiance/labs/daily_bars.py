@@ -6,6 +6,7 @@ counted. A day without a bar is a halt, which the holder of a share bears (``Hal
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -80,14 +81,20 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
     table = read_table(path, _NAMES, keeps_further=True)
     table.require(("date", "symbol", *BARS))
     names = [name for name in (*BARS, *OPTIONAL) if name in table]
-    values = table.numbers(names)
     dates, rows = np.unique(table.days("date"), return_inverse=True)
     columns, symbols = table.texts("symbol")
-    repeated = _refuse_contradictions(table, rows, columns, dates, symbols, values)
-    dropped = [f"{repeated} equal rows"] if repeated else []
-    further = table.further_numbers(_NAMES)
-    fields = {}
-    for name, cells in (values | further).items():
+    first, second = _repeated(rows, columns, len(symbols))
+    differs = np.zeros(len(first), dtype=bool)
+    dropped = [f"{len(first)} equal rows"] if len(first) else []
+    fields: dict[str, np.ndarray] = {}
+
+    def keep(name: str, cells: np.ndarray) -> None:
+        fields[name] = np.full((len(dates), len(symbols)), np.nan)
+        fields[name][rows, columns] = cells
+
+    for name, cells in table.each_number(names):
+        one, other = cells[first], cells[second]
+        differs |= ~((one == other) | (np.isnan(one) & np.isnan(other)))
         is_wrong = np.isinf(cells)
         if name in _PRICES:
             is_wrong |= cells <= 0
@@ -102,8 +109,11 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
                 f"{len(wrong)} of {name} {what} or infinite, unknown now ({', '.join(shown)}{more})"
             )
             cells = np.where(is_wrong, np.nan, cells)
-        fields[name] = np.full((len(dates), len(symbols)), np.nan)
-        fields[name][rows, columns] = cells
+        keep(name, cells)
+    if differs.any():
+        _refuse_contradiction(table, second[differs], rows, columns, dates, symbols)
+    for name, cells in table.further_numbers(_NAMES):
+        keep(name, np.where(np.isinf(cells), np.nan, cells))
     jumps = find(fields)
     shown = told(jumps, dates, symbols)
     if jumps and splits == "refuse":
@@ -133,7 +143,7 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
     if jumps:
         became = "taken out" if splits == "repair" else "kept as they stand"
         read += f" {len(jumps)} days look like unadjusted splits, {became}: {shown}."
-    if further:
+    if further := [name for name in fields if name not in names]:
         read += f" Further fields: {', '.join(further)}."
     said = (
         read,
@@ -236,31 +246,27 @@ def left_after(has_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return last[columns] + 1, columns
 
 
-def _refuse_contradictions(
+def _repeated(rows: np.ndarray, columns: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a table that are of one day and symbol, in pairs of neighbours."""
+    keys = rows.astype(np.int64) * count + columns
+    if (np.diff(keys) > 0).all():
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    order = np.argsort(keys, kind="stable")
+    again = np.flatnonzero(np.diff(keys[order]) == 0)
+    return order[again], order[again + 1]
+
+
+def _refuse_contradiction(
     table: Table,
+    wrong: np.ndarray,
     rows: np.ndarray,
     columns: np.ndarray,
     dates: np.ndarray,
     symbols: list[str],
-    values: dict[str, np.ndarray],
-) -> int:
-    """How many rows say again what another says; an error where one says otherwise."""
-    keys = rows.astype(np.int64) * len(symbols) + columns
-    order = np.argsort(keys, kind="stable")
-    again = np.flatnonzero(np.diff(keys[order]) == 0)
-    if not len(again):
-        return 0
-    first, second = order[again], order[again + 1]
-    differs = np.zeros(len(again), dtype=bool)
-    for cells in values.values():
-        one, other = cells[first], cells[second]
-        differs |= ~((one == other) | (np.isnan(one) & np.isnan(other)))
-    if not differs.any():
-        return len(again)
-    place = int(np.flatnonzero(differs)[0])
-    number = int(differs.sum())
+) -> NoReturn:
+    place, number = int(wrong[0]), len(wrong)
     raise ConfigError(
-        f"{table.place(int(second[place]), 'symbol')}: {symbols[columns[second[place]]]} has a bar "
-        f"on {dates[rows[second[place]]]} already, with other numbers; {number} "
+        f"{table.place(place, 'symbol')}: {symbols[columns[place]]} has a bar "
+        f"on {dates[rows[place]]} already, with other numbers; {number} "
         f"{'bar is' if number == 1 else 'bars are'} there twice so. Keep one of each day."
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 Treatment = Literal["refuse", "repair", "keep"]
 _FACTORS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 50, 100)
+_JUMP = 0.25  # what moves less in a day is no split
 _AT_OPEN, _AT_CLOSE = 0.05, 0.15  # how near the factor a split's day is, in logarithms
 _EXACT = 0.01  # how near it is by adj_close, which a spin-off or a large dividend moves otherwise
 _PRICES = ("open", "high", "low", "close", "vwap")
@@ -36,29 +37,29 @@ def find(fields: Mapping[str, np.ndarray]) -> list[Split]:
     Args:
         fields: Of bars, (dates, symbols) each.
     """
-    close, opened = fields["close"], fields["open"]
+    close, opened, adjusted = (fields.get(name) for name in ("close", "open", "adj_close"))
+    assert close is not None
+    assert opened is not None
     with np.errstate(all="ignore"):
-        at_close = np.log(close[1:] / close[:-1])
-        at_open = np.log(opened[1:] / close[:-1])
-        if "adj_close" in fields:
-            adjusted = fields["adj_close"]
-            away = np.log(adjusted[1:] / adjusted[:-1]) - at_close
+        jumped = close[1:] / close[:-1]
+        rows, columns = np.nonzero((jumped < 1 - _JUMP) | (jumped > 1 + _JUMP))
+        before = close[rows, columns]
+        at_close = np.log(close[rows + 1, columns] / before)
+        at_open = np.log(opened[rows + 1, columns] / before)
+        away = None
+        if adjusted is not None:
+            away = np.log(adjusted[rows + 1, columns] / adjusted[rows, columns]) - at_close
+    factors = np.ones(len(rows))
+    for factor in (*_FACTORS, *(1 / whole for whole in _FACTORS)):
+        shift = np.log(factor)
+        if away is not None:
+            near = np.abs(away - shift) < _EXACT
         else:
-            away = None
-        hits, factors = np.zeros(at_close.shape, bool), np.ones(at_close.shape)
-        for factor in (*_FACTORS, *(1 / whole for whole in _FACTORS)):
-            shift = np.log(factor)
-            if away is not None:
-                near = np.abs(away - shift) < _EXACT
-            else:
-                near = (np.abs(at_open + shift) < _AT_OPEN) & (np.abs(at_close + shift) < _AT_CLOSE)
-            hits |= near
-            factors[near] = factor
-    columns, rows = np.nonzero(hits.T)
-    return [
-        Split(int(row) + 1, int(column), float(factors[row, column]))
-        for row, column in zip(rows, columns, strict=True)
-    ]
+            near = (np.abs(at_open + shift) < _AT_OPEN) & (np.abs(at_close + shift) < _AT_CLOSE)
+        factors[near] = factor
+    hits = np.flatnonzero(factors != 1)
+    order = hits[np.lexsort((rows[hits], columns[hits]))]
+    return [Split(int(rows[n]) + 1, int(columns[n]), float(factors[n])) for n in order]
 
 
 def repair(fields: Mapping[str, np.ndarray], splits: Sequence[Split]) -> dict[str, np.ndarray]:

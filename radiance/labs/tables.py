@@ -10,7 +10,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,15 +127,22 @@ class Table:
             self.guessed.append(guess)
         return days[codes]
 
-    def further_numbers(self, known: Iterable[str]) -> dict[str, np.ndarray]:
-        """The columns beside those ``known`` that hold numbers, as ``numbers`` gives them."""
-        found = {}
-        for name in self.columns.keys() - set(known):
+    def further_numbers(self, known: Iterable[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """The columns beside those ``known`` that hold numbers, as ``each_number`` gives them."""
+        for name in [name for name in self.columns if name not in set(known)]:
             with contextlib.suppress(ConfigError):
                 cells = self.numbers([name])[name]
                 if np.isfinite(cells).any():
-                    found[name] = cells
-        return {name: found[name] for name in self.columns if name in found}
+                    yield name, cells
+            del self.columns[name]
+
+    def each_number(self, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
+        """As ``numbers``, one column after another, each given up once it is handed out."""
+        written = [name for name in names if not _is_number(self.columns[name].type)]
+        parsed = self.numbers(written)
+        for name in names:
+            yield name, parsed.pop(name) if name in parsed else self.numbers([name])[name]
+            del self.columns[name]
 
     def numbers(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Columns as float64, NaN where a cell says nothing. They share one way to write numbers.
@@ -247,45 +254,55 @@ def read_table(
         ConfigError: It cannot be read, has no rows, or two columns are one by name.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            is_parquet = file.read(4) == b"PAR1"
+        # Parquet is read column by column: a file of years does not fit in memory twice.
+        content = b"PAR1" if is_parquet else path.read_bytes()
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{path}: cannot be read ({error}).") from None
     if content[:4] == b"PK\x03\x04" or content[:4] == b"\xd0\xcf\x11\xe0":
         raise ConfigError(f"{path}: cannot be read as a table. {_EXCEL}")
-    table = (_parquet if content[:4] == b"PAR1" else _delimited)(
-        path, content, names, keeps_further
-    )
+    if content[:4] == b"PAR1":
+        source = path if is_parquet else io.BytesIO(content)
+        table = _parquet(path, source, names, keeps_further)
+    else:
+        table = _delimited(path, content, names, keeps_further)
     if not table.columns or not len(table):
         raise ConfigError(f"{path}: has a header and no rows.")
     return table
 
 
 def _parquet(
-    path: Path, content: bytes, names: Mapping[str, Sequence[str]], keeps_further: bool
+    path: Path,
+    source: Path | io.BytesIO,
+    names: Mapping[str, Sequence[str]],
+    keeps_further: bool,
 ) -> Table:
     import pyarrow as pa
     import pyarrow.parquet
 
+    table = Table(path, {}, {}, "Parquet", first_line=1)
     try:
-        found: Any = pyarrow.parquet.read_table(io.BytesIO(content))
+        file: Any = pyarrow.parquet.ParquetFile(source)
+        schema = file.schema_arrow
+        chosen = _chosen(path, schema.names, names, table.guessed)
+        if keeps_further:
+            chosen |= _further(schema.names, chosen, [_is_number(kind) for kind in schema.types])
+        found: Any = file.read(columns=[schema.names[place] for place in chosen.values()])
     except (OSError, pa.ArrowException, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as Parquet ({_one_line(error)}).") from None
-    table = Table(path, {}, {}, "Parquet", first_line=1)
-    chosen = _chosen(path, found.column_names, names, table.guessed)
-    if keeps_further:
-        chosen |= _further(found.column_names, chosen, [_is_number(c.type) for c in found.columns])
     for name, place in chosen.items():
-        column = found.column(place)
+        column = found.column(schema.names[place])
         if pa.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
         if pa.types.is_nested(column.type) or pa.types.is_boolean(column.type):
             raise ConfigError(
-                f"{path}, column {found.column_names[place]}: holds {column.type}, which is "
+                f"{path}, column {schema.names[place]}: holds {column.type}, which is "
                 "neither text nor a number nor a day."
             )
-        table.columns[name], table.heads[name] = column, found.column_names[place]
+        table.columns[name], table.heads[name] = column, schema.names[place]
     if not len(found):
         table.columns.clear()
     return table

@@ -130,7 +130,7 @@ def read_features(path: Path, bars: Bars) -> dict[str, np.ndarray]:
     table.require(("date", "symbol"))
     place, there = placed(table, bars)
     found = {}
-    for name, cells in table.further_numbers(names).items():
+    for name, cells in table.further_numbers(names):
         found[name] = np.full(bars.close.shape, np.nan)
         found[name][place[0][there], place[1][there]] = cells[there]
     if not found:

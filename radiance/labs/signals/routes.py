@@ -157,7 +157,7 @@ def _judged(body: JudgeBody, folder: Path) -> JudgeAnswer:
         try:
             found = judge(study, settings, bars, predictions, body.approver)
         except ConfigError as error:  # of the files that were sent, not of this service
-            raise RequestError(str(error).replace(f"{name}/", ""), field="bars") from None
+            raise RequestError(str(error).replace(f"{name}/", "")) from None
     path, _ = own_runs.keep(found, folder)
     return JudgeAnswer(path.name, found, own_memo.render(found))
 

@@ -83,7 +83,7 @@ def test_the_better_signal_earns_more_and_trades_after_the_shadow(walked):
     first = np.datetime64(found.served[0])
     assert first > np.datetime64(found.window["live"].partition(" to ")[0]) + 20
     ordinary = found.errors["ordinary"]
-    assert ordinary["candidate"] < ordinary["deployed"] < ordinary["silence"]  # type: ignore[operator]
+    assert ordinary["candidate"] < min(ordinary["deployed"], ordinary["silence"])  # type: ignore[type-var]
 
 
 def test_what_forgets_stress_is_refused_and_kept_from_trading(walked):
@@ -129,7 +129,8 @@ def test_the_unit_of_the_predictions_does_not_matter(walked):
         lambda rows: [[*r[:2], str(5 + 0.01 * float(r[2])), str(1e3 * float(r[3]))] for r in rows],
     )
     other = judged(folder, scaled)
-    assert other.errors == pytest.approx(plain.errors, rel=1e-3) or other.errors == plain.errors
+    for kind, errors in plain.errors.items():
+        assert other.errors[kind] == pytest.approx(errors, rel=1e-4)
     assert other.decision.promote == plain.decision.promote
 
 

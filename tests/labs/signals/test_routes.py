@@ -165,7 +165,8 @@ def test_a_signal_of_ones_own_is_judged_and_kept(client: Client, shared_service:
     assert judgement["approver"] == "Ada Byron"
     assert {row["rule"] for row in judgement["decision"]["rows"]} >= {"anchor_mean", "tail"}
     assert answer["memo"].startswith("# Recommendation memo")
-    kept = shared_service.service.config.runs_path / "signals" / answer["run_id"]
+    folder = shared_service.service.services.extension(Runs).folder
+    kept = folder / answer["run_id"]
     assert (kept / "memo.md").read_text() == answer["memo"]
 
 
@@ -183,5 +184,5 @@ def test_what_cannot_be_judged_is_the_senders_mistake(
 ) -> None:
     with pytest.raises(ApiError, match=says) as raised:
         client.post("/signals/judge", two_files(560) | change)
-    assert raised.value.status == 422
+    assert raised.value.status == 400
     assert "/tmp" not in str(raised.value)
