@@ -154,3 +154,9 @@ def explain(result: StudyResult) -> list[str]:
     """The findings as lines."""
     marks = {True: "+", False: "-", None: "·"}
     return [f"{marks[finding.holds]} {finding.text}" for finding in result.findings]
+
+
+def tagged(result: StudyResult) -> list[str]:
+    """The findings as items of a list, those for or against the method called so."""
+    names = {True: "For: ", False: "Against: ", None: ""}
+    return [names[finding.holds] + finding.text for finding in result.findings]

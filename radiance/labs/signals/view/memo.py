@@ -41,8 +41,8 @@ def render(study: StudyResult, replay: StudyResult | None = None) -> str:
         verdict,
         *([_list("Conditions that fail", reasons)] if reasons else []),
         "## Evidence",
-        _list("Where the truth is known", findings.explain(study)),
-        _list("On real bars", findings.explain(replay))
+        _list("Where the truth is known", findings.tagged(study)),
+        _list("On real bars", findings.tagged(replay))
         if replay
         else "On real bars: nothing was measured. `radiance signals replay` does that.",
         "## Pilot scope",
