@@ -37,7 +37,7 @@ _backend_option = click.option(
 _approver_option = click.option(
     "--approver",
     metavar="NAME",
-    help="Who answers for the decisions: the name stands with each of them on record.",
+    help="Name of the person who answers for the decisions; it stands with each on record.",
 )
 
 
@@ -109,7 +109,7 @@ def run(root: Path, backend: str, as_json: bool, approver: str | None, **options
     "--delisting-return",
     type=float,
     metavar="R",
-    help="What a share that leaves the market earns on the day after its last bar. Default: -0.3.",
+    help="Return of a share that leaves the market, a day after its last bar. Default: -0.3.",
 )
 @click.option(
     "--stress",
@@ -119,13 +119,13 @@ def run(root: Path, backend: str, as_json: bool, approver: str | None, **options
 )
 @click.option(
     "--predictions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Predictions of your own: date, symbol, deployed, candidate. They are judged, not the "
     "lab's signal.",
 )
 @click.option(
     "--features",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Features of your own for the lab's signal: date, symbol, and a column for each.",
 )
 @_approver_option

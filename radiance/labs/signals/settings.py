@@ -279,7 +279,7 @@ class ReplaySettings(StudySection, frozen=True):
     delisting_return: Annotated[
         float,
         Meta(
-            description="What a share that leaves the market earns on the day after its last bar.",
+            description="Return of a share that leaves the market, a day after its last bar.",
             ge=-1,
             le=1,
         ),

@@ -191,3 +191,29 @@ def test_a_window_that_is_none_is_refused(windows: tuple[str, ...], told: str) -
     dates = np.datetime64("2005-01-01") + np.arange(400)
     with pytest.raises(ConfigError, match=told):
         own_periods(windows, dates)
+
+
+def test_features_of_ones_own_take_the_place_of_the_labs(tmp_path: Path) -> None:
+    """One that knows what comes is learned from, and one that does not is kept beside it."""
+    bars = random_bars()
+    path = write_csv(bars, tmp_path / "bars.csv")
+    knows = np.nan_to_num(market_bars.labels(bars, 5))
+    rows = ["Date,Ticker,Knows,Noise,Remark"]
+    for day in range(len(bars.dates)):
+        for place, symbol in enumerate(bars.symbols):
+            rows.append(f"{bars.dates[day]},{symbol},{knows[day, place]:.5f},{(day * 7) % 5},none")
+    features = tmp_path / "features.csv"
+    features.write_text("\n".join(rows))
+    settings = ReplaySettings(history_years=4, update_days=250, window_days=120)
+    study = with_values(STUDY, {"adaptation.steps": 4, "adaptation.methods": ["none", "naive"]})
+    own = run_replay(study, settings, path, features=features)
+    assert own.window["features"] == "knows, noise"
+    error = own.method("none").means["drift_mse"].value
+    assert error < 0.5  # labels are in their own deviations: predicting nothing errs by about one
+    rows[1:] = [row.replace("S", "X") for row in rows[1:]]
+    features.write_text("\n".join(rows))
+    with pytest.raises(ConfigError, match="no row of a day and a symbol of the bars"):
+        load(settings, path, features)
+    features.write_text("date,symbol\n2010-01-01,S0\n")
+    with pytest.raises(ConfigError, match="no column of numbers"):
+        load(settings, path, features)

@@ -55,7 +55,7 @@ def splits_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(["refuse", "repair", "keep"]),
         default="refuse",
         show_default=True,
-        help="What becomes of splits that prices were not adjusted for.",
+        help="Treatment of splits that prices were not adjusted for.",
     )(command)
 
 

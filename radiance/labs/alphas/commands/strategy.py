@@ -27,7 +27,7 @@ from radiance.labs.alphas.commands.options import read_panel, splits_option
 @click.option(
     "--delisting-return",
     type=click.FloatRange(-1, 1),
-    help="What a share that leaves the market earns on the day after its last bar. Default: -0.3.",
+    help="Return of a share that leaves the market, a day after its last bar. Default: -0.3.",
 )
 @click.option(
     "--types/--no-types",

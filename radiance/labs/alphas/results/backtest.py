@@ -55,7 +55,7 @@ class Trading(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     delisting_return: Annotated[
         float,
         Meta(
-            description="What a share that leaves the market earns on the day after its last bar.",
+            description="Return of a share that leaves the market, a day after its last bar.",
             ge=-1,
             le=1,
         ),
