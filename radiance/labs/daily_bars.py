@@ -12,7 +12,7 @@ import numpy as np
 
 from radiance.errors import ConfigError
 from radiance.labs.splits import Treatment, find, repair, told
-from radiance.labs.tables import Table, read_table
+from radiance.labs.tables import Table, give_back, read_table
 
 BARS = ("open", "high", "low", "close", "volume")
 OPTIONAL = ("vwap", "cap", "returns", "adj_close")
@@ -81,16 +81,16 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
     table = read_table(path, _NAMES, keeps_further=True)
     table.require(("date", "symbol", *BARS))
     names = [name for name in (*BARS, *OPTIONAL) if name in table]
-    dates, rows = np.unique(table.days("date"), return_inverse=True)
-    columns, symbols = table.texts("symbol")
-    first, second = _repeated(rows, columns, len(symbols))
+    dates, symbols, keys = _placed(table)
+    count = len(symbols)
+    first, second = _repeated(keys)
     differs = np.zeros(len(first), dtype=bool)
     dropped = [f"{len(first)} equal rows"] if len(first) else []
     fields: dict[str, np.ndarray] = {}
 
     def keep(name: str, cells: np.ndarray) -> None:
-        fields[name] = np.full((len(dates), len(symbols)), np.nan)
-        fields[name][rows, columns] = cells
+        fields[name] = np.full((len(dates), count), np.nan)
+        fields[name].reshape(-1)[keys] = cells
 
     for name, cells in table.each_number(names):
         one, other = cells[first], cells[second]
@@ -102,7 +102,7 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
             is_wrong |= cells < 0
         wrong = np.flatnonzero(is_wrong)
         if len(wrong):
-            shown = [f"{symbols[columns[n]]} {dates[rows[n]]}" for n in wrong[:_MOST_NAMED]]
+            shown = [_bar(int(keys[n]), dates, symbols) for n in wrong[:_MOST_NAMED]]
             more = ", …" if len(wrong) > _MOST_NAMED else ""
             what = "below zero" if name == "volume" else "at or below zero"
             dropped.append(
@@ -111,9 +111,11 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
             cells = np.where(is_wrong, np.nan, cells)
         keep(name, cells)
     if differs.any():
-        _refuse_contradiction(table, second[differs], rows, columns, dates, symbols)
+        _refuse_contradiction(table, second[differs], keys, dates, symbols)
     for name, cells in table.further_numbers(_NAMES):
         keep(name, np.where(np.isinf(cells), np.nan, cells))
+    table.columns.clear()
+    give_back()
     jumps = find(fields)
     shown = told(jumps, dates, symbols)
     if jumps and splits == "refuse":
@@ -246,27 +248,44 @@ def left_after(has_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return last[columns] + 1, columns
 
 
-def _repeated(rows: np.ndarray, columns: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _placed(table: Table) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Days and symbols in rising order, and each row's place in a grid of them, (rows,) int64."""
+    days = table.days("date").astype(np.int64)
+    del table.columns["date"]
+    first = days.min()
+    days -= first
+    is_there = np.zeros(int(days.max()) + 1, dtype=bool)
+    is_there[days] = True
+    dates = (np.flatnonzero(is_there) + first).astype("datetime64[D]")
+    keys = (np.cumsum(is_there) - 1)[days]
+    del days
+    columns, symbols = table.texts("symbol")
+    keys *= len(symbols)
+    keys += columns
+    return dates, symbols, keys
+
+
+def _bar(key: int, dates: np.ndarray, symbols: list[str]) -> str:
+    return f"{symbols[key % len(symbols)]} {dates[key // len(symbols)]}"
+
+
+def _repeated(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a table that are of one day and symbol, in pairs of neighbours."""
-    keys = rows.astype(np.int64) * count + columns
-    if (np.diff(keys) > 0).all():
+    if (keys[1:] > keys[:-1]).all():
         return np.empty(0, np.int64), np.empty(0, np.int64)
     order = np.argsort(keys, kind="stable")
-    again = np.flatnonzero(np.diff(keys[order]) == 0)
+    ordered = keys[order]
+    again = np.flatnonzero(ordered[1:] == ordered[:-1])
     return order[again], order[again + 1]
 
 
 def _refuse_contradiction(
-    table: Table,
-    wrong: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    dates: np.ndarray,
-    symbols: list[str],
+    table: Table, wrong: np.ndarray, keys: np.ndarray, dates: np.ndarray, symbols: list[str]
 ) -> NoReturn:
     place, number = int(wrong[0]), len(wrong)
+    key = int(keys[place])
     raise ConfigError(
-        f"{table.place(place, 'symbol')}: {symbols[columns[place]]} has a bar "
-        f"on {dates[rows[place]]} already, with other numbers; {number} "
+        f"{table.place(place, 'symbol')}: {symbols[key % len(symbols)]} has a bar "
+        f"on {dates[key // len(symbols)]} already, with other numbers; {number} "
         f"{'bar is' if number == 1 else 'bars are'} there twice so. Keep one of each day."
     )

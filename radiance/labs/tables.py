@@ -10,7 +10,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ class Table:
 
     Attributes:
         path: The file, for messages.
-        columns: Cells by the names asked for, as Arrow arrays.
+        columns: Cells by the names asked for, as Arrow arrays; or what reads them, when wanted.
+        kinds: Arrow's types of the columns that are read when wanted.
+        rows: How many there are.
         heads: The same columns as the file calls them.
         guessed: What was guessed, each a phrase.
     """
@@ -49,9 +51,17 @@ class Table:
     guessed: list[str] = field(default_factory=list)
     first_line: int = 2
     lines: Sequence[int] | None = None  # of each row, where blank lines stand between
+    kinds: dict[str, Any] = field(default_factory=dict)
+    rows: int = 0
 
     def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
+        return self.rows
+
+    def column(self, name: str) -> Any:
+        """The cells of a column, read now if they are not yet."""
+        if callable(self.columns[name]):
+            self.columns[name] = self.columns[name]()
+        return self.columns[name]
 
     def __contains__(self, name: str) -> bool:
         return name in self.columns
@@ -80,24 +90,25 @@ class Table:
         """
         pc = _compute()
 
-        column = _text(self.columns[name])
-        column = pc.fill_null(pc.utf8_trim_whitespace(column), "")
-        encoded = column.combine_chunks().dictionary_encode()
-        known = encoded.dictionary.to_pylist()
-        codes = encoded.indices.to_numpy(zero_copy_only=False)
-        if "" in known:
-            row = int(np.flatnonzero(codes == known.index(""))[0])
+        column = self.column(name)
+        encoded = column.combine_chunks().dictionary_encode()  # each text is looked at once
+        del column
+        trimmed = pc.utf8_trim_whitespace(_text(encoded.dictionary))
+        texts = pc.fill_null(trimmed, "").to_pylist()
+        codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+        known = sorted(set(texts))
+        number = {text: place for place, text in enumerate(known)}
+        empty = np.array([text == "" for text in texts] + [True])  # the last: of -1, no cell
+        if (is_empty := empty[codes]).any():
+            row = int(np.flatnonzero(is_empty)[0])
             raise ConfigError(f"{self.place(row, name)}: is empty. Each row needs a {name}.")
-        order = sorted(range(len(known)), key=known.__getitem__)
-        rank = np.empty(len(known), np.int64)
-        rank[order] = np.arange(len(known))
-        return rank[codes], [known[place] for place in order]
+        return np.array([number[text] for text in texts], np.int32)[codes], known
 
     def cells(self, name: str) -> list[str]:
         """The texts of a column, without outer space; "" where a cell is empty."""
         pc = _compute()
 
-        column = pc.fill_null(pc.utf8_trim_whitespace(_text(self.columns[name])), "")
+        column = pc.fill_null(pc.utf8_trim_whitespace(_text(self.column(name))), "")
         return list(column.to_pylist())
 
     def days(self, name: str) -> np.ndarray:
@@ -110,7 +121,7 @@ class Table:
 
         pc = _compute()
 
-        column = self.columns[name]
+        column = self.column(name)
         if pa.types.is_timestamp(column.type) and column.type.tz:
             column = pc.local_timestamp(column)  # the day where the market is
         if pa.types.is_temporal(column.type) and not column.null_count:
@@ -138,7 +149,9 @@ class Table:
 
     def each_number(self, names: Sequence[str]) -> Iterator[tuple[str, np.ndarray]]:
         """As ``numbers``, one column after another, each given up once it is handed out."""
-        written = [name for name in names if not _is_number(self.columns[name].type)]
+        written = [
+            name for name in names if not _is_number(self.kinds.get(name) or self.column(name).type)
+        ]
         parsed = self.numbers(written)
         for name in names:
             yield name, parsed.pop(name) if name in parsed else self.numbers([name])[name]
@@ -154,7 +167,7 @@ class Table:
 
         found, written = {}, {}
         for name in names:
-            column = self.columns[name]
+            column = self.column(name)
             kind = column.type
             if _is_number(kind):
                 found[name] = column.cast(pa.float64()).to_numpy()
@@ -231,7 +244,7 @@ class Table:
             try:
                 found = number(text)
             except ValueError:
-                was = pc.utf8_trim_whitespace(_text(self.columns[name]))[row].as_py()
+                was = pc.utf8_trim_whitespace(_text(self.column(name)))[row].as_py()
                 raise ConfigError(f"{self.place(row, name)}: {was!r} is no number.") from None
             if found is not None:
                 values[row] = found
@@ -274,6 +287,13 @@ def read_table(
     return table
 
 
+def give_back() -> None:
+    """Give the system the memory that Arrow is done with: of a file of years it is gigabytes."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+
+
 def _parquet(
     path: Path,
     source: Path | io.BytesIO,
@@ -290,21 +310,35 @@ def _parquet(
         chosen = _chosen(path, schema.names, names, table.guessed)
         if keeps_further:
             chosen |= _further(schema.names, chosen, [_is_number(kind) for kind in schema.types])
-        found: Any = file.read(columns=[schema.names[place] for place in chosen.values()])
     except (OSError, pa.ArrowException, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as Parquet ({_one_line(error)}).") from None
+
+    def reader(name: str) -> Callable[[], Any]:
+        def read() -> Any:
+            try:
+                column = file.read(columns=[name], use_threads=False).column(name)
+            except (OSError, pa.ArrowException, ValueError) as error:
+                reason = _one_line(error)
+                raise ConfigError(f"{path}: cannot be read as Parquet ({reason}).") from None
+            if pa.types.is_dictionary(column.type):
+                column = column.cast(column.type.value_type)
+            give_back()
+            return column
+
+        return read
+
     for name, place in chosen.items():
-        column = found.column(schema.names[place])
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if pa.types.is_nested(column.type) or pa.types.is_boolean(column.type):
+        kind = schema.types[place]
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        if pa.types.is_nested(kind) or pa.types.is_boolean(kind):
             raise ConfigError(
-                f"{path}, column {schema.names[place]}: holds {column.type}, which is "
+                f"{path}, column {schema.names[place]}: holds {kind}, which is "
                 "neither text nor a number nor a day."
             )
-        table.columns[name], table.heads[name] = column, schema.names[place]
-    if not len(found):
-        table.columns.clear()
+        table.columns[name], table.kinds[name] = reader(schema.names[place]), kind
+        table.heads[name] = schema.names[place]
+    table.rows = file.metadata.num_rows
     return table
 
 
@@ -365,6 +399,7 @@ def _delimited(
         raise ConfigError(f"{path}: cannot be read as a table ({_one_line(error)}).") from None
     for name, place in chosen.items():
         table.columns[name], table.heads[name] = found.column(place), cells[place].strip()
+    table.rows = found.num_rows
     return table
 
 
