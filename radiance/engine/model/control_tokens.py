@@ -153,9 +153,27 @@ def added_start(encode: Callable[..., list[int]]) -> list[int]:
 
 def _any_of(names: Collection[str], *others: str) -> re.Pattern[str]:
     """Matches any of some names, the longest first, or what any of the other patterns matches."""
-    longest_first = sorted(names, key=len, reverse=True)
-    parts = [*map(re.escape, longest_first), *others]
+    parts = [*([_tree(names)] if names else ()), *others]
     return re.compile("|".join(parts) if parts else r"(?!)")
+
+
+def _tree(names: Collection[str]) -> str:
+    """A pattern of names by what they begin with in common: Gemma has 6,000 of them.
+
+    One beside the other they take seconds of a page of HTML, each tried at each "<".
+    """
+    by_first: dict[str, list[str]] = {}
+    for name in names:
+        if name:
+            by_first.setdefault(name[0], []).append(name)
+    branches = []
+    for same in by_first.values():
+        low, high = min(same), max(same)  # in order: all others begin as these two do
+        pairs = enumerate(zip(low, high, strict=False))
+        count = next((place for place, (a, b) in pairs if a != b), len(low))
+        rest = [name[count:] for name in same]
+        branches.append(re.escape(low[:count]) + (_tree(rest) if any(rest) else ""))
+    return f"(?:{'|'.join(branches)}){'?' if '' in names else ''}"
 
 
 def _unwritable(name: str) -> RequestError:
