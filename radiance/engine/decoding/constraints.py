@@ -32,6 +32,16 @@ _ON_ONE_LINE: Any = {
     "key_separator": ": ",
     "item_separator": ", ",
 }
+# What llguidance says without the keyword it is about, and that keyword.
+_KEYWORDS = (
+    ("Resource ", "$ref"),
+    ("Anchor ", "$ref"),
+    ("Pointer ", "$ref"),
+    ("regex parse error", "pattern"),
+    ("Failed to generate regex for float range", "minimum, maximum"),
+    ("Failed to generate regex for integer range", "minimum, maximum"),
+)
+_OWN_ADVICE = " Enable 'coerce_one_of' option"  # which clients of ours do not have
 _ANY_OBJECT = json.dumps({"type": "object"})
 
 
@@ -199,7 +209,11 @@ def _matches(pattern: str, name: str) -> bool:
 def unusable(constraint: Constraint, reason: str) -> RequestError:
     """The caller's error where a form cannot be compiled or held."""
     lines = reason.partition("<state>")[0].split("\n")  # behind that its parser is dumped
-    reason = " ".join(line.strip() for line in lines if line.strip())[:_MOST_REASON].rstrip(". ")
+    reason = " ".join(line.strip() for line in lines if line.strip()).partition(_OWN_ADVICE)[0]
+    keyword = next((k for start, k in _KEYWORDS if reason.startswith(start)), None)
+    if keyword is not None and constraint.kind == "json_schema":
+        reason = f"{keyword}: {reason}"
+    reason = reason[:_MOST_REASON].rstrip(". ")
     return RequestError(
         f"response_format: this {constraint.kind} cannot be used: {reason}.",
         field="response_format",
