@@ -21,6 +21,7 @@ from radiance.errors import ConfigError
 from radiance.labs.days import Unreadable, to_days
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_MOST_HEADS, _MOST_SHOWN = 8, 40  # of a header in a message: columns, and characters of each
 _EXCEL = "Save it as CSV or Parquet: this is an Excel or zip file."
 _UNKNOWN = ("", "-", "--", "—", "–", ".", "n/a", "#n/a", "na", "nan", "null", "none", "nil", "?")
 _CLUTTER = "[\\s\u00a0\u2009\u202f'’]|[$€£¥₹₩]|^(?:USD|EUR|GBP|CHF|JPY|CNY|INR)"
@@ -439,6 +440,9 @@ def _chosen(
                 if candidate != name and candidate.replace("_", "") != name.replace("_", ""):
                     guessed.append(f"column {heads[places[0]].strip()} is {name}")
                 break
+    if not found:
+        told = ", ".join(head.strip()[:_MOST_SHOWN] for head in heads[:_MOST_HEADS])
+        raise ConfigError(f"{path}: has none of the columns {', '.join(names)}; it has {told}.")
     return found
 
 

@@ -262,7 +262,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "half of a Parquet file": (b"PAR1" + bytes(40), "Parquet"),
     "half of a gzip file": (gzip.compress(_FIRST.encode())[:60], "cannot be read"),
     "an image": (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "bars.csv"),
-    "JSON": ('{"date": "2020-01-01", "symbol": "A"}', "no rows"),
+    "JSON": ('{"date": "2020-01-01", "symbol": "A"}', "none of the columns date, symbol"),
 }  # fmt: skip
 
 
