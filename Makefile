@@ -15,7 +15,7 @@ COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py
 	web/test_knowledge.py api/test_limits.py)
 BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks
 
-.PHONY: help run quick test coverage check fix docs site bench doctor dist clean
+.PHONY: help run quick test coverage check fix docs site bench fuzz doctor dist clean
 
 help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
@@ -27,6 +27,7 @@ help:
 	@echo "make docs     write the tables of docs/ anew that the code says"
 	@echo "make site     docs as a searchable site in build/site; a broken link fails it"
 	@echo "make bench    run the benchmarks; a second call goes on where a first was stopped"
+	@echo "make fuzz     thousands of requests after the API document to a real service (Schemathesis)"
 	@echo "make dist     build sdist, wheel, bill of materials and Homebrew formula into dist/"
 	@echo "make doctor   check this machine and the settings"
 	@echo "make clean    remove the installation and caches; adapters/ and runs/ stay"
@@ -71,6 +72,9 @@ site: $(VENV)/.installed-docs
 bench: $(VENV)/.installed-dev
 	@set -e; for name in $(BENCHMARKS); do echo "== bench.$$name"; $(BIN)/python -m bench.$$name --size default; done
 
+fuzz: $(VENV)/.installed-dev $(VENV)/.installed-fuzz
+	$(BIN)/python -m tools.fuzz $(VENV)/fuzz/bin/schemathesis $(ARGS)
+
 dist: $(VENV)/.installed-dev
 	rm -rf dist
 	$(BIN)/python -m hatchling build -t sdist -t wheel -d dist
@@ -97,6 +101,13 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@ $(VENV)/.installed
+
+# In a place of its own: its versions of pytest and hypothesis need not be those of the tests.
+$(VENV)/.installed-fuzz: pyproject.toml | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/fuzz
+	$(VENV)/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)/fuzz/bin/python -m pip install --quiet --group fuzz
+	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/.installed-dev
 	$(BIN)/python -m pip install --quiet --group docs
