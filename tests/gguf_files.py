@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import struct
 from collections.abc import Container, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ load_fast_blas()  # before MLX is first imported
 import mlx.core as mx  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from mlx.utils import tree_flatten  # noqa: E402
 from mlx_lm.models.rope_utils import initialize_rope  # noqa: E402
 
+from radiance import ember  # noqa: E402
 from radiance.engine.model.gguf.configuration import ARCHITECTURES  # noqa: E402
 from radiance.engine.model.gguf.head import TYPES  # noqa: E402
 
@@ -262,3 +266,60 @@ def _token_type(token: str, special: Container[str]) -> int:
     if token in special:
         return 3
     return 6 if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else 1
+
+
+_SHAPE = {
+    "vocab_size": 4096,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 50000.0,
+    "max_position_embeddings": 512,
+}
+_LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 32.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+MODELS: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    # llama.cpp's name, mlx-lm's, keys of config.json, and what a converter makes of them
+    ("llama", "llama", {"tie_word_embeddings": False, "attention_bias": True}, {}),
+    ("llama", "llama", {"rope_scaling": _LLAMA3, "rope_theta": 500000.0}, {}),
+    ("llama", "llama", {"rope_scaling": {"rope_type": "linear", "factor": 4.0}},
+     {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}),
+    ("qwen2", "qwen2", {"tie_word_embeddings": True}, {}),
+    ("qwen2", "qwen2", {"tie_word_embeddings": False, "rope_scaling":
+     {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}},
+     {"qwen2.rope.scaling.type": "yarn", "qwen2.rope.scaling.factor": 4.0,
+      "qwen2.rope.scaling.original_context_length": 128}),
+    ("qwen3", "qwen3", {"tie_word_embeddings": True, "head_dim": 32}, {}),
+    ("gemma", "gemma", {"head_dim": 32}, {}),
+    ("gemma2", "gemma2", {"head_dim": 32, "query_pre_attn_scalar": 32},
+     {"gemma2.attn_logit_softcapping": 50.0, "gemma2.final_logit_softcapping": 30.0}),
+    ("gemma3", "gemma3_text", {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 8,
+     "num_hidden_layers": 7}, {"gemma3.attention.sliding_window": 8}),
+]  # fmt: skip
+
+
+def directory_of(folder: Path, model_type: str, config: dict[str, Any]) -> Path:
+    """A model with random weights of any architecture of mlx-lm's, with Ember's tokenizer."""
+    shutil.copytree(ember.MODEL_PATH, folder, ignore=shutil.ignore_patterns("own_samples"))
+    config = {**_SHAPE, "model_type": model_type, "eos_token_id": 4, **config}
+    (folder / "config.json").write_text(json.dumps(config))
+    found = import_module(f"mlx_lm.models.{model_type}")
+    model = found.Model(found.ModelArgs.from_dict(config))
+    if model_type.startswith("gemma"):
+        model.sanitize({}) if model_type == "gemma3_text" else None
+    key, weights = mx.random.key(3), {}
+    leaves: Any = tree_flatten(model.parameters())
+    for name, leaf in leaves:
+        key, own = mx.random.split(key)
+        weights[name] = 0.2 * mx.random.normal(leaf.shape, key=own) + (leaf.ndim == 1)
+    mx.save_safetensors(str(folder / "model.safetensors"), weights, {"format": "mlx"})
+    return folder

@@ -24,7 +24,7 @@ class ImportBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 async def import_checkpoint(request: Request) -> Checkpoint:
-    """Read an mlx-lm or PEFT directory, check all of it, and commit it; it is not served."""
+    """Read an adapter or a fused model, check all of it, and commit it; it is not served."""
     services = services_of(request)
     body = await read_body(request, ImportBody, services.config.server.max_body_bytes)
     for field, text in (("path", body.path), ("source", body.source)):

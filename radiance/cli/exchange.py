@@ -9,7 +9,7 @@ from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import is_interactive, note, print_json
 from radiance.cli.settings import Settings, settings_options
 
-_FORMS = ("mlx", "peft", "fused")
+_FORMS = ("mlx", "peft", "fused", "gguf", "gguf-lora")
 _IMPORT_TIMEOUT_S = 600.0
 _form_option = click.option(
     "--format",
@@ -18,7 +18,15 @@ _form_option = click.option(
     default="mlx",
     show_default=True,
     help="Format to write. mlx: an adapter for mlx-lm. peft: an adapter for Hugging Face PEFT. "
-    "fused: a whole model.",
+    "fused: a whole model. gguf: a whole model for llama.cpp and Ollama. gguf-lora: an adapter for "
+    "llama.cpp.",
+)
+_weights_option = click.option(
+    "--weights",
+    type=click.Choice(("f16", "q8_0")),
+    default="f16",
+    show_default=True,
+    help="With --format gguf: how matrices are stored.",
 )
 _revision_option = click.option("--revision", help="Branch, tag or commit of the Hub repository.")
 
@@ -30,7 +38,9 @@ _revision_option = click.option("--revision", help="Branch, tag or commit of the
 def import_adapter(source: str, revision: str | None, client: ServiceClient, as_json: bool) -> None:
     """Import an adapter from SOURCE as a checkpoint.
 
-    SOURCE is a directory that mlx-lm or Hugging Face PEFT wrote, or a Hub repository of such files.
+    SOURCE is a directory that mlx-lm, Hugging Face PEFT or `radiance export` wrote, a GGUF file, or
+    a Hub repository of such files. Of a whole model its difference from the service's base model is
+    taken, where that is an adapter.
     Every tensor is checked against the service's base model. The checkpoint is marked risky, since
     the gate did not judge it, and is not served: `radiance eval` measures it, and `radiance
     checkpoints promote` serves it.
@@ -62,20 +72,23 @@ def import_adapter(source: str, revision: str | None, client: ServiceClient, as_
 @click.argument("checkpoint")
 @click.argument("target", type=click.Path(path_type=Path))
 @_form_option
+@_weights_option
 @settings_options
-def export(settings: Settings, checkpoint: str, target: Path, form: str) -> None:
+def export(settings: Settings, checkpoint: str, target: Path, form: str, weights: str) -> None:
     """Export CHECKPOINT to the new directory TARGET.
 
-    The export has the adapter, its manifest and a model card; a fused export has the base model's
-    weights too. CHECKPOINT is an id, or "stable" for the checkpoint that serves. The root is only
-    read, so a service may be running.
+    The export has the adapter, its manifest and a model card; a fused export and a GGUF file have
+    the base model's weights too. Beside a GGUF file lies a Modelfile for Ollama. CHECKPOINT is an
+    id, or "stable" for the checkpoint that serves. The root is only read, so a service may be
+    running.
 
     Examples:
       radiance export stable ./adapter
       radiance export A_2026-02-09_0012 ./peft --format peft
       radiance export A_2026-02-09_0012 ./model --format fused
+      radiance export stable ./ollama --format gguf --weights q8_0
     """
-    _write(settings, checkpoint, target, form)
+    _write(settings, checkpoint, target, form, weights)
     click.echo(target)
 
 
@@ -83,11 +96,18 @@ def export(settings: Settings, checkpoint: str, target: Path, form: str) -> None
 @click.argument("checkpoint")
 @click.argument("repository")
 @_form_option
+@_weights_option
 @click.option("--public", is_flag=True, help="Make a new repository public. Default: private.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @settings_options
 def push(
-    settings: Settings, checkpoint: str, repository: str, form: str, public: bool, yes: bool
+    settings: Settings,
+    checkpoint: str,
+    repository: str,
+    form: str,
+    weights: str,
+    public: bool,
+    yes: bool,
 ) -> None:
     """Upload CHECKPOINT to the Hugging Face Hub.
 
@@ -106,7 +126,7 @@ def push(
         click.confirm(f"Upload {checkpoint} to {repository}?", abort=True, err=True)
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "export")
-        found = _write(settings, checkpoint, target, form)
+        found = _write(settings, checkpoint, target, form, weights)
         # Not at the top: it imports the Hub's client, which others need not wait for.
         from radiance.exchange import hub
 
@@ -134,16 +154,18 @@ def pull(repository: str, target: Path | None, revision: str | None) -> None:
     click.echo(hub.pull(repository, revision, target))
 
 
-def _write(settings: Settings, checkpoint: str, target: Path, form: str) -> str:
+def _write(settings: Settings, checkpoint: str, target: Path, form: str, weights: str) -> str:
     """Export it; the id of what was exported."""
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from typing import cast
 
     from radiance import ember
-    from radiance.exchange.exporting import Form, export_checkpoint, find_source
+    from radiance.exchange.exporting import Form, Weights, export_checkpoint, find_source
     from radiance.registry.rows import STABLE_LINK
 
     config = settings.load()
     source = find_source(config, None if checkpoint == STABLE_LINK else checkpoint)
-    export_checkpoint(config, source, cast(Form, form), target, ember.MODEL_PATH)
+    export_checkpoint(
+        config, source, cast(Form, form), target, ember.MODEL_PATH, cast(Weights, weights)
+    )
     return source.subject.manifest.checkpoint_id

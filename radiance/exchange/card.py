@@ -28,6 +28,17 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}")
 mlx_lm.generate --model . --prompt "…"
 radiance run --base-model .
 ```""",
+    "gguf": """```sh
+llama-cli -m model.gguf -p "…"
+ollama create NAME -f Modelfile
+radiance run --base-model ./model.gguf
+```""",
+    "gguf-lora": """```sh
+llama-cli -m base.gguf --lora adapter.gguf -p "…"
+radiance import .
+```
+
+`base.gguf` is `{base}` as a GGUF file. The Modelfile is for Ollama; name the base in it.""",
 }
 _REPORT = {
     "finetune_loss": "cross-entropy on what it was trained on, nats per token",
@@ -69,7 +80,7 @@ def model_card(subject: CardSubject, form: str) -> str:
 
     Args:
         subject: What it tells of.
-        form: "mlx", "peft" or "fused".
+        form: As `radiance export` has them.
     """
     manifest = subject.manifest
     parts = [
@@ -100,9 +111,10 @@ def model_card(subject: CardSubject, form: str) -> str:
 
 
 def _metadata(manifest: Manifest, form: str) -> str:
-    lines = ["---", f"library_name: {'peft' if form == 'peft' else 'mlx'}"]
+    libraries = {"peft": "peft", "gguf": "gguf", "gguf-lora": "gguf"}
+    lines = ["---", f"library_name: {libraries.get(form, 'mlx')}"]
     if _HUB_ID.fullmatch(manifest.base_model):
-        relation = "finetune" if form == "fused" else "adapter"
+        relation = "finetune" if form in ("fused", "gguf") else "adapter"
         lines += [f"base_model: {manifest.base_model}", f"base_model_relation: {relation}"]
     lines += ["pipeline_tag: text-generation", "tags:", "- radiance", "- lora", "---"]
     return "\n".join(lines)
@@ -114,6 +126,8 @@ def _what(subject: CardSubject, form: str) -> str:
         "mlx": "A LoRA adapter in mlx-lm's format",
         "peft": "A LoRA adapter in PEFT's format",
         "fused": "A model with a LoRA adapter fused in",
+        "gguf": "A model with a LoRA adapter fused in, as a GGUF file for llama.cpp",
+        "gguf-lora": "A LoRA adapter in llama.cpp's format",
     }[form]
     text = f"{kind} for `{manifest.base_model}`, made by Radiance {manifest.versions['radiance']}."
     if manifest.imported is not None:

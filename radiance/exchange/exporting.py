@@ -1,4 +1,4 @@
-"""Writes a checkpoint as other programs load it: mlx-lm, Hugging Face PEFT, or a fused model.
+"""Writes a checkpoint as other programs load it: mlx-lm, PEFT, llama.cpp, or as a fused model.
 
 The root is only read, also while a service runs over it. A target appears whole or not at all.
 """
@@ -7,24 +7,31 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import jinja2
 
 from radiance.config import Config
 from radiance.engine.adapters.export import write_fused, write_peft
 from radiance.engine.adapters.files import load_adapter
-from radiance.engine.model.base import load_base
+from radiance.engine.adapters.foreign_files import ADAPTER_FILE, MODEL_FILE
+from radiance.engine.adapters.slots import Adapter
+from radiance.engine.model.base import BaseModel, load_base
 from radiance.engine.model.device import select_device
 from radiance.engine.model.finding import find_base
 from radiance.errors import ConfigError, Conflict, NotFound
 from radiance.examples.store import ExampleStore
 from radiance.exchange.card import CardSubject, model_card
+from radiance.exchange.modelfile import Chat, modelfile, turn_forms
 from radiance.registry import manifest as manifests
 from radiance.registry.checkpoints import Checkpoints
 from radiance.storage import files
 from radiance.storage.sqlite import DatabaseSnapshot
 
-Form = Literal["mlx", "peft", "fused"]
-CARD = "README.md"
+Form = Literal["mlx", "peft", "fused", "gguf", "gguf-lora"]
+Weights = Literal["f16", "q8_0"]
+CARD, MODELFILE = "README.md", "Modelfile"
+Writer = Callable[[Adapter, BaseModel, Path], None]
 
 
 @dataclass(frozen=True)
@@ -80,12 +87,17 @@ def _nothing(checkpoint_id: str | None, why: str) -> NotFound:
 
 
 def export_checkpoint(
-    config: Config, source: ExportSource, form: Form, target: Path, ember_path: Path
+    config: Config,
+    source: ExportSource,
+    form: Form,
+    target: Path,
+    ember_path: Path,
+    weights: Weights = "f16",
 ) -> None:
     """Write a checkpoint in some form, with its manifest and a model card.
 
-    The same adapter read back gives the same logits. "fused" holds the base's weights too; layers
-    of a quantized base that are adapted become plain ones in it.
+    The same adapter read back gives the same logits. "fused" and "gguf" hold the base's weights
+    too; layers of a quantized base that are adapted become plain ones in "fused".
 
     Args:
         config: Names the base model and the device.
@@ -93,10 +105,11 @@ def export_checkpoint(
         form: What to write.
         target: The directory to make; it must not exist, or be empty.
         ember_path: Where the embedded base model lies.
+        weights: How "gguf" stores matrices.
 
     Raises:
         Conflict: Something is there already.
-        ConfigError: The configured base model is not the checkpoint's.
+        ConfigError: The configured base model is not the checkpoint's, or llama.cpp has no such.
         StorageError: It cannot be written.
     """
     target = target.absolute()
@@ -114,9 +127,7 @@ def export_checkpoint(
             for name in manifests.CONTENTS:
                 shutil.copy(source.path / name, staging / name)
         else:
-            _convert(
-                config, source, write_peft if form == "peft" else write_fused, staging, ember_path
-            )
+            _convert(config, source, _writers(weights)[form], staging, ember_path)
         shutil.copy(source.path / manifests.MANIFEST, staging / manifests.MANIFEST)
         (staging / CARD).write_text(model_card(source.subject, form), encoding="utf-8")
         if target.exists():
@@ -127,8 +138,24 @@ def export_checkpoint(
         raise
 
 
+def _writers(weights: Weights) -> dict[Form, Writer]:
+    """What writes each form that is not a copy."""
+    # Not at the top: llama.cpp's package takes a third of a second that other forms need not wait.
+    from radiance.engine.adapters.gguf_export import write_gguf, write_gguf_lora
+
+    def gguf(adapter: Adapter, base: BaseModel, staging: Path) -> None:
+        write_gguf(adapter, base, staging, weights)
+        _write_modelfile(base, staging, is_adapter=False)
+
+    def gguf_lora(adapter: Adapter, base: BaseModel, staging: Path) -> None:
+        write_gguf_lora(adapter, base, staging)
+        _write_modelfile(base, staging, is_adapter=True)
+
+    return {"peft": write_peft, "fused": write_fused, "gguf": gguf, "gguf-lora": gguf_lora}
+
+
 def _convert(
-    config: Config, source: ExportSource, write: Callable, staging: Path, ember_path: Path
+    config: Config, source: ExportSource, write: Writer, staging: Path, ember_path: Path
 ) -> None:
     device = select_device(config.backend)
     base = load_base(config.base_model, find_base(config.base_model, ember_path), device)
@@ -139,3 +166,24 @@ def _convert(
             f"base model, {manifest.base_model!r}. Name that model by --base-model."
         )
     write(load_adapter(source.path), base, staging)
+
+
+def _write_modelfile(base: BaseModel, staging: Path, *, is_adapter: bool) -> None:
+    tokenizer: Any = base.tokenizer
+
+    def render(chat: Chat, is_asking: bool) -> str | None:
+        turns = [{"role": role, "content": words} for role, words in chat]
+        try:
+            return tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=is_asking
+            )
+        except (jinja2.TemplateError, TypeError, KeyError):
+            return None
+
+    forms = None
+    if tokenizer.has_chat_template:
+        forms = turn_forms(render, tokenizer.bos_token or "")
+    names = [tokenizer.convert_ids_to_tokens(token) for token in sorted(tokenizer.eos_token_ids)]
+    file = ADAPTER_FILE if is_adapter else MODEL_FILE
+    text = modelfile(file, forms, [n for n in names if n], is_adapter=is_adapter)
+    (staging / MODELFILE).write_text(text, encoding="utf-8")

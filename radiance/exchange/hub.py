@@ -17,6 +17,7 @@ _ADAPTER_FILES = (
     "adapter_config.json",
     "adapters.safetensors",
     "adapter_model.safetensors",
+    "adapter.gguf",
     "manifest.json",
     "README.md",
 )

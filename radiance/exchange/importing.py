@@ -11,9 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from radiance import __version__, records
+from radiance.engine.adapters.difference import Difference
 from radiance.engine.adapters.files import adapter_config, save_adapter
-from radiance.engine.adapters.foreign import ForeignAdapter, read_foreign_adapter
-from radiance.engine.adapters.foreign_files import read_files
+from radiance.engine.adapters.foreign import read_foreign_adapter
+from radiance.engine.adapters.foreign_adapter import ForeignAdapter
+from radiance.engine.adapters.foreign_files import ForeignFiles, read_files
 from radiance.engine.requests import Scoring, Weights
 from radiance.engine.worker import Engine
 from radiance.errors import BadAdapter
@@ -35,10 +37,11 @@ _PROBE = "The quick brown fox jumps over the lazy dog, 0123456789."
 def import_adapter(
     directory: Path, engine: Engine, registry: Registry, actor: str, source: str = ""
 ) -> Checkpoint:
-    """Read an mlx-lm or PEFT directory, check all of it, and commit it. Any thread.
+    """Read an adapter or a fused model, check all of it, and commit it. Any thread.
 
     Args:
-        directory: Absolute; it is only read, and no longer needed afterwards.
+        directory: Absolute: a directory that mlx-lm, PEFT or an export wrote, or a GGUF file; it is
+            only read, and no longer needed afterwards.
         engine: On the base model that the adapter must fit.
         registry: Where it becomes a checkpoint.
         actor: Who brings it.
@@ -54,7 +57,7 @@ def import_adapter(
             f"{directory}: is a relative path.", field="path", remedy="Give the whole path."
         )
     given = read_files(directory)
-    foreign = engine.call(lambda: read_foreign_adapter(given, engine.base), is_asked=True)
+    foreign = _read(given, engine)
     checkpoint_id = registry.reserve()
     staging = registry.staging(checkpoint_id)
     try:
@@ -66,6 +69,15 @@ def import_adapter(
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def _read(given: ForeignFiles, engine: Engine) -> ForeignAdapter:
+    if given.format not in ("fused", "gguf"):
+        return engine.call(lambda: read_foreign_adapter(given, engine.base), is_asked=True)
+    difference = engine.call(lambda: Difference(given, engine.base), is_asked=True)
+    for step in difference.steps():
+        engine.call(step, is_asked=True)
+    return engine.call(difference.adapter, is_asked=True)
 
 
 def _check_answers(engine: Engine, directory: Path, staging: Path) -> None:

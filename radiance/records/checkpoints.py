@@ -19,7 +19,7 @@ class Imported(msgspec.Struct, frozen=True):
     """
 
     source: str
-    format: Literal["mlx", "peft"]
+    format: Literal["mlx", "peft", "gguf-lora", "fused", "gguf"]
     declared_base: str = ""
 
 

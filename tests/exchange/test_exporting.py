@@ -82,6 +82,37 @@ def test_what_is_exported_is_imported_with_the_same_logits(engine, root, wanted,
     assert np.array_equal(logits(engine, found.adapter), wanted)
 
 
+@pytest.mark.parametrize(
+    ("form", "options", "most"),
+    [
+        ("fused", (), 1e-4),
+        ("gguf", (), 0.02),
+        ("gguf", ("--weights", "q8_0"), 0.2),
+        ("gguf-lora", (), 1e-5),
+    ],
+)
+def test_what_is_exported_in_any_form_is_imported_as_a_checkpoint(
+    serve_ember, engine, root, wanted, tmp_path, form, options, most
+):
+    result = export(root, tmp_path / "out", form, *options)
+    assert result.exit_code == 0, result.stderr
+    client = serve_ember(**WITHOUT_ANCHORS).client
+    made = client.post("/import", {"path": str(tmp_path / "out")})
+    shown = client.get(f"/checkpoints/{made['checkpoint_id']}")["manifest"]
+    assert shown["imported"]["format"] == form
+    found = engine.call(lambda: load_adapter(tmp_path / "adapters" / made["checkpoint_id"]))
+    moved = np.abs(wanted - logits(engine, None)).max()
+    assert np.abs(logits(engine, found) - wanted).max() < most * moved
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    if form.startswith("gguf"):
+        weights = "adapter.gguf" if form == "gguf-lora" else "model.gguf"
+        assert files == sorted(["Modelfile", "README.md", weights, "manifest.json"])
+        text = (tmp_path / "out" / "Modelfile").read_text()
+        assert f"./{weights}" in text
+        assert 'PARAMETER stop "<|end|>"' in text
+        assert '{{ if eq .Role "user" }}<|user|>{{ .Content }}<|end|>{{ end }}' in text
+
+
 def test_mlx_lm_loads_an_export_and_a_fused_model(engine, root, wanted, tmp_path):
     assert export(root, tmp_path / "adapter", "mlx").exit_code == 0
     assert export(root, tmp_path / "fused", "fused").exit_code == 0
@@ -164,7 +195,7 @@ def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine,
 
 
 def test_an_export_tells_how_much_was_learned_and_not_what(root, tmp_path):
-    for form in ("mlx", "peft", "fused"):
+    for form in ("mlx", "peft", "fused", "gguf", "gguf-lora"):
         assert export(root, tmp_path / form, form).exit_code == 0
         for path in (tmp_path / form).iterdir():
             assert SECRET.encode() not in path.read_bytes()
@@ -175,7 +206,8 @@ def test_an_export_tells_how_much_was_learned_and_not_what(root, tmp_path):
         assert re.search(r"^\| \w+ \| .* \| (pass|fail|skipped) \|$", card, re.MULTILINE)
         assert "| A_" in card
         head, _, _ = card.removeprefix("---\n").partition("\n---\n")
-        assert "library_name: " + ("peft" if form == "peft" else "mlx") in head
+        library = form.partition("-")[0].replace("fused", "mlx")
+        assert f"library_name: {library}" in head
         assert "base_model:" not in head  # Ember is no repository of the Hub
         assert json.loads((tmp_path / form / "manifest.json").read_text())["base_model"] == "ember"
 

@@ -76,26 +76,33 @@ def write_fused(adapter: Adapter, base: BaseModel, directory: Path) -> None:
     Adapted layers of a quantized base become plain ones: quantizing the sum again would change what
     was learned. Weights have the dtype they are computed in.
     """
-    model = base.as_stored()
-    fused = []
-    for path, module in model.named_modules():
-        if path in adapter.pairs:
-            fused.append((path, _fuse(module, *adapter.pairs[path], adapter.scale)))
-    model.update_modules(tree_unflatten(fused))
+    model = fused_model(adapter, base)
     mx.eval(model.parameters())
     save_model(directory, model, donate_model=False)
+    fused = {path: module for path, module in model.named_modules() if path in adapter.pairs}
     config = {name: value for name, value in base.config.items() if name != "_name_or_path"}
     for name in ("torch_dtype", "dtype"):
         if name in config:
-            config[name] = _dtype_name(fused[0][1].weight.dtype)
+            config[name] = _dtype_name(next(iter(fused.values())).weight.dtype)
     for name in ("quantization", "quantization_config"):
         if isinstance(config.get(name), dict):
-            plain = {path: False for path, _ in fused}
-            config[name] = {**config[name], **plain}
+            config[name] = {**config[name], **dict.fromkeys(fused, False)}
     _write_json(directory / "config.json", config)
     for pattern in _TOKENIZER_FILES:
         for file in base.path.glob(pattern):
             shutil.copy(file, directory / file.name)
+
+
+def fused_model(adapter: Adapter, base: BaseModel) -> Any:
+    """mlx-lm's module of the base with the adapter added to the weights of its layers, lazily."""
+    model = base.as_stored()
+    fused = [
+        (path, _fuse(module, *adapter.pairs[path], adapter.scale))
+        for path, module in model.named_modules()
+        if path in adapter.pairs
+    ]
+    model.update_modules(tree_unflatten(fused))
+    return model
 
 
 def _fuse(module: Any, a: mx.array, b: mx.array, scale: float) -> nn.Linear:

@@ -1,17 +1,17 @@
 """Adapters made elsewhere: read, and checked in full before anything is done with one.
 
-Two formats are read. mlx-lm's: ``adapter_config.json`` with ``lora_parameters`` and
+Three formats are read. mlx-lm's: ``adapter_config.json`` with ``lora_parameters`` and
 ``adapters.safetensors`` with ``{module}.lora_a`` (d_in, rank) and ``lora_b`` (rank, d_out). Hugging
 Face PEFT's: ``adapter_config.json`` with ``peft_type`` and ``adapter_model.safetensors`` with
-``base_model.model.{module}.lora_A.weight`` (rank, d_in) and ``lora_B.weight`` (d_out, rank). Which
-way round a matrix lies follows from the format alone, never from its shape: a square one would lie
-either way. Call on the engine thread, with files that were read on another (``foreign_files``).
+``base_model.model.{module}.lora_A.weight`` (rank, d_in) and ``lora_B.weight`` (d_out, rank).
+llama.cpp's GGUF file, whose matrices lie as PEFT's. Which way round a matrix lies follows from the
+format alone, never from its shape: a square one would lie either way. Call on the engine thread,
+with files that were read on another (``foreign_files``).
 """
 
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
@@ -20,14 +20,10 @@ import mlx.nn as nn
 
 from radiance import validation
 from radiance.engine.adapters.files import CONFIG_FILE, WEIGHTS_FILE
-from radiance.engine.adapters.foreign_files import (
-    MANIFEST_FILE,
-    PEFT_WEIGHTS_FILE,
-    ForeignFiles,
-    refuse,
-)
+from radiance.engine.adapters.foreign_adapter import ForeignAdapter, check_manifest, joined
+from radiance.engine.adapters.foreign_files import PEFT_WEIGHTS_FILE, ForeignFiles, refuse
+from radiance.engine.adapters.foreign_gguf import gguf_settings, gguf_tensors
 from radiance.engine.adapters.patterns import Patterns
-from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.base import BaseModel
 
 _LEAST_NUMBER, _MOST_NUMBER = 1e-12, 1e12  # of ranks, factors and alphas; training uses 1e-3 to 1e3
@@ -64,27 +60,11 @@ _REASONS = {
     "target_parameters": "LoRA on parameters that are no linear layer cannot be used",
 }
 _PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")  # the others change the base
+_HEAD = "lm_head"
 _LORA_PARAMETERS = frozenset({"rank", "scale", "dropout", "keys", "alpha"})
 
 Half = Literal["a", "b"]
 Scaling = Callable[[str, int], float]
-
-
-@dataclass(frozen=True)
-class ForeignAdapter:
-    """An adapter from elsewhere that fits the base.
-
-    Attributes:
-        adapter: Ready to serve: float32, evaluated, of one rank and one factor.
-        format: What it was stored as.
-        rank: Of every pair; where modules had their own, the highest.
-        declared_base: The base model its configuration names; "" where it names none.
-    """
-
-    adapter: Adapter
-    format: Literal["mlx", "peft"]
-    rank: int
-    declared_base: str
 
 
 def read_foreign_adapter(given: ForeignFiles, base: BaseModel) -> ForeignAdapter:
@@ -98,20 +78,22 @@ def read_foreign_adapter(given: ForeignFiles, base: BaseModel) -> ForeignAdapter
         BadAdapter: The first of these that does not hold; it names file, tensor and remedy.
     """
     directory = given.directory
-    _check_manifest(given, base)
+    check_manifest(given, base)
     layers = _linear_layers(base)
-    settings_of, form = (
-        (_peft_settings, _PEFT_NAME) if given.is_peft else (_mlx_settings, _MLX_NAME)
-    )
-    scaling, declared = settings_of(directory, given.settings)
-    tensors = _read_tensors(given.weights)
-    halves = _assign(given.weights, tensors, form, layers, turned=given.is_peft)
+    if given.format == "gguf-lora":
+        (scaling, declared), tensors = gguf_settings(given, base), gguf_tensors(given, base)
+    elif given.format == "peft":
+        scaling, declared = _peft_settings(directory, given.settings)
+        tensors = _read_tensors(given.weights)
+    else:
+        scaling, declared = _mlx_settings(directory, given.settings)
+        tensors = _read_tensors(given.weights)
+    is_mlx = given.format == "mlx"
+    form = _MLX_NAME if is_mlx else _PEFT_NAME
+    halves = _assign(given.weights, tensors, form, layers, turned=not is_mlx)
     pairs = {path: _pair(directory, path, found, layers) for path, found in halves.items()}
     scales = {path: scaling(path, a.shape[1]) for path, (a, _) in pairs.items()}
-    adapter = _joined(pairs, scales)
-    _check_values(directory, adapter)
-    rank = next(iter(adapter.pairs.values()))[0].shape[1]
-    return ForeignAdapter(adapter, "peft" if given.is_peft else "mlx", rank, declared)
+    return joined(given, pairs, scales, declared)
 
 
 # ----------------------------------------------------------------------------- configuration
@@ -220,22 +202,6 @@ def _declared_base(path: Path, settings: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _check_manifest(given: ForeignFiles, base: BaseModel) -> None:
-    """An adapter that Radiance exported says on which base's very weights it was trained."""
-    theirs = None if given.manifest is None else given.manifest.get("base_hash")
-    if given.manifest is None or theirs is None or theirs == base.content_hash:
-        return
-    path = given.directory / MANIFEST_FILE
-    if not isinstance(theirs, str):
-        refuse(f"{path}: base_hash (is {validation.show(theirs)}) is no hash.", "Copy it again.")
-    refuse(
-        f"{path}: it was trained on {str(given.manifest.get('base_model'))[:100]!r} of hash "
-        f"{theirs[:12]}…, and this service's base model is {base.name!r} of hash "
-        f"{base.content_hash[:12]}….",
-        "Serve that base model, or delete the manifest if you know the two to be alike.",
-    )
-
-
 # ----------------------------------------------------------------------------- tensors
 
 
@@ -300,6 +266,13 @@ def _refuse_unknown(
     form: re.Pattern[str],
     layers: Mapping[str, tuple[int, int]],
 ) -> NoReturn:
+    match = form.fullmatch(name)
+    if match is not None and match["path"] == _HEAD and _HEAD not in layers:
+        refuse(
+            f"{path}: {name} is of the output head, which is the embedding itself in the base "
+            "model: as an adapter beside others it cannot be served.",
+            "Train it without lm_head among its targets, or merge it into the base.",
+        )
     matches = [form.fullmatch(other) for other in tensors]
     lost = sum(m is None or _layer(m["path"], layers) is None for m in matches)
     refuse(
@@ -330,43 +303,6 @@ def _pair(
             else "Serve the base model it was trained on.",
         )
     return a, b
-
-
-def _joined(pairs: Mapping[str, tuple[mx.array, mx.array]], scales: Mapping[str, float]) -> Adapter:
-    """One adapter with one factor and one rank, which computes the same.
-
-    Where modules have their own factor the difference goes into B; lower ranks get zeros.
-    """
-    scale = max(set(scales.values()), key=list(scales.values()).count)
-    joined = {}
-    rank = max(a.shape[1] for a, _ in pairs.values())
-    for path, (a, b) in pairs.items():
-        a, b, missing = a.astype(mx.float32), b.astype(mx.float32), rank - a.shape[1]
-        if missing:
-            a, b = mx.pad(a, [(0, 0), (0, missing)]), mx.pad(b, [(0, missing), (0, 0)])
-        joined[path] = (a, b if scales[path] == scale else b * (scales[path] / scale))
-    return Adapter(joined, scale)
-
-
-def _check_values(directory: Path, adapter: Adapter) -> None:
-    """Refuse what is not finite, and what changes nothing. Evaluates all of it."""
-    changes = False
-    for path, (a, b) in adapter.pairs.items():
-        mx.eval(a, b)
-        for half, array in (("a", a), ("b", b)):
-            if not mx.isfinite(array).all().item():
-                refuse(
-                    f"{directory}: {path}: lora_{half} holds NaN or infinity.",
-                    "Its training had diverged; use an earlier save.",
-                )
-        # ||A B||^2 = tr(A'A B B'), in rank x rank numbers; and B as it is served, with the factor.
-        is_changing = (((a.T @ a) * (b @ b.T)).sum() > 0) & mx.any(adapter.scale * b != 0)
-        changes = changes or bool(is_changing.item())
-    if not changes:
-        refuse(
-            f"{directory}: it changes nothing: A B is zero in every layer.",
-            "It was saved before it was trained, or its halves were mixed up.",
-        )
 
 
 def _shown(value: Any) -> str:

@@ -9,16 +9,21 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from safetensors import SafetensorError, safe_open
 
 from radiance import limits
 from radiance.engine.adapters.files import CONFIG_FILE, WEIGHTS_FILE
-from radiance.errors import BadAdapter
+from radiance.engine.model.gguf import head
+from radiance.errors import BadAdapter, ConfigError
 
 PEFT_WEIGHTS_FILE = "adapter_model.safetensors"
 MANIFEST_FILE = "manifest.json"
+MODEL_FILE, ADAPTER_FILE = "model.gguf", "adapter.gguf"
+"""What an export calls its GGUF file: a whole model, or an adapter alone."""
+Format = Literal["mlx", "peft", "gguf-lora", "fused", "gguf"]
+_MODEL_CONFIG, _GGUF = "config.json", ".gguf"
 _MOST_JSON_BYTES = limits.FOREIGN_JSON_BYTES.value
 
 
@@ -27,20 +32,21 @@ class ForeignFiles:
     """What stands beside the weights of an adapter's directory.
 
     Attributes:
-        settings: ``adapter_config.json``.
+        format: What it is: an adapter of mlx-lm's, PEFT's or llama.cpp's, or a whole model as a
+            directory or a GGUF file.
+        settings: ``adapter_config.json``; empty where there is none.
         manifest: ``manifest.json`` of an adapter that Radiance exported; None: there is none.
-        weights: The file of the tensors, whose header was found to be in order.
+        weights: The file of the tensors, whose header was found to be in order; of a whole model
+            what is opened as a base model would be.
+        gguf: The head of a GGUF file; None for other formats.
     """
 
     directory: Path
+    format: Format
     settings: dict[str, Any]
     manifest: dict[str, Any] | None
     weights: Path
-
-    @property
-    def is_peft(self) -> bool:
-        """Whether it is in Hugging Face PEFT's format; else in mlx-lm's."""
-        return "peft_type" in self.settings
+    gguf: head.Head | None = None
 
 
 def read_files(directory: Path) -> ForeignFiles:
@@ -54,13 +60,35 @@ def read_files(directory: Path) -> ForeignFiles:
         has_manifest = is_directory and (directory / MANIFEST_FILE).exists()
     except (OSError, ValueError) as error:  # a name that no file can have
         refuse(f"{directory}: {error}.", "Name a directory with adapter_config.json.")
+    if not is_directory and directory.suffix == _GGUF and directory.is_file():
+        return _read_gguf(directory.parent, directory, None)
     if not is_directory:
         refuse(f"{directory}: is not a directory.", "Name a directory with adapter_config.json.")
-    settings = _read_object(directory / CONFIG_FILE)
     manifest = _read_object(directory / MANIFEST_FILE) if has_manifest else None
-    weights = directory / (PEFT_WEIGHTS_FILE if "peft_type" in settings else WEIGHTS_FILE)
+    if not (directory / CONFIG_FILE).exists():
+        for name in (ADAPTER_FILE, MODEL_FILE):
+            if (directory / name).is_file():
+                return _read_gguf(directory, directory / name, manifest)
+        if (directory / _MODEL_CONFIG).is_file() and any(directory.glob("model*.safetensors")):
+            _read_object(directory / _MODEL_CONFIG)
+            for weights in directory.glob("model*.safetensors"):
+                _check_header(weights)
+            return ForeignFiles(directory, "fused", {}, manifest, directory)
+    settings = _read_object(directory / CONFIG_FILE)
+    is_peft = "peft_type" in settings
+    weights = directory / (PEFT_WEIGHTS_FILE if is_peft else WEIGHTS_FILE)
     _check_header(weights)
-    return ForeignFiles(directory, settings, manifest, weights)
+    return ForeignFiles(directory, "peft" if is_peft else "mlx", settings, manifest, weights)
+
+
+def _read_gguf(directory: Path, path: Path, manifest: dict[str, Any] | None) -> ForeignFiles:
+    try:
+        found = head.read(path)
+    except ConfigError as error:
+        refuse(str(error), "Copy or make it again.")
+    is_adapter = found.metadata.get("general.type") == "adapter"
+    kind: Format = "gguf-lora" if is_adapter else "gguf"
+    return ForeignFiles(directory, kind, {}, manifest, path, found)
 
 
 def _read_object(path: Path) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from mlx_lm.utils import load_adapters, load_model
 from radiance import ember
 from radiance.engine.adapters.export import write_fused, write_peft
 from radiance.engine.adapters.files import adapter_config, load_adapter, save_adapter
-from radiance.engine.adapters.foreign import ForeignAdapter, read_foreign_adapter
+from radiance.engine.adapters.foreign import read_foreign_adapter
+from radiance.engine.adapters.foreign_adapter import ForeignAdapter
 from radiance.engine.adapters.foreign_files import read_files
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.worker import Engine
@@ -481,6 +482,18 @@ def test_matrices_that_lie_the_other_way_round_are_told_so(engine, write, made):
     with pytest.raises(BadAdapter) as caught:
         read(engine, write(mlx_config(), named))
     assert "other way round" in caught.value.remedy
+
+
+def test_an_adapter_of_a_head_that_is_the_embedding_is_refused_as_that(engine, write, made):
+    tensors = made(
+        lambda: {
+            f"{PREFIX}lm_head.lora_A.weight": matrix(4, 256),
+            f"{PREFIX}lm_head.lora_B.weight": matrix(4096, 4),
+        }
+    )
+    told = refused(engine, write(peft_config(), tensors))
+    assert "lm_head.lora_" in told
+    assert "is of the output head, which is the embedding itself" in told
 
 
 def test_two_tensors_for_one_half_are_refused(engine, write, made):

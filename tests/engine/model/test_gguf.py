@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,52 +16,15 @@ from radiance.engine.model.gguf.blocks import PACKED_BITS
 from radiance.engine.model.gguf.configuration import ARCHITECTURES, mlx_name
 from radiance.engine.model.stored import open_stored
 from radiance.errors import ConfigError
-from tests.gguf_files import decode, encode, write_gguf, write_model
+from tests.gguf_files import MODELS, decode, directory_of, encode, write_gguf, write_model
 from tests.shared_data import STORIES, needs
 from tests.smollm2 import SMOLLM2, needs_smollm2
 
 import mlx.core as mx  # isort: skip
 import mlx.nn as nn  # isort: skip
-from mlx.utils import tree_flatten  # isort: skip
 from mlx_lm.models.cache import make_prompt_cache  # isort: skip
 
 _PROMPT = "What is the capital of France? Answer in 3 words."
-_SHAPE = {
-    "vocab_size": 4096,
-    "hidden_size": 64,
-    "intermediate_size": 96,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "rms_norm_eps": 1e-6,
-    "rope_theta": 50000.0,
-    "max_position_embeddings": 512,
-}
-_LLAMA3 = {
-    "rope_type": "llama3",
-    "factor": 32.0,
-    "low_freq_factor": 1.0,
-    "high_freq_factor": 4.0,
-    "original_max_position_embeddings": 8192,
-}
-_ARCHITECTURES = [
-    ("llama", "llama", {"tie_word_embeddings": False, "attention_bias": True}, {}),
-    ("llama", "llama", {"rope_scaling": _LLAMA3, "rope_theta": 500000.0}, {}),
-    ("llama", "llama", {"rope_scaling": {"rope_type": "linear", "factor": 4.0}},
-     {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}),
-    ("qwen2", "qwen2", {"tie_word_embeddings": True}, {}),
-    ("qwen2", "qwen2", {"tie_word_embeddings": False, "rope_scaling":
-     {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}},
-     {"qwen2.rope.scaling.type": "yarn", "qwen2.rope.scaling.factor": 4.0,
-      "qwen2.rope.scaling.original_context_length": 128}),
-    ("qwen3", "qwen3", {"tie_word_embeddings": True, "head_dim": 32}, {}),
-    ("gemma", "gemma", {"head_dim": 32}, {}),
-    ("gemma2", "gemma2", {"head_dim": 32, "query_pre_attn_scalar": 32},
-     {"gemma2.attn_logit_softcapping": 50.0, "gemma2.final_logit_softcapping": 30.0}),
-    ("gemma3", "gemma3_text", {"head_dim": 32, "query_pre_attn_scalar": 32, "sliding_window": 8,
-     "num_hidden_layers": 7}, {"gemma3.attention.sliding_window": 8}),
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -93,25 +55,7 @@ def greedy(base: BaseModel, prompt: str, count: int) -> tuple[list[int], list[in
     return list(tokens), answer
 
 
-def directory_of(folder: Path, model_type: str, config: dict[str, Any]) -> Path:
-    """A model with random weights of any architecture of mlx-lm's, with Ember's tokenizer."""
-    shutil.copytree(ember.MODEL_PATH, folder, ignore=shutil.ignore_patterns("own_samples"))
-    config = {**_SHAPE, "model_type": model_type, "eos_token_id": 4, **config}
-    (folder / "config.json").write_text(json.dumps(config))
-    found = import_module(f"mlx_lm.models.{model_type}")
-    model = found.Model(found.ModelArgs.from_dict(config))
-    if model_type.startswith("gemma"):
-        model.sanitize({}) if model_type == "gemma3_text" else None
-    key, weights = mx.random.key(3), {}
-    leaves: Any = tree_flatten(model.parameters())
-    for name, leaf in leaves:
-        key, own = mx.random.split(key)
-        weights[name] = 0.2 * mx.random.normal(leaf.shape, key=own) + (leaf.ndim == 1)
-    mx.save_safetensors(str(folder / "model.safetensors"), weights, {"format": "mlx"})
-    return folder
-
-
-@pytest.mark.parametrize(("architecture", "model_type", "config", "more"), _ARCHITECTURES)
+@pytest.mark.parametrize(("architecture", "model_type", "config", "more"), MODELS)
 def test_file_is_the_same_model_as_its_directory(
     architecture: str,
     model_type: str,

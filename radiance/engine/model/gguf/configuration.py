@@ -33,9 +33,9 @@ _LAYERS = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
-_WHOLE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
+WHOLE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 _FLOATS = ("F32", "F16", "BF16")
-_ROPE_FACTORS = "rope_freqs.weight"
+ROPE_FACTORS = "rope_freqs.weight"
 _LLAMA3 = {
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
@@ -146,7 +146,7 @@ def check(head: Head, name: str) -> None:
             "Take the model's file in Q8_0, Q4_K_M, Q4_0 or F16.",
         )
     for tensor in head.tensors:
-        if tensor != _ROPE_FACTORS and mlx_name(tensor, known) is None:
+        if tensor != ROPE_FACTORS and mlx_name(tensor, known) is None:
             raise refusal(name, f"mlx-lm's {known.model_type} has no place for its {tensor}")
 
 
@@ -201,7 +201,7 @@ def mlx_name(name: str, known: Architecture) -> str | None:
     """mlx-lm's name of a tensor; None where the model has no place for it."""
     stem, _, kind = name.rpartition(".")
     if not stem.startswith("blk."):
-        return f"{_WHOLE[stem]}.{kind}" if stem in _WHOLE else None
+        return f"{WHOLE[stem]}.{kind}" if stem in WHOLE else None
     _, number, part = stem.split(".", 2)
     return f"model.layers.{number}.{known.names[part]}.{kind}" if part in known.names else None
 
@@ -264,7 +264,7 @@ def _quantization(head: Head, known: Architecture) -> dict[str, Any] | None:
 
 
 def _rope_scaling(head: Head, name: str) -> dict[str, Any] | None:
-    if _ROPE_FACTORS in head.tensors:
+    if ROPE_FACTORS in head.tensors:
         return _llama3(head, name)
     kind = head.of("rope.scaling.type", "none")
     factor = head.of("rope.scaling.factor") or head.of("rope.scale_linear")
@@ -284,12 +284,12 @@ def _rope_scaling(head: Head, name: str) -> dict[str, Any] | None:
 
 def _llama3(head: Head, name: str) -> dict[str, Any]:
     """Llama 3's way, of whose numbers the file holds only what they make of each frequency."""
-    factors = struct.unpack(f"<{head_dim(head) // 2}f", head.bytes_of(_ROPE_FACTORS))
+    factors = struct.unpack(f"<{head_dim(head) // 2}f", head.bytes_of(ROPE_FACTORS))
     scaling = {**_LLAMA3, "factor": round(max(factors), 3)}
     expected = _llama3_factors(scaling, head.of("rope.freq_base", 10000.0), len(factors))
     pairs = zip(factors, expected, strict=True)
     if not all(math.isclose(ours, theirs, rel_tol=1e-3) for ours, theirs in pairs):
-        raise refusal(name, f"{_ROPE_FACTORS} is not scaled as Llama 3 is")
+        raise refusal(name, f"{ROPE_FACTORS} is not scaled as Llama 3 is")
     return scaling
 
 

@@ -146,7 +146,7 @@ def read(path: Path) -> Head:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             head = _Reader(path, data).head()
             size = len(data)
-    except (OSError, ValueError, struct.error) as error:
+    except (OSError, ValueError, TypeError, ArithmeticError, RecursionError, struct.error) as error:
         raise ConfigError(
             f"{path}: not a GGUF file that can be read ({error}). Download it again, or use the "
             "model's directory with config.json and *.safetensors."

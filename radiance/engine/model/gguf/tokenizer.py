@@ -18,7 +18,7 @@ from tokenizers.processors import TemplateProcessing
 from radiance.engine.model.gguf.head import Head
 from radiance.errors import ConfigError
 
-_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # of tokenizer.ggml.token_type
+UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4  # of tokenizer.ggml.token_type
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _SUFFIXES = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -33,7 +33,7 @@ _TEKKEN = (
 _DIGIT = r"\p{N}"
 
 # By tokenizer.ggml.pre: the cuts, one after another, each within the pieces of the one before.
-_CUTS = {
+CUTS = {
     "default": (r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"),
     "gpt-2": (_GPT2,),
     "olmo": (_GPT2,),
@@ -67,7 +67,7 @@ _ENDS = frozenset(
         "<EOT>",
     )
 )
-_NAMES = {
+NAMES = {
     "bos_token": "bos_token_id",
     "eos_token": "eos_token_id",
     "unk_token": "unknown_token_id",
@@ -86,7 +86,18 @@ def write(head: Head, name: str, folder: Path) -> None:
     Raises:
         ConfigError: The tokenizer is of a kind that we do not build.
     """
-    tokens = _list(head, "tokens", name)
+    tokenizer, tokens = build(head, name)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(_settings(head, tokens), indent=2))
+
+
+def build(head: Head, name: str) -> tuple[Tokenizer, list[str]]:
+    """The tokenizer that a head describes, and the texts of its tokens in order.
+
+    Raises:
+        ConfigError: It is of a kind that we do not build.
+    """
+    tokens = list(_list(head, "tokens", name))
     kind = head.metadata.get("tokenizer.ggml.model")
     if kind == "gpt2":
         tokenizer = _byte_level(head, tokens, name)
@@ -96,8 +107,7 @@ def write(head: Head, name: str, folder: Path) -> None:
         raise _refusal(name, f'its tokenizer is of the kind "{kind}"', "gpt2, llama")
     _add_marked(tokenizer, tokens, head.metadata.get("tokenizer.ggml.token_type", []))
     _add_begin_and_end(tokenizer, head, tokens)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps(_settings(head, tokens), indent=2))
+    return tokenizer, tokens
 
 
 def end_tokens(head: Head) -> list[int]:
@@ -111,16 +121,16 @@ def end_tokens(head: Head) -> list[int]:
         for number, (text, kind) in enumerate(
             zip(head.metadata.get("tokenizer.ggml.tokens", []), kinds, strict=False)
         )
-        if kind == _CONTROL and text in _ENDS
+        if kind == CONTROL and text in _ENDS
     ]
     return list(dict.fromkeys(token for token in (*named, *known) if token is not None))
 
 
 def _byte_level(head: Head, tokens: list[str], name: str) -> Tokenizer:
     cut_name = head.metadata.get("tokenizer.ggml.pre", "default")
-    cuts = _CUTS.get(cut_name)
+    cuts = CUTS.get(cut_name)
     if cuts is None:
-        raise _refusal(name, f'its text is cut by the rule "{cut_name}"', ", ".join(_CUTS))
+        raise _refusal(name, f'its text is cut by the rule "{cut_name}"', ", ".join(CUTS))
     merges = [_pair(merge) for merge in _list(head, "merges", name)]
     vocabulary = {token: number for number, token in enumerate(tokens)}
     whole_words = cuts == (_LLAMA3,)  # a word that is a token is not merged from smaller ones
@@ -188,9 +198,9 @@ def _merges(vocabulary: dict[str, int], scores: Sequence[float]) -> list[tuple[s
 def _add_marked(tokenizer: Tokenizer, tokens: list[str], kinds: list[int]) -> None:
     """Tokens that are found whole in text: control tokens, and those the user has defined."""
     marked = [
-        AddedToken(token, normalized=False, special=kind != _USER_DEFINED)
+        AddedToken(token, normalized=False, special=kind != USER_DEFINED)
         for token, kind in zip(tokens, kinds, strict=False)
-        if kind in (_CONTROL, _USER_DEFINED, _UNKNOWN)
+        if kind in (CONTROL, USER_DEFINED, UNKNOWN)
     ]
     tokenizer.add_tokens(marked)
 
@@ -214,7 +224,7 @@ def _settings(head: Head, tokens: list[str]) -> dict[str, Any]:
         "clean_up_tokenization_spaces": False,
         "model_max_length": head.of("context_length"),
     }
-    for setting, key in _NAMES.items():
+    for setting, key in NAMES.items():
         number = head.metadata.get(f"tokenizer.ggml.{key}")
         if number is not None:
             settings[setting] = tokens[number]

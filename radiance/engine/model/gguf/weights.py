@@ -22,6 +22,8 @@ from radiance.engine.model.gguf.configuration import (
 from radiance.engine.model.gguf.head import TYPES, Head, Tensor
 
 _DTYPES = {"F32": mx.float32, "F16": mx.float16, "BF16": mx.bfloat16}
+FLOATS = tuple(_DTYPES)
+"""Types that are numbers as they stand."""
 
 
 def skeleton(head: Head, config: dict[str, Any]) -> Any:
@@ -66,11 +68,11 @@ def load(head: Head, config: dict[str, Any], *, is_uniform: bool) -> Any:
         place = mlx_name(tensor.name, known)
         if place is None:
             continue
-        for kind, array in _arrays(head, tensor, is_half=is_uniform).items():
+        for kind, array in arrays_of(head, tensor, is_half=is_uniform).items():
             if known.is_permuted and place.endswith((".q_proj.weight", ".q_proj.bias")):
-                array = _in_order(array, config["num_attention_heads"])
+                array = in_order(array, config["num_attention_heads"])
             elif known.is_permuted and place.endswith((".k_proj.weight", ".k_proj.bias")):
-                array = _in_order(array, config["num_key_value_heads"])
+                array = in_order(array, config["num_key_value_heads"])
             elif known.norm_offset and place.endswith("norm.weight"):
                 array = array - known.norm_offset
             if vectors is not None and array.ndim == 1:
@@ -84,7 +86,7 @@ def _of_dtype(array: mx.array, dtype: mx.Dtype) -> mx.array:
     return array.astype(dtype) if mx.issubdtype(array.dtype, mx.floating) else array
 
 
-def _arrays(head: Head, tensor: Tensor, *, is_half: bool) -> dict[str, mx.array]:
+def arrays_of(head: Head, tensor: Tensor, *, is_half: bool) -> dict[str, mx.array]:
     """A tensor by the names that its layer has for its parts."""
     kind, shape = tensor.name.rpartition(".")[2], tensor.shape
     data = np.frombuffer(head.bytes_of(tensor.name), np.uint8)
@@ -100,7 +102,7 @@ def _arrays(head: Head, tensor: Tensor, *, is_half: bool) -> dict[str, mx.array]
     return {kind: mx.array(plain.astype(np.float16) if is_half else plain)}
 
 
-def _in_order(array: mx.array, heads: int) -> mx.array:
+def in_order(array: mx.array, heads: int) -> mx.array:
     """Rows of q or k from llama.cpp's order, whose rotary embedding turns neighbours.
 
     Args:
