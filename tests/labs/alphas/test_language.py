@@ -91,6 +91,22 @@ def test_a_syntax_error_says_where(text, line, column, says):
 
 
 @pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("−1 × close ÷ open · 2", "-1 * close / open * 2"),  # as typesetters have them
+        ("close ≥ open and volume ≤ adv20 or open ≠ low ? 1 : 0",
+         "close >= open && volume <= adv20 || open != low ? 1 : 0"),
+        ("close > open and (low > 1 or high > 2) ? 1 : 0",
+         "close > open && (low > 1 || high > 2) ? 1 : 0"),
+        ("and(close > open, low > 1) ? 1 : 0", "close > open && low > 1 ? 1 : 0"),
+        ("rank(close) ** 2", "rank(close) ^ 2"),
+    ],
+)  # fmt: skip
+def test_signs_and_words_of_other_places_are_read(text, same):
+    assert render(parse(text)) == render(parse(same))
+
+
+@pytest.mark.parametrize(
     ("text", "column", "says"),
     [
         ("rank(close, 2)", 1, "takes 1 argument"),

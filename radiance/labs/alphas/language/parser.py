@@ -42,10 +42,12 @@ _TOKEN = re.compile(
     |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     |(?P<name>\$?[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)?)
     |(?P<text>"[^"\n]*"|'[^'\n]*')
-    |(?P<symbol>\|\|?|&&?|[<>=!]=|[-+*/^<>?:(),;=])""",
+    |(?P<symbol>\|\|?|&&?|[<>=!]=|\*\*|[-+*/^<>?:(),;=−–×·÷≥≤≠])""",
     re.VERBOSE | re.DOTALL,
 )
-_SYNONYMS = {"&": "&&", "|": "||"}
+_SYNONYMS = {"&": "&&", "|": "||", "**": "^"}
+_SYNONYMS |= {"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "≥": ">=", "≤": "<=", "≠": "!="}
+_WORDS = {"and": "&&", "or": "||"}  # between two sides; before a bracket they are BRAIN's operators
 _TRUTH = {"true": 1.0, "false": 0.0}
 _ADV = re.compile(r"adv([1-9][0-9]{0,2})")
 _POWER = LEVEL_OF["^"]
@@ -131,7 +133,7 @@ class _Parser:
     # Looking at tokens
 
     def _tokenize(self) -> Iterator[_Token]:
-        at = 0
+        at, is_behind = 0, False  # behind a side
         while at < len(self._text):
             found = _TOKEN.match(self._text, at)
             if found is None:
@@ -139,8 +141,11 @@ class _Parser:
                 raise AlphaSyntaxError(f"{character!r} does not belong here", self._text, at)
             if found.lastgroup != "space":
                 assert found.lastgroup is not None
-                text = found.group()
-                yield _Token(found.lastgroup, _SYNONYMS.get(text, text), at)
+                kind, text = found.lastgroup, found.group()
+                if kind == "name" and is_behind and text.lower() in _WORDS:
+                    kind, text = "symbol", _WORDS[text.lower()]
+                is_behind = kind in ("number", "name") or text == ")"
+                yield _Token(kind, _SYNONYMS.get(text, text), at)
             at = found.end()
         yield _Token("end", "", len(self._text))
 
