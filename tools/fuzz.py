@@ -26,7 +26,7 @@ _CHECKS = (
 _SETTINGS = {
     "training.max_steps": "1",
     "anchor.own_samples": "2",
-    "evaluation.anchor_provider": "local",
+    "evaluation.anchor_provider": "none",
     "log.level": "error",
 }
 _START_S, _REQUEST_S = 60, 60
