@@ -23,6 +23,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -396,8 +397,8 @@ def _basis(inputs: np.ndarray, energy: float) -> np.ndarray:
     is_tall = inputs.shape[0] >= inputs.shape[1]
     # Of the smaller Gram matrix, in float32: a full SVD takes several times as long, float64 twice.
     gram = inputs.T @ inputs if is_tall else inputs @ inputs.T
-    values, vectors = eigh(gram, driver="evd", check_finite=False)
-    values = values.astype(np.float64)
+    found: Any = eigh(gram, driver="evd", check_finite=False)
+    values, vectors = found[0].astype(np.float64), found[1]
     held = np.cumsum(np.maximum(values[::-1], 0.0))
     if held[-1] == 0:
         return np.zeros((inputs.shape[1], 0), np.float32)

@@ -16,6 +16,7 @@ ON_ANOTHER_BASE = (
     "forgetting",
     "gate",
     "interference",
+    "knowing",
     "learning",
     "scenarios",
     "serving",
