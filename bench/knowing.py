@@ -12,7 +12,8 @@ taught are asked too. Beside it, on the same base:
   the system prompt of the base.
 
 Counted apart are answers that are the taught answer word for word, those that have its value in
-them, and those that say they do not know.
+them, and those that say they do not know. Some of the other wordings are among those that the rules
+of rewording make, which the trainer learns with: "unmade" counts those that are not.
 """
 
 import asyncio
@@ -30,6 +31,9 @@ from bench.processes import Process
 from bench.scenarios import contains
 from bench.servers import Server, Servers, plain
 from bench.streams import Fact, make_stream, untaught, value_of
+from radiance.records import questions
+from radiance.training import augmentation, rewording
+from tests.support import example
 
 # Streams, facts of each, untaught questions.
 SIZES: dict[Size, tuple[int, int, int]] = {
@@ -188,18 +192,32 @@ def judge(facts: Sequence[Fact], answers: Sequence[str], base: Sequence[str]) ->
     told = [(answer, facts[place // 2], values[place // 2]) for place, answer in enumerate(others)]
     bled = [any(contains(answer, value) for value in values) for answer in strangers]
     found: Counter[str] = Counter()
-    for answer, fact, value in told:
-        kind = "value" if contains(answer, value) else "else"
-        found["exact" if answer == fact.answer else kind] += 1
-        found["unknown"] += kind == "else" and bool(_UNKNOWING.search(answer))
+    for place, (answer, fact, value) in enumerate(told):
+        has_value = contains(answer, value)
+        is_unmade = not _is_made(fact, fact.others[place % 2])
+        found["exact"] += answer == fact.answer
+        found["value"] += has_value
+        found["unknown"] += not has_value and bool(_UNKNOWING.search(answer))
+        found["unmade"] += is_unmade
+        found["unmade with value"] += is_unmade and has_value
     as_base = [a == b for a, b in zip(strangers, base[len(base) - len(strangers) :], strict=True)]
     return {
         "taught": (sum(a == f.answer for a, f in zip(taught, facts, strict=True)), len(facts)),
         "exact": (found["exact"], len(told)),
-        "value": (found["exact"] + found["value"], len(told)),
+        "value": (found["value"], len(told)),
+        "unmade": (found["unmade with value"], found["unmade"]),
         "unknown": (found["unknown"], len(told)),
         "bleeding": (sum(bled), len(strangers)),
         "as_base": (sum(as_base), len(strangers)),
+    }
+
+
+def _is_made(fact: Fact, wording: str) -> bool:
+    """Whether a rule of rewording makes a wording of a fact's question."""
+    taught = example(0, fact.question, fact.answer)
+    made = rewording.reworded(taught, [])
+    return questions.normalise(wording) in {
+        questions.normalise(augmentation.question(one)) for one in made
     }
 
 
@@ -233,6 +251,7 @@ _COLUMNS = {
     "taught": "taught words: word for word",
     "exact": "other words: word for word",
     "value": "its value",
+    "unmade": "its value, unmade wordings",
     "unknown": "does not know",
     "bleeding": "untaught names: a taught value",
     "as_base": "as the base",

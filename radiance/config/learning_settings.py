@@ -142,12 +142,12 @@ class TrainingSettings(Section, frozen=True):
     reworded_ratio: Annotated[
         float,
         Meta(
-            description="Share of training rows whose question is shortened, so that other "
-            "wordings of it are answered too.",
+            description="Share of training rows whose question is worded otherwise, by rule or "
+            "shortened, so that other wordings of it are answered too.",
             ge=0,
             le=1,
         ),
-    ] = 0.5
+    ] = 0.75
     seed: Annotated[
         int,
         Meta(

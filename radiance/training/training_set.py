@@ -14,7 +14,7 @@ from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
 from radiance.records import Example, Message
-from radiance.training import augmentation
+from radiance.training import augmentation, rewording
 from radiance.training.base_answers import base_answers
 from radiance.training.batches import Reference, by_length, round_up, spread
 from radiance.training.gradient import GradientComputer
@@ -344,7 +344,8 @@ class TrainingSetBuilder:
     def _wordings(
         self, example: Example, common: Collection[str], rivals: Sequence[frozenset[str]]
     ) -> tuple[EncodedExample, ...]:
-        found = augmentation.shorter(example, common, rivals, _WORDINGS, self._training.seed)
+        found = rewording.reworded(example, rivals)
+        found += augmentation.shorter(example, common, rivals, _WORDINGS, self._training.seed)
         return tuple(self._encoder.example(wording) for wording in found)
 
     def _outputs(
