@@ -125,7 +125,7 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "augmentation",
-        "Further wordings of a new example's question, made by leaving out common words.",
+        "Further wordings of a new example's question, by rule or by leaving out common words.",
         "training/augmentation.py",
     ),
     Term(

@@ -291,6 +291,18 @@ def test_gathering_finds_the_same_each_time_and_only_where_asked(
     engine.call(compare)
 
 
+def test_lessons_are_asked_in_other_words_by_rule_and_shortened(
+    engine: Engine, tmp_path: Path
+) -> None:
+    lessons = engine.call(lambda: gathered(engine, tmp_path).new)
+    founded = next(
+        one for one in lessons if engine.encoder.user_words(one.example.tokens) == FACTS[0][0]
+    )
+    said = [engine.encoder.user_words(wording.tokens) for wording in founded.wordings]
+    assert "Tell me the door code of Zorbel Labs." in said
+    assert any(len(words.split()) < len(FACTS[0][0].split()) for words in said)
+
+
 @settings(max_examples=50)
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 12), st.integers(0, 8))
 def test_directions_leave_what_is_held_and_what_is_near(
