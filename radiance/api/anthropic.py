@@ -15,7 +15,7 @@ from radiance.api.bodies import check_body, read_json
 from radiance.api.errors import response_to
 from radiance.api.openai import shapes
 from radiance.api.openai.chat import ChatBody, answer_chat, begin_chat, plan_chat
-from radiance.api.openai.events import HEADERS
+from radiance.api.openai.events import HEADERS, named_event
 from radiance.api.openai.formats import JsonSchema
 from radiance.api.openai.habits import without_nulls
 from radiance.api.route import Reply
@@ -407,13 +407,9 @@ async def _lines(events: AsyncGenerator[StreamEvent, None]) -> AsyncIterator[byt
     try:
         async with aclosing(events) as told:
             async for event in told:
-                yield _line(event.type, msgspec.json.encode(event))
+                yield named_event(event.type, msgspec.json.encode(event))
     except RadianceError as error:  # the status is sent already
-        yield _line("error", bytes(response_to(error, _PATH).body))
-
-
-def _line(kind: str, data: bytes) -> bytes:
-    return b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n"
+        yield named_event("error", bytes(response_to(error, _PATH).body))
 
 
 def _new_id() -> str:

@@ -42,6 +42,8 @@ from radiance.api.openai import (
     models,
     uploads,
 )
+from radiance.api.openai.responses.create import ResponsesBody, create_response
+from radiance.api.openai.responses.shapes import ModelResponse, ResponseEvent
 from radiance.api.openai.shapes import ChatChunk, ChatCompletion, Model, ModelList, TextCompletion
 from radiance.api.openai.tuning_shapes import (
     File,
@@ -242,6 +244,14 @@ _OPENAI = [
         takes=completions.CompletionBody,
         gives=TextCompletion,
         streams=TextCompletion,
+    ),
+    post(
+        "/v1/responses",
+        create_response,
+        "infer",
+        takes=ResponsesBody,
+        gives=ModelResponse,
+        streams=ResponseEvent,
     ),
     post(
         "/v1/embeddings",

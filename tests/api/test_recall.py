@@ -72,6 +72,31 @@ def test_chats_say_it_in_header_and_field_whole_and_streamed(waiting):
     assert headers["X-Radiance-Source"] == "memory"
 
 
+def test_responses_say_it_in_header_and_field_whole_and_streamed(waiting):
+    body = {"input": OTHERWISE}
+    text, headers = with_headers(waiting.client, "/v1/responses", body)
+    answer = json.loads(text)
+    assert answer["output"][0]["content"][0]["text"] == HOUSE[1]
+    assert (answer["radiance"]["source"], answer["radiance"]["how"]) == ("memory", "stored")
+    assert headers["X-Radiance-Source"] == "memory"
+    assert headers["X-Radiance-Example"] == "job_000001.0"
+    text, headers = with_headers(waiting.client, "/v1/responses", {**body, "stream": True})
+    lines = [line.removeprefix("data: ") for line in text.splitlines() if line[:6] == "data: "]
+    events = [json.loads(line) for line in lines]
+    assert "".join(event.get("delta", "") for event in events) == HOUSE[1]
+    told = [event["response"]["radiance"]["source"] for event in events if "response" in event]
+    assert told == ["memory"] * 3
+    assert headers["X-Radiance-Source"] == "memory"
+    for change in (
+        {"text": {"format": {"type": "json_object"}}},
+        {"max_output_tokens": 2},
+        {"memory": "off"},
+        {"top_logprobs": 1},
+        {"instructions": "Answer in French."},
+    ):
+        assert "radiance" not in waiting.client.post("/v1/responses", body | change), change
+
+
 def test_a_text_that_is_a_question_is_answered_too(waiting):
     body = {"prompt": OTHERWISE, "max_tokens": 80}
     answer = waiting.client.post("/v1/completions", body)

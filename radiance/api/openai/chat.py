@@ -1,8 +1,8 @@
 """POST /v1/chat/completions."""
 
 import functools
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -117,24 +117,20 @@ async def create_chat(request: Request) -> Reply[shapes.ChatCompletion] | Stream
     services = services_of(request)
     body = await read_parameters(request, ChatBody, UNSUPPORTED)
     plan = await plan_chat(request, services, body)
-    try:
-        if body.stream:
-            headers, chunks = await begin_chat(request, services, plan)
-            return event_stream(chunks, headers)
-        return await answer_chat(request, services, plan)
-    except RequestError as error:
-        if plan.box is None or error.field != "response_format":
-            raise
-        reason = str(error).removeprefix("response_format: ")
-        remedy = "Send parameters that can be held."
-        raise RequestError(f"tools: {reason}", field="tools", remedy=remedy) from None
+    if body.stream:
+        headers, chunks = await begin_chat(request, services, plan)
+        return event_stream(chunks, headers)
+    return await answer_chat(request, services, plan)
 
 
 async def begin_chat(
     request: Request, services: Services, plan: ChatPlan
 ) -> tuple[dict[str, str], AsyncGenerator[shapes.ChatChunk, None]]:
     """The headers and the chunks of an answer that has begun."""
-    origin, told = await origins.begun(request, services, plan.wanted, plan.asked, plan.recalled)
+    with _naming_tools(plan):
+        origin, told = await origins.begun(
+            request, services, plan.wanted, plan.asked, plan.recalled
+        )
     signature = origin.sign(plan.stamp)
     if isinstance(told, str):
         chunks = fallback.chat_chunks(told, signature, wants_usage=plan.body.wants_usage)
@@ -148,7 +144,10 @@ async def answer_chat(
 ) -> Reply[shapes.ChatCompletion]:
     """The whole answer."""
     body = plan.body
-    origin, told = await origins.whole(request, services, plan.wanted, plan.asked, plan.recalled)
+    with _naming_tools(plan):
+        origin, told = await origins.whole(
+            request, services, plan.wanted, plan.asked, plan.recalled
+        )
     signature = origin.sign(plan.stamp)
     if isinstance(told, str):
         looked_up = fallback.chat_completion(told, signature)
@@ -164,6 +163,19 @@ async def answer_chat(
         radiance=plan.recalled.note or UNSET,
     )
     return Reply(completion, headers=origin.headers)
+
+
+@contextmanager
+def _naming_tools(plan: ChatPlan) -> Iterator[None]:
+    """Have an error about the form of the answer name the tools, where it was made of them."""
+    try:
+        yield
+    except RequestError as error:
+        if plan.box is None or error.field != "response_format":
+            raise
+        reason = str(error).removeprefix("response_format: ")
+        remedy = "Send parameters that can be held."
+        raise RequestError(f"tools: {reason}", field="tools", remedy=remedy) from None
 
 
 async def plan_chat(request: Request, services: Services, body: ChatBody) -> ChatPlan:

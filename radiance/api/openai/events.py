@@ -23,6 +23,11 @@ def event(body: bytes) -> bytes:
     return b"data: " + body + b"\n\n"
 
 
+def named_event(kind: str, body: bytes) -> bytes:
+    """One event of a kind."""
+    return b"event: " + kind.encode() + b"\n" + event(body)
+
+
 async def _lines(chunks: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
     try:
         async with aclosing(chunks) as told:

@@ -11,7 +11,7 @@ from radiance.errors import RequestError
 
 # A null says something there; the last two are Anthropic's, a tool's schema and a call of it.
 _KEPT_AS_SENT = ("parameters", "schema", "metadata", "logit_bias", "input_schema", "input")
-_LIMITS = ("max_tokens", "max_completion_tokens")
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
 
 
