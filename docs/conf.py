@@ -32,6 +32,7 @@ NAVIGATION = {
         "docs/API",
         "docs/OPENAI",
         "docs/CLIENTS",
+        "docs/MCP",
         "docs/MEMORY",
         "docs/SETTINGS",
         "docs/LIMITS",

@@ -23,6 +23,7 @@ from radiance.api import (
     jobs,
     knowledge,
     lineage,
+    mcp,
     metrics,
     openapi,
     pointer,
@@ -222,6 +223,8 @@ _SERVICE = [
         gives=Verification,
         queries={"head": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
     ),
+    # JSON-RPC, which says itself what it takes: it does not stand in the API document.
+    post("/mcp", mcp.exchange, "infer", takes=dict[str, Any], gives=JSON, is_documented=False),
     get("/openapi.json", openapi.show_openapi, "infer", gives=JSON),
     get("/metrics", metrics.metrics, "infer", gives="text/plain"),
     get("/health", health.health, OPEN, gives=health.Health),

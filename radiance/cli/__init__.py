@@ -25,6 +25,7 @@ from radiance.cli.info import info
 from radiance.cli.jobs import jobs
 from radiance.cli.keys import keys
 from radiance.cli.knowledge import knowledge
+from radiance.cli.mcp import mcp
 from radiance.cli.models import models
 from radiance.cli.output import keep_examples
 from radiance.cli.report import report
@@ -68,6 +69,7 @@ for _command in (
     info,
     knowledge,
     connect,
+    mcp,
     jobs,
     checkpoints,
     canary,

@@ -50,9 +50,9 @@ class ServiceClient:
         self._opener = urllib.request.build_opener(*proxies)
 
     @property
-    def has_key(self) -> bool:
-        """Whether there is a key to send."""
-        return bool(self._key)
+    def api_key(self) -> str | None:
+        """The key that is sent, if there is one."""
+        return self._key
 
     def get(self, path: str, **query: Any) -> Any:
         """The answer to GET ``path``; query values that are None are left out."""
@@ -134,6 +134,13 @@ class ServiceClient:
 
 def client_options(command: F) -> F:
     """Add ``--url``, ``--api-key``, ``--json``; the command gets ``client`` and ``as_json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print the service's answer as JSON."
+    )(service_options(command))
+
+
+def service_options(command: F) -> F:
+    """Add ``--url`` and ``--api-key``; the command gets ``client``."""
     command = click.option(
         "--url",
         "client",
@@ -141,16 +148,13 @@ def client_options(command: F) -> F:
         callback=lambda context, parameter, value: ServiceClient(value, context.meta.get(_KEY)),
         help="Address of the service. Default: RADIANCE_URL, else http://127.0.0.1:8042.",
     )(command)
-    command = click.option(
+    return click.option(
         "--api-key",
         metavar="KEY|@FILE",
         callback=_keep_key,
         is_eager=True,  # before --url, which makes the client
         expose_value=False,
         help="API key, or @ and the file that holds it. Default: RADIANCE_API_KEY.",
-    )(command)
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print the service's answer as JSON."
     )(command)
 
 

@@ -1,5 +1,8 @@
 """`radiance connect`: the settings of a client for the service that runs."""
 
+import json
+import shutil
+
 import click
 
 from radiance.cli.client import ServiceClient, client_options
@@ -12,6 +15,11 @@ _KEYS = {  # as the files of these clients name a variable
     "continue": "${{ secrets.RADIANCE_API_KEY }}",
 }
 _NO_KEY = "none"
+_BEARERS = {  # how the MCP settings of these programs name a key that they hold
+    "cursor": "${env:RADIANCE_API_KEY}",
+    "lm-studio": "YOUR_KEY",
+    "vscode": "${input:radiance-key}",
+}
 CLIENTS: dict[str, str] = {
     "openai": """\
 import os
@@ -76,6 +84,19 @@ export ENABLE_OLLAMA_API=False""",
     "lm-eval": """\
 lm_eval --model local-completions --tasks arc_easy \\
   --model_args base_url={url}/v1/completions,model={model},tokenizer_backend=None""",
+    # Programs that use the service's tools (docs/MCP.md).
+    "claude-desktop": """\
+{{"mcpServers": {{"radiance": {{
+  "command": "{command}", "args": ["mcp", "--url", "{url}"{key_file}]
+}}}}}}""",
+    "claude-code-mcp": """\
+claude mcp add --transport http radiance {url}/mcp{key_header}""",
+    "lm-studio": """\
+{{"mcpServers": {{"radiance": {{"url": "{url}/mcp"{bearer}}}}}}}""",
+    "cursor": """\
+{{"mcpServers": {{"radiance": {{"url": "{url}/mcp"{bearer}}}}}}}""",
+    "vscode": """\
+{{"servers": {{"radiance": {{"type": "http", "url": "{url}/mcp"{bearer}}}}}{key_input}}}""",
 }
 
 
@@ -100,9 +121,29 @@ def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None
             value=model,
             remedy=f"Known here: {', '.join(known[:10])}.",
         )
-    key = _KEYS.get(name, _KEY) if client.has_key else _NO_KEY
-    settings = CLIENTS[name].format(url=client.url, key=key, model=model)
+    settings = CLIENTS[name].format(
+        url=client.url,
+        model=model,
+        command=shutil.which("radiance") or "radiance",  # a desktop's programs have another PATH
+        **_keys(name, client.api_key is not None),
+    )
     if as_json:
         print_json({"client": name, "url": client.url, "model": model, "settings": settings})
     else:
         click.echo(settings)
+
+
+def _keys(name: str, is_needed: bool) -> dict[str, str]:
+    """Where the key comes from, in the client's own words; the key itself is never printed."""
+    if not is_needed:
+        nothing = dict.fromkeys(("key_file", "key_header", "key_input", "bearer"), "")
+        return {"key": _NO_KEY, **nothing}
+    asked = {"type": "promptString", "id": "radiance-key", "description": "Key", "password": True}
+    headers = {"Authorization": f"Bearer {_BEARERS.get(name, _KEY)}"}
+    return {
+        "key": _KEYS.get(name, _KEY),
+        "key_file": ', "--api-key", "@/path/to/key.txt"',
+        "key_header": f' --header "Authorization: Bearer {_KEY}"',
+        "key_input": f', "inputs": {json.dumps([asked])}',
+        "bearer": f', "headers": {json.dumps(headers)}',
+    }

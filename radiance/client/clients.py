@@ -93,6 +93,7 @@ class Client(_Settings):
     vote = _blocking(operations.vote)
     forget = _blocking(operations.forget)
     forgets = _blocking(operations.list_forgets)
+    call = _blocking(operations.call)
 
     @functools.cached_property
     def _transport(self) -> "Transport":
@@ -145,6 +146,7 @@ class AsyncClient(_Settings):
     vote = _awaitable(operations.vote)
     forget = _awaitable(operations.forget)
     forgets = _awaitable(operations.list_forgets)
+    call = _awaitable(operations.call)
 
     @functools.cached_property
     def _transport(self) -> "AsyncTransport":

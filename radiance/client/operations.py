@@ -286,6 +286,27 @@ def vote(
     return _ask(limits, ApiCall("POST", "/feedback", Vote, body=body))
 
 
+def call(
+    limits: ClientLimits,
+    method: Literal["GET", "POST", "DELETE"],
+    path: str,
+    *,
+    query: Mapping[str, Any] | None = None,
+    body: Any = None,
+) -> Flow[Any]:
+    """Any call of the HTTP API; what it answers, as plain data.
+
+    Args:
+        method: As docs/API.md has it.
+        path: As there, its parts encoded.
+        query: What stands behind the "?"; values that are None are left out.
+        body: Sent as JSON; None sends no body.
+    """
+    is_repeatable = method == "GET"
+    asked = ApiCall(method, path, Any, query or {}, body, is_repeatable=is_repeatable)
+    return _ask(limits, asked)
+
+
 def _given(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 

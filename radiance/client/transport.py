@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -34,10 +34,25 @@ class Transport:
 
 
 class AsyncTransport:
-    """Takes the steps of flows towards one service."""
+    """Takes the steps of flows towards one service.
 
-    def __init__(self, url: str, key: str | None) -> None:
-        self._http = httpx.AsyncClient(**_options(url, key))
+    Args:
+        url: Its address.
+        key: The API key to send; None sends none.
+        through: What carries requests; None: the network.
+        headers: More of them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        through: httpx.AsyncBaseTransport | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        options = _options(url, key)
+        options["headers"] |= headers or {}
+        self._http = httpx.AsyncClient(transport=through, **options)
 
     async def do(self, step: Step) -> ApiReply | None:
         if isinstance(step, Sleep):

@@ -16,9 +16,23 @@ def test_settings_name_the_service_and_the_model(client, service, name):
     assert found.exit_code == 0
     told = json.loads(found.stdout)
     assert told["url"] in told["settings"]
-    assert "{" not in told["settings"].replace('{"', "")
-    assert name in ("environment", "open-webui") or "radiance:base" in told["settings"]
+    if told["settings"].startswith("{"):
+        assert json.loads(told["settings"])  # of a program that uses tools: there is no model
+    else:
+        assert "{" not in told["settings"].replace('{"', "")
+        without_a_model = ("environment", "open-webui", "claude-code-mcp")
+        assert name in without_a_model or "radiance:base" in told["settings"]
     assert client("connect", name).stdout.strip()
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_key_is_named_and_not_printed(client, service, monkeypatch, name):
+    service.replies["GET /v1/models"] = MODELS
+    monkeypatch.setenv("RADIANCE_API_KEY", "rk_secret")
+    settings = client("connect", name).stdout
+    assert "rk_secret" not in settings
+    if settings.startswith("{"):
+        assert "key" in json.dumps(json.loads(settings)).lower()
 
 
 def test_a_model_that_is_not_there_is_named(client, service):
