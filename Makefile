@@ -15,7 +15,7 @@ COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py
 	web/test_knowledge.py api/test_limits.py)
 BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks
 
-.PHONY: help run quick test coverage check fix docs site bench fuzz doctor dist clean
+.PHONY: help run quick test coverage check fix docs site bench fuzz clients doctor dist clean
 
 help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
@@ -28,6 +28,7 @@ help:
 	@echo "make site     docs as a searchable site in build/site; a broken link fails it"
 	@echo "make bench    run the benchmarks; a second call goes on where a first was stopped"
 	@echo "make fuzz     thousands of requests after the API document to a real service (Schemathesis)"
+	@echo "make clients  run the clients of others (OpenAI's, LiteLLM, LangChain, ...) against a service (ARGS=NAME ...)"
 	@echo "make dist     build sdist, wheel, bill of materials and Homebrew formula into dist/"
 	@echo "make doctor   check this machine and the settings"
 	@echo "make clean    remove the installation and caches; adapters/ and runs/ stay"
@@ -75,6 +76,9 @@ bench: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev $(VENV)/.installed-fuzz
 	$(BIN)/python -m tools.fuzz $(VENV)/fuzz/bin/schemathesis $(ARGS)
 
+clients: $(VENV)/.installed-dev $(VENV)/.installed-clients
+	$(BIN)/python -m tools.clients $(VENV)/clients/bin/python $(ARGS)
+
 dist: $(VENV)/.installed-dev
 	rm -rf dist
 	$(BIN)/python -m hatchling build -t sdist -t wheel -d dist
@@ -107,6 +111,13 @@ $(VENV)/.installed-fuzz: pyproject.toml | $(BIN)/python
 	$(PYTHON) -m venv $(VENV)/fuzz
 	$(VENV)/fuzz/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)/fuzz/bin/python -m pip install --quiet --group fuzz
+	@touch $@
+
+# And the clients of others: they bring a hundred packages, none of which Radiance needs.
+$(VENV)/.installed-clients: pyproject.toml | $(BIN)/python
+	$(PYTHON) -m venv $(VENV)/clients
+	$(VENV)/clients/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)/clients/bin/python -m pip install --quiet --group clients
 	@touch $@
 
 $(VENV)/.installed-docs: pyproject.toml | $(VENV)/.installed-dev
