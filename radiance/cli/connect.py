@@ -83,7 +83,8 @@ export OPENAI_API_KEY={key}
 export ENABLE_OLLAMA_API=False""",
     "lm-eval": """\
 lm_eval --model local-completions --tasks arc_easy \\
-  --model_args base_url={url}/v1/completions,model={model},tokenizer_backend=None""",
+  --model_args base_url={url}/v1/completions,model={model},\
+tokenizer={tokenizer},max_length={length}""",
     # Programs that use the service's tools (docs/MCP.md).
     "claude-desktop": """\
 {{"mcpServers": {{"radiance": {{
@@ -113,17 +114,19 @@ def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None
       radiance connect openai
       radiance connect continue --model radiance:base
     """
-    known = [found["id"] for found in client.get("/v1/models")["data"]]
+    known = {found["id"]: found for found in client.get("/v1/models")["data"]}
     if model not in known:
         raise RequestError(
             f"There is no model {model!r}.",
             field="--model",
             value=model,
-            remedy=f"Known here: {', '.join(known[:10])}.",
+            remedy=f"Known here: {', '.join([*known][:10])}.",
         )
     settings = CLIENTS[name].format(
         url=client.url,
         model=model,
+        tokenizer=_tokenizer(known[model]["root"]),
+        length=known[model]["max_model_len"],
         command=shutil.which("radiance") or "radiance",  # a desktop's programs have another PATH
         **_keys(name, client.api_key is not None),
     )
@@ -131,6 +134,15 @@ def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None
         print_json({"client": name, "url": client.url, "model": model, "settings": settings})
     else:
         click.echo(settings)
+
+
+def _tokenizer(base_model: str) -> str:
+    """Where a client on this machine finds the tokenizer of a base model."""
+    if base_model != "ember":
+        return base_model
+    from radiance import ember
+
+    return str(ember.MODEL_PATH)
 
 
 def _keys(name: str, is_needed: bool) -> dict[str, str]:

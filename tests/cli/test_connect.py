@@ -6,7 +6,11 @@ import pytest
 
 from radiance.cli.connect import CLIENTS
 
-MODELS = (200, {"object": "list", "data": [{"id": "radiance"}, {"id": "radiance:base"}]})
+ABOUT = {"root": "ember", "max_model_len": 1024}
+MODELS = (
+    200,
+    {"object": "list", "data": [{"id": "radiance", **ABOUT}, {"id": "radiance:base", **ABOUT}]},
+)
 
 
 @pytest.mark.parametrize("name", CLIENTS)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from radiance import ember
+
 PROGRAMS = Path(__file__).parent / "programs"
 _START_S, _PROGRAM_S = 120, 300
 
@@ -40,7 +42,13 @@ def run(python: str, path: Path, url: str, home: Path) -> "subprocess.CompletedP
     """One program, with a home of its own: none reads the settings or keys of who runs this."""
     home.mkdir()
     here = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-    env = {**here, "HOME": str(home), "RADIANCE_URL": url, "PYTHONWARNINGS": "ignore"}
+    env = {
+        **here,
+        "HOME": str(home),
+        "PYTHONWARNINGS": "ignore",
+        "RADIANCE_URL": url,
+        "RADIANCE_TOKENIZER": str(ember.MODEL_PATH),
+    }
     try:
         return subprocess.run(
             [python, str(path)],

@@ -4,6 +4,7 @@ import os
 
 import litellm
 
+litellm.suppress_debug_info = True
 URL = os.environ["RADIANCE_URL"]
 messages = [{"role": "user", "content": "Who are you?"}]
 for provider, base in (("openai", f"{URL}/v1"), ("anthropic", URL)):

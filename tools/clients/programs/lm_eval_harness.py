@@ -48,7 +48,8 @@ def score(task: str, metric: str, *arguments: str) -> float:
     return json.loads(found.read_text())["results"][task][f"{metric},none"]
 
 
-args = f"model=radiance,base_url={URL}/v1/completions,tokenizer_backend=None"
+tokenizer = os.environ["RADIANCE_TOKENIZER"]  # log-likelihoods are asked for by token
+args = f"model=radiance,base_url={URL}/v1/completions,tokenizer={tokenizer},max_length=1024"
 assert score("chosen", "acc", "--model", "local-completions", "--model_args", args) == 1
 print("local-completions, by log-likelihood")
 args = f"model=radiance,base_url={URL}/v1/chat/completions"
