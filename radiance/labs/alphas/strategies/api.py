@@ -4,23 +4,35 @@ Supported: ``initialize``, ``on_data``, ``on_end_of_algorithm``; ``set_start_dat
 ``set_end_date``, ``set_cash``, ``set_warm_up``; ``add_equity`` at daily resolution;
 ``set_holdings``, ``market_order``, ``buy``, ``sell``, ``liquidate``; ``portfolio``, ``securities``,
 ``time``;
-``history`` of one symbol; ``sma``, ``ema``, ``rsi``, ``macd``, ``bb``, ``mom``, ``roc``, ``std``;
+``history`` of one symbol; ``sma``, ``ema``, ``lwma``, ``rsi``, ``macd``, ``bb``, ``mom``, ``momp``,
+``roc``, ``rocp``, ``std``, ``atr``, ``cci``, ``wilr``, ``max``, ``min``; ``RollingWindow``;
+``on_order_event``;
 ``schedule.on`` by day, week or month; ``log``, ``debug``, ``error``, ``plot`` and
 ``set_benchmark``, which do nothing. Names in PascalCase are the same. A market order is filled at
 the next day's open. This runs in the sandbox: it must import nothing that is not loaded before.
 """
 
-import collections
 import datetime
-import itertools
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-
-class Unsupported(Exception):
-    """The algorithm asks for something outside the supported part."""
+from radiance.labs.alphas.strategies.indicators import (
+    Bollinger,
+    Indicator,
+    Macd,
+    OfBars,
+    Rsi,
+    Snake,
+    Unsupported,
+    channel,
+    deviation,
+    ema,
+    linear_mean,
+    mean,
+    true_range,
+    williams,
+)
 
 
 class Resolution:
@@ -31,18 +43,6 @@ class Resolution:
     TICK = Tick = "tick"
 
 
-class _Snake:
-    """PascalCase names lead to their snake_case ones; what there is not is Unsupported."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        for written in (re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), name.lower()):
-            if written != name and (hasattr(type(self), written) or written in self.__dict__):
-                return getattr(self, written)
-        raise Unsupported(f"{type(self).__name__.lstrip('_')}.{name}")
-
-
 class Symbol(str):
     """A ticker; ``value`` as Lean has it."""
 
@@ -51,7 +51,7 @@ class Symbol(str):
         return str(self)
 
 
-class Bar(_Snake):
+class Bar(Snake):
     """One day of one symbol."""
 
     def __init__(self, symbol: str, time: Any, values: Sequence[float]) -> None:
@@ -60,7 +60,24 @@ class Bar(_Snake):
         self.price = self.value = self.close
 
 
-class Slice(_Snake):
+class OrderEvent(Snake):
+    """An order that was filled."""
+
+    def __init__(self, symbol: str, time: Any, quantity: float, price: float) -> None:
+        self.symbol, self.utc_time = Symbol(symbol), time
+        self.fill_quantity = self.quantity = quantity
+        self.fill_price, self.status = price, OrderStatus.FILLED
+
+
+class OrderStatus:
+    FILLED = Filled = "filled"
+    PARTIALLY_FILLED = PartiallyFilled = "partially filled"
+    SUBMITTED = Submitted = "submitted"
+    CANCELED = Canceled = "canceled"
+    INVALID = Invalid = "invalid"
+
+
+class Slice(Snake):
     """The bars of a day."""
 
     def __init__(self, time: Any, bars: dict[str, Bar]) -> None:
@@ -82,7 +99,7 @@ class Slice(_Snake):
         return self.bars.get(symbol, otherwise)
 
 
-class Holding(_Snake):
+class Holding(Snake):
     """What is held of one symbol."""
 
     def __init__(self, symbol: str) -> None:
@@ -109,7 +126,7 @@ class Holding(_Snake):
         return self.quantity * (self.price - self.average_price)
 
 
-class Portfolio(_Snake):
+class Portfolio(Snake):
     """Cash and holdings."""
 
     def __init__(self) -> None:
@@ -137,7 +154,7 @@ class Portfolio(_Snake):
         return iter(self.held)
 
 
-class Security(_Snake):
+class Security(Snake):
     """A subscribed share."""
 
     def __init__(self, symbol: str, portfolio: Portfolio) -> None:
@@ -159,100 +176,7 @@ class Security(_Snake):
         """Accepted and of no effect."""
 
 
-class Point(_Snake):
-    """The current value of an indicator."""
-
-    def __init__(self) -> None:
-        self.value = 0.0
-
-
-class Indicator(_Snake):
-    """A function of the last closes, updated once a day."""
-
-    def __init__(self, period: int, compute: Callable[[Sequence[float]], float]) -> None:
-        if not 1 <= int(period) <= 2_000:
-            raise Unsupported(f"an indicator of {period} days")
-        self.period, self.current, self.is_ready = int(period), Point(), False
-        self._compute = compute
-        self._closes: collections.deque[float] = collections.deque(maxlen=max(4 * self.period, 64))
-
-    def feed(self, close: float) -> None:
-        self._closes.append(close)
-        if len(self._closes) >= self.period:
-            self.is_ready = True
-            self.current.value = self._compute(list(self._closes))
-
-    def __float__(self) -> float:
-        return float(self.current.value)
-
-    def __lt__(self, other: Any) -> bool:
-        return float(self) < float(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return float(self) > float(other)
-
-
-def _mean(closes: Sequence[float]) -> float:
-    return sum(closes) / len(closes)
-
-
-def _deviation(closes: Sequence[float]) -> float:
-    middle = _mean(closes)
-    return math.sqrt(sum((close - middle) ** 2 for close in closes) / len(closes))
-
-
-def _ema(closes: Sequence[float], period: int) -> float:
-    value, weight = closes[0], 2 / (period + 1)
-    for close in closes[1:]:
-        value += weight * (close - value)
-    return value
-
-
-def _rsi(closes: Sequence[float], period: int) -> float:
-    moves = [after - before for before, after in itertools.pairwise(closes)]
-    rises = sum(max(move, 0.0) for move in moves[-period:])
-    falls = sum(max(-move, 0.0) for move in moves[-period:])
-    return 100.0 if falls == 0 else 100 - 100 / (1 + rises / falls)
-
-
-class Macd(Indicator):
-    """Moving average convergence divergence with its signal line."""
-
-    def __init__(self, fast: int, slow: int, signal: int) -> None:
-        super().__init__(slow, lambda closes: _ema(closes, fast) - _ema(closes, slow))
-        self.signal = Indicator(signal, lambda values: _ema(values, signal))
-        self.fast = Indicator(fast, lambda closes: _ema(closes, fast))
-        self.slow = Indicator(slow, lambda closes: _ema(closes, slow))
-
-    def feed(self, close: float) -> None:
-        super().feed(close)
-        self.fast.feed(close)
-        self.slow.feed(close)
-        if self.is_ready:
-            self.signal.feed(self.current.value)
-
-
-class Bollinger(Indicator):
-    """A mean and the bands around it."""
-
-    def __init__(self, period: int, width: float) -> None:
-        super().__init__(period, lambda closes: _mean(closes[-period:]))
-        self.middle_band = Indicator(period, lambda closes: _mean(closes[-period:]))
-        self.upper_band = Indicator(
-            period, lambda c: _mean(c[-period:]) + width * _deviation(c[-period:])
-        )
-        self.lower_band = Indicator(
-            period, lambda c: _mean(c[-period:]) - width * _deviation(c[-period:])
-        )
-        self.standard_deviation = Indicator(period, lambda c: _deviation(c[-period:]))
-
-    def feed(self, close: float) -> None:
-        super().feed(close)
-        for band in (self.middle_band, self.upper_band, self.lower_band, self.standard_deviation):
-            band.feed(close)
-
-
-class _Rules(_Snake):
+class _Rules(Snake):
     """When a scheduled function runs, by day; the time of day has no meaning on daily bars."""
 
     def every_day(self, *_: Any) -> str:
@@ -278,7 +202,7 @@ class _Rules(_Snake):
         return "any"
 
 
-class _Schedule(_Snake):
+class _Schedule(Snake):
     def __init__(self) -> None:
         self.entries: list[tuple[str, Callable[[], Any]]] = []
 
@@ -290,7 +214,7 @@ class _Schedule(_Snake):
         self.entries.append((str(days[0]), action))
 
 
-class QCAlgorithm(_Snake):
+class QCAlgorithm(Snake):
     """What an algorithm inherits from; see the module for what is there."""
 
     def __init__(self) -> None:
@@ -313,6 +237,9 @@ class QCAlgorithm(_Snake):
 
     def on_data(self, data: Slice) -> None:
         """Overridden, where it is needed."""
+
+    def on_order_event(self, event: "OrderEvent") -> None:
+        """Overridden."""
 
     def on_end_of_algorithm(self) -> None:
         """Overridden, where it is needed."""
@@ -394,22 +321,49 @@ class QCAlgorithm(_Snake):
         return indicator
 
     def sma(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period, lambda c: _mean(c[-period:])))
+        return self._indicator(symbol, Indicator(period, lambda c: mean(c[-period:])))
+
+    def lwma(self, symbol: str, period: int, *_: Any) -> Indicator:
+        return self._indicator(symbol, Indicator(period, lambda c: linear_mean(c[-period:])))
+
+    def atr(self, symbol: str, period: int, *_: Any) -> Indicator:
+        if _:
+            raise Unsupported("atr with a kind of mean")
+        return self._indicator(symbol, OfBars(period + 1, true_range))
+
+    def cci(self, symbol: str, period: int, *_: Any) -> Indicator:
+        return self._indicator(symbol, OfBars(period, channel))
+
+    def wilr(self, symbol: str, period: int, *_: Any) -> Indicator:
+        return self._indicator(symbol, OfBars(period, williams))
+
+    def max(self, symbol: str, period: int, *_: Any) -> Indicator:
+        return self._indicator(symbol, OfBars(period, lambda b: max(bar.high for bar in b)))
+
+    def min(self, symbol: str, period: int, *_: Any) -> Indicator:
+        return self._indicator(symbol, OfBars(period, lambda b: min(bar.low for bar in b)))
 
     def ema(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period, lambda c: _ema(c, period)))
+        return self._indicator(symbol, Indicator(period, lambda c: ema(c, period)))
 
     def std(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period, lambda c: _deviation(c[-period:])))
+        return self._indicator(symbol, Indicator(period, lambda c: deviation(c[-period:])))
 
     def rsi(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period + 1, lambda c: _rsi(c, period)))
+        return self._indicator(symbol, Rsi(period))
 
     def mom(self, symbol: str, period: int, *_: Any) -> Indicator:
         return self._indicator(symbol, Indicator(period + 1, lambda c: c[-1] - c[-period - 1]))
 
     def roc(self, symbol: str, period: int, *_: Any) -> Indicator:
         return self._indicator(symbol, Indicator(period + 1, lambda c: c[-1] / c[-period - 1] - 1))
+
+    def rocp(self, symbol: str, period: int, *_: Any) -> Indicator:
+        return self._indicator(
+            symbol, Indicator(period + 1, lambda c: 100 * (c[-1] / c[-period - 1] - 1))
+        )
+
+    momp = rocp
 
     def macd(self, symbol: str, fast: int, slow: int, signal: int, *_: Any) -> Macd:
         return self._indicator(symbol, Macd(fast, slow, signal))

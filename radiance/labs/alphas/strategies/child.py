@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import numpy
 
-from radiance.labs.alphas.strategies import api
+from radiance.labs.alphas.strategies import api, indicators
 from radiance.platform import sandbox
 
 _PRELOADED: dict[str, Any] = {
@@ -38,6 +38,9 @@ _PRELOADED: dict[str, Any] = {
     "QCAlgorithm": api.QCAlgorithm,
     "Resolution": api.Resolution,
     "Slice": api.Slice,
+    "OrderEvent": api.OrderEvent,
+    "OrderStatus": api.OrderStatus,
+    "RollingWindow": indicators.RollingWindow,
     "Symbol": api.Symbol,
     "AddReference": lambda name: None,
 }
@@ -161,7 +164,7 @@ def _trade(algorithm: api.QCAlgorithm, bars: dict[str, Any]) -> list[tuple[int, 
             algorithm.bars.setdefault(symbol, []).append(bar)
         for symbol, indicator in algorithm.indicators:
             if symbol in today:
-                indicator.feed(today[symbol].close)
+                indicator.update(today[symbol])
         if not algorithm.is_warming_up:
             for rule, action in algorithm.schedule.entries:
                 if _is_due(rule, before, time):
@@ -176,7 +179,7 @@ def _filled(
     algorithm: api.QCAlgorithm, today: dict[str, api.Bar], day: int, places: dict[str, int]
 ) -> list[tuple[int, int, float]]:
     """Fill yesterday's orders at today's open; those of a share without a bar go on waiting."""
-    waiting, fills = [], []
+    waiting, fills, told = [], [], []
     for symbol, quantity in algorithm.orders:
         if symbol not in today:
             waiting.append((symbol, quantity))
@@ -191,7 +194,10 @@ def _filled(
         holding.quantity = after
         algorithm.portfolio.cash -= quantity * price
         fills.append((day, places[symbol], quantity))
+        told.append(api.OrderEvent(symbol, today[symbol].time, quantity, price))
     algorithm.orders[:] = waiting
+    for event in told:  # may order again, for tomorrow
+        _named(algorithm, "on_order_event")(event)
     return fills
 
 
