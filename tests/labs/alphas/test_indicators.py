@@ -21,7 +21,8 @@ def bars() -> pd.DataFrame:
 
 BARS = bars()
 C, H, L = BARS["close"], BARS["high"], BARS["low"]
-RANGE = np.maximum(H, C.shift(1)) - np.minimum(L, C.shift(1))
+SPANS = np.maximum(H, C.shift(1)) - np.minimum(L, C.shift(1))
+RANGE = pd.Series(SPANS)
 TYPICAL = (H + L + C) / 3
 
 
@@ -40,7 +41,7 @@ def wilder(moves: pd.Series, days: int) -> pd.Series:
 def rsi(days: int) -> pd.Series:
     move = C.diff()
     rise, fall = wilder(move.clip(lower=0), days), wilder(-move.clip(upper=0), days)
-    return (100 - 100 / (1 + rise / fall)).where(np.arange(DAYS) >= days)
+    return (100 - 100 / (1 + rise / fall)).where(pd.Series(np.arange(DAYS) >= days))
 
 
 CASES = {
@@ -77,10 +78,10 @@ def test_an_indicator_equals_pandas_from_the_day_it_is_ready(name):
     arguments, oracle = CASES[name]
     indicator = getattr(api.QCAlgorithm(), name)("A", *arguments)
     found = []
-    for row in BARS.itertuples():
-        indicator.update(api.Bar("A", None, [row.open, row.high, row.low, row.close, 1.0]))
+    for row in BARS.to_numpy().tolist():
+        indicator.update(api.Bar("A", None, [*row, 1.0]))
         found.append(float(indicator) if indicator.is_ready else np.nan)
-    np.testing.assert_allclose(found, oracle(), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found, np.asarray(oracle()), rtol=1e-9, atol=1e-9)
 
 
 def test_a_rolling_window_has_the_newest_first():
@@ -122,7 +123,8 @@ class Following(QCAlgorithm):
 @pytest.mark.skipif(not sandbox.is_available(), reason="this system has no sandbox")
 def test_a_strategy_hears_of_its_fills_and_orders_on_them():
     dates = np.datetime64("2020-01-01") + np.arange(DAYS)
-    fields = {name: BARS[name].to_numpy()[:, None] for name in BARS}
+    names = ("open", "high", "low", "close")
+    fields: dict[str, np.ndarray] = {name: np.array(BARS[[name]]) for name in names}
     panel = Panel(dates, ("A",), {**fields, "volume": np.full((DAYS, 1), 1e6)})
     found = running.judge(FOLLOWING, panel, check_types=False)
     assert found.outcome == "backtested", found.detail

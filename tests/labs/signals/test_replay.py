@@ -208,8 +208,13 @@ def test_features_of_ones_own_take_the_place_of_the_labs(tmp_path: Path) -> None
     study = with_values(STUDY, {"adaptation.steps": 4, "adaptation.methods": ["none", "naive"]})
     own = run_replay(study, settings, path, features=features)
     assert own.window["features"] == "knows, noise"
-    error = own.method("none").means["drift_mse"].value
-    assert error < 0.5  # labels are in their own deviations: predicting nothing errs by about one
+    none = own.method("none")
+    assert none is not None
+    error = none.means["drift_mse"]
+    assert error is not None
+    assert (
+        error.value < 0.5
+    )  # labels are in their own deviations: predicting nothing errs by about one
     rows[1:] = [row.replace("S", "X") for row in rows[1:]]
     features.write_text("\n".join(rows))
     with pytest.raises(ConfigError, match="no row of a day and a symbol of the bars"):
