@@ -30,7 +30,8 @@ class BodyGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(self, receive)
+        body = Body(self, receive)
+        scope.setdefault("state", {})["body"] = body
         try:
             await self._app(scope, body.receive, send)
         finally:
@@ -59,12 +60,15 @@ class BodyGuard:
         return self._clock()
 
 
-class _Body:
-    """One request's. A small body is not counted: there is always room for it."""
+class Body:
+    """One request's, at ``request.state.body``.
+
+    A small one is not counted: there is always room for it.
+    """
 
     def __init__(self, guard: BodyGuard, receive: Receive) -> None:
         self._guard, self._receive = guard, receive
-        self._began, self._received = guard.now(), 0
+        self._began, self._received, self._held = guard.now(), 0, 0
         self._is_whole = False
         self.counted = 0
 
@@ -82,9 +86,18 @@ class _Body:
             ) from None
         if message["type"] != "http.request":
             return message
-        self._received += len(message.get("body", b""))
         self._is_whole = not message.get("more_body", False)
-        counted = max(0, self._received - limits.FREE_BODY_BYTES.value)
+        self._received += len(message.get("body", b""))
+        self.hold(len(message.get("body", b"")))
+        return message
+
+    def hold(self, count: int) -> None:
+        """So many bytes more are held for it: they arrived, or came of decompressing it.
+
+        Raises:
+            Overloaded: There are too many in all.
+        """
+        self._held += count
+        counted = max(0, self._held - limits.FREE_BODY_BYTES.value)
         self._guard.hold(counted - self.counted)
         self.counted = counted
-        return message

@@ -1,6 +1,7 @@
 """Request bodies, bounded, decoded and checked against a Struct; and what queries share."""
 
 import zlib
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from radiance.records.text import clean, forbidden
 T = TypeVar("T")
 
 _MOST_LISTED = 1000
+_PIECE_BYTES = 1 << 16
 
 # A body somewhat over the limit is read to its end and thrown away: most clients look at the
 # answer only after they have sent everything, and a closed connection tells them nothing.
@@ -42,7 +44,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
     if size > max_bytes:
         raise _too_large(max_bytes)
     if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
-        body = _decompressed(bytes(body), encoding, max_bytes)
+        body = _decompressed(bytes(body), encoding, max_bytes, request.state.body.hold)
     try:
         return msgspec.json.decode(bytes(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -119,12 +121,17 @@ def number_in(given: str, least: int, most: int) -> int | None:
     return int(given)
 
 
-def _decompressed(body: bytes, encoding: str, max_bytes: int) -> bytearray:
+def _decompressed(
+    body: bytes, encoding: str, max_bytes: int, hold: Callable[[int], object]
+) -> bytearray:
     """A body that was sent compressed; no more of it than the limit is ever made.
+
+    ``hold`` is told of each piece before it is kept.
 
     Raises:
         RequestError: It is compressed in another way, or damaged.
         TooLarge: It has more than ``max_bytes``.
+        Overloaded: The bodies of all requests have too many bytes.
     """
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise RequestError(
@@ -134,17 +141,21 @@ def _decompressed(body: bytes, encoding: str, max_bytes: int) -> bytearray:
             remedy="Send the body as it is, or with gzip.",
         )
     reader = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either's header
+    found, rest = bytearray(), body
     try:
-        found = reader.decompress(body, max_bytes + 1)
+        while piece := reader.decompress(rest, _PIECE_BYTES):
+            if len(found) + len(piece) > max_bytes:
+                raise _too_large(max_bytes)
+            hold(len(piece))
+            found += piece
+            rest = reader.unconsumed_tail
     except zlib.error as error:
         raise RequestError(
             f"The body is not {encoding}: {error}.", remedy="Send it again."
         ) from None
-    if len(found) > max_bytes:
-        raise _too_large(max_bytes)
     if not reader.eof:
         raise RequestError(f"The body is not {encoding}: it ends early.", remedy="Send it again.")
-    return bytearray(found)
+    return found
 
 
 def _too_large(max_bytes: int) -> TooLarge:

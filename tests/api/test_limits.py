@@ -1,5 +1,6 @@
 """Limits that are checked before work: what no context can hold is refused, and nobody waits."""
 
+import gzip
 import json
 import socket
 import urllib.error
@@ -175,3 +176,22 @@ def test_a_method_that_is_not_taken_names_all_that_are(
         shared_service.client.open(request)
     with caught.value as error:
         assert (error.status, error.headers["Allow"]) == (405, methods)
+
+
+def test_what_is_decompressed_counts_among_the_bodies_under_way(
+    shared_service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four million spaces arrive as four thousand bytes."""
+    client = shared_service.client
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body = json.dumps({"prompt": "Hi", "max_tokens": 1}).encode() + b" " * 4_000_000
+    packed = gzip.compress(body)
+    assert client.call("POST", "/search", raw=packed, headers=headers)["response"] is not None
+    small = limits.BODIES_BYTES._replace(value=1_000_000)
+    monkeypatch.setattr(limits, "BODIES_BYTES", small)
+    with pytest.raises(ApiError) as caught:
+        client.call("POST", "/search", raw=packed, headers=headers)
+    assert (caught.value.status, "Retry-After" in caught.value.headers) == (429, True)
+    assert client.ask("Hi", max_tokens=1)["response"] is not None  # and is given back
+    monkeypatch.undo()
+    assert client.call("POST", "/search", raw=packed, headers=headers)["response"] is not None

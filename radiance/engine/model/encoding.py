@@ -9,9 +9,11 @@ nobody ends or begins a turn by writing so (``control_tokens.py``). Only in what
 writes, an assistant's turn, the marks of thoughts and calls are those tokens.
 """
 
+import copy
 import functools
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +28,7 @@ from radiance.records import Example, Message
 from radiance.telemetry import get_logger
 
 _log = get_logger(__name__)
+_LONG_CHARACTERS = 20_000  # which take some milliseconds
 _MARK = "0MARK0"  # stands for a user's words in the template
 
 
@@ -74,6 +77,23 @@ class Encoder:
         self._controls = ControlTokens(tokenizer, self.end_tokens, marks)
         self._start = added_start(tokenizer.encode)
 
+    @contextmanager
+    def _turn(self, characters: int) -> Iterator["Encoder"]:
+        """The one to encode a text of so many characters with: no short one waits for a long one.
+
+        A tokenizer reads one text at a time, and some millions of characters take it seconds.
+        """
+        encoder = self if characters <= _LONG_CHARACTERS else self._for_long_texts
+        with encoder._lock:
+            yield encoder
+
+    @functools.cached_property
+    def _for_long_texts(self) -> "Encoder":
+        """The same with a tokenizer of its own, made when the first long text comes."""
+        with self._lock:
+            tokenizer = copy.deepcopy(self._tokenizer)
+        return Encoder(tokenizer, self.context_tokens, self._end_token, self.vocabulary.size)
+
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """Tokens that ask for the next assistant turn.
 
@@ -81,9 +101,10 @@ class Encoder:
             RequestError: The model's chat template refuses the turns.
             TooLarge: No room is left in the context for an answer.
         """
-        self.check_length(sum(len(m.content) for m in messages), "prompt")
-        with self._lock:
-            tokens = self._prompt(messages)
+        length = sum(len(m.content) for m in messages)
+        self.check_length(length, "prompt")
+        with self._turn(length) as turn:
+            tokens = turn._prompt(messages)
         if len(tokens) >= self.context_tokens:
             raise TooLarge(
                 f"the prompt has {len(tokens)} tokens and the model's context is "
@@ -115,7 +136,8 @@ class Encoder:
         if not self.has_chat_template:
             return self.prompt([Message("user", str(turn.get("content") or "")) for turn in turns])
         said = (turn.get("content") for turn in turns)
-        self.check_length(sum(len(text) for text in said if isinstance(text, str)), "messages")
+        length = sum(len(text) for text in said if isinstance(text, str))
+        self.check_length(length, "messages")
         self._check_turns(len(turns))
         hidden = Hidden()
         options: dict[str, Any] = {}
@@ -124,10 +146,10 @@ class Encoder:
         if not thinking:
             options["enable_thinking"] = False
         shown = [self._hide(turn, str(turn.get("role")), hidden) for turn in turns]
-        with self._lock:
-            text = refusals(self._render)(shown, add_generation_prompt=True, **options)
+        with self._turn(length) as turn:
+            text = refusals(turn._render)(shown, add_generation_prompt=True, **options)
             self.check_length(len(text), "messages")
-            tokens = self._controls.encode(text, hidden)
+            tokens = turn._controls.encode(text, hidden)
         self.check_prompt(tokens)
         return tokens
 
@@ -159,8 +181,8 @@ class Encoder:
             TooLarge: No text of its length fits the context.
         """
         self.check_length(len(text), "prompt")
-        with self._lock:
-            tokens = self._controls.plain(text)
+        with self._turn(len(text)) as turn:
+            tokens = turn._controls.plain(text)
         start = self._start
         return (tokens if tokens[: len(start)] == start else start + tokens) or [self._end_token]
 
@@ -223,15 +245,16 @@ class Encoder:
             RequestError: The model's chat template refuses the turns or leaves one out, or a
                 control token's name cannot be written as text.
         """
-        with self._lock:
+        length = len(example.text) + sum(len(message.content) for message in example.messages)
+        with self._turn(length) as turn:
             if example.text:
-                tokens = [*self._start, *self._words(self._body(example.text)), self._end_token]
+                tokens = [*self._start, *turn._words(turn._body(example.text)), self._end_token]
                 learned = [False] + [True] * (len(tokens) - 1)  # nothing predicts the first
             elif self.has_chat_template:
-                tokens, learned = self._chat(example.messages)
+                tokens, learned = turn._chat(example.messages)
             else:
-                prompt = self._prompt(example.messages[:-1])
-                answer = [*self._words(" " + example.messages[-1].content), self._end_token]
+                prompt = turn._prompt(example.messages[:-1])
+                answer = [*turn._words(" " + example.messages[-1].content), self._end_token]
                 tokens = prompt + answer
                 learned = [False] * len(prompt) + [True] * len(answer)
         return EncodedExample(example.id, tuple(tokens), tuple(learned))
@@ -265,8 +288,8 @@ class Encoder:
 
     def plain(self, text: str) -> list[int]:
         """Tokens of a text as it stands, with nothing before or after it."""
-        with self._lock:
-            return self._words(text)
+        with self._turn(len(text)) as turn:
+            return turn._words(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of some tokens."""

@@ -10,7 +10,7 @@ import pytest
 from llguidance import LLMatcher
 
 from radiance import limits
-from radiance.engine.decoding.constraints import ConstraintCompiler
+from radiance.engine.decoding.constraints import ConstraintCompiler, _shadowed
 from radiance.engine.requests import Constraint, Request, Sampling
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Overloaded, RequestError
@@ -260,3 +260,20 @@ def test_the_supervisor_s_question_goes_before_all_that_wait(engine: Engine) -> 
     assert sum(not future.done() for future in waiting) > rows
     for future in waiting:
         engine.cancel(future)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_shadowed"),
+    [("^sc", True), ("re$", True), ("o", True), ("^o", False), ("(s|c|o|r|e)+", True)],
+)
+def test_a_property_that_a_pattern_matches_is_found(pattern: str, is_shadowed: bool) -> None:
+    schema = {"properties": {"score": {}}, "patternProperties": {"^never$": {}, pattern: {}}}
+    assert (_shadowed(json.dumps({"anyOf": [schema]})) == "score") == is_shadowed
+
+
+@pytest.mark.timeout(20)
+def test_no_pattern_takes_for_ever() -> None:
+    """Each of these takes Python's matcher longer than anybody lives."""
+    costly = {r"((\w|\.)+)+#": {}, "(a*)*b": {}, "^(a|aa)+$x": {}}
+    names = {f"{'a' * 3000}{number}": {} for number in range(20)}
+    assert _shadowed(json.dumps({"properties": names, "patternProperties": costly})) is None

@@ -1,12 +1,14 @@
 """The same text is encoded the same way for asking and for teaching."""
 
 import itertools
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mlx_lm.utils import load_tokenizer
 
+from radiance.engine.model.control_tokens import ControlTokens, Hidden
 from radiance.engine.model.encoding import Encoder
 from radiance.engine.worker import Engine
 from radiance.errors import TooLarge
@@ -157,3 +159,37 @@ def test_a_text_that_cannot_fit_is_refused_before_it_is_tokenized(
 def test_what_fits_is_never_refused_by_its_length(engine: Engine) -> None:
     longest = max(engine.base.tokenizer.get_vocab(), key=len)
     assert engine.encoder.may_fit(engine.encoder.context_tokens * len(longest))
+
+
+def test_a_short_text_never_waits_for_a_long_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, encode = engine.encoder, ControlTokens.encode
+    begun, go_on = threading.Event(), threading.Event()
+    long = [Message("user", "word " * 5_000)]
+    alone = encoder.example(Example("job_000001.0", text=long[0].content)).tokens
+
+    def slow(self: ControlTokens, text: str, hidden: Hidden) -> list[int]:
+        if len(text) > 20_000:
+            begun.set()
+            assert go_on.wait(60)
+        return encode(self, text, hidden)
+
+    monkeypatch.setattr(ControlTokens, "encode", slow)
+    found: list[tuple[int, ...]] = []
+    thread = threading.Thread(
+        target=lambda: found.append(
+            encoder.example(Example("job_000001.0", text=long[0].content)).tokens
+        )
+    )
+    thread.start()
+    assert begun.wait(60)
+    others = threading.Thread(
+        target=lambda: found.append(tuple(encoder.prompt([Message("user", "Hi")])))
+    )
+    others.start()
+    others.join(60)
+    assert len(found) == 1  # the short one is there, the long one is not
+    go_on.set()
+    thread.join()
+    assert found[1] == alone
