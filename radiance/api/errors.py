@@ -265,6 +265,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         )
     if error.status_code == 405:
         allowed = ", ".join(_methods(request)) or "another method"
+        if method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": f"{allowed}, OPTIONS"})
         return error_response(
             405,
             f"{path} does not take {method}.",

@@ -20,6 +20,7 @@ from radiance.api.route import JSON, Route
 
 Json = dict[str, Any]
 """An object of the document."""
+EVENTS = "text/event-stream"
 _SCHEMAS = "#/components/schemas/{name}"
 _SECURITY = {
     "key": {
@@ -68,7 +69,10 @@ def _operation(route: Route, schema_of: dict[Any, Json]) -> Json:
     summary, _, description = (inspect.getdoc(route.handler) or "").partition("\n\n")
     content = _content(route.gives, JSON, schema_of)
     if route.streams is not None:
-        content |= _content(route.streams, "text/event-stream", schema_of)
+        # A stream as a whole is text; what each of its events holds stands beside.
+        content |= {
+            EVENTS: {"schema": {"type": "string"}, "x-event-schema": schema_of[route.streams]}
+        }
     refusal = error_answer(route.path)
     operation: Json = {
         "operationId": route.name,

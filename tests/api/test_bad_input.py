@@ -2,6 +2,7 @@
 
 import json
 import socket
+import urllib.request
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -189,6 +190,25 @@ def test_wrong_addresses(shared_service: Running, method: str, path: str, status
         shared_service.client.call(method, path)
     assert caught.value.status == status
     assert set(caught.value.error) == {"message", "type", "param", "code", "value", "remedy"}
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/search", "POST"),
+        ("/feedback", "GET, HEAD, POST"),
+        ("/canary", "DELETE, GET, HEAD, POST"),
+        ("/v1/files/file-x", "DELETE, GET, HEAD"),
+    ],
+)
+def test_the_methods_of_a_path_are_told(shared_service: Running, path: str, methods: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        shared_service.client.call("PATCH", path)
+    assert (caught.value.status, caught.value.headers["Allow"]) == (405, methods)
+    asked = urllib.request.Request(shared_service.client.url + path, method="OPTIONS")
+    with shared_service.client.open(asked) as response:
+        assert (response.status, response.read()) == (204, b"")
+        assert response.headers["Allow"] == f"{methods}, OPTIONS"
 
 
 @pytest.mark.parametrize(

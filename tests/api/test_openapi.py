@@ -43,11 +43,18 @@ def closed(schema: Any) -> Any:
 CLOSED = closed(DOCUMENT)
 
 
-def check(method: str, path: str, status: int, body: Any, media: str = "application/json") -> None:
+def check(
+    method: str,
+    path: str,
+    status: int,
+    body: Any,
+    media: str = "application/json",
+    name: str = "schema",
+) -> None:
     """Hold an answer against the document; strictly: what is not described is wrong."""
     responses = CLOSED["paths"][path][method.lower()]["responses"]
     response = responses.get(str(status), responses["default"])
-    schema = {**response["content"][media]["schema"], "components": CLOSED["components"]}
+    schema = {**response["content"][media][name], "components": CLOSED["components"]}
     jsonschema.Draft202012Validator(schema).validate(body)
 
 
@@ -204,11 +211,14 @@ def test_events_are_as_described(running: Running, path: str, body: Any) -> None
     request = urllib.request.Request(running.client.url + path, json.dumps(asked).encode())
     with urllib.request.urlopen(request) as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")
-        lines = [line for line in response.read().decode().split("\n\n") if line]
+        sent = response.read().decode()
+    check("POST", path, 200, sent, "text/event-stream")
+    lines = [line for line in sent.split("\n\n") if line]
     assert lines.pop() == "data: [DONE]"
     assert len(lines) > 3
     for line in lines:
-        check("POST", path, 200, json.loads(line.removeprefix("data: ")), "text/event-stream")
+        event = json.loads(line.removeprefix("data: "))
+        check("POST", path, 200, event, "text/event-stream", "x-event-schema")
 
 
 def test_files_and_tuning_jobs_are_as_described(running: Running) -> None:

@@ -23,7 +23,7 @@ from tests.support import FACTS, as_input
 @pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
     """The server takes both over, and the tests after it want them back."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before, strict=True):
