@@ -201,6 +201,11 @@ FIGURES = (
         "Prefixes that the prefix cache holds.",
         lambda v: v.engine.prompt_cache_entries,
     ),
+    _gauge(
+        "array_bytes",
+        "Bytes of MLX's arrays: the base model, adapters, caches, what is being computed.",
+        lambda v: v.engine.array_bytes,
+    ),
     _gauge("adapter_slots", "Adapters held in memory.", lambda v: v.engine.slots),
     _gauge(
         "adapter_slots_in_use",

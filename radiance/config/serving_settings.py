@@ -127,13 +127,13 @@ class EngineSettings(Section, frozen=True):
         ),
     ] = 0
     prompt_cache_bytes: Annotated[
-        int,
+        Annotated[int, Meta(ge=0)] | Literal["auto"],
         Meta(
             description="Memory for the prefix cache, which keeps the KV cache of earlier "
-            "prompts, in bytes; 0 turns it off.",
-            ge=0,
+            "prompts, in bytes; 0 turns it off; auto: a 32nd of the machine's memory, 512 MiB at "
+            "most."
         ),
-    ] = 512 * 1024 * 1024
+    ] = "auto"
     speculation: Annotated[
         bool,
         Meta(

@@ -9,7 +9,12 @@ from mlx_lm.generate import make_stop_sequences
 from radiance import config
 from radiance.engine.adapters.slots import SlotModel, SlotTable
 from radiance.engine.decoding.batch import DecodeBatch, PrimaryBatch
-from radiance.engine.decoding.kv_budget import KvBudget, kv_bytes_per_token
+from radiance.engine.decoding.kv_budget import (
+    KvBudget,
+    kv_bytes_per_token,
+    kv_cache_bytes,
+    prompt_cache_bytes,
+)
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.decoding.speculation import Speculation
 from radiance.engine.model.base import BaseModel, load_base
@@ -21,7 +26,6 @@ from radiance.errors import ConfigError
 from radiance.records import content_hash
 from radiance.telemetry import get_logger
 
-_KV_MEMORY_RATIO = 0.25  # of the machine's memory, where no number of bytes is configured
 _log = get_logger(__name__)
 
 
@@ -66,7 +70,8 @@ def assemble(
     base = load_base(name, path, device, ranks, settings.shard)
     leader = Primary(ranks) if ranks is not None and ranks.rank == 0 else None
     size = kv_bytes_per_token(base.model)
-    plan = [settings.decode_rows, settings.prefill_tokens, settings.prompt_cache_bytes]
+    prompts_bytes = prompt_cache_bytes(settings, device.memory_bytes)
+    plan = [settings.decode_rows, settings.prefill_tokens, prompts_bytes]
     if ranks is not None:
         if not ranks.agree(str(size).encode()):
             # Ranks with more layers would forget earlier, and then not know what others know.
@@ -88,8 +93,7 @@ def assemble(
         ranks is None,
     )
     batch = DecodeBatch(*arguments) if leader is None else PrimaryBatch(leader, *arguments)
-    most = settings.kv_cache_bytes or int(_KV_MEMORY_RATIO * device.memory_bytes)
-    budget = KvBudget(size, most)
+    budget = KvBudget(size, kv_cache_bytes(settings, device.memory_bytes))
     return Assembly(base, table, model, prompt_cache, batch, budget, leader, speculation)
 
 

@@ -115,6 +115,7 @@ class EngineStats:
     training_pieces: int
     training_seconds: float
     training_state: str
+    array_bytes: int
 
     @classmethod
     def of(

@@ -381,6 +381,7 @@ class Engine:
             slots_in_use=self._adapter_cache.in_use,
             swaps=self._sources.swaps,
             training_state=self._task_queue.state,
+            array_bytes=mx.get_active_memory(),
         )
 
     # ── The loop, on the engine thread ──────────────────────────────────────────────────────────

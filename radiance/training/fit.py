@@ -11,7 +11,11 @@ import mlx.nn as nn
 
 from radiance.config import Config
 from radiance.config.derived import derive_anchor, derive_training, derived
-from radiance.engine.decoding.kv_budget import kv_bytes_per_token
+from radiance.engine.decoding.kv_budget import (
+    kv_bytes_per_token,
+    kv_cache_bytes,
+    prompt_cache_bytes,
+)
 from radiance.engine.model import precision
 from radiance.engine.model.base import context_tokens, hidden_size
 from radiance.engine.model.device import Device
@@ -23,7 +27,6 @@ from radiance.training.nullspace import most_bytes
 
 _LENGTHS = (256, 1024, 4096, 16384)  # tokens, of a row that is answered
 _EXAMPLE_LENGTHS = (64, 256, 1024)  # tokens, of an example
-_KV_MEMORY_RATIO = 0.25  # as engine/assembly.py has it
 _MOST_SHARE = 0.9  # of the memory: the rest is the program's own, and the system's
 
 
@@ -111,8 +114,9 @@ def reckon(stored: StoredModel, device: Device, settings: Config) -> Fit:
     longest = context_tokens(stored.config)
     usable = int(_MOST_SHARE * device.memory_bytes)
     left = usable - weights
-    most = settings.engine.kv_cache_bytes or int(_KV_MEMORY_RATIO * device.memory_bytes)
-    budget = max(0, min(most, left - settings.engine.prompt_cache_bytes))
+    most = kv_cache_bytes(settings.engine, device.memory_bytes)
+    prompts = prompt_cache_bytes(settings.engine, device.memory_bytes)
+    budget = max(0, min(most, left - prompts))
     serving = tuple(
         ServingFit(tokens, tokens * kv, _rows(budget, tokens * kv, settings), tokens * kv <= left)
         for tokens in (*(n for n in _LENGTHS if n < longest), longest)

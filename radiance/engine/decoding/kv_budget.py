@@ -6,7 +6,23 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
+from radiance import config
 from radiance.errors import TooLarge
+
+_KV_SHARE, _PROMPTS_SHARE = 1 / 4, 1 / 32  # of the machine's memory, where no bytes are configured
+_MOST_PROMPTS_BYTES = 512 << 20
+
+
+def kv_cache_bytes(settings: config.EngineSettings, memory_bytes: int) -> int:
+    """Most bytes that the requests being answered may take of a machine's memory."""
+    return settings.kv_cache_bytes or int(_KV_SHARE * memory_bytes)
+
+
+def prompt_cache_bytes(settings: config.EngineSettings, memory_bytes: int) -> int:
+    """Most bytes that earlier prompts may take of a machine's memory."""
+    if settings.prompt_cache_bytes == "auto":
+        return min(_MOST_PROMPTS_BYTES, int(_PROMPTS_SHARE * memory_bytes))
+    return settings.prompt_cache_bytes
 
 
 def kv_bytes_per_token(model: Any) -> int:

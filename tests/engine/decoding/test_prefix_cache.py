@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import mlx.core as mx
 import pytest
 
 from radiance import config, ember
+from radiance.engine.decoding.kv_budget import prompt_cache_bytes
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.requests import Answer, Delta, Event, Request
 from radiance.engine.worker import Engine
@@ -74,7 +76,7 @@ def test_what_is_kept_is_bounded_and_counted(fresh: Engine) -> None:
         fresh.submit(ask(fresh, LONG)).result()
     stats = fresh.stats
     assert stats.prompt_cache_hits > hits
-    assert 0 < stats.prompt_cache_bytes <= config.EngineSettings().prompt_cache_bytes
+    assert 0 < stats.prompt_cache_bytes <= 512 << 20
     small = PrefixCache(max_bytes=5_000_000)
 
     def fill() -> tuple[int, int]:
@@ -148,3 +150,12 @@ def test_other_adapters_share_no_beginning(fresh: Engine) -> None:
     fresh.swap(None, None, CheckpointStatus.BASE)
     assert [answer.cached_tokens > 20 for answer in answers] == [True, True, False]
     assert answers[0].tokens == answers[1].tokens != answers[2].tokens
+
+
+@pytest.mark.parametrize(
+    ("asked", "gigabytes", "megabytes"),
+    [("auto", 4, 128), ("auto", 64, 512), (7 << 20, 4, 7), (0, 4, 0)],
+)
+def test_its_share_of_a_small_machine_is_small(asked: Any, gigabytes: int, megabytes: int) -> None:
+    settings = config.EngineSettings(prompt_cache_bytes=asked)
+    assert prompt_cache_bytes(settings, gigabytes << 30) == megabytes << 20
