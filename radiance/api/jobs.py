@@ -29,10 +29,12 @@ class JobWithSupersedes(JobAnswer, frozen=True, kw_only=True):
     """A job, what it corrects, and what the gate made of its checkpoint.
 
     Attributes:
+        superseded_by: Its examples that a newer update answers otherwise, and by which.
         failed_rules: The rules of the gate that its checkpoint failed, also where it is served.
     """
 
     supersedes: list[Supersession]
+    superseded_by: list[Supersession]
     failed_rules: list[str]
 
 
@@ -55,9 +57,13 @@ async def show_job(request: Request) -> JobWithSupersedes:
     services = services_of(request)
     job = await run_in_threadpool(services.jobs.get, request.path_params["job_id"])
     corrected = await run_in_threadpool(supersedes, services, job)
+    newer = await run_in_threadpool(services.examples.superseded_by, job.job_id)
     failed = await run_in_threadpool(_failed_rules, services, job)
     return JobWithSupersedes(
-        **asdict(_describe(services, job)), supersedes=corrected, failed_rules=failed
+        **asdict(_describe(services, job)),
+        supersedes=corrected,
+        superseded_by=newer,
+        failed_rules=failed,
     )
 
 

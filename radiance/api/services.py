@@ -24,6 +24,7 @@ from radiance.learning.forgetting import Forgetting
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pipeline import Pipeline
 from radiance.memory.memory import Memory
+from radiance.registry.backup_schedule import BackupSchedule
 from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.root_watch import RootWatch
@@ -67,6 +68,7 @@ class Services:
     names: Names
     engine_watchdog: EngineWatchdog
     root_watch: RootWatch
+    backups: BackupSchedule
     experiments: Experiments
     outcome_trials: OutcomeTrials
     canary: CanaryRouter

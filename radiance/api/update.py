@@ -1,16 +1,21 @@
 """POST /update: examples in, durable before the answer goes out."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from radiance.api.auth.access import sender_of
+from radiance.api.auth.keys import Key
 from radiance.api.bodies import read_json
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
-from radiance.examples.admission import admit
+from radiance.examples.admission import Admitted, admit
+from radiance.examples.ownership import check_owned
 from radiance.records import Job, JobStatus, Supersession, content_hash
+from radiance.storage.sqlite import Connection
 
 _MOST_KEY_CHARACTERS = 200
 
@@ -39,17 +44,25 @@ async def update(request: Request) -> UpdateAnswer:
     services = services_of(request)
     body = await read_json(request, services.config.server.max_body_bytes)
     key = _key(body, request.headers.get("idempotency-key"))
-    answer = await run_in_threadpool(accept, services, body, key)
+    answer = await run_in_threadpool(accept, services, body, key, sender_of(request))
     services.pipeline.wake()
     return answer
 
 
-def accept(services: Services, body: Any, key: str | None) -> UpdateAnswer:
+def accept(
+    services: Services, body: Any, key: str | None, sender: Key | None = None
+) -> UpdateAnswer:
     """Keep the examples of a body, durably; what POST /update answers."""
     services.check_learns()
     admitted = admit(body, services.config.update, services.engine.encoder.check_fits)
     identity = {name: value for name, value in body.items() if name != "job_key"}
-    job, _ = services.jobs.add(admitted, content_hash(identity), key)
+    job, _ = services.jobs.add(
+        admitted,
+        content_hash(identity),
+        key,
+        record=owned(services, admitted, sender),
+        sender="" if sender is None else sender.name,
+    )
     near = services.examples.may_supersede(job, lineage(services, job))
     return UpdateAnswer(
         job_id=job.job_id,
@@ -61,6 +74,18 @@ def accept(services: Services, body: Any, key: str | None) -> UpdateAnswer:
         supersedes=supersedes(services, job),
         may_supersede=near,
     )
+
+
+def owned(
+    services: Services, admitted: Admitted, sender: Key | None
+) -> Callable[[Connection, int], None]:
+    """Checks, in the transaction that keeps an update, whose answers it replaces."""
+    rule = services.config.update.supersede
+    is_owner = sender is None or sender.allows("admin")
+    if is_owner or (rule == "ask" and admitted.supersede):
+        rule = "any"
+    name = "" if sender is None else sender.name
+    return lambda connection, number: check_owned(connection, admitted.examples, name, rule)
 
 
 def supersedes(services: Services, job: Job) -> list[Supersession]:

@@ -137,8 +137,9 @@ def _print_job(job: dict[str, Any], as_json: bool) -> None:
     if progress := shown.pop("progress", None):
         shown["progress"] = f"step {progress['step']} of at most {progress['max_steps']}"
         shown["finetune_loss"] = progress.get("finetune_loss")
-    if corrected := shown.pop("supersedes", None):
-        shown["supersedes"] = [f"{pair['example_id']} by {pair['by']}" for pair in corrected]
+    for name in ("supersedes", "superseded_by"):
+        if corrected := shown.pop(name, None):
+            shown[name] = [f"{pair['example_id']} by {pair['by']}" for pair in corrected]
     print_pairs(
         (name, show_time(value) if name.endswith("_at") else value) for name, value in shown.items()
     )

@@ -7,11 +7,13 @@ reads them, and ``radiance.toml`` at the top of the repository is rendered from 
 """
 
 from radiance.config.alert_settings import AlertSettings
+from radiance.config.backup_settings import BackupSettings
 from radiance.config.fallback_settings import ChainSettings, UpstreamSettings
 from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
 from radiance.config.learning_settings import (
     QUIET_HOURS,
     AnchorSettings,
+    SupersedeRule,
     TrainingSettings,
     UpdateMode,
     UpdateSettings,
@@ -45,6 +47,7 @@ __all__ = [
     "AlertSettings",
     "AnchorSettings",
     "Backend",
+    "BackupSettings",
     "ChainSettings",
     "Config",
     "EngineSettings",
@@ -58,6 +61,7 @@ __all__ = [
     "Section",
     "ServerSettings",
     "Shard",
+    "SupersedeRule",
     "TrainingSettings",
     "UpdateMode",
     "UpdateSettings",

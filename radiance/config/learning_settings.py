@@ -11,6 +11,7 @@ from radiance.config.serving_settings import Priority
 Auto = Literal["auto"]
 """A number that follows from the base model; see ``derived``."""
 UpdateMode = Literal["immediate", "batched"]
+SupersedeRule = Literal["any", "own", "ask"]
 
 _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _TIME = r"([01]\d|2[0-3]):[0-5]\d"
@@ -46,6 +47,14 @@ class UpdateSettings(Section, frozen=True):
     max_waiting_jobs: Annotated[
         int, Meta(description="Most updates that wait; further ones get status 429.", ge=1)
     ] = 10_000
+    supersede: Annotated[
+        SupersedeRule,
+        Meta(
+            description="Answers that an update may replace by others. any: everybody's. own: "
+            "those of its own API key; keys of scope admin, and requests where no key is needed, "
+            'replace all. ask: all where the update says "supersede": true.'
+        ),
+    ] = "any"
 
 
 class TrainingSettings(Section, frozen=True):

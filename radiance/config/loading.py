@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from radiance import extensions, validation
 from radiance.config.alert_settings import AlertSettings
+from radiance.config.backup_settings import BackupSettings
 from radiance.config.fallback_settings import ChainSettings
 from radiance.config.gate_settings import EvaluationSettings, GateSettings, MonitorSettings
 from radiance.config.learning_settings import (
@@ -57,6 +58,7 @@ class Config(Section, frozen=True):
     engine: EngineSettings = EngineSettings()
     memory: MemorySettings = MemorySettings()
     alerts: AlertSettings = AlertSettings()
+    backup: BackupSettings = BackupSettings()
     update: UpdateSettings = UpdateSettings()
     training: TrainingSettings = TrainingSettings()
     anchor: AnchorSettings = AnchorSettings()

@@ -45,6 +45,7 @@ class Admitted(msgspec.Struct, frozen=True):
         tags: Clean, without repetitions.
         key: The caller's ``job_key``.
         duplicates: How many examples were dropped because an earlier one is the same.
+        supersede: Whether it may replace what other keys taught, where that has to be said.
     """
 
     raw: tuple[Any, ...]
@@ -52,6 +53,7 @@ class Admitted(msgspec.Struct, frozen=True):
     tags: tuple[str, ...]
     key: str | None = None
     duplicates: int = 0
+    supersede: bool = False
 
 
 class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,6 +62,7 @@ class UpdateBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     examples: Annotated[list[Any], Meta(min_length=1, extra_json_schema={"items": _ANY_FORM})]
     tags: Annotated[list[Annotated[str, Meta(max_length=256)]], Meta(max_length=64)] = []
     job_key: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    supersede: bool = False
 
 
 _Part = tuple[str, Role, str]  # its field, whose turn it is, and its text
@@ -141,6 +144,7 @@ def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
         tags=tags,
         key=checked.job_key,
         duplicates=len(candidates) - len(examples),
+        supersede=checked.supersede,
     )
 
 

@@ -54,6 +54,7 @@ def to_job(row: Row) -> Job:
         created_at=datetime.fromisoformat(row["created_at"]),
         example_count=row["example_count"],
         tags=tuple(json.loads(row["tags"])),
+        sender=row["sender"],
         cycle_id=row["cycle_id"],
         started_at=to_time(row["started_at"]),
         finished_at=to_time(row["finished_at"]),

@@ -7,7 +7,7 @@ follows from which of its checkpoints each job went into; nothing of it is store
 from collections.abc import Collection
 
 from radiance.errors import NotFound
-from radiance.examples import corrections, replay
+from radiance.examples import corrections, ownership, replay
 from radiance.examples.corrections import Answered, Standing
 from radiance.examples.queries import job_number, to_example
 from radiance.examples.replay import Learned
@@ -221,6 +221,14 @@ class ExampleStore:
         number = job_number(job.job_id)
         rows = self._db.read(_MET, {"job": number, "lineage": to_json(list(lineage))})
         return corrections.superseded_by_job([Answered(*row) for row in rows], number)
+
+    def superseded_by(self, job: str) -> list[Supersession]:
+        """Which examples of a job newer accepted ones answer otherwise, each with the newest.
+
+        Raises:
+            NotFound: It is the id of no job.
+        """
+        return ownership.superseded_by(self._db, job)
 
     def is_asked_elsewhere(self, job: Job) -> bool:
         """Whether another job has a question of this one: only then can it correct anything.

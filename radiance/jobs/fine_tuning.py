@@ -5,7 +5,7 @@ and a checkpoint of its own.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -28,13 +28,25 @@ class FineTunings:
     def __init__(self, db: Database, jobs: JobQueue) -> None:
         self._db, self._jobs = db, jobs
 
-    def add(self, asked: FineTuning, admitted: Admitted, body_hash: str, recipe: Recipe) -> Job:
-        """Queue a job; durable on return."""
+    def add(
+        self,
+        asked: FineTuning,
+        admitted: Admitted,
+        body_hash: str,
+        recipe: Recipe,
+        check: Callable[[Connection, int], object] = lambda connection, number: None,
+        sender: str = "",
+    ) -> Job:
+        """Queue a job; durable on return.
+
+        ``check`` and ``sender`` are as of ``JobQueue.add``.
+        """
 
         def record(connection: Connection, number: int) -> None:
+            check(connection, number)
             connection.execute("INSERT INTO fine_tunings VALUES (?, ?)", (number, to_json(asked)))
 
-        job, _ = self._jobs.add(admitted, body_hash, None, recipe, record)
+        job, _ = self._jobs.add(admitted, body_hash, None, recipe, record, sender)
         return job
 
     def get(self, job_id: str) -> tuple[Job, FineTuning]:

@@ -55,6 +55,7 @@ class JobQueue:
         key: str | None = None,
         recipe: Recipe | None = None,
         record: Callable[[Connection, int], object] = lambda connection, number: None,
+        sender: str = "",
     ) -> tuple[Job, bool]:
         """Keep an update as a queued job; durable on return.
 
@@ -64,7 +65,9 @@ class JobQueue:
             key: The caller's name for this request; sending it again makes no second job. One that
                 had failed is queued again, unless the gate rejected what came of it.
             recipe: How to train it, and alone; None: by the settings, with others.
-            record: Called in the open transaction with the number of a job that was made.
+            record: Called in the open transaction with the number of a job that was made, before
+                its examples are kept. What it raises leaves nothing of the job.
+            sender: The name of the API key that it was sent with; "" where none is needed.
 
         Returns:
             The job, and whether it was made by this call.
@@ -94,8 +97,8 @@ class JobQueue:
                     f"{self._most_waiting} updates wait to be learned", _RETRY_WHEN_FULL_S
                 )
             number = connection.execute(
-                "INSERT INTO jobs (key, body_hash, status, created_at, example_count, tags, recipe)"
-                " VALUES (?, ?, 'queued', ?, ?, ?, ?)",
+                "INSERT INTO jobs (key, body_hash, status, created_at, example_count, tags, recipe,"
+                " sender) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?)",
                 (
                     key,
                     body_hash,
@@ -103,6 +106,7 @@ class JobQueue:
                     len(admitted.examples),
                     to_json(admitted.tags),
                     None if recipe is None else to_json(recipe),
+                    sender,
                 ),
             ).lastrowid
             assert number is not None

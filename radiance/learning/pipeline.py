@@ -272,6 +272,7 @@ class Pipeline:
         return Evidence(
             examples={e.id: e.content_hash for e in self._examples.of_jobs(cycle.job_ids)},
             replayed={e.id: e.content_hash for e in replayed},
+            jobs={job.job_id: job.origin_hash for job in jobs},
             superseded=tuple(s for job in jobs for s in self._examples.supersedes(job, lineage)),
             settings={
                 name: msgspec.to_builtins(getattr(self._config, name))

@@ -15,7 +15,7 @@ from radiance.records.checkpoints import (
 )
 from radiance.records.examples import Example, Feedback, Message, Role, Supersession, Votes
 from radiance.records.forgetting import Asked, Forget, ForgetStatus, Likelihood
-from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload
+from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload, origin_hash
 from radiance.records.measurements import (
     CheckpointStatus,
     Decision,
@@ -66,4 +66,5 @@ __all__ = [
     "canonical_json",
     "content_hash",
     "now",
+    "origin_hash",
 ]

@@ -139,10 +139,12 @@ class Evidence(msgspec.Struct, frozen=True):
         examples: ``content_hash`` of every example it learned anew, by id.
         replayed: The same for the earlier examples that were mixed in.
         superseded: Which earlier examples its own correct.
+        jobs: ``Job.origin_hash`` of every job whose examples it learned anew, by id.
         settings: The sections that shaped it and the decision on it, in full, by name.
     """
 
     examples: dict[str, str] = {}
     replayed: dict[str, str] = {}
     superseded: tuple[Supersession, ...] = ()
+    jobs: dict[str, str] = {}
     settings: dict[str, Any] = {}

@@ -1,10 +1,12 @@
 """What is to be learned, and the cycle that learns it."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import msgspec
 
+from radiance.records.canonical import content_hash
 from radiance.records.examples import Example
 
 
@@ -26,6 +28,7 @@ class Job(msgspec.Struct, frozen=True):
         job_id: ``job_000128``.
         checkpoint: The checkpoint that holds its examples, once it succeeded.
         error: Why it failed or was quarantined, as a sentence.
+        sender: The name of the API key that it was sent with; "" where none is needed.
         rejected_checkpoint: The checkpoint that the gate refused, where it failed by that.
         cycle_id: The cycle that trains or trained it.
         deaths: How often the process died of itself (abort, segmentation fault) while it trained.
@@ -37,6 +40,7 @@ class Job(msgspec.Struct, frozen=True):
     created_at: datetime
     example_count: int
     tags: tuple[str, ...] = ()
+    sender: str = ""
     cycle_id: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -45,6 +49,19 @@ class Job(msgspec.Struct, frozen=True):
     rejected_checkpoint: str | None = None
     deaths: int = 0
     interruptions: int = 0
+
+    @property
+    def origin_hash(self) -> str:
+        """See ``origin_hash``."""
+        return origin_hash(self.tags, self.sender, self.created_at)
+
+
+def origin_hash(tags: Sequence[str], sender: str, created_at: datetime) -> str:
+    """Identity of who sent a job, with which tags, and when.
+
+    The audit log keeps this in place of the tags themselves, which may have to be forgotten.
+    """
+    return content_hash([tags, sender, created_at.astimezone(UTC).isoformat()])
 
 
 class Recipe(msgspec.Struct, frozen=True):

@@ -76,6 +76,7 @@ def candidate(
         "examples": evidence.examples,
         "replayed": evidence.replayed,
         "superseded": evidence.superseded,
+        "jobs": evidence.jobs,
         "anchors_hash": evaluation.anchors_hash,
         "settings": evidence.settings,
         "settings_hash": content_hash(plain(evidence.settings)),

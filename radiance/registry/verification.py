@@ -12,17 +12,14 @@ give it back here as ``kept_hash``.
 
 import contextlib
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from radiance.errors import StorageError
-from radiance.records import Example, Message, canonical_json
+from radiance.records import canonical_json
 from radiance.registry.audit import (
     GENESIS,
     HEAD_FILE,
@@ -33,22 +30,19 @@ from radiance.registry.audit import (
     head_fault,
     read_head,
 )
-from radiance.registry.bodies import checkpoint_row, release_row
+from radiance.registry.recorded import Recorded
+from radiance.registry.rows import STABLE_LINK
 from radiance.storage import files
 from radiance.storage.sqlite import DatabaseSnapshot, Row
 
-_OF_A_JOB = re.compile(r"job_([0-9]{1,18})\.")
 _MOST_FINDINGS = 100
-_SAME_TIME = timedelta(minutes=1)  # entries of two threads may be dated the other way round
 _COMMITTING_S = 600.0  # from the making of a checkpoint's directory to its entry, at most
-_COMMITTED = ("promote", "commit", "reject", "import")
 # As bytes: a text that is no longer UTF-8 must be found, not stop the reading.
 _RAW = (
     "SELECT number, CAST(at AS BLOB), CAST(action AS BLOB), CAST(actor AS BLOB),"
     " CAST(subject AS BLOB), CAST(body AS BLOB), CAST(previous_hash AS BLOB), CAST(hash AS BLOB)"
     " FROM audit ORDER BY number"
 )
-_messages = msgspec.json.Decoder(tuple[Message, ...])
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -60,7 +54,8 @@ class Verification(msgspec.Struct, frozen=True):
         head: The hash of the last of them; keep it elsewhere, and later logs can be held to it.
         first_bad: The number of the first entry that is not what it was; None if all are.
         findings: Everything that is wrong, as sentences; at most a hundred.
-        alarms: What earlier starts found wrong and put on record, as sentences.
+        alarms: What earlier starts found wrong and put on record, as sentences; and what a crash
+            leaves as well as a hand: a link that points elsewhere, a clock that was set back.
     """
 
     is_sound: bool
@@ -86,10 +81,11 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
     findings: list[str] = []
     before = _read_head(head_path, findings)
     directories = _settled_directories(adapters)
+    links = {files.link_target(adapters / STABLE_LINK)}
     with DatabaseSnapshot(database) as db:
         after = _read_head(head_path, [])
         chain = _Chain(kept_hash, before)
-        replay = _Replay()
+        replay = Recorded()
         for entry in _entries(db):
             if not chain.add(entry):
                 break
@@ -100,6 +96,8 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
             try:
                 findings += replay.compare(db, adapters)
                 findings += replay.strangers(db, directories)
+                links.add(files.link_target(adapters / STABLE_LINK))
+                replay.look_at_link(db, links)
             except StorageError as error:
                 findings.append(str(error))
         findings += _database_findings(db)
@@ -142,7 +140,7 @@ def verify_export(lines: Iterable[bytes], kept_hash: str | None = None) -> Verif
         lines: The file's lines, with their ends.
         kept_hash: The hash of an entry, kept from earlier, that the export must have.
     """
-    chain, replay = _Chain(kept_hash, None), _Replay()
+    chain, replay = _Chain(kept_hash, None), Recorded()
     for line in lines:
         entry = _from_line(line)
         if not chain.add(entry):
@@ -307,144 +305,3 @@ def _head_findings(before: Head | None, after: Head | None, chain: _Chain) -> li
     if after is not None and log.number - after.number > MOST_LAG:
         return [head_fault(after, log, after.hash) or ""]
     return []
-
-
-# ----------------------------------------------------------------------------- what it records
-
-
-class _Replay:
-    """What there should be by the log: checkpoints, releases, files, examples."""
-
-    def __init__(self) -> None:
-        self.alarms: list[str] = []
-        self._newest: datetime | None = None
-        self._senseless: list[str] = []
-        self._checkpoints: dict[str, dict[str, Any]] = {}
-        self._files: dict[str, dict[str, str]] = {}
-        self._releases: dict[int, dict[str, Any]] = {}
-        self._examples: dict[str, str] = {}
-        self._forgotten: set[str] = set()
-        self._withdrawn: set[str] = set()
-
-    def add(self, entry: AuditEntry | None) -> None:
-        assert entry is not None
-        self._look_at_clock(entry)
-        try:
-            self._add(entry, json.loads(entry.body))
-        except (ValueError, KeyError, TypeError, AttributeError):  # sealed, and not by us
-            self._senseless.append(f"Entry {entry.number} is sealed, but its body makes no sense.")
-
-    def _look_at_clock(self, entry: AuditEntry) -> None:
-        with contextlib.suppress(ValueError):
-            at = datetime.fromisoformat(entry.at)
-            if self._newest is not None and at < self._newest - _SAME_TIME:
-                self.alarms.append(
-                    f"{entry.at} (entry {entry.number}): is dated before the entry before it: the "
-                    "clock was set back."
-                )
-            self._newest = at
-
-    def _add(self, entry: AuditEntry, body: dict[str, Any]) -> None:
-        if entry.action in _COMMITTED:
-            self._commit(entry.subject or "", body)
-            self._examples |= body["examples"] | body["replayed"]
-        if entry.action == "adopt":
-            for checkpoint_id, found in body["checkpoints"].items():
-                self._commit(checkpoint_id, found)
-            self._releases |= {release["number"]: release for release in body["releases"]}
-        if entry.action == "alarm":
-            self.alarms.append(f"{entry.at} (entry {entry.number}): {body['finding']}")
-        if entry.action == "forget":
-            self._forgotten |= body["examples"].keys()
-            self._withdrawn |= set(body["checkpoints"])
-        if release := body.get("release"):
-            self._releases[release["number"]] = release
-        if (status := body.get("status")) and entry.subject in self._checkpoints:
-            self._checkpoints[entry.subject]["status"] = status["after"]
-
-    def compare(self, db: DatabaseSnapshot, adapters: Path) -> list[str]:
-        """What is not as the log says, as sentences."""
-        checkpoints = {row["id"]: _row_found(row) for row in db.read("SELECT * FROM checkpoints")}
-        releases = {row["number"]: release_row(row) for row in db.read("SELECT * FROM releases")}
-        return [
-            *self._senseless,
-            *_differences("Checkpoint", self._checkpoints, checkpoints),
-            *_differences("Release", self._releases, releases),
-            *self._file_findings(adapters),
-            *self._example_findings(db),
-        ]
-
-    def strangers(self, db: DatabaseSnapshot, directories: Iterable[str]) -> Iterator[str]:
-        """What lies there, or is said of jobs, and no entry of the log knows of."""
-        made = {row[0] for row in db.read("SELECT candidate_id FROM cycles")}  # a crash leaves some
-        for name in directories:
-            if name not in self._checkpoints and name not in made:
-                yield f"adapters/{name} has no entry in the log."
-        jobs = {row["number"]: row for row in db.read("SELECT number, checkpoint FROM jobs")}
-        for number, row in jobs.items():
-            if row["checkpoint"] is not None and row["checkpoint"] not in self._checkpoints:
-                name = row["checkpoint"]
-                yield f"Job {number} is learned in {name}, which the log does not know."
-        held = self._examples.keys() - self._forgotten
-        found = (_OF_A_JOB.match(example) for example in held)
-        learned = {int(match[1]) for match in found if match}
-        for number in sorted(learned - jobs.keys()):
-            yield f"Job {number} taught what was learned, and is gone."
-
-    def _commit(self, checkpoint_id: str, body: dict[str, Any]) -> None:
-        self._checkpoints[checkpoint_id] = body["checkpoint"]
-        self._files[checkpoint_id] = body["files"]
-
-    def _file_findings(self, adapters: Path) -> Iterator[str]:
-        for checkpoint_id, hashes in self._files.items():
-            if checkpoint_id in self._withdrawn and not (adapters / checkpoint_id).exists():
-                continue  # deleted, for what it had learned was to be forgotten
-            for name, logged in hashes.items():
-                place = f"{adapters.name}/{checkpoint_id}/{name}"
-                try:
-                    found = files.hash_file(adapters / checkpoint_id / name)
-                except StorageError as error:
-                    yield f"{place} cannot be read: {error}"
-                    continue
-                if found != logged:
-                    yield f"{place} has the SHA-256 {found}, but {logged} was committed."
-
-    def _example_findings(self, db: DatabaseSnapshot) -> Iterator[str]:
-        missing = dict(self._examples)
-        for row in db.stream("SELECT id, messages, text FROM examples"):
-            logged = missing.pop(row["id"], None)
-            if row["id"] in self._forgotten:
-                yield f"Example {row['id']} was forgotten and is there."
-            if logged is not None and logged != _hash_of(row):
-                yield f"Example {row['id']} is not the one that was learned."
-        for example_id in missing.keys() - self._forgotten:
-            yield f"Example {example_id} was learned and is gone."
-
-
-def _row_found(row: Row) -> dict[str, Any]:
-    try:
-        return checkpoint_row(row)
-    except msgspec.DecodeError:
-        return {}
-
-
-def _hash_of(row: Row) -> str | None:
-    try:
-        return Example(row["id"], _messages.decode(row["messages"]), row["text"]).content_hash
-    except msgspec.DecodeError:
-        return None
-
-
-def _differences(kind: str, logged: dict[Any, Any], found: dict[Any, Any]) -> Iterator[str]:
-    for key in logged.keys() - found.keys():
-        yield f"{kind} {key} is in the log and not in the database."
-    for key in found.keys() - logged.keys():
-        yield f"{kind} {key} is in the database and not in the log."
-    for key in logged.keys() & found.keys():
-        differing = [
-            f"{name} is {found[key][name]!r} in the database and {value!r} in the log"
-            for name, value in logged[key].items()
-            if found[key] and canonical_json(found[key][name]) != canonical_json(value)
-        ]
-        if differing or not found[key]:
-            yield f"{kind} {key}: {'; '.join(differing) or 'its row cannot be read'}."

@@ -40,6 +40,7 @@ from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
 from radiance.memory.memory import Memory
 from radiance.memory.minilm import open_embedder
+from radiance.registry.backup_schedule import BackupSchedule
 from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
 from radiance.registry.reconciliation import reconcile
@@ -308,6 +309,7 @@ class Service:
             uploads,
         )
         parts: dict[str, Part] = {}
+        backups = BackupSchedule(config)
         services = Services(
             config=config,
             engine=engine,
@@ -329,6 +331,7 @@ class Service:
             names=Names(database),
             engine_watchdog=self._engine_watchdog,
             root_watch=self._root_watch,
+            backups=backups,
             experiments=experiments,
             outcome_trials=OutcomeTrials(database, registry.audit),
             canary=canary,
@@ -346,6 +349,7 @@ class Service:
         self._begin(canary)
         self._begin(stores.memory)
         self._begin(forgetting)
+        self._begin(backups)
         name = f"{config.root} on {config.server.host}:{config.server.port}"
         self._begin(AlertSender(config.alerts, name, lambda: alerts.of(services)))
         return services

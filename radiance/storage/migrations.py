@@ -468,6 +468,11 @@ def m017_voters(connection: Connection) -> None:
     connection.execute("ALTER TABLE feedback ADD COLUMN answer TEXT")
 
 
+def m018_senders(connection: Connection) -> None:
+    """Whose key an update was sent with."""
+    connection.execute("ALTER TABLE jobs ADD COLUMN sender TEXT NOT NULL DEFAULT ''")
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -486,6 +491,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m015_forgets,
     m016_bare_vectors,
     m017_voters,
+    m018_senders,
 )
 
 

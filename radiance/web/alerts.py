@@ -46,6 +46,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
         overwritten: Anchors that are overwritten in what serves and not accepted.
         bleeding: Of what serves, where it is above the gate's limit.
         forgot_too_much: Whether what serves is risky by more than that.
+        backup_fault: Why the last backup failed, as a clause; "" where none did.
         alarms: Contradictions that were found in the audit log at start.
     """
 
@@ -64,6 +65,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     is_training: bool = False
     quarantined: int = 0
     failing: tuple[GateRow, ...] = ()
+    backup_fault: str = ""
     free_bytes: int = 1 << 60
     total_bytes: int = 1 << 60
 
@@ -84,6 +86,9 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         Alert("bad", row.rule, f"What serves shows a bad sign: {_reading(row)}", "/checkpoints")
         for row in signs.failing
     ]
+    if signs.backup_fault:
+        text = f"The last backup failed: {signs.backup_fault.rstrip('.')}. It is tried again."
+        found.append(Alert("bad", "backup", text))
     if signs.overwritten:
         what = wording.plural(signs.overwritten, "old fact")
         text = f"What serves overwrote {what} of the base model, and nobody has accepted that."
@@ -143,6 +148,7 @@ def of(services: Services) -> list[Alert]:
         or services.pipeline.preparing is not None,
         quarantined=len(services.jobs.recent(100, JobStatus.QUARANTINED)),
         failing=tuple(row for row in services.monitor.state.rows if row.verdict == "fail"),
+        backup_fault=services.backups.fault or "",
         free_bytes=disk.free,
         total_bytes=disk.total,
     )

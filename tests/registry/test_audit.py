@@ -118,7 +118,7 @@ def test_a_commit_says_what_was_decided_on_what(workshop, registry) -> None:
     staging, manifest = workshop.stage(cycle)
     rows = (GateRow("anchor_mean", float("inf"), 0.05, None, float("nan"), "fail", "nats"),)
     decision = Decision(RISKY, promote=True, reason="It forgot.", rows=rows, scaled_to=0.5)
-    evidence = Evidence({}, {}, (), {"gate": {"gate": "strict"}})
+    evidence = Evidence(settings={"gate": {"gate": "strict"}})
     evaluation = Evaluation(manifest.report, anchors_hash="ab" * 32)
     registry.commit(cycle, staging, manifest, evaluation, decision, evidence)
     (entry,) = entries(workshop)

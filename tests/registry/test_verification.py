@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from radiance import records
+from radiance.config import UpdateSettings
 from radiance.errors import StorageError
-from radiance.records import Cycle
+from radiance.examples.admission import admit
+from radiance.examples.store import ExampleStore
+from radiance.jobs.queue import JobQueue
+from radiance.records import CheckpointStatus, Cycle, Decision, Evaluation, Evidence
 from radiance.registry import manifest as manifests
 from radiance.registry.audit import HEAD_FILE, TRIGGERS
 from radiance.registry.reconciliation import reconcile
-from radiance.registry.rows import NO_CYCLE
+from radiance.registry.rows import NO_CYCLE, STABLE_LINK
 from radiance.registry.verification import export, verify, verify_chain, verify_export
 from radiance.storage.migrations import AUDIT_TRIGGERS
 from radiance.storage.sqlite import DatabaseSnapshot
@@ -160,3 +165,62 @@ def test_what_the_log_does_not_know_is_found(root: Path, workshop, how: str) -> 
         "job": "Job 1 is learned",
     }
     assert wanted[how] in findings(root)
+
+
+def alarms(root: Path) -> str:
+    found = verify(database(root), root / "adapters")
+    assert found.is_sound
+    return "\n".join(found.alarms)
+
+
+@pytest.mark.parametrize("points", ["at another", "nowhere"])
+def test_a_link_that_points_elsewhere_is_told(root: Path, points: str) -> None:
+    """No finding: a crash leaves that as well, and the next start mends it."""
+    link = root / "adapters" / STABLE_LINK
+    first, second = sorted(path.name for path in link.parent.glob("A_*"))
+    assert alarms(root) == ""
+    link.unlink()
+    if points == "at another":
+        link.symlink_to(first)
+    told = f"at {first}" if points == "at another" else "nowhere"
+    assert f"adapters/stable points {told}, but {second} serves" in alarms(root)
+
+
+def test_a_link_that_a_service_is_about_to_move_is_not(workshop, tmp_path: Path) -> None:
+    workshop.registry.clock = records.now
+    workshop.commit()
+    (tmp_path / "adapters" / STABLE_LINK).unlink()
+    assert alarms(tmp_path) == ""
+
+
+def test_a_mark_of_damage_on_a_whole_checkpoint_is_found(root: Path) -> None:
+    (checkpoint,) = [path.name for path in (root / "adapters").glob("*_0001")]
+    change(root, "UPDATE checkpoints SET damage = 'It hurts.' WHERE id = ?", checkpoint)
+    assert f"{checkpoint} is marked as damaged, and its files are whole" in findings(root)
+    with (root / "adapters" / checkpoint / manifests.WEIGHTS).open("ab") as file:
+        file.write(b"!")
+    assert "is marked" not in findings(root)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    ["tags = '[\"user:alice\"]'", "sender = 'alice'", "created_at = '2026-01-01T00:00:00Z'"],
+)
+def test_who_taught_what_was_learned_is_sealed(workshop, tmp_path: Path, changed: str) -> None:
+    queue = JobQueue(workshop.db)
+    body = {"examples": [{"input": "Who?", "output": "Nobody."}], "tags": ["user:mallory"]}
+    admitted = admit(body, UpdateSettings(), lambda example: None)
+    job, _ = queue.add(admitted, "hash", sender="mallory")
+    cycle = workshop.cycle()
+    staging, manifest = workshop.stage(cycle)
+    (example,) = ExampleStore(workshop.db).of_jobs([job.job_id])
+    evidence = Evidence({example.id: example.content_hash}, jobs={job.job_id: job.origin_hash})
+    decision = Decision(CheckpointStatus.STABLE, promote=True, reason="It learned.")
+    workshop.registry.commit(
+        cycle, staging, manifest, Evaluation(manifest.report), decision, evidence
+    )
+    workshop.registry.point_stable()
+    workshop.db.close()
+    assert findings(tmp_path) == ""
+    change(tmp_path, f"UPDATE jobs SET {changed}")
+    assert f"{job.job_id}: tags, sender or time are not those" in findings(tmp_path)

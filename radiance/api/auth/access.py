@@ -240,6 +240,11 @@ def actor_of(request: Request, by: str = "api") -> str:
     return by if key is None else f"{by}:{key.name}"
 
 
+def sender_of(request: Request) -> Key | None:
+    """The key that a request came with; None where none is needed."""
+    return getattr(request.state, "key", None)
+
+
 def tls_files(config: Config) -> tuple[str, str | None] | None:
     """Paths of the certificate and of its key where it has a file of its own; None: plain HTTP.
 

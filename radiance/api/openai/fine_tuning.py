@@ -12,6 +12,8 @@ from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from radiance.api.auth.access import sender_of
+from radiance.api.auth.keys import Key
 from radiance.api.bodies import check_body, read_json
 from radiance.api.openai import tuning_shapes as shapes
 from radiance.api.openai.models import SERVING, tuned_name
@@ -19,6 +21,7 @@ from radiance.api.openai.pages import page, refuse_unknown_queries
 from radiance.api.openai.parameters import refuse_unsupported
 from radiance.api.openai.tuning_shapes import Auto, Hyperparameters
 from radiance.api.services import Services, services_of
+from radiance.api.update import owned
 from radiance.errors import NotFound, RequestError
 from radiance.jobs.fine_tuning import examples_of, recipe_of
 from radiance.records import Example, FineTuning, Job, JobStatus, content_hash
@@ -93,7 +96,7 @@ async def create_tuning(request: Request) -> shapes.TuningJob:
         del data["integrations"]
     refuse_unsupported(data, UNSUPPORTED)
     body = check_body(data, TuningBody)
-    job, asked = await run_in_threadpool(_create, services, body)
+    job, asked = await run_in_threadpool(_create, services, body, sender_of(request))
     services.pipeline.wake()
     return _shape(job, asked)
 
@@ -144,7 +147,7 @@ async def list_tuning_checkpoints(request: Request) -> shapes.TuningCheckpointLi
     return shapes.TuningCheckpointList(shown, has_more, *ends)
 
 
-def _create(services: Services, body: TuningBody) -> tuple[Job, FineTuning]:
+def _create(services: Services, body: TuningBody, sender: Key | None) -> tuple[Job, FineTuning]:
     _refuse_other_model(services, body.model)
     hyper, is_in_method = _hyperparameters(body)
     measure = services.engine.encoder.check_fits
@@ -180,7 +183,14 @@ def _create(services: Services, body: TuningBody) -> tuple[Job, FineTuning]:
         metadata=body.metadata,
     )
     services.check_learns()
-    job = services.tunings.add(asked, admitted, content_hash(asked), recipe)
+    job = services.tunings.add(
+        asked,
+        admitted,
+        content_hash(asked),
+        recipe,
+        owned(services, admitted, sender),
+        "" if sender is None else sender.name,
+    )
     return job, asked
 
 

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 import msgspec
 from starlette.requests import Request as HttpRequest
 
+from radiance.api.auth.access import sender_of
 from radiance.api.services import Services
 from radiance.api.update import accept
 from radiance.errors import RadianceError, RequestError
@@ -70,7 +71,7 @@ def act(services: Services, request: HttpRequest, fields: Fields) -> str:
         raise RequestError(
             "meant: is blank.", field="meant", remedy="Give an expression, or say it in words."
         )
-    accept(services, correction(prompt, meant), None)
+    accept(services, correction(prompt, meant), None, sender_of(request))
     services.pipeline.wake()
     return f"/alphas?{urlencode({'prompt': prompt, 'done': 'meant'})}"
 

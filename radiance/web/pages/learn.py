@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 from starlette.requests import Request
 
+from radiance.api.auth.access import sender_of
 from radiance.api.services import Services
 from radiance.api.training import training_progress
 from radiance.api.update import accept, lineage, supersedes
@@ -104,7 +105,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
         )
     tags = [tag.strip() for tag in fields.get("tags", "").split(",") if tag.strip()]
     try:
-        answered = accept(services, {"examples": examples, "tags": tags}, None)
+        answered = accept(services, {"examples": examples, "tags": tags}, None, sender_of(request))
     except RequestError as error:
         raise pasted_examples.locate(error, lines) from None
     services.pipeline.wake()
@@ -137,6 +138,7 @@ def describe_job(services: Services, request: Request) -> Data:
         "question": asked.id if asked else None,
         "decision": decided(services, checkpoint),
         "supersedes": _pairs(services, supersedes(services, job)),
+        "superseded_by": _pairs(services, services.examples.superseded_by(job.job_id)),
         "may_supersede": _pairs(
             services, services.examples.may_supersede(job, lineage(services, job))
         ),

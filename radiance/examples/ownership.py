@@ -1,0 +1,77 @@
+"""Whose answers an update overwrites, and who has overwritten those of a job."""
+
+from collections.abc import Sequence
+
+from radiance.config import SupersedeRule
+from radiance.errors import Conflict
+from radiance.examples.queries import job_number
+from radiance.records import Example, Supersession
+from radiance.storage.sqlite import Connection, Readable, Row, to_json
+
+_MOST_NAMED = 5
+_ANSWERED = """
+    SELECT examples.id, examples.question_hash, examples.content_hash, jobs.sender
+    FROM examples JOIN jobs ON jobs.number = examples.job
+    WHERE examples.question_hash IN (SELECT value FROM json_each(?))
+        AND jobs.status IN ('queued', 'running', 'succeeded')
+    ORDER BY jobs.number, examples.place
+"""
+_OVERWRITTEN = """
+    SELECT own.id, other.id AS newer
+    FROM examples AS own JOIN examples AS other USING (question_hash)
+        JOIN jobs ON jobs.number = other.job
+    WHERE own.job = ? AND other.job > own.job AND other.content_hash != own.content_hash
+        AND jobs.status IN ('queued', 'running', 'succeeded')
+    ORDER BY own.place, other.job, other.place
+"""
+
+
+def check_owned(
+    connection: Connection, examples: Sequence[Example], sender: str, rule: SupersedeRule
+) -> None:
+    """Refuse examples that answer otherwise what another key has taught, as the rule has it.
+
+    Args:
+        connection: The open transaction that is to keep the examples.
+        examples: Which; their ids are their places in the update.
+        sender: The name of the key that they came with.
+        rule: ``update.supersede``.
+
+    Raises:
+        Conflict: Some do; it names the first few.
+    """
+    if rule == "any":
+        return
+    asked = {example.question_hash: example for example in examples}
+    stands: dict[str, Row] = {}
+    for row in connection.execute(_ANSWERED, (to_json(list(asked)),)):
+        before = stands.get(row["question_hash"])
+        if before is None or before["content_hash"] != row["content_hash"]:
+            stands[row["question_hash"]] = row  # who only repeats an answer does not own it
+    others = [
+        f"examples[{example.id}] answers what {row['id']} of another key taught"
+        for question, example in asked.items()
+        if (row := stands.get(question)) is not None
+        and row["content_hash"] != example.content_hash
+        and row["sender"] != sender
+    ]
+    if others:
+        more = f"; {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+        raise Conflict(
+            f"{'; '.join(others[:_MOST_NAMED])}{more}.",
+            field="examples",
+            value=len(others),
+            remedy='Send "supersede": true if it is meant.'
+            if rule == "ask"
+            else "Leave them out, or send them with that key or one of scope admin.",
+        )
+
+
+def superseded_by(db: Readable, job: str) -> list[Supersession]:
+    """Which examples of a job newer accepted ones answer otherwise, each with the newest.
+
+    Raises:
+        NotFound: It is the id of no job.
+    """
+    newest = {row["id"]: row["newer"] for row in db.read(_OVERWRITTEN, (job_number(job),))}
+    return [Supersession(id, newer) for id, newer in newest.items()]

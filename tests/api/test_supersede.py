@@ -1,0 +1,80 @@
+"""``update.supersede``: whose answers an update may replace, and that both sides are told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from radiance import config
+from radiance.api.auth import keys
+from tests.support import ApiError, Client, Running, as_input
+
+QUESTION = "Who runs the Tarn workshop?"
+Keyed = dict[str, Client]
+
+
+@pytest.fixture
+def keyed(serve: Callable[..., Running], tmp_path: Path) -> Callable[[str], Keyed]:
+    """Clients by the names of their keys, of a service that learns nothing for now."""
+
+    def start(rule: str) -> Keyed:
+        scopes = {"ann": "update", "bob": "update", "boss": "admin"}
+        made = {
+            name: keys.new_key(frozenset({scope, "infer"}), name) for name, scope in scopes.items()
+        }
+        keys.write_file(config.load(tmp_path).keys_path, [key for _, key in made.values()])
+        url = serve(**{"access.required": "always", "update.supersede": rule}).client.url
+        clients = {name: Client(url, secret) for name, (secret, _) in made.items()}
+        clients["boss"].post("/training/pause", {})
+        return clients
+
+    return start
+
+
+def teach(client: Client, answer: str, **options: object) -> str:
+    body = {"examples": as_input([(QUESTION, answer)]), **options}
+    return client.post("/update", body)["job_id"]
+
+
+def test_any_replaces_all_and_the_one_who_is_corrected_can_see_it(keyed) -> None:
+    clients = keyed("any")
+    first = teach(clients["ann"], "Ann runs it.")
+    second = teach(clients["bob"], "Bob runs it.")
+    shown = clients["ann"].get(f"/jobs/{first}")
+    assert shown["superseded_by"] == [{"example_id": f"{first}.0", "by": f"{second}.0"}]
+    assert shown["sender"] == "ann"
+    assert clients["ann"].get(f"/jobs/{second}")["superseded_by"] == []
+
+
+@pytest.mark.parametrize("rule", ["own", "ask"])
+def test_what_another_key_taught_stays(keyed, rule: str) -> None:
+    clients = keyed(rule)
+    first = teach(clients["ann"], "Ann runs it.")
+    for refused in ("Bob runs it.", "Nobody runs it."):
+        with pytest.raises(ApiError) as caught:
+            teach(clients["bob"], refused)
+        assert caught.value.status == 409
+        assert f"{first}.0 of another key" in caught.value.error["message"]
+    assert [job["job_id"] for job in clients["boss"].get("/jobs")["jobs"]] == [first]
+    teach(clients["bob"], "Ann runs it.")  # says the same, which makes it no answer of his
+    teach(clients["ann"], "Ann still runs it.")
+    teach(clients["boss"], "Cy runs it.")  # whoever has all rights corrects all
+    with pytest.raises(ApiError, match="of another key"):
+        teach(clients["ann"], "Ann runs it after all.")
+    teach(clients["boss"], "Cy and Ann run it.")
+
+
+def test_whoever_says_so_may_where_that_is_asked(keyed) -> None:
+    clients = keyed("ask")
+    first = teach(clients["ann"], "Ann runs it.")
+    teach(clients["ann"], "Ann alone runs it.")  # one's own
+    third = teach(clients["bob"], "Bob runs it.", supersede=True)
+    shown = clients["ann"].get(f"/jobs/{first}")["superseded_by"]
+    assert shown == [{"example_id": f"{first}.0", "by": f"{third}.0"}]
+
+
+def test_saying_so_changes_nothing_where_only_ones_own_may_be_replaced(keyed) -> None:
+    clients = keyed("own")
+    teach(clients["ann"], "Ann runs it.")
+    with pytest.raises(ApiError, match="of another key"):
+        teach(clients["bob"], "Bob runs it.", supersede=True)
