@@ -18,9 +18,10 @@ def keyed(serve: Callable[..., Running], tmp_path: Path) -> Callable[[str], Keye
     """Clients by the names of their keys, of a service that learns nothing for now."""
 
     def start(rule: str) -> Keyed:
-        scopes = {"ann": "update", "bob": "update", "boss": "admin"}
+        scopes: dict[str, keys.Scope] = {"ann": "update", "bob": "update", "boss": "admin"}
         made = {
-            name: keys.new_key(frozenset({scope, "infer"}), name) for name, scope in scopes.items()
+            name: keys.new_key(frozenset[keys.Scope]({scope, "infer"}), name)
+            for name, scope in scopes.items()
         }
         keys.write_file(config.load(tmp_path).keys_path, [key for _, key in made.values()])
         url = serve(**{"access.required": "always", "update.supersede": rule}).client.url
