@@ -51,8 +51,8 @@ class UpdateSettings(Section, frozen=True):
         SupersedeRule,
         Meta(
             description="Answers that an update may replace by others. any: those of every key. "
-            "own: those of its own API key; keys of scope admin, and requests where no key is needed, "
-            'replace all. ask: all where the update says "supersede": true.'
+            "own: those of its own API key; keys of scope admin, and requests where no key is "
+            'needed, replace all. ask: all where the update says "supersede": true.'
         ),
     ] = "any"
 
