@@ -156,7 +156,7 @@ class TrainingSettings(Section, frozen=True):
             ge=0,
             le=1,
         ),
-    ] = 0.75
+    ] = 0.5
     seed: Annotated[
         int,
         Meta(

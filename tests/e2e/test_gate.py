@@ -52,9 +52,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Eva
         assert (answer["checkpoint"], answer["checkpoint_status"]) == (job["checkpoint"], "risky")
     finally:
         running.stop()
-    # Anchored, but by fewer samples than usual, whose making takes longer than the training.
-    anchored = {"anchor.own_samples": 24, **FEWER_ANCHORS}
-    running = start_service(config.load(tmp_path_factory.mktemp("harmless"), anchored))
+    running = start_service(config.load(tmp_path_factory.mktemp("harmless"), FEWER_ANCHORS))
     try:
         yield {
             "harmful": harmful,

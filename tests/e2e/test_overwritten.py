@@ -25,7 +25,7 @@ ATLANTIS = [
 SETTINGS: dict[str, Any] = {
     "anchor.method": "naive",
     "training.max_steps": 24,
-    "training.lr": 3e-3,
+    "training.lr": 2e-3,
     "evaluation.anchor_sample": 24,
     "gate.catastrophic_delta": 50.0,
 }
