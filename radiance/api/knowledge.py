@@ -12,6 +12,7 @@ from radiance.api.bodies import list_limit
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.examples.facts import KNOWN, STATES, Fact, State
+from radiance.records import JobStatus
 
 View = Literal["known", "overwrote", "all", State]
 VIEWS: tuple[View, ...] = ("known", "overwrote", *STATES, "all")
@@ -133,6 +134,8 @@ def _why(services: Services, fact: Fact) -> str:
             return "Memory answers it until it is learned." if is_answered else ""
         case "corrected":
             return "A newer answer to the same question stands."
+        case "repeated" if job.status in (JobStatus.QUEUED, JobStatus.RUNNING):
+            return "The same is known already."
         case "repeated":
             return "The same was taught again later."
         case "unserved" if job.checkpoint in services.registry.served_once([job.checkpoint or ""]):

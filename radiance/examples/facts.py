@@ -18,8 +18,9 @@ State = Literal[
 """How an example stands.
 
 waiting: accepted, to be learned. learned: what serves has it. corrected: a newer answer to the same
-question stands. repeated: the same was taught again. unserved: the checkpoint that learned it does
-not serve. refused: the gate refused what it was learned into. failed: its training failed.
+question stands. repeated: the same was taught again; what was learned stands, and while all of it
+waits, the newest. unserved: the checkpoint that learned it does not serve. refused: the gate
+refused what it was learned into. failed: its training failed.
 """
 STATES: tuple[State, ...] = get_args(State)
 KNOWN: tuple[State, ...] = ("waiting", "learned")
@@ -31,14 +32,26 @@ _COUNTS = """
     OR {job}.status = 'succeeded'
         AND {job}.checkpoint NOT IN (SELECT value FROM json_each(:outside))
 """
-_NEWER = f"""
-    SELECT 1 FROM examples AS other INDEXED BY examples_by_question
+_OTHERS = f"""
+    FROM examples AS other INDEXED BY examples_by_question
     CROSS JOIN jobs AS theirs ON theirs.number = other.job
     WHERE other.question_hash = examples.question_hash AND other.id != examples.id
         AND ({_COUNTS.format(job="theirs")})
-        AND {_ORDER.format(job="theirs", example="other")}
-            > {_ORDER.format(job="jobs", example="examples")}
-"""  # noqa: S608 - of constants alone
+"""
+# What was learned stands while the newest that waits says the same, and that does not wait then:
+# it is known. Else the newest stands.
+_SUPERSEDED = f"""
+    EXISTS (
+        SELECT 1 {_OTHERS} AND (theirs.status = 'succeeded') = (jobs.status = 'succeeded')
+            AND {_ORDER.format(job="theirs", example="other")}
+                > {_ORDER.format(job="jobs", example="examples")}
+    ) OR COALESCE((jobs.status = 'succeeded') = (examples.content_hash != (
+        SELECT other.content_hash {_OTHERS}
+            AND (theirs.status = 'succeeded') != (jobs.status = 'succeeded')
+        ORDER BY COALESCE(theirs.cycle_id, 1 << 62) DESC, theirs.number DESC, other.place DESC
+        LIMIT 1
+    )), FALSE)
+"""
 _STATE = """
     CASE
         WHEN jobs.status = 'cancelled' THEN 'cancelled'
@@ -66,7 +79,7 @@ _OUTSIDE = """
         AND checkpoint NOT IN (SELECT value FROM json_each(:lineage))
 """
 _LIST = f"""
-    SELECT examples.*, jobs.tags, {_STATE.format(is_superseded=f"EXISTS ({_NEWER})")} AS state
+    SELECT examples.*, jobs.tags, {_STATE.format(is_superseded=_SUPERSEDED)} AS state
     FROM examples JOIN jobs ON jobs.number = examples.job
     WHERE (:job IS NULL OR (examples.job, -examples.place) < (:job, -:place))
         AND (:only IS NULL OR examples.id IN (SELECT value FROM json_each(:only)))
@@ -76,6 +89,9 @@ _LIST = f"""
                 SELECT 1 FROM json_each(examples.messages)
                 WHERE json_extract(value, '$.content') LIKE :pattern ESCAPE '|'))
         AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(jobs.tags) WHERE value = :tag))
+        -- Found in the index: only what was asked twice can be superseded.
+        AND (NOT :superseded OR examples.question_hash IN (
+            SELECT question_hash FROM examples GROUP BY question_hash HAVING COUNT(*) > 1))
         AND (:statuses IS NULL OR jobs.status IN (SELECT value FROM json_each(:statuses)))
         AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
     ORDER BY examples.job DESC, examples.place LIMIT :limit
@@ -84,11 +100,10 @@ _LIST = f"""
 _QUESTIONS = """
     SELECT COUNT(DISTINCT question_hash) AS questions, COUNT(*) AS examples FROM examples
 """
-_WAITING = """
-    SELECT COUNT(DISTINCT question_hash) AS questions
-    FROM jobs CROSS JOIN examples ON examples.job = jobs.number
-    WHERE status IN ('queued', 'running')
-"""
+_WAITING = f"""
+    SELECT COUNT(*) AS questions FROM jobs CROSS JOIN examples ON examples.job = jobs.number
+    WHERE jobs.status IN ('queued', 'running') AND NOT ({_SUPERSEDED})
+"""  # noqa: S608 - of constants alone
 _ASIDE = f"""
     SELECT {_STATE.format(is_superseded="FALSE")} AS state, COUNT(*) AS examples
     FROM jobs CROSS JOIN examples ON examples.job = jobs.number
@@ -103,18 +118,12 @@ _ASIDE_ALONE = f"""
         WHERE other.question_hash = examples.question_hash AND ({_COUNTS.format(job="theirs")})
     )
 """  # noqa: S608 - of constants alone
-# The example that answers each of some questions once all that waits is learned.
+# The example that stands for each of some questions.
 _STANDING = f"""
-    SELECT id, question_hash, content_hash FROM (
-        SELECT examples.*, ROW_NUMBER() OVER (
-            PARTITION BY question_hash
-            ORDER BY COALESCE(cycle_id, 1 << 62) DESC, number DESC, place DESC
-        ) AS age
-        FROM examples INDEXED BY examples_by_question
-        CROSS JOIN jobs ON jobs.number = examples.job
-        WHERE question_hash IN (SELECT value FROM json_each(:asked))
-            AND ({_COUNTS.format(job="jobs")})
-    ) WHERE age = 1
+    SELECT examples.id, examples.question_hash, examples.content_hash
+    FROM examples INDEXED BY examples_by_question CROSS JOIN jobs ON jobs.number = examples.job
+    WHERE examples.question_hash IN (SELECT value FROM json_each(:asked))
+        AND ({_COUNTS.format(job="jobs")}) AND NOT ({_SUPERSEDED})
 """  # noqa: S608 - of constants alone
 
 
@@ -178,6 +187,7 @@ class Facts:
                 "raw": _containing(to_json(words)[1:-1]),
                 "tag": tag,
                 "statuses": None if states is None else to_json(list(statuses)),
+                "superseded": states is not None and {*states} <= {"corrected", "repeated"},
                 "states": None if states is None else to_json(list(states)),
                 "limit": limit,
             },
@@ -195,10 +205,10 @@ class Facts:
         found = []
         for row in rows:
             state, by = row["state"], None
-            newest = standing.get(row["question_hash"])  # None also where it was forgotten just now
-            if state == "corrected" and newest is not None:
-                by = newest["id"]
-                if newest["content_hash"] == row["content_hash"]:
+            stands = standing.get(row["question_hash"])  # None also where it was forgotten just now
+            if state == "corrected" and stands is not None:
+                by = stands["id"]
+                if stands["content_hash"] == row["content_hash"]:
                     state = "repeated"
             found.append(Fact(to_example(row), by_number[row["job"]], state, by))
         return found
@@ -225,7 +235,7 @@ class Facts:
 
     def _count(self, outside: str) -> dict[State, int]:
         (every,) = self._db.read(_QUESTIONS)
-        (waiting,) = self._db.read(_WAITING)
+        (waiting,) = self._db.read(_WAITING, {"outside": outside})
         (alone,) = self._db.read(_ASIDE_ALONE, {"outside": outside})
         aside = {r["state"]: r["examples"] for r in self._db.read(_ASIDE, {"outside": outside})}
         known = every["questions"] - alone["questions"]

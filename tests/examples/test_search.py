@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.examples.facts import Facts
+from radiance.examples.corrections import Answered, standing
+from radiance.examples.facts import KNOWN, Facts
 from radiance.storage.sqlite import Database, to_json
 
 TEXT = st.text(st.sampled_from('aB%_|"\\\n\té ü{}[]:,'), min_size=1, max_size=6)
@@ -70,3 +71,37 @@ def test_pages_follow_on_one_another(db: Database) -> None:
     rest = Facts(db).find([], 4, words="question", before=first[-1].example.id)
     ids = [fact.example.id for fact in (*first, *rest)]
     assert ids == [f"job_{n:06d}.0" for n in range(7, 0, -1)]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("pq"), st.sampled_from("ab")), max_size=8))
+def test_what_stands_is_what_memory_has_as_standing(
+    db: Database, taught: list[tuple[bool, str, str]]
+) -> None:
+    """Sent again unchanged, what was learned is known as before and does not wait."""
+    in_order = sorted(taught, key=lambda each: not each[0])  # what was learned came first
+    rows = []
+    fill(db, [(question, answer) for _, question, answer in in_order], ["x"])
+    with db.transaction() as connection:
+        for number, (is_learned, question, answer) in enumerate(in_order, 1):
+            name = f"job_{number:06d}.0"
+            rows.append((is_learned, Answered(name, question, answer, number)))
+            connection.execute(
+                "UPDATE examples SET question_hash = ?, content_hash = ? WHERE id = ?",
+                (question, answer, name),
+            )
+            if is_learned:
+                connection.execute(
+                    "UPDATE jobs SET status = 'succeeded', checkpoint = 'A', cycle_id = ?"
+                    " WHERE number = ?",
+                    (number, number),
+                )
+    learned, waiting = ([row for is_it, row in rows if is_it is kind] for kind in (True, False))
+    wanted = standing(learned, waiting)
+    facts = Facts(db).find(["A"], 100)
+    found = {f.example.id: f.state == "learned" for f in facts if f.state in KNOWN}
+    assert found == {each.id: each.is_learned for each in wanted.values()}
+    counts = Facts(db).count(["A"], "A")
+    assert (counts["learned"], counts["waiting"]) == (
+        sum(found.values()),
+        len(found) - sum(found.values()),
+    )

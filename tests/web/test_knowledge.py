@@ -35,8 +35,13 @@ def test_every_fact_stands_as_what_happened_to_it_has_it(
     cancelled = client.post("/update", {"examples": as_input(FACTS[4:5])})["job_id"]
     client.post(f"/jobs/{cancelled}/cancel", {})
     found = states(running)
-    assert found[f"{waiting}.0"] == found[f"{again}.0"] == "waiting"
-    assert found["job_000001.1"] == "repeated"
+    assert found[f"{waiting}.0"] == "waiting"
+    assert (found["job_000001.1"], found[f"{again}.0"]) == ("learned", "repeated")
+    (sent_again,) = client.get(f"/knowledge?view=all&q={again}.0")["facts"]
+    assert (sent_again["by"], sent_again["why"]) == ("job_000001.1", "The same is known already.")
+    twice = client.post("/update", {"examples": as_input(FACTS[3:4])})["job_id"]
+    found = states(running)
+    assert (found[f"{waiting}.0"], found[f"{twice}.0"]) == ("repeated", "waiting")
     assert found[f"{cancelled}.0"] == "cancelled"
 
     client.post("/rollback", {"reason": "The correction was wrong."})
@@ -44,7 +49,7 @@ def test_every_fact_stands_as_what_happened_to_it_has_it(
     assert found["job_000001.0"] == "learned"
     assert found["job_000002.0"] == "unserved"
     counts = client.get("/knowledge?limit=1")["counts"]
-    assert (counts["known"], counts["waiting"], counts["unserved"]) == (3, 2, 1)
+    assert (counts["known"], counts["waiting"], counts["unserved"]) == (3, 1, 1)
 
     _, _, page = fetch(client, "/knowledge?view=all")
     assert "which served once and was rolled back" in page
