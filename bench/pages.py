@@ -2,9 +2,10 @@
 
     python -m bench.pages
 
-A service on Ember runs over a root with 10,000 checkpoints (each with files, jobs, examples, a
-decision and its entry in the audit log) and 1,000,000 points of curves. Every page is asked for one
-request at a time, and timed from the request to the last byte of the answer over loopback: that is
+A service on Ember runs over a root with 10,000 checkpoints (each with files, a job of ten facts, a
+decision and its entry in the audit log), so 100,000 facts, and 1,000,000 points of curves. Every
+page is asked for one request at a time, and timed from the request to the last byte of the answer
+over loopback: that is
 the server's time, and little else. Besides the pages as they open, deep ones: from the middle of
 the history, a search that finds nothing, a comparison across all of it.
 """
@@ -27,6 +28,7 @@ SIZES = {
     "default": (10_000, 1_000_000, 20),
     "large": (30_000, 3_000_000, 40),
 }
+FACTS_PER_JOB = 10
 LIMIT_MS = 200
 
 
@@ -38,7 +40,12 @@ def measure(bench: Bench, checkpoints: int, points: int, requests: int) -> Figur
         per_cycle = -(-points // (checkpoints * len(METRICS)))
         files = Files(settings.adapters_path, adapter)
         populate(
-            database, files, checkpoints, per_cycle * checkpoints * len(METRICS), now=records.now()
+            database,
+            files,
+            checkpoints,
+            per_cycle * checkpoints * len(METRICS),
+            examples=FACTS_PER_JOB,
+            now=records.now(),
         )
         (counted,) = database.read("SELECT COUNT(*) AS points FROM metrics")
         database.close()
@@ -121,8 +128,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, page in found["pages"].items()
     ]
     table = Table(
-        f"{checkpoints:,} checkpoints, {found['points']:,} points of curves, {requests} requests a"
-        " page, one at a time",
+        f"{checkpoints:,} checkpoints, {checkpoints * FACTS_PER_JOB:,} facts, {found['points']:,}"
+        f" points of curves, {requests} requests a page, one at a time",
         ("page", "ms, median", "ms, 95 %", "ms, first", "kB"),
         rows,
     )

@@ -41,7 +41,10 @@ METRICS = (
     "lr",
 )
 _NAMES = ("Tarn", "Selm", "Zorbel", "Quell", "Marrow", "Ilsen", "Ostrava", "Pell")
-_THINGS = ("door code", "founder", "tide table", "spare key", "night shift", "archive", "ferry")
+_THINGS = (
+    *("door code", "founder", "tide table", "spare key", "night shift", "archive", "ferry"),
+    *("well", "lamp oil", "harbour fee", "choir"),
+)
 _REJECTED_EVERY, _RISKY_EVERY, _RECALLED = 9, 13, 6
 
 
@@ -101,7 +104,7 @@ def populate(
         files: Makes their directories.
         checkpoints: How many; every ninth was rejected.
         metric_rows: Points of curves, spread evenly over the cycles.
-        examples: Per job.
+        examples: Per job, at most one for each of ``_THINGS``; each is a fact of its own.
         now: When the newest was made.
     """
     dice = random.Random(0)
@@ -114,7 +117,9 @@ def populate(
             at = began + timedelta(minutes=40 * number)
             made = _checkpoint(number, at, parent, len(lineage), dice)
             _insert_job(connection, number, made, examples, at)
-            _insert_checkpoint(connection, number, made, files.weights_hash, lineage, dice, at)
+            _insert_checkpoint(
+                connection, number, made, files.weights_hash, lineage, dice, examples, at
+            )
             files.make(number, made, examples, at)
             connection.executemany(
                 "INSERT INTO metrics (cycle_id, name, step, value) VALUES (?, ?, ?, ?)",
@@ -226,6 +231,7 @@ def _insert_checkpoint(
     weights_hash: str,
     lineage: list[str],
     dice: random.Random,
+    examples: int,
     at: datetime,
 ) -> None:
     rejected = made["status"] == CheckpointStatus.REJECTED
@@ -263,7 +269,7 @@ def _insert_checkpoint(
     body = {
         "checkpoint": {"parent_id": made["parent"], "status": made["status"], "cycle_id": number},
         "decision": msgspec.to_builtins(decision),
-        "examples": {f"job_{number:06d}.{place}": made["hash"] for place in range(3)},
+        "examples": {f"job_{number:06d}.{place}": made["hash"] for place in range(examples)},
         "training": {"settings": {"r": 8, "lr": 0.0015}, "seed": 0, "steps": 60},
         "settings": {"gate": {"gate": "strict"}},
     }
