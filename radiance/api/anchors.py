@@ -15,7 +15,7 @@ from radiance.errors import NotFound, RequestError
 from radiance.records import Acceptance
 from radiance.registry.acceptance import acceptances
 
-_MOST_LISTED = 100
+MOST_LISTED = 100
 _Id = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -77,14 +77,16 @@ async def accept_anchors(request: Request) -> AcceptAnswer:
     return AcceptAnswer([each.anchor for each in accepted], left)
 
 
-def overwritten_in_service(services: Services) -> OverwrittenList:
+def overwritten_in_service(services: Services, begin: int = 0) -> OverwrittenList:
     """What is overwritten in the checkpoint that serves; those not accepted come first."""
     current = services.registry.current()
-    return overwritten_in(services, current.checkpoint_id if current else None)
+    return overwritten_in(services, current.checkpoint_id if current else None, begin)
 
 
-def overwritten_in(services: Services, checkpoint_id: str | None) -> OverwrittenList:
-    """What is overwritten in a checkpoint, None being the base, at most a hundred listed."""
+def overwritten_in(
+    services: Services, checkpoint_id: str | None, begin: int = 0
+) -> OverwrittenList:
+    """What is overwritten in a checkpoint, None being the base; a hundred listed from ``begin``."""
     registry = services.registry
     found = registry.overwritten_in(checkpoint_id)
     if not found:
@@ -110,4 +112,4 @@ def overwritten_in(services: Services, checkpoint_id: str | None) -> Overwritten
     ]
     rows.sort(key=lambda row: row.accepted is not None)
     left = sum(row.accepted is None for row in rows)
-    return OverwrittenList(len(rows), left, rows[:_MOST_LISTED])
+    return OverwrittenList(len(rows), left, rows[begin : begin + MOST_LISTED])

@@ -85,14 +85,23 @@ def checked_reason(given: str, default: str) -> str:
     Raises:
         RequestError: It holds what is not text.
     """
+    return checked_text(given, "reason") or default
+
+
+def checked_text(given: str, field: str) -> str:
+    """What somebody wrote into a field, without outer space.
+
+    Raises:
+        RequestError: It holds what is not text.
+    """
     if bad := forbidden(given):
         raise RequestError(
-            f"reason: holds the character {bad}, which is not text.",
-            field="reason",
+            f"{field}: holds the character {bad}, which is not text.",
+            field=field,
             value=given,
             remedy="Remove it.",
         )
-    return clean(given) or default
+    return clean(given)
 
 
 def list_limit(request: Request) -> int:

@@ -1,29 +1,58 @@
 """/checkpoints: what was learned, what the gate decided on it, and what was measured of it."""
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 from msgspec.structs import asdict
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.bodies import list_limit
+from radiance.api.auth.access import actor_of
+from radiance.api.bodies import checked_text, list_limit, read_body
 from radiance.api.services import Services, services_of
 from radiance.records import Checkpoint, Decision, Evaluation, Manifest, Pin, Votes
+from radiance.registry import labels
+from radiance.registry.labels import Label
+
+MOST_NAME, MOST_NOTE = 80, 2000  # characters
 
 
 class CheckpointAnswer(Checkpoint, frozen=True, kw_only=True):
-    """A checkpoint, what the gate decided on it, its votes and its manifest."""
+    """A checkpoint, what people call it, the gate's decision, its votes and its manifest."""
 
+    label: Label | None
     decision: Decision | None
     feedback: Votes
     manifest: Manifest
 
 
 class CheckpointList(msgspec.Struct):
-    """Checkpoints, the newest first."""
+    """Checkpoints, the newest first, and by their ids what people call them."""
 
     current: str | None
     pinned: Pin | None
     checkpoints: list[Checkpoint]
+    labels: dict[str, Label]
+
+
+class LabelBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /checkpoints/{checkpoint_id}/label; what is left out is taken away.
+
+    Attributes:
+        name: On one line.
+        note: What is to be remembered of it.
+    """
+
+    name: Annotated[str, Meta(max_length=MOST_NAME)] = ""
+    note: Annotated[str, Meta(max_length=MOST_NOTE)] = ""
+
+
+class LabelAnswer(msgspec.Struct):
+    """A checkpoint and what it is called now."""
+
+    checkpoint_id: str
+    label: Label
 
 
 async def list_checkpoints(request: Request) -> CheckpointList:
@@ -45,13 +74,39 @@ async def show_evaluation(request: Request) -> Evaluation:
     )
 
 
+async def label_checkpoint(request: Request) -> LabelAnswer:
+    """Give a checkpoint a name and a note; both are in the audit log."""
+    services = services_of(request)
+    body = await read_body(request, LabelBody, services.config.server.max_body_bytes)
+    checkpoint_id = request.path_params["checkpoint_id"]
+    given = await run_in_threadpool(
+        give_label, services, checkpoint_id, body.name, body.note, actor_of(request)
+    )
+    return LabelAnswer(checkpoint_id, given)
+
+
+def give_label(services: Services, checkpoint_id: str, name: str, note: str, actor: str) -> Label:
+    """Check what a checkpoint is to be called, and put it on record.
+
+    Raises:
+        RequestError: It holds what is not text.
+        NotFound: There is no such checkpoint.
+    """
+    shown = " ".join(checked_text(name, "name").split())
+    return labels.label(services.registry, checkpoint_id, shown, checked_text(note, "note"), actor)
+
+
 def _list(services: Services, limit: int) -> CheckpointList:
     registry = services.registry
     current = registry.current()
+    listed = registry.all(limit)
+    known = labels.labels(registry.db)
+    ids = [checkpoint.checkpoint_id for checkpoint in listed]
     return CheckpointList(
         current=current.checkpoint_id if current else None,
         pinned=registry.pinned(),
-        checkpoints=registry.all(limit),
+        checkpoints=listed,
+        labels={id: known[id] for id in ids if id in known},
     )
 
 
@@ -59,6 +114,7 @@ def _describe(services: Services, checkpoint_id: str) -> CheckpointAnswer:
     registry = services.registry
     return CheckpointAnswer(
         **asdict(registry.get(checkpoint_id)),
+        label=labels.labels(registry.db).get(checkpoint_id),
         manifest=registry.manifest(checkpoint_id),
         decision=registry.decision(checkpoint_id),
         feedback=services.feedback.votes(checkpoint_id),

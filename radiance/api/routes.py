@@ -129,6 +129,13 @@ _SERVICE = [
         "infer",
         gives=checkpoints.CheckpointAnswer,
     ),
+    post(
+        "/checkpoints/{checkpoint_id}/label",
+        checkpoints.label_checkpoint,
+        "admin",
+        takes=checkpoints.LabelBody,
+        gives=checkpoints.LabelAnswer,
+    ),
     get(
         "/checkpoints/{checkpoint_id}/evaluation",
         checkpoints.show_evaluation,

@@ -46,8 +46,19 @@ def list_checkpoints(client: ServiceClient, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
+    labels = answer.get("labels", {})
     print_table(
-        ("", "CHECKPOINT", "STATUS", "PARENT", "CREATED (UTC)", "LOSS", "EVAL", "RETENTION"),
+        (
+            "",
+            "CHECKPOINT",
+            "STATUS",
+            "PARENT",
+            "CREATED (UTC)",
+            "LOSS",
+            "EVAL",
+            "RETENTION",
+            "NAME",
+        ),
         (
             (
                 "*" if checkpoint["is_current"] else " ",
@@ -58,6 +69,7 @@ def list_checkpoints(client: ServiceClient, as_json: bool) -> None:
                 checkpoint["report"]["finetune_loss"],
                 checkpoint["report"]["eval_loss"],
                 checkpoint["report"]["retention_score"],
+                one_line(labels.get(checkpoint["checkpoint_id"], {}).get("name", "")),
             )
             for checkpoint in answer["checkpoints"]
         ),
@@ -86,8 +98,10 @@ def show_checkpoint(checkpoint_id: str, client: ServiceClient, as_json: bool) ->
         print_json(answer)
         return
     decision = answer.get("decision") or {}
-    apart = ("report", "manifest", "decision")
-    shown = {name: value for name, value in answer.items() if name not in apart}
+    apart = ("report", "manifest", "decision", "label")
+    label = answer.get("label") or {}
+    shown = {name: label[name] for name in ("name", "note") if label.get(name)}
+    shown |= {name: value for name, value in answer.items() if name not in apart}
     shown |= answer["report"]
     shown |= {name: decision[name] for name in ("reason", "scaled_to") if name in decision}
     manifest = answer.get("manifest") or {}
@@ -104,6 +118,31 @@ def show_checkpoint(checkpoint_id: str, client: ServiceClient, as_json: bool) ->
         print_table(
             [name.upper() for name in columns], ([row[name] for name in columns] for row in rows)
         )
+
+
+@checkpoints.command("label")
+@click.argument("checkpoint_id")
+@click.option("--name", default="", help="Name of the checkpoint, on one line.")
+@click.option("--note", default="", help="Note on the checkpoint.")
+@client_options
+def label_checkpoint(
+    checkpoint_id: str, name: str, note: str, client: ServiceClient, as_json: bool
+) -> None:
+    """Give CHECKPOINT_ID a name and a note.
+
+    Both replace what the checkpoint had; without options it has neither. Every change is in the
+    audit log. A name is for reading: requests ask for checkpoints by their ids.
+
+    Examples:
+      radiance checkpoints label A_2026-02-09_0012 --name "Door codes" --note "For the new site."
+    """
+    path = f"/checkpoints/{segment(checkpoint_id)}/label"
+    answer = client.post(path, {"name": name, "note": note})
+    if as_json:
+        print_json(answer)
+        return
+    label = answer["label"]
+    click.echo(f"{answer['checkpoint_id']}  {one_line(label['name']) or 'has no name'}")
 
 
 @checkpoints.command("lineage")

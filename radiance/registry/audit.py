@@ -35,6 +35,7 @@ Action = Literal[
     "pin",
     "unpin",
     "accept_anchors",  # a person accepted that anchors are overwritten
+    "label",  # a person gave a checkpoint a name and a note
     "forget",  # examples were forgotten, and the checkpoints that had learned them withdrawn
     "canary_start",  # a checkpoint is tried beside the one that serves
     "canary_stop",
@@ -180,7 +181,7 @@ def get(db: Readable, number: int) -> AuditEntry:
     return found[0]
 
 
-def all_of(db: Readable, action: Literal["accept_anchors"]) -> list[AuditEntry]:
+def all_of(db: Readable, action: Literal["accept_anchors", "label"]) -> list[AuditEntry]:
     """Every entry of an action, oldest first; there is an index for it."""
     rows = db.read(
         f"SELECT {_COLUMNS} FROM audit WHERE action = '{action}' ORDER BY number"  # noqa: S608

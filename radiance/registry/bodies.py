@@ -133,6 +133,11 @@ def move(
     }
 
 
+def label(name: str, note: str) -> dict[str, Any]:
+    """What a person calls a checkpoint."""
+    return {"name": name, "note": note}
+
+
 def acceptance(
     reason: str, anchors: Sequence[OverwrittenAnchor], became: tuple[str, str] | None
 ) -> dict[str, Any]:

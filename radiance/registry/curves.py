@@ -50,6 +50,16 @@ class MetricCurves:
         )
         return [MetricPoint(**dict(row)) for row in rows]
 
+    def steps_of_last(self, limit: int) -> list[int]:
+        """How many steps each of the newest cycles took that made a checkpoint."""
+        rows = self._db.read(
+            "SELECT (SELECT MAX(step) FROM metrics WHERE name = 'lr'"
+            " AND metrics.cycle_id = checkpoints.cycle_id) AS steps"
+            " FROM checkpoints WHERE cycle_id IS NOT NULL ORDER BY number DESC LIMIT ?",
+            (limit,),
+        )
+        return [row["steps"] for row in rows if row["steps"]]
+
     def all_of(self, cycle_id: int) -> dict[str, dict[int, float]]:
         """See ``all_of``."""
         return all_of(self._db, cycle_id)

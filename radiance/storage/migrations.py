@@ -473,6 +473,11 @@ def m018_senders(connection: Connection) -> None:
     connection.execute("ALTER TABLE jobs ADD COLUMN sender TEXT NOT NULL DEFAULT ''")
 
 
+def m019_labels(connection: Connection) -> None:
+    """What people call checkpoints is found in the audit log without reading all of it."""
+    connection.execute("CREATE INDEX audit_of_labels ON audit (number) WHERE action = 'label'")
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -492,6 +497,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m016_bare_vectors,
     m017_voters,
     m018_senders,
+    m019_labels,
 )
 
 

@@ -73,3 +73,14 @@ def test_a_cycle_that_resumes_forgets_what_lies_beyond(curves):
     assert curves.all_of(1) == {"loss": {0: 3.0}, "eval": {0: 0.5}}
     assert curves.all_of(2) == {"loss": {0: 9.0, 1: 8.0}}
     assert curves.all_of(3) == {}
+
+
+def test_how_many_steps_the_last_cycles_took_that_made_a_checkpoint(curves, workshop):
+    workshop.commit()
+    workshop.commit()
+    newest, oldest = (checkpoint.cycle_id for checkpoint in workshop.registry.all(2))
+    curves.record(points(oldest, *[0.1] * 5, name="lr"))
+    curves.record(points(newest, *[0.1] * 3, name="lr"))
+    curves.record(points(newest + 7, *[0.1] * 9, name="lr"))
+    assert curves.steps_of_last(9) == [2, 4]
+    assert curves.steps_of_last(1) == [2]
