@@ -36,6 +36,11 @@ class Alphas(Extension):
 
         return ROUTES
 
+    def page_routes(self) -> Sequence[BaseRoute]:
+        from radiance.labs.alphas.page import ROUTES
+
+        return ROUTES
+
     def pages(self) -> Sequence[ExtensionPage]:
         from radiance.labs.alphas.page import PAGE
 

@@ -3,10 +3,13 @@
 from urllib.parse import urlencode
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
 
 from radiance.api.auth.access import sender_of
-from radiance.api.services import Services
+from radiance.api.route import get
+from radiance.api.services import Services, services_of
 from radiance.api.update import accept
 from radiance.errors import RadianceError, RequestError
 from radiance.labs.alphas import reports, trial
@@ -16,11 +19,15 @@ from radiance.labs.alphas.models.grading import Grade
 from radiance.labs.alphas.plans.correcting import correction
 from radiance.labs.alphas.service import AlphaService
 from radiance.labs.alphas.understanding import say, understand
+from radiance.web.charts.lines import chart
 from radiance.web.forms import Fields
 from radiance.web.page import Data, Page
+from radiance.web.wording import number, percent
 
 _MOST_TOKENS = 200
 _MOST_LISTED = 30
+_MOST_DAYS = 250
+_SAMPLE = "Buy stocks that fell most over the last week, in proportion to how much."
 
 
 def describe(services: Services, request: HttpRequest) -> Data:
@@ -34,6 +41,7 @@ def describe(services: Services, request: HttpRequest) -> Data:
         "prompt": query.get("prompt", ""),
         "checkpoint": chosen,
         "choices": list(dict.fromkeys(["stable", "base", chosen, *listed])),
+        "sample": _SAMPLE,
         "constrained": query.get("constrained") == "yes",
         "written": None,
         "error": None,
@@ -45,15 +53,7 @@ def describe(services: Services, request: HttpRequest) -> Data:
         "study": None,
     }
     if (name := query.get("study")) or known:
-        # Only what lies below runs/: a name from a browser is no path.
-        study = next((s for s in known if s.name == (name or known[0].name)), None)
-        if study is None:
-            raise RequestError(
-                f"study: there is no {name!r}.",
-                field="study",
-                value=name,
-                remedy="Use one that the page lists.",
-            )
+        study = _named(known, name or known[0].name)
         kept = reporting.read(study.path)
         found["study"] = {"name": study.name, "settings": kept.shown, "models": kept.models}
     if found["prompt"].strip():
@@ -78,17 +78,17 @@ def act(services: Services, request: HttpRequest, fields: Fields) -> str:
 
 def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) -> Data:
     """Greedily, so that asking again says the same; it counts in no trial and asks no upstream."""
-    engine = services.engine
+    engine, lab = services.engine, services.extension(AlphaService)
     weights = services.pointer.weights(checkpoint)
     understood = None if constrained else understand(services, prompt, weights)
     if understood is not None:
-        grade = services.extension(AlphaService).judge(prompt, understood.expression)
+        grade = lab.judge(prompt, understood.expression)
         return {
             "answer": understood.expression,
             "by": understood.by,
             "sentence": understood.sentence,
             "others": [{"sentence": said, "alpha": alpha} for said, alpha in understood.others],
-            **_graded(grade),
+            **_graded(lab, grade),
         }
     wanted = generate.draft(
         engine.encoder, prompt, _MOST_TOKENS, weights=weights, is_constrained=constrained
@@ -98,19 +98,19 @@ def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) 
     ):  # under the grammar it could not end
         wanted = generate.draft(engine.encoder, prompt, _MOST_TOKENS, weights=weights)
     given = generate.write(engine, wanted)
-    lab = services.extension(AlphaService)
     grade = lab.judge(prompt, given.text)
     return {
         "answer": given.text,
         "by": given.checkpoint_id or "base",
         "sentence": grade.alpha and say(grade.alpha, lab.columns),
         "others": [],
-        **_graded(grade),
+        **_graded(lab, grade),
     }
 
 
-def _graded(grade: Grade) -> Data:
+def _graded(lab: AlphaService, grade: Grade) -> Data:
     return {
+        "equity": _equity(lab, grade),
         "alpha": grade.alpha,
         "outcome": grade.outcome,
         "compiles": grade.compiles,
@@ -118,6 +118,47 @@ def _graded(grade: Grade) -> Data:
         "coverage": grade.covered,
         "backtest": msgspec.to_builtins(grade.performance),
     }
+
+
+def _equity(lab: AlphaService, grade: Grade) -> Data | None:
+    """The curve of an alpha that was backtested, thinned to what a chart can show."""
+    if grade.alpha is None or grade.performance is None:
+        return None
+    days = lab.equity(grade.alpha)
+    stride = max(1, len(days) // _MOST_DAYS)
+    kept = [
+        list(day) for place, day in enumerate(days) if place % stride == 0 or place == len(days) - 1
+    ]
+    sentence = (
+        f"From 1 on {days[0][0]} to {number(days[-1][1])} on {days[-1][0]},"
+        f" {percent(grade.performance.drawdown)} below its peak at worst."
+    )
+    return chart(
+        "equity", "Worth of the book, after cost", sentence, "Day", ["Worth"], kept, categories=True
+    )
+
+
+async def report(request: HttpRequest) -> Response:
+    """An evaluation as one file that needs nothing else."""
+    known = await run_in_threadpool(reports.find, services_of(request).config.runs_path)
+    study = _named(known, request.query_params.get("study", ""))
+    text = await run_in_threadpool(study.to_html)
+    called = f'attachment; filename="{study.path.name}.html"'
+    headers = {"Content-Disposition": called, "Cache-Control": "no-store"}
+    return Response(text, media_type="text/html", headers=headers)
+
+
+def _named(known: list[reports.EvaluationReport], name: str) -> reports.EvaluationReport:
+    """Only what lies below runs/: a name from a browser is no path."""
+    study = next((s for s in known if s.name == name), None)
+    if study is None:
+        raise RequestError(
+            f"study: there is no {name!r}.",
+            field="study",
+            value=name,
+            remedy="Use one that the page lists.",
+        )
+    return study
 
 
 PAGE = Page(
@@ -129,3 +170,12 @@ PAGE = Page(
     act=act,
     notices={"meant": "Taught. That is what it means from now on."},
 )
+ROUTES = [
+    get(
+        "/alphas/report",
+        report,
+        "infer",
+        gives="text/html",
+        queries={"study": {"type": "string"}},
+    )
+]

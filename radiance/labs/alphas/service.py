@@ -58,9 +58,17 @@ class AlphaService:
     def judge(self, prompt: str, answer: str) -> Grade:
         """Check and backtest an answer; takes up to seconds."""
         with self._lock:
-            if self._grader is None:
-                self._grader = Grader(self._panel or made_up())
-            return self._grader.grade(prompt, answer)
+            return self._grading().grade(prompt, answer)
+
+    def equity(self, alpha: str) -> list[tuple[str, float]]:
+        """What a book of 1 that follows an alpha grows to; see ``Grader.equity``."""
+        with self._lock:
+            return self._grading().equity(alpha)
+
+    def _grading(self) -> Grader:
+        if self._grader is None:
+            self._grader = Grader(self._panel or made_up())
+        return self._grader
 
     def stop(self) -> None:
         """Nothing to end: it has no thread of its own."""

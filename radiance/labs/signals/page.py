@@ -4,6 +4,8 @@ It works without JavaScript, by forms and links; ``static/lab.js`` follows a run
 from a preset, over the lab's routes in the API.
 """
 
+from urllib.parse import urlencode
+
 import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,7 +15,7 @@ from radiance.api.services import Services, services_of
 from radiance.labs.signals import store
 from radiance.labs.signals.knobs import knobs
 from radiance.labs.signals.presets import PRESETS, read_study
-from radiance.labs.signals.routes import earlier_than
+from radiance.labs.signals.routes import earlier_than, name_kept
 from radiance.labs.signals.runs import Runs
 from radiance.labs.signals.view import page
 from radiance.web.forms import Fields, form_route, read_form
@@ -30,6 +32,8 @@ def describe(services: Services, request: Request) -> Data:
         "knobs": knobs(),
         "latest": services.extension(Runs).latest,
         "kept": kept,
+        "names": store.given_names(services.extension(Runs).folder),
+        "most_name": store.MOST_NAME,
         "shown": shown or None,
         "result": result,
     }
@@ -47,8 +51,16 @@ def draw(services: Services, request: Request) -> Data:
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:
-    """Start a run, for browsers without JavaScript."""
-    services.extension(Runs).start(read_study(page.study_of(fields)))
+    """Start a run, for browsers without JavaScript; name or delete one that is kept."""
+    lab, run_id = services.extension(Runs), fields.get("run_id", "")
+    match fields.get("do"):
+        case "name":
+            name_kept(lab, run_id, fields.get("name", "")[: store.MOST_NAME])
+            return f"{PAGE.path}?{urlencode({'run': run_id})}#kept"
+        case "delete":
+            store.remove(lab.folder, run_id)
+        case _:
+            lab.start(read_study(page.study_of(fields)))
     return PAGE.path
 
 

@@ -1,5 +1,6 @@
 """What a study found, as plain values that JSON keeps; nothing here computes."""
 
+import math
 from typing import Literal
 
 import msgspec
@@ -15,30 +16,43 @@ class Measure(msgspec.Struct, frozen=True):
 
     Attributes:
         is_better_low: Whether less is better; None where it is neither.
+        ends: What it can be at least and at most; no interval reaches further.
     """
 
     name: str
     title: str
     unit: str
     is_better_low: bool | None
+    ends: tuple[float, float] = (-math.inf, math.inf)
+
+
+_UPWARDS = (0.0, math.inf)
 
 
 MEASURES = (
-    Measure("drift_mse", "drift MSE", "variances of the signal", True),
-    Measure("stress_mse", "stress MSE", "variances of the signal", True),
-    Measure("stress_shift", "stress shift", "squared distance to the deployed outputs", True),
+    Measure("drift_mse", "drift MSE", "variances of the signal", True, _UPWARDS),
+    Measure("stress_mse", "stress MSE", "variances of the signal", True, _UPWARDS),
+    Measure(
+        "stress_shift", "stress shift", "squared distance to the deployed outputs", True, _UPWARDS
+    ),
     Measure("total_return", "total return", "after cost, a ratio", False),
     Measure("gross_return", "total return before cost", "a ratio", False),
-    Measure("cost", "cost", "of the book, summed over the test, a ratio", True),
-    Measure("turnover", "turnover", "of the book a day", None),
-    Measure("max_drawdown", "max drawdown", "a ratio, at most 0", False),
+    Measure("cost", "cost", "of the book, summed over the test, a ratio", True, _UPWARDS),
+    Measure("turnover", "turnover", "of the book a day", None, _UPWARDS),
+    Measure("max_drawdown", "max drawdown", "a ratio, at most 0", False, (-1.0, 0.0)),
     Measure("worst_stress_day", "worst stress day", "a return", False),
     Measure("cvar", "CVaR 5 %", "mean return of the worst days", False),
     Measure("sharpe", "Sharpe", "yearly, all days", False),
     Measure("sharpe_ordinary", "Sharpe, ordinary days", "yearly", False),
     Measure("sharpe_stress", "Sharpe, stress days", "yearly", False),
-    Measure("interference", "interference", "share of steps that conflict with the anchors", None),
-    Measure("distortion", "distortion", "1 - cosine of step and projected step", None),
+    Measure(
+        "interference",
+        "interference",
+        "share of steps that conflict with the anchors",
+        None,
+        (0, 1),
+    ),
+    Measure("distortion", "distortion", "1 - cosine of step and projected step", None, (0, 2)),
 )
 MEASURE_BY_NAME = {measure.name: measure for measure in MEASURES}
 

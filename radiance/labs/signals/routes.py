@@ -2,16 +2,17 @@
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import asdict
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from radiance.api.bodies import read_body, read_json
-from radiance.api.route import get, post
+from radiance.api.bodies import checked_text, read_body, read_json
+from radiance.api.route import delete, get, post
 from radiance.api.services import services_of
 from radiance.errors import ConfigError, NotFound, RequestError
 from radiance.labs.signals import own_runs, store
@@ -26,10 +27,17 @@ from radiance.web.rendering import environment
 
 
 class RunList(msgspec.Struct):
-    """What GET /signals/runs answers."""
+    """What GET /signals/runs answers; ``names`` are those that people gave, by run."""
 
     latest: RunState | None
     kept: list[str]
+    names: dict[str, str]
+
+
+class NameBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /signals/runs/{run_id}/name; "" takes the name away."""
+
+    name: Annotated[str, Meta(max_length=store.MOST_NAME)]
 
 
 class ShownRun(RunState, frozen=True):
@@ -84,7 +92,11 @@ async def show_progress(request: Request) -> Response:
 async def list_runs(request: Request) -> RunList:
     """The run that was started last, and the results that are kept, newest first."""
     lab = services_of(request).extension(Runs)
-    return RunList(lab.latest, await run_in_threadpool(lab.kept))
+    return await run_in_threadpool(_listed, lab)
+
+
+def _listed(lab: Runs) -> RunList:
+    return RunList(lab.latest, lab.kept(), store.given_names(lab.folder))
 
 
 async def start_run(request: Request) -> RunState:
@@ -111,6 +123,32 @@ async def cancel_run(request: Request) -> RunState:
     """End a run that is under way; nothing of it is kept."""
     lab = services_of(request).extension(Runs)
     return await run_in_threadpool(lab.cancel, request.path_params["run_id"])
+
+
+async def name_run(request: Request) -> RunList:
+    """Call a run that is kept by a name."""
+    services, run_id = services_of(request), request.path_params["run_id"]
+    body = await read_body(request, NameBody, services.config.server.max_body_bytes)
+    lab = services.extension(Runs)
+    await run_in_threadpool(name_kept, lab, run_id, body.name)
+    return await run_in_threadpool(_listed, lab)
+
+
+async def delete_run(request: Request) -> RunList:
+    """Delete a run that is kept; what is on record of its decisions stays."""
+    lab = services_of(request).extension(Runs)
+    await run_in_threadpool(store.remove, lab.folder, request.path_params["run_id"])
+    return await run_in_threadpool(_listed, lab)
+
+
+def name_kept(lab: Runs, run_id: str, name: str) -> None:
+    """Give a run a name, on one line.
+
+    Raises:
+        NotFound: There is no such run.
+        RequestError: The name holds what is not text.
+    """
+    store.give_name(lab.folder, run_id, " ".join(checked_text(name, "name").split()))
 
 
 async def export_run(request: Request) -> Response:
@@ -182,6 +220,8 @@ ROUTES = [
     post("/signals/runs", start_run, "admin", takes=StudySettings, gives=RunState, status=202),
     get("/signals/runs/{run_id}", show_run, "infer", gives=ShownRun),
     post("/signals/runs/{run_id}/cancel", cancel_run, "admin", takes=None, gives=RunState),
+    post("/signals/runs/{run_id}/name", name_run, "admin", takes=NameBody, gives=RunList),
+    delete("/signals/runs/{run_id}", delete_run, "admin", gives=RunList),
     get("/signals/runs/{run_id}/{file}", export_run, "infer", gives=StudyResult),
     post("/signals/judge", judge_own, "admin", takes=JudgeBody, gives=JudgeAnswer),
     get("/signals/knobs", show_knobs, "infer", gives=KnobsAnswer),

@@ -3,6 +3,7 @@
 A run's directory is written under a temporary name and renamed, so none is ever seen half.
 """
 
+import contextlib
 import re
 import secrets
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from radiance.storage import files
 FOLDER = "signals"
 RESULT, REPORT, MACROS = "result.json", "report.html", "macros.tex"
 MEMO = "memo.md"
+_NAME = "name.txt"
+MOST_NAME = 80  # characters
 RUN_ID = re.compile(r"S_\d{4}-\d{2}-\d{2}_\d{4}")
 OWN_ID = re.compile(r"P_\d{4}-\d{2}-\d{2}_\d{4}")
 """Runs on predictions of one's own, whose result is a ``Judgement``."""
@@ -91,15 +94,52 @@ def load(folder: Path, run_id: str) -> StudyResult:
         NotFound: There is none of that name.
         RequestError: Its file is not a result.
     """
-    path = folder / run_id / RESULT
-    if not RUN_ID.fullmatch(run_id) or not path.is_file():
+    return read(_kept(folder, run_id) / RESULT)
+
+
+def given_names(folder: Path) -> dict[str, str]:
+    """By run the name that a person gave it."""
+    found = {}
+    for run_id in names(folder):
+        with contextlib.suppress(OSError):
+            found[run_id] = (folder / run_id / _NAME).read_text(encoding="utf-8")
+    return found
+
+
+def give_name(folder: Path, run_id: str, name: str) -> None:
+    """Call a run by a name, on one line; "" takes it away. Durable on return.
+
+    Raises:
+        NotFound: There is no such run.
+        StorageError: The disk failed.
+    """
+    path = _kept(folder, run_id) / _NAME
+    if name:
+        files.write_durably(path, name.encode())
+    else:
+        files.remove_file(path)
+
+
+def remove(folder: Path, run_id: str) -> None:
+    """Delete a run with all that was kept of it; what is on record of it stays.
+
+    Raises:
+        NotFound: There is no such run.
+        StorageError: The disk failed.
+    """
+    files.remove_directory(_kept(folder, run_id))
+
+
+def _kept(folder: Path, run_id: str) -> Path:
+    path = folder / run_id
+    if not RUN_ID.fullmatch(run_id) or not (path / RESULT).is_file():
         raise NotFound(
             f"There is no run {run_id}.",
             field="run_id",
             value=run_id,
             remedy="`radiance signals list` names them.",
         )
-    return read(path)
+    return path
 
 
 def read(path: Path) -> StudyResult:

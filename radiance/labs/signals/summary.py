@@ -1,6 +1,7 @@
 """From what happened in every seed to what is said of a study: means, pairs, bands, sentences."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from radiance.labs.signals.monitoring import RULES
 from radiance.labs.signals.operation import Operated
 from radiance.labs.signals.portfolio import Outcome
 from radiance.labs.signals.results import (
+    MEASURE_BY_NAME,
     MEASURES,
     AlarmRate,
     Band,
@@ -63,12 +65,20 @@ class Spoken(Protocol):
     def stress(self) -> np.ndarray: ...
 
 
-def estimate(values: Sequence[float | None] | np.ndarray) -> intervals.Estimate | None:
-    """The mean and its 95 % interval of the values that are there; None for fewer than two."""
+def estimate(
+    values: Sequence[float | None] | np.ndarray, ends: tuple[float, float] = (-math.inf, math.inf)
+) -> intervals.Estimate | None:
+    """The mean and its 95 % interval of the values that are there; None where none is.
+
+    Args:
+        values: One a unit.
+        ends: What the mean can be at least and at most: the interval is cut there.
+    """
     known = [float(v) for v in values if v is not None and np.isfinite(v)]
     if len(known) < 2:
         return intervals.Estimate(known[0], known[0], known[0]) if known else None
-    return intervals.mean(known, _CONFIDENCE)
+    found = intervals.mean(known, _CONFIDENCE)
+    return intervals.Estimate(found.value, max(found.low, ends[0]), min(found.high, ends[1]))
 
 
 def method_results(
@@ -100,7 +110,7 @@ def method_results(
                 label=method.label,
                 summary=method.summary,
                 per_unit=ordered,
-                means={name: estimate(values) for name, values in ordered.items()},
+                means={m.name: estimate(ordered[m.name], m.ends) for m in MEASURES},
                 contexts={
                     name: [round(float(v), 6) for v in contexts[:, k]]
                     for k, name in enumerate(CONTEXT_NAMES)
@@ -108,7 +118,10 @@ def method_results(
                 equity=band(operated.paper.equity[rows]),
                 drawdown=band(operated.paper.drawdown[rows]),
                 verdict=_verdict(operated, method.name, seeds) if method.anchor else None,
-                operated={name: estimate(values[rows]) for name, values in live.items()},
+                operated={
+                    name: estimate(values[rows], MEASURE_BY_NAME[name].ends)
+                    for name, values in live.items()
+                },
                 decisions=[operated.decisions[seed, method.name] for seed in range(seeds)]
                 if method.anchor
                 else [],

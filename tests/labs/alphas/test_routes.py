@@ -182,6 +182,8 @@ def test_a_correction_is_what_the_prompt_means_from_then_on(serve):
         page = response.read().decode()
     assert "As it was corrected" in page
     assert "Not what I meant" in page
+    assert "Worth of the book, after cost" in page
+    assert "csv=written.equity" in page
     found = client.post("/alphas/generate", {"prompt": prompt})
     assert (found["alpha"], found["by"]) == (right, "memory")
     with pytest.raises(AlphaSyntaxError):

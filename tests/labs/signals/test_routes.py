@@ -11,6 +11,7 @@ import pytest
 from radiance.labs.signals.results import decode
 from radiance.labs.signals.runs import Runs
 from tests.support import ApiError, Client, Running
+from tests.web.test_site import fetch
 
 SMALL = {
     "preset": "quick",
@@ -61,6 +62,19 @@ def test_a_run_from_start_to_export(client: Client) -> None:
     assert result["units"] == ["seed 300", "seed 301"]
     with pytest.raises(ApiError) as caught:
         client.get(f"/signals/runs/{started['run_id']}/passwords.txt")
+    assert caught.value.status == 404
+
+
+def test_a_kept_run_has_a_name_and_is_deleted(client: Client) -> None:
+    run_id = client.post("/signals/runs", SMALL)["run_id"]
+    assert ended(client, run_id)["status"] == "succeeded"
+    named = client.post(f"/signals/runs/{run_id}/name", {"name": " Two\nseeds "})
+    assert named["names"][run_id] == "Two seeds"
+    assert "Two seeds" in fetch(client, f"/signals?run={run_id}")[2]
+    assert client.post(f"/signals/runs/{run_id}/name", {"name": ""})["names"] == {}
+    assert run_id not in client.call("DELETE", f"/signals/runs/{run_id}")["kept"]
+    with pytest.raises(ApiError) as caught:
+        client.call("DELETE", f"/signals/runs/{run_id}")
     assert caught.value.status == 404
 
 

@@ -10,6 +10,7 @@ import pytest
 from radiance.labs.signals.results import StudyResult, decode, encode
 from radiance.labs.signals.view import drawings, latex, page, report, tables
 from radiance.labs.signals.view.tables import Grid
+from radiance.web import wording
 from radiance.web.forms import Fields
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'
@@ -48,7 +49,9 @@ class Reader(HTMLParser):
 
 
 def rows_of(grid: Grid) -> list[list[str]]:
-    return [list(grid.columns), *map(list, grid.rows)]
+    """As pages set them."""
+    rows = [[name, *map(wording.typeset, cells)] for name, *cells in grid.rows]
+    return [list(grid.columns), *rows]
 
 
 def test_the_report_has_every_table_and_the_result_itself(small_result: StudyResult) -> None:

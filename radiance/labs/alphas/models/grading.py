@@ -156,6 +156,18 @@ class Grader:
             prompt, answer, "backtested", covered=covered, performance=performance, **found
         )
 
+    def equity(self, expression: str) -> list[tuple[str, float]]:
+        """What a book of 1 that follows an expression grows to, day by day from the first position.
+
+        Raises:
+            AlphaError: It does not compile, or the panel lacks what it reads.
+        """
+        checked = check(expression, self._readings)
+        found = self._market.backtest(self._evaluator.evaluate(checked), self._trading)
+        first = int(np.argmax(found.turnover > 0))
+        worth = np.cumprod(1 + found.net[first:])
+        return list(zip(map(str, self.panel.dates[first:]), worth.tolist(), strict=True))
+
     def random_like(self, grades: Sequence[Grade], seed: int) -> list[float | None]:
         """Sharpe ratios of random expressions, each as long as one that was backtested.
 
