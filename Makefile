@@ -15,7 +15,7 @@ COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py
 	web/test_knowledge.py api/test_limits.py)
 BENCHMARKS := alphas learning scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks
 
-.PHONY: help run quick test coverage check fix docs site bench fuzz clients doctor dist clean
+.PHONY: help run quick test coverage check fix docs pictures site bench fuzz clients doctor dist clean
 
 help:
 	@echo "make run      install and start the service on the settings of radiance.toml (ARGS=--port=0 ...)"
@@ -25,6 +25,7 @@ help:
 	@echo "make check    the same without the tests"
 	@echo "make fix      format, and mend what the linter can"
 	@echo "make docs     write the tables of docs/ anew that the code says"
+	@echo "make pictures take the pictures of docs/ anew, while the browser goes through the story"
 	@echo "make site     docs as a searchable site in build/site; a broken link fails it"
 	@echo "make bench    run the benchmarks; a second call goes on where a first was stopped"
 	@echo "make fuzz     thousands of requests after the API document to a real service (Schemathesis)"
@@ -66,6 +67,9 @@ fix: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.reference
+
+pictures: $(VENV)/.installed-dev
+	RADIANCE_PICTURES=docs/pictures $(BIN)/pytest -q -n 0 tests/browser/test_story.py
 
 site: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -q -E -W --keep-going -b html -c docs -d build/doctrees . build/site

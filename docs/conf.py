@@ -28,6 +28,7 @@ html_show_sphinx = False
 NAVIGATION = {
     "Using it": [
         "docs/CLIENT",
+        "docs/DASHBOARD",
         "docs/COMMANDS",
         "docs/API",
         "docs/OPENAI",

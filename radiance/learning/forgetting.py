@@ -286,9 +286,12 @@ class Forgetting:
             )
         return _to_forget(rows[0])
 
-    def recent(self, limit: int) -> list[Forget]:
-        """The newest requests, newest first."""
-        rows = self._db.read("SELECT * FROM forgets ORDER BY number DESC LIMIT ?", (limit,))
+    def recent(self, limit: int, before: int | None = None) -> list[Forget]:
+        """The newest requests, newest first; only those below ``before`` where it is given."""
+        rows = self._db.read(
+            "SELECT * FROM forgets WHERE ? IS NULL OR number < ? ORDER BY number DESC LIMIT ?",
+            (before, before, limit),
+        )
         return list(map(_to_forget, rows))
 
     def counts(self) -> dict[str, int]:

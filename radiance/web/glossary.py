@@ -184,6 +184,16 @@ TERMS: tuple[Term, ...] = (
         "records/measurements.py",
     ),
     Term(
+        "backward transfer",
+        "How much more of what earlier updates taught is answered than when each was learned.",
+        "evaluation/summary.py",
+    ),
+    Term(
+        "forward transfer",
+        "How much better than by the base an update's examples are answered before it is learned.",
+        "evaluation/summary.py",
+    ),
+    Term(
         "retention",
         "The share of the anchors the base model answers that a checkpoint still answers.",
         "evaluation/summary.py",

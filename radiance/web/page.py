@@ -7,8 +7,9 @@ was typed. Nothing here needs JavaScript.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import ImmutableMultiDict
@@ -24,7 +25,7 @@ from radiance.api.route import JSON, Route
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.registry import audit
-from radiance.web import events
+from radiance.web import events, sheets
 from radiance.web.forms import Fields, form_route, read_form
 from radiance.web.rendering import environment
 
@@ -93,7 +94,31 @@ class Page:
     async def _answer(self, request: Request) -> Response:
         if not accepts_html(request.scope) and accepts_json(request.scope):
             return await self._json(request)
+        if name := request.query_params.get("csv"):
+            return await run_in_threadpool(self._csv, request, name)
         return await run_in_threadpool(self.show, request)
+
+    def _csv(self, request: Request, name: str) -> Response:
+        services = services_of(request)
+        data = audit.plain(self.describe(services, request))
+        drawn = self.draw(services, request) if self.draw else {}
+        called = f"{request.url.path.strip('/').replace('/', '-') or 'overview'}-{name}.csv"
+        disposition = f"attachment; filename*=UTF-8''{quote(called, safe='')}"
+        return Response(
+            sheets.to_csv(name, data, drawn),
+            media_type="text/csv",
+            headers={"Content-Disposition": disposition, "Cache-Control": "no-store"},
+        )
+
+    def _links(self, request: Request, name: str) -> dict[str, str]:
+        """Where a table of the page is, with the rows in sight."""
+        asked = request.query_params.multi_items()
+        query = urlencode([pair for pair in asked if pair[0] != "done"])
+        twin = "/overview" if self.path == "/" else request.url.path
+        return {
+            "csv": page_url(request, csv=name, done=None),
+            "json": f"{twin}.json{'?' if query else ''}{query}",
+        }
 
     def show(
         self,
@@ -110,18 +135,19 @@ class Page:
         """
         services = services_of(request)
         state = events.state_of(services)  # before the data: what changes meanwhile is told again
-        return render(
-            request,
-            self.template,
-            page=self,
-            notice=self.notices.get(request.query_params.get("done", "")),
-            state=state,
-            topics=" ".join(self.topics),
-            data=self.describe(services, request),
-            drawn=self.draw(services, request) if self.draw else {},
-            refusal=refusal,
-            fields=fields or ImmutableMultiDict(),
-        )
+        with sheets.linked(partial(self._links, request)):
+            return render(
+                request,
+                self.template,
+                page=self,
+                notice=self.notices.get(request.query_params.get("done", "")),
+                state=state,
+                topics=" ".join(self.topics),
+                data=self.describe(services, request),
+                drawn=self.draw(services, request) if self.draw else {},
+                refusal=refusal,
+                fields=fields or ImmutableMultiDict(),
+            )
 
     async def _change(self, request: Request) -> Response:
         assert self.act is not None
@@ -180,7 +206,10 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
     site = request.app.state.site
     shown = {
         "request": request,
-        "navigation": [(path, name) for path, name, scope in site.navigation if may(scope)],
+        "navigation": [
+            (label, [(path, name) for path, name, scope in linked if may(scope)])
+            for label, linked in (("Pages", site.navigation), ("Labs", site.labs))
+        ],
         "notice": None,
         "may": may,
         "reader": key.name if key is not None else None,
@@ -195,6 +224,25 @@ def render(request: Request, template: str, status: int = 200, **context: Any) -
 
 def page_url(request: Request, **changed: Any) -> str:
     """The page's own URL with some query parameters changed; None takes one away."""
-    query = {**request.query_params, **changed}
-    kept = {name: value for name, value in query.items() if value is not None}
+    asked = [pair for pair in request.query_params.multi_items() if pair[0] not in changed]
+    kept = [*asked, *(pair for pair in changed.items() if pair[1] is not None)]
     return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
+
+
+def number_below(request: Request, name: str) -> int | None:
+    """The number in a query parameter of a pager; None where it has none.
+
+    Raises:
+        RequestError: It is no number.
+    """
+    given = request.query_params.get(name)
+    if given is None:
+        return None
+    if not given.isdecimal() or len(given) > 18:
+        raise RequestError(
+            f"{name}: is not a number.",
+            field=name,
+            value=given,
+            remedy="Follow the links of the page.",
+        )
+    return int(given)

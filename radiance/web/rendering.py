@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 
 from radiance import __version__, extensions, records
-from radiance.web import assets, wording
+from radiance.web import assets, sheets, wording
 from radiance.web.charts import lines
 
 
@@ -24,7 +24,7 @@ def environment() -> jinja2.Environment:
     made.filters.update(wording.FILTERS)
     made.filters["svg"] = lines.svg
     names: dict[str, Any] = made.globals
-    names.update(static=assets.url, version=__version__, now=records.now)
+    names.update(static=assets.url, version=__version__, now=records.now, sheet=sheets.links_of)
     names["charts"] = made.get_template("charts.html").module
     names["parts"] = made.get_template("parts.html").module  # macros, in every template
     return made

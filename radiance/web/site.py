@@ -5,7 +5,7 @@ extends ``layout.html``, and a line in ``PAGES``. docs/ARCHITECTURE.md tells the
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,6 +78,7 @@ _LINKS: list[BaseRoute] = [
     get("/favicon.ico", assets.favicon, OPEN, gives="image/svg+xml", is_documented=False),
 ]
 Linked = tuple[str, str, Scope | None]
+"""Path, name and scope of a page that is linked on every page."""
 ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
 
 
@@ -96,12 +97,14 @@ class Site:
 
     Attributes:
         is_stopping: Whether the server was asked to stop: streams end then.
-        navigation: Path, name and scope of what is linked on every page.
+        navigation: What is linked on every page.
+        labs: Likewise, of extensions: below the others.
         verified: What the last look through the audit log found, and when.
     """
 
     is_stopping: Callable[[], bool]
     navigation: list[Linked]
+    labs: list[Linked]
     verified: dict[str, Any] | None = None
     follower: events.Follower = field(default_factory=events.Follower)
 
@@ -113,16 +116,19 @@ def install(app: Starlette, is_stopping: Callable[[], bool] = lambda: False) -> 
         app: The application, not yet asked anything.
         is_stopping: Whether the server was asked to stop; an open stream would hold it up.
     """
-    pages = [*PAGES, *(page for found in extensions.installed() for page in found.pages())]
-    linked: list[Linked] = [(page.path, page.nav, page.scope) for page in pages if page.nav]
-    for page in pages:  # before somebody waits for the first of them
+    added = [page for found in extensions.installed() for page in found.pages()]
+    for page in (*PAGES, *added):  # before somebody waits for the first of them
         environment().get_template(page.template)
-    app.state.site = Site(is_stopping, linked)
+    app.state.site = Site(is_stopping, _linked(PAGES), _linked(added))
     app.router.routes[:0] = all_routes()
     app.add_middleware(Headers)
     for kind, handler in list(app.exception_handlers.items()):
         app.exception_handlers[kind] = _for_people(handler)
     return app
+
+
+def _linked(pages: Iterable[Any]) -> list[Linked]:
+    return [(page.path, page.nav, page.scope) for page in pages if page.nav]
 
 
 def _for_people(handler: Any) -> Any:

@@ -1,11 +1,18 @@
 """How values read: the templates' filters. Pure."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from radiance import records
 
 ABSENT = "–"
+_POWER = re.compile(r"(\d)e([+-]?\d+)(?![\w.])")
+_MINUS = re.compile(r"(?<![\w.)])-(?=\.?\d)")
+_PERCENT = re.compile(r"(?<=\d)%")
+_FACTOR = re.compile(r"^[x/](?=\d)")
+_SIGNS = {"x": "\N{MULTIPLICATION SIGN}", "/": "\N{DIVISION SIGN}"}
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -20,7 +27,30 @@ def number(value: Any, digits: int = 3) -> str:
     shown = f"{value:.{digits}g}"
     if "e" in shown and 1e-4 <= abs(value) < 1e6:
         shown = f"{value:.0f}"
-    return shown.replace("-", "\N{MINUS SIGN}", 1) if value < 0 else shown
+    return typeset(shown)
+
+
+def typeset(text: str) -> str:
+    """A text with numbers as a program writes them, with its numbers as people do.
+
+    ``-0.5`` gets a minus sign, ``95%`` a space, ``3.5e-08`` a power of ten, ``x1.2`` and ``/8`` the
+    signs for times and divided by; a lone hyphen stands for what is not there.
+    """
+    if text == "-":
+        return ABSENT
+    text = _POWER.sub(lambda m: f"{m[1]}\N{MIDDLE DOT}10{_raised(int(m[2]))}", text)
+    text = _FACTOR.sub(lambda m: _SIGNS[m[0]], text)
+    return _PERCENT.sub("\N{NARROW NO-BREAK SPACE}%", _MINUS.sub("\N{MINUS SIGN}", text))
+
+
+def _raised(power: int) -> str:
+    return str(power).translate(_SUPERSCRIPTS)
+
+
+def numbered(checkpoint_id: str) -> str:
+    """The number of a checkpoint, where its whole id does not fit: ``#12``."""
+    number = checkpoint_id.rpartition("_")[2].lstrip("0")
+    return f"#{number}" if number.isdecimal() else checkpoint_id
 
 
 def plain(value: Any) -> str:
@@ -36,7 +66,7 @@ def percent(value: Any, digits: int = 0) -> str:
     if value < 1 and shown.startswith("100"):
         shown = f"{100 * value:.{digits + 2}f}" if value < 0.9999 else "99.99"
     if value > 0 and float(shown) == 0:
-        shown = f"{100 * value:.2g}"
+        shown = typeset(f"{100 * value:.2g}")
     if value < 0:
         shown = shown.replace("-", "\N{MINUS SIGN}", 1)
     return f"{shown}\N{NARROW NO-BREAK SPACE}%"
@@ -121,10 +151,12 @@ FILTERS = {
     "duration": duration,
     "moment": moment,
     "number": number,
+    "numbered": numbered,
     "percent": percent,
     "plain": plain,
     "plural": plural,
     "short": short,
     "signed": signed,
     "size": size,
+    "typeset": typeset,
 }

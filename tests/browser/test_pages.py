@@ -20,6 +20,10 @@ def taught(shared_ember: Running) -> Running:
     return shared_ember
 
 
+# Tables of sentences whose columns do not all fit; matrices and tables of numbers may scroll.
+BESIDE_THE_SCREEN = """[...document.querySelectorAll(".scroll > table:not(.matrix, .numbers)")]
+    .filter((table) => table.scrollWidth > table.parentElement.clientWidth + 1)
+    .map((table) => table.ariaLabel)"""
 COLOURS = {
     "resultTypes": ["violations"],
     "runOnly": {"type": "tag", "values": ["cat.color"]},
@@ -94,6 +98,7 @@ def test_every_page_in_light_and_dark_and_on_a_phone(
         assert [(path, v["id"], v["nodes"][0]["html"]) for v in violations] == []
         page.set_viewport_size({"width": 320, "height": 640})
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        assert page.evaluate(BESIDE_THE_SCREEN) == [], path
         page.context.close()
 
 
@@ -184,6 +189,8 @@ def test_the_same_numbers_without_javascript_and_in_the_twin(
         page.context.close()
         page = open_page(path, java_script_enabled=False)
         text = page.locator("#main").text_content() or ""
+        empty = page.locator(".plot").evaluate_all("all => all.map(e => e.clientHeight)")
+        assert set(empty) <= {0}, "no place is kept for what only scripts draw"
         assert told or declared.path not in SHOWN, path
         assert [word for word in told if word not in text] == [], path
 

@@ -2,11 +2,13 @@
 
 import shutil
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from tests.support import Running
 
@@ -27,6 +29,20 @@ INK = """async (figures) => {
         return { ink, lines: plot.uplot.series.length - 1 };
     });
 }"""
+
+
+SMALL = {
+    "preset": "quick",
+    "seeds": 2,
+    "market": {"history_days": 300, "test_days": 120},
+    "adaptation": {"steps": 20},
+}
+# The smallest type in any figure, in pixels of the screen.
+LEAST_TYPE = """() => Math.min(99, ...[...document.querySelectorAll("svg text")]
+    .filter((text) => text.getClientRects().length)
+    .map((text) => parseFloat(getComputedStyle(text).fontSize)
+        * text.ownerSVGElement.getBoundingClientRect().width
+        / text.ownerSVGElement.viewBox.baseVal.width))"""
 
 
 @pytest.fixture(scope="module")
@@ -165,13 +181,7 @@ def test_a_refused_knob_is_said_and_shown(page: Any) -> None:
 
 def test_without_javascript_it_has_the_same_numbers(browser: Any, shared_ember: Running) -> None:
     client = shared_ember.client
-    body = {
-        "preset": "quick",
-        "seeds": 2,
-        "market": {"history_days": 300, "test_days": 120},
-        "adaptation": {"steps": 20},
-    }
-    run_id = client.post("/signals/runs", body)["run_id"]
+    run_id = client.post("/signals/runs", SMALL)["run_id"]
     while client.get(f"/signals/runs/{run_id}")["status"] == "running":
         time.sleep(0.05)
     context = browser.new_context(base_url=client.url, java_script_enabled=False)
@@ -189,17 +199,41 @@ def test_without_javascript_it_has_the_same_numbers(browser: Any, shared_ember: 
     context.close()
 
 
+@pytest.fixture
+def kept(shared_ember: Running) -> str:
+    """A run with a result."""
+    client = shared_ember.client
+    if not client.get("/signals/runs")["kept"]:
+        run_id = client.post("/signals/runs", SMALL)["run_id"]
+        while client.get(f"/signals/runs/{run_id}")["status"] == "running":
+            time.sleep(0.05)
+    return client.get("/signals/runs")["kept"][0]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone_in_light_and_dark(
-    browser: Any, shared_ember: Running, scheme: Any
+def test_labs_and_their_reports_are_for_anybody_and_fit_a_phone(
+    browser: Any, shared_ember: Running, kept: str, scheme: Any, tmp_path: Path
 ) -> None:
-    context = browser.new_context(
-        base_url=shared_ember.client.url,
-        viewport={"width": 320, "height": 640},
-        color_scheme=scheme,
-    )
+    report = tmp_path / "report.html"
+    with urllib.request.urlopen(
+        f"{shared_ember.client.url}/signals/runs/{kept}/report.html"
+    ) as answer:
+        report.write_bytes(answer.read())
+    context = browser.new_context(base_url=shared_ember.client.url, color_scheme=scheme)
     page = context.new_page()
-    page.goto("/signals")
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= 320
+    for path in (
+        "/signals",
+        "/alphas",
+        "/alphas?prompt=Buy+what+fell+most+over+five+days.",
+        "/alphas?prompt=Hello&constrained=yes",
+        report.as_uri(),
+    ):
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.goto(path)
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        violations = Axe().run(page).response["violations"]
+        assert [(path, v["id"], v["nodes"][0]["html"]) for v in violations] == []
+        page.set_viewport_size({"width": 320, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        assert page.evaluate(LEAST_TYPE) >= 9, path
     context.close()

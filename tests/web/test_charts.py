@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from radiance.records import GateRow
-from radiance.web.charts import intervals, lines
+from radiance.web.charts import cycle, intervals, lines
 from radiance.web.charts.scatter import ScatterPoint, scatter
 
 VALUE = st.floats(-1e9, 1e9, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-12)
@@ -96,3 +96,33 @@ def test_labels_of_points_that_coincide_stand_apart() -> None:
     heights = sorted(mark["label_y"] for mark in found["marks"])
     assert all(b - a >= 12 for a, b in itertools.pairwise(heights))
     assert scatter("c", "t", "s", "x", "y", []) is None
+
+
+@given(SERIES)
+@example([3.5e-08, 4.1e-08])
+def test_the_axis_is_as_wide_as_its_labels(values: list[float | None]) -> None:
+    found = lines.svg(lines.chart("c", "t", "s", "x", ["a"], list(enumerate(values))))
+    widest = max(len(label) for _, label in found["y"])
+    # Digits are 0.56 of the size of the type, 13.5 at most; labels end 8 before the axis.
+    assert found["left"] - 8 >= 0.56 * 13.5 * widest
+
+
+def test_an_interval_that_begins_at_nothing_is_open_at_its_end() -> None:
+    points = [
+        ScatterPoint("some", 0.2, 0.3, (0.0, 0.5), (0.1, 0.4)),
+        ScatterPoint("other", 0.4, 0.3, (0.3, 0.5), (0.1, 0.4)),
+    ]
+    drawn = scatter("s", "t", "s", "x", "y", points)
+    assert drawn is not None
+    assert [mark["is_open"] for mark in drawn["marks"]] == [[True, False], [False, False]]
+    assert drawn["marks"][0]["told"] == "some: x 0.2 (0 to 0.5), y 0.3 (0.1 to 0.4)"
+
+
+def test_cycles_lie_beside_one_another_over_all_their_steps() -> None:
+    here = {"finetune_loss": {1: 2.0, 2: 1.0}, "lr": {1: 0.1, 2: 0.1}}
+    there = {"finetune_loss": {1: 3.0, 4: 0.5}, "lr": {4: 0.1}, "angle": {1: 90.0}}
+    loss, *others = cycle.draw(here, False, {"Cycle 7": there})
+    assert loss["series"] == ["New examples", "Cycle 7"]
+    assert loss["rows"] == [[1, 2.0, 3.0], [2, 1.0, None], [4, None, 0.5]]
+    assert loss["sentence"] == "From 2 to 1 in 2 steps, at most 2."
+    assert [chart["series"] for chart in others if chart["id"] == "angle"] == [["Cycle 7"]]

@@ -44,3 +44,24 @@ def test_a_cell_may_hold_newlines_and_lines_are_counted() -> None:
 def test_faults_are_named(text: str, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         pasted_examples.read(text)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told", "read"),
+    [
+        (
+            [2, 4],
+            "examples[1] answers the question of examples[0] differently. Keep one of both.",
+            "Line 4 answers the question of line 2 differently. Keep one of both.",
+        ),
+        ([2, 4], "examples[1].input: is blank.", "Line 4, the question: is blank."),
+        ([], "examples[0].output: is blank.", "The answer: is blank."),
+        ([], "examples[0]: the example has 3648 tokens", "The example has 3648 tokens"),
+        ([7], "examples[0]: the example has 3648 tokens", "Line 7: the example has 3648 tokens"),
+    ],
+)
+def test_a_refusal_speaks_of_lines_and_boxes(lines: list[int], told: str, read: str) -> None:
+    error = RequestError(told, field="examples[1]", remedy="Keep one of examples[0].")
+    found = pasted_examples.locate(error, lines)
+    assert str(found) == read
+    assert "examples[" not in (found.remedy or "")

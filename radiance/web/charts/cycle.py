@@ -22,27 +22,35 @@ Curves = Mapping[str, Mapping[int, float]]
 """By name of the metric, its value by step."""
 
 
-def draw(curves: Curves, has_held_back: bool) -> list[dict[str, Any]]:
+def draw(
+    curves: Curves, has_held_back: bool, beside: Mapping[str, Curves] | None = None
+) -> list[dict[str, Any]]:
     """Every chart of a cycle, also those of which nothing was recorded.
 
     Args:
         curves: What was recorded.
         has_held_back: Whether new examples were held back from training; else the second loss is of
             the same examples, without dropout.
+        beside: Curves of other cycles by what they are called; the first of each chart's is drawn.
 
     What was measured after the last step is not part of a curve.
     """
-    last = steps(curves)
-    during = {
-        name: {step: value for step, value in curve.items() if step <= last}
-        for name, curve in curves.items()
-    }
-    drawn = [_chart(during, *told) for told in _CHARTS]
+    during = _during(curves)
+    others = {name: _during(found) for name, found in (beside or {}).items()}
+    drawn = [_chart(during, others, *told) for told in _CHARTS]
     if not has_held_back:
         loss = drawn[0]
         loss["series"] = [_ASKED if name == "Held back" else name for name in loss["series"]]
         loss["columns"] = [_ASKED if name == "Held back" else name for name in loss["columns"]]
     return drawn
+
+
+def _during(curves: Curves) -> Curves:
+    last = steps(curves)
+    return {
+        name: {step: value for step, value in curve.items() if step <= last}
+        for name, curve in curves.items()
+    }
 
 
 def projected_ratio(curves: Curves) -> float | None:
@@ -57,21 +65,28 @@ def steps(curves: Curves) -> int:
 
 
 def _chart(
-    curves: Curves, id: str, title: str, names: tuple[str, ...], labels: tuple[str, ...]
+    curves: Curves,
+    others: Mapping[str, Curves],
+    id: str,
+    title: str,
+    names: tuple[str, ...],
+    labels: tuple[str, ...],
 ) -> dict[str, Any]:
     kept = [(curves[name], label) for name, label in zip(names, labels, strict=True)
             if curves.get(name)]  # fmt: skip
+    own = len(kept)
+    kept += [(other[names[0]], name) for name, other in others.items() if other.get(names[0])]
     at = sorted({step for curve, _ in kept for step in curve})
     stride = max(1, len(at) // _MOST_POINTS)  # a picture shows no more, a page loads no faster
     at = [step for place, step in enumerate(at) if place % stride == 0 or step == at[-1]]
     rows = [[step, *(curve.get(step) for curve, _ in kept)] for step in at]
     sentence = "Nothing was recorded."
-    if kept:
+    if own:
         # What is nothing but rounding is said as nothing; adding 0 takes the sign from a zero.
         values = [round(value, 7) + 0.0 for _, value in sorted(kept[0][0].items())]
         sentence = (
             f"From {wording.number(values[0])} to {wording.number(values[-1])} in"
-            f" {wording.plural(at[-1], 'step')}, at most {wording.number(max(values))}."
+            f" {wording.plural(max(kept[0][0]), 'step')}, at most {wording.number(max(values))}."
         )
     low = None if id == "angle" else 0.0
     return chart(id, title, sentence, "Step", [label for _, label in kept], rows, low=low)

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 WIDTH, HEIGHT = 720, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 10, 26
+_RIGHT, _TOP, _BOTTOM = 12, 10, 26
+_CHARACTER, _LEAST_LEFT = 7.8, 44  # of the labels of the y axis, in the largest type they get
 _TICKS = 4
 
 
@@ -75,10 +76,11 @@ def svg(drawn: dict[str, Any]) -> dict[str, Any]:
         max(ys, default=1.0) if drawn["high"] is None else drawn["high"],
     )
     y0, y1 = ticks[0][0], ticks[-1][0]
+    left = max(_LEAST_LEFT, round(_CHARACTER * max(len(label) for _, label in ticks)) + 10)
     right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
 
     def across(x: float) -> float:
-        return round(_LEFT + (x - x0) / ((x1 - x0) or 1) * (right - _LEFT), 1)
+        return round(left + (x - x0) / ((x1 - x0) or 1) * (right - left), 1)
 
     def down(y: float) -> float:
         return round(bottom - (y - y0) / (y1 - y0) * (bottom - _TOP), 1)
@@ -107,8 +109,8 @@ def svg(drawn: dict[str, Any]) -> dict[str, Any]:
         "dots": dots,
         "bands": bands,
         "y": [(down(y), label) for y, label in ticks],
-        "x": list(zip([_LEFT, right], ends, strict=False)),
-        "left": _LEFT,
+        "x": list(zip([left, right], ends, strict=False)),
+        "left": left,
         "right": right,
         "bottom": bottom,
         "width": WIDTH,

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from radiance.web import wording
+
 WIDTH, HEIGHT = 720, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 34
 _MOST_TICKS = 6
@@ -16,7 +18,8 @@ class ScatterPoint:
     """A point.
 
     Attributes:
-        x: With ``x_range`` about it, the ends of its interval; greater than 0, as ``y`` is.
+        x: With ``x_range`` about it, the ends of its interval; greater than 0, as ``y`` is. An
+            interval that begins at 0 or below is drawn to the edge, and open there.
         y: With ``y_range``.
     """
 
@@ -86,6 +89,8 @@ def scatter(
         {
             "series": place,
             "label": p.label,
+            "told": f"{p.label}: {x} {_told(p.x, p.x_range)}, {y} {_told(p.y, p.y_range)}",
+            "is_open": [p.x_range[0] <= 0, p.y_range[0] <= 0],
             "x": across.place(p.x),
             "y": down.place(p.y),
             "x_range": [across.place(value) for value in p.x_range],
@@ -110,6 +115,11 @@ def scatter(
         "width": WIDTH,
         "height": HEIGHT,
     }
+
+
+def _told(value: float, ends: tuple[float, float]) -> str:
+    shown = [wording.number(each) for each in (value, *ends)]
+    return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
 def _set_labels(marks: list[dict[str, Any]]) -> None:

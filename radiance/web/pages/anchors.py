@@ -4,13 +4,13 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.anchors.sets import answer
-from radiance.api.anchors import Overwritten, overwritten_in_service
+from radiance.api.anchors import MOST_LISTED, Overwritten, overwritten_in_service
 from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason
 from radiance.api.services import Services
 from radiance.errors import RequestError
 from radiance.web.forms import Fields
-from radiance.web.page import Data, Page
+from radiance.web.page import Data, Page, number_below, page_url
 
 _DEFAULT_REASON = "Accepted on the dashboard."
 _MOST_CHARACTERS = 1000
@@ -35,15 +35,22 @@ def described(services: Services, found: list[Overwritten]) -> list[Data]:
     return rows
 
 
-def describe(services: Services, _: Request) -> Data:
-    """Everything that is overwritten in what serves, what nobody has accepted first."""
-    found = overwritten_in_service(services)
+def describe(services: Services, request: Request) -> Data:
+    """What is overwritten in what serves, what nobody has accepted first; ``?from=`` goes on."""
+    begin = number_below(request, "from") or 0
+    found = overwritten_in_service(services, begin)
+    end = begin + len(found.anchors)
     current = services.registry.current()
     return {
         "checkpoint": current.checkpoint_id if current else None,
         "count": found.count,
         "not_accepted": found.not_accepted,
         "rows": described(services, found.anchors),
+        "begin": begin,
+        "newer": page_url(request, **{"from": max(0, begin - MOST_LISTED) or None, "done": None})
+        if begin
+        else None,
+        "older": page_url(request, **{"from": end, "done": None}) if end < found.count else None,
         "held": len(services.anchors),
         "source": services.anchors.source,
         "own": services.anchors.own,

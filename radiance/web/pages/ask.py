@@ -25,6 +25,7 @@ from radiance.records.text import forbidden
 from radiance.registry.store import BASE
 from radiance.validation import check
 from radiance.web.forms import Fields, form_route, read_form
+from radiance.web.named import choices
 from radiance.web.page import Data, Page
 
 _MOST_LISTED = 200
@@ -34,7 +35,8 @@ _SERVING = "stable"
 
 def describe(services: Services, request: HttpRequest) -> Data:
     """The form: what can be asked, and a question to begin with; ``?example=`` names one."""
-    listed = [checkpoint.checkpoint_id for checkpoint in services.registry.all(_MOST_LISTED)]
+    newest = services.registry.all(_MOST_LISTED)
+    listed = [checkpoint.checkpoint_id for checkpoint in newest]
     live = ["training"] if services.pipeline.progress is not None else []
     asked = request.query_params
     a, b = asked.get("a", ""), asked.get("b", "")
@@ -50,6 +52,7 @@ def describe(services: Services, request: HttpRequest) -> Data:
             BASE,
             *dict.fromkeys([*live, *named, *listed]),
         ],
+        "names": choices(services, newest),
         "max_tokens": _MOST_TOKENS,
         "turn": None,
         "answers": None,

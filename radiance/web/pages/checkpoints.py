@@ -6,19 +6,24 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.anchors import overwritten_in
+from radiance.api.auth.access import actor_of
+from radiance.api.checkpoints import MOST_NAME, MOST_NOTE, give_label
 from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Checkpoint
+from radiance.registry.labels import labels
 from radiance.registry.store import BASE
 from radiance.web import wording
 from radiance.web.charts import lineage
 from radiance.web.charts.lines import chart
 from radiance.web.decided import decided
+from radiance.web.forms import Fields
+from radiance.web.named import firsts, names
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages.anchors import described
 from radiance.web.pages.experiment import brief
 from radiance.web.pages.overview import retention
-from radiance.web.told import all_told, told
+from radiance.web.told import all_told
 
 _PER_PAGE = 50
 _MATRIX = 12
@@ -36,7 +41,8 @@ def describe(services: Services, request: Request) -> Data:
         "current": current.checkpoint_id if current else BASE,
         "pinned": msgspec.to_builtins(services.registry.pinned()),
         "checkpoints": [msgspec.to_builtins(checkpoint) for checkpoint in listed],
-        "first": _first(services, listed),
+        "first": firsts(services, listed),
+        "names": names(services),
         "graph": lineage.draw(listed),
         "matrix": _matrix(services, current),
         "retention": retention(listed),
@@ -44,12 +50,6 @@ def describe(services: Services, request: Request) -> Data:
         "newer": page_url(request, before=None, done=None) if before else None,
         "older": older,
     }
-
-
-def _first(services: Services, listed: list[Checkpoint]) -> dict[str, Data]:
-    """By checkpoint the first example that it learned: what people know it by."""
-    ids = {f"{c.job_ids[0]}.0": c.checkpoint_id for c in listed if c.job_ids}
-    return {ids[example.id]: told(example) for example in services.examples.by_ids(list(ids))}
 
 
 def _matrix(services: Services, current: Checkpoint | None) -> Data | None:
@@ -65,9 +65,8 @@ def _matrix(services: Services, current: Checkpoint | None) -> Data | None:
     rows = []
     for checkpoint_id in tasks:
         kept = services.registry.get(checkpoint_id).report.retention_score
-        values = [kept, *(places.get((checkpoint_id, task)) for task in tasks)]
-        rows.append({"checkpoint": checkpoint_id, "values": values})
-    return {"suites": ["anchors", *tasks], "rows": rows}
+        rows.append([checkpoint_id, kept, *(places.get((checkpoint_id, task)) for task in tasks)])
+    return {"columns": ["after", "anchors", *tasks], "rows": rows}
 
 
 def _transfer(newest: list[Checkpoint]) -> Data:
@@ -111,12 +110,17 @@ def describe_one(services: Services, request: Request) -> Data:
         damage = services.registry.damaged().get(checkpoint_id)
     except CorruptCheckpoint as error:
         manifest, damage = None, str(error)
+    votes = services.feedback.votes(checkpoint_id)
     return {
         **shared,
         "checkpoint": msgspec.to_builtins(checkpoint),
         "is_current": checkpoint.is_current,
+        "label": msgspec.to_builtins(labels(services.registry.db).get(checkpoint_id)),
+        "most_name": MOST_NAME,
+        "most_note": MOST_NOTE,
         "decision": decided(services, checkpoint_id),
-        "votes": msgspec.to_builtins(services.feedback.votes(checkpoint_id)),
+        "votes": msgspec.to_builtins(votes),
+        "comments_left": max(0, votes.up + votes.down - _MOST_COMMENTS),
         "examples": all_told(examples[:_MOST_EXAMPLES]),
         "examples_left": max(0, len(examples) - _MOST_EXAMPLES),
         "ancestors": services.registry.ancestors(checkpoint_id, 6)[1:],
@@ -129,6 +133,14 @@ def describe_one(services: Services, request: Request) -> Data:
             for vote in services.feedback.recent_of(checkpoint_id, _MOST_COMMENTS)
         ],
     }
+
+
+def act_on_one(services: Services, request: Request, fields: Fields) -> str:
+    """Give a checkpoint its name and its note."""
+    checkpoint_id = request.path_params["checkpoint_id"]
+    given = fields.get("name", "")[:MOST_NAME], fields.get("note", "")[:MOST_NOTE]
+    give_label(services, checkpoint_id, *given, actor_of(request, "dashboard"))
+    return f"/checkpoints/{checkpoint_id}?done=label"
 
 
 def _overwritten(services: Services, checkpoint_id: str) -> Data:
@@ -182,5 +194,7 @@ ONE = Page(
     describe=describe_one,
     topics=("serving", "votes"),
     section="/checkpoints",
+    act=act_on_one,
     shares_path=True,
+    notices={"label": "Its name and note are kept."},
 )

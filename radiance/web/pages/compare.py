@@ -9,6 +9,7 @@ from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Manifest
 from radiance.registry.store import BASE
+from radiance.web import named
 from radiance.web.page import Data, Page
 from radiance.web.pages.anchors import described
 from radiance.web.pages.checkpoints import REPORT
@@ -29,7 +30,8 @@ def describe(services: Services, request: Request) -> Data:
     return {
         "a": a,
         "b": b,
-        "choices": [BASE, *dict.fromkeys([a, b, *choices])],
+        "choices": [BASE, *(id for id in dict.fromkeys([a, b, *choices]) if id != BASE)],
+        "names": named.choices(services, newest),
         "report": _report(services, a, b),
         "settings": _settings(services, a, b),
         "only_a": _examples(services, *only_a),
@@ -98,9 +100,10 @@ def _examples(services: Services, updates: int, left: list[str]) -> Data:
             {**told(example), "checkpoint": checkpoint_id}
             for example in services.examples.of_jobs(services.registry.get(checkpoint_id).job_ids)
         ]
-        if len(listed) >= _MOST_EXAMPLES:
+        if len(listed) > _MOST_EXAMPLES:
             break
-    return {"updates": updates, "examples": listed[:_MOST_EXAMPLES]}
+    is_cut = len(listed) > _MOST_EXAMPLES or len(left) < updates
+    return {"updates": updates, "examples": listed[:_MOST_EXAMPLES], "is_cut": is_cut}
 
 
 def _overwritten(services: Services, a: str, b: str) -> Data:

@@ -7,29 +7,31 @@ from starlette.responses import JSONResponse, Response
 
 from radiance.api.route import get
 from radiance.api.services import Services, services_of
-from radiance.api.training import training_progress
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError
 from radiance.jobs.cycles import PastCycle
-from radiance.records import JobStatus
+from radiance.records import Checkpoint, JobStatus
 from radiance.web.charts import cycle as cycle_charts
-from radiance.web.page import Data, Page, page_url
-from radiance.web.pages.training import held_up
+from radiance.web.named import firsts, names
+from radiance.web.page import Data, Page, number_below, page_url
+from radiance.web.pages.training import held_up, progress_of
 from radiance.web.reports import cycle as cycle_report
 
 _PER_PAGE = 30
 _MOST_RELEASES = 1000
+_MOST_OFFERED, _MOST_BESIDE = 8, 4
 
 
 def describe(services: Services, request: Request) -> Data:
     """The running cycle, and a page of all there were, newest first."""
-    before = _before(request)
+    before = number_below(request, "before")
     found = services.cycles.recent(_PER_PAGE + 1, before)
     listed, has_more = found[:_PER_PAGE], len(found) > _PER_PAGE
     return {
-        "progress": training_progress(services),
+        "progress": progress_of(services),
         "preparing": services.pipeline.preparing,
         "held_up": held_up(services),
         "cycles": [_row(services, cycle) for cycle in listed],
+        "names": names(services),
         "newer": page_url(request, before=None) if before is not None else None,
         "older": page_url(request, before=listed[-1].id) if has_more else None,
     }
@@ -50,20 +52,6 @@ def _row(services: Services, cycle: PastCycle) -> Data:
     }
 
 
-def _before(request: Request) -> int | None:
-    given = request.query_params.get("before")
-    if given is None:
-        return None
-    if not given.isdecimal() or len(given) > 18:
-        raise RequestError(
-            "before: is not the number of a cycle.",
-            field="before",
-            value=given,
-            remedy="Follow the links of the page.",
-        )
-    return int(given)
-
-
 def _cycle_of(services: Services, request: Request) -> PastCycle:
     given = request.path_params["cycle_id"]
     if not given.isdecimal() or len(given) > 18:
@@ -79,7 +67,7 @@ def _cycle_of(services: Services, request: Request) -> PastCycle:
 def describe_one(services: Services, request: Request) -> Data:
     """All curves of one cycle; those of the running one as far as they were saved."""
     cycle = _cycle_of(services, request)
-    progress = training_progress(services)
+    progress = progress_of(services)
     checkpoint = services.registry.find(cycle.candidate_id)
     manifest = evaluation = None
     if checkpoint is not None:
@@ -89,12 +77,13 @@ def describe_one(services: Services, request: Request) -> Data:
         except CorruptCheckpoint:
             pass  # the checkpoint's own page says what is wrong with its files
     curves = services.curves.all_of(cycle.id)
+    shown, others = _others(services, request, cycle.id)
     is_held_back = services.config.evaluation.holdout_ratio > 0
     has_held_back = bool(evaluation.held_back) if evaluation else is_held_back
     return {
         "cycle_id": cycle.id,
         "status": cycle.status,
-        "progress": progress if progress and progress.cycle_id == cycle.id else None,
+        "progress": progress if progress and progress["cycle_id"] == cycle.id else None,
         "jobs": [msgspec.to_builtins(job) for job in cycle.jobs],
         "checkpoint": checkpoint.checkpoint_id if checkpoint else None,
         "why": None if checkpoint else _why_nothing(services, cycle),
@@ -103,8 +92,36 @@ def describe_one(services: Services, request: Request) -> Data:
         "steps": cycle_charts.steps(curves),
         "projected_ratio": cycle_charts.projected_ratio(curves),
         "resources": cycle_report.resources(cycle, curves, evaluation),
-        "charts": cycle_charts.draw(curves, has_held_back),
+        "others": others,
+        "charts": cycle_charts.draw(
+            curves,
+            has_held_back,
+            {f"Cycle {number}": services.curves.all_of(number) for number in shown},
+        ),
     }
+
+
+def _others(services: Services, request: Request, shown: int) -> tuple[list[int], list[Data]]:
+    """The cycles that ``?with=`` asks for, and those that may be chosen, the newest first."""
+    asked = request.query_params.getlist("with")
+    wanted = {int(given) for given in asked if given.isdecimal() and len(given) <= 18} - {shown}
+    chosen = sorted(wanted, reverse=True)[:_MOST_BESIDE]
+    found = services.registry.all(_MOST_OFFERED + 1)
+    numbers = [c.cycle_id for c in found if c.cycle_id is not None and c.cycle_id != shown]
+    called = {c.cycle_id: first for c, first in _called(services, found)}
+    offered = sorted({*numbers[:_MOST_OFFERED], *chosen}, reverse=True)
+    return chosen, [
+        {"cycle_id": number, "called": called.get(number, ""), "is_shown": number in chosen}
+        for number in offered
+    ]
+
+
+def _called(services: Services, checkpoints: list[Checkpoint]) -> list[tuple[Checkpoint, str]]:
+    given, first = names(services), firsts(services, checkpoints)
+    return [
+        (c, given.get(c.checkpoint_id) or first.get(c.checkpoint_id, {"turns": [""]})["turns"][0])
+        for c in checkpoints
+    ]
 
 
 def _why_nothing(services: Services, cycle: PastCycle) -> str:

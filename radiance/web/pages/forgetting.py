@@ -9,7 +9,7 @@ from radiance.api.services import Services
 from radiance.records import Asked
 from radiance.registry.store import BASE
 from radiance.web.forms import Fields
-from radiance.web.page import Data, Page
+from radiance.web.page import Data, Page, number_below, page_url
 from radiance.web.told import all_told
 
 _DEFAULT_REASON = "Asked for on the dashboard."
@@ -19,10 +19,16 @@ _MOST_CHARACTERS, _MOST_SHOWN = 1000, 20
 def describe(services: Services, request: Request) -> Data:
     """What forgetting ``?example=`` does; and the requests to forget, the newest first."""
     example_id = request.query_params.get("example")
+    before = number_below(request, "before")
+    found = services.forgetting.recent(_MOST_SHOWN + 1, before)
+    listed = found[:_MOST_SHOWN]
+    has_more = len(found) > _MOST_SHOWN
     return {
         "example": example_id,
         "preview": _preview(services, example_id) if example_id else None,
-        "forgets": msgspec.to_builtins(services.forgetting.recent(_MOST_SHOWN)),
+        "forgets": msgspec.to_builtins(listed),
+        "newer": page_url(request, before=None, done=None) if before is not None else None,
+        "older": page_url(request, before=listed[-1].number, done=None) if has_more else None,
     }
 
 

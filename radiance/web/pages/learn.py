@@ -7,7 +7,6 @@ from starlette.requests import Request
 
 from radiance.api.auth.access import sender_of
 from radiance.api.services import Services
-from radiance.api.training import training_progress
 from radiance.api.update import accept, lineage, supersedes
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
@@ -15,7 +14,7 @@ from radiance.web.decided import decided
 from radiance.web.forms import Fields, chosen_action
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages import pasted_examples
-from radiance.web.pages.training import held_up
+from radiance.web.pages.training import held_up, progress_of
 from radiance.web.told import all_told, told
 
 _JOBS = 15
@@ -42,7 +41,7 @@ def describe(services: Services, request: Request) -> Data:
             if count
         ],
         "total": sum(counts.values()),
-        "progress": training_progress(services),
+        "progress": progress_of(services),
         "held_up": held_up(services),
         "mode": services.config.update.mode,
         "most_examples": services.config.update.max_examples_per_update,
@@ -124,7 +123,7 @@ def describe_job(services: Services, request: Request) -> Data:
     asked = next((e for e in examples if len(e.messages) == 2), None)
     return {
         "job": msgspec.to_builtins(job),
-        "progress": training_progress(services, job.job_id),
+        "progress": progress_of(services, job.job_id),
         "preparing": services.pipeline.preparing,
         "held_up": held_up(services),
         "mode": services.config.update.mode,
@@ -180,7 +179,7 @@ LIST = Page(
 )
 JOB = Page(
     path="/learn/{job_id}",
-    title="Job",
+    title="Update",
     template="job.html",
     describe=describe_job,
     act=act_on_job,

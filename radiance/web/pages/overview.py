@@ -8,17 +8,17 @@ from starlette.requests import Request
 
 from radiance.api.anchors import overwritten_in_service
 from radiance.api.services import Services
-from radiance.api.training import training_progress
 from radiance.examples.facts import KNOWN
 from radiance.records import Checkpoint, CheckpointStatus, EvalReport
 from radiance.registry.store import BASE
 from radiance.web import alerts, wording
 from radiance.web.charts.lines import chart
 from radiance.web.decided import decided
+from radiance.web.named import names
 from radiance.web.page import Data, Page
 from radiance.web.pages.anchors import described
 from radiance.web.pages.experiment import brief
-from radiance.web.pages.training import held_up
+from radiance.web.pages.training import held_up, progress_of
 from radiance.web.told import told
 
 _RECENT = 5
@@ -38,7 +38,7 @@ def describe(services: Services, _: Request) -> Data:
         "serving": _serving(services),
         "traffic": _traffic(services),
         "queue": _queue(services),
-        "cycle": training_progress(services),
+        "cycle": progress_of(services),
         "preparing": services.pipeline.preparing,
         "decision": _decision(services, newest),
         "known": _known(services),
@@ -54,6 +54,7 @@ def describe(services: Services, _: Request) -> Data:
         "held_up": held_up(services),
         "experiment": brief(services),
         "knows": _knows(services),
+        "names": names(services),
     }
 
 

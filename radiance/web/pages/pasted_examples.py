@@ -13,7 +13,7 @@ _REMEDY = (
     'One JSON object a line, such as {"input": "…", "output": "…"}, or CSV whose first line is'
     " input,output."
 )
-_PLACE = re.compile(r"examples\[(\d+)\]")
+_PLACE = re.compile(r"examples\[(\d+)\](?:\.([\w.\[\]]*\w))?")
 
 
 def read(text: str) -> tuple[list[Any], list[int]]:
@@ -32,12 +32,25 @@ def read(text: str) -> tuple[list[Any], list[int]]:
 
 
 def locate(error: RequestError, lines: list[int]) -> RequestError:
-    """A refusal with the line of the example that it is about."""
-    found = _PLACE.match(error.field or "")
-    if found is None or int(found[1]) >= len(lines):
-        return error
-    told = f"Line {lines[int(found[1])]}: {error}"
-    return type(error)(told, field=error.field, value=error.value, remedy=error.remedy)
+    """A refusal in the words of whoever typed: with lines, or with the names of the boxes.
+
+    Args:
+        error: Of ``POST /update``, which counts examples from 0.
+        lines: Where each example begins; empty where one was typed into the boxes.
+    """
+
+    def shown(found: re.Match[str]) -> str:
+        place, field = int(found[1]), found[2]
+        box = {"input": "the question", "output": "the answer"}.get(field or "", field)
+        if not lines:
+            return box or "the example"
+        line = f"line {lines[place]}" if place < len(lines) else f"example {place + 1}"
+        return f"{line}, {box}" if box else line
+
+    told = _PLACE.sub(shown, str(error)).replace("the example: the example", "the example")
+    told = told[:1].upper() + told[1:]
+    remedy = _PLACE.sub(shown, error.remedy) if error.remedy else error.remedy
+    return type(error)(told, field=error.field, value=error.value, remedy=remedy)
 
 
 def _json_list(text: str) -> tuple[list[Any], list[int]]:

@@ -14,6 +14,7 @@ from radiance.web.page import Data, Page
 
 _DEFAULT_REASON = "Asked for on the dashboard."
 _MOST_CHARACTERS = 1000
+_LATELY = 5  # cycles
 
 
 def held_up(services: Services) -> Data | None:
@@ -30,12 +31,35 @@ def held_up(services: Services) -> Data | None:
     }
 
 
+def progress_of(services: Services, job_id: str | None = None) -> Data | None:
+    """How far the running cycle is, beside what cycles took lately; None where none runs.
+
+    Args:
+        services: The service.
+        job_id: None where the cycle does not train this job.
+    """
+    found = training_progress(services, job_id)
+    if found is None:
+        return None
+    took = sorted(services.curves.steps_of_last(_LATELY))
+    usual = took[len(took) // 2] if took else None
+    left = found.most_seconds_left
+    usual_left = None
+    if usual is not None and left is not None and found.step < min(usual, found.max_steps):
+        usual_left = left * (usual - found.step) / (found.max_steps - found.step)
+    return {
+        **msgspec.to_builtins(found),
+        "usual_steps": usual,
+        "usual_seconds_left": usual_left,
+    }
+
+
 def describe(services: Services, _: Request) -> Data:
     """Whether training runs, what holds it up, and when it may run."""
     settings = services.config.training
     return {
         "held_up": held_up(services),
-        "progress": training_progress(services),
+        "progress": progress_of(services),
         "preparing": services.pipeline.preparing,
         "jobs": services.jobs.depth(),
         "examples": services.jobs.waiting_examples(),

@@ -59,7 +59,10 @@
     const answer = await fetch("/v1/chat/completions", {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal,
     });
-    if (!answer.ok) throw new Error((await answer.json()).error?.message ?? `The service answered ${answer.status}.`);
+    if (!answer.ok) {
+      const { error = {} } = await answer.json();
+      throw new Error([error.message, error.remedy].filter(Boolean).join(". ").replace("..", ".") || `The service answered ${answer.status}.`);
+    }
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
     for (;;) {

@@ -134,6 +134,7 @@
     drawAll();
   }
 
+  document.documentElement.classList.add("drawing");
   drawAll();
   document.addEventListener("radiance:update", drawAll);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
