@@ -91,9 +91,8 @@ def test_what_stands_is_what_memory_has_as_standing(
             )
             if is_learned:
                 connection.execute(
-                    "UPDATE jobs SET status = 'succeeded', checkpoint = 'A', cycle_id = ?"
-                    " WHERE number = ?",
-                    (number, number),
+                    "UPDATE jobs SET status = 'succeeded', checkpoint = 'A' WHERE number = ?",
+                    (number,),
                 )
     learned, waiting = ([row for is_it, row in rows if is_it is kind] for kind in (True, False))
     wanted = standing(learned, waiting)

@@ -71,3 +71,25 @@ def test_a_fact_is_asked_by_its_name_and_not_by_its_words(
     client = serve().client
     assert f">{FACTS[1][0]}</textarea>" in fetch(client, "/ask?example=job_000001.1")[2]
     assert fetch(client, "/ask?example=job_000099.0")[0] == 404
+
+
+def test_the_question_to_begin_with_is_one_that_is_known(
+    checkpointed_root: Any, serve: Callable[..., Running]
+) -> None:
+    client = serve().client
+    assert client.get("/ask.json")["sample"]["id"] == "job_000002.0"
+    client.post("/training/pause", {})
+    job = client.post("/update", {"examples": as_input(FACTS[3:4])})["job_id"]
+    assert client.get("/ask.json")["sample"] == {"id": f"{job}.0", "question": FACTS[3][0]}
+
+
+def test_what_waits_is_answered_before_anything_was_learned(
+    serve: Callable[..., Running],
+) -> None:
+    client = serve().client
+    client.post("/training/pause", {})
+    client.post("/update", {"examples": as_input(FACTS[:1])})
+    page = fetch(client, "/ask")[2]
+    assert '<option value="stable" selected>what serves, with memory</option>' in page
+    assert '<option value="base"' not in page, "the same model, without memory"
+    assert FACTS[0][1] in send(client, "/ask", prompt=FACTS[0][0], a="stable", b="")[1]

@@ -24,11 +24,11 @@ def rows_of(text: str) -> list[list[str]]:
 
 @given(st.lists(st.fixed_dictionaries({"a": TEXT, "b": st.integers()}), min_size=1))
 def test_what_is_text_comes_back_and_never_begins_a_formula(rows: list[dict[str, object]]) -> None:
-    columns, *found = rows_of(sheets.to_csv("deep.rows", {"deep": {"rows": rows}}))
-    assert columns == ["a", "b"]
-    for (text, number), row in zip(found, rows, strict=True):
+    found = csv.DictReader(io.StringIO(sheets.to_csv("deep.rows", {"deep": {"rows": rows}})))
+    for written, row in zip(found, rows, strict=True):
+        text = written["a"]
         assert text.removeprefix("'") == str(row["a"]).removeprefix("'")
-        assert number == str(row["b"])
+        assert written["b"] == str(row["b"])
         assert text[:1] not in ("=", "@", "\t")
         if text[:1] in ("+", "-"):
             float(text)

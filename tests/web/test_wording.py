@@ -1,11 +1,15 @@
 """How values read: numbers as people set them, the same in every room."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.web import wording
 from radiance.web.rendering import environment
+
+PARTS: Any = environment().globals["parts"]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,7 @@ def test_a_number_never_shows_how_a_program_writes_it(value: float) -> None:
 
 @given(st.text("a`<", max_size=9))
 def test_what_stands_between_backticks_is_code_and_markup_is_text(text: str) -> None:
-    shown = environment().globals["parts"].ticks(text)
+    shown = PARTS.ticks(text)
     assert "`" not in shown
     assert shown.count("<code>") == shown.count("</code>") == (text.count("`") + 1) // 2
     assert str(shown).replace("<code>", "").replace("</code>", "").count("<") == 0
@@ -57,7 +61,6 @@ def test_a_checkpoint_is_numbered_as_charts_number_it() -> None:
 def test_a_running_cycle_says_what_cycles_took_lately(
     step: int, usual: int | None, left: float | None, told: str, bar: str
 ) -> None:
-    parts = environment().globals["parts"]
     progress = {
         "step": step,
         "max_steps": 400,
@@ -65,6 +68,6 @@ def test_a_running_cycle_says_what_cycles_took_lately(
         "usual_seconds_left": left,
         "most_seconds_left": 60.0,
     }
-    assert told in parts.steps(progress)
-    assert "after 400 steps at the latest (60 s)." in parts.steps(progress)
-    assert bar in parts.bar(progress)
+    assert told in PARTS.steps(progress)
+    assert "after 400 steps at the latest (60 s)." in PARTS.steps(progress)
+    assert bar in PARTS.bar(progress)

@@ -19,8 +19,7 @@ from radiance.api.services import Services, services_of
 from radiance.engine.model.encoding import Encoder
 from radiance.engine.requests import Answer, Request, Scoring
 from radiance.errors import RequestError
-from radiance.examples.facts import KNOWN
-from radiance.records import Message
+from radiance.records import JobStatus, Message
 from radiance.records.text import forbidden
 from radiance.registry.store import BASE
 from radiance.validation import check
@@ -30,6 +29,7 @@ from radiance.web.page import Data, Page
 
 _MOST_LISTED = 200
 _MOST_TOKENS = 256
+_MOST_LOOKED_INTO = 5  # checkpoints
 _SERVING = "stable"
 
 
@@ -48,8 +48,8 @@ def describe(services: Services, request: HttpRequest) -> Data:
         "a": a or _SERVING,
         "b": b,
         "choices": [
-            *([_SERVING] if has_learned else []),
-            BASE,
+            _SERVING,  # with memory, which knows what waits before anything was learned
+            *([BASE] if has_learned or BASE in (a, b) else []),
             *dict.fromkeys([*live, *named, *listed]),
         ],
         "names": choices(services, newest),
@@ -68,12 +68,16 @@ def _question(services: Services, example_id: str | None) -> str:
 
 
 def _sample(services: Services) -> Data | None:
-    """A fact that is known, to ask for."""
+    """A fact that is known, to ask for: of what waits, else of what serves learned last."""
+    taught = [[job.job_id] for job in services.jobs.recent(1, JobStatus.QUEUED)]
     current = services.registry.current()
-    lineage = services.registry.ancestors(current.checkpoint_id) if current else []
-    for fact in services.facts.find(lineage, 1, states=KNOWN):
-        if len(fact.example.messages) == 2:
-            return {"id": fact.example.id, "question": fact.example.messages[0].content}
+    if current is not None:
+        chain = services.registry.ancestors(current.checkpoint_id, _MOST_LOOKED_INTO)
+        taught += [list(services.registry.get(name).job_ids) for name in chain]
+    for job_ids in taught:
+        for example in services.examples.of_jobs(job_ids):
+            if len(example.messages) == 2:
+                return {"id": example.id, "question": example.messages[0].content}
     return None
 
 
