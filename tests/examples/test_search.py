@@ -24,6 +24,7 @@ def fill(db: Database, contents: list[tuple[str, str]], tags: list[str]) -> None
     with db.transaction() as connection:
         connection.execute("DELETE FROM examples")
         connection.execute("DELETE FROM jobs")
+        connection.execute("DELETE FROM cycles")
         for number, (question, answer) in enumerate(contents, 1):
             connection.execute(
                 "INSERT INTO jobs (number, body_hash, status, created_at, example_count, tags)"
@@ -91,8 +92,14 @@ def test_what_stands_is_what_memory_has_as_standing(
             )
             if is_learned:
                 connection.execute(
-                    "UPDATE jobs SET status = 'succeeded', checkpoint = 'A' WHERE number = ?",
-                    (number,),
+                    "INSERT INTO cycles (id, fingerprint, candidate_id, settings_hash, status,"
+                    " created_at) VALUES (?, ?, ?, 's', 'finished', '2026-01-01T00:00:00+00:00')",
+                    (number, f"f{number}", f"A_{number}"),
+                )
+                connection.execute(
+                    "UPDATE jobs SET status = 'succeeded', checkpoint = 'A', cycle_id = ?"
+                    " WHERE number = ?",
+                    (number, number),
                 )
     learned, waiting = ([row for is_it, row in rows if is_it is kind] for kind in (True, False))
     wanted = standing(learned, waiting)

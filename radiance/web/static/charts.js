@@ -47,6 +47,7 @@
     const axis = { stroke: muted, font: "11px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
     const byName = "categories" in figure.dataset;
     const short = (text) => text.replace(/^A_\d+-(\d+)-(\d+)_0*(\d+)$/, "#$3");
+    const widest = byName ? Math.max(0, ...labels.map((label) => short(label).length)) : 0;
     return {
       width: Math.max(200, figure.clientWidth),
       height: HEIGHT,
@@ -54,7 +55,7 @@
       cursor: { y: false, points: { size: 7 }, drag: { x: true, y: false } },
       scales: { x: { time: false }, y: { range: range(figure) } },
       axes: [
-        { ...axis, grid: { show: false }, size: 30, incrs: byName ? [1, 2, 5, 10, 20, 50, 100, 200, 500] : undefined,
+        { ...axis, grid: { show: false }, size: 30, space: Math.max(50, 7 * widest + 14), incrs: byName ? [1, 2, 5, 10, 20, 50, 100, 200, 500] : undefined,
           values: (_, ticks) => ticks.map((t) => (byName ? short(labels[t] ?? "") : t)) },
         { ...axis, size: 56, values: (_, ticks) => ticks.map((t) => Number(t.toPrecision(6))) }, // its own has three decimals
       ],
