@@ -125,4 +125,6 @@ def test_a_fact_is_forgotten_from_the_page_that_says_what_that_does(
     assert "dashboard: Wrong." in text
     known = client.get("/knowledge?view=all")["facts"]
     assert "K9" not in str(known)
-    assert fetch(client, "/forgetting?example=job_000002.0")[0] == 404
+    gone = fetch(client, "/forgetting?example=job_000002.0")[2]
+    assert "<h1>Forgotten</h1>" in gone
+    assert "Forget it</button>" not in gone

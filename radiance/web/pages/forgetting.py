@@ -6,6 +6,7 @@ from starlette.requests import Request
 from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason
 from radiance.api.services import Services
+from radiance.errors import NotFound
 from radiance.records import Asked
 from radiance.registry.store import BASE
 from radiance.web.forms import Fields
@@ -32,8 +33,12 @@ def describe(services: Services, request: Request) -> Data:
     }
 
 
-def _preview(services: Services, example_id: str) -> Data:
-    found = services.forgetting.preview(Asked("example", example_id))
+def _preview(services: Services, example_id: str) -> Data | None:
+    """What it would do; None where the example is not there, or no longer."""
+    try:
+        found = services.forgetting.preview(Asked("example", example_id))
+    except NotFound:
+        return None
     current = services.registry.current()
     return {
         "examples": all_told(found.examples[:_MOST_SHOWN]),
@@ -59,7 +64,7 @@ PAGE = Page(
     title="Forget",
     template="forgetting.html",
     describe=describe,
-    topics=("serving", "queue"),
+    topics=("serving", "queue", "forgetting"),
     section="/knowledge",
     act=act,
     scope="admin",
