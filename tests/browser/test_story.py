@@ -6,6 +6,7 @@ that they are never older than the pages.
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -93,7 +94,7 @@ def ask(page: Any, question: str) -> Any:
     turn = page.locator(".turn").nth(page.locator(".turn").count())
     page.get_by_label("Question", exact=False).fill(question)
     page.keyboard.press("Enter")
-    turn.locator(".source", has_text="From").wait_for()
+    turn.locator(".source", has_text=re.compile(r"\w")).wait_for()
     return turn
 
 
