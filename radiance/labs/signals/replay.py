@@ -28,7 +28,13 @@ from radiance.labs.signals.findings import find_replay
 from radiance.labs.signals.folds import Data, Folds, load
 from radiance.labs.signals.gate import Outputs
 from radiance.labs.signals.methods import Method, find_methods
-from radiance.labs.signals.results import MEASURES, MethodResult, StudyResult, Verdict
+from radiance.labs.signals.results import (
+    MEASURE_BY_NAME,
+    MEASURES,
+    MethodResult,
+    StudyResult,
+    Verdict,
+)
 from radiance.labs.signals.routing import Router
 from radiance.labs.signals.settings import ReplaySettings, StudySettings
 from radiance.labs.signals.study import training_settings
@@ -171,7 +177,7 @@ class _ReplayRun:
                     label=method.label,
                     summary=method.summary,
                     per_unit=per_unit,
-                    means={name: summary.estimate(v) for name, v in per_unit.items()},
+                    means={m.name: summary.estimate(per_unit[m.name], m.ends) for m in MEASURES},
                     contexts={
                         period.name: [
                             per_unit["stress_mse"][fold] if fold == other else None
@@ -182,7 +188,10 @@ class _ReplayRun:
                     equity=summary.band(paper.equity[rows]),
                     drawdown=summary.band(paper.drawdown[rows]),
                     verdict=self._verdict(method),
-                    operated={name: summary.estimate(v[rows]) for name, v in theirs.items()},
+                    operated={
+                        name: summary.estimate(v[rows], MEASURE_BY_NAME[name].ends)
+                        for name, v in theirs.items()
+                    },
                     decisions=[decision for decision in last if decision is not None],
                     checksums=[
                         hashlib.sha256(vector.tobytes()).hexdigest()

@@ -162,7 +162,7 @@ class Grader:
         Raises:
             AlphaError: It does not compile, or the panel lacks what it reads.
         """
-        checked = check(expression, self._readings)
+        checked = check(expression, self._readings, columns=self.panel.columns_of_its_own)
         found = self._market.backtest(self._evaluator.evaluate(checked), self._trading)
         first = int(np.argmax(found.turnover > 0))
         worth = np.cumprod(1 + found.net[first:])
