@@ -107,6 +107,40 @@ def test_signs_and_words_of_other_places_are_read(text, same):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "close // 2",
+        "rank(close)//2 + open",
+        "rank(close // 2)",
+        "ts_mean(close // open, 5)",
+        "rank(\n  close\n  // open\n)",
+        "a = close; open // a",
+        "close // (open\n + 1)",
+        "close // -ts_mean(adv20, 3) # half",
+        "close // IndClass.sector",
+    ],
+)
+def test_whole_division_is_not_read_as_a_comment(text):
+    with pytest.raises(AlphaSyntaxError, match="'//' can divide or begin a comment") as raised:
+        parse(text)
+    assert raised.value.at == text.index("//")
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "// a mean over 20 days", "// 20-day reversal", "// 5 days", "// (Alpha 12)",
+        "// close, volume", "// rank by close", "// reversal", "// don't", "// -----",
+        "//", "// -> the mean", "# 2", "/* 2 */",
+        "// TODO: close / 2", "// https://example.org/close", "\n// rank(open)\n// 2",
+    ],
+)  # fmt: skip
+def test_comments_are_left_out(comment):
+    assert parse(f"close {comment}") == CLOSE
+    assert parse(f"{comment}\nclose") == CLOSE
+
+
+@pytest.mark.parametrize(
     ("text", "column", "says"),
     [
         ("rank(close, 2)", 1, "takes 1 argument"),

@@ -11,9 +11,9 @@ import difflib
 import math
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from radiance.labs.alphas.language import calling, dialects
+from radiance.labs.alphas.language import calling, dialects, tokens
 from radiance.labs.alphas.language.operators import (
     COMPARISONS,
     FIELDS,
@@ -37,28 +37,10 @@ from radiance.labs.alphas.language.syntax import (
     children,
 )
 
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|/\*.*?\*/|(?://|\#)[^\n]*)
-    |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-    |(?P<name>\$?[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)?)
-    |(?P<text>"[^"\n]*"|'[^'\n]*')
-    |(?P<symbol>\|\|?|&&?|[<>=!]=|\*\*|[-+*/^<>?:(),;=−–×·÷≥≤≠])""",
-    re.VERBOSE | re.DOTALL,
-)
-_SYNONYMS = {"&": "&&", "|": "||", "**": "^"}
-_SYNONYMS |= {"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "≥": ">=", "≤": "<=", "≠": "!="}
-_WORDS = {"and": "&&", "or": "||"}  # between two sides; before a bracket they are BRAIN's operators
 _TRUTH = {"true": 1.0, "false": 0.0}
 _ADV = re.compile(r"adv([1-9][0-9]{0,2})")
 _POWER = LEVEL_OF["^"]
 _OPERATORS_BY_KEY = {name.replace("_", ""): name for name in OPERATORS}
-
-
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
 
 
 def parse(text: str, columns: Collection[str] = ()) -> Node:
@@ -92,7 +74,7 @@ class _Parser:
                 MAX_CHARACTERS,
                 "Write a shorter one.",
             )
-        self._tokens = list(self._tokenize())
+        self._tokens = list(tokens.read(text, self._is_known))
         self._place = 0
         self._depth = self._parentheses = 0
 
@@ -132,28 +114,11 @@ class _Parser:
 
     # Looking at tokens
 
-    def _tokenize(self) -> Iterator[_Token]:
-        at, is_behind = 0, False  # behind a side
-        while at < len(self._text):
-            found = _TOKEN.match(self._text, at)
-            if found is None:
-                character = self._text[at]
-                raise AlphaSyntaxError(f"{character!r} does not belong here", self._text, at)
-            if found.lastgroup != "space":
-                assert found.lastgroup is not None
-                kind, text = found.lastgroup, found.group()
-                if kind == "name" and is_behind and text.lower() in _WORDS:
-                    kind, text = "symbol", _WORDS[text.lower()]
-                is_behind = kind in ("number", "name") or text == ")"
-                yield _Token(kind, _SYNONYMS.get(text, text), at)
-            at = found.end()
-        yield _Token("end", "", len(self._text))
-
     @property
-    def _next(self) -> _Token:
+    def _next(self) -> tokens.Token:
         return self._tokens[self._place]
 
-    def _take(self) -> _Token:
+    def _take(self) -> tokens.Token:
         token = self._tokens[self._place]
         self._place += 1
         return token
@@ -255,7 +220,7 @@ class _Parser:
             return node
         raise self._unexpected("a number, a name or '('")
 
-    def _call(self, token: _Token) -> Node:
+    def _call(self, token: tokens.Token) -> Node:
         name = token.text.lower()
         name = _OPERATORS_BY_KEY.get(name.replace("_", ""), name)
         arguments, named = self._arguments()
@@ -283,7 +248,7 @@ class _Parser:
     def _made(
         self,
         name: str,
-        token: _Token,
+        token: tokens.Token,
         arguments: list[Node],
         named: dict[str, tuple[int, calling.Given]],
         meant: dialects.Meaning | None,
@@ -359,10 +324,16 @@ class _Parser:
         self._sizes[id(node)] = count, node  # the node is kept, so that its id stays its own
         return node
 
+    def _is_known(self, name: str) -> bool:
+        """Whether an expression can hold a name, beside those that its statements give."""
+        bare = name.lower().removeprefix("$").removeprefix("indclass.")
+        known = (LEVELS, (MARKET,), OPERATORS, dialects.FIELDS_ELSEWHERE)
+        return self._is_field(bare) or any(bare in names for names in known)
+
     def _is_field(self, name: str) -> bool:
         return name in FIELDS or name in self._columns or adv_window(name) is not None
 
-    def _name(self, token: _Token) -> Node:
+    def _name(self, token: tokens.Token) -> Node:
         name = token.text.lower().removeprefix("$").removeprefix("indclass.")
         if name in self._given:
             return self._bounded(self._given[name], token.at)
