@@ -32,7 +32,8 @@ def find(fields: Mapping[str, np.ndarray]) -> list[Split]:
     """Days that look like splits, by symbol and day.
 
     Where adj_close is known, it tells: it goes on where close jumps. Else a share opens and closes
-    at its last close over a whole number, or times one, as seldom happens otherwise.
+    at its last close over a whole number, or times one, as seldom happens otherwise but after a
+    halt: a day without a bar, or with one that repeats the last close.
 
     Args:
         fields: Of bars, (dates, symbols) each.
@@ -57,9 +58,20 @@ def find(fields: Mapping[str, np.ndarray]) -> list[Split]:
         else:
             near = (np.abs(at_open + shift) < _AT_OPEN) & (np.abs(at_close + shift) < _AT_CLOSE)
         factors[near] = factor
+    if away is None:
+        factors[_is_repeated(fields, rows, columns)] = 1
     hits = np.flatnonzero(factors != 1)
     order = hits[np.lexsort((rows[hits], columns[hits]))]
     return [Split(int(rows[n]) + 1, int(columns[n]), float(factors[n])) for n in order]
+
+
+def _is_repeated(
+    fields: Mapping[str, np.ndarray], rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """Whether bars say no more than the last close, as some sources write a halted day."""
+    last = fields["close"][np.maximum(rows - 1, 0), columns]
+    bars = [fields[n][rows, columns] for n in ("open", "high", "low", "close") if n in fields]
+    return (rows > 0) & np.all([values == last for values in bars], axis=0)
 
 
 def repair(fields: Mapping[str, np.ndarray], splits: Sequence[Split]) -> dict[str, np.ndarray]:

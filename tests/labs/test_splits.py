@@ -87,6 +87,19 @@ def test_a_fall_that_opens_elsewhere_is_no_split():
     assert not splits.find(crash)
 
 
+@pytest.mark.parametrize("written_as", ["repeated", "nothing"])
+def test_a_fall_after_a_halt_is_no_split_however_the_halt_is_written(written_as):
+    fallen = split(bars(), 30, 0, 2)
+    fallen["volume"][30:, 0] /= 2
+    last = fallen["close"][28, 0] if written_as == "repeated" else np.nan
+    for name in ("open", "high", "low", "close"):
+        fallen[name][29, 0] = last
+        fallen[name][30, 0] = fallen["close"][28, 0] / 2
+    assert not splits.find(fallen)
+    fallen["high"][29, 0] *= 1.01  # it traded
+    assert len(splits.find(fallen)) == (written_as == "repeated")
+
+
 def test_real_bars_that_are_adjusted_have_none():
     if not MARKET_BARS.exists():
         pytest.skip(why_missing(MARKET_BARS))
