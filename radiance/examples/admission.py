@@ -4,7 +4,7 @@ Pure: nothing is read or written. What was sent is kept as sent beside what is l
 curation may improve and then starts again from the original.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -103,6 +103,11 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _FORMS = (_InputOutput, _Chat, _PromptCompletion, _Text)
 
+# What chats of other places have beside roles and contents, and cannot be learned here.
+_TOOLS = {"tools": "describes tools", "functions": "describes tools"}
+_CALLS = {"tool_calls": "calls a tool", "function_call": "calls a tool"}
+_RESULTS = ("tool", "function")
+
 
 def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
     """Check the body of an update and curate its examples.
@@ -149,6 +154,7 @@ def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
 
 
 def _curate(value: Any, field: str, place: str, tags: tuple[str, ...]) -> Example:
+    value = _given(value, field)
     form = _form_of(value, field)
     parts = _check(value, form, field).parts()
     cleaned: list[tuple[Role, str]] = []
@@ -162,6 +168,43 @@ def _curate(value: Any, field: str, place: str, tags: tuple[str, ...]) -> Exampl
     messages = tuple(Message(role=role, content=content) for role, content in cleaned)
     _refuse_disorder(messages, f"{field}.messages")
     return Example(id=place, messages=messages, tags=tags)
+
+
+def _given(value: Any, field: str) -> Any:
+    """An example without the fields that say nothing: null, and an empty list of tools or calls.
+
+    Raises:
+        RequestError: It has tools, a call of one or its result: only what is said is learned.
+    """
+    if not isinstance(value, dict):
+        return value
+    kept = _without(value, _TOOLS, field)
+    turns = kept.get("messages")
+    if isinstance(turns, list):
+        kept["messages"] = [
+            _turn(turn, f"{field}.messages[{place}]") if isinstance(turn, dict) else turn
+            for place, turn in enumerate(turns)
+        ]
+    return kept
+
+
+def _turn(turn: dict[str, Any], field: str) -> dict[str, Any]:
+    if turn.get("role") in _RESULTS:
+        raise _untaught(f"{field}.role", turn["role"], "is of a tool's result")
+    return _without(turn, _CALLS, field)
+
+
+def _without(value: dict[str, Any], refused: Mapping[str, str], field: str) -> dict[str, Any]:
+    for name, reason in refused.items():
+        if value.get(name):
+            raise _untaught(f"{field}.{name}", value[name], reason)
+    given = {name: item for name, item in value.items() if item is not None}
+    return {name: item for name, item in given.items() if name not in refused}
+
+
+def _untaught(field: str, value: Any, reason: str) -> RequestError:
+    remedy = "Leave out tools, calls and results, and let the answer follow its question."
+    return _fault(f"{reason}, and only what is said is learned", field, value, remedy)
 
 
 def _form_of(value: Any, field: str) -> type[_InputOutput | _Chat | _PromptCompletion | _Text]:

@@ -133,6 +133,47 @@ def test_what_cannot_be_learned_names_its_field(example, field):
     json.dumps([str(error), error.value, error.remedy]).encode("utf-8")
 
 
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+ASKED, TOLD = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+
+
+@pytest.mark.parametrize(
+    ("example", "field"),
+    [
+        ({"messages": [ASKED, TOLD], "tools": [{"type": "function"}]}, "tools"),
+        ({"messages": [ASKED, TOLD], "functions": [{"name": "f"}]}, "functions"),
+        (
+            {"messages": [ASKED, {**TOLD, "content": None, "tool_calls": [CALL]}]},
+            "messages[1].tool_calls",
+        ),
+        (
+            {"messages": [ASKED, {**TOLD, "function_call": {}}, {"role": "tool"}]},
+            "messages[2].role",
+        ),
+        ({"messages": [ASKED, {"role": "function", "name": "f"}]}, "messages[1].role"),
+    ],
+)
+def test_tools_calls_and_results_are_refused_by_name(example, field):
+    error = refusal(PAIR, example)
+    assert error.field == f"examples[1].{field}"
+    assert "only what is said is learned" in str(error)
+    assert "Leave out tools, calls and results" in error.remedy
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        {"input": "a", "output": "b", "text": None, "messages": None},
+        {"messages": [ASKED, {**TOLD, "refusal": None, "audio": None, "tool_calls": None}]},
+        {"messages": [{**ASKED, "name": None}, {**TOLD, "tool_calls": []}], "tools": []},
+    ],
+)
+def test_what_is_null_is_not_given(example):
+    admitted = admit_examples(example)
+    assert [m.content for m in admitted.examples[0].messages] == ["a", "b"]
+    assert admitted.raw == (example,)
+
+
 @pytest.mark.parametrize(
     ("roles", "place"),
     [
