@@ -31,7 +31,7 @@ _PROBES = (
     "Hello world!  It's 3.14159 o'clock; they'LL pay $1,234,567.89 (50 %).\n\n\tdef f(x):\n"
     "        return x ** 2  # a comment\r\n   trailing   \n\n\n \t\n",
     "Ünïcödé naïve façade; ΑΒΓ αβγ; Привет, мир! 東京は日本の首都です。 안녕하세요",
-    "مرحبا ١٢٣ नमस्ते ½ ² Ⅷ (normal) — “quotes” ‘n’ <b>html</b> https://a.example/b?c=d&e=f#g [x](y)",
+    "مرحبا ١٢٣ नमस्ते ½ ² Ⅷ (normal) — “quotes” ‘n’ <q>html</q> https://a.example/b?c=d&e=f#g [x](y)",
     "🙂 🚀 ✅ …  CamelCaseXMLParser snake_case kebab-case 1e-5 ''''`````......!!!!! __init__",
     " leading", "  two", "", " ", "\n", "1", "12", "123", "1234", "12345678",
 )  # fmt: skip
