@@ -31,6 +31,9 @@ _MEMORY = 0.8  # of the anchors' average gradient: one micro-batch is too noisy 
 _DUAL_RATE = 0.1
 _DUAL_RANGE = 100.0  # the weight stays within its first value times or by this
 _TINY = 1e-12
+# Of the new examples' gradient: an anchors' gradient as short is rounding, as at the start, where
+# there is no divergence. Projected by, its direction, which is chance, would turn the whole step.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Optimizer:
         """
         if anchor_gradient is None:
             return gradient
+        is_rounding = _length(anchor_gradient) <= _ROUNDING * _length(gradient)
+        anchor_gradient = mx.where(is_rounding, 0.0, anchor_gradient)
         self._angle = to_degrees(cast(float, cosine(gradient, anchor_gradient).item()))
         self._remember(anchor_gradient, context)
         self._steer(divergence)
@@ -185,6 +190,10 @@ class Optimizer:
         budget, start = self._anchor.budget, self._anchor.weight
         if budget:
             self._weight, self._kl = steer(self._weight, self._kl, divergence, budget, start)
+
+
+def _length(vector: mx.array) -> mx.array:
+    return mx.sqrt((vector * vector).sum())
 
 
 def steer(

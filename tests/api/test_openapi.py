@@ -116,6 +116,7 @@ def test_nothing_else_is_described() -> None:
     assert {route.path for route in documented} == {
         "/checkpoints/{checkpoint_id}/export.zip",
         "/cycles/{cycle_id}/report",
+        "/alphas/report",
     }
     served = {(route.method, route.path.replace(":path}", "}")) for route in [*ROUTES, *documented]}
     assert set(OPERATIONS) == served

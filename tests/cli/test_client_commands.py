@@ -191,11 +191,11 @@ def test_an_id_is_one_segment_of_the_path(client, service):
 def test_checkpoints_list_marks_the_current_one(client):
     header, second, first = client("checkpoints", "list").stdout.splitlines()
     assert " ".join(header.split()) == (
-        "CHECKPOINT STATUS PARENT CREATED (UTC) LOSS EVAL RETENTION"
+        "CHECKPOINT STATUS PARENT CREATED (UTC) LOSS EVAL RETENTION NAME"
     )
     assert second.startswith("*  A_2026-02-09_0002  stable  A_2026-02-09_0001  2026-02-09 10:00:07")
     assert first.startswith("   A_2026-02-09_0001  stable  base               2026-02-09 10:00:07")
-    assert first.split()[-3:] == ["0.01235", "0.5", "-"]
+    assert first.split()[-4:] == ["0.01235", "0.5", "-", "-"]
 
 
 def test_checkpoints_list_says_when_the_base_answers(client, service):

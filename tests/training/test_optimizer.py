@@ -51,6 +51,18 @@ def test_the_applied_step_never_moves_against_the_anchors(pairs: Any) -> None:
         vector = after
 
 
+@given(vectors.filter(lambda v: np.linalg.norm(v) > 0.1), vectors)
+def test_rounding_of_the_anchors_turns_no_step(new: np.ndarray, noise: np.ndarray) -> None:
+    """Before anything has diverged the anchors' gradient is zero, but for its rounding."""
+    held = objective()
+    combined = held.combine(mx.array(new), mx.array(noise * np.float32(1e-9)))
+    after, report = held.step(mx.zeros(SIZE), combined, 1, 0.01)
+    free, _ = objective().step(mx.zeros(SIZE), mx.array(new), 1, 0.01)
+    assert np.array_equal(np.array(combined), new)
+    assert np.allclose(np.array(after), np.array(free), atol=1e-7)
+    assert report.projected < 1e-3
+
+
 def test_each_context_is_a_constraint_of_its_own() -> None:
     ours = objective(("a", "b"), weight=0.0, constraints="contexts")
     first, second = (mx.array(np.eye(SIZE, dtype=np.float32)[i]) for i in (0, 1))

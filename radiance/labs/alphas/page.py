@@ -138,7 +138,7 @@ def _equity(lab: AlphaService, grade: Grade) -> Data | None:
     )
 
 
-async def report(request: HttpRequest) -> Response:
+async def alphas_report(request: HttpRequest) -> Response:
     """An evaluation as one file that needs nothing else."""
     known = await run_in_threadpool(reports.find, services_of(request).config.runs_path)
     study = _named(known, request.query_params.get("study", ""))
@@ -173,7 +173,7 @@ PAGE = Page(
 ROUTES = [
     get(
         "/alphas/report",
-        report,
+        alphas_report,
         "infer",
         gives="text/html",
         queries={"study": {"type": "string"}},
