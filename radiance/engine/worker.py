@@ -193,7 +193,7 @@ class Engine:
             text=RowText(
                 self.base.tokenizer.detokenizer,
                 request.stop,
-                (lambda text: text) if request.continues else self.encoder.answer_text,
+                None if request.continues else self.encoder.answer_text,
             ),
             goes_first=goes_first,
         )

@@ -160,6 +160,7 @@ async def _plan(request: Request, services: Services, body: CompletionBody) -> _
             top_logprobs=body.logprobs,
             # Harnesses take the last token of a measured text to be the one generated.
             ignore_end=bool(body.echo) and body.logprobs is not None and asked == 1,
+            continues=bool(body.echo) and bool(prompt.text),
         )
         for prompt in prompts
         for sampling in samplings

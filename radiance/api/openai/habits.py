@@ -13,6 +13,21 @@ from radiance.errors import RequestError
 _KEPT_AS_SENT = ("parameters", "schema", "metadata", "logit_bias", "input_schema", "input")
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
+# What other servers offer, at the values at which it changes no answer.
+_CHANGING_NOTHING: dict[str, tuple[Any, ...]] = {
+    "add_generation_prompt": (True,),
+    "best_of": (1,),
+    "cache_prompt": (True, False),
+    "continue_final_message": (False,),
+    "grammar": ("",),
+    "id_slot": (-1,),
+    "ignore_eos": (False,),
+    "mirostat": (0,),
+    "repeat_penalty": (1,),
+    "skip_special_tokens": (True,),
+    "suffix": ("",),
+    "typical_p": (1,),
+}
 
 
 def usual(data: Any) -> Any:
@@ -27,16 +42,23 @@ def usual(data: Any) -> Any:
     for name in _LIMITS:  # -1 is no limit in llama.cpp and LM Studio
         if body.get(name) == -1:
             del body[name]
-    if body.get("top_logprobs") == -1:  # mlx-lm's "none"
+    none_wanted = (-1,) if body.get("logprobs") else (-1, 0)  # -1 is mlx-lm's "none"
+    if body.get("top_logprobs") in none_wanted:
         del body["top_logprobs"]
     if body.get("repetition_penalty") == 0:  # mlx-lm's "none"
         del body["repetition_penalty"]
     if body.get("functions") == []:
         del body["functions"]
     if body.get("tools") == []:
-        for name in ("tools", "tool_choice", "parallel_tool_calls"):
-            if not isinstance(body.get(name), dict):
-                body.pop(name, None)
+        del body["tools"]
+    if "tools" not in body:  # what may be called of none
+        if isinstance(body.get("parallel_tool_calls"), bool):
+            del body["parallel_tool_calls"]
+        if body.get("tool_choice") in ("auto", "none"):
+            del body["tool_choice"]
+    for name, values in _CHANGING_NOTHING.items():
+        if name in body and body[name] in values:
+            del body[name]
     body.pop("keep_alive", None)  # Ollama's: how long a model stays loaded; this one stays
     # mlx-lm's: how far to guess ahead, and with what. Guessing changes no answer.
     if _is_count(body.get("num_draft_tokens")):

@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-from mlx_lm.tokenizer_utils import StreamingDetokenizer
+from mlx_lm.tokenizer_utils import (
+    BPEStreamingDetokenizer,
+    SPMStreamingDetokenizer,
+    StreamingDetokenizer,
+)
 
 from radiance.engine.decoding.stopping import StopScanner
+
+_TRIMMING = (BPEStreamingDetokenizer, SPMStreamingDetokenizer)  # a space that a text begins with
 
 
 class RowText:
@@ -13,7 +19,8 @@ class RowText:
     Args:
         detokenizer: The tokenizer's, fresh.
         stops: Strings that end the answer.
-        begin: Cleans the very beginning of the answer (a space that only joins it to the prompt).
+        begin: Cleans the very beginning of the answer (a space that only joins it to the prompt);
+            None: it goes on with a text, and is kept as it is.
 
     Attributes:
         whole: All that was let through so far.
@@ -23,12 +30,13 @@ class RowText:
         self,
         detokenizer: StreamingDetokenizer,
         stops: Sequence[str],
-        begin: Callable[[str], str],
+        begin: Callable[[str], str] | None,
     ) -> None:
+        if begin is None and isinstance(detokenizer, _TRIMMING):
+            detokenizer.text, detokenizer.offset = " ", 1  # as if something stood before
         self._detokenizer = detokenizer
         self._scanner = StopScanner(stops)
         self._begin = begin
-        self._has_begun = False
         self.whole = ""
 
     @property
@@ -52,9 +60,8 @@ class RowText:
         return text
 
     def _pass_on(self, segment: str) -> str:
-        if segment and not self._has_begun:
-            self._has_begun = True
-            segment = self._begin(segment)
+        if segment and self._begin is not None:
+            segment, self._begin = self._begin(segment), None
         text = self._scanner.feed(segment)
         self.whole += text
         return text
