@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radiance.labs.alphas.strategies import api, indicators, running
+from radiance.labs.alphas.strategies import api, indicators, market, running
 from radiance.labs.alphas.values.panel import Panel
 from radiance.platform import sandbox
 
@@ -21,8 +21,7 @@ def bars() -> pd.DataFrame:
 
 BARS = bars()
 C, H, L = BARS["close"], BARS["high"], BARS["low"]
-SPANS = np.maximum(H, C.shift(1)) - np.minimum(L, C.shift(1))
-RANGE = pd.Series(SPANS)
+RANGE = pd.Series(np.fmax(H, C.shift(1)) - np.fmin(L, C.shift(1)))
 TYPICAL = (H + L + C) / 3
 
 
@@ -44,7 +43,20 @@ def rsi(days: int) -> pd.Series:
     return (100 - 100 / (1 + rise / fall)).where(pd.Series(np.arange(DAYS) >= days))
 
 
+def ema(values: pd.Series, days: int) -> pd.Series:
+    """Begun with the mean of the first days, then recursive over all that follow."""
+    begun = values.copy()
+    begun[days - 1] = values[:days].mean()
+    found = begun[days - 1 :].ewm(alpha=2 / (days + 1), adjust=False).mean()
+    return found.reindex(values.index)
+
+
+def macd() -> pd.Series:
+    return ema(C, 5) - ema(C, 12)
+
+
 CASES = {
+    "ema": ((9,), lambda: ema(C, 9)),
     "sma": ((10,), lambda: C.rolling(10).mean()),
     "lwma": (
         (5,),
@@ -56,7 +68,7 @@ CASES = {
     "roc": ((7,), lambda: C.pct_change(7)),
     "rocp": ((7,), lambda: 100 * C.pct_change(7)),
     "momp": ((7,), lambda: 100 * C.pct_change(7)),
-    "atr": ((14,), lambda: RANGE.where(C.shift(1).notna()).rolling(14).mean()),
+    "atr": ((14,), lambda: RANGE.rolling(14).mean()),
     "cci": (
         (20,),
         lambda: (
@@ -77,11 +89,81 @@ CASES = {
 def test_an_indicator_equals_pandas_from_the_day_it_is_ready(name):
     arguments, oracle = CASES[name]
     indicator = getattr(api.QCAlgorithm(), name)("A", *arguments)
-    found = []
+    np.testing.assert_allclose(fed(indicator)[0], np.asarray(oracle()), rtol=1e-9, atol=1e-9)
+
+
+def fed(indicator, *parts) -> list[list[float]]:
+    """An indicator's values by day, and those of its parts, NaN where one is not ready."""
+    found: list[list[float]] = [[] for _ in range(1 + len(parts))]
     for row in BARS.to_numpy().tolist():
-        indicator.update(api.Bar("A", None, [*row, 1.0]))
-        found.append(float(indicator) if indicator.is_ready else np.nan)
-    np.testing.assert_allclose(found, np.asarray(oracle()), rtol=1e-9, atol=1e-9)
+        indicator.update(market.Bar("A", None, [*row, 1.0]))
+        for values, one in zip(found, (indicator, *parts), strict=True):
+            values.append(float(one) if one.is_ready else np.nan)
+    return found
+
+
+def test_a_mean_with_all_history_forgets_nothing_however_long_it_runs():
+    rng = np.random.default_rng(5)
+    values = pd.Series(50 * np.exp(np.cumsum(rng.normal(0, 0.02, 3_000))))
+    mean = indicators.Ema(200)
+    found = []
+    for value in values.tolist():
+        mean.feed(value)
+        found.append(float(mean) if mean.is_ready else np.nan)
+    np.testing.assert_allclose(found, np.asarray(ema(values, 200)), rtol=1e-12)
+
+
+def test_macd_has_its_signal_from_the_day_both_means_are_ready():
+    indicator = api.QCAlgorithm().macd("A", 5, 12, 4, indicators.MovingAverageType.EXPONENTIAL)
+    line, signal, histogram = fed(indicator, indicator.signal, indicator.histogram)
+    known = macd().dropna().reset_index(drop=True)
+    expected = np.concatenate([np.full(11, np.nan), np.asarray(ema(known, 4))])
+    np.testing.assert_allclose(signal, expected, rtol=1e-9)
+    ready = np.isfinite(expected)
+    np.testing.assert_allclose(line, np.where(ready, macd(), np.nan), rtol=1e-9)
+    np.testing.assert_allclose(histogram, np.asarray(line) - expected, rtol=1e-9, atol=1e-12)
+
+
+def test_bollinger_bands_equal_pandas():
+    indicator = api.QCAlgorithm().bb("A", 10, 1.5)
+    found = fed(indicator, indicator.lower_band, indicator.middle_band, indicator.upper_band)
+    middle, spread = C.rolling(10).mean(), 1.5 * C.rolling(10).std(ddof=0)
+    for values, expected in zip(found[1:], (middle - spread, middle, middle + spread), strict=True):
+        np.testing.assert_allclose(values, expected, rtol=1e-9)
+
+
+def test_an_indicator_of_ones_own_is_fed_by_time_and_value_or_bar():
+    made = indicators.CLASSES
+    plain, named = made["SimpleMovingAverage"](3), made["ExponentialMovingAverage"]("mine", 3)
+    for value in (1.0, 2.0, 6.0):
+        plain.update(None, value)
+        named.update(indicators.IndicatorDataPoint(None, value))
+    assert (float(plain), float(named), named.is_ready) == (3.0, 3.0, True)
+    ranged = made["AverageTrueRange"](14)
+    np.testing.assert_allclose(fed(ranged)[0], wilder_range(), rtol=1e-9)
+    with pytest.raises(indicators.Unsupported, match="of bars"):
+        ranged.update(None, 3.0)
+
+
+def wilder_range() -> pd.Series:
+    begun = RANGE.copy()
+    begun[13] = RANGE[:14].mean()
+    return begun[13:].ewm(alpha=1 / 14, adjust=False).mean().reindex(RANGE.index)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "further"),
+    [
+        ("sma", (5, market.Resolution.HOUR), {}),
+        ("sma", (5,), {"resolution": market.Resolution.MINUTE}),
+        ("sma", (5, None, lambda bar: bar.high), {}),
+        ("rsi", (5, indicators.MovingAverageType.SIMPLE), {}),
+        ("macd", (5, 9, 3), {"moving_average_type": indicators.MovingAverageType.WILDERS}),
+    ],
+)
+def test_what_an_indicator_cannot_be_made_of_is_unsupported(name, arguments, further):
+    with pytest.raises(indicators.Unsupported, match=name):
+        getattr(api.QCAlgorithm(), name)("A", *arguments, **further)
 
 
 def test_a_rolling_window_has_the_newest_first():
@@ -94,8 +176,8 @@ def test_a_rolling_window_has_the_newest_first():
 
 
 def test_a_kind_of_mean_that_is_not_there_is_named():
-    with pytest.raises(indicators.Unsupported, match="atr with a kind of mean"):
-        api.QCAlgorithm().atr("A", 14, "wilders")
+    with pytest.raises(indicators.Unsupported, match="atr with this kind of mean"):
+        api.QCAlgorithm().atr("A", 14, "hull")
 
 
 FOLLOWING = """

@@ -10,7 +10,7 @@ import pytest
 
 from radiance.labs.alphas.strategies import running
 from radiance.labs.alphas.strategies.grading import JudgedStrategies, code_of
-from radiance.labs.alphas.strategies.running import account, judge
+from radiance.labs.alphas.strategies.running import Fill, account, judge
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.platform import sandbox
 
@@ -95,9 +95,8 @@ def test_a_strategy_without_pandas_has_numpy_whole_and_what_it_may_import():
 
 
 def test_the_account_is_that_of_the_orders():
-    fills = [(3, 0, 100.0), (7, 0, -100.0)]
     column = int(np.isfinite(PANEL.fields["open"]).all(axis=0).argmax())
-    fills = [(day, column, quantity) for day, _, quantity in fills]
+    fills = [Fill(3, column, 100.0), Fill(7, column, -100.0)]
     opens, closes = PANEL.fields["open"][:, [column]], PANEL.fields["close"][:, [column]]
     value = account(fills, PANEL, cost_bps=10)
     costs = 100 * (opens[3, 0] + opens[7, 0]) * 1e-3
@@ -195,11 +194,15 @@ def test_an_endless_recursion_ends_at_some_limit():
 @pytest.mark.parametrize(
     "lie",
     [
-        '{"answer": {"fills": [[0, 99, 5]]}}',
-        '{"answer": {"fills": [[5000, 0, 5]]}}',
+        '{"answer": {"cash": 1000, "fills": [[0, 99, 5, 0]]}}',
+        '{"answer": {"cash": 1000, "fills": [[5000, 0, 5, null]]}}',
+        '{"answer": {"cash": 1000, "fills": [[1, 1, 5, -3]]}}',
+        '{"answer": {"cash": 0, "fills": [[1, 1, 5, null]]}}',
+        '{"answer": {"cash": "all", "fills": [[1, 1, 5, null]]}}',
+        '{"answer": {"fills": [[1, 1, 5, null]]}}',
         '{"answer": {"fills": "rich"}}',
         '{"answer": 7}',
-        '{"answer": {"fills": [[1, 1, NaN]]}}',
+        '{"answer": {"cash": 1000, "fills": [[1, 1, NaN, null]]}}',
     ],
 )
 def test_a_forged_answer_earns_nothing(lie):
@@ -309,9 +312,11 @@ def test_strategies_are_counted_by_what_becomes_of_them():
         "print('[\"error\"]')\nraise SystemExit",
         "print('\"an error\"')\nraise SystemExit",
         "print('[' * 5000)\nraise SystemExit",
-        'import os\nos.write(1, b\'\\n{"answer": {"fills": [[Infinity,0,1]]}}\\n\')\nos._exit(0)',
+        'import os\nos.write(1, b\'\\n{"answer": {"cash": 9, "fills": [[Infinity,0,1,0]]}}\\n\')\n'
+        "os._exit(0)",
         "import os\nq = b'9' * 400\n"
-        "os.write(1, b'\\n{\"answer\": {\"fills\": [[1,0,' + q + b']]}}\\n')\nos._exit(0)",
+        'os.write(1, b\'\\n{"answer": {"cash": 9, "fills": [[1,0,\' + q + b\',0]]}}\\n\')\n'
+        "os._exit(0)",
         'import os\nos.write(1, b\'\\n{"answer": {"fills": {"123": 1}}}\\n\')\nos._exit(0)',
         "raise RuntimeError(chr(0xd800))",
     ],

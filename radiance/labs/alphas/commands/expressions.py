@@ -17,9 +17,9 @@ from radiance.labs.alphas.commands.options import (
     read_panel,
     reading_option,
     resolve,
-    splits_option,
     trading_option,
 )
+from radiance.labs.options import splits_option
 
 if TYPE_CHECKING:
     from radiance.labs.alphas.values.panel import Panel

@@ -48,17 +48,6 @@ def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def splits_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--splits``; the command gets ``splits``."""
-    return click.option(
-        "--splits",
-        type=click.Choice(["refuse", "repair", "keep"]),
-        default="refuse",
-        show_default=True,
-        help="Treatment of splits that prices were not adjusted for.",
-    )(command)
-
-
 def read_panel(data: Path, groups: Path | None = None, splits: "Treatment" = "keep") -> "Panel":
     """The panel of the files that were named; what was read, dropped and guessed goes to stderr."""
     from radiance.labs.alphas.values.panel import read

@@ -6,7 +6,8 @@ from typing import Any, TextIO
 import click
 
 from radiance.cli.output import FAILED, note, print_json, print_pairs
-from radiance.labs.alphas.commands.options import read_panel, splits_option
+from radiance.labs.alphas.commands.options import read_panel
+from radiance.labs.options import splits_option
 
 
 @click.command()
@@ -57,7 +58,7 @@ def strategy(
       radiance alphas strategy crossing.py
       radiance alphas strategy crossing.py --data bars.parquet --seconds 60
     """
-    from radiance.labs.alphas.strategies.running import judge
+    from radiance.labs.alphas.strategies.running import COST_BPS, judge
     from radiance.labs.alphas.values.synthetic import made_up
     from radiance.labs.daily_bars import DELISTING_RETURN
     from radiance.platform import sandbox
@@ -75,6 +76,12 @@ def strategy(
         "detail": found.detail,
         "type_errors": None if found.type_errors is None else list(found.type_errors),
         "orders": found.orders,
+        "costs": found.costs,
+        "costs_by": None
+        if found.costs is None
+        else "the strategy's models"
+        if found.sets_costs
+        else f"{COST_BPS:g} bps of each order",
         "sharpe": found.sharpe,
         "drawdown": found.drawdown,
         "seconds": found.seconds,

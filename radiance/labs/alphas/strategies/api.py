@@ -1,15 +1,19 @@
 """The part of QuantConnect's Python API that daily bars can serve; the rest is Unsupported.
 
-Supported: ``initialize``, ``on_data``, ``on_end_of_algorithm``; ``set_start_date``,
-``set_end_date``, ``set_cash``, ``set_warm_up``; ``add_equity`` at daily resolution;
+Supported: ``initialize``, ``on_data``, ``on_order_event``, ``on_securities_changed``,
+``on_end_of_algorithm``; ``set_start_date``, ``set_end_date``, ``set_cash``, ``set_warm_up``;
+``add_equity`` at daily resolution; universes by list: ``add_universe`` with a name and a function
+of the time, ``set_universe_selection`` and ``add_universe_selection`` with
+``ManualUniverseSelectionModel`` or ``ScheduledUniverseSelectionModel``, ``active_securities``;
 ``set_holdings``, ``market_order``, ``buy``, ``sell``, ``liquidate``; ``portfolio``, ``securities``,
-``time``;
-``history`` of one symbol; ``sma``, ``ema``, ``lwma``, ``rsi``, ``macd``, ``bb``, ``mom``, ``momp``,
-``roc``, ``rocp``, ``std``, ``atr``, ``cci``, ``wilr``, ``max``, ``min``; ``RollingWindow``;
-``on_order_event``;
-``schedule.on`` by day, week or month; ``log``, ``debug``, ``error``, ``plot`` and
-``set_benchmark``, which do nothing. Names in PascalCase are the same. A market order is filled at
-the next day's open. This runs in the sandbox: it must import nothing that is not loaded before.
+``time``; ``history`` of one symbol; the sixteen indicators of ``indicators.BY_METHOD`` and their
+classes (``indicators.CLASSES``); ``RollingWindow``; ``consolidate``, ``TradeBarConsolidator``,
+``Calendar``, ``subscription_manager``, ``register_indicator``; ``schedule.on`` with the rules of
+``scheduling``; ``set_fee_model`` and ``set_slippage_model`` with the models of ``costs`` or the
+algorithm's own, ``set_security_initializer``, ``set_brokerage_model`` of Interactive Brokers;
+``log``, ``debug``, ``error``, ``plot`` and ``set_benchmark``, which do nothing. Names in PascalCase
+are the same. A market order is filled at the next open. This runs in the sandbox: it must import
+nothing that is not loaded before.
 """
 
 import datetime
@@ -17,220 +21,74 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from radiance.labs.alphas.strategies.consolidators import SubscriptionManager, TradeBarConsolidator
+from radiance.labs.alphas.strategies.costs import InteractiveBrokersFeeModel
 from radiance.labs.alphas.strategies.indicators import (
-    Bollinger,
+    BY_METHOD,
     Indicator,
-    Macd,
-    OfBars,
-    Rsi,
+    Names,
     Snake,
     Unsupported,
-    channel,
-    deviation,
-    ema,
-    linear_mean,
-    mean,
-    true_range,
-    williams,
+    named,
+)
+from radiance.labs.alphas.strategies.market import (
+    Bar,
+    OrderEvent,
+    Portfolio,
+    Resolution,
+    Security,
+    Slice,
+)
+from radiance.labs.alphas.strategies.scheduling import DateRules, Schedule, TimeRules
+from radiance.labs.alphas.strategies.universes import (
+    SecurityChanges,
+    Universe,
+    UniverseSettings,
 )
 
-
-class Resolution:
-    DAILY = Daily = "daily"
-    HOUR = Hour = "hour"
-    MINUTE = Minute = "minute"
-    SECOND = Second = "second"
-    TICK = Tick = "tick"
+_RESOLUTIONS = ("daily", "hour", "minute", "second", "tick")
 
 
-class Symbol(str):
-    """A ticker; ``value`` as Lean has it."""
-
-    @property
-    def value(self) -> str:
-        return str(self)
+class BrokerageName(Names):
+    INTERACTIVE_BROKERS_BROKERAGE = InteractiveBrokersBrokerage = "Interactive Brokers"
 
 
-class Bar(Snake):
-    """One day of one symbol."""
-
-    def __init__(self, symbol: str, time: Any, values: Sequence[float]) -> None:
-        self.symbol, self.time, self.end_time = symbol, time, time
-        self.open, self.high, self.low, self.close, self.volume = values
-        self.price = self.value = self.close
-
-
-class OrderEvent(Snake):
-    """An order that was filled."""
-
-    def __init__(self, symbol: str, time: Any, quantity: float, price: float) -> None:
-        self.symbol, self.utc_time = Symbol(symbol), time
-        self.fill_quantity = self.quantity = quantity
-        self.fill_price, self.status = price, OrderStatus.FILLED
-
-
-class OrderStatus:
-    FILLED = Filled = "filled"
-    PARTIALLY_FILLED = PartiallyFilled = "partially filled"
-    SUBMITTED = Submitted = "submitted"
-    CANCELED = Canceled = "canceled"
-    INVALID = Invalid = "invalid"
-
-
-class Slice(Snake):
-    """The bars of a day."""
-
-    def __init__(self, time: Any, bars: dict[str, Bar]) -> None:
-        self.time, self.bars = time, bars
-
-    def contains_key(self, symbol: str) -> bool:
-        return symbol in self.bars
-
-    def __contains__(self, symbol: str) -> bool:
-        return symbol in self.bars
-
-    def __getitem__(self, symbol: str) -> Bar:
-        return self.bars[symbol]
-
-    def keys(self) -> list[str]:
-        return list(self.bars)
-
-    def get(self, symbol: str, otherwise: Any = None) -> Any:
-        return self.bars.get(symbol, otherwise)
-
-
-class Holding(Snake):
-    """What is held of one symbol."""
-
-    def __init__(self, symbol: str) -> None:
-        self.symbol, self.quantity, self.average_price, self.price = Symbol(symbol), 0.0, 0.0, 0.0
-
-    @property
-    def invested(self) -> bool:
-        return self.quantity != 0
-
-    @property
-    def is_long(self) -> bool:
-        return self.quantity > 0
-
-    @property
-    def is_short(self) -> bool:
-        return self.quantity < 0
-
-    @property
-    def holdings_value(self) -> float:
-        return self.quantity * self.price
-
-    @property
-    def unrealized_profit(self) -> float:
-        return self.quantity * (self.price - self.average_price)
-
-
-class Portfolio(Snake):
-    """Cash and holdings."""
-
-    def __init__(self) -> None:
-        self.cash = 100_000.0
-        self.held: dict[str, Holding] = {}
-
-    def __getitem__(self, symbol: str) -> Holding:
-        return self.held.setdefault(symbol, Holding(symbol))
-
-    @property
-    def invested(self) -> bool:
-        return any(holding.invested for holding in self.held.values())
-
-    @property
-    def total_portfolio_value(self) -> float:
-        return self.cash + sum(holding.holdings_value for holding in self.held.values())
-
-    def values(self) -> list[Holding]:
-        return list(self.held.values())
-
-    def items(self) -> list[tuple[str, Holding]]:
-        return list(self.held.items())
-
-    def __iter__(self) -> Any:
-        return iter(self.held)
-
-
-class Security(Snake):
-    """A subscribed share."""
-
-    def __init__(self, symbol: str, portfolio: Portfolio) -> None:
-        self.symbol, self.holdings = Symbol(symbol), portfolio[symbol]
-
-    @property
-    def price(self) -> float:
-        return self.holdings.price
-
-    @property
-    def close(self) -> float:
-        return self.holdings.price
-
-    @property
-    def invested(self) -> bool:
-        return self.holdings.invested
-
-    def set_leverage(self, leverage: float) -> None:
-        """Accepted and of no effect."""
-
-
-class _Rules(Snake):
-    """When a scheduled function runs, by day; the time of day has no meaning on daily bars."""
-
-    def every_day(self, *_: Any) -> str:
-        return "day"
-
-    def week_start(self, *_: Any) -> str:
-        return "week"
-
-    def month_start(self, *_: Any) -> str:
-        return "month"
-
-    def at(self, *_: Any) -> str:
-        return "any"
-
-    def after_market_open(self, *_: Any) -> str:
-        return "any"
-
-    def before_market_close(self, *_: Any) -> str:
-        return "any"
-
-    @property
-    def midnight(self) -> str:
-        return "any"
-
-
-class _Schedule(Snake):
-    def __init__(self) -> None:
-        self.entries: list[tuple[str, Callable[[], Any]]] = []
-
-    def on(self, *arguments: Any) -> None:
-        *rules, action = arguments
-        days = [rule for rule in rules if rule in ("day", "week", "month")]
-        if len(days) != 1 or not callable(action):
-            raise Unsupported("this form of schedule.on")
-        self.entries.append((str(days[0]), action))
+class AccountType(Names):
+    MARGIN = Margin = "margin"
+    CASH = Cash = "cash"
 
 
 class QCAlgorithm(Snake):
-    """What an algorithm inherits from; see the module for what is there."""
+    """What an algorithm inherits from; see the module for what is there.
+
+    Args:
+        known: The tickers that the market data have.
+        open_days: The days on which there are bars, in order.
+        past: A symbol → its bars up to now, the oldest first.
+    """
+
+    known: frozenset[str] = frozenset()
+    open_days: Sequence[datetime.date] = ()
 
     def __init__(self) -> None:
         self.portfolio = Portfolio()
         self.securities: dict[str, Security] = {}
-        self.schedule = _Schedule()
-        self.date_rules = self.time_rules = _Rules()
+        self.schedule = Schedule(self.open_days)
+        self.date_rules, self.time_rules = DateRules(), TimeRules()
+        self.universe_settings = UniverseSettings()
+        self.subscription_manager = SubscriptionManager()
         self.time = datetime.datetime(2000, 1, 1)
         self.start_date: datetime.datetime | None = None
         self.end_date: datetime.datetime | None = None
         self.is_warming_up = False
-        self.warm_up_days = 0
+        self.warm_up: int | datetime.timedelta = 0
         self.orders: list[tuple[str, float]] = []
         self.indicators: list[tuple[str, Indicator]] = []
-        self.bars: dict[str, list[Bar]] = {}
-        self.known: frozenset[str] = frozenset()
+        self.past: Callable[[str], Sequence[Bar]] = lambda symbol: ()
+        self._universes: list[Universe] = []
+        self._added: set[str] = set()
+        self._active: set[str] = set()
+        self._initializer: Callable[[Security], Any] | None = None
 
     def initialize(self) -> None:
         """Overridden."""
@@ -238,8 +96,11 @@ class QCAlgorithm(Snake):
     def on_data(self, data: Slice) -> None:
         """Overridden, where it is needed."""
 
-    def on_order_event(self, event: "OrderEvent") -> None:
+    def on_order_event(self, event: OrderEvent) -> None:
         """Overridden."""
+
+    def on_securities_changed(self, changes: SecurityChanges) -> None:
+        """Overridden, where it is needed."""
 
     def on_end_of_algorithm(self) -> None:
         """Overridden, where it is needed."""
@@ -256,17 +117,83 @@ class QCAlgorithm(Snake):
         self.portfolio.cash = float(cash)
 
     def set_warm_up(self, days: Any, resolution: str = Resolution.DAILY) -> None:
-        self.warm_up_days = days.days if isinstance(days, datetime.timedelta) else int(days)
+        if resolution != Resolution.DAILY:
+            raise Unsupported(f"{resolution} resolution")
+        self.warm_up = days if isinstance(days, datetime.timedelta) else int(days)
+
+    def set_brokerage_model(self, name: Any, account: str = AccountType.MARGIN) -> None:
+        if name != BrokerageName.INTERACTIVE_BROKERS_BROKERAGE or account != AccountType.MARGIN:
+            raise Unsupported(f"a brokerage model of {name}, {account}")
+        self.set_security_initializer(lambda one: one.set_fee_model(InteractiveBrokersFeeModel()))
+
+    def set_security_initializer(self, initializer: Callable[[Security], Any]) -> None:
+        if not callable(initializer):
+            raise Unsupported("set_security_initializer of an object")
+        self._initializer = initializer
 
     def set_benchmark(self, *_: Any) -> None:
         """Accepted and of no effect."""
 
+    # Shares
+
     def add_equity(self, ticker: str, resolution: str = Resolution.DAILY, *_: Any) -> Security:
         if resolution != Resolution.DAILY:
             raise Unsupported(f"{resolution} resolution")
+        self._added.add(str(ticker))
+        return self._follow(str(ticker))
+
+    def remove_security(self, symbol: str) -> None:
+        self._added.discard(str(symbol))
+        self.liquidate(symbol)
+
+    def add_universe(self, *given: Any) -> None:
+        select = given[-1] if given else None
+        if len(given) not in (2, 3) or not isinstance(given[0], str) or not callable(select):
+            raise Unsupported("add_universe of anything but a name and a function of the time")
+        if len(given) == 3 and given[1] != Resolution.DAILY:
+            raise Unsupported(f"{given[1]} resolution")
+        self._universes.append(Universe(select))
+
+    def add_universe_selection(self, model: Any) -> None:
+        make = getattr(type(model), "universe", None)
+        if make is None:
+            raise Unsupported(f"the universe {type(model).__name__}")
+        self._universes.append(make(model, self.open_days))
+
+    def set_universe_selection(self, model: Any) -> None:
+        self._universes.clear()
+        self.add_universe_selection(model)
+
+    @property
+    def active_securities(self) -> dict[str, Security]:
+        return {name: one for name, one in self.securities.items() if name in self._active}
+
+    def is_followed(self, symbol: str) -> bool:
+        """Whether the day's bar of a share reaches the algorithm."""
+        waiting = any(symbol == ordered for ordered, _ in self.orders)
+        return symbol in self._active or self.portfolio[symbol].invested or waiting
+
+    def choose(self) -> None:
+        """Ask the universes, and tell the algorithm what came and what left."""
+        for universe in self._universes:
+            universe.ask(self.time)
+        wanted = self._added.union(*(universe.chosen for universe in self._universes))
+        added, removed = sorted(wanted - self._active), sorted(self._active - wanted)
+        for symbol in added:
+            self._follow(symbol)
+        self._active = wanted
+        if added or removed:
+            both = [[self.securities[symbol] for symbol in names] for names in (added, removed)]
+            named(self, "on_securities_changed")(SecurityChanges(*both))
+
+    def _follow(self, ticker: str) -> Security:
         if ticker not in self.known:
             raise Unsupported(f"the share {ticker}, which the market data do not have")
-        return self.securities.setdefault(ticker, Security(ticker, self.portfolio))
+        if ticker not in self.securities:
+            self.securities[ticker] = Security(ticker, self.portfolio)
+            if self._initializer is not None:
+                self._initializer(self.securities[ticker])
+        return self.securities[ticker]
 
     # Orders
 
@@ -306,75 +233,80 @@ class QCAlgorithm(Snake):
 
     # Data
 
-    def history(self, symbol: Any, periods: int, resolution: str = Resolution.DAILY) -> Any:
+    def history(self, symbol: Any, periods: Any, resolution: str = Resolution.DAILY) -> Any:
         import pandas
 
         if not isinstance(symbol, str) or resolution != Resolution.DAILY:
             raise Unsupported("this form of history")
-        bars = self.bars.get(symbol, [])[-int(periods) :]
+        bars = self.past(str(symbol))
+        if isinstance(periods, datetime.timedelta):
+            bars = [bar for bar in bars if bar.time > self.time - periods]
+        elif isinstance(periods, int):
+            bars = bars[-periods:] if periods > 0 else []
+        else:
+            raise Unsupported("this form of history")
         columns = ("open", "high", "low", "close", "volume")
         rows = {name: [getattr(bar, name) for bar in bars] for name in columns}
         return pandas.DataFrame(rows, index=[bar.time for bar in bars])
 
-    def _indicator(self, symbol: str, indicator: Any) -> Any:
-        self.indicators.append((str(symbol), indicator))
-        return indicator
+    def consolidate(self, symbol: str, period: Any, *handlers: Any) -> TradeBarConsolidator:
+        if len(handlers) != 1 or not callable(handlers[0]):
+            raise Unsupported("this form of consolidate")
+        [handler] = handlers
+        made = TradeBarConsolidator(period)
+        made.data_consolidated += lambda sender, bar: handler(bar)
+        self.subscription_manager.add_consolidator(symbol, made)
+        return made
 
-    def sma(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period, lambda c: mean(c[-period:])))
+    def register_indicator(
+        self, symbol: str, indicator: Any, period: Any = Resolution.DAILY, *selector: Any
+    ) -> None:
+        if selector or not isinstance(indicator, Indicator):
+            raise Unsupported("this form of register_indicator")
+        is_made = isinstance(period, TradeBarConsolidator)
+        made = period if is_made else TradeBarConsolidator(period)
+        made.data_consolidated += lambda sender, bar: indicator.update(bar)
+        self.subscription_manager.add_consolidator(symbol, made)
 
-    def lwma(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period, lambda c: linear_mean(c[-period:])))
+    def indicator(self, name: str, symbol: str, *given: Any, **further: Any) -> Indicator:
+        """Make an indicator that is fed each day's bar of a symbol.
 
-    def atr(self, symbol: str, period: int, *_: Any) -> Indicator:
-        if _:
-            raise Unsupported("atr with a kind of mean")
-        return self._indicator(symbol, OfBars(period + 1, true_range))
-
-    def cci(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, OfBars(period, channel))
-
-    def wilr(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, OfBars(period, williams))
-
-    def max(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, OfBars(period, lambda b: max(bar.high for bar in b)))
-
-    def min(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, OfBars(period, lambda b: min(bar.low for bar in b)))
-
-    def ema(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period, lambda c: ema(c, period)))
-
-    def std(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period, lambda c: deviation(c[-period:])))
-
-    def rsi(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Rsi(period))
-
-    def mom(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period + 1, lambda c: c[-1] - c[-period - 1]))
-
-    def roc(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(symbol, Indicator(period + 1, lambda c: c[-1] / c[-period - 1] - 1))
-
-    def rocp(self, symbol: str, period: int, *_: Any) -> Indicator:
-        return self._indicator(
-            symbol, Indicator(period + 1, lambda c: 100 * (c[-1] / c[-period - 1] - 1))
-        )
-
-    momp = rocp
-
-    def macd(self, symbol: str, fast: int, slow: int, signal: int, *_: Any) -> Macd:
-        return self._indicator(symbol, Macd(fast, slow, signal))
-
-    def bb(self, symbol: str, period: int, width: float = 2, *_: Any) -> Bollinger:
-        return self._indicator(symbol, Bollinger(period, width))
+        Raises:
+            Unsupported: It is asked for of other bars than daily ones, or of a selector.
+        """
+        resolution = further.pop("resolution", None) or Resolution.DAILY
+        further = {"kind" if "average" in key else key: value for key, value in further.items()}
+        arguments = []
+        for argument in given:
+            if argument in _RESOLUTIONS:
+                resolution = argument
+            elif callable(argument):
+                raise Unsupported(f"{name} with a selector")
+            elif argument is not None:
+                arguments.append(argument)
+        if resolution != Resolution.DAILY:
+            raise Unsupported(f"{name} at {resolution} resolution")
+        if further.pop("selector", None) is not None:
+            raise Unsupported(f"{name} with a selector")
+        made = BY_METHOD[name](*arguments, **further)
+        self.indicators.append((str(symbol), made))
+        return made
 
     def log(self, *_: Any) -> None:
         """Accepted and thrown away."""
 
     debug = error = plot = log
+
+
+def _indicator_method(name: str) -> Callable[..., Indicator]:
+    def method(self: QCAlgorithm, symbol: str, *given: Any, **further: Any) -> Indicator:
+        return self.indicator(name, symbol, *given, **further)
+
+    return method
+
+
+for _name in BY_METHOD:
+    setattr(QCAlgorithm, _name, _indicator_method(_name))
 
 
 def _date(year: Any, month: int, day: int) -> datetime.datetime:

@@ -3,6 +3,7 @@
 The parent trusts nothing of it: it takes the fills alone, and counts what they earned itself.
 """
 
+import bisect
 import collections
 import datetime
 import functools
@@ -20,7 +21,16 @@ from typing import Any, NoReturn
 
 import numpy
 
-from radiance.labs.alphas.strategies import api, indicators
+from radiance.labs.alphas.strategies import (
+    api,
+    consolidators,
+    costs,
+    indicators,
+    market,
+    scheduling,
+    universes,
+)
+from radiance.labs.alphas.strategies.indicators import named
 from radiance.platform import sandbox
 
 _PRELOADED: dict[str, Any] = {
@@ -35,14 +45,26 @@ _PRELOADED: dict[str, Any] = {
     "itertools": itertools,
     "random": random,
     "statistics": statistics,
-    "QCAlgorithm": api.QCAlgorithm,
-    "Resolution": api.Resolution,
-    "Slice": api.Slice,
-    "OrderEvent": api.OrderEvent,
-    "OrderStatus": api.OrderStatus,
-    "RollingWindow": indicators.RollingWindow,
-    "Symbol": api.Symbol,
     "AddReference": lambda name: None,
+    **indicators.CLASSES,
+    **{
+        kind.__name__: kind
+        for kind in (
+            *(api.QCAlgorithm, api.BrokerageName, api.AccountType),
+            *(market.Resolution, market.Symbol, market.SecurityType, market.Market),
+            *(market.Slice, market.OrderEvent, market.OrderStatus),
+            *(indicators.RollingWindow, indicators.IndicatorDataPoint),
+            indicators.MovingAverageType,
+            *(consolidators.TradeBarConsolidator, consolidators.Calendar),
+            *(costs.FeeModel, costs.ConstantFeeModel, costs.InteractiveBrokersFeeModel),
+            *(costs.OrderFee, costs.CashAmount),
+            *(costs.ConstantSlippageModel, costs.NullSlippageModel),
+            costs.VolumeShareSlippageModel,
+            scheduling.DayOfWeek,
+            *(universes.ManualUniverseSelectionModel, universes.ScheduledUniverseSelectionModel),
+        )
+    },
+    "TradeBar": market.Bar,
 }
 _MODULES = ("AlgorithmImports", "QuantConnect", "System", "clr")
 """Lean's own, and the .NET ones whose names older algorithms import one by one."""
@@ -76,7 +98,7 @@ class _Modules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 def _not_there(name: str) -> NoReturn:
     """Else a class that is imported from a module would be taken for a module below it."""
-    raise api.Unsupported(name) if name[:1].isupper() else AttributeError(name)
+    raise indicators.Unsupported(name) if name[:1].isupper() else AttributeError(name)
 
 
 def main() -> None:
@@ -90,8 +112,8 @@ def main() -> None:
     code = compile(task["code"], "strategy.py", "exec")
     sandbox.confine()
     try:
-        sandbox.answer(_run(code, task["bars"]))
-    except api.Unsupported as error:
+        sandbox.answer(_run(code, task["bars"], task["cost_bps"]))
+    except indicators.Unsupported as error:
         sandbox.answer({"unsupported": str(error)})
     except ImportError as error:
         sandbox.answer({"unsupported": f"an import ({error})"})
@@ -122,7 +144,7 @@ def _load_pandas() -> None:
     _PRELOADED.update(pd=pandas, pandas=pandas)
 
 
-def _run(code: Any, bars: dict[str, Any]) -> dict[str, Any]:
+def _run(code: Any, bars: dict[str, Any], cost_bps: float) -> dict[str, Any]:
     namespace: dict[str, Any] = {"__name__": "strategy"}
     exec(code, namespace)
     found = [
@@ -134,86 +156,134 @@ def _run(code: Any, bars: dict[str, Any]) -> dict[str, Any]:
     ]
     if not found:
         return {"unsupported": "a file without an algorithm class"}
+    dates = [datetime.datetime.fromisoformat(text) for text in bars["dates"]]
+    api.QCAlgorithm.known = frozenset(bars["symbols"])
+    api.QCAlgorithm.open_days = [date.date() for date in dates]
     algorithm = found[-1]()
-    algorithm.known = frozenset(bars["symbols"])
-    _named(algorithm, "initialize")()
-    return {"fills": _trade(algorithm, bars)}
+    named(algorithm, "initialize")()
+    cash = algorithm.portfolio.cash
+    return {"cash": cash, "fills": _Run(algorithm, bars, dates, cost_bps).trade()}
 
 
-def _trade(algorithm: api.QCAlgorithm, bars: dict[str, Any]) -> list[tuple[int, int, float]]:
-    places = {symbol: number for number, symbol in enumerate(bars["symbols"])}
-    fills: list[tuple[int, int, float]] = []
-    before: datetime.datetime | None = None
-    on_data = _named(algorithm, "on_data")
-    first = algorithm.start_date or datetime.datetime.fromisoformat(bars["dates"][0])
-    warm_from = first - datetime.timedelta(days=algorithm.warm_up_days * 7 / 5 + 1)
-    for day, text in enumerate(bars["dates"]):
-        time = datetime.datetime.fromisoformat(text)
-        if time < warm_from or (algorithm.end_date and time > algorithm.end_date):
-            continue
+Fill = tuple[int, int, float, float | None]
+"""Row and column of the bars, the quantity, and what it cost in dollars where the strategy says."""
+
+
+class _Run:
+    """A walk of an algorithm through the days."""
+
+    def __init__(
+        self,
+        algorithm: api.QCAlgorithm,
+        bars: dict[str, Any],
+        dates: list[datetime.datetime],
+        cost_bps: float,
+    ) -> None:
+        self._algorithm, self._dates, self._cost_bps = algorithm, dates, cost_bps
+        self._values = bars["values"]
+        self._places = {symbol: number for number, symbol in enumerate(bars["symbols"])}
+        self._known = 0  # days whose bars the algorithm may see
+        self._fills: list[Fill] = []
+        algorithm.past = self._past
+
+    def trade(self) -> list[Fill]:
+        algorithm, dates = self._algorithm, self._dates
+        on_data = named(algorithm, "on_data")
+        first = algorithm.start_date or dates[0]
+        before: datetime.datetime | None = None
+        for day in range(self._warm_from(first), len(dates)):
+            time = dates[day]
+            if algorithm.end_date and time > algorithm.end_date:
+                break
+            self._known = day
+            algorithm.is_warming_up = time < first
+            self._open(time, before)
+            today = {
+                symbol: market.Bar(symbol, time, values)
+                for symbol in algorithm.securities
+                if algorithm.is_followed(symbol)
+                and (values := self._values[day][self._places[symbol]]) is not None
+            }
+            self._fill(today, day)
+            self._known = day + 1
+            self._close(today)
+            if not algorithm.is_warming_up:
+                for action in algorithm.schedule.due(time.date(), "close"):
+                    action()
+                on_data(market.Slice(time, today))
+            before = time
+        named(algorithm, "on_end_of_algorithm")()
+        return self._fills
+
+    def _warm_from(self, first: datetime.datetime) -> int:
+        """The row of the first day that warms up."""
+        warm_up = self._algorithm.warm_up
+        if isinstance(warm_up, datetime.timedelta):
+            return bisect.bisect_left(self._dates, first - warm_up)
+        return max(0, bisect.bisect_left(self._dates, first) - warm_up)
+
+    def _open(self, time: datetime.datetime, before: datetime.datetime | None) -> None:
+        """What is due since the close before, and before this open."""
+        algorithm = self._algorithm
+        if before is not None and not algorithm.is_warming_up:
+            for closed, action in algorithm.schedule.due_closed(before.date(), time.date()):
+                algorithm.time = datetime.datetime(closed.year, closed.month, closed.day)
+                action()
         algorithm.time = time
-        algorithm.is_warming_up = time < first
-        today = {}
-        for symbol in algorithm.securities:
-            values = bars["values"][day][places[symbol]]
-            if values is not None:
-                today[symbol] = api.Bar(symbol, time, values)
-        fills += _filled(algorithm, today, day, places)
+        algorithm.choose()
+        for _, consolidator in list(algorithm.subscription_manager.consolidators):
+            consolidator.scan(time)
+        if not algorithm.is_warming_up:
+            for action in algorithm.schedule.due(time.date(), "open"):
+                action()
+
+    def _close(self, today: dict[str, market.Bar]) -> None:
+        """Let everything know the day's bars."""
+        algorithm = self._algorithm
         for symbol, bar in today.items():
             algorithm.portfolio[symbol].price = bar.close
-            algorithm.bars.setdefault(symbol, []).append(bar)
+            algorithm.securities[symbol].volume = bar.volume
         for symbol, indicator in algorithm.indicators:
             if symbol in today:
                 indicator.update(today[symbol])
-        if not algorithm.is_warming_up:
-            for rule, action in algorithm.schedule.entries:
-                if _is_due(rule, before, time):
-                    action()
-            on_data(api.Slice(time, today))
-        before = time
-    _named(algorithm, "on_end_of_algorithm")()
-    return fills
+        for symbol, consolidator in list(algorithm.subscription_manager.consolidators):
+            if symbol in today:
+                consolidator.update(today[symbol])
 
+    def _fill(self, today: dict[str, market.Bar], day: int) -> None:
+        """Fill what was ordered at today's open; what is for a share without a bar waits on."""
+        algorithm = self._algorithm
+        waiting, told = [], []
+        for symbol, quantity in algorithm.orders:
+            if symbol not in today:
+                waiting.append((symbol, quantity))
+                continue
+            bar, security = today[symbol], algorithm.securities[symbol]
+            order = costs.Order(symbol, quantity, bar.open, bar.volume)
+            said = security.costs.of(security, order)
+            if said is None:
+                fee, slip = abs(quantity) * bar.open * self._cost_bps / 1e4, 0.0
+            else:
+                fee, slip = said
+            price = bar.open + math.copysign(slip, quantity)
+            algorithm.portfolio[symbol].take(quantity, price)
+            algorithm.portfolio.cash -= quantity * price + fee
+            cost = None if said is None else fee + slip * abs(quantity)
+            self._fills.append((day, self._places[symbol], quantity, cost))
+            told.append(market.OrderEvent(symbol, bar.time, quantity, price, fee))
+        algorithm.orders[:] = waiting
+        for event in told:  # may order again, for tomorrow
+            named(algorithm, "on_order_event")(event)
 
-def _filled(
-    algorithm: api.QCAlgorithm, today: dict[str, api.Bar], day: int, places: dict[str, int]
-) -> list[tuple[int, int, float]]:
-    """Fill yesterday's orders at today's open; those of a share without a bar go on waiting."""
-    waiting, fills, told = [], [], []
-    for symbol, quantity in algorithm.orders:
-        if symbol not in today:
-            waiting.append((symbol, quantity))
-            continue
-        holding, price = algorithm.portfolio[symbol], today[symbol].open
-        after = holding.quantity + quantity
-        if holding.quantity * quantity >= 0 and after:
-            paid = holding.quantity * holding.average_price + quantity * price
-            holding.average_price = paid / after
-        elif holding.quantity * after < 0:
-            holding.average_price = price
-        holding.quantity = after
-        algorithm.portfolio.cash -= quantity * price
-        fills.append((day, places[symbol], quantity))
-        told.append(api.OrderEvent(symbol, today[symbol].time, quantity, price))
-    algorithm.orders[:] = waiting
-    for event in told:  # may order again, for tomorrow
-        _named(algorithm, "on_order_event")(event)
-    return fills
-
-
-def _named(algorithm: api.QCAlgorithm, name: str) -> Any:
-    """A method by its snake_case name, or as the algorithm wrote it in PascalCase."""
-    pascal = "".join(word.capitalize() for word in name.split("_"))
-    written = getattr(type(algorithm), pascal, None)
-    return getattr(algorithm, name) if written is None else written.__get__(algorithm)
-
-
-def _is_due(rule: str, before: datetime.datetime | None, now: datetime.datetime) -> bool:
-    if rule == "day" or before is None:
-        return True
-    if rule == "week":
-        return before.isocalendar()[:2] != now.isocalendar()[:2]
-    return (before.year, before.month) != (now.year, now.month)
+    def _past(self, symbol: str) -> list[market.Bar]:
+        place = self._places.get(symbol)
+        if place is None:
+            return []
+        return [
+            market.Bar(symbol, self._dates[day], values)
+            for day in range(self._known)
+            if (values := self._values[day][place]) is not None
+        ]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Indicators and rolling windows, as QuantConnect's API has them; fed a bar a day."""
 
 import collections
-import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -18,10 +17,50 @@ class Snake:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        for written in (re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), name.lower()):
-            if written != name and (hasattr(type(self), written) or written in self.__dict__):
+        for written in _spellings(name):
+            if written != name and _has(self, written):
                 return getattr(self, written)
         raise Unsupported(f"{type(self).__name__.lstrip('_')}.{name}")
+
+
+class Closed(Snake):
+    """Whose attributes mean something to the run: setting one that does not is Unsupported."""
+
+    def close_names(self) -> None:
+        """From now on there are no further names."""
+        self.__dict__["_is_closed"] = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = [written for written in (name, *_spellings(name)) if _has(self, written)]
+        if "_is_closed" in self.__dict__ and not known:
+            raise Unsupported(f"{type(self).__name__}.{name}")
+        super().__setattr__(known[0] if known else name, value)
+
+
+class _Names(type):
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise Unsupported(f"{cls.__name__}.{name}")
+
+
+class Names(metaclass=_Names):
+    """Constants of Lean's; one that is not there is Unsupported."""
+
+
+def named(thing: Any, name: str) -> Any:
+    """A method by its snake_case name, or as the algorithm wrote it in PascalCase."""
+    pascal = "".join(word.capitalize() for word in name.split("_"))
+    written = getattr(type(thing), pascal, None)
+    return getattr(thing, name) if written is None else written.__get__(thing)
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), name.lower()
+
+
+def _has(thing: Any, name: str) -> bool:
+    return hasattr(type(thing), name) or name in thing.__dict__
 
 
 class Point(Snake):
@@ -30,27 +69,43 @@ class Point(Snake):
     def __init__(self) -> None:
         self.value = 0.0
 
+    def __float__(self) -> float:
+        return float(self.value)
+
+
+class IndicatorDataPoint(Snake):
+    """A value at a time; a symbol may stand before both."""
+
+    def __init__(self, *given: Any) -> None:
+        self.time, self.value = given[-2:]
+
 
 class Indicator(Snake):
-    """A function of the last closes, updated once a day."""
+    """A function of the last values, fed one a day."""
 
     def __init__(self, period: int, compute: Callable[[Sequence[float]], float]) -> None:
         if not 1 <= int(period) <= 2_000:
             raise Unsupported(f"an indicator of {period} days")
         self.period, self.current, self.is_ready = int(period), Point(), False
         self._compute = compute
-        self._closes: collections.deque[float] = collections.deque(maxlen=max(4 * self.period, 64))
+        self._values: collections.deque[float] = collections.deque(maxlen=self.period)
 
-    def update(self, bar: Any) -> None:
-        """Take a day's bar in."""
-        self.feed(bar.close)
+    def update(self, *point: Any) -> None:
+        """Take in a bar or a point, or a time and a value."""
+        if len(point) > 2 or (len(point) == 1 and not isinstance(point[0], Snake)):
+            raise Unsupported("this form of update of an indicator")
+        self.take(point[-1])
 
-    def feed(self, close: float) -> None:
+    def take(self, given: Any) -> None:
+        """Take in what ``update`` was given last: a bar or a value."""
+        self.feed(float(given.value if isinstance(given, Snake) else given))
+
+    def feed(self, value: float) -> None:
         """Take a value in."""
-        self._closes.append(close)
-        if len(self._closes) >= self.period:
+        self._values.append(value)
+        if len(self._values) >= self.period:
             self.is_ready = True
-            self.current.value = self._compute(list(self._closes))
+            self.current.value = self._compute(list(self._values))
 
     def __float__(self) -> float:
         return float(self.current.value)
@@ -73,34 +128,47 @@ def deviation(closes: Sequence[float]) -> float:
     return math.sqrt(sum((close - middle) ** 2 for close in closes) / len(closes))
 
 
-def ema(closes: Sequence[float], period: int) -> float:
-    """The exponential mean, begun with the first value."""
-    value, weight = closes[0], 2 / (period + 1)
-    for close in closes[1:]:
-        value += weight * (close - value)
-    return value
+class Ema(Indicator):
+    """The exponential mean over all days so far, begun with the plain mean of the first ones."""
+
+    def __init__(self, period: int, smoothing: float | None = None) -> None:
+        super().__init__(period, mean)
+        self._weight = 2 / (period + 1) if smoothing is None else float(smoothing)
+        self._seen = 0
+
+    def feed(self, value: float) -> None:
+        self._seen += 1
+        # A mean until there are enough, which begins the recursion.
+        weight = 1 / self._seen if self._seen <= self.period else self._weight
+        self.current.value += weight * (value - self.current.value)
+        self.is_ready = self._seen >= self.period
+
+
+class Wilder(Ema):
+    """Wilder's mean: exponential, with a weight of one over the period."""
+
+    def __init__(self, period: int) -> None:
+        super().__init__(period, 1 / period)
 
 
 class Rsi(Indicator):
     """Relative strength with Wilder's smoothing, which is Lean's default."""
 
     def __init__(self, period: int) -> None:
-        super().__init__(period + 1, lambda closes: 0.0)
-        self._moves, self._before = 0, math.nan
-        self._rise = self._fall = 0.0
-        self._days = period
+        super().__init__(period + 1, mean)
+        self._before = math.nan
+        self._rise, self._fall = Wilder(period), Wilder(period)
 
-    def feed(self, close: float) -> None:
-        move, self._before = close - self._before, close
+    def feed(self, value: float) -> None:
+        move, self._before = value - self._before, value
         if math.isnan(move):
             return
-        self._moves += 1
-        share = 1 / min(self._moves, self._days)  # a mean until there are enough, then recursive
-        self._rise += share * (max(move, 0.0) - self._rise)
-        self._fall += share * (max(-move, 0.0) - self._fall)
-        if self._moves >= self._days:
-            self.is_ready = True
-            ratio = self._rise / self._fall if self._fall > 1e-10 else math.inf
+        self._rise.feed(max(move, 0.0))
+        self._fall.feed(max(-move, 0.0))
+        self.is_ready = self._rise.is_ready
+        if self.is_ready:
+            fall = float(self._fall)
+            ratio = float(self._rise) / fall if fall > 1e-10 else math.inf
             self.current.value = 100 - 100 / (1 + ratio)
 
 
@@ -108,30 +176,49 @@ class OfBars(Indicator):
     """A function of the last whole bars."""
 
     def __init__(self, period: int, compute: Callable[[Sequence[Any]], float]) -> None:
-        super().__init__(period, lambda closes: 0.0)
+        super().__init__(period, mean)
         self._of_bars = compute
         self._bars: collections.deque[Any] = collections.deque(maxlen=self.period)
 
-    def update(self, bar: Any) -> None:
-        self._bars.append(bar)
+    def take(self, given: Any) -> None:
+        self._bars.append(whole(given))
         if len(self._bars) >= self.period:
             self.is_ready = True
             self.current.value = self._of_bars(list(self._bars))
+
+
+class Atr(Indicator):
+    """The mean of the true ranges; the first is that of its day alone.
+
+    Args:
+        smoother: The mean, over as many days.
+    """
+
+    def __init__(self, smoother: Indicator) -> None:
+        super().__init__(smoother.period, mean)
+        self._smoother = smoother
+        self._before = math.nan
+
+    def take(self, given: Any) -> None:
+        high, low = whole(given).high, given.low
+        if not math.isnan(self._before):
+            high, low = max(high, self._before), min(low, self._before)
+        self._before = given.close
+        self._smoother.feed(high - low)
+        self.current.value, self.is_ready = float(self._smoother), self._smoother.is_ready
+
+
+def whole(given: Any) -> Any:
+    """What an indicator of bars was given, which must be a bar."""
+    if not isinstance(given, Snake) or not _has(given, "close"):
+        raise Unsupported("an indicator of bars that is given a value")
+    return given
 
 
 def linear_mean(closes: Sequence[float]) -> float:
     """The mean with weights that rise by one a day."""
     weighted = sum(weight * close for weight, close in enumerate(closes, 1))
     return weighted / (len(closes) * (len(closes) + 1) / 2)
-
-
-def true_range(bars: Sequence[Any]) -> float:
-    """The mean true range of all bars but the first, whose close the second is measured from."""
-    ranges = [
-        max(bar.high, before.close) - min(bar.low, before.close)
-        for before, bar in itertools.pairwise(bars)
-    ]
-    return mean(ranges)
 
 
 def channel(bars: Sequence[Any]) -> float:
@@ -181,37 +268,132 @@ class RollingWindow(Snake):
 
 
 class Macd(Indicator):
-    """Moving average convergence divergence with its signal line."""
+    """A fast less a slow exponential mean, with such a mean of that as its signal line."""
 
     def __init__(self, fast: int, slow: int, signal: int) -> None:
-        super().__init__(slow, lambda closes: ema(closes, fast) - ema(closes, slow))
-        self.signal = Indicator(signal, lambda values: ema(values, signal))
-        self.fast = Indicator(fast, lambda closes: ema(closes, fast))
-        self.slow = Indicator(slow, lambda closes: ema(closes, slow))
+        super().__init__(slow + signal - 1, mean)
+        self.fast, self.slow, self.signal = Ema(fast), Ema(slow), Ema(signal)
+        self.histogram = Indicator(1, lambda values: values[-1])
 
-    def feed(self, close: float) -> None:
-        super().feed(close)
-        self.fast.feed(close)
-        self.slow.feed(close)
-        if self.is_ready:
+    def feed(self, value: float) -> None:
+        self.fast.feed(value)
+        self.slow.feed(value)
+        self.current.value = float(self.fast) - float(self.slow)
+        if self.fast.is_ready and self.slow.is_ready:
             self.signal.feed(self.current.value)
+            self.is_ready = self.signal.is_ready
+            if self.is_ready:
+                self.histogram.feed(self.current.value - float(self.signal))
 
 
 class Bollinger(Indicator):
     """A mean and the bands around it."""
 
     def __init__(self, period: int, width: float) -> None:
-        super().__init__(period, lambda closes: mean(closes[-period:]))
-        self.middle_band = Indicator(period, lambda closes: mean(closes[-period:]))
-        self.upper_band = Indicator(
-            period, lambda c: mean(c[-period:]) + width * deviation(c[-period:])
-        )
-        self.lower_band = Indicator(
-            period, lambda c: mean(c[-period:]) - width * deviation(c[-period:])
-        )
-        self.standard_deviation = Indicator(period, lambda c: deviation(c[-period:]))
+        super().__init__(period, mean)
+        self.middle_band = Indicator(period, mean)
+        self.upper_band = Indicator(period, lambda v: mean(v) + width * deviation(v))
+        self.lower_band = Indicator(period, lambda v: mean(v) - width * deviation(v))
+        self.standard_deviation = Indicator(period, deviation)
 
-    def feed(self, close: float) -> None:
-        super().feed(close)
+    def feed(self, value: float) -> None:
+        super().feed(value)
         for band in (self.middle_band, self.upper_band, self.lower_band, self.standard_deviation):
-            band.feed(close)
+            band.feed(value)
+
+
+class MovingAverageType(Names):
+    SIMPLE = Simple = "simple"
+    EXPONENTIAL = Exponential = "exponential"
+    WILDERS = Wilders = "Wilder's"
+    LINEAR_WEIGHTED_MOVING_AVERAGE = LinearWeightedMovingAverage = "linear"
+
+
+def atr(period: int, kind: str) -> Indicator:
+    """The mean true range, plain or Wilder's."""
+    if kind == MovingAverageType.SIMPLE:
+        return Atr(Indicator(period, mean))
+    if kind == MovingAverageType.WILDERS:
+        return Atr(Wilder(period))
+    raise Unsupported("atr with this kind of mean")
+
+
+def rsi(period: int, kind: str) -> Rsi:
+    """With Wilder's mean alone."""
+    if kind != MovingAverageType.WILDERS:
+        raise Unsupported("rsi with another mean than Wilder's")
+    return Rsi(period)
+
+
+def macd(fast: int, slow: int, signal: int, kind: str) -> Macd:
+    """Of exponential means alone."""
+    if kind != MovingAverageType.EXPONENTIAL:
+        raise Unsupported("macd with another mean than the exponential one")
+    return Macd(fast, slow, signal)
+
+
+def bollinger(period: int, width: float = 2, kind: str = MovingAverageType.SIMPLE) -> Bollinger:
+    """Of plain means alone."""
+    if kind != MovingAverageType.SIMPLE:
+        raise Unsupported("Bollinger bands with another mean than the plain one")
+    return Bollinger(period, width)
+
+
+def change(period: int, compute: Callable[[float, float], float]) -> Indicator:
+    """A function of today's value and that of so many days ago."""
+    return Indicator(period + 1, lambda values: compute(values[-1], values[0]))
+
+
+def _manual(make: Callable[..., Indicator]) -> Callable[..., Indicator]:
+    """As Lean's classes are called, which may take a name first."""
+
+    def made(*arguments: Any) -> Indicator:
+        return make(*(arguments[1:] if arguments and isinstance(arguments[0], str) else arguments))
+
+    return made
+
+
+BY_METHOD: dict[str, Callable[..., Indicator]] = {
+    "sma": lambda period: Indicator(period, mean),
+    "ema": Ema,
+    "lwma": lambda period: Indicator(period, linear_mean),
+    "std": lambda period: Indicator(period, deviation),
+    "rsi": lambda period, kind=MovingAverageType.WILDERS: rsi(period, kind),
+    "mom": lambda period: change(period, lambda now, then: now - then),
+    "roc": lambda period: change(period, lambda now, then: now / then - 1),
+    "rocp": lambda period: change(period, lambda now, then: 100 * (now / then - 1)),
+    "momp": lambda period: change(period, lambda now, then: 100 * (now / then - 1)),
+    "macd": lambda fast, slow, signal, kind=MovingAverageType.EXPONENTIAL: macd(
+        fast, slow, signal, kind
+    ),
+    "bb": bollinger,
+    "atr": lambda period, kind=MovingAverageType.SIMPLE: atr(period, kind),
+    "cci": lambda period: OfBars(period, channel),
+    "wilr": lambda period: OfBars(period, williams),
+    "max": lambda period: OfBars(period, lambda bars: max(bar.high for bar in bars)),
+    "min": lambda period: OfBars(period, lambda bars: min(bar.low for bar in bars)),
+}
+"""By the name of the algorithm's method, what makes the indicator."""
+
+CLASSES: dict[str, Callable[..., Indicator]] = {
+    name: _manual(make)
+    for name, make in {
+        "SimpleMovingAverage": BY_METHOD["sma"],
+        "ExponentialMovingAverage": Ema,
+        "LinearWeightedMovingAverage": BY_METHOD["lwma"],
+        "StandardDeviation": BY_METHOD["std"],
+        "RelativeStrengthIndex": BY_METHOD["rsi"],
+        "Momentum": BY_METHOD["mom"],
+        "MomentumPercent": BY_METHOD["momp"],
+        "RateOfChange": BY_METHOD["roc"],
+        "RateOfChangePercent": BY_METHOD["rocp"],
+        "MovingAverageConvergenceDivergence": BY_METHOD["macd"],
+        "BollingerBands": bollinger,
+        "AverageTrueRange": lambda period, kind=MovingAverageType.WILDERS: atr(period, kind),
+        "CommodityChannelIndex": BY_METHOD["cci"],
+        "WilliamsPercentR": BY_METHOD["wilr"],
+        "Maximum": lambda period: Indicator(period, max),
+        "Minimum": lambda period: Indicator(period, min),
+    }.items()
+}
+"""By the name of Lean's class, what makes the indicator that an algorithm feeds itself."""

@@ -5,8 +5,9 @@ over daily bars, and what it earned is counted here from the orders it was fille
 """
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,9 @@ Outcome = Literal[
     "no trades",
     "backtested",
 ]
-_CASH = 100_000.0
+COST_BPS = 5.0
+"""What an order costs of what it trades, where the strategy sets no model of its own."""
+_MOST_CASH = 1e12
 _MOST_CHARACTERS = 100_000
 
 
@@ -38,6 +41,8 @@ class StrategyVerdict:
         type_errors: What the type checker counts; None where it is not installed or took too long.
         orders: How many were filled.
         sharpe: Annual, of daily returns of the account, net of costs.
+        costs: Of all orders, in dollars.
+        sets_costs: Whether the strategy's own fees and slippage are among them.
     """
 
     outcome: Outcome
@@ -47,13 +52,15 @@ class StrategyVerdict:
     sharpe: float | None = None
     drawdown: float | None = None
     seconds: float = 0.0
+    costs: float | None = None
+    sets_costs: bool = False
     equity: tuple[float, ...] = field(default=(), repr=False)
 
 
 def judge(
     code: str,
     panel: Panel,
-    cost_bps: float = 5.0,
+    cost_bps: float = COST_BPS,
     limits: sandbox.Limits | None = None,
     check_types: bool = True,
     delisting_return: float = DELISTING_RETURN,
@@ -75,7 +82,9 @@ def judge(
     if not sandbox.is_available():
         return StrategyVerdict("unsupported", "this system has no sandbox to run it in", errors)
     ran = sandbox.run(
-        "radiance.labs.alphas.strategies.child", {"code": code, "bars": _bars(panel)}, limits
+        "radiance.labs.alphas.strategies.child",
+        {"code": code, "bars": _bars(panel), "cost_bps": cost_bps},
+        limits,
     )
     if ran.status == "failed":
         return StrategyVerdict("failed", ran.detail, errors, seconds=ran.seconds)
@@ -93,12 +102,14 @@ def judge(
     fills = _checked(ran.answer, panel)
     if isinstance(fills, str):
         return StrategyVerdict("contained", fills, errors, seconds=ran.seconds)
+    cash = ran.answer["cash"]
     if not fills:
         return StrategyVerdict(
             "no trades", "it ran and ordered nothing", errors, seconds=ran.seconds
         )
     with np.errstate(all="ignore"):
-        equity = account(fills, panel, cost_bps, delisting_return)
+        equity = account(fills, panel, cost_bps, delisting_return, cash)
+        costs = sum(_costs(fills, panel, cost_bps))
         returns = equity[1:] / equity[:-1] - 1
     returns = np.where(np.isfinite(returns), returns, 0.0)[fills[0][0] :]
     return StrategyVerdict(
@@ -109,15 +120,31 @@ def judge(
         sharpe_ratio(returns),
         drawdown(returns),
         ran.seconds,
+        float(costs),
+        any(fill.cost is not None for fill in fills),
         tuple(equity.tolist()),
     )
 
 
+class Fill(NamedTuple):
+    """An order filled at a day's open.
+
+    Attributes:
+        cost: Fee and slippage in dollars by the strategy's own models; None where it set none.
+    """
+
+    day: int
+    column: int
+    quantity: float
+    cost: float | None = None
+
+
 def account(
-    fills: list[tuple[int, int, float]],
+    fills: Sequence[Fill],
     panel: Panel,
     cost_bps: float,
     delisting_return: float = DELISTING_RETURN,
+    cash: float = 100_000.0,
 ) -> np.ndarray:
     """The account's value at each day's close, (dates,), from the orders filled at the open.
 
@@ -125,18 +152,28 @@ def account(
     delisting left of that.
     """
     opens, closes = panel.fields["open"], panel.fields["close"]
-    traded = np.zeros(panel.shape)
-    for day, column, quantity in fills:
-        traded[day, column] += quantity
-    paid = np.nansum(np.where(traded != 0, traded * opens, 0.0), axis=1)
-    costs = np.nansum(np.where(traded != 0, np.abs(traded) * opens, 0.0), axis=1) * cost_bps / 1e4
+    traded, spent = np.zeros(panel.shape), np.zeros(len(panel.dates))
+    for fill, cost in zip(fills, _costs(fills, panel, cost_bps), strict=True):
+        traded[fill.day, fill.column] += fill.quantity
+        spent[fill.day] += fill.quantity * opens[fill.day, fill.column] + cost
     held = np.cumsum(traded, axis=0)
     prices = closes.copy()
     gone, columns = left_after(np.isfinite(closes))
     for day in range(1, len(prices)):
         prices[day] = np.where(np.isfinite(prices[day]), prices[day], prices[day - 1])
         prices[day, columns[gone == day]] *= 1 + delisting_return
-    return _CASH - np.cumsum(paid + costs) + np.nansum(held * prices, axis=1)
+    return cash - np.cumsum(spent) + np.nansum(held * prices, axis=1)
+
+
+def _costs(fills: Sequence[Fill], panel: Panel, cost_bps: float) -> list[float]:
+    """What each order cost, in dollars."""
+    opens = panel.fields["open"]
+    return [
+        abs(fill.quantity) * float(opens[fill.day, fill.column]) * cost_bps / 1e4
+        if fill.cost is None
+        else fill.cost
+        for fill in fills
+    ]
 
 
 def _bars(panel: Panel) -> dict[str, Any]:
@@ -152,18 +189,25 @@ def _bars(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _checked(answer: Any, panel: Panel) -> list[tuple[int, int, float]] | str:
+def _checked(answer: Any, panel: Panel) -> list[Fill] | str:
     """The fills, if they are possible ones; else what is wrong with them."""
     try:
         fills = answer["fills"]
         if not isinstance(fills, list) or not all(isinstance(row, list) for row in fills):
             return "it answered something else than fills"
-        rows = [(int(d), int(c), float(q)) for d, c, q in fills]
+        rows = [
+            Fill(int(d), int(c), float(q), None if cost is None else float(cost))
+            for d, c, q, cost in fills
+        ]
+        if not 0 < float(answer["cash"]) <= _MOST_CASH:
+            return "it claims to begin with no possible cash"
     except (TypeError, ValueError, KeyError, OverflowError):
         return "it answered something else than fills"
     days, columns = panel.shape
-    for day, column, quantity in rows:
+    for day, column, quantity, cost in rows:
         possible = 0 <= day < days and 0 <= column < columns and np.isfinite(quantity)
         if not possible or not np.isfinite(panel.fields["open"][day, column]):
             return "it claims a fill that was not possible"
-    return sorted(rows)
+        if cost is not None and not (np.isfinite(cost) and cost >= 0):
+            return "it claims a cost that is none"
+    return sorted(rows, key=lambda fill: fill[:3])

@@ -1,0 +1,164 @@
+"""Bars of several days in one, as QuantConnect's consolidators make them of daily bars."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+from radiance.labs.alphas.strategies.indicators import Names, Snake, Unsupported
+from radiance.labs.alphas.strategies.market import Bar, Resolution
+
+Handler = Callable[..., Any]
+Start = Callable[[datetime.datetime], datetime.datetime]
+
+
+class Calendar(Names):
+    """Periods of the calendar: a time → the first day of the period that it is in, and of the next.
+
+    Weeks begin on Mondays.
+    """
+
+    @staticmethod
+    def weekly(time: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
+        first = _midnight(time) - datetime.timedelta(days=time.weekday())
+        return first, first + datetime.timedelta(days=7)
+
+    @staticmethod
+    def monthly(time: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
+        return _months(time, 1)
+
+    @staticmethod
+    def quarterly(time: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
+        return _months(time, 3)
+
+    @staticmethod
+    def yearly(time: datetime.datetime) -> tuple[datetime.datetime, datetime.datetime]:
+        return _months(time, 12)
+
+    WEEKLY = Weekly = weekly
+    MONTHLY = Monthly = monthly
+    QUARTERLY = Quarterly = quarterly
+    YEARLY = Yearly = yearly
+
+
+class Event:
+    """Handlers that are called one after the other; ``+=`` and ``-=`` as in Lean."""
+
+    def __init__(self) -> None:
+        self.handlers: list[Handler] = []
+
+    def __iadd__(self, handler: Handler) -> "Event":
+        self.handlers.append(handler)
+        return self
+
+    def __isub__(self, handler: Handler) -> "Event":
+        self.handlers.remove(handler)
+        return self
+
+    def __call__(self, *arguments: Any) -> None:
+        for handler in list(self.handlers):
+            handler(*arguments)
+
+
+class TradeBarConsolidator(Snake):
+    """Gathers bars: a number of them, those of a span of time, or of a period of the calendar.
+
+    A bar of so many days is out with its last one; one of a time is out before the first open
+    behind it, so that what is ordered on it is filled there.
+
+    Args:
+        period: How many bars; how long, from the first bar on; or a ``Calendar`` period.
+    """
+
+    def __init__(self, period: Any) -> None:
+        self._most = self._span = None
+        self._period = None
+        if isinstance(period, bool):
+            raise Unsupported("a consolidator of a condition")
+        if isinstance(period, int):
+            if period < 1:
+                raise ValueError(f"a consolidator gathers {period} bars; it is 1 or more")
+            self._most = period
+        elif isinstance(period, datetime.timedelta):
+            if period < datetime.timedelta(days=1) or period.seconds or period.microseconds:
+                raise Unsupported(f"a consolidator of {period} on daily bars")
+            self._most = 1 if period.days == 1 else None  # a day's bar is the daily one
+            self._span = period
+        elif period == Resolution.DAILY:
+            self._most = 1
+        elif period in (
+            Calendar.weekly,
+            Calendar.monthly,
+            Calendar.quarterly,
+            Calendar.yearly,
+        ):
+            self._period = period
+        else:
+            raise Unsupported(f"a consolidator of {getattr(period, '__name__', period)}")
+        self.data_consolidated = Event()
+        self.consolidated: Bar | None = None
+        self.working_data: Bar | None = None
+        self._count, self._until = 0, datetime.datetime.max
+
+    def update(self, bar: Bar) -> None:
+        """Take a day's bar in."""
+        self.scan(bar.time)
+        working = self.working_data
+        if working is None:
+            working = self.working_data = Bar(bar.symbol, bar.time, _values(bar))
+            if self._period is not None:
+                working.time, self._until = self._period(bar.time)
+            elif self._span is not None:
+                self._until = bar.time + self._span
+        else:
+            working.high, working.low = max(working.high, bar.high), min(working.low, bar.low)
+            working.close, working.volume = bar.close, working.volume + bar.volume
+            working.end_time = bar.end_time
+        self._count += 1
+        if self._most is not None and self._count >= self._most:
+            self._emit()
+
+    def scan(self, time: datetime.datetime) -> None:
+        """Give the working bar out if its time is over."""
+        if self.working_data is not None and self._most is None and time >= self._until:
+            self._emit()
+
+    def _emit(self) -> None:
+        bar, self.working_data, self._count = self.working_data, None, 0
+        self.consolidated = bar
+        self.data_consolidated(self, bar)
+
+
+class SubscriptionManager(Snake):
+    """Which consolidators get which symbol's bars."""
+
+    def __init__(self) -> None:
+        self.consolidators: list[tuple[str, TradeBarConsolidator]] = []
+
+    def add_consolidator(self, symbol: str, consolidator: Any) -> None:
+        if not isinstance(consolidator, TradeBarConsolidator):
+            raise Unsupported(f"the consolidator {type(consolidator).__name__}")
+        self.consolidators.append((str(symbol), consolidator))
+
+    def remove_consolidator(self, symbol: str, consolidator: Any) -> None:
+        self.consolidators = [
+            (name, one)
+            for name, one in self.consolidators
+            if one is not consolidator or name != str(symbol)
+        ]
+
+
+def _values(bar: Bar) -> tuple[float, float, float, float, float]:
+    return bar.open, bar.high, bar.low, bar.close, bar.volume
+
+
+def _midnight(time: datetime.datetime) -> datetime.datetime:
+    return datetime.datetime(time.year, time.month, time.day)
+
+
+def _months(time: datetime.datetime, count: int) -> tuple[datetime.datetime, datetime.datetime]:
+    first = time.month - (time.month - 1) % count
+    over = first + count > 12
+    return (
+        datetime.datetime(time.year, first, 1),
+        datetime.datetime(time.year + over, (first + count - 1) % 12 + 1, 1),
+    )
