@@ -79,7 +79,7 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
             rows of one symbol and day differ, or there are splits that are to be refused.
     """
     table = read_table(path, _NAMES, keeps_further=True)
-    table.require(("date", "symbol", *BARS))
+    table.require(("date", "symbol", *BARS), _without_symbols(table))
     names = [name for name in (*BARS, *OPTIONAL) if name in table]
     dates, symbols, keys = _placed(table)
     count = len(symbols)
@@ -121,8 +121,8 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
     if jumps and splits == "refuse":
         raise ConfigError(
             f"{path}: {len(jumps)} days look like splits that prices were not adjusted for "
-            f"({shown}). Take them out with --splits repair, or trade them as they stand with "
-            "--splits keep."
+            f"({shown}). splits (--splits) repair takes them out, splits keep trades them as they "
+            "stand."
         )
     if jumps and splits == "repair":
         fields = repair(fields, jumps)
@@ -193,6 +193,15 @@ def read_groups(path: Path, symbols: tuple[str, ...]) -> dict[str, np.ndarray]:
             codes = [known.get(groups[place[s]], -1) if s in place else -1 for s in symbols]
             found[level] = np.array(codes, np.int64)
     return found
+
+
+def _without_symbols(table: Table) -> str:
+    """What to do with bars that are of one share, or have a column for each."""
+    if "symbol" in table or "date" not in table:
+        return ""
+    if "close" in table:
+        return "Bars of one share need a column symbol, too, with its name in every row."
+    return "A table with a column for each share is to be written as a row for each date and share."
 
 
 class Halts:

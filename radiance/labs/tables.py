@@ -72,13 +72,13 @@ class Table:
         line = self.lines[row] if self.lines is not None else row + self.first_line
         return f"{self.path}, line {line}, column {self.heads[name]}"
 
-    def require(self, names: Sequence[str]) -> None:
-        """Raise ConfigError where a column is missing."""
+    def require(self, names: Sequence[str], remedy: str = "") -> None:
+        """Raise ConfigError where a column is missing, with a remedy that the caller knows."""
         for name in names:
             if name not in self.columns:
                 raise ConfigError(
                     f"{self.path}: has no column {name}. It needs {', '.join(names)}; it has "
-                    f"{', '.join(self.heads.values()) or 'none of them'}."
+                    f"{', '.join(self.heads.values()) or 'none of them'}.{remedy and ' '}{remedy}"
                 )
 
     def texts(self, name: str) -> tuple[np.ndarray, list[str]]:

@@ -14,15 +14,16 @@ from radiance.errors import ConfigError
 from radiance.labs import splits
 from radiance.labs.alphas.values.panel import read
 from radiance.labs.daily_bars import read_bars
+from radiance.labs.signals import bars as signal_bars
 from tests.shared_data import MARKET_BARS, why_missing
 
 DAYS = 60
 
 
-def bars(seed: int = 0, symbols: int = 3) -> dict[str, np.ndarray]:
+def bars(seed: int = 0, symbols: int = 3, days: int = DAYS) -> dict[str, np.ndarray]:
     """Bars without a split, (days, symbols)."""
     rng = np.random.default_rng(seed)
-    close = 80 * np.exp(np.cumsum(rng.normal(0, 0.02, (DAYS, symbols)), axis=0))
+    close = 80 * np.exp(np.cumsum(rng.normal(0, 0.02, (days, symbols)), axis=0))
     opened = np.vstack([close[:1], close[:-1]]) * np.exp(rng.normal(0, 0.005, close.shape))
     high, low = np.maximum(opened, close) * 1.01, np.minimum(opened, close) * 0.99
     volume = rng.integers(1_000, 9_000, close.shape).astype(float)
@@ -40,7 +41,7 @@ def split(fields: dict[str, np.ndarray], row: int, column: int, factor: float) -
 
 def written(path: Path, fields: dict[str, np.ndarray]) -> Path:
     rows = [",".join(("date", "symbol", *fields))]
-    for day in range(DAYS):
+    for day in range(len(fields["close"])):
         for column in range(fields["close"].shape[1]):
             date = np.datetime64("2020-01-01") + day
             cells = (fields[name][day, column] for name in fields)
@@ -130,8 +131,33 @@ def call(*words: str, code: int = 0) -> str:
 def test_a_backtest_refuses_until_told(tmp_path):
     path = str(written(tmp_path / "bars.csv", split(bars(), 30, 1, 4)))
     alpha = ["backtest", "-1 * delta(close, 2)", "--data", path]
-    assert "--splits repair" in call(*alpha, code=2)
+    assert "(--splits) repair" in call(*alpha, code=2)
     assert "taken out" in call(*alpha, "--splits", "repair")
+
+
+@pytest.mark.parametrize("more", [[], ["--predictions", "said.csv"]])
+def test_a_replay_refuses_until_told(tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "bars.csv", split(bars(), 30, 1, 4))
+    (tmp_path / "said.csv").write_text("date,symbol,deployed,candidate\n2020-01-01,S0,1,1\n")
+
+    def replayed(*words: str) -> str:
+        done = CliRunner().invoke(main, ["signals", "replay", "bars.csv", *more, *words])
+        assert done.exit_code == 2, done.output
+        return done.output
+
+    assert "S1 2020-01-31 4:1). splits (--splits) repair" in " ".join(replayed().split())
+    for treatment in ("repair", "keep"):  # told, it goes on to the days, which are too few
+        assert "At least 4 symbols and" in " ".join(replayed("--splits", treatment).split())
+
+
+def test_a_replay_trades_what_was_taken_out(tmp_path):
+    path = written(tmp_path / "bars.csv", split(bars(symbols=4, days=300), 30, 1, 4))
+    kept, repaired = (
+        signal_bars.read_bars(path, 4, 40, splits=treatment) for treatment in ("keep", "repair")
+    )
+    assert np.diff(np.log(kept.close), axis=0).min() < -1.2
+    assert np.diff(np.log(repaired.close), axis=0).min() > -0.2
 
 
 def test_inspect_says_what_is_there_before_anything_runs(tmp_path):

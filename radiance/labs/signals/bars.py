@@ -11,6 +11,7 @@ import numpy as np
 
 from radiance.errors import ConfigError
 from radiance.labs import daily_bars
+from radiance.labs.splits import Treatment
 from radiance.labs.tables import Table, read_table
 
 FEATURES = (
@@ -69,6 +70,7 @@ def read_bars(
     history_days: int,
     delisting_return: float = daily_bars.DELISTING_RETURN,
     least_coverage: float = _MIN_COVERAGE,
+    splits: Treatment = "keep",
 ) -> Bars:
     """Read a table with a row per date and symbol, as ``daily_bars`` does.
 
@@ -78,11 +80,12 @@ def read_bars(
         history_days: Days at the start that this is judged on.
         delisting_return: What a share that leaves the market earns on the day after its last bar.
         least_coverage: Share of the days on which a symbol must have a bar to be kept.
+        splits: What becomes of splits that prices were not adjusted for.
 
     Raises:
         ConfigError: It cannot be read, a column is missing, or too little is left.
     """
-    table = daily_bars.read_bars(path)
+    table = daily_bars.read_bars(path, splits)
     dates, raw = table.dates, table.fields
     adjusted = raw.get("adj_close", raw["close"])
     is_good = (raw["close"] > 0) & (adjusted > 0) & (raw["open"] > 0) & (raw["volume"] >= 0)

@@ -11,6 +11,7 @@ import click
 from radiance.cli.output import note, print_json, print_table
 from radiance.cli.waiting import progress_bar
 from radiance.errors import RequestError
+from radiance.labs.options import splits_option
 from radiance.labs.signals.study_options import parse_value, read_options, study_options
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def run(root: Path, backend: str, as_json: bool, approver: str | None, **options
     metavar="R",
     help="Return of a share that leaves the market, a day after its last bar. Default: -0.3.",
 )
+@splits_option
 @click.option(
     "--stress",
     multiple=True,
@@ -143,6 +145,7 @@ def replay(
     horizon_days: int | None,
     symbols: int | None,
     delisting_return: float | None,
+    splits: str,
     stress: tuple[str, ...],
     predictions: Path | None,
     features: Path | None,
@@ -170,6 +173,7 @@ def replay(
         "horizon_days": horizon_days,
         "symbols": symbols,
         "delisting_return": delisting_return,
+        "splits": splits,
         "stress": stress or None,
     }
     from radiance.labs.signals.presets import read_replay

@@ -62,7 +62,9 @@ def load(settings: ReplaySettings, path: Path, features: Path | None = None) -> 
             is none of its days.
     """
     start = round(settings.history_years * portfolio.DAYS_PER_YEAR)
-    bars = market_bars.read_bars(path, settings.symbols, start, settings.delisting_return)
+    bars = market_bars.read_bars(
+        path, settings.symbols, start, settings.delisting_return, splits=settings.splits
+    )
     if settings.stress:
         periods = own_periods(settings.stress, bars.dates)
         stress = np.zeros(len(bars.dates), dtype=bool)

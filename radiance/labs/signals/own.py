@@ -133,7 +133,8 @@ def judge(
 
     Args:
         study: Its ``policy`` and ``portfolio`` count.
-        settings: Its ``horizon_days``, ``symbols`` and ``stress`` count.
+        settings: Its ``horizon_days``, ``symbols``, ``delisting_return``, ``splits`` and
+            ``stress`` count.
         bars_path: Daily bars, as ``daily_bars`` reads them.
         predictions_path: What both signals said; see ``read_predictions``.
         approver: Who answers for the decision.
@@ -143,7 +144,12 @@ def judge(
     """
     # Whoever judges a signal on survivors alone flatters it.
     bars = market_bars.read_bars(
-        bars_path, settings.symbols, _HISTORY, settings.delisting_return, _LEAST_COVERAGE
+        bars_path,
+        settings.symbols,
+        _HISTORY,
+        settings.delisting_return,
+        _LEAST_COVERAGE,
+        settings.splits,
     )
     said = read_predictions(predictions_path, bars)
     walk = _Walk(study, settings, bars, said)

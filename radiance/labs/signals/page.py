@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from radiance.api.services import Services, services_of
 from radiance.labs.signals import store
 from radiance.labs.signals.knobs import knobs
-from radiance.labs.signals.presets import PRESETS, read_study
+from radiance.labs.signals.presets import PRESETS, read_start
 from radiance.labs.signals.routes import earlier_than, name_kept
 from radiance.labs.signals.runs import Runs
 from radiance.labs.signals.view import page
@@ -60,7 +60,8 @@ def act(services: Services, request: Request, fields: Fields) -> str:
         case "delete":
             store.remove(lab.folder, run_id)
         case _:
-            lab.start(read_study(page.study_of(fields)))
+            given = {**page.study_of(fields), "approver": fields.get("approver", "")}
+            lab.start(*read_start(given))
     return PAGE.path
 
 

@@ -15,6 +15,7 @@ from radiance.labs.signals.settings import (
     StudySettings,
 )
 
+_LONGEST_NAME = 200
 PRESETS: dict[str, StudySettings] = {
     "quick": StudySettings(
         preset="quick",
@@ -50,6 +51,24 @@ def read_study(data: dict[str, Any]) -> StudySettings:
         else:
             merged[key] = value
     return _checked(merged)
+
+
+def read_start(data: dict[str, Any]) -> tuple[StudySettings, str | None]:
+    """A study from plain data as ``read_study`` takes it, and its ``approver``; blank: nobody.
+
+    Raises:
+        RequestError: A key is unknown or out of range, or the approver is no name.
+    """
+    approver = data.get("approver")
+    if approver is not None and (not isinstance(approver, str) or len(approver) > _LONGEST_NAME):
+        raise RequestError(
+            f"approver: is not a name of at most {_LONGEST_NAME} characters.",
+            field="approver",
+            value=validation.show(approver),
+            remedy="Give the name of the person who answers for the decisions, or leave it out.",
+        )
+    rest = {key: value for key, value in data.items() if key != "approver"}
+    return read_study(rest), (approver or "").strip() or None
 
 
 def with_values(study: StudySettings, values: dict[str, Any]) -> StudySettings:

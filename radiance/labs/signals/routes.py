@@ -18,11 +18,12 @@ from radiance.errors import ConfigError, NotFound, RequestError
 from radiance.labs.signals import own_runs, store
 from radiance.labs.signals.knobs import Knob, knobs
 from radiance.labs.signals.own import Judgement, judge
-from radiance.labs.signals.presets import PRESETS, read_replay, read_study
+from radiance.labs.signals.presets import PRESETS, read_replay, read_start, read_study
 from radiance.labs.signals.results import Finding, StudyResult, encode
 from radiance.labs.signals.runs import Runs, RunState
 from radiance.labs.signals.settings import StudySettings
 from radiance.labs.signals.view import latex, own_memo, report, tables
+from radiance.labs.splits import Treatment
 from radiance.web.rendering import environment
 
 
@@ -47,6 +48,12 @@ class ShownRun(RunState, frozen=True):
     findings: list[Finding] | None = None
 
 
+class StartBody(StudySettings, frozen=True):
+    """What POST /signals/runs takes: a study, and who answers for its decisions."""
+
+    approver: str | None = None
+
+
 class JudgeBody(msgspec.Struct, forbid_unknown_fields=True):
     """What POST /signals/judge takes.
 
@@ -54,6 +61,7 @@ class JudgeBody(msgspec.Struct, forbid_unknown_fields=True):
         bars: Daily bars as the text of a CSV file: date, symbol, open, high, low, close, volume.
         predictions: Two signals as one: date, symbol, deployed, candidate.
         stress: Stress windows, as "2008-09-01:2009-03-31"; none: found by a rule.
+        splits: Treatment of splits that prices were not adjusted for.
         study: A preset and the knobs that differ from it; ``policy`` and ``portfolio`` count.
         approver: Who answers for the decision.
     """
@@ -63,6 +71,7 @@ class JudgeBody(msgspec.Struct, forbid_unknown_fields=True):
     stress: list[str] = []
     horizon_days: int | None = None
     symbols: int | None = None
+    splits: Treatment = "refuse"
     study: dict[str, Any] = {}
     approver: str | None = None
 
@@ -100,12 +109,13 @@ def _listed(lab: Runs) -> RunList:
 
 
 async def start_run(request: Request) -> RunState:
-    """Start a study: a preset, and by section the knobs that differ from it."""
+    """Start a study: a preset, by section the knobs that differ from it, and an approver."""
     services = services_of(request)
     data = await read_json(request, services.config.server.max_body_bytes)
     if not isinstance(data, dict):
         raise RequestError("The body is not an object.", remedy='Send {"preset": "quick"}.')
-    return await run_in_threadpool(services.extension(Runs).start, read_study(data))
+    study, approver = read_start(data)
+    return await run_in_threadpool(services.extension(Runs).start, study, approver)
 
 
 async def show_run(request: Request) -> ShownRun:
@@ -185,7 +195,12 @@ async def judge_own(request: Request) -> JudgeAnswer:
 
 
 def _judged(body: JudgeBody, folder: Path) -> JudgeAnswer:
-    given = {"stress": body.stress, "horizon_days": body.horizon_days, "symbols": body.symbols}
+    given = {
+        "stress": body.stress,
+        "horizon_days": body.horizon_days,
+        "symbols": body.symbols,
+        "splits": body.splits,
+    }
     settings = read_replay({name: value for name, value in given.items() if value})
     study = read_study(body.study)
     with tempfile.TemporaryDirectory() as name:
@@ -217,7 +232,7 @@ def earlier_than(folder: Any, run_id: str) -> Any:
 ROUTES = [
     get("/signals/progress", show_progress, "infer", gives="text/html"),
     get("/signals/runs", list_runs, "infer", gives=RunList),
-    post("/signals/runs", start_run, "admin", takes=StudySettings, gives=RunState, status=202),
+    post("/signals/runs", start_run, "admin", takes=StartBody, gives=RunState, status=202),
     get("/signals/runs/{run_id}", show_run, "infer", gives=ShownRun),
     post("/signals/runs/{run_id}/cancel", cancel_run, "admin", takes=None, gives=RunState),
     post("/signals/runs/{run_id}/name", name_run, "admin", takes=NameBody, gives=RunList),

@@ -36,6 +36,7 @@ class RunState(msgspec.Struct, frozen=True):
         stage: What it is at: markets, backbone, adapters, portfolios, gate.
         done: How much of the whole is done, in [0, 1].
         error: Why it failed, as a sentence.
+        approver: Who answers for its decisions; None: nobody, or the run is not of this process.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunState(msgspec.Struct, frozen=True):
     done: float = 0.0
     error: str | None = None
     finished_at: str | None = None
+    approver: str | None = None
 
 
 class Runs:
@@ -69,8 +71,8 @@ class Runs:
         """The run that was started last by this process."""
         return self._state
 
-    def start(self, study: StudySettings) -> RunState:
-        """Begin a run.
+    def start(self, study: StudySettings, approver: str | None = None) -> RunState:
+        """Begin a run; each of its decisions is kept with the name of the approver.
 
         Raises:
             Conflict: One is under way.
@@ -96,9 +98,10 @@ class Runs:
             )
             assert self._child.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it died; the reader will tell
-                self._child.stdin.write(msgspec.json.encode(study).decode() + "\n")
+                task = msgspec.json.encode({"study": study, "approver": approver})
+                self._child.stdin.write(task.decode() + "\n")
                 self._child.stdin.flush()
-            self._state = RunState(run_id, "running", study, _now())
+            self._state = RunState(run_id, "running", study, _now(), approver=approver)
             self._reader = threading.Thread(
                 target=self._follow, args=(self._child,), name="signals", daemon=True
             )

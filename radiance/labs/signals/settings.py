@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from radiance.labs.daily_bars import DELISTING_RETURN
+from radiance.labs.splits import Treatment
 
 
 class StudySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -284,6 +285,13 @@ class ReplaySettings(StudySection, frozen=True):
             le=1,
         ),
     ] = DELISTING_RETURN
+    splits: Annotated[
+        Treatment,
+        Meta(
+            description="Treatment of splits that prices were not adjusted for. refuse: an error. "
+            "repair: they are taken out. keep: they are traded as they stand."
+        ),
+    ] = "refuse"
     stress: Annotated[
         tuple[str, ...],
         Meta(

@@ -2,7 +2,8 @@
 
     python -m radiance.labs.signals.worker FOLDER RUN_ID
 
-It ends as soon as its stdin does, so that it does not outlive a service that was killed.
+The line on stdin has the study and its approver. It ends as soon as its stdin does, so that it does
+not outlive a service that was killed.
 """
 
 import contextlib
@@ -37,13 +38,14 @@ def main(folder: str, run_id: str) -> int:
     select_device("cpu")
     place = Path(folder)
     try:
-        result = run_study(read_study(json.loads(line)), _Teller())
+        task = json.loads(line)
+        result = run_study(read_study(task["study"]), _Teller())
         # From here on it is finished, not cancelled: results and records belong together.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         kept = store.names(place)
         earlier = store.load(place, kept[-1]) if kept else None
         store.save(result, place, run_id, exports_of(result, earlier))
-        record.record(result, place, run_id)
+        record.record(result, place, run_id, task["approver"])
     except RadianceError as error:
         _say({"error": str(error)})
         return 1

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from radiance.labs.signals import record
 from radiance.labs.signals.results import decode
 from radiance.labs.signals.runs import Runs
 from tests.support import ApiError, Client, Running
@@ -103,6 +104,8 @@ def test_one_at_a_time_and_a_cancelled_one_leaves_nothing(client: Client) -> Non
         ({"market": {"asets": 4}}, "market.asets"),
         ({"adaptation": {"methods": ["none", "naive", "magic"]}}, "adaptation.methods"),
         ({"seeds": "many"}, "seeds"),
+        ({"approver": 7}, "approver"),
+        ({"approver": "n" * 201}, "approver"),
     ],
 )
 def test_bad_studies_are_refused_with_field_and_remedy(
@@ -113,6 +116,24 @@ def test_bad_studies_are_refused_with_field_and_remedy(
     assert caught.value.status in (400, 422)
     assert caught.value.error["param"] == param
     assert caught.value.error["remedy"]
+
+
+def test_whoever_starts_a_study_signs_its_decisions(
+    client: Client, shared_service: Running
+) -> None:
+    started = client.post("/signals/runs", {**SMALL, "approver": " Ada Byron "})
+    assert started["approver"] == "Ada Byron"
+    assert ended(client, started["run_id"])["status"] == "succeeded"
+    folder = shared_service.root / "runs" / "signals"
+    signed = [
+        entry.to_plain()["body"]["approver"]
+        for entry in record.entries(folder, 10_000)
+        if entry.subject.startswith(started["run_id"])
+    ]
+    assert signed
+    assert set(signed) == {"Ada Byron"}
+    assert client.post("/signals/runs", {**SMALL, "approver": ""})["approver"] is None
+    ended(client, client.get("/signals/runs")["latest"]["run_id"])
 
 
 def test_knobs_say_what_can_be_set(client: Client) -> None:

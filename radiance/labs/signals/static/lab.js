@@ -10,7 +10,7 @@
   let following = null;
   const turned = new Set();
 
-  const knobs = () => [...form.elements].filter((e) => e.name && e.name !== "preset");
+  const knobs = () => [...form.elements].filter((e) => e.name && !["preset", "approver"].includes(e.name));
 
   // What a person has turned here stays as it is.
   function fill(name) {
@@ -36,7 +36,7 @@
   }
 
   function study() {
-    const found = { preset: form.elements.preset.value };
+    const found = { preset: form.elements.preset.value, approver: form.elements.approver.value };
     for (const element of knobs()) {
       const [section, key] = element.name.includes(".") ? element.name.split(".") : [null, element.name];
       const place = section ? (found[section] ??= {}) : found;
@@ -114,7 +114,7 @@
       follow(state.run_id);
     } catch (error) {
       told.textContent = error.message;
-      const field = knobs().find((element) => element.name === error.param);
+      const field = [...form.elements].find((element) => element.name === error.param);
       if (field) {
         field.closest("details")?.setAttribute("open", "");
         field.focus();
@@ -124,7 +124,7 @@
 
   form.addEventListener("change", (event) => {
     if (event.target.name === "preset") fill(event.target.value);
-    else {
+    else if (event.target.name !== "approver") {
       turned.add(event.target);
       mark();
     }
