@@ -269,3 +269,34 @@ def test_two_numbers_are_not_taken_for_a_window_without_a_word(name: str) -> Non
     assert warned.is_misreading
     for text in (f"{name}(5, volume)", f"{name}(returns, 0.5)", f"{name}(volume, adv20 / adv5)"):
         assert not any(warned.is_misreading for warned in check(text).warnings)
+
+
+@pytest.mark.parametrize(
+    "label", ["Alpha#12: ", "alpha 12: ", " Alpha_101:", "GTJA #7 : ", "Alpha12:\n"]
+)
+def test_the_number_that_a_paper_gives_an_expression_is_none_of_it(label: str) -> None:
+    assert parse(f"{label}rank(close)") == parse("rank(close)")
+    with pytest.raises(AlphaSyntaxError) as caught:
+        parse(f"{label}rank(close")
+    assert caught.value.picture.splitlines()[-1].endswith("^")
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("close[1]", "delay(x, d)"),
+        ("rank(Δ(close, 5))", "delta(x, d)"),
+        ("“rank(close)”", "quotation marks"),
+        ("20 % * close", "0.2 for 20 %"),
+        ("rank(close) if volume > 0 else 0", "condition ? x : y"),
+        ("close.shift(1)", "delay(close, 1)"),
+        ("np.log(close)", "Write log without np."),
+        ("SMA(close, 20)", "ts_mean(x, d)"),
+    ],
+)
+def test_what_is_pasted_from_a_program_or_a_paper_says_what_to_write(
+    text: str, remedy: str
+) -> None:
+    with pytest.raises(AlphaSyntaxError) as caught:
+        check(text)
+    assert remedy in caught.value.remedy

@@ -21,6 +21,8 @@ from radiance.labs.alphas.language.syntax import (
 
 Given = Node | str
 """What stands after the name of an argument: an expression, or a text in quotes."""
+_PLAINER = {"sma": " The plain mean is ts_mean(x, d)."}
+"""What those mean who give an operator of another place fewer arguments."""
 _FOLDED: dict[str, Callable[[float, float], float]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -87,7 +89,7 @@ def elsewhere(call: Written, meant: Meaning, read: Callable[[str], Node]) -> Nod
             raise call.wrong(
                 f"{call.shown} has {len(call.arguments) + len(call.named)} arguments and takes "
                 f"{len(names)}",
-                f"It is read as {meant.text}."
+                f"It is read as {meant.text}.{_PLAINER.get(call.shown.lower(), '')}"
                 if not meant.decided_by
                 else f"It takes {', '.join(names)}, and needs {name}.",
             )

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
-from radiance.labs.alphas.language import calling, dialects, tokens
+from radiance.labs.alphas.language import calling, dialects, pasted, tokens
 from radiance.labs.alphas.language.operators import (
     COMPARISONS,
     FIELDS,
@@ -140,7 +140,7 @@ class _Parser:
     def _unexpected(self, wanted: str) -> AlphaSyntaxError:
         found = self._next
         told = "the expression ends" if found.kind == "end" else f"{found.text!r} stands"
-        remedy = "Compare with ==." if found.text == "=" else ""
+        remedy = "Compare with ==." if found.text == "=" else pasted.remedy_for_word(found.text)
         return AlphaSyntaxError(f"{told} where {wanted} is expected", self._text, found.at, remedy)
 
     # The grammar, by precedence climbing
@@ -235,7 +235,7 @@ class _Parser:
                 f"there is no operator {token.text!r}",
                 self._text,
                 token.at,
-                told or _hint(name, OPERATORS),
+                told or pasted.remedy_for_method(token.text) or _hint(name, OPERATORS),
             )
         if name in dialects.VARIADIC and len(arguments) > 2 and not self._is_qlib:
             rest = arguments[2:]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from radiance.labs.alphas.language import pasted
 from radiance.labs.alphas.language.syntax import AlphaSyntaxError
 
 _TOKEN = re.compile(
@@ -48,7 +49,7 @@ def read(text: str, is_known: Callable[[str], bool]) -> Iterator[Token]:
     Raises:
         AlphaSyntaxError: A character is of no token, or ``//`` can be both division and comment.
     """
-    at, depth = 0, 0
+    at, depth = pasted.label_end(text), 0
     last = Token("end", "", 0)
     given: set[str] = set()
 
@@ -58,7 +59,8 @@ def read(text: str, is_known: Callable[[str], bool]) -> Iterator[Token]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            raise AlphaSyntaxError(f"{text[at]!r} does not belong here", text, at)
+            remedy = pasted.remedy_for_character(text[at])
+            raise AlphaSyntaxError(f"{text[at]!r} does not belong here", text, at, remedy)
         is_behind = last.kind in ("number", "name") or last.text == ")"
         if found.lastgroup != "space":
             assert found.lastgroup is not None
