@@ -19,7 +19,7 @@ from radiance.labs.alphas.results.performance import (
     expected_best_sharpe,
     sharpe_ratio,
 )
-from radiance.labs.alphas.strategies.running import account
+from radiance.labs.alphas.strategies.running import Fill, account
 from radiance.labs.alphas.values.evaluator import Evaluator
 from radiance.labs.alphas.values.panel import Panel, read
 from radiance.labs.signals import bars as signal_bars
@@ -266,10 +266,10 @@ def test_the_same_halt_and_delisting_cost_the_same_in_the_desk_the_strategies_an
     earned = 1 + desk.returns[500:]
     bars = signal_bars.read_bars(path, 5, 252, least_coverage=0.2)
     lab = 1 + signal_bars.next_returns(bars)[499:-1]
-    fills = [(499, 0, 10.0), (499, 1, 10.0)]
+    fills = [Fill(499, 0, 10.0), Fill(499, 1, 10.0)]
     equity = account(fills, data, 0.0)
     for column in range(2):
-        one = account([(499, column, 10.0)], data, 0.0)
+        one = account([Fill(499, column, 10.0)], data, 0.0)
         alone = (one[499:] - one[499] + 10 * close[499, column]) / (10 * close[499, column])
         np.testing.assert_allclose(np.cumprod(earned[:, column]), alone[1:], rtol=1e-9)
         np.testing.assert_allclose(np.cumprod(lab[:, column]), alone[1:], rtol=1e-9)

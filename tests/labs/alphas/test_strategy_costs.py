@@ -223,6 +223,17 @@ def test_an_event_before_the_open_knows_the_day_before_and_trades_at_that_open()
 
 
 @needs_sandbox
+def test_what_is_liquidated_is_not_bought_by_an_order_that_waits():
+    found = run(
+        "self.add_equity('A')\nself.add_equity('B')",
+        "if self.days == 3:\n    self.buy('A', 5)\n    self.buy('B', 5)\n"
+        "    self.liquidate('A')\n"
+        "if self.days == 9:\n    self.buy('A', 5)\n    self.liquidate()",
+    )
+    assert (found.outcome, found.orders) == ("backtested", 2), found  # B alone, in and out
+
+
+@needs_sandbox
 def test_a_week_is_out_before_the_next_open_and_what_it_orders_is_filled_there():
     more = """
     def week(self, bar):

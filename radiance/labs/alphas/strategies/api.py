@@ -17,8 +17,9 @@ nothing that is not loaded before.
 """
 
 import datetime
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from radiance.labs.alphas.strategies.consolidators import SubscriptionManager, TradeBarConsolidator
@@ -64,7 +65,7 @@ class QCAlgorithm(Snake):
     Args:
         known: The tickers that the market data have.
         open_days: The days on which there are bars, in order.
-        past: A symbol → its bars up to now, the oldest first.
+        past: A symbol → its bars up to now, the newest first.
     """
 
     known: frozenset[str] = frozenset()
@@ -84,7 +85,7 @@ class QCAlgorithm(Snake):
         self.warm_up: int | datetime.timedelta = 0
         self.orders: list[tuple[str, float]] = []
         self.indicators: list[tuple[str, Indicator]] = []
-        self.past: Callable[[str], Sequence[Bar]] = lambda symbol: ()
+        self.past: Callable[[str], Iterable[Bar]] = lambda symbol: ()
         self._universes: list[Universe] = []
         self._added: set[str] = set()
         self._active: set[str] = set()
@@ -227,7 +228,11 @@ class QCAlgorithm(Snake):
         self.market_order(symbol, wanted - holding.quantity)
 
     def liquidate(self, symbol: str | None = None, *_: Any) -> None:
-        for held in [symbol] if symbol is not None else list(self.portfolio.held):
+        gone = set(self.portfolio.held) if symbol is None else {str(symbol)}
+        self.orders[:] = [
+            order for order in self.orders if symbol is not None and order[0] not in gone
+        ]
+        for held in sorted(gone):
             if self.portfolio[held].invested:
                 self.market_order(held, -self.portfolio[held].quantity)
 
@@ -238,13 +243,15 @@ class QCAlgorithm(Snake):
 
         if not isinstance(symbol, str) or resolution != Resolution.DAILY:
             raise Unsupported("this form of history")
-        bars = self.past(str(symbol))
+        newest = self.past(str(symbol))
         if isinstance(periods, datetime.timedelta):
-            bars = [bar for bar in bars if bar.time > self.time - periods]
+            since = self.time - periods
+            newest = itertools.takewhile(lambda bar: bar.time > since, newest)
         elif isinstance(periods, int):
-            bars = bars[-periods:] if periods > 0 else []
+            newest = itertools.islice(newest, max(0, periods))
         else:
             raise Unsupported("this form of history")
+        bars = [*newest][::-1]
         columns = ("open", "high", "low", "close", "volume")
         rows = {name: [getattr(bar, name) for bar in bars] for name in columns}
         return pandas.DataFrame(rows, index=[bar.time for bar in bars])

@@ -17,6 +17,7 @@ import re
 import statistics
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy
@@ -275,15 +276,11 @@ class _Run:
         for event in told:  # may order again, for tomorrow
             named(algorithm, "on_order_event")(event)
 
-    def _past(self, symbol: str) -> list[market.Bar]:
+    def _past(self, symbol: str) -> Iterator[market.Bar]:
         place = self._places.get(symbol)
-        if place is None:
-            return []
-        return [
-            market.Bar(symbol, self._dates[day], values)
-            for day in range(self._known)
-            if (values := self._values[day][place]) is not None
-        ]
+        for day in reversed(range(self._known if place is not None else 0)):
+            if (values := self._values[day][place]) is not None:
+                yield market.Bar(symbol, self._dates[day], values)
 
 
 if __name__ == "__main__":
