@@ -199,17 +199,6 @@ def _expect(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_bars_without_symbols_say_what_they_seem_to_be(tmp_path):
-    path = tmp_path / "bars.csv"
-    for text, says in (
-        ("Date,Open,High,Low,Close,Volume\n2020-01-02,1,1,1,1,5\n", "Bars of one share need"),
-        ("Date,AAPL,MSFT\n2020-01-02,1,2\n", "a row for each date and share"),
-    ):
-        path.write_text(text)
-        with pytest.raises(ConfigError, match=says):
-            read_bars(path)
-
-
 def test_texts_in_any_dialect_are_the_same_bars(name: str, tmp_path: Path) -> None:
     content = TEXTS[name]
     path = tmp_path / "bars.txt"
@@ -410,3 +399,14 @@ def test_a_short_year_stands_where_the_days_lie_close(texts: list[str], first: s
 def test_a_short_year_that_may_stand_at_either_end_is_refused() -> None:
     with pytest.raises(Unreadable, match="may begin or end with the year"):
         to_days(["24-01-31"])
+
+
+def test_bars_without_symbols_say_what_they_seem_to_be(tmp_path):
+    path = tmp_path / "bars.csv"
+    for text, says in (
+        ("Date,Open,High,Low,Close,Volume\n2020-01-02,1,1,1,1,5\n", "Bars of one share need"),
+        ("Date,AAPL,MSFT\n2020-01-02,1,2\n", "a row for each date and share"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=says):
+            read_bars(path)

@@ -1,6 +1,7 @@
 """Scheduled events and consolidated bars of strategies beside plain pandas."""
 
 import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -105,12 +106,22 @@ def consolidated(consolidator: TradeBarConsolidator, frame: pd.DataFrame) -> pd.
         found[bar.time] = [bar.open, bar.high, bar.low, bar.close, bar.volume]
 
     consolidator.data_consolidated += take
-    for time, row in zip(frame.index.to_pydatetime(), frame.to_numpy().tolist(), strict=True):
+    for time, row in zip(map(pd.Timestamp, frame.index), frame.to_numpy().tolist(), strict=True):
         consolidator.update(market.Bar("A", time, row))
-    return pd.DataFrame.from_dict(found, orient="index", columns=frame.columns)
+    values = np.array(list(found.values())).reshape(-1, len(frame.columns))
+    return pd.DataFrame(values, index=pd.DatetimeIndex(list(found)), columns=frame.columns)
 
 
-GATHERED = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
+def gathered(groups: Any) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "open": groups["open"].first(),
+            "high": groups["high"].max(),
+            "low": groups["low"].min(),
+            "close": groups["close"].last(),
+            "volume": groups["volume"].sum(),
+        }
+    )
 
 
 @given(
@@ -127,10 +138,10 @@ GATHERED = {"open": "first", "high": "max", "low": "min", "close": "last", "volu
 def test_bars_of_the_calendar_equal_pandas(days, period):
     make, frequency, back = period
     frame = bars(pd.Timestamp("2019-01-01") + pd.to_timedelta(sorted(days), unit="D"))
-    expected = frame.resample(frequency).agg(GATHERED).dropna()[:-1]  # the last is not over
+    expected = gathered(frame.resample(frequency)).dropna()[:-1]  # the last is not over
     expected.index = expected.index - pd.Timedelta(days=back)
     found = consolidated(TradeBarConsolidator(make), frame)
-    np.testing.assert_allclose(found.to_numpy(), expected.to_numpy().reshape(-1, 5))
+    np.testing.assert_allclose(found.to_numpy(), expected.to_numpy())
     assert list(found.index) == list(expected.index)
 
 
@@ -138,12 +149,12 @@ def test_bars_of_the_calendar_equal_pandas(days, period):
 def test_bars_by_count_and_by_time_equal_pandas(size, days):
     frame = bars(pd.date_range("2019-01-01", periods=days))
     whole = days // size * size
-    expected = frame[:whole].groupby(np.arange(whole) // size).agg(GATHERED)
+    expected = gathered(frame[:whole].groupby(np.arange(whole) // size))
     by_count = consolidated(TradeBarConsolidator(size), frame)
-    np.testing.assert_allclose(by_count.to_numpy().reshape(-1, 5), expected.to_numpy())
+    np.testing.assert_allclose(by_count.to_numpy(), expected.to_numpy())
     by_time = consolidated(TradeBarConsolidator(datetime.timedelta(days=size)), frame)
     over = expected[: len(by_time)]  # the last is over when a day behind it comes
-    np.testing.assert_allclose(by_time.to_numpy().reshape(-1, 5), over.to_numpy())
+    np.testing.assert_allclose(by_time.to_numpy(), over.to_numpy())
     assert len(by_time) >= len(expected) - 1
 
 

@@ -111,8 +111,10 @@ def test_the_account_bears_what_the_strategy_sets_and_five_points_else(name):
     )
     assert (found.outcome, found.orders) == ("backtested", 2), found.detail
     assert found.sets_costs == (name != "none")
-    traded = pd.Series(0.0, DAYS)
-    traded.iloc[3], traded.iloc[60] = 400, -400  # the opens behind the third and sixtieth closes
+    orders = {DAYS[3]: 400.0, DAYS[60]: -400.0}
+    traded = pd.Series(orders).reindex(
+        DAYS, fill_value=0.0
+    )  # the opens behind the third and sixtieth closes
     paid = (traded * OPENS["A"]).cumsum()
     each = traded.abs() * OPENS["A"] * share + (fee or 0.0) * (traded != 0)
     expected = 50_000 - paid - each.cumsum() + traded.cumsum() * CLOSES["A"]
@@ -168,8 +170,8 @@ def test_a_universe_by_list_is_followed_and_what_leaves_it_is_told():
     opened, bought = OPENS.iloc[0], DAYS.get_loc(pd.Timestamp("2019-03-01"))
     expected = (
         10 * (CLOSES["B"].iloc[-1] - opened["B"])
-        + 10 * (OPENS["A"].iloc[bought] - opened["A"])
-        + 10 * (CLOSES["C"].iloc[-1] - OPENS["C"].iloc[bought])
+        + 10 * (PANEL.fields["open"][bought, 0] - opened["A"])
+        + 10 * (CLOSES["C"].iloc[-1] - PANEL.fields["open"][bought, 2])
     )
     assert found.costs is not None
     assert found.equity[-1] == pytest.approx(100_000 + expected - found.costs)

@@ -124,11 +124,11 @@ def test_whoever_starts_a_study_signs_its_decisions(
     started = client.post("/signals/runs", {**SMALL, "approver": " Ada Byron "})
     assert started["approver"] == "Ada Byron"
     assert ended(client, started["run_id"])["status"] == "succeeded"
-    folder = shared_service.root / "runs" / "signals"
+    folder = shared_service.service.services.extension(Runs).folder
     signed = [
         entry.to_plain()["body"]["approver"]
         for entry in record.entries(folder, 10_000)
-        if entry.subject.startswith(started["run_id"])
+        if str(entry.subject).startswith(started["run_id"])
     ]
     assert signed
     assert set(signed) == {"Ada Byron"}
