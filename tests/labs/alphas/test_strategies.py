@@ -270,7 +270,7 @@ def test_the_imports_and_names_of_older_lean_run():
 @pytest.mark.parametrize(
     ("more", "named"),
     [
-        ("from QuantConnect.Data.Market import TradeBar", "TradeBar"),
+        ("from QuantConnect.Data.Market import QuoteBar", "QuoteBar"),
         ("fills = ImmediateFillModel()", "ImmediateFillModel"),
         ("class Data(PythonData): pass", "PythonData"),
         ("import torch_of_somebody", "torch_of_somebody"),
