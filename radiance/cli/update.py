@@ -17,6 +17,11 @@ _TIMEOUT_S = 120.0
 @click.argument("file", type=click.File("rb"))
 @click.option("--tag", "tags", multiple=True, help="Tag of the examples. Can be repeated.")
 @click.option("--key", help="Idempotency key: sending the same update again makes no second job.")
+@click.option(
+    "--supersede",
+    is_flag=True,
+    help='Replace what other API keys taught, where update.supersede is "ask".',
+)
 @click.option("--wait", is_flag=True, help="Wait until the job ends, and show its progress.")
 @client_options
 @click.pass_context
@@ -25,6 +30,7 @@ def update(
     file: BinaryIO,
     tags: tuple[str, ...],
     key: str | None,
+    supersede: bool,
     wait: bool,
     client: ServiceClient,
     as_json: bool,
@@ -46,6 +52,8 @@ def update(
     body: dict[str, Any] = {"examples": examples.examples, "tags": list(tags)}
     if key is not None:
         body["job_key"] = key
+    if supersede:
+        body["supersede"] = True
     try:
         answer = client.post("/update", body, timeout_s=_TIMEOUT_S)
     except RequestError as error:

@@ -101,6 +101,7 @@ def update(
     *,
     tags: Sequence[str] = (),
     job_key: str | None = None,
+    supersede: bool = False,
 ) -> Flow[Receipt]:
     """Teach examples; they are on the service's disk when this returns.
 
@@ -110,12 +111,19 @@ def update(
         tags: Kept with the job.
         job_key: Sending the same key and examples again makes no second job. By default a random
             key, so that a connection that breaks does not teach twice.
+        supersede: Whether it may replace what other API keys taught, where ``update.supersede`` is
+            "ask".
 
     Raises:
         RequestError: An example cannot be accepted: ``field`` and ``value`` say which and why,
             ``remedy`` what to do. Nothing of the update was kept.
     """
-    body = {"examples": list(examples), "tags": list(tags), "job_key": job_key or uuid.uuid4().hex}
+    body = {
+        "examples": list(examples),
+        "tags": list(tags),
+        "job_key": job_key or uuid.uuid4().hex,
+        **({"supersede": True} if supersede else {}),
+    }
     return _ask(limits, ApiCall("POST", "/update", Receipt, body=body, is_repeatable=True))
 
 

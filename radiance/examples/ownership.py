@@ -61,7 +61,7 @@ def check_owned(
             f"{'; '.join(others[:_MOST_NAMED])}{more}.",
             field="examples",
             value=len(others),
-            remedy='Send "supersede": true if it is meant.'
+            remedy='If it is meant, send it to POST /update with "supersede": true.'
             if rule == "ask"
             else "Leave them out, or send them with that key or one of scope admin.",
         )

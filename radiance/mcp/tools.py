@@ -163,7 +163,8 @@ async def _ask(client: AsyncClient, given: Ask) -> Answer:
 
 async def _remember(client: AsyncClient, given: Remember) -> Answer:
     example = {"input": given.question, "output": given.answer}
-    receipt = await client.update([example], tags=given.tags)
+    is_meant = isinstance(given, Correct)  # whoever corrects says that the other answer is to go
+    receipt = await client.update([example], tags=given.tags, supersede=is_meant)
     return msgspec.to_builtins(receipt)
 
 

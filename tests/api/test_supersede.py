@@ -1,13 +1,19 @@
 """``update.supersede``: whose answers an update may replace, and that both sides are told."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
+import openai
 import pytest
 
+import radiance
 from radiance import config
 from radiance.api.auth import keys
 from tests.support import ApiError, Client, Running, as_input
+from tests.web.test_moves import send
+from tests.web.test_site import fetch
 
 QUESTION = "Who runs the Tarn workshop?"
 Keyed = dict[str, Client]
@@ -79,3 +85,55 @@ def test_saying_so_changes_nothing_where_only_ones_own_may_be_replaced(keyed) ->
     teach(clients["ann"], "Ann runs it.")
     with pytest.raises(ApiError, match="of another key"):
         teach(clients["bob"], "Bob runs it.", supersede=True)
+
+
+def test_the_python_client_says_so(keyed) -> None:
+    clients = keyed("ask")
+    first = teach(clients["ann"], "Ann runs it.")
+    with radiance.Client(clients["bob"].url, api_key=clients["bob"].key) as client:
+        told = client.update(as_input([(QUESTION, "Bob runs it.")]), supersede=True)
+    assert [one.example_id for one in told.supersedes] == [f"{first}.0"]
+
+
+def test_the_page_asks_for_it_where_it_has_to_be_said(keyed) -> None:
+    clients = keyed("ask")
+    first = teach(clients["ann"], "Ann runs it.")
+    assert 'name="supersede"' in fetch(clients["bob"], "/learn")[2]
+    sent = {"question": QUESTION, "answer": "Bob runs it."}
+    status, page = send(clients["bob"], "/learn", **sent)
+    assert status == 409
+    assert f"{first}.0 of another key" in page
+    assert send(clients["bob"], "/learn", **sent, supersede="yes")[0] == 200
+    assert clients["ann"].get(f"/jobs/{first}")["superseded_by"]
+
+
+def test_the_page_offers_nothing_that_would_change_nothing(keyed) -> None:
+    clients = keyed("own")
+    first = teach(clients["ann"], "Ann runs it.")
+    assert 'name="supersede"' not in fetch(clients["bob"], "/learn")[2]
+    sent = {"question": QUESTION, "answer": "Bob runs it."}
+    assert send(clients["bob"], "/learn", **sent, supersede="yes")[0] == 409
+    correcting = fetch(clients["bob"], f"/learn?example={quote(first + '.0')}")[2]
+    assert "Ann runs it." in correcting
+    assert clients["ann"].get(f"/jobs/{first}")["superseded_by"] == []
+
+
+@pytest.mark.parametrize("rule", ["own", "ask"])
+def test_a_file_to_fine_tune_on_replaces_no_more_than_an_update(keyed, rule: str) -> None:
+    clients = keyed(rule)
+    first = teach(clients["ann"], "Ann runs it.")
+
+    def tune(client: Client, answer: str) -> str:
+        url, key = f"{client.url}/v1", client.key
+        with openai.OpenAI(base_url=url, api_key=key, max_retries=0) as api:
+            line = json.dumps(as_input([(QUESTION, answer)])[0]).encode()
+            file = api.files.create(file=("facts.jsonl", line), purpose="fine-tune")
+            return api.fine_tuning.jobs.create(training_file=file.id, model="radiance").id
+
+    with pytest.raises(openai.ConflictError, match="of another key") as caught:
+        tune(clients["bob"], "Bob runs it.")
+    assert f"{first}.0" in str(caught.value)
+    assert [job["job_id"] for job in clients["boss"].get("/jobs")["jobs"]] == [first]
+    job = tune(clients["ann"], "Ann still runs it.").replace("ftjob-", "job_")
+    assert clients["ann"].get(f"/jobs/{job}")["sender"] == "ann"
+    tune(clients["boss"], "Cy runs it.")

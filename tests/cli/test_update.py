@@ -44,6 +44,11 @@ def test_a_file_is_one_update(client, service, facts):
     }
 
 
+def test_supersede_is_sent_where_it_is_said(client, service, facts):
+    assert client("update", facts, "--supersede").exit_code == 0
+    assert service.requests[-1][2]["supersede"] is True
+
+
 def test_what_is_corrected_and_what_only_looks_so_is_told(client, service, facts):
     status, accepted = service.replies["POST /update"]
     replaced = [{"example_id": "job_000001.0", "by": "job_000009.0"}]

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -208,6 +209,27 @@ def test_a_tool_needs_the_scope_of_what_it_does(
     # Each scope is its own: a key that may teach may not ask, unless it has both.
     if transport == "stdio":
         assert run(running, transport, as_teacher, secrets["update"]).startswith("job_")
+
+
+def test_correct_says_that_another_keys_answer_is_to_go(
+    serve: Callable[..., Running], tmp_path: Path
+) -> None:
+    scopes: frozenset[keys.Scope] = frozenset({"infer", "update"})
+    made = {name: keys.new_key(scopes, name) for name in ("ann", "bob")}
+    keys.write_file(config.load(tmp_path).keys_path, [key for _, key in made.values()])
+    running = serve(**{"access.required": "always", "update.supersede": "ask"})
+
+    async def as_ann(client: Client) -> str:
+        return (await done(client, "remember", question=QUESTION, answer=ANSWER))["job_id"]
+
+    async def as_bob(client: Client) -> list[str]:
+        error = await refused(client, "remember", question=QUESTION, answer="It is Q1.")
+        assert "of another key" in error["message"]
+        receipt = await done(client, "correct", question=QUESTION, answer="It is Q1.")
+        return [one["example_id"] for one in receipt["supersedes"]]
+
+    first = run(running, "http", as_ann, made["ann"][0])
+    assert run(running, "http", as_bob, made["bob"][0]) == [f"{first}.0"]
 
 
 def test_http_asks_for_a_key_and_keeps_pages_of_others_out(

@@ -44,6 +44,7 @@ def describe(services: Services, request: Request) -> Data:
         "progress": progress_of(services),
         "held_up": held_up(services),
         "mode": services.config.update.mode,
+        "asks_to_supersede": services.config.update.supersede == "ask",
         "most_examples": services.config.update.max_examples_per_update,
         "older": page_url(request, before=more) if more else None,
         "newer": page_url(request, before=None) if asked.get("before") else None,
@@ -103,8 +104,9 @@ def act(services: Services, request: Request, fields: Fields) -> str:
             remedy="Fill in both boxes, or paste or choose examples.",
         )
     tags = [tag.strip() for tag in fields.get("tags", "").split(",") if tag.strip()]
+    body = {"examples": examples, "tags": tags, "supersede": "supersede" in fields}
     try:
-        answered = accept(services, {"examples": examples, "tags": tags}, None, sender_of(request))
+        answered = accept(services, body, None, sender_of(request))
     except RequestError as error:
         raise pasted_examples.locate(error, lines) from None
     services.pipeline.wake()

@@ -18,7 +18,11 @@ def correction(prompt: str, meant: str) -> dict[str, Any]:
     Raises:
         AlphaError: ``meant`` is neither an expression nor a sentence of a plan.
     """
-    return {"examples": [{"input": prompt, "output": meant_by(meant)}], "tags": ["alphas", MEANT]}
+    return {
+        "examples": [{"input": prompt, "output": meant_by(meant)}],
+        "tags": ["alphas", MEANT],
+        "supersede": True,
+    }
 
 
 def meant_by(text: str) -> str:
