@@ -2,8 +2,8 @@
 
 It knows flat vectors only: whoever has a loss for new examples and one for anchors can use it, a
 language model's adapter as well as a signal model's. ``Optimizer`` is one training; the arithmetic
-it is made of (``advance``, ``remember``, ``steer``, ``compare``) stands as functions of their own,
-which the signal lab maps over many trainings at once.
+it is made of (``advance``, ``beyond_rounding``, ``remember``, ``steer``, ``compare``) stands as
+functions of their own, which the signal lab maps over many trainings at once.
 
 The proposal's three methods are settings of it. *naive*: the new examples' gradient alone.
 *anchor*: plus the weighted gradient of the anchor loss. *anchor+projection*: and what would still
@@ -31,9 +31,7 @@ _MEMORY = 0.8  # of the anchors' average gradient: one micro-batch is too noisy 
 _DUAL_RATE = 0.1
 _DUAL_RANGE = 100.0  # the weight stays within its first value times or by this
 _TINY = 1e-12
-# Of the new examples' gradient: an anchors' gradient as short is rounding, as at the start, where
-# there is no divergence. Projected by, its direction, which is chance, would turn the whole step.
-_ROUNDING = 1e-6
+_ROUNDING = 1e-6  # of the new examples' gradient
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,7 @@ class Optimizer:
         """
         if anchor_gradient is None:
             return gradient
-        is_rounding = _length(anchor_gradient) <= _ROUNDING * _length(gradient)
-        anchor_gradient = mx.where(is_rounding, 0.0, anchor_gradient)
+        anchor_gradient = beyond_rounding(anchor_gradient, gradient)
         self._angle = to_degrees(cast(float, cosine(gradient, anchor_gradient).item()))
         self._remember(anchor_gradient, context)
         self._steer(divergence)
@@ -192,8 +189,14 @@ class Optimizer:
             self._weight, self._kl = steer(self._weight, self._kl, divergence, budget, start)
 
 
-def _length(vector: mx.array) -> mx.array:
-    return mx.sqrt((vector * vector).sum())
+def beyond_rounding(anchor_gradient: mx.array, gradient: mx.array) -> mx.array:
+    """The anchors' gradient, (parameters,); zero where it is so short that it is rounding.
+
+    At the start nothing has diverged, and its direction is chance: projected by, it would turn the
+    whole step.
+    """
+    held, new = (anchor_gradient * anchor_gradient).sum(), (gradient * gradient).sum()
+    return mx.where(held <= _ROUNDING**2 * new, 0.0, anchor_gradient)
 
 
 def steer(

@@ -143,6 +143,7 @@ class _Steps:
 
         self._gradient = mx.value_and_grad(self._loss)
         self._advance = _over_pairs(optimizer.advance, (0, 0, 0, 0, None))
+        self._beyond_rounding = _over_pairs(optimizer.beyond_rounding, (0, 0))
         self._cosine = _over_pairs(optimizer.cosine, (0, 0))
         self._compare = _over_pairs(optimizer.compare, (0, 0))
         self._remember = _over_pairs(optimizer.remember, (0, 0))
@@ -239,6 +240,7 @@ class _Steps:
             mx.array(material.outputs[rows, places]),
             mx.array(opening[..., None].astype(np.float32)),
         )
+        held = self._beyond_rounding(held, gradient)
         cosines = self._cosine(gradient, held)
         mx.eval(cosines, divergence, held)
         self._conflicts += np.array(cosines) < 0
