@@ -139,7 +139,7 @@ def test_bars_of_the_calendar_equal_pandas(days, period):
     make, frequency, back = period
     frame = bars(pd.Timestamp("2019-01-01") + pd.to_timedelta(sorted(days), unit="D"))
     expected = gathered(frame.resample(frequency)).dropna()[:-1]  # the last is not over
-    expected.index = expected.index - pd.Timedelta(days=back)
+    expected.index = pd.DatetimeIndex(expected.index) - pd.Timedelta(days=back)
     found = consolidated(TradeBarConsolidator(make), frame)
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy())
     assert list(found.index) == list(expected.index)
