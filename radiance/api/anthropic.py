@@ -286,18 +286,20 @@ def _turns(turn: Turn, field: str) -> list[dict[str, Any]]:
                 function = {"name": part.name, "arguments": json.dumps(part.input)}
                 calls.append({"id": part.id, "type": "function", "function": function})
             case ToolResultIn():
-                said = {"tool_call_id": part.tool_use_id, "content": _text(part.content)}
-                results.append({"role": "tool", **said})
+                told = _text(part.content)
+                if part.is_error:  # chat templates have no other place for it
+                    told = f"Error: {told}" if told else "Error"
+                results.append({"role": "tool", "tool_call_id": part.tool_use_id, "content": told})
     if turn.role == "user":
         return [*results, *([{"role": "user", "content": "".join(texts)}] if texts else [])]
-    told: dict[str, Any] = {"role": "assistant"}
+    answer: dict[str, Any] = {"role": "assistant"}
     if texts or not calls:
-        told["content"] = "".join(texts)
+        answer["content"] = "".join(texts)
     if thoughts:
-        told["reasoning_content"] = "".join(thoughts)
+        answer["reasoning_content"] = "".join(thoughts)
     if calls:
-        told["tool_calls"] = calls
-    return [told]
+        answer["tool_calls"] = calls
+    return [answer]
 
 
 def _text(content: str | list[TextIn]) -> str:

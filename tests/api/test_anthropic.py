@@ -78,6 +78,23 @@ def test_a_tool_is_called_and_its_result_taken(client: anthropic.Anthropic, stre
     assert more.stop_reason is not None
 
 
+def test_a_tool_that_failed_is_told_from_one_that_did_not(client: anthropic.Anthropic) -> None:
+    def tokens(**told: Any) -> int:
+        call = {"type": "tool_use", "id": "call_1", "name": "lamp", "input": {"is_on": True}}
+        result = {"type": "tool_result", "tool_use_id": "call_1", **told}
+        turns: Any = [
+            *HI,
+            {"role": "assistant", "content": [call]},
+            {"role": "user", "content": [result]},
+        ]
+        counted = client.messages.count_tokens(model="radiance", tools=[TOOL], messages=turns)
+        return counted.input_tokens
+
+    for content in ("It is on.", ""):
+        fine, failed = tokens(content=content), tokens(content=content, is_error=True)
+        assert failed > fine == tokens(content=content, is_error=False)
+
+
 def test_a_stop_sequence_is_named(client: anthropic.Anthropic) -> None:
     whole: Any = client.messages.create(
         model="radiance", max_tokens=40, **GREEDY, messages=HI
