@@ -1,5 +1,6 @@
 """GET /knowledge: what the service knows now, fact by fact, and what became of the rest."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -94,7 +95,9 @@ def knowledge(services: Services, request: Request, limit: int) -> KnowledgeList
     counts: dict[str, int] = {**services.facts.count(lineage, tip)}
     counts["known"] = sum(counts[state] for state in KNOWN)
     counts["overwrote"] = len(overwritten)
-    facts = [_shown(services, fact, overwritten) for fact in found[:limit]]
+    failed = {fact.example.question_hash for fact in found if fact.state == "failed"}
+    held = {each.id for each in services.examples.standing(failed, lineage).values()}
+    facts = [_shown(services, fact, overwritten, held) for fact in found[:limit]]
     more = facts[-1].example_id if len(found) > limit else None
     return KnowledgeList(view, counts, facts, more)
 
@@ -106,8 +109,15 @@ def _by_example(services: Services) -> dict[str, list[Overwritten]]:
     return found
 
 
-def _shown(services: Services, fact: Fact, overwritten: dict[str, list[Overwritten]]) -> KnownFact:
+def _shown(
+    services: Services,
+    fact: Fact,
+    overwritten: dict[str, list[Overwritten]],
+    held: Collection[str],
+) -> KnownFact:
+    """A fact as it is told; ``held`` are those that failed and that memory has all the same."""
     turns, job = fact.example.messages, fact.job
+    is_remembered = fact.example.id in held and services.config.memory.mode != "off"
     return KnownFact(
         example_id=fact.example.id,
         job_id=job.job_id,
@@ -116,8 +126,10 @@ def _shown(services: Services, fact: Fact, overwritten: dict[str, list[Overwritt
         answer=turns[-1].content if turns else fact.example.text,
         tags=job.tags,
         state=fact.state,
-        is_served=fact.state in KNOWN,
-        why=_why(services, fact),
+        is_served=fact.state in KNOWN or is_remembered,
+        why=f"{_why(services, fact)} Memory answers it all the same.".lstrip()
+        if is_remembered
+        else _why(services, fact),
         created_at=job.created_at,
         by=fact.by,
         checkpoint=job.checkpoint or job.rejected_checkpoint,

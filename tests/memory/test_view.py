@@ -8,6 +8,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from radiance.config import UpdateSettings
+from radiance.examples.facts import KNOWN, Facts
+from radiance.examples.store import ExampleStore
 from tests.memory.conftest import Remembering
 
 NOW = datetime(2026, 2, 9, 12, tzinfo=UTC)
@@ -124,7 +126,37 @@ def test_the_view_is_the_rules_outcome_after_any_sequence(steps):
                     found = world.real.ask(asked)
                     got = (found[0].answer, found[0].is_learned) if found else None
                     assert got == world.expected(which), (kind, asked)
+            check_what_is_listed(world)
         world.real.db.close()
+
+
+def check_what_is_listed(world: World) -> None:
+    """The list of facts and memory say the same of every question.
+
+    They differ in one thing: what failed by no fault of its own is listed as failed, and memory
+    has it all the same.
+    """
+    lineage, store = world.real.lineage, ExampleStore(world.real.db)
+    facts = Facts(world.real.db).find(lineage, 1000)
+    held = store.standing({fact.example.question_hash for fact in facts}, lineage)
+    for asked in {fact.example.question_hash for fact in facts}:
+        listed = [fact for fact in facts if fact.example.question_hash == asked]
+        known = [fact for fact in listed if fact.state in KNOWN]
+        standing = held.get(asked)
+        assert len(known) <= 1
+        if standing is None:
+            assert not known
+            continue
+        (fact,) = [fact for fact in listed if fact.example.id == standing.id]
+        if fact.state == "failed":
+            assert not standing.is_learned
+            continue
+        assert [each.example.content_hash for each in known] == [fact.example.content_hash]
+        if known[0].state == "learned":
+            assert standing.is_learned
+        elif standing.is_learned:  # what is learned was sent again, and waits
+            assert fact.state == "repeated"
+            assert fact.by == known[0].example.id
 
 
 def test_what_failed_by_no_fault_of_its_own_stays_known_and_what_the_gate_refused_does_not(

@@ -77,3 +77,22 @@ def test_a_view_that_there_is_not_is_refused(shared_service: Running) -> None:
         shared_service.client.get("/knowledge?view=everything")
     assert refused.value.status == 400
     assert "Send one of known," in refused.value.error["remedy"]
+
+
+def test_what_failed_and_memory_answers_all_the_same_is_told_so(serve) -> None:
+    running: Running = serve()
+    client = running.client
+    client.post("/training/pause", {"reason": "a test"})
+    pair = {"input": "Who founded Zorbel Labs?", "output": "Zorbel Labs was founded by Mira Quell."}
+    client.post("/update", {"examples": [pair]})
+    database = running.service.services.jobs._db
+    with database.transaction() as connection:
+        connection.execute("UPDATE jobs SET status = 'failed', error = 'It failed.'")
+    (fact,) = client.get("/knowledge?view=failed")["facts"]
+    assert client.ask(pair["input"])["source"] == "memory"
+    assert (fact["is_served"], fact["why"]) == (True, "It failed. Memory answers it all the same.")
+    with database.transaction() as connection:
+        connection.execute("UPDATE jobs SET rejected_checkpoint = 'A_1'")
+    (fact,) = client.get("/knowledge?view=refused")["facts"]
+    assert client.ask(pair["input"])["source"] == "weights"
+    assert (fact["is_served"], fact["why"]) == (False, "It failed.")
