@@ -55,8 +55,8 @@ SIZES: dict[Size, tuple[int, int, int]] = {
     "default": (2, 5, 20),
     "large": (5, 7, 20),
 }
-MAX_WRONG, MAX_NEAR = 0.02, 0.3
-OTHER_PROMISES = (0.02, 0.1, 0.2)
+MAX_WRONG, MAX_NEAR = 0.02, 0.2
+OTHER_PROMISES = (0.02, 0.1, 0.3)
 _PART = 200  # questions of an update
 
 

@@ -17,7 +17,8 @@ class MemorySettings(Section, frozen=True):
         Meta(
             description="When memory answers. off: never. pending: what was accepted and is not "
             "learned yet. always: also what was learned: the model is asked it in the words it was "
-            "taught in. auto: always on /search, pending on /v1. A request may ask for another."
+            "taught in. Documents are never learned, and answer in both. auto: always on /search, "
+            "pending on /v1. A request may ask for another."
         ),
     ] = "auto"
     scope: Annotated[
@@ -41,11 +42,12 @@ class MemorySettings(Section, frozen=True):
         Meta(
             description="Largest share of questions about a known name, on what was never taught "
             "of it, that memory may answer with another fact of it. A smaller share has more "
-            "questions in other words asked back.",
+            "questions in other words asked back; that one is right is seen by whoever knows, and "
+            "that one is wrong by nobody, so the default gives up some of the right ones.",
             ge=0,
             lt=1,
         ),
-    ] = 0.3
+    ] = 0.2
     embedder: Annotated[
         Literal["words", "minilm"],
         Meta(
