@@ -13,6 +13,7 @@ _root_option = click.option(
     default=Path(),
     help="Root directory, which holds adapters/ and runs/. Default: the current directory.",
 )
+_SHOWN = 20
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
@@ -70,16 +71,34 @@ def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> No
     """Make a root of the backup in FOLDER.
 
     The root must not exist or be empty. It appears once every file has been compared with its hash
-    and the audit log was found sound.
+    and the audit log was found sound. What was forgotten after the snapshot was made is in it
+    again, and the command says so.
 
     Examples:
       radiance restore /mnt/backups/radiance --root ~/radiance
     """
+    from radiance.registry.backup import forgotten_since
     from radiance.registry.backup import restore as make
 
     made = make(folder.absolute(), root.absolute(), snapshot)
+    forgotten = forgotten_since(folder.absolute(), made)
     note(f"{root} is as of {made.created_at:%Y-%m-%d %H:%M:%S} UTC.")
+    note(
+        "What was forgotten since then is in it again: have it forgotten anew before it serves"
+        " anybody, by radiance forget."
+    )
+    if forgotten:
+        listed = ", ".join(forgotten[:_SHOWN])
+        more = f" and {len(forgotten) - _SHOWN} more" if len(forgotten) > _SHOWN else ""
+        note(f"By a newer snapshot, that is {listed}{more}.")
     if as_json:
-        print_json({"snapshot": made.name, "files": len(made.files), "head": made.head})
+        print_json(
+            {
+                "snapshot": made.name,
+                "files": len(made.files),
+                "head": made.head,
+                "forgotten_since": forgotten,
+            }
+        )
     else:
         click.echo(made.name)

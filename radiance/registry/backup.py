@@ -26,7 +26,7 @@ from radiance.registry import audit
 from radiance.registry.rows import CURRENT, STABLE_LINK
 from radiance.registry.verification import verify
 from radiance.storage import files
-from radiance.storage.sqlite import DatabaseSnapshot
+from radiance.storage.sqlite import DatabaseSnapshot, to_text
 
 _FORMAT = 1
 _BLOCK_BYTES = 1 << 20
@@ -169,6 +169,28 @@ def restore(target: Path, root: Path, name: str | None = None) -> BackupSnapshot
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return snapshot
+
+
+def forgotten_since(target: Path, snapshot: BackupSnapshot) -> list[str]:
+    """Ids of examples, documents and passages that were forgotten after a snapshot was made.
+
+    As far as the newest snapshot of the same backup knows.
+    """
+    newest = _chosen(target, None)
+    path = next((f.hash for f in newest.files if f.path == "runs/radiance.db"), None)
+    if path is None or newest.name == snapshot.name:
+        return []
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{_object(target, path).as_uri()}?immutable=1", uri=True)
+        ) as connection:
+            rows = connection.execute(
+                "SELECT examples, passages FROM forgets WHERE at > ? ORDER BY number",
+                (to_text(snapshot.created_at),),
+            ).fetchall()
+    except sqlite3.Error:  # of an older Radiance, which forgot nothing
+        return []
+    return [id for row in rows for column in row for id in msgspec.json.decode(column)]
 
 
 def check(target: Path, name: str | None = None) -> BackupSnapshot:

@@ -1,8 +1,11 @@
 """Backups of a root, beside whoever writes it, and roots made of them."""
 
+import contextlib
 import json
+import sqlite3
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from radiance.errors import Conflict, NotFound, StorageError
 from radiance.registry.audit import HEAD_FILE
 from radiance.registry.backup import back_up, check, restore, snapshots
 from radiance.registry.verification import verify
+from radiance.storage.sqlite import to_text
 from tests.support import FACTS, Running
 
 
@@ -148,3 +152,27 @@ def test_both_commands(root: Path, tmp_path_factory) -> None:
     assert (restored.exit_code, restored.stdout.strip()) == (0, name)
     again = CliRunner().invoke(main, words)
     assert again.exit_code != 0
+
+
+def test_a_restore_says_what_was_forgotten_since(root: Path, tmp_path_factory) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new")
+    settings = config.load(root)
+    first = back_up(settings, target).snapshot
+    with contextlib.closing(sqlite3.connect(settings.database_path)) as connection:
+        connection.execute(
+            "INSERT INTO forgets (at, actor, reason, asked, status, examples, checkpoints,"
+            " queued_again, passages) VALUES (?, 'a', 'b', '{}', 'done', ?, '[]', '[]', ?)",
+            (to_text(datetime.now(UTC)), '{"job_000001.0": "x"}', '{"doc_000002": "y"}'),
+        )
+        connection.commit()
+    back_up(settings, target)
+    for words, told in (
+        (["--snapshot", first.name], ["job_000001.0", "doc_000002"]),
+        ([], []),
+    ):
+        made = new / str(len(told))
+        command = ["restore", str(target), "--root", str(made), "--json", *words]
+        restored = CliRunner().invoke(main, command, catch_exceptions=False)
+        assert json.loads(restored.stdout)["forgotten_since"] == told
+        assert "What was forgotten since then is in it again" in restored.stderr
+        assert all(each in restored.stderr for each in told)
