@@ -13,6 +13,7 @@ NAMED_FILES = (
     "facts.jsonl",
     "crossing.py",
     "notes.jsonl",
+    "handbook.pdf",
     "bars.parquet",
     "bars.csv",
     "sectors.csv",
@@ -30,7 +31,8 @@ def parse(line: str, folder: Path) -> dict[str, object]:
     """
     for name in NAMED_FILES:
         (folder / name).touch()
-    (folder / "lean").mkdir(exist_ok=True)
+    for name in ("lean", "notes"):
+        (folder / name).mkdir(exist_ok=True)
     program, *arguments = shlex.split(line, comments=True)
     assert program in ("radiance", "radiance-peft")
     words: list[str] = []

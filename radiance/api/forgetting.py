@@ -1,4 +1,4 @@
-"""POST /forget: examples that nothing is to know any more; GET /forget: what became of that."""
+"""POST /forget: what nothing is to know any more; GET /forget: what became of that."""
 
 from typing import Annotated, Any
 
@@ -15,16 +15,17 @@ from radiance.records import Asked, Forget
 
 _MOST_SHOWN = 100
 _Given = Annotated[str, Meta(min_length=1, max_length=4000)] | None
-_KINDS = ("example", "job", "tag", "text")
+_KINDS = ("example", "job", "tag", "text", "document")
 
 
 class ForgetBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of POST /forget: one of the first four. ``dry_run`` only says what would be done."""
+    """The body of POST /forget: one of the first five. ``dry_run`` only says what would be done."""
 
     example: _Given = None
     job: _Given = None
     tag: _Given = None
     text: _Given = None
+    document: _Given = None
     reason: Annotated[str, Meta(max_length=1000)] = ""
     dry_run: bool = False
 
@@ -42,17 +43,21 @@ class ForgetAnswer(msgspec.Struct):
     Attributes:
         forget: The request as it is on record; null of a dry run.
         count: How many examples.
+        passages: How many passages of documents.
+        documents: The names of these documents.
         examples: At most a hundred of them.
         checkpoints: Those that had learned one: they never serve again.
         serves: What serves without them; null is the base.
         queued_again: Jobs that are learned again.
         cancelled: Jobs that only checkpoints aside from what served had learned (rolled back, held
             by a pin): a retry has them learned.
-        alike: Ids of other examples that have the same value; they stay.
+        alike: Ids of other examples, and of passages, that have the same value; they stay.
     """
 
     forget: Forget | None
     count: int
+    passages: int
+    documents: list[str]
     examples: list[ForgottenExample]
     checkpoints: tuple[str, ...]
     serves: str | None
@@ -79,7 +84,7 @@ class ForgetList(msgspec.Struct):
 
 
 async def forget(request: Request) -> ForgetAnswer:
-    """Forget examples: when this answers nothing knows them. Erasing and relearning follow."""
+    """Forget examples or a document: nothing knows them from then on. Erasing follows."""
     services = services_of(request)
     body = await read_body(request, ForgetBody, services.config.server.max_body_bytes)
     asked = _asked(body)
@@ -97,6 +102,8 @@ async def forget(request: Request) -> ForgetAnswer:
     return ForgetAnswer(
         record,
         len(found.examples),
+        len(found.passages),
+        sorted({kept.document for kept in found.passages})[:_MOST_SHOWN],
         shown,
         found.checkpoints,
         found.serves,

@@ -265,7 +265,7 @@ FIGURES = (
         "example has).",
         lambda v: {
             (how,): v.services.memory.stats.answered[how]
-            for how in ("stored", "taught", "unclear", "base")
+            for how in ("stored", "taught", "unclear", "passage", "base")
         },
         "how",
     ),

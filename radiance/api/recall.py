@@ -18,11 +18,12 @@ from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
 from radiance.memory.memory import Recalled
+from radiance.memory.passages import FoundPassage
 from radiance.records import Example, Message
 
 SOURCE = "X-Radiance-Source"
 Source = Literal["memory", "weights", "upstream"]
-How = Literal["stored", "taught", "unclear", "base"]
+How = Literal["stored", "taught", "unclear", "passage", "base"]
 _LEAST_LEAD = 0.25  # nats a token by which one answer is likelier than the next
 
 
@@ -40,20 +41,44 @@ class MemoryMatch(msgspec.Struct, frozen=True):
     question: str
 
 
+class PassageMatch(msgspec.Struct, frozen=True):
+    """A passage of a document that answers.
+
+    Attributes:
+        document: The name of its document.
+        place: Headings, page or line, for people.
+        score: How much of the question it covers.
+        text: All of it; the answer may be its best sentence alone.
+    """
+
+    passage_id: str
+    document_id: str
+    document: str
+    place: str
+    headings: tuple[str, ...]
+    page: int | None
+    line: int | None
+    score: float
+    text: str
+
+
 class MemoryNote(msgspec.Struct, frozen=True):
     """Where an answer comes from.
 
     Attributes:
-        source: "memory" is the text of an example; "weights" were asked.
+        source: "memory" is the text of an example or of a document; "weights" were asked.
         how: stored: an example's answer, word for word. taught: the weights, in the words of an
-            example. unclear: the question could mean several. base: the base model, as no example
-            has the name that is asked about.
+            example. unclear: the question could mean several. passage: what a document says, word
+            for word, with its place. base: the base model, as no example has the name that is asked
+            about.
         matches: The example, or those that could be meant.
+        passage: Of a document, where it answers.
     """
 
     source: Literal["memory", "weights"]
     how: How
     matches: tuple[MemoryMatch, ...] = ()
+    passage: PassageMatch | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +107,9 @@ class Recollection:
             found["X-Radiance-Example"] = match.example_id
             found["X-Radiance-Job"] = match.job_id
             found["X-Radiance-Score"] = f"{match.score:.3f}"
+        if note is not None and note.passage is not None:
+            found["X-Radiance-Passage"] = note.passage.passage_id
+            found["X-Radiance-Score"] = f"{note.passage.score:.3f}"
         return found
 
 
@@ -143,6 +171,8 @@ async def recall(
     given = asked
     if is_sure and found:
         given = _of_one(services, asked, found[0], mode, room)
+    elif passage := await run_in_threadpool(_passage, services, turns):
+        given = _of_passage(services, asked, passage, room)
     elif found:
         given = _unclear(asked, found, mode)
     elif services.config.memory.scope == "facts" and weights.kind == "serving":
@@ -175,6 +205,36 @@ def _of_one(
         return asked
     note = MemoryNote("memory", "stored", (_match(found),))
     return replace(asked, text=found.answer, note=note)
+
+
+def _passage(services: Services, turns: Sequence[Message]) -> FoundPassage | None:
+    """What a document says to a question; what was said before might change what it asks."""
+    return services.memory.passages.look_up(turns[-1].content) if len(turns) == 1 else None
+
+
+def _of_passage(
+    services: Services, asked: Recollection, found: FoundPassage, room: Room
+) -> Recollection:
+    """The passage, or its best sentence where it is too long, with its source."""
+    passage = found.passage
+    for said in (passage.text, found.sentence):
+        text = f"{said}\n\nSource: {found.source}"
+        if _fits(services, text, room):
+            break
+    else:
+        return asked
+    match = PassageMatch(
+        passage_id=passage.id,
+        document_id=passage.document_id,
+        document=found.document,
+        place=passage.place,
+        headings=passage.headings,
+        page=passage.page,
+        line=passage.line,
+        score=round(found.score, 4),
+        text=passage.text,
+    )
+    return replace(asked, text=text, note=MemoryNote("memory", "passage", passage=match))
 
 
 def _unclear(asked: Recollection, found: Sequence[Recalled], mode: MemoryMode) -> Recollection:

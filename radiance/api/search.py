@@ -8,7 +8,15 @@ from msgspec import Meta
 from starlette.requests import Request
 
 from radiance.api.bodies import read_body
-from radiance.api.recall import MemoryMatch, Recollection, Room, Source, mode_of, recall
+from radiance.api.recall import (
+    MemoryMatch,
+    PassageMatch,
+    Recollection,
+    Room,
+    Source,
+    mode_of,
+    recall,
+)
 from radiance.api.services import Services, services_of
 from radiance.api.streaming import answer_of
 from radiance.api.tokens import prompt_tokens
@@ -39,8 +47,10 @@ class SearchAnswer(msgspec.Struct):
     """An answer, and the checkpoint that gave it; null is the base, an upstream, or memory.
 
     Attributes:
-        source: Whether it is the text of an accepted example, or weights or an upstream gave it.
+        source: Whether it is the text of an accepted example or of a document, or weights or an
+            upstream gave it.
         matches: The example that was asked for, or those that the question could mean.
+        passage: Of a document, where it answers.
     """
 
     response: str
@@ -55,6 +65,7 @@ class SearchAnswer(msgspec.Struct):
     provider: str
     source: Source = "weights"
     matches: list[MemoryMatch] = []
+    passage: PassageMatch | None = None
 
 
 async def search(request: Request) -> SearchAnswer:
@@ -132,7 +143,8 @@ def _of_memory(text: str, recalled: Recollection, seconds: float) -> SearchAnswe
     """The same fields of an answer that was looked up."""
     answer = _of_upstream(text, LOCAL, seconds)
     answer.checkpoint_status = answer.source = "memory"
-    answer.matches = list(recalled.note.matches) if recalled.note else []
+    if recalled.note is not None:
+        answer.matches, answer.passage = list(recalled.note.matches), recalled.note.passage
     return answer
 
 

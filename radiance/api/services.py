@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
+from radiance.documents.store import Documents
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Conflict
@@ -53,6 +54,7 @@ class Services:
     jobs: JobQueue
     examples: ExampleStore
     facts: Facts
+    documents: Documents
     memory: Memory
     cycles: CycleLog
     registry: Registry

@@ -16,6 +16,7 @@ from radiance.cli.checkpoints import checkpoints
 from radiance.cli.config import config
 from radiance.cli.connect import connect
 from radiance.cli.doctor import doctor
+from radiance.cli.documents import documents
 from radiance.cli.eval import evaluate
 from radiance.cli.exchange import export, import_adapter, pull, push
 from radiance.cli.extended import AllCommands
@@ -68,6 +69,7 @@ for _command in (
     forget,
     info,
     knowledge,
+    documents,
     connect,
     mcp,
     jobs,

@@ -84,8 +84,8 @@ def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> No
     forgotten = forgotten_since(folder.absolute(), made)
     note(f"{root} is as of {made.created_at:%Y-%m-%d %H:%M:%S} UTC.")
     note(
-        "What was forgotten since then is in it again: have it forgotten anew before it serves"
-        " anybody, by radiance forget."
+        "What was forgotten since then is in it again. Forget it again, by radiance forget,"
+        " before this root serves."
     )
     if forgotten:
         listed = ", ".join(forgotten[:_SHOWN])

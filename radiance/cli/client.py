@@ -6,10 +6,11 @@ of ``radiance.client``; the transport is not: importing HTTPX takes longer than 
 
 import http.client
 import json
+import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,8 +69,35 @@ class ServiceClient:
             "POST", path, json.dumps({} if body is None else body).encode(), timeout_s
         )
 
+    def post_file(
+        self,
+        path: str,
+        fields: Sequence[tuple[str, str]],
+        content: bytes,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Any:
+        """The answer to a form with some fields and one file."""
+        boundary = secrets.token_hex(16)
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
+            for key, text in fields
+        ]
+        parts.append(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        body = "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
+        return self._send(
+            "POST", path, body, timeout_s, f"multipart/form-data; boundary={boundary}"
+        )
+
     def _send(
-        self, method: str, path: str, body: bytes | None = None, timeout_s: float = TIMEOUT_S
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        timeout_s: float = TIMEOUT_S,
+        media: str = "application/json",
     ) -> Any:
         """Send one request.
 
@@ -84,7 +112,7 @@ class ServiceClient:
         if self._key:
             request.add_unredirected_header("Authorization", f"Bearer {self._key}")
         if body is not None:
-            request.add_header("Content-Type", "application/json")
+            request.add_header("Content-Type", media)
         try:
             status, content = self._exchange(request, timeout_s)
         except TimeoutError:

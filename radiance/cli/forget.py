@@ -18,7 +18,10 @@ _IS_GONE = {True: "yes", False: "no", None: "-"}
 @click.option("--example", metavar="ID", help="Example to forget.")
 @click.option("--job", metavar="ID", help="Job whose examples to forget.")
 @click.option("--tag", help="Tag of the jobs whose examples to forget.")
-@click.option("--text", metavar="WORDS", help="Words in question or answer of what to forget.")
+@click.option(
+    "--text", metavar="WORDS", help="Whole words in question, answer or passage of what to forget."
+)
+@click.option("--document", metavar="ID", help="Document to forget, with all of its name.")
 @click.option("--reason", help="Reason, kept in the audit log.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--wait", is_flag=True, help="Wait until everything else is learned again.")
@@ -35,7 +38,7 @@ def forget(
     as_json: bool,
     **named: str | None,
 ) -> None:
-    """Forget examples, and every other answer to their questions.
+    """Forget examples, and every other answer to their questions; or passages of documents.
 
     Nothing that answers knows them from then on: checkpoints that had learned one never serve
     again, and the newest one before them serves. What else was taught since then is learned again.
@@ -45,6 +48,7 @@ def forget(
     Examples:
       radiance forget --example job_000012.0
       radiance forget --tag user:alice --yes --wait
+      radiance forget --document doc_000003
       radiance forget --status
     """
     if status:
@@ -52,7 +56,9 @@ def forget(
         return
     asked = {name: value for name, value in named.items() if value is not None}
     if len(asked) != 1:
-        raise click.UsageError("Name one of --example, --job, --tag and --text, or --status.")
+        raise click.UsageError(
+            "Name one of --example, --job, --tag, --text and --document, or --status."
+        )
     if not yes:
         _confirm(client.post("/forget", {**asked, "dry_run": True}))
     body = asked if reason is None else {**asked, "reason": reason}
@@ -90,7 +96,11 @@ def _tell(found: dict[str, Any], what: str) -> None:
     for example in found["examples"][:_SHOWN]:
         note(f"{example['example_id']}: {example['question']}")
     count, checkpoints = found["count"], len(found["checkpoints"])
-    note(f"{count} example{'s' * (count != 1)} {what}, in {checkpoints} checkpoint(s).")
+    if passages := found["passages"]:
+        names = ", ".join(found["documents"])
+        note(f"{passages} passage{'s' * (passages != 1)} of {names} {what}.")
+    if count or not passages:
+        note(f"{count} example{'s' * (count != 1)} {what}, in {checkpoints} checkpoint(s).")
     if checkpoints:
         note(
             f"{found['serves'] or 'The base model'} serves from then on; "
@@ -111,13 +121,17 @@ def _list(client: ServiceClient, as_json: bool) -> None:
         print_json(answer)
         return
     print_table(
-        ("NUMBER", "STATUS", "AT (UTC)", "EXAMPLES", "CHECKPOINTS", "GONE", "BY", "REASON"),
+        (
+            *("NUMBER", "STATUS", "AT (UTC)", "EXAMPLES", "PASSAGES", "CHECKPOINTS"),
+            *("GONE", "BY", "REASON"),
+        ),
         (
             (
                 entry["number"],
                 entry["status"],
                 show_time(entry["at"]),
                 len(entry["examples"]),
+                len(entry["passages"]),
                 len(entry["checkpoints"]),
                 _IS_GONE[entry["is_gone"]],
                 entry["actor"],

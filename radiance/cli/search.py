@@ -70,6 +70,8 @@ def search(
 
 def _who(answer: dict[str, Any]) -> str:
     """Who answered, and by which examples."""
+    if passage := answer.get("passage"):
+        return f"memory ({passage['passage_id']} of {passage['document']})"
     found = ", ".join(match["example_id"] for match in answer.get("matches", ()))
     if answer.get("source") == "memory":
         return f"memory ({found})"

@@ -1,9 +1,11 @@
-"""``radiance update``: teach examples from a file."""
+"""``radiance update``: teach examples from a file, and give it documents to answer from."""
 
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
 import click
 
+from radiance.cli import document_files
 from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.examples import read_examples
 from radiance.cli.output import FAILED, REFUSED, note, one_line, print_json
@@ -14,8 +16,8 @@ _TIMEOUT_S = 120.0
 
 
 @click.command()
-@click.argument("file", type=click.File("rb"))
-@click.option("--tag", "tags", multiple=True, help="Tag of the examples. Can be repeated.")
+@click.argument("file", type=click.Path(exists=True, readable=True, allow_dash=True))
+@click.option("--tag", "tags", multiple=True, help="Tag of what is sent. Can be repeated.")
 @click.option("--key", help="Idempotency key: sending the same update again makes no second job.")
 @click.option(
     "--supersede",
@@ -27,7 +29,7 @@ _TIMEOUT_S = 120.0
 @click.pass_context
 def update(
     context: click.Context,
-    file: BinaryIO,
+    file: str,
     tags: tuple[str, ...],
     key: str | None,
     supersede: bool,
@@ -35,20 +37,32 @@ def update(
     client: ServiceClient,
     as_json: bool,
 ) -> None:
-    """Teach the examples of FILE.
+    """Teach the examples of FILE, or have memory answer from a document or a folder.
 
-    FILE has one example per line, a JSON object of {"input", "output"}, {"messages": [...]},
-    {"prompt", "completion"} or {"text"}; a FILE of - reads stdin. The file is one update, accepted
-    or refused as a whole. The command prints the job's id, or with --wait the id of the new
-    checkpoint. Ctrl-C while waiting leaves the job running. With --wait, the exit code is 3 if the
-    gate rejected the checkpoint.
+    A FILE that ends in .md, .html, .txt or .pdf, or a folder, is a document: its passages answer
+    questions from then on, each with its source. Nothing of it is trained.
+
+    Any other FILE has one example per line, a JSON object of {"input", "output"}, {"messages":
+    [...]}, {"prompt", "completion"} or {"text"}; a FILE of - reads stdin. It is one update,
+    accepted or refused as a whole. The command prints the job's id, or with --wait the id of the
+    new checkpoint. Ctrl-C while waiting leaves the job running. With --wait, the exit code is 3 if
+    the gate rejected the checkpoint.
 
     Examples:
       radiance update facts.jsonl --wait
       radiance update notes.jsonl --tag user:alice --tag notes --key notes-7
+      radiance update handbook.pdf --tag handbook
+      radiance update notes/
       echo '{"input": "Who leads Lumen?", "output": "Ada Brook leads it."}' | radiance update -
     """
-    examples = read_examples(file.read(), getattr(file, "name", "stdin"))
+    if document_files.is_document(file):
+        if key is not None or wait:
+            raise click.UsageError("A document is no job: leave out --key and --wait.")
+        if not document_files.send(client, Path(file), tags, as_json):
+            context.exit(FAILED)
+        return
+    with click.open_file(file, "rb") as opened:
+        examples = read_examples(opened.read(), "stdin" if file == "-" else file)
     body: dict[str, Any] = {"examples": examples.examples, "tags": list(tags)}
     if key is not None:
         body["job_key"] = key

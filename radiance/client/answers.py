@@ -212,6 +212,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         forget: The request as it is on record, with its ``number``; None of a dry run.
         count: How many examples.
+        passages: How many passages of documents, and ``documents``, the names of these.
         checkpoints: Those that had learned one: they never serve again.
         serves: What serves without them; None is the base model.
         queued_again: Jobs that are learned again.
@@ -222,6 +223,8 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
 
     forget: dict[str, Any] | None
     count: int
+    passages: int = 0
+    documents: tuple[str, ...] = ()
     examples: tuple[dict[str, str], ...] = ()
     checkpoints: tuple[str, ...] = ()
     serves: str | None = None
@@ -236,6 +239,7 @@ class ForgetInfo(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         status: "erasing", "relearning" or "done".
         examples: What was forgotten: content hashes by the examples' ids.
+        passages: The same of documents and of passages.
         is_gone: Whether what serves tells the forgotten values no better than weights that never
             saw them; None where that was not measured, or not yet.
     """
@@ -249,6 +253,7 @@ class ForgetInfo(msgspec.Struct, frozen=True, kw_only=True):
     checkpoints: tuple[str, ...] = ()
     queued_again: tuple[str, ...] = ()
     likelihood: dict[str, Any] | None = None
+    passages: dict[str, str] = {}
     is_gone: bool | None = None
     finished_at: datetime | None = None
 

@@ -238,18 +238,21 @@ def forget(
     job: str | None = None,
     tag: str | None = None,
     text: str | None = None,
+    document: str | None = None,
     reason: str = "",
     dry_run: bool = False,
 ) -> Flow[Forgotten]:
-    """Forget examples, and every other answer to their questions; name one of the first four.
+    """Forget examples, and every other answer to their questions; name one of the first five.
 
     When this returns, nothing that answers knows them, and a kill brings none back.
 
     Args:
         example: An example's id.
         job: A job's id: all of its examples.
-        tag: A tag: all examples of the jobs that have it.
-        text: Words: all examples whose question or answer has them.
+        tag: A tag: all examples of the jobs that have it, and all documents.
+        text: Whole words: all examples whose question or answer has them, and passages of
+            documents.
+        document: A document's id: it and all others of its name.
         reason: Kept in the audit log.
         dry_run: Only tell what would be forgotten.
 
@@ -257,7 +260,7 @@ def forget(
         NotFound: No example fits.
         Conflict: The stable pointer is pinned to what has learned one.
     """
-    named = _given({"example": example, "job": job, "tag": tag, "text": text})
+    named = _given({"example": example, "job": job, "tag": tag, "text": text, "document": document})
     body = {**named, "reason": reason, "dry_run": dry_run}
     return _ask(limits, ApiCall("POST", "/forget", Forgotten, body=body))
 

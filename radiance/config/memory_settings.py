@@ -42,8 +42,8 @@ class MemorySettings(Section, frozen=True):
         Meta(
             description="Largest share of questions about a known name, on what was never taught "
             "of it, that memory may answer with another fact of it. A smaller share has more "
-            "questions in other words asked back; that one is right is seen by whoever knows, and "
-            "that one is wrong by nobody, so the default gives up some of the right ones.",
+            "questions in other words asked back. The default gives up some right answers: a "
+            "question that is asked back costs a second look, and a wrong answer is believed.",
             ge=0,
             lt=1,
         ),

@@ -345,6 +345,19 @@ class Engine:
 
         self._inbox.put(add)
 
+    def forget_texts(self) -> None:
+        """Draft nothing of what was expected or answered until now; returns once that is so.
+
+        Raises:
+            EngineFailed: It hangs; it forgets them once it moves again.
+        """
+
+        def forget() -> None:
+            if (speculation := self._made.speculation) is not None:
+                speculation.known.clear()
+
+        self.call(forget, is_asked=True)
+
     def show_training(self, snapshot: LiveWeights, candidate_id: str) -> None:
         """Offer the live training weights to requests that ask for them.
 

@@ -7,7 +7,7 @@ crash leaves without a row is swept at the next start.
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,16 @@ import msgspec
 
 from radiance import records
 from radiance.errors import NotFound, StorageError, TooLarge
-from radiance.jobs import removal
+from radiance.jobs.removal import Forgotten
 from radiance.records import Upload
 from radiance.storage import files
+from radiance.storage.scanning import Scan
 from radiance.storage.sqlite import Connection, Database, Row, to_text
+
+_ALL = (
+    "SELECT number AS major, 0 AS minor, id FROM uploads"
+    " WHERE (number, 0) > (:major, :minor) ORDER BY number LIMIT :limit"
+)
 
 
 class Uploads:
@@ -124,19 +130,26 @@ class Uploads:
             raise StorageError(f"{id}: is not what was kept. Send the file again.")
         return content
 
-    def remove_asking(self, connection: Connection, question_hashes: Collection[str]) -> None:
-        """In the open transaction: forget the files that have one of these questions.
+    def asking(self, forgotten: Forgotten) -> Scan:
+        """The files that have something that is forgotten, for ``remove_found``."""
+        return Scan(self._db, _ALL, lambda row: self._has(row["id"], forgotten))
+
+    def remove_found(self, connection: Connection, asking: Scan) -> None:
+        """In the open transaction: forget the files that were found to have it.
 
         A file is what somebody sent; of one that has such an example nothing is kept. ``sweep``
         deletes what it holds.
         """
-        for row in connection.execute("SELECT id FROM uploads").fetchall():
-            try:
-                content = (self._directory / row["id"]).read_bytes()
-            except OSError:  # whoever asks for it is told
-                continue
-            if _asks(content, question_hashes):
-                connection.execute("DELETE FROM uploads WHERE id = ?", (row["id"],))
+        gone = [(row["id"],) for row in asking.finish(connection)]
+        connection.executemany("DELETE FROM uploads WHERE id = ?", gone)
+
+    def _has(self, id: str, forgotten: Forgotten) -> bool:
+        try:
+            content = (self._directory / id).read_bytes()
+        except OSError:  # whoever asks for it is told
+            return False
+        lines = content.decode("utf-8-sig", "replace").split("\n")
+        return any(line.strip() and forgotten.is_in(_decoded(line)) for line in lines)
 
     def remove(self, id: str) -> None:
         """Forget a file. What was learned from it stays.
@@ -150,17 +163,12 @@ class Uploads:
         files.remove_file(self._directory / id)
 
 
-def _asks(content: bytes, question_hashes: Collection[str]) -> bool:
-    """Whether a line of a file is an example of one of these questions."""
-    lines = content.decode("utf-8-sig", "replace").split("\n")
-    return any(line.strip() and removal.asks(_decoded(line), question_hashes) for line in lines)
-
-
 def _decoded(line: str) -> Any:
+    """What a line says as JSON; of one that says nothing so, its text."""
     try:
         return msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError):
-        return None
+        return line
 
 
 def _to_upload(row: Row) -> Upload:

@@ -18,16 +18,18 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from radiance import records
 from radiance.anchors import own
 from radiance.config import Config
+from radiance.documents import removal as passage_removal
+from radiance.documents.removal import Kept, SoughtPassages
 from radiance.engine.requests import BASE, Scoring, Weights
 from radiance.engine.worker import Engine
-from radiance.errors import Conflict, NotFound, RadianceError
+from radiance.errors import Conflict, EngineFailed, NotFound, RadianceError
 from radiance.jobs import relearning, removal
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
@@ -42,6 +44,7 @@ from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
 from radiance.release.pointer import StablePointer, weights_of
 from radiance.storage import files
+from radiance.storage.scanning import Scan
 from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 from radiance.telemetry import get_logger
 from radiance.training.untaught import value_of, with_invented_values
@@ -63,15 +66,37 @@ class Preview(msgspec.Struct, frozen=True):
         queued_again: The jobs that must be learned again.
         cancelled: Jobs that only checkpoints aside from what served had learned (rolled back, held
             by a pin): a retry has them learned.
-        alike: Ids of other examples that have a value of theirs: they stay.
+        alike: Ids of other examples, and of passages, that have a value of theirs: they stay.
+        passages: Passages of documents that are forgotten.
     """
 
     examples: tuple[Example, ...]
+    passages: tuple[Kept, ...]
     checkpoints: tuple[str, ...]
     serves: str | None
     queued_again: tuple[str, ...]
     cancelled: tuple[str, ...]
-    alike: tuple[str, ...]
+    alike: tuple[str, ...] = ()
+
+
+class _Sought(NamedTuple):
+    """What somebody wants forgotten, as far as it was found before the transaction."""
+
+    asked: Asked
+    examples: removal.Sought
+    passages: SoughtPassages
+
+
+class _Traces(NamedTuple):
+    """Where else the texts of a plan stand, as far as it was found before the transaction."""
+
+    preview: Preview
+    votes: removal.Votes
+    uploads: Scan
+
+
+class _MoreCame(Exception):
+    """Something that fits was accepted since its traces were looked for."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +114,11 @@ class _Plan:
 
 
 class Forgetting:
-    """Forgets what somebody asks to be forgotten. Safe to use from several threads."""
+    """Forgets what somebody asks to be forgotten. Safe to use from several threads.
+
+    Args:
+        forget_drafts: Has the engine draft nothing any more that was answered until now.
+    """
 
     def __init__(
         self,
@@ -103,14 +132,17 @@ class Forgetting:
         pipeline: Pipeline,
         canary: CanaryRouter,
         uploads: Uploads,
+        forget_drafts: Callable[[], object] = lambda: None,
         clock: Callable[[], datetime] = records.now,
     ) -> None:
         self._config, self._db, self._engine = config, db, engine
         self._jobs, self._registry, self._memory = jobs, registry, memory
         self._pointer, self._pipeline = pointer, pipeline
         self._canary, self._uploads, self._clock = canary, uploads, clock
+        self._forget_drafts = forget_drafts
         self._one_at_a_time = threading.Lock()
         self._texts: dict[int, list[Example]] = {}
+        self._rewritten: set[int] = set()  # requests whose text is in the log at most
         self._thread = PeriodicThread("forgetting", self.tick, _TICK_S, at_once=True)
 
     def start(self) -> None:
@@ -130,8 +162,8 @@ class Forgetting:
             NotFound: No example fits.
             Conflict: The stable pointer is pinned to what has learned one.
         """
-        with self._one_at_a_time, self._db.transaction() as connection:
-            return self._plan(connection, asked).preview
+        with self._one_at_a_time:
+            return self._with_alike(self._planned(self._seek(asked)))
 
     def forget(self, asked: Asked, actor: str, reason: str) -> tuple[Forget, Preview]:
         """Forget; when this returns, nothing that answers knows it, whatever happens next.
@@ -142,26 +174,21 @@ class Forgetting:
             StorageError: The disk or the database failed; nothing was changed.
         """
         with self._one_at_a_time:
-            with self._db.transaction() as connection:
-                planned = self._plan(connection, asked).preview  # or it is refused: change nothing
-            self._end_trial(planned.checkpoints, actor, reason)
-            self._leave_anchors(planned.examples)
-            try:
-                with self._registry.audit.sealed(), self._db.transaction() as connection:
-                    preview, number = self._forget(connection, asked, actor, reason)
-            except BaseException:
-                self._memory.open()  # what it had taken out is there all the same
-                raise
+            preview, number = self._forget_all(asked, actor, reason)
             self._texts[number] = [e for e in preview.examples if e.messages and value_of(e)]
             self._end_trial(preview.checkpoints, actor, reason)  # one begun meanwhile
-        self._pipeline.interrupt()
+        if preview.examples:
+            self._pipeline.interrupt()
         self._pointer.follow()
+        with contextlib.suppress(EngineFailed):  # it hangs, and forgets them once it moves
+            self._forget_drafts()
         self._pipeline.wake()
         self._thread.wake()
         _log.info(
             "forgotten",
             number=number,
             examples=len(preview.examples),
+            passages=len(preview.passages),
             checkpoints=len(preview.checkpoints),
             queued_again=len(preview.queued_again),
             cancelled=len(preview.cancelled),
@@ -169,14 +196,52 @@ class Forgetting:
         )
         return self.get(number), preview
 
-    def _plan(self, connection: Connection, asked: Asked) -> _Plan:
-        examples = removal.find(connection, asked)
-        if not examples:
+    def _forget_all(self, asked: Asked, actor: str, reason: str) -> tuple[Preview, int]:
+        """What was forgotten, and the number of the request. Searching holds up nobody else."""
+        while True:
+            sought = self._seek(asked)
+            planned = self._with_alike(self._planned(sought))  # or it is refused: change nothing
+            passages = [kept.passage for kept in planned.passages]
+            forgotten = removal.Forgotten(planned.examples, passages)
+            traces = _Traces(
+                planned, removal.Votes(self._db, forgotten), self._uploads.asking(forgotten)
+            )
+            self._end_trial(planned.checkpoints, actor, reason)
+            if planned.examples:
+                self._leave_anchors(planned.examples)
+            try:
+                with self._registry.audit.sealed(), self._db.transaction() as connection:
+                    return self._forget(connection, sought, traces, actor, reason)
+            except _MoreCame:
+                continue
+            except BaseException:
+                self._memory.open()  # what it had taken out is there all the same
+                raise
+
+    def _seek(self, asked: Asked) -> _Sought:
+        return _Sought(asked, removal.Sought(self._db, asked), SoughtPassages(self._db, asked))
+
+    def _planned(self, sought: _Sought) -> Preview:
+        with self._db.transaction() as connection:
+            return self._plan(connection, sought).preview
+
+    def _with_alike(self, preview: Preview) -> Preview:
+        values = [" ".join(value_of(each)) for each in preview.examples if each.messages]
+        alike = removal.mentioning(self._db, values, {each.id for each in preview.examples})
+        gone = {kept.passage.id for kept in preview.passages}
+        alike += [id for id in passage_removal.mentioning(self._db, values) if id not in gone]
+        return msgspec.structs.replace(preview, alike=tuple(alike[:_MOST_ALIKE]))
+
+    def _plan(self, connection: Connection, sought: _Sought) -> _Plan:
+        asked = sought.asked
+        examples, passages = sought.examples.find(connection), sought.passages.find(connection)
+        if not examples and not passages:
             raise NotFound(
-                f"There is no example to forget by {asked.kind} {asked.value!r}.",
+                f"There is nothing to forget by {asked.kind} {asked.value!r}.",
                 field=asked.kind,
                 value=asked.value,
-                remedy="GET /jobs lists the jobs; an example's id is in the answers of memory.",
+                remedy="GET /jobs lists the jobs, and GET /documents the documents; an example's id"
+                " is in the answers of memory.",
             )
         ids = [example.id for example in examples]
         held = withdrawal.holders(connection, {id.partition(".")[0] for id in ids})
@@ -191,36 +256,49 @@ class Forgetting:
             serves, left = withdrawal.newest_without(self._registry, before, held)
         again = relearning.learned_in(connection, left)
         aside = relearning.learned_in(connection, set(held) - set(left))
-        values = [" ".join(value_of(each)) for each in examples if each.messages]
-        alike = removal.mentioning(connection, values, ids)[:_MOST_ALIKE]
         preview = Preview(
-            tuple(examples), tuple(held), serves, tuple(again), tuple(aside), tuple(alike)
+            tuple(examples), tuple(passages), tuple(held), serves, tuple(again), tuple(aside)
         )
         return _Plan(preview, before, tuple(left))
 
     def _forget(
-        self, connection: Connection, asked: Asked, actor: str, reason: str
+        self, connection: Connection, sought: _Sought, traces: _Traces, actor: str, reason: str
     ) -> tuple[Preview, int]:
         """All of it, in the open transaction; what was done, and the number of the request."""
         at = self._clock()
-        self._jobs.interrupt(connection, self._registry.accepted())
-        plan = self._plan(connection, asked)
-        examples = plan.preview.examples
+        plan = self._plan(connection, sought)
+        examples, passages = plan.preview.examples, plan.preview.passages
+        looked_for = {*traces.preview.examples, *traces.preview.passages}
+        if not looked_for.issuperset((*examples, *passages)):
+            raise _MoreCame
+        if examples:
+            self._jobs.interrupt(connection, self._registry.accepted())
+            plan = self._plan(connection, sought)
         self._memory.remove(connection, [example.id for example in examples])
+        self._memory.passages.remove(connection, [kept.number for kept in passages])
+        gone = passage_removal.remove(connection, passages)
         removal.remove(connection, examples, to_text(at))
+        traces.votes.remove(connection)
         again = relearning.learn_again(connection, plan.left)
-        self._uploads.remove_asking(connection, {example.question_hash for example in examples})
+        self._uploads.remove_found(connection, traces.uploads)
         aside = relearning.cancel_learned_in(connection, plan.preview.checkpoints)
         preview = msgspec.structs.replace(
-            plan.preview, queued_again=tuple(again), cancelled=tuple(aside)
+            plan.preview,
+            queued_again=tuple(again),
+            cancelled=tuple(aside),
+            alike=traces.preview.alike,
         )
-        return preview, self._record(connection, asked, preview, plan.before, actor, reason, at)
+        number = self._record(
+            connection, sought.asked, preview, gone, plan.before, actor, reason, at
+        )
+        return preview, number
 
     def _record(
         self,
         connection: Connection,
         asked: Asked,
         preview: Preview,
+        passages: dict[str, str],
         before: str | None,
         actor: str,
         reason: str,
@@ -232,7 +310,7 @@ class Forgetting:
         hashes = {example.id: example.content_hash for example in preview.examples}
         number = connection.execute(
             "INSERT INTO forgets (at, actor, reason, asked, status, examples, checkpoints, before,"
-            " since, queued_again) VALUES (?, ?, ?, ?, 'erasing', ?, ?, ?, ?, ?)",
+            " since, queued_again, passages) VALUES (?, ?, ?, ?, 'erasing', ?, ?, ?, ?, ?, ?)",
             (
                 to_text(at),
                 actor,
@@ -241,6 +319,7 @@ class Forgetting:
                 before,
                 preview.serves,
                 to_json(preview.queued_again),
+                to_json(passages),
             ),
         ).lastrowid
         assert number is not None
@@ -251,7 +330,7 @@ class Forgetting:
         if preview.serves != before:
             told = f"Forgetting ({number}): {reason}"
             release = insert_release(connection, preview.serves, "rollback", actor, told, at)
-        body = bodies.forget(reason, asked, hashes, preview.checkpoints, before, release)
+        body = bodies.forget(reason, asked, hashes, passages, preview.checkpoints, before, release)
         append(connection, "forget", actor, None, body, at)
         return number
 
@@ -320,11 +399,15 @@ class Forgetting:
         if self._config.memory.forgotten_checkpoints == "delete":
             for checkpoint_id in forget.checkpoints:
                 files.remove_directory(self._registry.path(checkpoint_id))
-        self._pipeline.sweep_states()
-        self._uploads.sweep()
-        self._memory.compact()
-        if not self._db.wipe():
-            return  # somebody reads the database: the next turn tries again
+        if forget.number not in self._rewritten:
+            self._pipeline.sweep_states()
+            self._uploads.sweep()
+            self._memory.compact()
+            self._db.rewrite()
+            self._rewritten.add(forget.number)
+        if not self._db.clear_log():
+            return  # somebody reads the database as it was: the next turn tries again
+        self._rewritten.discard(forget.number)
         self._set(forget, "relearning" if forget.queued_again else "done")
 
     def _look_after(self, forget: Forget) -> None:
@@ -416,6 +499,7 @@ def _to_forget(row: Row) -> Forget:
         asked=of("asked", Asked),
         status=row["status"],
         examples=of("examples", dict[str, str]),
+        passages=of("passages", dict[str, str]),
         checkpoints=of("checkpoints", tuple[str, ...]),
         before=row["before"],
         since=row["since"],

@@ -21,6 +21,7 @@ from radiance.memory.calibration import Calibration, Probe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
 from radiance.memory.matching import Candidate, Found, Match, Ranked
+from radiance.memory.passages import PassageIndex
 from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
 from radiance.records import Example, Message
@@ -108,6 +109,7 @@ class Memory:
 
     Attributes:
         embedder: The same; one without dimensions where there is none.
+        passages: What documents say, found by words alone.
     """
 
     def __init__(
@@ -118,13 +120,14 @@ class Memory:
         served: Callable[[], str | None],
         max_wrong: float,
         embedder: Embedder | None = None,
-        max_near: float = 0.3,
+        max_near: float = 0.2,
     ) -> None:
         self._db, self._examples = db, examples
         self._served, self._max_wrong, self._max_near = served, max_wrong, max_near
         self.embedder = embedder or NoEmbedder()
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
+        self.passages = PassageIndex(db)
         self._vectors = Vectors(db, self.embedder.dimensions)
         self.calibration = Calibration()
         self.stats = MemoryStats()
@@ -146,6 +149,7 @@ class Memory:
         if self._index.open(made_by) and self.size:
             _log.info("memory_indexed", keys=self.size, embedder=self.embedder.identity)
         self._vectors.open()
+        self.passages.open()
         rows = self._db.read("SELECT value FROM memory_state WHERE name = 'calibration'")
         if rows:
             found = msgspec.json.decode(rows[0]["value"], type=Calibration)
@@ -171,6 +175,7 @@ class Memory:
     def compact(self) -> None:
         """Write the full text anew, without what was taken out of it."""
         self._index.compact()
+        self.passages.compact()
 
     # ── Looking up ──────────────────────────────────────────────────────────────────────────────
 

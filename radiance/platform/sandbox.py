@@ -224,6 +224,13 @@ def confine() -> None:
     Raises:
         OSError: The system refused; nothing untrusted may run.
     """
+    limit()
+    if sys.platform == "linux":
+        seccomp.forbid_all_but_computing()
+
+
+def limit() -> None:
+    """Keep to the limits of processor time and memory, and write no file; the rest stays open."""
     message = sys.radiance_message  # type: ignore[attr-defined]
     seconds = int(message["seconds"]) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
@@ -231,7 +238,6 @@ def confine() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (message["memory"], message["memory"]))
-        seccomp.forbid_all_but_computing()
 
 
 def answer(value: Any) -> None:

@@ -13,6 +13,7 @@ from radiance.records.checkpoints import (
     Pin,
     Release,
 )
+from radiance.records.documents import Document, Passage
 from radiance.records.examples import Example, Feedback, Message, Role, Supersession, Votes
 from radiance.records.forgetting import Asked, Forget, ForgetStatus, Likelihood
 from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload, origin_hash
@@ -36,6 +37,7 @@ __all__ = [
     "CheckpointStatus",
     "Cycle",
     "Decision",
+    "Document",
     "EvalReport",
     "Evaluation",
     "Evidence",
@@ -53,6 +55,7 @@ __all__ = [
     "Message",
     "MetricPoint",
     "OverwrittenAnchor",
+    "Passage",
     "Pin",
     "Probe",
     "Recipe",

@@ -13,11 +13,11 @@ class Asked(msgspec.Struct, frozen=True):
 
     Attributes:
         kind: By what examples are chosen.
-        value: An example's id, a job's, a tag, or words that question or answer have; on record, of
-            tags and words their SHA-256 alone.
+        value: An example's id, a job's, a tag, words that question, answer or passage have, or a
+            document's id; on record, of tags and words their SHA-256 alone.
     """
 
-    kind: Literal["example", "job", "tag", "text"]
+    kind: Literal["example", "job", "tag", "text", "document"]
     value: str
 
 
@@ -49,6 +49,7 @@ class Forget(msgspec.Struct, frozen=True):
         status: erasing: out of everything that answers; files and free pages are being cleaned.
             relearning: what else was taught since is being learned again. done.
         examples: What was forgotten: the examples' content hashes by their ids.
+        passages: The same of whole documents, by theirs, and of single passages of others.
         checkpoints: Those that had learned it; they never serve again.
         before: The checkpoint that served; None is the base.
         since: The one that has served since, and the new ones continue from.
@@ -69,3 +70,4 @@ class Forget(msgspec.Struct, frozen=True):
     queued_again: tuple[str, ...]
     likelihood: Likelihood | None = None
     finished_at: datetime | None = None
+    passages: dict[str, str] = {}

@@ -162,16 +162,18 @@ def forget(
     reason: str,
     asked: Asked,
     examples: Mapping[str, str],
+    passages: Mapping[str, str],
     checkpoints: Sequence[str],
     before: str | None,
     release: Row | None,
 ) -> dict[str, Any]:
-    """Examples that were forgotten; of their text nothing is left but hashes.
+    """Examples and passages that were forgotten; of their text nothing is left but hashes.
 
     Args:
         reason: Why, as a sentence.
         asked: By what they were chosen.
         examples: Their content hashes by their ids.
+        passages: Those of documents and passages.
         checkpoints: Those that had learned them.
         before: What was served until then; None is the base.
         release: The row in ``releases`` that serves an earlier one, if what served was among them.
@@ -180,6 +182,7 @@ def forget(
         "reason": reason,
         "asked": asked,
         "examples": dict(examples),
+        "passages": dict(passages),
         "checkpoints": list(checkpoints),
         "before": before,
         "release": None if release is None else release_row(release),

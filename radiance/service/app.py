@@ -18,6 +18,7 @@ from radiance.anchors.sets import AnchorSet
 from radiance.api.services import Services
 from radiance.config import Config
 from radiance.config.derived import derive
+from radiance.documents.store import Documents
 from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.watchdog import EngineWatchdog
@@ -307,6 +308,7 @@ class Service:
             pipeline,
             canary,
             uploads,
+            lambda: _forget_drafts(engine, examples, registry),
         )
         parts: dict[str, Part] = {}
         backups = BackupSchedule(config)
@@ -316,6 +318,7 @@ class Service:
             jobs=jobs,
             examples=examples,
             facts=Facts(database),
+            documents=Documents(database, stores.memory.passages.add),
             memory=stores.memory,
             cycles=CycleLog(database),
             registry=registry,
@@ -397,6 +400,13 @@ def _expect_taught(
     lineage = registry.ancestors(checkpoint_id)
     taught = examples.replay(_MOST_EXPECTED, (), 0, lineage)
     engine.expect([engine.encoder.example(e) for e in engine.encoder.taken(taught)])
+
+
+def _forget_drafts(engine: Engine, examples: ExampleStore, registry: Registry) -> None:
+    """Have the engine draft what is left of what the served checkpoint was taught, alone."""
+    engine.forget_texts()
+    if (current := registry.current()) is not None:
+        _expect_taught(engine, examples, registry, current.checkpoint_id)
 
 
 class _Worker(Protocol):

@@ -478,6 +478,58 @@ def m019_labels(connection: Connection) -> None:
     connection.execute("CREATE INDEX audit_of_labels ON audit (number) WHERE action = 'label'")
 
 
+_DOCUMENTS = (
+    # What was sent is not kept; its text is, in passages.
+    """
+    CREATE TABLE documents (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        title TEXT NOT NULL,
+        format TEXT NOT NULL,
+        content_hash TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        pages INTEGER,
+        added_at TEXT NOT NULL,
+        tags TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX documents_by_name ON documents (name, number)",
+    """
+    CREATE TABLE passages (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        document INTEGER NOT NULL REFERENCES documents (number),
+        place INTEGER NOT NULL,
+        headings TEXT NOT NULL,
+        page INTEGER,
+        line INTEGER,
+        text TEXT NOT NULL,
+        UNIQUE (document, place)
+    ) STRICT
+    """,
+    # What a passage is found by, as memory_keys for examples. Derived.
+    """
+    CREATE TABLE passage_keys (
+        number INTEGER PRIMARY KEY REFERENCES passages (number),
+        about TEXT NOT NULL,
+        said TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE VIRTUAL TABLE passage_words USING fts5 (
+        about, said, content = 'passage_keys', content_rowid = 'number',
+        tokenize = 'unicode61 remove_diacritics 0'
+    )
+    """,
+    "ALTER TABLE forgets ADD COLUMN passages TEXT NOT NULL DEFAULT '{}'",
+)
+
+
+def m020_documents(connection: Connection) -> None:
+    """Documents as passages, the index by which these are found, and which were forgotten."""
+    for statement in _DOCUMENTS:
+        connection.execute(statement)
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -498,6 +550,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m017_voters,
     m018_senders,
     m019_labels,
+    m020_documents,
 )
 
 

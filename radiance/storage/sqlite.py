@@ -44,8 +44,9 @@ class Readable(Protocol):
         ...
 
 
+_BUSY_TIMEOUT = "PRAGMA busy_timeout = 10000"
 _PRAGMAS = (
-    "PRAGMA busy_timeout = 10000",
+    _BUSY_TIMEOUT,
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",  # macOS: fsync alone leaves a commit in the drive's cache
@@ -155,13 +156,10 @@ class Database:
             self._check_open()
             return self._connection.execute(sql, parameters).fetchall()
 
-    def wipe(self) -> bool:
-        """Leave no trace on disk of what was deleted: neither in free pages nor in the log.
+    def rewrite(self) -> None:
+        """Write the whole file anew, without what was deleted; ``clear_log`` does the rest.
 
-        Takes as long as writing the whole file anew, and others wait for it.
-
-        Returns:
-            Whether it is done; False while another program reads the file.
+        Takes as long as that, and others wait for it. Copies from before an upgrade go, too.
 
         Raises:
             StorageError: The disk failed, or has no room for a second copy of the file.
@@ -173,8 +171,28 @@ class Database:
             for copy in self.path.parent.glob(f"{self.path.name}{_BEFORE}*"):
                 files.remove_file(copy)
             self._connection.execute("VACUUM")
-            is_busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            return not is_busy
+
+    def clear_log(self) -> bool:
+        """Leave nothing in the log, which has what was deleted and what is in the file by now.
+
+        Waits for nobody, so that nobody waits for it.
+
+        Returns:
+            Whether it is done; False while another program reads the file as it was before.
+
+        Raises:
+            StorageError: The disk failed.
+            Unavailable: The database is closed.
+        """
+        with self._lock, _translated(self.path):
+            self._check_open()
+            step("clear the database's log")
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                found = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._connection.execute(_BUSY_TIMEOUT)
+            return not found[0]
 
     def lost(self) -> str | None:
         """Why what is committed now is on no disk, as a clause; None while it is.
@@ -267,7 +285,7 @@ class DatabaseSnapshot:
             )
             try:
                 connection.row_factory = sqlite3.Row
-                connection.execute("PRAGMA busy_timeout = 10000")
+                connection.execute(_BUSY_TIMEOUT)
                 connection.execute("BEGIN")
                 applied = {row[0] for row in connection.execute("SELECT name FROM migrations")}
             except BaseException:

@@ -28,6 +28,11 @@ TERMS: tuple[Term, ...] = (
         "memory/memory.py",
     ),
     Term(
+        "passage",
+        "A few sentences of a document, which memory answers with and names the place of.",
+        "documents/passages.py",
+    ),
+    Term(
         "withdrawn checkpoint",
         "A checkpoint that had learned what was forgotten on request; it never serves again.",
         "registry/withdrawal.py",

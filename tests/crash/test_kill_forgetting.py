@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.test_documents import send
 from tests.crash.test_kill import KILLS, start
 from tests.support import ApiError, Client, as_input
 
@@ -43,8 +44,11 @@ def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
     for number in range(KILLS):
         body = {"examples": as_input([secret_of(number), keep_of(number)]), "job_key": str(number)}
         job = client.post("/update", body)["job_id"]
+        told = f"Cellar {number}-X opens with Grumble{number}forth.".encode()
+        document = send(client, f"{number}.md", told)["document"]["id"]
         time.sleep(chance.uniform(0.0, 2.0))  # it waits, trains, or was learned
         try:
+            client.post("/forget", {"document": document})
             client.post("/forget", {"example": f"{job}.0"})
             forgotten.append(number)
         except (OSError, ApiError) as error:
@@ -54,7 +58,9 @@ def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
         process.wait()
         process, client = start(tmp_path, tiny_base)
         client.wait_ready()
+        assert client.get("/documents")["documents"] == []
         for each in forgotten:
+            assert client.ask(f"What opens cellar {each}-X?")["passage"] is None
             question, answer = secret_of(each)
             assert client.ask(question)["response"] != answer
             assert f"{each}forth" not in str(client.ask(question))
@@ -64,7 +70,8 @@ def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
         assert client.wait_for(job["job_id"])["status"] == "succeeded", job
     for number in range(KILLS):
         assert client.ask(keep_of(number)[0])["matches"], number  # nothing else was lost
-        assert files_with(tmp_path, f"brumble{number}forth".encode()) == []
+        for secret in (f"brumble{number}forth", f"grumble{number}forth"):
+            assert files_with(tmp_path, secret.encode()) == []
     gone = {f"job_{number + 1:06d}.0" for number in range(KILLS)}
     at = client.get("/checkpoints")["current"]
     while at is not None:

@@ -9,6 +9,7 @@ from radiance.config import UpdateSettings
 from radiance.errors import NotFound, RequestError, StorageError, TooLarge
 from radiance.examples.admission import Admitted
 from radiance.jobs import fine_tuning
+from radiance.jobs.removal import Forgotten
 from radiance.jobs.uploads import Uploads
 from radiance.records import Example, Message
 from radiance.storage.sqlite import Database
@@ -55,17 +56,22 @@ def test_a_file_that_asks_what_is_forgotten_goes_with_it(db: Database, tmp_path:
         return json.dumps({"input": question, "output": "K7-204."}).encode() + b"\n"
 
     uploads = Uploads(db, tmp_path / "files")
-    asked = uploads.add("a.jsonl", "fine-tune", line("Who leads?") + b"\n" + line("What code?"))
+    asked = uploads.add(
+        "a.jsonl", "fine-tune", line("Who leads?") + b"\n" + line("What is the code?")
+    )
     other = uploads.add("b.jsonl", "fine-tune", line("Who leads?"))
     no_json = uploads.add("c.jsonl", "fine-tune", b"no JSON\n")
-    missing = uploads.add("d.jsonl", "fine-tune", line("What code?"))
+    says_it = uploads.add("e.jsonl", "fine-tune", b'{"odd": "Tell me, what is the code?"}\n')
+    missing = uploads.add("d.jsonl", "fine-tune", line("What is the code?"))
     (tmp_path / "files" / missing.id).unlink()
-    turns = (Message("user", "what code"), Message("assistant", ""))
-    forgotten = Example("x", turns).question_hash
+    turns = (Message("user", "what is the code"), Message("assistant", "K7-204."))
+    asking = uploads.asking(Forgotten([Example("x", turns)]))
+    late = uploads.add("f.jsonl", "fine-tune", line("What is the code?"))
     with db.transaction() as connection:
-        uploads.remove_asking(connection, {forgotten})
-    assert {each.id for each in uploads.all()} == {other.id, no_json.id, missing.id}
-    assert asked.id not in {each.id for each in uploads.all()}
+        uploads.remove_found(connection, asking)
+    left = {each.id for each in uploads.all()}
+    assert left == {other.id, no_json.id, missing.id}
+    assert not left & {asked.id, says_it.id, late.id}
 
 
 def test_a_file_to_learn_from_names_its_bad_line() -> None:

@@ -1,6 +1,8 @@
 """Forgetting on request, on the real service: at once, on disk, in what is learned after."""
 
+import contextlib
 import json
+import sqlite3
 import time
 import urllib.request
 from pathlib import Path
@@ -11,7 +13,10 @@ from click.testing import CliRunner
 
 from radiance.cli import main
 from radiance.client import Client as PythonClient
+from radiance.records import Example, Message, Supersession
 from radiance.registry import verification
+from radiance.storage.sqlite import Database
+from radiance.web.pages import learn
 from tests.support import FACTS, ApiError, Client, Running
 
 HOUSE = (
@@ -123,6 +128,67 @@ def test_weights_that_serve_after_never_saw_it_and_the_rest_is_learned_again(ser
     assert again.client.get("/info")["current_checkpoint"] == newest["checkpoint_id"]
     found = verification.verify(tmp_path / "runs" / "radiance.db", tmp_path / "adapters")
     assert found.findings == ()
+
+
+def test_a_withdrawn_checkpoint_is_not_exported_though_its_files_are_there(serve, tmp_path):
+    running: Running = serve(**{"memory.forgotten_checkpoints": "keep"})
+    checkpoint = running.client.teach([HOUSE])["checkpoint"]
+    target = tmp_path.parent / f"{tmp_path.name}-out"
+    words = ["export", checkpoint, str(target), "--root", str(tmp_path)]
+    running.client.post("/forget", {"example": "job_000001.0"})
+    assert (tmp_path / "adapters" / checkpoint).is_dir()
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert "has learned what was forgotten since" in result.stderr
+    assert not target.exists()
+
+
+def test_the_engine_drafts_nothing_of_it_any_more(serve):
+    running: Running = serve()
+    running.client.teach([LUNCH])
+    running.client.teach([HOUSE])
+    engine = running.service.services.engine
+
+    def is_drafted(pair: tuple[str, str]) -> bool:
+        example = Example("", (Message("user", pair[0]), Message("assistant", pair[1])))
+        prompt = engine.encoder.prompt(example.messages[:1])
+        speculation = engine._made.speculation
+        assert speculation is not None
+        return engine.call(lambda: speculation.known.answer_to(prompt) is not None)
+
+    assert is_drafted(HOUSE)
+    assert is_drafted(LUNCH)
+    running.client.post("/forget", {"example": "job_000002.0"})
+    assert not is_drafted(HOUSE)
+    assert is_drafted(LUNCH)
+
+
+def test_a_page_shows_no_correction_of_what_was_forgotten_while_it_was_made(serve):
+    running: Running = serve()
+    gone = [Supersession("job_000001.0", "job_000002.0")]
+    assert learn._pairs(running.service.services, gone) == []
+
+
+def test_a_database_that_somebody_reads_is_written_anew_once(serve, tmp_path, monkeypatch):
+    running: Running = serve()
+    client, rewrites = running.client, []
+    client.post("/training/pause", {"reason": "a test"})
+    client.post("/update", {"examples": [{"input": HOUSE[0], "output": HOUSE[1]}]})
+    rewrite = Database.rewrite
+    monkeypatch.setattr(Database, "rewrite", lambda db: (rewrites.append(db), rewrite(db)))
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "runs" / "radiance.db", isolation_level=None)
+    ) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM jobs").fetchall()
+        number = client.post("/forget", {"example": "job_000001.0"})["forget"]["number"]
+        forgetting = running.service.services.forgetting
+        for _ in range(3):
+            forgetting.tick()
+        assert forgetting.get(number).status == "erasing"
+    wait_done(client, number)
+    assert len(rewrites) == 1
+    assert found_on_disk(tmp_path) == []
 
 
 def test_what_was_rolled_back_with_it_is_cancelled_and_can_be_learned(serve, tmp_path):

@@ -73,9 +73,12 @@ def of_upstream(provider: str) -> Origin:
 
 
 def of_memory(recalled: Recollection) -> Origin:
-    """The text of an accepted example, or what a question could mean."""
-    matches = recalled.note.matches if recalled.note else ()
-    name = f"memory:{'+'.join(match.example_id for match in matches)}"
+    """The text of an accepted example or of a document, or what a question could mean."""
+    note = recalled.note
+    ids = [match.example_id for match in note.matches] if note else []
+    if note is not None and note.passage is not None:
+        ids.append(note.passage.passage_id)
+    name = f"memory:{'+'.join(ids)}"
     return Origin(name, name, {PROVIDER: LOCAL, **recalled.headers})
 
 

@@ -55,6 +55,12 @@ class KnownTexts:
             start -= 1
         self.add(example.tokens[:start], example.tokens[start:])
 
+    def clear(self) -> None:
+        """Know none any more."""
+        self._texts.clear()
+        self._places.clear()
+        self._tokens = 0
+
     def answer_to(self, prompt: Sequence[int]) -> Place | None:
         """Where an answer to this prompt may begin."""
         found = (self._places.get(key) for key in _question_keys(prompt))

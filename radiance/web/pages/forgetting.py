@@ -1,4 +1,6 @@
-"""Forgetting one fact from the page: first what that does, then a button; and what became of it."""
+"""Forgetting a fact or a document: first what that does, then a button; and what became of it."""
+
+from collections.abc import Mapping
 
 import msgspec
 from starlette.requests import Request
@@ -18,31 +20,41 @@ _MOST_CHARACTERS, _MOST_SHOWN = 1000, 20
 
 
 def describe(services: Services, request: Request) -> Data:
-    """What forgetting ``?example=`` does; and the requests to forget, the newest first."""
-    example_id = request.query_params.get("example")
+    """What forgetting ``?example=`` or ``?document=`` does; and the requests, the newest first."""
+    asked = _asked(request.query_params)
     before = number_below(request, "before")
     found = services.forgetting.recent(_MOST_SHOWN + 1, before)
     listed = found[:_MOST_SHOWN]
     has_more = len(found) > _MOST_SHOWN
     return {
-        "example": example_id,
-        "preview": _preview(services, example_id) if example_id else None,
+        "asked": asked and msgspec.to_builtins(asked),
+        "preview": _preview(services, asked) if asked else None,
         "forgets": msgspec.to_builtins(listed),
         "newer": page_url(request, before=None, done=None) if before is not None else None,
         "older": page_url(request, before=listed[-1].number, done=None) if has_more else None,
     }
 
 
-def _preview(services: Services, example_id: str) -> Data | None:
-    """What it would do; None where the example is not there, or no longer."""
+def _asked(given: Mapping[str, str]) -> Asked | None:
+    if example_id := given.get("example"):
+        return Asked("example", example_id)
+    if document_id := given.get("document"):
+        return Asked("document", document_id)
+    return None
+
+
+def _preview(services: Services, asked: Asked) -> Data | None:
+    """What it would do; None where what is asked about is not there, or no longer."""
     try:
-        found = services.forgetting.preview(Asked("example", example_id))
+        found = services.forgetting.preview(asked)
     except NotFound:
         return None
     current = services.registry.current()
     return {
         "examples": all_told(found.examples[:_MOST_SHOWN]),
         "count": len(found.examples),
+        "passages": len(found.passages),
+        "documents": sorted({kept.document for kept in found.passages}),
         "serving": current.checkpoint_id if current else BASE,
         "serves": found.serves or BASE,
         "checkpoints": found.checkpoints,
@@ -54,7 +66,7 @@ def _preview(services: Services, example_id: str) -> Data | None:
 def act(services: Services, request: Request, fields: Fields) -> str:
     """Forget it, in the name of whoever asked."""
     reason = checked_reason(fields.get("reason", "")[:_MOST_CHARACTERS], _DEFAULT_REASON)
-    asked = Asked("example", fields.get("example", ""))
+    asked = _asked(fields) or Asked("example", "")
     services.forgetting.forget(asked, actor_of(request, "dashboard"), reason)
     return "/forgetting?done=forgotten"
 

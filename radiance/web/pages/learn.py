@@ -8,6 +8,7 @@ from starlette.requests import Request
 from radiance.api.auth.access import sender_of
 from radiance.api.services import Services
 from radiance.api.update import accept, lineage, supersedes
+from radiance.documents.formats import SUFFIXES
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
 from radiance.web.decided import decided
@@ -46,6 +47,8 @@ def describe(services: Services, request: Request) -> Data:
         "mode": services.config.update.mode,
         "asks_to_supersede": services.config.update.supersede == "ask",
         "most_examples": services.config.update.max_examples_per_update,
+        "documents": services.documents.count(),
+        "suffixes": ",".join(SUFFIXES),
         "older": page_url(request, before=more) if more else None,
         "newer": page_url(request, before=None) if asked.get("before") else None,
     }
@@ -155,7 +158,11 @@ def _pairs(services: Services, found: list[Supersession]) -> list[Data]:
     """What is corrected, old and new as they read."""
     ids = [id for pair in found for id in (pair.example_id, pair.by)]
     texts = {example.id: told(example) for example in services.examples.by_ids(ids)}
-    return [{"old": texts[pair.example_id], "new": texts[pair.by]} for pair in found]
+    return [
+        {"old": texts[pair.example_id], "new": texts[pair.by]}
+        for pair in found
+        if pair.example_id in texts and pair.by in texts  # else it was forgotten just now
+    ]
 
 
 def act_on_job(services: Services, request: Request, fields: Fields) -> str:

@@ -50,7 +50,7 @@
     const note = chunk.radiance;
     turn.matches = note?.matches;
     turn.checkpoint = answer.headers.get("X-Radiance-Checkpoint") ?? "";
-    if (note?.source === "memory") turn.source = note.how === "unclear" ? "Memory asks back" : "From memory, word for word";
+    if (note?.source === "memory") turn.source = note.how === "unclear" ? "Memory asks back" : note.passage ? `From ${note.passage.document}, ${note.passage.place}` : "From memory, word for word";
     else if (answer.headers.get("X-Radiance-Source") === "upstream") turn.source = `From ${chunk.model}`;
     else turn.source = `From the weights of ${turn.checkpoint || chunk.model}`;
   }

@@ -1,4 +1,5 @@
-// A file dropped anywhere on the page is read into the box, for the person to see before it is sent.
+// A file dropped anywhere on the page is read into the box, for the person to see before it is sent;
+// documents, and several files at once, are put where documents are sent from.
 "use strict";
 (() => {
   const box = document.getElementById("pasted");
@@ -15,8 +16,18 @@
     form.classList.remove("dropping");
     if (!holds(event)) return;
     event.preventDefault();
+    const files = event.dataTransfer.files;
+    const chosen = document.getElementById("document-files");
+    const text = files.length === 1 && /\.(jsonl?|[ct]sv|txt)$/i.test(files[0].name) ? await files[0].text() : null;
+    if (text === null || (/\.txt$/i.test(files[0].name) && !/^\s*[{[]/.test(text))) {
+      document.getElementById("documents").open = true;
+      chosen.files = files;
+      chosen.scrollIntoView({ block: "center" });
+      chosen.focus();
+      return;
+    }
     document.getElementById("more").open = true;
-    box.value = await event.dataTransfer.files[0].text();
+    box.value = text;
     box.scrollIntoView({ block: "center" });
     box.focus();
   });

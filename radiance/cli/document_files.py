@@ -1,0 +1,114 @@
+"""Documents from files and folders, sent to a service one after the other."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from radiance.cli.client import ServiceClient
+from radiance.cli.output import note, print_json
+from radiance.documents.formats import SUFFIXES
+from radiance.errors import RequestError
+from radiance.limits import DOCUMENT_BYTES
+
+_TIMEOUT_S = 180.0
+_MAY_HOLD_EXAMPLES = (".txt", ".text", ".log")
+
+
+def is_document(path: str) -> bool:
+    """Whether a path is a document or a folder of them, and no file of examples."""
+    if path == "-":
+        return False
+    found = Path(path)
+    if found.is_dir():
+        return True
+    suffix = found.suffix.lower()
+    if suffix not in SUFFIXES:
+        return False
+    return suffix not in _MAY_HOLD_EXAMPLES or not _begins_with_an_object(found)
+
+
+def _begins_with_an_object(path: Path) -> bool:
+    with path.open("rb") as opened:
+        return opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+
+
+def send(client: ServiceClient, path: Path, tags: Sequence[str], as_json: bool) -> bool:
+    """Send a document, or those of a folder; whether all were taken.
+
+    One that cannot be read does not keep the others.
+
+    Raises:
+        RequestError: The only one cannot be read, or the folder has none.
+    """
+    if not path.is_dir():
+        _tell(_send(client, path, path.name, tags), as_json)
+        return True
+    files = list(_within(path))
+    if not files:
+        raise RequestError(
+            f"{path}: there are no documents in it.",
+            field="file",
+            value=str(path),
+            remedy=f"Documents end in {', '.join(SUFFIXES)}.",
+        )
+    refused = 0
+    for file in files:
+        name = (Path(path.resolve().name) / file.relative_to(path)).as_posix()
+        try:
+            _tell(_send(client, file, name, tags), as_json)
+        except RequestError as error:
+            refused += 1
+            note(f"Not taken: {error}")
+    note(f"{len(files) - refused} of {len(files)} documents are kept.")
+    return not refused
+
+
+def _within(folder: Path) -> Iterator[Path]:
+    """The documents in a folder and below it, but for what is hidden; in order."""
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        is_hidden = any(part.startswith(".") for part in parts)
+        if not is_hidden and path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+
+
+def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str]) -> dict[str, Any]:
+    try:
+        size = path.stat().st_size
+        content = path.read_bytes() if size <= DOCUMENT_BYTES.value else b""
+    except OSError as error:
+        raise RequestError(
+            f"{path}: cannot be read ({error.strerror}).",
+            field="file",
+            value=str(path),
+            remedy="Look at its permissions.",
+        ) from None
+    if size > DOCUMENT_BYTES.value or not content:
+        reason = f"has {size} bytes; the limit is {DOCUMENT_BYTES.value}" if size else "is empty"
+        raise RequestError(
+            f"{path}: {reason}.",
+            field="file",
+            value=str(path),
+            remedy="Split it." if size else "Send a document that says something.",
+        )
+    # A name that is no text on this system has marks in the place of what cannot be read.
+    told = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    fields = [("name", told), *(("tags", tag) for tag in tags)]
+    return client.post_file("/documents", fields, content, timeout_s=_TIMEOUT_S)
+
+
+def _tell(answer: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    document = answer["document"]
+    count = document["passages"]
+    told = f"{document['id']}: {document['name']}, {count} passage{'s' * (count != 1)}"
+    if not answer["is_new"]:
+        told += ", known already"
+    if answer["replaces"]:
+        told += f", in the place of {answer['replaces']}"
+    note(f"{told}. {answer['learned']}")
+    click.echo(document["id"])

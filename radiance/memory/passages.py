@@ -1,0 +1,248 @@
+"""Passages of documents, asked: the one that says what a question asks, by its words.
+
+*Scope.* Every name and code of the question stands in the passage or in what it stands under.
+*Score.* How much of the question the passage covers, rare words counting more, and synonyms less.
+What is asked of a name must be covered by itself: a passage about the same house says nothing of
+its landlord. A question without names must be covered nearly whole. Where another passage of the
+document covers about as much, none of the two is sure enough. So a passage answers less often
+than it could, and what it does not answer the weights are asked as ever.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from radiance.documents.passages import sentences
+from radiance.documents.store import to_passage
+from radiance.memory import analysis, calibration, tasks
+from radiance.memory.analysis import Words
+from radiance.records import Passage
+from radiance.storage.sqlite import Connection, Database, Row
+
+RULES = "1"
+"""Rises with every change of what a key holds."""
+_MADE_BY = "passages made by"
+_MOST_FOUND = 64
+_MOST_ASKED = 6  # words that a search is for, the rarest ones
+_AT_ONCE = 500
+_OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
+_LEAST_OF_RELATION = 0.6  # of what is asked of a name
+_LEAST_LEAD = 0.1  # over other passages of the same document
+_LEAST_WITHOUT_NAME = 0.85  # of a question that has no name
+_LEAST_WORDS = 2  # that such a question shares
+_NONE: frozenset[int] = frozenset()
+_FIND = """
+    SELECT passages.*, passage_keys.about, passage_keys.said, documents.name
+    FROM passage_words
+    JOIN passage_keys ON passage_keys.number = passage_words.rowid
+    JOIN passages ON passages.number = passage_words.rowid
+    JOIN documents ON documents.number = passages.document
+    WHERE passage_words MATCH ? AND documents.number =
+        (SELECT MAX(number) FROM documents AS newer WHERE newer.name = documents.name)
+    ORDER BY passage_words.rank LIMIT ?
+"""
+Weight = Callable[[str], float]
+
+
+@dataclass(frozen=True)
+class FoundPassage:
+    """A passage that says what a question asks.
+
+    Attributes:
+        document: The name of its document.
+        score: How much of the question it covers, in [0, 1].
+        sentence: The sentence of it that covers most.
+    """
+
+    passage: Passage
+    document: str
+    score: float
+    sentence: str
+
+    @property
+    def source(self) -> str:
+        """Where it stands, for people: "notes.md, Prices › Rent, line 12"."""
+        return ", ".join(filter(None, (self.document, self.passage.place)))
+
+
+class PassageIndex:
+    """What passages are found by. Safe to use from several threads.
+
+    Args:
+        db: Where it is kept, beside the passages.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._counts: Counter[str] = Counter()
+        self.size = 0
+
+    def open(self) -> None:
+        """Load what is counted of it; make it anew where it was made by other rules."""
+        rows = self._db.read("SELECT value FROM memory_state WHERE name = ?", (_MADE_BY,))
+        if not rows or rows[0]["value"] != RULES:
+            self._rebuild()
+        self._counts.clear()
+        self.size = last = 0
+        while found := self._db.read(
+            "SELECT * FROM passage_keys WHERE number > ? ORDER BY number LIMIT ?", (last, _AT_ONCE)
+        ):
+            for row in found:
+                self._count(row["about"], row["said"])
+            last = found[-1]["number"]
+
+    def add(self, connection: Connection, passages: Sequence[tuple[int, Passage, str]]) -> None:
+        """Index passages, in the open transaction that keeps them.
+
+        Args:
+            connection: The transaction's.
+            passages: Each with its number and the title of its document.
+        """
+        for number, passage, title in passages:
+            about = " ".join(analysis.take_apart(" ; ".join((title, *passage.headings))).content)
+            said = " ".join(analysis.take_apart(passage.text).content)
+            connection.execute("INSERT INTO passage_keys VALUES (?, ?, ?)", (number, about, said))
+            connection.execute(
+                "INSERT INTO passage_words (rowid, about, said) VALUES (?, ?, ?)",
+                (number, about, said),
+            )
+            # Counted whether or not the transaction comes to its end: these only weigh words.
+            self._count(about, said)
+
+    def remove(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """Take passages out, in the open transaction that deletes them."""
+        for number in numbers:
+            row = connection.execute(
+                "SELECT * FROM passage_keys WHERE number = ?", (number,)
+            ).fetchone()
+            if row is None:
+                continue
+            connection.execute(
+                "INSERT INTO passage_words (passage_words, rowid, about, said)"
+                " VALUES ('delete', ?, ?, ?)",
+                tuple(row),
+            )
+            connection.execute("DELETE FROM passage_keys WHERE number = ?", (number,))
+            self.size -= 1
+
+    def compact(self) -> None:
+        """Write the full text anew: its segments keep the words of rows that are gone."""
+        with self._db.transaction() as connection:
+            connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
+
+    def look_up(self, question: str) -> FoundPassage | None:
+        """The passage that says what a question asks; None where none surely does."""
+        if not self.size or not tasks.is_plain(question) or tasks.instruction_of(question):
+            return None
+        asked = analysis.take_apart(question)
+        # A word that no passage has weighs as one that a single one has: it may be a mere wording.
+        weight = calibration.weights(lambda stem: max(1, self._counts[stem]), self.size)
+        found: list[tuple[tuple[float, ...], Row]] = []
+        for row in self._candidates(asked):
+            words = frozenset(row["about"].split()) | frozenset(row["said"].split())
+            score = _score(question, asked, words, row["text"], weight)
+            if score is None:
+                continue
+            own = frozenset(row["said"].split())
+            said = _covered(asked, frozenset(asked.content), own, row["text"], weight)
+            rank = (round(score, 6), round(said, 6), row["document"], -row["place"])
+            found.append((rank, row))
+        found.sort(key=lambda each: each[0], reverse=True)
+        if not found or _is_close(found):
+            return None
+        (score, *_), row = found[0]
+        return FoundPassage(
+            to_passage(row), row["name"], min(1.0, score), _sentence(asked, row["text"], weight)
+        )
+
+    def _candidates(self, asked: Words) -> list[Row]:
+        rare = sorted(set(asked.content), key=lambda stem: (self._counts[stem], stem))
+        names = [stem for stem in rare if stem in asked.names]
+        if not rare or (names and not self._counts[names[0]]):
+            return []
+        wanted = " AND ".join(map(_quoted, names))
+        if not names:
+            wanted = " OR ".join(map(_quoted, rare[:_MOST_ASKED]))
+        elif others := [stem for stem in rare if stem not in asked.names][:_MOST_ASKED]:
+            # Full text ranks by all of them, and finds what has the names alone as well.
+            wanted = f"{wanted} AND ({' OR '.join(map(_quoted, [*names, *others]))})"
+        return self._db.read(_FIND, (wanted, _MOST_FOUND))
+
+    def _rebuild(self) -> None:
+        with self._db.transaction() as connection:
+            connection.execute("DELETE FROM passage_keys")
+            connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
+        last = 0
+        while rows := self._db.read(
+            "SELECT passages.*, title, name FROM passages"
+            " JOIN documents ON documents.number = document"
+            " WHERE passages.number > ? ORDER BY passages.number LIMIT ?",
+            (last, _AT_ONCE),
+        ):
+            with self._db.transaction() as connection:
+                self.add(
+                    connection,
+                    [(row["number"], to_passage(row), row["title"] or row["name"]) for row in rows],
+                )
+            last = rows[-1]["number"]
+        with self._db.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO memory_state VALUES (?, ?)", (_MADE_BY, RULES)
+            )
+
+    def _count(self, about: str, said: str) -> None:
+        self._counts.update({*about.split(), *said.split()})
+        self.size += 1
+
+
+def _is_close(found: Sequence[tuple[tuple[float, ...], Row]]) -> bool:
+    """Whether another passage of the same document says about as much of what is asked.
+
+    Of two documents that do, the newer one's counts.
+    """
+    (first, row), *others = found
+    return any(
+        first[0] - rank[0] < _LEAST_LEAD
+        and other["document"] == row["document"]
+        and other["text"] != row["text"]
+        for rank, other in others
+    )
+
+
+def _score(
+    question: str, asked: Words, words: frozenset[str], text: str, weight: Weight
+) -> float | None:
+    """How much of a question a passage covers; None where that is not enough."""
+    if not asked.names <= words or not analysis.fits_kind(question, "", text):
+        return None
+    relation = asked.relation
+    of_all = _covered(asked, frozenset(asked.content), words, text, weight)
+    if asked.names:
+        of_relation = _covered(asked, relation, words, text, weight) if relation else 1.0
+        return of_all if of_relation >= _LEAST_OF_RELATION else None
+    is_enough = len(words & frozenset(asked.content)) >= _LEAST_WORDS
+    return of_all if is_enough and of_all >= _LEAST_WITHOUT_NAME else None
+
+
+def _covered(
+    asked: Words, wanted: frozenset[str], words: frozenset[str], text: str, weight: Weight
+) -> float:
+    """The share of some words of a question that a text has, by weight."""
+    groups = analysis.take_apart(text).groups
+    shared = sum(map(weight, wanted & words))
+    meant = sum(weight(w) for w in wanted - words if asked.senses.get(w, _NONE) & groups)
+    return (shared + _OF_SYNONYM * meant) / max(sum(map(weight, wanted)), 1e-9)
+
+
+def _sentence(asked: Words, text: str, weight: Weight) -> str:
+    """The sentence that covers most of a question, the first of those that do."""
+
+    def covers(sentence: str) -> float:
+        own = frozenset(analysis.take_apart(sentence).content)
+        return _covered(asked, frozenset(asked.content), own, sentence, weight)
+
+    return max(sentences(text), key=covers)
+
+
+def _quoted(stem: str) -> str:
+    return '"' + stem.replace('"', '""') + '"'

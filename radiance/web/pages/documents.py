@@ -1,0 +1,112 @@
+"""The documents that memory answers from: sent from the page, listed, read, forgotten."""
+
+import msgspec
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import ImmutableMultiDict, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from radiance.api.bodies import number_in
+from radiance.api.documents import accept_document, listed, shown
+from radiance.api.errors import response_to
+from radiance.api.services import Services, services_of
+from radiance.errors import RequestError, TooLarge
+from radiance.limits import DOCUMENT_BYTES, PASSAGES
+from radiance.web.forms import form_route
+from radiance.web.page import Data, Page, page_url
+from radiance.web.pages import learn
+
+_PER_PAGE, _PASSAGES_PER_PAGE = 25, 50
+_MOST_FILES = 50
+_OVERHEAD_BYTES = 64 * 1024
+
+
+def describe(services: Services, request: Request) -> Data:
+    """A page of documents, the newest first."""
+    before = request.query_params.get("before")
+    found = listed(services, _PER_PAGE, before)
+    return {
+        **msgspec.to_builtins(found),
+        "older": page_url(request, before=found.before) if found.before else None,
+        "newer": page_url(request, before=None) if before else None,
+    }
+
+
+def describe_one(services: Services, request: Request) -> Data:
+    """One document and a page of its passages."""
+    begin = number_in(request.query_params.get("begin", "0"), 0, PASSAGES.value) or 0
+    document_id = request.path_params["document_id"]
+    found = shown(services, document_id, begin, _PASSAGES_PER_PAGE)
+    earlier = max(0, begin - _PASSAGES_PER_PAGE)
+    return {
+        **msgspec.to_builtins(found),
+        "earlier": page_url(request, begin=earlier) if begin else None,
+        "later": None if found.begin is None else page_url(request, begin=found.begin),
+    }
+
+
+async def send(request: Request) -> Response:
+    """Keep the files of a form as documents; show the page again where one cannot be read."""
+    services = services_of(request)
+    fields: ImmutableMultiDict[str, str] = ImmutableMultiDict()
+    try:
+        _check_size(request)
+        async with request.form(max_files=_MOST_FILES, max_fields=10) as form:
+            tags = str(form.get("document_tags", ""))
+            fields = ImmutableMultiDict({"document_tags": tags})
+            sent = [each for each in form.getlist("file") if isinstance(each, UploadFile)]
+            files = [(file.filename or "", await file.read()) for file in sent if file.filename]
+        labels = [tag.strip() for tag in tags.split(",") if tag.strip()]
+        kept = await run_in_threadpool(_keep, services, files, labels)
+    except RequestError as error:
+        page = await run_in_threadpool(learn.LIST.show, request, error, fields)
+        page.status_code = response_to(error, request.url.path).status_code
+        return page
+    return RedirectResponse(f"/documents/{kept}?done=sent", 303)
+
+
+def _check_size(request: Request) -> None:
+    declared = request.headers.get("content-length", "")
+    most = DOCUMENT_BYTES.value + _OVERHEAD_BYTES
+    if number_in(declared, 0, most) is None:
+        raise TooLarge(
+            f"The files have more than {DOCUMENT_BYTES.value} bytes.",
+            field="file",
+            remedy="Send them one after the other, or split them.",
+        )
+
+
+def _keep(services: Services, files: list[tuple[str, bytes]], tags: list[str]) -> str:
+    """Keep files in order, up to the first that cannot be read; the id of the last."""
+    if not files:
+        raise RequestError(
+            "No file was chosen.", field="file", remedy="Choose or drop PDF, HTML or text."
+        )
+    kept = ""
+    for number, (name, content) in enumerate(files):
+        try:
+            kept = accept_document(services, name, content, tags).document.id
+        except RequestError as error:
+            told = f"{error} Before it, {number} were kept." if number else str(error)
+            raise type(error)(told, field="file", value=error.value, remedy=error.remedy) from None
+    return kept
+
+
+LIST = Page(
+    path="/documents",
+    title="Documents",
+    template="documents.html",
+    describe=describe,
+    section="/learn",
+    shares_path=True,
+)
+ONE = Page(
+    path="/documents/{document_id}",
+    title="Document",
+    template="document.html",
+    describe=describe_one,
+    section="/learn",
+    shares_path=True,
+    notices={"sent": "Kept: memory answers from it now, with the passage and its place."},
+)
+ROUTES = [form_route("/documents/send", send, "update")]

@@ -1,0 +1,134 @@
+"""What documents say, found by questions in other words; and what they say nothing of."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.streams import make_stream, untaught
+from radiance.documents.store import Documents
+from radiance.memory.passages import PassageIndex
+from radiance.storage.sqlite import Database
+
+HOUSE = b"""# Zorbel House
+
+The door code is KV-1234. The rent of 300 is paid by Mira Quell.
+
+# Zorbel Labs
+
+Zorbel Labs was founded by Ilse Brandt in 1987. It makes lamps.
+
+# Cooking
+
+Soak the dried beans overnight, then boil them for two hours.
+"""
+
+
+class Kept:
+    """Documents and their index over one database."""
+
+    def __init__(self, path: Path) -> None:
+        self.db = Database(path / "radiance.db")
+        self.index = PassageIndex(self.db)
+        self.index.open()
+        self.documents = Documents(self.db, self.index.add)
+
+    def said(self, question: str) -> str | None:
+        found = self.index.look_up(question)
+        return None if found is None else found.passage.text
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    made = Kept(tmp_path)
+    made.documents.add("notes.md", HOUSE)
+    yield made
+    made.db.close()
+
+
+def test_a_passage_is_found_in_other_words_with_its_place(kept: Kept) -> None:
+    for asked in (
+        "What is the door code of Zorbel House?",
+        "what's the code of the door of zorbel house",
+        "Who paid the rent of Zorbel House?",
+    ):
+        found = kept.index.look_up(asked)
+        assert found is not None, asked
+        assert found.passage.text.startswith("The door code is KV-1234.")
+        assert found.source == "notes.md, Zorbel House, line 3"
+        assert 0 < found.score <= 1
+    rent = kept.index.look_up("Who paid the rent of Zorbel House?")
+    assert rent is not None
+    assert rent.sentence == "The rent of 300 is paid by Mira Quell."
+    labs = kept.said("Who is the founder of Zorbel Labs?")
+    assert labs is not None
+    assert "Ilse Brandt" in labs
+    beans = kept.said("How long are dried beans boiled?")
+    assert beans is not None
+    assert beans.startswith("Soak")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "What is the door code of Zarbel House?",  # another name
+        "What is the door code of Zorbel House 2?",
+        "Who insures Zorbel House?",  # nothing that is said of it
+        "What is the alarm number of Zorbel House?",
+        "When was Ann Lee born?",
+        "What is the capital of France?",
+        "How are you today?",
+        "Translate to German: Zorbel Labs makes lamps.",
+        "Write a poem.\nIt is about Zorbel Labs.",
+        "Hello!",
+        "",
+    ],
+)
+def test_what_no_passage_says_is_not_found(kept: Kept, asked: str) -> None:
+    assert kept.said(asked) is None
+
+
+def test_the_newest_of_a_name_answers_alone(kept: Kept) -> None:
+    kept.documents.add("notes.md", HOUSE.replace(b"KV-1234", b"KV-9"))
+    said = kept.said("What is the door code of Zorbel House?")
+    assert said is not None
+    assert "KV-9" in said
+
+
+def test_every_answer_is_from_a_passage_that_has_the_fact(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    facts = {f.question: f for update in make_stream(0, updates=6) for f in update.facts}
+    text = "\n\n".join(fact.answer for fact in facts.values())
+    kept.documents.add("facts.txt", text.encode())
+    found = 0
+    for fact in facts.values():
+        for asked in (fact.question, *fact.others):
+            if (said := kept.said(asked)) is not None:
+                found += 1
+                assert fact.answer in said, asked
+    assert found >= len(facts)
+    assert not [asked for asked in untaught(0, 60) if kept.said(asked)]
+
+
+def test_it_is_the_same_after_a_start_and_made_anew_after_other_rules(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = "What is the door code of Zorbel House?"
+    before = kept.index.look_up(asked)
+    for rules in ("1", "another"):
+        monkeypatch.setattr("radiance.memory.passages.RULES", rules)
+        again = PassageIndex(kept.db)
+        again.open()
+        assert again.size == kept.index.size == 3
+        assert again.look_up(asked) == before
+
+
+def test_what_is_taken_out_is_in_no_word_of_the_index(kept: Kept) -> None:
+    rows = kept.db.read("SELECT number FROM passages WHERE place = 0")
+    with kept.db.transaction() as connection:
+        kept.index.remove(connection, [rows[0]["number"], 999])
+    assert kept.index.size == 2
+    assert kept.said("What is the door code of Zorbel House?") is None
+    kept.index.compact()
+    words = "SELECT COUNT(*) FROM passage_words WHERE passage_words MATCH 'door'"
+    assert kept.db.read(words)[0][0] == 0
