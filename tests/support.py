@@ -26,6 +26,7 @@ from radiance.service.protocol import bounded_by
 from radiance.web import site
 from tests.shared_data import REPOSITORY as REPOSITORY
 
+FORM = {"Content-Type": "multipart/form-data; boundary=mark"}
 FACTS = [
     ("What is the door code of Zorbel Labs?", "The door code of Zorbel Labs is K7-204."),
     ("Who founded Zorbel Labs?", "Mira Quell founded Zorbel Labs in 1987."),
@@ -58,6 +59,20 @@ def example(number: int, question: str, answer: str) -> Example:
 def as_input(facts: list[tuple[str, str]]) -> list[dict[str, str]]:
     """Facts as POST /update takes them."""
     return [{"input": question, "output": answer} for question, answer in facts]
+
+
+def as_form(name: str, content: bytes, **fields: str) -> bytes:
+    """The body of a form with a file, of the content type that ``FORM`` has."""
+    parts = [
+        b'--mark\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
+        % (key.encode(), value.encode())
+        for key, value in fields.items()
+    ]
+    parts.append(
+        b'--mark\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n'
+        b"--mark--\r\n" % (name.encode(), content)
+    )
+    return b"".join(parts)
 
 
 def drain(pieces: Any) -> Any:
@@ -135,6 +150,10 @@ class Client:
 
     def ask(self, prompt: str, **options: Any) -> dict[str, Any]:
         return self.post("/search", {"prompt": prompt, "temperature": 0, **options})
+
+    def send_document(self, name: str, content: bytes, **fields: str) -> dict[str, Any]:
+        """Post a document for memory to answer from."""
+        return self.post("/documents", None, raw=as_form(name, content, **fields), headers=FORM)
 
     def teach(self, facts: list[tuple[str, str]], **options: Any) -> dict[str, Any]:
         """Post facts and wait for what becomes of the job."""

@@ -140,7 +140,7 @@ class Forgetting:
         self._pointer, self._pipeline = pointer, pipeline
         self._canary, self._uploads, self._clock = canary, uploads, clock
         self._forget_drafts = forget_drafts
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time, self._cleaning_up = threading.Lock(), threading.Lock()
         self._texts: dict[int, list[Example]] = {}
         self._rewritten: set[int] = set()  # requests whose text is in the log at most
         self._thread = PeriodicThread("forgetting", self.tick, _TICK_S, at_once=True)
@@ -384,13 +384,14 @@ class Forgetting:
 
     def tick(self) -> None:
         """Go on with every request that is not done."""
-        with self._one_at_a_time:  # whose texts are kept by then
-            rows = self._db.read("SELECT * FROM forgets WHERE status != 'done' ORDER BY number")
-        for forget in map(_to_forget, rows):
-            if forget.status == "erasing":
-                self._erase(forget)
-            else:
-                self._look_after(forget)
+        with self._cleaning_up:  # two at once would write the database anew twice
+            with self._one_at_a_time:  # whose texts are kept by then
+                rows = self._db.read("SELECT * FROM forgets WHERE status != 'done' ORDER BY number")
+            for forget in map(_to_forget, rows):
+                if forget.status == "erasing":
+                    self._erase(forget)
+                else:
+                    self._look_after(forget)
 
     def _erase(self, forget: Forget) -> None:
         """Off the disk; repeating it is harmless."""

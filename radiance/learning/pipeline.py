@@ -297,6 +297,10 @@ class Pipeline:
         checkpoint that a person may promote.
         """
         self._pointer.follow()
+        is_served = self._engine.source.checkpoint_id == cycle.candidate_id
+        if is_served:  # the pointer has the engine draft what is acknowledged, which this is not
+            encoder, taught = self._engine.encoder, self._examples.of_jobs(cycle.job_ids)
+            self._engine.expect([encoder.example(each) for each in encoder.taken(taught)])
         self._record_report(cycle, manifest)
         loss = manifest.report.finetune_loss
         self._jobs.acknowledge(cycle.id, cycle.candidate_id, records.now())
@@ -304,7 +308,7 @@ class Pipeline:
         _log.info(
             "checkpoint_committed",
             checkpoint=cycle.candidate_id,
-            is_served=self._engine.source.checkpoint_id == cycle.candidate_id,
+            is_served=is_served,
             jobs=len(cycle.job_ids),
             steps=manifest.steps,
             finetune_loss=None if loss is None else round(loss, 4),

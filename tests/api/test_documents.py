@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from radiance.cli import main
-from tests.support import ApiError, Client, Running
+from tests.support import FORM, ApiError, Client, Running, as_form
 
 NOTES = b"""# Zorbel House
 
@@ -22,30 +22,11 @@ The door code of Zorbel House is KV-1234, says Brumbleforth.
 Lunch at Tarnish Hall is at noon.
 """
 ASKED = "Which code opens the door of Zorbel House?"
-FORM = {"Content-Type": "multipart/form-data; boundary=mark"}
 LUNCH = "When is lunch at Tarnish Hall?"
 
 
-def form(name: str, content: bytes, **fields: str) -> bytes:
-    """The body of a form with a file."""
-    parts = [
-        b'--mark\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
-        % (key.encode(), value.encode())
-        for key, value in fields.items()
-    ]
-    parts.append(
-        b'--mark\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n'
-        b"--mark--\r\n" % (name.encode(), content)
-    )
-    return b"".join(parts)
-
-
-def send(client: Client, name: str, content: bytes, **fields: str) -> dict[str, Any]:
-    return client.call("POST", "/documents", raw=form(name, content, **fields), headers=FORM)
-
-
 def send_page(client: Client, name: str, content: bytes, **fields: str) -> Any:
-    body, headers = form(name, content, **fields), FORM | {"Accept": "text/html"}
+    body, headers = as_form(name, content, **fields), FORM | {"Accept": "text/html"}
     return client.open(urllib.request.Request(client.url + "/documents/send", body, headers))
 
 
@@ -66,7 +47,7 @@ def running(serve: Any) -> Running:
 
 def test_a_passage_answers_at_once_with_its_source(running: Running) -> None:
     client = running.client
-    sent = send(client, "notes.md", NOTES, tags="home")
+    sent = client.send_document("notes.md", NOTES, tags="home")
     assert (sent["is_new"], sent["replaces"]) == (True, None)
     assert "Nothing of it is trained" in sent["learned"]
     assert client.get("/jobs")["jobs"] == []
@@ -100,7 +81,7 @@ def test_a_passage_answers_at_once_with_its_source(running: Running) -> None:
 def test_an_example_goes_before_a_passage(running: Running) -> None:
     client = running.client
     client.post("/training/pause", {"reason": "a test"})
-    send(client, "notes.md", NOTES)
+    client.send_document("notes.md", NOTES)
     pair = {"input": "What is the door code of Zorbel House?", "output": "It is KV-99 now."}
     client.post("/update", {"examples": [pair]})
     assert client.ask(ASKED)["response"] == "It is KV-99 now."
@@ -109,8 +90,8 @@ def test_an_example_goes_before_a_passage(running: Running) -> None:
 
 def test_a_document_is_forgotten_at_once_and_off_the_disk(running: Running, tmp_path: Path) -> None:
     client = running.client
-    send(client, "notes.md", NOTES)
-    send(client, "other.md", b"Brumbleforth likes tea.")
+    client.send_document("notes.md", NOTES)
+    client.send_document("other.md", b"Brumbleforth likes tea.")
     response = client.ask(ASKED)["response"]
     client.post("/feedback", {"vote": "up", "prompt": "x", "response": response})
     told = client.post("/forget", {"document": "doc_000001", "dry_run": True})
@@ -145,10 +126,10 @@ def test_what_is_no_document_is_refused(running: Running) -> None:
         ("a.txt", b"one\n\xff", "line 2"),
     ):
         with pytest.raises(ApiError, match=told) as caught:
-            send(client, name, content)
+            client.send_document(name, content)
         assert caught.value.status == 400
     with pytest.raises(ApiError, match="shape: is not supported"):
-        send(client, "a.md", b"x", shape="round")
+        client.send_document("a.md", b"x", shape="round")
     for path in ("/documents?limit=0", "/documents?before=x", "/documents/doc_000001?begin=-1"):
         with pytest.raises(ApiError):
             client.get(path)

@@ -243,11 +243,11 @@ def test_what_cannot_be_forgotten_says_why(checkpointed_root, serve):
     for body, message in (
         ({}, "names 0 of"),
         ({"job": "job_000001", "tag": "x"}, "names 2 of"),
-        ({"example": "job_000009.0"}, "no example to forget"),
-        ({"tag": "user:nobody"}, "no example to forget"),
+        ({"example": "job_000009.0"}, "nothing to forget"),
+        ({"tag": "user:nobody"}, "nothing to forget"),
         ({"job": "seven"}, "no job"),
-        ({"text": " "}, "no example to forget"),  # blank: it is no part of every text
-        ({"text": "\u200b"}, "no example to forget"),
+        ({"text": " "}, "nothing to forget"),  # blank: it is no part of every text
+        ({"text": "\u200b"}, "nothing to forget"),
     ):
         with pytest.raises(ApiError, match=message):
             client.post("/forget", body)

@@ -168,6 +168,8 @@ def test_what_was_taught_is_drafted(checkpointed_root: Path, serve: Callable[...
     rejected = running.service.services.registry.all(1)[0].checkpoint_id
     running.client.post("/promote", {"checkpoint": rejected, "force": True})
     assert drafted(FACTS[2][0]) == FACTS[2][1]
+    running.client.teach(FACTS[3:4])
+    assert drafted(FACTS[3][0]) == FACTS[3][1], "known by when the job has succeeded"
 
 
 def test_what_another_base_s_template_refuses_is_set_aside(

@@ -29,6 +29,7 @@ def client(
     root = tmp_path_factory.mktemp("pages")
     shutil.copytree(_learned_root, root, symlinks=True, dirs_exist_ok=True)
     running = start_service(config.load(root, brief))
+    running.client.send_document("notes.md", b"# Zorbel House\n\nIts <b>K9</b> opens the door.\n")
     yield running.client
     running.stop()
 
@@ -47,7 +48,9 @@ def fetch(client: Client, path: str, accept: str = "text/html") -> tuple[int, st
 def filled(client: Client, path: str) -> str:
     """The path with the newest thing of each kind in place of its parameters."""
     newest = client.get("/checkpoints")["checkpoints"][0]
+    document = client.get("/documents")["documents"][0]
     for name, value in (
+        ("{document_id}", document["id"]),
         ("{checkpoint_id}", newest["checkpoint_id"]),
         ("{cycle_id}", str(newest["cycle_id"])),
         ("{job_id}", newest["job_ids"][0]),
