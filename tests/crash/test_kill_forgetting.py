@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.test_documents import send
 from tests.crash.test_kill import KILLS, start
 from tests.support import ApiError, Client, as_input
 
@@ -45,7 +44,7 @@ def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
         body = {"examples": as_input([secret_of(number), keep_of(number)]), "job_key": str(number)}
         job = client.post("/update", body)["job_id"]
         told = f"Cellar {number}-X opens with Grumble{number}forth.".encode()
-        document = send(client, f"{number}.md", told)["document"]["id"]
+        document = client.send_document(f"{number}.md", told)["document"]["id"]
         time.sleep(chance.uniform(0.0, 2.0))  # it waits, trains, or was learned
         try:
             client.post("/forget", {"document": document})
