@@ -56,8 +56,8 @@ def update(
       echo '{"input": "Who leads Lumen?", "output": "Ada Brook leads it."}' | radiance update -
     """
     if document_files.is_document(file):
-        if key is not None or wait:
-            raise click.UsageError("A document is no job: leave out --key and --wait.")
+        if key is not None or supersede or wait:
+            raise click.UsageError("A document is no job: leave out --key, --supersede and --wait.")
         if not document_files.send(client, Path(file), tags, as_json):
             context.exit(FAILED)
         return
