@@ -17,7 +17,6 @@ from radiance.records import JobStatus
 
 View = Literal["known", "overwrote", "all", State]
 VIEWS: tuple[View, ...] = ("known", "overwrote", *STATES, "all")
-_STATES: dict[str, tuple[State, ...]] = {"known": KNOWN, **{state: (state,) for state in STATES}}
 _MOST_QUERY = 200
 
 
@@ -88,18 +87,29 @@ def knowledge(services: Services, request: Request, limit: int) -> KnowledgeList
         limit + 1,
         words=asked.get("q", "")[:_MOST_QUERY].strip(),
         tag=asked.get("tag", "")[:_MOST_QUERY].strip(),
-        states=_STATES.get(view),
+        states=_states(services, view),
         only=list(overwritten) if view == "overwrote" else None,
         before=asked.get("before"),
     )
     counts: dict[str, int] = {**services.facts.count(lineage, tip)}
-    counts["known"] = sum(counts[state] for state in KNOWN)
+    counts["known"] = sum(counts[state] for state in known_states(services))
     counts["overwrote"] = len(overwritten)
     failed = {fact.example.question_hash for fact in found if fact.state == "failed"}
     held = {each.id for each in services.examples.standing(failed, lineage).values()}
     facts = [_shown(services, fact, overwritten, held) for fact in found[:limit]]
     more = facts[-1].example_id if len(found) > limit else None
     return KnowledgeList(view, counts, facts, more)
+
+
+def known_states(services: Services) -> tuple[State, ...]:
+    """How facts stand that are known: those that wait only where memory answers."""
+    return KNOWN if services.recalls else ("learned",)
+
+
+def _states(services: Services, view: str) -> tuple[State, ...] | None:
+    if view == "known":
+        return known_states(services)
+    return tuple(state for state in STATES if state == view) or None
 
 
 def _by_example(services: Services) -> dict[str, list[Overwritten]]:
@@ -117,7 +127,9 @@ def _shown(
 ) -> KnownFact:
     """A fact as it is told; ``held`` are those that failed and that memory has all the same."""
     turns, job = fact.example.messages, fact.job
-    is_remembered = fact.example.id in held and services.config.memory.mode != "off"
+    is_remembered = (
+        services.recalls and fact.example.id in held and services.config.memory.mode != "off"
+    )
     return KnownFact(
         example_id=fact.example.id,
         job_id=job.job_id,
@@ -126,7 +138,7 @@ def _shown(
         answer=turns[-1].content if turns else fact.example.text,
         tags=job.tags,
         state=fact.state,
-        is_served=fact.state in KNOWN or is_remembered,
+        is_served=fact.state in known_states(services) or is_remembered,
         why=f"{_why(services, fact)} Memory answers it all the same.".lstrip()
         if is_remembered
         else _why(services, fact),
@@ -142,8 +154,7 @@ def _why(services: Services, fact: Fact) -> str:
     job = fact.job
     match fact.state:
         case "waiting":
-            is_answered = services.config.memory.mode != "off"
-            return "Memory answers it until it is learned." if is_answered else ""
+            return "Memory answers it until it is learned." if services.recalls else ""
         case "corrected":
             return "A newer answer to the same question stands."
         case "repeated" if job.status in (JobStatus.QUEUED, JobStatus.RUNNING):

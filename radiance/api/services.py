@@ -84,6 +84,11 @@ class Services:
         """Whether forgetting is measured."""
         return bool(self.anchors)
 
+    @property
+    def recalls(self) -> bool:
+        """Whether memory answers a request that does not say if it should."""
+        return self.config.memory.mode != "off"
+
     def extension(self, kind: type[P]) -> P:
         """What an extension runs in this service, found by its type.
 

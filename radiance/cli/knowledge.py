@@ -67,7 +67,7 @@ def knowledge(
         ),
     )
     counts = answer["counts"]
-    note(f"{counts['known']} known, {counts['waiting']} of these waiting to be learned.")
+    note(f"{counts['known']} known, {counts['waiting']} waiting to be learned.")
     if answer["before"]:
         note(f"More: --before {answer['before']}")
 

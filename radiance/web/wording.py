@@ -13,6 +13,7 @@ _PERCENT = re.compile(r"(?<=\d)%")
 _FACTOR = re.compile(r"^[x/](?=\d)")
 _SIGNS = {"x": "\N{MULTIPLICATION SIGN}", "/": "\N{DIVISION SIGN}"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MODELS = {"base": "the base model", "stable": "what serves", "training": "what is in training"}
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -51,6 +52,11 @@ def numbered(checkpoint_id: str) -> str:
     """The number of a checkpoint, where its whole id does not fit: ``#12``."""
     number = checkpoint_id.rpartition("_")[2].lstrip("0")
     return f"#{number}" if number.isdecimal() else checkpoint_id
+
+
+def model(name: str) -> str:
+    """What a person calls one of the models that can be named: a checkpoint by its id."""
+    return _MODELS.get(name, name)
 
 
 def plain(value: Any) -> str:
@@ -149,6 +155,7 @@ def _time(value: Any) -> datetime | None:
 FILTERS = {
     "ago": ago,
     "duration": duration,
+    "model": model,
     "moment": moment,
     "number": number,
     "numbered": numbered,

@@ -73,11 +73,19 @@ def test_a_conversation_from_the_first_question_to_a_service_that_dies(
         running.stop()
 
 
-def test_a_form_that_cannot_be_sent_keeps_what_was_typed_and_takes_a_dropped_file(
+def test_a_form_is_sent_once_or_keeps_what_was_typed_and_takes_a_dropped_file(
     open_at: Callable[..., Any], serve: Callable[..., Running]
 ) -> None:
     running = serve()
-    page = open_at(running.client.url, "/learn")
+    client = running.client
+    client.post("/training/pause", {})
+    page = open_at(client.url, "/learn")
+    page.get_by_label("Question", exact=True).fill(FACTS[0][0])
+    page.get_by_label("Answer", exact=True).fill(FACTS[0][1])
+    page.get_by_role("button", name="Teach it").dblclick()
+    page.get_by_text("Accepted. Below is what becomes of it.").wait_for()
+    assert len(client.get("/jobs")["jobs"]) == 1, "a double click teaches once"
+    page.goto("/learn")
     page.evaluate(
         """() => {
             const dataTransfer = new DataTransfer();

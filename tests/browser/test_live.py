@@ -41,7 +41,7 @@ def test_a_restart_shows_stale_and_then_recovers(browser: Any, tmp_path: Path) -
 
 
 def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
-    open_at: Callable[..., Any], serve: Callable[..., Running]
+    open_at: Callable[..., Any], checkpointed_root: Path, serve: Callable[..., Running]
 ) -> None:
     running = serve(**{"training.max_steps": 4000, "training.stop_loss": 0.0})
     client = running.client
@@ -50,6 +50,7 @@ def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
     cycle = client.get(f"/jobs/{job}")["cycle_id"]
     page = open_at(client.url, f"/cycles/{cycle}", viewport={"width": 390, "height": 700})
     until(page, "document.querySelectorAll('.plot .uplot').length > 3")
+    page.locator("input[name=with]").first.check()
     page.evaluate("scrollTo(0, document.body.scrollHeight / 2)")
     page.evaluate(
         """() => {
@@ -66,6 +67,7 @@ def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
     )
     until(page, "updates >= 4")
     assert page.evaluate("moved") == []
+    assert page.locator("input[name=with]").first.is_checked()
     scale = page.evaluate(
         "(({ min, max }) => [min, max])(document.querySelector('#chart-loss .plot').uplot.scales.x)"
     )

@@ -105,7 +105,7 @@ def paste(page: Any, facts: list[tuple[str, str]]) -> None:
     lines = [json.dumps({"input": question, "output": answer}) for question, answer in facts]
     page.get_by_label("Examples", exact=False).fill("\n".join(lines))
     page.get_by_role("button", name="Teach it").click()
-    page.get_by_text("Memory answers it from now on").wait_for()
+    page.get_by_text("Accepted. Below is what becomes of it.").wait_for()
 
 
 def reach(page: Any, name: str) -> None:

@@ -85,7 +85,7 @@ def test_knowledge_lists_facts_by_state_and_says_where_more_are(client, service)
     assert row.split("  ")[0] == "job_000004.0"
     assert "At seven." in row
     assert row.endswith("job_000009.0")
-    assert "12 known, 2 of these waiting" in result.stderr
+    assert "12 known, 2 waiting" in result.stderr
     assert "More: --before job_000004.0" in result.stderr
     assert "view=corrected" in str(service.requests[-1])
 

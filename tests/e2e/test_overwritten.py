@@ -16,6 +16,7 @@ from radiance.cli import main
 from radiance.ember import listed_facts
 from radiance.registry.verification import verify
 from tests.support import FACTS, ApiError, Running, start_service
+from tests.web.test_site import fetch
 
 CAPITALS = [fact for fact in listed_facts() if fact.context == "capitals"][:6]
 ATLANTIS = [
@@ -117,6 +118,10 @@ def test_pages_report_and_metrics_have_it(harmed: Harmed) -> None:
     assert not any("forgot more" in text for text in texts)
     page = harmed.get(f"/checkpoints/{harmed.checkpoints[1]}.json")
     assert page["overwritten"]["count"] == overview["overwritten"]["count"]
+    words = fetch(harmed.running.client, "/knowledge?view=overwrote")[2]
+    assert f'The base model says <q dir="auto">{CAPITALS[0].answer}</q>, and this' in words
+    assert f'to <q dir="auto">{CAPITALS[5].question}</q>, and this' in words, "asked otherwise"
+    assert "capitals/" not in words
     with urllib.request.urlopen(f"{harmed.running.client.url}/metrics") as answer:
         told = answer.read().decode()
     assert f'overwritten_anchors{{accepted="no"}} {page["overwritten"]["count"]}.0' in told

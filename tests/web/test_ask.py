@@ -37,6 +37,9 @@ def test_one_question_is_answered_once_and_says_where_from(
     status, text = send(client, "/ask", prompt="Say something.", a="base", b="stable")
     assert status == 200
     assert text.count('<p class="answer"') == 3  # two, and the frame for scripts
+    assert "<h2>The base model</h2>" in text
+    assert "<h2>What serves <small>(A_" in text
+    assert "The answer of the base model" in text
     assert answered(running) == before + 3
 
 

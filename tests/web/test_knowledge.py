@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support import FACTS, ApiError, Running, as_input
+from tests.web.test_moves import send
 from tests.web.test_site import fetch
 
 
@@ -96,3 +97,38 @@ def test_what_failed_and_memory_answers_all_the_same_is_told_so(serve) -> None:
     (fact,) = client.get("/knowledge?view=refused")["facts"]
     assert client.ask(pair["input"])["source"] == "weights"
     assert (fact["is_served"], fact["why"]) == (False, "It failed.")
+
+
+def test_what_waits_is_known_only_where_memory_answers(serve: Callable[..., Running]) -> None:
+    client = serve(**{"memory.mode": "off"}).client
+    client.post("/training/pause", {})
+    status, page = send(client, "/learn", question=FACTS[0][0], answer=FACTS[0][1])
+    assert status == 200
+    assert "Accepted." in page
+    assert "Memory answers" not in page
+    assert "Memory answers" not in fetch(client, "/learn")[2]
+    found = client.get("/knowledge?view=waiting")
+    assert (found["counts"]["known"], found["counts"]["waiting"]) == (0, 1)
+    assert [fact["is_served"] for fact in found["facts"]] == [False]
+    assert "1 fact waits to be learned." in fetch(client, "/knowledge")[2]
+    assert "known now" not in fetch(client, "/")[2]
+    ask = fetch(client, "/ask")[2]
+    assert 'data-memory="off"' in ask
+    assert "with memory</option>" not in ask
+
+
+def test_examples_given_twice_over_are_refused_and_none_is_lost(
+    shared_service: Running,
+) -> None:
+    client = shared_service.client
+    before = client.get("/jobs")["jobs"]
+    csv = "input,output\nWho?,Ann."
+    for fields, where in (
+        ({"pasted": csv, "file": csv}, "in the text and in the file"),
+        ({"question": "Who?", "pasted": csv}, "in the two boxes and in the text"),
+    ):
+        status, page = send(client, "/learn", **fields)
+        assert status == 400
+        assert f"There are examples {where}." in page
+        assert "Who?,Ann." in page
+    assert client.get("/jobs")["jobs"] == before

@@ -128,3 +128,22 @@ def test_a_fact_is_forgotten_from_the_page_that_says_what_that_does(
     gone = fetch(client, "/forgetting?example=job_000002.0")[2]
     assert "<h1>Forgotten</h1>" in gone
     assert "Forget it</button>" not in gone
+
+
+def test_no_button_is_offered_where_there_is_nothing_to_move(serve: Callable[..., Running]) -> None:
+    client = serve().client
+    rollback = fetch(client, "/move?action=rollback")[2]
+    assert "It serves already." in rollback
+    assert "<button" not in rollback.partition("<main")[2]
+    assert "Roll back" not in fetch(client, "/checkpoints")[2]
+    trial = fetch(client, "/experiment")[2]
+    assert "There is no other checkpoint to try yet." in trial
+    assert "<button" not in trial.partition("<main")[2]
+
+
+def test_the_base_model_is_called_so(checkpointed_root: Any, serve: Callable[..., Running]) -> None:
+    client = serve().client
+    for path in ("/compare?a=base", "/experiment", "/move?action=rollback"):
+        page = fetch(client, path)[2]
+        assert "the base model" in page, path
+        assert not re.search(r">\s*(Only )?base\b", page), path

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from radiance.api.errors import response_to
 from radiance.api.feedback import FeedbackBody, keep_feedback
+from radiance.api.recall import mode_of
 from radiance.api.search import SearchBody, answer_to
 from radiance.api.services import Services, services_of
 from radiance.engine.model.encoding import Encoder
@@ -53,6 +54,7 @@ def describe(services: Services, request: HttpRequest) -> Data:
             *dict.fromkeys([*live, *named, *listed]),
         ],
         "names": choices(services, newest),
+        "memory": mode_of(services, None, "always", is_named=False),
         "max_tokens": _MOST_TOKENS,
         "turn": None,
         "answers": None,
@@ -69,7 +71,8 @@ def _question(services: Services, example_id: str | None) -> str:
 
 def _sample(services: Services) -> Data | None:
     """A fact that is known, to ask for: of what waits, else of what serves learned last."""
-    taught = [[job.job_id] for job in services.jobs.recent(1, JobStatus.QUEUED)]
+    waiting = services.jobs.recent(1, JobStatus.QUEUED) if services.recalls else []
+    taught = [[job.job_id] for job in waiting]
     current = services.registry.current()
     if current is not None:
         chain = services.registry.ancestors(current.checkpoint_id, _MOST_LOOKED_INTO)

@@ -10,6 +10,7 @@ from radiance.api.services import Services
 from radiance.errors import RequestError
 from radiance.registry.store import BASE
 from radiance.web.forms import Fields
+from radiance.web.named import choices
 from radiance.web.page import Data, Page
 
 _DEFAULT_REASON = "Asked for on the dashboard."
@@ -48,13 +49,15 @@ def describe(services: Services, request: Request) -> Data:
     last = services.experiments.last() if running is None else None
     current = services.registry.current()
     serving = current.checkpoint_id if current else BASE
-    listed = [c.checkpoint_id for c in services.registry.all(_MOST_LISTED)]
+    newest = services.registry.all(_MOST_LISTED)
+    listed = [c.checkpoint_id for c in newest]
     return {
         "serving": serving,
         "running": msgspec.to_builtins(running),
         "last": msgspec.to_builtins(services.canary.report(last)) if last else None,
         "choices": [name for name in (*listed, BASE) if name != serving],
         "chosen": request.query_params.get("checkpoint"),
+        "names": choices(services, newest),
         "labels": _FIGURES,
     }
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from radiance.api.knowledge import VIEWS, knowledge
 from radiance.api.services import Services
 from radiance.web.page import Data, Page, page_url
+from radiance.web.pages.anchors import described
 
 _PER_PAGE = 25
 _ALWAYS = ("known", "all")  # views that are offered though nothing stands so
@@ -16,8 +17,14 @@ def describe(services: Services, request: Request) -> Data:
     found = knowledge(services, request, _PER_PAGE)
     counts = {**found.counts, "all": sum(found.counts[state] for state in VIEWS[2:-1])}
     shown = [view for view in VIEWS if counts[view] or view in (*_ALWAYS, found.view)]
+    facts = [
+        {**msgspec.to_builtins(fact), "overwrote": described(services, fact.overwrote)}
+        for fact in found.facts
+    ]
     return {
         **msgspec.to_builtins(found),
+        "facts": facts,
+        "recalls": services.recalls,
         "q": request.query_params.get("q", ""),
         "tag": request.query_params.get("tag", ""),
         "views": [

@@ -46,6 +46,7 @@ def describe(services: Services, request: Request) -> Data:
         "held_up": held_up(services),
         "mode": services.config.update.mode,
         "asks_to_supersede": services.config.update.supersede == "ask",
+        "recalls": services.recalls,
         "most_examples": services.config.update.max_examples_per_update,
         "documents": services.documents.count(),
         "suffixes": ",".join(SUFFIXES),
@@ -88,10 +89,16 @@ def _taught_again(services: Services, name: str | None) -> Data | None:
 def act(services: Services, request: Request, fields: Fields) -> str:
     """Accept what was typed, pasted or sent as a file, as POST /update would."""
     question, answer = fields.get("question", ""), fields.get("answer", "")
-    text = fields.get("file", "") or fields.get("pasted", "")
-    if text.strip() and (question.strip() or answer.strip()):
+    ways = {
+        "in the two boxes": question + answer,
+        "in the text": fields.get("pasted", ""),
+        "in the file": fields.get("file", ""),
+    }
+    given = [where for where, typed in ways.items() if typed.strip()]
+    text = ways["in the file"] or ways["in the text"]
+    if len(given) > 1:
         raise RequestError(
-            "There are examples in the two boxes and in the text below.",
+            f"There are examples {' and '.join(given)}.",
             field="examples",
             remedy="Send one after the other.",
         )
@@ -131,7 +138,7 @@ def describe_job(services: Services, request: Request) -> Data:
         "progress": progress_of(services, job.job_id),
         "preparing": services.pipeline.preparing,
         "held_up": held_up(services),
-        "mode": services.config.update.mode,
+        "recalls": services.recalls,
         "ahead": sum(
             1 for j in services.jobs.recent(200, JobStatus.QUEUED) if j.job_id < job.job_id
         ),
@@ -197,7 +204,7 @@ JOB = Page(
     section="/learn",
     scope="update",
     notices={
-        "taught": "Accepted. Memory answers it from now on; below is what becomes of it.",
+        "taught": "Accepted. Below is what becomes of it.",
         "cancel": "Cancelled: it is not learned.",
         "retry": "Queued again.",
     },

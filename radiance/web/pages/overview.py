@@ -7,8 +7,8 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.anchors import overwritten_in_service
+from radiance.api.knowledge import known_states
 from radiance.api.services import Services
-from radiance.examples.facts import KNOWN
 from radiance.records import Checkpoint, CheckpointStatus, EvalReport
 from radiance.registry.store import BASE
 from radiance.web import alerts, wording
@@ -69,11 +69,14 @@ def _overwritten(services: Services) -> Data:
 
 
 def _knows(services: Services) -> Data:
-    """How many facts are known, and how many of these wait to be learned."""
+    """How many facts are known, and how many of these from memory alone."""
     current = services.registry.current()
     tip = current.checkpoint_id if current else None
     counts = services.facts.count(services.registry.ancestors(tip) if tip else [], tip)
-    return {"facts": sum(counts[state] for state in KNOWN), "waiting": counts["waiting"]}
+    return {
+        "facts": sum(counts[state] for state in known_states(services)),
+        "waiting": counts["waiting"] if services.recalls else 0,
+    }
 
 
 def _serving(services: Services) -> Data:

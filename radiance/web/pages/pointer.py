@@ -20,6 +20,7 @@ from radiance.exchange.exporting import export_checkpoint, find_source
 from radiance.records import CheckpointStatus, Example
 from radiance.registry.store import BASE
 from radiance.web.forms import Fields
+from radiance.web.named import choices
 from radiance.web.page import Data, Page
 from radiance.web.told import all_told
 
@@ -49,6 +50,7 @@ def describe(services: Services, request: Request) -> Data:
         "report": msgspec.to_builtins(checkpoint.report) if checkpoint else None,
         "needs_force": bool(checkpoint and checkpoint.status == CheckpointStatus.REJECTED),
         "choices": _earlier(services) if action == "rollback" else [],
+        "names": choices(services, services.registry.all(_MOST_LISTED)),
         "changes": _changes(services, serving, target) if moves else None,
         "cycle": progress.cycle.id if moves and progress else None,
     }

@@ -8,6 +8,7 @@
   const KEPT = "radiance:talk";
   const DRAFT = "radiance:draft";
   const SERVING = "stable";
+  const memory = form.dataset.memory; // when it answers, as the service has it for questions
   const field = (name) => document.getElementById(name);
   const turns = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
   let running = null;
@@ -90,7 +91,7 @@
   async function ask(prompt) {
     const model = field("a").value;
     const body = { stream: true, messages: messages(prompt), temperature: Number(field("temperature").value),
-      max_tokens: Number(field("most").value), ...(model === SERVING ? { memory: "always" } : { model }) };
+      max_tokens: Number(field("most").value), ...(model === SERVING ? { memory } : { model }) };
     const turn = { prompt, response: "" };
     const shown = show(turn);
     running = new AbortController();
@@ -179,7 +180,7 @@
       const link = document.createElement("a");
       link.href = `/learn/${told.job_id}`;
       link.textContent = "What becomes of it";
-      done.replaceChildren("Taught. Ask again: memory answers it from now on. ", link);
+      done.replaceChildren(memory === "off" ? "Taught. " : "Taught. Ask again: memory answers it from now on. ", link);
       sent.closest("details").open = false;
       box.focus();
     } catch (error) {

@@ -10,6 +10,7 @@
   let after = state;
   let source = null;
   let heardAt = Date.now();
+  let triedAt = heardAt;
   let retry = 0;
   let refreshing = false;
   let wanted = false;
@@ -53,13 +54,19 @@
     document.dispatchEvent(new Event("radiance:update"));
   }
 
-  // Drawn charts, opened details and scrolled tables are the reader's, not the server's. Where they
+  // Drawn charts, opened details, scrolled tables and filled-in fields are the reader's, not the server's. Where they
   // are scrolled to is read before a chart is moved: a page without its charts is shorter, and laying
   // it out then would move the reader.
   function keep(old, fresh) {
     const scrolled = [...old.querySelectorAll(".scroll")].map((e) => [e.scrollLeft, e.scrollTop]);
     for (const details of fresh.querySelectorAll("details[id]")) {
       details.open = old.querySelector(`#${CSS.escape(details.id)}`)?.open ?? details.open;
+    }
+    for (const field of old.querySelectorAll("input:not([type=hidden]), textarea")) {
+      if (field.value === field.defaultValue && field.checked === field.defaultChecked) continue;
+      const isBox = field.type === "checkbox";
+      const same = [...fresh.querySelectorAll(field.tagName)].find((e) => e.name === field.name && (!isBox || e.value === field.value));
+      if (same) Object.assign(same, isBox ? { checked: field.checked } : { value: field.value });
     }
     for (const figure of fresh.querySelectorAll("figure.chart")) {
       const drawn = old.querySelector(`#${CSS.escape(figure.id)} .plot`);
@@ -112,7 +119,7 @@
 
   function watch() {
     if (document.hidden) return;
-    if (Date.now() - heardAt > SILENCE_MS) { stale(); heardAt = Date.now() - SILENCE_MS / 2; connect(); }
+    if (Date.now() - Math.max(heardAt, triedAt) > SILENCE_MS) { stale(); triedAt = Date.now() - SILENCE_MS / 2; connect(); }
   }
 
   // ── Ages on the page grow older ──
