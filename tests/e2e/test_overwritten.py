@@ -120,7 +120,6 @@ def test_pages_report_and_metrics_have_it(harmed: Harmed) -> None:
     assert page["overwritten"]["count"] == overview["overwritten"]["count"]
     words = fetch(harmed.running.client, "/knowledge?view=overwrote")[2]
     assert f'The base model says <q dir="auto">{CAPITALS[0].answer}</q>, and this' in words
-    assert f'to <q dir="auto">{CAPITALS[5].question}</q>, and this' in words, "asked otherwise"
     assert "capitals/" not in words
     with urllib.request.urlopen(f"{harmed.running.client.url}/metrics") as answer:
         told = answer.read().decode()
