@@ -191,6 +191,10 @@ def test_without_javascript_it_has_the_same_numbers(
     naive = next(m for m in twin["result"]["methods"] if m["name"] == "naive")
     assert f"{naive['means']['drift_mse']['value']:.4g}" in shown
     assert page.locator("[name='market.history_days']").input_value() == "300"
+    page.locator("summary", has_text="Adaptation").click()
+    page.locator("[name='adaptation.steps']").fill(
+        "20000"
+    )  # it does not end before it is cancelled
     page.get_by_role("button", name="Run", exact=True).click()  # a form, sent as forms are
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text("cancelled").wait_for()
