@@ -127,9 +127,7 @@ def _shown(
 ) -> KnownFact:
     """A fact as it is told; ``held`` are those that failed and that memory has all the same."""
     turns, job = fact.example.messages, fact.job
-    is_remembered = (
-        services.recalls and fact.example.id in held and services.config.memory.mode != "off"
-    )
+    is_remembered = fact.example.id in held and services.recalls
     return KnownFact(
         example_id=fact.example.id,
         job_id=job.job_id,
