@@ -21,6 +21,7 @@ from bench.population import METRICS, Files, populate
 from bench.servers import ONLY_SERVING, Server, Servers, fetch, save_random_adapter
 from radiance import config, records
 from radiance.storage.sqlite import Database
+from tests.support import Client
 
 # Checkpoints, points of curves, requests a page.
 SIZES = {
@@ -69,7 +70,10 @@ def _paths(server: Server) -> dict[str, str]:
 
     _, answer = server.call("GET", "/checkpoints?limit=1000")
     newest, older = answer["checkpoints"][0], answer["checkpoints"][-1]
+    client = Client(f"http://127.0.0.1:{server.port}")
+    sent = client.send_document("notes.md", b"# Zorbel House\n\nK9 opens its door.\n")
     known = {
+        "{document_id}": sent["document"]["id"],
         "{checkpoint_id}": newest["checkpoint_id"],
         "{cycle_id}": str(newest["cycle_id"]),
         "{job_id}": newest["job_ids"][0],

@@ -33,7 +33,9 @@ COLOURS = {
 def paths(service: Running) -> list[str]:
     """Every page, those of one thing with the newest of it."""
     newest = service.client.get("/checkpoints")["checkpoints"][0]
+    sent = service.client.send_document("notes.md", b"# Zorbel House\n\nK9 opens its door.\n")
     known = {
+        "{document_id}": sent["document"]["id"],
         "{checkpoint_id}": newest["checkpoint_id"],
         "{cycle_id}": str(newest["cycle_id"]),
         "{job_id}": newest["job_ids"][0],
@@ -277,7 +279,7 @@ def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., An
     page = open_page("/learn")
     page.get_by_label("Question", exact=True).fill(FACTS[3][0])
     page.get_by_label("Answer", exact=True).fill(FACTS[3][1])
-    page.get_by_label("Tags").fill("pumps 100%")
+    page.locator("#tags").fill("pumps 100%")
     page.get_by_role("button", name="Teach it").click()
     page.get_by_text("Served. Ask it").wait_for(timeout=120_000)
     page.goto("/knowledge?tag=pumps+100%25&q=garden")
