@@ -262,6 +262,10 @@ class Bench:
         """Whether an earlier call has measured anything."""
         return bool(self._finished)
 
+    def has_cell(self, parameters: Figures) -> bool:
+        """Whether an earlier call has measured this."""
+        return _key(parameters) in self._finished
+
     def cell(self, parameters: Figures, compute: Callable[[], Figures]) -> Figures:
         """The figures of one measurement: those of an earlier call, or computed and kept.
 

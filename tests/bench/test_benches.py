@@ -8,7 +8,7 @@ import pytest
 
 from tests.tiny_base import write_tiny_base
 
-WITHOUT_MODEL = ("alphas", "pages", "signals")
+WITHOUT_MODEL = ("alphas", "pages", "reliability", "signals")
 # What a bench does on Ember and what it does on another base differ in facts and in settings alone.
 ON_EMBER = ("adapters", "gate", "swaps")
 ON_ANOTHER_BASE = (

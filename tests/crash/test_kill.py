@@ -7,34 +7,16 @@ power.
 import os
 import random
 import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support import ApiError, Client, as_input
+from bench.survival.service import start
+from tests.support import ApiError, as_input
 
 KILLS = int(os.environ.get("RADIANCE_KILLS", "6"))
 _LONGEST_LIFE_S = 4.0
-
-
-def start(root: Path, base: Path) -> tuple[subprocess.Popen[bytes], Client]:
-    """A service on the tiny base, which trains for about a second at a time."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "radiance", "run", "--root", str(root), "--port", str(port)]
-    command += ["--base-model", str(base), "--set", "training.stop_loss=0"]
-    command += ["--set", "training.max_steps=50", "--set", "training.snapshot_seconds=0.2"]
-    command += ["--set", "server.safe_mode_deaths=0"]
-    command += ["--set", 'evaluation.anchor_provider="none"', "--set", "anchor.own_samples=24"]
-    log = (root / "service.log").open("ab")
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    log.close()
-    return process, Client(f"http://127.0.0.1:{port}")
 
 
 def facts_of(update: int) -> list[tuple[str, str]]:
@@ -50,7 +32,7 @@ def test_killed_at_random_moments(tmp_path: Path, tiny_base: Path) -> None:
     acknowledged: dict[str, int] = {}
     update = 0
     for kill in range(KILLS):
-        process, client = start(tmp_path, tiny_base)
+        process, client, _ = start(tmp_path, tiny_base)
         if kill % 2:  # half of them live for a while after the start, however long that takes
             client.wait_ready()
         dies_at = time.monotonic() + chance.uniform(0.3, _LONGEST_LIFE_S)
@@ -66,7 +48,7 @@ def test_killed_at_random_moments(tmp_path: Path, tiny_base: Path) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    process, client = start(tmp_path, tiny_base)
+    process, client, _ = start(tmp_path, tiny_base)
     client.wait_ready()
     ended = {job_id: client.wait_for(job_id) for job_id in acknowledged}
     checkpoints = client.get("/checkpoints?limit=1000")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.test_kill import KILLS, start
+from bench.survival.service import start
+from tests.crash.test_kill import KILLS
 from tests.support import ApiError, Client, as_input
 
 _LONGEST_LIFE_S = 1.5
@@ -38,7 +39,7 @@ def wait_until_done(client: Client) -> None:
 def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
     chance = random.Random(20261129)
     forgotten: list[int] = []
-    process, client = start(tmp_path, tiny_base)
+    process, client, _ = start(tmp_path, tiny_base)
     client.wait_ready()
     for number in range(KILLS):
         body = {"examples": as_input([secret_of(number), keep_of(number)]), "job_key": str(number)}
@@ -55,7 +56,7 @@ def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
         time.sleep(chance.uniform(0.0, _LONGEST_LIFE_S))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process, client = start(tmp_path, tiny_base)
+        process, client, _ = start(tmp_path, tiny_base)
         client.wait_ready()
         assert client.get("/documents")["documents"] == []
         for each in forgotten:

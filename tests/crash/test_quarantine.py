@@ -4,7 +4,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.crash.test_kill import start
+from bench.survival.service import start
 from tests.support import Client, as_input
 
 
@@ -16,14 +16,14 @@ def wait_for_training(client: Client, job_id: str) -> None:
 def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path, tiny_base: Path) -> None:
     """SIGABRT stands for what a Metal out-of-memory does to the process."""
     facts = [("Who guards Fort Selm?", "Captain Ruiz guards Fort Selm.")]
-    process, client = start(tmp_path, tiny_base)
+    process, client, _ = start(tmp_path, tiny_base)
     client.wait_ready()
     job_id = client.post("/update", {"examples": as_input(facts)})["job_id"]
     for death in (1, 2):
         wait_for_training(client, job_id)
         process.send_signal(signal.SIGABRT)
         process.wait()
-        process, client = start(tmp_path, tiny_base)
+        process, client, _ = start(tmp_path, tiny_base)
         client.wait_ready()
         assert client.get(f"/jobs/{job_id}")["deaths"] == death
     job = client.get(f"/jobs/{job_id}")
@@ -33,20 +33,5 @@ def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path, tiny_b
 
     other = client.teach([("What is stored in vault 6?", "Vault 6 stores seed corn.")])
     assert other["status"] == "succeeded"
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 0
-
-
-def test_stop_while_training_is_clean(tmp_path: Path, tiny_base: Path) -> None:
-    process, client = start(tmp_path, tiny_base)
-    client.wait_ready()
-    job_id = client.post("/update", {"examples": as_input([("Who?", "Nobody here.")])})["job_id"]
-    wait_for_training(client, job_id)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait() == 0
-    process, client = start(tmp_path, tiny_base)
-    client.wait_ready()
-    job = client.wait_for(job_id)
-    assert (job["status"], job["deaths"], job["interruptions"]) == ("succeeded", 0, 0)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0

@@ -1,0 +1,1 @@
+"""What a service is put through by ``bench.reliability``, row by row."""

@@ -1,0 +1,260 @@
+"""Rows 1, 2 and 9: the process killed with SIGKILL, at random, step by step, and in training."""
+
+import contextlib
+import random
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.intervals import quantile
+from bench.processes import Figures
+from bench.survival.service import (
+    BRIEFLY,
+    Started,
+    disorder,
+    link_of,
+    not_forgotten,
+    not_learned,
+    running,
+    start,
+    update_body,
+    wait_ready,
+)
+from bench.survival.trials import Plan, Row, Trial, spread, verdict
+from tests.support import ApiError
+
+_KILLS_A_ROOT = 5
+_LONGEST_LIFE_S = 4.0
+_STEPPED = "bench.survival.stepped"
+
+
+# ── 1: at random ──────────────────────────────────────────────────────────────────────────────
+
+
+class _Promises:
+    """What a service acknowledged over its lives."""
+
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+        self.forgotten: list[str] = []
+        self._updates = 0
+
+    def make(self, service: Started, dice: random.Random) -> None:
+        """One thing of a client's day: mostly an update, else a move or a request to forget."""
+        client, chance = service.client, dice.random()
+        with contextlib.suppress(OSError, ApiError):
+            if chance < 0.6 or not self.jobs:
+                body = update_body(f"u{self._updates}")
+                self.jobs.append(client.post("/update", body)["job_id"])
+                self._updates += 1
+            elif chance < 0.75:
+                client.post("/rollback", {"reason": "a trial"})
+            elif chance < 0.9:
+                known = [one["checkpoint_id"] for one in client.get("/checkpoints")["checkpoints"]]
+                if known:
+                    client.post("/promote", {"checkpoint": dice.choice(known), "force": True})
+            else:
+                example = f"{dice.choice(self.jobs)}.0"
+                client.post("/forget", {"example": example})
+                self.forgotten.append(example)
+
+    def broken(self, service: Started) -> list[str]:
+        wrong = not_learned(service, self.jobs, 40 + 3 * len(self.jobs)) + disorder(service)
+        return wrong + not_forgotten(service)
+
+
+def _random_kills(plan: Plan, root: Path, number: int, kills: int) -> Figures:
+    dice, promises, recovered = random.Random(f"kills {number}"), _Promises(), []
+    for kill in range(kills):
+        service = start(root, plan.base, *BRIEFLY)
+        if kill % 2 == 0:  # half of them live for a while after the start, however long that takes
+            recovered.append(wait_ready(service))
+        dies_at = time.monotonic() + dice.uniform(0.3, _LONGEST_LIFE_S)
+        while time.monotonic() < dies_at:
+            promises.make(service, dice)
+            time.sleep(min(dice.uniform(0.05, 1.0), max(0.0, dies_at - time.monotonic())))
+        service.end(signal.SIGKILL)
+    with running(root, plan.base, *BRIEFLY) as service:
+        wrong = promises.broken(service)
+        if (link := link_of(root)) != service.client.get("/info")["current_checkpoint"]:
+            wrong.append(f"the link points at {link}")
+    return verdict(
+        wrong,
+        kills=kills,
+        acknowledged=len(promises.jobs),
+        forgotten=len(promises.forgotten),
+        recovered_s=recovered,
+    )
+
+
+def _at_random(plan: Plan) -> list[Trial]:
+    def trial(number: int) -> Trial:
+        kills = min(_KILLS_A_ROOT, plan.kills - number * _KILLS_A_ROOT)
+        return Trial(
+            f"root {number}, {kills} kills", lambda root: _random_kills(plan, root, number, kills)
+        )
+
+    return [trial(number) for number in range(-(-plan.kills // _KILLS_A_ROOT))]
+
+
+def _tell_kills(figures: Sequence[Figures]) -> str:
+    kills = sum(one.get("kills", 0) for one in figures)
+    jobs = sum(one.get("acknowledged", 0) for one in figures)
+    times = sorted(second for one in figures for second in one.get("recovered_s", ()))
+    if not times:
+        return f"{kills} kills"
+    told = f"p50 {quantile(times, 0.5):.1f} s, longest {times[-1]:.1f} s"
+    return f"{kills} kills, {jobs} updates acknowledged; ready again: {told} of {len(times)}"
+
+
+# ── 2: before every durable step ──────────────────────────────────────────────────────────────
+
+
+def _work(service: Started, facts: dict[str, list[str]]) -> None:
+    """Accept, learn, roll back, promote, forget; what is acknowledged goes into ``facts``."""
+    client = service.client
+    before = client.get("/info")["current_checkpoint"]
+    for name in ("one", "two"):
+        job = client.post("/update", update_body(name))["job_id"]
+        facts["jobs"].append(job)
+        client.wait_for(job)
+    client.post("/rollback", {"reason": "a trial"})
+    newest = client.get("/checkpoints")["checkpoints"][0]["checkpoint_id"]
+    assert newest != before
+    client.post("/promote", {"checkpoint": newest, "force": True})
+    client.post("/forget", {"example": f"{facts['jobs'][0]}.0"})
+    facts["forgotten"].append(f"{facts['jobs'][0]}.0")
+    assert not not_forgotten(service)
+
+
+def _stepped(plan: Plan, folder: Path, before_step: int) -> tuple[dict[str, list[str]], int, bool]:
+    """Work until the n-th durable step: what was acknowledged, steps taken, was it killed."""
+    kill_file = folder / "kill-before"
+    facts: dict[str, list[str]] = {"jobs": [], "forgotten": []}
+    service = start(
+        folder,
+        plan.base,
+        *BRIEFLY,
+        module=_STEPPED,
+        variables={"RADIANCE_KILL_FILE": str(kill_file)},
+    )
+    wait_ready(service)
+    kill_file.write_text(str(before_step))
+    # Whoever counts wants all of the work done; whoever kills cuts it off somewhere.
+    dies = (OSError, ApiError, AssertionError) if before_step else ()
+    with contextlib.suppress(*dies):
+        _work(service, facts)
+    was_killed = before_step > 0
+    if before_step:
+        with contextlib.suppress(Exception):
+            service.process.wait(5)
+    if service.process.poll() is None:  # there is no such step any more
+        was_killed = False
+        service.end()
+    return facts, kill_file.with_suffix(".steps").stat().st_size, was_killed
+
+
+def count_steps(plan: Plan, folder: Path) -> int:
+    """How many durable steps the work of row 2 takes."""
+    return _stepped(plan, folder, 0)[1]
+
+
+def _killed_before(plan: Plan, root: Path, step: int) -> Figures:
+    facts, _, was_killed = _stepped(plan, root, step)
+    with running(root, plan.base, *BRIEFLY) as service:
+        wrong = not_learned(service, facts["jobs"]) + disorder(service)
+        if link_of(root) != service.client.get("/info")["current_checkpoint"]:
+            wrong.append("the link points elsewhere")
+        wrong += not_forgotten(service)
+        if facts["forgotten"]:
+            told = service.client.post("/search", {"prompt": "What opens locker one-0?"})
+            if told["response"] == "Locker one-0 opens with 0.":
+                wrong.append("what was forgotten is answered")
+        service.client.teach([("What opens the last locker?", "The last locker opens with 5.")])
+    return verdict(wrong, was_killed=was_killed)
+
+
+def _before_every_step(plan: Plan) -> list[Trial]:
+    def trial(step: int) -> Trial:
+        return Trial(f"before step {step}", lambda root: _killed_before(plan, root, step))
+
+    return [trial(step) for step in spread(plan.step_count("durable steps"))]
+
+
+def _tell_steps(figures: Sequence[Figures]) -> str:
+    killed = sum(bool(one.get("was_killed")) for one in figures)
+    return f"{killed} died at their step, the others came to the end before"
+
+
+# ── 9: in training ────────────────────────────────────────────────────────────────────────────
+
+_LONG = ("training.max_steps=60", "anchor.own_samples=4", "training.snapshot_seconds=0.01")
+_DAMAGE = ("none", "emptied", "cut in half", "a byte flipped", "garbage", "a directory")
+
+
+def _learn_uninterrupted(plan: Plan, root: Path) -> str:
+    root.mkdir()
+    with running(root, plan.base, *_LONG) as service:
+        return _hash_learned(service, service.client.post("/update", update_body("same"))["job_id"])
+
+
+def _hash_learned(service: Started, job: str) -> str:
+    made = service.client.wait_for(job)
+    assert made["status"] == "succeeded", made
+    return service.client.get(f"/checkpoints/{made['checkpoint']}")["manifest"]["content_hash"]
+
+
+def damage(path: Path, how: str) -> None:
+    """Spoil a file in one of the ways in which a power cut does."""
+    content = path.read_bytes()
+    half = len(content) // 2
+    if how == "emptied":
+        path.write_bytes(b"")
+    elif how == "cut in half":
+        path.write_bytes(content[:half])
+    elif how == "a byte flipped":
+        path.write_bytes(content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :])
+    elif how == "garbage":
+        path.write_bytes(random.Random(0).randbytes(len(content)))
+    elif how == "a directory":
+        path.unlink()
+        path.mkdir()
+
+
+def _killed_in_training(plan: Plan, folder: Path, how: str, kills: int) -> Figures:
+    wanted = _learn_uninterrupted(plan, folder / "whole")
+    root = folder / "killed"
+    root.mkdir()
+    service = start(root, plan.base, *_LONG)
+    wait_ready(service)
+    job = service.client.post("/update", update_body("same"))["job_id"]
+    for kill in range(1, kills + 1):
+        with contextlib.suppress(OSError, ApiError):
+            service.client.wait_for_step(job, 12 * kill)
+        service.end(signal.SIGKILL)
+        for snapshot in (root / "runs" / "cycles").glob("*.npz"):
+            damage(snapshot, how)
+        service = start(root, plan.base, *_LONG)
+        wait_ready(service)
+    found = _hash_learned(service, job)
+    wrong = disorder(service) + ([] if found == wanted else ["the weights differ"])
+    service.end()
+    shutil.rmtree(folder / "whole")
+    return verdict(wrong)
+
+
+def _in_training(plan: Plan) -> list[Trial]:
+    def trial(how: str, kills: int) -> Trial:
+        name = f"{kills} kills, snapshot damaged: {how}"
+        return Trial(name, lambda folder: _killed_in_training(plan, folder, how, kills))
+
+    return [trial(how, 1) for how in _DAMAGE] + [trial("none", 3)]
+
+
+ROWS = (
+    Row(1, "SIGKILL at random: accepting, training, moving, forgetting", _at_random, _tell_kills),
+    Row(2, "SIGKILL before every durable step", _before_every_step, _tell_steps),
+    Row(9, "killed in training, snapshot whole or damaged: the same weights", _in_training),
+)

@@ -1,0 +1,318 @@
+"""Rows 14, 15 and 18: a day of mixed load, signals under load, backups of a running root."""
+
+import contextlib
+import hashlib
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.intervals import quantile
+from bench.processes import REPOSITORY, Figures
+from bench.survival.clients import chat
+from bench.survival.service import (
+    BRIEFLY,
+    Started,
+    call,
+    disorder,
+    not_learned,
+    resident_bytes,
+    running,
+    start,
+    update_body,
+    wait_ready,
+)
+from bench.survival.trials import Plan, Row, Trial, verdict
+from tests.support import ApiError
+
+_BACKUPS = 10
+
+
+@contextlib.contextmanager
+def _loaded(work: Sequence[Callable[[random.Random], None]]) -> Iterator[None]:
+    """Threads that do their work over and over; what goes wrong in it is theirs to note."""
+    is_over = threading.Event()
+
+    def repeat(number: int) -> None:
+        dice = random.Random(number)
+        while not is_over.is_set():
+            with contextlib.suppress(OSError, ApiError):
+                work[number](dice)
+
+    threads = [threading.Thread(target=repeat, args=(number,)) for number in range(len(work))]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+# ── 14: soak ──────────────────────────────────────────────────────────────────────────────────
+
+
+class _Mixed:
+    """Clients of all kinds, at a pace that leaves the service room."""
+
+    def __init__(self, service: Started) -> None:
+        self.service, self.done, self.failed = service, 0, []
+        self.jobs: list[str] = []
+
+    def call(self, method: str, path: str, body: Figures | None = None, pause: float = 0.2) -> None:
+        told = call(self.service.port, method, path, body)
+        self.done += 1
+        if told.status >= 500:
+            self.failed.append(f"{method} {path}: {told.status} {str(told.body)[:80]}")
+        elif told.status == 202 and path == "/update":
+            self.jobs.append(told.body["job_id"])
+        time.sleep(pause)
+
+    def ask(self, dice: random.Random) -> None:
+        self.call("POST", "/search", {"prompt": f"Who is {dice.random()}?", "max_tokens": 8})
+
+    def look(self, dice: random.Random) -> None:
+        path = dice.choice(["/info", "/checkpoints", "/jobs", "/metrics", "/ready", "/audit"])
+        self.call("GET", path, pause=0.5)
+
+    def teach(self, dice: random.Random) -> None:
+        self.call("POST", "/update", update_body(f"{dice.random()}"), pause=4)
+
+    def move(self, dice: random.Random) -> None:
+        time.sleep(10)
+        self.call("POST", "/rollback", {}, pause=5)
+
+    def leave(self, dice: random.Random) -> None:
+        """A stream that nobody reads to its end."""
+        with contextlib.suppress(TimeoutError):
+            body = chat(f"Tell me {dice.random()}", stream=True, max_tokens=200)
+            call(self.service.port, "POST", "/v1/chat/completions", body, timeout=0.1)
+        self.done += 1
+        time.sleep(0.3)
+
+
+def _sample(service: Started) -> dict[str, float]:
+    process = Path(f"/proc/{service.process.pid}")
+    metrics = call(service.port, "GET", "/metrics").body
+    arrays = [line for line in metrics.splitlines() if line.startswith("radiance_array_bytes ")]
+    return {
+        "rss_mb": resident_bytes(service.process) / 1e6,
+        "arrays_mb": float(arrays[0].split()[-1]) / 1e6,
+        "descriptors": len(list((process / "fd").iterdir())) if process.exists() else 0,
+        "threads": len(list((process / "task").iterdir())) if process.exists() else 0,
+    }
+
+
+def _soak(plan: Plan, root: Path) -> Figures:
+    settings = (*BRIEFLY, "engine.prompt_cache_bytes=0")
+    with running(root, plan.base, *settings) as service:
+        mixed = _Mixed(service)
+        work = (mixed.ask, mixed.ask, mixed.look, mixed.teach, mixed.move, mixed.leave)
+        times, samples = [], []
+        with _loaded(work):
+            until = time.monotonic() + 60 * plan.minutes
+            while time.monotonic() < until:
+                times.append(time.monotonic() / 60)
+                samples.append(_sample(service))
+                time.sleep(max(1.0, plan.minutes))
+        later = slice(len(samples) // 3, None)  # what is made once is made by then
+        slopes = {
+            name: float(np.polyfit(times[later], [one[name] for one in samples[later]], 1)[0])
+            for name in samples[0]
+        }
+        wrong = sorted(set(mixed.failed))[:3] + not_learned(service, mixed.jobs, 300)
+        wrong += disorder(service)
+        if service.end():
+            wrong.append("the stop failed")
+    return verdict(
+        wrong,
+        minutes=plan.minutes,
+        requests=mixed.done,
+        acknowledged=len(mixed.jobs),
+        first=samples[0],
+        last=samples[-1],
+        slopes_per_minute=slopes,
+    )
+
+
+def _soaks(plan: Plan) -> list[Trial]:
+    name, limit_s = f"{plan.minutes:g} minutes", 60 * plan.minutes + 400
+    return [Trial(name, lambda root: _soak(plan, root), limit_s)]
+
+
+def _tell_soak(figures: Sequence[Figures]) -> str:
+    one = figures[0] if figures else {}
+    if "slopes_per_minute" not in one:
+        return ""
+    slopes = ", ".join(f"{name} {slope:+.2f}" for name, slope in one["slopes_per_minute"].items())
+    return (
+        f"{one['minutes']:g} minutes, {one['requests']} requests, {one['acknowledged']} updates; "
+        f"slope a minute: {slopes} (the prompt cache is off)"
+    )
+
+
+# ── 15: signals ───────────────────────────────────────────────────────────────────────────────
+
+
+def _signalled(plan: Plan, root: Path, with_signal: signal.Signals) -> Figures:
+    taken: list[str] = []
+    broken: list[str] = []
+    service = start(root, plan.base, *BRIEFLY)
+    wait_ready(service)
+
+    def ask(dice: random.Random) -> None:
+        told = call(service.port, "POST", "/search", {"prompt": f"{dice.random()}?"})
+        if told.status not in (200, 503):
+            broken.append(f"/search was told {told.status}")
+
+    def teach(dice: random.Random) -> None:
+        told = call(service.port, "POST", "/update", update_body(f"{dice.random()}"))
+        if told.status == 202:
+            taken.append(told.body["job_id"])
+        elif told.status not in (429, 503):
+            broken.append(f"/update was told {told.status}")
+        time.sleep(0.2)
+
+    with _loaded((ask, ask, ask, teach, teach)):
+        time.sleep(5)
+        began = time.monotonic()
+        code = service.end(with_signal)
+        seconds = time.monotonic() - began
+    wrong = sorted(set(broken)) + ([] if code == 0 else [f"it ended with {code}"])
+    with running(root, plan.base, *BRIEFLY) as again:
+        wrong += not_learned(again, taken, 300) + disorder(again)
+    return verdict(wrong, acknowledged=len(taken), stopped_s=seconds)
+
+
+def _stopped(plan: Plan, root: Path) -> Figures:
+    settings = (*BRIEFLY, "training.max_steps=200", "engine.wedged_after_s=5")
+    with running(root, plan.base, *settings) as service:
+        job = service.client.post("/update", update_body("held"))["job_id"]
+        service.client.wait_for_step(job, 1)
+        service.process.send_signal(signal.SIGSTOP)
+        time.sleep(12)
+        service.process.send_signal(signal.SIGCONT)
+        told = call(service.port, "POST", "/search", {"prompt": "Who?", "max_tokens": 4})
+        wrong = [] if told.status == 200 else [f"/search was told {told.status}"]
+        wrong += not_learned(service, [job]) + disorder(service)
+    if "engine_faulty" in (root / "service.log").read_text():
+        wrong.append("a stop from outside is taken for a fault of the engine")
+    return verdict(wrong)
+
+
+def _signals(plan: Plan) -> list[Trial]:
+    return [
+        Trial("SIGTERM", lambda root: _signalled(plan, root, signal.SIGTERM)),
+        Trial("SIGHUP", lambda root: _signalled(plan, root, signal.SIGHUP)),
+        Trial("SIGSTOP for 12 s, SIGCONT", lambda root: _stopped(plan, root)),
+    ]
+
+
+def _tell_signals(figures: Sequence[Figures]) -> str:
+    times = [one["stopped_s"] for one in figures if "stopped_s" in one]
+    return f"stopped within {max(times):.1f} s" if times else ""
+
+
+# ── 18: backups ───────────────────────────────────────────────────────────────────────────────
+
+
+def _radiance(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "radiance", *arguments]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+
+def _weights(root: Path) -> dict[str, str]:
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.glob("adapters/A_*/*"))
+    }
+
+
+def _backups(plan: Plan, folder: Path) -> Figures:
+    root, target = folder / "root", folder / "backup"
+    root.mkdir()
+    wrong: list[str] = []
+    copies: list[Path] = []
+    beside: list[float] = []
+    with running(root, plan.base, *BRIEFLY) as service:
+        mixed = _Mixed(service)
+
+        def timed(dice: random.Random) -> None:
+            began = time.monotonic()
+            mixed.ask(dice)
+            beside.append(time.monotonic() - began - 0.2)
+
+        def teach_often(dice: random.Random) -> None:
+            mixed.call("POST", "/update", update_body(f"{dice.random()}"), pause=0.5)
+
+        with _loaded((mixed.ask, timed, teach_often)):
+            time.sleep(5)
+            alone = list(beside)
+            beside.clear()
+            for number in range(_BACKUPS):
+                known = set(mixed.jobs)
+                done = _radiance("backup", str(target), "--root", str(root))
+                if done.returncode:
+                    wrong.append(f"backup {number}: {done.stderr.strip()[-200:]}")
+                    continue
+                copies.append(copy := folder / f"copy{number}")
+                name = done.stdout.strip()
+                done = _radiance("restore", str(target), "--snapshot", name, "--root", str(copy))
+                if done.returncode:
+                    wrong.append(f"restore {number}: {done.stderr.strip()[-200:]}")
+                    continue
+                wrong += _unlike(root, copy, len(known))
+        wrong += sorted(set(mixed.failed))[:3]
+    with running(copies[-1], plan.base, *BRIEFLY) as restored:
+        wrong += disorder(restored)
+    return verdict(
+        wrong,
+        backups=_BACKUPS,
+        p99_s=quantile(beside, 0.99),
+        p99_alone_s=quantile(alone, 0.99),
+    )
+
+
+def _unlike(root: Path, copy: Path, jobs: int) -> list[str]:
+    """What a restored root lacks of the one it was made of."""
+    import sqlite3
+
+    theirs, ours = _weights(copy), _weights(root)
+    wrong = [f"{name} differs" for name, found in theirs.items() if ours.get(name) != found]
+    with contextlib.closing(sqlite3.connect(copy / "runs" / "radiance.db")) as db:
+        (found,) = db.execute("SELECT COUNT(*) FROM jobs").fetchone()
+    return [*wrong, f"{jobs - found} acknowledged jobs are missing"] if found < jobs else wrong
+
+
+def _tell_backups(figures: Sequence[Figures]) -> str:
+    one = figures[0] if figures else {}
+    if "p99_s" not in one:
+        return ""
+    return (
+        f"{one['backups']} backups; answers' p99 {one['p99_s']:.2f} s beside them and "
+        f"{one['p99_alone_s']:.2f} s without"
+    )
+
+
+ROWS = (
+    Row(
+        14,
+        "mixed load with updates, moves and disconnects",
+        _soaks,
+        _tell_soak,
+    ),
+    Row(15, "SIGTERM and SIGHUP under load; SIGSTOP and SIGCONT", _signals, _tell_signals),
+    Row(
+        18,
+        "backups of a running root under load, each restored",
+        lambda plan: [Trial(f"{_BACKUPS} backups", lambda root: _backups(plan, root))],
+        _tell_backups,
+    ),
+)
