@@ -68,7 +68,7 @@ def here(prompt: str, base: BaseModel, adapter: Adapter) -> Said:
 def test_llama_cpp_says_the_same(name: str, tmp_path: Path) -> None:
     path, prompt = MODELS[name]
     if not path.exists():
-        pytest.skip("its model is not here")
+        pytest.skip(f"{path.name} is not here: RADIANCE_TEST_DATA names the folder of test data")
     base = load_base(name, path, select_device("cpu"))
     pairs = {}
     for place, part in enumerate(("q_proj", "k_proj", "v_proj", "o_proj")):

@@ -2,22 +2,26 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from radiance.cli.output import note, print_json, print_table
-from radiance.cli.waiting import progress_bar
 from radiance.errors import RequestError
 from radiance.labs.options import splits_option
+from radiance.labs.signals.command_output import (
+    find_result,
+    keep_judgement,
+    keep_result,
+    show_result,
+    stage_bar,
+)
 from radiance.labs.signals.study_options import parse_value, read_options, study_options
 
 if TYPE_CHECKING:
-    from radiance.labs.signals.own import Judgement
-    from radiance.labs.signals.results import StudyResult
-    from radiance.labs.signals.view.tables import Grid
+    pass
 
 _root_option = click.option(
     "--root",
@@ -76,9 +80,9 @@ def run(root: Path, backend: str, as_json: bool, approver: str | None, **options
     _prepare(backend)
     from radiance.labs.signals.study import run_study
 
-    with _bar("study") as on_progress:
+    with stage_bar("study") as on_progress:
         result = run_study(study, on_progress)
-    _keep(result, root, as_json, approver)
+    keep_result(result, root, as_json, approver)
 
 
 @signals.command()
@@ -184,14 +188,14 @@ def replay(
             raise click.UsageError("--predictions need no --features: leave one out.")
         from radiance.labs.signals.own import judge
 
-        _keep_own(judge(study, settings, bars, predictions, approver), root, as_json)
+        keep_judgement(judge(study, settings, bars, predictions, approver), root, as_json)
         return
     _prepare(backend)
     from radiance.labs.signals.replay import run_replay
 
-    with _bar("replay") as on_progress:
+    with stage_bar("replay") as on_progress:
         result = run_replay(study, settings, bars, on_progress, features)
-    _keep(result, root, as_json, approver)
+    keep_result(result, root, as_json, approver)
 
 
 @signals.command()
@@ -227,7 +231,7 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **opti
         if not key or not parsed:
             raise click.BadParameter(f"{text!r} is not KEY=V1,V2,...", param_hint="--over")
         grid[key.strip()] = parsed
-    with _bar("sweep") as on_progress:
+    with stage_bar("sweep") as on_progress:
         points = run_sweep(study, grid, root / "runs" / "signals" / "sweeps", on_progress)
     if as_json:
         print_json([point.to_plain() for point in points])
@@ -261,10 +265,10 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
     from radiance.labs.signals.view import report as html
     from radiance.storage import files
 
-    found = _find(result, root)
-    earlier = _find(against, root) if against else None
+    found = find_result(result, root)
+    earlier = find_result(against, root) if against else None
     if out is None:
-        _show(found, as_json)
+        show_result(found, as_json)
         return
     texts: dict[str, Callable[[], bytes]] = {
         ".html": lambda: html.render(found, earlier).encode(),
@@ -314,7 +318,7 @@ def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
             files.write_durably(out, text.encode())
             note(f"{out}")
         return
-    study, replay = _find(result, root), _find(real, root) if real else None
+    study, replay = find_result(result, root), find_result(real, root) if real else None
     for found, kind in ((study, "study"), (replay, "replay")):
         if found is not None and found.kind != kind:
             raise RequestError(
@@ -423,9 +427,6 @@ def audit_log(limit: int, is_verify: bool, root: Path, as_json: bool) -> None:
         note("There is no entry. `radiance signals run` writes them.")
 
 
-# ── What the commands share ─────────────────────────────────────────────────────────────────────
-
-
 def _prepare(backend: str) -> None:
     """Make room for the service, and choose the device, before MLX is loaded."""
     from radiance.platform import load_fast_blas
@@ -436,81 +437,3 @@ def _prepare(backend: str) -> None:
     with contextlib.suppress(OSError):
         os.nice(5)
     select_device(backend)  # type: ignore[arg-type]
-
-
-def _find(name: str, root: Path) -> "StudyResult":
-    from radiance.labs.signals import store
-
-    if store.RUN_ID.fullmatch(name):
-        return store.load(root / "runs" / store.FOLDER, name)
-    path = Path(name)
-    return store.read(path / store.RESULT if path.is_dir() else path)
-
-
-def _keep_own(judged: "Judgement", root: Path, as_json: bool) -> None:
-    from radiance.labs.signals import own_runs
-    from radiance.labs.signals.view import own_memo
-
-    path, count = own_runs.keep(judged, root / "runs" / "signals")
-    if as_json:
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(judged), indent=1))
-    else:
-        for table in own_memo.grids(judged):
-            _print_grid(table)
-        click.echo("\n".join(own_memo.sentences(judged)))
-    note(f"{path} · {count} decisions on record")
-
-
-def _keep(result: "StudyResult", root: Path, as_json: bool, approver: str | None) -> None:
-    from radiance.labs.signals import record, store
-    from radiance.labs.signals.view.exports import exports_of
-
-    folder = root / "runs" / store.FOLDER
-    before = store.names(folder)
-    earlier = store.load(folder, before[-1]) if before else None
-    run_id = store.new_id(folder)
-    path = store.save(result, folder, run_id, exports_of(result, earlier))
-    count = record.record(result, folder, run_id, approver)
-    _show(result, as_json)
-    note(f"{path / store.REPORT} · {count} decisions on record")
-
-
-def _show(result: "StudyResult", as_json: bool) -> None:
-    from radiance.labs.signals import findings
-    from radiance.labs.signals.results import encode
-    from radiance.labs.signals.view import tables
-
-    if as_json:
-        click.echo(encode(result))
-        return
-    shown = [tables.brief_table(result), tables.contexts_table(result)]
-    if result.operating_curve:
-        shown.append(tables.curve_table(result))
-    if result.false_alarms:
-        shown.append(tables.alarms_table(result.false_alarms, tables.HARMLESS))
-    for table in shown:
-        _print_grid(table)
-    click.echo("\n".join(findings.explain(result)))
-
-
-def _print_grid(table: "Grid") -> None:
-    click.echo(table.title)
-    print_table(table.columns, table.rows)
-    click.echo(f"{table.note}\n" if table.note else "")
-
-
-@contextlib.contextmanager
-def _bar(label: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar over all stages."""
-    from types import SimpleNamespace
-
-    with progress_bar(label) as on_progress:
-
-        def stage(name: str, done: int, total: int) -> None:
-            from radiance.labs.signals.stages import share
-
-            on_progress(SimpleNamespace(done=round(1000 * share(name, done, total)), total=1000))
-
-        yield stage
