@@ -6,7 +6,7 @@ import pytest
 
 from radiance.labs.alphas.strategies import api, indicators, market, running
 from radiance.labs.alphas.values.panel import Panel
-from radiance.platform import sandbox
+from tests.labs.alphas.sandboxed import needs_sandbox
 
 DAYS = 80
 
@@ -202,7 +202,7 @@ class Following(QCAlgorithm):
 """
 
 
-@pytest.mark.skipif(not sandbox.is_available(), reason="this system has no sandbox")
+@needs_sandbox
 def test_a_strategy_hears_of_its_fills_and_orders_on_them():
     dates = np.datetime64("2020-01-01") + np.arange(DAYS)
     names = ("open", "high", "low", "close")

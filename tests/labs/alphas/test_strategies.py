@@ -13,8 +13,9 @@ from radiance.labs.alphas.strategies.grading import JudgedStrategies, code_of
 from radiance.labs.alphas.strategies.running import Fill, account, judge
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.platform import sandbox
+from tests.labs.alphas.sandboxed import needs_sandbox
 
-pytestmark = pytest.mark.skipif(not sandbox.is_available(), reason="no sandbox on this system")
+pytestmark = needs_sandbox
 PANEL = made_up(200, 4)
 LIMITS = sandbox.Limits(seconds=20)
 

@@ -7,7 +7,7 @@ import pytest
 from radiance.labs.alphas.strategies import costs, market, running
 from radiance.labs.alphas.strategies.indicators import Unsupported
 from radiance.labs.alphas.values.panel import Panel
-from radiance.platform import sandbox
+from tests.labs.alphas.sandboxed import needs_sandbox
 
 DAYS = pd.bdate_range("2019-01-01", "2019-06-28")
 SYMBOLS = ("A", "B", "C")
@@ -32,8 +32,6 @@ def made_panel() -> Panel:
 PANEL = made_panel()
 OPENS = pd.DataFrame(PANEL.fields["open"], DAYS, SYMBOLS)
 CLOSES = pd.DataFrame(PANEL.fields["close"], DAYS, SYMBOLS)
-
-needs_sandbox = pytest.mark.skipif(not sandbox.is_available(), reason="no sandbox on this system")
 
 
 def run(setup: str, body: str, more: str = "") -> running.StrategyVerdict:
