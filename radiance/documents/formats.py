@@ -297,13 +297,13 @@ class _HtmlReader(HTMLParser):
 
 def _read_pdf(name: str, content: bytes) -> Content:
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
+    from pypdf.errors import DependencyError
 
     page = 0
     try:
         reader = PdfReader(io.BytesIO(content))
         if reader.is_encrypted and not reader.decrypt(""):
-            raise refused(name, "is encrypted", "Save it without a password, and send that.")
+            raise _encrypted(name)
         pages = len(reader.pages)
         if pages > DOCUMENT_PAGES.value:
             raise TooLarge(
@@ -325,12 +325,8 @@ def _read_pdf(name: str, content: bytes) -> Content:
         title = _without_forbidden(str((reader.metadata and reader.metadata.title) or ""))
     except (RequestError, MemoryError):
         raise
-    except PyPdfError as error:
-        if type(error).__name__ == "DependencyError":  # the encryption of newer PDFs
-            raise refused(
-                name, "is encrypted", "Save it without a password, and send that."
-            ) from None
-        raise _damaged(name, page, error) from None
+    except DependencyError:  # AES, the encryption of newer PDFs, even where no password is asked
+        raise _encrypted(name) from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged file makes a reader stumble over
         raise _damaged(name, page, error) from None
     if not blocks:
@@ -340,6 +336,10 @@ def _read_pdf(name: str, content: bytes) -> Content:
             "Have a program recognise the text, and send what that makes.",
         )
     return Content(title.strip()[:_MOST_HEADING], tuple(blocks), pages)
+
+
+def _encrypted(name: str) -> RequestError:
+    return refused(name, "is encrypted", "Save it without a password, and send that.")
 
 
 def _damaged(name: str, page: int, error: Exception) -> RequestError:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader, PdfWriter
+from pypdf.errors import DependencyError
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from radiance import limits
@@ -148,13 +149,33 @@ def test_what_cannot_be_read_is_refused_with_its_place(
     assert caught.value.remedy
 
 
-def test_a_pdf_without_a_password_to_open_it_is_read() -> None:
+def owned(algorithm: str) -> bytes:
+    """A PDF that asks for a password to be changed, and for none to be read."""
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(pdf("It may be read."))))
-    writer.encrypt("", "owner", algorithm="RC4-128")
+    writer.encrypt("", "owner", algorithm=algorithm)
     written = io.BytesIO()
     writer.write(written)
-    (block,) = reading.read("a.pdf", written.getvalue())[1].blocks
+    return written.getvalue()
+
+
+def test_a_pdf_without_a_password_to_open_it_is_read() -> None:
+    (block,) = reading.read("a.pdf", owned("RC4-128"))[1].blocks
     assert block.text == "It may be read."
+
+
+def test_a_pdf_whose_encryption_cannot_be_undone_here_is_called_encrypted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """AES wants a package that pypdf does not bring."""
+
+    def unable(*_: object, **__: object) -> None:
+        raise DependencyError("cryptography>=3.1 is required for AES algorithm")
+
+    monkeypatch.setattr(PdfReader, "decrypt", unable)
+    monkeypatch.setattr("pypdf._encryption.Encryption.verify", unable)
+    with pytest.raises(RequestError, match="is encrypted") as caught:
+        formats.read("a.pdf", owned("RC4-128"))
+    assert "without a password" in caught.value.remedy
 
 
 def test_what_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
