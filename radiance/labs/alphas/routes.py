@@ -44,7 +44,8 @@ class GenerateBody(msgspec.Struct, forbid_unknown_fields=True):
         user: Who asks: they meet one side of a trial throughout.
         form: "plan" reads the prompt as a plan and compiles that; "expression" lets the model write
             freely. Null is a plan where the prompt can be read as one and nothing asks for the
-            model's own writing: not constrained, tries, a seed or a trial.
+            model's own writing: not constrained, tries, a seed or a trial; and where none that was
+            written is an alpha, one more under the grammar, so that the answer compiles.
     """
 
     prompt: Annotated[str, Meta(min_length=1)]
@@ -88,7 +89,7 @@ class AlphaAnswer(msgspec.Struct):
         backtest: Annual Sharpe ratio, turnover, drawdown, capacity and more; null without one.
         provider: "local", or the upstream that answered.
         arm: The side of a trial that answered.
-        tries: How many answers the local model wrote.
+        tries: How many answers the local model wrote as asked.
         market: What it was backtested on.
     """
 
@@ -162,6 +163,14 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
             own = local.last.text
     text = str(given.value)
     grade = await run_in_threadpool(lab.judge, body.prompt, text)
+    if not grade.compiles and body.form is None and arm is None:
+        # Nobody wrote one, and nobody asked for free writing: the grammar lets nothing else out.
+        local.body = msgspec.structs.replace(
+            body, constrained=True, max_tokens=max(body.max_tokens, LEAST_TOKENS)
+        )
+        text = await local.write_one()
+        grade = await run_in_threadpool(lab.judge, body.prompt, text)
+        given = FallbackResult(text, LOCAL, given.tried)
     # Of constrained answers nothing is learned: they compile whichever side writes them.
     if arm is not None and own is not None and not body.constrained:
         judged = grade if own == text else await run_in_threadpool(lab.judge, body.prompt, own)
@@ -298,6 +307,11 @@ class _LocalAnswers:
             columns = self.services.extension(AlphaService).columns
             if shortcoming(self.last.text, columns) is None or self.tries >= self.body.tries:
                 return self.last.text
+
+    async def write_one(self) -> str:
+        """One more answer, whatever it is."""
+        self.last = await self._one(self.tries)
+        return self.last.text
 
     async def _one(self, number: int) -> Answer:
         body, services = self.body, self.services

@@ -38,9 +38,12 @@ plans = st.builds(
     signs,
     st.sampled_from(("market", "sector", "industry", "subindustry")),
     st.sampled_from((0, 20)),
-    st.none() | st.builds(Joined, st.sampled_from(JOINTS), quantities(), signs),
+    st.lists(st.builds(Joined, st.sampled_from(JOINTS), quantities(), signs), max_size=3).map(
+        tuple
+    ),
     st.none() | st.builds(Condition, quantities(), st.booleans(), st.none() | st.floats(-2, 2)),
     st.sampled_from((0, 5)),
+    st.sampled_from((0.0, 2.5)),
 )  # fmt: skip
 
 
@@ -50,6 +53,18 @@ def test_every_plan_compiles_and_says_itself(plan):
     told = sentence(plan)
     assert told.startswith("Buy ")
     assert "{" not in told
+
+
+@given(plans, st.floats(0.1, 3))
+def test_a_threshold_to_either_side_needs_a_middle(plan, beyond):
+    fields = {name: getattr(plan, name) for name in plan.__struct_fields__} | {"beyond": beyond}
+    if MEASURES[plan.quantity.measure].middle is None:
+        with pytest.raises(ValueError, match="has no middle"):
+            Plan(**fields)
+    else:
+        made = Plan(**fields)
+        assert check(made.expression).text == made.expression
+        assert "flat within" in sentence(made)
 
 
 @pytest.mark.parametrize(
@@ -148,10 +163,57 @@ def test_the_way_follows_from_who_is_liked_and_what_they_are(prompt, sign):
         ("Momentum of 60 days, smoothed over ten days.",
          "decay_linear(close / delay(close, 60) - 1, 10)"),
         ("20-day volume against 120-day volume.", "sum(volume, 20) / sum(volume, 120)"),
+        ("Buy under the lower Bollinger band, sell over the upper one, flat inside.",
+         "close < sum(close, 20) / 20 - 2 * stddev(close, 20) ? 1 : "
+         "close > sum(close, 20) / 20 + 2 * stddev(close, 20) ? -1 : 0"),
+        ("RSI of 14 days: long below 40, short above 60, otherwise nothing.",
+         "sum(max(delta(close, 1), 0), 14) / sum(abs(delta(close, 1)), 14) < 0.4 ? 1 : "
+         "sum(max(delta(close, 1), 0), 14) / sum(abs(delta(close, 1)), 14) > 0.6 ? -1 : 0"),
+        ("Weekly reversal, clipped at 3 sigma.", "-winsorize(close / delay(close, 5) - 1, 3)"),
+        ("Composite of 6-month momentum, low 60-day volatility, small size.",
+         "rank(close / delay(close, 126)) + rank(-1 * stddev(returns, 60)) + rank(-1 * cap)"),
+        ("20-day correlation of returns with the previous day's volume.",
+         "correlation(returns, delay(volume, 1), 20)"),
+        ("Overnight minus intraday returns, summed over a month.",
+         "sum(open / delay(close, 1) - 1, 21) - sum(close / open - 1, 21)"),
+        ("Low beta to the market, 120 days.",
+         "-1 * ts_slope(returns, group_mean(returns, market), 120)"),
     ],
 )  # fmt: skip
 def test_each_slot_is_heard(prompt, reference):
     _means(prompt, reference)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "limit"),
+    [
+        ("Weekly reversal, no penny stocks.", "close > 5"),
+        ("Only stocks above $20: {}.", "close > 20"),
+        ("{} in names that cost less than ten dollars.", "close < 10"),
+        ("{}, but not in shares below 3 bucks.", "close > 3"), ("{} ex penny stocks", "close > 5"),
+        ("{} (nothing under $7)", "close > 7"),
+    ],
+)  # fmt: skip
+def test_a_limit_of_the_share_price_is_heard_beside_the_idea(prompt, limit):
+    plan = read(prompt.format("weekly reversal"))[0].plan
+    assert plan.expression == f"{limit} ? -1 * (close / delay(close, 5) - 1) : 0"
+
+
+@pytest.mark.parametrize(
+    ("said", "plainly"),
+    [
+        ("12-1 mom", "12 month momentum skipping the last month"),
+        ("sell the 5d winers", "sell the 5 day winners"),
+        ("what fell over 5 days gets bought", "buy what fell over 5 days"),
+        ("top of its 20-day range -> short", "short the top of its 20-day range"),
+        ("20dma over 100dma", "20-day average over 100-day average"),
+        ("-corr(close, volume), 10 days", "negative of the 10-day correlation of close and volume"),
+        ("one hundred and twenty day volatility", "120-day volatility"),
+        ("among calm names buy six-month winners", "six-month winners only in calm names"),
+    ],
+)
+def test_writing_makes_no_difference(said, plainly):
+    assert read(said)[0].plan.expression == read(plainly)[0].plan.expression
 
 
 def test_a_prompt_that_names_nothing_is_not_read():

@@ -162,7 +162,12 @@ def test_an_answer_says_what_it_does_and_who_understood(shared_ember):
 def test_a_prompt_that_names_nothing_is_written_or_refused_as_a_plan(shared_ember):
     client = shared_ember.client
     body = {"prompt": "Hello there.", "max_tokens": 8, "temperature": 0}
-    assert client.post("/alphas/generate", body)["by"] == "model"
+    found = client.post("/alphas/generate", body)
+    assert found["by"] == "model"
+    assert found["compiles"]
+    assert found["sentence"]
+    # Who asks for free writing gets it as it is.
+    assert not client.post("/alphas/generate", {**body, "form": "expression"})["compiles"]
     with pytest.raises(ApiError) as raised:
         client.post("/alphas/generate", {**body, "form": "plan"})
     assert raised.value.body["error"]["param"] == "prompt"

@@ -21,6 +21,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
     "prod": ("x, d", "product(x, d)"),
     "ts_std_dev": ("x, d", "stddev(x, d)"),
     "ts_std": ("x, d", "stddev(x, d)"),
+    "var": ("x, d", "stddev(x, d) ^ 2"),
     "std": ("x, d", "stddev(x, d)"),
     "ts_delay": ("x, d", "delay(x, d)"),
     "ref": ("x, d", "delay(x, d)"),
@@ -180,6 +181,14 @@ REFUSALS: dict[str, str] = {
     "med": "Nearest is ts_median.",
     "skew": "Nearest is ts_skewness, which is not corrected for the number of days.",
     "kurt": "Nearest is ts_kurtosis, which is not corrected for the number of days.",
+    "mad": "Nearest is stddev(x, d).",
+    "kth_element": "Nearest is ts_backfill(x, d), the last value known.",
+    "ts_entropy": "Nearest is ts_kurtosis(x, d).",
+    "ts_moment": "Nearest is ts_skewness or ts_kurtosis.",
+    "tail": "Nearest is max(lower, min(upper, x)), which holds x between two values.",
+    "clamp": "Write max(lower, min(upper, x)).",
+    "filter": "Write condition ? x : 0.",
+    "regresi": "Nearest is ts_regression(y, x, d).",
     "not": "Write the opposite comparison.",
 }
 

@@ -16,10 +16,11 @@ _TOKEN = re.compile(
     |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     |(?P<name>\$?[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)?)
     |(?P<text>"[^"\n]*"|'[^'\n]*')
-    |(?P<symbol>\|\|?|&&?|[<>=!]=|\*\*|[-+*/^<>?:(),;=−–×·÷≥≤≠])""",
+    |(?P<symbol>\|\|?|&&?|[<>=!]=|\*\*|\.[*/^]|[-+*/^<>?:(),;=−–×·÷≥≤≠])""",
     re.VERBOSE | re.DOTALL,
 )
 _SYNONYMS = {"&": "&&", "|": "||", "**": "^"}
+_SYNONYMS |= {".*": "*", "./": "/", ".^": "^"}  # MATLAB's, in the 191: of elements, as here
 _SYNONYMS |= {"−": "-", "–": "-", "×": "*", "·": "*", "÷": "/", "≥": ">=", "≤": "<=", "≠": "!="}
 _WORDS = {"and": "&&", "or": "||"}  # between two sides; before a bracket they are BRAIN's operators
 

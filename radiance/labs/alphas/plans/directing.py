@@ -36,7 +36,7 @@ def _has_big(tokens: Sequence[Token]) -> bool:
 
 
 _TAIL = re.compile(
-    r"(?P<low>low(?:er|est)?|fewer|fewest|small(?:er|est)?|less|least|narrow(?:er)?"
+    r"(?P<low>low(?:er|est)?|few|fewer|fewest|short(?:er|est)?|small(?:er|est)?|less|least|narrow(?:er)?"
     r"|the less negative|negative)"
     r"|(?P<high>high(?:er|est)?|more(?: recent)?|larg(?:er|est)|big(?:ger|gest)?|most|top"
     r"|positive|closer|wider|the more)"
@@ -64,6 +64,7 @@ def _polarity(tokens: Sequence[Token], quantity: Quantity) -> int:
     least = any(token.text == "least" for token in tokens)
     text = " ".join(token.text for token in tokens)
     if quantity.measure in ("to_high", "to_low"):
+        text = re.sub(r"within (?:\w+ )?distance|(?:spitting|touching|striking) distance", "", text)
         return -1 if re.search(r"\b(?:far|away|distance|furthest|farthest)\b", text) else 1
     if quantity.measure in ("high_age", "low_age"):
         return -1 if re.match(r"(?:.* )?(?:old|stale)\b", text) else 1
@@ -73,8 +74,18 @@ def _polarity(tokens: Sequence[Token], quantity: Quantity) -> int:
         )
     if quantity.measure == "up_share":
         return -1 if re.search(r"\b(?:few|fewer|fewest|rarely|seldom|low|lowest)\b", text) else 1
-    if quantity.measure == "group_beta":
-        return -1 if re.search(r"\blow(?:er|est)? (?:\w+ )?beta", text) else 1
+    if quantity.measure in ("group_beta", "market_beta"):
+        low = (
+            r"\b(?:low(?:er|est)?|small(?:er|est)?|little|least|less) "
+            r"(?:\w+ ){0,2}?(?:beta|sensitiv|with the)"
+        )
+        return -1 if re.search(rf"{low}|betting against beta|\bbab\b|\bleast\b", text) else 1
+    if quantity.measure in ("ratio", "zscore", "surprise", "means"):
+        for token in tokens:
+            if re.search(r"\b(?:below|under|beneath)\b", token.text):
+                return -1
+            if re.search(r"\babove\b", token.text):
+                return 1
     for token in tokens:
         named = token.values("named")
         if named and named[0][1] == quantity.series:
@@ -98,6 +109,8 @@ def _polarity(tokens: Sequence[Token], quantity: Quantity) -> int:
                 return -1
             if re.search(r"\b(?:above|higher|over|top|highs?|ups?|strong)\b", token.text):
                 return 1
+        if quantity.series in ("gap", "day") and token.text in ("up", "higher", "down", "lower"):
+            return 1 if token.text in ("up", "higher") else -1
         if quantity.measure in ("signed_share", "up_share") and token.text in (
             "less",
             "down",

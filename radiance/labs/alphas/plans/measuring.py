@@ -115,7 +115,9 @@ def _main_series(bag: Bag) -> str | None:
         return "premium"
     particular = [name for name in special if name not in ("returns", "volume")]
     if particular:
-        return particular[0]
+        bars = [name for name in particular if name in ("lower", "upper", "body", "place", "range")]
+        # "intraday" and "session" are also said of bars.
+        return bars[0] if bars and particular[0] == "day" else particular[0]
     if special:
         return special[0]
     if "vwap" in bag.series:
@@ -135,6 +137,8 @@ def _special(bag: Bag, main: str | None, is_price: bool) -> Found | None:
     flow = main in ("volume", "dollars", "turnover")
     if bag.has("strength"):
         return Quantity("strength", "close", bag.one(14, 2)), 1, 1.0
+    if bag.has("correlation") and bag.has("lagged") and (pair := _pair(bag)):
+        return Quantity("lagged", pair[0], bag.one(20, 3), partner=pair[1]), 1, 1.0
     if bag.has("correlation") and (pair := _pair(bag)):
         return Quantity("comovement", pair[0], bag.one(20, 3), partner=pair[1]), 1, 1.0
     if bag.has("persistence") and (main in (None, "returns", "close")):
@@ -152,7 +156,9 @@ def _special(bag: Bag, main: str | None, is_price: bool) -> Found | None:
     ):
         return Quantity("efficiency", "close", bag.one(20, 2)), 1, 0.9
     if bag.has("beta"):
-        return Quantity("group_beta", "returns", bag.one(120, 3)), 1, 1.0
+        text = " ".join(token.text for token in bag.tokens)
+        name = "group_beta" if re.search(r"sector|group|industry|peers", text) else "market_beta"
+        return Quantity(name, "returns", bag.one(120, 3)), 1, 1.0
     if bag.has("downside"):
         return Quantity("downside", "returns", bag.one(60)), 1, 1.0
     if main == "signed_volume":
@@ -347,9 +353,11 @@ _AFTER_DEGREE = ("volume", "volatility", "vol", "low", "price", "prices", "tradi
 
 def _has_noun(bag: Bag, *words: str) -> bool:
     """Whether "high" or "low" stands as a noun: behind a duration or an article."""
-    for before, token, after in zip(
-        bag.tokens, bag.tokens[1:], [*bag.tokens[2:], Token("")], strict=False
+    for place, (before, token, after) in enumerate(
+        zip(bag.tokens, bag.tokens[1:], [*bag.tokens[2:], Token("")], strict=False)
     ):
+        if place and bag.tokens[place - 1].has("attitude") and before.text == "the":
+            continue  # "short the high"
         is_noun = before.has("days") or before.text in ("its", "their", "the", "a", "from", "off")
         if (
             token.text in words
@@ -363,7 +371,7 @@ def _has_noun(bag: Bag, *words: str) -> bool:
 
 def _skipped(bag: Bag) -> Found | None:
     said = sorted(bag.days)
-    if len(said) >= 2 and said[-1] > 2 * said[0]:
+    if len(said) >= 2 and said[-1] >= 2 * said[0]:
         return Quantity("skipped", "close", said[0], said[-1]), 1, 1.0
     return None
 

@@ -1,4 +1,4 @@
-"""A plan: what is measured, which way, within what, when, weighted by what, how smooth.
+"""A plan: what is measured, which way, within what, when, weighted by what, how clipped and smooth.
 
 Every plan compiles: ``expression`` is a rule, not a model's. ``radiance.labs.alphas.plans.telling``
 says a plan as a sentence and ``reading`` reads sentences.
@@ -93,27 +93,41 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sign: 1 buys what is high, -1 what is low.
         scope: The group within which it is compared.
         risk_days: Days of volatility that it is divided by; 0: not.
+        joined: Further quantities, in order: each is taken with all that stands before it.
         smoothing: Days of linear decay; 0: none.
+        clip: Standard deviations of the day's symbols beyond which values are held; 0: none.
+        beyond: Positions, all alike, only where the quantity is farther than that from its middle,
+            to either side; 0: everywhere, by how much. Needs a measure that has a middle.
     """
 
     quantity: Quantity
     sign: Literal[-1, 1] = 1
     scope: Scope = "market"
     risk_days: int = 0
-    joined: Joined | None = None
+    joined: tuple[Joined, ...] = ()
     condition: Condition | None = None
     smoothing: int = 0
+    clip: float = 0.0
+    beyond: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.beyond and MEASURES[self.quantity.measure].middle is None:
+            raise ValueError(f"beyond: {self.quantity.measure} has no middle")
 
     @property
     def expression(self) -> str:
         """As the language has it, in canonical form."""
-        text = self.quantity.expression
-        if self.joined is not None:
-            text = _combined(text, self.sign, self.joined)
-        elif self.sign < 0:
+        text, sign = self._sided()
+        is_sum = False
+        for each in self.joined:
+            text = _combined(text, sign, each, is_sum=is_sum)
+            sign, is_sum = 1, each.how == "plus"
+        if sign < 0:
             text = f"-1 * {_enclosed(text)}"
         if self.risk_days:
             text = f"{_enclosed(text)} / stddev(returns, {self.risk_days})"
+        if self.clip:
+            text = f"winsorize({text}, {number(self.clip)})"
         if self.scope != "market":
             text = f"indneutralize({text}, {self.scope})"
         if self.smoothing:
@@ -122,8 +136,20 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             text = f"{self.condition.expression} ? {text} : 0"
         return render(parse(text))
 
+    def _sided(self) -> tuple[str, int]:
+        """The quantity, or the side of its middle that it is on, and the sign to take it with."""
+        text, middle = self.quantity.expression, MEASURES[self.quantity.measure].middle
+        if not self.beyond or middle is None:
+            return text, self.sign
+        text = _enclosed(text)
+        top, bottom = (_signed(round(middle + side * self.beyond, 9)) for side in (1, -1))
+        return (
+            f"({text} > {top} ? {self.sign} : ({text} < {bottom} ? {-self.sign} : 0))",
+            1,
+        )
 
-def _combined(first: str, sign: int, joined: Joined) -> str:
+
+def _combined(first: str, sign: int, joined: Joined, *, is_sum: bool = False) -> str:
     second = joined.quantity.expression
     match joined.how:
         case "times":
@@ -135,7 +161,7 @@ def _combined(first: str, sign: int, joined: Joined) -> str:
                 f"rank({'' if side > 0 else '-1 * '}{_enclosed(text)})"
                 for side, text in ((sign, first), (joined.sign, second))
             )
-            return f"{one} + {two}"
+            return f"{first if is_sum else one} + {two}"
         case "minus" | "over":
             symbol = "-" if joined.how == "minus" else "/"
             text = f"{_enclosed(first)} {symbol} {_enclosed(second)}"

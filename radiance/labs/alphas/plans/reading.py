@@ -1,17 +1,20 @@
 """A prompt in people's words → plans that it may mean, the likeliest first. Rules, no model.
 
 The text is taken apart into a main clause and what hangs on it: a condition, a smoothing, a group,
-a second quantity. ``measuring`` says what a clause measures, ``directing`` which way it goes.
+further quantities (``joining``). ``measuring`` says what a clause measures, ``directing`` which way
+it goes.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from radiance.labs.alphas.plans.directing import direction
-from radiance.labs.alphas.plans.measuring import Bag, Read, measured, replace_quantity
-from radiance.labs.alphas.plans.plan import Condition, Joined, Plan, Quantity
+from radiance.labs.alphas.plans.joining import joined_reading
+from radiance.labs.alphas.plans.measuring import measured, replace_quantity
+from radiance.labs.alphas.plans.phrases import Heard, hear
+from radiance.labs.alphas.plans.plan import Condition, Joined, Joint, Plan, Quantity
+from radiance.labs.alphas.plans.spelling import normalized
 from radiance.labs.alphas.plans.tables import MEASURES
 from radiance.labs.alphas.plans.words import Token, tokenize
 
@@ -29,20 +32,27 @@ class Candidate:
 
 def read(prompt: str) -> list[Candidate]:
     """The plans that ``prompt`` may mean, the likeliest first; empty if none is understood."""
-    tokens = tokenize(prompt[:_MOST_CHARACTERS])
-    parts = _Parts.of(tokens)
-    main = _main(parts)
+    text = normalized(prompt[:_MOST_CHARACTERS])
+    heard = hear(text)
+    parts = _Parts.of(tokenize(heard.text))
+    main = joined_reading(parts.main)
+    if main is None:  # the phrases were all there was
+        heard, parts = Heard(text), _Parts.of(tokenize(text))
+        main = joined_reading(parts.main)
     if main is None:
         return []
     first, joined = main
+    has_middle = MEASURES[first.quantity.measure].middle is not None
     plan = Plan(
         first.quantity,
         1 if first.sign > 0 else -1,
         scope=parts.scope,
         risk_days=parts.risk_days(first.quantity),
         joined=joined,
-        condition=_condition(parts),
+        condition=heard.price or _condition(parts),
         smoothing=parts.smoothing,
+        clip=heard.clip,
+        beyond=heard.beyond if has_middle else 0.0,
     )
     return [Candidate(plan, first.certainty), *_others(plan, first.certainty)]
 
@@ -50,10 +60,16 @@ def read(prompt: str) -> list[Candidate]:
 def _others(plan: Plan, certainty: float) -> Iterator[Candidate]:
     """What it may mean besides: the other way round, a weight for a condition, other days."""
     found = [replace_plan(plan, sign=-plan.sign)]
-    if plan.joined is not None and plan.joined.how in ("times", "plus"):
-        other = "plus" if plan.joined.how == "times" else "times"
-        joined = Joined(other, plan.joined.quantity, plan.joined.sign)
-        found += [replace_plan(plan, joined=joined), replace_plan(plan, joined=None)]
+    if plan.joined and plan.joined[-1].how in ("times", "plus"):
+        *before, last = plan.joined
+        other: Joint = "plus" if last.how == "times" else "times"
+        joined = Joined(other, last.quantity, last.sign)
+        found += [
+            replace_plan(plan, joined=(*before, joined)),
+            replace_plan(plan, joined=tuple(before)),
+        ]
+    if plan.beyond:
+        found.append(replace_plan(plan, beyond=0.0))
     if plan.condition is not None:
         found.append(replace_plan(plan, condition=None))
     made = MEASURES[plan.quantity.measure]
@@ -85,7 +101,7 @@ class _Parts:
 
     @classmethod
     def of(cls, tokens: Sequence[Token]) -> "_Parts":
-        parts = cls(list(tokens))
+        parts = cls(_windowed(tokens))
         parts._take_scope()
         parts._take_smoothing()
         parts._take_risk()
@@ -125,7 +141,9 @@ class _Parts:
                 if inside is not None:
                     self.risk_said = int(inside[1])
                     self.main[place + 1] = Token("")  # the duration that ``_split`` took out
-                elif after := _days_in(self.main, range(place + 1, min(place + 3, len(self.main)))):
+                elif (
+                    after := _days_in(self.main, range(place + 1, min(place + 3, len(self.main))))
+                ) and not (after[0] + 1 < len(self.main) and self.main[after[0] + 1].has("growth")):
                     self.risk_said = self.main[after[0]].values("days")[0]
                     self.main[after[0]] = Token("")
                 self.main[place] = Token(token.text)
@@ -145,7 +163,7 @@ class _Parts:
             ):
                 self._take_last(place)
                 return
-            if not starts or (place == 0 and not token.text.startswith(("only", "among", "in "))):
+            if not starts:
                 continue
             end = _clause_end(self.main, place + 1, is_first=place == 0)
             clause = self.main[place + 1 : end]
@@ -164,8 +182,8 @@ class _Parts:
 
     def _take_last(self, end: int) -> None:
         """A condition before its "only", as in "momentum in calm stocks only"."""
-        for place in range(end - 1, 0, -1):
-            if self.main[place].text in ("in", "on", "for", "among", "within", "with", "during"):
+        for place in range(end - 1, -1, -1):
+            if self.main[place].text in _BEFORE_LAST:
                 clause, rest = (
                     self.main[place + 1 : end],
                     [*self.main[:place], *self.main[end + 1 :]],
@@ -175,92 +193,46 @@ class _Parts:
                     return
 
 
+_BEFORE_LAST = ("in", "on", "for", "among", "within", "with", "during", ",", "(", ";")
+
+
+def _windowed(tokens: Sequence[Token]) -> list[Token]:
+    """An "over" that only leads to a duration compares nothing: "volatility over 60 days"."""
+    found = list(tokens)
+    for place, token in enumerate(tokens[:-1]):
+        ahead = [each for each in tokens[place + 1 : place + 4] if each.text not in ("last", "a")]
+        if token.text != "over" or not ahead or not ahead[0].has("days"):
+            continue
+        is_second = place > 0 and (tokens[place - 1].has("days") or tokens[place - 1].has("vague"))
+        is_noun = len(ahead) > 1 and (ahead[1].has("mark") or ahead[1].has("series"))
+        if not is_second and not is_noun:
+            found[place] = Token("during")
+    return found
+
+
 def _clause_end(tokens: Sequence[Token], start: int, is_first: bool) -> int:
     for place in range(start, len(tokens)):
-        if tokens[place].has("joint", "otherwise"):
+        if tokens[place].has("joint", "otherwise") or tokens[place].text == "then":
             return place
         if tokens[place].has("stop") and tokens[place].text in ".;:" + "," * is_first:
             return place
-        if tokens[place].text == "," and place > start + 1:
+        if is_first and tokens[place].has("attitude") and place > start:
             return place
+        if tokens[place].text == "," and place > start + 1:
+            clause, after = measured(tokens[start:place]), measured(tokens[place + 1 :])
+            is_same = (
+                clause is not None
+                and after is not None
+                and clause.quantity.series == after.quantity.series
+                and not any(each.has("attitude") for each in tokens[place:])
+            )
+            if is_first or not is_same:
+                return place
     return len(tokens)
 
 
 def _days_in(tokens: Sequence[Token], places: Iterable[int]) -> list[int]:
     return [place for place in places if tokens[place].has("days")]
-
-
-def _main(parts: _Parts) -> tuple[Read, Joined | None] | None:
-    """The quantity that is traded, and what it is joined with."""
-    tokens = parts.main
-    if (both := _both(tokens)) is not None:
-        return both
-    whole = measured(tokens)
-    if whole is not None and whole.quantity.measure in _OF_TWO:
-        return whole, None
-    between = combined = False
-    for place, token in enumerate(tokens):
-        if re.search(r"\b(?:difference|spread|gap) (?:between|of)", token.text):
-            between = True
-        for how in ("times", "minus", "plus", "and"):
-            if not token.has("joint", how) and not (
-                how == "plus" and combined and token.text in ("with", "and")
-            ):
-                continue
-            if between and token.text == "and":
-                how = "minus"
-            elif token.text == "and" and any(t.text == "between" for t in tokens[:place]):
-                continue
-            left, right = measured(tokens[:place]), measured(tokens[place + 1 :])
-            if left is None or right is None:
-                continue
-            if how in ("and", "minus") and whole is not None and whole.quantity.measure == "means":
-                continue
-            if how == "and" and not _is_second(tokens[place + 1 :], left, right):
-                continue
-            return _joined(left, right, tokens[place + 1 :], how)
-        combined |= token.text in ("combine", "combining", "blend", "mix", "pair", "marry", "join")
-    return None if whole is None else (whole, None)
-
-
-_OF_TWO = ("comovement", "position", "up_share", "signed_share", "persistence")
-
-
-def _both(tokens: Sequence[Token]) -> tuple[Read, Joined] | None:
-    """Price and volume that "both rose": one over the days said, weighted by the other."""
-    bag = Bag.of(tokens)
-    is_volume = "volume" in bag.series
-    if not (is_volume and any(token.text in ("both", "together") for token in tokens)):
-        return None
-    growth = next((token.values("growth")[0] for token in tokens if token.has("growth")), None)
-    if growth is None or bag.has("correlation"):
-        return None
-    days = bag.one(20)
-    price = Quantity("growth", "close", days)
-    sign = direction(tokens, price, 1)
-    return Read(price, sign, 0.9), Joined("times", Quantity("growth", "volume", days), growth)
-
-
-def _is_second(after: Sequence[Token], left: Read, right: Read) -> bool:
-    """Whether what follows an "and" is a second opinion, not the other side or the same again."""
-    if any(token.has("attitude") for token in after[:4]):
-        return False
-    if right.certainty < 0.75 or left.certainty < 0.75:
-        return False
-    one, other = left.quantity, right.quantity
-    return (one.measure, one.series) != (other.measure, other.series)
-
-
-def _joined(left: Read, right: Read, after: Sequence[Token], how: str) -> tuple[Read, Joined]:
-    if right.is_dated and not left.is_dated and left.quantity.measure == "growth":
-        left = replace(left, quantity=replace_quantity(left.quantity, days=right.quantity.days))
-    if how == "minus":
-        return left, Joined("minus", right.quantity)
-    joint: Any = "times" if how == "times" else "plus"
-    quantity, sign = right.quantity, right.sign
-    if joint == "plus" and any(token.has("attitude", -1) for token in after[:3]):
-        sign = -abs(sign)
-    return left, Joined(joint, quantity, 1 if sign > 0 else -1)
 
 
 def _condition(parts: _Parts) -> Condition | None:

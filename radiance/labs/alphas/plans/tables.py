@@ -36,6 +36,7 @@ SERIES: dict[str, Series] = {
     "cap": Series("cap", "market cap", "flow"),
     "turnover": Series("volume / cap", "share turnover", "flow"),
     "returns": Series("returns", "daily return", "signed"),
+    "residual": Series("indneutralize(returns, market)", "return beyond the market's", "signed"),
     "size": Series("abs(returns)", "absolute daily return", "ratio"),
     "gap": Series("open / delay(close, 1) - 1", "overnight return", "signed"),
     "day": Series("close / open - 1", "intraday return", "signed"),
@@ -197,6 +198,14 @@ MEASURES: dict[str, Measure] = {
         1.0,
         "returns",
         3,
+    ),
+    "market_beta": Measure(
+        "ts_slope({x}, group_mean({x}, market), {d})", "{d}-day beta of {s} to the market",
+        1.0, "returns", 3,
+    ),
+    "lagged": Measure(
+        "correlation({x}, delay({y}, 1), {d})", "{d}-day correlation of {s} with {t} a day before",
+        0.0, "", 3,
     ),
     "information": Measure(
         f"{_MEAN} / stddev({{x}}, {{d}})", "{d}-day mean of {s} per unit of its volatility",

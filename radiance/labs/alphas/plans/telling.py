@@ -28,10 +28,13 @@ def sentence(plan: Plan) -> str:
     """What the plan does, in one sentence."""
     side = "high" if plan.sign > 0 else "low"
     parts = [f"Buy {side} and sell {'low' if plan.sign > 0 else 'high'} {words(plan.quantity)}"]
-    if plan.joined is not None:
-        parts.append(_joined(plan.joined))
+    if plan.beyond:
+        parts.append(f"flat within {plan.beyond:g} of its middle")
+    parts += [_joined(each) for each in plan.joined]
     if plan.risk_days:
         parts.append(f"per unit of {plan.risk_days}-day risk")
+    if plan.clip:
+        parts.append(f"clipped at {plan.clip:g} standard deviations")
     if plan.scope != "market":
         parts.append(f"relative to the {plan.scope}")
     if plan.condition is not None:
