@@ -51,7 +51,11 @@ _PIECE_S = 0.005
 
 
 class NullSpace:
-    """What is left of a flat vector outside the kept subspaces.
+    """Where steps may go: the numbers that they may move, and what is left of these.
+
+    An update moves a few columns of each A and the rows of B that belong to them; nothing else of
+    the flat vector changes. So a step, its moments and its constraints are made of the numbers that
+    may move alone (``take``), a third of the vector in a first update of five examples.
 
     Args:
         lora: Whose vectors these are.
@@ -59,6 +63,9 @@ class NullSpace:
             float32; a layer without one is free.
         directions: By module path what A is turned towards at the start, (d_in, n) float32 with n
             at most r, orthogonal to the basis; a layer without any starts as it is.
+
+    Attributes:
+        size: How many numbers may move. All of them until ``start`` was called.
     """
 
     def __init__(
@@ -70,37 +77,91 @@ class NullSpace:
         self._lora = lora
         self.bases = bases
         self.directions = directions or {}
-        self._moves: dict[str, mx.array] = {}  # by path, (r,): 1 for columns that a step may move
+        self._alike: dict[int, list[str]] = {}  # layers that share a basis: projected together
+        for path, basis in bases.items():
+            self._alike.setdefault(id(basis), []).append(path)
+        self._may_move({})
+
+    def _may_move(self, columns: Mapping[str, slice | mx.array]) -> None:
+        """Keep which columns of A may move: by module path; all of those that are not named."""
+        self._columns = columns
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        for name, (rows, width) in self._lora.shapes.items():
+            path, _, leaf = name.rpartition(".")
+            if path in columns:
+                places = columns[path]
+                is_slice = isinstance(places, slice)
+                count = places.stop - places.start if is_slice else places.size
+                rows, width = (rows, count) if leaf == "lora_a" else (count, width)
+            self._shapes[name] = (rows, width)
+        self._ends = np.cumsum([a * b for a, b in self._shapes.values()]).tolist()
+        self.size: int = self._ends[-1]
+
+    def take(self, vector: mx.array) -> mx.array:
+        """Of a flat vector the numbers that may move, (size,) float32."""
+        if not self._columns:
+            return vector
+        leaves = self._lora.unflatten(vector)
+        for name in leaves:
+            path, _, leaf = name.rpartition(".")
+            if (places := self._columns.get(path)) is not None:
+                whole = leaves[name]
+                leaves[name] = whole[:, places] if leaf == "lora_a" else whole[places]
+        return mx.concatenate([leaf.reshape(-1) for leaf in leaves.values()])
+
+    def put(self, vector: mx.array, taken: mx.array) -> mx.array:
+        """A flat vector, (parameters,) float32, with other numbers where some may move."""
+        if not self._columns:
+            return taken
+        leaves, moved = self._lora.unflatten(vector), self._parts(taken)
+        for name, whole in leaves.items():
+            path, _, leaf = name.rpartition(".")
+            places = self._columns.get(path)
+            if places is None:
+                leaves[name] = moved[name]
+            elif leaf == "lora_a":
+                whole[:, places] = moved[name]
+            else:
+                whole[places] = moved[name]
+        return self._lora.flatten(leaves)
 
     def __call__(self, step: mx.array) -> mx.array:
-        """A step, or a gradient, without A's part in the kept subspaces and what is settled.
+        """A step, or a gradient, without A's part in the kept subspaces.
 
         Args:
-            step: (parameters,) float32.
+            step: Of the numbers that may move, (size,) float32.
         """
-        leaves = self._lora.unflatten(step)
-        for path, basis in self.bases.items():
-            a, basis = leaves[f"{path}.lora_a"], basis.astype(mx.float32)  # (d_in, r), (d_in, q)
-            a = a - basis @ (basis.T @ a)
-            if (moves := self._moves.get(path)) is not None:
-                a = a * moves
-                leaves[f"{path}.lora_b"] = leaves[f"{path}.lora_b"] * moves[:, None]
-            leaves[f"{path}.lora_a"] = a
-        return self._lora.flatten(leaves)
+        leaves = self._parts(step)
+        for paths in self._alike.values():
+            basis = self.bases[paths[0]].astype(mx.float32)  # (d_in, q)
+            a = [leaves[f"{path}.lora_a"] for path in paths]
+            whole = a[0] if len(a) == 1 else mx.concatenate(a, axis=1)  # (d_in, their columns)
+            left = whole - basis @ (basis.T @ whole)
+            ends = np.cumsum([part.shape[1] for part in a])[:-1].tolist()
+            for path, part in zip(paths, mx.split(left, ends, axis=1), strict=True):
+                leaves[f"{path}.lora_a"] = part
+        return mx.concatenate([leaf.reshape(-1) for leaf in leaves.values()])
+
+    def _parts(self, step: mx.array) -> dict[str, mx.array]:
+        parts = mx.split(step, self._ends[:-1])
+        shapes = self._shapes.items()
+        return {n: part.reshape(shape) for (n, shape), part in zip(shapes, parts, strict=True)}
 
     def start(self, vector: mx.array) -> mx.array:
         """The vector to start from, which no input within the kept subspaces tells from this one.
 
         Columns of A add nothing where their row of B is zero, as in a fresh adapter or one made
         larger. Without directions those leave the subspaces. With directions each takes one, as
-        far as there are any, and the others wait as zeros, which no gradient moves, for the next
-        update; what was learned is settled and no step moves it. Once every column has learned,
-        all turn towards the directions and all may move.
+        far as there are any, and only these may move; the others wait as zeros for the next update,
+        and what was learned is settled. Once every column has learned, all turn towards the
+        directions and all may move.
 
         Args:
             vector: (parameters,) float32.
         """
+        self._may_move({})
         leaves, outside = self._lora.unflatten(vector), self._lora.unflatten(self(vector))
+        columns: dict[str, slice | mx.array] = {}
         for path in self.bases:
             a, b = leaves[f"{path}.lora_a"], leaves[f"{path}.lora_b"]
             is_idle = (b == 0).all(axis=1)  # (r,)
@@ -112,11 +173,18 @@ class NullSpace:
             if not len(idle):
                 leaves[f"{path}.lora_a"] = a.at[:, : turn.shape[1]].add(turn)
                 continue
-            taken = mx.array(idle[: turn.shape[1]])
+            taken = idle[: turn.shape[1]]
             a = mx.where(is_idle, 0.0, a)
-            leaves[f"{path}.lora_a"] = a.at[:, taken].add(turn[:, : len(taken)])
-            self._moves[path] = is_idle.astype(a.dtype)
+            columns[path] = _places(taken)
+            leaves[f"{path}.lora_a"] = a.at[:, mx.array(taken)].add(turn[:, : len(taken)])
+        self._may_move(columns)
         return self._lora.flatten(leaves)
+
+
+def _places(columns: np.ndarray) -> slice | mx.array:
+    """Some columns, in order: as a slice, which is quick, where none between them is left out."""
+    first, end = int(columns[0]), int(columns[-1]) + 1
+    return slice(first, end) if end - first == len(columns) else mx.array(columns)
 
 
 @dataclass(frozen=True)

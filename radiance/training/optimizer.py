@@ -156,7 +156,13 @@ class Optimizer:
         }
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """Take up what ``save`` gave."""
+        """Take up what ``save`` gave.
+
+        Raises:
+            ValueError: It is of another number of parameters.
+        """
+        if saved["m"].shape != self._mean.shape:
+            raise ValueError(f"moments of {saved['m'].size} parameters, not {self._mean.size}")
         self._mean, self._square = mx.array(saved["m"]), mx.array(saved["v"])
         self._constraints = mx.array(saved["constraints"])
         self._weight, self._kl, angle = (float(value) for value in saved["steering"])

@@ -146,10 +146,12 @@ class Trainer:
             if anchor.method == "naive"
             else material.held.groups(anchor.batch_size, anchor.constraints == "contexts")
         )
-        null_space = material.null_space
-        self._optimizer = Optimizer(
-            lora.size, settings, anchor, tuple(self._groups) or ("",), null_space
-        )
+        start = lora.initial(parent)
+        self._null_space = null_space = material.null_space
+        self._start = start if null_space is None else null_space.start(start)
+        size = lora.size if null_space is None else null_space.size
+        contexts = tuple(self._groups) or ("",)
+        self._optimizer = Optimizer(size, settings, anchor, contexts, null_space)
         new, replay = (
             [lesson.example for lesson in spread(lessons, most)]
             for lessons, most in (
@@ -161,8 +163,6 @@ class Trainer:
         self._rows = min(settings.batch_size, len(material.new)) + self._replayed_per_batch()
         self.step = self._checked_at = 0
         self._cooling_from: int | None = None
-        start = lora.initial(parent)
-        self._start = start if null_space is None else null_space.start(start)
         self.vector = self._start
         if resume_from is not None:
             self._restore(resume_from)
@@ -196,7 +196,7 @@ class Trainer:
             if self._snapshot_wanted:
                 self._snapshot_wanted = False
                 yield TrainingState(self.step, self._save())
-        if self._material.null_space is not None:
+        if self._null_space is not None:
             yield from self._step_back()
         adapter = self.adapter()
         mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
@@ -277,20 +277,32 @@ class Trainer:
             self._step_tokens += batch.token_count
         mean_loss = cast(float, loss.item()) / targets
         self._check_finite(mean_loss)
-        gradient, divergence = yield from self._with_anchors(gradient / targets)
+        gradient, divergence = yield from self._with_anchors(self._movable(gradient) / targets)
         lr = self._learning_rate(self.step)
-        vector, report = self._optimizer.step(self.vector, gradient, self.step + 1, lr)
+        movable = self._movable(self.vector)
+        moved, report = self._optimizer.step(movable, gradient, self.step + 1, lr)
         if not math.isfinite(report.gradient_norm):
             raise Diverged(
                 f"step {self.step + 1}: loss {mean_loss:g}, gradient norm "
                 f"{report.gradient_norm:g}: not finite. Lower training.lr (is {self._lr:g})."
             )
-        self.vector = vector
+        self.vector = (
+            moved if self._null_space is None else self._null_space.put(self.vector, moved)
+        )
+        mx.eval(self.vector)
         self.step += 1
         return StepTaken(self.step, mean_loss, divergence, lr, report, self._step_tokens)
 
+    def _movable(self, vector: mx.array) -> mx.array:
+        """Of a flat vector the numbers that a step may move."""
+        return vector if self._null_space is None else self._null_space.take(vector)
+
     def _with_anchors(self, gradient: mx.array) -> Pieces[tuple[mx.array, float | None]]:
-        """The gradient combined with that of this step's anchors, and how far those have moved."""
+        """The gradient combined with that of this step's anchors, and how far those have moved.
+
+        Args:
+            gradient: Of what may move.
+        """
         every = self._every
         if not self._groups or self.step % every:
             return gradient, None
@@ -306,9 +318,8 @@ class Trainer:
         count = batch.target_count
         divergence = cast(float, away.item()) / count
         self._check_finite(divergence)
-        combined = self._optimizer.combine(
-            gradient, anchor_gradient / count, divergence, every, context
-        )
+        movable = self._movable(anchor_gradient)
+        combined = self._optimizer.combine(gradient, movable / count, divergence, every, context)
         return combined, divergence
 
     def _check_finite(self, loss: float) -> None:

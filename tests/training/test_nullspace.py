@@ -345,7 +345,13 @@ def test_an_update_takes_free_columns_and_leaves_what_was_learned(
         after = lora.unflatten(null_space.start(start))
         a, b = before[name], after[name]
         assert all(mx.array_equal(before[one], after[one]) for one in before if one != name)
-        step = lora.unflatten(null_space(mx.ones(lora.size)))
+        whole = lora.flatten(after)
+        taken = null_space.take(whole)
+        assert mx.array_equal(null_space.put(whole, taken), whole)
+        assert mx.array_equal(null_space.take(null_space.put(whole, taken + 1)), taken + 1)
+        ones = null_space(null_space.take(mx.ones(lora.size)))
+        assert ones.size == null_space.size
+        step = lora.unflatten(null_space.put(mx.zeros(lora.size), ones))
         moved_b = step[f"{FIRST}.lora_b"]
         if rank == 4:
             assert mx.allclose(b[:, :2], a[:, :2] + turn, atol=1e-6)
@@ -358,7 +364,8 @@ def test_an_update_takes_free_columns_and_leaves_what_was_learned(
         assert not np.array(b[:, 6]).any()  # waits for the next update
         assert not np.array(step[name][:, :4]).any()
         assert not np.array(moved_b[:4]).any()
-        assert np.array(moved_b[4:] == 1).all()
+        assert np.array(moved_b[4:6] == 1).all()
+        assert not np.array(moved_b[6]).any()
 
     engine.call(compare)
 

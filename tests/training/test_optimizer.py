@@ -96,3 +96,11 @@ def test_angle_and_distortion_are_what_they_say() -> None:
     _, report = ours.step(mx.zeros(SIZE), combined, 1, 0.01)
     assert report.angle == pytest.approx(180, abs=0.1)
     assert np.allclose(np.array(combined), 0, atol=1e-6)
+
+
+def test_moments_of_another_size_are_refused() -> None:
+    """A state that was saved where more numbers could move; the training begins anew then."""
+    saved = objective().save()
+    saved["m"] = np.zeros(SIZE + 1, np.float32)
+    with pytest.raises(ValueError, match="moments of 17 parameters, not 16"):
+        objective().restore(saved)
