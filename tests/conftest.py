@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import tempfile
 import threading
 import tomllib
 from collections.abc import Callable, Iterator
@@ -34,7 +35,38 @@ settings.register_profile("quick", settings.get_profile("radiance"), max_example
 settings.load_profile("radiance")
 
 
+_MEMORY = Path("/dev/shm")  # Linux keeps its files in memory
+_ROOM_BYTES = 4 << 30
+_in_memory: list[Path] = []
+
+
 def pytest_configure() -> None:
+    _check_entry_points()
+    _keep_temporary_files_in_memory()
+
+
+def pytest_unconfigure() -> None:
+    for folder in _in_memory:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_temporary_files_in_memory() -> None:
+    """Have the tests' files in memory where the system has room there and TMPDIR names no place.
+
+    Tests wait for thousands of syncs, which cost milliseconds on a disk and nothing in memory. The
+    kernel keeps both over a kill. The files go when the run ends; with TMPDIR they stay.
+    """
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return  # a worker of xdist has what the first process chose
+    if shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
+        return
+    folder = tempfile.mkdtemp(prefix="radiance-tests-", dir=_MEMORY)
+    _in_memory.append(Path(folder))
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None  # asked for once and then kept
+
+
+def _check_entry_points() -> None:
     """The labs are found by what is installed: an older installation would hide them."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = project["entry-points"][extensions.GROUP].items()
