@@ -3,24 +3,24 @@
 import signal
 from pathlib import Path
 
-import pytest
-
 from bench.survival.service import start
 from tests.crash.test_quarantine import wait_for_training
 from tests.support import as_input
 
 
-@pytest.mark.parametrize("name", ["SIGHUP", "SIGTERM", "SIGINT"])
-def test_a_signal_stops_it_in_order(tmp_path: Path, tiny_base: Path, name: str) -> None:
+def test_signals_stop_it_in_order(tmp_path: Path, tiny_base: Path) -> None:
     process, client, _ = start(tmp_path, tiny_base)
     client.wait_ready()
-    job_id = client.post("/update", {"examples": as_input([("Who?", "Nobody here.")])})["job_id"]
-    wait_for_training(client, job_id)
-    process.send_signal(getattr(signal, name))
-    assert process.wait(60) == 0, (tmp_path / "service.log").read_text()[-2000:]
-    process, client, _ = start(tmp_path, tiny_base)
-    client.wait_ready()
-    job = client.wait_for(job_id)
-    assert (job["status"], job["deaths"], job["interruptions"]) == ("succeeded", 0, 0)
+    for name in ("SIGHUP", "SIGTERM", "SIGINT"):
+        examples = as_input([("Who?", f"Nobody here but {name}.")])
+        job_id = client.post("/update", {"examples": examples})["job_id"]
+        wait_for_training(client, job_id)
+        process.send_signal(getattr(signal, name))
+        assert process.wait(60) == 0, (name, (tmp_path / "service.log").read_text()[-2000:])
+        process, client, _ = start(tmp_path, tiny_base)
+        client.wait_ready()
+        job = client.wait_for(job_id)
+        outcome = (job["status"], job["deaths"], job["interruptions"])
+        assert outcome == ("succeeded", 0, 0), name
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
