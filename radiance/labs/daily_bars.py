@@ -18,20 +18,43 @@ BARS = ("open", "high", "low", "close", "volume")
 OPTIONAL = ("vwap", "cap", "returns", "adj_close")
 _PRICES = ("open", "high", "low", "close", "vwap", "adj_close", "cap")
 
-_SYMBOL = ("ticker", "code", "ts_code", "instrument", "asset", "security", "sid", "sym", "stock")
+_SYMBOL = (
+    "ticker",
+    "code",
+    "ts_code",
+    "instrument",
+    "asset",
+    "security",
+    "sid",
+    "sym",
+    "stock",
+    "tic",
+    "ric",
+    "isin",
+    "kürzel",
+    "代码",
+    "股票代码",
+    "证券代码",
+)
 _NAMES = {
-    "date": ("trade_date", "trading_date", "datetime", "timestamp", "day", "dtyyyymmdd", "time",
-             "index_level_0", "index"),
+    "date": ("trade_date", "trading_date", "datetime", "timestamp", "day", "dtyyyymmdd", "datadate",
+             "time", "t", "datum", "fecha", "日期", "交易日期", "index_level_0", "index"),
     "symbol": _SYMBOL,
-    "open": ("open_price", "opening_price", "px_open", "o"),
-    "high": ("high_price", "px_high", "h"),
-    "low": ("low_price", "px_low", "l"),
-    "close": ("close_price", "closing_price", "close_last", "last", "px_last", "c"),
-    "volume": ("vol", "volume_shares", "px_volume", "v"),
+    "open": ("open_price", "opening_price", "px_open", "o", "1_open", "openprc", "prcod",
+             "eröffnung", "eröffnungskurs", "erster", "ouverture", "apertura", "开盘", "开盘价"),
+    "high": ("high_price", "px_high", "h", "2_high", "prchd", "hoch", "tageshoch", "plus_haut",
+             "máximo", "最高", "最高价"),
+    "low": ("low_price", "px_low", "l", "3_low", "prcld", "tief", "tagestief", "plus_bas", "mínimo",
+            "最低", "最低价"),
+    "close": ("close_price", "closing_price", "close_last", "last", "px_last", "c", "4_close",
+              "prccd", "schluss", "schlusskurs", "clôture", "cierre", "收盘", "收盘价"),
+    "volume": ("vol", "volume_shares", "px_volume", "v", "5_volume", "6_volume", "cshtrd",
+               "volumen", "stück", "成交量"),
     "vwap": ("vw", "average_price"),
     "cap": ("market_cap", "mktcap", "marketcap", "market_capitalization"),
     "returns": ("return", "ret", "pct_change"),
-    "adj_close": ("adjclose", "adjusted_close", "close_adj", "adj_close_price", "close_adjusted"),
+    "adj_close": ("adjclose", "adjusted_close", "close_adj", "adj_close_price", "close_adjusted",
+                  "5_adjusted_close"),
 }  # fmt: skip
 _GROUP_NAMES = {
     "symbol": _SYMBOL,
@@ -155,8 +178,21 @@ def read_bars(path: Path, splits: Treatment = "keep") -> DailyBars:
     return DailyBars(dates, tuple(symbols), fields, said)
 
 
-def read_groups(path: Path, symbols: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """A code for each symbol at each level of industries that a table has, -1 where it has none.
+@dataclass(frozen=True)
+class Groups:
+    """A table of groups.
+
+    Attributes:
+        codes: level → a code for each symbol, -1 where it has none.
+        said: What was read and guessed, and which symbols have no group.
+    """
+
+    codes: dict[str, np.ndarray]
+    said: str
+
+
+def read_groups(path: Path, symbols: tuple[str, ...]) -> Groups:
+    """A code for each symbol at each level of industries that a table has.
 
     Args:
         path: Columns symbol and any of sector, industry and subindustry.
@@ -178,7 +214,7 @@ def read_groups(path: Path, symbols: tuple[str, ...]) -> dict[str, np.ndarray]:
             f"{path}: has none of the symbols of the bars ({symbols[0]}, …); its first is "
             f"{named[0]}. Write symbols in both files alike."
         )
-    found = {}
+    found, told = {}, []
     for level in levels:
         groups = [""] * len(named)
         for row, (number, group) in enumerate(zip(rows, table.cells(level), strict=True)):
@@ -192,7 +228,19 @@ def read_groups(path: Path, symbols: tuple[str, ...]) -> dict[str, np.ndarray]:
         if known:
             codes = [known.get(groups[place[s]], -1) if s in place else -1 for s in symbols]
             found[level] = np.array(codes, np.int64)
-    return found
+            told.append(_told_of(level, symbols, found[level]))
+    guessed = "; ".join(table.guessed) or "nothing"
+    return Groups(found, f"Groups: {path.name}, {'; '.join(told)}. Guessed of them: {guessed}.")
+
+
+def _told_of(level: str, symbols: tuple[str, ...], codes: np.ndarray) -> str:
+    """For how many symbols a level of groups is known, and of which it is not."""
+    without = [symbol for symbol, code in zip(symbols, codes, strict=True) if code < 0]
+    told = f"{level} of {len(symbols) - len(without)} of {len(symbols)} symbols"
+    if not without:
+        return told
+    more = ", …" if len(without) > _MOST_NAMED else ""
+    return f"{told}, unknown of {', '.join(without[:_MOST_NAMED])}{more}"
 
 
 def _without_symbols(table: Table) -> str:

@@ -5,7 +5,6 @@ had to be guessed (an encoding, a decimal comma, the order of day and month) is 
 """
 
 import contextlib
-import csv
 import gzip
 import io
 import re
@@ -18,18 +17,13 @@ from typing import Any
 import numpy as np
 
 from radiance.errors import ConfigError
-from radiance.labs.days import Unreadable, to_days
+from radiance.labs import columns, number_cells
+from radiance.labs.days import Unreadable, from_instants, to_days
+from radiance.labs.delimited import decoded, taken_apart
 
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-_MOST_HEADS, _MOST_SHOWN = 8, 40  # of a header in a message: columns, and characters of each
+_LEAST_NAMES = 2  # of columns, for a line to be the header
 _EXCEL = "Save it as CSV or Parquet: this is an Excel or zip file."
-_UNKNOWN = ("", "-", "--", "—", "–", ".", "n/a", "#n/a", "na", "nan", "null", "none", "nil", "?")
-_CLUTTER = "[\\s\u00a0\u2009\u202f'’]|[$€£¥₹₩]|^(?:USD|EUR|GBP|CHF|JPY|CNY|INR)"
-_SUFFIXES = {"k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "%": 0.01}
-_POINT = (
-    r",\d+\.|\.\d{1,2}$|\.\d{4,}|^[-+]?0?\.\d|,\d{2,3},\d{3}"  # only where the point is decimal
-)
-_COMMA = r"\.\d+,|,\d{1,2}$|,\d{4,}|^[-+]?0?,\d|\.\d{3}\.\d{3}"
+_ARMOUR = r'^="(.*)"$', r"^'(.+)$"  # keeps a spreadsheet from making a number of a code
 
 
 @dataclass
@@ -125,6 +119,10 @@ class Table:
         column = self.column(name)
         if pa.types.is_timestamp(column.type) and column.type.tz:
             column = pc.local_timestamp(column)  # the day where the market is
+        if pa.types.is_timestamp(column.type) and not column.null_count:
+            days, guess = from_instants(column.cast(pa.timestamp("s"), safe=False).to_numpy())
+            self.guessed += [guess] if guess else []
+            return days
         if pa.types.is_temporal(column.type) and not column.null_count:
             return column.to_numpy().astype("datetime64[D]")
         column = pc.fill_null(pc.utf8_trim_whitespace(_text(column)), "")
@@ -173,16 +171,22 @@ class Table:
             if _is_number(kind):
                 found[name] = column.cast(pa.float64()).to_numpy()
             else:
-                written[name] = _plain(_text(column))
+                written[name] = number_cells.plain(_text(column))
         is_comma = self._is_comma_decimal(written)
         for name, column in written.items():
-            found[name] = self._parsed(name, column, is_comma)
+            try:
+                found[name] = number_cells.parsed(column, is_comma=is_comma)
+            except number_cells.NoNumber as error:
+                raise ConfigError(
+                    f"{self.place(error.row, name)}: {self.cells(name)[error.row]!r} is no number."
+                ) from None
         return {name: found[name] for name in names}
 
     def _is_comma_decimal(self, columns: Mapping[str, Any]) -> bool:
         """Whether numbers have a decimal comma, by all that is written in all of them."""
         point, comma, unclear = (
-            self._first(columns, pattern) for pattern in (_POINT, _COMMA, r"\d,\d{3}$")
+            number_cells.first(columns, pattern)
+            for pattern in (number_cells.POINT, number_cells.COMMA, number_cells.UNCLEAR)
         )
         if point and comma:
             raise ConfigError(
@@ -196,60 +200,9 @@ class Table:
             )
         if comma:
             self.guessed.append("a comma is the decimal mark")
-        elif unclear or (point and self._first(columns, ",")):
+        elif unclear or (point and number_cells.first(columns, ",")):
             self.guessed.append("a comma stands between thousands")
         return comma is not None
-
-    def _first(self, columns: Mapping[str, Any], pattern: str) -> tuple[int, str] | None:
-        pc = _compute()
-
-        for name, column in columns.items():
-            found = pc.index(pc.match_substring_regex(column, pattern), True).as_py()
-            if found >= 0:
-                return found, name
-        return None
-
-    def _parsed(self, name: str, column: Any, is_comma: bool) -> np.ndarray:
-        import pyarrow as pa
-
-        pc = _compute()
-
-        def number(text: str | None) -> float | None:
-            if text is None:
-                return None
-            lower = text.lower()
-            factor = 1.0
-            for suffix, times in _SUFFIXES.items():
-                if lower.endswith(suffix) and lower[: -len(suffix)][-1:].isdigit():
-                    lower, factor = lower[: -len(suffix)], times
-            thousands, mark = (".", ",") if is_comma else (",", ".")
-            whole, dot, part = lower.partition(mark)
-            if thousands in whole:
-                groups = whole.lstrip("+-").split(thousands)
-                sizes = [len(group) for group in groups]
-                if sizes[-1] != 3 or not 1 <= sizes[0] <= 3 or set(sizes[1:-1]) - {2, 3}:
-                    raise ValueError
-                whole = whole.replace(thousands, "")
-            if "_" in lower:
-                raise ValueError
-            return float(whole + ("." if dot else "") + part) * factor
-
-        try:
-            if self._first({name: column}, r"[,kKmMbB%]|\..*\.") or is_comma:
-                raise pa.ArrowInvalid
-            return column.cast(pa.float64()).to_numpy()
-        except pa.ArrowInvalid:
-            texts = column.to_pylist()
-        values = np.full(len(texts), np.nan)
-        for row, text in enumerate(texts):
-            try:
-                found = number(text)
-            except ValueError:
-                was = pc.utf8_trim_whitespace(_text(self.column(name)))[row].as_py()
-                raise ConfigError(f"{self.place(row, name)}: {was!r} is no number.") from None
-            if found is not None:
-                values[row] = found
-        return values
 
 
 def read_table(
@@ -308,9 +261,11 @@ def _parquet(
     try:
         file: Any = pyarrow.parquet.ParquetFile(source)
         schema = file.schema_arrow
-        chosen = _chosen(path, schema.names, names, table.guessed)
+        chosen = columns.chosen(path, schema.names, names, table.guessed)
         if keeps_further:
-            chosen |= _further(schema.names, chosen, [_is_number(kind) for kind in schema.types])
+            chosen |= columns.further(
+                schema.names, chosen, [_is_number(kind) for kind in schema.types]
+            )
     except (OSError, pa.ArrowException, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read as Parquet ({_one_line(error)}).") from None
 
@@ -332,7 +287,7 @@ def _parquet(
         kind = schema.types[place]
         if pa.types.is_dictionary(kind):
             kind = kind.value_type
-        if pa.types.is_nested(kind) or pa.types.is_boolean(kind):
+        if not _is_readable(kind):
             raise ConfigError(
                 f"{path}, column {schema.names[place]}: holds {kind}, which is "
                 "neither text nor a number nor a day."
@@ -349,124 +304,51 @@ def _delimited(
     import pyarrow as pa
     import pyarrow.csv
 
-    text, guess = _decoded(path, content)
-    lines = re.split(r"\r\n|\n|\r", text)
-    head = next((n for n, line in enumerate(lines) if line.strip("\x00 \t")), None)
-    if head is None:
-        raise ConfigError(f"{path}: is empty.")
-    told = re.fullmatch(r'"?sep=(.)"?', lines[head].strip())
-    delimiter = told[1] if told else None
-    head += bool(told)
-    header = lines[head] if head < len(lines) else ""
-    delimiter = delimiter or max(_DELIMITERS, key=_unquoted(header).count)
-    cells = next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), [])
-    dialect = _DELIMITERS.get(delimiter, f"{delimiter!r}")
-    table = Table(path, {}, {}, dialect, [guess] if guess else [], head + 2)
-    chosen = _chosen(path, cells, names, table.guessed)
+    text, guess = decoded(path, content)
+    lines = taken_apart(path, text, lambda cells: len(columns.named(cells, names)) >= _LEAST_NAMES)
+    cells, rows = lines.header, lines.numbers
+    guessed = ([guess] if guess else []) + lines.guessed
+    table = Table(path, {}, {}, lines.dialect, guessed, lines.first_line)
+    chosen = columns.chosen(path, cells, names, table.guessed)
     if keeps_further:
-        chosen |= _further(cells, chosen, [True] * len(cells))
-    rows = [n for n, line in enumerate(lines[head + 1 :], start=head + 2) if line.strip()]
+        chosen |= columns.further(cells, chosen, [True] * len(cells))
     if not rows:
         return table
     if rows[-1] - rows[0] >= len(rows):
         table.lines = rows  # as far as no cell has a line break in it
-    columns = [str(place) for place in range(len(cells))]
+    numbered = [str(place) for place in range(len(cells))]
     wrong: list[tuple[int, int]] = []
 
     def note(row: Any) -> str:
         wrong.append((row.number or 0, row.actual_columns))
         return "error"
 
-    body = "\n".join(line for line in lines[head + 1 :] if line.strip())
+    body = "\n".join(lines.rows)
     try:
         found: Any = pyarrow.csv.read_csv(
             io.BytesIO(body.encode()),
-            pyarrow.csv.ReadOptions(column_names=columns, use_threads=False),
+            pyarrow.csv.ReadOptions(column_names=numbered, use_threads=False),
             pyarrow.csv.ParseOptions(
-                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=note
+                delimiter=lines.delimiter, newlines_in_values=True, invalid_row_handler=note
             ),
             pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=False
+                column_types=dict.fromkeys(numbered, pa.string()), strings_can_be_null=False
             ),
         )
     except (pa.ArrowException, ValueError) as error:
         if wrong:
             number, count = wrong[0]
-            line = rows[number - 1] if 0 < number <= len(rows) else head + 1 + number
+            line = rows[number - 1] if 0 < number <= len(rows) else table.first_line + number - 1
             raise ConfigError(
                 f"{path}, line {line}: has {count} cells, and the header {len(cells)}. Put text "
                 "that holds the delimiter in quotes."
             ) from None
         raise ConfigError(f"{path}: cannot be read as a table ({_one_line(error)}).") from None
     for name, place in chosen.items():
-        table.columns[name], table.heads[name] = found.column(place), cells[place].strip()
+        table.columns[name] = _unarmoured(found.column(place))
+        table.heads[name] = cells[place].strip()
     table.rows = found.num_rows
     return table
-
-
-def _decoded(path: Path, content: bytes) -> tuple[str, str]:
-    """The text of a file, and what was guessed of its encoding."""
-    boms = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-    marked = next((encoding for bom, encoding in boms if content.startswith(bom)), None)
-    halves = content[:4000]
-    encodings = [marked] if marked else ["utf-8", "cp1252"]
-    if not marked and halves.count(0) > len(halves) // 4:
-        encodings = ["utf-16-be" if halves[:1] == b"\0" else "utf-16-le"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" in text:
-            break
-        return text, "" if marked or encoding == "utf-8" else f"the encoding is {encoding}"
-    raise ConfigError(f"{path}: is no text in UTF-8, UTF-16 or Windows-1252, and no Parquet file.")
-
-
-def _chosen(
-    path: Path, heads: Sequence[str], names: Mapping[str, Sequence[str]], guessed: list[str]
-) -> dict[str, int]:
-    """Which column is which: by its name, else by another that it goes by."""
-    written = [_name(head) for head in heads]
-    found: dict[str, int] = {}
-    for name, others in names.items():
-        for candidate in (name, *others):
-            places = [place for place, head in enumerate(written) if head == candidate]
-            if len(places) > 1:
-                both = " and ".join(repr(heads[place]) for place in places)
-                raise ConfigError(f"{path}: has the columns {both}. Keep one of them.")
-            if places:
-                found[name] = places[0]
-                if candidate != name and candidate.replace("_", "") != name.replace("_", ""):
-                    guessed.append(f"column {heads[places[0]].strip()} is {name}")
-                break
-    if not found:
-        told = ", ".join(head.strip()[:_MOST_SHOWN] for head in heads[:_MOST_HEADS])
-        raise ConfigError(f"{path}: has none of the columns {', '.join(names)}; it has {told}.")
-    return found
-
-
-def _name(head: str) -> str:
-    return re.sub(r"[\W_]+", "_", head.strip().casefold()).strip("_")
-
-
-def _further(
-    heads: Sequence[str], chosen: Mapping[str, int], is_kept: Sequence[bool]
-) -> dict[str, int]:
-    """Columns that nothing asks for by name, by the name that an expression can write.
-
-    Two of one name are neither, and the numbers of rows that pandas writes are no column.
-    """
-    taken, names = set(chosen.values()), [_name(head) for head in heads]
-    return {
-        name: place
-        for place, name in enumerate(names)
-        if is_kept[place]
-        and place not in taken
-        and name not in chosen
-        and names.count(name) == 1
-        and re.fullmatch(r"(?!unnamed_\d)[a-z_][a-z_0-9]*", name)
-    }
 
 
 def _compute() -> Any:
@@ -474,6 +356,15 @@ def _compute() -> Any:
     import pyarrow.compute
 
     return pyarrow.compute
+
+
+def _is_readable(kind: Any) -> bool:
+    """Whether cells of a type are text, numbers or days."""
+    import pyarrow as pa
+
+    types = pa.types
+    is_length = types.is_time(kind) or types.is_duration(kind) or types.is_interval(kind)
+    return not (is_length or types.is_nested(kind) or types.is_boolean(kind))
 
 
 def _is_number(kind: Any) -> bool:
@@ -491,22 +382,14 @@ def _text(column: Any) -> Any:
     return column.cast(pa.string())
 
 
-def _plain(column: Any) -> Any:
-    """Numbers as written, without currency signs and blanks, null where a cell says nothing."""
-    import pyarrow as pa
-
+def _unarmoured(column: Any) -> Any:
+    """Texts without what keeps a spreadsheet from reading them: ="000001" and '000001."""
     pc = _compute()
 
-    column = pc.utf8_trim_whitespace(column)
-    column = pc.replace_substring_regex(column, r"^\((.*)\)$", r"-\1")
-    column = pc.replace_substring(column, "\u2212", "-")
-    column = pc.replace_substring_regex(column, _CLUTTER, "")
-    is_unknown = pc.is_in(pc.utf8_lower(column), pa.array(_UNKNOWN))
-    return pc.if_else(is_unknown, pa.scalar(None, pa.string()), column)
-
-
-def _unquoted(line: str) -> str:
-    return re.sub(r'"[^"]*"', "", line)
+    for mark, pattern in zip(("=", "'"), _ARMOUR, strict=True):
+        if pc.any(pc.starts_with(column, mark)).as_py():
+            column = pc.replace_substring_regex(column, pattern, r"\1")
+    return column
 
 
 def _one_line(error: Exception) -> str:

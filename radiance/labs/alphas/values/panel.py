@@ -69,5 +69,8 @@ def read(path: Path, groups_path: Path | None = None, splits: Treatment = "keep"
         ConfigError: One of them cannot be used; see ``daily_bars``.
     """
     bars = read_bars(path, splits)
-    groups = read_groups(groups_path, bars.symbols) if groups_path else {}
-    return Panel(bars.dates, bars.symbols, bars.fields, groups, bars.said)
+    if groups_path is None:
+        return Panel(bars.dates, bars.symbols, bars.fields, {}, bars.said)
+    groups = read_groups(groups_path, bars.symbols)
+    said = (*bars.said, groups.said)
+    return Panel(bars.dates, bars.symbols, bars.fields, groups.codes, said)
