@@ -1,7 +1,5 @@
-"""Anchors from this machine: a JSONL, CSV or Parquet file, or a folder of texts."""
+"""Anchors from this machine: a file of JSON lines, JSON, CSV or Parquet, or a folder of texts."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +8,11 @@ from typing import Any
 from radiance.anchors.rows import FORMS, BadRow, to_anchor, to_label
 from radiance.anchors.sets import GENERAL, Anchor, AnchorSet
 from radiance.errors import ConfigError
+from radiance.records.rows import BadLine, read_rows
 from radiance.storage.files import hash_file
 
 TEXT_SUFFIXES = (".txt", ".md")
-_LONGEST_CSV_FIELD = 1 << 27
+_PARQUET = b"PAR1"
 
 
 class BadFile(ValueError):
@@ -66,7 +65,7 @@ def read(path: Path, *, name_by_content: bool = False) -> tuple[Anchor, ...]:
             if other != place:
                 continue  # the very same again
             anchors.append(anchor)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise BadFile(f"cannot read {path} ({error}).") from None
     if not anchors:
         raise BadFile(f"{path} holds no anchors.")
@@ -75,43 +74,17 @@ def read(path: Path, *, name_by_content: bool = False) -> tuple[Anchor, ...]:
 
 def _file(path: Path) -> Iterator[tuple[str, str, Any]]:
     """Place (for messages), default id and row of each record of a file."""
-    readers = {".csv": _csv, ".parquet": _parquet}
-    for number, row in readers.get(path.suffix.lower(), _jsonl)(path):
+    with path.open("rb") as file:
+        is_parquet = file.read(len(_PARQUET)) == _PARQUET
+    for number, row in _parquet(path) if is_parquet else _rows(path):
         yield f"{path}, line {number}", f"{path.stem}.{number}", row
 
 
-def _jsonl(path: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadFile(f"{path}, line {number}: is not JSON ({error}).") from None
-
-
-def _csv(path: Path) -> Iterator[tuple[int, Any]]:
-    csv.field_size_limit(_LONGEST_CSV_FIELD)  # the default cuts articles off
-    content = path.read_bytes()
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    text = content.decode(encoding)
-    first = text.lstrip("\r\n").partition("\n")[0]
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=max(",;\t", key=first.count), strict=True)
-    header: list[str] | None = None
-    for row in reader:
-        if header is None and any(cell.strip() for cell in row):
-            header = [name.strip().lower() for name in row]
-        elif header is None or not any(cell.strip() for cell in row):
-            continue
-        elif len(row) != len(header):
-            raise BadFile(
-                f"{path}, line {reader.line_num}: has {len(row)} cells, and the first line "
-                f"{len(header)}. Put a text that holds the delimiter in quotes."
-            )
-        else:
-            cells = zip(header, row, strict=True)
-            yield reader.line_num, {name: cell or None for name, cell in cells if name or cell}
+def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        yield from read_rows(path.read_bytes())
+    except BadLine as error:
+        raise BadFile(f"{path}, line {error.line}: {error}.") from None
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Any]]:

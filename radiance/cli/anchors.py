@@ -184,10 +184,11 @@ def add_anchors(
 ) -> None:
     """Add anchors of your own.
 
-    FILE is JSONL, CSV or Parquet with {"input", "output"}, {"messages"} or {"text"}, each with an
-    optional "context" and "id", or a folder of .txt and .md files. Anchors already in the set are
-    skipped; a different answer to a question in the set is an error, and then nothing is added. New
-    anchors are kept in ROOT/anchors; a running service uses them after a restart.
+    FILE is JSON lines, a JSON list, CSV or Parquet with {"input", "output"}, {"messages"} or
+    {"text"}, each with an optional "context" and "id", or a folder of .txt and .md files. Anchors
+    already in the set are skipped; a different answer to a question in the set is an error, and
+    then nothing is added. New anchors are kept in ROOT/anchors; a running service uses them after a
+    restart.
 
     Examples:
       radiance anchors add facts.jsonl --context mine --licence CC0-1.0

@@ -1,13 +1,16 @@
-"""Examples from a JSONL file, and the line of the file that a refusal is about."""
+"""Examples from a file, and the line of the file that a refusal is about."""
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from radiance.errors import RequestError
+from radiance.records.rows import BadLine, read_rows
 
-_REMEDY = 'Write one JSON object a line, such as {"input": "…", "output": "…"}.'
+_REMEDY = (
+    'Write one JSON object a line, such as {"input": "…", "output": "…"}, or CSV whose first line '
+    "is input,output."
+)
 _PLACE = re.compile(r"examples\[(\d+)\]")
 
 
@@ -39,42 +42,20 @@ class ExampleFile:
 
 
 def read_examples(content: bytes, name: str) -> ExampleFile:
-    """Parse JSON lines; blank lines are passed over.
+    """Parse JSON lines, a JSON list or CSV; blank lines are passed over.
 
     Raises:
-        RequestError: A line is not a JSON object; it names the file and the line.
+        RequestError: A row is not an object; it names the file and the line.
     """
     examples, lines = [], []
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        examples.append(_parse(line, f"{name}, line {number}"))
-        lines.append(number)
+    try:
+        for line, row in read_rows(content):
+            if not isinstance(row, dict):
+                raise BadLine(line, "is not an object")
+            examples.append(row)
+            lines.append(line)
+    except BadLine as error:
+        raise RequestError(f"{name}, line {error.line}: {error}.", remedy=_REMEDY) from None
     if not examples:
         raise RequestError(f"{name} holds no examples.", remedy=_REMEDY)
     return ExampleFile(name, examples, lines)
-
-
-def _parse(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        reason = "holds half of a surrogate pair, which is not text"
-        raise RequestError(f"{where}: {reason}.", remedy="Remove it.") from None
-    except UnicodeDecodeError as error:
-        raise RequestError(
-            f"{where}: is not UTF-8 (byte {error.start + 1}).", remedy="Save the file as UTF-8."
-        ) from None
-    except json.JSONDecodeError as error:
-        reason = f"{error.msg}, column {error.colno}"
-        raise RequestError(f"{where}: is not JSON ({reason}).", remedy=_REMEDY) from None
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"{where}: is not JSON ({error}).", remedy=_REMEDY) from None
-    if not isinstance(value, dict):
-        raise RequestError(f"{where}: is not an object.", remedy=_REMEDY)
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON value")

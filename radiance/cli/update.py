@@ -43,10 +43,10 @@ def update(
     questions from then on, each with its source. Nothing of it is trained.
 
     Any other FILE has one example per line, a JSON object of {"input", "output"}, {"messages":
-    [...]}, {"prompt", "completion"} or {"text"}; a FILE of - reads stdin. It is one update,
-    accepted or refused as a whole. The command prints the job's id, or with --wait the id of the
-    new checkpoint. Ctrl-C while waiting leaves the job running. With --wait, the exit code is 3 if
-    the gate rejected the checkpoint.
+    [...]}, {"prompt", "completion"} or {"text"}; a JSON list and CSV with such columns will do,
+    too, and a FILE of - reads stdin. It is one update, accepted or refused as a whole. The command
+    prints the job's id, or with --wait the id of the new checkpoint. Ctrl-C while waiting leaves
+    the job running. With --wait, the exit code is 3 if the gate rejected the checkpoint.
 
     Examples:
       radiance update facts.jsonl --wait

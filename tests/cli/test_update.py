@@ -259,3 +259,14 @@ def test_what_is_measured_at_the_end_is_no_step(service):
     job = running(service, 200)[1]
     progress.show({**job, "progress": {**job["progress"], "stage": "evaluating"}})
     assert stream.getvalue() == "job_000001 running, measuring what 200 steps brought\n"
+
+
+def test_csv_and_a_json_list_are_files_of_examples(client, service, tmp_path):
+    rows = [{"input": "Who?", "output": "Mira, of Tarn."}]
+    for name, content in (
+        ("facts.csv", 'sep=;\nInput;Output\nWho?;"Mira, of Tarn."\n'.encode("utf-16")),
+        ("facts.json", json.dumps(rows, indent=2).encode()),
+    ):
+        (tmp_path / name).write_bytes(content)
+        assert client("update", str(tmp_path / name)).exit_code == 0
+        assert service.requests[-1][2] == {"examples": rows, "tags": []}
