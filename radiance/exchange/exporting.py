@@ -12,7 +12,7 @@ from typing import Any, Literal
 import jinja2
 
 from radiance.config import Config
-from radiance.engine.adapters.export import write_fused, write_peft
+from radiance.engine.adapters.export import check_head, write_fused, write_peft
 from radiance.engine.adapters.files import load_adapter
 from radiance.engine.adapters.foreign_files import ADAPTER_FILE, MODEL_FILE
 from radiance.engine.adapters.slots import Adapter
@@ -111,7 +111,8 @@ def export_checkpoint(
 
     Raises:
         Conflict: Something is there already.
-        ConfigError: The configured base model is not the checkpoint's, or llama.cpp has no such.
+        ConfigError: The configured base model is not the checkpoint's, or the form has no place
+            for what was adapted.
         StorageError: It cannot be written.
     """
     target = target.absolute()
@@ -126,6 +127,9 @@ def export_checkpoint(
     staging = files.fresh_directory(target.with_name(f"{files.TEMPORARY_PREFIX}{target.name}"))
     try:
         if form == "mlx":
+            adapter = load_adapter(source.path)
+            if any(".layers." not in path for path in adapter.pairs):  # else the base may be away
+                check_head(adapter, _base_of(config, source, ember_path))
             for name in manifests.CONTENTS:
                 shutil.copy(source.path / name, staging / name)
         else:
@@ -159,6 +163,13 @@ def _writers(weights: Weights) -> dict[Form, Writer]:
 def _convert(
     config: Config, source: ExportSource, write: Writer, staging: Path, ember_path: Path
 ) -> None:
+    base, adapter = _base_of(config, source, ember_path), load_adapter(source.path)
+    if write is not write_peft:
+        check_head(adapter, base)
+    write(adapter, base, staging)
+
+
+def _base_of(config: Config, source: ExportSource, ember_path: Path) -> BaseModel:
     device = select_device(config.backend)
     base = load_base(config.base_model, find_base(config.base_model, ember_path), device)
     manifest = source.subject.manifest
@@ -167,7 +178,7 @@ def _convert(
             f"base_model (is {base.name!r}): {manifest.checkpoint_id} was trained on another "
             f"base model, {manifest.base_model!r}. Name that model by --base-model."
         )
-    write(load_adapter(source.path), base, staging)
+    return base
 
 
 def _write_modelfile(base: BaseModel, staging: Path, *, is_adapter: bool) -> None:

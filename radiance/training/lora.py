@@ -117,6 +117,12 @@ class LoraModel:
                 leaves[name] = mx.zeros(shape)
         for path, (a, b) in (parent.pairs if parent else {}).items():
             rank = a.shape[1]
+            if ".layers." not in f".{path}":
+                raise TrainingError(
+                    f"the stable adapter changes {path}, which stands outside the model's blocks, "
+                    "and training adapts the blocks alone. Roll back to the base first, or name "
+                    "the checkpoint in requests instead of promoting it."
+                )
             if f"{path}.lora_a" not in leaves or rank > self.rank:
                 raise TrainingError(
                     f"the stable adapter has rank {rank} on {path}, which training.r = "

@@ -64,6 +64,11 @@ def logits(engine: Engine, adapter: Adapter | None) -> np.ndarray:
     return engine.call(compute)
 
 
+def logits_of_head(engine, adapter: Adapter) -> np.ndarray:
+    a, b = adapter.pairs["lm_head"]
+    return engine.call(lambda: np.array(adapter.scale * (a @ b)))
+
+
 @pytest.fixture(scope="module")
 def wanted(engine, root) -> np.ndarray:
     adapter = engine.call(lambda: load_adapter(root / "adapters" / "stable"))
@@ -111,6 +116,31 @@ def test_what_is_exported_in_any_form_is_imported_as_a_checkpoint(
         assert f"./{weights}" in text
         assert 'PARAMETER stop "<|end|>"' in text
         assert '{{ if eq .Role "user" }}<|user|>{{ .Content }}<|end|>{{ end }}' in text
+
+
+def test_an_adapter_of_a_head_that_is_the_embedding_goes_out_where_it_has_a_name(
+    serve_ember, engine, tmp_path
+):
+    def make() -> None:
+        a, b = (mx.random.normal(s, key=mx.random.key(3)) for s in ((256, 4), (4, 4096)))
+        (tmp_path / "given").mkdir()
+        write_peft(Adapter({"lm_head": (a, b)}, 2.0), engine.base, tmp_path / "given")
+
+    engine.call(make)
+    running = serve_ember(**WITHOUT_ANCHORS)
+    made = running.client.post("/import", {"path": str(tmp_path / "given")})["checkpoint_id"]
+    before = running.client.ask("Who are you?")["response"]
+    running.client.post("/promote", {"checkpoint": made})
+    assert running.client.ask("Who are you?")["response"] != before
+    for form in ("mlx", "fused", "gguf", "gguf-lora"):
+        result = export(tmp_path, tmp_path / form, form)
+        assert result.exit_code != 0
+        assert "output head" in result.stderr
+        assert not (tmp_path / form).exists()
+    assert export(tmp_path, tmp_path / "out", "peft").exit_code == 0
+    again = running.client.post("/import", {"path": str(tmp_path / "out")})["checkpoint_id"]
+    kept = [engine.call(lambda n=n: load_adapter(tmp_path / "adapters" / n)) for n in (made, again)]
+    assert np.array_equal(*(logits_of_head(engine, adapter) for adapter in kept))
 
 
 def test_mlx_lm_loads_an_export_and_a_fused_model(engine, root, wanted, tmp_path):

@@ -18,6 +18,8 @@ from radiance.engine.adapters.files import CONFIG_FILE
 from radiance.engine.adapters.foreign import PEFT_WEIGHTS_FILE
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.base import BaseModel
+from radiance.engine.model.tied_head import head_of, tied_embedding
+from radiance.errors import ConfigError
 
 _TOKENIZER_FILES = ("tokenizer*", "*.jinja", "special_tokens_map.json", "vocab.*", "merges.txt")
 _TOKENIZER_FILES += ("*.tiktoken", "added_tokens.json", "generation_config.json", "chat_template*")
@@ -56,6 +58,21 @@ def write_peft(adapter: Adapter, base: BaseModel, directory: Path) -> None:
         "modules_to_save": None,
     }
     _write_json(directory / CONFIG_FILE, settings)
+
+
+def check_head(adapter: Adapter, base: BaseModel) -> None:
+    """Refuse an adapter of a head that is the embedding: PEFT alone has a name for what it changes.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    tied = tied_embedding(base.skeleton())
+    if tied is not None and head_of(tied[0]) in adapter.pairs:
+        raise ConfigError(
+            f"the adapter changes the output head, which is the embedding itself in {base.name!r}: "
+            "mlx-lm and llama.cpp would leave that out without a word, and a fused model would "
+            "change the embedding, too. Export it with --format peft."
+        )
 
 
 def _targets(adapter: Adapter, base: BaseModel) -> list[str]:

@@ -21,10 +21,12 @@ import mlx.nn as nn
 from radiance import validation
 from radiance.engine.adapters.files import CONFIG_FILE, WEIGHTS_FILE
 from radiance.engine.adapters.foreign_adapter import ForeignAdapter, check_manifest, joined
+from radiance.engine.adapters.foreign_copies import without_copies
 from radiance.engine.adapters.foreign_files import PEFT_WEIGHTS_FILE, ForeignFiles, refuse
 from radiance.engine.adapters.foreign_gguf import gguf_settings, gguf_tensors
 from radiance.engine.adapters.patterns import Patterns
 from radiance.engine.model.base import BaseModel
+from radiance.engine.model.tied_head import head_of, tied_embedding
 
 _LEAST_NUMBER, _MOST_NUMBER = 1e-12, 1e12  # of ranks, factors and alphas; training uses 1e-3 to 1e3
 _MOST_BASE_CHARACTERS = 500
@@ -60,7 +62,6 @@ _REASONS = {
     "target_parameters": "LoRA on parameters that are no linear layer cannot be used",
 }
 _PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")  # the others change the base
-_HEAD = "lm_head"
 _LORA_PARAMETERS = frozenset({"rank", "scale", "dropout", "keys", "alpha"})
 
 Half = Literal["a", "b"]
@@ -84,7 +85,8 @@ def read_foreign_adapter(given: ForeignFiles, base: BaseModel) -> ForeignAdapter
         (scaling, declared), tensors = gguf_settings(given, base), gguf_tensors(given, base)
     elif given.format == "peft":
         scaling, declared = _peft_settings(directory, given.settings)
-        tensors = _read_tensors(given.weights)
+        read = _read_tensors(given.weights)
+        tensors = without_copies(given.weights, read, base, _RENAMINGS)
     else:
         scaling, declared = _mlx_settings(directory, given.settings)
         tensors = _read_tensors(given.weights)
@@ -206,15 +208,21 @@ def _declared_base(path: Path, settings: Mapping[str, Any], name: str) -> str:
 
 
 def _linear_layers(base: BaseModel) -> dict[str, tuple[int, int]]:
-    """(d_in, d_out) of every linear layer of the base, by module path."""
+    """(d_in, d_out) of every linear layer of the base, by module path; an output head is one.
+
+    Also where it is the embedding itself, which is none by name.
+    """
     found = {}
-    for path, module in base.skeleton().named_modules():
+    model = base.skeleton()
+    for path, module in model.named_modules():
         if isinstance(module, nn.QuantizedLinear):
             d_out, packed = module.weight.shape
             found[path] = (packed * 32 // module.bits, d_out)
         elif isinstance(module, nn.Linear):
             d_out, d_in = module.weight.shape
             found[path] = (d_in, d_out)
+    if (tied := tied_embedding(model)) is not None:
+        found[head_of(tied[0])] = (base.hidden_size, base.vocab_size)
     return found
 
 
@@ -266,13 +274,6 @@ def _refuse_unknown(
     form: re.Pattern[str],
     layers: Mapping[str, tuple[int, int]],
 ) -> NoReturn:
-    match = form.fullmatch(name)
-    if match is not None and match["path"] == _HEAD and _HEAD not in layers:
-        refuse(
-            f"{path}: {name} is of the output head, which is the embedding itself in the base "
-            "model: as an adapter beside others it cannot be served.",
-            "Train it without lm_head among its targets, or merge it into the base.",
-        )
     matches = [form.fullmatch(other) for other in tensors]
     lost = sum(m is None or _layer(m["path"], layers) is None for m in matches)
     refuse(

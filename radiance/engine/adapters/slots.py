@@ -21,6 +21,7 @@ from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
 from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.model.rope import Angles, share_angles
+from radiance.engine.model.tied_head import EmbeddingLike, head_of, tied_embedding
 from radiance.engine.sharding.partition import LINEAR, SUMMED, Partition
 from radiance.engine.sharding.primary import CloseScoring, Fill, Free, Primary, ScoreChunk, packed
 
@@ -122,7 +123,7 @@ class SlotTable:
         self._mixed, self._stacks = tuple(slots), {}
         self._place = {slot: index for index, slot in enumerate(slots)}
 
-    def apply(self, path: str, linear: nn.Module, x: mx.array) -> mx.array:
+    def apply(self, path: str, linear: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:
         """A linear layer with what the routed adapters add, for the tokens that are some.
 
         Args:
@@ -239,6 +240,18 @@ class SummedSlotLinear(SlotLinear):
         return y + layer["bias"] if "bias" in layer else y
 
 
+class SlotHead(EmbeddingLike):
+    """An embedding that is the output head, too, plus what the routed adapters add to the head."""
+
+    def __init__(self, embedding: Any, path: str, table: SlotTable) -> None:
+        super().__init__(embedding)
+        self._path = path
+        self._table = table
+
+    def as_linear(self, x: mx.array) -> mx.array:
+        return self._table.apply(self._path, super().as_linear, x)
+
+
 def _wrapper_of(linear: nn.Module) -> type[SlotLinear]:
     return SummedSlotLinear if isinstance(linear, SUMMED) else SlotLinear
 
@@ -306,11 +319,14 @@ class SlotModel(nn.Module):
         self.model = model
         self._table = table
         self._vocab_size = vocab_size
-        wrapped = [
+        wrapped: list[tuple[str, nn.Module]] = [
             (path, _wrapper_of(module)(module, path, table))
             for path, module in model.named_modules()
             if isinstance(module, LINEAR)
         ]
+        if (tied := tied_embedding(model)) is not None:
+            path, embedding = tied
+            wrapped.append((path, SlotHead(embedding, head_of(path), table)))
         model.update_modules(tree_unflatten(wrapped))
         self._angles = share_angles(model) if shares_angles else Angles()
 

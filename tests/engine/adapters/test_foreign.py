@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mlx_lm.utils import load_adapters, load_model
 
 from radiance import ember
-from radiance.engine.adapters.export import write_fused, write_peft
+from radiance.engine.adapters.export import fused_model, write_fused, write_peft
 from radiance.engine.adapters.files import adapter_config, load_adapter, save_adapter
 from radiance.engine.adapters.foreign import read_foreign_adapter
 from radiance.engine.adapters.foreign_adapter import ForeignAdapter
@@ -484,16 +484,58 @@ def test_matrices_that_lie_the_other_way_round_are_told_so(engine, write, made):
     assert "other way round" in caught.value.remedy
 
 
-def test_an_adapter_of_a_head_that_is_the_embedding_is_refused_as_that(engine, write, made):
-    tensors = made(
-        lambda: {
-            f"{PREFIX}lm_head.lora_A.weight": matrix(4, 256),
-            f"{PREFIX}lm_head.lora_B.weight": matrix(4096, 4),
-        }
-    )
-    told = refused(engine, write(peft_config(), tensors))
-    assert "lm_head.lora_" in told
-    assert "is of the output head, which is the embedding itself" in told
+def with_a_head() -> Adapter:
+    """An adapter of Ember's head, which is its embedding, beside one of a layer."""
+    pairs = {"lm_head": (matrix(256, 4, 5), matrix(4, 4096, 6))}
+    return Adapter(pairs | {SQUARE: some_adapter().pairs[SQUARE]}, 2.0)
+
+
+def test_a_head_that_is_the_embedding_is_adapted_and_the_embedding_is_not(engine, write, made):
+    """As PEFT has it: what enters the head goes through A and B, too, and nothing else changes."""
+    tensors = made(lambda: peft_tensors(with_a_head()))
+    adapter = read(engine, write(peft_config(), tensors)).adapter
+    assert adapter.pairs.keys() == {"lm_head", SQUARE}
+
+    def expected() -> mx.array:
+        model = fused_model(Adapter({SQUARE: adapter.pairs[SQUARE]}, adapter.scale), engine.base)
+        hidden = model.model(mx.array(TOKENS))
+        a, b = adapter.pairs["lm_head"]
+        found = model.model.embed_tokens.as_linear(hidden) + adapter.scale * (hidden @ a) @ b
+        mx.eval(found)
+        return found
+
+    served = logits_with(engine, adapter)
+    assert far(engine, engine.call(expected), served) < 1e-4
+
+    def beside_the_base() -> list[mx.array]:
+        slot = engine._adapter_cache._table.fill(adapter)
+        caches = [engine._model.make_row_cache(number) for number in (0, slot)]
+        both = [type(one).merge([one, other]) for one, other in zip(*caches, strict=True)]
+        found = mx.split(engine._model(mx.array(TOKENS * 2), both), 2)
+        mx.eval(found)
+        engine._adapter_cache._table.free(slot)
+        return found
+
+    base, adapted = engine.call(beside_the_base)
+    assert far(engine, adapted, served) < 1e-4
+    assert far(engine, base, logits_with(engine, Adapter({}, 1.0))) < 1e-4
+
+
+def with_copies(engine: Engine, change: float) -> dict[str, mx.array]:
+    """What PEFT saves of a head that it adapts: the base's own weights are with it."""
+    own = engine.base.parameters["model"]["embed_tokens"]["weight"].astype(mx.float16)
+    return peft_tensors(with_a_head()) | {
+        f"{PREFIX}lm_head.base_layer.weight": own,
+        f"{PREFIX}model.embed_tokens.weight": own * (1 + change),
+    }
+
+
+def test_weights_of_the_base_in_the_file_are_passed_over_and_no_others(engine, write, made):
+    path = write(peft_config(), made(lambda: with_copies(engine, 0)))
+    assert read(engine, path).adapter.pairs.keys() == {"lm_head", SQUARE}
+    changed = write(peft_config(), made(lambda: with_copies(engine, 0.05)))
+    told = refused(engine, changed)
+    assert "model.embed_tokens.weight is not what the base model has there" in told
 
 
 def test_two_tensors_for_one_half_are_refused(engine, write, made):
