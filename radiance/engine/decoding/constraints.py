@@ -42,6 +42,17 @@ _KEYWORDS = (
 )
 _OWN_ADVICE = " Enable 'coerce_one_of' option"  # which clients of ours do not have
 _ANY_OBJECT = json.dumps({"type": "object"})
+# llguidance's own take the 29th of any February, the year 0, and a 60th second at any time.
+_YEAR = r"(?:\d{3}[1-9]|\d{2}[1-9]\d|\d[1-9]\d{2}|[1-9]\d{3})"
+_LEAP_YEAR = r"(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)"
+_DATE = (
+    rf"(?:{_YEAR}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"
+    rf"|02-(?:0[1-9]|1\d|2[0-8]))|{_LEAP_YEAR}-02-29)"
+)
+_HOUR = r"(?:[01]\d|2[0-3]):[0-5]\d"
+_TIME = rf"{_HOUR}:[0-5]\d(?:\.\d{{1,9}})?(?:Z|[+-]{_HOUR})"
+_FORMATS = {"date": f"^{_DATE}$", "time": f"^{_TIME}$", "date-time": f"^{_DATE}T{_TIME}$"}
+_VALUES = ("const", "enum", "default", "examples")  # no schemas stand below these
 
 
 class ConstraintCompiler:
@@ -111,7 +122,7 @@ class ConstraintCompiler:
         try:
             grammar = _grammar(constraint)
             matcher = LLMatcher(self._vocabulary.llguidance, grammar, log_level=0)
-        except (ConfigError, ValueError, RuntimeError) as error:
+        except (ConfigError, ValueError, RuntimeError) as error:  # RecursionError is one
             raise unusable(constraint, str(error)) from None
         if matcher.is_error():
             raise unusable(constraint, matcher.get_error())
@@ -167,11 +178,25 @@ def _grammar(constraint: Constraint) -> str:
         case "json_object":
             return LLMatcher.grammar_from_json_schema(_ANY_OBJECT, defaults=_ON_ONE_LINE)
         case "json_schema":
-            return LLMatcher.grammar_from_json_schema(constraint.source, defaults=_ON_ONE_LINE)
+            source = json.dumps(_exact(json.loads(constraint.source)))
+            return LLMatcher.grammar_from_json_schema(source, defaults=_ON_ONE_LINE)
         case "lark":
             return LLMatcher.grammar_from_lark(constraint.source)
         case "regex":
             return LLMatcher.grammar_from_regex(constraint.source)
+
+
+def _exact(schema: Any) -> Any:
+    """A schema whose formats of days and times have a pattern, too, where they have none."""
+    if isinstance(schema, list):
+        return [_exact(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {n: part if n in _VALUES else _exact(part) for n, part in schema.items()}
+    form = schema.get("format")
+    if isinstance(form, str) and form in _FORMATS:
+        found.setdefault("pattern", _FORMATS[form])
+    return found
 
 
 def _shadowed(source: str) -> str | None:

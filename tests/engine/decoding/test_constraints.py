@@ -10,7 +10,13 @@ import pytest
 from llguidance import LLMatcher
 
 from radiance import limits
-from radiance.engine.decoding.constraints import ConstraintCompiler, _shadowed
+from radiance.engine.decoding.constraints import (
+    _BYTES,
+    ConstraintCompiler,
+    _exact,
+    _grammar,
+    _shadowed,
+)
 from radiance.engine.requests import Constraint, Request, Sampling
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Overloaded, RequestError
@@ -277,3 +283,37 @@ def test_no_pattern_takes_for_ever() -> None:
     costly = {r"((\w|\.)+)+#": {}, "(a*)*b": {}, "^(a|aa)+$x": {}}
     names = {f"{'a' * 3000}{number}": {} for number in range(20)}
     assert _shadowed(json.dumps({"properties": names, "patternProperties": costly})) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "is_taken"),
+    [
+        ("date", "2023-02-28", True),
+        ("date", "2024-02-29", True),
+        ("date", "2000-02-29", True),
+        ("date", "2023-02-29", False),
+        ("date", "1900-02-29", False),
+        ("date", "2023-04-31", False),
+        ("date", "0000-01-01", False),
+        ("date-time", "2023-02-28T23:59:59.5+01:00", True),
+        ("date-time", "2023-02-28T12:25:60Z", False),
+        ("date-time", "2023-02-29T00:00:00Z", False),
+        ("time", "23:59:59Z", True),
+        ("time", "12:25:60Z", False),
+    ],
+)
+def test_days_and_times_are_such_as_there_are(form: str, text: str, is_taken: bool) -> None:
+    schema = {"properties": {"x": {"type": "string", "format": form}}, "required": ["x"]}
+    source = json.dumps({"type": "object", "additionalProperties": False, **schema})
+    grammar = _grammar(Constraint("json_schema", source))
+    matcher = LLMatcher(_BYTES, grammar, log_level=0)
+    tokens = _BYTES.tokenize_bytes(json.dumps({"x": text}).encode())
+    taken = matcher.try_consume_tokens(tokens) == len(tokens) and matcher.is_accepting()
+    assert taken == is_taken
+
+
+def test_what_is_a_value_in_a_schema_is_left_alone() -> None:
+    schema = {"enum": [{"format": "date"}], "const": {"format": "time"}}
+    assert _exact(schema) == schema
+    own = {"type": "string", "format": "date", "pattern": "^2020"}
+    assert _exact({"items": own}) == {"items": own}
