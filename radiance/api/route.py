@@ -7,7 +7,7 @@ makes the OpenAPI document, so the two cannot part.
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial, wraps
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -44,7 +44,7 @@ class Route(PlainRoute):
     Args:
         path: URL, with parameters as Starlette has them.
         handler: Answers a request with what ``gives`` says, a ``Reply`` around it, or a response.
-        scope: What an API key must allow; ``OPEN``: none is needed.
+        scope: What an API key must allow; ``OPEN``: none is needed; ``ANY``: any key will do.
         method: The one method.
         gives: Type of the JSON that is answered, or the media type of whatever else is.
         takes: Type of the body, None where there is none. GET and DELETE have none by default.
@@ -60,7 +60,7 @@ class Route(PlainRoute):
         self,
         path: str,
         handler: Handler,
-        scope: Scope | None,
+        scope: Scope | Literal["any"] | None,
         *,
         method: str,
         gives: Any,
@@ -76,7 +76,7 @@ class Route(PlainRoute):
             raise TypeError(f"{method} {path} does not say what it takes")
         super().__init__(path, _encoding(handler, status), methods=[method])
         self.handler = handler
-        self.scope: Scope | None = scope
+        self.scope: Scope | Literal["any"] | None = scope
         self.method = method
         self.gives = gives
         self.takes = None if takes is UNSET else takes

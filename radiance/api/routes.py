@@ -33,7 +33,7 @@ from radiance.api import (
     update,
 )
 from radiance.api.arrival import BodyGuard
-from radiance.api.auth.access import Access, OriginGuard
+from radiance.api.auth.access import ANY, Access, OriginGuard
 from radiance.api.errors import HANDLERS
 from radiance.api.openai import (
     adapters,
@@ -255,7 +255,7 @@ _SERVICE = [
         queries={"head": {"type": "string", "pattern": "^[0-9a-f]{64}$"}},
     ),
     # JSON-RPC, which says itself what it takes: it does not stand in the API document.
-    post("/mcp", mcp.exchange, "infer", takes=dict[str, Any], gives=JSON, is_documented=False),
+    post("/mcp", mcp.exchange, ANY, takes=dict[str, Any], gives=JSON, is_documented=False),
     get("/openapi.json", openapi.show_openapi, "infer", gives=JSON),
     get("/metrics", metrics.metrics, "infer", gives="text/plain"),
     get("/health", health.health, OPEN, gives=health.Health),

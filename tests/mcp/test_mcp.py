@@ -203,12 +203,13 @@ def test_a_tool_needs_the_scope_of_what_it_does(
 
     async def as_teacher(client: Client) -> str:
         receipt = await done(client, "remember", question=transport, answer=ANSWER)
+        error = await refused(client, "ask", question=QUESTION)
+        assert "lacks the scope infer" in error["message"]
         return receipt["job_id"]
 
     run(running, transport, as_reader, secrets["infer"])
     # Each scope is its own: a key that may teach may not ask, unless it has both.
-    if transport == "stdio":
-        assert run(running, transport, as_teacher, secrets["update"]).startswith("job_")
+    assert run(running, transport, as_teacher, secrets["update"]).startswith("job_")
 
 
 def test_correct_says_that_another_keys_answer_is_to_go(

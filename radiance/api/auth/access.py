@@ -9,6 +9,7 @@ requests across origins that change something (Origin and Sec-Fetch-Site).
 import ipaddress
 import re
 import ssl
+from typing import Literal
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -25,6 +26,8 @@ from radiance.errors import ConfigError, Forbidden, Unauthenticated
 from radiance.telemetry import get_logger
 
 _log = get_logger(__name__)
+ANY: Literal["any"] = "any"
+"""The scope of a route that needs a key, whatever that allows: what it does asks again."""
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _ORIGIN = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?:\[[0-9a-f:]+\]|[a-z0-9._~-]+)(?::(?P<port>[0-9]+))?"
@@ -69,7 +72,7 @@ class Access:
         """Origins whose pages may call the service."""
         return self._server.cors_origins
 
-    def admit(self, connection: HTTPConnection, scope: Scope | None) -> Key | None:
+    def admit(self, connection: HTTPConnection, scope: Scope | Literal["any"] | None) -> Key | None:
         """The caller's key, which allows ``scope``; None where none is needed.
 
         Raises:
@@ -80,7 +83,7 @@ class Access:
             return None
         key = self._key_of(connection, self._keyring)
         connection.state.key = key  # whoever is refused is known, too
-        if not key.allows(scope):
+        if scope != ANY and not key.allows(scope):
             has = ", ".join(keys.sort_scopes(key.scopes))
             raise Forbidden(
                 f'The API key "{key.name}" lacks the scope {scope}; it has {has}.',

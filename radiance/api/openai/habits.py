@@ -5,6 +5,7 @@ mlx-lm's server send more: -1 for "no limit", null for "not given", hints to cac
 for what it means, before a body is checked; what changes an answer is never dropped.
 """
 
+import json
 from typing import Any
 
 from radiance.errors import RequestError
@@ -16,17 +17,35 @@ _EFFORTS = ("minimal", "low", "medium", "high", "xhigh")
 # What other servers offer, at the values at which it changes no answer.
 _CHANGING_NOTHING: dict[str, tuple[Any, ...]] = {
     "add_generation_prompt": (True,),
+    "backend_sampling": (True, False),
     "best_of": (1,),
     "cache_prompt": (True, False),
     "continue_final_message": (False,),
+    "dry_multiplier": (0,),
+    "dynatemp_range": (0,),
+    "echo": (False,),
+    "extra_body": ({},),
     "grammar": ("",),
+    "include_reasoning": (True,),
     "id_slot": (-1,),
     "ignore_eos": (False,),
     "mirostat": (0,),
+    "model": ("",),
+    "options": ({},),
     "repeat_penalty": (1,),
+    "return_progress": (False,),
     "skip_special_tokens": (True,),
+    "stop": ("",),
     "suffix": ("",),
+    "timings_per_token": (False,),
     "typical_p": (1,),
+}
+# What says how something works that is off, where its switch was sent with it or not at all.
+_OF_SWITCHES = {
+    "dry_multiplier": ("dry_base", "dry_allowed_length", "dry_penalty_last_n"),
+    "dynatemp_range": ("dynatemp_exponent",),
+    "mirostat": ("mirostat_tau", "mirostat_eta"),
+    "repeat_penalty": ("repeat_last_n",),
 }
 
 
@@ -42,6 +61,8 @@ def usual(data: Any) -> Any:
     for name in _LIMITS:  # -1 is no limit in llama.cpp and LM Studio
         if body.get(name) == -1:
             del body[name]
+        elif isinstance(limit := body.get(name), float) and limit.is_integer():
+            body[name] = int(limit)
     none_wanted = (-1,) if body.get("logprobs") else (-1, 0)  # -1 is mlx-lm's "none"
     if body.get("top_logprobs") in none_wanted:
         del body["top_logprobs"]
@@ -49,6 +70,10 @@ def usual(data: Any) -> Any:
         del body["repetition_penalty"]
     if body.get("functions") == []:
         del body["functions"]
+    if "functions" not in body and body.get("function_call") in ("auto", "none"):
+        del body["function_call"]
+    if isinstance(stops := body.get("stop"), list) and "" in stops:
+        body["stop"] = [stop for stop in stops if stop != ""]
     if body.get("tools") == []:
         del body["tools"]
     if "tools" not in body:  # what may be called of none
@@ -59,7 +84,11 @@ def usual(data: Any) -> Any:
     for name, values in _CHANGING_NOTHING.items():
         if name in body and body[name] in values:
             del body[name]
-    body.pop("keep_alive", None)  # Ollama's: how long a model stays loaded; this one stays
+    for switch, others in _OF_SWITCHES.items():
+        for name in others if switch not in body else ():
+            body.pop(name, None)
+    for name in ("keep_alive", "ttl"):  # Ollama's and LM Studio's: how long a model stays loaded
+        body.pop(name, None)
     # mlx-lm's: how far to guess ahead, and with what. Guessing changes no answer.
     if _is_count(body.get("num_draft_tokens")):
         del body["num_draft_tokens"]
@@ -70,6 +99,9 @@ def usual(data: Any) -> Any:
     if body.get("reasoning_effort") in _EFFORTS:  # there is thinking, and none
         del body["reasoning_effort"]
     _take_template_options(body)
+    _take_thinking(body)
+    if isinstance(tools := body.get("tools"), list):
+        body["tools"] = [_without_hint(tool) for tool in tools]
     if isinstance(messages := body.get("messages"), list):
         body["messages"] = [_usual_message(message) for message in messages]
     return body
@@ -95,6 +127,40 @@ def _take_template_options(body: dict[str, Any]) -> None:
             body.setdefault("reasoning_effort", "none")
 
 
+def _take_thinking(body: dict[str, Any]) -> None:
+    """Ollama's, Qwen's and OpenRouter's ways to say the same."""
+    for name in ("think", "enable_thinking"):
+        if isinstance(wanted := body.get(name), bool):
+            del body[name]
+            if not wanted:
+                body.setdefault("reasoning_effort", "none")
+    reasoning = None if "input" in body else body.get("reasoning")  # OpenAI's own beside an input
+    if isinstance(reasoning, dict) and reasoning.keys() <= {"effort", "enabled"}:
+        effort, enabled = reasoning.get("effort"), reasoning.get("enabled", True)
+        if effort in (None, "none", *_EFFORTS) and isinstance(enabled, bool):
+            del body["reasoning"]
+            if effort == "none" or not enabled:
+                body.setdefault("reasoning_effort", "none")
+
+
+def _without_hint(tool: Any) -> Any:
+    if not isinstance(tool, dict):
+        return tool
+    return {name: value for name, value in tool.items() if name != "cache_control"}
+
+
+def _usual_call(call: Any) -> Any:
+    """A call as OpenAI's clients send it: its place among others is its place in the list."""
+    if not isinstance(call, dict):
+        return call
+    kept = {name: value for name, value in call.items() if name != "index"}
+    function = kept.get("function")
+    if isinstance(function, dict) and isinstance(function.get("arguments"), dict):
+        arguments = json.dumps(function["arguments"], ensure_ascii=False)  # Ollama's are no text
+        kept["function"] = {**function, "arguments": arguments}
+    return kept
+
+
 def _usual_message(message: Any) -> Any:
     if not isinstance(message, dict):
         return message
@@ -105,6 +171,10 @@ def _usual_message(message: Any) -> Any:
                 message["reasoning_content"] = message.pop(name)
                 break
     message.pop("cache_control", None)
+    if isinstance(calls := message.get("tool_calls"), list):
+        message["tool_calls"] = [_usual_call(call) for call in calls]
+    if message.get("role") == "tool":
+        message.setdefault("content", "")  # a tool that has nothing to say
     if isinstance(content := message.get("content"), list):
         message["content"] = [
             {name: value for name, value in part.items() if name != "cache_control"}

@@ -85,6 +85,7 @@ class Tool(_Message):
 
     content: _Content
     tool_call_id: str
+    name: str | None = None
 
 
 Message = System | Developer | User | Assistant | Tool
@@ -101,10 +102,10 @@ def turns(messages: list[Message]) -> list[Turn]:
 
 def _turn(message: Message, field: str) -> Turn:
     turn: Turn = {"role": _ROLES[type(message)], "content": _text(message.content)}
-    if isinstance(message, Tool):
-        return {**turn, "tool_call_id": message.tool_call_id}
     if message.name is not None:
         turn["name"] = message.name
+    if isinstance(message, Tool):
+        return {**turn, "tool_call_id": message.tool_call_id}
     if isinstance(message, Assistant):
         if message.content is None and not message.tool_calls:
             raise RequestError(

@@ -45,6 +45,20 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"const": No
         {"model": "default_model"},
         {"adapters": "base"},
         {"model": "radiance", "adapters": "radiance:base"},
+        {"max_tokens": 2.0, "stop": "", "model": "", "extra_body": {}, "options": {}},
+        {"stop": ["", "zz"], "functions": [], "function_call": "auto", "ttl": 300, "echo": False},
+        {"think": False},
+        {"enable_thinking": True, "include_reasoning": True},
+        {"reasoning": {"effort": "low"}},
+        {"reasoning": {"enabled": False}, "timings_per_token": False},
+        {"dry_multiplier": 0.0, "dry_base": 1.75, "dynatemp_range": 0, "dynatemp_exponent": 1},
+        {"mirostat": 0, "mirostat_tau": 5, "repeat_last_n": 64, "backend_sampling": False},
+        {"tools": [{**TOOL, "cache_control": {"type": "ephemeral"}}]},
+        {"tools": [TOOL], "messages": [
+            *HI,
+            {"role": "assistant", "content": None, "tool_calls": [{"index": 0, "id": "c",
+             "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}]},
+            {"role": "tool", "tool_call_id": "c", "name": "f", "content": None}]},
         {"response_format": {"type": "json_schema", "json_schema": {
             "name": "a", "strict": None, "schema": {"enum": [None]}}}},
     ],
@@ -67,6 +81,10 @@ def test_a_habit_is_taken_for_what_it_means(shared_service: Running, habit: dict
         ({"top_logprobs": 2}, "top_logprobs", "needs logprobs"),
         ({"repeat_penalty": 1.1}, "repeat_penalty", "'repetition_penalty'"),
         ({"mirostat": 2}, "mirostat", "not a known field"),
+        ({"dry_multiplier": 0.8, "dry_base": 1.75}, "dry_multiplier", "not a known field"),
+        ({"think": "high"}, "think", "not a known field"),
+        ({"reasoning": {"max_tokens": 9}}, "reasoning", "'reasoning_effort'"),
+        ({"max_tokens": 2.5}, "max_tokens", "not valid"),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "a", "x": 1}]}]},
             "messages[0].content[0].x",
@@ -94,9 +112,18 @@ def test_what_is_refused_names_the_fields_that_there_are(
     assert says in error["message"]
 
 
-@pytest.mark.parametrize("path", ["/v1//chat/completions", "//v1/chat//completions"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1//chat/completions",
+        "//v1/chat//completions",
+        "/v1/chat/completions/",
+        "/chat/completions",
+    ],
+)
 def test_a_slash_more_is_none(shared_service: Running, path: str) -> None:
     assert shared_service.client.post(path, CHAT)["choices"]
+    assert shared_service.client.get("/v1/models/")["object"] == "list"
 
 
 def test_a_body_may_be_compressed(shared_service: Running) -> None:
