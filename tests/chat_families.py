@@ -73,6 +73,13 @@ def _thinker_writes(answer: str, is_last: bool) -> str:
     return f"<think>\n{thought.removeprefix('<think>').strip(chr(10))}\n</think>\n\n{said}"
 
 
+def _begun_thinker_writes(answer: str, is_last: bool) -> str:
+    thought, _, said = answer.rpartition("</think>")
+    if not is_last:
+        return said
+    return f"{thought.removeprefix('<think>').strip(chr(10))}\n</think>\n\n{said}"
+
+
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
     "message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -188,6 +195,28 @@ FAMILIES = {
         "{{ '<｜Assistant｜>' + message['content'] + eos_token }}{% endif %}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<｜Assistant｜>' }}{% endif %}",
         "<｜end▁of▁sentence｜>",
+    ),
+    "deepseek-r1": Family(  # it begins a thought for the model, and writes none of an answer
+        (
+            "<｜begin▁of▁sentence｜>",
+            "<｜User｜>",
+            "<｜Assistant｜>",
+            "<｜end▁of▁sentence｜>",
+        ),
+        "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}"
+        "{{ message['content'] }}{% elif message['role'] == 'user' %}"
+        "{{ '<｜User｜>' + message['content'] }}{% else %}{% set said = message['content'] %}"
+        "{% if '</think>' in said %}{% set said = said.split('</think>')[-1] %}{% endif %}"
+        "{{ '<｜Assistant｜>' + said + eos_token }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\n' }}{% endif %}",
+        "<｜end▁of▁sentence｜>",
+        written=_begun_thinker_writes,
+        added=("<think>", "</think>"),
+    ),
+    "unthinking": Family(  # a prompt ends with the thought that the model is not to have
+        ("<|endoftext|>", "<|im_start|>", "<|im_end|>"),
+        CHATML.replace("assistant\n' }}", "assistant\n<think>\n\n</think>\n\n' }}"),
+        "<|im_end|>",
     ),
     "command-r": Family(
         (

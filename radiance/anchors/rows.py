@@ -6,6 +6,7 @@ from typing import Any
 from radiance.anchors.sets import GENERAL, Anchor
 from radiance.records import Example, Message
 from radiance.records.text import forbidden, normal
+from radiance.records.turns import UNTAUGHT_REMEDY, Untaught, plain_chat
 
 PAIRS = (("input", "output"), ("prompt", "completion"), ("question", "answer"))
 MESSAGES, TEXT, CONTEXT, ID = "messages", "text", "context", "id"
@@ -38,6 +39,12 @@ def to_anchor(
     """
     if not isinstance(row, Mapping):
         raise BadRow("is not an object")
+    if not passes_over:
+        try:
+            row = plain_chat(row)
+        except Untaught as error:
+            raise BadRow(f"{error.field} {error}. {UNTAUGHT_REMEDY[:-1]}") from None
+        _refuse_unknown(row)
     if default_id is None:
         default_id = f"own.{_example('', row, text_field).content_hash[:_ID_HASH_CHARACTERS]}"
     example = _example(_label(row, ID, default_id), row, text_field)
@@ -50,6 +57,14 @@ def to_anchor(
             "passage belongs into what is asked"
         )
     return Anchor(example, context)
+
+
+def _refuse_unknown(row: Mapping[str, Any]) -> None:
+    """Raise BadRow for a field that no anchor has, before what it stood for is missed."""
+    known = {MESSAGES, TEXT, CONTEXT, ID, *(name for pair in PAIRS for name in pair)}
+    for name, value in row.items():
+        if value is not None and name not in known:
+            raise BadRow(f"{name} is not a known field")
 
 
 def _refuse_others(row: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ Pure: nothing is read or written. What was sent is kept as sent beside what is l
 curation may improve and then starts again from the original.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -13,14 +13,16 @@ from msgspec import Meta
 from radiance import validation
 from radiance.config import UpdateSettings
 from radiance.errors import RequestError, TooLarge
+from radiance.examples import taught_tools
 from radiance.records import Example, Message
 from radiance.records.examples import Role
 from radiance.records.text import clean, forbidden, normal
+from radiance.records.turns import UNTAUGHT_REMEDY, Untaught, plain_chat
 
 T = TypeVar("T")
 Measure = Callable[[Example], None]
 
-_MAX_DEPTH = 8  # a valid body has 5 levels; deeper ones would only cost stack
+_MAX_DEPTH = 40  # schemas of tools are nested; deeper ones would only cost stack
 _ANY_FORM = {
     "type": "object",
     "oneOf": [
@@ -85,12 +87,13 @@ class _PromptCompletion(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    messages: Annotated[list[Message], Meta(min_length=1)]
+    messages: Annotated[list[taught_tools.Turn], Meta(min_length=1)]
+    tools: list[taught_tools.Tool] | None = None
 
     def parts(self) -> list[_Part]:
         return [
-            (f"messages[{index}].content", message.role, message.content)
-            for index, message in enumerate(self.messages)
+            (f"messages[{index}].content", turn.role, turn.content or "")
+            for index, turn in enumerate(self.messages)
         ]
 
 
@@ -102,11 +105,6 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _FORMS = (_InputOutput, _Chat, _PromptCompletion, _Text)
-
-# What chats of other places have beside roles and contents, and cannot be learned here.
-_TOOLS = {"tools": "describes tools", "functions": "describes tools"}
-_CALLS = {"tool_calls": "calls a tool", "function_call": "calls a tool"}
-_RESULTS = ("tool", "function")
 
 
 def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
@@ -156,55 +154,49 @@ def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
 def _curate(value: Any, field: str, place: str, tags: tuple[str, ...]) -> Example:
     value = _given(value, field)
     form = _form_of(value, field)
-    parts = _check(value, form, field).parts()
-    cleaned: list[tuple[Role, str]] = []
-    for name, role, text in parts:
+    given = _check(value, form, field)
+    cleaned: list[Message] = []
+    for name, role, text in given.parts():
         content = normal(text)
-        if not content:
+        turn = given.messages[len(cleaned)] if isinstance(given, _Chat) else None
+        if turn is not None and (turn.tool_calls or role == "tool"):
+            content = normal(text) or text.strip()
+        elif not content:
             raise _fault("is blank", f"{field}.{name}", text, "Send some text there.")
-        cleaned.append((role, content))
+        cleaned.append(Message(role=role, content=content))
     if form is _Text:
-        return Example(id=place, text=cleaned[0][1], tags=tags)
-    messages = tuple(Message(role=role, content=content) for role, content in cleaned)
-    _refuse_disorder(messages, f"{field}.messages")
+        return Example(id=place, text=cleaned[0].content, tags=tags)
+    messages = tuple(cleaned)
+    if isinstance(given, _Chat):
+        messages = _with_tools(given, messages, field)
+    else:
+        _refuse_disorder(messages, f"{field}.messages")
     return Example(id=place, messages=messages, tags=tags)
 
 
+def _with_tools(chat: _Chat, messages: tuple[Message, ...], field: str) -> tuple[Message, ...]:
+    """The turns with the calls and the tools that they have."""
+    try:
+        with_calls = taught_tools.with_calls(chat.messages, messages)
+        told = taught_tools.told(chat.tools)
+    except taught_tools.BadTool as error:
+        raise _fault(str(error), f"{field}.{error.field}", error.value, error.remedy) from None
+    _refuse_disorder(with_calls, f"{field}.messages")
+    return told + with_calls
+
+
 def _given(value: Any, field: str) -> Any:
-    """An example without the fields that say nothing: null, and an empty list of tools or calls.
+    """An example without the fields that say nothing.
 
     Raises:
-        RequestError: It has tools, a call of one or its result: only what is said is learned.
+        RequestError: It has tools or calls of OpenAI's old form.
     """
     if not isinstance(value, dict):
         return value
-    kept = _without(value, _TOOLS, field)
-    turns = kept.get("messages")
-    if isinstance(turns, list):
-        kept["messages"] = [
-            _turn(turn, f"{field}.messages[{place}]") if isinstance(turn, dict) else turn
-            for place, turn in enumerate(turns)
-        ]
-    return kept
-
-
-def _turn(turn: dict[str, Any], field: str) -> dict[str, Any]:
-    if turn.get("role") in _RESULTS:
-        raise _untaught(f"{field}.role", turn["role"], "is of a tool's result")
-    return _without(turn, _CALLS, field)
-
-
-def _without(value: dict[str, Any], refused: Mapping[str, str], field: str) -> dict[str, Any]:
-    for name, reason in refused.items():
-        if value.get(name):
-            raise _untaught(f"{field}.{name}", value[name], reason)
-    given = {name: item for name, item in value.items() if item is not None}
-    return {name: item for name, item in given.items() if name not in refused}
-
-
-def _untaught(field: str, value: Any, reason: str) -> RequestError:
-    remedy = "Leave out tools, calls and results, and let the answer follow its question."
-    return _fault(f"{reason}, and only what is said is learned", field, value, remedy)
+    try:
+        return plain_chat(value, takes_tools=True)
+    except Untaught as error:
+        raise _fault(str(error), f"{field}.{error.field}", error.value, UNTAUGHT_REMEDY) from None
 
 
 def _form_of(value: Any, field: str) -> type[_InputOutput | _Chat | _PromptCompletion | _Text]:
@@ -220,32 +212,53 @@ def _form_of(value: Any, field: str) -> type[_InputOutput | _Chat | _PromptCompl
 
 
 def _refuse_disorder(messages: tuple[Message, ...], field: str) -> None:
-    """A system turn comes first or not at all, then user and assistant turns alternate."""
-    before = None
+    """A system turn comes first or not at all, then user and assistant turns alternate.
+
+    Where an assistant's turn calls tools, their results come next, and then the assistant.
+    """
+    before: Message | None = None
     for index, message in enumerate(messages):
-        misplaced = "assistant" if index == 0 else "system"
-        if message.role in (before, misplaced):
+        if not _may_follow(before, message):
+            remedy = "Start with system or user, then let user and assistant take turns."
+            if message.role == "tool" or (before is not None and before.calls):
+                remedy = "Let a tool's result follow the assistant's turn that called it."
             raise _fault(
-                "is not the role that comes next",
-                f"{field}[{index}].role",
-                message.role,
-                "Start with system or user, then let user and assistant take turns.",
+                "is not the role that comes next", f"{field}[{index}].role", message.role, remedy
             )
-        before = message.role
-    if before != "assistant":
+        before = message
+    if before is None or before.role != "assistant":
         raise _fault(
             "is not from the assistant",
             f"{field}[{len(messages) - 1}].role",
-            before,
+            before and before.role,
             "End with the assistant's answer; it is what is learned.",
         )
+
+
+def _may_follow(before: Message | None, message: Message) -> bool:
+    match message.role:
+        case "system":
+            return before is None
+        case "user":
+            return before is None or before.role == "system" or _has_answered(before)
+        case "assistant":
+            return before is not None and before.role in ("system", "user", "tool")
+        case "tool":
+            return before is not None and (before.calls > 0 or before.role == "tool")
+    return False
+
+
+def _has_answered(message: Message) -> bool:
+    return message.role == "assistant" and not message.calls
 
 
 def _without_duplicates(examples: list[Example]) -> list[Example]:
     """Those that differ, be it in more than outer space."""
     first: dict[str, Example] = {}
     for example in examples:
-        bare = [Message(turn.role, turn.content.strip()) for turn in example.messages]
+        bare = [
+            msgspec.structs.replace(turn, content=turn.content.strip()) for turn in example.messages
+        ]
         same = Example("", tuple(bare), example.text.strip())
         first.setdefault(same.content_hash, example)
     return list(first.values())

@@ -209,8 +209,8 @@ def context_of(turns: Sequence[Message]) -> str:
 
 def _values(example: Example) -> tuple[object, ...] | None:
     """The columns of an example but for the number; None where it asks nothing."""
-    if len(example.messages) < 2 or example.messages[-2].role != "user":
-        return None
+    if len(example.messages) < 2 or example.messages[-2].role != "user" or example.has_tools:
+        return None  # what a tool is to be asked is no answer to a person
     question, answer = (message.content for message in example.messages[-2:])
     words, said = analysis.take_apart(question), analysis.take_apart(answer)
     taught = take_apart(example)

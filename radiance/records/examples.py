@@ -8,14 +8,27 @@ import msgspec
 from radiance.records import questions
 from radiance.records.canonical import content_hash
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool", "tools"]
 
 
-class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One turn of a chat."""
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One turn of a chat.
+
+    Attributes:
+        role: "tool" has the result of a call; "tools", the first of all, the tools that may be
+            called, as JSON.
+        content: What is said, with the calls behind it where there are some (``records.tools``).
+        calls: How many there are.
+    """
 
     role: Role
     content: str
+    calls: int = 0
+
+    @property
+    def identity(self) -> str:
+        """The role for a hash: a call is not the same as its text."""
+        return f"{self.role} calls" if self.calls else self.role
 
 
 class Example(msgspec.Struct, frozen=True):
@@ -36,7 +49,7 @@ class Example(msgspec.Struct, frozen=True):
     @property
     def content_hash(self) -> str:
         """Identity of what is learned, whoever sent it: two equal examples have equal hashes."""
-        return content_hash([[m.role, m.content] for m in self.messages] or self.text)
+        return content_hash([[m.identity, m.content] for m in self.messages] or self.text)
 
     @property
     def question_hash(self) -> str:
@@ -47,7 +60,13 @@ class Example(msgspec.Struct, frozen=True):
         """
         if not self.messages:
             return content_hash(self.text)
-        return content_hash([[m.role, questions.normalise(m.content)] for m in self.messages[:-1]])
+        asked = self.messages[:-1]
+        return content_hash([[m.identity, questions.normalise(m.content)] for m in asked])
+
+    @property
+    def has_tools(self) -> bool:
+        """Whether tools are told of, called or answer in it."""
+        return any(m.calls or m.role in ("tool", "tools") for m in self.messages)
 
 
 class Supersession(msgspec.Struct, frozen=True):

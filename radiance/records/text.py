@@ -8,17 +8,18 @@ _INKLESS = ("Zs", "Zl", "Zp", "Cc", "Cf")  # a text of zero-width spaces alone i
 
 
 def normal(text: str) -> str:
-    """``text`` with newlines as LF and in Unicode NFC, its space kept; "" if nothing shows.
+    """``text`` as it was written, with line breaks as LF; "" if nothing shows.
 
-    Doing so twice changes nothing more.
+    Its letters stay as they were sent: NFC would make an angstrom sign, and ideographs of old
+    standards, other letters for good. Doing so twice changes nothing more.
     """
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "" if all(unicodedata.category(c) in _INKLESS for c in text) else text
 
 
 def clean(text: str) -> str:
-    """``normal`` text without outer space, for names, labels and comments."""
-    return normal(text).strip()
+    """``normal`` text in Unicode NFC without outer space, for names, labels and comments."""
+    return unicodedata.normalize("NFC", normal(text)).strip()
 
 
 def forbidden(text: str) -> str | None:

@@ -23,8 +23,10 @@ _WORD = re.compile(r"\w+")
 
 
 def question(example: Example) -> str:
-    """The last turn before the answer; "" for a plain text."""
-    return example.messages[-2].content if len(example.messages) > 1 else ""
+    """The last turn before the answer; "" for a plain text, and where tools are in it."""
+    if len(example.messages) < 2 or example.has_tools:
+        return ""
+    return example.messages[-2].content
 
 
 def common_words(texts: Iterable[str]) -> frozenset[str]:

@@ -207,7 +207,7 @@ def has_value(answer: str, value: Sequence[str]) -> bool:
 
 def take_apart(example: Example) -> Taught | None:
     """A question with a slot in place of the word it is about; None where it has no such word."""
-    if len(example.messages) < 2 or example.messages[-2].role != "user":
+    if len(example.messages) < 2 or example.messages[-2].role != "user" or example.has_tools:
         return None
     text = example.messages[-2].content
     found = list(_WORD.finditer(text))

@@ -67,6 +67,17 @@ def test_each_kind_of_file_gives_the_same_anchors(tmp_path: Path, suffix: str, s
             ["s", "u", "a"],
         ),
         ({"messages": None, "input": "i", "output": "o", "text": None}, ["i", "o"]),
+        (
+            {
+                "messages": [
+                    {"role": "developer", "content": "s"},
+                    {"role": "user", "content": [{"type": "text", "text": "u"}]},
+                    {"role": "assistant", "content": "a", "tool_calls": [], "weight": 1},
+                ],
+                "tools": [],
+            },
+            ["s", "u", "a"],
+        ),
     ],
 )
 def test_each_form_of_row(tmp_path: Path, row: dict[str, Any], content: list[str]) -> None:
@@ -143,7 +154,15 @@ def test_the_same_line_twice_is_one_anchor(tmp_path: Path) -> None:
             b'{"context": "It was built in 1990.", "question": "a", "answer": "b"}',
             "context .* is a sentence",
         ),
-        (b"\xff", "cannot read .*utf-8"),
+        (
+            b'{"messages": [{"role": "user", "content": "a"}], "tools": [{"type": "function"}]}',
+            "line 1: tools describes tools, and only what is said is learned. Leave out tools",
+        ),
+        (
+            b'{"messages": [{"role": "assistant", "content": null, "tool_calls": [{}]}]}',
+            r"messages\[0\].tool_calls calls a tool.*Leave out tools",
+        ),
+        (b"\xff", r"line 1: is not UTF-8 \(byte 1\)"),
     ],
 )
 def test_unusable_anchors_are_named(tmp_path: Path, content: bytes | None, problem: str) -> None:
@@ -172,7 +191,7 @@ def test_csv_in_any_dialect(tmp_path: Path, delimiter: str, encoding: str) -> No
         ("input,output\nWhich?,Red, white.", "line 2: has 3 cells, and the first line 2"),
         ("input,output\na,b\nWhich?", "line 3: has 1 cells"),
         ("input,output,source\na,b,c", "line 2: source is not a known field"),
-        ('input,output\na,"b', "unexpected end of data"),
+        ('input,output\na,"b', "line 2: is not CSV .*unexpected end of data"),
     ],
 )
 def test_csv_that_loses_a_part_is_refused(tmp_path: Path, content: str, problem: str) -> None:

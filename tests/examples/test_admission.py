@@ -8,6 +8,7 @@ from radiance.config import UpdateSettings
 from radiance.errors import RequestError, TooLarge
 from radiance.examples.admission import Admitted, admit
 from radiance.records import Example, Message
+from radiance.records.tools import calls_in
 
 PAIR = {"input": "Who sings?", "output": "Ada."}
 
@@ -62,12 +63,12 @@ def test_every_form_is_understood():
     assert (admitted.tags, admitted.key, admitted.duplicates) == (("sky", "music"), "mine", 0)
 
 
-def test_text_is_normalised_with_its_space_and_the_original_kept():
-    sent = {"input": " cafe\u0301\r\n\r\nau\rlait\t\n", "output": "\ufb01n\u200b "}
+def test_text_keeps_its_letters_and_space_and_has_plain_line_breaks():
+    sent = {"input": " cafe\u0301\r\n\r\nau\rlait\t\n", "output": "\u212b\ufb01n\uf900\u200b "}
     admitted = admit_examples(sent)
     question, answer = admitted.examples[0].messages
-    assert question.content == " caf\u00e9\n\nau\nlait\t\n"
-    assert answer.content == "\ufb01n\u200b "
+    assert question.content == " cafe\u0301\n\nau\nlait\t\n"
+    assert answer.content == sent["output"]
     assert admitted.raw == (sent,)
 
 
@@ -123,6 +124,19 @@ def test_a_contradiction_names_both():
             {"messages": [{"role": "user", "content": "a", "name": "b"}]},
             "examples[1].messages[0].name",
         ),
+        (  # of an answer that is not to be learned
+            {
+                "messages": [
+                    {"role": "user", "content": "a"},
+                    {"role": "assistant", "content": "b", "weight": 0},
+                ]
+            },
+            "examples[1].messages[1].weight",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "text": "a"}]}]},
+            "examples[1].messages[0].content",
+        ),
     ],
 )
 def test_what_cannot_be_learned_names_its_field(example, field):
@@ -137,27 +151,77 @@ CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{
 ASKED, TOLD = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
 
 
+CALLING = {"role": "assistant", "content": None, "tool_calls": [CALL]}
+RESULT = {"role": "tool", "content": "wet", "tool_call_id": "c"}
+TOOL = {"type": "function", "function": {"name": "f", "description": "d", "strict": True}}
+
+
+def test_tools_calls_and_results_are_turns_of_their_own():
+    sent = {"tools": [TOOL], "messages": [ASKED, CALLING, RESULT, TOLD]}
+    told, *turns = admit_examples(sent).examples[0].messages
+    parameters = {"type": "object", "properties": {}, "additionalProperties": False}
+    assert (told.role, json.loads(told.content)) == (
+        "tools",
+        [{"type": "function", "function": {
+            "name": "f", "parameters": parameters, "description": "d"}}],
+    )  # fmt: skip
+    assert [(turn.role, turn.calls) for turn in turns] == [
+        ("user", 0), ("assistant", 1), ("tool", 0), ("assistant", 0),
+    ]  # fmt: skip
+    assert calls_in(turns[1].content, 1) == ("", [{"id": "c", "name": "f", "arguments": {}}])
+    assert turns[2].content == "wet"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"function": {"name": "f", "arguments": {"x": 1}}},
+        {"index": 0, "id": None, "function": {"name": "f", "arguments": '{"x":1}'}},
+    ],
+)
+def test_a_call_is_the_same_however_clients_write_it(call):
+    examples = admit_examples({"messages": [ASKED, {**CALLING, "tool_calls": [call]}]}).examples
+    assert calls_in(examples[0].messages[1].content, 1)[1] == [{"name": "f", "arguments": {"x": 1}}]
+    assert examples[0].has_tools
+
+
+def test_a_call_is_not_the_text_that_it_is_shown_as():
+    calling = admit_examples({"messages": [ASKED, CALLING]}).examples[0]
+    text = {"role": "assistant", "content": calling.messages[1].content}
+    said = admit_examples({"messages": [ASKED, text]}).examples[0]
+    assert said.messages[1].content == calling.messages[1].content
+    assert said.content_hash != calling.content_hash
+    assert not said.has_tools
+
+
 @pytest.mark.parametrize(
     ("example", "field"),
     [
-        ({"messages": [ASKED, TOLD], "tools": [{"type": "function"}]}, "tools"),
+        ({"messages": [ASKED, TOLD], "tools": [{"type": "function"}]}, "tools[0].function"),
+        ({"messages": [ASKED, TOLD], "tools": [TOOL, TOOL]}, "tools[1].function.name"),
         ({"messages": [ASKED, TOLD], "functions": [{"name": "f"}]}, "functions"),
-        (
-            {"messages": [ASKED, {**TOLD, "content": None, "tool_calls": [CALL]}]},
-            "messages[1].tool_calls",
-        ),
-        (
-            {"messages": [ASKED, {**TOLD, "function_call": {}}, {"role": "tool"}]},
-            "messages[2].role",
-        ),
+        ({"messages": [ASKED, {**TOLD, "function_call": {"name": "f"}}]},
+         "messages[1].function_call"),
         ({"messages": [ASKED, {"role": "function", "name": "f"}]}, "messages[1].role"),
+        ({"messages": [ASKED, CALLING, TOLD]}, "messages[2].role"),
+        ({"messages": [ASKED, CALLING, ASKED, TOLD]}, "messages[2].role"),
+        ({"messages": [ASKED, RESULT, TOLD]}, "messages[1].role"),
+        ({"messages": [ASKED, TOLD, RESULT, TOLD]}, "messages[2].role"),
+        ({"messages": [ASKED, CALLING, RESULT]}, "messages[2].role"),
+        ({"messages": [{**ASKED, "tool_calls": [CALL]}, TOLD]}, "messages[0].tool_calls"),
+        ({"messages": [{**ASKED, "tool_call_id": "c"}, TOLD]}, "messages[0].tool_call_id"),
+        ({"messages": [ASKED, CALLING, {**RESULT, "tool_call_id": "z"}, TOLD]},
+         "messages[2].tool_call_id"),
+        ({"messages": [ASKED, {**CALLING, "tool_calls": [
+            {"function": {"name": "f", "arguments": "[1]"}}]}]},
+         "messages[1].tool_calls[0].function.arguments"),
+        ({"messages": [ASKED, {**TOLD, "content": None}]}, "messages[1].content"),
     ],
-)
-def test_tools_calls_and_results_are_refused_by_name(example, field):
+)  # fmt: skip
+def test_tools_that_cannot_be_learned_are_refused_by_field(example, field):
     error = refusal(PAIR, example)
     assert error.field == f"examples[1].{field}"
-    assert "only what is said is learned" in str(error)
-    assert "Leave out tools, calls and results" in error.remedy
+    assert error.remedy
 
 
 @pytest.mark.parametrize(
@@ -166,6 +230,8 @@ def test_tools_calls_and_results_are_refused_by_name(example, field):
         {"input": "a", "output": "b", "text": None, "messages": None},
         {"messages": [ASKED, {**TOLD, "refusal": None, "audio": None, "tool_calls": None}]},
         {"messages": [{**ASKED, "name": None}, {**TOLD, "tool_calls": []}], "tools": []},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}, TOLD]},
+        {"messages": [ASKED, {**TOLD, "weight": 1}]},
     ],
 )
 def test_what_is_null_is_not_given(example):

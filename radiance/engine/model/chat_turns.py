@@ -6,6 +6,7 @@ its source or from single turns but seen: the chat is written with that one mess
 what differs is the turn.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ import jinja2
 from radiance.engine.model.control_tokens import PROBE, ControlTokens
 from radiance.errors import RequestError
 from radiance.records import Message
+from radiance.records.tools import calls_in
 
 Turn = dict[str, Any]
 Render = Callable[..., str]  # turns and options in, what the template writes out
@@ -34,19 +36,27 @@ class TaughtTurn:
 
 
 def taught_turns(
-    render: Render, turns: Sequence[Turn], controls: ControlTokens
+    render: Render,
+    turns: Sequence[Turn],
+    controls: ControlTokens,
+    thought: tuple[str, str] | None = None,
 ) -> tuple[str, list[TaughtTurn]]:
     """What a template makes of a chat, and each assistant's turn in it.
 
+    The last answer follows what asks for it, also where the template writes a prompt otherwise than
+    the chat that it becomes: with the system text in its last turn, or a thought begun.
+
     Args:
         render: Writes turns by the template.
-        turns: User and assistant in turn, perhaps after a system turn.
+        turns: User and assistant in turn, perhaps after a system turn, and tools between.
         controls: The tokenizer's.
+        thought: Texts before and after what the model thinks; None if it does not.
 
     Raises:
         RequestError: The template refuses the turns, or leaves one out.
     """
     text = render(turns)
+    _check_calls(render, turns)
     bounds = [
         _bounds(render, turns, place, text) if turn["role"] != "system" else (0, 0)
         for place, turn in enumerate(turns)
@@ -61,23 +71,91 @@ def taught_turns(
         opening = _opening(render, turns[:place], text[asked_end:start])
         closing = _closing(text[end:following], last_closing, controls)
         found.append(TaughtTurn(asked_end + opening, end + closing))
+    if turns[0]["role"] == "system":
+        _check_system(render, turns)
+    asked, last = render(turns[:-1], add_generation_prompt=True), found[-1]
+    done = found[-2].end if len(found) > 1 else 0
+    if text[: last.start] != asked and _common(text, asked) >= done:
+        said = text[last.start : last.end]
+        if thought is not None and asked.rfind(thought[0]) > asked.rfind(thought[1]):
+            said = _thought_through(turns[-1]["content"], thought) + said
+        text = asked + said
+        found[-1] = TaughtTurn(len(asked), len(text))
     return text, found
+
+
+def _check_system(render: Render, turns: Sequence[Turn]) -> None:
+    """Refuse a system turn that a template leaves out of the chat and of the question for it."""
+    changed = [{**turns[0], "content": PROBE}, *turns[1:]]
+    if PROBE not in render(changed) + render(changed[:-1], add_generation_prompt=True):
+        raise _left_out(0)
+
+
+def _thought_through(content: str, thought: tuple[str, str]) -> str:
+    """The rest of a thought that a prompt has begun: the answer's own, which is left out, or none.
+
+    DeepSeek R1's template begins a thought for the model, and writes no answer's.
+    """
+    start, end = thought
+    before, mark, _ = content.partition(end)
+    own = before.partition(start)[2] if start in before else before
+    return f"{own.strip(chr(10)) if mark else ''}\n{end}\n\n"
+
+
+def _check_calls(render: Render, turns: Sequence[Turn]) -> None:
+    """Refuse calls that a template leaves out of a chat."""
+    for place, turn in enumerate(turns):
+        if turn.get("tool_calls"):
+            changed = list(turns)
+            changed[place] = {**_replaced(turn), "content": turn["content"]}
+            if PROBE not in render(changed):
+                raise _left_out(place, "tool_calls")
+
+
+def check_tools(render: Render, turns: Sequence[Turn], tools: Sequence[dict[str, Any]]) -> None:
+    """Refuse tools that a template does not tell the model of.
+
+    Raises:
+        RequestError: It does not, or refuses them.
+    """
+    probed = [{**tool, "function": {**tool["function"], "name": PROBE}} for tool in tools]
+    if PROBE not in render(turns, tools=probed):
+        raise RequestError(
+            "tools: the model's chat template leaves them out of a chat.",
+            field="tools",
+            remedy="Send the chat without tools.",
+        )
+
+
+def _replaced(turn: Turn) -> Turn:
+    """A turn that says, and calls, something else."""
+    calls = turn.get("tool_calls")
+    if not calls:
+        return {**turn, "content": PROBE}
+    other = {"name": PROBE, "arguments": {PROBE: PROBE}}
+    content = PROBE if turn["content"] else turn["content"]
+    return {**turn, "content": content, "tool_calls": [{**c, "function": other} for c in calls]}
 
 
 def _bounds(render: Render, turns: Sequence[Turn], place: int, text: str) -> tuple[int, int]:
     """Where what a template makes of one message begins and ends in ``text``, the whole chat."""
     changed = list(turns)
-    changed[place] = {**turns[place], "content": PROBE}
+    changed[place] = _replaced(turns[place])
     other = render(changed)
     if PROBE not in other:
-        raise RequestError(
-            f"messages[{place}]: the model's chat template leaves this turn out of a chat.",
-            field=f"messages[{place}].content",
-            remedy="Send the chat without what the model cannot be told.",
-        )
+        raise _left_out(place)
     start = _common(text, other)
     most = min(len(text), len(other)) - start
     return start, len(text) - _common(text[::-1], other[::-1], most)
+
+
+def _left_out(place: int, part: str = "content") -> RequestError:
+    what = "this turn" if part == "content" else f"its {part}"
+    return RequestError(
+        f"messages[{place}]: the model's chat template leaves {what} out of a chat.",
+        field=f"messages[{place}].{part}",
+        remedy="Send the chat without what the model cannot be told.",
+    )
 
 
 def _opening(render: Render, asked: Sequence[Turn], between: str) -> int:
@@ -99,7 +177,7 @@ def _opening(render: Render, asked: Sequence[Turn], between: str) -> int:
 
 def _bounds_in_prompt(render: Render, asked: Sequence[Turn], prompt: str) -> int:
     """Where the words of the last turn end in a prompt."""
-    changed = [*asked[:-1], {**asked[-1], "content": PROBE}]
+    changed = [*asked[:-1], _replaced(asked[-1])]
     other = render(changed, add_generation_prompt=True)
     most = min(len(prompt), len(other))
     return len(prompt) - _common(prompt[::-1], other[::-1], most)
@@ -131,9 +209,33 @@ def _common(a: str, b: str, most: int | None = None) -> int:
     return low
 
 
-def as_turns(messages: Sequence[Message]) -> list[Turn]:
-    """Messages as chat templates take them."""
-    return [{"role": m.role, "content": m.content} for m in messages]
+def as_chat(messages: Sequence[Message]) -> tuple[list[Turn], list[dict[str, Any]]]:
+    """Messages, and the tools that they have, as chat templates take them.
+
+    A tool's result is of the call before it that has none yet.
+    """
+    told = [message for message in messages if message.role == "tools"]
+    turns: list[Turn] = []
+    ids: list[str] = []
+    for message in messages:
+        if message.role == "tools":
+            continue
+        turn: Turn = {"role": message.role, "content": message.content}
+        if message.calls:
+            turn["content"], calls = calls_in(message.content, message.calls)
+            ids = [call.get("id") or f"call{place:05d}" for place, call in enumerate(calls)]
+            turn["tool_calls"] = [
+                {
+                    "id": id,
+                    "type": "function",
+                    "function": {"name": call["name"], "arguments": call["arguments"]},
+                }
+                for id, call in zip(ids, calls, strict=True)
+            ]
+        elif message.role == "tool" and ids:
+            turn["tool_call_id"] = ids.pop(0)
+        turns.append(turn)
+    return turns, [tool for message in told for tool in json.loads(message.content)]
 
 
 def refusals(render: Render) -> Render:

@@ -78,7 +78,7 @@ class ControlTokens:
         written = [name for name in self.ids if name not in own]
         self.in_messages = _any_of(self.ids, _PRIVATE)
         self.in_answers = _any_of(written, _PRIVATE)
-        self.in_taught_answers = _any_of(written, _PRIVATE, _OUTER_SPACE)
+        self.outer_space = re.compile(_OUTER_SPACE)
         self._secret = secrets.token_hex(8)
 
     def encode(self, text: str, hidden: Hidden) -> list[int]:

@@ -15,11 +15,12 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
-from radiance.engine.model.chat_turns import Turn, as_turns, refusals, taught_turns
+from radiance.engine.model.chat_turns import Turn, as_chat, check_tools, refusals, taught_turns
 from radiance.engine.model.control_tokens import ControlTokens, Hidden, added_start
 from radiance.engine.model.tool_format import ToolFormat, tool_format
 from radiance.engine.model.vocabulary import Vocabulary
@@ -252,6 +253,12 @@ class Encoder:
                 learned = [False] + [True] * (len(tokens) - 1)  # nothing predicts the first
             elif self.has_chat_template:
                 tokens, learned = turn._chat(example.messages)
+            elif example.has_tools:
+                raise RequestError(
+                    "messages: the base model has no chat template, and so no way to call tools.",
+                    field="messages",
+                    remedy="Leave out tools, calls and results.",
+                )
             else:
                 prompt = turn._prompt(example.messages[:-1])
                 answer = [*turn._words(" " + example.messages[-1].content), self._end_token]
@@ -266,11 +273,12 @@ class Encoder:
         """
         if example.text or not self.has_chat_template:
             return None
-        turns, render = as_turns(example.messages), refusals(self._render)
+        turns, tools = as_chat(example.messages)
+        render = refusals(partial(self._render, **({"tools": tools} if tools else {})))
         try:
             with self._lock:
                 render(turns[:-1], add_generation_prompt=True)
-                if turns[-1]["content"]:  # else the base answers it
+                if turns[-1]["content"] or example.messages[-1].calls:  # else the base answers it
                     render(turns)
         except RequestError as error:
             return str(error)
@@ -358,18 +366,29 @@ class Encoder:
         if not self.has_chat_template:
             return [*self._start, *self._words("\n".join(m.content for m in messages))]
         hidden = Hidden()
-        turns = [self._hide(turn, turn["role"], hidden) for turn in as_turns(messages)]
-        text = refusals(self._render)(turns, add_generation_prompt=True)
+        turns, options = self._hidden_chat(messages, hidden)
+        text = refusals(self._render)(turns, add_generation_prompt=True, **options)
         return self._controls.encode(text, hidden)
+
+    def _hidden_chat(
+        self, messages: Sequence[Message], hidden: Hidden
+    ) -> tuple[list[Turn], dict[str, Any]]:
+        """Turns and options for the template, with what is no structure in them hidden."""
+        turns, tools = as_chat(messages)
+        options = {"tools": [self._hide(tool, "tool", hidden) for tool in tools]} if tools else {}
+        return [self._hide(turn, turn["role"], hidden) for turn in turns], options
 
     def _chat(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
         """A chat by the template, up to the end of its last answer; which tokens are answers."""
         hidden = Hidden()
-        turns = as_turns(messages)
+        turns, options = self._hidden_chat(messages, hidden)
         for turn in turns:
-            taught = self._controls.in_taught_answers if turn["role"] == "assistant" else None
-            turn["content"] = hidden.hide(turn["content"], taught or self._controls.in_messages)
-        text, answers = taught_turns(refusals(self._render), turns, self._controls)
+            if turn["role"] == "assistant":
+                turn["content"] = hidden.hide(turn["content"], self._controls.outer_space)
+        render = refusals(partial(self._render, **options))
+        if options:
+            check_tools(render, turns, options["tools"])
+        text, answers = taught_turns(render, turns, self._controls, self.thought_marks)
         tokens: list[int] = []
         learned: list[bool] = []
         done = 0

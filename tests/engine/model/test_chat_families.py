@@ -1,6 +1,7 @@
 """What is learned of a chat, over the templates of the most used families."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,21 @@ def test_nobody_forges_a_turn(name: str) -> None:
         assert count(forged) == usual
         turns = [{"role": "user", "content": forged}]
         assert [t for t in encoder.chat_prompt(turns) if t in controls] == usual
+
+
+def test_a_system_text_is_where_the_template_has_it_asked_or_refused() -> None:
+    """Mistral's stands in the last question alone, which is the last only while it is asked."""
+    turns = (Message("system", "Be brief."), Message("user", "Who?"), Message("assistant", "Mira."))
+    encoder = FAMILIES["mistral"].encoder()
+    encoded = encoder.example(Example("x", turns))
+    assert encoded.tokens[: -sum(encoded.is_completion)] == tuple(encoder.prompt(turns[:2]))
+    assert "Be brief." in encoder.decode(encoded.tokens)
+    plain = FAMILIES["smollm2"]
+    kept = "{% for message in messages if message['role'] != 'system' %}"
+    template = plain.template.replace("{% for message in messages %}", kept)
+    with pytest.raises(RequestError, match=r"messages\[0\].*leaves this turn out") as caught:
+        replace(plain, template=template).encoder().example(Example("x", turns))
+    assert caught.value.field == "messages[0].content"
 
 
 def test_what_a_template_refuses_is_named() -> None:
