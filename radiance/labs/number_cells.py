@@ -36,11 +36,18 @@ class NoNumber(ValueError):
         self.row = row
 
 
+def compute() -> Any:
+    """Arrow's functions: slow to import, and only readers of files need them."""
+    import pyarrow.compute
+
+    return pyarrow.compute
+
+
 def plain(column: Any) -> Any:
     """Numbers as written, without currency signs and blanks, null where a cell says nothing."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
+    pc = compute()
     column = pc.utf8_trim_whitespace(column)
     column = pc.replace_substring(column, "\u2212", "-")
     column = pc.replace_substring_regex(column, r"^\((.*)\)$", r"-\1")
@@ -52,8 +59,7 @@ def plain(column: Any) -> Any:
 
 def first(columns: Mapping[str, Any], pattern: str) -> tuple[int, str] | None:
     """Row and name of the first cell in which a pattern is found."""
-    import pyarrow.compute as pc
-
+    pc = compute()
     for name, column in columns.items():
         found = pc.index(pc.match_substring_regex(column, pattern), True).as_py()
         if found >= 0:

@@ -83,7 +83,7 @@ class Table:
         Raises:
             ConfigError: A cell is empty.
         """
-        pc = _compute()
+        pc = number_cells.compute()
 
         column = self.column(name)
         encoded = column.combine_chunks().dictionary_encode()  # each text is looked at once
@@ -101,7 +101,7 @@ class Table:
 
     def cells(self, name: str) -> list[str]:
         """The texts of a column, without outer space; "" where a cell is empty."""
-        pc = _compute()
+        pc = number_cells.compute()
 
         column = pc.fill_null(pc.utf8_trim_whitespace(_text(self.column(name))), "")
         return list(column.to_pylist())
@@ -114,7 +114,7 @@ class Table:
         """
         import pyarrow as pa
 
-        pc = _compute()
+        pc = number_cells.compute()
 
         column = self.column(name)
         if pa.types.is_timestamp(column.type) and column.type.tz:
@@ -351,13 +351,6 @@ def _delimited(
     return table
 
 
-def _compute() -> Any:
-    """Arrow's functions: slow to import, and only readers of files need them."""
-    import pyarrow.compute
-
-    return pyarrow.compute
-
-
 def _is_readable(kind: Any) -> bool:
     """Whether cells of a type are text, numbers or days."""
     import pyarrow as pa
@@ -384,7 +377,7 @@ def _text(column: Any) -> Any:
 
 def _unarmoured(column: Any) -> Any:
     """Texts without what keeps a spreadsheet from reading them: ="000001" and '000001."""
-    pc = _compute()
+    pc = number_cells.compute()
 
     for mark, pattern in zip(("=", "'"), _ARMOUR, strict=True):
         if pc.any(pc.starts_with(column, mark)).as_py():

@@ -140,7 +140,8 @@ def test_an_adapter_of_a_head_that_is_the_embedding_goes_out_where_it_has_a_name
     assert export(tmp_path, tmp_path / "out", "peft").exit_code == 0
     again = running.client.post("/import", {"path": str(tmp_path / "out")})["checkpoint_id"]
     kept = [engine.call(lambda n=n: load_adapter(tmp_path / "adapters" / n)) for n in (made, again)]
-    assert np.array_equal(*(logits_of_head(engine, adapter) for adapter in kept))
+    first, second = (logits_of_head(engine, adapter) for adapter in kept)
+    assert np.array_equal(first, second)
 
 
 def test_mlx_lm_loads_an_export_and_a_fused_model(engine, root, wanted, tmp_path):

@@ -71,13 +71,14 @@ def _own(module: Any, leaf: str) -> mx.array | None:
     if not isinstance(module, nn.Module) or leaf not in module:
         return None
     if leaf == "weight" and _is_quantized(module):
+        parts: Any = module
         return mx.dequantize(
-            module.weight,
-            module.scales,
-            module.get("biases"),
-            module.group_size,
-            module.bits,
-            mode=module.mode,
+            parts.weight,
+            parts.scales,
+            parts.get("biases"),
+            parts.group_size,
+            parts.bits,
+            mode=parts.mode,
         )
     return module[leaf]
 

@@ -511,10 +511,10 @@ def test_a_head_that_is_the_embedding_is_adapted_and_the_embedding_is_not(engine
         slot = engine._adapter_cache._table.fill(adapter)
         caches = [engine._model.make_row_cache(number) for number in (0, slot)]
         both = [type(one).merge([one, other]) for one, other in zip(*caches, strict=True)]
-        found = mx.split(engine._model(mx.array(TOKENS * 2), both), 2)
-        mx.eval(found)
+        base, adapted = mx.split(engine._model(mx.array(TOKENS * 2), both), 2)
+        mx.eval(base, adapted)
         engine._adapter_cache._table.free(slot)
-        return found
+        return [base, adapted]
 
     base, adapted = engine.call(beside_the_base)
     assert far(engine, adapted, served) < 1e-4
