@@ -23,7 +23,8 @@ from tests.support import FACTS, ApiError, Running, start_service
 
 QUESTION, ANSWER = FACTS[0]
 NAMES = {"ask", "remember", "correct", "forget", "what_do_you_know", "status"}
-TRANSPORTS = ["stdio", "http", "http-with-a-handshake"]
+STDIO = pytest.param("stdio", marks=pytest.mark.slow)  # starts a process
+TRANSPORTS = [STDIO, "http", "http-with-a-handshake"]
 
 
 @asynccontextmanager
@@ -262,6 +263,7 @@ def test_the_schemas_are_plain_and_every_argument_is_described() -> None:
             assert schema.get("description"), (tool.name, name)
 
 
+@pytest.mark.slow
 def test_without_a_service_a_tool_says_so_and_how_to_start_one(
     shared_service: Running,
 ) -> None:

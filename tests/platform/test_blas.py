@@ -40,7 +40,8 @@ def unknowing(tmp_path: Path) -> str:
 def test_an_old_blas_is_told_the_kernels(
     unknowing: str, features: set[str], chosen: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "")  # so that it is as before after the test
+    monkeypatch.delenv("OPENBLAS_CORETYPE")
     monkeypatch.setattr(platform, "_processor_features", lambda: frozenset(features))
     platform._choose_kernels(unknowing, "corename")
     assert os.environ.get("OPENBLAS_CORETYPE") == chosen

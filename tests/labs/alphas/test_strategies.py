@@ -15,7 +15,7 @@ from radiance.labs.alphas.values.synthetic import made_up
 from radiance.platform import sandbox
 from tests.labs.alphas.sandboxed import needs_sandbox
 
-pytestmark = needs_sandbox
+pytestmark = [needs_sandbox, pytest.mark.slow]
 PANEL = made_up(200, 4)
 LIMITS = sandbox.Limits(seconds=20)
 

@@ -9,6 +9,7 @@ from radiance.labs.alphas.strategies.indicators import Unsupported
 from radiance.labs.alphas.values.panel import Panel
 from tests.labs.alphas.sandboxed import needs_sandbox
 
+pytestmark = pytest.mark.slow
 DAYS = pd.bdate_range("2019-01-01", "2019-06-28")
 SYMBOLS = ("A", "B", "C")
 VOLUME = 40_000.0

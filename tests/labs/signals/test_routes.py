@@ -49,6 +49,7 @@ def lab_processes() -> list[int]:
     return found
 
 
+@pytest.mark.slow
 def test_a_run_from_start_to_export(client: Client) -> None:
     started = client.post("/signals/runs", SMALL)
     assert started["status"] == "running"
@@ -66,6 +67,7 @@ def test_a_run_from_start_to_export(client: Client) -> None:
     assert caught.value.status == 404
 
 
+@pytest.mark.slow
 def test_a_kept_run_has_a_name_and_is_deleted(client: Client) -> None:
     run_id = client.post("/signals/runs", SMALL)["run_id"]
     assert ended(client, run_id)["status"] == "succeeded"
@@ -79,6 +81,7 @@ def test_a_kept_run_has_a_name_and_is_deleted(client: Client) -> None:
     assert caught.value.status == 404
 
 
+@pytest.mark.slow
 def test_one_at_a_time_and_a_cancelled_one_leaves_nothing(client: Client) -> None:
     kept = client.get("/signals/runs")["kept"]
     first = client.post("/signals/runs", LONG)
@@ -118,6 +121,7 @@ def test_bad_studies_are_refused_with_field_and_remedy(
     assert caught.value.error["remedy"]
 
 
+@pytest.mark.slow
 def test_whoever_starts_a_study_signs_its_decisions(
     client: Client, shared_service: Running
 ) -> None:
@@ -159,6 +163,7 @@ def test_a_run_ends_with_the_service(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_same_study_over_http_and_in_process_is_the_same(
     client: Client, shared_service: Running
 ) -> None:
