@@ -6,7 +6,6 @@ of ``radiance.client``; the transport is not: importing HTTPX takes longer than 
 
 import http.client
 import json
-import secrets
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -19,7 +18,7 @@ import click
 from radiance import config
 from radiance.cli.output import note
 from radiance.client import wire
-from radiance.client.wire import segment
+from radiance.client.wire import Form, segment
 from radiance.errors import RadianceError, TooLarge, Unavailable
 
 __all__ = ["ServiceClient", "client_options", "segment"]
@@ -77,19 +76,8 @@ class ServiceClient:
         timeout_s: float = TIMEOUT_S,
     ) -> Any:
         """The answer to a form with some fields and one file."""
-        boundary = secrets.token_hex(16)
-        parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
-            for key, text in fields
-        ]
-        parts.append(
-            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        )
-        body = "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
-        return self._send(
-            "POST", path, body, timeout_s, f"multipart/form-data; boundary={boundary}"
-        )
+        body, media = Form(fields, content).encode()
+        return self._send("POST", path, body, timeout_s, media)
 
     def _send(
         self,

@@ -28,6 +28,24 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     question: str
 
 
+class PassageMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage of a document that answers a prompt.
+
+    Attributes:
+        document: The name of its document.
+        place: Headings, page or line, for people.
+        score: How much of the question it says, in [0, 1].
+        text: All of it; the answer may be its best sentence alone.
+    """
+
+    passage_id: str
+    document_id: str
+    document: str
+    place: str
+    score: float
+    text: str
+
+
 class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a prompt.
 
@@ -38,8 +56,10 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
         finish_reason: "stop", or "length" where ``max_tokens`` cut it off.
         cached_tokens: How many tokens of the prompt did not have to be computed.
         provider: "local", or the upstream that answered.
-        source: "memory" is the text of an accepted example; else "weights" or "upstream".
+        source: "memory" is the text of an accepted example or of a document; else "weights" or
+            "upstream".
         matches: The example that was found, or those that the question could mean.
+        passage: Of a document, where it answers.
     """
 
     response: str
@@ -54,6 +74,7 @@ class SearchResult(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = "local"
     source: str = "weights"
     matches: tuple[Match, ...] = ()
+    passage: PassageMatch | None = None
 
 
 class Correction(msgspec.Struct, frozen=True):
@@ -204,6 +225,52 @@ class ServiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     training: JobProgress | None = None
     preparing: str | None = None
     uptime_s: float = 0.0
+
+
+class DocumentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that memory answers from.
+
+    Attributes:
+        name: As it was sent: a file's name, or its path within a folder.
+        title: As it names itself; "" where it does not.
+        format: "pdf", "html", "markdown" or "text".
+        pages: Of a PDF.
+        passages: How many are kept.
+        replaced_by: The newer document of the same name; memory answers from that one alone.
+    """
+
+    id: str
+    name: str
+    added_at: datetime
+    title: str = ""
+    format: str = ""
+    content_hash: str = ""
+    size_bytes: int = 0
+    pages: int | None = None
+    passages: int = 0
+    tags: tuple[str, ...] = ()
+    replaced_by: str | None = None
+
+
+class DocumentReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that was sent, and is on the service's disk.
+
+    Attributes:
+        is_new: False where the same was there already.
+        replaces: The document of the same name that memory answered from until then.
+        learned: What becomes of it, as a sentence.
+    """
+
+    document: DocumentInfo
+    is_new: bool
+    replaces: str | None = None
+    learned: str = ""
+
+
+class DocumentPage(msgspec.Struct, frozen=True):
+    """Documents, the newest first."""
+
+    documents: tuple[DocumentInfo, ...]
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):

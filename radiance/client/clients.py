@@ -83,6 +83,8 @@ class Client(_Settings):
 
     search = _blocking(operations.search)
     update = _blocking(operations.update)
+    update_document = _blocking(operations.update_document)
+    documents = _blocking(operations.list_documents)
     wait = _blocking(operations.wait)
     info = _blocking(operations.info)
     jobs = _blocking(operations.list_jobs)
@@ -136,6 +138,8 @@ class AsyncClient(_Settings):
 
     search = _awaitable(operations.search)
     update = _awaitable(operations.update)
+    update_document = _awaitable(operations.update_document)
+    documents = _awaitable(operations.list_documents)
     wait = _awaitable(operations.wait)
     info = _awaitable(operations.info)
     jobs = _awaitable(operations.list_jobs)

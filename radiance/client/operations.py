@@ -9,11 +9,15 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from radiance.client.answers import (
     CheckpointInfo,
     CheckpointPage,
+    DocumentInfo,
+    DocumentPage,
+    DocumentReceipt,
     ForgetInfo,
     ForgetPage,
     Forgotten,
@@ -26,8 +30,8 @@ from radiance.client.answers import (
     ServiceInfo,
     Vote,
 )
-from radiance.client.wire import ApiCall, NoConnection, decode, segment
-from radiance.errors import Overloaded, RadianceError, TimedOut, Unavailable
+from radiance.client.wire import ApiCall, Form, NoConnection, decode, segment
+from radiance.errors import Overloaded, RadianceError, RequestError, TimedOut, Unavailable
 
 T = TypeVar("T")
 
@@ -125,6 +129,53 @@ def update(
         **({"supersede": True} if supersede else {}),
     }
     return _ask(limits, ApiCall("POST", "/update", Receipt, body=body, is_repeatable=True))
+
+
+def update_document(
+    limits: ClientLimits,
+    document: str | Path | bytes,
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+) -> Flow[DocumentReceipt]:
+    """Give memory a document to answer from: PDF, HTML, Markdown or text.
+
+    It is on the service's disk, and memory answers from it, when this returns.
+
+    Args:
+        document: Its path on this machine, or its content.
+        name: What it is called; by default as its file. A newer document of a name takes the place
+            of the one before.
+        tags: Kept with it.
+
+    Raises:
+        RequestError: It cannot be read, here or by the service; TooLarge where it is too much.
+    """
+    if not isinstance(document, bytes):
+        path = Path(document)
+        try:
+            name, document = name or path.name, path.read_bytes()
+        except OSError as error:
+            raise RequestError(
+                f"{path}: cannot be read ({error.strerror}).",
+                field="document",
+                value=str(path),
+                remedy="Look at the path and at its permissions.",
+            ) from None
+    if not name:
+        raise RequestError(
+            "name: is missing.", field="name", value=name, remedy="Name what is no file."
+        )
+    form = Form([("name", name), *(("tags", tag) for tag in tags)], document)
+    call = ApiCall("POST", "/documents", DocumentReceipt, form=form, is_repeatable=True)
+    return (yield from _ask(limits, call))
+
+
+def list_documents(limits: ClientLimits, *, limit: int = 100) -> Flow[list[DocumentInfo]]:
+    """The newest documents that memory answers from, newest first."""
+    call = ApiCall("GET", "/documents", DocumentPage, query={"limit": limit}, is_repeatable=True)
+    found = yield from _ask(limits, call)
+    return list(found.documents)
 
 
 def wait(

@@ -75,8 +75,11 @@ def _options(url: str, key: str | None) -> dict[str, Any]:
 
 
 def _request(http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
-    content, headers = None, {}
-    if call.body is not None:
+    content: bytes | None = None
+    headers: dict[str, str] = {}
+    if call.form is not None:
+        content, headers["Content-Type"] = call.form.encode()
+    elif call.body is not None:
         content, headers = msgspec.json.encode(call.body), {"Content-Type": "application/json"}
     return http.build_request(
         call.method, call.target, content=content, headers=headers, timeout=call.timeout_s

@@ -6,8 +6,9 @@ Pure functions; the clients here and the one of the command line share them.
 import http
 import json
 import os
+import secrets
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +33,28 @@ _ERROR_OF = {401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict,
 
 
 @dataclass(frozen=True)
+class Form:
+    """A form with some fields, which may come several times, and one file."""
+
+    fields: Sequence[tuple[str, str]]
+    content: bytes
+
+    def encode(self) -> tuple[bytes, str]:
+        """Its bytes, and the media type that says where its parts end."""
+        boundary = secrets.token_hex(16)
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
+            for key, text in self.fields
+        ]
+        parts.append(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="file"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        body = "".join(parts).encode() + self.content + f"\r\n--{boundary}--\r\n".encode()
+        return body, f"multipart/form-data; boundary={boundary}"
+
+
+@dataclass(frozen=True)
 class ApiCall(Generic[T]):
     """One request.
 
@@ -39,6 +62,7 @@ class ApiCall(Generic[T]):
         gives: What its answer is.
         query: What stands behind the "?"; values that are None are left out.
         body: Sent as JSON; None sends no body.
+        form: Sent instead, where there is one.
         timeout_s: How long the answer may take; None: as long as the client allows.
         is_repeatable: Whether sending it twice does no more than sending it once.
     """
@@ -48,6 +72,7 @@ class ApiCall(Generic[T]):
     gives: type[T]
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Any = None
+    form: Form | None = None
     timeout_s: float | None = None
     is_repeatable: bool = False
 

@@ -153,6 +153,38 @@ def test_an_update_is_learned_and_answers_name_its_checkpoint(client, shared_ser
     assert client.promote(job.checkpoint).current_checkpoint == job.checkpoint
 
 
+def test_a_document_answers_at_once_and_is_forgotten_by_its_id(client, tmp_path):
+    path = tmp_path / "notes.md"
+    path.write_text(
+        "# Quorin\n\nThe door code of the Quorin pier is QP-31 (ä).\n", encoding="utf-8"
+    )
+    sent = client.update_document(path, tags=["a", "b"])
+    assert (sent.is_new, sent.document.name, sent.document.tags) == (True, "notes.md", ("a", "b"))
+    assert not client.update_document(str(path), tags=["a", "b"]).is_new
+    question = "What is the door code of the Quorin pier?"
+    answer = client.search(question)
+    assert (answer.source, answer.passage.document_id) == ("memory", sent.document.id)
+    assert "QP-31 (ä)" in answer.passage.text
+    newer = client.update_document(b"The Quorin pier is closed.", name="notes.md")
+    assert newer.replaces == sent.document.id
+    assert [each.id for each in client.documents(limit=2)] == [newer.document.id, sent.document.id]
+    gone = client.forget(document=newer.document.id)
+    assert gone.documents == ("notes.md",)
+    assert client.documents() == []
+    assert client.search(question, max_tokens=1).passage is None
+
+
+def test_a_document_that_cannot_be_read_or_has_no_name(client, tmp_path):
+    with pytest.raises(RequestError, match="cannot be read") as missing:
+        client.update_document(tmp_path / "absent.pdf")
+    assert (missing.value.field, missing.value.value) == ("document", str(tmp_path / "absent.pdf"))
+    with pytest.raises(RequestError, match="name: is missing"):
+        client.update_document(b"text")
+    with pytest.raises(RequestError, match="cannot be read") as refused:
+        client.update_document(b"%PDF-1.7 damaged", name="a.pdf")
+    assert refused.value.field == "file"
+
+
 def test_the_same_key_makes_one_job(client):
     first = client.update(as_input(FACTS[:1]), job_key="key")
     assert client.update(as_input(FACTS[:1]), job_key="key").job_id == first.job_id

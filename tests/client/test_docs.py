@@ -14,6 +14,7 @@ PAGE = (REPOSITORY / "docs" / "CLIENT.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 PRINTS = [
     r".* True\n",  # a random base may well answer with nothing
+    r"memory notes\.md Lumen, line 3\n",
     r"(job_\d+ (queued|running) .*\n)*job_\d+ succeeded \n",
     r"(.+\n){2,}",
     r"examples\[0\]\.output '' .+\n",
