@@ -12,6 +12,10 @@ facts about 20 invented authors). Asked are:
 - *anything*: what may be asked of any name ("Tell me about ...", "What colour is ..."); as near;
 - *foreign*: names that were never taught; as near.
 
+Tasks, where the test data has them, are taught by their rows of the split "train" and asked the
+inputs of the others, which count as foreign: what memory says nothing to the weights are asked as
+if there were none. Each is taught as it stands, in one line, and by its inputs alone.
+
 By words, and by minilm where it was fetched; TOFU by several promises for near questions. Some
 wordings of the streams are among those that the rules of rewording make, which memory is calibrated
 with; TOFU's are not. A question that is asked back is counted apart, and whether the right example
@@ -32,6 +36,7 @@ import numpy as np
 from bench.harness import Bench, Figures, Size, Table
 from bench.intervals import proportion
 from bench.streams import make_stream, untaught
+from bench.task_files import Task, read_tasks
 from radiance.config import UpdateSettings
 from radiance.engine.model import fetching
 from radiance.engine.model.named import NAMED
@@ -48,6 +53,7 @@ from tests.shared_data import FOLDER
 from tests.support import drain
 
 TOFU = FOLDER / "knowing" / "tofu_400.jsonl"
+TASKS = FOLDER / "tasks"
 OF_ANYTHING = ("Tell me about {}.", "What colour is {}?", "Who owns {}?", "When was {} opened?")
 # Seeds and updates of the streams, and authors of TOFU.
 SIZES: dict[Size, tuple[int, int, int]] = {
@@ -58,6 +64,7 @@ SIZES: dict[Size, tuple[int, int, int]] = {
 MAX_WRONG, MAX_NEAR = 0.02, 0.2
 OTHER_PROMISES = (0.02, 0.1, 0.3)
 _PART = 200  # questions of an update
+_OF_TASK = 200  # rows that are taught, and that are asked
 
 
 @dataclass(frozen=True)
@@ -108,13 +115,38 @@ def streams(size: Size) -> list[Stream]:
         taught = tuple((row["question"], row["answer"]) for row in rows)
         asked = tuple((row["paraphrased_question"], place) for place, row in enumerate(rows))
         found.append(Stream("TOFU", taught, asked))
+    if authors and TASKS.is_dir():
+        for task in read_tasks(TASKS, _OF_TASK, _OF_TASK):
+            found += _of_task(task)
     return found
+
+
+def _of_task(task: Task) -> list[Stream]:
+    """A task in three forms: as it stands, in one line, its inputs alone."""
+
+    def last_line(prompt: str) -> str:
+        return prompt.rpartition("\n")[2]
+
+    forms = {
+        "": lambda prompt: prompt,
+        ", one line": lambda prompt: " ".join(prompt.split()),
+        ", inputs alone": last_line,
+    }
+    return [
+        Stream(
+            f"{task.name}{name}",
+            tuple({form(item.prompt): item.answer for item in task.train}.items()),
+            (),
+            foreign=tuple(form(item.prompt) for item in task.test),
+        )
+        for name, form in forms.items()
+    ]
 
 
 def _own(seed: int, updates: int) -> Stream:
     facts = {f.question: f for update in make_stream(seed, updates=updates) for f in update.facts}
     kept = list(facts.values())
-    names = [_name(fact.question) for fact in kept]
+    names = [name_of(fact.question) for fact in kept]
     return Stream(
         f"stream {seed}",
         tuple((fact.question, fact.answer) for fact in kept),
@@ -124,7 +156,7 @@ def _own(seed: int, updates: int) -> Stream:
     )
 
 
-def _name(question: str) -> str:
+def name_of(question: str) -> str:
     """From the first name to the last word, as in "Zorbel House"."""
     words = question.rstrip("?").split()
     first = next(n for n, word in enumerate(words) if n and word[0].isupper())
@@ -252,11 +284,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found[name].append(
                     bench.cell(cell, partial(measure, stream, embedder, MAX_WRONG, max_near))
                 )
-            progress.advance(json.dumps(found[name][-1]["counts"]["other words"]))
+            progress.advance(json.dumps(found[name][-1]["counts"]))
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
-        rows = [figures for each in found.values() for figures in each]
+        rows = [f for each in found.values() for f in each if "other words" in f["counts"]]
         names = [f"{f['embedder'][:6]} {f['stream']} {f['max_near']}" for f in rows]
         left = np.zeros(len(rows))
         for outcome in ("right", "wrong", "asked back", "nothing"):

@@ -8,23 +8,29 @@ an example is found by its very own question alone where
 - its answer has nothing that the question has not, or is a yes or a no, which hangs on every word,
   and states nothing after it;
 - three questions share its instruction, what stands before a colon;
-- three questions about different names share its answer, or most questions of its frame do.
+- three questions about different names share its answer, or most questions of its frame do;
+- its answer is a label, of a word or three, that two other questions without names share with which
+  it has hardly a word in common.
 
 What the trainer takes a question for (its frame, its name, the value of its answer) holds here too.
 """
 
 import re
 from collections import Counter, defaultdict
+from typing import TypeVar
 
 from radiance.memory.matching import Candidate
 from radiance.records import Example
 from radiance.training.untaught import value_of
 
+T = TypeVar("T")
 _MOST_WORDS = 48
 _LEAST_SHARING = 3
 _LEAST_OF_FRAME = 4
 _LEAST_STATED = 8  # words, from which on a yes or a no goes on to state a fact
 _MOST_KEPT = 64
+_MOST_OF_LABEL = 3  # words
+_UNLIKE = 1 / 3  # share of the words of two questions that both have: wordings of one have more
 _INSTRUCTION = re.compile(r"\s*(\S+\s+\S[^:\n]*):\s*\S")
 _YES_OR_NO = re.compile(r"\s*(?:yes|no|true|false)\b", re.IGNORECASE)
 
@@ -58,12 +64,15 @@ class TaskStatistics:
         self._names: defaultdict[str, set[str]] = defaultdict(set)
         self._frames: defaultdict[str, set[str]] = defaultdict(set)
         self._answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._labelled: defaultdict[str, set[frozenset[str]]] = defaultdict(set)
 
     def add(self, instruction: str, candidate: Candidate) -> None:
         """Count an example."""
         if instruction:
             _keep(self._instructions[instruction], candidate.question_hash)
         _keep(self._names[candidate.answer_hash], candidate.name)
+        if _may_be_labelled(candidate):
+            _keep(self._labelled[candidate.answer_hash], candidate.asked)
         if candidate.frame and len(self._frames[candidate.frame]) < _MOST_KEPT:
             if candidate.question_hash not in self._frames[candidate.frame]:
                 self._answers[candidate.frame][candidate.answer_hash] += 1
@@ -76,11 +85,23 @@ class TaskStatistics:
             return True
         if len(self._names.get(candidate.answer_hash, ())) >= _LEAST_SHARING:
             return True
+        if _may_be_labelled(candidate):
+            others = self._labelled.get(candidate.answer_hash, ())
+            if sum(_are_unlike(candidate.asked, each) for each in others) >= _LEAST_SHARING - 1:
+                return True
         count = len(self._frames.get(candidate.frame, ()))
         answers = self._answers.get(candidate.frame, ())
         return count >= _LEAST_OF_FRAME and 2 * len(answers) <= count
 
 
-def _keep(found: set[str], one: str) -> None:
+def _may_be_labelled(candidate: Candidate) -> bool:
+    return not candidate.name and len(candidate.answer.split()) <= _MOST_OF_LABEL
+
+
+def _are_unlike(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) <= _UNLIKE * len(one | other)
+
+
+def _keep(found: set[T], one: T) -> None:
     if len(found) < _MOST_KEPT:
         found.add(one)

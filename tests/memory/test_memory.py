@@ -99,6 +99,26 @@ def test_a_synonym_stands_for_a_word_and_two_that_fit_are_asked_back(remembering
     assert remembering.answer("Who established Zorbel Labs?") == LABS[1]
 
 
+def test_labels_of_texts_without_names_are_no_answers_to_like_texts(remembering):
+    texts = (
+        ("i am feeling generous and started it now", "joy"),
+        ("he walked home in the rain, happy and tired", "joy"),
+        ("what a lovely present that was", "joy"),
+        ("she slammed the door and shouted at me", "anger"),
+        ("they lied about the money again", "anger"),
+        ("nobody ever answers my letters", "anger"),
+    )
+    remembering.teach(texts)
+    for text, label in texts:
+        assert remembering.answer(text) == label
+    for other in ("i am feeling generous today", "she slammed the window", "a lovely present"):
+        assert remembering.ask(other) == ()
+    # Wordings of one fact have words in common, and share their answer rightly.
+    wifi = ("What is the wifi password?", "Which password has the wifi?", "the wifi password is?")
+    remembering.teach([(question, "sesam") for question in wifi])
+    assert remembering.answer("Tell me the password of the wifi.") == "sesam"
+
+
 def test_items_of_a_task_answer_their_very_own_input_only(remembering):
     rows = [(f"Translate to Tarnish: the {w} house", f"ul {w[::-1]} osk") for w in ("red", "old")]
     rows += [("Translate to Tarnish: the cold house", "ul dloc osk")]
