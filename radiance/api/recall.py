@@ -174,7 +174,7 @@ async def recall(
     elif passage := await run_in_threadpool(_passage, services, turns):
         given = _of_passage(services, asked, passage, room)
     elif found:
-        given = _unclear(asked, found, mode)
+        given = _unclear(services, asked, found, mode, room)
     elif services.config.memory.scope == "facts" and weights.kind == "serving":
         question, is_tried = turns[-1].content, services.canary.running is not None
         if not is_tried and await run_in_threadpool(
@@ -209,7 +209,7 @@ def _of_one(
 
 def _passage(services: Services, turns: Sequence[Message]) -> FoundPassage | None:
     """What a document says to a question; what was said before might change what it asks."""
-    return services.memory.passages.look_up(turns[-1].content) if len(turns) == 1 else None
+    return services.memory.look_up_passage(turns[-1].content) if len(turns) == 1 else None
 
 
 def _of_passage(
@@ -237,12 +237,19 @@ def _of_passage(
     return replace(asked, text=text, note=MemoryNote("memory", "passage", passage=match))
 
 
-def _unclear(asked: Recollection, found: Sequence[Recalled], mode: MemoryMode) -> Recollection:
+def _unclear(
+    services: Services, asked: Recollection, found: Sequence[Recalled], mode: MemoryMode, room: Room
+) -> Recollection:
+    """What the question could mean, each with its answer, as far as there is room for that."""
     if mode != "always" and all(one.is_learned for one in found):
         return asked
-    meanings = "".join(f"\n- {one.question}" for one in found)
     note = MemoryNote("memory", "unclear", tuple(map(_match, found)))
-    return replace(asked, text=f"This could mean:{meanings}\nWhich one?", note=note)
+    answered = "".join(f"\n- {one.question} {one.answer}" for one in found)
+    text = f"This could mean:{answered}"
+    if not _fits(services, text, room):
+        meanings = "".join(f"\n- {one.question}" for one in found)
+        text = f"This could mean:{meanings}\nWhich one?"
+    return replace(asked, text=text, note=note)
 
 
 async def _likeliest(

@@ -189,7 +189,12 @@ def test_a_question_that_could_mean_several_is_asked_back(waiting):
     answer = waiting.client.ask("What is the code of Zorbel House?")
     assert answer["source"] == "memory"
     assert {match["question"] for match in answer["matches"]} == {HOUSE[0], alarm[0]}
-    assert all(question in answer["response"] for question in (HOUSE[0], alarm[0]))
+    for question, told in (HOUSE, alarm):
+        assert f"\n- {question} {told}" in answer["response"]
+    short = waiting.client.ask("What is the code of Zorbel House?", max_tokens=40)
+    assert HOUSE[0] in short["response"]
+    assert HOUSE[1] not in short["response"]  # there is no room for answers
+    assert short["response"].endswith("Which one?")
 
 
 def test_a_name_that_no_example_has_is_answered_by_the_base(serve):
