@@ -21,7 +21,7 @@ from radiance.memory.calibration import Calibration, Probe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
 from radiance.memory.matching import Candidate, Found, Match, Ranked
-from radiance.memory.passages import PassageIndex
+from radiance.memory.passages import FoundPassage, PassageIndex
 from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
 from radiance.records import Example, Message
@@ -109,7 +109,7 @@ class Memory:
 
     Attributes:
         embedder: The same; one without dimensions where there is none.
-        passages: What documents say, found by words alone.
+        passages: What documents say.
     """
 
     def __init__(
@@ -127,8 +127,9 @@ class Memory:
         self.embedder = embedder or NoEmbedder()
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
-        self.passages = PassageIndex(db)
+        self.passages = PassageIndex(db, self.embedder)
         self._vectors = Vectors(db, self.embedder.dimensions)
+        self._last_asked: tuple[str, np.ndarray | None] = ("", None)
         self.calibration = Calibration()
         self.stats = MemoryStats()
         every_s = _TICK_WITH_VECTORS_S if self.embedder.dimensions else _TICK_S
@@ -202,6 +203,10 @@ class Memory:
         found = matching.decide(ranked, by_words if ranked.is_by_words else limits)
         return LookedUp(self._recalled(found, tip), found.how)
 
+    def look_up_passage(self, question: str) -> FoundPassage | None:
+        """The passage of a document that says what a question asks; None where none surely does."""
+        return self.passages.look_up(question, self._vector)
+
     def rank(
         self,
         turns: Sequence[Message],
@@ -261,10 +266,15 @@ class Memory:
 
     def _vector(self, question: str) -> np.ndarray | None:
         """Of a question and of it without names; None where the engine cannot make them now."""
+        last, vectors = self._last_asked  # passages are asked what no example has answered
+        if last == question:
+            return vectors
         try:
-            return self.embedder.embed([question, analysis.without_names(question)])
+            vectors = self.embedder.embed([question, analysis.without_names(question)])
         except (Cancelled, EngineFailed, Unavailable):
             return None
+        self._last_asked = question, vectors
+        return vectors
 
     def names_nothing_known(self, question: str, tip: str | None) -> bool:
         """Whether a plain question has a name that no example has, and is of no known task."""
@@ -310,12 +320,18 @@ class Memory:
             self.calibrate(lambda: self._thread.wait_for_stop(_BETWEEN_PROBES_S))
 
     def embed_missing(self, rest: Callable[[float], bool] = lambda seconds: False) -> None:
-        """Give each key its vectors, a few at a time: half of the time is left to requests.
+        """Give keys and passages their vectors; half of the time is left to requests.
 
         Args:
             rest: Waits so many seconds; whether to leave the others for later.
         """
-        if not self.embedder.dimensions or len(self._vectors) == self.size:
+        if not self.embedder.dimensions:
+            return
+        self._embed_keys(rest)
+        self.passages.embed_missing(rest)
+
+    def _embed_keys(self, rest: Callable[[float], bool]) -> None:
+        if len(self._vectors) == self.size:
             return
         while keys := self._vectors.missing(_EMBEDDED_AT_ONCE):
             began = time.perf_counter()

@@ -530,6 +530,13 @@ def m020_documents(connection: Connection) -> None:
         connection.execute(statement)
 
 
+def m021_passage_vectors(connection: Connection) -> None:
+    """The vectors of passages' sentences. Derived."""
+    connection.execute(
+        "CREATE TABLE passage_vectors (number INTEGER PRIMARY KEY, vectors BLOB NOT NULL) STRICT"
+    )
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -551,6 +558,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m018_senders,
     m019_labels,
     m020_documents,
+    m021_passage_vectors,
 )
 
 

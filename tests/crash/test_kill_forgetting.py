@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from bench.survival.service import start
+from radiance.storage.sqlite import Database
 from tests.crash.test_kill import KILLS
+from tests.minilm import MINILM, needs_minilm
 from tests.support import ApiError, Client, as_input
 
 _LONGEST_LIFE_S = 1.5
@@ -36,10 +38,16 @@ def wait_until_done(client: Client) -> None:
 
 
 @pytest.mark.timeout(120 + 40 * KILLS)
-def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
+@pytest.mark.parametrize("embedder", ["words", pytest.param("minilm", marks=needs_minilm)])
+def test_killed_while_it_forgets(
+    tmp_path: Path, tiny_base: Path, embedder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chance = random.Random(20261129)
     forgotten: list[int] = []
-    process, client, _ = start(tmp_path, tiny_base)
+    setting = f'memory.embedder="{embedder}"'
+    if embedder == "minilm":  # tests have a cache of their own
+        monkeypatch.setenv("RADIANCE_CACHE", str(MINILM.parents[1]))
+    process, client, _ = start(tmp_path, tiny_base, setting)
     client.wait_ready()
     for number in range(KILLS):
         body = {"examples": as_input([secret_of(number), keep_of(number)]), "job_key": str(number)}
@@ -56,7 +64,7 @@ def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
         time.sleep(chance.uniform(0.0, _LONGEST_LIFE_S))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process, client, _ = start(tmp_path, tiny_base)
+        process, client, _ = start(tmp_path, tiny_base, setting)
         client.wait_ready()
         assert client.get("/documents")["documents"] == []
         for each in forgotten:
@@ -81,3 +89,9 @@ def test_killed_while_it_forgets(tmp_path: Path, tiny_base: Path) -> None:
     assert client.get("/audit/verify")["findings"] == []
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
+    db = Database(tmp_path / "runs" / "radiance.db")
+    for vectors, of in (("memory_vectors", "memory_keys"), ("passage_vectors", "passage_keys")):
+        orphans = db.read(
+            f"SELECT number FROM {vectors} WHERE number NOT IN (SELECT number FROM {of})"
+        )
+        assert orphans == []

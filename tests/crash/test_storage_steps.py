@@ -24,11 +24,15 @@ import pytest
 
 import radiance
 from radiance.config import UpdateSettings
+from radiance.documents import removal
+from radiance.documents.removal import SoughtPassages
+from radiance.documents.store import Documents
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.memory.memory import Memory
 from radiance.records import (
+    Asked,
     CheckpointStatus,
     Cycle,
     Decision,
@@ -134,6 +138,22 @@ class Service:
         )
         return manifest, evaluation
 
+    def send(self, name: str) -> None:
+        Documents(self.db, self.memory.passages.add).add(name, f"The {name} opens.".encode())
+        self.note(f"kept {name}")
+        self.memory.embed_missing()
+
+    def forget(self, name: str) -> None:
+        for document in Documents(self.db).recent(9):
+            if document.name == name:
+                sought = SoughtPassages(self.db, Asked("document", document.id))
+                with self.db.transaction() as connection:
+                    found = sought.find(connection)
+                    self.memory.passages.remove(connection, [kept.number for kept in found])
+                    removal.remove(connection, found)
+        self.note(f"forgotten {name}")
+        self.memory.compact()
+
     def roll_back(self) -> None:
         if len(self.registry.releases(9)) < 3:
             release = self.registry.rollback(None, "cli", "It hurts.")
@@ -154,7 +174,15 @@ def undo(root: Path, note: Callable[[str], None]) -> None:
     service.db.close()
 
 
-SCENARIOS = {"update": update, "undo": undo}
+def documents(root: Path, note: Callable[[str], None]) -> None:
+    """One is accepted and indexed, an older one is forgotten."""
+    service = Service(root, note)
+    service.send(NEW)
+    service.forget(OLD)
+    service.db.close()
+
+
+SCENARIOS = {"update": update, "undo": undo, "documents": documents}
 
 
 # ----------------------------------------------------------------------------- the driver
@@ -189,6 +217,8 @@ def run_and_kill(scenario: str, root: Path, before_step: int) -> bool:
 def prepare(root: Path, scenario: str) -> None:
     """A service that has learned one update; two where one is to be undone."""
     service = Service(root)
+    if scenario == "documents":
+        service.send(OLD)
     for key in [OLD] if scenario == "update" else [OLD, NEW]:
         service.add(key)
         service.learn()
@@ -284,6 +314,30 @@ def check_memory(db: Database, registry: Registry, jobs: JobQueue, facts: list[s
     assert words["n"] == memory.size
 
 
+def check_documents(root: Path) -> None:
+    """What was kept answers, and its vectors are made; of what was forgotten nothing is left."""
+    facts = facts_of(root)
+    db = Database(root / "runs" / "radiance.db")
+    memory = open_memory(db, Registry(db, root / "adapters"))
+    names = {document.name for document in Documents(db).recent(9)}
+    for name in (OLD, NEW):
+        found = memory.passages.look_up(f"The {name} opens?")
+        assert (found is not None) == (name in names)
+    if f"kept {NEW}" in facts:
+        assert NEW in names
+    if f"forgotten {OLD}" in facts:
+        assert OLD not in names
+        assert memory.passages.size == len(names)
+    memory.embed_missing()
+    (orphans,) = db.read(
+        "SELECT COUNT(*) AS n FROM passage_vectors WHERE number NOT IN"
+        " (SELECT number FROM passages)"
+    )
+    (kept,) = db.read("SELECT COUNT(*) AS n FROM passage_vectors")
+    assert (orphans["n"], kept["n"]) == (0, memory.passages.size)
+    db.close()
+
+
 def check_log(root: Path) -> None:
     """Nothing happened without its entry, and no entry is there without what happened."""
     found = verify(root / "runs" / "radiance.db", root / "adapters")
@@ -338,6 +392,17 @@ def test_killed_before_every_step(tmp_path, scenario, least_steps):
 def test_killed_again_while_it_recovers(tmp_path):
     assert drive_in_a_process("twice", str(tmp_path), "2", "7") > 15
     check_all(tmp_path, "update")
+
+
+def test_killed_before_every_step_of_documents(tmp_path):
+    assert drive_in_a_process("documents", str(tmp_path)) >= 5
+    for root in (path for path in tmp_path.iterdir() if path.name != "prepared"):
+        check_documents(root)
+        documents(root, lambda fact: None)
+        check_documents(root)
+        assert {
+            each.name for each in Documents(Database(root / "runs" / "radiance.db")).recent(9)
+        } == {NEW}
 
 
 if __name__ == "__main__":

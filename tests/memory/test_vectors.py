@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from radiance.config import MemorySettings
+from radiance.documents.removal import SoughtPassages
+from radiance.documents.store import Documents
 from radiance.engine.model import fetching
 from radiance.engine.tasks import Task
 from radiance.errors import ConfigError, Unavailable
 from radiance.examples.store import ExampleStore
 from radiance.memory.memory import Memory
 from radiance.memory.minilm import open_embedder
-from radiance.records import Message
+from radiance.records import Asked, Message
 from tests.minilm import needs_minilm
 
 HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
@@ -40,7 +42,7 @@ class Synonyms:
 
     @staticmethod
     def _word(word: str) -> np.ndarray:
-        word = word.strip("?.,")
+        word = word.strip("?.,:")
         seed = hashlib.sha256(MEANS.get(word, word).encode()).digest()[:8]
         return np.random.default_rng(int.from_bytes(seed)).normal(size=32)
 
@@ -81,7 +83,8 @@ def test_words_answer_until_the_vectors_are_made(remembering, embedder):
     assert ranked.candidates[0].answer == HOUSE[1]
     assert kept(remembering) == 2
     embedder.is_down = True  # then words have to do
-    assert remembering.memory.rank(turns, None).is_by_words
+    other = [Message("user", "Which entry digits does Zorbel House have?")]
+    assert remembering.memory.rank(other, None).is_by_words
 
 
 def test_what_came_without_a_vector_makes_words_decide(remembering, embedder):
@@ -168,3 +171,54 @@ def test_minilm_on_the_engine_finds_what_shares_no_word(remembering, engine):
     assert remembering.answer(asked) == router[1]
     assert remembering.ask("Which wine goes with fish?") == ()
     np.testing.assert_allclose(np.linalg.norm(embedder.embed(["a", "b"]), axis=1), 1, atol=1e-5)
+
+
+NOTES = b"""# Handbook
+
+## Zorbel House
+
+The rent is 300. Guests arrive at noon.
+
+## Brandt Hall
+
+The expense is 300 crowns.
+"""
+
+
+def test_a_passage_is_found_by_what_its_sentences_mean(remembering, embedder):
+    documents = Documents(remembering.db, remembering.memory.passages.add)
+    documents.add("notes.md", NOTES)
+    memory = remembering.memory
+    asked = "The expense in Zorbel House is?"  # no word of it but the name is in the passage
+    assert memory.look_up_passage(asked) is None  # words alone answer until the vectors are made
+    memory.embed_missing()
+    found = memory.look_up_passage(asked)
+    assert found is not None
+    assert found.passage.text.startswith("The rent is 300.")
+    assert found.source == "notes.md, Handbook › Zorbel House, line 5"
+    for other in ("The expense in Zarbel House is?", "The colour of Zorbel House?"):
+        assert memory.look_up_passage(other) is None
+    embedder.is_down = True
+    assert memory.look_up_passage("The expense which Zorbel House has?") is None
+
+
+def test_vectors_of_passages_are_derived_and_go_with_them(remembering, embedder):
+    documents = Documents(remembering.db, remembering.memory.passages.add)
+    documents.add("notes.md", NOTES)
+    remembering.memory.embed_missing()
+
+    def kept() -> int:
+        return remembering.db.read("SELECT COUNT(*) AS n FROM passage_vectors")[0]["n"]
+
+    assert kept() == 2
+    use(remembering, Synonyms())  # a start with the same embedder keeps them
+    assert kept() == 2
+    use(remembering, Synonyms("others"))
+    assert kept() == 0
+    remembering.memory.embed_missing()
+    assert kept() == 2
+    sought = SoughtPassages(remembering.db, Asked("document", "doc_000001"))
+    with remembering.db.transaction() as connection:
+        found = sought.find(connection)
+        remembering.memory.passages.remove(connection, [each.number for each in found])
+    assert kept() == 0
