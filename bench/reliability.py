@@ -7,7 +7,8 @@ Every trial is the real service as a real process on a base that knows nothing, 
 thing; then it must be whole: every acknowledged update learned once, the audit log sound, files,
 link and answers in agreement. ``--row N`` (again for more) tries these rows alone, ``--minutes M``
 ends after so long, each row having had its share; a further call goes on where it ended.
-``--kills N`` is how often row 1 kills, ``--soak M`` how many minutes row 14 lasts. With
+``--kills N`` is how often row 1 kills, ``--soak M`` how many minutes row 14 lasts. ``--page`` tries
+nothing and writes docs/RELIABILITY.md from what was kept. With
 ``--peer mlx_lm`` the rows that apply are tried on mlx_lm.server. Disk and clock are failed below
 Python by a library that is compiled for it: that takes Linux and a C compiler.
 """
@@ -25,17 +26,15 @@ from typing import Any
 
 from bench.harness import Bench, Figures, Size, Table
 from bench.intervals import proportion
-from bench.survival import clients, disk, kills, operation, record
+from bench.survival import access, clients, disk, kills, operation, page, poison, record, room
 from bench.survival.service import kill_started
 from bench.survival.trials import Plan, Row, Skipped, Trial, verdict
 from radiance.errors import RadianceError
 from tests.support import ApiError
 from tests.tiny_base import write_tiny_base
 
-_ROWS = sorted(
-    (*clients.ROWS, *disk.ROWS, *kills.ROWS, *operation.ROWS, *record.ROWS),
-    key=lambda row: row.number,
-)
+_MODULES = (access, clients, disk, kills, operation, poison, record, room)
+_ROWS = sorted((row for module in _MODULES for row in module.ROWS), key=lambda row: row.number)
 _COUNTS: dict[str, Callable[[Plan, Path], int]] = {
     "durable steps": kills.count_steps,
     "calls on the disk": disk.count_calls,
@@ -64,10 +63,14 @@ class _Run:
         plan: How much, on what.
         peer: The name of what is tried in place of ours; "" is ours.
         most: Trials of a row at most.
+        only_kept: Try nothing that an earlier call has not tried.
     """
 
-    def __init__(self, bench: Bench, plan: Plan, peer: str, most: int) -> None:
+    def __init__(
+        self, bench: Bench, plan: Plan, peer: str, most: int, *, only_kept: bool = False
+    ) -> None:
         self._bench, self._plan, self._peer, self._most = bench, plan, peer, most
+        self._only_kept = only_kept
         self.figures: dict[int, list[tuple[str, Figures]]] = {}
         self.totals: dict[int, int] = {}
 
@@ -88,7 +91,8 @@ class _Run:
         until = time.monotonic() + seconds
         for trial in trials:
             cell = {"row": row.number, "trial": trial.name, **self._of_peer()}
-            if not self._bench.has_cell(cell) and found and time.monotonic() > until:
+            is_late = self._only_kept or (found and time.monotonic() > until)
+            if not self._bench.has_cell(cell) and is_late:
                 continue
             tried = self._bench.cell(cell, functools.partial(_try, trial))
             found.append((trial.name, tried))
@@ -102,7 +106,10 @@ class _Run:
             with tempfile.TemporaryDirectory() as folder:
                 return {"count": _COUNTS[name](self._plan, Path(folder))}
 
-        return self._bench.cell({"count of": name}, compute)["count"]
+        cell = {"count of": name}
+        if self._only_kept and not self._bench.has_cell(cell):
+            return 0
+        return self._bench.cell(cell, compute)["count"]
 
     def _of_peer(self) -> Figures:
         return {"peer": self._peer} if self._peer else {}
@@ -190,6 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--soak", type=float)
+    parser.add_argument("--page", action="store_true")
     parser.add_argument("--peer", choices=("mlx_lm",), default="")
     options, others = parser.parse_known_args(arguments)
     bench = Bench.from_command_line("reliability", __doc__, others)
@@ -210,11 +218,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
             options.soak or soak,
             lambda name: run.count(name),
         )
-        run = _Run(bench, plan, options.peer, most)
+        run = _Run(bench, plan, options.peer, most, only_kept=options.page)
         ends_at = time.monotonic() + 60 * minutes
         for place, row in enumerate(rows):
             left = max(0.0, ends_at - time.monotonic())
             run.row(row, left / (len(rows) - place))
+    if options.page:
+        page.write(rows, run.figures, run.totals, bench.told)
     title = "What it was put through" + (f", {options.peer}.server" if options.peer else "")
     bench.finish(
         [table(rows, run, title), failures(run)],

@@ -38,7 +38,14 @@ NAVIGATION = {
         "docs/SETTINGS",
         "docs/LIMITS",
     ],
-    "Running it": ["docs/MODELS", "docs/OPERATING", "docs/GATE", "docs/METRICS"],
+    "Running it": [
+        "docs/MODELS",
+        "docs/OPERATING",
+        "docs/ACCESS",
+        "docs/RELIABILITY",
+        "docs/GATE",
+        "docs/METRICS",
+    ],
     "The labs": ["docs/ALPHAS", "docs/DEPLOYMENT_PLAYBOOK", "docs/YOUR_SIGNAL"],
     "Building it": [
         "CONTRIBUTING",

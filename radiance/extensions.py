@@ -115,6 +115,14 @@ class Extension:
         """What it wrote at ``path``, a file or a folder anywhere; None: nothing of its own."""
         return None
 
+    def checkpoints(self, config: Any) -> Sequence[str]:
+        """Checkpoints that its settings name, by their ids: retention keeps their weights.
+
+        Args:
+            config: All settings, a ``radiance.config.Config``.
+        """
+        return ()
+
     def start(self, services: Any) -> Part | None:
         """Start its part of a service, which ``services.extension(KIND)`` gives to handlers.
 

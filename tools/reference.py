@@ -12,7 +12,10 @@ import click
 
 from radiance import config, limits
 from radiance.api import metrics
+from radiance.api import routes as api_routes
+from radiance.api.route import Route
 from radiance.cli import main
+from radiance.web import site
 from radiance.web.glossary import TERMS
 from tools import structure
 
@@ -146,7 +149,27 @@ def limits_table() -> str:
     return "\n".join(rows)
 
 
+def access_table() -> str:
+    """Every route with the scope that a key must have for it; those without one last."""
+    routes = [*api_routes.all_routes(), *site.all_routes()]
+    scopes = {
+        (route.path, route.method): route.scope or "none"
+        for route in routes
+        if isinstance(route, Route)
+    }
+    order = ("any", "infer", "update", "admin", "none")
+    rows = ["| Method | Route | Scope |", "|---|---|---|"]
+    rows += [
+        f"| {method} | `{path}` | {scope} |"
+        for (path, method), scope in sorted(
+            scopes.items(), key=lambda item: (order.index(item[1]), item[0])
+        )
+    ]
+    return "\n".join(rows)
+
+
 TABLES = [
+    Table(DOCS / "ACCESS.md", "access", access_table),
     Table(DOCS / "LIMITS.md", "limits", limits_table),
     Table(DOCS / "SETTINGS.md", "settings", settings),
     Table(DOCS / "METRICS.md", "metrics", metrics.render_table),

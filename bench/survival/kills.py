@@ -23,6 +23,7 @@ from bench.survival.service import (
     wait_ready,
 )
 from bench.survival.trials import Plan, Row, Trial, spread, verdict
+from radiance.registry.manifest import WEIGHTS
 from tests.support import ApiError
 
 _KILLS_A_ROOT = 5
@@ -112,11 +113,21 @@ def _tell_kills(figures: Sequence[Figures]) -> str:
 # ── 2: before every durable step ──────────────────────────────────────────────────────────────
 
 
-def _work(service: Started, facts: dict[str, list[str]]) -> None:
-    """Accept, learn, roll back, promote, forget; what is acknowledged goes into ``facts``."""
+_PRUNING = ("retention.keep_promoted=2", "server.request_timeout_s=3")
+
+
+def _wait_until_deleted(path: Path) -> None:
+    until = time.monotonic() + 60
+    while path.exists():
+        assert time.monotonic() < until, "what was pruned is there still"
+        time.sleep(0.05)
+
+
+def _work(service: Started, facts: dict[str, list[str]], weights_of: Path) -> None:
+    """Accept, learn, roll back, promote, prune, forget; ``facts`` gets what is acknowledged."""
     client = service.client
     before = client.get("/info")["current_checkpoint"]
-    for name in ("one", "two"):
+    for name in ("one", "two", "three"):
         job = client.post("/update", update_body(name))["job_id"]
         facts["jobs"].append(job)
         client.wait_for(job)
@@ -124,6 +135,9 @@ def _work(service: Started, facts: dict[str, list[str]]) -> None:
     newest = client.get("/checkpoints")["checkpoints"][0]["checkpoint_id"]
     assert newest != before
     client.post("/promote", {"checkpoint": newest, "force": True})
+    pruned = client.post("/prune", {"keep": 1})["checkpoints"]
+    assert len(pruned) == 1
+    _wait_until_deleted(weights_of / pruned[0] / WEIGHTS)
     client.post("/forget", {"example": f"{facts['jobs'][0]}.0"})
     facts["forgotten"].append(f"{facts['jobs'][0]}.0")
     assert not not_forgotten(service)
@@ -137,6 +151,7 @@ def _stepped(plan: Plan, folder: Path, before_step: int) -> tuple[dict[str, list
         folder,
         plan.base,
         *BRIEFLY,
+        *_PRUNING,
         module=_STEPPED,
         variables={"RADIANCE_KILL_FILE": str(kill_file)},
     )
@@ -145,7 +160,7 @@ def _stepped(plan: Plan, folder: Path, before_step: int) -> tuple[dict[str, list
     # Whoever counts wants all of the work done; whoever kills cuts it off somewhere.
     dies = (OSError, ApiError, AssertionError) if before_step else ()
     with contextlib.suppress(*dies):
-        _work(service, facts)
+        _work(service, facts, folder / "adapters")
     was_killed = before_step > 0
     if before_step:
         with contextlib.suppress(Exception):

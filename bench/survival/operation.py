@@ -35,7 +35,7 @@ _BACKUPS = 10
 
 
 @contextlib.contextmanager
-def _loaded(work: Sequence[Callable[[random.Random], None]]) -> Iterator[None]:
+def loaded(work: Sequence[Callable[[random.Random], None]]) -> Iterator[None]:
     """Threads that do their work over and over; what goes wrong in it is theirs to note."""
     is_over = threading.Event()
 
@@ -111,12 +111,12 @@ def _sample(service: Started) -> dict[str, float]:
 
 
 def _soak(plan: Plan, root: Path) -> Figures:
-    settings = (*BRIEFLY, "engine.prompt_cache_bytes=0")
+    settings = (*BRIEFLY, "engine.prompt_cache_bytes=0", "retention.keep_checkpoints=20")
     with running(root, plan.base, *settings) as service:
         mixed = _Mixed(service)
         work = (mixed.ask, mixed.ask, mixed.look, mixed.teach, mixed.move, mixed.leave)
         times, samples = [], []
-        with _loaded(work):
+        with loaded(work):
             until = time.monotonic() + 60 * plan.minutes
             while time.monotonic() < until:
                 times.append(time.monotonic() / 60)
@@ -180,7 +180,7 @@ def _signalled(plan: Plan, root: Path, with_signal: signal.Signals) -> Figures:
             broken.append(f"/update was told {told.status}")
         time.sleep(0.2)
 
-    with _loaded((ask, ask, ask, teach, teach)):
+    with loaded((ask, ask, ask, teach, teach)):
         time.sleep(5)
         began = time.monotonic()
         code = service.end(with_signal)
@@ -223,7 +223,7 @@ def _tell_signals(figures: Sequence[Figures]) -> str:
 # ── 18: backups ───────────────────────────────────────────────────────────────────────────────
 
 
-def _radiance(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def radiance(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "radiance", *arguments]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
@@ -252,19 +252,19 @@ def _backups(plan: Plan, folder: Path) -> Figures:
         def teach_often(dice: random.Random) -> None:
             mixed.call("POST", "/update", update_body(f"{dice.random()}"), pause=0.5)
 
-        with _loaded((mixed.ask, timed, teach_often)):
+        with loaded((mixed.ask, timed, teach_often)):
             time.sleep(5)
             alone = list(beside)
             beside.clear()
             for number in range(_BACKUPS):
                 known = set(mixed.jobs)
-                done = _radiance("backup", str(target), "--root", str(root))
+                done = radiance("backup", str(target), "--root", str(root))
                 if done.returncode:
                     wrong.append(f"backup {number}: {done.stderr.strip()[-200:]}")
                     continue
                 copies.append(copy := folder / f"copy{number}")
                 name = done.stdout.strip()
-                done = _radiance("restore", str(target), "--snapshot", name, "--root", str(copy))
+                done = radiance("restore", str(target), "--snapshot", name, "--root", str(copy))
                 if done.returncode:
                     wrong.append(f"restore {number}: {done.stderr.strip()[-200:]}")
                     continue

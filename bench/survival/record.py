@@ -115,6 +115,9 @@ _CHANGES: dict[str, Callable[[Path], None]] = {
     "everything deleted beside its checkpoints": _lose_history,
     "tags of a job changed": _sql("UPDATE jobs SET tags = '[\"user:alice\"]' WHERE number = 1"),
     "all jobs removed": _sql("DELETE FROM cycle_jobs", "DELETE FROM cycles", "DELETE FROM jobs"),
+    "accuracies removed": _sql("DELETE FROM evaluations"),
+    "an accuracy changed": _sql("UPDATE evaluations SET accuracy = accuracy + 0.25"),
+    "a checkpoint marked as pruned": _sql("UPDATE checkpoints SET pruned_at = 'x'"),
     "a checkpoint marked as damaged": _sql("UPDATE checkpoints SET damage = 'x'"),
     "the link points elsewhere": _point_link,
 }

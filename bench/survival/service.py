@@ -104,7 +104,7 @@ def running(root: Path, base: Path, *settings: str, **options: Any) -> Iterator[
         service.process.wait()
 
 
-def wait_ready(service: Started, seconds: float = 120) -> float:
+def wait_ready(service: Started, seconds: float = 300) -> float:
     """Wait until a service answers; the seconds that took.
 
     Raises:

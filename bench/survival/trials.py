@@ -41,7 +41,7 @@ class Trial:
 
     name: str
     run: Callable[[Path], Figures]
-    limit_s: float = 300
+    limit_s: float = 600
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import checked_text, list_limit, read_body
+from radiance.api.bodies import checked_reason, checked_text, list_limit, read_body
 from radiance.api.services import Services, services_of
 from radiance.records import Checkpoint, Decision, Evaluation, Manifest, Pin, Votes
 from radiance.registry import labels
@@ -53,6 +53,47 @@ class LabelAnswer(msgspec.Struct):
 
     checkpoint_id: str
     label: Label
+
+
+class PruneBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of POST /prune.
+
+    Attributes:
+        keep: So many of the newest keep their weights; null: as retention.keep_checkpoints has it.
+        dry_run: Only says what would be done.
+    """
+
+    keep: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    dry_run: bool = False
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class PruneAnswer(msgspec.Struct):
+    """Checkpoints whose weights are given up, or would be.
+
+    Attributes:
+        checkpoints: Their ids, the oldest first.
+        size_bytes: What their weights take; they go within the time that a request may take.
+        kept: How many keep their weights, by why.
+    """
+
+    checkpoints: tuple[str, ...]
+    size_bytes: int
+    kept: dict[str, int]
+
+
+async def prune_checkpoints(request: Request) -> PruneAnswer:
+    """Give up the weights of checkpoints that nothing needs; the rest of them stays."""
+    services = services_of(request)
+    body = await read_body(request, PruneBody, services.config.server.max_body_bytes)
+    if body.dry_run:
+        found = await run_in_threadpool(services.retention.preview, body.keep)
+    else:
+        reason = checked_reason(body.reason, "Asked for through POST /prune.")
+        found = await run_in_threadpool(
+            services.retention.prune, actor_of(request), reason, body.keep
+        )
+    return PruneAnswer(found.checkpoints, found.size_bytes, dict(found.kept))
 
 
 async def list_checkpoints(request: Request) -> CheckpointList:

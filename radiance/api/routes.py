@@ -188,6 +188,13 @@ _SERVICE = [
     post("/pin", pointer.pin, "admin", takes=pointer.PinBody, gives=pointer.PinAnswer),
     post("/unpin", pointer.unpin, "admin", takes=pointer.UnpinBody, gives=pointer.PinAnswer),
     post(
+        "/prune",
+        checkpoints.prune_checkpoints,
+        "admin",
+        takes=checkpoints.PruneBody,
+        gives=checkpoints.PruneAnswer,
+    ),
+    post(
         "/anchors/accept",
         anchors.accept_anchors,
         "admin",

@@ -14,6 +14,7 @@ from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
 from radiance.errors import Conflict
 from radiance.examples.facts import Facts
+from radiance.examples.ownership import Overwritings
 from radiance.examples.store import ExampleStore
 from radiance.extensions import Part
 from radiance.fallback.chain import Chain
@@ -36,6 +37,7 @@ from radiance.release.feedback import FeedbackLog
 from radiance.release.monitor import Monitor
 from radiance.release.outcome_trials import OutcomeTrials
 from radiance.release.pointer import StablePointer
+from radiance.release.retention import Retention
 
 P = TypeVar("P", bound=Part)
 
@@ -54,6 +56,7 @@ class Services:
     jobs: JobQueue
     examples: ExampleStore
     facts: Facts
+    overwritings: Overwritings
     documents: Documents
     memory: Memory
     cycles: CycleLog
@@ -71,6 +74,7 @@ class Services:
     engine_watchdog: EngineWatchdog
     root_watch: RootWatch
     backups: BackupSchedule
+    retention: Retention
     experiments: Experiments
     outcome_trials: OutcomeTrials
     canary: CanaryRouter

@@ -7,6 +7,7 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from radiance import records
 from radiance.api.auth.access import sender_of
 from radiance.api.auth.keys import Key
 from radiance.api.bodies import read_json
@@ -14,6 +15,7 @@ from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.examples.admission import Admitted, admit
 from radiance.examples.ownership import check_owned
+from radiance.examples.quotas import check_quotas
 from radiance.records import Job, JobStatus, Supersession, content_hash
 from radiance.storage.sqlite import Connection
 
@@ -79,13 +81,18 @@ def accept(
 def owned(
     services: Services, admitted: Admitted, sender: Key | None
 ) -> Callable[[Connection, int], None]:
-    """Checks, in the transaction that keeps an update, whose answers it replaces."""
+    """Checks, in the transaction that keeps an update, whose answers it replaces, and its share."""
     rule = services.config.update.supersede
     is_owner = sender is None or sender.allows("admin")
     if is_owner or (rule == "ask" and admitted.supersede):
         rule = "any"
     name = "" if sender is None else sender.name
-    return lambda connection, number: check_owned(connection, admitted.examples, name, rule)
+
+    def check(connection: Connection, number: int) -> None:
+        check_owned(connection, admitted.examples, name, rule)
+        check_quotas(connection, admitted.tags, name, services.config.update, records.now())
+
+    return check
 
 
 def supersedes(services: Services, job: Job) -> list[Supersession]:

@@ -2,6 +2,7 @@
 
 import click
 
+from radiance.cli import output
 from radiance.cli.client import ServiceClient, client_options, segment
 from radiance.cli.output import (
     note,
@@ -63,7 +64,9 @@ def list_checkpoints(client: ServiceClient, as_json: bool) -> None:
             (
                 "*" if checkpoint["is_current"] else " ",
                 checkpoint["checkpoint_id"],
-                checkpoint["status"],
+                f"{checkpoint['status']}, pruned"
+                if checkpoint.get("is_pruned")
+                else checkpoint["status"],
                 checkpoint["parent_id"] or _BASE,
                 show_time(checkpoint["created_at"]),
                 checkpoint["report"]["finetune_loss"],
@@ -183,6 +186,58 @@ def show_lineage(
         note(f"It goes on: radiance checkpoints lineage {answer['continues_at']}")
     else:
         click.echo(f"{_BASE}  {one_line(answer['base']['model'])}, {answer['base']['hash']}")
+
+
+@checkpoints.command("prune")
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Number of newest checkpoints that keep their weights. "
+    "Default: retention.keep_checkpoints.",
+)
+@click.option("--reason", help="Reason, kept in the audit log.")
+@click.option("--dry-run", is_flag=True, help="Print what would be pruned, and prune nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@client_options
+def prune_checkpoints(
+    keep: int | None,
+    reason: str | None,
+    dry_run: bool,
+    yes: bool,
+    client: ServiceClient,
+    as_json: bool,
+) -> None:
+    """Delete the weights of checkpoints that nothing needs.
+
+    A checkpoint keeps its weights if it is among the newest, serves, served lately, is pinned,
+    tried, named, labelled or imported, has one of retention.keep_tags, or is the parent of one in
+    use. Others cannot serve again; their manifests and measurements stay. The ids of pruned
+    checkpoints are printed.
+
+    Examples:
+      radiance checkpoints prune --keep 20 --dry-run
+      radiance checkpoints prune --keep 20 --yes
+    """
+    body = {} if keep is None else {"keep": keep}
+    answer = client.post("/prune", {**body, "dry_run": True})
+    if answer["checkpoints"] and not dry_run:
+        if not yes:
+            if not output.is_interactive():
+                raise click.UsageError(
+                    "There is no terminal to ask for confirmation on. Add --yes."
+                )
+            question = f"Delete the weights of {len(answer['checkpoints'])} checkpoint(s)?"
+            click.confirm(question, abort=True, err=True)
+        told = {} if reason is None else {"reason": reason}
+        answer = client.post("/prune", {**body, **told})
+    if as_json:
+        print_json(answer)
+        return
+    for checkpoint_id in answer["checkpoints"]:
+        click.echo(checkpoint_id)
+    kept = ", ".join(f"{count} {why}" for why, count in answer["kept"].items())
+    note(f"{answer['size_bytes'] / 1e6:.1f} MB of weights. Kept: {kept or 'none'}.")
 
 
 for _command in (rollback, promote, pin, unpin):

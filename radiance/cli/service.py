@@ -1,12 +1,13 @@
 """``radiance service``: in the background, started again by launchd or systemd."""
 
+import contextlib
 import getpass
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 
@@ -197,11 +198,19 @@ def logs(root: Path, lines: int, follow: bool) -> None:
       radiance service logs --follow
     """
     path = root / "runs" / "service.log"
-    with path.open("rb") as stream:
+    with contextlib.ExitStack() as opened:
+        stream = opened.enter_context(path.open("rb"))
         for line in stream.readlines()[-lines:] if lines else []:
             click.echo(line.decode(errors="replace"), nl=False)
         while follow:
             if line := stream.readline():
                 click.echo(line.decode(errors="replace"), nl=False)
+            elif _was_begun_anew(path, stream):
+                stream = opened.enter_context(path.open("rb"))
             else:
                 time.sleep(_FOLLOW_S)
+
+
+def _was_begun_anew(path: Path, stream: IO[bytes]) -> bool:
+    """Whether the log is another file than the one that is read: the service bounds its size."""
+    return path.exists() and not os.path.samestat(path.stat(), os.fstat(stream.fileno()))

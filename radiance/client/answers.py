@@ -173,6 +173,8 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
         report: What was measured: losses, retention, recall.
         job_ids: The jobs that it learned.
         is_current: Whether it answers requests now.
+        is_imported: Whether it was made elsewhere.
+        is_pruned: Whether its weights were deleted, so that it cannot serve.
     """
 
     checkpoint_id: str
@@ -183,6 +185,7 @@ class CheckpointInfo(msgspec.Struct, frozen=True, kw_only=True):
     job_ids: tuple[str, ...] = ()
     is_current: bool = False
     is_imported: bool = False
+    is_pruned: bool = False
 
 
 class Curves(msgspec.Struct, frozen=True, kw_only=True):

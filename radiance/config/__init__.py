@@ -30,6 +30,7 @@ from radiance.config.loading import (
 )
 from radiance.config.memory_settings import MemoryMode, MemorySettings
 from radiance.config.rendering import render_default, to_toml
+from radiance.config.retention_settings import RetentionSettings
 from radiance.config.section import Section
 from radiance.config.serving_settings import (
     AccessSettings,
@@ -58,6 +59,7 @@ __all__ = [
     "MemorySettings",
     "MonitorSettings",
     "Priority",
+    "RetentionSettings",
     "Section",
     "ServerSettings",
     "Shard",

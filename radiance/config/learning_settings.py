@@ -47,6 +47,22 @@ class UpdateSettings(Section, frozen=True):
     max_waiting_jobs: Annotated[
         int, Meta(description="Most updates that wait; further ones get status 429.", ge=1)
     ] = 10_000
+    max_examples_per_tag_per_day: Annotated[
+        int,
+        Meta(
+            description="Most examples of one tag in 24 hours; further ones get status 429. 0: no "
+            "limit.",
+            ge=0,
+        ),
+    ] = 0
+    max_examples_per_key_per_day: Annotated[
+        int,
+        Meta(
+            description="Most examples sent with one API key in 24 hours; further ones get status "
+            "429. 0: no limit.",
+            ge=0,
+        ),
+    ] = 0
     supersede: Annotated[
         SupersedeRule,
         Meta(

@@ -23,6 +23,7 @@ from radiance.config.learning_settings import (
     UpdateSettings,
 )
 from radiance.config.memory_settings import MemorySettings
+from radiance.config.retention_settings import RetentionSettings
 from radiance.config.section import Section
 from radiance.config.serving_settings import (
     AccessSettings,
@@ -59,6 +60,7 @@ class Config(Section, frozen=True):
     memory: MemorySettings = MemorySettings()
     alerts: AlertSettings = AlertSettings()
     backup: BackupSettings = BackupSettings()
+    retention: RetentionSettings = RetentionSettings()
     update: UpdateSettings = UpdateSettings()
     training: TrainingSettings = TrainingSettings()
     anchor: AnchorSettings = AnchorSettings()

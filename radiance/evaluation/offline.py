@@ -35,7 +35,7 @@ from radiance.records import (
     UntaughtProbe,
 )
 from radiance.registry.checkpoints import Checkpoints
-from radiance.registry.rows import BASE
+from radiance.registry.rows import BASE, pruned
 from radiance.storage.sqlite import DatabaseSnapshot
 from radiance.training.base_answers import base_answers
 from radiance.training.batches import spread
@@ -90,6 +90,7 @@ def find_subject(
 
     Raises:
         NotFound: There is no such checkpoint.
+        Conflict: Its weights were pruned, or its parent's.
         CorruptCheckpoint: Its files are not the ones that were committed.
         StorageError: The database cannot be read.
     """
@@ -120,8 +121,11 @@ def _read(
     checkpoint_id: str,
     anchors: AnchorSet,
 ) -> EvaluationSubject:
-    registry.verify(checkpoint_id)
     manifest = registry.manifest(checkpoint_id)
+    for needed in (checkpoint_id, manifest.parent_id):
+        if needed in registry.pruned():
+            raise pruned(needed)
+    registry.verify(checkpoint_id)
     held = {probe.id for probe in registry.evaluation(checkpoint_id).held_back}
     store = ExampleStore(snapshot)
     examples = store.by_ids(manifest.example_ids)

@@ -1,12 +1,17 @@
 """Whose answers an update overwrites, and who has overwritten those of a job."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
+import msgspec
+
+from radiance import records
 from radiance.config import SupersedeRule
 from radiance.errors import Conflict
-from radiance.examples.queries import job_number
+from radiance.examples.queries import job_id, job_number
 from radiance.records import Example, Supersession
-from radiance.storage.sqlite import Connection, Readable, Row, to_json
+from radiance.storage.sqlite import Connection, Readable, Row, to_json, to_text
 
 _MOST_NAMED = 5
 _ANSWERED = """
@@ -24,6 +29,70 @@ _OVERWRITTEN = """
         AND jobs.status IN ('queued', 'running', 'succeeded')
     ORDER BY own.place, other.job, other.place
 """
+_BY_OTHERS = """
+    SELECT newer.number AS job, newer.sender AS by, newer.created_at AS at, older.sender AS owner,
+        COUNT(DISTINCT own.question_hash) AS answers
+    FROM jobs AS newer JOIN examples AS other ON other.job = newer.number
+        JOIN examples AS own ON own.question_hash = other.question_hash
+            AND own.job < other.job AND own.content_hash != other.content_hash
+        JOIN jobs AS older ON older.number = own.job
+    WHERE newer.number > ? AND newer.created_at > ? AND newer.sender != older.sender
+        AND older.status IN ('queued', 'running', 'succeeded')
+    GROUP BY newer.number, older.sender ORDER BY newer.number
+"""
+_TOLD_FOR = timedelta(days=1)
+
+
+class Overwriting(msgspec.Struct, frozen=True):
+    """An update that answers otherwise what another key taught.
+
+    Attributes:
+        job: Of the update.
+        by: The name of its key; "" came without one.
+        owner: The name of the key whose answers they were.
+        answers: How many.
+        at: When it came.
+    """
+
+    job: str
+    by: str
+    owner: str
+    answers: int
+    at: datetime
+
+
+class Overwritings:
+    """The updates of the last day that overwrote what other keys taught; any thread.
+
+    Each job is looked at once: this is asked every few seconds.
+
+    Args:
+        db: Where jobs and examples are.
+        clock: The time, aware.
+    """
+
+    def __init__(self, db: Readable, clock: Callable[[], datetime] = records.now) -> None:
+        self._db, self._clock = db, clock
+        self._looked_at = 0
+        self._found: list[Overwriting] = []
+        self._lock = threading.Lock()
+
+    def recent(self) -> list[Overwriting]:
+        """Those of the last day, the oldest first."""
+        with self._lock:
+            since = self._clock() - _TOLD_FOR
+            (newest,) = self._db.read("SELECT MAX(number) FROM jobs")[0]
+            if newest is not None and newest > self._looked_at:
+                rows = self._db.read(_BY_OTHERS, (self._looked_at, to_text(since)))
+                self._looked_at = newest
+                self._found += map(_to_overwriting, rows)
+            self._found = [each for each in self._found if each.at > since]
+            return list(self._found)
+
+
+def _to_overwriting(row: Row) -> Overwriting:
+    at = datetime.fromisoformat(row["at"])
+    return Overwriting(job_id(row["job"]), row["by"], row["owner"], row["answers"], at)
 
 
 def check_owned(

@@ -56,7 +56,7 @@ def find_source(config: Config, checkpoint_id: str | None) -> ExportSource:
 
     Raises:
         NotFound: There is no such checkpoint, or it is the bare base that is served.
-        Conflict: It has learned what was forgotten since.
+        Conflict: It has learned what was forgotten since, or its weights were pruned.
         CorruptCheckpoint: Its files are not the ones that were committed.
         StorageError: The database cannot be read.
     """
@@ -68,7 +68,7 @@ def find_source(config: Config, checkpoint_id: str | None) -> ExportSource:
         found = checkpoint_id or (current.checkpoint_id if current else None)
         if found is None:
             raise _nothing(checkpoint_id, "the bare base model is served.")
-        registry.check_not_withdrawn(found)
+        registry.check_can_serve(found)
         registry.verify(found)
         manifest = registry.manifest(found)
         chain = registry.ancestors(found)

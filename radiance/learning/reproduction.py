@@ -32,9 +32,10 @@ from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.candidate import CandidateBuilder
 from radiance.records import Cycle, Evaluation, Manifest
-from radiance.registry import audit
+from radiance.registry import audit, rows
 from radiance.registry.checkpoints import Checkpoints
 from radiance.registry.curves import MetricCurves
+from radiance.registry.manifest import WEIGHTS
 from radiance.registry.store import Registry
 from radiance.storage.sqlite import Database, DatabaseSnapshot
 
@@ -72,7 +73,8 @@ class Reproduction(msgspec.Struct, frozen=True):
         is_equal: Both have the same weights, bit for bit.
         content_hash: SHA-256 of the checkpoint's weights.
         reproduced_hash: Of the reproduction's.
-        max_difference: Largest absolute difference of any weight; None where the shapes differ.
+        max_difference: Largest absolute difference of any weight; None where the shapes differ, or
+            where the checkpoint's own were pruned.
         steps: Optimizer steps that made the checkpoint.
         reproduced_steps: That made the reproduction.
         differences: What else is not as it was, as sentences: versions, anchors, replay.
@@ -94,19 +96,24 @@ def read_records(config: Config, checkpoint_id: str) -> Recorded:
 
     Raises:
         NotFound: There is no such checkpoint.
+        Conflict: Its parent's weights were pruned.
         CorruptCheckpoint: Its files, or its parent's, are not the ones that were committed.
         ConfigError: Its settings are not ones that this version knows.
         StorageError: The database cannot be read.
     """
     with DatabaseSnapshot(config.database_path) as db:
         registry = Checkpoints(db, config.adapters_path)
-        registry.verify(checkpoint_id)
+        pruned = registry.pruned()
+        if checkpoint_id not in pruned:  # else its hash is left to compare with
+            registry.verify(checkpoint_id)
         manifest = registry.manifest(checkpoint_id)
         if manifest.imported is not None:
             raise ConfigError(
                 f"{checkpoint_id} was imported from {manifest.imported.source}; what taught it "
                 "is not known here. Name a checkpoint that was trained here."
             )
+        if manifest.parent_id in pruned:
+            raise rows.pruned(manifest.parent_id)
         if manifest.parent_id is not None:
             registry.verify(manifest.parent_id)
         checkpoint = registry.get(checkpoint_id)
@@ -171,7 +178,10 @@ def reproduce(
                     scratch, engine, database, recorded, anchors, on_progress
                 )
                 original = config.adapters_path / recorded.cycle.candidate_id
-                difference = engine.call(lambda: _max_difference(original, staging))
+                is_there = (original / WEIGHTS).exists()
+                difference = (
+                    engine.call(lambda: _max_difference(original, staging)) if is_there else None
+                )
             finally:
                 database.close()
         finally:

@@ -72,6 +72,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
         cycle_id: The cycle that made it; 0 where it was imported.
         is_current: Whether it answers requests now.
         is_imported: Whether it was made elsewhere. It is ``risky``: no gate judged it.
+        is_pruned: Whether its weights were deleted, as ``[retention]`` has it; it cannot serve.
     """
 
     checkpoint_id: str
@@ -84,6 +85,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     job_ids: tuple[str, ...] = ()
     is_current: bool = False
     is_imported: bool = False
+    is_pruned: bool = False
 
 
 class Release(msgspec.Struct, frozen=True):

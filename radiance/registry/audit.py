@@ -37,6 +37,7 @@ Action = Literal[
     "accept_anchors",  # a person accepted that anchors are overwritten
     "label",  # a person gave a checkpoint a name and a note
     "forget",  # examples were forgotten, and the checkpoints that had learned them withdrawn
+    "prune",  # the weights of checkpoints were given up, for room
     "canary_start",  # a checkpoint is tried beside the one that serves
     "canary_stop",
     "trial_start",  # successes of two sides are counted, such as alphas that compile

@@ -23,6 +23,7 @@ from radiance import records
 from radiance.config import Config
 from radiance.errors import Conflict, NotFound, StorageError
 from radiance.registry import audit
+from radiance.registry.manifest import WEIGHTS
 from radiance.registry.rows import CURRENT, STABLE_LINK
 from radiance.registry.verification import verify
 from radiance.storage import files
@@ -30,6 +31,12 @@ from radiance.storage.sqlite import DatabaseSnapshot, to_text
 
 _FORMAT = 1
 _BLOCK_BYTES = 1 << 20
+_MOST_TRIES = 3
+# Checkpoints whose weights need not be there.
+_GONE = (
+    "SELECT id FROM checkpoints WHERE pruned_at IS NOT NULL"
+    " UNION SELECT checkpoint_id FROM withdrawn"
+)
 # Of runs/: what belongs to the running process, or is made again.
 _LEFT_OUT = {"radiance.lock", ".reserve", "crash.log", "crash.last.log", "lives.json", "cycles"}
 
@@ -96,11 +103,44 @@ def back_up(config: Config, target: Path, keep: int = 0) -> MadeBackup:
     """
     for name in ("objects", "snapshots"):
         files.make_directory(target / name)
+    snapshot, copied = _copy_steadily(config, target)
+    data = msgspec.json.format(msgspec.json.encode(snapshot), indent=1)
+    files.write_durably(target / "snapshots" / f"{snapshot.name}.json", data)
+    if keep:
+        _prune(target, keep)
+    return MadeBackup(snapshot, copied)
+
+
+def _copy_steadily(config: Config, target: Path) -> tuple[BackupSnapshot, int]:
+    """The same as ``_copy_root``, again where checkpoints were deleted while they were copied."""
+    for _ in range(_MOST_TRIES):
+        before = _gone_now(config)
+        try:
+            snapshot, copied, missing = _copy_root(config, target)
+        except StorageError:
+            if _gone_now(config) == before:
+                raise
+        else:
+            if not missing & _gone_now(config):
+                return snapshot, copied
+    raise StorageError(
+        f"{config.root}: checkpoints were deleted while they were copied, {_MOST_TRIES} times.",
+        reason="checkpoints were deleted meanwhile",
+    )
+
+
+def _copy_root(config: Config, target: Path) -> tuple[BackupSnapshot, int, set[str]]:
+    """Keep every file of a root.
+
+    Returns:
+        The list of them, the bytes that were not kept before, and the checkpoints whose weights
+        should be there, as of the copied database, and are not.
+    """
     with tempfile.TemporaryDirectory(dir=target) as folder:
         database = Path(folder, "radiance.db")
         with DatabaseSnapshot(config.database_path) as db:
             db.copy_to(database)
-        head, stable, checkpoints = _read_copy(database)
+        head, stable, checkpoints, gone = _read_copy(database)
         Path(folder, audit.HEAD_FILE).write_bytes(audit.head_file(head))
         found, copied = [], 0
         for path, source in _sources(config, Path(folder), checkpoints):
@@ -111,11 +151,14 @@ def back_up(config: Config, target: Path, keep: int = 0) -> MadeBackup:
     snapshot = BackupSnapshot(
         now.strftime("%Y-%m-%dT%H-%M-%S.%fZ"), now, head.hash, stable, tuple(found)
     )
-    data = msgspec.json.format(msgspec.json.encode(snapshot), indent=1)
-    files.write_durably(target / "snapshots" / f"{snapshot.name}.json", data)
-    if keep:
-        _prune(target, keep)
-    return MadeBackup(snapshot, copied)
+    kept = {file.path for file in found}
+    missing = {id for id in checkpoints if f"adapters/{id}/{WEIGHTS}" not in kept}
+    return snapshot, copied, missing - gone
+
+
+def _gone_now(config: Config) -> set[str]:
+    with DatabaseSnapshot(config.database_path) as db:
+        return {row[0] for row in db.read(_GONE)}
 
 
 def snapshots(target: Path) -> list[BackupSnapshot]:
@@ -206,8 +249,8 @@ def check(target: Path, name: str | None = None) -> BackupSnapshot:
 # ----------------------------------------------------------------------------- the root
 
 
-def _read_copy(path: Path) -> tuple[audit.Head, str | None, list[str]]:
-    """The head of a copied database's log, what serves, and every checkpoint."""
+def _read_copy(path: Path) -> tuple[audit.Head, str | None, list[str], set[str]]:
+    """The head of a copied database's log, what serves, every checkpoint, those without files."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if finding != "ok":
@@ -216,8 +259,9 @@ def _read_copy(path: Path) -> tuple[audit.Head, str | None, list[str]]:
         row = connection.execute(last).fetchone()
         served = connection.execute(CURRENT).fetchone()
         ids = [one[0] for one in connection.execute("SELECT id FROM checkpoints ORDER BY id")]
+        gone = {one[0] for one in connection.execute(_GONE)}
         head = audit.Head(*row) if row else audit.Head()
-    return head, served[0] if served else None, ids
+    return head, served[0] if served else None, ids, gone
 
 
 def _sources(config: Config, copied: Path, checkpoints: list[str]) -> Iterator[tuple[str, Path]]:

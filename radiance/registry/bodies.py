@@ -189,6 +189,11 @@ def forget(
     }
 
 
+def prune(reason: str, checkpoints: Sequence[str]) -> dict[str, Any]:
+    """Checkpoints whose weights were given up; what else there is of them stays."""
+    return {"reason": reason, "checkpoints": list(checkpoints)}
+
+
 def failure(cycle: Cycle, reason: str) -> dict[str, Any]:
     """A cycle that ended without a candidate."""
     return {"reason": reason, "cycle": cycle}

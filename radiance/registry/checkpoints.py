@@ -22,7 +22,7 @@ from radiance.records import (
 )
 from radiance.registry import audit, evaluations
 from radiance.registry import manifest as manifests
-from radiance.registry.rows import CURRENT, to_checkpoint, to_pin, to_release
+from radiance.registry.rows import CURRENT, pruned, to_checkpoint, to_pin, to_release
 from radiance.storage.sqlite import Readable, Row, to_json
 
 
@@ -253,11 +253,16 @@ class Checkpoints:
         """Ids of the checkpoints that learned what was forgotten since: they never serve again."""
         return {row["checkpoint_id"] for row in self._db.read("SELECT * FROM withdrawn")}
 
-    def check_not_withdrawn(self, checkpoint_id: str) -> None:
-        """Refuse a checkpoint that must not serve.
+    def pruned(self) -> set[str]:
+        """Ids of the checkpoints whose weights were deleted, as ``[retention]`` has it."""
+        rows = self._db.read("SELECT id FROM checkpoints WHERE pruned_at IS NOT NULL")
+        return {row["id"] for row in rows}
+
+    def check_can_serve(self, checkpoint_id: str) -> None:
+        """Refuse a checkpoint that must not serve, or has nothing to serve with.
 
         Raises:
-            Conflict: It has learned what was forgotten since.
+            Conflict: It has learned what was forgotten since, or its weights were pruned.
         """
         if checkpoint_id in self.withdrawn():
             raise Conflict(
@@ -266,6 +271,9 @@ class Checkpoints:
                 value=checkpoint_id,
                 remedy="Choose another checkpoint: `radiance forget --status` lists these.",
             )
+        row = self._find(checkpoint_id)
+        if row is not None and row["pruned_at"] is not None:
+            raise pruned(checkpoint_id)
 
     def releases(self, limit: int) -> list[Release]:
         """The newest moves of the stable pointer, newest first."""
@@ -296,7 +304,7 @@ class Checkpoints:
     def served_before(self) -> str | None:
         """What was served before the present one and may serve again; None is the base."""
         *earlier, current = self.history()
-        never = self.withdrawn() | {current}
+        never = self.withdrawn() | self.pruned() | {current}
         return next((each for each in reversed(earlier) if each not in never), None)
 
     def pinned(self) -> Pin | None:

@@ -60,6 +60,24 @@ class MetricCurves:
         )
         return [row["steps"] for row in rows if row["steps"]]
 
+    def keep_newest(self, cycles: int, most: int = 10) -> None:
+        """Delete the points of all cycles but the newest, of at most ``most`` cycles a call.
+
+        Args:
+            cycles: So many are kept; 0: all.
+            most: Whoever else waits for the database waits for no more.
+        """
+        (row,) = self._db.read(
+            "SELECT (SELECT MIN(cycle_id) FROM metrics) AS oldest,"
+            " (SELECT MAX(id) FROM cycles) AS newest"
+        )
+        if not cycles or row["oldest"] is None or row["newest"] is None:
+            return
+        last = min(row["newest"] - cycles, row["oldest"] + most - 1)
+        if row["oldest"] <= last:
+            with self._db.transaction() as connection:
+                connection.execute("DELETE FROM metrics WHERE cycle_id <= ?", (last,))
+
     def all_of(self, cycle_id: int) -> dict[str, dict[int, float]]:
         """See ``all_of``."""
         return all_of(self._db, cycle_id)

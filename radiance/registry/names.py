@@ -7,6 +7,7 @@ import msgspec
 
 from radiance import records
 from radiance.errors import Conflict, NotFound
+from radiance.registry.rows import refuse_pruned
 from radiance.storage.sqlite import Database, to_text
 
 
@@ -28,11 +29,12 @@ class Names:
         """Let a name mean a checkpoint; durable on return.
 
         Raises:
-            Conflict: It means one already, and is not to be replaced.
+            Conflict: It means one already, and is not to be replaced; or the weights are pruned.
         """
         with self._db.transaction() as connection:
             if not replace:
                 refuse_taken(name, self.get(name))
+            refuse_pruned(connection, checkpoint_id)
             connection.execute(
                 "INSERT OR REPLACE INTO checkpoint_names VALUES (?, ?, ?)",
                 (name, checkpoint_id, to_text(self._clock())),

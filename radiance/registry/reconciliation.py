@@ -69,8 +69,8 @@ def _mark_damage(registry: Registry) -> list[str]:
     Only the served one and those that were damaged before are hashed. Hashing all would delay every
     start by seconds per hundred checkpoints; ``release`` hashes what it is about to serve.
     """
-    before = registry.damaged()
-    suspects = {*before, registry.history()[-1]}
+    before, pruned = registry.damaged(), registry.pruned()
+    suspects = {*before, registry.history()[-1]} - pruned
     damage: dict[str, str | None] = {}
     for checkpoint_id in sorted(registry.committed() - registry.withdrawn()):
         try:

@@ -11,10 +11,12 @@ from typing import Any
 import msgspec
 
 from radiance import records
-from radiance.errors import StorageError
-from radiance.records import Example, Message, canonical_json, origin_hash
+from radiance.errors import CorruptCheckpoint, StorageError
+from radiance.records import Example, Message, TaskAccuracy, canonical_json, origin_hash
+from radiance.registry import evaluations
 from radiance.registry.audit import AuditEntry
 from radiance.registry.bodies import checkpoint_row, release_row
+from radiance.registry.manifest import WEIGHTS
 from radiance.registry.rows import CURRENT, STABLE_LINK
 from radiance.storage import files
 from radiance.storage.sqlite import DatabaseSnapshot, Row, to_text
@@ -40,6 +42,7 @@ class Recorded:
         self._damaged: set[str] = set()
         self._forgotten: set[str] = set()
         self._withdrawn: set[str] = set()
+        self._pruned: set[str] = set()
 
     def add(self, entry: AuditEntry | None) -> None:
         assert entry is not None
@@ -73,6 +76,8 @@ class Recorded:
         if entry.action == "forget":
             self._forgotten |= body["examples"].keys()
             self._withdrawn |= set(body["checkpoints"])
+        if entry.action == "prune":
+            self._pruned |= set(body["checkpoints"])
         if release := body.get("release"):
             self._releases[release["number"]] = release
         if (status := body.get("status")) and entry.subject in self._checkpoints:
@@ -90,6 +95,8 @@ class Recorded:
             *self._example_findings(db),
             *self._job_findings(db),
             *self._damage_findings(db),
+            *self._pruned_findings(db),
+            *self._accuracy_findings(db, adapters),
         ]
 
     def strangers(self, db: DatabaseSnapshot, directories: Iterable[str]) -> Iterator[str]:
@@ -127,6 +134,33 @@ class Recorded:
             if row["id"] in self._files.keys() - self._damaged:
                 yield f"Checkpoint {row['id']} is marked as damaged, and its files are whole."
 
+    def _pruned_findings(self, db: DatabaseSnapshot) -> Iterator[str]:
+        """Marks that keep a checkpoint from being served, and that no entry knows; the reverse."""
+        rows = db.read("SELECT id FROM checkpoints WHERE pruned_at IS NOT NULL")
+        marked = {row["id"] for row in rows}
+        for checkpoint_id in sorted(marked - self._pruned):
+            yield f"Checkpoint {checkpoint_id} is marked as pruned, which no entry says."
+        for checkpoint_id in sorted((self._pruned & self._checkpoints.keys()) - marked):
+            yield f"Checkpoint {checkpoint_id} was pruned, and is not marked so."
+
+    def _accuracy_findings(self, db: DatabaseSnapshot, adapters: Path) -> Iterator[str]:
+        """Places of the accuracy matrix that are not those of the sealed evaluation."""
+        found: dict[str, list[TaskAccuracy]] = {}
+        for row in db.read("SELECT * FROM evaluations"):
+            found.setdefault(row["checkpoint_id"], []).append(TaskAccuracy(**dict(row)))
+        for checkpoint_id in self._files.keys() - self._damaged:
+            try:
+                measured = evaluations.read(adapters / checkpoint_id)
+            except CorruptCheckpoint:  # withdrawn, or it would be among the damaged
+                continue
+            wanted = evaluations.task_accuracies(checkpoint_id, measured.learned, measured.recalled)
+            if set(wanted) != set(found.get(checkpoint_id, ())):
+                yield f"Checkpoint {checkpoint_id}: its accuracies are not the measured ones."
+
+    def _was_pruned(self, adapters: Path, checkpoint_id: str) -> bool:
+        """Whether its weights are gone as they should be; until then they are as committed."""
+        return checkpoint_id in self._pruned and not (adapters / checkpoint_id / WEIGHTS).exists()
+
     def look_at_link(self, db: DatabaseSnapshot, links: Collection[str | None]) -> None:
         """``adapters/stable`` follows the releases; it may be behind while a service moves it."""
         rows = db.read(CURRENT)
@@ -145,6 +179,8 @@ class Recorded:
             if checkpoint_id in self._withdrawn and not (adapters / checkpoint_id).exists():
                 continue  # deleted, for what it had learned was to be forgotten
             for name, logged in hashes.items():
+                if name == WEIGHTS and self._was_pruned(adapters, checkpoint_id):
+                    continue
                 place = f"{adapters.name}/{checkpoint_id}/{name}"
                 try:
                     found = files.hash_file(adapters / checkpoint_id / name)

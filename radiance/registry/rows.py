@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from radiance.errors import Conflict
 from radiance.records import Checkpoint, CheckpointStatus, Cycle, EvalReport, Manifest, Pin, Release
 from radiance.registry.audit import AuditEntry, newest_of
 from radiance.storage.sqlite import Connection, Row, to_json, to_text
@@ -73,6 +74,7 @@ def to_checkpoint(row: Row, current: str | None) -> Checkpoint:
         job_ids=tuple(json.loads(row["job_ids"])),
         is_current=row["id"] == current,
         is_imported=row["cycle_id"] == NO_CYCLE,
+        is_pruned=row["pruned_at"] is not None,
     )
 
 
@@ -97,6 +99,31 @@ def to_pin(entry: AuditEntry) -> Pin | None:
         actor=entry.actor,
         reason=json.loads(entry.body)["reason"],
         at=datetime.fromisoformat(entry.at),
+    )
+
+
+def refuse_pruned(connection: Connection, checkpoint_id: str | None) -> None:
+    """Refuse, in the open transaction that would use it, a checkpoint without weights.
+
+    What was looked at before the transaction may have been pruned meanwhile.
+
+    Raises:
+        Conflict: Its weights were pruned.
+    """
+    row = connection.execute(
+        "SELECT 1 FROM checkpoints WHERE id = ? AND pruned_at IS NOT NULL", (checkpoint_id,)
+    ).fetchone()
+    if row is not None:
+        raise pruned(str(checkpoint_id))
+
+
+def pruned(checkpoint_id: str) -> Conflict:
+    """What is said of a checkpoint without weights to whoever wants it."""
+    return Conflict(
+        f"{checkpoint_id} cannot serve: its weights were pruned ([retention]).",
+        field="checkpoint",
+        value=checkpoint_id,
+        remedy="Choose another checkpoint: `radiance checkpoints list` marks those.",
     )
 
 

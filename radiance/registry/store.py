@@ -36,6 +36,7 @@ from radiance.registry.rows import (
     current_id,
     insert_checkpoint,
     insert_release,
+    refuse_pruned,
     to_checkpoint,
     to_pin,
     to_release,
@@ -256,7 +257,7 @@ class Registry(Checkpoints):
         Raises:
             NotFound: There is no such checkpoint.
             Conflict: It was rejected and ``force`` is not given, or it is served already, or it
-                has learned what was forgotten.
+                has learned what was forgotten, or its weights were pruned.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
         if checkpoint_id == self._current_id():
@@ -323,6 +324,7 @@ class Registry(Checkpoints):
         with self.audit.sealed(), self.db.transaction() as connection:
             if actor in _AUTOMATIC and (held := why_held(connection)) is not None:
                 raise Conflict(held, remedy="Unpin it first: POST /unpin.")
+            refuse_pruned(connection, checkpoint_id)
             before = current_id(connection)
             if became is not None:
                 connection.execute(
@@ -358,6 +360,7 @@ class Registry(Checkpoints):
             current, at, row = current_id(connection), self.clock(), None
             if checkpoint_id is None:
                 target = current
+            refuse_pruned(connection, target)
             if target != current:
                 action = "rollback" if target is None else "promote"
                 row = insert_release(connection, target, action, actor, reason, at)
@@ -392,7 +395,7 @@ class Registry(Checkpoints):
         """Refuse what cannot be served; its status now and then, where serving it changes that."""
         if checkpoint_id is None:
             return None
-        self.check_not_withdrawn(checkpoint_id)
+        self.check_can_serve(checkpoint_id)
         rejected = self._row(checkpoint_id)["status"] == CheckpointStatus.REJECTED
         if rejected and not force:
             raise Conflict(

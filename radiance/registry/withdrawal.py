@@ -33,11 +33,11 @@ def newest_without(
 ) -> tuple[str | None, list[str]]:
     """The newest ancestor of what serves that is none of ``held``, and those in between.
 
-    One whose files are damaged is passed over. None is the base.
+    One whose files are damaged, or whose weights were pruned, is passed over. None is the base.
     """
-    left = []
+    left, pruned = [], checkpoints.pruned()
     for checkpoint_id in checkpoints.ancestors(served):
-        if checkpoint_id not in held:
+        if checkpoint_id not in held and checkpoint_id not in pruned:
             try:
                 checkpoints.verify(checkpoint_id)
             except CorruptCheckpoint:

@@ -198,7 +198,7 @@ class CanaryRouter:
                 remedy='Try it with mode "shadow", or with force.',
             )
         if candidate is not None:
-            self._registry.check_not_withdrawn(candidate)
+            self._registry.check_can_serve(candidate)
             self._registry.verify(candidate)
         with self._lock:
             if candidate == self._engine.source.checkpoint_id:

@@ -14,6 +14,7 @@ import msgspec
 from radiance import records
 from radiance.errors import Conflict
 from radiance.registry.audit import Audit, append
+from radiance.registry.rows import refuse_pruned
 from radiance.storage.sqlite import Database, Row, to_text
 
 Mode = Literal["canary", "shadow"]
@@ -111,13 +112,14 @@ class Experiments:
         """Begin one; durable on return.
 
         Raises:
-            Conflict: Another one is under way.
+            Conflict: Another one is under way, or the candidate's weights were pruned.
         """
         with self._audit.sealed(), self._db.transaction() as connection:
             if connection.execute("SELECT 1 FROM experiments WHERE ended_at IS NULL").fetchone():
                 raise Conflict(
                     "A canary is under way already.", remedy="End it first: DELETE /canary."
                 )
+            refuse_pruned(connection, candidate)
             at = self._clock()
             row = connection.execute(
                 "INSERT INTO experiments (mode, candidate, share, started_at, started_by, reason)"
@@ -172,6 +174,20 @@ class Experiments:
                 "DELETE FROM trials WHERE experiment = ? AND number <= (SELECT MAX(number) FROM"
                 " trials WHERE experiment = ?) - ?",
                 (number, number, MOST_TRIALS),
+            )
+
+    def keep_newest(self, experiments: int, most: int = 5000) -> None:
+        """Delete the trials of all experiments but the newest, at most ``most`` a call; 0: none."""
+        if not experiments:
+            return
+        below = "experiment <= (SELECT MAX(number) FROM experiments) - ?"
+        if not self._db.read(f"SELECT 1 FROM trials WHERE {below} LIMIT 1", (experiments,)):  # noqa: S608
+            return
+        with self._db.transaction() as connection:
+            connection.execute(
+                f"DELETE FROM trials WHERE number IN (SELECT number FROM trials WHERE {below}"  # noqa: S608
+                " LIMIT ?)",
+                (experiments, most),
             )
 
     def trials(self, number: int) -> list[ArmAnswer]:

@@ -15,6 +15,8 @@ from radiance.storage.sqlite import Database, Row, to_json, to_text
 
 _COUNTS = "COUNT(*) FILTER (WHERE vote = 'up') AS up, COUNT(*) FILTER (WHERE vote = 'down') AS down"
 
+_DELETED = ("deleted up votes", "deleted down votes")
+
 
 class FeedbackLog:
     """All votes. Safe to use from several threads.
@@ -107,9 +109,39 @@ class FeedbackLog:
         return {row["caller"]: Votes(row["up"], row["down"]) for row in rows}
 
     def total(self) -> Votes:
-        """All votes that ever came."""
+        """All votes that ever came, those among them that were deleted since."""
         (row,) = self._db.read(f"SELECT {_COUNTS} FROM feedback")  # noqa: S608
-        return Votes(row["up"], row["down"])
+        rows = self._db.read("SELECT name, value FROM sequences WHERE name IN (?, ?)", _DELETED)
+        before = {found["name"]: found["value"] for found in rows}
+        up, down = (before.get(name, 0) for name in _DELETED)
+        return Votes(row["up"] + up, row["down"] + down)
+
+    def keep_newest(self, votes: int, most: int = 1000) -> None:
+        """Delete all votes but the newest, at most ``most`` a call; they stay counted in ``total``.
+
+        Args:
+            votes: So many are kept; 0: all.
+            most: Whoever else waits for the database waits for no more.
+        """
+        below = "number <= (SELECT MAX(number) FROM feedback) - ?"
+        if not votes or not self._db.read(
+            f"SELECT 1 FROM feedback WHERE {below} LIMIT 1",  # noqa: S608
+            (votes,),
+        ):
+            return
+        with self._db.transaction() as connection:
+            deleted = connection.execute(
+                f"DELETE FROM feedback WHERE number IN (SELECT number FROM feedback WHERE {below}"  # noqa: S608
+                " ORDER BY number LIMIT ?) RETURNING vote",
+                (votes, most),
+            ).fetchall()
+            for name, vote in zip(_DELETED, ("up", "down"), strict=True):
+                count = sum(row["vote"] == vote for row in deleted)
+                connection.execute(
+                    "INSERT INTO sequences VALUES (?, ?)"
+                    " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                    (name, count),
+                )
 
     def by_checkpoint(self, limit: int) -> dict[str | None, Votes]:
         """Votes of the checkpoints that were voted on last, newest vote first."""

@@ -120,12 +120,12 @@ class StablePointer:
 
         Raises:
             NotFound: There is no such checkpoint.
-            Conflict: It has learned what was forgotten since.
+            Conflict: It has learned what was forgotten since, or its weights were pruned.
             CorruptCheckpoint: Its files are gone.
         """
         if name in NAMED:
             return NAMED[name]
-        self._registry.check_not_withdrawn(name)
+        self._registry.check_can_serve(name)
         weights = weights_of(self._registry.get(name), self._registry)
         if weights.path is None or not weights.path.is_dir():
             raise CorruptCheckpoint(f"{name}: its files are gone from adapters/")

@@ -26,6 +26,7 @@ from radiance.engine.worker import Engine
 from radiance.errors import Unavailable
 from radiance.evaluation.anchor_sample import accepted
 from radiance.examples.facts import Facts
+from radiance.examples.ownership import Overwritings
 from radiance.examples.store import ExampleStore
 from radiance.extensions import Part
 from radiance.fallback.chain import Chain
@@ -53,7 +54,8 @@ from radiance.release.feedback import FeedbackLog
 from radiance.release.monitor import Monitor
 from radiance.release.outcome_trials import OutcomeTrials
 from radiance.release.pointer import StablePointer
-from radiance.service import crash_loop
+from radiance.release.retention import Retention
+from radiance.service import crash_loop, own_log
 from radiance.storage import files
 from radiance.storage.sqlite import Database
 from radiance.telemetry import get_logger
@@ -312,12 +314,16 @@ class Service:
         )
         parts: dict[str, Part] = {}
         backups = BackupSchedule(config)
+        retention = Retention(
+            config, registry, lambda: _tidy(config, curves, experiments, feedback)
+        )
         services = Services(
             config=config,
             engine=engine,
             jobs=jobs,
             examples=examples,
             facts=Facts(database),
+            overwritings=Overwritings(database),
             documents=Documents(database, stores.memory.passages.add),
             memory=stores.memory,
             cycles=CycleLog(database),
@@ -335,6 +341,7 @@ class Service:
             engine_watchdog=self._engine_watchdog,
             root_watch=self._root_watch,
             backups=backups,
+            retention=retention,
             experiments=experiments,
             outcome_trials=OutcomeTrials(database, registry.audit),
             canary=canary,
@@ -353,6 +360,7 @@ class Service:
         self._begin(stores.memory)
         self._begin(forgetting)
         self._begin(backups)
+        self._begin(retention)
         name = f"{config.root} on {config.server.host}:{config.server.port}"
         self._begin(AlertSender(config.alerts, name, lambda: alerts.of(services)))
         return services
@@ -400,6 +408,17 @@ def _expect_taught(
     lineage = registry.ancestors(checkpoint_id)
     taught = examples.replay(_MOST_EXPECTED, (), 0, lineage)
     engine.expect([engine.encoder.example(e) for e in engine.encoder.taken(taught)])
+
+
+def _tidy(
+    config: Config, curves: MetricCurves, experiments: Experiments, feedback: FeedbackLog
+) -> None:
+    """Keep what is derived or only of its day within the bounds of ``[retention]``."""
+    bounds = config.retention
+    curves.keep_newest(bounds.keep_curves)
+    experiments.keep_newest(bounds.keep_experiments)
+    feedback.keep_newest(bounds.keep_votes)
+    own_log.keep_within(config.runs_path / own_log.NAME, bounds.log_bytes)
 
 
 def _forget_drafts(engine: Engine, examples: ExampleStore, registry: Registry) -> None:

@@ -537,6 +537,19 @@ def m021_passage_vectors(connection: Connection) -> None:
     )
 
 
+def m022_pruned(connection: Connection) -> None:
+    """When a checkpoint's weights were given up; NULL: they are there."""
+    connection.execute("ALTER TABLE checkpoints ADD COLUMN pruned_at TEXT")
+    connection.execute(
+        "CREATE INDEX checkpoints_pruned ON checkpoints (id) WHERE pruned_at IS NOT NULL"
+    )
+
+
+def m023_job_times(connection: Connection) -> None:
+    """What came in the last day is found without reading all jobs."""
+    connection.execute("CREATE INDEX jobs_by_time ON jobs (created_at)")
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -559,6 +572,8 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m019_labels,
     m020_documents,
     m021_passage_vectors,
+    m022_pruned,
+    m023_job_times,
 )
 
 

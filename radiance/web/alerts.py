@@ -9,12 +9,14 @@ import msgspec
 from radiance import records
 from radiance.api.anchors import overwritten_in_service
 from radiance.api.services import Services
+from radiance.examples.ownership import Overwriting
 from radiance.gate.rules import CATASTROPHIC
 from radiance.records import CheckpointStatus, GateRow, JobStatus
 from radiance.web import wording
 
 Level = Literal["bad", "warn"]
 _STUCK_AFTER = timedelta(minutes=10)
+_MOST_OVERWRITINGS = 5  # the newest
 _LEAST_FREE_RATIO, _LEAST_FREE_BYTES = 0.05, 1_000_000_000
 
 
@@ -46,6 +48,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
         overwritten: Anchors that are overwritten in what serves and not accepted.
         bleeding: Of what serves, where it is above the gate's limit.
         forgot_too_much: Whether what serves is risky by more than that.
+        overwritings: Updates of the last day that answer otherwise what another key taught.
         backup_fault: Why the last backup failed, as a clause; "" where none did.
         alarms: Contradictions that were found in the audit log at start.
     """
@@ -65,6 +68,7 @@ class Signs(msgspec.Struct, frozen=True, kw_only=True):
     is_training: bool = False
     quarantined: int = 0
     failing: tuple[GateRow, ...] = ()
+    overwritings: tuple[Overwriting, ...] = ()
     backup_fault: str = ""
     free_bytes: int = 1 << 60
     total_bytes: int = 1 << 60
@@ -102,6 +106,7 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
     if signs.status == CheckpointStatus.RISKY and signs.forgot_too_much:
         text = "What serves is marked risky: it forgot more than the gate's limit."
         found.append(Alert("warn", "risky", text, f"/gate/{signs.checkpoint}"))
+    found += [_told(each) for each in signs.overwritings[-_MOST_OVERWRITINGS:]]
     if signs.quarantined:
         text = f"{wording.plural(signs.quarantined, 'job')} crashed the process and were set aside."
         found.append(Alert("warn", "quarantine", text, "/learn?status=quarantined"))
@@ -122,6 +127,17 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         )
         found.append(Alert("warn", "anchors", text))
     return found
+
+
+def _told(found: Overwriting) -> Alert:
+    """Named by its update, so that each is sent once."""
+    owner = f"the API key {found.owner}" if found.owner else "who came without a key"
+    by = f"the API key {found.by}" if found.by else "somebody without a key"
+    text = (
+        f"{wording.plural(found.answers, 'answer')} that {owner} had taught"
+        f" {'was' if found.answers == 1 else 'were'} overwritten by {by}."
+    )
+    return Alert("warn", f"overwriting_{found.job}", text, f"/learn/{found.job}")
 
 
 def of(services: Services) -> list[Alert]:
@@ -148,6 +164,7 @@ def of(services: Services) -> list[Alert]:
         or services.pipeline.preparing is not None,
         quarantined=len(services.jobs.recent(100, JobStatus.QUARANTINED)),
         failing=tuple(row for row in services.monitor.state.rows if row.verdict == "fail"),
+        overwritings=tuple(services.overwritings.recent()),
         backup_fault=services.backups.fault or "",
         free_bytes=disk.free,
         total_bytes=disk.total,

@@ -37,6 +37,11 @@ TERMS: tuple[Term, ...] = (
         "A checkpoint that had learned what was forgotten on request; it never serves again.",
         "registry/withdrawal.py",
     ),
+    Term(
+        "pruned checkpoint",
+        "A checkpoint whose weights were deleted to save room; its measurements stay.",
+        "release/retention.py",
+    ),
     Term("base model", "The frozen language model that every adapter adds to.", "engine/model"),
     Term(
         "adapter",

@@ -20,17 +20,18 @@ Keyed = dict[str, Client]
 
 
 @pytest.fixture
-def keyed(serve: Callable[..., Running], tmp_path: Path) -> Callable[[str], Keyed]:
+def keyed(serve: Callable[..., Running], tmp_path: Path) -> Callable[..., Keyed]:
     """Clients by the names of their keys, of a service that learns nothing for now."""
 
-    def start(rule: str) -> Keyed:
+    def start(rule: str, **settings: object) -> Keyed:
         scopes: dict[str, keys.Scope] = {"ann": "update", "bob": "update", "boss": "admin"}
         made = {
             name: keys.new_key(frozenset[keys.Scope]({scope, "infer"}), name)
             for name, scope in scopes.items()
         }
         keys.write_file(config.load(tmp_path).keys_path, [key for _, key in made.values()])
-        url = serve(**{"access.required": "always", "update.supersede": rule}).client.url
+        asked = {"access.required": "always", "update.supersede": rule, **settings}
+        url = serve(**asked).client.url
         clients = {name: Client(url, secret) for name, (secret, _) in made.items()}
         clients["boss"].post("/training/pause", {})
         return clients
@@ -137,3 +138,46 @@ def test_a_file_to_fine_tune_on_replaces_no_more_than_an_update(keyed, rule: str
     job = tune(clients["ann"], "Ann still runs it.").replace("ftjob-", "job_")
     assert clients["ann"].get(f"/jobs/{job}")["sender"] == "ann"
     tune(clients["boss"], "Cy runs it.")
+
+
+def test_an_alert_says_whose_answers_were_overwritten_by_whom(keyed) -> None:
+    clients = keyed("any")
+    first = teach(clients["ann"], "Ann runs it.")
+    teach(clients["ann"], "Ann still runs it.")  # one's own: nobody need be told
+    second = teach(clients["bob"], "Bob runs it.")
+
+    def alerts() -> dict[str, str]:
+        found = clients["boss"].get("/overview.json")["alerts"]
+        return {one["link"]: one["text"] for one in found if one["name"].startswith("overwriting_")}
+
+    told = "1 answer that the API key ann had taught was overwritten by the API key bob."
+    assert alerts() == {f"/learn/{second}": told}
+    third = teach(clients["bob"], "Bob and Cy run it.")
+    assert alerts().keys() == {f"/learn/{second}", f"/learn/{third}"}  # each is sent once
+    assert f"/learn/{first}" not in alerts()
+
+
+def test_a_tag_and_a_key_have_their_share_of_a_day(keyed) -> None:
+    limits = {"update.max_examples_per_tag_per_day": 3, "update.max_examples_per_key_per_day": 5}
+    clients = keyed("any", **limits)
+    facts = [(f"What is the code of room {n}?", f"It is {n}.") for n in range(12)]
+
+    def send_facts(who: str, begin: int, count: int, *tags: str) -> int:
+        body = {"examples": as_input(facts[begin : begin + count]), "tags": list(tags)}
+        return clients[who].send("/update", body)[0]
+
+    assert send_facts("ann", 0, 2, "team") == 202
+    assert send_facts("bob", 2, 2, "team") == 429  # whoever sends it
+    assert send_facts("bob", 2, 1, "team", "x") == 202
+    assert send_facts("ann", 3, 3, "x") == 429
+    assert send_facts("ann", 3, 3) == 202
+    with pytest.raises(ApiError) as refused:
+        clients["ann"].post("/update", {"examples": as_input(facts[6:7])})
+    assert (refused.value.status, refused.value.error["code"]) == (429, "overloaded")
+    assert '"ann"' in refused.value.error["message"]
+    assert 86_000 < int(refused.value.headers["Retry-After"]) <= 86_400
+    assert send_facts("bob", 7, 4) == 202
+    job = clients["bob"].get("/jobs")["jobs"][0]["job_id"]
+    assert send_facts("bob", 11, 1) == 429
+    clients["bob"].post(f"/jobs/{job}/cancel", None)  # what is not learned takes no share
+    assert send_facts("bob", 11, 1) == 202

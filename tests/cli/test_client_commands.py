@@ -236,3 +236,22 @@ def test_rollback_asks_on_a_terminal(client, service, monkeypatch, said, exit_co
     result = client("checkpoints", "rollback", input=said)
     assert result.exit_code == exit_code
     assert ("POST /rollback" in service.asked) is rolled
+
+
+PRUNED = {"checkpoints": ["A_2026-02-09_0001"], "size_bytes": 39_000_000, "kept": {"serves": 1}}
+
+
+def test_pruning_says_what_it_would_do_and_prunes_nothing(client, service):
+    service.replies["POST /prune"] = (200, PRUNED)
+    result = client("checkpoints", "prune", "--keep", "20", "--dry-run")
+    assert result.stdout == "A_2026-02-09_0001\n"
+    assert "39.0 MB of weights. Kept: 1 serves." in result.stderr
+    assert [sent for _, _, sent in service.requests] == [{"keep": 20, "dry_run": True}]
+
+
+def test_pruning_wants_yes_where_nobody_can_be_asked(client, service):
+    service.replies["POST /prune"] = (200, PRUNED)
+    assert client("checkpoints", "prune").exit_code == 2
+    assert [sent for _, _, sent in service.requests] == [{"dry_run": True}]
+    assert client("checkpoints", "prune", "--yes", "--reason", "Room.").exit_code == 0
+    assert service.requests[-1][2] == {"reason": "Room."}

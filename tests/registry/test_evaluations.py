@@ -13,6 +13,7 @@ from radiance.records import (
     TaskAccuracy,
 )
 from radiance.registry.evaluations import EVALUATION, read, task_accuracies, write
+from radiance.registry.verification import verify
 
 
 def probe(group: str, now: bool, parent: bool = False, base: bool = False) -> Probe:
@@ -80,3 +81,33 @@ def test_a_checkpoints_evaluation(workshop, registry):
     registry.verify(id)  # it serves all the same: what was measured is not what answers
     with pytest.raises(NotFound):
         registry.evaluation("A_2026-02-09_9999")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM evaluations",
+        "DELETE FROM evaluations WHERE task != checkpoint_id",
+        "UPDATE evaluations SET accuracy = 0.25 WHERE task = checkpoint_id",
+    ],
+)
+def test_places_that_are_not_those_that_were_measured_are_found(workshop, change):
+    ids: list[str] = []
+    for _ in range(2):
+        cycle = workshop.cycle(workshop.current())
+        staging, manifest = workshop.stage(cycle)
+        evaluation = Evaluation(
+            manifest.report,
+            learned=(probe(cycle.candidate_id, True),),
+            recalled=tuple(probe(earlier, True) for earlier in ids),
+        )
+        decision = Decision(CheckpointStatus.STABLE, True, "It learned.")
+        workshop.registry.commit(cycle, staging, manifest, evaluation, decision, Evidence())
+        workshop.registry.point_stable()
+        ids.append(cycle.candidate_id)
+    assert verify(workshop.db.path, workshop.adapters).is_sound
+    with workshop.db.transaction() as connection:
+        connection.execute(change)
+    found = verify(workshop.db.path, workshop.adapters).findings
+    assert found
+    assert all("accuracies" in finding for finding in found)

@@ -92,7 +92,11 @@ def _models(services: Services) -> list[Model]:
             _model(services, named.name, int(named.at.timestamp()), named.checkpoint_id)
             for named in services.names.all()
         ),
-        *(_checkpoint(services, found) for found in services.registry.all(_MOST_CHECKPOINTS)),
+        *(
+            _checkpoint(services, found)
+            for found in services.registry.all(_MOST_CHECKPOINTS)
+            if not found.is_pruned
+        ),
     ]
 
 

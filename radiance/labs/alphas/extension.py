@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from radiance.api.services import Services
+    from radiance.config import Config
 
 
 class Alphas(Extension):
@@ -55,6 +56,10 @@ class Alphas(Extension):
         from radiance.labs.alphas import reports
 
         return reports.at(path)
+
+    def checkpoints(self, config: Config) -> Sequence[str]:
+        named = config.section(AlphasSettings).challenger
+        return (named,) if named else ()
 
     def start(self, services: Services) -> Part:
         from radiance.labs.alphas.service import AlphaService

@@ -35,7 +35,8 @@ def describe(services: Services, request: HttpRequest) -> Data:
     query = request.query_params
     lab = services.extension(AlphaService)
     known = reports.find(services.config.runs_path)
-    listed = [checkpoint.checkpoint_id for checkpoint in services.registry.all(_MOST_LISTED)]
+    newest = services.registry.all(_MOST_LISTED)
+    listed = [each.checkpoint_id for each in newest if not each.is_pruned]
     chosen = query.get("checkpoint") or "stable"
     found: Data = {
         "prompt": query.get("prompt", ""),

@@ -37,7 +37,7 @@ _SERVING = "stable"
 def describe(services: Services, request: HttpRequest) -> Data:
     """The form: what can be asked, and a question to begin with; ``?example=`` names one."""
     newest = services.registry.all(_MOST_LISTED)
-    listed = [checkpoint.checkpoint_id for checkpoint in newest]
+    listed = [each.checkpoint_id for each in newest if not each.is_pruned]
     live = ["training"] if services.pipeline.progress is not None else []
     asked = request.query_params
     a, b = asked.get("a", ""), asked.get("b", "")

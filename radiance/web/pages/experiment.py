@@ -50,7 +50,7 @@ def describe(services: Services, request: Request) -> Data:
     current = services.registry.current()
     serving = current.checkpoint_id if current else BASE
     newest = services.registry.all(_MOST_LISTED)
-    listed = [c.checkpoint_id for c in newest]
+    listed = [c.checkpoint_id for c in newest if not c.is_pruned]
     return {
         "serving": serving,
         "running": msgspec.to_builtins(running),

@@ -107,7 +107,8 @@ def _earlier(services: Services) -> list[str]:
     older = {c.checkpoint_id for c in services.registry.all(_MOST_LISTED, current.checkpoint_id)}
     before = [name for name in dict.fromkeys(reversed(served)) if name in older]
     chain = services.registry.ancestors(current.checkpoint_id, _MOST_LISTED)[1:]
-    return [*dict.fromkeys([*before, *chain]), BASE]
+    pruned = services.registry.pruned()
+    return [*(id for id in dict.fromkeys([*before, *chain]) if id not in pruned), BASE]
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:
