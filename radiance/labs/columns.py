@@ -25,7 +25,7 @@ def chosen(
             raise ConfigError(f"{path}: has the columns {both}. Keep one of them.")
         found[name] = places[0]
         own = heads[places[0]].strip()
-        if _name(own).replace("_", "") != name.replace("_", ""):
+        if column_name(own).replace("_", "") != name.replace("_", ""):
             guessed.append(f"column {own} is {name}")
     if not found:
         told = ", ".join(head.strip()[:_MOST_SHOWN] for head in heads[:_MOST_HEADS])
@@ -37,7 +37,7 @@ def named(heads: Sequence[str], names: Mapping[str, Sequence[str]]) -> dict[str,
     """Where columns are: each by its name, else by another that it goes by, else without a unit."""
     found: dict[str, list[int]] = {}
     for cut in (lambda head: head, lambda head: _UNIT.sub("", head)):
-        written = [_name(cut(head)) for head in heads]
+        written = [column_name(cut(head)) for head in heads]
         for name, others in names.items():
             for candidate in (name, *others) if name not in found else ():
                 places = [place for place, head in enumerate(written) if head == candidate]
@@ -47,7 +47,8 @@ def named(heads: Sequence[str], names: Mapping[str, Sequence[str]]) -> dict[str,
     return found
 
 
-def _name(head: str) -> str:
+def column_name(head: str) -> str:
+    """A header as names are compared: lower case, _ for whatever is no letter or digit."""
     return re.sub(r"[\W_]+", "_", head.strip().casefold()).strip("_")
 
 
@@ -58,7 +59,7 @@ def further(
 
     Two of one name are neither, and the numbers of rows that pandas writes are no column.
     """
-    taken, names = set(chosen.values()), [_name(head) for head in heads]
+    taken, names = set(chosen.values()), [column_name(head) for head in heads]
     return {
         name: place
         for place, name in enumerate(names)

@@ -7,7 +7,6 @@ before it is known. What the monitors would do if nothing changed is measured to
 drawn again from those the gate saw.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -22,36 +21,15 @@ from radiance.labs.signals import folds, gate, monitoring, portfolio, summary
 from radiance.labs.signals.bars import Bars, Period
 from radiance.labs.signals.gate import Outputs
 from radiance.labs.signals.monitoring import Rollback, Watched
+from radiance.labs.signals.predictions import Predictions, read_predictions
 from radiance.labs.signals.results import AlarmRate
 from radiance.labs.signals.settings import ReplaySettings, StudySettings
-from radiance.labs.tables import read_table
 from radiance.records import Decision, content_hash
 
-_NAMES = {
-    "date": ("day", "datetime", "timestamp", "trade_date"),
-    "symbol": ("ticker", "code", "instrument", "asset", "sid"),
-    "deployed": ("old", "current", "champion", "baseline"),
-    "candidate": ("new", "challenger", "prediction"),
-}
 _HISTORY = 252  # days of bars by which symbols are chosen
 _LEAST_COVERAGE = 0.2  # of a symbol's days; where a signal says nothing, nothing is held
 _LEAST_DAYS = 20  # of each kind, to judge or to live
 _DRAWS, _BLOCK = 200, 10
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What two signals said at each close, by day and symbol of the bars; NaN where nothing.
-
-    Attributes:
-        deployed: Of the signal that trades today, (days, symbols), in any unit.
-        candidate: Of the one that is to replace it.
-        notes: What of the file was not used, as sentences.
-    """
-
-    deployed: np.ndarray
-    candidate: np.ndarray
-    notes: tuple[str, ...] = ()
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -87,39 +65,6 @@ class Judgement(msgspec.Struct, frozen=True):
     settings_hash: str
     versions: dict[str, str]
     created_at: str
-
-
-def read_predictions(path: Path, bars: Bars) -> Predictions:
-    """Read a table with a row per date and symbol.
-
-    Args:
-        path: Columns date, symbol, deployed and candidate; a larger number is a higher return
-            expected, in any unit.
-        bars: Whose days and symbols are kept.
-
-    Raises:
-        ConfigError: It cannot be read, a column is missing, a row is there twice, or no row is of
-            a day and a symbol of the bars.
-    """
-    table = read_table(path, _NAMES)
-    table.require(tuple(_NAMES))
-    values = table.numbers(("deployed", "candidate"))
-    (rows, columns), there = market_bars.placed(table, bars)
-    keys = rows[there] * len(bars.symbols) + columns[there]
-    if len(np.unique(keys)) < len(keys):
-        order = np.argsort(keys, kind="stable")
-        twice = np.flatnonzero(there)[order[1:][np.diff(keys[order]) == 0][0]]
-        raise ConfigError(
-            f"{table.place(int(twice), 'symbol')}: {bars.symbols[columns[twice]]} has a prediction "
-            f"for {bars.dates[rows[twice]]} already. Keep one of each day."
-        )
-    found = {}
-    for name, cells in values.items():
-        found[name] = np.full((len(bars.dates), len(bars.symbols)), np.nan)
-        found[name][rows[there], columns[there]] = cells[there]
-    left = int((~there).sum())
-    notes = (f"{left} predictions are of no day or symbol of the bars, and not used.",)
-    return Predictions(**found, notes=notes if left else ())
 
 
 def judge(

@@ -216,6 +216,23 @@ def test_writing_makes_no_difference(said, plainly):
     assert read(said)[0].plan.expression == read(plainly)[0].plan.expression
 
 
+@pytest.mark.parametrize(
+    ("prompt", "is_sided", "is_dated"),
+    [
+        ("Buy last month's champions.", True, True), ("Stocks at 3 months' prices.", False, True),
+        ("Buy winners.", True, False), ("Price to its average.", False, False),
+    ],
+)  # fmt: skip
+def test_no_model_may_overrule_what_was_said(prompt, is_sided, is_dated):
+    first, *others = read(prompt)
+    turned = [each for each in others if each.plan.sign != first.plan.sign]
+    dated = [each for each in others if each.plan.quantity.days != first.plan.quantity.days]
+    assert first.is_open
+    assert [each.is_open for each in turned] == [not is_sided]
+    assert all(each.is_open is not is_dated for each in dated)
+    assert len(dated) >= 2
+
+
 def test_a_prompt_that_names_nothing_is_not_read():
     assert read("Tell me a story about a cat.") == []
     assert read("") == []

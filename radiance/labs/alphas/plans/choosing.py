@@ -1,7 +1,8 @@
 """A plan for a prompt: by rules where the words are clear, by the model where they are not.
 
-The rules of ``reading`` understand; a model is asked only where they took something for granted.
-It then orders their candidates by how likely it finds each one's sentence as the answer.
+The rules of ``reading`` understand; a model is asked only where they took something for granted,
+and only about that: what was said it cannot overrule. It orders their candidates by how likely it
+finds each one's sentence as the answer.
 """
 
 from collections.abc import Sequence
@@ -59,9 +60,10 @@ def choose(prompt: str, engine: Engine | None = None, weights: Weights = SERVING
     candidates = reading.read(prompt)
     if not candidates:
         return None
-    if engine is None or candidates[0].certainty >= SURE or len(candidates) < 2:
+    open_ones = [candidate for candidate in candidates if candidate.is_open][:_MOST]
+    rest = [candidate for candidate in candidates if candidate not in open_ones]
+    if engine is None or candidates[0].certainty >= SURE or len(open_ones) < 2:
         return Chosen(tuple(candidates), "rules")
-    open_ones, rest = candidates[:_MOST], candidates[_MOST:]
     means = likelihoods(engine, prompt, [sentence(c.plan) for c in open_ones], weights)
     best = max(range(len(means)), key=lambda place: means[place])
     if best == 0 or means[best] - means[0] < _LEAST_LEAD:

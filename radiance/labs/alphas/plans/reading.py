@@ -24,10 +24,16 @@ _SOON = 5
 
 @dataclass(frozen=True)
 class Candidate:
-    """A plan that a prompt may mean, with how certain the rules are of it, in [0, 1]."""
+    """A plan that a prompt may mean, with how certain the rules are of it, in [0, 1].
+
+    Attributes:
+        is_open: Whether nothing that was said speaks against it. The rest is for people, who may
+            not have meant what they said.
+    """
 
     plan: Plan
     certainty: float
+    is_open: bool = True
 
 
 def read(prompt: str) -> list[Candidate]:
@@ -54,12 +60,15 @@ def read(prompt: str) -> list[Candidate]:
         clip=heard.clip,
         beyond=heard.beyond if has_middle else 0.0,
     )
-    return [Candidate(plan, first.certainty), *_others(plan, first.certainty)]
+    is_sided = any(token.has("attitude") or token.has("reversal") for token in parts.main)
+    others = _others(plan, first.certainty, is_sided=is_sided, is_dated=first.is_dated)
+    return [Candidate(plan, first.certainty), *others]
 
 
-def _others(plan: Plan, certainty: float) -> Iterator[Candidate]:
+def _others(plan: Plan, certainty: float, *, is_sided: bool, is_dated: bool) -> Iterator[Candidate]:
     """What it may mean besides: the other way round, a weight for a condition, other days."""
-    found = [replace_plan(plan, sign=-plan.sign)]
+    turned = replace_plan(plan, sign=-plan.sign)
+    found = [turned]
     if plan.joined and plan.joined[-1].how in ("times", "plus"):
         *before, last = plan.joined
         other: Joint = "plus" if last.how == "times" else "times"
@@ -79,7 +88,10 @@ def _others(plan: Plan, certainty: float) -> Iterator[Candidate]:
                 quantity = replace_quantity(plan.quantity, days=days)
                 found.append(replace_plan(plan, quantity=quantity))
     for place, other_plan in enumerate(found, 1):
-        yield Candidate(other_plan, certainty * 0.5**place)
+        contradicts = (is_sided and other_plan is turned) or (
+            is_dated and other_plan.quantity.days != plan.quantity.days
+        )
+        yield Candidate(other_plan, certainty * 0.5**place, not contradicts)
 
 
 def replace_plan(plan: Plan, **changes: Any) -> Plan:
