@@ -19,6 +19,9 @@ STORIES = FOLDER / "models" / "stories260K"
 MARKET_BARS = FOLDER / "market" / "us_daily_2005_2019.parquet"
 """Daily bars of 150 US shares; ``sectors.csv`` beside it has their groups."""
 
+LEAN = FOLDER / "lean"
+"""A checkout of QuantConnect's Lean: Algorithm.Python, Algorithm.CSharp and Data/equity/usa."""
+
 _MISSING = f"{VARIABLE} has no "
 
 

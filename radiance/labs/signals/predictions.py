@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from radiance.errors import ConfigError
+from radiance.labs.columns import column_name
 from radiance.labs.signals import bars as market_bars
 from radiance.labs.signals.bars import Bars
-from radiance.labs.columns import column_name
 from radiance.labs.tables import Table, read_table
 
 _SIGNALS = {

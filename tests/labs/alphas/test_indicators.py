@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radiance.labs.alphas.strategies import api, indicators, market, running
+from radiance.labs.alphas.strategies import api, composing, indicators, market, running
 from radiance.labs.alphas.values.panel import Panel
 from tests.labs.alphas.sandboxed import needs_sandbox
 
@@ -143,6 +143,25 @@ def test_an_indicator_of_ones_own_is_fed_by_time_and_value_or_bar():
     np.testing.assert_allclose(fed(ranged)[0], wilder_range(), rtol=1e-9)
     with pytest.raises(indicators.Unsupported, match="of bars"):
         ranged.update(None, 3.0)
+
+
+def test_a_delay_is_the_value_so_many_days_ago_also_of_another_indicator():
+    late, mean = composing.Delay(3), indicators.CLASSES["SimpleMovingAverage"](2)
+    composed = composing.IndicatorExtensions.of(composing.Delay("of a mean", 1), mean)
+    told = []
+    for value in (1.0, 3.0, 5.0, 7.0, 9.0):
+        late.update(None, value)
+        mean.update(None, value)
+        told.append((float(late), late.is_ready, float(composed), composed.is_ready))
+    assert told == [
+        (1.0, False, 0.0, False),
+        (1.0, False, 2.0, False),
+        (1.0, False, 2.0, True),
+        (1.0, True, 4.0, True),
+        (3.0, True, 6.0, True),
+    ]
+    with pytest.raises(indicators.Unsupported, match="two indicators"):
+        composing.IndicatorExtensions.of(late, 3)
 
 
 def wilder_range() -> pd.Series:

@@ -76,6 +76,27 @@ def test_a_strategy_trades_and_is_counted_from_its_orders():
     assert run(PASCAL).orders == 1
 
 
+def test_going_through_the_securities_gives_pairs_that_are_symbols_too():
+    code = PASCAL.replace(
+        "if data.Contains",
+        "assert [(p.key, p.value.symbol, p.Key in data, p) for p in self.securities] == "
+        '[("S0001", "S0001", True, "S0001")]\n        if data.Contains',
+    )
+    assert run(code).orders == 1
+
+
+def test_it_is_counted_up_to_the_end_that_it_sets():
+    end = PANEL.dates[60].item()
+    code = PASCAL.replace(
+        'self.AddEquity("S0001"',
+        f'self.SetEndDate({end:%Y}, {end.month}, {end.day})\n        self.AddEquity("S0001"',
+    )
+    found, whole = run(code), run(PASCAL)
+    assert found.orders == 1
+    assert found.equity == whole.equity[:61]
+    assert found.sharpe != whole.sharpe
+
+
 def test_a_strategy_that_names_pandas_or_history_has_both():
     code = CROSSING.replace(
         "def on_data(self, data):",
@@ -195,10 +216,13 @@ def test_an_endless_recursion_ends_at_some_limit():
 @pytest.mark.parametrize(
     "lie",
     [
-        '{"answer": {"cash": 1000, "fills": [[0, 99, 5, 0]]}}',
-        '{"answer": {"cash": 1000, "fills": [[5000, 0, 5, null]]}}',
-        '{"answer": {"cash": 1000, "fills": [[1, 1, 5, -3]]}}',
-        '{"answer": {"cash": 0, "fills": [[1, 1, 5, null]]}}',
+        '{"answer": {"cash": 1000, "last": 9, "fills": [[0, 99, 5, 0]]}}',
+        '{"answer": {"cash": 1000, "last": 199, "fills": [[5000, 0, 5, null]]}}',
+        '{"answer": {"cash": 1000, "last": 9, "fills": [[1, 1, 5, -3]]}}',
+        '{"answer": {"cash": 0, "last": 9, "fills": [[1, 1, 5, null]]}}',
+        '{"answer": {"cash": 1000, "last": 0, "fills": [[1, 1, 5, null]]}}',
+        '{"answer": {"cash": 1000, "last": 200, "fills": [[1, 1, 5, null]]}}',
+        '{"answer": {"cash": 1000, "last": "x", "fills": [[1, 1, 5, null]]}}',
         '{"answer": {"cash": "all", "fills": [[1, 1, 5, null]]}}',
         '{"answer": {"fills": [[1, 1, 5, null]]}}',
         '{"answer": {"fills": "rich"}}',

@@ -2,18 +2,20 @@
 
 Supported: ``initialize``, ``on_data``, ``on_order_event``, ``on_securities_changed``,
 ``on_end_of_algorithm``; ``set_start_date``, ``set_end_date``, ``set_cash``, ``set_warm_up``;
-``add_equity`` at daily resolution; universes by list: ``add_universe`` with a name and a function
-of the time, ``set_universe_selection`` and ``add_universe_selection`` with
+``add_equity`` and ``add_security`` at daily resolution; universes by list: ``add_universe`` with a
+name and a function of the time, ``set_universe_selection`` and ``add_universe_selection`` with
 ``ManualUniverseSelectionModel`` or ``ScheduledUniverseSelectionModel``, ``active_securities``;
-``set_holdings``, ``market_order``, ``buy``, ``sell``, ``liquidate``; ``portfolio``, ``securities``,
+``set_holdings`` of a share or of ``PortfolioTarget``, ``settings`` (what of the portfolio stays
+free), ``market_order``, ``buy``, ``sell``, ``liquidate``; ``portfolio``, ``securities``,
 ``time``; ``history`` of one symbol; the sixteen indicators of ``indicators.BY_METHOD`` and their
-classes (``indicators.CLASSES``); ``RollingWindow``; ``consolidate``, ``TradeBarConsolidator``,
-``Calendar``, ``subscription_manager``, ``register_indicator``; ``schedule.on`` with the rules of
+classes (``indicators.CLASSES``), ``Delay``, ``IndicatorExtensions.of``; ``RollingWindow``;
+``consolidate``, ``TradeBarConsolidator``, ``Calendar``, ``subscription_manager``,
+``register_indicator``; ``schedule.on`` with the rules of
 ``scheduling``; ``set_fee_model`` and ``set_slippage_model`` with the models of ``costs`` or the
 algorithm's own, ``set_security_initializer``, ``set_brokerage_model`` of Interactive Brokers;
-``log``, ``debug``, ``error``, ``plot`` and ``set_benchmark``, which do nothing. Names in PascalCase
-are the same. A market order is filled at the next open. This runs in the sandbox: it must import
-nothing that is not loaded before.
+``log``, ``debug``, ``error``, ``plot``, ``emit_insights`` and ``set_benchmark``, which do nothing.
+Names in PascalCase are the same. A market order is filled at the next open. This runs in the
+sandbox: it must import nothing that is not loaded before.
 """
 
 import datetime
@@ -37,10 +39,13 @@ from radiance.labs.alphas.strategies.market import (
     OrderEvent,
     Portfolio,
     Resolution,
+    Securities,
     Security,
+    SecurityType,
     Slice,
 )
 from radiance.labs.alphas.strategies.scheduling import DateRules, Schedule, TimeRules
+from radiance.labs.alphas.strategies.targets import AlgorithmSettings, PortfolioTarget, order_for
 from radiance.labs.alphas.strategies.universes import (
     SecurityChanges,
     Universe,
@@ -69,14 +74,15 @@ class QCAlgorithm(Snake):
     """
 
     known: frozenset[str] = frozenset()
+    live_mode = False
     open_days: Sequence[datetime.date] = ()
 
     def __init__(self) -> None:
         self.portfolio = Portfolio()
-        self.securities: dict[str, Security] = {}
+        self.securities = Securities()
         self.schedule = Schedule(self.open_days)
         self.date_rules, self.time_rules = DateRules(), TimeRules()
-        self.universe_settings = UniverseSettings()
+        self.universe_settings, self.settings = UniverseSettings(), AlgorithmSettings()
         self.subscription_manager = SubscriptionManager()
         self.time = datetime.datetime(2000, 1, 1)
         self.start_date: datetime.datetime | None = None
@@ -114,8 +120,8 @@ class QCAlgorithm(Snake):
     def set_end_date(self, year: Any, month: int = 1, day: int = 1) -> None:
         self.end_date = _date(year, month, day)
 
-    def set_cash(self, cash: float) -> None:
-        self.portfolio.cash = float(cash)
+    def set_cash(self, starting_cash: float) -> None:
+        self.portfolio.cash = float(starting_cash)
 
     def set_warm_up(self, days: Any, resolution: str = Resolution.DAILY) -> None:
         if resolution != Resolution.DAILY:
@@ -143,6 +149,11 @@ class QCAlgorithm(Snake):
         self._added.add(str(ticker))
         return self._follow(str(ticker))
 
+    def add_security(self, kind: str, ticker: str, *rest: Any, **named_ones: Any) -> Security:
+        if kind != SecurityType.EQUITY:
+            raise Unsupported(f"a security of the type {kind}")
+        return self.add_equity(ticker, *rest, **named_ones)
+
     def remove_security(self, symbol: str) -> None:
         self._added.discard(str(symbol))
         self.liquidate(symbol)
@@ -166,8 +177,8 @@ class QCAlgorithm(Snake):
         self.add_universe_selection(model)
 
     @property
-    def active_securities(self) -> dict[str, Security]:
-        return {name: one for name, one in self.securities.items() if name in self._active}
+    def active_securities(self) -> Securities:
+        return Securities((n, one) for n, one in self.securities.items() if n in self._active)
 
     def is_followed(self, symbol: str) -> bool:
         """Whether the day's bar of a share reaches the algorithm."""
@@ -213,19 +224,30 @@ class QCAlgorithm(Snake):
         self.market_order(symbol, -abs(quantity))
 
     def set_holdings(
-        self, symbol: str, weight: float, liquidate_existing_holdings: bool = False, *_: Any
+        self,
+        symbol: Any,
+        percentage: Any = None,
+        liquidate_existing_holdings: bool = False,
+        *_: Any,
+        tag: str = "",
     ) -> None:
-        if not isinstance(symbol, str):
-            raise Unsupported("set_holdings of a list of targets")
+        if isinstance(symbol, str):
+            targets = [PortfolioTarget(symbol, percentage)]
+        elif all(isinstance(one, PortfolioTarget) for one in symbol):
+            targets, liquidate_existing_holdings = list(symbol), bool(percentage)
+        else:
+            raise Unsupported("set_holdings of anything but a share or a list of PortfolioTarget")
         if liquidate_existing_holdings:
             for other in list(self.portfolio.held):
-                if other != symbol:
+                if other not in [target.symbol for target in targets]:
                     self.liquidate(other)
-        holding = self.portfolio[symbol]
-        if holding.price <= 0:
-            return
-        wanted = math.trunc(weight * self.portfolio.total_portfolio_value / holding.price)
-        self.market_order(symbol, wanted - holding.quantity)
+        for target in targets:
+            if target.symbol not in self.securities:
+                raise Unsupported(f"an order for {target.symbol}, which was not added")
+            security = self.securities[target.symbol]
+            if security.price > 0:
+                quantity = order_for(target.quantity, security, self.portfolio, self.settings)
+                self.market_order(target.symbol, quantity)
 
     def liquidate(self, symbol: str | None = None, *_: Any) -> None:
         gone = set(self.portfolio.held) if symbol is None else {str(symbol)}
@@ -299,10 +321,10 @@ class QCAlgorithm(Snake):
         self.indicators.append((str(symbol), made))
         return made
 
-    def log(self, *_: Any) -> None:
+    def log(self, *_: Any, **__: Any) -> None:
         """Accepted and thrown away."""
 
-    debug = error = plot = log
+    debug = error = plot = plot_indicator = emit_insights = log
 
 
 def _indicator_method(name: str) -> Callable[..., Indicator]:

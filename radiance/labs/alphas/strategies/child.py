@@ -24,11 +24,13 @@ import numpy
 
 from radiance.labs.alphas.strategies import (
     api,
+    composing,
     consolidators,
     costs,
     indicators,
     market,
     scheduling,
+    targets,
     universes,
 )
 from radiance.labs.alphas.strategies.indicators import named
@@ -55,13 +57,15 @@ _PRELOADED: dict[str, Any] = {
             *(market.Resolution, market.Symbol, market.SecurityType, market.Market),
             *(market.Slice, market.OrderEvent, market.OrderStatus),
             *(indicators.RollingWindow, indicators.IndicatorDataPoint),
-            indicators.MovingAverageType,
+            *(indicators.MovingAverageType, composing.Delay, composing.IndicatorExtensions),
             *(consolidators.TradeBarConsolidator, consolidators.Calendar),
             *(costs.FeeModel, costs.ConstantFeeModel, costs.InteractiveBrokersFeeModel),
             *(costs.OrderFee, costs.CashAmount),
             *(costs.ConstantSlippageModel, costs.NullSlippageModel),
             costs.VolumeShareSlippageModel,
-            scheduling.DayOfWeek,
+            *(scheduling.DayOfWeek, targets.PortfolioTarget),
+            *(targets.Insight, targets.InsightDirection),
+            universes.SecurityChanges,
             *(universes.ManualUniverseSelectionModel, universes.ScheduledUniverseSelectionModel),
         )
     },
@@ -163,7 +167,8 @@ def _run(code: Any, bars: dict[str, Any], cost_bps: float) -> dict[str, Any]:
     algorithm = found[-1]()
     named(algorithm, "initialize")()
     cash = algorithm.portfolio.cash
-    return {"cash": cash, "fills": _Run(algorithm, bars, dates, cost_bps).trade()}
+    run = _Run(algorithm, bars, dates, cost_bps)
+    return {"cash": cash, "fills": run.trade(), "last": run.last}
 
 
 Fill = tuple[int, int, float, float | None]
@@ -171,7 +176,11 @@ Fill = tuple[int, int, float, float | None]
 
 
 class _Run:
-    """A walk of an algorithm through the days."""
+    """A walk of an algorithm through the days.
+
+    Attributes:
+        last: The row of the last day that it lived; what it holds then is worth what it is then.
+    """
 
     def __init__(
         self,
@@ -185,6 +194,7 @@ class _Run:
         self._places = {symbol: number for number, symbol in enumerate(bars["symbols"])}
         self._known = 0  # days whose bars the algorithm may see
         self._fills: list[Fill] = []
+        self.last = 0
         algorithm.past = self._past
 
     def trade(self) -> list[Fill]:
@@ -196,7 +206,7 @@ class _Run:
             time = dates[day]
             if algorithm.end_date and time > algorithm.end_date:
                 break
-            self._known = day
+            self._known, self.last = day, day
             algorithm.is_warming_up = time < first
             self._open(time, before)
             today = {

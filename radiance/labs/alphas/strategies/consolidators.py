@@ -128,11 +128,27 @@ class TradeBarConsolidator(Snake):
         self.data_consolidated(self, bar)
 
 
+class SubscriptionDataConfig(Snake):
+    """What is followed of a share: its daily bars."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol, self.resolution = symbol, Resolution.DAILY
+
+
 class SubscriptionManager(Snake):
     """Which consolidators get which symbol's bars."""
 
     def __init__(self) -> None:
         self.consolidators: list[tuple[str, TradeBarConsolidator]] = []
+
+    @property
+    def subscription_data_config_service(self) -> "SubscriptionManager":
+        """Itself: all that an algorithm can ask it for is the resolution."""
+        return self
+
+    def get_subscription_data_configs(self, symbol: Any) -> list[Any]:
+        """One: of daily bars."""
+        return [SubscriptionDataConfig(str(symbol))]
 
     def add_consolidator(self, symbol: str, consolidator: Any) -> None:
         if not isinstance(consolidator, TradeBarConsolidator):

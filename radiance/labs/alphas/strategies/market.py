@@ -1,6 +1,6 @@
 """What a strategy sees of the market and of its own account, as QuantConnect's API has it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from radiance.labs.alphas.strategies.costs import Costs
@@ -155,6 +155,34 @@ class Portfolio(Snake):
 
     def __iter__(self) -> Any:
         return iter(self.held)
+
+
+class Pair(str):
+    """What going through ``Securities`` gives: a symbol, with its share beside it."""
+
+    value: "Security"
+
+    def __new__(cls, symbol: str, security: "Security") -> "Pair":
+        pair = super().__new__(cls, symbol)
+        pair.value = security
+        return pair
+
+    @property
+    def key(self) -> "Symbol":
+        return Symbol(self)
+
+    @property
+    def Value(self) -> "Security":  # noqa: N802 - Lean's
+        return self.value
+
+    Key = key
+
+
+class Securities(dict[str, "Security"]):
+    """The shares of an algorithm, by symbol."""
+
+    def __iter__(self) -> Iterator[str]:
+        return (Pair(symbol, self[symbol]) for symbol in self.keys())
 
 
 class Security(Closed):

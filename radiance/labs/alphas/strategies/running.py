@@ -109,6 +109,7 @@ def judge(
         )
     with np.errstate(all="ignore"):
         equity = account(fills, panel, cost_bps, delisting_return, cash)
+        equity = equity[: ran.answer["last"] + 1]
         costs = sum(_costs(fills, panel, cost_bps))
         returns = equity[1:] / equity[:-1] - 1
     returns = np.where(np.isfinite(returns), returns, 0.0)[fills[0][0] :]
@@ -201,11 +202,15 @@ def _checked(answer: Any, panel: Panel) -> list[Fill] | str:
         ]
         if not 0 < float(answer["cash"]) <= _MOST_CASH:
             return "it claims to begin with no possible cash"
+        last = answer["last"]
+        if not isinstance(last, int) or last >= len(panel.dates):
+            return "it claims to end on no day there is"
     except (TypeError, ValueError, KeyError, OverflowError):
         return "it answered something else than fills"
     days, columns = panel.shape
     for day, column, quantity, cost in rows:
         possible = 0 <= day < days and 0 <= column < columns and np.isfinite(quantity)
+        possible &= day <= last
         if not possible or not np.isfinite(panel.fields["open"][day, column]):
             return "it claims a fill that was not possible"
         if cost is not None and not (np.isfinite(cost) and cost >= 0):
