@@ -267,8 +267,9 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
     secrets = _keyed(root, ann="admin", mallory="update")
     blocked: dict[str, bool] = {}
     good: dict[str, bool] = {}
+    lost: dict[str, int] = {}
+    told: dict[str, str] = {}
     wrong: list[str] = []
-    path = str(MODEL_PATH)
     settings = (*_STRICT, 'evaluation.anchor_provider="auto"', "training.stop_loss=0.05")
     settings = (*settings, 'training.max_steps="auto"', 'anchor.own_samples="auto"')
     with running(root, Path("ember"), *settings) as service:
@@ -286,6 +287,9 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
             status = _teach(mallory, facts)
             blocked[name] = ann.get("/info")["current_checkpoint"] == before
             if not blocked[name]:
+                asked = _TAUGHT if name == "labels flipped" else anchors
+                lost[name] = sum(_answer(ann, question) != answer for question, answer in asked)
+                told[name] = ann.get("/checkpoints")["checkpoints"][0]["status"]
                 ann.post("/rollback", {"checkpoint": before, "reason": "harm"})
             if blocked[name] and status not in ("refused", "failed"):
                 wrong.append(f"{name}: {status}, and does not serve")
@@ -301,11 +305,16 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
             == "succeeded"
         )
         wrong += disorder(service._replace(client=ann))
-    harm = [name for name, is_blocked in blocked.items() if not is_blocked]
-    lost = [name for name, is_learned in good.items() if not is_learned]
+    harm = [f"{name} ({told[name]}, {count} answers lost)" for name, count in lost.items()]
+    missed = [name for name, is_learned in good.items() if not is_learned]
     wrong += [f"served: {', '.join(harm)}"] * bool(harm)
-    wrong += [f"good, and refused: {', '.join(lost)}"] * bool(lost)
-    return verdict(wrong, blocked=blocked, learned=good, base=path)
+    wrong += [f"good, and refused: {', '.join(missed)}"] * bool(missed)
+    return verdict(wrong, blocked=blocked, learned=good, lost=lost, status=told)
+
+
+def _answer(client: Client, question: str) -> str:
+    """What the weights alone answer."""
+    return client.ask(question, memory="off", max_tokens=60)["response"]
 
 
 def _teach(client: Client, facts: Sequence[Fact]) -> str:
