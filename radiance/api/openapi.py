@@ -21,6 +21,12 @@ from radiance.api.route import JSON, Route
 Json = dict[str, Any]
 """An object of the document."""
 EVENTS = "text/event-stream"
+# Some read a stream as a whole, some event by event; what an event's data holds stands beside it.
+_STREAM: dict[str, Any] = {
+    "type": ["string", "object"],
+    "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 _SCHEMAS = "#/components/schemas/{name}"
 _SECURITY = {
     "key": {
@@ -69,10 +75,7 @@ def _operation(route: Route, schema_of: dict[Any, Json]) -> Json:
     summary, _, description = (inspect.getdoc(route.handler) or "").partition("\n\n")
     content = _content(route.gives, JSON, schema_of)
     if route.streams is not None:
-        # A stream as a whole is text; what each of its events holds stands beside.
-        content |= {
-            EVENTS: {"schema": {"type": "string"}, "x-event-schema": schema_of[route.streams]}
-        }
+        content |= {EVENTS: {"schema": _STREAM, "x-event-schema": schema_of[route.streams]}}
     refusal = error_answer(route.path)
     operation: Json = {
         "operationId": route.name,

@@ -218,7 +218,9 @@ def test_events_are_as_described(running: Running, path: str, body: Any) -> None
     assert lines.pop() == "data: [DONE]"
     assert len(lines) > 3
     for line in lines:
-        event = json.loads(line.removeprefix("data: "))
+        data = line.removeprefix("data: ")
+        check("POST", path, 200, {"event": "message", "data": data}, "text/event-stream")
+        event = json.loads(data)
         check("POST", path, 200, event, "text/event-stream", "x-event-schema")
 
 

@@ -31,12 +31,13 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
-def saved(settings: dict[str, Any], folder: Path) -> Path:
-    """An adapter for the tests' tiny base, saved by PEFT, whose B is not zero."""
-    transformers = pytest.importorskip("transformers")
-    from tests.tiny_base import CONFIG
+def saved(settings: dict[str, Any], base: Path, folder: Path) -> Path:
+    """An adapter for the tests' tiny base, saved by PEFT, whose B is not zero.
 
-    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**CONFIG))
+    Of a head that is adapted PEFT saves the base's own weights, too: they have to be those.
+    """
+    transformers = pytest.importorskip("transformers")
+    model = transformers.LlamaForCausalLM.from_pretrained(base)
     given = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"], **settings}
     adapted = peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **given))
     with torch.no_grad():
@@ -49,18 +50,18 @@ def saved(settings: dict[str, Any], folder: Path) -> Path:
 
 @pytest.mark.parametrize("settings", PASS, ids=json.dumps)
 def test_plain_lora_is_taken(
-    shared_service: Running, settings: dict[str, Any], tmp_path: Path
+    shared_service: Running, settings: dict[str, Any], tiny_base: Path, tmp_path: Path
 ) -> None:
-    path = saved(settings, tmp_path / "adapter")
-    status, _ = shared_service.client.send("/import", {"path": str(path)})
-    assert status == 201
+    path = saved(settings, tiny_base, tmp_path / "adapter")
+    status, answer = shared_service.client.send("/import", {"path": str(path)})
+    assert status == 201, answer
 
 
 @pytest.mark.parametrize("settings", REFUSED, ids=json.dumps)
 def test_what_is_more_than_lora_is_refused_by_name(
-    shared_service: Running, settings: dict[str, Any], tmp_path: Path
+    shared_service: Running, settings: dict[str, Any], tiny_base: Path, tmp_path: Path
 ) -> None:
-    path = saved(settings, tmp_path / "adapter")
+    path = saved(settings, tiny_base, tmp_path / "adapter")
     status, answer = shared_service.client.send("/import", {"path": str(path)})
     assert status == 400
     assert next(iter(settings)) in answer["error"]["message"]

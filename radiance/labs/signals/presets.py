@@ -37,7 +37,7 @@ def read_study(data: dict[str, Any]) -> StudySettings:
         RequestError: A key is unknown or out of range; it names the key, the value and the remedy.
     """
     name = data.get("preset", "default")
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         raise RequestError(
             f"preset: there is none called {validation.show(name)}.",
             field="preset",

@@ -103,6 +103,8 @@ def test_one_at_a_time_and_a_cancelled_one_leaves_nothing(client: Client) -> Non
     ("body", "param"),
     [
         ({"preset": "nosuch"}, "preset"),
+        ({"preset": ["smoke"]}, "preset"),
+        ({"preset": {}}, "preset"),
         ({"market": {"assets": 1}}, "market.assets"),
         ({"market": {"asets": 4}}, "market.asets"),
         ({"adaptation": {"methods": ["none", "naive", "magic"]}}, "adaptation.methods"),
