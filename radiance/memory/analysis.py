@@ -61,6 +61,22 @@ _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:pr
 _TIME = re.compile(r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\bby when\b")
 _WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _PERSON = re.compile(r"\bwho(?:m|se)?\b")
+_ASKED = {
+    "time": re.compile(
+        r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\b(?:birth)?date\b|\bbirthday\b"
+    ),
+    "place": re.compile(
+        r"\bwhere\b|\b(?:what|which) (?:city|country|place|nation|town)\b|\bbirthplace\b"
+        r"|\bhometown\b"
+    ),
+    "person": re.compile(r"\bwho(?:m|se)?\b|\bname\b"),
+    "reason": re.compile(r"\bwhy\b|\breasons?\b"),
+    "amount": re.compile(r"\bhow (?:many|much|old|long)\b|\bnumber of\b"),
+    "way": re.compile(r"\bhow\b|\bin (?:what|which) ways?\b"),
+    "whether": re.compile(
+        r"^(?:is|are|was|were|do|does|did|has|have|had|can|could|would)\b(?! you)"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -157,6 +173,12 @@ def fits_kind(question: str, asked: str, answer: str) -> bool:
         if kind.search(question) and not kind.search(asked) and not has(asked, answer):
             return False
     return True
+
+
+def kinds_asked(question: str) -> frozenset[str]:
+    """What a question asks for, as far as its words tell: a time, a place, a person and so on."""
+    folded = question.casefold()
+    return frozenset(kind for kind, pattern in _ASKED.items() if pattern.search(folded))
 
 
 def _has_name(asked: str, answer: str) -> bool:

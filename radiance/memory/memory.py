@@ -245,6 +245,9 @@ class Memory:
         if any(candidate.similarity is None for candidate in held):  # else they do not compare
             held = [replace(candidate, similarity=None) for candidate in held]
             held = [each for each in held if matching.in_scope(asked, each, knows)]
+        elif held and (vector := (embed or self._vector)(question)) is not None:
+            contrasts = self._vectors.contrasts(vector, [each.number for each in held])
+            held = [replace(c, contrast=value) for c, value in zip(held, contrasts, strict=True)]
         weight = calibration.weights(self._index.count, self.size)
         return matching.rank(question, asked, held, weight)
 

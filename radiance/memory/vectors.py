@@ -21,7 +21,7 @@ _COARSE = 64  # directions by which all are compared first: reading whole vector
 _LOOKED_AT = 256  # that are compared by whole vectors then
 PARTS = 3
 _LEAST_LENGTH = 1e-9
-# How much each cosine says which fact of a name is meant: fitted on half of TOFU's authors.
+# How much each cosine says whether the two mean the same.
 _WEIGHTS = np.array([0.17, 0.60, 0.23], np.float32)
 
 
@@ -150,6 +150,26 @@ class Vectors:
             known = self._parts[[row for row in rows if row is not None]]
         values = iter(np.clip(_alike(known, asked), 0.0, 1.0).tolist())
         return [None if row is None else next(values) for row in rows]
+
+    def contrasts(self, asked: np.ndarray, numbers: Sequence[int]) -> list[float]:
+        """How much more alike each of some keys is than all of them are together, in [-2, 2].
+
+        What they have in common is taken off, of them and of the question: of many facts about one
+        name that is most of a vector, and says nothing of which is meant.
+
+        Args:
+            asked: As for ``nearest``.
+            numbers: The keys', which all have vectors.
+        """
+        with self._lock:
+            rows = [self._rows[number] for number in numbers if number in self._rows]
+            if len(rows) < len(numbers):  # one was forgotten just now
+                return [0.0] * len(numbers)
+            parts = self._parts[rows, :2].astype(np.float32)
+        common = parts.sum(axis=0) / (len(parts) + 1)  # of few it is not sure what is common
+        own = unit(parts - common)
+        question = unit(asked[0].astype(np.float32) - common[0])
+        return np.einsum("ijk,k->i", own, question).tolist()
 
     def _clear(self) -> None:
         self._rows: dict[int, int] = {}

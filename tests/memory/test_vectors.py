@@ -87,6 +87,20 @@ def test_words_answer_until_the_vectors_are_made(remembering, embedder):
     assert remembering.memory.rank(other, None).is_by_words
 
 
+def test_what_all_have_in_common_does_not_tell_which_is_meant(remembering, embedder):
+    remembering.teach([HOUSE, RENT])
+    memory = remembering.memory
+    memory.embed_missing()
+    numbers = [row["number"] for row in remembering.db.read("SELECT number FROM memory_keys")]
+    asked = embedder.embed(["What is the expense of Zorbel House?"] * 2)
+    door, rent = memory._vectors.contrasts(asked, numbers)
+    closer = memory._vectors.similarities(asked, numbers)
+    assert None not in closer
+    assert rent - door > 2 * (closer[1] - closer[0]) > 0
+    assert -2 <= door <= rent <= 2
+    assert memory._vectors.contrasts(asked, [*numbers, 99]) == [0.0] * 3  # one was just forgotten
+
+
 def test_what_came_without_a_vector_makes_words_decide(remembering, embedder):
     remembering.teach([HOUSE])
     remembering.memory.embed_missing()
