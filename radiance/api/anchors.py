@@ -84,9 +84,19 @@ def overwritten_in_service(services: Services, begin: int = 0) -> OverwrittenLis
 
 
 def overwritten_in(
-    services: Services, checkpoint_id: str | None, begin: int = 0
+    services: Services,
+    checkpoint_id: str | None,
+    begin: int = 0,
+    limit: int | None = MOST_LISTED,
 ) -> OverwrittenList:
-    """What is overwritten in a checkpoint, None being the base; a hundred listed from ``begin``."""
+    """What is overwritten in a checkpoint; those not accepted come first.
+
+    Args:
+        services: The service.
+        checkpoint_id: None is the base, in which nothing is.
+        begin: How many are passed over.
+        limit: Most that are listed; None lists all. All are counted.
+    """
     registry = services.registry
     found = registry.overwritten_in(checkpoint_id)
     if not found:
@@ -112,4 +122,5 @@ def overwritten_in(
     ]
     rows.sort(key=lambda row: row.accepted is not None)
     left = sum(row.accepted is None for row in rows)
-    return OverwrittenList(len(rows), left, rows[begin : begin + MOST_LISTED])
+    end = None if limit is None else begin + limit
+    return OverwrittenList(len(rows), left, rows[begin:end])

@@ -8,7 +8,7 @@ import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.anchors import Overwritten, overwritten_in_service
+from radiance.api.anchors import Overwritten, overwritten_in
 from radiance.api.bodies import list_limit
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
@@ -81,7 +81,7 @@ def knowledge(services: Services, request: Request, limit: int) -> KnowledgeList
     current = services.registry.current()
     tip = current.checkpoint_id if current else None
     lineage = services.registry.ancestors(tip) if tip else []
-    overwritten = _by_example(services)
+    overwritten = _by_example(services, tip)
     found = services.facts.find(
         lineage,
         limit + 1,
@@ -112,9 +112,9 @@ def _states(services: Services, view: str) -> tuple[State, ...] | None:
     return tuple(state for state in STATES if state == view) or None
 
 
-def _by_example(services: Services) -> dict[str, list[Overwritten]]:
+def _by_example(services: Services, tip: str | None) -> dict[str, list[Overwritten]]:
     found: dict[str, list[Overwritten]] = {}
-    for each in overwritten_in_service(services).anchors:
+    for each in overwritten_in(services, tip, limit=None).anchors:
         found.setdefault(each.example_id, []).append(each)
     return found
 

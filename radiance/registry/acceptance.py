@@ -74,7 +74,7 @@ def accept(
                 remedy="There is nothing to do.",
             )
         became = None
-        if len(chosen) == len(left) and _is_risky_by_overwriting_alone(registry, name):
+        if len(chosen) == len(left) and is_risky_by_overwriting_alone(registry, name):
             became = (CheckpointStatus.RISKY, CheckpointStatus.STABLE)
         body = bodies.acceptance(reason, chosen, became)
         with registry.db.transaction() as connection:
@@ -86,7 +86,7 @@ def accept(
     return chosen
 
 
-def _is_risky_by_overwriting_alone(registry: Registry, checkpoint_id: str) -> bool:
+def is_risky_by_overwriting_alone(registry: Registry, checkpoint_id: str) -> bool:
     decision = registry.decision(checkpoint_id)
     if decision is None or registry.get(checkpoint_id).status != CheckpointStatus.RISKY:
         return False

@@ -23,6 +23,12 @@ def firsts(services: Services, listed: Iterable[Checkpoint]) -> dict[str, Data]:
     return {ids[example.id]: told(example) for example in services.examples.by_ids(list(ids))}
 
 
+def that_may_serve(services: Services, listed: Iterable[Checkpoint]) -> list[str]:
+    """The ids of those checkpoints that have their weights and learned nothing forgotten since."""
+    never = services.registry.withdrawn()
+    return [c.checkpoint_id for c in listed if c.checkpoint_id not in never and not c.is_pruned]
+
+
 def choices(services: Services, listed: Iterable[Checkpoint]) -> dict[str, str]:
     """By checkpoint how it reads in a list to choose from: its id, and what it is known by."""
     checkpoints = list(listed)

@@ -18,6 +18,8 @@ _MOST_CHARACTERS = 1000
 
 def described(services: Services, found: list[Overwritten]) -> list[Data]:
     """Overwritten anchors with question, old answer and new one, where these are known."""
+    if not found:
+        return []
     held = {anchor.example.id: anchor for anchor in services.anchors.anchors}
     taught = {e.id: e for e in services.examples.by_ids([each.example_id for each in found])}
     rows = []

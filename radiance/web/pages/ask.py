@@ -25,7 +25,7 @@ from radiance.records.text import forbidden
 from radiance.registry.store import BASE
 from radiance.validation import check
 from radiance.web.forms import Fields, form_route, read_form
-from radiance.web.named import choices
+from radiance.web.named import choices, that_may_serve
 from radiance.web.page import Data, Page
 
 _MOST_LISTED = 200
@@ -37,7 +37,7 @@ _SERVING = "stable"
 def describe(services: Services, request: HttpRequest) -> Data:
     """The form: what can be asked, and a question to begin with; ``?example=`` names one."""
     newest = services.registry.all(_MOST_LISTED)
-    listed = [each.checkpoint_id for each in newest if not each.is_pruned]
+    listed = that_may_serve(services, newest)
     live = ["training"] if services.pipeline.progress is not None else []
     asked = request.query_params
     a, b = asked.get("a", ""), asked.get("b", "")

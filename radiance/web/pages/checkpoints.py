@@ -126,6 +126,7 @@ def describe_one(services: Services, request: Request) -> Data:
         "ancestors": services.registry.ancestors(checkpoint_id, 6)[1:],
         "manifest": manifest,
         "damage": damage,
+        "withdrawn": checkpoint_id in services.registry.withdrawn(),
         "overwritten": _overwritten(services, checkpoint_id),
         "experiment": brief(services),
         "comments": [

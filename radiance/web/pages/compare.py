@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from radiance.api.anchors import overwritten_in
+from radiance.api.anchors import MOST_LISTED, overwritten_in
 from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
 from radiance.records import Manifest
@@ -109,9 +109,9 @@ def _examples(services: Services, updates: int, left: list[str]) -> Data:
 def _overwritten(services: Services, a: str, b: str) -> Data:
     """Old facts that the second overwrote and the first did not, with both answers."""
     before = {each.anchor for each in services.registry.overwritten_in(a)}
-    found = overwritten_in(services, None if b == BASE else b)
+    found = overwritten_in(services, None if b == BASE else b, limit=None)
     rows = [each for each in found.anchors if each.anchor not in before]
-    return {"count": len(rows), "rows": described(services, rows)}
+    return {"count": len(rows), "rows": described(services, rows[:MOST_LISTED])}
 
 
 def _anchors(services: Services, a: str, b: str) -> Data | None:

@@ -10,7 +10,7 @@ from radiance.api.services import Services
 from radiance.errors import RequestError
 from radiance.registry.store import BASE
 from radiance.web.forms import Fields
-from radiance.web.named import choices
+from radiance.web.named import choices, that_may_serve
 from radiance.web.page import Data, Page
 
 _DEFAULT_REASON = "Asked for on the dashboard."
@@ -50,7 +50,7 @@ def describe(services: Services, request: Request) -> Data:
     current = services.registry.current()
     serving = current.checkpoint_id if current else BASE
     newest = services.registry.all(_MOST_LISTED)
-    listed = [c.checkpoint_id for c in newest if not c.is_pruned]
+    listed = that_may_serve(services, newest)
     return {
         "serving": serving,
         "running": msgspec.to_builtins(running),

@@ -18,11 +18,13 @@ from radiance.api.services import Services, services_of
 from radiance.errors import Conflict, RequestError
 from radiance.exchange.exporting import export_checkpoint, find_source
 from radiance.records import CheckpointStatus, Example
-from radiance.registry.store import BASE
+from radiance.registry.acceptance import acceptances, is_risky_by_overwriting_alone
+from radiance.registry.store import BASE, Registry
 from radiance.web.forms import Fields
-from radiance.web.named import choices
+from radiance.web.named import choices as known_as
 from radiance.web.page import Data, Page
 from radiance.web.told import all_told
+from radiance.web.wording import plural
 
 ACTIONS = ("promote", "rollback", "pin", "unpin", "export")
 _DEFAULT_REASON = "Asked for on the dashboard."
@@ -40,6 +42,7 @@ def describe(services: Services, request: Request) -> Data:
     checkpoint = None if target == BASE else services.registry.get(target)
     moves = target != serving and action in _MOVES
     progress = services.pipeline.progress
+    choices = _earlier(services) if action == "rollback" else []
     return {
         "action": action,
         "target": target,
@@ -49,8 +52,13 @@ def describe(services: Services, request: Request) -> Data:
         "pinned": msgspec.to_builtins(services.registry.pinned()),
         "report": msgspec.to_builtins(checkpoint.report) if checkpoint else None,
         "needs_force": bool(checkpoint and checkpoint.status == CheckpointStatus.REJECTED),
-        "choices": _earlier(services) if action == "rollback" else [],
-        "names": choices(services, services.registry.all(_MOST_LISTED)),
+        "withdrawn": target in services.registry.withdrawn(),
+        "choices": choices,
+        "passed_over": []
+        if request.query_params.get("checkpoint") or target not in choices
+        else choices[: choices.index(target)],
+        "harms": _harms(services, list(dict.fromkeys([target, *choices]))),
+        "names": known_as(services, services.registry.all(_MOST_LISTED)),
         "changes": _changes(services, serving, target) if moves else None,
         "cycle": progress.cycle.id if moves and progress else None,
     }
@@ -98,7 +106,8 @@ def _learned(services: Services, checkpoints: list[str]) -> Data:
 def _earlier(services: Services) -> list[str]:
     """What a rollback can go to: what served before and is older, the latest first, then the base.
 
-    Never forward: after a pin to an older checkpoint the newer one served before, too.
+    Never forward: after a pin to an older checkpoint the newer one served before, too. None that
+    learned what was forgotten since.
     """
     served = services.registry.history()
     current = services.registry.current()
@@ -107,8 +116,28 @@ def _earlier(services: Services) -> list[str]:
     older = {c.checkpoint_id for c in services.registry.all(_MOST_LISTED, current.checkpoint_id)}
     before = [name for name in dict.fromkeys(reversed(served)) if name in older]
     chain = services.registry.ancestors(current.checkpoint_id, _MOST_LISTED)[1:]
-    pruned = services.registry.pruned()
-    return [*(id for id in dict.fromkeys([*before, *chain]) if id not in pruned), BASE]
+    never = services.registry.withdrawn() | services.registry.pruned()
+    return [*(name for name in dict.fromkeys([*before, *chain]) if name not in never), BASE]
+
+
+def _harms(services: Services, names: list[str]) -> dict[str, str]:
+    """What checkpoints did that nobody has accepted, as clauses; none of those that did nothing."""
+    known = set(acceptances(services.registry.db))
+    found = {name: _harm(services.registry, name, known) for name in names if name != BASE}
+    return {name: harm for name, harm in found.items() if harm}
+
+
+def _harm(registry: Registry, name: str, known: set[tuple[str, str]]) -> str:
+    checkpoint = registry.get(name)
+    if checkpoint.status != CheckpointStatus.RISKY:
+        return ""
+    many = checkpoint.report.overwritten or 0
+    if many <= len(known):  # else some of it is not, whichever was accepted
+        found = {(each.anchor, each.example_id) for each in registry.overwritten_in(name)}
+        many = len(found - known)
+        if found and not many and is_risky_by_overwriting_alone(registry, name):
+            return ""
+    return f"{plural(many, 'old fact')} overwritten" if many else "risky"
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:
@@ -142,7 +171,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
 
 
 def _asked(services: Services, request: Request) -> tuple[str, str | None]:
-    """The action and its target; a rollback that names none goes to the latest older one."""
+    """The action and its target; a rollback that names none goes to the latest without harm."""
     action = request.query_params.get("action", "")
     if action not in ACTIONS:
         raise RequestError(
@@ -153,7 +182,9 @@ def _asked(services: Services, request: Request) -> tuple[str, str | None]:
         )
     target = request.query_params.get("checkpoint") or None
     if action == "rollback" and target is None:
-        target = next(iter(_earlier(services)), None)
+        earlier = _earlier(services)
+        harms = _harms(services, earlier)
+        target = next((name for name in earlier if name not in harms), None)
     return action, target
 
 
