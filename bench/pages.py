@@ -77,6 +77,7 @@ def _paths(server: Server) -> dict[str, str]:
         "{checkpoint_id}": newest["checkpoint_id"],
         "{cycle_id}": str(newest["cycle_id"]),
         "{job_id}": newest["job_ids"][0],
+        "{chapter}": "SETTINGS",
     }
     found = {}
     for page in PAGES:
@@ -96,6 +97,9 @@ def _paths(server: Server) -> dict[str, str]:
         "/knowledge, finding nothing": "/knowledge?q=nowhere+to+be+found",
         "/knowledge, by tag": "/knowledge?tag=user%3Aalice",
         "/knowledge, corrected": "/knowledge?view=corrected",
+        "/knowledge, not served": "/knowledge?view=unserved",
+        "/knowledge, one fact": "/knowledge?q=job_000001.0&view=all",
+        "/move, rolled back": "/move?action=rollback",
         "report of a cycle": f"/cycles/{newest['cycle_id']}/report",
     }
 

@@ -35,7 +35,7 @@ _COUNTS = """
 _OTHERS = f"""
     FROM examples AS other INDEXED BY examples_by_question
     CROSS JOIN jobs AS theirs ON theirs.number = other.job
-    WHERE other.question_hash = examples.question_hash AND other.id != examples.id
+    WHERE other.question_hash = examples.question_hash AND other.rowid != examples.rowid
         AND ({_COUNTS.format(job="theirs")})
 """
 # What was learned stands while the newest that waits says the same, and that does not wait then:
@@ -52,6 +52,9 @@ _SUPERSEDED = f"""
         LIMIT 1
     )), FALSE)
 """
+_SUPERSEDED_STATES: frozenset[State] = frozenset({"corrected", "repeated"})
+_ASIDE_STATES: frozenset[State] = frozenset({"unserved", "refused", "failed", "cancelled"})
+_ID = re.compile(r"job_\d+\.\d+")
 _STATE = """
     CASE
         WHEN jobs.status = 'cancelled' THEN 'cancelled'
@@ -78,27 +81,42 @@ _OUTSIDE = """
     SELECT DISTINCT checkpoint FROM jobs WHERE checkpoint IS NOT NULL
         AND checkpoint NOT IN (SELECT value FROM json_each(:lineage))
 """
-_LIST = f"""
-    SELECT examples.*, jobs.tags, {_STATE.format(is_superseded=_SUPERSEDED)} AS state
-    FROM examples JOIN jobs ON jobs.number = examples.job
-    WHERE (:job IS NULL OR (examples.job, -examples.place) < (:job, -:place))
-        AND (:only IS NULL OR examples.id IN (SELECT value FROM json_each(:only)))
+# Where a list begins: at the newest job, which stops early; or at the few rows that can be meant.
+_FROM_JOBS = "jobs CROSS JOIN examples ON examples.job = jobs.number"
+_FROM_IDS = """
+    (SELECT value FROM json_each(:only)) AS wanted
+    CROSS JOIN examples ON examples.id = wanted.value
+    CROSS JOIN jobs ON jobs.number = examples.job
+"""
+_FROM_QUESTIONS = """
+    (SELECT value FROM json_each(:only)) AS wanted
+    CROSS JOIN examples INDEXED BY examples_by_question ON examples.question_hash = wanted.value
+    CROSS JOIN jobs ON jobs.number = examples.job
+"""
+_LIST = """
+    SELECT examples.*, jobs.tags, {state} AS state
+    FROM {source}
+    WHERE jobs.number <= COALESCE(:job, 1 << 62)
+        AND (:job IS NULL OR (examples.job, -examples.place) < (:job, -:place))
         -- What is not in the JSON is not in what it says; parsing takes ten times as long.
-        AND (:words = '' OR examples.id = :words OR examples.text LIKE :pattern ESCAPE '|'
+        AND (:words = '' OR examples.text LIKE :pattern ESCAPE '|'
             OR examples.messages LIKE :raw ESCAPE '|' AND EXISTS (
                 SELECT 1 FROM json_each(examples.messages)
                 WHERE json_extract(value, '$.content') LIKE :pattern ESCAPE '|'))
         AND (:tag = '' OR EXISTS (SELECT 1 FROM json_each(jobs.tags) WHERE value = :tag))
-        -- Found in the index: only what was asked twice can be superseded.
-        AND (NOT :superseded OR examples.question_hash IN (
-            SELECT question_hash FROM examples GROUP BY question_hash HAVING COUNT(*) > 1))
         AND (:statuses IS NULL OR jobs.status IN (SELECT value FROM json_each(:statuses)))
         AND (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
-    ORDER BY examples.job DESC, examples.place LIMIT :limit
-"""  # noqa: S608 - of constants alone
+    ORDER BY jobs.number DESC, examples.place LIMIT :limit
+"""
+# Only what was asked twice can be superseded; found in the index.
+_ASKED_TWICE = """
+    SELECT question_hash FROM examples GROUP BY question_hash HAVING COUNT(*) > 1 LIMIT ?
+"""
+_MOST_ASKED_TWICE = 2000  # of more, the newest that fit are found sooner by the jobs
 # Counted without reading every job: what does not count for a lineage is mostly little.
 _QUESTIONS = """
-    SELECT COUNT(DISTINCT question_hash) AS questions, COUNT(*) AS examples FROM examples
+    SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT question_hash FROM examples)) AS questions,
+        (SELECT COUNT(*) FROM examples) AS examples
 """
 _WAITING = f"""
     SELECT COUNT(*) AS questions FROM jobs CROSS JOIN examples ON examples.job = jobs.number
@@ -115,7 +133,8 @@ _ASIDE_ALONE = f"""
     WHERE NOT ({_COUNTS.format(job="jobs")}) AND NOT EXISTS (
         SELECT 1 FROM examples AS other INDEXED BY examples_by_question
         CROSS JOIN jobs AS theirs ON theirs.number = other.job
-        WHERE other.question_hash = examples.question_hash AND ({_COUNTS.format(job="theirs")})
+        WHERE other.question_hash = examples.question_hash AND other.rowid != examples.rowid
+            AND ({_COUNTS.format(job="theirs")})
     )
 """  # noqa: S608 - of constants alone
 # The example that stands for each of some questions.
@@ -175,19 +194,29 @@ class Facts:
         job, _, place = (before or "").partition(".")
         outside = self._outside(lineage)
         statuses = {status for state in states or () for status in _JOBS_OF[state]}
+        if only is None and _ID.fullmatch(words) and self._is_there(words):
+            words, only = "", [words]
+        source, wanted = _FROM_JOBS, None
+        if only is not None:
+            source, wanted = _FROM_IDS, list(only)
+        elif states is not None and {*states} <= _SUPERSEDED_STATES:
+            rows = self._db.read(_ASKED_TWICE, (_MOST_ASKED_TWICE + 1,))
+            if len(rows) <= _MOST_ASKED_TWICE:
+                source, wanted = _FROM_QUESTIONS, [row["question_hash"] for row in rows]
+        is_superseded = "FALSE" if states and {*states} <= _ASIDE_STATES else _SUPERSEDED
+        state = _STATE.format(is_superseded=is_superseded)
         rows = self._db.read(
-            _LIST,
+            _LIST.format(state=state, source=source),  # of constants alone
             {
                 "outside": outside,
                 "job": job_number(job) if before else None,
                 "place": int(place) if place.isdecimal() and len(place) < 10 else 0,
-                "only": None if only is None else to_json(list(only)),
+                "only": None if wanted is None else to_json(wanted),
                 "words": words,
                 "pattern": _containing(words),
                 "raw": _containing(to_json(words)[1:-1]),
                 "tag": tag,
                 "statuses": None if states is None else to_json(list(statuses)),
-                "superseded": states is not None and {*states} <= {"corrected", "repeated"},
                 "states": None if states is None else to_json(list(states)),
                 "limit": limit,
             },
@@ -212,6 +241,9 @@ class Facts:
                     state = "repeated"
             found.append(Fact(to_example(row), by_number[row["job"]], state, by))
         return found
+
+    def _is_there(self, example_id: str) -> bool:
+        return bool(self._db.read("SELECT 1 FROM examples WHERE id = ?", (example_id,)))
 
     def count(self, lineage: Collection[str], tip: str | None) -> dict[State, int]:
         """How many facts stand in each way; those repeated are among those corrected.

@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from radiance.config import UpdateSettings
-from radiance.examples.facts import KNOWN, Facts
+from radiance.examples.facts import KNOWN, STATES, Facts
 from radiance.examples.store import ExampleStore
 from tests.memory.conftest import Remembering
 
@@ -127,6 +127,7 @@ def test_the_view_is_the_rules_outcome_after_any_sequence(steps):
                     got = (found[0].answer, found[0].is_learned) if found else None
                     assert got == world.expected(which), (kind, asked)
             check_what_is_listed(world)
+            check_ways_to_the_list(world)
         world.real.db.close()
 
 
@@ -157,6 +158,21 @@ def check_what_is_listed(world: World) -> None:
         elif standing.is_learned:  # what is learned was sent again, and waits
             assert fact.state == "repeated"
             assert fact.by == known[0].example.id
+
+
+def check_ways_to_the_list(world: World) -> None:
+    """Asked for by state, by id or page by page, facts are those of the whole list, in order."""
+    lineage, facts = world.real.lineage, Facts(world.real.db)
+    whole = facts.find(lineage, 1000)
+    for state in STATES:
+        same = {state, "repeated"} if state == "corrected" else {state} - {"repeated"}
+        wanted = [fact for fact in whole if fact.state in same]
+        assert facts.find(lineage, 1000, states=(state,)) == wanted
+    ids = [fact.example.id for fact in whole]
+    assert facts.find(lineage, 1000, only=ids[::2]) == whole[::2]
+    for place, fact in enumerate(whole):
+        assert facts.find(lineage, 1000, words=fact.example.id) == [fact]
+        assert facts.find(lineage, 1, before=fact.example.id) == whole[place + 1 : place + 2]
 
 
 def test_what_failed_by_no_fault_of_its_own_stays_known_and_what_the_gate_refused_does_not(
