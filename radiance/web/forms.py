@@ -13,6 +13,17 @@ Fields = ImmutableMultiDict[str, str]
 """By name the last value; ``getlist`` has every one of a name."""
 
 _MOST_FIELDS = 1000
+_ZIP = b"PK\x03\x04"  # as spreadsheets and word processors save
+
+
+class UnreadableFile(RequestError):
+    """A file of a form is not text.
+
+    Attributes:
+        fields: The other fields, so that what was typed can be shown again.
+    """
+
+    fields: Fields = ImmutableMultiDict()
 
 
 def form_route(path: str, handler: Handler, scope: Scope | None) -> Route:
@@ -34,7 +45,7 @@ async def read_form(request: Request, max_bytes: int) -> Fields:
 
     Raises:
         TooLarge: It has more than ``max_bytes``.
-        RequestError: A file is not text.
+        UnreadableFile: A file is not text.
     """
     declared = request.headers.get("content-length", "")
     if not declared.isdigit() or int(declared) > max_bytes:
@@ -43,12 +54,18 @@ async def read_form(request: Request, max_bytes: int) -> Fields:
             remedy="Split it, or raise server.max_body_bytes in radiance.toml.",
         )
     async with request.form(max_files=4, max_fields=_MOST_FIELDS, max_part_size=max_bytes) as form:
-        return ImmutableMultiDict(
-            [
-                (name, await _text(name, value) if isinstance(value, UploadFile) else value)
-                for name, value in form.multi_items()
-            ]
-        )
+        given, sent = [], []
+        for name, value in form.multi_items():
+            if isinstance(value, UploadFile):
+                sent.append((name, value))
+            else:
+                given.append((name, value))
+        try:
+            texts = [(name, await _text(name, file)) for name, file in sent]
+        except UnreadableFile as error:
+            error.fields = ImmutableMultiDict(given)
+            raise
+        return ImmutableMultiDict([*given, *texts])
 
 
 def chosen_action(fields: Fields, known: Iterable[str]) -> str:
@@ -69,12 +86,16 @@ def chosen_action(fields: Fields, known: Iterable[str]) -> str:
 
 
 async def _text(name: str, file: UploadFile) -> str:
+    content = await file.read()
     try:
-        return (await file.read()).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise RequestError(
-            f"{file.filename}: is not text in UTF-8.",
+        is_packed = content.startswith(_ZIP)
+        raise UnreadableFile(
+            f"{file.filename} is {'no text, but packed' if is_packed else 'not text in UTF-8'}.",
             field=name,
             value=file.filename,
-            remedy="Save it as UTF-8 and send it again.",
+            remedy="Save a spreadsheet as CSV, or copy its cells and paste them."
+            if is_packed
+            else "Save it as UTF-8 and send it again.",
         ) from None

@@ -26,7 +26,7 @@ from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.registry import audit
 from radiance.web import events, sheets
-from radiance.web.forms import Fields, form_route, read_form
+from radiance.web.forms import Fields, UnreadableFile, form_route, read_form
 from radiance.web.rendering import environment
 
 Data = dict[str, Any]
@@ -152,10 +152,13 @@ class Page:
     async def _change(self, request: Request) -> Response:
         assert self.act is not None
         services = services_of(request)
-        fields = await read_form(request, services.config.server.max_body_bytes)
+        fields: Fields = ImmutableMultiDict()
         try:
+            fields = await read_form(request, services.config.server.max_body_bytes)
             target = await run_in_threadpool(self.act, services, request, fields)
         except RequestError as error:
+            if isinstance(error, UnreadableFile):
+                fields = error.fields
             status = response_to(error, request.url.path).status_code
             shown = await run_in_threadpool(self.show, request, error, fields)
             shown.status_code = status

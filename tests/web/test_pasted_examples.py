@@ -31,13 +31,55 @@ def test_a_cell_may_hold_newlines_and_lines_are_counted() -> None:
     assert lines == [2, 4]
 
 
+def fact(question: str, answer: str) -> dict[str, str]:
+    return {"input": question, "output": answer}
+
+
+def chat(*said: str) -> dict[str, list[dict[str, str]]]:
+    roles = ("user", "assistant")
+    return {"messages": [{"role": roles[n % 2], "content": text} for n, text in enumerate(said)]}
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "at"),
+    [
+        ("Who?\tAnn.\nWhen?\tAt six.\n", [fact("Who?", "Ann."), fact("When?", "At six.")], [1, 2]),
+        ("| Question | Answer |\n|---|:-:|\n| a \\| b | c |\n", [fact("a | b", "c")], [3]),
+        (
+            "Q: Who?\nA: Ann.\n\nQ: And\nwhen?\nA: At six.",
+            [chat("Who?", "Ann."), chat("And\nwhen?", "At six.")],
+            [1, 4],
+        ),
+        ("Question 1: Who?\r\nAnswer 1: Ann.\r\n", [chat("Who?", "Ann.")], [1]),
+        (
+            "**User:** Who?\n**Assistant:** Ann.\nUser: When?\nAssistant: At six.",
+            [chat("Who?", "Ann.", "When?", "At six.")],
+            [1],
+        ),
+        (
+            "You said:\nWho?\nChatGPT said:\nAnn.\n\nAt six.\n---\nUser: a\nAI: b",
+            [chat("Who?", "Ann.\n\nAt six."), chat("a", "b")],
+            [1, 8],
+        ),
+        ('{\n "input": "a",\n "output": "b"\n}', [fact("a", "b")], [1]),
+        ('{"examples": [{"input": "a", "output": "b"}]}', [fact("a", "b")], [1]),
+    ],
+)
+def test_what_people_have_at_hand_is_read(text: str, wanted: list[object], at: list[int]) -> None:
+    assert pasted_examples.read(text) == (wanted, at)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("", "nothing to learn"),
         ("input,output\n", "no examples below"),
-        ("name,colour\na,b", "name, colour"),
+        ("name,colour\na,b", "'name', 'colour', not question"),
         ("input,output\na,b,c", "Line 2 has 3 cells"),
+        ("question,answer,notes\na,b,c", "column 'notes' besides question and answer"),
+        ("Who runs it? Ann runs it.", "Line 1 is no question with an answer beside or below"),
+        ("Q: Who?\nA: Ann.\n\nQ: When?", "Line 4 has no answer below it"),
+        ("User: Who?\n", "Line 1 has no answer below it"),
         ('{"input": "a", "output": "b"}\n{"input"', "Line 2 is not JSON"),
     ],
 )
@@ -57,6 +99,16 @@ def test_faults_are_named(text: str, told: str) -> None:
         ([2, 4], "examples[1].input: is blank.", "Line 4, the question: is blank."),
         ([], "examples[0].output: is blank.", "The answer: is blank."),
         ([], "examples[0]: the example has 3648 tokens", "The example has 3648 tokens"),
+        (
+            [3],
+            "examples[0].messages[1].content is blank.",
+            "Line 3, what is said in turn 2 is blank.",
+        ),
+        (
+            [1, 2],
+            "examples has 3000 entries; the limit is 1000.",
+            "There are 3000 examples; the limit is 1000.",
+        ),
         ([7], "examples[0]: the example has 3648 tokens", "Line 7: the example has 3648 tokens"),
     ],
 )

@@ -19,6 +19,7 @@ from radiance.web.pages.training import held_up, progress_of
 from radiance.web.told import all_told, told
 
 _JOBS = 15
+_WAITS = (JobStatus.QUEUED, JobStatus.RUNNING)
 _EXAMPLES = 50
 
 
@@ -35,6 +36,7 @@ def describe(services: Services, request: Request) -> Data:
         "corrects": _corrects(services, asked.get("example"))
         or _taught_again(services, asked.get("anchor")),
         "jobs": msgspec.to_builtins(listed),
+        "first": _firsts(services, listed),
         "status": wanted,
         "statuses": [
             {"status": each, "count": count, "url": page_url(request, status=each, before=None)}
@@ -53,6 +55,12 @@ def describe(services: Services, request: Request) -> Data:
         "older": page_url(request, before=more) if more else None,
         "newer": page_url(request, before=None) if asked.get("before") else None,
     }
+
+
+def _firsts(services: Services, jobs: list[Job]) -> dict[str, str]:
+    """By job what its first example asks, as far as it is there."""
+    found = services.examples.by_ids([f"{job.job_id}.0" for job in jobs])
+    return {example.id.partition(".")[0]: told(example)["turns"][0] for example in found}
 
 
 def _corrects(services: Services, example_id: str | None) -> Data | None:
@@ -107,6 +115,11 @@ def act(services: Services, request: Request, fields: Fields) -> str:
         examples, lines = pasted_examples.read(text)
     elif question.strip() and answer.strip():
         examples = [{"input": question, "output": answer}]
+    elif question.strip() or answer.strip():
+        missing = "answer" if question.strip() else "question"
+        raise RequestError(
+            f"The {missing} is blank.", field="examples", remedy=f"Fill in the {missing}, too."
+        )
     else:
         raise RequestError(
             "There is nothing to learn yet.",
@@ -153,12 +166,22 @@ def describe_job(services: Services, request: Request) -> Data:
         "may_supersede": _pairs(
             services, services.examples.may_supersede(job, lineage(services, job))
         ),
+        "known_already": _known_already(services, job) if job.status in _WAITS else 0,
         "is_served": bool(
             job.checkpoint
             and current
             and services.registry.is_ancestor(job.checkpoint, current.checkpoint_id)
         ),
     }
+
+
+def _known_already(services: Services, job: Job) -> int:
+    """How many examples of a job that waits say what was learned before."""
+    current = services.registry.current()
+    lineage = services.registry.ancestors(current.checkpoint_id) if current else []
+    ids = [example.id for example in services.examples.of_jobs([job.job_id])]
+    found = services.facts.find(lineage, len(ids), only=ids)
+    return sum(fact.state == "repeated" and (fact.by or "") < job.job_id for fact in found)
 
 
 def _pairs(services: Services, found: list[Supersession]) -> list[Data]:

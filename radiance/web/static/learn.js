@@ -5,6 +5,7 @@
   const box = document.getElementById("pasted");
   const form = document.getElementById("teach");
   if (!box || !form) return;
+  const EXAMPLES = /^\s*([{[|]|[*_#> ]*(q|question|user|human|you said)\s*\d*[*_]*:)/i; // examples in a .txt, no document
   const holds = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragover", (event) => {
     if (!holds(event)) return;
@@ -19,7 +20,7 @@
     const files = event.dataTransfer.files;
     const chosen = document.getElementById("document-files");
     const text = files.length === 1 && /\.(jsonl?|[ct]sv|txt)$/i.test(files[0].name) ? await files[0].text() : null;
-    if (text === null || (/\.txt$/i.test(files[0].name) && !/^\s*[{[]/.test(text))) {
+    if (text === null || (/\.txt$/i.test(files[0].name) && !EXAMPLES.test(text))) {
       document.getElementById("documents").open = true;
       chosen.files = files;
       chosen.scrollIntoView({ block: "center" });
