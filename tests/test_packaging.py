@@ -52,7 +52,8 @@ def test_the_wheel_holds_all_the_package_s_files_and_nothing_else(built):
         text=True,
         check=True,
     ).stdout.split()
-    assert names == {name for name in tracked if (REPOSITORY / name).exists()}
+    docs = {f"radiance/docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md")}
+    assert names == {name for name in tracked if (REPOSITORY / name).exists()} | docs
     assert "radiance/ember/model/model.safetensors" in names
     assert "radiance/py.typed" in names
 

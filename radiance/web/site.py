@@ -30,6 +30,7 @@ from radiance.web.pages import (
     checkpoints,
     compare,
     cycles,
+    docs,
     documents,
     experiment,
     forgetting,
@@ -69,6 +70,8 @@ PAGES: tuple[Page, ...] = (
     audit.PAGE,
     settings.PAGE,
     words.PAGE,
+    docs.LIST,
+    docs.ONE,
 )
 
 _LINKS: list[BaseRoute] = [

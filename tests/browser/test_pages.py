@@ -39,6 +39,7 @@ def paths(service: Running) -> list[str]:
         "{checkpoint_id}": newest["checkpoint_id"],
         "{cycle_id}": str(newest["cycle_id"]),
         "{job_id}": newest["job_ids"][0],
+        "{chapter}": "SETTINGS",
     }
     found = []
     for page in PAGES:

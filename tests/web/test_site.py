@@ -54,6 +54,7 @@ def filled(client: Client, path: str) -> str:
         ("{checkpoint_id}", newest["checkpoint_id"]),
         ("{cycle_id}", str(newest["cycle_id"])),
         ("{job_id}", newest["job_ids"][0]),
+        ("{chapter}", "SETTINGS"),
     ):
         path = path.replace(name, value)
     return path
@@ -113,6 +114,19 @@ def test_what_a_page_links_is_there(client: Client, path: str) -> None:
         target = link.partition("#")[0]
         if target.startswith("/") and "{" not in target:
             assert fetch(client, target)[0] == 200, link
+
+
+def test_every_page_is_reached_by_links_from_the_first(client: Client) -> None:
+    """Only what asks to be confirmed, or belongs to one thing, has a parameter."""
+    met, ahead = {"/"}, ["/"]
+    while ahead:
+        for link in Balanced(fetch(client, ahead.pop())[2]).links:
+            path = link.partition("?")[0].partition("#")[0]
+            if path.startswith("/") and path not in met:
+                met.add(path)
+                if path.count("/") == 1 and path in PATHS:
+                    ahead.append(path)
+    assert {path for path in PATHS if "{" not in path} <= met
 
 
 @pytest.mark.parametrize("path", PATHS)
