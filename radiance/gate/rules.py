@@ -237,14 +237,14 @@ def drift(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
 def catastrophic(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """forgetting_loss_delta: the rise of forgetting_loss over the parent's, as it was measured."""
     found = _token_rise(candidate.anchors, lambda p: p.parent_loss, policy.confidence)
-    detail = "rise of forgetting_loss over the parent's, in nats per token"
+    detail = "rise of the anchors' loss over the parent's, in nats per token"
     return measured(CATASTROPHIC, found, policy.catastrophic_delta, detail)
 
 
 def cumulative(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """The rise of forgetting_loss over the base's: many small steps are one large one."""
     found = _token_rise(candidate.anchors, lambda p: p.base_loss, policy.confidence)
-    detail = "rise of forgetting_loss over the base's, in nats per token"
+    detail = "rise of the anchors' loss over the base's, in nats per token"
     return measured("cumulative", found, policy.max_cumulative, detail)
 
 

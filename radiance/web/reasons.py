@@ -37,7 +37,8 @@ def why(decision: Decision, evaluation: Evaluation | None = None) -> str:
     if not found:
         return _without_reason(decision)
     sentence = "; ".join(found)
-    return f"{sentence[0].upper()}{sentence[1:]}."
+    noted = " That is only noted: it serves." if decision.status == CheckpointStatus.STABLE else ""
+    return f"{sentence[0].upper()}{sentence[1:]}.{noted}"
 
 
 def measured(row: GateRow) -> str:

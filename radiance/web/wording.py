@@ -14,7 +14,7 @@ _FACTOR = re.compile(r"^[x/](?=\d)")
 _SIGNS = {"x": "\N{MULTIPLICATION SIGN}", "/": "\N{DIVISION SIGN}"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MODELS = {"base": "the base model", "stable": "what serves", "training": "what is in training"}
-_UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+_UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -111,7 +111,7 @@ def duration(seconds: Any) -> str:
 
 
 def ago(value: Any, now: datetime | None = None) -> str:
-    """``3 minutes ago``; of an ISO text or a time, or a dash."""
+    """``3 min ago``; of an ISO text or a time, or a dash."""
     at = _time(value)
     if at is None:
         return ABSENT
@@ -120,7 +120,8 @@ def ago(value: Any, now: datetime | None = None) -> str:
         return "just now"
     for size, name in _UNITS:
         if seconds >= size:
-            return f"{plural(int(seconds // size), name)} ago"
+            count = int(seconds // size)
+            return f"{plural(count, name, name if len(name) < 4 else '')} ago"
     return "just now"
 
 

@@ -147,7 +147,7 @@ def busy(checkpointed_root: Path, serve: Callable[..., Running]) -> Running:
     client = running.client
     newest, *_ = (c for c in client.get("/checkpoints")["checkpoints"] if c["status"] != "rejected")
     overwrite(running, newest["checkpoint_id"], ["job_000002.0"] * 3)
-    client.send_document("notes.md", b"# Zorbel House\n\nK9 opens its door.\n", tags=["house"])
+    client.send_document("notes.md", b"# Zorbel House\n\nK9 opens its door.\n", tags="house")
     client.post("/training/pause", {"reason": "The machine renders until six."})
     client.post("/update", {"examples": as_input(FACTS[3:]), "tags": ["user:ann", "pumps"]})
     client.post("/pin", {"reason": "Looked at by hand."})

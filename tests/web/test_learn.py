@@ -51,9 +51,9 @@ def test_what_an_update_may_contradict_is_named_with_both_answers(
     serve: Callable[..., Running],
 ) -> None:
     client = serve().client
-    client.post("/training/pause", {})
     old, new = "Ann Pellow runs it.", "Tove Lind runs it."
-    client.post("/update", {"examples": as_input([("Who runs the Pellow bakery?", old)])})
+    client.teach([("Who runs the Pellow bakery?", old)])
+    client.post("/training/pause", {})
     other = "Who is the person that runs the Pellow bakery?"
     _, page = send(client, "/learn", question=other, answer=new)
     assert "It may contradict 1 earlier fact" in page

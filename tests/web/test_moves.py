@@ -130,6 +130,18 @@ def test_a_fact_is_forgotten_from_the_page_that_says_what_that_does(
     assert "Forget it</button>" not in gone
 
 
+def test_what_a_pin_keeps_from_being_forgotten_is_said_with_the_way_out(
+    checkpointed_root: Any, serve: Callable[..., Running]
+) -> None:
+    client = serve().client
+    client.post("/pin", {"reason": "Looked at by hand."})
+    page = fetch(client, "/forgetting?example=job_000002.0")[2]
+    assert "<h1>It cannot be forgotten now</h1>" in page
+    assert "which has learned what is to be forgotten" in page
+    assert 'href="/move?action=unpin">Unpin…</a>' in page
+    assert "Forget it</button>" not in page
+
+
 def test_no_button_is_offered_where_there_is_nothing_to_move(serve: Callable[..., Running]) -> None:
     client = serve().client
     rollback = fetch(client, "/move?action=rollback")[2]

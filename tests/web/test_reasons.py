@@ -56,6 +56,13 @@ def test_what_was_not_learned_and_what_was_overwritten_are_said_beside_each_othe
     assert sentence.endswith("12 old facts were overwritten by what was taught.")
 
 
+def test_what_is_stable_though_a_rule_failed_says_that_it_serves_all_the_same() -> None:
+    found = evaluation(lost=13)
+    decision = decide(found, config.GateSettings(rollback_mode="off"))
+    assert decision.status == CheckpointStatus.STABLE
+    assert why(decision, found).endswith("all capitals. That is only noted: it serves.")
+
+
 def test_no_sentence_names_a_rule() -> None:
     for lost in (0, 1, 40):
         for new in (0, 3):

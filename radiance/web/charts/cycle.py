@@ -84,9 +84,10 @@ def _chart(
     if own:
         # What is nothing but rounding is said as nothing; adding 0 takes the sign from a zero.
         values = [round(value, 7) + 0.0 for _, value in sorted(kept[0][0].items())]
-        sentence = (
-            f"From {wording.number(values[0])} to {wording.number(values[-1])} in"
-            f" {wording.plural(max(kept[0][0]), 'step')}, at most {wording.number(max(values))}."
-        )
+        first, last, most = (wording.number(v) for v in (values[0], values[-1], max(values)))
+        took = wording.plural(max(kept[0][0]), "step")
+        sentence = f"From {first} to {last} in {took}, at most {most}."
+        if min(values) == max(values):
+            sentence = f"{first} in each of {took}." if len(values) > 1 else f"{first} in {took}."
     low = None if id == "angle" else 0.0
     return chart(id, title, sentence, "Step", [label for _, label in kept], rows, low=low)

@@ -11,6 +11,7 @@ from radiance.api.services import Services
 from radiance.registry.audit import AuditEntry
 from radiance.registry.verification import verify
 from radiance.web.page import Data, Page, page_url
+from radiance.web.reasons import why
 
 _REMEDY = "Follow the links of the page."
 _PER_PAGE = 50
@@ -26,7 +27,7 @@ def describe(services: Services, request: Request) -> Data:
     return {
         "entries_total": head.number,
         "verification": _verification(services, request, head.number),
-        "entries": [_entry(entry) for entry in listed],
+        "entries": [_entry(services, entry) for entry in listed],
         "newer": page_url(request, before=None, verify=None)
         if entry_before(request, _REMEDY)
         else None,
@@ -45,12 +46,15 @@ def _verification(services: Services, request: Request, entries: int) -> Any:
     return verified if verified and verified["entries"] >= entries else None
 
 
-def _entry(entry: AuditEntry) -> Data:
+def _entry(services: Services, entry: AuditEntry) -> Data:
+    """An entry; ``why`` says of a decision of the gate what ``reason`` has in numbers of rules."""
     body = entry.to_plain()["body"]
     decision = body.get("decision") or {}
     reason = body.get("withheld") or body.get("reason") or decision.get("reason")
     reason = reason or body.get("finding") or body.get("error")
-    return {**msgspec.to_builtins(entry), "body": body, "reason": reason}
+    found = services.registry.decision(entry.subject) if entry.subject and decision else None
+    told = why(found) if found is not None and found.reason == reason else None
+    return {**msgspec.to_builtins(entry), "body": body, "reason": reason, "why": told}
 
 
 PAGE = Page(

@@ -14,7 +14,7 @@ from radiance.web.page import Data, Page
 _PARTS: Mapping[str, tuple[str, ...]] = {
     "Teach and ask": ("DASHBOARD", "MEMORY", "COMMANDS", "MODELS"),
     "From programs": ("API", "OPENAI", "CLIENTS", "CLIENT", "MCP"),
-    "Run it": ("OPERATING", "SETTINGS", "LIMITS", "METRICS"),
+    "Run it": ("OPERATING", "SETTINGS", "ACCESS", "LIMITS", "METRICS"),
     "Finance labs": ("ALPHAS", "YOUR_SIGNAL", "DEPLOYMENT_PLAYBOOK"),
 }
 _REST = "How it works"
@@ -23,17 +23,15 @@ _REST = "How it works"
 def describe(_: Services, __: Request) -> Data:
     """Every chapter by the part that it belongs to, with its first sentence."""
     left = dict(handbook.chapters())
-    parts = []
+    parts: list[tuple[str, list[Chapter]]] = []
     for name, wanted in _PARTS.items():
-        parts.append(
-            {"name": name, "chapters": [left.pop(each) for each in wanted if each in left]}
-        )
-    parts.append({"name": _REST, "chapters": list(left.values())})
+        parts.append((name, [left.pop(each) for each in wanted if each in left]))
+    parts.append((_REST, list(left.values())))
     return {
         "parts": [
-            {"name": part["name"], "chapters": [_told(each) for each in part["chapters"]]}
-            for part in parts
-            if part["chapters"]
+            {"name": name, "chapters": [_told(each) for each in held]}
+            for name, held in parts
+            if held
         ]
     }
 

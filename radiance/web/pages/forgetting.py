@@ -1,6 +1,6 @@
 """Forgetting a fact or a document: first what that does, then a button; and what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from starlette.requests import Request
@@ -8,12 +8,12 @@ from starlette.requests import Request
 from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason
 from radiance.api.services import Services
-from radiance.errors import NotFound
+from radiance.errors import Conflict, NotFound
 from radiance.records import Asked
 from radiance.registry.store import BASE
 from radiance.web.forms import Fields
 from radiance.web.page import Data, Page, number_below, page_url
-from radiance.web.told import all_told
+from radiance.web.told import all_told, told
 
 _DEFAULT_REASON = "Asked for on the dashboard."
 _MOST_CHARACTERS, _MOST_SHOWN = 1000, 20
@@ -44,11 +44,13 @@ def _asked(given: Mapping[str, str]) -> Asked | None:
 
 
 def _preview(services: Services, asked: Asked) -> Data | None:
-    """What it would do; None where what is asked about is not there, or no longer."""
+    """What it would do, or what forbids it; None where what is asked about is there no longer."""
     try:
         found = services.forgetting.preview(asked)
     except NotFound:
         return None
+    except Conflict as error:
+        return {"forbidden": str(error)}
     current = services.registry.current()
     return {
         "examples": all_told(found.examples[:_MOST_SHOWN]),
@@ -59,8 +61,14 @@ def _preview(services: Services, asked: Asked) -> Data | None:
         "serves": found.serves or BASE,
         "checkpoints": found.checkpoints,
         "queued_again": found.queued_again,
-        "alike": found.alike,
+        "alike": _alike(services, found.alike),
     }
+
+
+def _alike(services: Services, ids: Sequence[str]) -> list[Data]:
+    """What stays with the same value: examples with their text, passages by their document."""
+    texts = {example.id: told(example) for example in services.examples.by_ids(list(ids))}
+    return [texts.get(id) or {"id": id, "text": id, "turns": [id]} for id in ids]
 
 
 def act(services: Services, request: Request, fields: Fields) -> str:

@@ -29,15 +29,19 @@
     return shown;
   }
 
+  function linked(href, text) {
+    const link = document.createElement("a");
+    Object.assign(link, { href, textContent: text });
+    return link;
+  }
+
   function fill(shown, turn) {
     shown.querySelector(".answer").textContent = turn.response;
     const source = shown.querySelector(".source");
     source.textContent = turn.source ?? "";
+    if (turn.about) source.append(linked(turn.about.href, turn.about.text));
     for (const match of turn.matches ?? []) {
-      const link = document.createElement("a");
-      link.href = `/knowledge?view=all&q=${encodeURIComponent(match.example_id)}`;
-      link.textContent = match.question;
-      source.append(" · ", link);
+      source.append(" · ", linked(`/knowledge?view=all&q=${encodeURIComponent(match.example_id)}`, match.question));
     }
     for (const input of shown.querySelectorAll("input[type=hidden]")) {
       input.value = { prompt: turn.prompt, question: turn.prompt, response: turn.response, checkpoint: turn.checkpoint ?? "" }[input.name];
@@ -51,9 +55,16 @@
     const note = chunk.radiance;
     turn.matches = note?.matches;
     turn.checkpoint = answer.headers.get("X-Radiance-Checkpoint") ?? "";
-    if (note?.source === "memory") turn.source = note.how === "unclear" ? "Memory asks back" : note.passage ? `From ${note.passage.document}, ${note.passage.place}` : "From memory, word for word";
+    if (note?.source === "memory") {
+      turn.source = note.how === "unclear" ? "Memory asks back" : note.passage ? "From " : "From memory, word for word";
+      if (note.passage) turn.about = { href: `/documents/${note.passage.document_id}`, text: [note.passage.document, note.passage.place].filter(Boolean).join(", ") };
+    }
     else if (answer.headers.get("X-Radiance-Source") === "upstream") turn.source = `From ${chunk.model}`;
-    else turn.source = `From the weights of ${turn.checkpoint || chunk.model}`;
+    else {
+      turn.source = "From the weights of ";
+      const named = turn.checkpoint && turn.checkpoint !== "base";
+      turn.about = { href: `/checkpoints/${named ? turn.checkpoint : "base"}`, text: named ? turn.checkpoint : "the base model" };
+    }
   }
 
   async function stream(turn, shown, body, signal) {
@@ -62,7 +73,7 @@
     });
     if (!answer.ok) {
       const { error = {} } = await answer.json();
-      throw new Error([error.message, error.remedy].filter(Boolean).join(". ").replace("..", ".") || `The service answered ${answer.status}.`);
+      throw new Error([error.message, error.remedy].filter(Boolean).join(". ").replace("..", ".").replace(/^./, (c) => c.toUpperCase()) || `The service answered ${answer.status}.`);
     }
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -105,7 +116,7 @@
         say(error instanceof TypeError ? "The service does not answer. Your question is still here: send it again once it does." : error.message);
         return;
       }
-      turn.source = `${turn.source ?? "Nothing came"}, stopped`;
+      turn.source = `Stopped. ${turn.source ?? "Nothing came"}`;
     } finally {
       running = null;
       stop.hidden = true;

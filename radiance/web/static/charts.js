@@ -57,7 +57,7 @@
       axes: [
         { ...axis, grid: { show: false }, size: 30, space: Math.max(50, 7 * widest + 14), incrs: byName ? [1, 2, 5, 10, 20, 50, 100, 200, 500] : undefined,
           values: (_, ticks) => ticks.map((t) => (byName ? short(labels[t] ?? "") : t)) },
-        { ...axis, size: 56, values: (_, ticks) => ticks.map((t) => Number(t.toPrecision(6))) }, // its own has three decimals
+        { ...axis, size: 56, values: (_, ticks) => ticks.map((t) => String(Number(t.toPrecision(6))).replace("-", "\u2212")) }, // its own has three decimals
       ],
       series: [{}, ...names.map((label, place) => (place >= count ? { label, stroke: "transparent", width: 0, points: { show: false } } : {
         label,

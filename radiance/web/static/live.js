@@ -123,13 +123,13 @@
   }
 
   // ── Ages on the page grow older ──
-  const UNITS = [[31536000, "year"], [86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
+  const UNITS = [[31536000, "year"], [86400, "day"], [3600, "h"], [60, "min"], [1, "s"]];
   function age() {
     for (const time of document.querySelectorAll("time[data-ago]")) {
       const seconds = (Date.now() - new Date(time.dateTime)) / 1000;
       const unit = seconds < 5 ? null : UNITS.find(([size]) => seconds >= size);
       const count = unit && Math.floor(seconds / unit[0]);
-      time.textContent = unit ? `${count} ${unit[1]}${count === 1 ? "" : "s"} ago` : "just now";
+      time.textContent = unit ? `${count} ${unit[1]}${count === 1 || unit[1].length < 4 ? "" : "s"} ago` : "just now";
     }
   }
 
