@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reord
 COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py \
 	learning/test_forgetting.py learning/test_holding.py memory/test_view.py service/test_disk.py \
 	web/test_knowledge.py api/test_limits.py api/test_supersede.py)
-BENCHMARKS := alphas learning knowing scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks reliability
+BENCHMARKS := alphas learning knowing forget lookup scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks reliability
 
 .PHONY: help run quick test coverage check fix docs pictures site bench fuzz clients doctor dist clean
 

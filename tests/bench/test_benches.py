@@ -8,11 +8,12 @@ import pytest
 
 from tests.tiny_base import write_tiny_base
 
-WITHOUT_MODEL = ("alphas", "pages", "reliability", "signals")
+WITHOUT_MODEL = ("alphas", "lookup", "pages", "reliability", "signals")
 # What a bench does on Ember and what it does on another base differ in facts and in settings alone.
 ON_EMBER = ("adapters", "gate", "swaps")
 ON_ANOTHER_BASE = (
     "evaluation",
+    "forget",
     "forgetting",
     "gate",
     "interference",
