@@ -18,6 +18,8 @@ from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
 
 _MOST_BYTES = 512 * 1024 * 1024
+_MOST_ADAPTERS = 6
+"""The base, a parent and its candidate, scaled ones between them; others are not asked again."""
 
 
 class OutputCache:
@@ -34,6 +36,7 @@ class OutputCache:
         self._gradient_computer = gradient_computer
         self._most_bytes = most_bytes
         self._kept: OrderedDict[tuple[bytes, EncodedExample], mx.array] = OrderedDict()
+        self._adapters: OrderedDict[bytes, None] = OrderedDict()
         self.size_bytes = 0
 
     def rows(
@@ -46,6 +49,7 @@ class OutputCache:
             key: Its ``adapter_key``.
             texts: Few enough for one batch, of like length.
         """
+        self._use(key)
         found = {text: self._kept[key, text] for text in texts if (key, text) in self._kept}
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
@@ -61,6 +65,18 @@ class OutputCache:
         for text, rows in found.items():
             self._keep((key, text), rows)
         return [found[text] for text in texts]
+
+    def _use(self, key: bytes) -> None:
+        """Keep nothing of adapters that were asked last too long ago.
+
+        A service learns for months: each of its checkpoints would leave a hundred texts behind.
+        """
+        self._adapters[key] = None
+        self._adapters.move_to_end(key)
+        while len(self._adapters) > _MOST_ADAPTERS:
+            oldest, _ = self._adapters.popitem(last=False)
+            for place in [place for place in self._kept if place[0] == oldest]:
+                self.size_bytes -= self._kept.pop(place).nbytes
 
     def _keep(self, key: tuple[bytes, EncodedExample], rows: mx.array) -> None:
         if key in self._kept:

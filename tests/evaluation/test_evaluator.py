@@ -247,3 +247,22 @@ def test_leeway_keeps_what_is_nearly_as_likely(engine: Engine) -> None:
         assert [probe.is_exact for probe in plain] == exact[0]
 
     engine.call(check)
+
+
+def test_outputs_of_adapters_that_are_not_asked_again_are_not_kept(
+    engine: Engine, bench: Bench
+) -> None:
+    """A service that learns for months would keep a hundred texts of each of its checkpoints."""
+
+    def check() -> None:
+        texts = [text.example for text in bench.anchors[:2]]
+        outputs, sizes = OutputCache(bench.gradient_computer), []
+        for number in range(20):
+            for key in (b"base", b"%d" % number, b"%d" % (number + 1)):  # a parent, its candidate
+                drain(outputs.rows(bench.base, key, texts))
+            sizes.append(outputs.size_bytes)
+        assert sizes[-1] == sizes[8] > 0
+        assert outputs.size_bytes == sum(rows.nbytes for rows in outputs._kept.values())
+        assert (b"base", texts[0]) in outputs._kept
+
+    engine.call(check)
