@@ -12,7 +12,8 @@ PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reord
 # The packages that keep records, by their own tests and by those of what works on them.
 COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py \
 	learning/test_forgetting.py learning/test_holding.py memory/test_view.py service/test_disk.py \
-	web/test_knowledge.py api/test_limits.py api/test_supersede.py)
+	web/test_knowledge.py api/test_limits.py api/test_supersede.py api/test_pruning.py \
+	release/test_retention.py)
 BENCHMARKS := alphas learning knowing forget lookup scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks reliability
 
 .PHONY: help run quick test coverage check fix docs pictures site bench fuzz clients doctor dist clean

@@ -245,7 +245,8 @@ def _may_follow(before: Message | None, message: Message) -> bool:
             return before is not None and before.role in ("system", "user", "tool")
         case "tool":
             return before is not None and (before.calls > 0 or before.role == "tool")
-    return False
+        case "tools":  # set before all turns, never sent as one
+            return False
 
 
 def _has_answered(message: Message) -> bool:

@@ -172,6 +172,15 @@ def test_tools_calls_and_results_are_turns_of_their_own():
     assert turns[2].content == "wet"
 
 
+def test_a_tool_keeps_its_parameters_and_needs_no_description():
+    parameters = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    told, *_ = admit_examples({"messages": [ASKED, TOLD], "tools": [tool]}).examples[0].messages
+    assert json.loads(told.content) == [
+        {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    ]
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -214,6 +223,12 @@ def test_a_call_is_not_the_text_that_it_is_shown_as():
          "messages[2].tool_call_id"),
         ({"messages": [ASKED, {**CALLING, "tool_calls": [
             {"function": {"name": "f", "arguments": "[1]"}}]}]},
+         "messages[1].tool_calls[0].function.arguments"),
+        ({"messages": [ASKED, {**CALLING, "tool_calls": [
+            {"function": {"name": "f", "arguments": '{"x": '}}]}]},
+         "messages[1].tool_calls[0].function.arguments"),
+        ({"messages": [ASKED, {**CALLING, "tool_calls": [
+            {"function": {"name": "f", "arguments": '{"x": "\\ud800"}'}}]}]},
          "messages[1].tool_calls[0].function.arguments"),
         ({"messages": [ASKED, {**TOLD, "content": None}]}, "messages[1].content"),
     ],
@@ -323,6 +338,18 @@ def test_an_example_that_is_too_long_is_named():
     error = caught.value
     assert (error.field, error.value, error.remedy) == ("examples[1]", 9, "Shorten it.")
     assert str(error) == "examples[1]: It has 9 tokens; the limit is 8."
+
+
+def test_what_the_template_refuses_is_named_within_its_example():
+    def measure(example: Example) -> None:
+        if example.text == "odd":
+            raise RequestError("It is odd.", field="messages[0]", value=1, remedy="Send another.")
+
+    with pytest.raises(RequestError) as caught:
+        admit({"examples": [PAIR, {"text": "odd"}]}, UpdateSettings(), measure)
+    error = caught.value
+    assert (error.field, error.value) == ("examples[1].messages[0]", 1)
+    assert (str(error), error.remedy) == ("examples[1]: It is odd.", "Send another.")
 
 
 def test_nothing_is_measured_before_everything_is_checked():
