@@ -286,9 +286,8 @@ class Bench:
 
     @property
     def told(self) -> str:
-        """What was used was measured on and of, as a sentence."""
-        commits = ", ".join(sorted({cell["commit"] for cell in self._used}))
-        return f"Measured on commit {commits}: {_describe(self._machine)}"
+        """What it is measured on, as a sentence."""
+        return _describe(self._machine)
 
     def progress(self, total: int) -> Progress:
         return Progress(self.name, total)

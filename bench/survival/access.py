@@ -162,7 +162,7 @@ def _tell(figures: Sequence[Figures]) -> str:
         f"{count} {'answered' if status == '0' else status}"
         for status, count in sorted(refused.items())
     )
-    return f"{len(documented())} routes, {requests} requests: {told}"
+    return f"{requests} requests: {told}"
 
 
 ROWS = (
