@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from radiance import config
 from radiance.api.auth import keys
-from radiance.api.auth.access import tls_files
+from radiance.api.auth.access import ANY, tls_files
 from radiance.api.route import OPEN, Route
 from radiance.api.routes import all_routes, create_app
 from radiance.cli import main
@@ -63,7 +63,7 @@ def test_every_route_has_a_scope_and_only_life_signs_are_open() -> None:
     # And the pages' own styles and scripts, which a browser fetches without a key.
     found = {route.path for route in ROUTES if route.scope is OPEN}
     assert found == {"/health", "/ready"}
-    assert {route.scope for route in ROUTES} == {OPEN, *keys.SCOPES}
+    assert {route.scope for route in ROUTES} == {OPEN, ANY, *keys.SCOPES}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{min(r.methods)} {r.path}")
@@ -78,7 +78,7 @@ def test_every_route_asks_for_its_scope(keyed: TestClient, route: Route) -> None
     assert answer.json()["error"]["code"] == "invalid_api_key"
     for scope, secret in SECRETS.items():
         answer = keyed.request(method, path_of(route), headers=bearer(secret))
-        if scope in (route.scope, "admin"):
+        if route.scope is ANY or scope in (route.scope, "admin"):
             # It came as far as the service, which starts; these two need none.
             has_answer = route.path in ("/openapi.json", "/metrics")
             assert answer.status_code == (200 if has_answer else 503)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,6 +113,8 @@ def test_bodies_have_a_budget_and_small_ones_always_room(connect, monkeypatch) -
         send(probe, head % 300_000, b" " * 300_000)
         if probe.recv(1 << 16).startswith(b"HTTP/1.1 429 "):
             break
+        probe.close()  # a process may have so many open, and no more
+        time.sleep(0.01)
     small = b'{"prompt": "Hi", "max_tokens": 1}'
     asked = connect()
     send(asked, head % len(small), small)

@@ -78,7 +78,6 @@ def test_the_same_prompt_again_and_one_that_an_answer_continues(client: openai.O
         ({"prompt": [-1]}, "prompt[0]"),
         ({"prompt": "word " * 2000}, "prompt"),
         ({"stop": [1]}, "stop[0]"),
-        ({"stop": ""}, "stop"),
         ({"logit_bias": {"999999": 1}}, "logit_bias"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"suffix": "x"}, "suffix"),
