@@ -39,6 +39,20 @@ _LEARNED = """
     ORDER BY jobs.cycle_id, jobs.number, examples.place
 """
 
+# The same, of the questions that some checkpoints learned.
+_LEARNED_OF = """
+    WITH asked AS (
+        SELECT DISTINCT examples.question_hash
+        FROM jobs JOIN examples ON examples.job = jobs.number
+        WHERE jobs.checkpoint IN (SELECT value FROM json_each(:checkpoints))
+    )
+    SELECT examples.id, examples.question_hash, examples.content_hash, examples.job
+    FROM asked CROSS JOIN examples INDEXED BY examples_by_question USING (question_hash)
+        CROSS JOIN jobs ON jobs.number = examples.job
+    WHERE jobs.status = 'succeeded' AND jobs.checkpoint IN (SELECT value FROM json_each(:lineage))
+    ORDER BY jobs.cycle_id, jobs.number, examples.place
+"""
+
 _NEWEST_LEARNED = """
     SELECT examples.id, examples.messages
     FROM jobs JOIN examples ON examples.job = jobs.number
@@ -201,12 +215,23 @@ class ExampleStore:
             [Answered(*row[:4]) for row in learned], [Answered(*row[:4]) for row in waiting]
         )
 
-    def superseded(self, lineage: Collection[str]) -> list[Supersession]:
+    def superseded(
+        self, lineage: Collection[str], asked_by: Collection[str] | None = None
+    ) -> list[Supersession]:
         """Every example that a lineage learned and then corrected.
 
         They stay in the database, and leave replay and everything measured on earlier examples.
+
+        Args:
+            lineage: A checkpoint and its ancestors.
+            asked_by: Only questions that these checkpoints learned; None: all. Quick for a few,
+                however much the lineage learned.
         """
-        rows = self._db.read(_LEARNED, {"lineage": to_json(list(lineage))})
+        given = {"lineage": to_json(list(lineage))}
+        if asked_by is None:
+            rows = self._db.read(_LEARNED, given)
+        else:
+            rows = self._db.read(_LEARNED_OF, {**given, "checkpoints": to_json(list(asked_by))})
         return corrections.superseded([Answered(*row) for row in rows])
 
     def supersedes(self, job: Job, lineage: Collection[str]) -> list[Supersession]:

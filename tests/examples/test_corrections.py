@@ -147,6 +147,10 @@ def test_what_is_not_superseded_is_what_each_question_was_answered_last(
         gone = {one.example_id for one in book.examples.superseded(book.chain)}
         for number, (question, answer) in enumerate(told, start=1):
             assert (f"job_{number:06d}.0" in gone) == (last[question] != answer)
+        for some in (book.chain[:1], book.chain[1:3]):  # the newest first
+            asked = {told[-1 - book.chain.index(name)][0] for name in some}
+            found = {one.example_id for one in book.examples.superseded(book.chain, some)}
+            assert found == {id for id in gone if told[int(id[4:10]) - 1][0] in asked}
         assert len(book.examples.replay(9, set(), 0, book.chain)) == len(last)
     finally:
         db.close()

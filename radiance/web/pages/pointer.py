@@ -72,12 +72,14 @@ def _changes(services: Services, serving: str, target: str) -> Data:
     old, new = (
         [] if name == BASE else services.registry.ancestors(name) for name in (serving, target)
     )
-    gone = [name for name in old if name not in set(new)]
-    come = [name for name in new if name not in set(old)]
-    again = {pair.example_id for pair in services.examples.superseded(old)}
-    again -= {pair.example_id for pair in services.examples.superseded(new)}
+    had, has = set(old), set(new)
+    gone = [name for name in old if name not in has]
+    come = [name for name in new if name not in had]
+    differ = [*gone, *come]  # of all other questions both say the same
+    again = {pair.example_id for pair in services.examples.superseded(old, differ)}
+    again -= {pair.example_id for pair in services.examples.superseded(new, differ)}
     learned = {e.id: e for e in services.examples.by_ids(sorted(again))}
-    valid = [e for e in learned.values() if _checkpoint_of(services, e.id) in set(new)]
+    valid = [e for e in learned.values() if _checkpoint_of(services, e.id) in has]
     lost = {each.anchor for each in services.registry.overwritten_in(serving)}
     kept = {each.anchor for each in services.registry.overwritten_in(target)}
     return {
