@@ -13,7 +13,7 @@ from mlx_lm.tokenizer_utils import TokenizerWrapper
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from radiance.engine.model.encoding import Encoder
+from radiance.engine.model.encoding import EncodedExample, Encoder
 
 CONTEXT = 4096
 
@@ -320,3 +320,16 @@ def _of_pieces(specials: Sequence[str]) -> Tokenizer:
         ]
     )
     return tokenizer
+
+
+def learned_runs(encoded: EncodedExample) -> list[list[int]]:
+    """The learned tokens of a chat, (tokens,) of each stretch without one between that is not."""
+    runs: list[list[int]] = []
+    before = False
+    for token, is_learned in zip(encoded.tokens, encoded.is_completion, strict=True):
+        if is_learned:
+            if not before:
+                runs.append([])
+            runs[-1].append(token)
+        before = is_learned
+    return runs

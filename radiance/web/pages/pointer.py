@@ -184,9 +184,13 @@ def _asked(services: Services, request: Request) -> tuple[str, str | None]:
         )
     target = request.query_params.get("checkpoint") or None
     if action == "rollback" and target is None:
-        earlier = _earlier(services)
-        harms = _harms(services, earlier)
-        target = next((name for name in earlier if name not in harms), None)
+        known = set(acceptances(services.registry.db))
+        harmless = (
+            name
+            for name in _earlier(services)
+            if name == BASE or not _harm(services.registry, name, known)
+        )
+        target = next(harmless, None)
     return action, target
 
 

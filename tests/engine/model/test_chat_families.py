@@ -7,7 +7,7 @@ import pytest
 
 from radiance.errors import RequestError
 from radiance.records import Example, Message
-from tests.chat_families import FAMILIES, Family
+from tests.chat_families import FAMILIES, Family, learned_runs
 
 CHATS = 40
 _WORDS = ["the", "an", "ant", "[INST]", "USER:", "```py", "1,000", "naïve", "中文", "<b>", "{x}"]
@@ -40,14 +40,7 @@ def test_every_answer_is_learned_once_and_nothing_else(name: str) -> None:
     for seed in range(CHATS):
         chat = _chat(family, seed)
         encoded = encoder.example(Example("x", chat))
-        runs: list[list[int]] = []
-        before = False
-        for token, is_learned in zip(encoded.tokens, encoded.is_completion, strict=True):
-            if is_learned:
-                if not before:
-                    runs.append([])
-                runs[-1].append(token)
-            before = is_learned
+        runs = learned_runs(encoded)
         answers = [turn.content for turn in chat if turn.role == "assistant"]
         told = [
             family.written(answer, place == len(answers) - 1) + family.ending

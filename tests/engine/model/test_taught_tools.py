@@ -9,7 +9,7 @@ import pytest
 from radiance.errors import RequestError
 from radiance.records import Example, Message
 from radiance.records.tools import calls_in, with_calls
-from tests.chat_families import FAMILIES
+from tests.chat_families import FAMILIES, learned_runs
 from tests.tool_families import TOOL_FAMILIES, Calls, ToolFamily
 
 CHATS = 40
@@ -64,14 +64,7 @@ def test_every_answer_and_call_is_learned_once_and_nothing_else(name: str) -> No
         chat, told = _chat(family, seed)
         ending_with_calls += bool(told[-1][1])
         encoded = encoder.example(Example("x", chat))
-        runs: list[list[int]] = []
-        before = False
-        for token, is_learned in zip(encoded.tokens, encoded.is_completion, strict=True):
-            if is_learned:
-                if not before:
-                    runs.append([])
-                runs[-1].append(token)
-            before = is_learned
+        runs = learned_runs(encoded)
         said = [encoder.decode(run) for run in runs]
         assert said == [family.written(*each) for each in told], (seed, chat)
         ends = [sum(token in encoder.end_tokens for token in run) for run in runs]
