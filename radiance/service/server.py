@@ -37,6 +37,7 @@ from radiance.service.protocol import bounded_by
 from radiance.telemetry import configure_logging, get_logger
 from radiance.training.distributed import serve_rank
 from radiance.web import site
+from radiance.web.pages import overview
 
 _GRACEFUL_STOP_S = 30
 _LOOK_S = 0.2  # how often `train` looks whether all is trained
@@ -224,6 +225,8 @@ class _AnnouncedServer(uvicorn.Server):
 def _start(service: app.Service, outcome: _Outcome) -> None:
     try:
         service.start()
+        with contextlib.suppress(RadianceError):  # a page says it, where it stays so
+            overview.prepare(service.services)
         # What lives as long as the process is not looked at again by the garbage collector: with
         # it a collection stops every request for a tenth of a second.
         gc.collect()

@@ -11,7 +11,7 @@ from radiance.api.knowledge import known_states
 from radiance.api.services import Services
 from radiance.records import Checkpoint, CheckpointStatus, EvalReport
 from radiance.registry.store import BASE
-from radiance.web import alerts, wording
+from radiance.web import alerts, events, wording
 from radiance.web.charts.lines import chart
 from radiance.web.decided import decided
 from radiance.web.named import names
@@ -24,6 +24,12 @@ from radiance.web.told import told
 _RECENT = 5
 _CURVE_CHECKPOINTS = 50
 _NO_FAILURES = ("stop", "length", "Cancelled")
+
+
+def prepare(services: Services) -> None:
+    """Read once what is kept from then on, so that the first visitor need not wait for it."""
+    events.state_of(services)
+    _knows(services)
 
 
 def describe(services: Services, _: Request) -> Data:
