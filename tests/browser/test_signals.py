@@ -102,6 +102,7 @@ def test_knobs_run_cancel_run_again_export_and_the_export_offline(
     run(page)
     cancel = page.get_by_role("button", name="Cancel")
     cancel.wait_for()
+    assert page.get_by_role("button", name="Run", exact=True).is_disabled()  # one at a time
     page.locator(".stage", has_text="adapters").wait_for(timeout=RUN_MS)
     cancel.click()
     page.get_by_text("cancelled").wait_for()

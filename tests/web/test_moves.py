@@ -62,7 +62,7 @@ def test_a_rollback_names_its_target_and_what_goes_and_never_goes_forward(
     assert client.get("/info")["current_checkpoint"] is None
 
 
-def test_a_pause_is_said_where_something_waits_and_ends_at_a_button(
+def test_a_pause_is_said_where_something_waits_and_what_was_cancelled_can_be_tried_again(
     serve: Callable[..., Running],
 ) -> None:
     client = serve().client
@@ -83,6 +83,12 @@ def test_a_pause_is_said_where_something_waits_and_ends_at_a_button(
     status, text = send(client, f"/learn/{job}", do="cancel")
     assert status == 409
     assert "only a queued job can be cancelled" in text
+    assert "Try again" in text
+    status, text = send(client, f"/learn/{job}", do="retry")
+    assert status == 200
+    assert "It waits" in text
+    assert client.get(f"/jobs/{job}")["status"] == "queued"
+    send(client, f"/learn/{job}", do="cancel")
     send(client, "/training", do="resume")
     assert client.get("/training")["held_up_by"] is None
 
