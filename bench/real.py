@@ -2,14 +2,16 @@
 
     python -m bench.real [--model smollm2]
 
-A service in a process of its own learns, by its HTTP API and with its defaults: five facts from the
-first POST on a fresh root, three updates of eight, then an update that corrects four of them. Asked
-are all facts after each update; at the end also in words that were never taught, questions of the
-taught kind about names that were never taught (bleeding: a taught value in the answer, and not in
-the base's), and the common knowledge that is held out. Beside it, after each update and in the same
-run, ``mlx_lm.lora``'s trainer learns the same examples with the same rank, layers and learning rate
-and no anchors to the loss that ours came to; it is asked the same at the end. Last, the share of
-the machine's matrix-product speed that a training step and a decode step reach.
+A service in a process of its own, up long enough to have made what updates want of the base (once
+for a base on a machine, while it has nothing to learn), learns by its HTTP API and with its
+defaults: five facts from the first POST on a fresh root, three updates of eight, then an update
+that corrects four of them. Asked are all facts after each update; at the end also in words that
+were never taught, questions of the taught kind about names that were never taught (bleeding: a
+taught value in the answer, and not in the base's), and the common knowledge that is held out.
+Beside it, after each update and in the same run, ``mlx_lm.lora``'s trainer learns the same examples
+with the same rank, layers and learning rate and no anchors to the loss that ours came to; it is
+asked the same at the end. Last, the share of the machine's matrix-product speed that a training
+step and a decode step reach.
 
 Each update is kept when it is finished; a later call goes on over the same root.
 """
@@ -40,7 +42,7 @@ SIZES: dict[Size, tuple[int, int, int, int, int]] = {
 }
 OURS, THEIRS = "radiance", "mlx_lm.lora"
 BATCH_SIZE, MOST_STEPS = 8, 300
-POLL_S = 0.1
+POLL_S, QUIET_S = 0.1, 3.0
 _TINY_FLAGS = ("--set", "training.max_steps=2", "--set", "anchor.own_samples=0")
 
 
@@ -63,9 +65,18 @@ class _Service:
             flags += _TINY_FLAGS
         return self._servers.radiance(self._bench.model, None, *flags)
 
-    def start(self) -> None:
-        """Have it up, so that its start is in no measured time."""
-        assert self.server.port
+    def prepare(self) -> float:
+        """Have it up, and wait while it makes what updates want of the base; how many seconds.
+
+        A service does so while nothing is to be learned, once for a base on a machine.
+        """
+        server, began = self.server, time.perf_counter()
+        quiet_since = began
+        while time.perf_counter() - quiet_since < QUIET_S:
+            if server.call("GET", "/training")[1]["preparing"] is not None:
+                quiet_since = time.perf_counter()
+            time.sleep(POLL_S)
+        return quiet_since - began
 
     @property
     def served(self) -> str:
@@ -106,7 +117,8 @@ class _Service:
         while True:
             job = server.call("GET", f"/jobs/{posted['job_id']}")[1]
             now = time.perf_counter()
-            stage = (job["progress"] or {}).get("stage") or job["preparing"] or job["status"]
+            making = (job["preparing"] or "").partition(":")[0]
+            stage = (job["progress"] or {}).get("stage") or making or job["status"]
             spent[stage] = spent.get(stage, 0.0) + now - before
             before = now
             if job["finished_at"] is not None:
@@ -136,7 +148,8 @@ def learn(
 ) -> Figures:
     """One update by both, one after the other, and what ours knows then."""
     facts, name = story.updates[number], story.names[number]
-    service.start()
+    progress.say(f"{name}: {OURS} prepares itself, as it does while nothing is to be learned")
+    prepared_s = service.prepare()
     progress.say(f"{name}: {OURS} learns {len(facts)} facts")
     ours = service.teach(name, facts)
     valid = story.valid(number + 1)
@@ -161,7 +174,7 @@ def learn(
     }
     with Process("bench.mlx_lm_trainer:learn", parameters) as trainer:
         other = trainer()
-    return {"ours": ours, "theirs": other, "known": known}
+    return {"ours": ours, "theirs": other, "known": known, "prepared_s": prepared_s}
 
 
 def _asked_at_the_end(bench: Bench, story: Story) -> list[str]:
@@ -325,9 +338,13 @@ def _course(title: str, story: Story, learned: Sequence[Figures]) -> list[Table]
         ),
         Table(
             f"{title}: where those seconds went, as the job tells",
-            ("update", *stages),
+            ("update", "prepared before, idle", *stages),
             [
-                (name, *(round(found["ours"]["spent"].get(stage, 0.0), 1) for stage in stages))
+                (
+                    name,
+                    round(found["prepared_s"], 1),
+                    *(round(found["ours"]["spent"].get(stage, 0.0), 1) for stage in stages),
+                )
                 for name, found in zip(story.names, learned, strict=True)
             ],
         ),

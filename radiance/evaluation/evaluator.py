@@ -104,6 +104,18 @@ class AdapterEvaluator:
             recalled=probes["recalled"],
         )
 
+    def prepare(self, texts: Sequence[ProbeText]) -> Pieces[None]:
+        """Have the base's outputs of texts at hand before a candidate is measured on them.
+
+        Yields None between pieces, and Measured as it goes on. What is there by then stays.
+        """
+        key, done = adapter_key(self._base), 0
+        for group in by_length([text.example for text in texts], _ROWS):
+            examples = [texts[index].example for index in group]
+            yield from self._outputs.rows(self._base, key, examples)
+            done += len(group)
+            yield Measured(done, len(texts))
+
     def probe_kinds(
         self, candidate: mx.array, parent: mx.array, kinds: Mapping[str, Sequence[ProbeText]]
     ) -> Pieces[dict[str, tuple[Probe, ...]]]:

@@ -25,6 +25,7 @@ from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, StorageError, TrainingError
+from radiance.evaluation.evaluator import Measured
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.measurement import CandidateMeasurement
@@ -53,6 +54,7 @@ from radiance.telemetry import get_logger
 from radiance.training.base_answers import AnswersWritten
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
+from radiance.training.nullspace import LayersSeen
 from radiance.training.reference_cache import UNREADABLE, base_cache
 from radiance.training.self_samples import SamplesWritten
 from radiance.training.trainer import (
@@ -253,7 +255,10 @@ class CandidateBuilder:
         return staging, manifest, step.evaluation
 
     def prepare(self, is_interrupted: Callable[[], bool]) -> bool:
-        """Write own samples and reference outputs for the updates to come; whether all are there.
+        """Make what the updates to come want of the base; whether all of it is there.
+
+        The base writes own samples, what must be kept is looked at, reference outputs and what the
+        base makes of the texts that candidates are measured on are computed.
 
         Args:
             is_interrupted: Asked between pieces, on the engine's thread: whether to leave off.
@@ -265,8 +270,11 @@ class CandidateBuilder:
         if not self._can_prepare:
             return True
         self._called_off.clear()  # that was the cycle before, or none
-        pieces = self._training_set_builder.prepare
-        return self._watched(lambda: unless(is_interrupted, pieces(self._anchors)))
+        return self._watched(lambda: unless(is_interrupted, self._preparation()))
+
+    def _preparation(self) -> Pieces[None]:
+        yield from self._training_set_builder.prepare(self._anchors)
+        yield from self._measurement.prepare()
 
     def _gather(
         self,
@@ -293,8 +301,12 @@ class CandidateBuilder:
                         self.preparing = f"own samples: {event.done} of {event.total}"
                     case AnswersWritten():
                         self.preparing = f"the base's answers: {event.done} of {event.total}"
+                    case LayersSeen():
+                        self.preparing = f"what must be kept: {event.done} of {event.total} layers"
                     case ReferencesComputed():
                         self.preparing = f"reference outputs: {event.done} of {event.total}"
+                    case Measured():
+                        self.preparing = f"what is measured: {event.done} of {event.total}"
             return task.result
         finally:
             self.preparing = None

@@ -138,6 +138,12 @@ class CandidateMeasurement:
 
         return measure
 
+    def prepare(self) -> Pieces[None]:
+        """Have the base answer what candidates are measured on, before there is one."""
+        answers, most = self._builder.base_answers, self._config.evaluation.anchor_sample
+        texts = yield from measured_texts(answers, self._anchors, most)
+        yield from self._evaluator.prepare(texts)
+
     def _ask_untaught(
         self, vector: mx.array, asked: Sequence[UntaughtQuestion]
     ) -> Pieces[tuple[UntaughtProbe, ...]]:

@@ -50,6 +50,14 @@ _DIRECTIONS = 2  # for each new text
 _PIECE_S = 0.005
 
 
+@dataclass(frozen=True)
+class LayersSeen:
+    """The inputs of so many layers have been looked at."""
+
+    done: int
+    total: int
+
+
 class NullSpace:
     """Where steps may go: the numbers that they may move, and what is left of these.
 
@@ -359,7 +367,7 @@ def _each_input(
     kinds: Sequence[Sequence[EncodedExample]],
     use: Callable[..., None],
 ) -> Pieces[None]:
-    """Give what texts make of each layer's input to a function, layer after layer.
+    """Give what texts make of each layer's input to a function; LayersSeen as it goes on.
 
     One layer's inputs are in memory at a time: the texts go through the model together. On a module
     tree of its own, so that nothing of the trained one is touched. The function runs in a thread
@@ -383,7 +391,8 @@ def _each_input(
     executor = ThreadPoolExecutor(1)
     try:
         used: Future[None] | None = None
-        for paths in layers:
+        for done, paths in enumerate(layers):
+            yield LayersSeen(done, len(layers))
             inputs = []
             for groups in given:
                 parts = []

@@ -149,10 +149,10 @@ class TrainingSetBuilder:
         )
 
     def prepare(self, anchors: AnchorSet) -> Pieces[None]:
-        """Make what an update over the base will want: its texts, then their reference outputs.
+        """Make what an update over the base will want: texts, subspaces, reference outputs.
 
-        Yields None between pieces, and AnswersWritten, SamplesWritten and ReferencesComputed as it
-        goes on. What was made is kept, so it may be given up at any piece.
+        Yields None between pieces, and AnswersWritten, SamplesWritten, LayersSeen and
+        ReferencesComputed as it goes on. What was made is kept, so it may be given up at any piece.
         """
         if self._anchor.method == "naive":
             return
@@ -161,12 +161,6 @@ class TrainingSetBuilder:
         selection = Selection((), anchors=anchors, valid_anchors=anchors)
         count = self._most_own_samples
         held = yield from self._hold(selection, vector, weights_id, count)
-        contexts_apart = self._anchor.constraints == "contexts"
-        of_contexts = held.groups(self._anchor.batch_size, contexts_apart)
-        groups = [group for groups in of_contexts.values() for group in groups]
-        for done, group in enumerate(groups, start=1):
-            yield from held.references(group)
-            yield ReferencesComputed(done, len(groups))
         if self._anchor.null_space and held.valid:
             yield from held_subspaces(
                 self._base,
@@ -176,6 +170,12 @@ class TrainingSetBuilder:
                 self._anchor.null_space_energy,
                 self._reference_cache.directory_of(weights_id),
             )
+        contexts_apart = self._anchor.constraints == "contexts"
+        of_contexts = held.groups(self._anchor.batch_size, contexts_apart)
+        groups = [group for groups in of_contexts.values() for group in groups]
+        for done, group in enumerate(groups, start=1):
+            yield from held.references(group)
+            yield ReferencesComputed(done, len(groups))
         if anchors.prompts:
             yield from self.base_answers.held_out_samples(anchors)
 
