@@ -20,7 +20,7 @@ _MAX_STEPS, _LEAST_MAX_STEPS = 400, 100
 _OWN_SAMPLES, _LEAST_OWN_SAMPLES = 768, 128
 _SAMPLES_STEP = 32
 _NULL_SPACE_FROM, _NULL_SPACE_TO = 512, 2048
-_EVERY = 4
+_EVERY, _RARELY_BELOW = 4, 0.005
 _RANK, _RANKS = 8, 32
 
 N = TypeVar("N", int, float)
@@ -56,7 +56,8 @@ def derive_anchor(settings: AnchorSettings, hidden_size: int) -> AnchorSettings:
 
     ``null_space`` is on where a layer's inputs leave room outside what is held: from 512 wide on.
     Above 2048 the subspaces would take a gigabyte and more, by reckoning; that was not measured.
-    Where it is on, an anchor gradient every fourth step takes the place of one in each.
+    Where it is on, an anchor gradient every fourth step takes the place of one in each, and every
+    eighth does while what is held has hardly moved.
 
     Args:
         settings: Any; values stay as they are.
@@ -66,7 +67,12 @@ def derive_anchor(settings: AnchorSettings, hidden_size: int) -> AnchorSettings:
     if null_space == "auto":
         null_space = _has_room(hidden_size)
     every = (_EVERY if null_space else 1) if settings.every == "auto" else settings.every
-    return msgspec.structs.replace(settings, null_space=null_space, every=every)
+    rarely_below = settings.rarely_below
+    if rarely_below == "auto":
+        rarely_below = _RARELY_BELOW if null_space else 0.0
+    return msgspec.structs.replace(
+        settings, null_space=null_space, every=every, rarely_below=rarely_below
+    )
 
 
 def _has_room(hidden_size: int) -> bool:

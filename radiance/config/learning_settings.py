@@ -291,6 +291,13 @@ class AnchorSettings(Section, frozen=True):
             "without."
         ),
     ] = "auto"
+    rarely_below: Annotated[
+        Annotated[float, Meta(ge=0)] | Auto,
+        Meta(
+            description="Divergence on anchors, in nats per token, below which the next anchor "
+            "gradient comes after twice as many steps; auto: 0.005 with null_space, 0 without."
+        ),
+    ] = "auto"
     own_samples: Annotated[
         Annotated[int, Meta(ge=0)] | Auto,
         Meta(

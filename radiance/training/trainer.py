@@ -136,7 +136,7 @@ class Trainer:
         self._gradient_computer = gradient_computer
         self._settings = settings = derive_training(settings, lora.hidden_size)
         self._anchor = anchor = derive_anchor(anchor, lora.hidden_size)
-        self._every = derived(anchor.every)
+        self._every, self._rarely_below = derived(anchor.every), derived(anchor.rarely_below)
         self._lr, self._max_steps = derived(settings.lr), derived(settings.max_steps)
         self._material = material
         shape = largest_batch(material, settings, anchor)
@@ -162,6 +162,9 @@ class Trainer:
         self._checked_new, self._checked_replay = new, replay
         self._rows = min(settings.batch_size, len(material.new)) + self._replayed_per_batch()
         self.step = self._checked_at = 0
+        # Nothing differs at the start from a reference that it starts from.
+        starts_there = parent is None or anchor.reference != "base"
+        self._anchors_taken, self._anchors_due = 0, self._every if starts_there else 0
         self._cooling_from: int | None = None
         self.vector = self._start
         if resume_from is not None:
@@ -303,10 +306,9 @@ class Trainer:
         Args:
             gradient: Of what may move.
         """
-        every = self._every
-        if not self._groups or self.step % every:
+        if not self._groups or self.step < self._anchors_due:
             return gradient, None
-        number, seed = self.step // every, self._settings.seed + 2
+        number, seed = self._anchors_taken, self._settings.seed + 2
         contexts = list(self._groups)
         context = contexts[number % len(contexts)]
         drawn = yield from self._material.held.draw(
@@ -318,6 +320,8 @@ class Trainer:
         count = batch.target_count
         divergence = cast(float, away.item()) / count
         self._check_finite(divergence)
+        every = self._every * (2 if divergence < self._rarely_below else 1)
+        self._anchors_taken, self._anchors_due = number + 1, self.step + every
         movable = self._movable(anchor_gradient)
         combined = self._optimizer.combine(gradient, movable / count, divergence, every, context)
         return combined, divergence
@@ -388,6 +392,7 @@ class Trainer:
         np.savez(
             stream,
             step=np.array([self.step, cooling, self._checked_at]),
+            anchors=np.array([self._anchors_taken, self._anchors_due]),
             own_samples=np.array(self._material.own_samples),
             vector=np.array(self.vector),
             **self._optimizer.save(),  # type: ignore[arg-type]
@@ -397,6 +402,7 @@ class Trainer:
     def _restore(self, data: bytes) -> None:
         with np.load(io.BytesIO(data), allow_pickle=False) as saved:
             self.step, cooling, self._checked_at = (int(value) for value in saved["step"])
+            self._anchors_taken, self._anchors_due = (int(value) for value in saved["anchors"])
             self._cooling_from = None if cooling < 0 else cooling
             self.vector = mx.array(saved["vector"])
             self._optimizer.restore(dict(saved))

@@ -94,6 +94,7 @@ def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Train
         {"anchor": config.AnchorSettings(budget=0.01, every=2), "cooldown_steps": 4},
         {"anchor": config.AnchorSettings(constraints="contexts")},
         {"anchor": config.AnchorSettings(project="gradient")},
+        {"anchor": config.AnchorSettings(rarely_below=10.0), "max_steps": 8},
     ],
     ids=str,
 )
@@ -101,19 +102,36 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(
     engine: Engine, settings: dict[str, Any]
 ) -> None:
     def compare() -> None:
-        if "anchor" in settings:
-            settings["held"] = held_facts(engine)
-        _, straight = finish(new_trainer(engine, max_steps=6, **settings))
-        events, _ = finish(new_trainer(engine, max_steps=6, **settings), until=3)
+        given = {"max_steps": 6, **settings}
+        if "anchor" in given:
+            given["held"] = held_facts(engine)
+        _, straight = finish(new_trainer(engine, **given))
+        events, _ = finish(new_trainer(engine, **given), until=3)
         snapshot = events[-1]
         assert snapshot.step == 3
-        _, resumed = finish(new_trainer(engine, max_steps=6, resume_from=snapshot.data, **settings))
+        _, resumed = finish(new_trainer(engine, resume_from=snapshot.data, **given))
         assert straight is not None
         assert resumed is not None
-        assert resumed.steps == straight.steps == 6
+        assert resumed.steps == straight.steps == given["max_steps"]
         assert np.array_equal(np.array(straight.vector), np.array(resumed.vector))
 
     engine.call(compare)
+
+
+@pytest.mark.parametrize(
+    ("rarely_below", "steps"),
+    [(0.0, [3, 5, 7, 9]), (10.0, [3, 7])],  # every second step; while nothing has moved, every 4th
+)
+def test_anchors_are_looked_at_rarely_while_nothing_has_moved_and_not_before_the_first_step(
+    engine: Engine, rarely_below: float, steps: list[int]
+) -> None:
+    def train() -> list[int]:
+        anchor = config.AnchorSettings(every=2, rarely_below=rarely_below)
+        events, _ = finish(new_trainer(engine, held=held_facts(engine), anchor=anchor, max_steps=9))
+        taken = [event for event in events if isinstance(event, StepTaken)]
+        return [event.step for event in taken if event.anchor_divergence is not None]
+
+    assert engine.call(train) == steps
 
 
 def test_decoding_in_between_changes_nothing(engine: Engine) -> None:
