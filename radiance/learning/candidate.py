@@ -175,11 +175,17 @@ class CandidateBuilder:
         if self._task is not None:
             self._task.cancel()
 
-    def make(self, cycle: Cycle) -> tuple[Path, Manifest, Evaluation]:
+    def make(
+        self, cycle: Cycle, is_wanted: Callable[[], bool] = lambda: True
+    ) -> tuple[Path, Manifest, Evaluation]:
         """Train and evaluate a cycle's candidate; its files are staged, not published.
 
+        Args:
+            cycle: The cycle.
+            is_wanted: Asked after each step: whether the candidate could still be used.
+
         Raises:
-            Cancelled: ``stop`` or ``call_off`` was called.
+            Cancelled: ``stop`` or ``call_off`` was called, or it is not wanted any more.
             TrainingError: The training failed; Diverged where the loss did.
         """
         self._called_off.clear()
@@ -189,7 +195,7 @@ class CandidateBuilder:
         )
         self.progress = CycleProgress(cycle, max_steps=derived(settings.max_steps))
         try:
-            return self._make(cycle, self.progress, settings, list(recipe.validation))
+            return self._make(cycle, self.progress, settings, list(recipe.validation), is_wanted)
         finally:
             self._engine.hide_training()
             self.progress = None
@@ -213,6 +219,7 @@ class CandidateBuilder:
         progress: CycleProgress,
         settings: TrainingSettings,
         validation: list[Example],
+        is_wanted: Callable[[], bool],
     ) -> tuple[Path, Manifest, Evaluation]:
         examples = self._engine.encoder.taken(self._examples.of_jobs(cycle.job_ids))
         if not examples:
@@ -235,7 +242,7 @@ class CandidateBuilder:
         own_samples = None if saved is None else own_samples_of(saved)
         material = self._gather(selection, parent, cycle.parent_id, own_samples)
         give_back_memory()
-        trained = self._train(progress, material, parent, settings, saved)
+        trained = self._train(progress, material, parent, settings, saved, is_wanted)
         give_back_memory()
         progress.stage = "evaluating"
         measure = self._measurement.of(
@@ -326,6 +333,7 @@ class CandidateBuilder:
         parent: Adapter | None,
         settings: TrainingSettings,
         saved: bytes | None,
+        is_wanted: Callable[[], bool],
     ) -> Trained:
         """Run the trainer on the engine, keeping its numbers and its state as they come."""
         cycle = progress.cycle
@@ -348,7 +356,7 @@ class CandidateBuilder:
                     progress.note(event.step, **step_values(event))
                     self.stats.steps += 1
                     self.stats.tokens += event.tokens
-                    if self._called_off.is_set():
+                    if self._called_off.is_set() or not is_wanted():
                         task.cancel()
                     elif timer.is_due() or self._stopping.is_set():
                         trainer.want_snapshot()

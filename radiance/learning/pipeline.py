@@ -25,6 +25,7 @@ from radiance.gate.rules import decide
 from radiance.jobs.queue import JobQueue
 from radiance.learning.candidate import CandidateBuilder, CycleProgress, LearningStats
 from radiance.learning.holding import Hold, passing_reason
+from radiance.learning.training_states import unless_the_disk_fails
 from radiance.periodic import PeriodicThread
 from radiance.records import (
     CheckpointStatus,
@@ -262,7 +263,14 @@ class Pipeline:
         published = self._registry.find_candidate(cycle)
         if published is not None:
             return self._registry.path(cycle.candidate_id), *published
-        return self._builder.make(cycle)
+        return self._builder.make(cycle, lambda: self._continues_what_serves(cycle))
+
+    def _continues_what_serves(self, cycle: Cycle) -> bool:
+        """Whether a cycle's candidate could be served: the pointer has not moved meanwhile."""
+        with unless_the_disk_fails("pointer_not_read"):
+            current = self._registry.current()
+            return cycle.parent_id == (current.checkpoint_id if current else None)
+        return True
 
     def _evidence(self, cycle: Cycle, manifest: Manifest) -> Evidence:
         """What the audit log keeps beside the manifest, so that anybody can check it afterwards."""

@@ -102,7 +102,7 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(
     engine: Engine, settings: dict[str, Any]
 ) -> None:
     def compare() -> None:
-        given = {"max_steps": 6, **settings}
+        given: dict[str, Any] = {"max_steps": 6, **settings}
         if "anchor" in given:
             given["held"] = held_facts(engine)
         _, straight = finish(new_trainer(engine, **given))
