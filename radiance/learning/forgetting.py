@@ -29,7 +29,7 @@ from radiance.documents import removal as passage_removal
 from radiance.documents.removal import Kept, SoughtPassages
 from radiance.engine.requests import BASE, Scoring, Weights
 from radiance.engine.worker import Engine
-from radiance.errors import Conflict, EngineFailed, NotFound, RadianceError
+from radiance.errors import Conflict, EngineFailed, NotFound, RadianceError, StorageError
 from radiance.jobs import relearning, removal
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
@@ -387,11 +387,17 @@ class Forgetting:
         with self._cleaning_up:  # two at once would write the database anew twice
             with self._one_at_a_time:  # whose texts are kept by then
                 rows = self._db.read("SELECT * FROM forgets WHERE status != 'done' ORDER BY number")
+            failed: StorageError | None = None
             for forget in map(_to_forget, rows):
-                if forget.status == "erasing":
-                    self._erase(forget)
-                else:
-                    self._look_after(forget)
+                try:
+                    if forget.status == "erasing":
+                        self._erase(forget)
+                    else:
+                        self._look_after(forget)
+                except StorageError as error:  # of this one: the others do not wait for it
+                    failed = failed or error
+            if failed is not None:
+                raise failed
 
     def _erase(self, forget: Forget) -> None:
         """Off the disk; repeating it is harmless."""

@@ -5,6 +5,7 @@ and then renamed, so no reader and no crash meets half of it. What a crash leave
 is removed by ``sweep_temporaries``. One process at a time may write in a directory.
 """
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -147,15 +148,20 @@ def link_target(link: Path) -> str | None:
 
 
 def remove_directory(path: Path) -> None:
-    """Delete a directory; it vanishes from its name at once and whole, whatever happens after."""
+    """Delete a directory; it vanishes from its name at once and whole, whatever happens after.
+
+    It may be gone already: whoever was killed before all was done does it once more.
+    """
     with _translated(path):
         trash = _temporary_beside(path)
         step(f"rename {path.name} away")
-        path.rename(trash)
+        with contextlib.suppress(FileNotFoundError):
+            path.rename(trash)
         step(f"sync the directory of {path.name}")
         sync_directory(path.parent)
-        step(f"delete what was {path.name}")
-        shutil.rmtree(trash)
+        if trash.exists():
+            step(f"delete what was {path.name}")
+            shutil.rmtree(trash)
 
 
 def remove_file(path: Path) -> None:

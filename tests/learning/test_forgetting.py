@@ -172,8 +172,7 @@ def test_a_page_shows_no_correction_of_what_was_forgotten_while_it_was_made(serv
 def test_a_database_that_somebody_reads_is_written_anew_once(serve, tmp_path, monkeypatch):
     running: Running = serve()
     client, rewrites = running.client, []
-    client.post("/training/pause", {"reason": "a test"})
-    client.post("/update", {"examples": [{"input": HOUSE[0], "output": HOUSE[1]}]})
+    checkpoint = client.teach([HOUSE])["checkpoint"]
     rewrite = Database.rewrite
     monkeypatch.setattr(Database, "rewrite", lambda db: (rewrites.append(db), rewrite(db)))
     with contextlib.closing(
@@ -186,6 +185,7 @@ def test_a_database_that_somebody_reads_is_written_anew_once(serve, tmp_path, mo
         for _ in range(3):
             forgetting.tick()
         assert forgetting.get(number).status == "erasing"
+        assert not (tmp_path / "adapters" / checkpoint).exists()  # and each turn after did no harm
     wait_done(client, number)
     assert len(rewrites) == 1
     assert found_on_disk(tmp_path) == []

@@ -143,6 +143,14 @@ def test_a_directory_is_removed_whole(tmp_path, recorder, stop_at):
         assert names(tmp_path) == []
 
 
+def test_a_directory_that_is_gone_is_removed_once_more(tmp_path, recorder):
+    files.remove_directory(tmp_path / "old")
+    # Whoever was killed after the rename may have left it unsynced.
+    assert recorder.names == ["rename old away", "sync the directory of old"]
+    with pytest.raises(StorageError, match="No such file"):
+        files.remove_directory(tmp_path / "nowhere" / "old")
+
+
 def test_sweep_deletes_temporaries_only(tmp_path):
     (tmp_path / ".tmp-dir").mkdir()
     (tmp_path / ".tmp-dir" / "x").touch()
