@@ -128,6 +128,18 @@ class Diverged(TrainingError):
     """A loss or gradient became NaN or infinite, or the loss exploded."""
 
 
+class OutOfMemory(TrainingError):
+    """A training needs more memory than there is.
+
+    Attributes:
+        is_passing: Whether the machine has that much in all, and others have it now.
+    """
+
+    def __init__(self, message: str, *, is_passing: bool) -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
+
+
 class Cancelled(RadianceError):
     """The request or cycle was called off before it finished."""
 

@@ -39,8 +39,18 @@ Fact = tuple[str, str]
 # ── Of the process: death, divergence ─────────────────────────────────────────────────────────
 
 
-def _mortal(plan: Plan, root: Path, waiting: int) -> Figures:
-    """A job that ends the process each time, among others; a supervisor starts it again."""
+def _mortal(
+    plan: Plan, root: Path, waiting: int, words: int = 350, most_deaths: int = 3
+) -> Figures:
+    """A job for which memory never is enough, among others; a supervisor starts what died.
+
+    Args:
+        plan: The base.
+        root: Of the service.
+        waiting: Good jobs.
+        words: Of the bad job's answer: from 300 on the process dies, below an array does not fit.
+        most_deaths: Of the process: once with others, whose doing it might have been, twice alone.
+    """
     service = start(root, plan.base, *BRIEFLY, module=_POISONED)
     wait_ready(service)
     service.client.post("/training/pause", {})
@@ -48,7 +58,7 @@ def _mortal(plan: Plan, root: Path, waiting: int) -> Figures:
     bad = ""
     for number in range(waiting):
         if number == waiting // 2:
-            long = {"examples": [{"input": "What is long?", "output": "x " * 350}]}
+            long = {"examples": [{"input": "What is long?", "output": "x " * words}]}
             bad = service.client.post("/update", long)["job_id"]
         good.append(service.client.post("/update", update_body(f"g{number}", 1))["job_id"])
     with contextlib.suppress(OSError):
@@ -65,9 +75,10 @@ def _mortal(plan: Plan, root: Path, waiting: int) -> Figures:
             with contextlib.suppress(AssertionError):  # it dies again before it was asked
                 wait_ready(service)
     job = service.client.get(f"/jobs/{bad}")
-    if job["status"] != "quarantined" or "died 2 times" not in (job["error"] or ""):
+    said = "died 2 times" if most_deaths else "ran out of memory 2 times"
+    if job["status"] != "quarantined" or said not in (job["error"] or ""):
         wrong.append(f"{bad} is {job['status']}: {job['error']}")
-    if deaths > 3:  # once with others, whose doing it might have been, and twice alone
+    if deaths > most_deaths:
         wrong.append(f"it died {deaths} times")
     wrong += not_learned(service, good, 60) + disorder(service)
     service.end()
@@ -336,6 +347,7 @@ def _trials(plan: Plan) -> list[Trial]:
     return [
         Trial("a job that ends the process", lambda root: _mortal(plan, root, _GOOD)),
         Trial("the same among many", lambda root: _mortal(plan, root, 30)),
+        Trial("a job that never fits into memory", lambda root: _mortal(plan, root, _GOOD, 200, 0)),
         Trial("a training that diverges", lambda root: _diverging(plan, root)),
         Trial("traffic and votes of an infer key", lambda root: _tripping(plan, root)),
         Trial("near-duplicates from one tag", lambda root: _flooded(plan, root)),

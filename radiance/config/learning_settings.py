@@ -229,8 +229,8 @@ class TrainingSettings(Section, frozen=True):
     max_deaths: Annotated[
         int,
         Meta(
-            description="Crashes of the process while a job trains after which the job is "
-            "quarantined.",
+            description="Crashes of the process while a job trains, or times that it needs more "
+            "memory than the machine has in all, after which the job is quarantined.",
             ge=1,
         ),
     ] = 2

@@ -16,7 +16,13 @@ from radiance.config import UpdateSettings
 from radiance.errors import Conflict, NotFound, Overloaded
 from radiance.examples.admission import Admitted
 from radiance.examples.queries import job_id, job_number, job_row, no_job, to_job, to_time
-from radiance.jobs.selection import choose, example_ids, quarantine_reason, resumable
+from radiance.jobs.selection import (
+    choose,
+    example_ids,
+    out_of_memory_reason,
+    quarantine_reason,
+    resumable,
+)
 from radiance.records import Cycle, Example, Job, JobStatus, Recipe, content_hash
 from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 
@@ -437,6 +443,37 @@ class JobQueue:
                 " WHERE cycle_id = ? AND status = 'running'",
                 (cycle_id,),
             )
+
+    def run_out_of_memory(self, cycle_id: int, most: int, why: str) -> None:
+        """Put back the jobs of a cycle that wants more memory than there ever is.
+
+        Each is tried alone then; one to which that has happened before is at its end.
+
+        Args:
+            cycle_id: Which one.
+            most: Quarantine after so many of those, crashes of the process included.
+            why: As a clause.
+        """
+        with self._db.transaction() as connection:
+            rows = connection.execute(
+                "SELECT number, deaths FROM jobs WHERE cycle_id = ? AND status = 'running'",
+                (cycle_id,),
+            ).fetchall()
+            for row in rows:
+                times = row["deaths"] + 1
+                error = out_of_memory_reason(times, why) if times >= most else None
+                connection.execute(
+                    "UPDATE jobs SET deaths = ?, status = ?, error = ?, finished_at = ?,"
+                    " cycle_id = CASE ? WHEN 'queued' THEN NULL ELSE cycle_id END WHERE number = ?",
+                    (
+                        times,
+                        status := "queued" if error is None else "quarantined",
+                        error,
+                        None if error is None else to_text(self._clock()),
+                        status,
+                        row["number"],
+                    ),
+                )
 
     def recover(
         self,

@@ -135,5 +135,13 @@ def quarantine_reason(
     return None
 
 
+def out_of_memory_reason(times: int, why: str) -> str:
+    """Why a job that wants more memory than there ever is is kept out."""
+    return (
+        f"Training this job ran out of memory {_times(times)}, so it is kept out: {why}. Shorten"
+        " the examples or lower training.batch_size, then retry it."
+    )
+
+
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"

@@ -5,15 +5,14 @@ pause that grows.
 """
 
 import errno
-import re
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from radiance.errors import CorruptCheckpoint, EngineFailed, StorageError
+from radiance.errors import CorruptCheckpoint, EngineFailed, OutOfMemory, StorageError
+from radiance.learning.shortage import lacks_memory
 
 _FIRST_S, _LONGEST_S = 1.0, 60.0
-_NO_MEMORY = re.compile(r"malloc|bad_alloc|allocate|out of memory|insufficient memory", re.I)
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,13 @@ def passing_reason(error: BaseException) -> str | None:
             return "a checkpoint's files are damaged or gone; see `radiance audit verify`"
         case EngineFailed():
             return "the engine does not answer"
-        case MemoryError():
-            return "memory: there is none left"
+        case OutOfMemory():
+            return f"memory: {error}".removesuffix(".") if error.is_passing else None
         case sqlite3.OperationalError() | sqlite3.DatabaseError():
             return f"storage: {error}"
         case OSError():
             reason = error.strerror or type(error).__name__
             return f"memory: {reason}" if error.errno == errno.ENOMEM else f"storage: {reason}"
-        case RuntimeError() if _NO_MEMORY.search(str(error)):
-            return "memory: there is none left for the model"
+        case _ if lacks_memory(error):
+            return "memory: there is none left"
     return None

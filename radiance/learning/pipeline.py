@@ -25,6 +25,7 @@ from radiance.gate.rules import decide
 from radiance.jobs.queue import JobQueue
 from radiance.learning.candidate import CandidateBuilder, CycleProgress, LearningStats
 from radiance.learning.holding import Hold, passing_reason
+from radiance.learning.shortage import what_never_fits
 from radiance.learning.training_states import unless_the_disk_fails
 from radiance.periodic import PeriodicThread
 from radiance.records import (
@@ -203,16 +204,20 @@ class Pipeline:
                 self._builder.sweep_states()
                 _log.info("cycle_released", reason=str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
-            if (why := passing_reason(error)) is not None:
+            if (why := what_never_fits(self._engine, error)) is not None:
+                _log.warning("cycle_out_of_memory", reason=why, jobs=cycle.job_ids)
+                most = self._config.training.max_deaths
+                self._settle(cycle, lambda: self._jobs.run_out_of_memory(cycle.id, most, why))
+            elif (why := passing_reason(error)) is not None:
                 # It is not the jobs' fault: what was accepted waits until this has passed.
                 self._hold(why)
                 _log.warning("cycle_held", reason=why, error=str(error), jobs=cycle.job_ids)
                 self._settle(cycle, lambda: self._jobs.release(cycle.id))
-                return
-            _log.exception("cycle_failed", jobs=cycle.job_ids)
-            reason = str(error) or type(error).__name__
-            self._settle(cycle, lambda: self._fail(cycle, reason))
-            self._builder.forget_state(cycle)
+            else:
+                _log.exception("cycle_failed", jobs=cycle.job_ids)
+                reason = str(error) or type(error).__name__
+                self._settle(cycle, lambda: self._fail(cycle, reason))
+                self._builder.forget_state(cycle)
         else:
             # The decision is committed: from here on there is no way back.
             refused = checkpoint.status == CheckpointStatus.REJECTED

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from radiance import config
-from radiance.errors import TrainingError
+from radiance.errors import OutOfMemory
 from radiance.platform.conditions import read_conditions
 
 _FLOAT = 4
@@ -180,6 +180,14 @@ def free_bytes() -> int | None:
     return None if not total else max(0, int(total) - mx.get_active_memory())
 
 
+def all_bytes() -> int | None:
+    """What could be had if no other program had any of it; None where nobody says."""
+    if mx.default_device() != mx.cpu:
+        return free_bytes()  # which nobody else's programs count against
+    total = read_conditions().total_memory_bytes
+    return None if total is None else max(0, total - mx.get_active_memory())
+
+
 def most_kept_bytes() -> int:
     """What a step may keep between forward and backward, rather than compute it again.
 
@@ -194,20 +202,33 @@ def kept_part(free: int | None) -> int:
     return _UNKNOWN_KEPT if free is None else max(0, free) // _KEPT_SHARE
 
 
-def require(step: StepMemory | None, free: int | None, settings: config.TrainingSettings) -> None:
+def require(
+    step: StepMemory | None,
+    free: int | None,
+    settings: config.TrainingSettings,
+    in_all: int | None = None,
+) -> None:
     """Refuse a step that would not fit.
 
+    Args:
+        step: What it takes.
+        free: What can be had now.
+        settings: Of the training.
+        in_all: What could be had if no other program had any; None: no more than is free.
+
     Raises:
-        TrainingError: It needs more than is free; the message has the numbers and what to lower.
+        OutOfMemory: It needs more than is free; the message has the numbers and what to lower.
     """
     if step is None or free is None or step.total <= free * _MOST_SHARE:
         return
-    raise TrainingError(
+    is_passing = in_all is not None and step.total <= in_all * _MOST_SHARE
+    raise OutOfMemory(
         f"a training step needs about {_gib(step.total)} (a batch of {step.rows} x {step.tokens} "
         f"tokens: activations {_gib(step.activations)}, logits {_gib(step.logits)}, optimizer "
         f"{_gib(step.vectors)}), and {_gib(free)} are free. Lower training.batch_size (is "
         f"{settings.batch_size}) and raise grad_accum, shorten the longest example, or lower "
-        f"training.r (is {settings.r})."
+        f"training.r (is {settings.r}).",
+        is_passing=is_passing,
     )
 
 

@@ -23,7 +23,7 @@ from radiance.training.batches import TrainingBatch, by_length, make_batch, pick
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import held_batch
 from radiance.training.lora import LoraModel
-from radiance.training.memory import free_bytes, require
+from radiance.training.memory import all_bytes, free_bytes, require
 from radiance.training.optimizer import Optimizer, StepReport
 from radiance.training.training_set import (
     AugmentedExample,
@@ -119,7 +119,8 @@ class Trainer:
         resume_from: ``TrainingState.data`` of an earlier, interrupted run of the same cycle.
 
     Raises:
-        TrainingError: A step would not fit into the memory; or the parent does not fit.
+        OutOfMemory: A step would not fit into the memory.
+        TrainingError: The parent does not fit.
     """
 
     def __init__(
@@ -140,7 +141,7 @@ class Trainer:
         self._lr, self._max_steps = derived(settings.lr), derived(settings.max_steps)
         self._material = material
         shape = largest_batch(material, settings, anchor)
-        require(gradient_computer.step_memory(*shape), free_bytes(), settings)
+        require(gradient_computer.step_memory(*shape), free_bytes(), settings, all_bytes())
         self._groups = (
             {}
             if anchor.method == "naive"

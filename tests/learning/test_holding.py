@@ -30,7 +30,7 @@ NOW = datetime(2026, 2, 9, 12, tzinfo=UTC)
         (OSError(errno.ENOMEM, "Cannot allocate"), "memory: Cannot allocate"),
         (sqlite3.OperationalError("disk I/O error"), "storage: disk I/O error"),
         (MemoryError(), "memory: there is none left"),
-        (RuntimeError("[malloc] Unable to allocate 99 bytes"), "memory: there is none left for"),
+        (RuntimeError("[malloc] Unable to allocate 99 bytes"), "memory: there is none left"),
         (CorruptCheckpoint("/srv/radiance/adapters/A_1: gone"), "a checkpoint's files"),
         (EngineFailed("stuck"), "the engine does not answer"),
     ],
