@@ -6,6 +6,7 @@ import click
 
 from radiance.cli.output import note, print_json
 from radiance.config import Config, load
+from radiance.platform import let_others_go_first
 
 _root_option = click.option(
     "--root",
@@ -31,13 +32,14 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON 
 def backup(folder: Path, keep: int | None, is_checked: bool, as_json: bool, root: Path) -> None:
     """Add a snapshot of the root to the backup in FOLDER.
 
-    A service may run meanwhile. Files that have not changed are kept once for all snapshots. The
-    name of the snapshot is printed.
+    A service may run meanwhile, and goes first where the processor is busy. Files that have not
+    changed are kept once for all snapshots. The name of the snapshot is printed.
 
     Examples:
       radiance backup /mnt/backups/radiance
       radiance backup /mnt/backups/radiance --keep 14 --check
     """
+    let_others_go_first()
     from radiance.registry.backup import back_up, check
 
     config: Config = load(root)
@@ -77,6 +79,7 @@ def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> No
     Examples:
       radiance restore /mnt/backups/radiance --root ~/radiance
     """
+    let_others_go_first()
     from radiance.registry.backup import forgotten_since
     from radiance.registry.backup import restore as make
 

@@ -28,6 +28,7 @@ from typing import Any
 IS_MACOS = sys.platform == "darwin"
 
 # The functions MLX's CPU backend takes from BLAS (the undefined cblas_* symbols of libmlx.so).
+_MODEST = 10  # of -20, who goes first, to 19
 _CBLAS_FUNCTIONS = ("cblas_sgemm", "cblas_dgemm", "cblas_cgemm")
 
 # What an OpenBLAS takes a processor for that came after it, and the kernels by what the processor
@@ -195,6 +196,12 @@ def cache_directory() -> Path:
     if IS_MACOS:
         return Path.home() / "Library" / "Caches" / "radiance"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radiance"
+
+
+def let_others_go_first() -> None:
+    """Have this process compute only with what others leave of the processor, from now on."""
+    least = max(_MODEST, os.getpriority(os.PRIO_PROCESS, 0))
+    os.setpriority(os.PRIO_PROCESS, 0, least)
 
 
 def give_back_memory() -> None:

@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -152,6 +155,16 @@ def test_both_commands(root: Path, tmp_path_factory) -> None:
     assert (restored.exit_code, restored.stdout.strip()) == (0, name)
     again = CliRunner().invoke(main, words)
     assert again.exit_code != 0
+
+
+def test_who_is_asked_goes_before_a_backup(root: Path, tmp_path: Path) -> None:
+    words = ["backup", str(tmp_path / "kept"), "--root", str(root)]
+    code = (
+        "import os; from radiance.cli import main;"
+        f"main({words!r}, standalone_mode=False); print(os.getpriority(os.PRIO_PROCESS, 0))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[-1]) == max(10, os.getpriority(os.PRIO_PROCESS, 0))
 
 
 def test_a_restore_says_what_was_forgotten_since(root: Path, tmp_path_factory) -> None:
