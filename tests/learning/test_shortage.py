@@ -9,8 +9,8 @@ from radiance.learning.shortage import Shortage, lacks_memory
 from tests.support import Client, Running, as_input
 
 GIB = 1 << 30
-SHORT = [("Who guards Fort Selm?", "Captain Ruiz guards Fort Selm.")]
-LONG = [("What is in the ledger?", "Barley. " * 40)]
+SHORT: list[tuple[str, str]] = [("Who guards Fort Selm?", "Captain Ruiz guards Fort Selm.")]
+LONG: list[tuple[str, str]] = [("What is in the ledger?", "Barley. " * 40)]
 
 
 def shortage(asked: float, peak: float, given_back: float, free: float) -> Shortage:

@@ -60,14 +60,15 @@ class ConstraintCompiler:
 
     Any thread. llguidance leaves the interpreter to others while it compiles, and cannot be
     interrupted: one that takes longer than its time goes on by itself to the end of the steps it
-    may take, and a second thread takes over.
+    may take, and a second thread takes over. Who waits for the same form shares one compilation.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Constraint, LLMatcher] = OrderedDict()
-        self._waiting = 0
+        self._kept: OrderedDict[Constraint, LLMatcher | str] = OrderedDict()  # or what is wrong
+        self._under_way: dict[Constraint, Future[LLMatcher | str]] = {}
+        self._waiting = self._waiting_characters = 0
         self._turns = ThreadPoolExecutor(1, "forms")
         self._compilers = ThreadPoolExecutor(2, "form")
 
@@ -80,17 +81,22 @@ class ConstraintCompiler:
         """
         if len(constraint.source) > (most := limits.FORM_CHARACTERS.value):
             raise unusable(constraint, f"it has more than {most} characters")
+        found: Future[ConstraintState] = Future()
+        size = len(constraint.source)
         with self._lock:
             if (known := self._kept.get(constraint)) is not None:
                 self._kept.move_to_end(constraint)
-                done: Future[ConstraintState] = Future()
-                done.set_result(ConstraintState(known.deep_copy(), self._vocabulary))
-                return done
-            if self._waiting >= _MOST_WAITING:
-                raise Overloaded(f"{_MOST_WAITING} forms of answers wait to be compiled already")
-            self._waiting += 1
-        found = self._turns.submit(self._compile_in_time, constraint)
-        found.add_done_callback(self._leave)
+                self._tell(found, constraint, known)
+                return found
+            # Who waits holds its whole request meanwhile: large ones are fewer.
+            characters = self._waiting_characters + size
+            if self._waiting >= _MOST_WAITING or characters > limits.FORMS_CHARACTERS.value:
+                raise Overloaded(f"{self._waiting} forms of answers wait to be compiled already")
+            self._waiting, self._waiting_characters = self._waiting + 1, characters
+            if (under_way := self._under_way.get(constraint)) is None:
+                under_way = self._turns.submit(self._compile_in_time, constraint)
+                self._under_way[constraint] = under_way
+        under_way.add_done_callback(lambda done: self._leave(constraint, done, found))
         return found
 
     def close(self) -> None:
@@ -98,37 +104,59 @@ class ConstraintCompiler:
         self._turns.shutdown(wait=False, cancel_futures=True)
         self._compilers.shutdown(wait=False, cancel_futures=True)
 
-    def _leave(self, _: object) -> None:
+    def _leave(
+        self,
+        constraint: Constraint,
+        done: "Future[LLMatcher | str]",
+        found: "Future[ConstraintState]",
+    ) -> None:
         with self._lock:
             self._waiting -= 1
+            self._waiting_characters -= len(constraint.source)
+            if done.cancelled():
+                found.cancel()
+            elif (error := done.exception()) is not None:
+                found.set_exception(error)
+            else:
+                self._tell(found, constraint, done.result())
 
-    def _compile_in_time(self, constraint: Constraint) -> "ConstraintState":
-        with self._lock:
-            matcher = self._kept.get(constraint)
-        if matcher is None:
-            seconds = limits.FORM_SECONDS.value
-            try:
-                matcher = self._compilers.submit(self._compiled, constraint).result(seconds)
-            except concurrent.futures.TimeoutError:
-                raise unusable(constraint, f"compiling it takes over {seconds} s") from None
+    def _tell(
+        self, found: "Future[ConstraintState]", constraint: Constraint, compiled: LLMatcher | str
+    ) -> None:
+        if isinstance(compiled, str):
+            found.set_exception(unusable(constraint, compiled))
+        else:
+            found.set_result(ConstraintState(compiled.deep_copy(), self._vocabulary))
+
+    def _compile_in_time(self, constraint: Constraint) -> LLMatcher | str:
+        seconds = limits.FORM_SECONDS.value
+        try:
+            return self._compilers.submit(self._compile, constraint).result(seconds)
+        except concurrent.futures.TimeoutError:
+            return f"compiling it takes over {seconds} s"
+        finally:
             with self._lock:
-                self._kept[constraint] = matcher
-                while len(self._kept) > _MOST_KEPT:
-                    self._kept.popitem(last=False)
-        with self._lock:
-            return ConstraintState(matcher.deep_copy(), self._vocabulary)
+                self._under_way.pop(constraint, None)
 
-    def _compiled(self, constraint: Constraint) -> LLMatcher:
+    def _compile(self, constraint: Constraint) -> LLMatcher | str:
+        """What was compiled, or what is wrong; kept, also where nobody waits for it any more."""
+        compiled = self._compiled(constraint)
+        with self._lock:
+            self._kept[constraint] = compiled
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+        return compiled
+
+    def _compiled(self, constraint: Constraint) -> LLMatcher | str:
         try:
             grammar = _grammar(constraint)
             matcher = LLMatcher(self._vocabulary.llguidance, grammar, log_level=0)
         except (ConfigError, ValueError, RuntimeError) as error:  # RecursionError is one
-            raise unusable(constraint, str(error)) from None
+            return str(error)
         if matcher.is_error():
-            raise unusable(constraint, matcher.get_error())
+            return matcher.get_error()
         if constraint.kind == "json_schema" and (name := _shadowed(constraint.source)):
-            reason = f"patternProperties: {name!r} is in properties, too; say all of it there"
-            raise unusable(constraint, reason)
+            return f"patternProperties: {name!r} is in properties, too; say all of it there"
         return matcher
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+import time
 from typing import Any
 
 import jsonschema
@@ -187,7 +188,7 @@ def test_a_form_is_compiled_while_others_are_answered(engine: Engine, monkeypatc
     began, goes_on = threading.Event(), threading.Event()
     compiled = engine._forms._compiled
 
-    def slow(constraint: Constraint) -> LLMatcher:
+    def slow(constraint: Constraint) -> LLMatcher | str:
         began.set()
         assert goes_on.wait(60)
         return compiled(constraint)
@@ -208,7 +209,7 @@ def test_a_form_that_takes_too_long_is_refused_and_the_next_is_compiled(
     goes_on = threading.Event()
     compiled = engine._forms._compiled
 
-    def endless(constraint: Constraint) -> LLMatcher:
+    def endless(constraint: Constraint) -> LLMatcher | str:
         if constraint.source == "[x]{7}":
             assert goes_on.wait(60)
         return compiled(constraint)
@@ -255,6 +256,70 @@ def test_so_many_forms_wait_and_no_more(engine: Engine, monkeypatch) -> None:
     with pytest.raises(Overloaded):
         compiler.compile(Constraint("regex", "one more"))
     goes_on.set()
+    compiler.close()
+
+
+def test_who_wait_for_the_same_form_share_one_compilation(engine: Engine, monkeypatch) -> None:
+    goes_on, compiled = threading.Event(), list[Constraint]()
+    compiler = ConstraintCompiler(engine.encoder.vocabulary)
+    compile_one = compiler._compiled
+
+    def slow(constraint: Constraint) -> LLMatcher | str:
+        compiled.append(constraint)
+        assert goes_on.wait(60)
+        return compile_one(constraint)
+
+    monkeypatch.setattr(compiler, "_compiled", slow)
+    good, bad = Constraint("regex", "[0-9]{5}"), Constraint("regex", "(")
+    waiting = [compiler.compile(form) for form in (good, bad) * 15]
+    goes_on.set()
+    waiting += [compiler.compile(form) for form in (good, bad) * 15]
+    states = [form.result(timeout=60) for form in waiting[::2]]
+    assert len({id(state._matcher) for state in states}) == 30  # each answer has its own
+    for form in waiting[1::2]:
+        with pytest.raises(RequestError, match="unclosed"):
+            form.result(timeout=60)
+    assert compiled == [good, bad]
+    compiler.close()
+
+
+def test_what_took_too_long_is_there_once_it_has_come_to_its_end(
+    engine: Engine, monkeypatch
+) -> None:
+    goes_on = threading.Event()
+    compiler = ConstraintCompiler(engine.encoder.vocabulary)
+    compile_one = compiler._compiled
+
+    def slow(constraint: Constraint) -> LLMatcher | str:
+        assert goes_on.wait(60)
+        return compile_one(constraint)
+
+    monkeypatch.setattr(compiler, "_compiled", slow)
+    monkeypatch.setattr(limits, "FORM_SECONDS", limits.FORM_SECONDS._replace(value=0))
+    form = Constraint("regex", "[0-9]{5}")
+    with pytest.raises(RequestError, match="takes over"):
+        compiler.compile(form).result(timeout=60)
+    goes_on.set()
+    while form not in compiler._kept:
+        time.sleep(0.01)
+    assert compiler.compile(form).result(timeout=0)
+    compiler.close()
+
+
+def test_of_large_forms_fewer_wait(engine: Engine, monkeypatch) -> None:
+    goes_on = threading.Event()
+    compiler = ConstraintCompiler(engine.encoder.vocabulary)
+    monkeypatch.setattr(compiler, "_compiled", lambda form: goes_on.wait(60) and "of no use")
+    waiting = [compiler.compile(Constraint("regex", f"{n}" * 90_000)) for n in range(9)]
+    waiting += [compiler.compile(Constraint("regex", f"{n}" * 90_000)) for n in range(2)]
+    with pytest.raises(Overloaded):
+        compiler.compile(Constraint("regex", "2" * 90_000))
+    waiting.append(compiler.compile(Constraint("regex", "small")))
+    goes_on.set()
+    for form in waiting:
+        with pytest.raises(RequestError, match="of no use"):
+            form.result(timeout=60)
+    compiler.compile(Constraint("regex", "3" * 90_000))  # there is room again
     compiler.close()
 
 
