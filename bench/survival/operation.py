@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,9 @@ from bench.survival.service import (
 from bench.survival.trials import Plan, Row, Trial, verdict
 from tests.support import ApiError
 
+# A minute, at most: an hour is 12 MB and no descriptor. Shorter soaks are mostly warm-up.
+_SLOPES = {"rss_mb": 0.2, "arrays_mb": 0.05, "descriptors": 0.05, "threads": 0.05}
+_LEAST_JUDGED_MINUTES = 30.0
 _BACKUPS = 50
 _BACKUPS_LIMIT_S = 1800
 _SLOWER = 1.5  # than answers are without backups, at most
@@ -113,6 +116,15 @@ def _sample(service: Started) -> dict[str, float]:
     }
 
 
+def too_steep(slopes: Mapping[str, float]) -> list[str]:
+    """What grew by more a minute than may be."""
+    return [
+        f"{name} grew by {slope:.2f} a minute"
+        for name, slope in slopes.items()
+        if slope > _SLOPES[name]
+    ]
+
+
 def _soak(plan: Plan, root: Path) -> Figures:
     settings = (*BRIEFLY, "engine.prompt_cache_bytes=0", "retention.keep_checkpoints=20")
     with running(root, plan.base, *settings) as service:
@@ -124,13 +136,14 @@ def _soak(plan: Plan, root: Path) -> Figures:
             while time.monotonic() < until:
                 times.append(time.monotonic() / 60)
                 samples.append(_sample(service))
-                time.sleep(max(1.0, plan.minutes))
+                time.sleep(max(1.0, plan.minutes / 4))
         later = slice(len(samples) // 3, None)  # what is made once is made by then
         slopes = {
             name: float(np.polyfit(times[later], [one[name] for one in samples[later]], 1)[0])
             for name in samples[0]
         }
-        wrong = sorted(set(mixed.failed))[:3] + not_learned(service, mixed.jobs, 300)
+        wrong = too_steep(slopes) if plan.minutes >= _LEAST_JUDGED_MINUTES else []
+        wrong += sorted(set(mixed.failed))[:3] + not_learned(service, mixed.jobs, 300)
         wrong += disorder(service)
         if service.end():
             wrong.append("the stop failed")

@@ -22,7 +22,7 @@ BARS = {
     11: "found, the first bad entry named",
     12: "refused with the owner's pid, or with the remedy; the file untouched",
     13: "order, ids, leases right",
-    14: "slopes about 0 in 60 minutes",
+    14: "an hour, after 20 minutes: memory + 12 MB, arrays, descriptors and threads + 3 at most",
     15: "drained, exit 0, goes on",
     16: "exactly as the page of access says",
     17: "disk bounded; nothing in use or on the way back loses its weights",

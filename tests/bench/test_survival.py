@@ -6,6 +6,7 @@ import pytest
 
 from bench.survival import access, page
 from bench.survival.access import documented, expected
+from bench.survival.operation import too_steep
 from bench.survival.trials import Row, Trial, verdict
 
 
@@ -36,6 +37,12 @@ def test_the_page_tells_what_held_what_did_not_and_what_was_not_tried(
     (third,) = [line for line in lines if line.startswith("| 3 ")]
     assert "| not tried |" in third
     assert "- 1, two: a / b" in lines
+
+
+def test_a_soak_is_judged_by_what_grew() -> None:
+    flat = {"rss_mb": 0.1, "arrays_mb": -0.4, "descriptors": 0.0, "threads": -0.2}
+    assert too_steep(flat) == []
+    assert too_steep({**flat, "rss_mb": 3.95}) == ["rss_mb grew by 3.95 a minute"]
 
 
 def test_every_row_has_a_bar() -> None:
