@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import mlx.core as mx
 import numpy as np
 
+from radiance import platform
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
 
-_MOST_BYTES = 512 * 1024 * 1024
+_MOST_BYTES, _MEMORY_PARTS = 512 << 20, 32  # as much as earlier prompts may take
 _MOST_ADAPTERS = 6
 """The base, a parent and its candidate, scaled ones between them; others are not asked again."""
 
@@ -26,14 +27,16 @@ class OutputCache:
     """Keeps, least recently used first out. Belongs to the engine thread.
 
     Args:
-        most_bytes: Room for what is kept.
+        most_bytes: Room for what is kept; None: by the machine's memory.
 
     Attributes:
         size_bytes: What is taken of it.
     """
 
-    def __init__(self, gradient_computer: GradientComputer, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, gradient_computer: GradientComputer, most_bytes: int | None = None) -> None:
         self._gradient_computer = gradient_computer
+        if most_bytes is None:
+            most_bytes = min(_MOST_BYTES, platform.memory_bytes() // _MEMORY_PARTS)
         self._most_bytes = most_bytes
         self._kept: OrderedDict[tuple[bytes, EncodedExample], mx.array] = OrderedDict()
         self._adapters: OrderedDict[bytes, None] = OrderedDict()

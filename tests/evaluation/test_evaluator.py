@@ -218,6 +218,14 @@ def test_what_is_kept_has_a_bound(engine: Engine, bench: Bench) -> None:
     engine.call(check)
 
 
+@pytest.mark.parametrize(("memory_gib", "most_mib"), [(1, 32), (8, 256), (16, 512), (512, 512)])
+def test_that_bound_follows_the_machine_s_memory(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, memory_gib: int, most_mib: int
+) -> None:
+    monkeypatch.setattr("radiance.platform.memory_bytes", lambda: memory_gib << 30)
+    assert OutputCache(bench.gradient_computer)._most_bytes == most_mib << 20
+
+
 def test_it_tells_how_far_it_is(engine: Engine, bench: Bench) -> None:
     def events() -> list[Measured]:
         pieces = bench.evaluator.probe(bench.base, bench.base, bench.anchors)
