@@ -26,17 +26,29 @@ from typing import Any
 
 from bench.harness import Bench, Figures, Size, Table
 from bench.intervals import proportion
-from bench.survival import access, clients, disk, kills, operation, page, poison, record, room
+from bench.survival import (
+    access,
+    clients,
+    disk,
+    kills,
+    operation,
+    page,
+    poison,
+    record,
+    room,
+    steps,
+)
 from bench.survival.service import kill_started
 from bench.survival.trials import Plan, Row, Skipped, Trial, verdict
 from radiance.errors import RadianceError
 from tests.support import ApiError
 from tests.tiny_base import write_tiny_base
 
-_MODULES = (access, clients, disk, kills, operation, poison, record, room)
+_MODULES = (access, clients, disk, kills, operation, poison, record, room, steps)
 _ROWS = sorted((row for module in _MODULES for row in module.ROWS), key=lambda row: row.number)
 _COUNTS: dict[str, Callable[[Plan, Path], int]] = {
-    "durable steps": kills.count_steps,
+    "durable steps": steps.count_steps,
+    "syncs": steps.count_syncs,
     "calls on the disk": disk.count_calls,
 }
 # Minutes of a call, kills, minutes of the soak, trials of a row at most.

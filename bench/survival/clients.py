@@ -136,6 +136,13 @@ def _spoil_config(folder: Path, dice: random.Random) -> str:
     return how
 
 
+def spoil(adapter: Path, number: int, dice: random.Random) -> str:
+    """Make an adapter one that nobody could serve; what was done. Every third by its settings."""
+    if number % 3 == 0:
+        return _spoil_config(adapter, dice)
+    return _spoil_weights(adapter / "adapters.safetensors", dice)
+
+
 def _adapters(plan: Plan, folder: Path, seed: int) -> Figures:
     from bench.models import Model
     from bench.servers import save_random_adapter
@@ -148,8 +155,7 @@ def _adapters(plan: Plan, folder: Path, seed: int) -> Figures:
         with _others(service.port, "/search", {"prompt": "Who?", "max_tokens": 2}) as others:
             for number in range(_ADAPTERS_A_TRIAL):
                 bad = shutil.copytree(good, folder / "bad")
-                weights = bad / "adapters.safetensors"
-                how = _spoil_config(bad, dice) if number % 3 == 0 else _spoil_weights(weights, dice)
+                how = spoil(bad, number, dice)
                 told = call(service.port, "POST", "/import", {"path": str(bad)})
                 if not 400 <= told.status < 500:
                     wrong.append(f"{how}: {told.status} {str(told.body)[:80]}")

@@ -1,4 +1,4 @@
-"""Rows 1, 2 and 9: the process killed with SIGKILL, at random, step by step, and in training."""
+"""Rows 1 and 9: the process killed with SIGKILL, at random and in training."""
 
 import contextlib
 import random
@@ -22,13 +22,11 @@ from bench.survival.service import (
     update_body,
     wait_ready,
 )
-from bench.survival.trials import Plan, Row, Trial, spread, verdict
-from radiance.registry.manifest import WEIGHTS
+from bench.survival.trials import Plan, Row, Trial, verdict
 from tests.support import ApiError
 
 _KILLS_A_ROOT = 5
 _LONGEST_LIFE_S = 4.0
-_STEPPED = "bench.survival.stepped"
 
 
 # ── 1: at random ──────────────────────────────────────────────────────────────────────────────
@@ -110,99 +108,6 @@ def _tell_kills(figures: Sequence[Figures]) -> str:
     return f"{kills} kills, {jobs} updates acknowledged; ready again: {told} of {len(times)}"
 
 
-# ── 2: before every durable step ──────────────────────────────────────────────────────────────
-
-
-_PRUNING = ("retention.keep_promoted=2", "server.request_timeout_s=3")
-
-
-def _wait_until_deleted(path: Path) -> None:
-    until = time.monotonic() + 60
-    while path.exists():
-        assert time.monotonic() < until, "what was pruned is there still"
-        time.sleep(0.05)
-
-
-def _work(service: Started, facts: dict[str, list[str]], weights_of: Path) -> None:
-    """Accept, learn, roll back, promote, prune, forget; ``facts`` gets what is acknowledged."""
-    client = service.client
-    before = client.get("/info")["current_checkpoint"]
-    for name in ("one", "two", "three"):
-        job = client.post("/update", update_body(name))["job_id"]
-        facts["jobs"].append(job)
-        client.wait_for(job)
-    client.post("/rollback", {"reason": "a trial"})
-    newest = client.get("/checkpoints")["checkpoints"][0]["checkpoint_id"]
-    assert newest != before
-    client.post("/promote", {"checkpoint": newest, "force": True})
-    pruned = client.post("/prune", {"keep": 1})["checkpoints"]
-    assert len(pruned) == 1
-    _wait_until_deleted(weights_of / pruned[0] / WEIGHTS)
-    client.post("/forget", {"example": f"{facts['jobs'][0]}.0"})
-    facts["forgotten"].append(f"{facts['jobs'][0]}.0")
-    assert not not_forgotten(service)
-
-
-def _stepped(plan: Plan, folder: Path, before_step: int) -> tuple[dict[str, list[str]], int, bool]:
-    """Work until the n-th durable step: what was acknowledged, steps taken, was it killed."""
-    kill_file = folder / "kill-before"
-    facts: dict[str, list[str]] = {"jobs": [], "forgotten": []}
-    service = start(
-        folder,
-        plan.base,
-        *BRIEFLY,
-        *_PRUNING,
-        module=_STEPPED,
-        variables={"RADIANCE_KILL_FILE": str(kill_file)},
-    )
-    wait_ready(service)
-    kill_file.write_text(str(before_step))
-    # Whoever counts wants all of the work done; whoever kills cuts it off somewhere.
-    dies = (OSError, ApiError, AssertionError) if before_step else ()
-    with contextlib.suppress(*dies):
-        _work(service, facts, folder / "adapters")
-    was_killed = before_step > 0
-    if before_step:
-        with contextlib.suppress(Exception):
-            service.process.wait(5)
-    if service.process.poll() is None:  # there is no such step any more
-        was_killed = False
-        service.end()
-    return facts, kill_file.with_suffix(".steps").stat().st_size, was_killed
-
-
-def count_steps(plan: Plan, folder: Path) -> int:
-    """How many durable steps the work of row 2 takes."""
-    return _stepped(plan, folder, 0)[1]
-
-
-def _killed_before(plan: Plan, root: Path, step: int) -> Figures:
-    facts, _, was_killed = _stepped(plan, root, step)
-    with running(root, plan.base, *BRIEFLY) as service:
-        wrong = not_learned(service, facts["jobs"]) + disorder(service)
-        if link_of(root) != service.client.get("/info")["current_checkpoint"]:
-            wrong.append("the link points elsewhere")
-        wrong += not_forgotten(service)
-        if facts["forgotten"]:
-            told = service.client.post("/search", {"prompt": "What opens locker one-0?"})
-            if told["response"] == "Locker one-0 opens with 0.":
-                wrong.append("what was forgotten is answered")
-        service.client.teach([("What opens the last locker?", "The last locker opens with 5.")])
-    return verdict(wrong, was_killed=was_killed)
-
-
-def _before_every_step(plan: Plan) -> list[Trial]:
-    def trial(step: int) -> Trial:
-        return Trial(f"before step {step}", lambda root: _killed_before(plan, root, step))
-
-    return [trial(step) for step in spread(plan.step_count("durable steps"))]
-
-
-def _tell_steps(figures: Sequence[Figures]) -> str:
-    killed = sum(bool(one.get("was_killed")) for one in figures)
-    return f"{killed} died at their step, the others came to the end before"
-
-
 # ── 9: in training ────────────────────────────────────────────────────────────────────────────
 
 _LONG = ("training.max_steps=60", "anchor.own_samples=4", "training.snapshot_seconds=0.01")
@@ -270,6 +175,5 @@ def _in_training(plan: Plan) -> list[Trial]:
 
 ROWS = (
     Row(1, "SIGKILL at random: accepting, training, moving, forgetting", _at_random, _tell_kills),
-    Row(2, "SIGKILL before every durable step", _before_every_step, _tell_steps),
     Row(9, "killed in training, snapshot whole or damaged: the same weights", _in_training),
 )

@@ -104,16 +104,38 @@ class _Mixed:
         time.sleep(0.3)
 
 
+def sample_process(process: "subprocess.Popen[bytes]") -> dict[str, float]:
+    """What a process takes now."""
+    folder = Path(f"/proc/{process.pid}")
+    return {
+        "rss_mb": resident_bytes(process) / 1e6,
+        "descriptors": len(list((folder / "fd").iterdir())) if folder.exists() else 0,
+        "threads": len(list((folder / "task").iterdir())) if folder.exists() else 0,
+    }
+
+
 def _sample(service: Started) -> dict[str, float]:
-    process = Path(f"/proc/{service.process.pid}")
     metrics = call(service.port, "GET", "/metrics").body
     arrays = [line for line in metrics.splitlines() if line.startswith("radiance_array_bytes ")]
-    return {
-        "rss_mb": resident_bytes(service.process) / 1e6,
-        "arrays_mb": float(arrays[0].split()[-1]) / 1e6,
-        "descriptors": len(list((process / "fd").iterdir())) if process.exists() else 0,
-        "threads": len(list((process / "task").iterdir())) if process.exists() else 0,
+    return sample_process(service.process) | {"arrays_mb": float(arrays[0].split()[-1]) / 1e6}
+
+
+def sampled(
+    minutes: float, sample: Callable[[], dict[str, float]]
+) -> tuple[list[dict[str, float]], dict[str, float]]:
+    """Samples over so many minutes, and the slope of each a minute, once what is made once is."""
+    times, samples = [], []
+    until = time.monotonic() + 60 * minutes
+    while time.monotonic() < until:
+        times.append(time.monotonic() / 60)
+        samples.append(sample())
+        time.sleep(max(1.0, minutes / 4))
+    later = slice(len(samples) // 3, None)
+    slopes = {
+        name: float(np.polyfit(times[later], [one[name] for one in samples[later]], 1)[0])
+        for name in samples[0]
     }
+    return samples, slopes
 
 
 def too_steep(slopes: Mapping[str, float]) -> list[str]:
@@ -130,18 +152,8 @@ def _soak(plan: Plan, root: Path) -> Figures:
     with running(root, plan.base, *settings) as service:
         mixed = _Mixed(service)
         work = (mixed.ask, mixed.ask, mixed.look, mixed.teach, mixed.move, mixed.leave)
-        times, samples = [], []
         with loaded(work):
-            until = time.monotonic() + 60 * plan.minutes
-            while time.monotonic() < until:
-                times.append(time.monotonic() / 60)
-                samples.append(_sample(service))
-                time.sleep(max(1.0, plan.minutes / 4))
-        later = slice(len(samples) // 3, None)  # what is made once is made by then
-        slopes = {
-            name: float(np.polyfit(times[later], [one[name] for one in samples[later]], 1)[0])
-            for name in samples[0]
-        }
+            samples, slopes = sampled(plan.minutes, lambda: _sample(service))
         wrong = too_steep(slopes) if plan.minutes >= _LEAST_JUDGED_MINUTES else []
         wrong += sorted(set(mixed.failed))[:3] + not_learned(service, mixed.jobs, 300)
         wrong += disorder(service)
@@ -163,14 +175,14 @@ def _soaks(plan: Plan) -> list[Trial]:
     return [Trial(name, lambda root: _soak(plan, root), limit_s)]
 
 
-def _tell_soak(figures: Sequence[Figures]) -> str:
+def tell_soak(figures: Sequence[Figures]) -> str:
     one = figures[0] if figures else {}
     if "slopes_per_minute" not in one:
         return ""
     slopes = ", ".join(f"{name} {slope:+.2f}" for name, slope in one["slopes_per_minute"].items())
     return (
-        f"{one['minutes']:g} minutes, {one['requests']} requests, {one['acknowledged']} updates; "
-        f"slope a minute: {slopes} (the prompt cache is off)"
+        f"{one['minutes']:g} minutes, {one['requests']} requests, {one.get('acknowledged', 0)} "
+        f"updates; slope a minute: {slopes}"
     )
 
 
@@ -335,7 +347,7 @@ ROWS = (
         14,
         "mixed load with updates, moves and disconnects",
         _soaks,
-        _tell_soak,
+        tell_soak,
     ),
     Row(15, "SIGTERM and SIGHUP under load; SIGSTOP and SIGCONT", _signals, _tell_signals),
     Row(

@@ -1,10 +1,15 @@
 """What the bench of reliability says of its trials, and what it expects of access."""
 
+import os
+import random
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from bench.survival import access, page
+from bench.survival import access, page, power
 from bench.survival.access import documented, expected
 from bench.survival.operation import too_steep
 from bench.survival.trials import Row, Trial, verdict
@@ -43,6 +48,62 @@ def test_a_soak_is_judged_by_what_grew() -> None:
     flat = {"rss_mb": 0.1, "arrays_mb": -0.4, "descriptors": 0.0, "threads": -0.2}
     assert too_steep(flat) == []
     assert too_steep({**flat, "rss_mb": 3.95}) == ["rss_mb grew by 3.95 a minute"]
+
+
+_WRITER = """
+import os, pathlib, sys
+root = pathlib.Path(sys.argv[1])
+def sync(path):
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+(root / "kept").mkdir()
+(root / "kept" / "whole").write_bytes(b"a" * 10_000)
+(root / "kept" / "empty").write_bytes(b"its name alone is synced")
+os.symlink("whole", root / "kept" / "link")
+sync(root / "kept" / "whole")
+sync(root / "kept")
+sync(root)
+(root / "kept" / "whole").write_bytes(b"b" * 20_000)
+(root / "kept" / "whole").rename(root / "kept" / "renamed")
+(root / "lost").write_bytes(b"its name is not")
+sync(root / "lost")
+sync(root / "lost")
+raise SystemExit("the power is not cut")
+"""
+
+
+def test_after_a_power_cut_only_what_was_synced_is_sure(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    with power.power(root) as switch:
+        switch.cut_before(5)
+        done = subprocess.run(
+            [sys.executable, "-c", _WRITER, root],
+            env={**os.environ, **switch.variables},
+            check=False,
+        )
+        assert done.returncode == -signal.SIGKILL
+        assert switch.syncs == 5
+        left = tmp_path / "dropped"
+        left.mkdir()
+        switch.leave(left, "dropped", random.Random(0))
+        assert [path.name for path in left.iterdir()] == ["kept"]
+        assert (left / "kept" / "whole").read_bytes() == b"a" * 10_000
+        assert (left / "kept" / "empty").read_bytes() == b""
+        assert os.readlink(left / "kept" / "link") == "whole"
+        assert not (left / "kept" / "renamed").exists()
+        mixed, names = set[bytes](), set[str]()
+        for seed in range(40):
+            some = tmp_path / f"reordered {seed}"
+            some.mkdir()
+            switch.leave(some, "reordered", random.Random(seed))
+            names |= {path.relative_to(some).as_posix() for path in some.rglob("*")}
+            for path in some.rglob("renamed"):
+                content = path.read_bytes()
+                mixed.add(content[:1] + content[5000:5001])
+    assert names >= {"lost", "kept/whole", "kept/renamed"}
+    assert mixed >= {b"ab", b"ba", b"aa", b"bb"}  # blocks, old and new
 
 
 def test_every_row_has_a_bar() -> None:
