@@ -4,6 +4,7 @@ Their methods are made from ``operations``, where each is written and documented
 """
 
 import functools
+import math
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
@@ -53,6 +54,7 @@ class _Settings:
         api_key: The API key to send; by default RADIANCE_API_KEY's.
         timeout_s: How long an answer may take.
         patience_s: How long to go on asking a service that is starting or has too much to do.
+        connect_s: How long to go on where nothing listens at the address; by default as long.
 
     Raises:
         ConfigError: ``url`` is not an http or https address, or ``api_key`` cannot be a key.
@@ -65,9 +67,10 @@ class _Settings:
         *,
         timeout_s: float = TIMEOUT_S,
         patience_s: float = PATIENCE_S,
+        connect_s: float = math.inf,
     ) -> None:
         self.url = wire.address(url)
-        self.limits = ClientLimits(timeout_s, patience_s)
+        self.limits = ClientLimits(timeout_s, patience_s, connect_s)
         self._key = wire.key(api_key)
 
 

@@ -5,6 +5,7 @@ or thrown the error, and returns the result. Repeating and waiting are decided h
 sleeps or touches the network.
 """
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -58,10 +59,12 @@ class ClientLimits:
     Attributes:
         timeout_s: For an answer.
         patience_s: For a service that is starting, or has too much to do.
+        connect_s: For something to listen at the address, where that is less.
     """
 
     timeout_s: float
     patience_s: float
+    connect_s: float = math.inf
 
 
 def search(
@@ -202,7 +205,7 @@ def wait(
     """
     job_id = job if isinstance(job, str) else job.job_id
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    patient = replace(limits, patience_s=max(limits.patience_s, _AWAY_S))
+    patient = replace(limits, patience_s=max(limits.patience_s, _AWAY_S), connect_s=math.inf)
     last = None
     while True:
         now = yield from show_job(patient, job_id)
@@ -380,7 +383,7 @@ def _ask(limits: ClientLimits, call: ApiCall[T]) -> Flow[T]:
     ready, has too much to do, or the connection broke, only one that is repeatable.
     """
     call = replace(call, timeout_s=call.timeout_s or limits.timeout_s)
-    deadline = time.monotonic() + limits.patience_s
+    began = time.monotonic()
     pause_s = _FIRST_PAUSE_S
     while True:
         try:
@@ -389,7 +392,10 @@ def _ask(limits: ClientLimits, call: ApiCall[T]) -> Flow[T]:
             if not (call.is_repeatable or isinstance(error, NoConnection)):
                 raise
             pause_s = max(pause_s, _asked_for(error))
-            if time.monotonic() + pause_s > deadline:
+            patience_s = limits.patience_s
+            if isinstance(error, NoConnection):
+                patience_s = min(patience_s, limits.connect_s)
+            if time.monotonic() + pause_s > began + patience_s:
                 raise
         yield Sleep(pause_s)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

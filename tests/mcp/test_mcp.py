@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -18,6 +19,11 @@ from mcp.client.streamable_http import streamable_http_client
 from radiance import config
 from radiance.api.auth import keys
 from radiance.cli import main
+from radiance.cli.client import ServiceClient
+from radiance.cli.mcp import tools_client
+from radiance.client import operations
+from radiance.client.wire import NoConnection
+from radiance.errors import RadianceError, Unavailable
 from radiance.mcp.tools import TOOLS
 from tests.support import FACTS, ApiError, Running, start_service
 
@@ -261,6 +267,28 @@ def test_the_schemas_are_plain_and_every_argument_is_described() -> None:
         assert tool.description.endswith(".")
         for name, schema in tool.schema["properties"].items():
             assert schema.get("description"), (tool.name, name)
+
+
+def test_where_no_service_listens_a_tool_waits_for_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(operations, "time", SimpleNamespace(monotonic=lambda: now))
+
+    def waited_s(error: RadianceError) -> float:
+        """How long a tool goes on asking a service that answers with ``error`` each time."""
+        nonlocal now
+        began = now
+        flow = operations.search(tools_client(ServiceClient()).limits, QUESTION)
+        for _ in flow:
+            try:
+                pause = flow.throw(error)
+            except type(error):
+                return now - began
+            assert isinstance(pause, operations.Sleep)
+            now += pause.seconds
+        raise AssertionError("it has no answer")
+
+    assert 0 < waited_s(NoConnection("Nothing listens.")) <= 2
+    assert waited_s(Unavailable("It is starting.")) > 4
 
 
 @pytest.mark.slow
