@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from radiance.engine.worker import Engine
-from radiance.errors import EngineFailed, OutOfMemory
+from radiance.errors import OutOfMemory, RadianceError
 from radiance.platform.conditions import read_conditions
 
 _NO_MEMORY = re.compile(r"malloc|bad_alloc|allocate|out of memory|insufficient memory", re.I)
@@ -77,7 +77,7 @@ def _read(engine: Engine, error: BaseException) -> Shortage | None:
     try:
         peak = engine.call(mx.get_peak_memory)
         kept = engine.call(lambda: mx.get_active_memory() + mx.get_cache_memory())
-    except EngineFailed:
+    except RadianceError:  # it hangs, or stops: nobody says
         return None
     asked = _ASKED.search(str(error))
     return Shortage(
