@@ -8,6 +8,7 @@ An adapter is known by its content, so nothing can be stale.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -20,7 +21,14 @@ from radiance.training.gradient import GradientComputer
 
 _MOST_BYTES, _MEMORY_PARTS = 512 << 20, 32  # as much as earlier prompts may take
 _MOST_ADAPTERS = 6
-"""The base, a parent and its candidate, scaled ones between them; others are not asked again."""
+"""So many came since: a text is not asked again. A cycle has a candidate, and scaled ones."""
+
+
+class _Kept(NamedTuple):
+    """What an adapter makes of a text, and how many adapters had been asked when it last was."""
+
+    rows: mx.array
+    turn: int
 
 
 class OutputCache:
@@ -38,8 +46,9 @@ class OutputCache:
         if most_bytes is None:
             most_bytes = min(_MOST_BYTES, platform.memory_bytes() // _MEMORY_PARTS)
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[tuple[bytes, EncodedExample], mx.array] = OrderedDict()
+        self._kept: OrderedDict[tuple[bytes, EncodedExample], _Kept] = OrderedDict()
         self._adapters: OrderedDict[bytes, None] = OrderedDict()
+        self._turn = 0
         self.size_bytes = 0
 
     def rows(
@@ -53,7 +62,7 @@ class OutputCache:
             texts: Few enough for one batch, of like length.
         """
         self._use(key)
-        found = {text: self._kept[key, text] for text in texts if (key, text) in self._kept}
+        found = {text: self._kept[key, text].rows for text in texts if (key, text) in self._kept}
         missing = [text for text in dict.fromkeys(texts) if text not in found]
         if missing:
             # Sizes are powers of two: every new shape of a compiled block costs memory for ever.
@@ -70,26 +79,35 @@ class OutputCache:
         return [found[text] for text in texts]
 
     def _use(self, key: bytes) -> None:
-        """Keep nothing of adapters that were asked last too long ago.
+        """Keep nothing that was asked last some adapters ago.
 
-        A service learns for months: each of its checkpoints would leave a hundred texts behind.
+        A service learns for months: each of its checkpoints would leave a hundred texts behind, and
+        each of its examples what the base makes of it.
         """
+        self._turn += key not in self._adapters
         self._adapters[key] = None
         self._adapters.move_to_end(key)
         while len(self._adapters) > _MOST_ADAPTERS:
-            oldest, _ = self._adapters.popitem(last=False)
-            for place in [place for place in self._kept if place[0] == oldest]:
-                self.size_bytes -= self._kept.pop(place).nbytes
+            self._adapters.popitem(last=False)
+        while self._kept:
+            oldest = next(iter(self._kept.values()))
+            if oldest.turn > self._turn - _MOST_ADAPTERS:
+                break
+            self._drop()
 
     def _keep(self, key: tuple[bytes, EncodedExample], rows: mx.array) -> None:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return
-        self._kept[key] = rows
+        if (before := self._kept.get(key)) is not None:
+            self.size_bytes -= before.rows.nbytes
+        self._kept[key] = _Kept(rows, self._turn)
+        self._kept.move_to_end(key)
         self.size_bytes += rows.nbytes
         while self.size_bytes > self._most_bytes:
-            _, dropped = self._kept.popitem(last=False)
-            self.size_bytes -= dropped.nbytes
+            self._drop()
+
+    def _drop(self) -> None:
+        """Keep the least recently used no more."""
+        _, dropped = self._kept.popitem(last=False)
+        self.size_bytes -= dropped.rows.nbytes
 
 
 def adapter_key(vector: mx.array) -> bytes:

@@ -226,6 +226,7 @@ class Pipeline:
             self._held = None
         finally:
             self._called_off.difference_update(cycle.job_ids)
+            self._registry.discard_staged(cycle.candidate_id)
 
     def call_off(self, job_id: str) -> Job:
         """Cancel a job in the queue or in training; the job as it is then.

@@ -97,6 +97,10 @@ class Registry(Checkpoints):
             self.adapters_path / f"{files.TEMPORARY_PREFIX}{checkpoint_id}"
         )
 
+    def discard_staged(self, checkpoint_id: str) -> None:
+        """Delete what was staged of a candidate that came to nothing; there may be none."""
+        files.discard_directory(self.adapters_path / f"{files.TEMPORARY_PREFIX}{checkpoint_id}")
+
     def find_candidate(self, cycle: Cycle) -> tuple[Manifest, Evaluation] | None:
         """What an earlier run of this very cycle has published already, if it is whole."""
         directory = self.adapters_path / cycle.candidate_id

@@ -78,6 +78,11 @@ def fresh_directory(path: Path) -> Path:
     return path
 
 
+def discard_directory(temporary: Path) -> None:
+    """Delete a temporary that is not to be published; what cannot be is left to the next sweep."""
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
 def publish_directory(temporary: Path, final: Path) -> None:
     """Give a finished directory its final name, all of its files first being on the medium.
 

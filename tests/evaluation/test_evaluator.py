@@ -270,7 +270,27 @@ def test_outputs_of_adapters_that_are_not_asked_again_are_not_kept(
                 drain(outputs.rows(bench.base, key, texts))
             sizes.append(outputs.size_bytes)
         assert sizes[-1] == sizes[8] > 0
-        assert outputs.size_bytes == sum(rows.nbytes for rows in outputs._kept.values())
+        assert outputs.size_bytes == sum(kept.rows.nbytes for kept in outputs._kept.values())
         assert (b"base", texts[0]) in outputs._kept
+
+    engine.call(check)
+
+
+def test_what_the_base_makes_of_new_examples_is_not_kept_for_ever(
+    engine: Engine, bench: Bench
+) -> None:
+    """It is asked of each update's examples once, and of the anchors again and again."""
+
+    def check() -> None:
+        texts = [text.example for text in bench.anchors[:12]]
+        outputs = OutputCache(bench.gradient_computer)
+        for number, new in enumerate(texts[1:]):
+            for key in (b"base", b"%d" % number):
+                drain(outputs.rows(bench.base, key, texts[:1]))
+                drain(outputs.rows(bench.base, key, [new]))
+        of_base = [text for key, text in outputs._kept if key == b"base"]
+        assert of_base[-2:] == [texts[0], texts[-1]]
+        assert len(of_base) <= 1 + 6
+        assert outputs.size_bytes == sum(kept.rows.nbytes for kept in outputs._kept.values())
 
     engine.call(check)

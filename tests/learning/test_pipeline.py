@@ -1,11 +1,14 @@
 """What happens to a cycle that cannot end as it should."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from radiance.errors import StorageError
+from radiance.records import Checkpoint, Cycle
+from radiance.registry.store import Registry
 from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
 
 
@@ -67,6 +70,27 @@ def test_rollback_during_training_is_not_undone(serve: Callable[..., Running]) -
     assert first != job["checkpoint"]
     steps = running.service.services.pipeline.stats.steps
     assert 2 * 60 < steps < 3 * 60, "two were trained to their end"
+
+
+def test_nothing_is_left_of_a_candidate_whose_parent_was_rolled_back_at_the_last_moment(
+    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    running = serve(**WITHOUT_ANCHORS)
+    client = running.client
+    client.teach(FACTS[:1])
+    commit, staged = Registry.commit, list[Path]()
+
+    def late(registry: Registry, cycle: Cycle, staging: Path, *others: Any) -> Checkpoint:
+        if not staged:
+            staged.append(staging)
+            assert (staging / "adapters.safetensors").exists()
+            client.post("/rollback", {})
+        return commit(registry, cycle, staging, *others)
+
+    monkeypatch.setattr(Registry, "commit", late)
+    assert client.teach(FACTS[1:])["status"] == "succeeded"
+    assert staged
+    assert list((tmp_path / "adapters").glob(".tmp-*")) == []
 
 
 def test_corrected_example_leaves_replay(serve: Callable[..., Running]) -> None:
