@@ -108,6 +108,13 @@ class TrainingSettings(Section, frozen=True):
             "Ember."
         ),
     ] = "auto"
+    lr_ratio: Annotated[
+        Annotated[float, Meta(gt=0, le=64)] | Auto,
+        Meta(
+            description="Learning rate of B as a multiple of that of A, as in LoRA+; auto: 2 in a "
+            "first update over the base model with anchor.null_space, else 1."
+        ),
+    ] = "auto"
     weight_decay: Annotated[
         float, Meta(description="Decoupled weight decay of AdamW.", ge=0, le=1)
     ] = 0.0

@@ -40,9 +40,11 @@ from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import UNREADABLE, identity_of, keep_arrays
 
 _ROWS = 16
-_MOST_INPUTS = 1024  # per layer, spread over all texts: bounds memory and each decomposition
-MOST_HELD, MOST_NEAR, MOST_NEW = 96, 48, 32
-"""Texts looked at of each kind; more take time and hardly move the subspaces."""
+# Per layer, spread over all texts of a kind: bounds memory and each decomposition.
+_MOST_INPUTS, _MOST_HELD_INPUTS = 1024, 2048
+MOST_HELD, MOST_NEAR, MOST_NEW = 288, 48, 32
+"""Texts looked at of each kind. Held ones are looked at once for a base: three times as many keep
+more of what is listed nowhere; more near or new ones take time and hardly move the subspaces."""
 _NEAR_ENERGY = 0.9
 # Length of a column that A is turned by: twice that of a fresh one, uniform in 1/sqrt(d).
 _TURN = 2 / 3**0.5
@@ -74,6 +76,7 @@ class NullSpace:
 
     Attributes:
         size: How many numbers may move. All of them until ``start`` was called.
+        shapes: Of what may move, by leaf, in the order of the vector.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class NullSpace:
     def _may_move(self, columns: Mapping[str, slice | mx.array]) -> None:
         """Keep which columns of A may move: by module path; all of those that are not named."""
         self._columns = columns
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        self.shapes: dict[str, tuple[int, int]] = {}
         for name, (rows, width) in self._lora.shapes.items():
             path, _, leaf = name.rpartition(".")
             if path in columns:
@@ -101,8 +104,8 @@ class NullSpace:
                 is_slice = isinstance(places, slice)
                 count = places.stop - places.start if is_slice else places.size
                 rows, width = (rows, count) if leaf == "lora_a" else (count, width)
-            self._shapes[name] = (rows, width)
-        self._ends = np.cumsum([a * b for a, b in self._shapes.values()]).tolist()
+            self.shapes[name] = (rows, width)
+        self._ends = np.cumsum([a * b for a, b in self.shapes.values()]).tolist()
         self.size: int = self._ends[-1]
 
     def take(self, vector: mx.array) -> mx.array:
@@ -152,7 +155,7 @@ class NullSpace:
 
     def _parts(self, step: mx.array) -> dict[str, mx.array]:
         parts = mx.split(step, self._ends[:-1])
-        shapes = self._shapes.items()
+        shapes = self.shapes.items()
         return {n: part.reshape(shape) for (n, shape), part in zip(shapes, parts, strict=True)}
 
     def start(self, vector: mx.array) -> mx.array:
@@ -257,7 +260,7 @@ def most_bytes(widths: Iterable[int]) -> int:
     Args:
         widths: Of each layer's input.
     """
-    return sum(width * min(-(-width // 2), _MOST_INPUTS) * 2 for width in widths)
+    return sum(width * min(-(-width // 2), _MOST_HELD_INPUTS) * 2 for width in widths)
 
 
 def _on_device(bases: Mapping[str, np.ndarray]) -> dict[str, mx.array]:
@@ -280,7 +283,7 @@ def held_subspaces(
     """The held texts' subspaces by module path, (d_in, q) float32: kept, or found and kept."""
     examples = spread(examples, MOST_HELD)
     layers = ",".join(sorted(lora.shapes))
-    name = f"subspaces-{identity_of(examples)}-{_digest(layers, energy)}.npz"
+    name = f"subspaces-{identity_of(examples)}-{_digest(layers, energy, _MOST_HELD_INPUTS)}.npz"
     if directory is not None and (kept := _read(directory / name, lora)) is not None:
         return kept
     found: dict[tuple[str, ...], np.ndarray] = {}
@@ -288,7 +291,7 @@ def held_subspaces(
     def keep(paths: tuple[str, ...], inputs: np.ndarray) -> None:
         found[paths] = _basis(inputs, energy)
 
-    yield from _each_input(base, lora, vector, [examples], keep)
+    yield from _each_input(base, lora, vector, [examples], keep, _MOST_HELD_INPUTS)
     # As it is kept, half the file, whether it was read or has just been found.
     rounded = {" ".join(paths): basis.astype(np.float16) for paths, basis in found.items()}
     if directory is not None:
@@ -366,6 +369,7 @@ def _each_input(
     vector: mx.array,
     kinds: Sequence[Sequence[EncodedExample]],
     use: Callable[..., None],
+    most: int = _MOST_INPUTS,
 ) -> Pieces[None]:
     """Give what texts make of each layer's input to a function; LayersSeen as it goes on.
 
@@ -381,12 +385,13 @@ def _each_input(
         kinds: Texts of each kind; none of a kind give inputs (0, d_in).
         use: Called with the paths of the layers that are given the same input (q, k and v are),
             and with the inputs of each kind, (n, d_in) float32.
+        most: Inputs of each kind, of those that its texts give.
     """
     adapter = lora.adapter(vector)
     recorder = _Recorder(adapter.pairs)
     model = SlotModel(base.twin(), recorder, base.vocab_size).model
     slot = recorder.fill(adapter)
-    given = [_rows_by_layer(model, recorder, slot, examples) for examples in kinds]
+    given = [_rows_by_layer(model, recorder, slot, examples, most) for examples in kinds]
     layers = [paths for paths, _ in next(groups for groups in given if groups)[0]]
     executor = ThreadPoolExecutor(1)
     try:
@@ -413,14 +418,18 @@ def _each_input(
 
 
 def _rows_by_layer(
-    model: nn.Module, recorder: _Recorder, slot: int, examples: Sequence[EncodedExample]
+    model: nn.Module,
+    recorder: _Recorder,
+    slot: int,
+    examples: Sequence[EncodedExample],
+    most: int,
 ) -> list[deque[tuple[tuple[str, ...], mx.array]]]:
     """For each group of texts the inputs by layer; lazy, so that layer after layer is computed.
 
     What follows the last layer that is adapted never is.
     """
     total = sum(len(example.tokens) - 1 for example in examples)
-    every, seen = max(1, -(-total // _MOST_INPUTS)), 0
+    every, seen = max(1, -(-total // most)), 0
     found = []
     for group in by_length(examples, _ROWS):
         batch = make_batch([examples[index] for index in group])

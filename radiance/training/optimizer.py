@@ -61,6 +61,8 @@ class Optimizer:
         size: Number of parameters.
         contexts: Names of the anchors' contexts; one constraint each where they are separate.
         null_space: What is left of a vector where steps may go; None: they may go anywhere.
+        rates: Each number's learning rate as a multiple of a step's, (size,) float32, as LoRA+
+            (Hayou et al., 2024) gives B a higher one than A; None: all have one.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class Optimizer:
         anchor: config.AnchorSettings,
         contexts: tuple[str, ...] = (),
         null_space: Callable[[mx.array], mx.array] | None = None,
+        rates: mx.array | None = None,
     ) -> None:
         self._training, self._anchor = training, anchor
-        self._null_space = null_space
+        self._null_space, self._rates = null_space, rates
         self._projects = anchor.method == "anchor+projection"
         self._separate = anchor.constraints == "contexts" and len(contexts) > 1
         self._row = {name: row for row, name in enumerate(contexts)} if self._separate else {}
@@ -129,6 +132,7 @@ class Optimizer:
         step, self._mean, self._square, norm = self._advance(
             vector, gradient, self._mean, self._square, mx.array(scalars)
         )
+        step = step if self._rates is None else step * self._rates
         applied = step if self._null_space is None else self._null_space(step)
         if self._projects and self._anchor.project == "update" and self._angle is not None:
             applied = self._harmless(applied)

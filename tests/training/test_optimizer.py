@@ -35,6 +35,31 @@ def test_without_anchors_it_is_adamw(gradients: list[np.ndarray], decay: float) 
     assert np.allclose(np.array(vector["ours"]), np.array(expected["w"]), atol=1e-5)
 
 
+@given(st.lists(vectors, min_size=1, max_size=6), st.sampled_from([0.0, 0.1]))
+def test_with_rates_each_number_is_adamw_at_its_own(
+    gradients: list[np.ndarray], decay: float
+) -> None:
+    """As with two groups of parameters, one of them with a higher learning rate (LoRA+)."""
+    training = config.TrainingSettings(weight_decay=decay, max_grad_norm=1e9)
+    rates = mx.where(mx.arange(SIZE) < SIZE // 2, 1.0, 4.0)
+    ours = Optimizer(SIZE, training, config.AnchorSettings(), rates=rates)
+    vector = mx.ones(SIZE)
+    groups = [
+        (optim.AdamW(learning_rate=lr, weight_decay=decay, bias_correction=True), part)
+        for lr, part in ((0.01, slice(0, SIZE // 2)), (0.04, slice(SIZE // 2, SIZE)))
+    ]
+    expected = [{"w": mx.ones(SIZE)[part]} for _, part in groups]
+    for number, gradient in enumerate(gradients, start=1):
+        combined = ours.combine(mx.array(gradient), None)
+        vector, _ = ours.step(vector, combined, number, 0.01)
+        for place, (group, part) in enumerate(groups):
+            expected[place] = group.apply_gradients(
+                {"w": mx.array(gradient)[part]}, expected[place]
+            )
+    found = np.concatenate([np.array(part["w"]) for part in expected])
+    assert np.allclose(np.array(vector), found, atol=1e-5)
+
+
 @given(st.lists(st.tuples(vectors, vectors), min_size=1, max_size=6))
 def test_the_applied_step_never_moves_against_the_anchors(pairs: Any) -> None:
     ours = objective(weight=0.0)

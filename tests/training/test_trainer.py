@@ -20,6 +20,7 @@ from radiance.training.batches import make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
+from radiance.training.nullspace import NullSpace
 from radiance.training.reference_cache import ReferenceCache
 from radiance.training.trainer import (
     LossCheck,
@@ -45,6 +46,7 @@ def new_trainer(
     anchor: config.AnchorSettings | None = None,
     parent: Adapter | None = None,
     resume_from: bytes | None = None,
+    around: bool = False,
     **settings: Any,
 ) -> Trainer:
     given: dict[str, Any] = {"r": 4, "alpha": 16.0, "stop_loss": 0, "cooldown_steps": 0, **settings}
@@ -54,6 +56,7 @@ def new_trainer(
         new=[AugmentedExample(e) for e in encoded(engine)],
         replay=[AugmentedExample(e) for e in replay],
         held=held or HeldTexts(),
+        null_space=NullSpace(lora, {}) if around else None,
     )
     anchor = anchor or config.AnchorSettings()
     return Trainer(lora, GradientComputer(lora), training, anchor, material, parent, resume_from)
@@ -132,6 +135,30 @@ def test_anchors_are_looked_at_rarely_while_nothing_has_moved_and_not_before_the
         return [event.step for event in taken if event.anchor_divergence is not None]
 
     assert engine.call(train) == steps
+
+
+def test_b_learns_faster_in_a_first_update_around_what_is_held_unless_told_otherwise(
+    engine: Engine,
+) -> None:
+    def first_step(ratio: Any, parent: Adapter | None, *, around: bool) -> float:
+        trainer = new_trainer(engine, parent=parent, max_steps=1, lr_ratio=ratio, around=around)
+        _, trained = finish(trainer)
+        assert trained is not None
+        return float(np.abs(np.array(trained.vector - trained.start)).max())
+
+    def compare() -> None:
+        one = first_step(1.0, None, around=True)
+        assert first_step("auto", None, around=True) == pytest.approx(2 * one, rel=1e-3)
+        assert first_step(4.0, None, around=True) == pytest.approx(4 * one, rel=1e-3)
+        assert first_step("auto", None, around=False) == pytest.approx(one, rel=1e-3)
+        _, trained = finish(new_trainer(engine, max_steps=2))
+        assert trained is not None
+        parent = trained.adapter
+        assert first_step("auto", parent, around=True) == pytest.approx(
+            first_step(1.0, parent, around=True), rel=1e-6
+        )
+
+    engine.call(compare)
 
 
 def test_decoding_in_between_changes_nothing(engine: Engine) -> None:
