@@ -16,6 +16,7 @@ from radiance.api import (
     canary,
     checkpoints,
     documents,
+    exposition,
     feedback,
     forgetting,
     health,
@@ -25,7 +26,6 @@ from radiance.api import (
     knowledge,
     lineage,
     mcp,
-    metrics,
     openapi,
     pointer,
     search,
@@ -264,7 +264,7 @@ _SERVICE = [
     # JSON-RPC, which says itself what it takes: it does not stand in the API document.
     post("/mcp", mcp.exchange, ANY, takes=dict[str, Any], gives=JSON, is_documented=False),
     get("/openapi.json", openapi.show_openapi, "infer", gives=JSON),
-    get("/metrics", metrics.metrics, "infer", gives="text/plain"),
+    get("/metrics", exposition.metrics, "infer", gives="text/plain"),
     get("/health", health.health, OPEN, gives=health.Health),
     get("/ready", health.ready, OPEN, gives=health.Ready, others={503: health.NotReady}),
 ]

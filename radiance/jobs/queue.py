@@ -7,31 +7,26 @@ them, and after a crash ``recover`` returns to the queue what was not committed.
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from radiance import records
 from radiance.config import UpdateSettings
-from radiance.errors import Conflict, NotFound, Overloaded
+from radiance.errors import Conflict, Overloaded
 from radiance.examples.admission import Admitted
-from radiance.examples.queries import job_id, job_number, job_row, no_job, to_job, to_time
-from radiance.jobs.selection import (
-    choose,
-    example_ids,
-    out_of_memory_reason,
-    quarantine_reason,
-    resumable,
-)
+from radiance.examples.queries import job_id, job_number, job_row, to_job
+from radiance.jobs import transitions
+from radiance.jobs.job_log import JobLog
+from radiance.jobs.selection import choose, example_ids, resumable
 from radiance.records import Cycle, Example, Job, JobStatus, Recipe, content_hash
-from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
+from radiance.storage.sqlite import Connection, Database, to_json, to_text
 
 _RETRY_WHEN_FULL_S = 60
 _RETRYABLE = (JobStatus.FAILED, JobStatus.QUARANTINED, JobStatus.CANCELLED)
 
 
-class JobQueue:
-    """All jobs, and their leases to cycles. Safe to use from several threads.
+class JobQueue(JobLog):
+    """All jobs, to read and to change, and their leases. Safe to use from several threads.
 
     Args:
         db: Where they are kept.
@@ -49,7 +44,7 @@ class JobQueue:
         ),
         most_waiting: int = 10_000,
     ) -> None:
-        self._db = db
+        super().__init__(db)
         self._clock = clock
         self._index = index
         self._most_waiting = most_waiting
@@ -95,7 +90,7 @@ class JobQueue:
                         remedy="Use a new job_key for new examples.",
                     )
                 if job.status == JobStatus.FAILED and job.rejected_checkpoint is None:
-                    job = _queue_again(connection, named)
+                    job = transitions.queue_again(connection, named)
                 return job, False
             waiting = "SELECT COUNT(*) FROM jobs WHERE status = 'queued'"
             if connection.execute(waiting).fetchone()[0] >= self._most_waiting:
@@ -141,90 +136,6 @@ class JobQueue:
             )
             self._index(connection, examples)
             return to_job(job_row(connection, job_id(number))), True
-
-    def get(self, job: str) -> Job:
-        """The job of that id.
-
-        Raises:
-            NotFound: There is none.
-        """
-        rows = self._db.read("SELECT * FROM jobs WHERE number = ?", (job_number(job),))
-        if not rows:
-            raise no_job(job)
-        return to_job(rows[0])
-
-    def raw(self, job: str) -> tuple[Any, ...]:
-        """The examples of a job exactly as they were sent.
-
-        Raises:
-            NotFound: There is no such job.
-        """
-        rows = self._db.read("SELECT raw FROM originals WHERE job = ?", (job_number(job),))
-        if not rows:
-            raise no_job(job)
-        return tuple(msgspec.json.decode(rows[0]["raw"]))
-
-    def recipe(self, job_ids: Collection[str]) -> Recipe | None:
-        """How the jobs of a cycle are to be trained; None: by the settings."""
-        for number in map(job_number, job_ids):
-            for row in self._db.read("SELECT recipe FROM jobs WHERE number = ?", (number,)):
-                if row["recipe"] is not None:
-                    return msgspec.json.decode(row["recipe"], type=Recipe)
-        return None
-
-    def recent(
-        self, limit: int, status: JobStatus | None = None, before: str | None = None
-    ) -> list[Job]:
-        """The newest jobs, newest first.
-
-        Args:
-            limit: Most jobs.
-            status: Only those in it, where one is given.
-            before: Only those that came before this one, where one is given.
-
-        Raises:
-            NotFound: ``before`` is no id of a job.
-        """
-        below = 1 << 62 if before is None else job_number(before)
-        if status is None:
-            rows = self._db.read(
-                "SELECT * FROM jobs WHERE number < ? ORDER BY number DESC LIMIT ?", (below, limit)
-            )
-        else:  # by its own index: there may be none among thousands
-            rows = self._db.read(
-                "SELECT * FROM jobs WHERE status = ? AND number < ? ORDER BY number DESC LIMIT ?",
-                (status, below, limit),
-            )
-        return [to_job(row) for row in rows]
-
-    def depth(self) -> int:
-        """How many jobs are queued."""
-        return self._one("SELECT COUNT(*) FROM jobs WHERE status = 'queued'")
-
-    def counts(self) -> dict[JobStatus, int]:
-        """How many jobs there are of each status."""
-        rows = self._db.read("SELECT status, COUNT(*) FROM jobs GROUP BY status")
-        found = {row[0]: row[1] for row in rows}
-        return {status: found.get(status, 0) for status in JobStatus}
-
-    def waiting_examples(self) -> int:
-        """How many curated examples the queued jobs hold."""
-        return self._one("SELECT COALESCE(SUM(example_count), 0) FROM jobs WHERE status = 'queued'")
-
-    def oldest_waiting_at(self) -> datetime | None:
-        """When the oldest queued job was accepted."""
-        return to_time(self._one("SELECT MIN(created_at) FROM jobs WHERE status = 'queued'"))
-
-    def open_candidate(self) -> str | None:
-        """The id that the checkpoint of the open cycle gets; None while none is open."""
-        rows = self._db.read("SELECT candidate_id FROM cycles WHERE status = 'open'")
-        return rows[0]["candidate_id"] if rows else None
-
-    def last_update(self) -> datetime | None:
-        """When the newest job was accepted."""
-        # By the number, which is indexed; MAX(created_at) would read all rows.
-        rows = self._db.read("SELECT created_at FROM jobs ORDER BY number DESC LIMIT 1")
-        return to_time(rows[0][0]) if rows else None
 
     def cancel(self, job: str) -> Job:
         """Take a queued job out of the queue for good.
@@ -273,7 +184,7 @@ class JobQueue:
                     value=job,
                     remedy="Send new examples.",
                 )
-            return _queue_again(connection, row)
+            return transitions.queue_again(connection, row)
 
     def lease(
         self,
@@ -302,8 +213,8 @@ class JobQueue:
             if open_cycle is not None:
                 jobs = resumable(connection, open_cycle, parent_id, settings_hash)
                 if jobs:
-                    return _start(connection, open_cycle, jobs, now)
-                _end(connection, open_cycle["id"], "abandoned")
+                    return transitions.start(connection, open_cycle, jobs, now)
+                transitions.end(connection, open_cycle["id"], "abandoned")
             jobs = choose(connection, settings, now)
             if not jobs:
                 return None
@@ -318,7 +229,7 @@ class JobQueue:
                 "INSERT INTO cycle_jobs VALUES (?, ?)", [(cycle_id, job["number"]) for job in jobs]
             )
             cycle = connection.execute("SELECT * FROM cycles WHERE id = ?", (cycle_id,)).fetchone()
-            return _start(connection, cycle, jobs, now)
+            return transitions.start(connection, cycle, jobs, now)
 
     def is_due(self, settings: UpdateSettings, now: datetime) -> bool:
         """Whether ``lease`` would give out a new cycle."""
@@ -351,7 +262,7 @@ class JobQueue:
             Conflict: The cycle failed or was abandoned.
         """
         with self._db.transaction() as connection:
-            _acknowledge(connection, cycle_id, checkpoint_id, at)
+            transitions.acknowledge(connection, cycle_id, checkpoint_id, at)
 
     def fail(
         self,
@@ -376,7 +287,7 @@ class JobQueue:
                 " finished_at = ? WHERE cycle_id = ? AND status = 'running'",
                 (error, rejected, to_text(self._clock()), cycle_id),
             )
-            if _end(connection, cycle_id, "failed"):
+            if transitions.end(connection, cycle_id, "failed"):
                 record(connection)
 
     def pardon(self, connection: Connection, checkpoint_id: str) -> None:
@@ -405,12 +316,8 @@ class JobQueue:
                 "UPDATE jobs SET status = 'cancelled', finished_at = ? WHERE number = ?",
                 [(to_text(self._clock()), number) for number in numbers],
             )
-            connection.execute(
-                "UPDATE jobs SET status = 'queued', cycle_id = NULL"
-                " WHERE cycle_id = ? AND status = 'running'",
-                (cycle_id,),
-            )
-            _end(connection, cycle_id, "abandoned")
+            transitions.put_back(connection, cycle_id)
+            transitions.end(connection, cycle_id, "abandoned")
 
     def interrupt(self, connection: Connection, accepted: Collection[str]) -> None:
         """In the open transaction: end the open cycle, so that what it began comes to nothing.
@@ -426,23 +333,15 @@ class JobQueue:
         if cycle is None:
             return
         if cycle["candidate_id"] in accepted:
-            _acknowledge(connection, cycle["id"], cycle["candidate_id"], self._clock())
+            transitions.acknowledge(connection, cycle["id"], cycle["candidate_id"], self._clock())
             return
-        connection.execute(
-            "UPDATE jobs SET status = 'queued', cycle_id = NULL"
-            " WHERE cycle_id = ? AND status = 'running'",
-            (cycle["id"],),
-        )
-        _end(connection, cycle["id"], "abandoned")
+        transitions.put_back(connection, cycle["id"])
+        transitions.end(connection, cycle["id"], "abandoned")
 
     def release(self, cycle_id: int) -> None:
         """Put a cycle's jobs back into the queue, as on a clean shutdown; nothing is counted."""
         with self._db.transaction() as connection:
-            connection.execute(
-                "UPDATE jobs SET status = 'queued', cycle_id = NULL"
-                " WHERE cycle_id = ? AND status = 'running'",
-                (cycle_id,),
-            )
+            transitions.put_back(connection, cycle_id)
 
     def run_out_of_memory(self, cycle_id: int, most: int, why: str) -> None:
         """Put back the jobs of a cycle that wants more memory than there ever is.
@@ -455,25 +354,7 @@ class JobQueue:
             why: As a clause.
         """
         with self._db.transaction() as connection:
-            rows = connection.execute(
-                "SELECT number, deaths FROM jobs WHERE cycle_id = ? AND status = 'running'",
-                (cycle_id,),
-            ).fetchall()
-            for row in rows:
-                times = row["deaths"] + 1
-                error = out_of_memory_reason(times, why) if times >= most else None
-                connection.execute(
-                    "UPDATE jobs SET deaths = ?, status = ?, error = ?, finished_at = ?,"
-                    " cycle_id = CASE ? WHEN 'queued' THEN NULL ELSE cycle_id END WHERE number = ?",
-                    (
-                        times,
-                        status := "queued" if error is None else "quarantined",
-                        error,
-                        None if error is None else to_text(self._clock()),
-                        status,
-                        row["number"],
-                    ),
-                )
+            transitions.run_out_of_memory(connection, cycle_id, most, why, self._clock())
 
     def recover(
         self,
@@ -498,97 +379,7 @@ class JobQueue:
             The jobs that were running, as they are now, oldest first.
         """
         with self._db.transaction() as connection:
-            touched = _recover(
+            touched = transitions.recover(
                 connection, self_inflicted, max_deaths, max_interruptions, released, self._clock()
             )
             return [to_job(job_row(connection, job_id(number))) for number in touched]
-
-    def _one(self, sql: str) -> Any:
-        return self._db.read(sql)[0][0]
-
-
-def _queue_again(connection: Connection, row: Row) -> Job:
-    """Queue an ended job as if nothing had happened to it."""
-    connection.execute(
-        "UPDATE jobs SET status = 'queued', cycle_id = NULL, started_at = NULL,"
-        " finished_at = NULL, error = NULL, rejected_checkpoint = NULL, deaths = 0,"
-        " interruptions = 0 WHERE number = ?",
-        (row["number"],),
-    )
-    return to_job(job_row(connection, job_id(row["number"])))
-
-
-def _acknowledge(connection: Connection, cycle_id: int, checkpoint_id: str, at: datetime) -> None:
-    row = connection.execute("SELECT status FROM cycles WHERE id = ?", (cycle_id,)).fetchone()
-    if row is None:
-        raise NotFound(f"There is no cycle {cycle_id}.", field="cycle_id", value=cycle_id)
-    if row["status"] == "finished":
-        return
-    if row["status"] != "open":
-        raise Conflict(f"Cycle {cycle_id} was {row['status']} and cannot be acknowledged.")
-    connection.execute(
-        "UPDATE jobs SET status = 'succeeded', cycle_id = ?, checkpoint = ?, finished_at = ?"
-        " WHERE number IN (SELECT job FROM cycle_jobs WHERE cycle_id = ?)"
-        " AND status IN ('queued', 'running')",
-        (cycle_id, checkpoint_id, to_text(at), cycle_id),
-    )
-    _end(connection, cycle_id, "finished")
-
-
-def _recover(
-    connection: Connection,
-    self_inflicted: bool,
-    max_deaths: int,
-    max_interruptions: int,
-    released: Collection[str],
-    at: datetime,
-) -> list[int]:
-    """Numbers of the jobs that were running, now queued, quarantined or succeeded."""
-    running = connection.execute(
-        "SELECT * FROM jobs WHERE status = 'running' ORDER BY number"
-    ).fetchall()
-    cycle = connection.execute("SELECT * FROM cycles WHERE status = 'open'").fetchone()
-    if cycle is not None and cycle["candidate_id"] in released:
-        _acknowledge(connection, cycle["id"], cycle["candidate_id"], at)
-        return [row["number"] for row in running]
-    for row in running:
-        deaths = row["deaths"] + self_inflicted
-        interruptions = row["interruptions"] + (not self_inflicted)
-        connection.execute(
-            "UPDATE jobs SET deaths = ?, interruptions = ? WHERE number = ?",
-            (deaths, interruptions, row["number"]),
-        )
-        error = quarantine_reason(deaths, max_deaths, interruptions, max_interruptions)
-        if error is None:
-            connection.execute(
-                "UPDATE jobs SET status = 'queued', cycle_id = NULL WHERE number = ?",
-                (row["number"],),
-            )
-        else:
-            connection.execute(
-                "UPDATE jobs SET status = 'quarantined', error = ?, finished_at = ?"
-                " WHERE number = ?",
-                (error, to_text(at), row["number"]),
-            )
-    return [row["number"] for row in running]
-
-
-def _start(connection: Connection, cycle: Row, jobs: Sequence[Row], now: datetime) -> Cycle:
-    connection.executemany(
-        "UPDATE jobs SET status = 'running', cycle_id = ?, started_at = ? WHERE number = ?",
-        [(cycle["id"], to_text(now), job["number"]) for job in jobs],
-    )
-    return Cycle(
-        id=cycle["id"],
-        fingerprint=cycle["fingerprint"],
-        candidate_id=cycle["candidate_id"],
-        parent_id=cycle["parent_id"],
-        job_ids=tuple(job_id(job["number"]) for job in jobs),
-    )
-
-
-def _end(connection: Connection, cycle_id: int, status: str) -> bool:
-    ended = connection.execute(
-        "UPDATE cycles SET status = ? WHERE id = ? AND status = 'open'", (status, cycle_id)
-    )
-    return ended.rowcount > 0

@@ -1,10 +1,8 @@
 """``radiance alphas eval``: what a checkpoint writes, compiled and backtested beside the base."""
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -13,6 +11,13 @@ from radiance.cli.output import note, print_json, print_table
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
+from radiance.labs.alphas.commands.model_answers import (
+    DECODINGS,
+    Form,
+    answers_of,
+    models_of,
+    repeated,
+)
 from radiance.labs.alphas.commands.options import read_panel
 from radiance.labs.alphas.models.study import (
     AS_PLAN,
@@ -26,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from radiance.config import Config
-    from radiance.engine.worker import Engine
     from radiance.labs.alphas.data.ideas import Idea
     from radiance.labs.alphas.data.pairs import Pair
     from radiance.labs.alphas.models.grading import Grader
@@ -34,31 +38,8 @@ if TYPE_CHECKING:
     from radiance.labs.alphas.strategies.grading import JudgedStrategies
     from radiance.labs.alphas.values.panel import Panel
 
-Form = Literal["free", "grammar", "plan"]
-_DECODINGS: dict[str, tuple[Form, ...]] = {
-    "free": ("free",),
-    "grammar": ("grammar",),
-    "both": ("free", "grammar"),
-    "plan": ("plan",),
-    "all": ("free", "grammar", "plan"),
-}
 _SUFFIX: dict[Form, str] = {"free": "", "grammar": UNDER_GRAMMAR, "plan": AS_PLAN}
 _KEPT = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What one model wrote.
-
-    Attributes:
-        name: The checkpoint, or "base".
-        report: What its manifest says of it.
-        by_decoding: For each way to decode, all answers and tokens a second.
-    """
-
-    name: str
-    report: dict[str, Any]
-    by_decoding: list[tuple[list[str], float]]
 
 
 @click.command("eval")
@@ -242,7 +223,7 @@ def _evaluate_alphas(
         raise ConfigError(f"--prompts (is {prompts}): has no prompt for an alpha.")
     grader = Grader(_bars(study), (pair.completion for pair in train if pair.kind == "alpha"))
     judged: list[Judged] = []
-    for name in _names(study):
+    for name in models_of(study):
         judged += _judge(config, name, questions, asked_for, grader, study)
     if asked_for:
         judged += _controls(questions, asked_for, train, grader, study)
@@ -274,11 +255,11 @@ def _judge(
     """One model, once for each way to decode."""
     from radiance.registry.rows import BASE
 
-    found = _answers(config, checkpoint, questions, study)
-    prompts = _asked(questions, study)
+    found = answers_of(config, checkpoint, questions, study)
+    prompts = repeated(questions, study)
     about = {key: found.report[key] for key in _KEPT if key in found.report}
     judged = []
-    for form, (answers, speed) in zip(_DECODINGS[study.decoding], found.by_decoding, strict=True):
+    for form, (answers, speed) in zip(DECODINGS[study.decoding], found.by_decoding, strict=True):
         known = {} if found.name == BASE else about
         shown = {**known, "tokens_per_s": round(speed)}
         name = f"{found.name}{_SUFFIX[form]}"
@@ -362,7 +343,7 @@ def _evaluate_strategies(
             f"--prompts (is {prompts}): has no prompt for a strategy. Curate with --lean."
         )
     bars = _bars(study)
-    judged = [_judge_strategies(config, name, questions, bars, study) for name in _names(study)]
+    judged = [_judge_strategies(config, name, questions, bars, study) for name in models_of(study)]
     study = _done(study, questions, judged[-1].name)
     if out is not None:
         grading.write(out, judged, study.to_plain())
@@ -393,100 +374,15 @@ def _judge_strategies(
     from radiance.labs.alphas.strategies.grading import JudgedStrategies, code_of
     from radiance.labs.alphas.strategies.running import judge
 
-    found = _answers(config, checkpoint, questions, study)
+    found = answers_of(config, checkpoint, questions, study)
     [(answers, _)] = found.by_decoding
     rows = []
     with progress_bar("Running") as on_progress:
-        for prompt, answer in zip(_asked(questions, study), answers, strict=True):
+        for prompt, answer in zip(repeated(questions, study), answers, strict=True):
             code = code_of(answer)
             rows.append((prompt, code, judge(code, bars)))
             on_progress(Done(len(rows), len(answers)))
     return JudgedStrategies(found.name, rows)
-
-
-def _answers(
-    config: "Config", checkpoint: str | None, questions: Sequence[str], study: AlphaStudySettings
-) -> Answers:
-    """Ask one model all questions, once for each way to decode."""
-    # Not at the top: it brings in MLX, which help and bad flags need not wait for.
-    from radiance import ember
-    from radiance.anchors.sets import AnchorSet
-    from radiance.engine.model.finding import find_base
-    from radiance.engine.requests import Sampling
-    from radiance.evaluation.offline import OfflineEvaluation, find_subject
-    from radiance.labs.alphas.models import generate
-    from radiance.labs.alphas.results.study import Done
-    from radiance.registry.rows import BASE
-
-    assert study.samples is not None
-    assert study.temperature is not None
-    assert study.max_tokens is not None
-    base_path = find_base(config.base_model, ember.MODEL_PATH)
-    subject = find_subject(config, checkpoint, AnchorSet())
-    report = msgspec.to_builtins(subject.manifest.report) if subject.manifest else {}
-    asked = _asked(questions, study)
-    found: list[tuple[list[str], float]] = []
-    with (
-        OfflineEvaluation(config, base_path, subject) as offline,
-        progress_bar("Asking") as on_progress,
-    ):
-        engine = offline.engine
-        total = len(_DECODINGS[study.decoding]) * len(asked)
-        for form in _DECODINGS[study.decoding]:
-            if form == "plan":
-                began = time.monotonic()
-                found.append((_planned(engine, asked), 0.0))
-                continue
-            drafts = [
-                generate.draft(
-                    engine.encoder,
-                    prompt,
-                    study.max_tokens,
-                    Sampling(study.temperature, seed=(study.seed * 1_000_003 + place) % 2**32),
-                    is_constrained=form == "grammar",
-                )
-                for place, prompt in enumerate(asked)
-            ]
-            generate.write(engine, drafts[0])  # the grammar is made once, not for every answer
-            began, tokens = time.monotonic(), 0
-            waiting = [(draft, engine.submit(draft.request)) for draft in drafts]
-            answers: list[str] = []
-            for draft, future in waiting:
-                answer = future.result()
-                tokens += len(answer.tokens)
-                if (retry := draft.retry(answer)) is not None:
-                    answer = engine.submit(retry).result()
-                    tokens += len(answer.tokens)
-                answers.append(answer.text)
-                on_progress(Done(sum(len(done) for done, _ in found) + len(answers), total))
-            found.append((answers, tokens / (time.monotonic() - began)))
-    return Answers(subject.checkpoint_id or BASE, report, found)
-
-
-def _planned(engine: "Engine", asked: Sequence[str]) -> list[str]:
-    """Each prompt read as a plan; what no plan says the model writes under the grammar."""
-    from radiance.labs.alphas.models import generate
-    from radiance.labs.alphas.plans.choosing import choose
-
-    answers = []
-    for prompt in asked:
-        chosen = choose(prompt, engine)
-        if chosen is None:
-            wanted = generate.draft(engine.encoder, prompt, 200, is_constrained=True)
-            answers.append(generate.write(engine, wanted).text)
-        else:
-            answers.append(chosen.expression)
-    return answers
-
-
-def _names(study: AlphaStudySettings) -> list[str | None]:
-    """Who is asked: the base, and the checkpoint unless it is the base."""
-    return ["base"] if study.checkpoint == "base" else ["base", study.checkpoint]
-
-
-def _asked(questions: Sequence[str], study: AlphaStudySettings) -> list[str]:
-    """Every prompt as often as it is asked."""
-    return [question for question in questions for _ in range(study.samples or 1)]
 
 
 def _bars(study: AlphaStudySettings) -> "Panel":
