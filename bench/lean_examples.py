@@ -3,14 +3,16 @@
     python -m bench.lean_examples LEAN [NAME ...]
 
 LEAN is a checkout of QuantConnect's Lean: its Python algorithms with its own daily bars, adjusted
-for splits and dividends, and its default fees. What it publishes stands in the C# twin of each.
-What is not supported is named.
+for splits and dividends, and its default fees. Candidates are all that name the daily resolution.
+What Lean publishes stands in the C# twin of each; for which languages it holds, too. What is not
+supported is named. An example that orders nothing shows little, and is counted apart.
 """
 
 import argparse
 import bisect
 import csv
 import io
+import itertools
 import re
 import sys
 import tempfile
@@ -18,15 +20,12 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from radiance.labs.alphas.data.lean import decode
-from radiance.labs.alphas.strategies.running import StrategyVerdict, judge
+from radiance.labs.alphas.strategies.running import Action, StrategyVerdict, files_beside, judge
 from radiance.labs.alphas.values.panel import Panel, read
 
-_OTHER = re.compile(
-    r"add_option|add_future|addoption|addfuture|add_crypto|add_forex|add_cfd|add_index|pythondata"
-    r"|resolution\.(?:minute|hour|second|tick)|coarse|fundamental|finefund",
-    re.IGNORECASE,
-)
 _CHARGED = """
 
 class Charged({name}):
@@ -34,7 +33,8 @@ class Charged({name}):
         self.set_brokerage_model(BrokerageName.INTERACTIVE_BROKERS_BROKERAGE)
         super().{method}()
 """
-_CENTS = 0.05
+_CENTS = 0.011
+"""To the cent, which is rounded on both sides."""
 
 
 def bars(lean: Path) -> Panel:
@@ -51,14 +51,7 @@ def bars(lean: Path) -> Panel:
 
 def _bars(archive: Path, folder: Path) -> Iterator[Sequence[object]]:
     """Prices stand in ten thousandths of a dollar; factors hold up to and on their day."""
-    path = folder / f"{archive.stem}.csv"
-    factors: list[tuple[str, float, float]] = []
-    if path.is_file():
-        factors = [
-            (row[0], float(row[1]) * float(row[2]), float(row[2]))
-            for row in csv.reader(path.read_text(encoding="utf-8").splitlines())
-            if row and row[0].isdigit()
-        ]
+    factors = _factors(folder / f"{archive.stem}.csv")
     days = [day for day, _, _ in factors]
     with zipfile.ZipFile(archive) as packed:
         lines = io.TextIOWrapper(packed.open(packed.namelist()[0]), encoding="utf-8")
@@ -71,32 +64,90 @@ def _bars(archive: Path, folder: Path) -> Iterator[Sequence[object]]:
             yield date, archive.stem.upper(), *adjusted, float(volume) / split
 
 
-def examples(lean: Path) -> list[str]:
-    """The Python algorithms that ask for daily bars of shares and for nothing else."""
+def actions(lean: Path, panel: Panel) -> list[Action]:
+    """The dividends and splits of Lean's factor files, on the first day with bars behind them."""
     found = []
-    for path in sorted((lean / "Algorithm.Python").glob("*.py")):
-        code = decode(path.read_bytes()) or ""
-        if re.search(r"resolution\.daily", code, re.IGNORECASE) and not _OTHER.search(code):
-            found.append(path.stem)
+    for path in sorted((lean / "Data/equity/usa/factor_files").glob("*.csv")):
+        symbol = path.stem.upper()
+        if symbol not in panel.symbols:
+            continue
+        close = panel.fields["close"][:, panel.symbols.index(symbol)]
+        factors = _factors(path)
+        for (day, price, split), (_, after, split_after) in itertools.pairwise(factors):
+            date = np.datetime64(f"{day[:4]}-{day[4:6]}-{day[6:]}")
+            rows = np.flatnonzero(np.isfinite(close) & (panel.dates > date))
+            if not len(rows) or (panel.dates > date).sum() == len(panel.dates):
+                continue
+            found.append(
+                Action(
+                    str(panel.dates[rows[0]])[:10],
+                    symbol,
+                    (1 - (price / split) / (after / split_after)) * close[rows[0] - 1],
+                    split / split_after,
+                )
+            )
     return found
+
+
+def _factors(path: Path) -> list[tuple[str, float, float]]:
+    """The day up to and on which they hold, the factor of prices, and that of splits alone."""
+    if not path.is_file():
+        return []
+    rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    return [
+        (row[0], float(row[1]) * float(row[2]), float(row[2]))
+        for row in rows
+        if row and row[0].isdigit()
+    ]
+
+
+def examples(lean: Path) -> list[str]:
+    """The Python algorithms that name the daily resolution, whatever else they ask for."""
+    return [
+        path.stem
+        for path in sorted((lean / "Algorithm.Python").glob("*.py"))
+        if re.search(r"resolution\.daily", decode(path.read_bytes()) or "", re.IGNORECASE)
+    ]
 
 
 def published(lean: Path, name: str) -> float | None:
     """The end equity that the C# twin expects; None where it says none."""
-    path = lean / "Algorithm.CSharp" / f"{name}.cs"
-    text = path.read_text(encoding="utf-8-sig") if path.is_file() else ""
-    found = re.search(r'"End Equity", "([0-9.]+)"', text)
+    found = re.search(r'"End Equity", "([0-9.]+)"', _twin(lean, name))
     return float(found[1]) if found else None
+
+
+def is_of_python(lean: Path, name: str) -> bool:
+    """Whether what Lean publishes is checked with the Python algorithm too."""
+    return "Language.Python" in _twin(lean, name)
+
+
+def _twin(lean: Path, name: str) -> str:
+    path = lean / "Algorithm.CSharp" / f"{name}.cs"
+    return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
 
 
 def run(lean: Path, name: str, panel: Panel) -> StrategyVerdict:
     """Run an example with Lean's default fees and no other cost."""
-    code = decode((lean / "Algorithm.Python" / f"{name}.py").read_bytes()) or ""
-    kinds = re.findall(r"^class (\w+)\(QCAlgorithm\)", code, re.MULTILINE)
+    folder = lean / "Algorithm.Python"
+    code = decode((folder / f"{name}.py").read_bytes()) or ""
+    files = files_beside(code, folder)
+    kinds = re.findall(r"^class (\w+)\(\w*Algorithm\)", code, re.MULTILINE)
     method = "initialize" if "def initialize" in code else "Initialize"
     if kinds:
         code += _CHARGED.format(name=kinds[-1], method=method)
-    return judge(code, panel, cost_bps=0, check_types=False)
+    acts = actions(lean, panel)
+    return judge(code, panel, cost_bps=0, check_types=False, files=files, actions=acts)
+
+
+def outcome(lean: Path, name: str, found: StrategyVerdict) -> str:
+    """What became of an example, and how its end compares with what Lean publishes."""
+    wanted = published(lean, name)
+    if not found.equity or wanted is None:
+        return found.outcome
+    said = "as published" if abs(found.equity[-1] - wanted) <= _CENTS else "not as published"
+    if not is_of_python(lean, name):
+        said += ", for C# alone"
+    return said if found.orders else f"{said}, no order filled"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -111,16 +162,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     panel = bars(asked.lean)
     counts: dict[str, int] = {}
     for name in asked.names or examples(asked.lean):
-        found, wanted = run(asked.lean, name, panel), published(asked.lean, name)
-        end = found.equity[-1] if found.equity else None
-        outcome: str = found.outcome
-        if end is not None and wanted is not None:
-            is_equal = abs(end - wanted) <= _CENTS
-            outcome = "as published" if is_equal else "not as published"
-        counts[outcome] = counts.get(outcome, 0) + 1
-        shown = "" if end is None else f"{end:.2f}, published {wanted}"
-        print(f"{name}: {outcome} {shown or found.detail[:120]}", flush=True)
-    print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()), file=sys.stderr)
+        found = run(asked.lean, name, panel)
+        said = outcome(asked.lean, name, found)
+        counts[said] = counts.get(said, 0) + 1
+        shown = f"{found.equity[-1]:.2f} {found.orders} orders" if found.equity else ""
+        wanted = published(asked.lean, name)
+        print(f"{name}: {said} ({wanted}) {shown or found.detail[:120]}", flush=True)
+    print(
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())),
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

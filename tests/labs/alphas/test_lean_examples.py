@@ -10,6 +10,16 @@ from tests.labs.alphas.sandboxed import needs_sandbox
 from tests.shared_data import LEAN, needs
 
 pytestmark = needs_sandbox
+ENDS = """
+AddAlphaModelAlgorithm AddUniverseSelectionModelAlgorithm BasicTemplateDailyAlgorithm
+ClassicRenkoConsolidatorAlgorithm ConvertToFrameworkAlgorithm
+CustomBrokerageModelRegressionAlgorithm
+DisplacedMovingAverageRibbon InsightTagAlphaRegressionAlgorithm MACDTrendAlgorithm
+MeanReversionPortfolioAlgorithm NamedArgumentsRegression
+PortfolioRebalanceOnCustomFuncRegressionAlgorithm
+PortfolioRebalanceOnDateRulesRegressionAlgorithm RiskParityPortfolioAlgorithm
+StopLimitOrderRegressionAlgorithm UpdateOrderRegressionAlgorithm
+"""
 
 
 @pytest.fixture(scope="module")
@@ -20,27 +30,23 @@ def panel() -> Panel:
 @needs(LEAN)
 @pytest.mark.parametrize(
     "name",
-    [
-        "BasicTemplateDailyAlgorithm",
-        "ConvertToFrameworkAlgorithm",
-        "DisplacedMovingAverageRibbon",
-        "MACDTrendAlgorithm",
-        "NamedArgumentsRegression",
-    ],
+    ENDS.split(),
 )
 def test_an_example_ends_with_the_equity_that_lean_publishes(panel, name):
     found, wanted = lean_examples.run(LEAN, name, panel), lean_examples.published(LEAN, name)
     assert found.outcome == "backtested", found
     assert wanted is not None
-    assert found.equity[-1] == pytest.approx(wanted, abs=0.02)
+    assert lean_examples.outcome(LEAN, name, found).startswith("as published")
 
 
 @needs(LEAN)
 def test_no_example_fails_by_our_fault(panel):
     """A sample: all take minutes."""
-    for name in lean_examples.examples(LEAN)[::10]:
+    for name in lean_examples.examples(LEAN)[::20]:
         found = lean_examples.run(LEAN, name, panel)
-        assert found.outcome in ("backtested", "no trades", "unsupported"), (name, found)
+        said = lean_examples.outcome(LEAN, name, found)
+        fine = ("backtested", "no trades", "unsupported", "as published")
+        assert said.startswith(fine) or said.endswith("for C# alone"), (name, found)
 
 
 def _checkout(folder: Path) -> Path:

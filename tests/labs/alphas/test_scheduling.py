@@ -10,8 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.labs.alphas.strategies import api, market
-from radiance.labs.alphas.strategies.consolidators import Calendar, TradeBarConsolidator
-from radiance.labs.alphas.strategies.indicators import CLASSES, Unsupported
+from radiance.labs.alphas.strategies.consolidators import (
+    Calendar,
+    Consolidator,
+    TradeBarConsolidator,
+)
+from radiance.labs.alphas.strategies.indicators import CLASSES
+from radiance.labs.alphas.strategies.naming import Unsupported
 from radiance.labs.alphas.strategies.scheduling import DateRules, DayOfWeek, Schedule, TimeRules
 
 HOLIDAYS = pd.to_datetime(
@@ -97,7 +102,7 @@ def bars(days) -> pd.DataFrame:
     return frame
 
 
-def consolidated(consolidator: TradeBarConsolidator, frame: pd.DataFrame) -> pd.DataFrame:
+def consolidated(consolidator: Consolidator, frame: pd.DataFrame) -> pd.DataFrame:
     """What comes out, by the time that the bars have."""
     found = {}
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from radiance.labs.alphas.strategies import costs, market, running
-from radiance.labs.alphas.strategies.indicators import Unsupported
+from radiance.labs.alphas.strategies.naming import Unsupported
 from radiance.labs.alphas.values.panel import Panel
 from tests.labs.alphas.sandboxed import needs_sandbox
 

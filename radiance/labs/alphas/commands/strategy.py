@@ -1,5 +1,6 @@
 """``radiance alphas strategy``: a Python strategy, checked and run in the sandbox."""
 
+import sys
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -52,21 +53,25 @@ def strategy(
     FILE is Python for QuantConnect's API; a FILE of - reads stdin. The strategy is compiled, its
     calls are checked, and it runs on daily bars in a process without files, network or children. A
     strategy outside the supported part of the API (radiance/labs/alphas/strategies/api.py) is
-    "unsupported". The exit code is 1 unless the strategy was backtested.
+    "unsupported". Files beside FILE that it imports are part of it. The exit code is 1 unless the
+    strategy was backtested.
 
     Examples:
       radiance alphas strategy crossing.py
       radiance alphas strategy crossing.py --data bars.parquet --seconds 60
     """
-    from radiance.labs.alphas.strategies.running import COST_BPS, judge
+    from radiance.labs.alphas.strategies.running import COST_BPS, files_beside, judge
     from radiance.labs.alphas.values.synthetic import made_up
     from radiance.labs.daily_bars import DELISTING_RETURN
     from radiance.platform import sandbox
 
     panel = read_panel(data, splits=splits) if data else made_up(756, 20)
+    code = file.read()
+    files = {} if file is sys.stdin else files_beside(code, Path(file.name).parent)
     found = judge(
-        file.read(),
+        code,
         panel,
+        files=files,
         limits=sandbox.Limits(seconds),
         check_types=types,
         delisting_return=DELISTING_RETURN if delisting_return is None else delisting_return,

@@ -3,6 +3,8 @@
 The parent trusts nothing of it: it takes the fills alone, and counts what they earned itself.
 """
 
+import __future__
+
 import bisect
 import collections
 import datetime
@@ -11,12 +13,14 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import itertools
+import json
 import math
 import random
 import re
 import statistics
 import sys
 import types
+import typing
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -24,21 +28,39 @@ import numpy
 
 from radiance.labs.alphas.strategies import (
     api,
+    bricks,
+    brokerage,
     composing,
     consolidators,
     costs,
+    framework,
+    hours,
     indicators,
+    insights,
     market,
+    orders,
+    portfolios,
     scheduling,
+    slices,
     targets,
     universes,
+    utilities,
+    windows,
 )
-from radiance.labs.alphas.strategies.indicators import named
+from radiance.labs.alphas.strategies.naming import named
 from radiance.platform import sandbox
 
+_OURS = "Atr Bar Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework Indicator Macd"
+_OURS += " Names OfBars Pair Point Rsi Studies TimeRule Trading Universe Wilder"
+"""Classes that an algorithm does not know by these names."""
+
 _PRELOADED: dict[str, Any] = {
+    **{name: getattr(typing, name) for name in typing.__all__},
     "datetime": datetime.datetime,
     "timedelta": datetime.timedelta,
+    "date": datetime.date,
+    "time": datetime.time,
+    "json": json,
     "math": math,
     "np": numpy,
     "numpy": numpy,
@@ -52,26 +74,29 @@ _PRELOADED: dict[str, Any] = {
     **indicators.CLASSES,
     **{
         kind.__name__: kind
-        for kind in (
-            *(api.QCAlgorithm, api.BrokerageName, api.AccountType),
-            *(market.Resolution, market.Symbol, market.SecurityType, market.Market),
-            *(market.Slice, market.OrderEvent, market.OrderStatus),
-            *(indicators.RollingWindow, indicators.IndicatorDataPoint),
-            *(indicators.MovingAverageType, composing.Delay, composing.IndicatorExtensions),
-            *(consolidators.TradeBarConsolidator, consolidators.Calendar),
-            *(costs.FeeModel, costs.ConstantFeeModel, costs.InteractiveBrokersFeeModel),
-            *(costs.OrderFee, costs.CashAmount),
-            *(costs.ConstantSlippageModel, costs.NullSlippageModel),
-            costs.VolumeShareSlippageModel,
-            *(scheduling.DayOfWeek, targets.PortfolioTarget),
-            *(targets.Insight, targets.InsightDirection),
-            universes.SecurityChanges,
-            *(universes.ManualUniverseSelectionModel, universes.ScheduledUniverseSelectionModel),
+        for module in (
+            *(api, bricks, brokerage, composing, consolidators, costs, framework, indicators),
+            *(
+                insights,
+                market,
+                orders,
+                portfolios,
+                scheduling,
+                slices,
+                targets,
+                universes,
+                utilities,
+                windows,
+            ),
         )
+        for kind in vars(module).values()
+        if isinstance(kind, type) and kind.__module__ == module.__name__
+        if not kind.__name__.startswith("_") and kind.__name__ not in _OURS
     },
     "TradeBar": market.Bar,
 }
-_MODULES = ("AlgorithmImports", "QuantConnect", "System", "clr")
+_MODULES = ("AlgorithmImports", "QuantConnect", "System", "clr", "Alphas", "Execution", "Orders")
+_MODULES += ("Portfolio", "Risk", "Selection")
 """Lean's own, and the .NET ones whose names older algorithms import one by one."""
 
 _IMPORTABLE = "bisect calendar copy dataclasses decimal enum fractions hashlib heapq json logging "
@@ -86,16 +111,28 @@ _UNKNOWN_KEYWORD = re.compile(r"(\w+)\.\w+\(\) got an unexpected keyword")
 
 
 class _Modules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds ``_MODULES`` and all below them: each has what is supported, whatever it is of Lean."""
+    """Finds ``_MODULES`` and all below them: each has what is supported, whatever it is of Lean.
+
+    Args:
+        files: The strategy's other files: their names and what is in them.
+    """
+
+    def __init__(self, files: dict[str, str] | None = None) -> None:
+        self._files = files or {}
 
     def find_spec(
         self, fullname: str, path: object = None, target: object = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname.partition(".")[0] not in _MODULES:
+        if fullname.partition(".")[0] not in _MODULES and fullname not in self._files:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def exec_module(self, module: types.ModuleType) -> None:
+        name = module.__name__
+        if name in self._files and name.partition(".")[0] not in _MODULES:
+            code = _compiled(self._files[name], f"{name}.py")
+            exec(code, module.__dict__)
+            return
         module.__dict__.update(_PRELOADED)
         module.__dict__["__all__"] = list(_PRELOADED)
         module.__dict__["__getattr__"] = _not_there
@@ -106,15 +143,20 @@ def _not_there(name: str) -> NoReturn:
     raise indicators.Unsupported(name) if name[:1].isupper() else AttributeError(name)
 
 
+def _compiled(code: str, name: str) -> types.CodeType:
+    """As Lean reads it: whatever an annotation names need not be here."""
+    return compile(code, name, "exec", flags=__future__.annotations.compiler_flag)
+
+
 def main() -> None:
     task = sandbox.receive()
-    sys.meta_path.insert(0, _Modules())  # first: the others look at the disk
+    sys.meta_path.insert(0, _Modules(task["files"]))  # first: the others look at the disk
     for name in _IMPORTABLE.split():
         importlib.import_module(name)
-    if _NEEDS_PANDAS.search(task["code"]):
+    if any(_NEEDS_PANDAS.search(code) for code in (task["code"], *task["files"].values())):
         _load_pandas()
     importlib.import_module("AlgorithmImports")  # what that takes must be there before all closes
-    code = compile(task["code"], "strategy.py", "exec")
+    code = _compiled(task["code"], "strategy.py")
     sandbox.confine()
     try:
         sandbox.answer(_run(code, task["bars"], task["cost_bps"]))
@@ -164,15 +206,17 @@ def _run(code: Any, bars: dict[str, Any], cost_bps: float) -> dict[str, Any]:
     dates = [datetime.datetime.fromisoformat(text) for text in bars["dates"]]
     api.QCAlgorithm.known = frozenset(bars["symbols"])
     api.QCAlgorithm.open_days = [date.date() for date in dates]
+    api.QCAlgorithm.open_hours = hours.OpenHours(api.QCAlgorithm.open_days)
     algorithm = found[-1]()
+    run = _Run(algorithm, bars, dates, cost_bps)
     named(algorithm, "initialize")()
     cash = algorithm.portfolio.cash
-    run = _Run(algorithm, bars, dates, cost_bps)
     return {"cash": cash, "fills": run.trade(), "last": run.last}
 
 
-Fill = tuple[int, int, float, float | None]
-"""Row and column of the bars, the quantity, and what it cost in dollars where the strategy says."""
+Fill = tuple[int, int, float, float, float | None]
+"""Row and column of the bars, the quantity, its price, and its cost in dollars where the strategy
+says one."""
 
 
 class _Run:
@@ -191,8 +235,11 @@ class _Run:
     ) -> None:
         self._algorithm, self._dates, self._cost_bps = algorithm, dates, cost_bps
         self._values = bars["values"]
+        self._actions: dict[int, list[tuple[str, float, float]]] = collections.defaultdict(list)
+        for day, *action in bars["actions"]:
+            self._actions[day].append(tuple(action))
         self._places = {symbol: number for number, symbol in enumerate(bars["symbols"])}
-        self._known = 0  # days whose bars the algorithm may see
+        self._known: int | None = None  # days whose bars it may see; None: those before its start
         self._fills: list[Fill] = []
         self.last = 0
         algorithm.past = self._past
@@ -204,24 +251,29 @@ class _Run:
         before: datetime.datetime | None = None
         for day in range(self._warm_from(first), len(dates)):
             time = dates[day]
-            if algorithm.end_date and time > algorithm.end_date:
+            if algorithm.has_quit or (algorithm.end_date and time > algorithm.end_date):
                 break
             self._known, self.last = day, day
             algorithm.is_warming_up = time < first
             self._open(time, before)
+            self._announce(day)
             today = {
-                symbol: market.Bar(symbol, time, values)
+                symbol: market.Bar(symbol, time, values, hours.closes(time.date()))
                 for symbol in algorithm.securities
                 if algorithm.is_followed(symbol)
                 and (values := self._values[day][self._places[symbol]]) is not None
             }
-            self._fill(today, day)
+            algorithm.time = hours.closes(time.date())
+            algorithm.current_slice = slices.Slice(algorithm.time, today)
             self._known = day + 1
-            self._close(today)
+            self._close(today, day)
             if not algorithm.is_warming_up:
                 for action in algorithm.schedule.due(time.date(), "close"):
                     action()
-                on_data(market.Slice(time, today))
+                on_data(algorithm.current_slice)
+                if today:
+                    algorithm.framework.step(algorithm, algorithm.current_slice)
+                self._fill(algorithm.transactions.tried_again(), day)
             before = time
         named(algorithm, "on_end_of_algorithm")()
         return self._fills
@@ -248,12 +300,38 @@ class _Run:
             for action in algorithm.schedule.due(time.date(), "open"):
                 action()
 
-    def _close(self, today: dict[str, market.Bar]) -> None:
-        """Let everything know the day's bars."""
+    def _announce(self, day: int) -> None:
+        """Before the open, what shares pay and how they are split from this day on."""
+        algorithm, time = self._algorithm, self._dates[day]
+        told = [action for action in self._actions[day] if algorithm.is_followed(action[0])]
+        if not told or algorithm.is_warming_up:
+            return
+        before = {symbol: algorithm.portfolio[symbol].price for symbol, _, _ in told}
+        paid = {
+            symbol: slices.Dividend(symbol, time, dividend, before[symbol])
+            for symbol, dividend, _ in told
+            if dividend
+        }
+        split = {
+            symbol: slices.Split(symbol, time, factor, before[symbol])
+            for symbol, _, factor in told
+            if factor != 1
+        }
+        algorithm.current_slice = slices.Slice(time, {}, paid, split)
+        if split:
+            named(algorithm, "on_splits")(algorithm.current_slice.splits)
+        if paid:
+            named(algorithm, "on_dividends")(algorithm.current_slice.dividends)
+        named(algorithm, "on_data")(algorithm.current_slice)
+        algorithm.framework.step(algorithm, algorithm.current_slice)
+
+    def _close(self, today: dict[str, market.Bar], day: int) -> None:
+        """Let everything know the day's bars; what was ordered before them is filled on them."""
         algorithm = self._algorithm
+        waiting = algorithm.transactions.open()
         for symbol, bar in today.items():
-            algorithm.portfolio[symbol].price = bar.close
-            algorithm.securities[symbol].volume = bar.volume
+            algorithm.securities[symbol].see(bar)
+        self._fill(waiting, day)
         for symbol, indicator in algorithm.indicators:
             if symbol in today:
                 indicator.update(today[symbol])
@@ -261,36 +339,25 @@ class _Run:
             if symbol in today:
                 consolidator.update(today[symbol])
 
-    def _fill(self, today: dict[str, market.Bar], day: int) -> None:
-        """Fill what was ordered at today's open; what is for a share without a bar waits on."""
-        algorithm = self._algorithm
-        waiting, told = [], []
-        for symbol, quantity in algorithm.orders:
-            if symbol not in today:
-                waiting.append((symbol, quantity))
+    def _fill(self, waiting: list[orders.Order], day: int) -> None:
+        """Fill what the day's bars fill; what is for a share without a bar waits on."""
+        today = self._algorithm.current_slice.bars
+        for order in waiting:
+            if order.is_closed or order.symbol not in today:
                 continue
-            bar, security = today[symbol], algorithm.securities[symbol]
-            order = costs.Order(symbol, quantity, bar.open, bar.volume)
-            said = security.costs.of(security, order)
-            if said is None:
-                fee, slip = abs(quantity) * bar.open * self._cost_bps / 1e4, 0.0
-            else:
-                fee, slip = said
-            price = bar.open + math.copysign(slip, quantity)
-            algorithm.portfolio[symbol].take(quantity, price)
-            algorithm.portfolio.cash -= quantity * price + fee
-            cost = None if said is None else fee + slip * abs(quantity)
-            self._fills.append((day, self._places[symbol], quantity, cost))
-            told.append(market.OrderEvent(symbol, bar.time, quantity, price, fee))
-        algorithm.orders[:] = waiting
-        for event in told:  # may order again, for tomorrow
-            named(algorithm, "on_order_event")(event)
+            filled = self._algorithm.transactions.fill(order, today[order.symbol], self._cost_bps)
+            if filled is not None:
+                row = (day, self._places[order.symbol], order.quantity, *filled)
+                self._fills.append(row)
 
     def _past(self, symbol: str) -> Iterator[market.Bar]:
-        place = self._places.get(symbol)
-        for day in reversed(range(self._known if place is not None else 0)):
+        place, known = self._places.get(symbol), self._known
+        if known is None:
+            known = bisect.bisect_left(self._dates, self._algorithm.time)
+        for day in reversed(range(known if place is not None else 0)):
             if (values := self._values[day][place]) is not None:
-                yield market.Bar(symbol, self._dates[day], values)
+                time = self._dates[day]
+                yield market.Bar(symbol, time, values, hours.closes(time.date()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from radiance.labs.alphas.strategies.indicators import Indicator, Unsupported
+from radiance.labs.alphas.strategies.indicators import Indicator
+from radiance.labs.alphas.strategies.naming import Unsupported
 
 
 class Delay(Indicator):

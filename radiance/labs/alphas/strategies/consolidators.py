@@ -4,10 +4,9 @@ import datetime
 from collections.abc import Callable
 from typing import Any
 
-from radiance.labs.alphas.strategies.indicators import Names, Snake, Unsupported
 from radiance.labs.alphas.strategies.market import Bar, Resolution
+from radiance.labs.alphas.strategies.naming import Event, Names, Snake, Unsupported
 
-Handler = Callable[..., Any]
 Start = Callable[[datetime.datetime], datetime.datetime]
 
 
@@ -40,26 +39,32 @@ class Calendar(Names):
     YEARLY = Yearly = yearly
 
 
-class Event:
-    """Handlers that are called one after the other; ``+=`` and ``-=`` as in Lean."""
+class Consolidator(Snake):
+    """What gathers bars, and tells of each that it has gathered.
+
+    Attributes:
+        consolidated: The last that was told of.
+        working_data: What is being gathered.
+    """
 
     def __init__(self) -> None:
-        self.handlers: list[Handler] = []
+        self.data_consolidated = Event()
+        self.consolidated: Any = None
+        self.working_data: Any = None
 
-    def __iadd__(self, handler: Handler) -> "Event":
-        self.handlers.append(handler)
-        return self
+    def update(self, bar: Bar) -> None:
+        """Take a day's bar in."""
+        raise Unsupported(f"the consolidator {type(self).__name__}")
 
-    def __isub__(self, handler: Handler) -> "Event":
-        self.handlers.remove(handler)
-        return self
+    def scan(self, time: datetime.datetime) -> None:
+        """Give the working bar out if its time is over."""
 
-    def __call__(self, *arguments: Any) -> None:
-        for handler in list(self.handlers):
-            handler(*arguments)
+    def _tell(self, bar: Any) -> None:
+        self.consolidated = bar
+        self.data_consolidated(self, bar)
 
 
-class TradeBarConsolidator(Snake):
+class TradeBarConsolidator(Consolidator):
     """Gathers bars: a number of them, those of a span of time, or of a period of the calendar.
 
     A bar of so many days is out with its last one; one of a time is out before the first open
@@ -70,6 +75,7 @@ class TradeBarConsolidator(Snake):
     """
 
     def __init__(self, period: Any) -> None:
+        super().__init__()
         self._most = self._span = None
         self._period = None
         if isinstance(period, bool):
@@ -94,9 +100,6 @@ class TradeBarConsolidator(Snake):
             self._period = period
         else:
             raise Unsupported(f"a consolidator of {getattr(period, '__name__', period)}")
-        self.data_consolidated = Event()
-        self.consolidated: Bar | None = None
-        self.working_data: Bar | None = None
         self._count, self._until = 0, datetime.datetime.max
 
     def update(self, bar: Bar) -> None:
@@ -104,7 +107,7 @@ class TradeBarConsolidator(Snake):
         self.scan(bar.time)
         working = self.working_data
         if working is None:
-            working = self.working_data = Bar(bar.symbol, bar.time, _values(bar))
+            working = self.working_data = Bar(bar.symbol, bar.time, _values(bar), bar.end_time)
             if self._period is not None:
                 working.time, self._until = self._period(bar.time)
             elif self._span is not None:
@@ -124,8 +127,7 @@ class TradeBarConsolidator(Snake):
 
     def _emit(self) -> None:
         bar, self.working_data, self._count = self.working_data, None, 0
-        self.consolidated = bar
-        self.data_consolidated(self, bar)
+        self._tell(bar)
 
 
 class SubscriptionDataConfig(Snake):
@@ -139,7 +141,7 @@ class SubscriptionManager(Snake):
     """Which consolidators get which symbol's bars."""
 
     def __init__(self) -> None:
-        self.consolidators: list[tuple[str, TradeBarConsolidator]] = []
+        self.consolidators: list[tuple[str, Consolidator]] = []
 
     @property
     def subscription_data_config_service(self) -> "SubscriptionManager":
@@ -151,7 +153,7 @@ class SubscriptionManager(Snake):
         return [SubscriptionDataConfig(str(symbol))]
 
     def add_consolidator(self, symbol: str, consolidator: Any) -> None:
-        if not isinstance(consolidator, TradeBarConsolidator):
+        if not isinstance(consolidator, Consolidator):
             raise Unsupported(f"the consolidator {type(consolidator).__name__}")
         self.consolidators.append((str(symbol), consolidator))
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from radiance.labs.alphas.strategies.indicators import Snake, Unsupported, named
+from radiance.labs.alphas.strategies.naming import Snake, Unsupported, named
 
 
 class FeeModel(Snake):

@@ -1,87 +1,23 @@
-"""Indicators and rolling windows, as QuantConnect's API has them; fed a bar a day."""
+"""Indicators, as QuantConnect's API has them; fed a bar a day."""
 
 import collections
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-
-class Unsupported(Exception):
-    """The algorithm asks for something outside the supported part."""
-
-
-class Snake:
-    """PascalCase names lead to their snake_case ones; what there is not is Unsupported."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        for written in _spellings(name):
-            if written != name and _has(self, written):
-                return getattr(self, written)
-        raise Unsupported(f"{type(self).__name__.lstrip('_')}.{name}")
-
-
-class Closed(Snake):
-    """Whose attributes mean something to the run: setting one that does not is Unsupported."""
-
-    def close_names(self) -> None:
-        """From now on there are no further names."""
-        self.__dict__["_is_closed"] = True
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        known = [written for written in (name, *_spellings(name)) if _has(self, written)]
-        if "_is_closed" in self.__dict__ and not known:
-            raise Unsupported(f"{type(self).__name__}.{name}")
-        super().__setattr__(known[0] if known else name, value)
-
-
-class _Names(type):
-    def __getattr__(cls, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        raise Unsupported(f"{cls.__name__}.{name}")
-
-
-class Names(metaclass=_Names):
-    """Constants of Lean's; one that is not there is Unsupported."""
-
-
-def named(thing: Any, name: str) -> Any:
-    """A method by its snake_case name, or as the algorithm wrote it in PascalCase."""
-    pascal = "".join(word.capitalize() for word in name.split("_"))
-    written = getattr(type(thing), pascal, None)
-    return getattr(thing, name) if written is None else written.__get__(thing)
-
-
-def _spellings(name: str) -> tuple[str, str]:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(), name.lower()
-
-
-def _has(thing: Any, name: str) -> bool:
-    return hasattr(type(thing), name) or name in thing.__dict__
-
-
-class Point(Snake):
-    """The current value of an indicator."""
-
-    def __init__(self) -> None:
-        self.value = 0.0
-
-    def __float__(self) -> float:
-        return float(self.value)
-
-
-class IndicatorDataPoint(Snake):
-    """A value at a time; a symbol may stand before both."""
-
-    def __init__(self, *given: Any) -> None:
-        self.time, self.value = given[-2:]
+from radiance.labs.alphas.strategies.naming import Event, Names, Snake, Unsupported, has
+from radiance.labs.alphas.strategies.windows import IndicatorDataPoint, Point, RollingWindow
 
 
 class Indicator(Snake):
-    """A function of the last values, fed one a day."""
+    """A function of the last values, fed one a day.
+
+    Attributes:
+        window: Its own last values, the newest first; two of them, if it is not made larger.
+        updated: Is called with the indicator and each new value.
+    """
+
+    _parts: Sequence["Indicator"] = ()
 
     def __init__(self, period: int, compute: Callable[[Sequence[float]], float]) -> None:
         if not 1 <= int(period) <= 2_000:
@@ -89,12 +25,42 @@ class Indicator(Snake):
         self.period, self.current, self.is_ready = int(period), Point(), False
         self._compute = compute
         self._values: collections.deque[float] = collections.deque(maxlen=self.period)
+        self.window, self.updated, self.samples = RollingWindow(2), Event(), 0
 
-    def update(self, *point: Any) -> None:
+    @property
+    def warm_up_period(self) -> int:
+        """How many bars make it ready."""
+        return self.period
+
+    def update(self, *point: Any) -> bool:
         """Take in a bar or a point, or a time and a value."""
         if len(point) > 2 or (len(point) == 1 and not isinstance(point[0], Snake)):
             raise Unsupported("this form of update of an indicator")
         self.take(point[-1])
+        self._tell(point[0] if len(point) == 2 else _end(point[0]))
+        return self.is_ready
+
+    def _tell(self, time: Any) -> None:
+        """Keep the value that it came to, and let others know."""
+        self.samples += 1
+        self.current.time = time
+        point = IndicatorDataPoint(time, float(self.current.value))
+        self.window.add(point)
+        self.updated(self, point)
+        for part in self._parts:
+            part._tell(time)
+
+    @property
+    def previous(self) -> Any:
+        """The value before the current one; there is none before the second."""
+        return self.window[1] if len(self.window) > 1 else Point()
+
+    def __getitem__(self, place: int) -> Any:
+        """The value so many updates ago."""
+        return self.window[place]
+
+    def __iter__(self) -> Any:
+        return iter(self.window)
 
     def take(self, given: Any) -> None:
         """Take in what ``update`` was given last: a bar or a value."""
@@ -115,6 +81,10 @@ class Indicator(Snake):
 
     def __gt__(self, other: Any) -> bool:
         return float(self) > float(other)
+
+
+def _end(given: Any) -> Any:
+    return getattr(given, "end_time" if has(given, "end_time") else "time")
 
 
 def mean(closes: Sequence[float]) -> float:
@@ -210,7 +180,7 @@ class Atr(Indicator):
 
 def whole(given: Any) -> Any:
     """What an indicator of bars was given, which must be a bar."""
-    if not isinstance(given, Snake) or not _has(given, "close"):
+    if not isinstance(given, Snake) or not has(given, "close"):
         raise Unsupported("an indicator of bars that is given a value")
     return given
 
@@ -235,38 +205,6 @@ def williams(bars: Sequence[Any]) -> float:
     return -100 * (high - bars[-1].close) / (high - low) if high > low else 0.0
 
 
-class RollingWindow(Snake):
-    """The newest values, the newest first; ``RollingWindow[float](3)`` as Lean writes it."""
-
-    def __init__(self, size: int) -> None:
-        self.size = int(size)
-        self._values: collections.deque[Any] = collections.deque(maxlen=self.size)
-
-    def __class_getitem__(cls, kind: Any) -> Any:
-        return cls
-
-    def add(self, value: Any) -> None:
-        """Put a value in front; the oldest goes where there are enough."""
-        self._values.appendleft(value)
-
-    @property
-    def count(self) -> int:
-        return len(self._values)
-
-    @property
-    def is_ready(self) -> bool:
-        return len(self._values) == self.size
-
-    def __getitem__(self, place: int) -> Any:
-        return self._values[place]
-
-    def __iter__(self) -> Any:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-
 class Macd(Indicator):
     """A fast less a slow exponential mean, with such a mean of that as its signal line."""
 
@@ -274,6 +212,7 @@ class Macd(Indicator):
         super().__init__(slow + signal - 1, mean)
         self.fast, self.slow, self.signal = Ema(fast), Ema(slow), Ema(signal)
         self.histogram = Indicator(1, lambda values: values[-1])
+        self._parts = (self.fast, self.slow, self.signal, self.histogram)
 
     def feed(self, value: float) -> None:
         self.fast.feed(value)
@@ -295,10 +234,12 @@ class Bollinger(Indicator):
         self.upper_band = Indicator(period, lambda v: mean(v) + width * deviation(v))
         self.lower_band = Indicator(period, lambda v: mean(v) - width * deviation(v))
         self.standard_deviation = Indicator(period, deviation)
+        bands = (self.middle_band, self.upper_band, self.lower_band, self.standard_deviation)
+        self._parts = bands
 
     def feed(self, value: float) -> None:
         super().feed(value)
-        for band in (self.middle_band, self.upper_band, self.lower_band, self.standard_deviation):
+        for band in self._parts:
             band.feed(value)
 
 
@@ -356,6 +297,7 @@ def _manual(make: Callable[..., Indicator]) -> Callable[..., Indicator]:
 BY_METHOD: dict[str, Callable[..., Indicator]] = {
     "sma": lambda period: Indicator(period, mean),
     "ema": Ema,
+    "identity": lambda: Indicator(1, lambda values: values[-1]),
     "lwma": lambda period: Indicator(period, linear_mean),
     "std": lambda period: Indicator(period, deviation),
     "rsi": lambda period, kind=MovingAverageType.WILDERS: rsi(period, kind),
@@ -381,6 +323,7 @@ CLASSES: dict[str, Callable[..., Indicator]] = {
         "SimpleMovingAverage": BY_METHOD["sma"],
         "ExponentialMovingAverage": Ema,
         "LinearWeightedMovingAverage": BY_METHOD["lwma"],
+        "Identity": BY_METHOD["identity"],
         "StandardDeviation": BY_METHOD["std"],
         "RelativeStrengthIndex": BY_METHOD["rsi"],
         "Momentum": BY_METHOD["mom"],

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from radiance.labs.alphas.strategies.costs import Costs
-from radiance.labs.alphas.strategies.indicators import Closed, Names, Snake
+from radiance.labs.alphas.strategies.naming import Closed, Names, Snake
 
 
 class Resolution(Names):
@@ -22,6 +22,10 @@ class Symbol(str):
     def value(self) -> str:
         return str(self)
 
+    @property
+    def security_type(self) -> str:
+        return SecurityType.EQUITY
+
     @staticmethod
     def create(ticker: str, *_: Any) -> "Symbol":
         """As ``Symbol.create("SPY", SecurityType.EQUITY, Market.USA)``."""
@@ -31,18 +35,34 @@ class Symbol(str):
 
 
 class SecurityType(Names):
+    """Kinds of securities; shares alone can be added."""
+
     EQUITY = Equity = "equity"
+    OPTION = Option = "option"
+    FUTURE = Future = "future"
+    FOREX = Forex = "forex"
+    CRYPTO = Crypto = "crypto"
+    CFD = Cfd = "cfd"
+    INDEX = Index = "index"
 
 
 class Market(Names):
+    """Markets by name; shares are of the USA."""
+
     USA = "usa"
+    BINANCE = Binance = "binance"
+    OANDA = Oanda = "oanda"
+    GDAX = "gdax"
 
 
 class Bar(Snake):
     """One day of one symbol, or several in one."""
 
-    def __init__(self, symbol: str, time: Any, values: Sequence[float]) -> None:
-        self.symbol, self.time, self.end_time = symbol, time, time
+    def __init__(
+        self, symbol: str, time: Any, values: Sequence[float], end_time: Any = None
+    ) -> None:
+        self.symbol, self.time = Symbol(symbol), time
+        self.end_time = time if end_time is None else end_time
         self.open, self.high, self.low, self.close, self.volume = values
 
     @property
@@ -55,49 +75,64 @@ class Bar(Snake):
 
 
 class OrderStatus(Names):
+    NEW = New = "new"
     FILLED = Filled = "filled"
     PARTIALLY_FILLED = PartiallyFilled = "partially filled"
     SUBMITTED = Submitted = "submitted"
+    UPDATE_SUBMITTED = UpdateSubmitted = "update submitted"
     CANCELED = Canceled = "canceled"
     INVALID = Invalid = "invalid"
 
 
-class OrderEvent(Snake):
-    """An order that was filled."""
+class Pair(str):
+    """What going through ``Securities`` or ``Bars`` gives: a symbol, with what it has beside it."""
 
-    def __init__(self, symbol: str, time: Any, quantity: float, price: float, fee: float) -> None:
-        self.symbol, self.utc_time = Symbol(symbol), time
-        self.fill_quantity = self.quantity = quantity
-        self.fill_price, self.order_fee, self.status = price, fee, OrderStatus.FILLED
+    value: Any
+
+    def __new__(cls, symbol: str, value: Any) -> "Pair":
+        pair = super().__new__(cls, symbol)
+        pair.value = value
+        return pair
+
+    @property
+    def key(self) -> "Symbol":
+        return Symbol(self)
+
+    @property
+    def Value(self) -> Any:  # noqa: N802 - Lean's
+        return self.value
+
+    Key = key
 
 
-class Slice(Snake):
-    """The bars of a day."""
-
-    def __init__(self, time: Any, bars: dict[str, Bar]) -> None:
-        self.time, self.bars = time, bars
+class BySymbol(dict[str, Any]):
+    """What a day has by symbol; going through it gives pairs of key and value too."""
 
     def contains_key(self, symbol: str) -> bool:
-        return symbol in self.bars
+        return symbol in self
 
-    def __contains__(self, symbol: str) -> bool:
-        return symbol in self.bars
+    ContainsKey = contains_key
 
-    def __getitem__(self, symbol: str) -> Bar:
-        return self.bars[symbol]
+    @property
+    def count(self) -> int:
+        return len(self)
 
-    def keys(self) -> list[str]:
-        return list(self.bars)
+    Count = count
 
-    def get(self, symbol: str, otherwise: Any = None) -> Any:
-        return self.bars.get(symbol, otherwise)
+    def __iter__(self) -> Iterator[str]:
+        return (Pair(symbol, self[symbol]) for symbol in self.keys())
 
 
 class Holding(Snake):
-    """What is held of one symbol."""
+    """What is held of one symbol.
+
+    Attributes:
+        leverage: How much of it a dollar of margin holds.
+    """
 
     def __init__(self, symbol: str) -> None:
         self.symbol, self.quantity, self.average_price, self.price = Symbol(symbol), 0.0, 0.0, 0.0
+        self.leverage = 2.0
 
     @property
     def invested(self) -> bool:
@@ -116,8 +151,25 @@ class Holding(Snake):
         return self.quantity * self.price
 
     @property
+    def absolute_quantity(self) -> float:
+        return abs(self.quantity)
+
+    @property
+    def absolute_holdings_value(self) -> float:
+        return abs(self.holdings_value)
+
+    @property
+    def holdings_cost(self) -> float:
+        return self.quantity * self.average_price
+
+    @property
     def unrealized_profit(self) -> float:
         return self.quantity * (self.price - self.average_price)
+
+    @property
+    def unrealized_profit_percent(self) -> float:
+        """Of what was paid."""
+        return self.unrealized_profit / abs(self.holdings_cost) if self.holdings_cost else 0.0
 
     def take(self, quantity: float, price: float) -> None:
         """Buy or sell so many at a price."""
@@ -147,6 +199,18 @@ class Portfolio(Snake):
     def total_portfolio_value(self) -> float:
         return self.cash + sum(holding.holdings_value for holding in self.held.values())
 
+    @property
+    def total_holdings_value(self) -> float:
+        return sum(holding.absolute_holdings_value for holding in self.held.values())
+
+    @property
+    def total_margin_used(self) -> float:
+        return sum(h.absolute_holdings_value / h.leverage for h in self.held.values())
+
+    @property
+    def margin_remaining(self) -> float:
+        return self.total_portfolio_value - self.total_margin_used
+
     def values(self) -> list[Holding]:
         return list(self.held.values())
 
@@ -157,29 +221,14 @@ class Portfolio(Snake):
         return iter(self.held)
 
 
-class Pair(str):
-    """What going through ``Securities`` gives: a symbol, with its share beside it."""
-
-    value: "Security"
-
-    def __new__(cls, symbol: str, security: "Security") -> "Pair":
-        pair = super().__new__(cls, symbol)
-        pair.value = security
-        return pair
-
-    @property
-    def key(self) -> "Symbol":
-        return Symbol(self)
-
-    @property
-    def Value(self) -> "Security":  # noqa: N802 - Lean's
-        return self.value
-
-    Key = key
-
-
 class Securities(dict[str, "Security"]):
     """The shares of an algorithm, by symbol."""
+
+    @property
+    def count(self) -> int:
+        return len(self)
+
+    Count = count
 
     def __iter__(self) -> Iterator[str]:
         return (Pair(symbol, self[symbol]) for symbol in self.keys())
@@ -191,12 +240,30 @@ class Security(Closed):
     Attributes:
         costs: What an order of it costs, as the strategy set it.
         volume: Of its last bar.
+        open, high, low: Of its last bar; 0 before the first.
     """
+
+    is_tradable = True
+    is_delisted = False
 
     def __init__(self, symbol: str, portfolio: Portfolio) -> None:
         self.symbol, self.holdings = Symbol(symbol), portfolio[symbol]
         self.costs, self.volume = Costs(), 0.0
+        self.open = self.high = self.low = 0.0
         self.close_names()
+
+    def see(self, bar: Bar) -> None:
+        """Take in a bar: its close is the price."""
+        self.open, self.high, self.low, self.volume = bar.open, bar.high, bar.low, bar.volume
+        self.holdings.price = bar.close
+
+    @property
+    def type(self) -> str:
+        return SecurityType.EQUITY
+
+    @property
+    def has_data(self) -> bool:
+        return self.holdings.price > 0
 
     @property
     def price(self) -> float:
@@ -209,6 +276,14 @@ class Security(Closed):
     @property
     def invested(self) -> bool:
         return self.holdings.invested
+
+    @property
+    def leverage(self) -> float:
+        return self.holdings.leverage
+
+    @property
+    def buying_power_model(self) -> "BuyingPowerModel":
+        return BuyingPowerModel()
 
     @property
     def fee_model(self) -> Any:
@@ -231,8 +306,45 @@ class Security(Closed):
         self.fee_model = model
 
     def set_slippage_model(self, model: Any) -> None:
-        """How far from the open an order is filled."""
+        """How far from its price an order is filled."""
         self.slippage_model = model
 
     def set_leverage(self, leverage: float) -> None:
-        """Accepted and of no effect."""
+        """How much of it a dollar of margin holds; 2 where it is not set."""
+        if not leverage >= 1:
+            raise ValueError(f"the leverage {leverage} of {self.symbol} is less than 1")
+        self.holdings.leverage = float(leverage)
+
+    def set_market_price(self, bar: Any) -> None:
+        """Begin with an earlier bar's close; None is no bar."""
+        if bar is not None:
+            self.see(bar)
+
+
+class ReservedBuyingPowerForPositionParameters(Snake):
+    """Whose margin is asked for."""
+
+    def __init__(self, security: Security) -> None:
+        self.security = security
+
+
+class ReservedBuyingPowerForPosition(Snake):
+    """What a position ties up, in dollars."""
+
+    def __init__(self, used: float) -> None:
+        self.absolute_used_buying_power = used
+
+
+class BuyingPowerModel(Snake):
+    """Margin: a position ties up its value over its leverage."""
+
+    def get_leverage(self, security: Security) -> float:
+        return security.leverage
+
+    def get_reserved_buying_power_for_position(
+        self, parameters: ReservedBuyingPowerForPositionParameters
+    ) -> ReservedBuyingPowerForPosition:
+        security = parameters.security
+        return ReservedBuyingPowerForPosition(
+            security.holdings.absolute_holdings_value / security.leverage
+        )

@@ -5,12 +5,14 @@ over daily bars, and what it earned is counted here from the orders it was fille
 """
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from radiance.labs.alphas.data.lean import decode
 from radiance.labs.alphas.results.performance import drawdown, sharpe_ratio
 from radiance.labs.alphas.strategies.type_check import type_errors
 from radiance.labs.alphas.values.panel import Panel
@@ -30,6 +32,35 @@ COST_BPS = 5.0
 """What an order costs of what it trades, where the strategy sets no model of its own."""
 _MOST_CASH = 1e12
 _MOST_CHARACTERS = 100_000
+
+
+def files_beside(code: str, folder: Path) -> dict[str, str]:
+    """The modules in a folder that code imports, and those that they import in turn.
+
+    What cannot be read is left out: the import fails then, and says so.
+    """
+    found: dict[str, str] = {}
+    waiting = [code]
+    while waiting:
+        for name in _imported(waiting.pop()) - found.keys():
+            path = folder / f"{name}.py"
+            if name.isidentifier() and path.is_file():
+                found[name] = decode(path.read_bytes()) or ""
+                waiting.append(found[name])
+    return found
+
+
+def _imported(code: str) -> set[str]:
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    names = {n.name for node in ast.walk(tree) if isinstance(node, ast.Import) for n in node.names}
+    return names | {
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
+    }
 
 
 @dataclass(frozen=True)
@@ -57,6 +88,21 @@ class StrategyVerdict:
     equity: tuple[float, ...] = field(default=(), repr=False)
 
 
+class Action(NamedTuple):
+    """What a share pays its holders, or how it is split.
+
+    Attributes:
+        date: From which on the price is without it, as 2020-01-31.
+        dividend: Dollars a share.
+        split: What of a share one was before: 0.5 where one becomes two.
+    """
+
+    date: str
+    symbol: str
+    dividend: float = 0.0
+    split: float = 1.0
+
+
 def judge(
     code: str,
     panel: Panel,
@@ -64,8 +110,21 @@ def judge(
     limits: sandbox.Limits | None = None,
     check_types: bool = True,
     delisting_return: float = DELISTING_RETURN,
+    files: Mapping[str, str] | None = None,
+    actions: Sequence[Action] = (),
 ) -> StrategyVerdict:
-    """Compile, type-check and run a strategy; whatever it is, it gets a verdict."""
+    """Compile, type-check and run a strategy; whatever it is, it gets a verdict.
+
+    Args:
+        code: Its text.
+        panel: The daily bars that it runs on.
+        cost_bps: What an order costs of what it trades, where the strategy sets no model.
+        limits: Of time, memory and output.
+        check_types: Whether its calls are checked against QuantConnect's types.
+        delisting_return: Of a share, a day after its last bar.
+        files: The names of modules of its own that it may import, and what is in them.
+        actions: Dividends and splits that the strategy is told of; the bars are adjusted for them.
+    """
     if len(code) > _MOST_CHARACTERS:
         return StrategyVerdict(
             "does not compile", f"it has more than {_MOST_CHARACTERS} characters"
@@ -83,7 +142,12 @@ def judge(
         return StrategyVerdict("unsupported", "this system has no sandbox to run it in", errors)
     ran = sandbox.run(
         "radiance.labs.alphas.strategies.child",
-        {"code": code, "bars": _bars(panel), "cost_bps": cost_bps},
+        {
+            "code": code,
+            "files": dict(files or {}),
+            "bars": _bars(panel, actions),
+            "cost_bps": cost_bps,
+        },
         limits,
     )
     if ran.status == "failed":
@@ -105,7 +169,11 @@ def judge(
     cash = ran.answer["cash"]
     if not fills:
         return StrategyVerdict(
-            "no trades", "it ran and ordered nothing", errors, seconds=ran.seconds
+            "no trades",
+            "it ran and nothing that it ordered was filled",
+            errors,
+            seconds=ran.seconds,
+            equity=(float(cash),) * (ran.answer["last"] + 1),
         )
     with np.errstate(all="ignore"):
         equity = account(fills, panel, cost_bps, delisting_return, cash)
@@ -128,16 +196,23 @@ def judge(
 
 
 class Fill(NamedTuple):
-    """An order filled at a day's open.
+    """An order filled on a day.
 
     Attributes:
+        price: Before slippage; None is the day's open.
         cost: Fee and slippage in dollars by the strategy's own models; None where it set none.
     """
 
     day: int
     column: int
     quantity: float
+    price: float | None = None
     cost: float | None = None
+
+    def paid(self, panel: Panel) -> float:
+        """The price of a share, before slippage."""
+        opened = float(panel.fields["open"][self.day, self.column])
+        return opened if self.price is None else self.price
 
 
 def account(
@@ -147,16 +222,16 @@ def account(
     delisting_return: float = DELISTING_RETURN,
     cash: float = 100_000.0,
 ) -> np.ndarray:
-    """The account's value at each day's close, (dates,), from the orders filled at the open.
+    """The account's value at each day's close, (dates,), from the orders that were filled.
 
     A share without a bar is worth its last price, and from the day after its last bar on what the
     delisting left of that.
     """
-    opens, closes = panel.fields["open"], panel.fields["close"]
+    closes = panel.fields["close"]
     traded, spent = np.zeros(panel.shape), np.zeros(len(panel.dates))
     for fill, cost in zip(fills, _costs(fills, panel, cost_bps), strict=True):
         traded[fill.day, fill.column] += fill.quantity
-        spent[fill.day] += fill.quantity * opens[fill.day, fill.column] + cost
+        spent[fill.day] += fill.quantity * fill.paid(panel) + cost
     held = np.cumsum(traded, axis=0)
     prices = closes.copy()
     gone, columns = left_after(np.isfinite(closes))
@@ -168,21 +243,25 @@ def account(
 
 def _costs(fills: Sequence[Fill], panel: Panel, cost_bps: float) -> list[float]:
     """What each order cost, in dollars."""
-    opens = panel.fields["open"]
     return [
-        abs(fill.quantity) * float(opens[fill.day, fill.column]) * cost_bps / 1e4
-        if fill.cost is None
-        else fill.cost
+        abs(fill.quantity) * fill.paid(panel) * cost_bps / 1e4 if fill.cost is None else fill.cost
         for fill in fills
     ]
 
 
-def _bars(panel: Panel) -> dict[str, Any]:
+def _bars(panel: Panel, actions: Sequence[Action] = ()) -> dict[str, Any]:
+    last = len(panel.dates)
+    rows = [int(np.searchsorted(panel.dates, np.datetime64(action.date))) for action in actions]
     stacked = np.stack([panel.fields[name] for name in BARS], axis=2)
     known = np.isfinite(stacked).min(axis=2)
     return {
         "dates": [str(date) for date in panel.dates],
         "symbols": list(panel.symbols),
+        "actions": [
+            [row, action.symbol, action.dividend, action.split]
+            for row, action in zip(rows, actions, strict=True)
+            if row < last and action.symbol in panel.symbols
+        ],
         "values": [
             [row if there else None for row, there in zip(day, day_known, strict=True)]
             for day, day_known in zip(stacked.tolist(), known.tolist(), strict=True)
@@ -197,8 +276,8 @@ def _checked(answer: Any, panel: Panel) -> list[Fill] | str:
         if not isinstance(fills, list) or not all(isinstance(row, list) for row in fills):
             return "it answered something else than fills"
         rows = [
-            Fill(int(d), int(c), float(q), None if cost is None else float(cost))
-            for d, c, q, cost in fills
+            Fill(int(d), int(c), float(q), float(p), None if cost is None else float(cost))
+            for d, c, q, p, cost in fills
         ]
         if not 0 < float(answer["cash"]) <= _MOST_CASH:
             return "it claims to begin with no possible cash"
@@ -208,11 +287,17 @@ def _checked(answer: Any, panel: Panel) -> list[Fill] | str:
     except (TypeError, ValueError, KeyError, OverflowError):
         return "it answered something else than fills"
     days, columns = panel.shape
-    for day, column, quantity, cost in rows:
+    for day, column, quantity, price, cost in rows:
         possible = 0 <= day < days and 0 <= column < columns and np.isfinite(quantity)
-        possible &= day <= last
-        if not possible or not np.isfinite(panel.fields["open"][day, column]):
+        if not possible or day > last or not _was_traded(price, day, column, panel):
             return "it claims a fill that was not possible"
         if cost is not None and not (np.isfinite(cost) and cost >= 0):
             return "it claims a cost that is none"
     return sorted(rows, key=lambda fill: fill[:3])
+
+
+def _was_traded(price: float | None, day: int, column: int, panel: Panel) -> bool:
+    """Whether a price lies in the range of a day's bar, but for rounding."""
+    bar = np.array([panel.fields[name][day, column] for name in ("open", "high", "low", "close")])
+    room = 1e-9 * abs(bar).max()
+    return price is not None and bool(bar.min() - room <= price <= bar.max() + room)

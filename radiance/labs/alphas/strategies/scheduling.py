@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from radiance.labs.alphas.strategies.indicators import Names, Snake, Unsupported
+from radiance.labs.alphas.strategies.naming import Names, Snake, Unsupported
 
 Day = datetime.date
 Moment = Literal["open", "close"]
@@ -38,6 +38,11 @@ class DateRule:
     """
 
     days: Callable[[Sequence[Day]], set[Day]]
+
+    def next_after(self, time: datetime.datetime, open_days: Sequence[Day]) -> datetime.datetime:
+        """The beginning of the next day on which it is due, behind a time."""
+        later = [day for day in self.days(open_days) if day > time.date()]
+        return datetime.datetime.combine(min(later, default=Day.max), datetime.time())
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import datetime
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from radiance.labs.alphas.strategies.indicators import Closed, Snake, Unsupported
 from radiance.labs.alphas.strategies.market import Resolution, Security, Symbol
+from radiance.labs.alphas.strategies.naming import Closed, Snake, Unsupported
 from radiance.labs.alphas.strategies.scheduling import DateRule, TimeRule
 
 Select = Callable[[datetime.datetime], Iterable[str]]
@@ -37,6 +37,18 @@ class ManualUniverseSelectionModel(Snake):
 
     def universe(self, open_days: Sequence[datetime.date]) -> "Universe":
         return Universe(lambda time: self._symbols)
+
+
+class CustomUniverseSelectionModel(Snake):
+    """What a function of the time names, every day."""
+
+    def __init__(self, name: str, selector: Any, *_: Any) -> None:
+        if not callable(selector):
+            raise Unsupported("this form of CustomUniverseSelectionModel")
+        self.name, self._selector = name, selector
+
+    def universe(self, open_days: Sequence[datetime.date]) -> "Universe":
+        return Universe(self._selector)
 
 
 class ScheduledUniverseSelectionModel(Snake):
@@ -80,3 +92,18 @@ class SecurityChanges(Snake):
     def __init__(self, added: Sequence[Security], removed: Sequence[Security]) -> None:
         self.added_securities, self.removed_securities = list(added), list(removed)
         self.count = len(self.added_securities) + len(self.removed_securities)
+
+
+class UniverseManager(Snake):
+    """The universes of an algorithm."""
+
+    def __init__(self, algorithm: Any) -> None:
+        self._algorithm = algorithm
+
+    @property
+    def count(self) -> int:
+        return len(self._algorithm._universes)
+
+    @property
+    def active_securities(self) -> Any:
+        return self._algorithm.active_securities
