@@ -44,29 +44,66 @@ def bars(lean: Path) -> Panel:
         with path.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(("date", "symbol", "open", "high", "low", "close", "volume"))
-            for archive in sorted((lean / "Data/equity/usa/daily").glob("*.zip")):
-                rows.writerows(_bars(archive, lean / "Data/equity/usa/factor_files"))
+            for symbol, archive, first, last in _histories(lean / "Data/equity/usa"):
+                factors = _factors(lean / f"Data/equity/usa/factor_files/{symbol.lower()}.csv")
+                rows.writerows(_bars(symbol, archive, first, last, factors))
         return read(path)
 
 
-def _bars(archive: Path, folder: Path) -> Iterator[Sequence[object]]:
+def _histories(folder: Path) -> Iterator[tuple[str, Path, str, str]]:
+    """Each share with an archive of bars that has some of its days, from the first to the last.
+
+    A ticker was of several shares, and a share had several tickers: map files say which and when.
+    """
+    archives = {path.stem: path for path in sorted((folder / "daily").glob("*.zip"))}
+    mapped = set()
+    for path in sorted((folder / "map_files").glob("*.csv")):
+        first = ""
+        for day, ticker in _map(path):
+            if ticker in archives:
+                mapped.add(ticker)
+                yield path.stem.upper(), archives[ticker], first or day, day
+            first = f"{day}~"  # behind this day
+    for ticker in archives.keys() - mapped:
+        yield ticker.upper(), archives[ticker], "", "9"
+
+
+def _map(path: Path) -> list[tuple[str, str]]:
+    """The last day of each ticker of a share; the first row is the first day of the first one."""
+    rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+    return [(row[0], row[1].lower()) for row in rows if row]
+
+
+def _bars(
+    symbol: str,
+    archive: Path,
+    first: str,
+    last: str,
+    factors: Sequence[tuple[str, float, float]],
+) -> Iterator[Sequence[object]]:
     """Prices stand in ten thousandths of a dollar; factors hold up to and on their day."""
-    factors = _factors(folder / f"{archive.stem}.csv")
     days = [day for day, _, _ in factors]
     with zipfile.ZipFile(archive) as packed:
         lines = io.TextIOWrapper(packed.open(packed.namelist()[0]), encoding="utf-8")
         for stamp, *prices, volume in csv.reader(lines):
             day = stamp[:8]
+            if not first <= day <= last:
+                continue
             place = bisect.bisect_left(days, day)
             _, price, split = factors[place] if place < len(factors) else ("", 1.0, 1.0)
             adjusted = (float(each) / 10_000 * price for each in prices)
             date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
-            yield date, archive.stem.upper(), *adjusted, float(volume) / split
+            yield date, symbol, *adjusted, float(volume) / split
 
 
 def actions(lean: Path, panel: Panel) -> list[Action]:
-    """The dividends and splits of Lean's factor files, on the first day with bars behind them."""
+    """What Lean's factor files say, on the first day with bars behind it, and who was delisted."""
     found = []
+    for path in sorted((lean / "Data/equity/usa/map_files").glob("*.csv")):
+        day = _map(path)[-1][0]
+        date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+        if np.datetime64(date) < panel.dates[-1]:
+            found.append(Action(date, path.stem.upper(), is_last=True))
     for path in sorted((lean / "Data/equity/usa/factor_files").glob("*.csv")):
         symbol = path.stem.upper()
         if symbol not in panel.symbols:

@@ -1,8 +1,8 @@
 """The part of QuantConnect's Python API that daily bars can serve; the rest is Unsupported.
 
 Supported: ``initialize``, ``on_data``, ``on_order_event``, ``on_securities_changed``,
-``on_dividends``, ``on_splits``, ``on_end_of_algorithm``; ``set_start_date``, ``set_end_date``,
-``set_cash``, ``set_warm_up``, ``quit``, ``train``;
+``on_dividends``, ``on_splits``, ``on_delistings``, ``on_end_of_algorithm``; ``set_start_date``,
+``set_end_date``, ``set_cash``, ``set_warm_up``, ``quit``, ``train``;
 ``add_equity`` and ``add_security`` at daily resolution; universes by list: ``add_universe`` with a
 name and a function of the time, ``set_universe_selection`` and ``add_universe_selection`` with
 ``ManualUniverseSelectionModel``, ``CustomUniverseSelectionModel`` or
@@ -127,6 +127,9 @@ class QCAlgorithm(Trading, Studies):
         """Overridden, where it is needed."""
 
     def on_splits(self, splits: Any) -> None:
+        """Overridden, where it is needed."""
+
+    def on_delistings(self, delistings: Any) -> None:
         """Overridden, where it is needed."""
 
     def on_end_of_algorithm(self) -> None:

@@ -169,6 +169,8 @@ class Book(Snake):
         security = self._securities[order.symbol]
         if not order.quantity:
             return "Unable to submit an order of no quantity."
+        if not security.is_tradable:
+            return f"The security with symbol '{order.symbol}' is marked as non-tradable."
         if not targets.can_pay(order, security, self._portfolio):
             return f"Order Error: id: {order.id}, Insufficient buying power to complete order"
         if self.brokerage is not None:

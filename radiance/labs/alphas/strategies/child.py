@@ -50,8 +50,8 @@ from radiance.labs.alphas.strategies import (
 from radiance.labs.alphas.strategies.naming import named
 from radiance.platform import sandbox
 
-_OURS = "Atr Bar Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework Indicator Macd"
-_OURS += " Names OfBars Pair Point Rsi Studies TimeRule Trading Universe Wilder"
+_OURS = "Arima Atr Bar Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework"
+_OURS += " Indicator Macd Names OfBars Pair Point Rsi Studies TimeRule Trading Universe Wilder"
 """Classes that an algorithm does not know by these names."""
 
 _PRELOADED: dict[str, Any] = {
@@ -219,6 +219,9 @@ Fill = tuple[int, int, float, float, float | None]
 says one."""
 
 
+_GONE = slices.DelistingType.DELISTED
+
+
 class _Run:
     """A walk of an algorithm through the days.
 
@@ -236,8 +239,12 @@ class _Run:
         self._algorithm, self._dates, self._cost_bps = algorithm, dates, cost_bps
         self._values = bars["values"]
         self._actions: dict[int, list[tuple[str, float, float]]] = collections.defaultdict(list)
-        for day, *action in bars["actions"]:
-            self._actions[day].append(tuple(action))
+        self._leaving: dict[int, list[str]] = collections.defaultdict(list)
+        for day, symbol, dividend, split, is_last in bars["actions"]:
+            if dividend or split != 1:
+                self._actions[day].append((symbol, dividend, split))
+            if is_last:
+                self._leaving[day].append(symbol)
         self._places = {symbol: number for number, symbol in enumerate(bars["symbols"])}
         self._known: int | None = None  # days whose bars it may see; None: those before its start
         self._fills: list[Fill] = []
@@ -301,11 +308,20 @@ class _Run:
                 action()
 
     def _announce(self, day: int) -> None:
-        """Before the open, what shares pay and how they are split from this day on."""
+        """Before the open: what shares pay, how they are split, and which leave the market."""
         algorithm, time = self._algorithm, self._dates[day]
         told = [action for action in self._actions[day] if algorithm.is_followed(action[0])]
-        if not told or algorithm.is_warming_up:
+        leaving = {
+            symbol: slices.Delisting(symbol, time, kind, algorithm.portfolio[symbol].price)
+            for row, kind in ((day, slices.DelistingType.WARNING), (day - 1, _GONE))
+            for symbol in self._leaving[row]
+            if algorithm.is_followed(symbol)
+        }
+        if not (told or leaving) or algorithm.is_warming_up:
             return
+        for symbol, delisting in leaving.items():
+            if delisting.type == _GONE:
+                algorithm.securities[symbol].delist()
         before = {symbol: algorithm.portfolio[symbol].price for symbol, _, _ in told}
         paid = {
             symbol: slices.Dividend(symbol, time, dividend, before[symbol])
@@ -317,11 +333,13 @@ class _Run:
             for symbol, _, factor in told
             if factor != 1
         }
-        algorithm.current_slice = slices.Slice(time, {}, paid, split)
+        algorithm.current_slice = slices.Slice(time, {}, paid, split, leaving)
         if split:
             named(algorithm, "on_splits")(algorithm.current_slice.splits)
         if paid:
             named(algorithm, "on_dividends")(algorithm.current_slice.dividends)
+        if leaving:
+            named(algorithm, "on_delistings")(algorithm.current_slice.delistings)
         named(algorithm, "on_data")(algorithm.current_slice)
         algorithm.framework.step(algorithm, algorithm.current_slice)
 

@@ -285,7 +285,7 @@ def change(period: int, compute: Callable[[float, float], float]) -> Indicator:
     return Indicator(period + 1, lambda values: compute(values[-1], values[0]))
 
 
-def _manual(make: Callable[..., Indicator]) -> Callable[..., Indicator]:
+def manual(make: Callable[..., Indicator]) -> Callable[..., Indicator]:
     """As Lean's classes are called, which may take a name first."""
 
     def made(*arguments: Any) -> Indicator:
@@ -318,7 +318,7 @@ BY_METHOD: dict[str, Callable[..., Indicator]] = {
 """By the name of the algorithm's method, what makes the indicator."""
 
 CLASSES: dict[str, Callable[..., Indicator]] = {
-    name: _manual(make)
+    name: manual(make)
     for name, make in {
         "SimpleMovingAverage": BY_METHOD["sma"],
         "ExponentialMovingAverage": Ema,

@@ -243,7 +243,6 @@ class Security(Closed):
         open, high, low: Of its last bar; 0 before the first.
     """
 
-    is_tradable = True
     is_delisted = False
 
     def __init__(self, symbol: str, portfolio: Portfolio) -> None:
@@ -256,6 +255,14 @@ class Security(Closed):
         """Take in a bar: its close is the price."""
         self.open, self.high, self.low, self.volume = bar.open, bar.high, bar.low, bar.volume
         self.holdings.price = bar.close
+
+    def delist(self) -> None:
+        """It trades no more."""
+        self.is_delisted = True
+
+    @property
+    def is_tradable(self) -> bool:
+        return not self.is_delisted
 
     @property
     def type(self) -> str:

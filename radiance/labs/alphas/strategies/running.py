@@ -95,12 +95,14 @@ class Action(NamedTuple):
         date: From which on the price is without it, as 2020-01-31.
         dividend: Dollars a share.
         split: What of a share one was before: 0.5 where one becomes two.
+        is_last: Whether it is delisted with this day.
     """
 
     date: str
     symbol: str
     dividend: float = 0.0
     split: float = 1.0
+    is_last: bool = False
 
 
 def judge(
@@ -123,7 +125,7 @@ def judge(
         check_types: Whether its calls are checked against QuantConnect's types.
         delisting_return: Of a share, a day after its last bar.
         files: The names of modules of its own that it may import, and what is in them.
-        actions: Dividends and splits that the strategy is told of; the bars are adjusted for them.
+        actions: Dividends, splits and delistings that it is told of; the bars are adjusted.
     """
     if len(code) > _MOST_CHARACTERS:
         return StrategyVerdict(
@@ -258,7 +260,7 @@ def _bars(panel: Panel, actions: Sequence[Action] = ()) -> dict[str, Any]:
         "dates": [str(date) for date in panel.dates],
         "symbols": list(panel.symbols),
         "actions": [
-            [row, action.symbol, action.dividend, action.split]
+            [row, action.symbol, action.dividend, action.split, action.is_last]
             for row, action in zip(rows, actions, strict=True)
             if row < last and action.symbol in panel.symbols
         ],

@@ -1,5 +1,6 @@
 """What a strategy is told of a day: bars, and what shares pay and how they are split."""
 
+import itertools
 from typing import Any
 
 from radiance.labs.alphas.strategies.market import Bar, BySymbol, Symbol
@@ -32,8 +33,21 @@ class Split(Snake):
         self.type = SplitType.SPLIT_OCCURRED
 
 
+class DelistingType(Names):
+    WARNING = Warning = 0
+    DELISTED = Delisted = 1
+
+
+class Delisting(Snake):
+    """A share leaves the market: this day is its last one, or it was the day before."""
+
+    def __init__(self, symbol: str, time: Any, kind: int, price: float) -> None:
+        self.symbol, self.time, self.end_time = Symbol(symbol), time, time
+        self.type, self.price = kind, price
+
+
 class Slice(Snake):
-    """The bars of a day; or before its open what shares pay and how they are split."""
+    """The bars of a day; or before its open what shares pay, are split into, or that they leave."""
 
     def __init__(
         self,
@@ -41,8 +55,10 @@ class Slice(Snake):
         bars: dict[str, Bar],
         dividends: dict[str, Dividend] | None = None,
         splits: dict[str, Split] | None = None,
+        delistings: dict[str, Delisting] | None = None,
     ) -> None:
         self.time, self.bars = time, BySymbol(bars)
+        self.delistings = BySymbol(delistings or {})
         self.dividends, self.splits = BySymbol(dividends or {}), BySymbol(splits or {})
 
     @property
@@ -51,20 +67,23 @@ class Slice(Snake):
 
     @property
     def has_data(self) -> bool:
-        return bool(self.bars or self.dividends or self.splits)
+        return any(self._all())
 
     def contains_key(self, symbol: str) -> bool:
         return symbol in self
 
     def __contains__(self, symbol: str) -> bool:
-        return symbol in self.bars or symbol in self.dividends or symbol in self.splits
+        return any(symbol in known for known in self._all())
 
     def __getitem__(self, symbol: str) -> Bar | None:
         """The bar; None of what only pays or is split."""
         return self.bars.get(symbol) if symbol in self else self.bars[symbol]
 
     def keys(self) -> list[str]:
-        return [*dict.fromkeys((*self.bars, *self.dividends, *self.splits))]
+        return [*dict.fromkeys(itertools.chain(*self._all()))]
+
+    def _all(self) -> tuple[BySymbol, ...]:
+        return self.bars, self.dividends, self.splits, self.delistings
 
     def get(self, symbol: str, otherwise: Any = None) -> Any:
         return self.bars.get(symbol, otherwise)

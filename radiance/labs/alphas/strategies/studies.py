@@ -10,9 +10,10 @@ from radiance.labs.alphas.strategies.consolidators import (
     SubscriptionManager,
     TradeBarConsolidator,
 )
-from radiance.labs.alphas.strategies.indicators import BY_METHOD, Indicator
+from radiance.labs.alphas.strategies.indicators import BY_METHOD, CLASSES, Indicator, manual
 from radiance.labs.alphas.strategies.market import Bar, Resolution, Security
 from radiance.labs.alphas.strategies.naming import Snake, Unsupported
+from radiance.labs.alphas.strategies.series import Arima
 from radiance.labs.alphas.strategies.targets import AlgorithmSettings
 
 _RESOLUTIONS = ("daily", "hour", "minute", "second", "tick")
@@ -140,5 +141,7 @@ def _indicator_method(name: str) -> Callable[..., Indicator]:
     return method
 
 
+BY_METHOD["arima"] = Arima
+CLASSES["AutoRegressiveIntegratedMovingAverage"] = manual(Arima)
 for _name in BY_METHOD:
     setattr(Studies, _name, _indicator_method(_name))
