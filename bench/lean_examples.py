@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from radiance.labs.alphas.data.lean import decode
-from radiance.labs.alphas.strategies.running import Action, StrategyVerdict, files_beside, judge
+from radiance.labs.alphas.strategies.further_data import Action, Member
+from radiance.labs.alphas.strategies.running import StrategyVerdict, files_beside, judge
 from radiance.labs.alphas.values.panel import Panel, read
 
 _CHARGED = """
@@ -126,6 +127,17 @@ def actions(lean: Path, panel: Panel) -> list[Action]:
     return found
 
 
+def members(lean: Path) -> list[Member]:
+    """The funds' lists that Lean has."""
+    found = []
+    for path in sorted((lean / "Data/equity/usa/universes/etf").glob("*/*.csv")):
+        date, fund = f"{path.stem[:4]}-{path.stem[4:6]}-{path.stem[6:]}", path.parent.name.upper()
+        for ticker, _, _, weight, shares, *_ in csv.reader(path.open(encoding="utf-8")):
+            known = [float(text) if text else None for text in (weight, shares)]
+            found.append(Member(date, fund, ticker, *known))
+    return found
+
+
 def _factors(path: Path) -> list[tuple[str, float, float]]:
     """The day up to and on which they hold, the factor of prices, and that of splits alone."""
     if not path.is_file():
@@ -173,7 +185,15 @@ def run(lean: Path, name: str, panel: Panel) -> StrategyVerdict:
     if kinds:
         code += _CHARGED.format(name=kinds[-1], method=method)
     acts = actions(lean, panel)
-    return judge(code, panel, cost_bps=0, check_types=False, files=files, actions=acts)
+    return judge(
+        code,
+        panel,
+        cost_bps=0,
+        check_types=False,
+        files=files,
+        actions=acts,
+        members=members(lean),
+    )
 
 
 def outcome(lean: Path, name: str, found: StrategyVerdict) -> str:

@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from radiance.errors import ConfigError
 from radiance.labs.alphas.strategies import bricks, hours, insights, market, portfolios, running
+from radiance.labs.alphas.strategies.further_data import (
+    Action,
+    Member,
+    read_actions,
+    read_members,
+)
+from radiance.labs.alphas.strategies.naming import Unsupported
+from radiance.labs.alphas.strategies.series import Arima
 from radiance.labs.alphas.values.panel import Panel
 from tests.labs.alphas.sandboxed import needs_sandbox
 
@@ -173,13 +182,107 @@ def test_dividends_and_splits_are_told_before_the_open():
 """
     )
     actions = [
-        running.Action("2019-01-03", "A", dividend=0.5),
-        running.Action("2019-01-08", "B", split=0.25),
-        running.Action("2019-01-08", "C", dividend=1.0),
+        Action("2019-01-03", "A", dividend=0.5),
+        Action("2019-01-08", "B", split=0.25),
+        Action("2019-01-08", "C", dividend=1.0),
     ]
     found = run(code, actions=actions)
     assert (found.outcome, found.orders) == ("backtested", 1), found
     assert found.equity[-1] == pytest.approx(100_000 + 10 * (CLOSES[-1, 0] - OPENS[2, 0]))
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_a_share_that_leaves_is_told_of_on_its_last_day_and_traded_no_more():
+    code = (
+        HEAD
+        + """        self.told = []
+
+    def on_data(self, data):
+        if data.count and self.time.day == 3:
+            self.market_order("A", 10)
+        for pair in data.delistings:
+            self.told.append((self.time.day, pair.value.type, self.securities["A"].is_tradable))
+            if pair.value.type == DelistingType.WARNING:
+                self.liquidate(pair.key)
+            else:
+                assert self.market_order(pair.key, 1).status == OrderStatus.INVALID
+
+    def on_end_of_algorithm(self):
+        assert self.told == [(7, 0, True), (8, 1, False)], self.told
+"""
+    )
+    found = run(code, actions=[Action("2019-01-07", "A", is_last=True)])
+    assert (found.outcome, found.orders) == ("backtested", 2), found
+    assert found.equity[-1] == pytest.approx(100_000 + 10 * (OPENS[4, 0] - OPENS[3, 0]))
+
+
+@needs_sandbox
+@pytest.mark.slow
+def test_the_members_of_a_fund_are_known_before_the_next_open():
+    code = """from AlgorithmImports import *
+
+class Mine(QCAlgorithm):
+    def initialize(self):
+        self.chosen = []
+        self.add_universe(self.universe.etf("FUND", self.universe_settings, self.largest))
+
+    def largest(self, members: List[ETFConstituentData]) -> List[Symbol]:
+        self.chosen = [one.symbol for one in members if one.weight and one.weight > 0.1]
+        return self.chosen
+
+    def on_data(self, data):
+        self.set_holdings([PortfolioTarget(one, 0.4) for one in self.chosen], True)
+"""
+    members = [
+        Member("2019-01-02", "FUND", "A", 0.6),
+        Member("2019-01-02", "FUND", "NOT THERE", 0.3),
+        Member("2019-01-02", "FUND", "B", 0.1),
+        Member("2019-02-01", "FUND", "NOT THERE", 1.0),
+    ]
+    found = run(code, members=members)
+    assert found.outcome == "backtested", found
+    shares = np.floor(100_000 * 0.4 * 0.9975 / CLOSES[2, 0])
+    assert found.equity[2] == 100_000
+    assert found.equity[3] == pytest.approx(100_000 + shares * (CLOSES[3, 0] - OPENS[3, 0]))
+    assert found.equity[-1] == pytest.approx(found.equity[30])  # sold, as it is a member no more
+    assert run(code).detail.startswith("the members of FUND")
+
+
+def test_actions_and_members_are_read_from_tables(tmp_path):
+    actions, members = tmp_path / "actions.csv", tmp_path / "members.csv"
+    rows = "ex_date;ticker;dividend;split;last\n2020-01-31;A;0,5;;\n2020-02-03;A;;0,5;1\n"
+    actions.write_text(rows)
+    assert read_actions(actions) == [
+        Action("2020-01-31", "A", 0.5),
+        Action("2020-02-03", "A", 0.0, 0.5, True),
+    ]
+    members.write_text("date,etf,symbol,weight\n20200131,SPY,A,0.25\n20200131,SPY,B,\n")
+    assert read_members(members) == [
+        Member("2020-01-31", "SPY", "A", 0.25),
+        Member("2020-01-31", "SPY", "B"),
+    ]
+    actions.write_text("date,symbol\n2020-01-31,A\n")
+    with pytest.raises(ConfigError, match="no column dividend, split or last"):
+        read_actions(actions)
+
+
+def test_arima_expects_what_two_steps_of_least_squares_do():
+    """Beside numpy's own solver, on the newest values first as Lean has them."""
+    rng = np.random.default_rng(3)
+    values = 100 + np.cumsum(rng.normal(0, 1, 40))
+    made = Arima(1, 1, 1, 30)
+    for value in values:
+        made.feed(value)
+    changes = values[::-1][:29] - values[::-1][1:30]
+    factor = np.linalg.lstsq(changes[:-1, None], changes[1:], rcond=None)[0]
+    errors = np.concatenate([[0.0], changes[1:] - factor * changes[:-1]])
+    columns = np.column_stack([np.ones(28), changes[:-1], errors[:-1]])
+    constant, of_value, of_error = np.linalg.lstsq(columns, changes[1:], rcond=None)[0]
+    expected = values[-1] + constant + of_value * changes[0] + of_error * errors[2]
+    assert float(made) == pytest.approx(expected)
+    with pytest.raises(Unsupported, match="2 values and 1 errors"):
+        Arima(2, 0, 1, 30)
 
 
 def test_a_fill_at_a_price_that_was_not_traded_is_no_fill():

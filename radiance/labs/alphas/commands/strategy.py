@@ -19,6 +19,16 @@ from radiance.labs.options import splits_option
     help="Daily bars to run on. Default: synthetic bars, on which profits mean nothing.",
 )
 @click.option(
+    "--actions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A table of date, symbol, dividend, split and last: the strategy is told of them.",
+)
+@click.option(
+    "--members",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A table of date, fund, symbol and weight: universes of a fund's members.",
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(1),
     default=20,
@@ -42,6 +52,8 @@ def strategy(
     context: click.Context,
     file: TextIO,
     data: Path | None,
+    actions: Path | None,
+    members: Path | None,
     seconds: float,
     splits: Any,
     delisting_return: float | None,
@@ -60,6 +72,7 @@ def strategy(
       radiance alphas strategy crossing.py
       radiance alphas strategy crossing.py --data bars.parquet --seconds 60
     """
+    from radiance.labs.alphas.strategies.further_data import read_actions, read_members
     from radiance.labs.alphas.strategies.running import COST_BPS, files_beside, judge
     from radiance.labs.alphas.values.synthetic import made_up
     from radiance.labs.daily_bars import DELISTING_RETURN
@@ -72,6 +85,8 @@ def strategy(
         code,
         panel,
         files=files,
+        actions=read_actions(actions) if actions else (),
+        members=read_members(members) if members else (),
         limits=sandbox.Limits(seconds),
         check_types=types,
         delisting_return=DELISTING_RETURN if delisting_return is None else delisting_return,

@@ -4,8 +4,9 @@ Supported: ``initialize``, ``on_data``, ``on_order_event``, ``on_securities_chan
 ``on_dividends``, ``on_splits``, ``on_delistings``, ``on_end_of_algorithm``; ``set_start_date``,
 ``set_end_date``, ``set_cash``, ``set_warm_up``, ``quit``, ``train``;
 ``add_equity`` and ``add_security`` at daily resolution; universes by list: ``add_universe`` with a
-name and a function of the time, ``set_universe_selection`` and ``add_universe_selection`` with
-``ManualUniverseSelectionModel``, ``CustomUniverseSelectionModel`` or
+name and a function of the time, ``universe.etf`` where the members are given,
+``set_universe_selection`` and ``add_universe_selection`` with ``ManualUniverseSelectionModel``,
+``CustomUniverseSelectionModel``, ``ETFConstituentsUniverseSelectionModel`` or
 ``ScheduledUniverseSelectionModel``, ``active_securities``, ``universe_manager``;
 ``set_holdings`` of a share or of ``PortfolioTarget``, ``settings`` (what of the portfolio stays
 free, the least order, when to rebalance), orders of every type of ``orders.OrderType`` with their
@@ -53,8 +54,10 @@ from radiance.labs.alphas.strategies.studies import Studies
 from radiance.labs.alphas.strategies.targets import AlgorithmSettings
 from radiance.labs.alphas.strategies.trading import Trading
 from radiance.labs.alphas.strategies.universes import (
+    Members,
     SecurityChanges,
     Universe,
+    UniverseDefinitions,
     UniverseManager,
     UniverseSettings,
 )
@@ -65,11 +68,13 @@ class QCAlgorithm(Trading, Studies):
 
     Args:
         known: The tickers that the market data have.
+        members: Of each fund, those known before a day's open.
         open_days: The days on which there are bars, in order.
         past: A symbol → its bars up to now, the newest first.
 
     Attributes:
         open_hours: When these shares trade.
+        unknown: Members of funds that the market data do not have.
         has_quit: Whether it wants to end.
     """
 
@@ -77,6 +82,7 @@ class QCAlgorithm(Trading, Studies):
     live_mode = False
     open_days: Sequence[datetime.date] = ()
     open_hours = OpenHours(())
+    members: dict[str, Members] = {}  # noqa: RUF012 - set before there is an algorithm
     past: Callable[[str], Iterable[Bar]] = staticmethod(lambda symbol: ())
 
     def __init__(self) -> None:
@@ -103,6 +109,8 @@ class QCAlgorithm(Trading, Studies):
         self._is_telling = False
         self._universes: list[Universe] = []
         self.universe_manager = UniverseManager(self)
+        self.universe = UniverseDefinitions(self.members)
+        self.unknown: set[str] = set()
         self._added: set[str] = set()
         self._active: set[str] = set()
         self._initializer: Callable[[Security], Any] | None = None
@@ -193,6 +201,9 @@ class QCAlgorithm(Trading, Studies):
         self.liquidate(symbol)
 
     def add_universe(self, *given: Any) -> None:
+        if len(given) == 1 and isinstance(given[0], Universe):
+            self._universes.append(given[0])
+            return
         select = given[-1] if given else None
         if len(given) not in (2, 3) or not isinstance(given[0], str) or not callable(select):
             raise Unsupported("add_universe of anything but a name and a function of the time")
@@ -204,7 +215,7 @@ class QCAlgorithm(Trading, Studies):
         make = getattr(type(model), "universe", None)
         if make is None:
             raise Unsupported(f"the universe {type(model).__name__}")
-        self._universes.append(make(model, self.open_days))
+        self._universes.append(make(model, self.open_days, self.universe))
 
     def set_universe_selection(self, model: Any) -> None:
         self._universes.clear()
@@ -223,6 +234,9 @@ class QCAlgorithm(Trading, Studies):
         """Ask the universes, and tell the algorithm what came and what left."""
         for universe in self._universes:
             universe.ask(self.time)
+            if universe.may_be_unknown:
+                self.unknown |= universe.chosen - self.known
+                universe.chosen &= self.known
         wanted = self._added.union(*(universe.chosen for universe in self._universes))
         added, removed = sorted(wanted - self._active), sorted(self._active - wanted)
         for symbol in added:

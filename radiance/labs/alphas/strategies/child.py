@@ -51,7 +51,9 @@ from radiance.labs.alphas.strategies.naming import named
 from radiance.platform import sandbox
 
 _OURS = "Arima Atr Bar Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework"
-_OURS += " Indicator Macd Names OfBars Pair Point Rsi Studies TimeRule Trading Universe Wilder"
+_OURS += (
+    " Indicator Macd Members Names OfBars Pair Point Rsi Studies TimeRule Trading Universe Wilder"
+)
 """Classes that an algorithm does not know by these names."""
 
 _PRELOADED: dict[str, Any] = {
@@ -207,6 +209,13 @@ def _run(code: Any, bars: dict[str, Any], cost_bps: float) -> dict[str, Any]:
     api.QCAlgorithm.known = frozenset(bars["symbols"])
     api.QCAlgorithm.open_days = [date.date() for date in dates]
     api.QCAlgorithm.open_hours = hours.OpenHours(api.QCAlgorithm.open_days)
+    api.QCAlgorithm.members = {
+        fund: {
+            dates[int(row)].date(): [universes.ETFConstituentData(*one) for one in known]
+            for row, known in rows.items()
+        }
+        for fund, rows in bars["members"].items()
+    }
     algorithm = found[-1]()
     run = _Run(algorithm, bars, dates, cost_bps)
     named(algorithm, "initialize")()

@@ -14,6 +14,7 @@ import numpy as np
 
 from radiance.labs.alphas.data.lean import decode
 from radiance.labs.alphas.results.performance import drawdown, sharpe_ratio
+from radiance.labs.alphas.strategies.further_data import Action, Member
 from radiance.labs.alphas.strategies.type_check import type_errors
 from radiance.labs.alphas.values.panel import Panel
 from radiance.labs.daily_bars import BARS, DELISTING_RETURN, left_after
@@ -88,23 +89,6 @@ class StrategyVerdict:
     equity: tuple[float, ...] = field(default=(), repr=False)
 
 
-class Action(NamedTuple):
-    """What a share pays its holders, or how it is split.
-
-    Attributes:
-        date: From which on the price is without it, as 2020-01-31.
-        dividend: Dollars a share.
-        split: What of a share one was before: 0.5 where one becomes two.
-        is_last: Whether it is delisted with this day.
-    """
-
-    date: str
-    symbol: str
-    dividend: float = 0.0
-    split: float = 1.0
-    is_last: bool = False
-
-
 def judge(
     code: str,
     panel: Panel,
@@ -114,6 +98,7 @@ def judge(
     delisting_return: float = DELISTING_RETURN,
     files: Mapping[str, str] | None = None,
     actions: Sequence[Action] = (),
+    members: Sequence[Member] = (),
 ) -> StrategyVerdict:
     """Compile, type-check and run a strategy; whatever it is, it gets a verdict.
 
@@ -126,6 +111,7 @@ def judge(
         delisting_return: Of a share, a day after its last bar.
         files: The names of modules of its own that it may import, and what is in them.
         actions: Dividends, splits and delistings that it is told of; the bars are adjusted.
+        members: Of funds, for universes.
     """
     if len(code) > _MOST_CHARACTERS:
         return StrategyVerdict(
@@ -147,7 +133,7 @@ def judge(
         {
             "code": code,
             "files": dict(files or {}),
-            "bars": _bars(panel, actions),
+            "bars": _bars(panel, actions) | {"members": _members(panel, members)},
             "cost_bps": cost_bps,
         },
         limits,
@@ -269,6 +255,16 @@ def _bars(panel: Panel, actions: Sequence[Action] = ()) -> dict[str, Any]:
             for day, day_known in zip(stacked.tolist(), known.tolist(), strict=True)
         ],
     }
+
+
+def _members(panel: Panel, members: Sequence[Member]) -> dict[str, dict[str, list[Any]]]:
+    """By fund, and by the row before whose open they are known."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for date, fund, *member in members:
+        row = int(np.searchsorted(panel.dates, np.datetime64(date), side="right"))
+        if row < len(panel.dates):
+            found.setdefault(fund, {}).setdefault(str(row), []).append(member)
+    return found
 
 
 def _checked(answer: Any, panel: Panel) -> list[Fill] | str:

@@ -20,6 +20,7 @@ class Trading(Snake):
     securities: Securities
     settings: AlgorithmSettings
     transactions: Book
+    unknown: set[str]
 
     def market_order(self, symbol: str, quantity: float, *given: Any, **further: Any) -> Any:
         """For the next open: daily bars have no price in between."""
@@ -129,6 +130,8 @@ class Trading(Snake):
 
     def calculate_order_quantity(self, symbol: str, target: float) -> float:
         """The shares to buy for a part of the portfolio; 0 before a share has a price."""
+        if symbol in self.unknown and symbol not in self.securities:
+            return 0.0
         if symbol not in self.securities:
             raise Unsupported(f"an order for {symbol}, which was not added")
         security = self.securities[symbol]

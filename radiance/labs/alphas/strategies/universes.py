@@ -35,7 +35,7 @@ class ManualUniverseSelectionModel(Snake):
         given = symbols[0] if len(symbols) == 1 and not isinstance(symbols[0], str) else symbols
         self._symbols = [Symbol(symbol) for symbol in given]
 
-    def universe(self, open_days: Sequence[datetime.date]) -> "Universe":
+    def universe(self, open_days: Sequence[datetime.date], _: Any) -> "Universe":
         return Universe(lambda time: self._symbols)
 
 
@@ -47,7 +47,7 @@ class CustomUniverseSelectionModel(Snake):
             raise Unsupported("this form of CustomUniverseSelectionModel")
         self.name, self._selector = name, selector
 
-    def universe(self, open_days: Sequence[datetime.date]) -> "Universe":
+    def universe(self, open_days: Sequence[datetime.date], _: Any) -> "Universe":
         return Universe(self._selector)
 
 
@@ -59,8 +59,78 @@ class ScheduledUniverseSelectionModel(Snake):
             raise Unsupported("this form of ScheduledUniverseSelectionModel")
         self._rule, self._selector = date_rule, selector
 
-    def universe(self, open_days: Sequence[datetime.date]) -> "Universe":
+    def universe(self, open_days: Sequence[datetime.date], _: Any) -> "Universe":
         return Universe(self._selector, self._rule.days(open_days))
+
+
+class ETFConstituentData(Snake):
+    """A member of a fund.
+
+    Attributes:
+        weight: Its part of the fund; None where it is not known.
+    """
+
+    def __init__(self, symbol: str, weight: float | None, shares: float | None) -> None:
+        self.symbol, self.weight, self.shares_held = Symbol(symbol), weight, shares
+
+
+Members = dict[datetime.date, list[ETFConstituentData]]
+"""By the day before whose open they are known."""
+Filter = Callable[[list[ETFConstituentData]], Iterable[str]]
+
+
+class UniverseDefinitions(Snake):
+    """An algorithm's ``universe``.
+
+    Args:
+        members: Of each fund.
+    """
+
+    def __init__(self, members: dict[str, Members]) -> None:
+        self._members = members
+
+    def etf(
+        self,
+        symbol: str,
+        *given: Any,
+        universe_settings: Any = None,
+        universe_filter_func: Filter | None = None,
+    ) -> "Universe":
+        """The members of a fund, or what a function names of them."""
+        chosen = [one for one in given if callable(one)]
+        return self.of_fund(str(symbol), chosen[0] if chosen else universe_filter_func)
+
+    def of_fund(self, symbol: str, select: Filter | None) -> "Universe":
+        """The same.
+
+        Raises:
+            Unsupported: Who the members are is not known.
+        """
+        if symbol not in self._members:
+            raise Unsupported(f"the members of {symbol}, which the market data do not have")
+        members = self._members[symbol]
+
+        def chosen(time: datetime.datetime) -> list[str]:
+            known = members[max(day for day in members if day <= time.date())]
+            return [one.symbol for one in known] if select is None else list(select(known))
+
+        return Universe(chosen, set(members), may_be_unknown=True)
+
+
+class ETFConstituentsUniverseSelectionModel(Snake):
+    """The members of a fund, or what a function names of them."""
+
+    def __init__(
+        self, etf_symbol: str, universe_settings: Any = None, universe_filter_func: Any = None
+    ) -> None:
+        if callable(universe_settings):
+            universe_settings, universe_filter_func = None, universe_settings
+        self._symbol, self._select = str(etf_symbol), universe_filter_func
+
+    def universe(
+        self, open_days: Sequence[datetime.date], definitions: UniverseDefinitions
+    ) -> "Universe":
+        return definitions.of_fund(self._symbol, self._select)
 
 
 class Universe:
@@ -69,10 +139,16 @@ class Universe:
     Args:
         select: A time → tickers; it is asked before a day's open.
         days: On which it is asked, closed ones at the next open; None: on every one.
+        may_be_unknown: Whether shares that the market data do not have are passed over.
     """
 
-    def __init__(self, select: Select, days: set[datetime.date] | None = None) -> None:
-        self._select, self._days = select, days
+    def __init__(
+        self,
+        select: Select,
+        days: set[datetime.date] | None = None,
+        may_be_unknown: bool = False,
+    ) -> None:
+        self._select, self._days, self.may_be_unknown = select, days, may_be_unknown
         self._before: datetime.date | None = None
         self.chosen: frozenset[str] = frozenset()
 
