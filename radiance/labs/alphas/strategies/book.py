@@ -45,6 +45,7 @@ class Book(Snake):
     ) -> None:
         self._portfolio, self._securities, self._tell, self._now = portfolio, securities, tell, now
         self._orders: dict[int, Order] = {}
+        self._open: dict[int, Order] = {}  # and some that were closed since ``open`` looked
         self._tickets: dict[int, OrderTicket] = {}
         self.brokerage: Any = None
 
@@ -67,7 +68,7 @@ class Book(Snake):
         if not all(math.isfinite(number) for number in numbers):
             raise ValueError(f"a number of an order for {request.symbol} is not finite")
         number = len(self._orders) + 1
-        order = self._orders[number] = Order(number, request, self._now())
+        order = self._orders[number] = self._open[number] = Order(number, request, self._now())
         order.quantity = float(math.trunc(order.quantity))
         ticket = OrderTicket(order, request, self._change, self._cancel)
         self._tickets[number] = ticket
@@ -110,7 +111,8 @@ class Book(Snake):
 
     def open(self) -> list[Order]:
         """What waits to be filled, in the order in which it was placed."""
-        return [order for order in self._orders.values() if not order.is_closed]
+        self._open = {number: one for number, one in self._open.items() if not one.is_closed}
+        return list(self._open.values())
 
     def tried_again(self) -> list[Order]:
         """What Lean tries once more at the day's end.

@@ -33,11 +33,13 @@ class Studies(Snake):
     past: Callable[[str], Iterable[Bar]]
     indicators: list[tuple[str, Indicator]]
 
-    def history(self, symbol: Any, periods: Any, resolution: str = Resolution.DAILY) -> Any:
+    def history(
+        self, symbol: Any, periods: Any, resolution: str = Resolution.DAILY, *rest: Any
+    ) -> Any:
         """A table of bars: of one symbol by time, of several by symbol and time."""
         import pandas
 
-        if resolution not in (Resolution.DAILY, None):
+        if rest or resolution not in (Resolution.DAILY, None) or isinstance(symbol, type):
             raise Unsupported("this form of history")
         if isinstance(symbol, str):
             bars = self._newest(symbol, periods)
