@@ -186,6 +186,14 @@ def test_a_target_leaves_what_is_free_and_passes_over_what_ties_up_little():
     assert targets.order_for(0, account.share, account.portfolio, settings) == -order
 
 
+def test_nothing_is_ordered_while_warming_up():
+    account = Account()
+    account.book._is_warming_up = lambda: True
+    refused = account.place(OrderType.MARKET_ON_OPEN, 1)
+    assert refused.status == market.OrderStatus.INVALID
+    assert "warm up" in refused.submit_request.response.error_message
+
+
 def test_what_cannot_be_ordered_is_named():
     account = Account()
     with pytest.raises(Unsupported, match="B, which was not added"):

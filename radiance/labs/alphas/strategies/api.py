@@ -92,7 +92,13 @@ class QCAlgorithm(Trading, Studies):
         self.date_rules, self.time_rules = DateRules(), TimeRules()
         self.universe_settings, self.settings = UniverseSettings(), AlgorithmSettings()
         self.subscription_manager = SubscriptionManager()
-        self.transactions = Book(self.portfolio, self.securities, self._hear, lambda: self.utc_time)
+        self.transactions = Book(
+            self.portfolio,
+            self.securities,
+            self._hear,
+            lambda: self.utc_time,
+            lambda: self.is_warming_up,
+        )
         self.insights = InsightManager(lambda: self.utc_time)
         self.framework = Framework()
         self.insights_generated: Event = self.framework.generated

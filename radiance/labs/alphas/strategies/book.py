@@ -31,6 +31,7 @@ class Book(Snake):
     Args:
         tell: Is called with each ``OrderEvent``.
         now: The time in UTC.
+        is_warming_up: While it is so, nothing may be ordered.
 
     Attributes:
         brokerage: A brokerage model of the algorithm's own, which may refuse; None has no say.
@@ -42,8 +43,10 @@ class Book(Snake):
         securities: Securities,
         tell: Callable[[OrderEvent], None],
         now: Callable[[], datetime.datetime],
+        is_warming_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._portfolio, self._securities, self._tell, self._now = portfolio, securities, tell, now
+        self._is_warming_up = is_warming_up
         self._orders: dict[int, Order] = {}
         self._open: dict[int, Order] = {}  # and some that were closed since ``open`` looked
         self._tickets: dict[int, OrderTicket] = {}
@@ -171,6 +174,8 @@ class Book(Snake):
         security = self._securities[order.symbol]
         if not order.quantity:
             return "Unable to submit an order of no quantity."
+        if self._is_warming_up():
+            return "This operation is not allowed during warm up."
         if not security.is_tradable:
             return f"The security with symbol '{order.symbol}' is marked as non-tradable."
         if not targets.can_pay(order, security, self._portfolio):

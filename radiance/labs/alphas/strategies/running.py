@@ -113,7 +113,7 @@ def judge(
         actions: Dividends, splits and delistings that it is told of; the bars are adjusted.
         members: Of funds, for universes.
     """
-    if len(code) > _MOST_CHARACTERS:
+    if sum(map(len, (code, *(files or {}).values()))) > _MOST_CHARACTERS:
         return StrategyVerdict(
             "does not compile", f"it has more than {_MOST_CHARACTERS} characters"
         )
