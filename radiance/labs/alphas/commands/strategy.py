@@ -21,12 +21,12 @@ from radiance.labs.options import splits_option
 @click.option(
     "--actions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A table of date, symbol, dividend, split and last: the strategy is told of them.",
+    help="Dividends, splits and last days: a table of date, symbol, dividend, split and last.",
 )
 @click.option(
     "--members",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A table of date, fund, symbol and weight: universes of a fund's members.",
+    help="Members of funds, for universes: a table of date, fund, symbol and weight.",
 )
 @click.option(
     "--seconds",
