@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from radiance.api.route import Route
 from radiance.labs.alphas.models import reporting
@@ -19,6 +18,7 @@ from radiance.labs.alphas.models.grading import Grader, score
 from radiance.labs.alphas.models.study import AlphaStudySettings
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.web.site import all_routes
+from tests.browser.axe import violations
 from tests.support import FACTS, Running, as_input
 from tests.web.test_harm import overwrite
 
@@ -156,22 +156,17 @@ def busy(checkpointed_root: Path, serve: Callable[..., Running]) -> Running:
     return running
 
 
-def violations(axe: Axe, page: Any, where: tuple[Any, ...], **options: Any) -> list[Any]:
-    found = axe.run(page, **options).response["violations"]
-    return [(*where, v["id"], v["nodes"][0]["html"]) for v in found]
-
-
 def look(page: Any, path: str) -> list[Any]:
     """What is wrong with an open page, in both themes, on a screen and on phones."""
-    axe, wrong = Axe(), []
+    wrong: list[Any] = []
     if page.locator("h1").count() != 1:
         wrong.append((path, "has not one heading"))
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme="light")
-        wrong += violations(axe, page, (path, width, "light"))
+        wrong += [(path, width, "light", *found) for found in violations(page)]
         page.emulate_media(color_scheme="dark")  # other colours, the same elements
-        wrong += violations(axe, page, (path, width, "dark"), options=COLOURS)
+        wrong += [(path, width, "dark", *found) for found in violations(page, COLOURS)]
     page.set_viewport_size({"width": 320, "height": 640})
     if (wide := page.evaluate("document.documentElement.scrollWidth")) > 320:
         wrong.append((path, "is wider than a phone", wide))

@@ -79,8 +79,9 @@ def ink(page: Any) -> dict[str, list[int]]:
 def test_charts_have_ink_and_a_table_that_says_the_same(
     open_page: Callable[..., Any], taught: Running
 ) -> None:
+    page = open_page("/")
     for path in paths(taught):
-        page = open_page(path)
+        page.goto(path)
         for name, counts in ink(page).items():
             cells = page.locator(f"#{name} tbody tr").evaluate_all(
                 "rows => rows.map(row => [...row.cells].slice(1).map(cell => cell.textContent))"
@@ -89,7 +90,6 @@ def test_charts_have_ink_and_a_table_that_says_the_same(
                 any(value != "–" for value in column) for column in zip(*cells, strict=True)
             ]
             assert [count > 2 for count in counts] == has_values, (path, name, counts)
-        page.context.close()
 
 
 def numbers_of(page: Any) -> list[str]:
@@ -157,11 +157,11 @@ def test_the_same_numbers_without_javascript_and_in_the_twin(
     open_page: Callable[..., Any], taught: Running
 ) -> None:
     seen = set()
+    scripted, page = open_page("/"), open_page("/", java_script_enabled=False)
     for declared, path in zip(PAGES, paths(taught), strict=True):
-        page = open_page(path)
-        told = numbers_of(page)
-        page.context.close()
-        page = open_page(path, java_script_enabled=False)
+        scripted.goto(path)
+        told = numbers_of(scripted)
+        page.goto(path)
         text = page.locator("#main").text_content() or ""
         empty = page.locator(".plot").evaluate_all("all => all.map(e => e.clientHeight)")
         assert set(empty) <= {0}, "no place is kept for what only scripts draw"
@@ -186,7 +186,6 @@ def test_the_same_numbers_without_javascript_and_in_the_twin(
                 any(row[place] is not None for row in chart["rows"])
                 for place in range(1, len(chart["series"]) + 1)
             ), chart["id"]
-        page.context.close()
     assert {path for path, _ in seen} == set(SHOWN)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from radiance import config
 from radiance.api.auth import keys
+from tests.browser.axe import violations
 from tests.browser.test_pages import paths
 from tests.support import FACTS, Running, start_service
 
@@ -58,7 +58,7 @@ def test_every_page_is_usable_once_signed_in(
     running, secrets = keyed
     visit.goto("/gate")
     visit.get_by_role("heading", name="Sign in").wait_for()
-    assert [v["id"] for v in Axe().run(visit).response["violations"]] == []
+    assert violations(visit) == []
     assert visit.get_by_role("navigation", name="Pages").get_by_role("link").count() == 0
     sign_in(visit, "rk_wrong")
     visit.get_by_text("This key is not known here.").wait_for()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from radiance.ember import listed_facts
+from tests.browser.axe import violations
 from tests.browser.conftest import until
 from tests.support import FACTS, Client, wait_for_log
 
@@ -81,8 +81,7 @@ def look(page: Any, name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         page.wait_for_timeout(300)
         page.screenshot(path=folder / f"{name}.png")
-    violations = Axe().run(page).response["violations"]
-    assert [(name, v["id"], v["nodes"][0]["html"]) for v in violations] == []
+    assert [(name, *found) for found in violations(page)] == []
     before = page.viewport_size
     page.set_viewport_size({"width": 320, "height": 640})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
