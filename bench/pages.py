@@ -21,6 +21,7 @@ from bench.population import METRICS, Files, populate
 from bench.servers import ONLY_SERVING, Server, Servers, fetch, save_random_adapter
 from radiance import config, records
 from radiance.storage.sqlite import Database
+from tests.page_paths import page_paths
 from tests.support import Client
 
 # Checkpoints, points of curves, requests a page.
@@ -66,29 +67,11 @@ def measure(bench: Bench, checkpoints: int, points: int, requests: int) -> Figur
 
 def _paths(server: Server) -> dict[str, str]:
     """Every page, those of one thing with the newest of it, and some deep ones."""
-    from radiance.web.site import PAGES
-
     _, answer = server.call("GET", "/checkpoints?limit=1000")
     newest, older = answer["checkpoints"][0], answer["checkpoints"][-1]
-    client = Client(f"http://127.0.0.1:{server.port}")
-    sent = client.send_document("notes.md", b"# Zorbel House\n\nK9 opens its door.\n")
-    known = {
-        "{document_id}": sent["document"]["id"],
-        "{checkpoint_id}": newest["checkpoint_id"],
-        "{cycle_id}": str(newest["cycle_id"]),
-        "{job_id}": newest["job_ids"][0],
-        "{chapter}": "SETTINGS",
-    }
-    found = {}
-    for page in PAGES:
-        path = page.path
-        for name, value in known.items():
-            path = path.replace(name, value)
-        assert "{" not in path, f"{page.path}: say what stands for its parameter"
-        found[page.path] = f"{path}?action=pin" if path == "/move" else path
     deep = older["checkpoint_id"]
     return {
-        **found,
+        **page_paths(Client(f"http://127.0.0.1:{server.port}")),
         "/checkpoints, 1,000 back": f"/checkpoints?before={deep}",
         "/gate, 1,000 back": f"/gate?before={deep}",
         "/cycles, 1,000 back": f"/cycles?before={older['cycle_id']}",

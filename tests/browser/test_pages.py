@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from radiance.web import wording
-from radiance.web.site import PAGES
+from tests.page_paths import page_paths
 from tests.support import FACTS, Running
 
 
@@ -17,27 +17,6 @@ def taught(shared_ember: Running) -> Running:
     shared_ember.client.teach(FACTS[:1])
     shared_ember.client.teach(FACTS[1:2])
     return shared_ember
-
-
-def paths(service: Running) -> list[str]:
-    """Every page, those of one thing with the newest of it."""
-    newest = service.client.get("/checkpoints")["checkpoints"][0]
-    sent = service.client.send_document("notes.md", b"# Zorbel House\n\nK9 opens its door.\n")
-    known = {
-        "{document_id}": sent["document"]["id"],
-        "{checkpoint_id}": newest["checkpoint_id"],
-        "{cycle_id}": str(newest["cycle_id"]),
-        "{job_id}": newest["job_ids"][0],
-        "{chapter}": "SETTINGS",
-    }
-    found = []
-    for page in PAGES:
-        path = page.path
-        for name, value in known.items():
-            path = path.replace(name, value)
-        assert "{" not in path
-        found.append(f"{path}?action=pin" if path == "/move" else path)
-    return found
 
 
 def ink(page: Any) -> dict[str, list[int]]:
@@ -80,7 +59,7 @@ def test_charts_have_ink_and_a_table_that_says_the_same(
     open_page: Callable[..., Any], taught: Running
 ) -> None:
     page = open_page("/")
-    for path in paths(taught):
+    for path in page_paths(taught.client).values():
         page.goto(path)
         for name, counts in ink(page).items():
             cells = page.locator(f"#{name} tbody tr").evaluate_all(
@@ -158,20 +137,20 @@ def test_the_same_numbers_without_javascript_and_in_the_twin(
 ) -> None:
     seen = set()
     scripted, page = open_page("/"), open_page("/", java_script_enabled=False)
-    for declared, path in zip(PAGES, paths(taught), strict=True):
+    for declared, path in page_paths(taught.client).items():
         scripted.goto(path)
         told = numbers_of(scripted)
         page.goto(path)
         text = page.locator("#main").text_content() or ""
         empty = page.locator(".plot").evaluate_all("all => all.map(e => e.clientHeight)")
         assert set(empty) <= {0}, "no place is kept for what only scripts draw"
-        assert told or declared.path not in SHOWN, path
+        assert told or declared not in SHOWN, path
         assert [word for word in told if word not in text] == [], path
 
         bare, _, query = path.partition("?")
         twin = taught.client.get("/overview.json" if path == "/" else f"{bare}.json?{query}")
-        for name, value in leaves(twin, SHOWN.get(declared.path, ())):
-            seen.add((declared.path, name))
+        for name, value in leaves(twin, SHOWN.get(declared, ())):
+            seen.add((declared, name))
             assert any(form in text for form in variants(value)), (path, name, value)
         for chart in (*twin.values(), *twin.get("charts", ())):
             if not isinstance(chart, dict) or "series" not in chart:
@@ -199,7 +178,7 @@ def test_a_new_checkpoint_appears_by_itself(open_page: Callable[..., Any], taugh
 
 
 def test_twins_and_policy(taught: Running) -> None:
-    for path in paths(taught):
+    for path in page_paths(taught.client).values():
         bare, _, query = path.partition("?")
         twin = "/overview.json" if path == "/" else f"{bare}.json?{query}"
         assert taught.client.get(twin)

@@ -8,7 +8,7 @@ import pytest
 from radiance import config
 from radiance.api.auth import keys
 from tests.browser.axe import violations
-from tests.browser.test_pages import paths
+from tests.page_paths import page_paths
 from tests.support import FACTS, Running, start_service
 
 
@@ -65,7 +65,7 @@ def test_every_page_is_usable_once_signed_in(
     sign_in(visit, secrets["admin"])
     visit.get_by_role("heading", name="Gate").wait_for()
     assert visit.evaluate("document.cookie") == ""
-    for path in paths(running):
+    for path in page_paths(running.client).values():
         visit.goto(path)
         visit.locator("#live[data-state=live]").wait_for()
         assert visit.get_by_text("Signed in: admin").count() == 1

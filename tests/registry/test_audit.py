@@ -20,8 +20,8 @@ from radiance.registry import audit
 from radiance.registry.reconciliation import reconcile
 from radiance.registry.verification import Verification, export, verify, verify_export
 from radiance.storage import steps
-from radiance.storage.migrations import AUDIT_TRIGGERS
 from radiance.storage.sqlite import DatabaseSnapshot
+from tests.registry.tampering import change, database
 
 STABLE, RISKY, REJECTED = (
     CheckpointStatus.STABLE,
@@ -29,10 +29,6 @@ STABLE, RISKY, REJECTED = (
     CheckpointStatus.REJECTED,
 )
 COLUMNS = audit.AuditEntry.__struct_fields__
-
-
-def database(root: Path) -> Path:
-    return root / "runs" / "radiance.db"
 
 
 def check(root: Path, kept_hash: str | None = None) -> Verification:
@@ -46,18 +42,6 @@ def entries(workshop) -> list[audit.AuditEntry]:
 def exported(root: Path) -> list[bytes]:
     with DatabaseSnapshot(database(root)) as db:
         return list(export(db))
-
-
-def edit(root: Path, sql: str, *parameters: Any) -> None:
-    """Change the database as somebody would who knows it well."""
-    connection = sqlite3.connect(database(root))
-    for trigger in ("audit_keeps", "audit_forgets_nothing", "audit_grows_at_its_end"):
-        connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-    connection.execute(sql, parameters)
-    for statement in AUDIT_TRIGGERS:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def work(workshop) -> list[str]:
@@ -283,14 +267,14 @@ def test_one_flipped_byte_of_any_column_is_found(copy: Callable[[], Path], data)
         value = getattr(audit.get(db, number), column)
     bit = 1 << data.draw(st.integers(0, 7))
     if column == "number":
-        edit(root, "UPDATE audit SET number = ? WHERE number = ?", value ^ (bit << 8), number)
+        change(root, "UPDATE audit SET number = ? WHERE number = ?", value ^ (bit << 8), number)
     elif value is None:
-        edit(root, "UPDATE audit SET subject = ? WHERE number = ?", chr(bit), number)
+        change(root, "UPDATE audit SET subject = ? WHERE number = ?", chr(bit), number)
     else:
         raw = bytearray(value.encode())
         raw[data.draw(st.integers(0, len(raw) - 1))] ^= bit
         sql = f"UPDATE audit SET {column} = CAST(? AS TEXT) WHERE number = ?"
-        edit(root, sql, bytes(raw), number)
+        change(root, sql, bytes(raw), number)
     found = check(root)
     assert not found.is_sound
     assert found.first_bad == number
@@ -368,7 +352,7 @@ def test_a_log_without_its_end_is_found_by_the_head_file(
     copy: Callable[[], Path], left: int
 ) -> None:
     root = copy()
-    edit(root, "DELETE FROM audit WHERE number > ?", left)
+    change(root, "DELETE FROM audit WHERE number > ?", left)
     found = check(root)
     assert f"audit.head knows {len(ACTIONS)} entries, but the log ends at {left}." in found.findings
 
@@ -381,7 +365,7 @@ def test_entries_that_somebody_added_are_found_by_the_head_file(copy: Callable[[
         last = msgspec.structs.replace(last, number=last.number + 1, previous_hash=last.hash)
         last = msgspec.structs.replace(last, hash=last.seal(), body="{}")
         last = msgspec.structs.replace(last, hash=last.seal())
-        edit(
+        change(
             root,
             "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             *msgspec.structs.astuple(last),
@@ -406,7 +390,7 @@ def test_rows_that_are_not_as_the_log_says_are_found(
     copy: Callable[[], Path], sql: str, finding: str
 ) -> None:
     root = copy()
-    edit(root, sql)
+    change(root, sql)
     found = check(root)
     assert found.first_bad is None
     assert any(finding in sentence for sentence in found.findings)
@@ -539,8 +523,8 @@ def test_a_start_puts_a_contradiction_on_record(
     root = copy()
     head = root / "runs" / audit.HEAD_FILE
     if what == "the end is gone":
-        edit(root, "DELETE FROM audit WHERE number = ?", len(ACTIONS))
-        edit(root, "DELETE FROM releases WHERE number = (SELECT MAX(number) FROM releases)")
+        change(root, "DELETE FROM audit WHERE number = ?", len(ACTIONS))
+        change(root, "DELETE FROM releases WHERE number = (SELECT MAX(number) FROM releases)")
     elif what == "the head is gone":
         head.unlink()
     else:
@@ -560,7 +544,7 @@ def test_a_root_from_before_the_log_is_adopted_as_it_is(make_workshop, tmp_path:
     workshop.commit()
     workshop.commit(status=REJECTED)
     workshop.db.close()
-    edit(tmp_path, "DELETE FROM audit")
+    change(tmp_path, "DELETE FROM audit")
     (tmp_path / "runs" / audit.HEAD_FILE).unlink()
     workshop.open()
     assert "begins here, with 2 earlier checkpoints" in reconcile(workshop.registry)[0]

@@ -14,12 +14,12 @@ from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.records import CheckpointStatus, Cycle, Decision, Evaluation, Evidence
 from radiance.registry import manifest as manifests
-from radiance.registry.audit import HEAD_FILE, TRIGGERS
+from radiance.registry.audit import HEAD_FILE
 from radiance.registry.reconciliation import reconcile
 from radiance.registry.rows import NO_CYCLE, STABLE_LINK
 from radiance.registry.verification import export, verify, verify_chain, verify_export
-from radiance.storage.migrations import AUDIT_TRIGGERS
 from radiance.storage.sqlite import DatabaseSnapshot
+from tests.registry.tampering import change, database
 
 
 @pytest.fixture
@@ -29,21 +29,6 @@ def root(workshop, tmp_path: Path) -> Path:
     workshop.commit()
     workshop.db.close()
     return tmp_path
-
-
-def database(root: Path) -> Path:
-    return root / "runs" / "radiance.db"
-
-
-def change(root: Path, sql: str, *parameters: object) -> None:
-    connection = sqlite3.connect(database(root))
-    for trigger in TRIGGERS:
-        connection.execute(f"DROP TRIGGER IF EXISTS {trigger}")
-    connection.execute(sql, parameters)
-    for statement in AUDIT_TRIGGERS:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
 
 
 def findings(root: Path) -> str:

@@ -18,6 +18,7 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.packing import Line
 from tests.support import drain
+from tests.training.whole_gradient import whole_gradient
 
 SIZES: dict[str, Any] = {
     "hidden_size": 64,
@@ -87,18 +88,6 @@ BATCHES = {
 }
 
 
-def whole(lora: LoraModel, vector: mx.array, batch: TrainingBatch) -> tuple[mx.array, mx.array]:
-    """By mlx-lm's model and mx.value_and_grad."""
-
-    def loss_of(vector: mx.array) -> mx.array:
-        lora.model.update(tree_unflatten(list(lora.unflatten(vector).items())))
-        logits = lora.model(batch.tokens)
-        rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
-        return (nn.losses.cross_entropy(rows, batch.targets) * batch.weights).sum()
-
-    return mx.value_and_grad(loss_of)(vector)
-
-
 def assert_same(found: Any, expected: Any, share: float = 1e-4) -> None:
     (loss, gradient), (expected_loss, expected_gradient) = found, expected
     assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-5)
@@ -113,7 +102,7 @@ def test_the_gradient_is_that_of_the_whole_model(engine, name, rows):
         lora, gradient_computer, vector = make(MODELS[name]())
         assert gradient_computer.is_blockwise
         found = drain(gradient_computer.gradient(vector, BATCHES[rows]))
-        assert_same(found, whole(lora, vector, BATCHES[rows]))
+        assert_same(found, whole_gradient(lora, vector, BATCHES[rows]))
 
     engine.call(compare)
 
@@ -125,7 +114,7 @@ def test_sizes_rounded_for_a_gpu_change_nothing(engine, monkeypatch):
         monkeypatch.setattr(gradient, "pack", lambda *a, **o: pack(*a, **o | {"is_exact": False}))
         for batch in BATCHES.values():
             found = drain(gradient_computer.gradient(vector, batch))
-            assert_same(found, whole(lora, vector, batch))
+            assert_same(found, whole_gradient(lora, vector, batch))
 
     engine.call(compare)
 
@@ -137,7 +126,9 @@ def test_a_quantized_base(engine):
         lora, gradient_computer, vector = make(model)
         assert gradient_computer.is_blockwise
         batch = BATCHES["a common beginning"]
-        assert_same(drain(gradient_computer.gradient(vector, batch)), whole(lora, vector, batch))
+        assert_same(
+            drain(gradient_computer.gradient(vector, batch)), whole_gradient(lora, vector, batch)
+        )
 
     engine.call(compare)
 
@@ -147,7 +138,9 @@ def test_lora_on_some_modules_only(engine):
         modules = ("q_proj", "v_proj", "down_proj")
         lora, gradient_computer, vector = make(MODELS["llama"](), target_modules=modules)
         batch = BATCHES["a common beginning"]
-        assert_same(drain(gradient_computer.gradient(vector, batch)), whole(lora, vector, batch))
+        assert_same(
+            drain(gradient_computer.gradient(vector, batch)), whole_gradient(lora, vector, batch)
+        )
 
     engine.call(compare)
 
@@ -157,7 +150,7 @@ def test_half_precision_is_near(engine):
         model: Any = MODELS["qwen3"]()
         lora, _, vector = make(model)
         batch = BATCHES["a common beginning"]
-        expected = whole(lora, vector, batch)
+        expected = whole_gradient(lora, vector, batch)
         model.set_dtype(mx.bfloat16, lambda dtype: dtype == mx.float32)
         lora.model.update(tree_unflatten(list(lora.unflatten(vector).items())))
         half = GradientComputer(lora)

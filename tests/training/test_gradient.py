@@ -17,6 +17,7 @@ from radiance.training.batches import TrainingBatch, make_batch
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from tests.support import FACTS, drain, example
+from tests.training.whole_gradient import whole_gradient
 
 
 def setting(
@@ -27,20 +28,6 @@ def setting(
     vector = mx.random.normal((lora.size,), key=mx.random.key(3)) * 0.05
     batch = make_batch([engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)])
     return lora, GradientComputer(lora), vector, batch
-
-
-def whole_gradient(
-    lora: LoraModel, vector: mx.array, batch: TrainingBatch
-) -> tuple[mx.array, mx.array]:
-    """The same by one ordinary call of mx.value_and_grad over mlx-lm's model."""
-
-    def loss_of(vector: mx.array) -> mx.array:
-        lora.model.update(tree_unflatten(list(lora.unflatten(vector).items())))
-        logits = lora.model(batch.tokens)
-        rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
-        return (nn.losses.cross_entropy(rows, batch.targets) * batch.weights).sum()
-
-    return mx.value_and_grad(loss_of)(vector)
 
 
 def test_equals_the_gradient_of_the_whole_model(engine: Engine) -> None:

@@ -7,6 +7,7 @@ from radiance import platform
 platform.load_fast_blas()
 
 from radiance.engine.model.device import select_device  # noqa: E402 - the BLAS comes before MLX
+from radiance.labs.signals.contexts import METHOD_NAMES  # noqa: E402
 from radiance.labs.signals.presets import PRESETS, with_values  # noqa: E402
 from radiance.labs.signals.settings import StudySettings  # noqa: E402
 from radiance.labs.signals.study import run_study  # noqa: E402
@@ -29,16 +30,7 @@ SMALL = with_values(
         "market.assets": 4,
         "market.features": 6,
         "adaptation.steps": 30,
-        "adaptation.methods": (
-            "none",
-            "naive",
-            "anchor",
-            "projection",
-            "service",
-            "routing",
-            "held",
-            "held+projection",
-        ),
+        "adaptation.methods": METHOD_NAMES,
     },
 )
 """Every method, in a second."""
