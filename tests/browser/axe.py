@@ -4,7 +4,9 @@ from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
 
-VIOLATIONS = {"resultTypes": ["violations"]}
+VIOLATIONS: dict[str, Any] = {"resultTypes": ["violations"]}
+COLOURS: dict[str, Any] = {**VIOLATIONS, "runOnly": {"type": "tag", "values": ["cat.color"]}}
+"""The rules of colours alone, for another theme of a page that was looked at."""
 
 
 def violations(page: Any, options: dict[str, Any] = VIOLATIONS) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from radiance.labs.alphas.models.grading import Grader, score
 from radiance.labs.alphas.models.study import AlphaStudySettings
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.web.site import all_routes
-from tests.browser.axe import violations
+from tests.browser.axe import COLOURS, violations
 from tests.support import FACTS, Running, as_input
 from tests.web.test_harm import overwrite
 
@@ -39,10 +39,6 @@ SPOKEN = """() => {
     }
     return found;
 }"""
-COLOURS = {
-    "resultTypes": ["violations"],
-    "runOnly": {"type": "tag", "values": ["cat.color"]},
-}
 # What is reached by a link or a form of a page and looks otherwise than the page does at first.
 STATES = (
     "/move?action=rollback",

@@ -13,7 +13,9 @@ import pytest
 
 from radiance import config
 from radiance.errors import StorageError, Unavailable
+from radiance.learning import holding, pipeline
 from radiance.records import JobStatus
+from radiance.registry import root_watch
 from radiance.service.app import Service
 from radiance.storage import steps
 from tests.support import FACTS, ApiError, Client, Running, as_input
@@ -48,6 +50,14 @@ def disk() -> Iterator[Disk]:
     steps.set_hook(found)
     yield found
     steps.set_hook(None)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held is tried again soon, and the root is looked at often."""
+    monkeypatch.setattr(holding, "_FIRST_S", 0.05)
+    monkeypatch.setattr(pipeline, "_POLL_S", 0.05)
+    monkeypatch.setattr(root_watch, "_LOOK_S", 0.05)
 
 
 def post(client: Client, number: int) -> str:

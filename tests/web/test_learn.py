@@ -1,6 +1,7 @@
 """The page of updates: nothing is cut off silently, and what an update touches is named."""
 
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -73,7 +74,7 @@ def test_a_cycle_of_which_nothing_came_says_who_ended_it(
     assert "will be thrown away" in fetch(client, "/move?action=rollback")[2]
     client.post("/rollback", {"reason": "Too early."})
     while "No checkpoint came of it." not in (page := fetch(client, f"/cycles/{number}")[2]):
-        pass
+        time.sleep(0.05)
     assert "rolled back to" in page
     assert "while it trained, so what it continued no longer served." in page
     client.post("/training/pause", {})
