@@ -33,10 +33,10 @@ WORDINGS = 8
 # Streams, facts of each of the two updates, facts that are forgotten.
 SIZES: dict[Size, tuple[int, int, int]] = {
     "tiny": (1, 2, 1),
-    "default": (2, 6, 2),
-    "large": (5, 8, 3),
+    "default": (4, 8, 2),
+    "large": (8, 8, 2),
 }
-ON_OTHERS: dict[Size, tuple[int, int, int]] = {"default": (1, 5, 2)}
+ON_OTHERS: dict[Size, tuple[int, int, int]] = {"default": (1, 8, 2)}
 TIMES = ("before", "at once", "learned again")
 MODES = ("default", "off")
 _CONTINUED_TOKENS = 24
@@ -89,10 +89,12 @@ def measure(model: Model, seed: int, facts: int, forgotten: int, flags: Sequence
     """One stream: what tells the forgotten values, and how much of the rest is known, by time."""
     with Servers() as servers:
         server = servers.radiance(model, None, *flags)
-        first, second = (update.facts for update in make_stream(seed, updates=4, facts=facts)[:2])
-        # The newest answer holds: a correction in the second update is no fact of its own here.
-        second = tuple(fact for fact in second if not fact.superseded)
-        jobs = [_teach(server, update) for update in (first, second)]
+        # The first two of six updates correct nothing: each fact is one of its own.
+        first, second = (update.facts for update in make_stream(seed, updates=6, facts=facts)[:2])
+        jobs = [
+            teach(server, [(fact.question, fact.answer) for fact in update])
+            for update in (first, second)
+        ]
         gone, rest = first[:forgotten], (*first[forgotten:], *second)
         found = {TIMES[0]: _told(server, gone, rest)}
         began = time.perf_counter()
@@ -110,10 +112,20 @@ def measure(model: Model, seed: int, facts: int, forgotten: int, flags: Sequence
     }
 
 
-def _teach(server: Server, facts: Sequence[Fact]) -> str:
-    body = {"examples": [{"input": fact.question, "output": fact.answer} for fact in facts]}
+def teach(
+    server: Server, pairs: Sequence[tuple[str, str]], at_once: Callable[[], object] = lambda: None
+) -> str:
+    """Teach questions with their answers; the job, once it is learned.
+
+    Args:
+        server: A service of ours.
+        pairs: What is taught.
+        at_once: Called the moment POST /update has answered.
+    """
+    body = {"examples": [{"input": question, "output": answer} for question, answer in pairs]}
     status, posted = server.call("POST", "/update", body)
     assert status == 202, posted
+    at_once()
     job = posted["job_id"]
     state = _wait(
         lambda: (

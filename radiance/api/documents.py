@@ -14,9 +14,19 @@ from radiance.errors import RequestError
 from radiance.limits import DOCUMENT_BYTES, PASSAGES
 from radiance.records import Document, Passage
 
+_FROM_MEMORY = "Memory answers from it, with the passage and its place."
 MEMORY_ALONE = (
-    "Memory answers from it, with the passage and its place. Nothing of it is trained: teach"
-    " questions with their answers to have the weights learn them."
+    f"{_FROM_MEMORY} Nothing of it is trained: teach questions with their answers to have the"
+    " weights learn them."
+)
+_CANNOT = f"{MEMORY_ALONE} This base model cannot make questions of it that are right."
+_BEFORE = (
+    f"{_FROM_MEMORY} Nothing of it is trained by itself. The base model makes questions of it, if"
+    " it can, and they wait for somebody to have them taught: GET /documents/{id}/questions."
+)
+_AFTER = (
+    f"{_FROM_MEMORY} The base model makes questions of it, if it can, and they are trained: GET"
+    " /documents/{id}/questions shows them."
 )
 _BOUND = FileBound(DOCUMENT_BYTES.value, "Split it.", "Send a document that says something.")
 
@@ -41,7 +51,7 @@ class DocumentAnswer(msgspec.Struct):
     document: Document
     is_new: bool
     replaces: str | None
-    learned: str = MEMORY_ALONE
+    learned: str
 
 
 class DocumentList(msgspec.Struct):
@@ -90,7 +100,20 @@ def accept_document(
     """
     services.root_watch.check()
     added = services.documents.add(name, content, tags)
-    return DocumentAnswer(added.document, added.is_new, added.replaces)
+    learned = what_is_learned(services, added.document.id)
+    return DocumentAnswer(added.document, added.is_new, added.replaces, learned)
+
+
+def what_is_learned(services: Services, document_id: str) -> str:
+    """What becomes of a document, as a sentence."""
+    match services.question_maker.state:
+        case "off":
+            return MEMORY_ALONE
+        case "cannot":
+            return _CANNOT
+        case _:
+            is_after = services.config.update.review == "after"
+            return (_AFTER if is_after else _BEFORE).format(id=document_id)
 
 
 async def list_documents(request: Request) -> DocumentList:

@@ -19,7 +19,7 @@ from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
 from radiance.memory.memory import Recalled
 from radiance.memory.passages import FoundPassage
-from radiance.records import Example, Message
+from radiance.records import Example, Message, Passage
 
 SOURCE = "X-Radiance-Source"
 Source = Literal["memory", "weights", "upstream"]
@@ -42,7 +42,7 @@ class MemoryMatch(msgspec.Struct, frozen=True):
 
 
 class PassageMatch(msgspec.Struct, frozen=True):
-    """A passage of a document that answers.
+    """A passage of a document that answers, or that an example which answers was made of.
 
     Attributes:
         document: The name of its document.
@@ -72,7 +72,7 @@ class MemoryNote(msgspec.Struct, frozen=True):
             for word, with its place. base: the base model, as no example has the name that is asked
             about.
         matches: The example, or those that could be meant.
-        passage: Of a document, where it answers.
+        passage: Of a document, where it answers, or where the example was made of it.
     """
 
     source: Literal["memory", "weights"]
@@ -170,7 +170,7 @@ async def recall(
         is_sure = len(found) == 1
     given = asked
     if is_sure and found:
-        given = _of_one(services, asked, found[0], mode, room)
+        given = await run_in_threadpool(_of_one, services, asked, found[0], mode, room)
     elif passage := await run_in_threadpool(_passage, services, turns):
         given = _of_passage(services, asked, passage, room)
     elif found:
@@ -199,11 +199,11 @@ def _of_one(
     if found.is_learned:
         if mode != "always":
             return asked
-        note = MemoryNote("weights", "taught", (_match(found),))
+        note = MemoryNote("weights", "taught", (_match(found),), _made_of(services, found))
         return replace(asked, turns=found.example.messages[:-1], note=note)
     if not _fits(services, found.answer, room):
         return asked
-    note = MemoryNote("memory", "stored", (_match(found),))
+    note = MemoryNote("memory", "stored", (_match(found),), _made_of(services, found))
     return replace(asked, text=found.answer, note=note)
 
 
@@ -223,18 +223,30 @@ def _of_passage(
             break
     else:
         return asked
-    match = PassageMatch(
+    match = _passage_match(passage, found.document, found.score)
+    return replace(asked, text=text, note=MemoryNote("memory", "passage", passage=match))
+
+
+def _made_of(services: Services, found: Recalled) -> PassageMatch | None:
+    """The passage that an example was made of, if it was."""
+    source = services.passage_questions.source(found.example.id)
+    if source is None:
+        return None
+    return _passage_match(source.passage, source.document, found.score)
+
+
+def _passage_match(passage: Passage, document: str, score: float) -> PassageMatch:
+    return PassageMatch(
         passage_id=passage.id,
         document_id=passage.document_id,
-        document=found.document,
+        document=document,
         place=passage.place,
         headings=passage.headings,
         page=passage.page,
         line=passage.line,
-        score=round(found.score, 4),
+        score=round(score, 4),
         text=passage.text,
     )
-    return replace(asked, text=text, note=MemoryNote("memory", "passage", passage=match))
 
 
 def _unclear(

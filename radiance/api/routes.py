@@ -15,6 +15,7 @@ from radiance.api import (
     audit,
     canary,
     checkpoints,
+    document_questions,
     documents,
     exposition,
     feedback,
@@ -129,6 +130,19 @@ _SERVICE = [
         "infer",
         gives=documents.DocumentPassages,
         queries={"limit": LIMIT, "begin": {"type": "integer", "minimum": 0}},
+    ),
+    get(
+        "/documents/{document_id}/questions",
+        document_questions.list_questions,
+        "infer",
+        gives=document_questions.DocumentQuestions,
+    ),
+    post(
+        "/documents/{document_id}/questions",
+        document_questions.settle_questions,
+        "update",
+        takes=document_questions.QuestionsBody,
+        gives=document_questions.QuestionsAnswer,
     ),
     get(
         "/jobs",

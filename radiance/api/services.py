@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
+from radiance.documents.questions import PassageQuestions
 from radiance.documents.store import Documents
 from radiance.engine.watchdog import EngineWatchdog
 from radiance.engine.worker import Engine
@@ -25,6 +26,7 @@ from radiance.jobs.uploads import Uploads
 from radiance.learning.forgetting import Forgetting
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pipeline import Pipeline
+from radiance.learning.question_maker import QuestionMaker
 from radiance.memory.memory import Memory
 from radiance.registry.backup_schedule import BackupSchedule
 from radiance.registry.curves import MetricCurves
@@ -58,6 +60,8 @@ class Services:
     facts: Facts
     overwritings: Overwritings
     documents: Documents
+    passage_questions: PassageQuestions
+    question_maker: QuestionMaker
     memory: Memory
     cycles: CycleLog
     registry: Registry

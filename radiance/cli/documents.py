@@ -1,5 +1,6 @@
 """``radiance documents``: what memory answers from beside examples, and what it says."""
 
+from collections import Counter
 from typing import Any
 
 import click
@@ -26,12 +27,22 @@ from radiance.cli.output import ABSENT, note, print_json, print_table, show_time
     metavar="N",
     help="Passage with which the list of a document begins. Default: the first, 0.",
 )
+@click.option(
+    "--questions", is_flag=True, help="The questions that the base model made of it, by number."
+)
+@click.option("--teach", metavar="N,N|all", help="Teach these of its questions, or all that wait.")
+@click.option(
+    "--refuse", metavar="N,N|all", help="Refuse these of its questions, or all that wait."
+)
 @client_options
 def documents(
     document: str | None,
     limit: int,
     before: str | None,
     begin: int,
+    questions: bool,
+    teach: str | None,
+    refuse: str | None,
     client: ServiceClient,
     as_json: bool,
 ) -> None:
@@ -40,16 +51,66 @@ def documents(
     The newest document of a name answers. `radiance update FILE` sends one, and
     `radiance forget --document ID` forgets it.
 
+    A base model that can makes questions of it. They wait until they are taught or refused, unless
+    update.review says otherwise.
+
     Examples:
       radiance documents
       radiance documents doc_000001
+      radiance documents doc_000001 --questions
+      radiance documents doc_000001 --teach 1,2 --refuse 3
     """
-    if document is None:
+    if document is None and (questions or teach or refuse):
+        raise click.UsageError("Questions are of one document: name it.")
+    if document is not None and (questions or teach or refuse):
+        path = f"/documents/{segment(document)}/questions"
+        for action, chosen in (("teach", teach), ("refuse", refuse)):
+            if chosen:
+                body = {"action": action, "questions": _numbers(chosen)}
+                answer = client.post(path, body)
+                if as_json:
+                    print_json(answer)
+                else:
+                    learned_by = f", as {answer['job_id']}" if answer["job_id"] else ""
+                    note(f"{action}: {answer['count']}{learned_by}")
+        if questions:
+            _show_questions(client.get(path), as_json)
+    elif document is None:
         answer = client.get("/documents", limit=limit, before=before)
         _list(answer, as_json)
     else:
         answer = client.get(f"/documents/{segment(document)}", limit=limit, begin=begin)
         _show(answer, as_json)
+
+
+def _numbers(chosen: str) -> list[int] | None:
+    """Numbers with commas between them; None for all."""
+    if chosen == "all":
+        return None
+    try:
+        return [int(number) for number in chosen.split(",")]
+    except ValueError:
+        raise click.UsageError(f'{chosen!r} is neither "all" nor numbers such as 1,2.') from None
+
+
+def _show_questions(answer: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    for each in answer["questions"]:
+        if each["status"] == "waiting":
+            click.echo(f"{each['number']}  {each['question']}\n   {each['answer']}")
+            click.echo(f"   [{each['passage_id']}]")
+    counts = Counter(each["status"] for each in answer["questions"])
+    told = {
+        "off": "None are made here (update.review).",
+        "cannot": "This base model cannot make questions that are right.",
+    }
+    note(told.get(answer["made_by"], ""))
+    note(
+        f"{answer['passages_asked']} of {answer['document']['passages']} passages asked;"
+        f" {counts['waiting']} wait, {counts['taught']} taught, {counts['refused']} refused."
+    )
 
 
 def _list(answer: dict[str, Any], as_json: bool) -> None:

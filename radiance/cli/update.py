@@ -40,7 +40,7 @@ def update(
     """Teach the examples of FILE, or have memory answer from a document or a folder.
 
     A FILE that ends in .md, .html, .txt or .pdf, or a folder, is a document: its passages answer
-    questions from then on, each with its source. Nothing of it is trained.
+    questions from then on, each with its source. It is not trained itself.
 
     Any other FILE has one example per line, a JSON object of {"input", "output"}, {"messages":
     [...]}, {"prompt", "completion"} or {"text"}; a JSON list and CSV with such columns will do,

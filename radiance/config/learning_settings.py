@@ -71,6 +71,15 @@ class UpdateSettings(Section, frozen=True):
             'needed, replace all. ask: all where the update says "supersede": true.'
         ),
     ] = "any"
+    review: Annotated[
+        Literal["off", "before", "after"],
+        Meta(
+            description="Review of questions that the base model makes from documents, while "
+            "nothing else is to be done. before: they wait until a person has them taught or "
+            "refuses them. after: they are taught, and shown. off: none are made. A base that "
+            "cannot (Ember) makes none."
+        ),
+    ] = "before"
 
 
 class TrainingSettings(Section, frozen=True):

@@ -7,6 +7,7 @@ text, the passages that have the words, and a document with the last of them.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from radiance.documents import questions as made
 from radiance.documents.store import document_id, document_number, to_passage
 from radiance.records import Asked, Passage, questions
 from radiance.records.phrases import Phrase
@@ -93,6 +94,7 @@ def remove(connection: Connection, passages: Sequence[Kept]) -> dict[str, str]:
     """
     numbers = to_json([kept.number for kept in passages])
     touched = {kept.passage.document_id for kept in passages}
+    made.remove(connection, passages=[kept.number for kept in passages])
     connection.execute(
         "DELETE FROM passages WHERE number IN (SELECT value FROM json_each(?))", (numbers,)
     )

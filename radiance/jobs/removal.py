@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from radiance.config import UpdateSettings
+from radiance.documents import questions as made
 from radiance.documents.passages import sentences
+from radiance.documents.store import document_number
 from radiance.errors import RequestError
 from radiance.examples.admission import admit
 from radiance.examples.queries import job_number
@@ -23,6 +25,14 @@ from radiance.storage.sqlite import Connection, Database, Row, to_json
 
 _EXAMPLES = "SELECT id, job, messages, text, question_hash FROM examples"
 _OF_TAG = " WHERE job IN (SELECT number FROM jobs, json_each(jobs.tags) WHERE json_each.value = ?)"
+# What was made of a document says what it says: it goes with it.
+_OF_DOCUMENT = """
+    WHERE id IN (
+        SELECT example FROM passage_questions JOIN passages ON passages.number = passage
+        JOIN documents ON documents.number = document
+        WHERE name IN (SELECT name FROM documents WHERE number = ?)
+    )
+"""
 _OF_QUESTIONS = " WHERE question_hash IN (SELECT value FROM json_each(?)) ORDER BY job, place"
 _ALL_EXAMPLES = (
     "SELECT job AS major, place AS minor, id, messages, text, question_hash FROM examples"
@@ -68,6 +78,10 @@ class Sought:
                 rows = connection.execute(_EXAMPLES + " WHERE job = ?", (number,)).fetchall()
             case "tag":
                 rows = connection.execute(_EXAMPLES + _OF_TAG, (self.asked.value,)).fetchall()
+            case "document":
+                rows = connection.execute(
+                    _EXAMPLES + _OF_DOCUMENT, (document_number(self.asked.value),)
+                ).fetchall()
             case "text" if self._having is not None:
                 rows = self._having.finish(connection)
         hashes = to_json([row["question_hash"] for row in rows])
@@ -173,6 +187,7 @@ def remove(connection: Connection, examples: Sequence[Example], at: str) -> None
     forgotten = Forgotten(examples)
     jobs = sorted({job_number(example.id.partition(".")[0]) for example in examples})
     connection.executemany("DELETE FROM examples WHERE id = ?", [(e.id,) for e in examples])
+    made.remove(connection, examples=[example.id for example in examples])
     for job in jobs:
         _redact_original(connection, job, forgotten)
         (left,) = connection.execute(

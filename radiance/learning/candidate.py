@@ -51,7 +51,7 @@ from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 from radiance.telemetry import get_logger
-from radiance.training.base_answers import AnswersWritten
+from radiance.training.base_answers import AnswersWritten, BaseAnswers
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import LayersSeen
@@ -142,6 +142,11 @@ class CandidateBuilder:
             self._gradient_computer,
             self._training_set_builder,
         )
+
+    @property
+    def can_ask_base(self) -> bool:
+        """Whether the base can be asked: it is not where it is in parts over several processes."""
+        return self._can_prepare
 
     def anchor_windows(self, example: Example) -> list[EncodedExample]:
         """An anchor's sequences; none while it is a prompt that the base has not answered yet."""
@@ -282,6 +287,27 @@ class CandidateBuilder:
     def _preparation(self) -> Pieces[None]:
         yield from self._training_set_builder.prepare(self._anchors)
         yield from self._measurement.prepare()
+
+    def ask_base(
+        self, start: Callable[[BaseAnswers], Pieces[T]], is_interrupted: Callable[[], bool]
+    ) -> T | None:
+        """Run pieces that have the base answer something; None where they were interrupted.
+
+        Args:
+            start: Given the base's answers, on the engine's thread.
+            is_interrupted: As for ``prepare``; nothing of the pieces is kept then.
+
+        Raises:
+            Cancelled: ``stop`` was called.
+        """
+        found: list[T] = []
+
+        def pieces() -> Pieces[None]:
+            found.append((yield from start(self._training_set_builder.base_answers)))
+
+        self._called_off.clear()
+        is_whole = self._watched(lambda: unless(is_interrupted, pieces()))
+        return found[0] if is_whole else None
 
     def _gather(
         self,

@@ -54,6 +54,8 @@ class Pipeline:
     Args:
         pointer: Follows a committed promotion.
         objection: Why no cycle may begin now; None where one may.
+        make_more: Makes what else there is time for while nothing is due, and leaves off where what
+            it is given says so.
     """
 
     def __init__(
@@ -67,8 +69,9 @@ class Pipeline:
         curves: MetricCurves,
         pointer: StablePointer,
         objection: Callable[[], str | None] = lambda: None,
+        make_more: Callable[[Callable[[], bool]], object] = lambda is_due: None,
     ) -> None:
-        self._config, self._objection = config, objection
+        self._config, self._objection, self._make_more = config, objection, make_more
         self._engine, self._builder = engine, builder
         self._jobs, self._examples = jobs, examples
         self._registry, self._curves = registry, curves
@@ -149,9 +152,7 @@ class Pipeline:
         self._held = Hold.after(self._held, reason, records.now())
 
     def _prepare(self) -> None:
-        """Use the time in which nothing is due for what later cycles want."""
-        if self._is_prepared:
-            return
+        """Use the time in which nothing is due for what later cycles want, and for more."""
         looked_at = time.monotonic()
 
         def is_due() -> bool:
@@ -164,12 +165,14 @@ class Pipeline:
             return self._jobs.is_due(self._config.update, records.now())
 
         try:
-            self._is_prepared = self._builder.prepare(is_due)
+            self._is_prepared = self._is_prepared or self._builder.prepare(is_due)
         except Cancelled:
             raise
         except Exception:
             self._is_prepared = True  # cycles go without, and say what is wrong
             raise
+        if self._is_prepared:
+            self._make_more(is_due)
 
     # ── One cycle ───────────────────────────────────────────────────────────────────────────────
 

@@ -100,8 +100,12 @@ def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[Pr
     for candidate, example in known:
         others = augmentation.shorter(example, common, bags, _SHORTER, seed)
         others += rewording.reworded(example, bags, _REWORDED)
+        wordings = map(augmentation.question, others)
+        # A name that many questions have counts as common: what has lost it asks for nothing.
         found += [
-            Probe("reworded", augmentation.question(o), candidate.answer_hash) for o in others
+            Probe("reworded", wording, candidate.answer_hash)
+            for wording in wordings
+            if candidate.names <= frozenset(take_apart(wording).content)
         ]
         own = frozenset((candidate.answer_hash,))
         found.append(Probe("near", candidate.question, without=own))

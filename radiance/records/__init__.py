@@ -13,7 +13,7 @@ from radiance.records.checkpoints import (
     Pin,
     Release,
 )
-from radiance.records.documents import Document, Passage
+from radiance.records.documents import Document, Passage, PassageQuestion
 from radiance.records.examples import Example, Feedback, Message, Role, Supersession, Votes
 from radiance.records.forgetting import Asked, Forget, ForgetStatus, Likelihood
 from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload, origin_hash
@@ -56,6 +56,7 @@ __all__ = [
     "MetricPoint",
     "OverwrittenAnchor",
     "Passage",
+    "PassageQuestion",
     "Pin",
     "Probe",
     "Recipe",

@@ -74,3 +74,22 @@ class Document(msgspec.Struct, frozen=True):
     added_at: datetime
     tags: tuple[str, ...] = ()
     replaced_by: str | None = None
+
+
+class PassageQuestion(msgspec.Struct, frozen=True):
+    """A question that the base model made of a passage, and answers right beside it.
+
+    Attributes:
+        number: Its own.
+        question: Empty once it waits no more; so is ``answer``, a sentence of the passage.
+        status: waiting: for somebody to look at it. taught: its example is in the queue, or was
+            learned. refused: it is not taught.
+        example_id: Of what was taught; None where another example says the same.
+    """
+
+    number: int
+    passage_id: str
+    question: str
+    answer: str
+    status: Literal["waiting", "taught", "refused"]
+    example_id: str | None = None

@@ -18,6 +18,7 @@ from radiance.anchors.sets import AnchorSet
 from radiance.api.services import Services
 from radiance.config import Config
 from radiance.config.derived import derive
+from radiance.documents.questions import PassageQuestions
 from radiance.documents.store import Documents
 from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.tasks import Pieces, T, Task
@@ -40,6 +41,7 @@ from radiance.learning.machine_conditions import MachineConditions
 from radiance.learning.pause import TrainingPause
 from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
+from radiance.learning.question_maker import QuestionMaker
 from radiance.memory.memory import Memory
 from radiance.memory.minilm import open_embedder
 from radiance.registry.backup_schedule import BackupSchedule
@@ -273,6 +275,9 @@ class Service:
             reserve,
         )
         pointer.follow()
+        documents = Documents(database, stores.memory.passages.add)
+        passage_questions = PassageQuestions(database)
+        maker = QuestionMaker(config.update, engine, documents, passage_questions, jobs, builder)
         pipeline = Pipeline(
             config,
             engine,
@@ -283,6 +288,7 @@ class Service:
             curves,
             pointer,
             lambda: pause.objection() or self._root_watch.fault,
+            maker.prepare,
         )
         feedback = FeedbackLog(database)
         monitor = Monitor(
@@ -324,7 +330,9 @@ class Service:
             examples=examples,
             facts=Facts(database),
             overwritings=Overwritings(database),
-            documents=Documents(database, stores.memory.passages.add),
+            documents=documents,
+            passage_questions=passage_questions,
+            question_maker=maker,
             memory=stores.memory,
             cycles=CycleLog(database),
             registry=registry,

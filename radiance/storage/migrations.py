@@ -550,6 +550,31 @@ def m023_job_times(connection: Connection) -> None:
     connection.execute("CREATE INDEX jobs_by_time ON jobs (created_at)")
 
 
+def m024_passage_questions(connection: Connection) -> None:
+    """Which bases can make questions, of which passages they were asked to, and what came of it."""
+    connection.execute("CREATE TABLE passages_asked (number INTEGER PRIMARY KEY) STRICT")
+    connection.execute(
+        "CREATE TABLE question_writers (base TEXT PRIMARY KEY, can_write INTEGER NOT NULL) STRICT"
+    )
+    # Texts are here while a question waits for somebody to look; then its example has them.
+    connection.execute(
+        """
+        CREATE TABLE passage_questions (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            passage INTEGER NOT NULL,
+            question TEXT NOT NULL,
+            answer TEXT NOT NULL,
+            status TEXT NOT NULL,
+            example TEXT
+        ) STRICT
+        """
+    )
+    connection.execute("CREATE INDEX questions_by_passage ON passage_questions (passage)")
+    connection.execute(
+        "CREATE INDEX questions_by_example ON passage_questions (example) WHERE example IS NOT NULL"
+    )
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -574,6 +599,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m021_passage_vectors,
     m022_pruned,
     m023_job_times,
+    m024_passage_questions,
 )
 
 

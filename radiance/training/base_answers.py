@@ -4,6 +4,7 @@ Both are written once per base, a few at a time, and kept by content. They hold 
 not what is right: so anything that is asked of any base can be an anchor.
 """
 
+import contextlib
 import hashlib
 import io
 import zipfile
@@ -18,7 +19,8 @@ from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
-from radiance.records import Example
+from radiance.errors import RequestError
+from radiance.records import Example, Message
 from radiance.storage import files
 from radiance.training import augmentation
 from radiance.training.lora import LoraModel
@@ -90,6 +92,34 @@ class BaseAnswers:
             self._kept |= self._read(self._name) | dict(zip(group, answers, strict=True))
             self._write(self._name, self._kept)
             yield AnswersWritten(len(prompts) - len(missing) + start + len(group), len(prompts))
+
+    def to(
+        self, chats: Sequence[Sequence[Message]], most: int, begins: Sequence[str]
+    ) -> Pieces[list[str]]:
+        """The base's greedy answers to some chats, few enough for one batch; they are not kept.
+
+        Yields None between pieces. A chat that the base has no room for is answered with nothing.
+
+        Args:
+            chats: Each ends with what is asked.
+            most: Most tokens of an answer, besides its beginning.
+            begins: What each answer begins with; "" leaves all of it to the base.
+        """
+        fitting: dict[int, list[int]] = {}
+        for place, (chat, begin) in enumerate(zip(chats, begins, strict=True)):
+            with contextlib.suppress(RequestError):  # too long, or turns that the template refuses
+                prompt = self._encoder.prompt(chat)
+                prompt += self._encoder.plain(begin) if begin else []
+                if len(prompt) + most <= self._encoder.context_tokens:
+                    fitting[place] = prompt
+        found = [""] * len(chats)
+        if fitting:
+            answers = yield from self._sampler.answer(
+                self._vector, list(fitting.values()), most, at_once=1
+            )
+            for place, answer in zip(fitting, answers, strict=True):
+                found[place] = begins[place] + self._encoder.decode(answer)
+        return found
 
     def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]:
         """As ``Encoder.windows``; of a prompt, the prompt with the base's answer.

@@ -89,7 +89,11 @@ class SelfSampler:
         return samples
 
     def answer(
-        self, vector: mx.array, prompts: Sequence[list[int]], most: int
+        self,
+        vector: mx.array,
+        prompts: Sequence[list[int]],
+        most: int,
+        at_once: int = _PROMPTS_AT_ONCE,
     ) -> Pieces[list[tuple[int, ...]]]:
         """Greedy answers to some prompts, in one batch; those of ``most`` tokens were cut off.
 
@@ -99,9 +103,10 @@ class SelfSampler:
             vector: The adapter that answers, (parameters,) float32.
             prompts: Tokens that ask, few enough for one batch.
             most: Most tokens of an answer; its end token is left out.
+            at_once: Prompts that are read in one piece: fewer where they are long.
         """
         self._model.update(tree_unflatten(list(self._lora.unflatten(vector).items())))
-        answers = yield from self._generate(prompts, most, _greedy, [], _PROMPTS_AT_ONCE)
+        answers = yield from self._generate(prompts, most, _greedy, [], at_once)
         return [tuple(answer) for answer in answers]
 
     def _start(

@@ -4,6 +4,7 @@ import pytest
 
 from bench.streams import make_stream, untaught
 from radiance.examples.store import ExampleStore
+from radiance.memory import calibration
 from radiance.records import Message
 
 HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
@@ -221,3 +222,21 @@ def test_calibration_is_kept_and_measured_again_as_examples_come(remembering):
     promised = {"reworded": 0.02, "foreign": 0.02, "near": 0.2}
     assert all(measured.wrong[kind] <= promised[kind] * n for kind, n in measured.asked.items())
     assert remembering.open().calibration == measured
+
+
+def test_no_probe_of_the_calibration_has_lost_its_name(remembering):
+    # Where all are about one name it is the commonest word, and would be left out.
+    verbs = ("founded", "opened", "sold", "painted", "built", "left", "bought", "moved", "closed")
+    remembering.teach(
+        [
+            (f"When was the old mill of Zorbel {verb}?", f"In {1900 + n}.")
+            for n, verb in enumerate(verbs)
+        ]
+    )
+    known = remembering.memory._index.sample(calibration.MOST)
+    store = ExampleStore(remembering.db)
+    examples = {each.id: each for each in store.by_ids([c.example for c in known])}
+    probes = calibration.probes([(c, examples[c.example]) for c in known])
+    reworded = [probe.question for probe in probes if probe.kind == "reworded"]
+    assert len(reworded) >= len(verbs)
+    assert [wording for wording in reworded if "Zorbel" not in wording] == []

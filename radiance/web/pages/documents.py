@@ -6,18 +6,21 @@ from starlette.datastructures import ImmutableMultiDict, UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from radiance.api.auth.access import sender_of
 from radiance.api.bodies import number_in
+from radiance.api.document_questions import made_of, settle
 from radiance.api.documents import accept_document, listed, shown
 from radiance.api.errors import response_to
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError, TooLarge
 from radiance.limits import DOCUMENT_BYTES, PASSAGES
-from radiance.web.forms import form_route
+from radiance.web.forms import Fields, form_route, read_form
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages import learn
 
 _PER_PAGE, _PASSAGES_PER_PAGE = 25, 50
 _MOST_FILES = 50
+_MOST_NUMBER = 1 << 53
 _OVERHEAD_BYTES = 64 * 1024
 
 
@@ -38,11 +41,47 @@ def describe_one(services: Services, request: Request) -> Data:
     document_id = request.path_params["document_id"]
     found = shown(services, document_id, begin, _PASSAGES_PER_PAGE)
     earlier = max(0, begin - _PASSAGES_PER_PAGE)
+    made = msgspec.to_builtins(made_of(services, document_id))
+    waiting = [each for each in made["questions"] if each["status"] == "waiting"]
     return {
         **msgspec.to_builtins(found),
+        "made": {
+            "by": made["made_by"],
+            "asked": made["passages_asked"],
+            "waiting": waiting,
+            "taught": sum(each["status"] == "taught" for each in made["questions"]),
+            "refused": sum(each["status"] == "refused" for each in made["questions"]),
+        },
         "earlier": page_url(request, begin=earlier) if begin else None,
         "later": None if found.begin is None else page_url(request, begin=found.begin),
     }
+
+
+async def review(request: Request) -> Response:
+    """Teach the chosen questions of a document, or refuse them."""
+    services = services_of(request)
+    fields: Fields = ImmutableMultiDict()
+    try:
+        fields = await read_form(request, services.config.server.max_body_bytes)
+        done = await run_in_threadpool(_settle, services, request, fields)
+    except RequestError as error:
+        page = await run_in_threadpool(ONE.show, request, error, fields)
+        page.status_code = response_to(error, request.url.path).status_code
+        return page
+    return RedirectResponse(f"/documents/{request.path_params['document_id']}?done={done}", 303)
+
+
+def _settle(services: Services, request: Request, fields: Fields) -> str:
+    given = [number_in(each, 1, _MOST_NUMBER) for each in fields.getlist("question")]
+    chosen = [number for number in given if number is not None]
+    if not chosen:
+        raise RequestError(
+            "No question was chosen.", field="questions", remedy="Choose one or several."
+        )
+    action = "refuse" if fields.get("action") == "refuse" else "teach"
+    settle(services, request.path_params["document_id"], action, chosen, sender_of(request))
+    services.pipeline.wake()
+    return action
 
 
 async def send(request: Request) -> Response:
@@ -107,6 +146,14 @@ ONE = Page(
     describe=describe_one,
     section="/learn",
     shares_path=True,
-    notices={"sent": "Kept: memory answers from it now, with the passage and its place."},
+    topics=("queue",),
+    notices={
+        "sent": "Kept: memory answers from it now, with the passage and its place.",
+        "teach": "Accepted: memory answers them now, and the weights learn them.",
+        "refuse": "Refused: they are not taught.",
+    },
 )
-ROUTES = [form_route("/documents/send", send, "update")]
+ROUTES = [
+    form_route("/documents/send", send, "update"),
+    form_route("/documents/{document_id}/review", review, "update"),
+]

@@ -56,7 +56,7 @@
     turn.matches = note?.matches;
     turn.checkpoint = answer.headers.get("X-Radiance-Checkpoint") ?? "";
     if (note?.source === "memory") {
-      turn.source = note.how === "unclear" ? "Memory asks back" : note.passage ? "From " : "From memory, word for word";
+      turn.source = note.how === "unclear" ? "Memory asks back" : note.passage ? (note.how === "passage" ? "From " : "From memory, made of ") : "From memory, word for word";
       if (note.passage) turn.about = { href: `/documents/${note.passage.document_id}`, text: [note.passage.document, note.passage.place].filter(Boolean).join(", ") };
     }
     else if (answer.headers.get("X-Radiance-Source") === "upstream") turn.source = `From ${chunk.model}`;
