@@ -39,7 +39,7 @@ BODY_BYTES_PER_SECOND = Limit(
 REQUEST_ROWS = Limit(128, "answers", "prompts times `n` of one request to /v1", "400")
 FORM_CHARACTERS = Limit(100_000, "characters", "a schema, grammar or expression", "400")
 FORMS_CHARACTERS = Limit(
-    1_000_000, "characters", "schemas, grammars and expressions that wait to be compiled", "429"
+    500_000, "characters", "schemas, grammars and expressions that wait to be compiled", "429"
 )
 FORM_SECONDS = Limit(2, "seconds", "compiling a schema, grammar or expression", "400")
 NUMBER_DIGITS = Limit(18, "digits", "a number in a query, such as `limit` and `before`", "400")
