@@ -174,11 +174,13 @@ class Engine:
         Raises:
             RequestError: No form like that of its constraint can be held.
             Overloaded: Too many requests are in flight or waiting, or forms to be compiled.
-            Unavailable: The engine is not running.
+            Unavailable: The engine is not running, or hangs.
             TooLarge: The answer would take more memory than there is.
         """
         if not self.is_ready:
-            raise Unavailable("the engine is not running")
+            is_stuck = self.is_alive and not self._stopping
+            state = "has not come round for a while; ask again" if is_stuck else "is not running"
+            raise Unavailable(f"the engine {state}")
         self._made.budget.check(len(request.tokens), request.max_tokens)
         future: Future[Answer] = Future()
         if not self._requests.add(future, None if goes_first else self._max_waiting):
