@@ -54,7 +54,7 @@ def test_a_rate_halves_where_the_width_is_two_and_a_half_times_as_large() -> Non
 def test_numbers_stay_as_they_are() -> None:
     settings = TrainingSettings(r=4, alpha=9.0, lr=1e-4, max_steps=7)
     assert derive(Config(training=settings), 4096).training == settings
-    anchor = AnchorSettings(null_space=True, every=3)
+    anchor = AnchorSettings(null_space=True, every=3, rarely_below=0.01)
     assert derive(Config(anchor=anchor), 4096).anchor == anchor
     assert derived(derive_training(TrainingSettings(r=64), EMBER).alpha) == 128
 
@@ -65,5 +65,6 @@ def test_numbers_stay_as_they_are() -> None:
 def test_an_update_goes_around_what_is_held_where_there_is_room(width: int, is_on: bool) -> None:
     anchor = derive_anchor(AnchorSettings(), width)
     assert (anchor.null_space, anchor.every) == (is_on, 4 if is_on else 1)
+    assert anchor.rarely_below == (0.005 if is_on else 0)
     assert derive_training(TrainingSettings(), width).r == (32 if is_on else 8)
     assert derive_anchor(AnchorSettings(null_space=not is_on), width).every == (1 if is_on else 4)
