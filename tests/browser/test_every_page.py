@@ -27,6 +27,10 @@ WIDTHS = (1280, 390)
 BESIDE_THE_SCREEN = """[...document.querySelectorAll(".scroll > table:not(.matrix, .numbers)")]
     .filter((table) => table.scrollWidth > table.parentElement.clientWidth + 1)
     .map((table) => table.ariaLabel)"""
+LABELS_OVER_THE_NEXT_ROW = """[...document.querySelectorAll(".cards td[data-label]")]
+    .filter((cell) => cell.clientHeight
+        && parseFloat(getComputedStyle(cell, "::before").height) > cell.clientHeight + 1)
+    .map((cell) => cell.dataset.label)"""
 SPOKEN = """() => {
     const found = [];
     const walker = document.createTreeWalker(
@@ -167,6 +171,7 @@ def look(page: Any, path: str) -> list[Any]:
     if (wide := page.evaluate("document.documentElement.scrollWidth")) > 320:
         wrong.append((path, "is wider than a phone", wide))
     wrong += [(path, "hides columns", table) for table in page.evaluate(BESIDE_THE_SCREEN)]
+    wrong += [(path, "covers a row", name) for name in page.evaluate(LABELS_OVER_THE_NEXT_ROW)]
     return wrong
 
 
