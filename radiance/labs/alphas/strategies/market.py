@@ -221,17 +221,8 @@ class Portfolio(Snake):
         return iter(self.held)
 
 
-class Securities(dict[str, "Security"]):
-    """The shares of an algorithm, by symbol."""
-
-    @property
-    def count(self) -> int:
-        return len(self)
-
-    Count = count
-
-    def __iter__(self) -> Iterator[str]:
-        return (Pair(symbol, self[symbol]) for symbol in self.keys())
+class Securities(BySymbol):
+    """The shares of an algorithm (``Security``), by symbol."""
 
 
 class Security(Closed):
