@@ -3,9 +3,7 @@
 import contextlib
 import errno
 import mmap
-import shutil
 import struct
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import Figures
+from bench.survival.preloaded import compile_library
 from bench.survival.service import (
     BRIEFLY,
     Started,
@@ -23,8 +22,7 @@ from bench.survival.service import (
     running,
     update_body,
 )
-from bench.survival.trials import Plan, Row, Skipped, Trial, spread, verdict
-from radiance.platform import IS_MACOS
+from bench.survival.trials import Plan, Row, Trial, spread, verdict
 
 _SOURCE = Path(__file__).with_name("disk.c")
 _FIELDS = struct.Struct("6q")
@@ -65,15 +63,9 @@ def faults(root: Path) -> Iterator[Faults]:
     Raises:
         Skipped: No compiler, or a system without LD_PRELOAD.
     """
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if IS_MACOS or compiler is None:
-        raise Skipped("it takes Linux and a C compiler (cc)")
     with tempfile.TemporaryDirectory() as folder:
         library, board = Path(folder, "disk.so"), Path(folder, "board")
-        command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE), "-ldl"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Skipped(f"the library does not compile: {done.stderr[:200]}")
+        compile_library(_SOURCE, library)
         board.write_bytes(bytes(_FIELDS.size))
         variables = {
             "LD_PRELOAD": str(library),

@@ -9,17 +9,14 @@ import contextlib
 import mmap
 import os
 import random
-import shutil
 import struct
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bench.survival.trials import Skipped
-from radiance.platform import IS_MACOS
+from bench.survival.preloaded import compile_library
 
 _SOURCE = Path(__file__).with_name("power.c")
 _FIELDS = struct.Struct("2q")
@@ -102,16 +99,10 @@ def power(root: Path) -> Iterator[Power]:
     Raises:
         Skipped: No compiler, or a system without LD_PRELOAD.
     """
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if IS_MACOS or compiler is None:
-        raise Skipped("it takes Linux and a C compiler (cc)")
     with tempfile.TemporaryDirectory() as folder:
         library, board, kept = (Path(folder, name) for name in ("power.so", "board", "kept"))
         kept.mkdir()
-        command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(_SOURCE), "-ldl"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise Skipped(f"the library does not compile: {done.stderr[:200]}")
+        compile_library(_SOURCE, library)
         board.write_bytes(bytes(_FIELDS.size))
         variables = {
             "LD_PRELOAD": os.fspath(library),
