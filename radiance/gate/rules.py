@@ -130,7 +130,8 @@ def new_task_exact(candidate: Evaluation, policy: config.GateSettings) -> GateRo
         return skipped("new_task_exact", limit, "no new examples")
     count = sum(p.is_exact for p in candidate.learned)
     found = intervals.proportion(count, len(candidate.learned), policy.confidence)
-    detail = f"{count} of {len(candidate.learned)} new examples are answered exactly; {_AT_LEAST}"
+    many = _many(candidate.learned, "new example")
+    detail = f"{count} of {many} {_are(count)} answered exactly; {_AT_LEAST}"
     return make_row("new_task_exact", found.value, limit, found, found.value >= limit, detail)
 
 
@@ -141,7 +142,8 @@ def new_task_gain(candidate: Evaluation, policy: config.GateSettings) -> GateRow
     if not unknown:
         return skipped("new_task_gain", limit, "no new example that the parent did not know")
     found = intervals.mean([p.parent_loss - p.loss for p in unknown], policy.confidence)
-    detail = f"mean fall of the loss of {len(unknown)} new examples, in nats per token; {_ABOVE}"
+    many = _many(unknown, "new example")
+    detail = f"mean fall of the loss of {many}, in nats per token; {_ABOVE}"
     return make_row("new_task_gain", found.value, limit, found, found.value > limit, detail)
 
 
@@ -152,7 +154,7 @@ def anchor_mean(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Mean rise of an anchor's loss over the parent's; the upper bound counts."""
     rises = _rises(candidate.anchors)
     found = intervals.mean(rises, policy.confidence) if len(rises) > 1 else None
-    detail = f"mean rise of the loss of {len(rises)} anchors, in nats per token"
+    detail = f"mean rise of the loss of {_many(rises, 'anchor')}, in nats per token"
     return bounded("anchor_mean", found, policy.max_anchor_mean, detail, "too few anchors")
 
 
@@ -160,7 +162,7 @@ def anchor_cvar(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Mean rise among the worst anchors; the upper bound counts."""
     rises, share = _rises(candidate.anchors), policy.cvar_share
     found = intervals.tail_mean(rises, share, policy.confidence) if len(rises) > 1 else None
-    worst = f"the worst {share:.0%} of {len(rises)} anchors"
+    worst = f"the worst {share:.0%} of {_many(rises, 'anchor')}"
     detail = f"mean rise of the loss of {worst}, in nats per token"
     return bounded("anchor_cvar", found, policy.max_anchor_cvar, detail, "too few anchors")
 
@@ -173,12 +175,12 @@ def anchor_broken(candidate: Evaluation, policy: config.GateSettings) -> GateRow
     """
     limit = policy.max_anchor_broken
     known = [p for p in candidate.anchors if p.was_exact_in_parent]
-    few = f"{len(known)} anchors were answered exactly before: too few to tell"
+    few = f"{_many(known, 'anchor')} that the parent answered exactly: too few to tell"
     if not known or intervals.proportion(0, len(known), policy.confidence).high >= limit:
         return skipped("anchor_broken", limit, few)
     count = sum(not p.is_exact for p in known)
     found = intervals.proportion(count, len(known), policy.confidence)
-    detail = f"{count} of {len(known)} anchors are no longer answered exactly"
+    detail = f"{count} of {_many(known, 'anchor')} {_are(count)} no longer answered exactly"
     return bounded("anchor_broken", found, limit, detail, few)
 
 
@@ -197,7 +199,7 @@ def worst_context(candidate: Evaluation, policy: config.GateSettings) -> GateRow
     found = Estimate(means[worst], means[worst], float(np.mean(rises)))
     detail = (
         f"mean rise in {worst!r}, the worst of {len(judged)} contexts, without its worst of "
-        f"{len(rises)} anchors (with it: the upper end), in nats per token; {AT_MOST}"
+        f"{_many(rises, 'anchor')} (with it: the upper end), in nats per token; {AT_MOST}"
     )
     return make_row("worst_context", found.value, limit, found, found.value <= limit, detail)
 
@@ -209,7 +211,8 @@ def recall(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
         return skipped("recall", policy.min_recall, "no earlier example that the parent knew")
     count = sum(p.is_exact for p in known)
     found = intervals.proportion(count, len(known), policy.confidence)
-    detail = f"{count} of {len(known)} earlier examples are still answered exactly; {_AT_LEAST}"
+    many = _many(known, "earlier example")
+    detail = f"{count} of {many} {_are(count)} still answered exactly; {_AT_LEAST}"
     passes = found.value >= policy.min_recall
     return make_row("recall", found.value, policy.min_recall, found, passes, detail)
 
@@ -230,7 +233,7 @@ def drift(candidate: Evaluation, policy: config.GateSettings) -> GateRow:
     """Mean KL(parent || candidate) on the anchors; the upper bound counts."""
     values = [p.kl_parent for p in candidate.anchors]
     found = intervals.mean(values, policy.confidence) if len(values) > 1 else None
-    detail = f"mean KL divergence from the parent on {len(values)} anchors, in nats per token"
+    detail = f"mean KL divergence from the parent on {_many(values, 'anchor')}, in nats per token"
     return bounded("drift", found, policy.max_drift, detail, "too few anchors")
 
 
@@ -304,6 +307,15 @@ def _is_finite(candidate: Evaluation) -> bool:
 
 def _rises(probes: Sequence[Probe]) -> list[float]:
     return [p.loss - p.parent_loss for p in probes]
+
+
+def _many(counted: Sequence[object], noun: str) -> str:
+    """``1 anchor``, ``13 anchors``."""
+    return f"{len(counted)} {noun}{'' if len(counted) == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _token_mean(probes: Sequence[Probe], values: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ The newest row of ``releases`` is the truth about what is served. A checkpoint's
 published before its row is written, so a row always has its files.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -66,6 +66,16 @@ class Checkpoints:
         rows = self._db.read(
             "SELECT * FROM checkpoints WHERE number < ? ORDER BY number DESC LIMIT ?",
             (below, limit),
+        )
+        current = self._current_id()
+        return [to_checkpoint(row, current) for row in rows]
+
+    def some(self, checkpoint_ids: Iterable[str]) -> list[Checkpoint]:
+        """The checkpoints of those ids, newest first; without those that there are not."""
+        rows = self._db.read(
+            "SELECT * FROM checkpoints WHERE id IN (SELECT value FROM json_each(?))"
+            " ORDER BY number DESC",
+            (to_json(list(checkpoint_ids)),),
         )
         current = self._current_id()
         return [to_checkpoint(row, current) for row in rows]

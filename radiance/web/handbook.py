@@ -18,6 +18,8 @@ _FOLDERS = (_PACKAGE / "docs", _PACKAGE.parent / "docs")
 _WRITTEN_BY = re.compile(r"<!--.*?-->\n?", re.DOTALL)  # notes to whoever edits the file
 _LINK = re.compile(r"(?:\./)?([A-Z_]+)\.md(#.*)?")
 _SENTENCE = re.compile(r".+?\.(?=\s|$)", re.DOTALL)
+# Characters of a cell that stay on one line where there is room: several words, and one.
+_SHORT, _SHORT_WORD = 32, 48
 _NO_WORD = re.compile(r"[^\w\- ]")
 
 
@@ -67,10 +69,12 @@ def _parser() -> "MarkdownIt":
 def to_html(chapter: Chapter) -> str:
     """A chapter as HTML: headings can be linked, and links between chapters lead to their pages.
 
-    What is linked besides and lies in a checkout is named only; pictures are left out.
+    What is linked besides and lies in a checkout is named only; pictures are left out. A row of a
+    table names its columns, for screens on which it becomes a card.
     """
     parser = _parser()
     tokens = parser.parse(chapter.text)
+    _label_cells(tokens)
     for place, token in enumerate(tokens):
         if token.type == "heading_open":
             token.attrSet("id", _slug(tokens[place + 1].content))
@@ -80,6 +84,27 @@ def to_html(chapter: Chapter) -> str:
         elif token.type == "inline":
             token.children = _linked(token.children or [])
     return parser.renderer.render(tokens, parser.options, {})
+
+
+def _label_cells(tokens: "list[Token]") -> None:
+    """Give every cell the name of its column, and mark those that are too short to be broken."""
+    columns: list[str] = []
+    at = 0
+    for place, token in enumerate(tokens):
+        if token.type == "table_open":
+            token.attrSet("class", "cards")
+            columns = []
+        elif token.type == "tr_open":
+            at = 0
+        elif token.type == "th_open":
+            columns.append("".join(map(_spoken, tokens[place + 1].children or ())))
+        elif token.type == "td_open":
+            if columns[at]:
+                token.attrSet("data-label", columns[at])
+            content = tokens[place + 1].content
+            if len(content) <= (_SHORT if " " in content else _SHORT_WORD):
+                token.attrSet("class", "short")
+            at += 1
 
 
 def headings(chapter: Chapter) -> list[tuple[str, str]]:

@@ -70,9 +70,9 @@ def _without_reason(decision: Decision) -> str:
 def _learned(failed: dict[str, GateRow]) -> str:
     if (row := failed.get("new_task_exact")) and (counted := _counted(row)):
         known, asked = counted
-        few = (
-            f"only {known} of {asked} new examples were" if known else "none of what was taught was"
-        )
+        verb = "was" if known == 1 else "were"
+        some = f"only {known} of {wording.plural(asked, 'new example')} {verb}"
+        few = some if known else "none of what was taught was"
         return f"{few} learned word for word"
     if failed.keys() & {"loss_sanity", "new_task_gain"}:
         return "it hardly learned its new examples"

@@ -31,6 +31,23 @@ LABELS_OVER_THE_NEXT_ROW = """[...document.querySelectorAll(".cards td[data-labe
     .filter((cell) => cell.clientHeight
         && parseFloat(getComputedStyle(cell, "::before").height) > cell.clientHeight + 1)
     .map((cell) => cell.dataset.label)"""
+# Words that stand left of the page's own edge: beside a phone's screen they cannot be read.
+LEFT_OF_THE_PAGE = """() => {
+    const main = document.querySelector("main");
+    const edge = main.getBoundingClientRect().left + parseFloat(getComputedStyle(main).paddingLeft);
+    const found = [];
+    const walker = document.createTreeWalker(main, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const { data, parentElement } = walker.currentNode;
+        if (!data.trim() || parentElement.closest(
+            ".hidden, thead, .scroll, .chart, svg, noscript, script, style, [hidden]")) continue;
+        const range = document.createRange();
+        range.selectNodeContents(walker.currentNode);
+        const box = range.getBoundingClientRect();
+        if (box.width && box.left < edge - 4) found.push(data.trim());
+    }
+    return found;
+}"""
 SPOKEN = """() => {
     const found = [];
     const walker = document.createTreeWalker(
@@ -171,6 +188,7 @@ def look(page: Any, path: str) -> list[Any]:
     if (wide := page.evaluate("document.documentElement.scrollWidth")) > 320:
         wrong.append((path, "is wider than a phone", wide))
     wrong += [(path, "hides columns", table) for table in page.evaluate(BESIDE_THE_SCREEN)]
+    wrong += [(path, "begins beside the page", t) for t in page.evaluate(LEFT_OF_THE_PAGE)]
     wrong += [(path, "covers a row", name) for name in page.evaluate(LABELS_OVER_THE_NEXT_ROW)]
     return wrong
 

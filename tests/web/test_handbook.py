@@ -36,3 +36,11 @@ def test_markup_pictures_and_files_of_the_checkout_are_no_part_of_a_page() -> No
     text = "<b>K9</b> ![a picture](pictures/ask.png) [a file](../README.md) [more](API.md#ask)\n"
     html = handbook.to_html(Chapter("X", "X", "", text))
     assert html == ('<p>&lt;b&gt;K9&lt;/b&gt;  a file <a href="/docs/API#ask">more</a></p>\n')
+
+
+def test_a_row_of_a_table_names_its_columns_and_keeps_short_cells_on_one_line() -> None:
+    text = "| Key | Meaning |\n|---|---|\n| `server.max_body_bytes` | Largest body of one request |"
+    html = handbook.to_html(Chapter("X", "X", "X", text))
+    assert '<table class="cards">' in html
+    assert '<td data-label="Key" class="short"><code>server.max_body_bytes</code></td>' in html
+    assert '<td data-label="Meaning" class="short">Largest' in html

@@ -52,7 +52,7 @@ def test_a_refusal_says_how_many_old_facts_are_lost_and_what_they_are_about() ->
 def test_what_was_not_learned_and_what_was_overwritten_are_said_beside_each_other() -> None:
     found = evaluation(lost=0, new=1, overwritten=12)
     sentence = why(decide(found, STRICT), found)
-    assert sentence.startswith("Only 1 of 3 new examples were learned word for word")
+    assert sentence.startswith("Only 1 of 3 new examples was learned word for word")
     assert sentence.endswith("12 old facts were overwritten by what was taught.")
 
 

@@ -17,7 +17,7 @@ from radiance.api.route import get
 from radiance.api.services import Services, services_of
 from radiance.errors import Conflict, RequestError
 from radiance.exchange.exporting import export_checkpoint, find_source
-from radiance.records import CheckpointStatus, Example
+from radiance.records import Checkpoint, CheckpointStatus, Example
 from radiance.registry.acceptance import acceptances, is_risky_by_overwriting_alone
 from radiance.registry.store import BASE, Registry
 from radiance.web.forms import Fields
@@ -35,14 +35,17 @@ _MOST_LISTED, _MOST_SHOWN = 200, 20
 
 def describe(services: Services, request: Request) -> Data:
     """What ``?action=`` on ``?checkpoint=`` would change: which facts go, which come."""
-    action, target = _asked(services, request)
+    action, target = _asked(request)
     current = services.registry.current()
     serving = current.checkpoint_id if current else BASE
+    choices = _earlier(services, current) if action == "rollback" else []
+    harms = _harms(services, [target, *choices] if target else choices)
+    if action == "rollback" and target is None:
+        target = _harmless(choices, harms)
     target = target or serving
     checkpoint = None if target == BASE else services.registry.get(target)
     moves = target != serving and action in _MOVES
     progress = services.pipeline.progress
-    choices = _earlier(services) if action == "rollback" else []
     return {
         "action": action,
         "target": target,
@@ -57,7 +60,7 @@ def describe(services: Services, request: Request) -> Data:
         "passed_over": []
         if request.query_params.get("checkpoint") or target not in choices
         else choices[: choices.index(target)],
-        "harms": _harms(services, list(dict.fromkeys([target, *choices]))),
+        "harms": harms,
         "names": known_as(services, services.registry.all(_MOST_LISTED)),
         "changes": _changes(services, serving, target) if moves else None,
         "cycle": progress.cycle.id if moves and progress else None,
@@ -69,9 +72,11 @@ def _changes(services: Services, serving: str, target: str) -> Data:
 
     Facts that the other has too, as they were corrected, count on neither side.
     """
-    old, new = (
-        [] if name == BASE else services.registry.ancestors(name) for name in (serving, target)
-    )
+    old = [] if serving == BASE else services.registry.ancestors(serving)
+    if target in old:  # read once: thousands of checkpoints after years
+        new = old[old.index(target) :]
+    else:
+        new = [] if target == BASE else services.registry.ancestors(target)
     had, has = set(old), set(new)
     gone = [name for name in old if name not in has]
     come = [name for name in new if name not in had]
@@ -105,16 +110,15 @@ def _learned(services: Services, checkpoints: list[str]) -> Data:
     return {"updates": len(checkpoints), "examples": shown}
 
 
-def _earlier(services: Services) -> list[str]:
+def _earlier(services: Services, current: Checkpoint | None) -> list[str]:
     """What a rollback can go to: what served before and is older, the latest first, then the base.
 
     Never forward: after a pin to an older checkpoint the newer one served before, too. None that
     learned what was forgotten since.
     """
-    served = services.registry.history()
-    current = services.registry.current()
     if current is None:
         return []
+    served = services.registry.history()
     older = {c.checkpoint_id for c in services.registry.all(_MOST_LISTED, current.checkpoint_id)}
     before = [name for name in dict.fromkeys(reversed(served)) if name in older]
     chain = services.registry.ancestors(current.checkpoint_id, _MOST_LISTED)[1:]
@@ -122,18 +126,23 @@ def _earlier(services: Services) -> list[str]:
     return [*(name for name in dict.fromkeys([*before, *chain]) if name not in never), BASE]
 
 
+def _harmless(choices: list[str], harms: dict[str, str]) -> str | None:
+    """The latest that a rollback can go to and did no harm."""
+    return next((name for name in choices if name not in harms), None)
+
+
 def _harms(services: Services, names: list[str]) -> dict[str, str]:
     """What checkpoints did that nobody has accepted, as clauses; none of those that did nothing."""
     known = set(acceptances(services.registry.db))
-    found = {name: _harm(services.registry, name, known) for name in names if name != BASE}
+    checkpoints = services.registry.some(name for name in names if name != BASE)
+    found = {c.checkpoint_id: _harm(services.registry, c, known) for c in checkpoints}
     return {name: harm for name, harm in found.items() if harm}
 
 
-def _harm(registry: Registry, name: str, known: set[tuple[str, str]]) -> str:
-    checkpoint = registry.get(name)
+def _harm(registry: Registry, checkpoint: Checkpoint, known: set[tuple[str, str]]) -> str:
     if checkpoint.status != CheckpointStatus.RISKY:
         return ""
-    many = checkpoint.report.overwritten or 0
+    name, many = checkpoint.checkpoint_id, checkpoint.report.overwritten or 0
     if many <= len(known):  # else some of it is not, whichever was accepted
         found = {(each.anchor, each.example_id) for each in registry.overwritten_in(name)}
         many = len(found - known)
@@ -144,7 +153,7 @@ def _harm(registry: Registry, name: str, known: set[tuple[str, str]]) -> str:
 
 def act(services: Services, request: Request, fields: Fields) -> str:
     """Do it, in the name of whoever asked."""
-    action, target = _asked(services, request)
+    action, target = _asked(request)
     target = fields.get("checkpoint") or target
     given = fields.get("reason", "")[:_MOST_CHARACTERS]
     reason, actor = checked_reason(given, _DEFAULT_REASON), actor_of(request, "dashboard")
@@ -162,6 +171,9 @@ def act(services: Services, request: Request, fields: Fields) -> str:
             force = fields.get("force") == "yes"
             services.pointer.promote(target or "", actor, reason, force=force)
         case "rollback":
+            if target is None:
+                choices = _earlier(services, current)
+                target = _harmless(choices, _harms(services, choices))
             services.pointer.rollback(target, actor, reason)
         case "pin":
             services.pointer.pin(target, actor, reason)
@@ -172,8 +184,8 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     return f"/checkpoints?done={action}"
 
 
-def _asked(services: Services, request: Request) -> tuple[str, str | None]:
-    """The action and its target; a rollback that names none goes to the latest without harm."""
+def _asked(request: Request) -> tuple[str, str | None]:
+    """The action and its target, None where none is named."""
     action = request.query_params.get("action", "")
     if action not in ACTIONS:
         raise RequestError(
@@ -182,16 +194,7 @@ def _asked(services: Services, request: Request) -> tuple[str, str | None]:
             value=action,
             remedy=f"Come from a button of the page of checkpoints ({', '.join(ACTIONS)}).",
         )
-    target = request.query_params.get("checkpoint") or None
-    if action == "rollback" and target is None:
-        known = set(acceptances(services.registry.db))
-        harmless = (
-            name
-            for name in _earlier(services)
-            if name == BASE or not _harm(services.registry, name, known)
-        )
-        target = next(harmless, None)
-    return action, target
+    return action, request.query_params.get("checkpoint") or None
 
 
 async def download(request: Request) -> Response:
