@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 # What is imported is compiled once, not in each process: tests start a hundred.
 unexport PYTHONDONTWRITEBYTECODE
-# A file of tests goes to whichever process is free, the long ones first (tests/lanes.py).
+# A file of tests goes to whichever process is free, the long ones first; there are half as many
+# processes again as cores, for tests wait (tests/lanes.py).
 PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 # The packages that keep records, by their own tests and by those of what works on them.
 COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py \

@@ -71,8 +71,9 @@ class _Service:
         A service does so while nothing is to be learned, once for a base on a machine.
         """
         server, began = self.server, time.perf_counter()
+        quiet_s = QUIET_S / 10 if self._bench.size == "tiny" else QUIET_S
         quiet_since = began
-        while time.perf_counter() - quiet_since < QUIET_S:
+        while time.perf_counter() - quiet_since < quiet_s:
             if server.call("GET", "/training")[1]["preparing"] is not None:
                 quiet_since = time.perf_counter()
             time.sleep(POLL_S)

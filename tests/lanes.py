@@ -6,13 +6,40 @@ it is shipped. What learns facts on Ember, starts several processes, kills, or d
 in ``make test`` alone.
 """
 
+import os
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.shared_data import FOLDER, REPOSITORY, VARIABLE, missing_path
 
-_FOLDERS = ("browser", "crash", "e2e")
+_FOLDERS = ("e2e", "browser", "crash")
+_APART = ("tests/bench/test_benches.py", "tests/browser/test_every_page.py")
+"""Files whose tests take long and share nothing, so that each may go to another process."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many processes again as cores: tests wait for half of their time, for services."""
+    cores = os.cpu_count() or 1
+    return cores + cores // 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """As ``--dist=loadfile`` has it, but the tests of ``_APART`` one by one."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if file in _APART else file
+
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,14 +48,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     `make` gives a process whole files (``--dist=loadfile``): what the tests of a file share, a
     taught service say, is made once.
     """
-    long_files = set()
+    ranks: dict[Path, int] = {}
     for item in items:
         folder = item.path.relative_to(REPOSITORY / "tests").parts[0]
         if folder in _FOLDERS:
             item.add_marker(folder)
-        if folder in _FOLDERS or item.get_closest_marker("slow"):
-            long_files.add(item.path)
-    items.sort(key=lambda item: item.path not in long_files)
+            ranks[item.path] = _FOLDERS.index(folder)
+        elif item.get_closest_marker("slow"):
+            ranks[item.path] = len(_FOLDERS)
+    items.sort(key=lambda item: ranks.get(item.path, len(_FOLDERS) + 1))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

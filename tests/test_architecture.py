@@ -1,5 +1,6 @@
 """The layers hold, and what should be light is light."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ HEAVY = (
     *("mlx", "mlx_lm", "transformers", "starlette", "uvicorn", "numpy", "scipy", "datasets"),
     *("sqlite3", "structlog", "asyncio", "rich"),
 )
+LATE = ("datasets", "matplotlib", "pyarrow", "scipy")
 
 
 @pytest.mark.parametrize(
@@ -84,3 +86,21 @@ def test_the_python_surface_is_these_names_and_loads_when_asked():
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_what_no_start_of_the_service_needs_is_imported_where_it_is_used():
+    at_the_top = [
+        (path.relative_to(REPOSITORY).as_posix(), name)
+        for path in sorted((REPOSITORY / "radiance").rglob("*.py"))
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        for name in imported(statement)
+        if name.partition(".")[0] in LATE
+    ]
+    assert at_the_top == []
+
+
+def imported(statement: ast.stmt) -> list[str]:
+    """The modules that an import statement names; none for other statements."""
+    if isinstance(statement, ast.Import):
+        return [alias.name for alias in statement.names]
+    return [statement.module or ""] if isinstance(statement, ast.ImportFrom) else []

@@ -28,7 +28,6 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from scipy.linalg import eigh
 from threadpoolctl import threadpool_limits
 
 from radiance.engine.adapters.slots import SlotModel, SlotTable
@@ -463,6 +462,8 @@ def _distinct(given: Mapping[str, mx.array]) -> list[tuple[tuple[str, ...], mx.a
 
 
 def _on_one_core(use: Callable[..., None], *arguments: object) -> None:
+    import scipy.linalg  # noqa: F401  # its BLAS is to be there when cores are limited
+
     with threadpool_limits(1, user_api="blas"):
         use(*arguments)
 
@@ -480,6 +481,8 @@ def _basis(inputs: np.ndarray, energy: float) -> np.ndarray:
         inputs: (n, d_in) float32.
         energy: The share, in (0, 1).
     """
+    from scipy.linalg import eigh  # not at the top: every start of the service would wait for it
+
     is_tall = inputs.shape[0] >= inputs.shape[1]
     # Of the smaller Gram matrix, in float32: a full SVD takes several times as long, float64 twice.
     gram = inputs.T @ inputs if is_tall else inputs @ inputs.T
