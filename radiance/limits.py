@@ -56,6 +56,6 @@ DOCUMENT_CHARACTERS = Limit(4_000_000, "characters", "the text of a document", "
 DOCUMENT_PAGES = Limit(2000, "pages", "a PDF", "413")
 DOCUMENT_SECONDS = Limit(60, "seconds", "reading a document", "400")
 DOCUMENT_MEMORY_BYTES = Limit(1 << 30, "bytes", "memory to read a document with", "400")
-DOCUMENTS_READ = Limit(4, "documents", "being read at a time, PDF, HTML and long texts", "429")
+DOCUMENTS_READ = Limit(4, "documents", "being read at a time: PDF, Word, HTML, long texts", "429")
 DOCUMENTS = Limit(10_000, "documents", "that are kept", "409")
 PASSAGES = Limit(200_000, "passages", "of all documents together", "409")

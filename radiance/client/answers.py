@@ -236,7 +236,7 @@ class DocumentInfo(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: As it was sent: a file's name, or its path within a folder.
         title: As it names itself; "" where it does not.
-        format: "pdf", "html", "markdown" or "text".
+        format: "pdf", "word", "html", "markdown" or "text".
         pages: Of a PDF.
         passages: How many are kept.
         replaced_by: The newer document of the same name; memory answers from that one alone.

@@ -141,7 +141,7 @@ def update_document(
     name: str | None = None,
     tags: Sequence[str] = (),
 ) -> Flow[DocumentReceipt]:
-    """Give memory a document to answer from: PDF, HTML, Markdown or text.
+    """Give memory a document to answer from: PDF, Word, HTML, Markdown or text.
 
     It is on the service's disk, and memory answers from it, when this returns.
 

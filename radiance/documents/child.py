@@ -5,6 +5,7 @@ import codecs
 import contextlib
 import io
 import logging
+import zipfile
 from typing import Any
 
 import msgspec
@@ -55,6 +56,7 @@ def _load_all() -> None:
         codecs.lookup(encoding)
     with contextlib.suppress(RequestError):
         formats.read("x.pdf", _small_pdf())
+        formats.read("x.docx", _small_word())
     formats.read("x.html", b"<p>x</p>")
     formats.read("x.md", b"# x\n\nx")
 
@@ -86,6 +88,16 @@ def _small_pdf() -> bytes:
     written = io.BytesIO()
     writer.write(written)
     PdfReader(io.BytesIO(written.getvalue()))
+    return written.getvalue()
+
+
+def _small_word() -> bytes:
+    """A document of one paragraph, compressed."""
+    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    text = f"<w:document {space}><w:body><w:p><w:r><w:t>x</w:t></w:r></w:p></w:body></w:document>"
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", text)
     return written.getvalue()
 
 

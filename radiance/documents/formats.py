@@ -1,7 +1,7 @@
-"""What a file says, by its format: PDF, HTML, Markdown, plain text. Pure.
+"""What a file says, by its format: PDF, Word, HTML, Markdown, plain text. Pure.
 
-pypdf reads PDF, markdown-it-py Markdown, Python's own html.parser HTML; each is kept by many. What
-is no document of these is refused with its place and a remedy.
+pypdf reads PDF, mammoth Word (``word``), markdown-it-py Markdown, Python's own html.parser HTML;
+each is kept by many. What is no document of these is refused with its place and a remedy.
 """
 
 import io
@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import PurePath
 from typing import Any
 
+from radiance.documents import word
 from radiance.documents.passages import Block, Content
 from radiance.errors import RequestError, TooLarge
 from radiance.limits import DOCUMENT_CHARACTERS, DOCUMENT_PAGES
@@ -19,6 +20,7 @@ from radiance.records.text import forbidden, normal
 
 _SUFFIXES: dict[str, Format] = {
     ".pdf": "pdf",
+    ".docx": "word",
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
@@ -28,7 +30,7 @@ _SUFFIXES: dict[str, Format] = {
 TEXT_SUFFIXES = (".txt", ".text", ".rst", ".org", ".adoc", ".tex", ".log")
 SUFFIXES = (*_SUFFIXES, *TEXT_SUFFIXES)
 """How the names of documents end."""
-_FORMATS = "PDF, HTML, Markdown and plain text"
+_FORMATS = "PDF, Word (.docx), HTML, Markdown and plain text"
 _PDF = b"%PDF-"
 _PDF_WITHIN = 1024  # bytes, in which its signature stands
 _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
@@ -37,7 +39,7 @@ _CHARSET_WITHIN = 4096
 _FRONT_MATTER = re.compile(r"---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _HYPHENATED = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 _KNOWN_BINARY = {
-    b"PK\x03\x04": "a zip file, as those of Word and OpenDocument are",
+    b"PK\x03\x04": "a zip file, as those of OpenDocument and Excel are",
     b"\xd0\xcf\x11\xe0": "a file of an old Microsoft Office",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
@@ -61,7 +63,10 @@ def format_of(name: str, content: bytes) -> Format:
     """What a file is, by what it begins with and by its name."""
     if _PDF in content[:_PDF_WITHIN]:
         return "pdf"
-    if (named := _SUFFIXES.get(PurePath(name).suffix.lower())) is not None and named != "pdf":
+    if word.is_word(content):
+        return "word"
+    named = _SUFFIXES.get(PurePath(name).suffix.lower())
+    if named is not None and named not in ("pdf", "word"):  # which their bytes tell
         return named
     return "html" if _HTML.match(content[:_CHARSET_WITHIN]) else "text"
 
@@ -77,6 +82,8 @@ def read(name: str, content: bytes) -> tuple[Format, Content]:
         raise refused(name, "is empty", "Send a file that says something.")
     if found == "pdf":
         said = _read_pdf(name, content)
+    elif found == "word":
+        said = _read_word(name, content)
     else:
         text = _text(name, content, is_html=found == "html")
         reader = {"html": _read_html, "markdown": _read_markdown, "text": _read_text}[found]
@@ -292,6 +299,21 @@ class _HtmlReader(HTMLParser):
             self.blocks.append(Block(said, self._outline.headings))
 
 
+# ── Word ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read_word(name: str, content: bytes) -> Content:
+    try:
+        html = word.to_html(content)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a damaged file makes a reader stumble over
+        raise _damaged(name, "cannot be read as a Word document", error) from None
+    said = _read_html(_without_forbidden(normal(html)))
+    first = next((block.headings[:1] for block in said.blocks if block.headings), ("",))
+    return Content(first[0], said.blocks)
+
+
 # ── PDF ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -328,7 +350,7 @@ def _read_pdf(name: str, content: bytes) -> Content:
     except DependencyError:  # AES, the encryption of newer PDFs, even where no password is asked
         raise _encrypted(name) from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged file makes a reader stumble over
-        raise _damaged(name, page, error) from None
+        raise _damaged(name, _unread(page), error) from None
     if not blocks:
         raise refused(
             name,
@@ -342,10 +364,13 @@ def _encrypted(name: str) -> RequestError:
     return refused(name, "is encrypted", "Save it without a password, and send that.")
 
 
-def _damaged(name: str, page: int, error: Exception) -> RequestError:
-    where = f"page {page} cannot be read" if page else "cannot be read as PDF"
+def _unread(page: int) -> str:
+    return f"page {page} cannot be read" if page else "cannot be read as PDF"
+
+
+def _damaged(name: str, where: str, error: Exception) -> RequestError:
     reason = " ".join(str(error).split())[:200] or type(error).__name__
-    return refused(name, f"{where} ({reason})", "Save it again as PDF, or as text.")
+    return refused(name, f"{where} ({reason})", "Save it again, as PDF or as text.")
 
 
 def _bookmarks(reader: Any) -> dict[int, list[tuple[int, str]]]:

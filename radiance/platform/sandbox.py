@@ -200,6 +200,8 @@ def _outcome(code: int, out: bytes, err: bytes, stopped: Status | None, seconds:
             status: Status = "memory" if said.get("kind") == "memory" else "failed"
             return Ran(status, seconds, detail=plain(error))
     tail = err.decode(errors="replace").strip().splitlines()[-1:]
+    if tail and tail[0].startswith("MemoryError"):  # not enough was left to say it as an object
+        return Ran("memory", seconds, detail="MemoryError")
     return Ran(
         "exited", seconds, detail=f"exit code {code} without an answer {' '.join(tail)}".strip()
     )

@@ -7,7 +7,7 @@ import msgspec
 
 from radiance.records.canonical import content_hash
 
-Format = Literal["pdf", "html", "markdown", "text"]
+Format = Literal["pdf", "word", "html", "markdown", "text"]
 
 
 class Passage(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import threading
+import zipfile
 from typing import Any
 
 import pytest
@@ -78,6 +79,33 @@ def pdf(*pages: str, title: str = "", password: str = "", bookmark: str = "") ->
     return written.getvalue()
 
 
+def word(body: str, *, parts: dict[str, str] | None = None) -> bytes:
+    """A Word document with that body, deflated."""
+    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
+        main = f"<w:document {space}><w:body>{body}</w:body></w:document>"
+        archive.writestr("word/document.xml", main)
+        for name, text in (parts or {}).items():
+            archive.writestr(name, text)
+    return written.getvalue()
+
+
+def paragraph(text: str, style: str = "") -> str:
+    of_style = f'<w:pPr><w:pStyle w:val="{style}"/></w:pPr>' if style else ""
+    return f"<w:p>{of_style}<w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+WORD = word(
+    paragraph("Zorbel House", "Heading1")
+    + "<w:p><w:r><w:t>The door code is </w:t></w:r>"
+    + "<w:del><w:r><w:delText>KV-9999</w:delText></w:r></w:del>"
+    + "<w:ins><w:r><w:t>KV-1234 &amp; no other.</w:t></w:r></w:ins></w:p>"
+    + paragraph("Rent", "Heading2")
+    + f"<w:tbl><w:tr><w:tc>{paragraph('Mira')}</w:tc><w:tc>{paragraph('300')}</w:tc></w:tr></w:tbl>"
+)
+
+
 def test_markdown_is_split_by_its_headings_with_lines() -> None:
     format, said = reading.read("notes.md", MARKDOWN)
     assert (format, said.title) == ("markdown", "Zorbel House")
@@ -117,6 +145,27 @@ def test_a_pdf_is_split_by_its_pages_and_bookmarks() -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["notes.docx", "notes.md", "notes"])
+def test_a_word_document_is_split_by_its_headings_as_it_stands_with_its_changes(name: str) -> None:
+    format, said = reading.read(name, WORD)
+    assert (format, said.title) == ("word", "Zorbel House")
+    assert said.blocks == (
+        Block("The door code is KV-1234 & no other.", ("Zorbel House",)),
+        Block("Mira | 300", ("Zorbel House", "Rent")),
+    )
+
+
+def test_a_word_document_that_grows_past_its_memory_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    less = limits.DOCUMENT_MEMORY_BYTES._replace(value=192 << 20)
+    monkeypatch.setattr(reading, "DOCUMENT_MEMORY_BYTES", less)
+    bomb = word(paragraph("Again. ") * 100_000)
+    assert len(bomb) < 1 << 17
+    with pytest.raises(RequestError, match="takes more memory to read"):
+        reading.read("notes.docx", bomb)
+
+
 def test_text_is_split_at_blank_lines() -> None:
     _, said = reading.read("a.txt", "\ufeffOne\r\ntwo.\r\n \r\n\r\nThree.\r\n".encode())
     assert [(b.text, b.line) for b in said.blocks] == [("One\ntwo.", 1), ("Three.", 5)]
@@ -132,7 +181,8 @@ def test_text_is_split_at_blank_lines() -> None:
         ("a.html", b"<script>x</script>", "has no text"),
         ("a.txt", b"one\ntwo\x00", "line 2 holds the character U\\+0000"),
         ("a.txt", b"one\ntw\xff", r"not text in UTF-8 \(line 2, byte 7\)"),
-        ("a.docx", b"PK\x03\x04rest", "is a zip file, as those of Word"),
+        ("a.odt", b"PK\x03\x04rest", "is a zip file, as those of OpenDocument"),
+        ("a.docx", WORD[:200], "is a zip file"),
         ("a.png", b"\x89PNGrest", "is a picture"),
         ("a.pdf", b"%PDF-1.4 nothing", "cannot be read as PDF"),
         ("a.pdf", pdf("x")[:400], "cannot be read as PDF"),
@@ -232,6 +282,14 @@ def test_a_damaged_pdf_is_read_or_refused(place: int, byte: int) -> None:
     content[place % len(content)] = byte
     with contextlib.suppress(RequestError):
         formats.read("a.pdf", bytes(content))
+
+
+@given(st.integers(0, 2000), st.integers(0, 255))
+def test_a_damaged_word_document_is_read_or_refused(place: int, byte: int) -> None:
+    content = bytearray(WORD)
+    content[place % len(content)] = byte
+    with contextlib.suppress(RequestError):
+        formats.read("a.docx", bytes(content))
 
 
 _HEADINGS = st.sampled_from([(), ("A",), ("A", "B")])

@@ -119,7 +119,7 @@ def _keep(services: Services, files: list[tuple[str, bytes]], tags: list[str]) -
     """Keep files in order, up to the first that cannot be read; the id of the last."""
     if not files:
         raise RequestError(
-            "No file was chosen.", field="file", remedy="Choose or drop PDF, HTML or text."
+            "No file was chosen.", field="file", remedy="Choose or drop PDF, Word, HTML or text."
         )
     kept = ""
     for number, (name, content) in enumerate(files):
