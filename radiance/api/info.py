@@ -30,7 +30,7 @@ class LossCurves(msgspec.Struct):
     recall_exact: list[float]
 
 
-class Forgetting(msgspec.Struct):
+class ForgettingSummary(msgspec.Struct):
     """What the served checkpoint forgot."""
 
     anchor_ce_delta: float
@@ -78,7 +78,7 @@ class GateAnswer(msgspec.Struct):
     last_decision: LastDecision | None
 
 
-class Weights(msgspec.Struct):
+class BaseWeights(msgspec.Struct):
     """The base model's weights: how they are stored, and how they are computed here."""
 
     stored: str
@@ -90,13 +90,13 @@ class InfoAnswer(msgspec.Struct):
     """The service at a glance."""
 
     base_model: str
-    weights: Weights
+    weights: BaseWeights
     current_checkpoint: str | None
     pinned: Pin | None
     queue_depth: int
     last_update: str | None
     loss_curves: LossCurves
-    forgetting_summary: Forgetting | None
+    forgetting_summary: ForgettingSummary | None
     anchors: Anchors
     overwritten: OverwrittenList
     bleeding: Bleeding | None
@@ -125,7 +125,7 @@ def _describe(services: Services) -> InfoAnswer:
     device, base = services.engine.device, services.engine.base
     return InfoAnswer(
         base_model=services.config.base_model,
-        weights=Weights(base.stored.precision, base.computed_as, base.weight_bytes),
+        weights=BaseWeights(base.stored.precision, base.computed_as, base.weight_bytes),
         current_checkpoint=current.checkpoint_id if current else None,
         pinned=services.registry.pinned(),
         queue_depth=services.jobs.depth(),
@@ -167,10 +167,10 @@ def _curves(services: Services) -> LossCurves:
     )
 
 
-def _forgetting(services: Services, current: Checkpoint | None) -> Forgetting | None:
+def _forgetting(services: Services, current: Checkpoint | None) -> ForgettingSummary | None:
     if not services.has_anchors or current is None or current.report.anchor_ce_delta is None:
         return None
-    return Forgetting(current.report.anchor_ce_delta, current.report.retention_score)
+    return ForgettingSummary(current.report.anchor_ce_delta, current.report.retention_score)
 
 
 def _bleeding(current: Checkpoint | None) -> Bleeding | None:

@@ -20,7 +20,7 @@ _MOST_PAIRS = 200_000  # comparisons for one update: a few tenths of a second
 _messages = msgspec.json.Decoder(tuple[Message, ...])
 
 
-class Answered(NamedTuple):
+class AnsweredQuestion(NamedTuple):
     """An example as far as corrections are concerned; ``job`` is the number of its job."""
 
     id: str
@@ -29,7 +29,7 @@ class Answered(NamedTuple):
     job: int
 
 
-def superseded(learned: Sequence[Answered]) -> list[Supersession]:
+def superseded(learned: Sequence[AnsweredQuestion]) -> list[Supersession]:
     """Every example that is not valid any more, each with the newest that is.
 
     Args:
@@ -50,7 +50,9 @@ class Standing(NamedTuple):
     is_learned: bool
 
 
-def standing(learned: Sequence[Answered], waiting: Sequence[Answered]) -> dict[str, Standing]:
+def standing(
+    learned: Sequence[AnsweredQuestion], waiting: Sequence[AnsweredQuestion]
+) -> dict[str, Standing]:
     """The valid example of each question, by its hash, once all that waits is learned too.
 
     One that waits to be learned again, and says what is valid already, was learned.
@@ -72,7 +74,7 @@ def standing(learned: Sequence[Answered], waiting: Sequence[Answered]) -> dict[s
     return found
 
 
-def superseded_by_job(met: Iterable[Answered], job: int) -> list[Supersession]:
+def superseded_by_job(met: Iterable[AnsweredQuestion], job: int) -> list[Supersession]:
     """What a job's examples replace, or will replace when it is learned.
 
     Only what was valid until then: of three answers to a question, the third replaces the second.
@@ -81,7 +83,7 @@ def superseded_by_job(met: Iterable[Answered], job: int) -> list[Supersession]:
         met: What the job meets that has the questions of its examples, and then its own.
         job: Its number.
     """
-    valid: dict[str, list[Answered]] = defaultdict(list)
+    valid: dict[str, list[AnsweredQuestion]] = defaultdict(list)
     found = []
     for example in met:
         before = valid[example.question_hash]

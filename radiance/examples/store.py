@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 from radiance.errors import NotFound
 from radiance.examples import corrections, ownership, replay
-from radiance.examples.corrections import Answered, Standing
+from radiance.examples.corrections import AnsweredQuestion, Standing
 from radiance.examples.queries import job_number, to_example
 from radiance.examples.replay import Learned
 from radiance.records import Example, Job, JobStatus, Supersession
@@ -212,7 +212,8 @@ class ExampleStore:
             and not (row["is_stranded"] and row["job"] < newest.get(row["question_hash"], 0))
         ]
         return corrections.standing(
-            [Answered(*row[:4]) for row in learned], [Answered(*row[:4]) for row in waiting]
+            [AnsweredQuestion(*row[:4]) for row in learned],
+            [AnsweredQuestion(*row[:4]) for row in waiting],
         )
 
     def superseded(
@@ -232,7 +233,7 @@ class ExampleStore:
             rows = self._db.read(_LEARNED, given)
         else:
             rows = self._db.read(_LEARNED_OF, {**given, "checkpoints": to_json(list(asked_by))})
-        return corrections.superseded([Answered(*row) for row in rows])
+        return corrections.superseded([AnsweredQuestion(*row) for row in rows])
 
     def supersedes(self, job: Job, lineage: Collection[str]) -> list[Supersession]:
         """What a job's examples correct, or will correct once it is learned.
@@ -245,7 +246,7 @@ class ExampleStore:
             return []
         number = job_number(job.job_id)
         rows = self._db.read(_MET, {"job": number, "lineage": to_json(list(lineage))})
-        return corrections.superseded_by_job([Answered(*row) for row in rows], number)
+        return corrections.superseded_by_job([AnsweredQuestion(*row) for row in rows], number)
 
     def superseded_by(self, job: str) -> list[Supersession]:
         """Which examples of a job newer accepted ones answer otherwise, each with the newest.

@@ -157,7 +157,7 @@ class Forgotten:
         )
 
 
-class Votes:
+class VotesOnForgotten:
     """The votes that have something that is forgotten."""
 
     def __init__(self, db: Database, forgotten: Forgotten) -> None:
@@ -174,7 +174,7 @@ class Votes:
 
 
 def remove(connection: Connection, examples: Sequence[Example], at: str) -> None:
-    """Delete examples: themselves, as they were sent, and in recipes. Votes are left to ``Votes``.
+    """Delete examples: themselves, as sent, and in recipes. ``VotesOnForgotten`` does the votes.
 
     Whatever refers to them by id must be gone before. A job that is left with nothing counts as
     cancelled, unless what learned it is still there.

@@ -91,7 +91,7 @@ class _Traces(NamedTuple):
     """Where else the texts of a plan stand, as far as it was found before the transaction."""
 
     preview: Preview
-    votes: removal.Votes
+    votes: removal.VotesOnForgotten
     uploads: Scan
 
 
@@ -204,7 +204,9 @@ class Forgetting:
             passages = [kept.passage for kept in planned.passages]
             forgotten = removal.Forgotten(planned.examples, passages)
             traces = _Traces(
-                planned, removal.Votes(self._db, forgotten), self._uploads.asking(forgotten)
+                planned,
+                removal.VotesOnForgotten(self._db, forgotten),
+                self._uploads.asking(forgotten),
             )
             self._end_trial(planned.checkpoints, actor, reason)
             if planned.examples:

@@ -49,7 +49,7 @@ _POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedCheckpoint:
     """What the records hold of a checkpoint.
 
     Attributes:
@@ -91,7 +91,7 @@ class Reproduction(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def read_records(config: Config, checkpoint_id: str) -> Recorded:
+def read_records(config: Config, checkpoint_id: str) -> RecordedCheckpoint:
     """What the records of a root hold of a checkpoint.
 
     Raises:
@@ -124,7 +124,7 @@ def read_records(config: Config, checkpoint_id: str) -> Recorded:
         anchors_hash = registry.evaluation(checkpoint_id).anchors_hash
     bodies = (json.loads(entry.body) for entry in entries)
     logged = next((body["settings"] for body in bodies if "settings" in body), {})
-    return Recorded(
+    return RecordedCheckpoint(
         cycle=Cycle(
             id=checkpoint.cycle_id,
             fingerprint=manifest.fingerprint,
@@ -139,7 +139,7 @@ def read_records(config: Config, checkpoint_id: str) -> Recorded:
     )
 
 
-def as_recorded(config: Config, recorded: Recorded) -> Config:
+def as_recorded(config: Config, recorded: RecordedCheckpoint) -> Config:
     """The settings that a checkpoint was made with; what was not recorded is as in ``config``."""
     return msgspec.structs.replace(config, **recorded.settings)
 
@@ -147,7 +147,7 @@ def as_recorded(config: Config, recorded: Recorded) -> Config:
 def reproduce(
     config: Config,
     base_path: Path,
-    recorded: Recorded,
+    recorded: RecordedCheckpoint,
     anchors: AnchorSet,
     on_progress: Callable[[str], None],
 ) -> Reproduction:
@@ -230,7 +230,7 @@ def _make(
     scratch: Config,
     engine: Engine,
     database: Database,
-    recorded: Recorded,
+    recorded: RecordedCheckpoint,
     anchors: AnchorSet,
     on_progress: Callable[[str], None],
 ) -> tuple[Manifest, Path, Evaluation]:
@@ -279,7 +279,7 @@ def _max_difference(original: Path, reproduced: Path) -> float | None:
     return largest
 
 
-def _differences(recorded: Recorded, found: Manifest, measured: Evaluation) -> list[str]:
+def _differences(recorded: RecordedCheckpoint, found: Manifest, measured: Evaluation) -> list[str]:
     """What differs besides the weights, and may be why they do."""
     before, now = recorded.manifest, found
     sentences = [

@@ -27,7 +27,7 @@ _COMMITTED = ("promote", "commit", "reject", "import")
 _messages = msgspec.json.Decoder(tuple[Message, ...])
 
 
-class Recorded:
+class RecordedState:
     """What there should be by the log: checkpoints, releases, files, examples."""
 
     def __init__(self) -> None:

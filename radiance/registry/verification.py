@@ -30,7 +30,7 @@ from radiance.registry.audit import (
     head_fault,
     read_head,
 )
-from radiance.registry.recorded import Recorded
+from radiance.registry.recorded import RecordedState
 from radiance.registry.rows import STABLE_LINK
 from radiance.storage import files
 from radiance.storage.sqlite import DatabaseSnapshot, Row
@@ -85,7 +85,7 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
     with DatabaseSnapshot(database) as db:
         after = _read_head(head_path, [])
         chain = _Chain(kept_hash, before)
-        replay = Recorded()
+        replay = RecordedState()
         for entry in _entries(db):
             if not chain.add(entry):
                 break
@@ -140,7 +140,7 @@ def verify_export(lines: Iterable[bytes], kept_hash: str | None = None) -> Verif
         lines: The file's lines, with their ends.
         kept_hash: The hash of an entry, kept from earlier, that the export must have.
     """
-    chain, replay = _Chain(kept_hash, None), Recorded()
+    chain, replay = _Chain(kept_hash, None), RecordedState()
     for line in lines:
         entry = _from_line(line)
         if not chain.add(entry):

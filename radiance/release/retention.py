@@ -30,7 +30,7 @@ _log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Past:
+class StoredHistory:
     """What there is, as far as retention asks.
 
     Attributes:
@@ -63,7 +63,7 @@ class Pruning:
     kept: Mapping[str, int]
 
 
-def needed(past: Past, keep: int, keep_promoted: int) -> dict[str, str]:
+def needed(past: StoredHistory, keep: int, keep_promoted: int) -> dict[str, str]:
     """Why each checkpoint keeps its weights, by id; who is not among them may lose theirs.
 
     Args:
@@ -210,10 +210,10 @@ class Retention:
         except OSError:  # deleted by hand: there is nothing to keep
             return 0
 
-    def _past(self) -> Past:
+    def _past(self) -> StoredHistory:
         registry, read = self._registry, self._db.read
         rows = read("SELECT id, parent_id, cycle_id, pruned_at FROM checkpoints ORDER BY number")
-        return Past(
+        return StoredHistory(
             parents={row["id"]: row["parent_id"] for row in rows},
             history=registry.history(),
             in_use=dict(self._in_use()),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.examples.corrections import Answered, standing
+from radiance.examples.corrections import AnsweredQuestion, standing
 from radiance.examples.facts import KNOWN, Facts
 from radiance.storage.sqlite import Database, to_json
 
@@ -85,7 +85,7 @@ def test_what_stands_is_what_memory_has_as_standing(
     with db.transaction() as connection:
         for number, (is_learned, question, answer) in enumerate(in_order, 1):
             name = f"job_{number:06d}.0"
-            rows.append((is_learned, Answered(name, question, answer, number)))
+            rows.append((is_learned, AnsweredQuestion(name, question, answer, number)))
             connection.execute(
                 "UPDATE examples SET question_hash = ?, content_hash = ? WHERE id = ?",
                 (question, answer, name),

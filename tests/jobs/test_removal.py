@@ -44,7 +44,7 @@ def test_it_leaves_originals_recipes_and_votes(db: Database, jobs: JobQueue) -> 
         )
         connection.executemany(VOTE, votes[:2])
     forgotten = removal.Forgotten([code])
-    found = removal.Votes(db, forgotten)
+    found = removal.VotesOnForgotten(db, forgotten)
     with db.transaction() as connection:
         connection.executemany(VOTE, votes[2:])  # while it was looked for
     with db.transaction() as connection:

@@ -23,7 +23,7 @@ from radiance.registry.verification import verify
 from radiance.registry.withdrawal import newest_without
 from radiance.release.experiments import ArmAnswer, Experiments
 from radiance.release.feedback import FeedbackLog
-from radiance.release.retention import Past, Retention, needed
+from radiance.release.retention import Retention, StoredHistory, needed
 from tests.registry.conftest import Workshop
 
 PATIENCE_S = 5.0
@@ -74,12 +74,12 @@ def pruned(workshop, **settings) -> list[str]:
 
 
 @st.composite
-def pasts(draw) -> Past:
+def pasts(draw) -> StoredHistory:
     ids = [f"A{number}" for number in range(draw(st.integers(0, 12)))]
     some = st.lists(st.sampled_from(ids), unique=True) if ids else st.just([])
     parents = {id: draw(st.sampled_from([None, *ids[:place]])) for place, id in enumerate(ids)}
     served = st.lists(st.sampled_from([None, *ids]), max_size=20)
-    return Past(
+    return StoredHistory(
         parents,
         [None, *draw(served)],
         dict.fromkeys(draw(some), "in use"),
