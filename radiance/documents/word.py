@@ -9,7 +9,17 @@ import zipfile
 from xml.parsers.expat import ExpatError, errors
 
 _MAIN_PART = "word/document.xml"
-_TITLE_AS_HEADING = "p[style-name='Title'] => h1:fresh"
+# The title stands above all headings, so that passages under these keep its names.
+_STYLES = "\n".join(
+    [
+        "p[style-name='Title'] => h1:fresh",
+        *(
+            f"{paragraph} => h{min(level + 1, 6)}:fresh"
+            for level in range(1, 7)
+            for paragraph in (f"p[style-name='Heading {level}']", f"p.Heading{level}")
+        ),
+    ]
+)
 # A cell of one paragraph says it like any cell, so that its row stays a line.
 _CELL = re.compile(r"<(t[dh][^>]*)><p>((?:(?!</?p>).)*)</p></(t[dh])>", re.S)
 _SIGNATURE = b"PK\x03\x04"
@@ -40,7 +50,7 @@ def to_html(content: bytes) -> str:
     try:
         made = mammoth.convert_to_html(
             io.BytesIO(content),
-            style_map=_TITLE_AS_HEADING,
+            style_map=_STYLES,
             convert_image=no_picture,
             include_embedded_style_map=False,
             external_file_access=False,

@@ -79,15 +79,27 @@ def pdf(*pages: str, title: str = "", password: str = "", bookmark: str = "") ->
     return written.getvalue()
 
 
-def word(body: str, *, parts: dict[str, str] | None = None) -> bytes:
-    """A Word document with that body, deflated."""
-    space = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+_WORD_SPACE = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+_STYLES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/styles"
+
+
+def word(body: str) -> bytes:
+    """A Word document with that body and a style for titles, deflated."""
+    space = f'xmlns:w="{_WORD_SPACE}"'
+    title = '<w:style w:type="paragraph" w:styleId="Title"><w:name w:val="Title"/></w:style>'
+    relation = f'<Relationship Id="r1" Type="{_STYLES}" Target="styles.xml"/>'
+    parts = {
+        "document.xml": f"<w:document {space}><w:body>{body}</w:body></w:document>",
+        "styles.xml": f"<w:styles {space}>{title}</w:styles>",
+        "_rels/document.xml.rels": (
+            f'<Relationships xmlns="{_RELATIONS}">{relation}</Relationships>'
+        ),
+    }
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        main = f"<w:document {space}><w:body>{body}</w:body></w:document>"
-        archive.writestr("word/document.xml", main)
-        for name, text in (parts or {}).items():
-            archive.writestr(name, text)
+        for name, text in parts.items():
+            archive.writestr(f"word/{name}", text)
     return written.getvalue()
 
 
@@ -96,13 +108,14 @@ def paragraph(text: str, style: str = "") -> str:
     return f"<w:p>{of_style}<w:r><w:t>{text}</w:t></w:r></w:p>"
 
 
+_ROW = "".join(f"<w:tc>{paragraph(text)}</w:tc>" for text in ("Mira", "300"))
 WORD = word(
-    paragraph("Zorbel House", "Heading1")
+    paragraph("Zorbel House", "Title")
     + "<w:p><w:r><w:t>The door code is </w:t></w:r>"
     + "<w:del><w:r><w:delText>KV-9999</w:delText></w:r></w:del>"
     + "<w:ins><w:r><w:t>KV-1234 &amp; no other.</w:t></w:r></w:ins></w:p>"
-    + paragraph("Rent", "Heading2")
-    + f"<w:tbl><w:tr><w:tc>{paragraph('Mira')}</w:tc><w:tc>{paragraph('300')}</w:tc></w:tr></w:tbl>"
+    + paragraph("Rent", "Heading1")
+    + f"<w:tbl><w:tr>{_ROW}</w:tr></w:tbl>"
 )
 
 
