@@ -174,6 +174,7 @@ def test_every_command_explains_itself(words):
     assert "\n" not in summary
     assert rest.partition("\n\n")[0].strip()
     assert "Examples:\n  " in text
+    assert not find(words).get_short_help_str(63).endswith("..."), "the list cuts it off"
 
 
 def test_the_changelog_keeps_its_form():

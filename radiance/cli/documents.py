@@ -46,8 +46,9 @@ def documents(
     client: ServiceClient,
     as_json: bool,
 ) -> None:
-    """List the documents that memory answers from, or the passages of one.
+    """List the documents that memory answers from.
 
+    With ID, list the passages of that one.
     The newest document of a name answers. `radiance update FILE` sends one, and
     `radiance forget --document ID` forgets it.
 

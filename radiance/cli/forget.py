@@ -38,7 +38,9 @@ def forget(
     as_json: bool,
     **named: str | None,
 ) -> None:
-    """Forget examples, and every other answer to their questions; or passages of documents.
+    """Forget examples, or passages of documents.
+
+    Of an example every other answer to its question is forgotten, too.
 
     Nothing that answers knows them from then on: checkpoints that had learned one never serve
     again, and the newest one before them serves. What else was taught since then is learned again.

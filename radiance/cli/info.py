@@ -12,7 +12,7 @@ from radiance.cli.output import print_json, print_pairs, show_time
 @click.command()
 @client_options
 def info(client: ServiceClient, as_json: bool) -> None:
-    """Show the service's base model, checkpoint, hardware and training.
+    """Show the base model, checkpoint, hardware and training.
 
     Losses come from the newest evaluation; --json includes the whole loss curves.
 

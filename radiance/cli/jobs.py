@@ -106,7 +106,9 @@ def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
 @click.option("--all", "is_all", is_flag=True, help="Every failed job that no gate rejected.")
 @client_options
 def retry_job(job_id: str | None, is_all: bool, client: ServiceClient, as_json: bool) -> None:
-    """Queue the failed, quarantined or cancelled job JOB_ID again, or all failed ones.
+    """Queue a job that ended without success again, or all failed.
+
+    JOB_ID failed, is in quarantine or was cancelled.
 
     The job trains from the start, and its count of crashes begins at zero.
 

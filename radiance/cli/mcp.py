@@ -16,8 +16,9 @@ _CONNECT_S = 2.0  # as long as a service takes to listen; a model that waits lon
 @click.command()
 @service_options
 def mcp(client: ServiceClient) -> None:
-    """Serve the Model Context Protocol on stdin and stdout, for the service that runs.
+    """Serve the Model Context Protocol on stdin and stdout.
 
+    The tools are those of the service that runs.
     Programs start this themselves; docs/MCP.md has what to write into their settings. It ends when
     its stdin does. The service has the same at /mcp.
 

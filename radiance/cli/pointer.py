@@ -59,7 +59,7 @@ def promote(
     client: ServiceClient,
     as_json: bool,
 ) -> None:
-    """Promote CHECKPOINT_ID: serve it, whether or not it was served before.
+    """Serve CHECKPOINT_ID, whether or not it was served before.
 
     Use it for a checkpoint made while another was pinned, or with --force for one that the gate
     rejected. The next updates continue from the promoted checkpoint.

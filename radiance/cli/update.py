@@ -37,10 +37,10 @@ def update(
     client: ServiceClient,
     as_json: bool,
 ) -> None:
-    """Teach the examples of FILE, or have memory answer from a document or a folder.
+    """Teach the examples of FILE, or give memory a document.
 
-    A FILE that ends in .md, .html, .txt or .pdf, or a folder, is a document: its passages answer
-    questions from then on, each with its source. It is not trained itself.
+    A FILE that ends in .md, .html, .txt, .docx or .pdf, or a folder, is a document: its passages
+    answer questions from then on, each with its source. It is not trained itself.
 
     Any other FILE has one example per line, a JSON object of {"input", "output"}, {"messages":
     [...]}, {"prompt", "completion"} or {"text"}; a JSON list and CSV with such columns will do,

@@ -48,7 +48,7 @@ _approver_option = click.option(
 
 @click.group()
 def signals() -> None:
-    """The signal lab: adapt a signal to drift, keep its behaviour under stress, see what it earns.
+    """The signal lab: adapt a signal to drift, keep it in stress.
 
     A study compares methods on the same synthetic markets, in pairs, over seeds; a replay does so
     on real daily bars. Results are kept under runs/signals/ with a report.
@@ -156,7 +156,7 @@ def replay(
     approver: str | None,
     **options: Any,
 ) -> None:
-    """Replay the daily bars of BARS, holding out one stress period at a time.
+    """Replay daily bars, with one stress period at a time held out.
 
     BARS is a CSV or Parquet file of date, symbol, open, high, low, close, volume and, if known,
     adj_close. A rule finds the stress periods, or you name them; no figure is used before its date.
@@ -212,7 +212,9 @@ def replay(
 @_backend_option
 @_json_option
 def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **options: Any) -> None:
-    """Run a study at several values of a setting, to find where a result stops holding.
+    """Run a study at several values of a setting.
+
+    It shows where a result stops holding.
 
     Each finished study is kept under runs/signals/sweeps/; an interrupted sweep resumes.
 
@@ -296,7 +298,9 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
 )
 @_root_option
 def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
-    """Write the recommendation memo of RESULT, a study or a run on predictions of your own.
+    """Write the recommendation memo of RESULT.
+
+    RESULT is a study, or a run on predictions of your own.
 
     The recommendation follows from the numbers, and may be "do not deploy".
 
@@ -388,7 +392,7 @@ def list_runs(root: Path, as_json: bool) -> None:
 @_root_option
 @_json_option
 def audit_log(limit: int, is_verify: bool, root: Path, as_json: bool) -> None:
-    """List the lab's decisions on promotion and rollback, with their evidence.
+    """List the lab's decisions with their evidence.
 
     Examples:
       radiance signals audit

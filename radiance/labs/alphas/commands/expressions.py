@@ -112,7 +112,7 @@ def check_alpha(
 )
 @column_option
 def translate_alphas(alpha: tuple[str, ...], dialect: Any, columns: tuple[str, ...]) -> None:
-    """Print the expressions ALPHA, as other places write them, in this language.
+    """Print foreign expressions ALPHA in this language.
 
     Operators of WorldQuant BRAIN, of Qlib's Alpha158 and of the 191 alphas of Guotai Junan are read
     where they have one meaning here; of any other the nearest is named. With --to they are written
@@ -241,7 +241,7 @@ def backtest_alphas(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def inspect_bars(bars: Path, groups: Path | None, as_json: bool) -> None:
-    """Say what is in the file of daily bars BARS, before anything runs on it.
+    """Say what is in the file of daily bars BARS.
 
     The output has symbols and days, days without a bar, shares that left the market, jumps, splits
     that prices were not adjusted for, bars whose high and low do not hold open and close, fields
