@@ -40,7 +40,7 @@ def forget(
 ) -> None:
     """Forget examples, or passages of documents.
 
-    Of an example every other answer to its question is forgotten, too.
+    Every other answer to the question of an example is forgotten, too.
 
     Nothing that answers knows them from then on: checkpoints that had learned one never serve
     again, and the newest one before them serves. What else was taught since then is learned again.

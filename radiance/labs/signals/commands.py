@@ -214,7 +214,7 @@ def replay(
 def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **options: Any) -> None:
     """Run a study at several values of a setting.
 
-    It shows where a result stops holding.
+    The table shows where a result stops holding.
 
     Each finished study is kept under runs/signals/sweeps/; an interrupted sweep resumes.
 
