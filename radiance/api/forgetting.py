@@ -116,7 +116,7 @@ async def forget(request: Request) -> ForgetAnswer:
 async def list_forgets(request: Request) -> ForgetList:
     """What was asked to be forgotten, and how far that is."""
     services = services_of(request)
-    found = await run_in_threadpool(services.forgetting.recent, list_limit(request))
+    found = await run_in_threadpool(services.forgetting.requests.recent, list_limit(request))
     return ForgetList([_view(each) for each in found])
 
 

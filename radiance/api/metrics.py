@@ -264,7 +264,7 @@ FIGURES = (
         "forget_requests",
         "Requests to forget by status: erasing (files and free pages), relearning (what else was "
         "taught since), done.",
-        lambda v: {(status,): n for status, n in v.services.forgetting.counts().items()},
+        lambda v: {(status,): n for status, n in v.services.forgetting.requests.counts().items()},
         "status",
     ),
     _gauge(

@@ -5,12 +5,10 @@ that a cycle interrupted anywhere goes on from there. It releases nothing.
 """
 
 import shutil
-import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import mlx.core as mx
 import msgspec
@@ -22,13 +20,13 @@ from radiance.config.derived import derive, derived
 from radiance.engine.adapters.files import load_adapter, save_adapter
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
-from radiance.engine.tasks import Pieces, T, Task, unless
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, StorageError, TrainingError
-from radiance.evaluation.evaluator import Measured
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
+from radiance.learning.example_selection import ExampleSelector
 from radiance.learning.measurement import CandidateMeasurement
+from radiance.learning.preparation import Preparation
 from radiance.learning.progress import (
     CycleProgress,
     LearningStats,
@@ -37,26 +35,17 @@ from radiance.learning.progress import (
     step_values,
 )
 from radiance.learning.step_search import ScaledStep, largest_step
+from radiance.learning.stoppable_tasks import StoppableTasks
 from radiance.learning.training_states import TrainingStates, unless_the_disk_fails
 from radiance.platform import give_back_memory
-from radiance.records import (
-    Cycle,
-    Evaluation,
-    Example,
-    Manifest,
-    Recipe,
-    content_hash,
-)
+from radiance.records import Cycle, Evaluation, Example, Manifest, Recipe, content_hash
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
 from radiance.telemetry import get_logger
-from radiance.training.base_answers import AnswersWritten, BaseAnswers
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.nullspace import LayersSeen
 from radiance.training.reference_cache import UNREADABLE, base_cache
-from radiance.training.self_samples import SamplesWritten
 from radiance.training.trainer import (
     LossCheck,
     StepTaken,
@@ -66,14 +55,12 @@ from radiance.training.trainer import (
     own_samples_of,
 )
 from radiance.training.training_set import (
-    ReferencesComputed,
     Selection,
     TrainingSet,
     TrainingSetBuilder,
 )
 
 _log = get_logger(__name__)
-_LEAST_HOLDOUT_BATCH = 10
 _BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
 
 
@@ -87,8 +74,8 @@ class CandidateBuilder:
 
     Attributes:
         progress: The cycle being made, if any.
-        preparing: What is made beforehand and how much of it is there; None once that is done.
-        figures: What was trained so far.
+        preparation: Has the base do beforehand what later cycles want; None where it is in parts.
+        stats: What was trained so far.
     """
 
     def __init__(
@@ -110,13 +97,12 @@ class CandidateBuilder:
         )  # of version 0.2 and before
         self._states = TrainingStates(config.runs_path / "cycles")
         self.sweep_states()  # by a process that died before it cleaned up
-        self._stopping, self._called_off = threading.Event(), threading.Event()
-        self._task: Task[Any] | None = None
+        self._tasks = StoppableTasks(engine)
+        self._selector = ExampleSelector(self._config, engine.encoder, examples, registry)
         self.progress: CycleProgress | None = None
-        self.preparing: str | None = None
         self.stats = LearningStats()
         self._anchors = anchors
-        self._can_prepare = make_gradient_computer is not None
+        self.preparation: Preparation | None = None
         if make_gradient_computer is not None:
             engine.call(lambda: self._build(make_gradient_computer), patience_s=_BUILDING_S)
 
@@ -142,15 +128,16 @@ class CandidateBuilder:
             self._gradient_computer,
             self._training_set_builder,
         )
+        self.preparation = Preparation(self._tasks, self._training_set_builder, self._measurement)
 
     @property
-    def can_ask_base(self) -> bool:
-        """Whether the base can be asked: it is not where it is in parts over several processes."""
-        return self._can_prepare
+    def preparing(self) -> str | None:
+        """What is made beforehand and how much of it is there; None once that is done."""
+        return self._tasks.preparing
 
     def anchor_windows(self, example: Example) -> list[EncodedExample]:
         """An anchor's sequences; none while it is a prompt that the base has not answered yet."""
-        if not self._can_prepare:
+        if self.preparation is None:
             return self._engine.encoder.windows(example)
         return self._training_set_builder.base_answers.windows(example)
 
@@ -170,15 +157,11 @@ class CandidateBuilder:
 
     def stop(self) -> None:
         """Save the state of the cycle in training and have ``make`` raise Cancelled."""
-        self._stopping.set()
-        if self._task is not None:
-            self._task.cancel()
+        self._tasks.stop()
 
     def call_off(self) -> None:
         """Have the ``make`` that runs raise Cancelled; nothing of it is saved."""
-        self._called_off.set()
-        if self._task is not None:
-            self._task.cancel()
+        self._tasks.call_off()
 
     def make(
         self, cycle: Cycle, is_wanted: Callable[[], bool] = lambda: True
@@ -193,7 +176,7 @@ class CandidateBuilder:
             Cancelled: ``stop`` or ``call_off`` was called, or it is not wanted any more.
             TrainingError: The training failed; Diverged where the loss did.
         """
-        self._called_off.clear()
+        self._tasks.begin()
         recipe = self._jobs.recipe(cycle.job_ids) or Recipe()
         settings = msgspec.convert(
             msgspec.to_builtins(self._config.training) | recipe.training, TrainingSettings
@@ -226,23 +209,9 @@ class CandidateBuilder:
         validation: list[Example],
         is_wanted: Callable[[], bool],
     ) -> tuple[Path, Manifest, Evaluation]:
-        examples = self._engine.encoder.taken(self._examples.of_jobs(cycle.job_ids))
-        if not examples:
-            raise TrainingError(
-                "the base model's chat template takes none of the examples: they were accepted for "
-                "another base model. Send them again in turns that this one knows."
-            )
-        validation = self._engine.encoder.taken(validation)
-        kept, held_back = (examples, validation) if validation else self._hold_back(examples)
-        replayed = self._engine.encoder.taken(self._replay(cycle, examples))
+        examples = self._selector.new(cycle)
+        selection = self._selector.select(cycle, examples, validation, self._anchors)
         parent = self._parent(cycle)
-        selection = Selection(
-            new=kept,
-            replay=replayed,
-            held_back=held_back,
-            anchors=self._anchors,
-            valid_anchors=self._valid_anchors(self._lineage(cycle), examples),
-        )
         saved = self._states.read(cycle)
         own_samples = None if saved is None else own_samples_of(saved)
         material = self._gather(selection, parent, cycle.parent_id, own_samples)
@@ -255,59 +224,22 @@ class CandidateBuilder:
             parent,
             examples,
             material,
-            self._valid_anchors(self._lineage(cycle), []),
-            self._run,
+            self._selector.valid_anchors(self._anchors, cycle),
+            self._tasks.run,
         )
         vector, step = self._scale_back(trained, measure)
         staging = self._registry.staging(cycle.candidate_id)
         adapter_config = self._lora.adapter_config()
         self._engine.call(lambda: save_adapter(self._lora.adapter(vector), adapter_config, staging))
         held = msgspec.structs.replace(self._config.anchor, own_samples=material.own_samples)
-        manifest = self._manifest(cycle, examples, replayed, staging, trained, step, settings, held)
+        manifest = self._manifest(
+            cycle, examples, selection.replay, staging, trained, step, settings, held
+        )
         return staging, manifest, step.evaluation
 
     def prepare(self, is_interrupted: Callable[[], bool]) -> bool:
-        """Make what the updates to come want of the base; whether all of it is there.
-
-        The base writes own samples, what must be kept is looked at, reference outputs and what the
-        base makes of the texts that candidates are measured on are computed.
-
-        Args:
-            is_interrupted: Asked between pieces, on the engine's thread: whether to leave off.
-                What is there by then stays.
-
-        Raises:
-            Cancelled: ``stop`` was called.
-        """
-        if not self._can_prepare:
-            return True
-        self._called_off.clear()  # that was the cycle before, or none
-        return self._watched(lambda: unless(is_interrupted, self._preparation()))
-
-    def _preparation(self) -> Pieces[None]:
-        yield from self._training_set_builder.prepare(self._anchors)
-        yield from self._measurement.prepare()
-
-    def ask_base(
-        self, start: Callable[[BaseAnswers], Pieces[T]], is_interrupted: Callable[[], bool]
-    ) -> T | None:
-        """Run pieces that have the base answer something; None where they were interrupted.
-
-        Args:
-            start: Given the base's answers, on the engine's thread.
-            is_interrupted: As for ``prepare``; nothing of the pieces is kept then.
-
-        Raises:
-            Cancelled: ``stop`` was called.
-        """
-        found: list[T] = []
-
-        def pieces() -> Pieces[None]:
-            found.append((yield from start(self._training_set_builder.base_answers)))
-
-        self._called_off.clear()
-        is_whole = self._watched(lambda: unless(is_interrupted, pieces()))
-        return found[0] if is_whole else None
+        """Make what the updates to come want of the base, as ``Preparation.make`` has it."""
+        return self.preparation is None or self.preparation.make(self._anchors, is_interrupted)
 
     def _gather(
         self,
@@ -318,39 +250,11 @@ class CandidateBuilder:
     ) -> TrainingSet:
         """What to learn from."""
         parent_hash = "" if parent_id is None else self._registry.get(parent_id).content_hash
-        return self._watched(
+        return self._tasks.watch(
             lambda: self._training_set_builder.gather(
                 selection, self._lora.initial(parent), parent_hash, own_samples
             )
         )
-
-    def _watched(self, start: Callable[[], Pieces[T]]) -> T:
-        """Run pieces that make what trainings need, and tell how far they are."""
-        task = self._run(start)
-        try:
-            for event in task:
-                match event:
-                    case SamplesWritten():
-                        self.preparing = f"own samples: {event.done} of {event.total}"
-                    case AnswersWritten():
-                        self.preparing = f"the base's answers: {event.done} of {event.total}"
-                    case LayersSeen():
-                        self.preparing = f"what must be kept: {event.done} of {event.total} layers"
-                    case ReferencesComputed():
-                        self.preparing = f"reference outputs: {event.done} of {event.total}"
-                    case Measured():
-                        self.preparing = f"what is measured: {event.done} of {event.total}"
-            return task.result
-        finally:
-            self.preparing = None
-
-    def _run(self, start: Callable[[], Pieces[T]]) -> Task[T]:
-        """Run pieces on the engine that ``stop`` calls off: they are quickly done again."""
-        task = self._engine.run(start)
-        self._task = task
-        if self._stopping.is_set() or self._called_off.is_set():
-            task.cancel()
-        return task
 
     def _train(
         self,
@@ -382,16 +286,16 @@ class CandidateBuilder:
                     progress.note(event.step, **step_values(event))
                     self.stats.steps += 1
                     self.stats.tokens += event.tokens
-                    if self._called_off.is_set() or not is_wanted():
+                    if self._tasks.is_called_off or not is_wanted():
                         task.cancel()
-                    elif timer.is_due() or self._stopping.is_set():
+                    elif timer.is_due() or self._tasks.is_stopping:
                         trainer.want_snapshot()
                 case LossCheck():
                     progress.note(event.step, eval_loss=event.eval_loss)
                 case TrainingState():
                     with timer:
                         self._save(progress, event)
-                    if self._stopping.is_set():
+                    if self._tasks.is_stopping:
                         task.cancel()
         progress.note(progress.step, peak_memory_bytes=self._engine.call(mx.get_peak_memory))
         try:
@@ -456,35 +360,6 @@ class CandidateBuilder:
         step = largest_step(whole, lambda share: measure(at(share)), self._config.gate)
         return at(step.share), step
 
-    def _lineage(self, cycle: Cycle) -> list[str]:
-        return [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
-
-    def _valid_anchors(self, lineage: list[str], examples: list[Example]) -> AnchorSet:
-        """The anchors that nothing learned answers otherwise: they must not hold what is wrong."""
-        asked = {anchor.question_hash for anchor in self._anchors.examples}
-        learned = [*self._examples.answers(asked, lineage), *examples]
-        return self._anchors.without(self._anchors.contradicted_by(learned))
-
-    def _hold_back(self, examples: list[Example]) -> tuple[list[Example], list[Example]]:
-        """Split into what is trained and what is only measured: every n-th, from ten on."""
-        ratio = self._config.evaluation.holdout_ratio
-        if ratio == 0 or len(examples) < _LEAST_HOLDOUT_BATCH:
-            return examples, []
-        count = max(1, round(len(examples) * ratio))
-        held = {index * len(examples) // count for index in range(count)}
-        kept = [example for index, example in enumerate(examples) if index not in held]
-        return kept, [examples[index] for index in sorted(held)]
-
-    def _replay(self, cycle: Cycle, examples: list[Example]) -> list[Example]:
-        if cycle.parent_id is None:
-            return []
-        return self._examples.replay(
-            self._config.training.replay_examples,
-            {example.question_hash for example in examples},
-            self._config.training.seed,
-            self._lineage(cycle),
-        )
-
     def _parent(self, cycle: Cycle) -> Adapter | None:
         if cycle.parent_id is None:
             return None
@@ -495,7 +370,7 @@ class CandidateBuilder:
         self,
         cycle: Cycle,
         examples: list[Example],
-        replayed: list[Example],
+        replayed: Sequence[Example],
         staging: Path,
         trained: Trained,
         step: ScaledStep,

@@ -13,17 +13,19 @@ from radiance.config import UpdateSettings
 from radiance.documents import questions as rows
 from radiance.documents.questions import PassageQuestions, Unasked
 from radiance.documents.store import Documents
+from radiance.engine.tasks import Pieces, T
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Overloaded, RadianceError
 from radiance.examples.admission import Admitted, admit
 from radiance.examples.queries import job_id
 from radiance.jobs.queue import JobQueue
 from radiance.learning import question_writing
-from radiance.learning.candidate import CandidateBuilder
+from radiance.learning.preparation import Preparation
 from radiance.learning.question_writing import Made
 from radiance.records import Job, PassageQuestion, content_hash
 from radiance.storage.sqlite import Connection
 from radiance.telemetry import get_logger
+from radiance.training.base_answers import BaseAnswers
 
 WriterState = Literal["off", "unknown", "can", "cannot"]
 Record = Callable[[Connection, int], object]
@@ -38,7 +40,7 @@ class QuestionMaker:
         settings: ``review`` says whether, and what becomes of them.
         documents: Whose passages are asked about.
         questions: Where they are kept.
-        builder: Has the base answer.
+        preparation: Has the base answer; None: it cannot be asked, for it is in parts.
     """
 
     def __init__(
@@ -48,10 +50,11 @@ class QuestionMaker:
         documents: Documents,
         questions: PassageQuestions,
         jobs: JobQueue,
-        builder: CandidateBuilder,
+        preparation: Preparation | None,
     ) -> None:
         self._settings, self._engine, self._jobs = settings, engine, jobs
-        self._documents, self._questions, self._builder = documents, questions, builder
+        self._documents, self._questions = documents, questions
+        self._preparation = preparation
         self._base = engine.base.content_hash
         self._not_before = 0.0
         self._can: bool | None = None
@@ -60,7 +63,7 @@ class QuestionMaker:
     @property
     def state(self) -> WriterState:
         """Whether questions are made here: by the settings, and as far as the base can."""
-        if self._settings.review == "off" or not self._builder.can_ask_base:
+        if self._settings.review == "off" or self._preparation is None:
             return "off"
         if self._can is None:
             self._can = self._questions.can_write(self._base)
@@ -100,7 +103,7 @@ class QuestionMaker:
         return True
 
     def _measure(self, is_due: Callable[[], bool]) -> WriterState:
-        can = self._builder.ask_base(lambda base: question_writing.can_write(base.to), is_due)
+        can = self._ask_base(lambda base: question_writing.can_write(base.to), is_due)
         if can is None:
             return "unknown"
         self._questions.note_can_write(self._base, can=can)
@@ -110,7 +113,7 @@ class QuestionMaker:
 
     def _make(self, unasked: Unasked, is_due: Callable[[], bool]) -> bool:
         """Whether it came to its end."""
-        made: list[Made] | None = self._builder.ask_base(
+        made: list[Made] | None = self._ask_base(
             lambda base: question_writing.write(unasked.passage, base.to), is_due
         )
         if made is None:
@@ -118,6 +121,12 @@ class QuestionMaker:
         self._questions.keep(unasked.number, [(one.question, one.answer) for one in made])
         _log.info("questions_made", passage=unasked.passage.id, count=len(made))
         return True
+
+    def _ask_base(
+        self, start: Callable[[BaseAnswers], Pieces[T]], is_due: Callable[[], bool]
+    ) -> T | None:
+        assert self._preparation is not None  # else the state is "off"
+        return self._preparation.ask_base(start, is_due)
 
     def _teach_all(self, is_due: Callable[[], bool]) -> bool:
         """Teach what need not be looked at; whether nothing of that is left."""

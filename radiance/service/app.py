@@ -277,7 +277,9 @@ class Service:
         pointer.follow()
         documents = Documents(database, stores.memory.passages.add)
         passage_questions = PassageQuestions(database)
-        maker = QuestionMaker(config.update, engine, documents, passage_questions, jobs, builder)
+        maker = QuestionMaker(
+            config.update, engine, documents, passage_questions, jobs, builder.preparation
+        )
         pipeline = Pipeline(
             config,
             engine,

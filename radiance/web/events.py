@@ -63,7 +63,7 @@ TOPICS: dict[str, Mark] = {
     "audit": lambda services: services.registry.audit.head(),
     "votes": lambda services: services.feedback.recent(1),
     "alerts": alerts.of,
-    "forgetting": lambda services: services.forgetting.counts(),
+    "forgetting": lambda services: services.forgetting.requests.counts(),
     "experiment": lambda services: services.canary.running,
     "pause": lambda services: services.training_pause.objection(),
     "traffic": lambda services: sum(services.engine.stats.ended.values()),

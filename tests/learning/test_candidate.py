@@ -15,6 +15,7 @@ from radiance.config import UpdateSettings
 from radiance.errors import Cancelled
 from radiance.learning import progress as progresses
 from radiance.learning.candidate import CandidateBuilder, CycleProgress
+from radiance.learning.example_selection import hold_back
 from radiance.records import Cycle
 from radiance.registry import manifest as manifests
 from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
@@ -157,11 +158,10 @@ def test_only_what_shapes_a_candidate_is_its_identity(build: Build) -> None:
     [(0.0, 20, []), (0.2, 9, []), (0.2, 10, [0, 5]), (0.25, 12, [0, 4, 8]), (0.01, 10, [0])],
 )
 def test_every_nth_of_ten_and_more_examples_is_held_back(
-    build: Build, ratio: float, examples: int, held: list[int]
+    ratio: float, examples: int, held: list[int]
 ) -> None:
-    bench = build(**{"evaluation.holdout_ratio": ratio})
     made = [records.Example(f"job_000001.{n}", text=str(n)) for n in range(examples)]
-    kept, back = bench.builder._hold_back(made)
+    kept, back = hold_back(made, ratio)
     assert [made.index(example) for example in back] == held
     assert sorted([*kept, *back], key=made.index) == made
 

@@ -184,7 +184,7 @@ def test_a_database_that_somebody_reads_is_written_anew_once(serve, tmp_path, mo
         forgetting = running.service.services.forgetting
         for _ in range(3):
             forgetting.tick()
-        assert forgetting.get(number).status == "erasing"
+        assert forgetting.requests.get(number).status == "erasing"
         assert not (tmp_path / "adapters" / checkpoint).exists()  # and each turn after did no harm
     wait_done(client, number)
     assert len(rewrites) == 1

@@ -23,7 +23,7 @@ def describe(services: Services, request: Request) -> Data:
     """What forgetting ``?example=`` or ``?document=`` does; and the requests, the newest first."""
     asked = _asked(request.query_params)
     before = number_below(request, "before")
-    found = services.forgetting.recent(_MOST_SHOWN + 1, before)
+    found = services.forgetting.requests.recent(_MOST_SHOWN + 1, before)
     listed = found[:_MOST_SHOWN]
     has_more = len(found) > _MOST_SHOWN
     return {
