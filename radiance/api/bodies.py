@@ -104,19 +104,19 @@ def checked_text(given: str, field: str) -> str:
     return clean(given)
 
 
-def list_limit(request: Request) -> int:
-    """How many entries a list is to have at most: ``?limit=``, else 100.
+def list_limit(request: Request, default: int = 100, most: int = _MOST_LISTED) -> int:
+    """How many entries a list is to have at most: ``?limit=``, else as many as is usual.
 
     Raises:
-        RequestError: It is not a number in range.
+        RequestError: It is not a number from 1 to ``most``.
     """
-    given = request.query_params.get("limit", "100")
-    if (found := number_in(given, 1, _MOST_LISTED)) is None:
+    given = request.query_params.get("limit", str(default))
+    if (found := number_in(given, 1, most)) is None:
         raise RequestError(
             "limit: is not a number in range.",
             field="limit",
             value=given,
-            remedy=f"Send 1 to {_MOST_LISTED}.",
+            remedy=f"Send 1 to {most}.",
         )
     return found
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import mlx.core as mx
+import msgspec
 import numpy as np
 
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.evaluation.outputs import OutputCache, adapter_key
-from radiance.evaluation.summary import Past, summarise
-from radiance.records import Evaluation, OverwrittenAnchor, Probe
+from radiance.evaluation.summary import Past, stats
+from radiance.records import EvalReport, Evaluation, OverwrittenAnchor, Probe
 from radiance.training.batches import by_length
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
@@ -94,7 +95,9 @@ class AdapterEvaluator:
         probes = yield from self.probe_kinds(candidate, parent, kinds)
         overwritten = find_overwritten([*probes["anchors"], *probes.pop("contradicted")])
         return Evaluation(
-            report=summarise(**probes, past=past, overwritten=len(overwritten)),
+            report=msgspec.convert(
+                stats(**probes, past=past, overwritten=len(overwritten)), EvalReport
+            ),
             anchors_hash=anchors_hash,
             seconds=time.monotonic() - began,
             overwritten=overwritten,

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import msgspec
 import numpy as np
 
 from radiance.evaluation import metrics
-from radiance.records import EvalReport, Probe, TaskAccuracy
+from radiance.records import Probe, TaskAccuracy
 from radiance.registry.evaluations import task_accuracies
 
 _Field = Literal["loss", "parent_loss", "base_loss", "kl_base", "kl_parent"]
@@ -27,28 +26,6 @@ class Past:
     accuracies: tuple[TaskAccuracy, ...] = ()
 
 
-def summarise(
-    learned: Sequence[Probe],
-    held_back: Sequence[Probe],
-    anchors: Sequence[Probe],
-    recalled: Sequence[Probe],
-    past: Past,
-    overwritten: int = 0,
-) -> EvalReport:
-    """The report of a candidate; see ``EvalReport`` for each figure.
-
-    Args:
-        learned: The new examples; not empty.
-        held_back: New examples that were not trained; may be empty.
-        anchors: May be empty.
-        recalled: Earlier examples that are still valid; may be empty.
-        past: What was measured of its ancestors.
-        overwritten: How many anchors are.
-    """
-    found = stats(learned, held_back, anchors, recalled, past, overwritten)
-    return msgspec.convert(found, EvalReport)
-
-
 def stats(
     learned: Sequence[Probe],
     held_back: Sequence[Probe],
@@ -57,9 +34,15 @@ def stats(
     past: Past,
     overwritten: int = 0,
 ) -> dict[str, float | None]:
-    """The fields of a report; also of the base, which learned nothing: None where it is about that.
+    """The fields of a report, see ``EvalReport``; None where there is nothing to measure.
 
-    Args: as for ``summarise``.
+    Args:
+        learned: The new examples; none where the base is measured.
+        held_back: New examples that were not trained; may be empty.
+        anchors: May be empty.
+        recalled: Earlier examples that are still valid; may be empty.
+        past: What was measured of its ancestors.
+        overwritten: How many anchors are.
     """
     forgetting_loss = token_mean(anchors, "loss")
     base_loss = token_mean(anchors, "base_loss")

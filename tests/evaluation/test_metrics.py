@@ -1,5 +1,7 @@
 """The metrics against matrices worked by hand, and the laws between them."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.evaluation import metrics
-from radiance.evaluation.summary import Past, summarise
-from radiance.records import Probe, TaskAccuracy
+from radiance.evaluation.summary import Past, stats
+from radiance.records import EvalReport, Probe, TaskAccuracy
 
 NAN = float("nan")
 # Three updates: the first task is learned to 0.9, falls to 0.6 and comes back to 0.7; the second is
@@ -87,6 +89,10 @@ def probe(group: str, now: bool, parent: bool = False, base: bool = False) -> Pr
     return Probe(f"{group}.x", group, 2, 0.5, 0.6, 0.7, 0.1, 0.2, now, parent, base)
 
 
+def report_of(*measured: Any) -> EvalReport:
+    return msgspec.convert(stats(*measured), EvalReport)
+
+
 def test_report_over_a_lineage_of_three():
     """The rows of the ancestors as they were stored, today's from the probes."""
     past = Past(
@@ -99,7 +105,7 @@ def test_report_over_a_lineage_of_three():
     )
     learned = [probe("A_3", True, parent=True, base=False), probe("A_3", True)]
     recalled = [probe("A_1", True), probe("A_1", False), probe("A_2", True)]
-    report = summarise(learned, [], [], recalled, past)
+    report = report_of(learned, [], [], recalled, past)
     assert report.new_exact == 1.0
     assert report.recall_exact == pytest.approx(2 / 3)
     assert report.acc == pytest.approx((0.5 + 1.0 + 1.0) / 3)
@@ -110,7 +116,7 @@ def test_report_over_a_lineage_of_three():
 
 
 def test_first_report_has_no_past():
-    report = summarise([probe("A_1", True)], [], [probe("capitals", True)], [], Past())
+    report = report_of([probe("A_1", True)], [], [probe("capitals", True)], [], Past())
     assert (report.acc, report.bwt, report.fwt, report.forgetting) == (1.0, None, None, None)
     assert report.recall_exact is report.recall_loss is None
     assert report.retention_score is None, "the base answered none of the anchors exactly"
@@ -121,6 +127,6 @@ def test_first_report_has_no_past():
 def test_held_back_examples_are_the_evaluation():
     learned, held = probe("A_1", True), probe("A_1", False)
     worse = msgspec.structs.replace(held, loss=3.0)
-    report = summarise([learned], [worse], [], [], Past())
+    report = report_of([learned], [worse], [], [], Past())
     assert (report.finetune_loss, report.eval_loss) == (0.5, 3.0)
     assert report.acc == 1.0, "what was not taught is no task"

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from radiance.api.bodies import number_in
+from radiance.api.bodies import list_limit
 from radiance.errors import RequestError
 
 T = TypeVar("T")
@@ -35,14 +35,7 @@ def page(
     Raises:
         RequestError: One of the two cannot be used.
     """
-    given = request.query_params.get("limit", str(default))
-    if (limit := number_in(given, 1, most)) is None:
-        raise RequestError(
-            "limit: is not a number in range.",
-            field="limit",
-            value=given,
-            remedy=f"Send 1 to {most}.",
-        )
+    limit = list_limit(request, default, most)
     after, start = request.query_params.get("after"), 0
     if after is not None:
         start = next((n + 1 for n, item in enumerate(items) if id_of(item) == after), 0)

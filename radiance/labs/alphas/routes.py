@@ -1,5 +1,6 @@
 """POST /alphas/generate: a prompt in, an alpha, its check and its backtest out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -20,7 +21,7 @@ from radiance.fallback.providers import UpstreamFailed, UpstreamRequest
 from radiance.labs.alphas import trial
 from radiance.labs.alphas.models import generate
 from radiance.labs.alphas.models.constraining import LEAST_TOKENS
-from radiance.labs.alphas.models.grading import Outcome
+from radiance.labs.alphas.models.grading import Grade, Outcome
 from radiance.labs.alphas.results.performance import Performance
 from radiance.labs.alphas.service import AlphaService, shortcoming
 from radiance.labs.alphas.trial import Arm, TrialState
@@ -184,44 +185,67 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
             success=judged.outcome == "backtested",
         )
     is_local = given.provider == LOCAL and local.last is not None
-    return AlphaAnswer(
-        answer=text,
-        sentence=grade.alpha and say(grade.alpha, lab.columns),
+    checkpoint = local.last.checkpoint_id if is_local and local.last else None
+    tried = [Tried(provider, reason) for provider, reason in given.tried]
+    sentence = grade.alpha and say(grade.alpha, lab.columns)
+    return _answer(
+        lab,
+        grade,
+        text,
+        sentence,
         by="model",
-        others=[],
-        alpha=grade.alpha,
-        outcome=grade.outcome,
-        compiles=grade.compiles,
-        error=grade.error,
-        coverage=grade.covered,
-        backtest=grade.performance,
+        checkpoint=checkpoint,
         provider=given.provider,
-        tried=[Tried(provider, reason) for provider, reason in given.tried],
-        checkpoint=local.last.checkpoint_id if is_local and local.last else None,
+        tried=tried,
         arm=arm,
         tries=local.tries,
-        market=lab.market,
     )
 
 
 async def _of_plan(lab: AlphaService, prompt: str, understood: Understood) -> AlphaAnswer:
     grade = await run_in_threadpool(lab.judge, prompt, understood.expression)
-    return AlphaAnswer(
-        answer=understood.expression,
-        sentence=understood.sentence,
+    return _answer(
+        lab,
+        grade,
+        understood.expression,
+        understood.sentence,
         by=understood.by,
+        checkpoint=understood.checkpoint_id,
         others=[Reading(sentence, alpha) for sentence, alpha in understood.others],
+    )
+
+
+def _answer(
+    lab: AlphaService,
+    grade: Grade,
+    text: str,
+    sentence: str | None,
+    *,
+    by: UnderstoodBy,
+    checkpoint: str | None,
+    others: Sequence[Reading] = (),
+    provider: str = LOCAL,
+    tried: Sequence[Tried] = (),
+    arm: Arm | None = None,
+    tries: int = 0,
+) -> AlphaAnswer:
+    """What was written or planned, with its grade."""
+    return AlphaAnswer(
+        answer=text,
+        sentence=sentence,
+        by=by,
+        others=list(others),
         alpha=grade.alpha,
         outcome=grade.outcome,
         compiles=grade.compiles,
         error=grade.error,
         coverage=grade.covered,
         backtest=grade.performance,
-        provider=LOCAL,
-        tried=[],
-        checkpoint=understood.checkpoint_id,
-        arm=None,
-        tries=0,
+        provider=provider,
+        tried=list(tried),
+        checkpoint=checkpoint,
+        arm=arm,
+        tries=tries,
         market=lab.market,
     )
 

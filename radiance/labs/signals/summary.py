@@ -42,18 +42,6 @@ _PAIRS = (
     ("routing", "naive"),
     ("naive", "none"),
 )
-PORTFOLIO_MEASURES = (
-    "total_return",
-    "gross_return",
-    "cost",
-    "turnover",
-    "max_drawdown",
-    "worst_stress_day",
-    "cvar",
-    "sharpe",
-    "sharpe_ordinary",
-    "sharpe_stress",
-)
 
 
 class Spoken(Protocol):
