@@ -273,7 +273,7 @@ def _turns(turn: Turn, field: str) -> list[dict[str, Any]]:
         whose = "user" if isinstance(part, ToolResultIn) else "assistant"
         if not isinstance(part, TextIn) and turn.role != whose:
             raise RequestError(
-                f"{field}.content[{place}].type: is none of a turn of the {turn.role}.",
+                f"{field}.content[{place}].type: cannot stand in a turn of the {turn.role}.",
                 field=f"{field}.content[{place}].type",
                 remedy=f"Send it in a turn of the {whose}.",
             )

@@ -73,7 +73,7 @@ def knowledge(services: Services, request: Request, limit: int) -> KnowledgeList
     view = asked.get("view", "known")
     if view not in VIEWS:
         raise RequestError(
-            "view: is not a way in which facts stand.",
+            "view: is not a known view.",
             field="view",
             value=view,
             remedy=f"Send one of {', '.join(VIEWS)}.",

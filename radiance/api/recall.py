@@ -143,10 +143,10 @@ def mode_of(
     if is_named:
         if asked not in (None, "off"):
             raise RequestError(
-                "memory: knows what serves, and other weights are named.",
+                "memory: answers only where the request names no weights.",
                 field="memory",
                 value=asked,
-                remedy="Send one of the two.",
+                remedy="Leave out one of the two.",
             )
         return "off"
     setting = services.config.memory.mode

@@ -228,7 +228,9 @@ def add_anchors(
 
 @anchors.command("accept")
 @click.argument("anchor_ids", metavar="[ID]...", nargs=-1)
-@click.option("--all", "accept_all", is_flag=True, help="Accept every one that waits.")
+@click.option(
+    "--all", "accept_all", is_flag=True, help="Accept every overwritten anchor that waits for it."
+)
 @click.option("--reason", help="Reason, kept in the audit log.")
 @client_options
 def accept_anchors(

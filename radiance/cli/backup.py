@@ -32,7 +32,7 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON 
 def backup(folder: Path, keep: int | None, is_checked: bool, as_json: bool, root: Path) -> None:
     """Add a snapshot of the root to the backup in FOLDER.
 
-    A service may run meanwhile, and goes first where the processor is busy. Files that have not
+    A service may run meanwhile; it has priority where the processor is busy. Files that have not
     changed are kept once for all snapshots. The name of the snapshot is printed.
 
     Examples:
@@ -70,11 +70,11 @@ def backup(folder: Path, keep: int | None, is_checked: bool, as_json: bool, root
 @_json_option
 @_root_option
 def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> None:
-    """Make a root of the backup in FOLDER.
+    """Restore a root from the backup in FOLDER.
 
-    The root must not exist or be empty. It appears once every file has been compared with its hash
-    and the audit log was found sound. What was forgotten after the snapshot was made is in it
-    again, and the command says so.
+    The root must be empty or not exist yet. It appears once every file has been compared with its
+    hash and the audit log has been verified. What was forgotten after the snapshot was made is in
+    it again, and the command says so.
 
     Examples:
       radiance restore /mnt/backups/radiance --root ~/radiance

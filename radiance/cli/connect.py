@@ -106,7 +106,7 @@ claude mcp add --transport http radiance {url}/mcp{key_header}""",
 @click.option("--model", default="radiance", show_default=True, help="Name of the weights to ask.")
 @client_options
 def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None:
-    """Print the settings of CLIENT for the service that runs.
+    """Print the settings with which CLIENT uses the running service.
 
     The model is checked against the service; docs/CLIENTS.md has what each client was tried with.
 

@@ -28,7 +28,9 @@ from radiance.cli.output import ABSENT, note, print_json, print_table, show_time
     help="Passage with which the list of a document begins. Default: the first, 0.",
 )
 @click.option(
-    "--questions", is_flag=True, help="The questions that the base model made of it, by number."
+    "--questions",
+    is_flag=True,
+    help="List the questions that the base model wrote about it, by number.",
 )
 @click.option("--teach", metavar="N,N|all", help="Teach these of its questions, or all that wait.")
 @click.option(
@@ -48,12 +50,12 @@ def documents(
 ) -> None:
     """List the documents that memory answers from.
 
-    With ID, list the passages of that one.
-    The newest document of a name answers. `radiance update FILE` sends one, and
+    With ID, list the passages of that one. Several documents can have the same name; the newest
+    answers. `radiance update FILE` sends one, and
     `radiance forget --document ID` forgets it.
 
-    A base model that can makes questions of it. They wait until they are taught or refused, unless
-    update.review says otherwise.
+    Where the base model is able to, it writes questions about a document. They wait until they are
+    taught or refused, unless update.review says otherwise.
 
     Examples:
       radiance documents
@@ -62,7 +64,7 @@ def documents(
       radiance documents doc_000001 --teach 1,2 --refuse 3
     """
     if document is None and (questions or teach or refuse):
-        raise click.UsageError("Questions are of one document: name it.")
+        raise click.UsageError("Questions belong to a document: give its ID.")
     if document is not None and (questions or teach or refuse):
         path = f"/documents/{segment(document)}/questions"
         for action, chosen in (("teach", teach), ("refuse", refuse)):

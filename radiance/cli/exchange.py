@@ -39,8 +39,8 @@ def import_adapter(source: str, revision: str | None, client: ServiceClient, as_
     """Import an adapter from SOURCE as a checkpoint.
 
     SOURCE is a directory that mlx-lm, Hugging Face PEFT or `radiance export` wrote, a GGUF file, or
-    a Hub repository of such files. Of a whole model its difference from the service's base model is
-    taken, where that is an adapter.
+    a Hub repository of such files. A whole model is taken in as its difference from the service's
+    base model, if that difference is an adapter.
     Every tensor is checked against the service's base model. The checkpoint is marked risky, since
     the gate did not judge it, and is not served: `radiance eval` measures it, and `radiance
     checkpoints promote` serves it.

@@ -19,9 +19,13 @@ _IS_GONE = {True: "yes", False: "no", None: "-"}
 @click.option("--job", metavar="ID", help="Job whose examples to forget.")
 @click.option("--tag", help="Tag of the jobs whose examples to forget.")
 @click.option(
-    "--text", metavar="WORDS", help="Whole words in question, answer or passage of what to forget."
+    "--text",
+    metavar="WORDS",
+    help="Words that the question, answer or passage to forget contains, as whole words.",
 )
-@click.option("--document", metavar="ID", help="Document to forget, with all of its name.")
+@click.option(
+    "--document", metavar="ID", help="Document to forget, with all others of the same name."
+)
 @click.option("--reason", help="Reason, kept in the audit log.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--wait", is_flag=True, help="Wait until everything else is learned again.")

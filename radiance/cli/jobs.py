@@ -74,8 +74,8 @@ def list_jobs(limit: int, status: str | None, client: ServiceClient, as_json: bo
 def show_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
     """Show the job JOB_ID.
 
-    The output includes the job's examples count, checkpoint or error, and its progress while it
-    trains.
+    The output has the job's number of examples, its checkpoint or error, and its progress while
+    it trains.
 
     Examples:
       radiance jobs show job_000128
@@ -103,7 +103,9 @@ def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
 
 @jobs.command("retry")
 @click.argument("job_id", required=False)
-@click.option("--all", "is_all", is_flag=True, help="Every failed job that no gate rejected.")
+@click.option(
+    "--all", "is_all", is_flag=True, help="Queue every failed job that the gate did not reject."
+)
 @client_options
 def retry_job(job_id: str | None, is_all: bool, client: ServiceClient, as_json: bool) -> None:
     """Queue a job that ended without success again, or all failed.

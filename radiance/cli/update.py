@@ -57,7 +57,9 @@ def update(
     """
     if document_files.is_document(file):
         if key is not None or supersede or wait:
-            raise click.UsageError("A document is no job: leave out --key, --supersede and --wait.")
+            raise click.UsageError(
+                "A document makes no job: leave out --key, --supersede and --wait."
+            )
         if not document_files.send(client, Path(file), tags, as_json):
             context.exit(FAILED)
         return

@@ -167,7 +167,10 @@ def update_document(
             ) from None
     if not name:
         raise RequestError(
-            "name: is missing.", field="name", value=name, remedy="Name what is no file."
+            "name: is missing.",
+            field="name",
+            value=name,
+            remedy="Give a name: bytes have none of their own.",
         )
     form = Form([("name", name), *(("tags", tag) for tag in tags)], document)
     call = ApiCall("POST", "/documents", DocumentReceipt, form=form, is_repeatable=True)

@@ -112,8 +112,8 @@ def config_class() -> type[Config]:
             continue
         if extension.name in Config.__struct_fields__:
             raise ConfigError(
-                f"[{extension.name}]: is a setting of Radiance's own, and an extension of that "
-                "name is installed. Uninstall it."
+                f"[{extension.name}]: is a section of Radiance's own, and an installed extension "
+                "has the same name. Uninstall that extension."
             )
         sections[extension.name] = extension.settings
     made = msgspec.defstruct(

@@ -110,7 +110,7 @@ class PassageQuestions:
             return list(found.values())
         if strange := [number for number in numbers if number not in found]:
             raise RequestError(
-                f"Question {strange[0]} is none of {document_id} that waits.",
+                f"{document_id} has no waiting question {strange[0]}.",
                 field="questions",
                 value=strange[0],
                 remedy=f"GET /documents/{document_id}/questions lists them.",
@@ -193,7 +193,7 @@ def _settle(
     ).rowcount
     if not changed:
         raise Conflict(
-            f"Question {question.number} waits no more.",
+            f"Question {question.number} was taught or refused already.",
             field="questions",
             value=question.number,
             remedy="List them again.",

@@ -168,7 +168,7 @@ def checked_name(name: str) -> str:
     found = "/".join(parts)
     if not found or forbidden(found) or "\n" in found or len(found) > _MOST_NAME_CHARACTERS:
         raise RequestError(
-            "name: is no name of a document.",
+            "name: cannot be the name of a document.",
             field="name",
             value=name[:_MOST_NAME_CHARACTERS].encode("utf-8", "replace").decode(),
             remedy=f"Send 1 to {_MOST_NAME_CHARACTERS} characters, such as notes.md.",
@@ -181,7 +181,7 @@ def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
     for tag in found:
         if not tag or forbidden(tag) or len(tag) > _MOST_TAG_CHARACTERS or len(found) > _MOST_TAGS:
             raise RequestError(
-                "tags: are no tags.",
+                "tags: cannot be used as tags.",
                 field="tags",
                 value=[each[:40] for each in found[:3]],
                 remedy=f"Send at most {_MOST_TAGS} of 1 to {_MOST_TAG_CHARACTERS} characters.",

@@ -185,7 +185,9 @@ def restore(target: Path, root: Path, name: str | None = None) -> BackupSnapshot
     """
     if root.exists() and any(root.iterdir()):
         raise Conflict(
-            f"{root} is not empty.", field="root", remedy="Name a root that is not there yet."
+            f"{root} is not empty.",
+            field="root",
+            remedy="Name an empty folder, or one that does not exist yet.",
         )
     snapshot = _chosen(target, name)
     is_there = root.exists()

@@ -80,7 +80,7 @@ def chosen_action(fields: Fields, known: Iterable[str]) -> str:
             f"do: {action!r} is not a known action.",
             field="do",
             value=action,
-            remedy=f"One of {', '.join(names)}.",
+            remedy=f"Send one of {', '.join(names)}.",
         )
     return action
 

@@ -54,7 +54,7 @@ def test_names_tags_and_ids_are_checked(documents: Documents) -> None:
         with pytest.raises(RequestError, match="name: is no name"):
             documents.add(name, b"x")
     for tags in ([" "], ["x" * 257], [str(n) for n in range(65)]):
-        with pytest.raises(RequestError, match="tags: are no tags"):
+        with pytest.raises(RequestError, match="tags: cannot be used as tags"):
             documents.add("a.md", b"x", tags)
     for id in ("doc_1", "doc_000009", "job_000001", ""):
         with pytest.raises(NotFound, match="no document"):

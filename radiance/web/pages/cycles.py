@@ -162,7 +162,7 @@ async def report(request: Request) -> Response:
             f"format: {form!r} is not a known format.",
             field="format",
             value=form,
-            remedy="One of html, json.",
+            remedy="Send html or json.",
         )
     cycle = await run_in_threadpool(_cycle_of, services, request)
     config = services.config

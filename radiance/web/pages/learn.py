@@ -70,7 +70,7 @@ def _corrects(services: Services, example_id: str | None) -> Data | None:
     example = services.examples.get(example_id)
     if len(example.messages) != 2:
         raise RequestError(
-            f"{example_id} is no single question with its answer.",
+            f"{example_id} is not a single question with its answer.",
             field="example",
             value=example_id,
             remedy="Send the corrected chat as a new update.",

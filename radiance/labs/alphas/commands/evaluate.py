@@ -122,7 +122,7 @@ _KEPT = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
     "--all",
     "decoding",
     flag_value="all",
-    help="Free, under the grammar and as a plan, with the controls that use no model.",
+    help="Answer freely, under the grammar and as a plan, and add the controls that use no model.",
 )
 @click.option(
     "--strategies",

@@ -112,7 +112,7 @@ def check_alpha(
 )
 @column_option
 def translate_alphas(alpha: tuple[str, ...], dialect: Any, columns: tuple[str, ...]) -> None:
-    """Print foreign expressions ALPHA in this language.
+    """Translate foreign expressions ALPHA into this language.
 
     Operators of WorldQuant BRAIN, of Qlib's Alpha158 and of the 191 alphas of Guotai Junan are read
     where they have one meaning here; of any other the nearest is named. With --to they are written
