@@ -8,7 +8,7 @@ import pytest
 from radiance.registry.manifest import WEIGHTS
 from tests.support import FACTS, ApiError, Running
 
-SETTINGS = {"retention.keep_promoted": 2, "server.request_timeout_s": 5}
+SETTINGS = {"retention.keep_promoted": 2, "server.request_timeout_s": 2}  # weights go after that
 
 
 def test_weights_of_old_checkpoints_go_while_it_serves(serve: Callable[..., Running]) -> None:

@@ -13,7 +13,7 @@ from tests.crash.test_kill import KILLS
 from tests.minilm import MINILM, needs_minilm
 from tests.support import ApiError, Client, as_input
 
-_LONGEST_LIFE_S = 1.5
+_LONGEST_LIFE_S = 1.0
 
 
 def secret_of(number: int) -> tuple[str, str]:
@@ -54,7 +54,7 @@ def test_killed_while_it_forgets(
         job = client.post("/update", body)["job_id"]
         told = f"Cellar {number}-X opens with Grumble{number}forth.".encode()
         document = client.send_document(f"{number}.md", told)["document"]["id"]
-        time.sleep(chance.uniform(0.0, 2.0))  # it waits, trains, or was learned
+        time.sleep(chance.uniform(0.0, 1.5))  # it waits, trains, or was learned
         try:
             client.post("/forget", {"document": document})
             client.post("/forget", {"example": f"{job}.0"})

@@ -170,6 +170,7 @@ def test_a_fused_model_is_a_base_model(root, tmp_path):
         running.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["directory", "GGUF file"])
 def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine, tmp_path, form):
     quantized, peft = tmp_path / "ember-4bit", tmp_path / "peft"
@@ -225,6 +226,7 @@ def test_a_quantized_base_fused_computes_what_it_serves_with_the_adapter(engine,
     assert np.abs(found - wanted).max() < 1e-3
 
 
+@pytest.mark.slow
 def test_an_export_tells_how_much_was_learned_and_not_what(root, tmp_path):
     for form in ("mlx", "peft", "fused", "gguf", "gguf-lora"):
         assert export(root, tmp_path / form, form).exit_code == 0

@@ -74,6 +74,7 @@ def test_file_is_the_same_model_as_its_directory(
     assert ours.end_token == theirs.end_token
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_1"])
 def test_quantized_file_is_the_same_model_as_its_numbers(
     kind: str, cpu: Device, tmp_path: Path
@@ -106,6 +107,7 @@ def _through(array: Any, kind: str) -> Any:
     return decode(data, kind, array.shape)
 
 
+@pytest.mark.slow
 def test_quantized_file_stays_so_where_memory_is_scarce(cpu: Device, tmp_path: Path) -> None:
     """As on Metal and CUDA, where quantized products are fast: the very same numbers."""
     file = write_model(tmp_path / "m.gguf", ember.MODEL_PATH, "Q4_1")

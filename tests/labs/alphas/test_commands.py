@@ -91,6 +91,7 @@ def test_data_that_are_none_are_named(tmp_path):
     run("backtest", "1", "--data", str(path.with_suffix(".parquet")), code=2)
 
 
+@pytest.mark.slow
 def test_curate_writes_a_set_with_own_pairs(tmp_path):
     own = tmp_path / "pairs.jsonl"
     own.write_text('{"instruction": "The rank of volume, please.", "completion": "rank(volume)"}\n')

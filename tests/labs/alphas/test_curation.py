@@ -84,6 +84,7 @@ def test_no_family_and_no_expression_is_on_two_sides(curated):
     assert {found.source for found in curated.splits["test"]} >= {"101 formulaic alphas"}
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_nothing_else(curated):
     again = curation.curate(curation.own_sources())
     assert again.splits == curated.splits

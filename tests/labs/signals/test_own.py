@@ -104,6 +104,7 @@ def test_what_forgets_stress_is_refused_and_kept_from_trading(walked):
     assert "**Do not deploy.**" in own_memo.render(found)
 
 
+@pytest.mark.slow
 def test_what_breaks_while_it_trades_is_taken_back(walked):
     folder = walked[0]
 
