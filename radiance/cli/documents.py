@@ -51,10 +51,9 @@ def documents(
     """List the documents that memory answers from.
 
     With ID, list the passages of that one. Several documents can have the same name; the newest
-    answers. `radiance update FILE` sends one, and
-    `radiance forget --document ID` forgets it.
+    answers. `radiance update FILE` sends one, and `radiance forget --document ID` forgets it.
 
-    Where the base model is able to, it writes questions about a document. They wait until they are
+    The base model writes questions about a document, if it is able to. They wait until they are
     taught or refused, unless update.review says otherwise.
 
     Examples:
