@@ -1,11 +1,12 @@
 """The words that people ask for alphas in, and what they mean: ``words.txt``, read in.
 
-``ENTRIES`` has a kind, a value and a pattern for each. The kinds: ``attitude`` (who is liked),
+``entries()`` has a kind, a value and a pattern for each. The kinds: ``attitude`` (who is liked),
 ``reversal``, ``series``, ``named`` (a whole quantity in a word), ``growth`` (a price's way),
 ``degree`` (high or low), ``mark`` (a measure), ``scope`` (a group), ``joint`` (what
 begins a clause).
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +148,12 @@ KEYWORDS = [
 _PATH = Path(__file__).with_name("words.txt")
 
 
+@functools.cache
+def entries() -> list[tuple[str, Any, re.Pattern[str]]]:
+    """All of them. Compiled when first asked for: that takes half a second."""
+    return list(_entries())
+
+
 def _entries() -> Iterator[tuple[str, Any, re.Pattern[str]]]:
     kind, value, patterns = "", "", list[str]()
     for line in [*_PATH.read_text(encoding="utf-8").splitlines(), "end"]:
@@ -163,6 +170,3 @@ def _value(text: str) -> Any:
     """A number, a name, or a measure with its series, its usual days and its sign."""
     parts = [int(part) if part.lstrip("-").isdecimal() else part for part in text.split(" ")]
     return parts[0] if len(parts) == 1 else tuple(parts)
-
-
-ENTRIES: list[tuple[str, Any, re.Pattern[str]]] = list(_entries())

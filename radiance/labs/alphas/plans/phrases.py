@@ -1,7 +1,8 @@
 """What a prompt says in set phrases, heard before its words are looked at one by one.
 
 Clipping, positions only beyond a threshold to either side, and limits of the share price: each is
-taken out of the text, so that its numbers and directions are not read as those of the idea.
+taken out of the text, so that its numbers and directions are not read as those of the idea. The
+patterns are text: `re` compiles and keeps each when it is first used, not at the service's start.
 """
 
 import re
@@ -26,7 +27,7 @@ _SIGMAS = _any(
     "standard deviations? ; std ?devs? ; stds? ; sds? ; sigmas? ; z ?scores? ; deviations"
 )
 _START = r"(?:[,(;.] )?"
-_CLIPPED = re.compile(
+_CLIPPED = (
     _START
     + _many("but ; and ; with ; then")
     + _many("the ; any ; extreme ; outliers? ; extremes? ; values? ; tails?")
@@ -50,7 +51,7 @@ _FLAT = _any(
 _BETWEEN = _any(
     "in ?between ; inside ; within ; otherwise ; else ; elsewhere ; in the middle ; between"
 )
-_OUTSIDE = re.compile(
+_OUTSIDE = (
     _START
     + _many(
         r"\band ; but ; stay ; staying ; be ; is ; am ; i ; do ; doing ; hold ; holding ; we"
@@ -65,12 +66,12 @@ _OUTSIDE = re.compile(
     rf"|(?: do| hold| remain| sit| have| ,)){{0,4}} {_FLAT}\b"
     r"|\bonly (?:at|in|on) (?:the )?extremes\b"
 )
-_BANDS = re.compile(r"\b(?:bollinger|bands?)\b")
-_BEYOND = re.compile(
+_BANDS = r"\b(?:bollinger|bands?)\b"
+_BEYOND = (
     r"\b(?:by )?(?:(?:more than|over|at least|beyond|greater than|>) ?)?"
     rf"(?P<number>\d+(?:\.\d+)?) {_SIGMAS}"
 )
-_LEVELS = re.compile(
+_LEVELS = (
     rf"{_any('below ; under ; less than ; beneath ; drops? (?:below|under) ; <')} ?(?P<low>\d\d?)\b"
     rf"(?P<between>.*?)\b{_any('above ; over ; more than ; exceeds? ; >')} ?(?P<high>\d\d)\b"
     r"|\b(?P<low2>[1-4]\d) ?(?:/|and|or|-) ?(?P<high2>[5-9]\d)\b"
@@ -79,7 +80,7 @@ _LEAVES_OUT = _any(
     "exclud(?:es?|ing) ; ignor(?:e|ing) ; skip(?:ping)? ; drop(?:ping)? ; remov(?:e|ing) ; ex"
     " ; without ; leav(?:e|ing) out ; filter(?:ing)? out ; throw(?:ing)? out"
 )
-_PRICE = re.compile(
+_PRICE = (
     _START
     + _many(
         r"\bbut ; not ; never ; and ; provided ; as long as ; with ; where ; if ; for ; only ; in"
@@ -100,7 +101,7 @@ _PRICE = re.compile(
     r"(?:\$ ?(?P<price>\d+(?:\.\d+)?)|(?P<price2>\d+(?:\.\d+)?) ?(?:dollars?|bucks|usd))"
     r"(?: (?:a|per) share| each| or more| at least)?(?: \))?"
 )
-_NO_PENNIES = re.compile(
+_NO_PENNIES = (
     _START
     + _many("but ; and ; please")
     + f"(?:(?:{_LEAVES_OUT}|no|not|except(?: for)?|avoiding) (?:in )?(?:the |any |all )?"
@@ -134,7 +135,7 @@ def hear(text: str) -> Heard:
 
 
 def _clipped(text: str) -> tuple[str, float]:
-    found = _CLIPPED.search(text)
+    found = re.search(_CLIPPED, text)
     if found is None:
         return text, 0.0
     said = float(found["number"] or 0)
@@ -144,9 +145,9 @@ def _clipped(text: str) -> tuple[str, float]:
 
 def _priced(text: str) -> tuple[str, Condition | None]:
     price, limit = Quantity("level", "close"), None
-    if (found := _NO_PENNIES.search(text)) is not None:
+    if (found := re.search(_NO_PENNIES, text)) is not None:
         text, limit = _without(text, found), Condition(price, True, _PENNY)
-    if (found := _PRICE.search(text)) is not None:
+    if (found := re.search(_PRICE, text)) is not None:
         bound = float(found["price"] or found["price2"])
         is_under = re.fullmatch(r"below|under|cheaper than|less than|<", found["side"])
         is_out = re.search(r"\b(?:avoid|stay|never|not (?!below))", found[0])
@@ -157,7 +158,7 @@ def _priced(text: str) -> tuple[str, Condition | None]:
 def _thresholded(text: str) -> tuple[str, float]:
     """Bands and levels, where between them there is to be no position."""
     if re.search(r"\brsi|relative strength index", text):
-        levels = _LEVELS.search(text)
+        levels = re.search(_LEVELS, text)
         if levels is None:
             return text, 0.0
         low = float(levels["low"] or levels["low2"])
@@ -168,13 +169,13 @@ def _thresholded(text: str) -> tuple[str, float]:
         # The levels are no days; which way they are meant is kept.
         said = f"oversold {levels['between']} overbought" if levels["low"] else " "
         text = text.replace(levels[0], said)
-        return _OUTSIDE.sub(" ", text), beyond
-    has_bands, outside = _BANDS.search(text), _OUTSIDE.search(text)
-    said_sigmas = _BEYOND.search(text)
+        return re.sub(_OUTSIDE, " ", text), beyond
+    has_bands, outside = re.search(_BANDS, text), re.search(_OUTSIDE, text)
+    said_sigmas = re.search(_BEYOND, text)
     if outside is None or not (has_bands or said_sigmas):
         return text, 0.0
     sigmas = float(said_sigmas["number"]) if said_sigmas else _USUAL_BANDS
-    return _BEYOND.sub(" zscore ", _without(text, outside)), sigmas
+    return re.sub(_BEYOND, " zscore ", _without(text, outside)), sigmas
 
 
 def _without(text: str, found: re.Match[str]) -> str:

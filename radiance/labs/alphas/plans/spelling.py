@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from radiance.labs.alphas.plans.lexicon import (
     ADJECTIVES,
-    ENTRIES,
     KEYWORDS,
     NUMBERS,
     SHORT_FORMS,
     UNITS,
     VAGUE,
+    entries,
 )
 
 MOST_DAYS = 1_000
@@ -114,7 +114,7 @@ def _spelled(word: str) -> str:
     """A short form in full; a word of the trade that is off by a letter or two, mended."""
     if word in SHORT_FORMS:
         return SHORT_FORMS[word]
-    if len(word) < 6 or word in KEYWORDS or any(p.fullmatch(word) for _, _, p in ENTRIES):
+    if len(word) < 6 or word in KEYWORDS or any(p.fullmatch(word) for _, _, p in entries()):
         return word
     if not word.endswith("s") and f"{word}s" in KEYWORDS:
         return word

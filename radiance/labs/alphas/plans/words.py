@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from radiance.labs.alphas.plans.lexicon import ENTRIES
+from radiance.labs.alphas.plans.lexicon import entries
 from radiance.labs.alphas.plans.spelling import MOST_DAYS
 
 Meaning = tuple[str, Any]
@@ -15,7 +15,7 @@ class Token:
     """A word or phrase and all it may mean here.
 
     Attributes:
-        meanings: Pairs of kind and value, as ``lexicon.ENTRIES`` has them; ("days", n) for a
+        meanings: Pairs of kind and value, as ``lexicon.entries()`` has them; ("days", n) for a
             duration, ("number", x) for a percentage or another number, ("stop", c) for a mark
             between clauses.
     """
@@ -40,7 +40,7 @@ def tokenize(text: str) -> list[Token]:
             at += 1
             continue
         length, meanings = 0, []
-        for kind, value, pattern in ENTRIES:
+        for kind, value, pattern in entries():
             if (found := pattern.match(text, at)) and found.end() > at:
                 size = len(found[0].rstrip())
                 if size > length:
