@@ -163,7 +163,7 @@ def test_the_command_shows_teaches_and_refuses(serve: Callable[..., Running]) ->
     taught = run(client, "documents", "doc_000001", "--teach", "all")
     assert "teach: 1, as job_000001" in taught.output
     refused = run(client, "documents", "doc_000001", "--refuse", "1")
-    assert (refused.exit_code, "waits" in refused.output) == (2, True)
+    assert (refused.exit_code, "has no waiting question 1" in refused.output) == (2, True)
 
 
 @needs_smollm2
