@@ -1,12 +1,14 @@
 """Anthropic's own client against a real service."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
 import pytest
 
 from tests.support import ApiError, Running
+
+if TYPE_CHECKING:
+    import anthropic
 
 HI: Any = [{"role": "user", "content": "Hi"}]
 GREEDY: Any = {"extra_body": {"temperature": 0}}  # newer clients name it no more
@@ -23,14 +25,16 @@ TOOL: Any = {
 
 
 @pytest.fixture(scope="module")
-def client(shared_service: Running) -> Iterator[anthropic.Anthropic]:
+def client(shared_service: Running) -> "Iterator[anthropic.Anthropic]":
+    import anthropic  # takes two seconds, in every process that collects tests
+
     with anthropic.Anthropic(
         base_url=shared_service.client.url, api_key="none", max_retries=0
     ) as client:
         yield client
 
 
-def test_a_message_is_answered(client: anthropic.Anthropic) -> None:
+def test_a_message_is_answered(client: "anthropic.Anthropic") -> None:
     answer = client.messages.create(
         model="radiance", max_tokens=5, **GREEDY, system="Be brief.", messages=HI
     )
@@ -40,7 +44,7 @@ def test_a_message_is_answered(client: anthropic.Anthropic) -> None:
     assert answer.usage.output_tokens <= 5
 
 
-def test_a_stream_is_the_same_answer(client: anthropic.Anthropic) -> None:
+def test_a_stream_is_the_same_answer(client: "anthropic.Anthropic") -> None:
     asked: Any = {"model": "radiance:base", "max_tokens": 20, **GREEDY, "messages": HI}
     whole = client.messages.create(**asked)
     with client.messages.stream(**asked) as stream:
@@ -53,7 +57,7 @@ def test_a_stream_is_the_same_answer(client: anthropic.Anthropic) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_tool_is_called_and_its_result_taken(client: anthropic.Anthropic, stream: bool) -> None:
+def test_a_tool_is_called_and_its_result_taken(client: "anthropic.Anthropic", stream: bool) -> None:
     asked: Any = {
         "model": "radiance", "max_tokens": 100, **GREEDY, "tools": [TOOL],
         "tool_choice": {"type": "tool", "name": "lamp"},
@@ -78,7 +82,7 @@ def test_a_tool_is_called_and_its_result_taken(client: anthropic.Anthropic, stre
     assert more.stop_reason is not None
 
 
-def test_a_tool_that_failed_is_told_from_one_that_did_not(client: anthropic.Anthropic) -> None:
+def test_a_tool_that_failed_is_told_from_one_that_did_not(client: "anthropic.Anthropic") -> None:
     def tokens(**told: Any) -> int:
         call = {"type": "tool_use", "id": "call_1", "name": "lamp", "input": {"is_on": True}}
         result = {"type": "tool_result", "tool_use_id": "call_1", **told}
@@ -95,7 +99,7 @@ def test_a_tool_that_failed_is_told_from_one_that_did_not(client: anthropic.Anth
         assert failed > fine == tokens(content=content, is_error=False)
 
 
-def test_a_stop_sequence_is_named(client: anthropic.Anthropic) -> None:
+def test_a_stop_sequence_is_named(client: "anthropic.Anthropic") -> None:
     whole: Any = client.messages.create(
         model="radiance", max_tokens=40, **GREEDY, messages=HI
     ).content
@@ -106,7 +110,7 @@ def test_a_stop_sequence_is_named(client: anthropic.Anthropic) -> None:
     assert (answer.stop_reason, answer.stop_sequence) == ("stop_sequence", letter)
 
 
-def test_tokens_are_counted(client: anthropic.Anthropic) -> None:
+def test_tokens_are_counted(client: "anthropic.Anthropic") -> None:
     counted = client.messages.count_tokens(model="radiance", messages=HI)
     answer = client.messages.create(model="radiance", max_tokens=1, messages=HI)
     usage = answer.usage
