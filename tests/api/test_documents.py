@@ -168,8 +168,8 @@ def test_the_commands_send_list_show_and_forget(running: Running, tmp_path: Path
     assert "2 passages of house.md forgotten" in gone.stderr
     for args, told in (
         (["update", str(folder / "data.bin")], "is not"),
-        (["update", str(folder / "house.md"), "--wait"], "A document is no job"),
-        (["update", str(folder / ".hidden" / "x.md"), "--key", "k"], "A document is no job"),
+        (["update", str(folder / "house.md"), "--wait"], "A document makes no job"),
+        (["update", str(folder / ".hidden" / "x.md"), "--key", "k"], "A document makes no job"),
         (["update", str(tmp_path / "nothing")], "does not exist"),
         (["documents", "doc_000009"], "no document"),
     ):

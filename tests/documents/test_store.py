@@ -51,7 +51,7 @@ def test_the_same_is_kept_once_and_the_newest_of_a_name_holds(documents: Documen
 def test_names_tags_and_ids_are_checked(documents: Documents) -> None:
     assert store.checked_name("/home/../ann\\notes.md") == "home/ann/notes.md"
     for name in ("", " ", "/", "a\nb", "x" * 256, "a\x00"):
-        with pytest.raises(RequestError, match="name: is no name"):
+        with pytest.raises(RequestError, match="name: cannot be the name"):
             documents.add(name, b"x")
     for tags in ([" "], ["x" * 257], [str(n) for n in range(65)]):
         with pytest.raises(RequestError, match="tags: cannot be used as tags"):
