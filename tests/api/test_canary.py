@@ -23,8 +23,9 @@ WATCHFUL = {
 def running(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Iterator[Running]:
     """A service with two checkpoints, of which the first serves; its reports are always fresh."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, seconds in (("_TICK_S", 0.05), ("_SAVE_S", 0.1), ("_REPORTED_S", 0.0)):
-            patch.setattr(canary, name, seconds)
+        patch.setattr(canary, "_REPORTED_S", 0.0)
+        for name in ("_TICK_S", "_SAVE_S", "_GUARD_S"):
+            patch.setattr(canary, name, 0.05)
         running = start_service(config.load(tmp_path_factory.mktemp("root"), brief | WATCHFUL))
         first = running.client.teach(FACTS[:1])["checkpoint"]
         running.client.teach(FACTS[1:2])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from radiance.learning import holding
+from radiance.learning import holding, pipeline
 from radiance.learning.shortage import Shortage, lacks_memory
 from tests.support import Client, Running, as_input
 
@@ -97,7 +97,8 @@ def test_a_job_that_never_fits_is_quarantined_and_those_behind_it_are_learned(
 def test_a_job_for_which_others_leave_no_room_waits(
     serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(holding, "_FIRST_S", 0.2)  # the first wait of three
+    monkeypatch.setattr(holding, "_FIRST_S", 0.05)  # the first wait of three
+    monkeypatch.setattr(pipeline, "_POLL_S", 0.05)
     running, size = needed(serve, monkeypatch)
     set_memory(monkeypatch, size, 1 << 40)
     client = running.client
