@@ -42,7 +42,7 @@ class Preview(msgspec.Struct, frozen=True):
     alike: tuple[str, ...] = ()
 
 
-class Sought(NamedTuple):
+class SoughtTexts(NamedTuple):
     """What somebody wants forgotten, as far as it was found before the transaction."""
 
     asked: Asked
@@ -51,7 +51,7 @@ class Sought(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class ForgetPlan:
     """What a request would do, as of the open transaction.
 
     Attributes:
@@ -70,11 +70,11 @@ class ForgetPlanner:
     def __init__(self, db: Database, registry: Registry) -> None:
         self._db, self._registry = db, registry
 
-    def seek(self, asked: Asked) -> Sought:
+    def seek(self, asked: Asked) -> SoughtTexts:
         """What fits, as far as it can be found before the transaction."""
-        return Sought(asked, removal.Sought(self._db, asked), SoughtPassages(self._db, asked))
+        return SoughtTexts(asked, removal.Sought(self._db, asked), SoughtPassages(self._db, asked))
 
-    def preview(self, sought: Sought) -> Preview:
+    def preview(self, sought: SoughtTexts) -> Preview:
         """What forgetting it would do, and what has the same values and stays.
 
         Raises:
@@ -88,7 +88,7 @@ class ForgetPlanner:
         alike += [id for id in passage_removal.mentioning(self._db, values) if id not in gone]
         return msgspec.structs.replace(preview, alike=tuple(alike[:_MOST_ALIKE]))
 
-    def plan(self, connection: Connection, sought: Sought) -> Plan:
+    def plan(self, connection: Connection, sought: SoughtTexts) -> ForgetPlan:
         """What forgetting it would do, in an open transaction.
 
         Raises:
@@ -121,4 +121,4 @@ class ForgetPlanner:
         preview = Preview(
             tuple(examples), tuple(passages), tuple(held), serves, tuple(again), tuple(aside)
         )
-        return Plan(preview, before, tuple(left))
+        return ForgetPlan(preview, before, tuple(left))

@@ -29,7 +29,7 @@ from radiance.errors import Conflict, EngineFailed, StorageError
 from radiance.jobs import relearning, removal
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
-from radiance.learning.forget_plan import ForgetPlanner, Preview, Sought
+from radiance.learning.forget_plan import ForgetPlanner, Preview, SoughtTexts
 from radiance.learning.forget_requests import ForgetRequests
 from radiance.learning.forgotten_likelihood import ForgottenLikelihood
 from radiance.learning.pipeline import Pipeline
@@ -178,7 +178,7 @@ class Forgetting:
                 raise
 
     def _forget(
-        self, connection: Connection, sought: Sought, traces: _Traces, actor: str, reason: str
+        self, connection: Connection, sought: SoughtTexts, traces: _Traces, actor: str, reason: str
     ) -> tuple[Preview, int]:
         """All of it, in the open transaction; what was done, and the number of the request."""
         at = self._clock()
