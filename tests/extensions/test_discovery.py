@@ -111,7 +111,7 @@ def test_a_section_of_the_core_cannot_be_replaced(monkeypatch: pytest.MonkeyPatc
         settings = AlphasSettings
 
     monkeypatch.setattr(extensions, "installed", lambda: (Greedy(),))
-    with pytest.raises(ConfigError, match=r"\[engine\].*Uninstall it"):
+    with pytest.raises(ConfigError, match=r"\[engine\].*Uninstall that extension"):
         config.config_class.__wrapped__()
 
 
