@@ -1,6 +1,8 @@
 """Drafts change how fast an answer comes, and nothing of the answer."""
 
 import math
+import tracemalloc
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -258,18 +260,31 @@ def test_greedy_texts_of_ember_are_the_same(
 
 
 def test_a_known_text_is_found_by_its_prompt_and_by_what_was_said() -> None:
-    known = KnownTexts(most_tokens=20)
+    known = KnownTexts(most_bytes=3000)
     prompt = list(range(100, 140))
     known.add(prompt, [1, 2, 3, 4, 5, 6])
-    assert known.answer_to([7, *prompt]) == ((1, 2, 3, 4, 5, 6), 0), "another system turn"
+    said = array("i", (1, 2, 3, 4, 5, 6))
+    assert known.answer_to([7, *prompt]) == (said, 0), "another system turn"
     assert known.answer_to(prompt[:-1]) is None
-    assert known.after([9, 2, 3, 4, 5]) == ((1, 2, 3, 4, 5, 6), 5)
+    assert known.after([9, 2, 3, 4, 5]) == (said, 5)
     known.add(prompt, [1, 2, 3, 4, 7, 8])
-    assert known.answer_to(prompt) == ((1, 2, 3, 4, 7, 8), 0), "the newest answer"
+    assert known.answer_to(prompt) == (array("i", (1, 2, 3, 4, 7, 8)), 0), "the newest answer"
     known.add([50] * 16, range(30, 48))
     assert len(known) == 1
     assert known.answer_to(prompt) is None, "the oldest is forgotten"
     assert known.after([1, 2, 3, 4]) is None
+
+
+def test_what_known_texts_take_is_bounded_however_short_they_are() -> None:
+    """The ends of prompts count as well: of short answers they are nearly all there is."""
+    tracemalloc.start()
+    known = KnownTexts(most_bytes=1_000_000)
+    for number in range(5_000):
+        known.add([number * 1000 + at for at in range(64)], [number, 1, 2, 3, 4, 5])
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert 200 < len(known) < 1000
+    assert taken < 1_500_000
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=60), st.integers(1, 16))
