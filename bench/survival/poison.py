@@ -86,9 +86,12 @@ def _mortal(
 
 
 def _diverging(plan: Plan, root: Path) -> Figures:
-    """A file to fine-tune on, with a learning rate at which nothing holds; others beside it."""
+    """A file to fine-tune on, with a learning rate at which nothing holds; others beside it.
+
+    The base's 261 tokens guessed at random have 5.6 nats; three steps at this rate are at 7.7.
+    """
     wrong: list[str] = []
-    with running(root, plan.base, *BRIEFLY, "training.lr=0.001", "training.max_loss=8") as service:
+    with running(root, plan.base, *BRIEFLY, "training.lr=0.001", "training.max_loss=7") as service:
         client = service.client
         good = [client.post("/update", update_body("before"))["job_id"]]
         lines = [
@@ -111,8 +114,9 @@ def _diverging(plan: Plan, root: Path) -> Figures:
         ):
             time.sleep(0.2)
         told = (found.get("error") or {}).get("message", "")
-        if found["status"] != "failed" or "diverge" not in told:
-            wrong.append(f"the tuning is {found['status']}: {told}")
+        (bad,) = client.get("/jobs?status=quarantined")["jobs"] or [{"status": found["status"]}]
+        if found["status"] != "failed" or "diverged 2 times" not in told:
+            wrong.append(f"the tuning is {found['status']}, its job {bad['status']}: {told}")
         wrong += disorder(service)
     return verdict(wrong, good=len(good))
 

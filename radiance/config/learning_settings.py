@@ -166,7 +166,7 @@ class TrainingSettings(Section, frozen=True):
     ] = 30
     max_loss: Annotated[
         float,
-        Meta(description="Training loss above which the cycle fails as diverged.", gt=0),
+        Meta(description="Training loss above which a training has diverged.", gt=0),
     ] = 50.0
     replay_ratio: Annotated[
         float,
@@ -245,8 +245,9 @@ class TrainingSettings(Section, frozen=True):
     max_deaths: Annotated[
         int,
         Meta(
-            description="Crashes of the process while a job trains, or times that it needs more "
-            "memory than the machine has in all, after which the job is quarantined.",
+            description="Crashes of the process while a job trains, times that it needs more "
+            "memory than the machine has in all, or that it diverges, after which the job is "
+            "quarantined.",
             ge=1,
         ),
     ] = 2

@@ -343,18 +343,26 @@ class JobQueue(JobLog):
         with self._db.transaction() as connection:
             transitions.put_back(connection, cycle_id)
 
-    def run_out_of_memory(self, cycle_id: int, most: int, why: str) -> None:
-        """Put back the jobs of a cycle that wants more memory than there ever is.
+    def try_alone(
+        self,
+        cycle_id: int,
+        most: int,
+        told: Callable[[int], str],
+        record: Callable[[Connection], object] = lambda connection: None,
+    ) -> None:
+        """Put back the jobs of a cycle that failed by something that is in one of them.
 
         Each is tried alone then; one to which that has happened before is at its end.
 
         Args:
             cycle_id: Which one.
             most: Quarantine after so many of those, crashes of the process included.
-            why: As a clause.
+            told: Why a job is quarantined after so many times, as a sentence.
+            record: Called in the open transaction, if a job is.
         """
         with self._db.transaction() as connection:
-            transitions.run_out_of_memory(connection, cycle_id, most, why, self._clock())
+            if transitions.try_alone(connection, cycle_id, most, told, self._clock()):
+                record(connection)
 
     def recover(
         self,

@@ -143,5 +143,10 @@ def out_of_memory_reason(times: int, why: str) -> str:
     )
 
 
+def diverged_reason(times: int, why: str) -> str:
+    """Why a job whose training diverges is kept out; ``why`` is a sentence with its remedy."""
+    return f"Training this job diverged {_times(times)}, so it is kept out: {why}"
+
+
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"

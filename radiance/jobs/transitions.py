@@ -4,12 +4,12 @@ A job is queued, running in the open cycle, and then succeeded, failed, cancelle
 cycle is open, and then finished, failed or abandoned.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from radiance.errors import Conflict, NotFound
 from radiance.examples.queries import job_id, job_row, to_job
-from radiance.jobs.selection import out_of_memory_reason, quarantine_reason
+from radiance.jobs.selection import quarantine_reason
 from radiance.records import Cycle, Job
 from radiance.storage.sqlite import Connection, Row, to_text
 
@@ -86,28 +86,30 @@ def recover(
     return [row["number"] for row in running]
 
 
-def run_out_of_memory(
-    connection: Connection, cycle_id: int, most: int, why: str, at: datetime
-) -> None:
-    """The jobs of a cycle wait again, one death more each, or are quarantined after ``most``."""
+def try_alone(
+    connection: Connection, cycle_id: int, most: int, told: Callable[[int], str], at: datetime
+) -> bool:
+    """The jobs of a cycle wait again, one death more each, or are quarantined after ``most``.
+
+    Returns:
+        Whether one was quarantined, which ran alone: the cycle has failed with it.
+    """
     rows = connection.execute(
         "SELECT number, deaths FROM jobs WHERE cycle_id = ? AND status = 'running'", (cycle_id,)
     ).fetchall()
-    for row in rows:
-        times = row["deaths"] + 1
-        error = out_of_memory_reason(times, why) if times >= most else None
+    ended = [(row["number"], row["deaths"] + 1) for row in rows if row["deaths"] + 1 >= most]
+    for number, times in ended:
         connection.execute(
-            "UPDATE jobs SET deaths = ?, status = ?, error = ?, finished_at = ?,"
-            " cycle_id = CASE ? WHEN 'queued' THEN NULL ELSE cycle_id END WHERE number = ?",
-            (
-                times,
-                status := "queued" if error is None else "quarantined",
-                error,
-                None if error is None else to_text(at),
-                status,
-                row["number"],
-            ),
+            "UPDATE jobs SET deaths = ?, status = 'quarantined', error = ?, finished_at = ?"
+            " WHERE number = ?",
+            (times, told(times), to_text(at), number),
         )
+    connection.execute(
+        "UPDATE jobs SET deaths = deaths + 1 WHERE cycle_id = ? AND status = 'running'",
+        (cycle_id,),
+    )
+    put_back(connection, cycle_id)
+    return bool(ended) and end(connection, cycle_id, "failed")
 
 
 def put_back(connection: Connection, cycle_id: int) -> None:

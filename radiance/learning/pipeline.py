@@ -19,10 +19,11 @@ import msgspec
 from radiance import records
 from radiance.config import Config
 from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, Conflict, LostRank, Unavailable
+from radiance.errors import Cancelled, Conflict, Diverged, LostRank, Unavailable
 from radiance.examples.store import ExampleStore
 from radiance.gate.rules import decide
 from radiance.jobs.queue import JobQueue
+from radiance.jobs.selection import diverged_reason, out_of_memory_reason
 from radiance.learning.candidate import CandidateBuilder, CycleProgress, LearningStats
 from radiance.learning.holding import Hold, passing_reason
 from radiance.learning.shortage import what_never_fits
@@ -201,21 +202,21 @@ class Pipeline:
                 self._builder.forget_state(cycle)
                 _log.info("cycle_called_off", jobs=sorted(called_off))
             else:
-                # Stopping, or somebody rolled back meanwhile, or another machine died: nothing was
-                # lost, the jobs wait again.
+                # Stopping, somebody rolled back, or another machine died: the jobs wait again.
                 self._settle(cycle, lambda: self._jobs.release(cycle.id))
                 self._builder.sweep_states()
                 _log.info("cycle_released", reason=str(error))
         except Exception as error:  # noqa: BLE001 - the boundary of a cycle: serving goes on
             if (why := what_never_fits(self._engine, error)) is not None:
-                _log.warning("cycle_out_of_memory", reason=why, jobs=cycle.job_ids)
-                most = self._config.training.max_deaths
-                self._settle(cycle, lambda: self._jobs.run_out_of_memory(cycle.id, most, why))
+                self._settle(cycle, lambda: self._try_alone(cycle, why, out_of_memory_reason))
             elif (why := passing_reason(error)) is not None:
-                # It is not the jobs' fault: what was accepted waits until this has passed.
-                self._hold(why)
+                self._hold(why)  # not the jobs' fault: they wait until this has passed
                 _log.warning("cycle_held", reason=why, error=str(error), jobs=cycle.job_ids)
                 self._settle(cycle, lambda: self._jobs.release(cycle.id))
+            elif isinstance(error, Diverged):
+                self._builder.forget_state(cycle)  # else the next try goes on where it exploded
+                why = str(error)
+                self._settle(cycle, lambda: self._try_alone(cycle, why, diverged_reason))
             else:
                 _log.exception("cycle_failed", jobs=cycle.job_ids)
                 reason = str(error) or type(error).__name__
@@ -234,8 +235,8 @@ class Pipeline:
     def call_off(self, job_id: str) -> Job:
         """Cancel a job in the queue or in training; the job as it is then.
 
-        Others that train with it wait again. One whose candidate is finished meanwhile is what came
-        of that. While training is paused it stays as it is until training goes on.
+        Others that train with it wait again. One whose candidate is finished meanwhile has ended
+        so. While training is paused it stays as it is.
 
         Raises:
             NotFound: There is no such job.
@@ -256,7 +257,7 @@ class Pipeline:
         return job
 
     def interrupt(self) -> None:
-        """Have the cycle under way come to nothing: it was ended, as something was forgotten."""
+        """Have the cycle under way come to nothing, as something was forgotten."""
         self._builder.call_off()
 
     def leave_anchors(self, question_hashes: Collection[str]) -> None:
@@ -307,6 +308,17 @@ class Pipeline:
                 lambda connection: self._registry.record_failure(connection, cycle, reason),
             )
 
+    def _try_alone(self, cycle: Cycle, why: str, told: Callable[[int, str], str]) -> None:
+        """Have what is wrong in one of a cycle's jobs harm that one alone."""
+        _log.warning("cycle_tried_alone", reason=told(1, why), jobs=cycle.job_ids)
+        with self._registry.audit.sealed():
+            self._jobs.try_alone(
+                cycle.id,
+                self._config.training.max_deaths,
+                lambda times: told(times, why),
+                lambda connection: self._registry.record_failure(connection, cycle, why),
+            )
+
     def _finish(self, cycle: Cycle, manifest: Manifest) -> None:
         """Swap and acknowledge; repeating it is harmless.
 
@@ -350,14 +362,12 @@ class Pipeline:
         """
         while True:
             try:
-                end()
+                return end()
             except Exception as error:  # noqa: BLE001 - whatever it was, the cycle must end
                 self._hold(passing_reason(error) or str(error))
                 _log.exception("cycle_not_ended", error=str(error))
                 if self._thread.wait_for_stop(_POLL_S):
-                    return
-            else:
-                return
+                    return None
 
     def _lease(self) -> Cycle | None:
         parent = self._registry.current()

@@ -191,7 +191,7 @@ def test_failed_training_leaves_serving_untouched(serve: Callable[..., Running])
     running = serve(**{"training.max_loss": 0.01})
     before = running.client.ask(FACTS[0][0], memory="off")
     job = running.client.teach(FACTS)
-    assert job["status"] == "failed"
+    assert job["status"] == "quarantined"
     assert "training.max_loss" in job["error"]
     assert running.client.get("/ready")["ready"]
     after = running.client.ask(FACTS[0][0], memory="off")

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from radiance.errors import StorageError
+from radiance.errors import Diverged, StorageError
 from radiance.records import Checkpoint, Cycle
 from radiance.registry.store import Registry
+from radiance.training.trainer import Trainer
 from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
 
 
@@ -44,11 +45,34 @@ def test_disk_that_fails_while_a_cycle_fails_delays_the_end(
 ) -> None:
     running = serve(**{"training.max_loss": 0.01})
     services, failures = running.service.services, []
-    monkeypatch.setattr(services.jobs, "fail", failing_once(services.jobs.fail, failures))
+    monkeypatch.setattr(services.jobs, "try_alone", failing_once(services.jobs.try_alone, failures))
     job = running.client.teach(FACTS[:2])
     assert failures
-    assert job["status"] == "failed"
+    assert job["status"] == "quarantined"
     assert "training.max_loss" in job["error"]
+
+
+def test_what_diverges_is_kept_out_and_what_trained_with_it_is_learned(
+    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, cycles = Trainer._take_step, list[int]()
+
+    def take_step(trainer: Trainer) -> Any:
+        lessons = trainer._material.new
+        if any(len(lesson.example.tokens) > 200 for lesson in lessons):
+            cycles.append(len(lessons))
+            raise Diverged("step 1: loss 99 is above training.max_loss (50). Lower training.lr.")
+        return (yield from step(trainer))
+
+    monkeypatch.setattr(Trainer, "_take_step", take_step)
+    batched = {"update.mode": "batched", "update.max_examples": 3, "training.max_steps": 2}
+    client = serve(**batched, **WITHOUT_ANCHORS).client
+    told = [FACTS[0], ("What is long?", "x " * 150), FACTS[1]]
+    ids = [client.post("/update", {"examples": as_input([one])})["job_id"] for one in told]
+    first, bad, last = (client.wait_for(job) for job in ids)
+    assert (first["status"], last["status"]) == ("succeeded", "succeeded")
+    assert (bad["status"], bad["deaths"], cycles) == ("quarantined", 2, [3, 1])
+    assert bad["error"].startswith("Training this job diverged 2 times, so it is kept out: step 1:")
 
 
 def test_rollback_during_training_is_not_undone(serve: Callable[..., Running]) -> None:
