@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _PATH_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MOST_NAME_CHARACTERS = 100
+_MAY_HOLD_NUMBERS = (dict, list, float)
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.+?)`")
 _MISSING_FIELD = re.compile(r"missing required field `(.+?)`")
 
@@ -165,7 +166,9 @@ def _refuse_non_finite(data: Any, path: str) -> None:
         raise Problem(path, str(data), "is not a finite number", "Send a finite number.")
     if isinstance(data, dict):
         for name, value in data.items():
-            _refuse_non_finite(value, f"{path}.{name}".lstrip("."))
+            if isinstance(value, _MAY_HOLD_NUMBERS):
+                _refuse_non_finite(value, f"{path}.{name}".lstrip("."))
     elif isinstance(data, list):
         for index, value in enumerate(data):
-            _refuse_non_finite(value, f"{path}[{index}]")
+            if isinstance(value, _MAY_HOLD_NUMBERS):
+                _refuse_non_finite(value, f"{path}[{index}]")

@@ -12,6 +12,7 @@ import shutil
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.intervals import quantile
-from bench.processes import Figures
+from bench.processes import REPOSITORY, Figures
 from bench.survival.service import (
     BRIEFLY,
     Told,
@@ -284,7 +285,7 @@ def _tell_malformed(figures: Sequence[Figures]) -> str:
 
 
 class Others:
-    """Other clients: one request over and over, each timed."""
+    """Another client, once it has ended: the seconds of each request, and what went wrong."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -301,27 +302,22 @@ class Others:
 
 @contextlib.contextmanager
 def _others(port: int, path: str, body: Figures) -> Iterator[Others]:
-    found, is_over = Others(), threading.Event()
-
-    def ask() -> None:
-        while not is_over.is_set():
-            began = time.monotonic()
-            try:
-                told = call(port, "POST", path, body, timeout=_ANSWER_S)
-                if told.status != 200:
-                    found.failed.append(f"{told.status} {str(told.body)[:80]}")
-            except OSError as error:
-                found.failed.append(type(error).__name__)
-            found.seconds.append(time.monotonic() - began)
-            is_over.wait(0.02)
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        yield found
-    finally:
-        is_over.set()
-        thread.join()
+    """Another client beside the block, in a process of its own (``others``)."""
+    found = Others()
+    command = [sys.executable, "-m", "bench.survival.others", str(port), path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=REPOSITORY, text=True, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(body) + "\n")
+        process.stdin.flush()
+        process.stdout.readline()  # it has begun
+        try:
+            yield found
+        finally:
+            process.stdin.close()
+            told = json.loads(process.stdout.read() or "{}")
+            found.seconds, found.failed = told.get("seconds", []), told.get("failed", ["it ended"])
 
 
 def _at_once(count: int, send: Callable[[], int]) -> list[int]:
@@ -431,6 +427,8 @@ def _form() -> Figures:
 
 
 _REFUSED = (400, 408, 413, 429, 431)
+_SLOWER = 1.5  # than it is alone another client's p99 may be,
+_UNNOTICED_S = 0.1  # or so much later, which nobody notices: the attacker computes here, too
 Attack = Callable[[int], list[int]]
 
 
@@ -483,6 +481,10 @@ def attack(
     with _others(port, others_path, others_body) as beside:
         statuses = run(port)
     wrong = beside.wrong()
+    if beside.p99_s > max(_SLOWER * alone.p99_s, alone.p99_s + _UNNOTICED_S):
+        wrong.append(
+            f"another client's p99 is {beside.p99_s:.2f} s beside it and {alone.p99_s:.2f} s alone"
+        )
     if process.poll() is not None:
         wrong.append("it ended")
     more = max(0, resident_bytes(process) - before)

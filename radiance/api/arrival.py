@@ -10,6 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from radiance import limits
 from radiance.errors import Overloaded, SlowRequest
 
+_LARGE_BYTES = 1 << 14
+_TURN_S = 0.02  # what a large body has to itself
+
 
 class BodyGuard:
     """Middleware that counts what bodies hold, and gives up those that come too slowly.
@@ -24,6 +27,7 @@ class BodyGuard:
     ) -> None:
         self._app, self._timeout_s, self._clock = app, timeout_s, clock
         self._held = 0
+        self.turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its body watched."""
@@ -36,6 +40,7 @@ class BodyGuard:
             await self._app(scope, body.receive, send)
         finally:
             self._held -= body.counted
+            body.end_turn()
 
     def hold(self, count: int) -> None:
         """So many bytes more are held.
@@ -70,6 +75,7 @@ class Body:
         self._guard, self._receive = guard, receive
         self._began, self._received, self._held = guard.now(), 0, 0
         self._is_whole = False
+        self._turn: asyncio.TimerHandle | None = None
         self.counted = 0
 
     async def receive(self) -> Message:
@@ -101,3 +107,20 @@ class Body:
         counted = max(0, self._held - limits.FREE_BODY_BYTES.value)
         self._guard.hold(counted - self.counted)
         self.counted = counted
+
+    async def turn(self) -> None:
+        """Wait until it may be read and looked into, where it is a large one.
+
+        That takes the interpreter some milliseconds. Where hundreds come together they are taken
+        one after another, so that whoever asks for little meanwhile waits for one, not for all.
+        """
+        if self._held > _LARGE_BYTES and self._turn is None:
+            await self._guard.turns.acquire()
+            self._turn = asyncio.get_running_loop().call_later(_TURN_S, self.end_turn)
+
+    def end_turn(self) -> None:
+        """Let the next large one be read: this one is answered, or has had its time."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+            self._guard.turns.release()

@@ -45,6 +45,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         raise _too_large(max_bytes)
     if (encoding := request.headers.get("content-encoding", "identity").lower()) != "identity":
         body = _decompressed(bytes(body), encoding, max_bytes, request.state.body.hold)
+    await request.state.body.turn()
     try:
         return msgspec.json.decode(bytes(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

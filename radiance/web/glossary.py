@@ -155,7 +155,7 @@ TERMS: tuple[Term, ...] = (
     ),
     Term(
         "quarantine",
-        "The state of a job that killed the process repeatedly; it is not tried again.",
+        "The state of a job that failed repeatedly by what is in it; it is not tried again.",
         "jobs",
     ),
     Term(

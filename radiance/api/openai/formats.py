@@ -1,6 +1,5 @@
 """``response_format``: the form an answer must have, as a constraint on its tokens."""
 
-import json
 from typing import Annotated, Any
 
 import msgspec
@@ -61,4 +60,4 @@ def json_constraint(schema: JsonSchema) -> Constraint:
 
 def on_one_line(schema: JsonSchema) -> str:
     """A schema as JSON text that also says how white space is to be written."""
-    return json.dumps({"x-guidance": _COMPACT, **schema})
+    return msgspec.json.encode({"x-guidance": _COMPACT, **schema}).decode()

@@ -24,7 +24,7 @@ from radiance.errors import ConfigError, Overloaded, RequestError
 
 _MOST_REASON = 200
 _BYTES = LLTokenizer("byte")
-_MOST_KEPT, _MOST_WAITING = 16, 64
+_MOST_KEPT, _MOST_WAITING, _MOST_FORCED = 16, 64, 256
 # JSON allows any amount of space anywhere; a small model then likes to write nothing else.
 _ON_ONE_LINE: Any = {
     "whitespace_flexible": False,
@@ -40,6 +40,7 @@ _KEYWORDS = (
     ("Failed to generate regex for float range", "minimum, maximum"),
     ("Failed to generate regex for integer range", "minimum, maximum"),
 )
+_TOO_MANY = "Parser Error: Current row has"
 _OWN_ADVICE = " Enable 'coerce_one_of' option"  # which clients of ours do not have
 _ANY_OBJECT = json.dumps({"type": "object"})
 # llguidance's own take the 29th of any February, the year 0, and a 60th second at any time.
@@ -158,9 +159,34 @@ class ConstraintCompiler:
         if constraint.kind == "json_schema" and (name := _shadowed(constraint.source)):
             return f"patternProperties: {name!r} is in properties, too; say all of it there"
         # What may come first takes 50 ms of a form of thousands of properties. Copies have it.
+        self._first_allowed(matcher)
+        if error := matcher.get_error() or self._unholdable(matcher.deep_copy()):
+            return error
+        return matcher
+
+    def _unholdable(self, matcher: LLMatcher) -> str:
+        """Why an answer would fail where it first has a choice, or behind that; "" if it would not.
+
+        llguidance finds out only there that more may come next than it takes. Tried here it costs
+        the caller nothing, and the engine no row.
+        """
+        forced = matcher.compute_ff_tokens()[:_MOST_FORCED]
+        if forced and not matcher.consume_tokens(forced):
+            return matcher.get_error()
+        for _ in range(2):
+            if matcher.is_stopped():
+                return ""
+            token = self._first_allowed(matcher)
+            if token is None or not matcher.consume_tokens([token]):
+                return matcher.get_error()
+        return ""
+
+    def _first_allowed(self, matcher: LLMatcher) -> int | None:
+        """The first token that may come next, in the order of the vocabulary."""
         bits = np.zeros(((self._vocabulary.size + 31) // 32,), dtype=np.int32)
         matcher.unsafe_compute_mask_ptr(bits.ctypes.data, bits.nbytes)
-        return matcher.get_error() if matcher.is_error() else matcher
+        allowed = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
+        return int(allowed[0]) if len(allowed) and not matcher.is_error() else None
 
 
 class ConstraintState:
@@ -269,6 +295,8 @@ def unusable(constraint: Constraint, reason: str) -> RequestError:
     """The caller's error where a form cannot be compiled or held."""
     lines = reason.partition("<state>")[0].split("\n")  # behind that its parser is dumped
     reason = " ".join(line.strip() for line in lines if line.strip()).partition(_OWN_ADVICE)[0]
+    if reason.startswith(_TOO_MANY):
+        reason = "at one place more may follow than can be held, some 500 optional properties"
     keyword = next((k for start, k in _KEYWORDS if reason.startswith(start)), None)
     if keyword is not None and constraint.kind == "json_schema":
         reason = f"{keyword}: {reason}"

@@ -174,7 +174,8 @@ def properties(count: int) -> Constraint:
     return Constraint("json_schema", json.dumps(schema))
 
 
-def test_a_form_that_cannot_be_held_is_the_callers_error_too(engine: Engine) -> None:
+def test_a_form_that_cannot_be_held_is_the_callers_error_too(engine: Engine, monkeypatch) -> None:
+    monkeypatch.setattr(engine._forms, "_unholdable", lambda matcher: "")  # as deep in a form
     told: list[object] = []
     engine.observe(lambda checkpoint, request, outcome: told.append(outcome))
     with pytest.raises(RequestError, match="nothing that fits it can follow") as caught:
@@ -303,6 +304,39 @@ def test_what_took_too_long_is_there_once_it_has_come_to_its_end(
     while form not in compiler._kept:
         time.sleep(0.01)
     assert compiler.compile(form).result(timeout=0)
+    compiler.close()
+
+
+def _properties(count: int, *, required: bool = False) -> dict[str, Any]:
+    properties = {f"p{number}": {"type": "string"} for number in range(count)}
+    needed = {"required": list(properties)} if required else {}
+    return {"type": "object", "properties": properties, "additionalProperties": False} | needed
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        _properties(1000),
+        {"type": "object", "properties": {"a": _properties(1000)}, "required": ["a"]},
+    ],
+    ids=["at its first choice", "below what is forced"],
+)
+def test_what_cannot_be_held_is_refused_before_it_takes_a_row(
+    engine: Engine, monkeypatch, schema: dict[str, Any]
+) -> None:
+    rows = list[object]()
+    monkeypatch.setattr(engine, "_add_formed", lambda row, form: rows.append(form.exception()))
+    engine.submit(ask(engine, constraint=Constraint("json_schema", json.dumps(schema))))
+    engine.call(lambda: None)
+    while not rows:
+        time.sleep(0.01)
+    assert "some 500 optional properties" in str(rows[0])
+
+
+@pytest.mark.parametrize("schema", [_properties(400), _properties(1000, required=True)])
+def test_large_forms_that_can_be_held_are_taken(engine: Engine, schema: dict[str, Any]) -> None:
+    compiler = ConstraintCompiler(engine.encoder.vocabulary)
+    assert compiler.compile(Constraint("json_schema", json.dumps(schema))).result(timeout=60)
     compiler.close()
 
 
