@@ -104,7 +104,7 @@ def _tell_kills(figures: Sequence[Figures]) -> str:
     times = sorted(second for one in figures for second in one.get("recovered_s", ()))
     if not times:
         return f"{kills} kills"
-    told = f"p50 {quantile(times, 0.5):.1f} s, longest {times[-1]:.1f} s"
+    told = f"p50 {quantile(times, 0.5):.1f} s, p99 {quantile(times, 0.99):.1f} s"
     return f"{kills} kills, {jobs} updates acknowledged; ready again: {told} of {len(times)}"
 
 

@@ -14,7 +14,7 @@ BARS = {
     3: "every acknowledged update learned after it; 507 or 503 with Retry-After; serving goes on",
     4: "all refused, nobody else disturbed, memory flat, 300 adapters",
     5: "0 5xx, 0 hangs, every error as documented",
-    6: "refused; the process stays; memory + 100 MB at most; p99 of others within 1.5 x",
+    6: "refused; the process stays; memory + 100 MB at most; others' p99 within 1.5 x or + 0.1 s",
     7: "429 with Retry-After, nothing acknowledged dropped",
     8: "harm blocked and named, the rest learned, no client moves a checkpoint",
     9: "weights bit-equal to the uninterrupted run",

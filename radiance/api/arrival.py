@@ -11,6 +11,7 @@ from radiance import limits
 from radiance.errors import Overloaded, SlowRequest
 
 _LARGE_BYTES = 1 << 14
+_MOST_DIGITS = 20
 _TURN_S = 0.02  # what a large body has to itself
 
 
@@ -27,13 +28,16 @@ class BodyGuard:
     ) -> None:
         self._app, self._timeout_s, self._clock = app, timeout_s, clock
         self._held = 0
-        self.turns = asyncio.Lock()
+        self.turns, self._entrance = asyncio.Lock(), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its body watched."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if _declared(scope) > _LARGE_BYTES:
+            async with self._entrance:  # one in a round of the event loop
+                await asyncio.sleep(0)
         body = Body(self, receive)
         scope.setdefault("state", {})["body"] = body
         try:
@@ -63,6 +67,14 @@ class BodyGuard:
     def now(self) -> float:
         """The clock."""
         return self._clock()
+
+
+def _declared(scope: Scope) -> int:
+    """How many bytes a request says that its body has; 0 where it does not say."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() and len(value) < _MOST_DIGITS else 0
+    return 0
 
 
 class Body:
