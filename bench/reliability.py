@@ -178,14 +178,17 @@ def table(rows: Sequence[Row], run: _Run, title: str) -> Table:
     return Table(title, ("#", "what", "held", "figures"), lines)
 
 
-def failures(run: _Run) -> Table:
-    """Every trial that did not hold, and why."""
+def failures(rows: Sequence[Row], run: _Run) -> Table:
+    """Every trial that did not hold, and every row that does not with all of them, and why."""
     lines = [
         (number, name, figures["why"])
         for number, found in run.figures.items()
         for name, figures in found
         if not figures.get("held", True)
     ]
+    for row in rows:
+        found = [one for _, one in run.figures.get(row.number, ()) if "held" in one]
+        lines += [(row.number, "all together", why) for why in row.judge(found)]
     return Table("Did not hold", ("#", "trial", "why"), lines)
 
 
@@ -239,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page.write(rows, run.figures, run.totals, bench.told)
     title = "What it was put through" + (f", {options.peer}.server" if options.peer else "")
     bench.finish(
-        [table(rows, run, title), failures(run)],
+        [table(rows, run, title), failures(rows, run)],
         lambda figure: draw(rows, run, figure),
         held={row.number: _held(run, row) for row in rows},
     )

@@ -306,17 +306,11 @@ def _backups(plan: Plan, folder: Path) -> Figures:
         wrong += sorted(set(mixed.failed))[:3]
     with running(copies[-1], plan.base, *BRIEFLY) as restored:
         wrong += disorder(restored)
-    p99, p99_alone = quantile(beside, 0.99), quantile(alone, 0.99)
-    if p99 > _SLOWER * p99_alone:
-        wrong.append(f"answers' p99 is {p99:.2f} s beside backups and {p99_alone:.2f} s without")
     return verdict(
         wrong,
         backups=_BACKUPS,
-        answers=len(beside) + len(alone),
-        p50_s=quantile(beside, 0.5),
-        p50_alone_s=quantile(alone, 0.5),
-        p99_s=p99,
-        p99_alone_s=p99_alone,
+        beside_s=[round(one, 3) for one in beside],
+        alone_s=[round(one, 3) for one in alone],
     )
 
 
@@ -331,14 +325,28 @@ def _unlike(root: Path, copy: Path, jobs: int) -> list[str]:
     return [*wrong, f"{jobs - found} acknowledged jobs are missing"] if found < jobs else wrong
 
 
+def _p99s(figures: Sequence[Figures]) -> tuple[float, float]:
+    """Of answers beside backups and in turn without, of all roots; NaN without any."""
+    both = [[s for one in figures for s in one.get(name, ())] for name in ("beside_s", "alone_s")]
+    beside, alone = (quantile(times, 0.99) if times else float("nan") for times in both)
+    return beside, alone
+
+
+def _slower(figures: Sequence[Figures]) -> list[str]:
+    beside, alone = _p99s(figures)
+    told = f"answers' p99 is {beside:.2f} s beside backups and {alone:.2f} s without"
+    return [told] if beside > _SLOWER * alone else []
+
+
 def _tell_backups(figures: Sequence[Figures]) -> str:
-    whole = [one for one in figures if "p99_s" in one]
+    whole = [one for one in figures if "beside_s" in one]
     if not whole:
         return ""
-    pairs = ", ".join(f"{one['p99_s']:.2f} and {one['p99_alone_s']:.2f} s" for one in whole)
+    beside, alone = _p99s(whole)
+    answers = sum(len(one["beside_s"]) + len(one["alone_s"]) for one in whole)
     return (
         f"{sum(one['backups'] for one in whole)} backups of {len(whole)} roots; answers' p99 "
-        f"beside them and in turn without: {pairs}, of {sum(one['answers'] for one in whole)}"
+        f"{beside:.2f} s beside them and {alone:.2f} s in turn without, of {answers}"
     )
 
 
@@ -358,5 +366,6 @@ ROWS = (
             for number in range(_ROOTS)
         ],
         _tell_backups,
+        _slower,
     ),
 )

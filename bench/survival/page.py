@@ -66,6 +66,7 @@ def _line(row: Row, found: Found, total: int) -> str:
     held = sum(one["held"] for one in figures)
     share = proportion(held, len(figures))
     tried = f"{held} of {len(figures)}" + (f", of {total:,} there are" * (len(figures) < total))
+    tried += ", not all together" * bool(row.judge(figures))
     low, high = 100 * share.low, 100 * share.high
     interval = f"{low:.0f} to {high:.0f} %"
     told = row.tell(figures)
@@ -73,11 +74,10 @@ def _line(row: Row, found: Found, total: int) -> str:
 
 
 def _failed(row: Row, found: Found) -> list[str]:
-    return [
-        f"- {row.number}, {name}: {_plain(figures['why'])}"
-        for name, figures in found
-        if not figures.get("held", True)
-    ]
+    figures = [one for _, one in found if "held" in one]
+    alone = [(name, one["why"]) for name, one in found if not one.get("held", True)]
+    together = [("all together", why) for why in row.judge(figures)]
+    return [f"- {row.number}, {name}: {_plain(why)}" for name, why in [*alone, *together]]
 
 
 def _plain(text: str) -> str:

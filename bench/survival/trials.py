@@ -53,12 +53,14 @@ class Row:
         what: Is tried.
         trials: All there are, in the order in which a stop leaves the widest view.
         tell: What the figures of those that were made come to, beside how many held.
+        judge: What is wrong with all of them together, which one alone is too short to show.
     """
 
     number: int
     what: str
     trials: Callable[[Plan], Sequence[Trial]]
     tell: Callable[[Sequence[Figures]], str] = lambda figures: ""
+    judge: Callable[[Sequence[Figures]], list[str]] = lambda figures: []
 
 
 def verdict(wrong: Sequence[str], **figures: object) -> Figures:

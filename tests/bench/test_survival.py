@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.survival import access, page, power
+from bench.survival import access, operation, page, power
 from bench.survival.access import documented, expected
 from bench.survival.operation import too_steep
 from bench.survival.trials import Row, Trial, verdict
@@ -42,6 +42,16 @@ def test_the_page_tells_what_held_what_did_not_and_what_was_not_tried(
     (third,) = [line for line in lines if line.startswith("| 3 ")]
     assert "| not tried |" in third
     assert "- 1, two: a / b" in lines
+
+
+def test_backups_of_all_roots_are_judged_together() -> None:
+    (backups,) = [row for row in operation.ROWS if row.number == 18]
+    quick = {**verdict([]), "backups": 10, "beside_s": [0.1] * 200, "alone_s": [0.1] * 200}
+    late = {**quick, "beside_s": [0.1] * 190 + [2.0] * 10}
+    assert backups.judge([quick] * 5) == []
+    assert backups.judge([late, *[quick] * 9]) == []  # 10 of 2,000 are less than one in a hundred
+    assert "p99 is 2.00 s" in backups.judge([late, late, quick])[0]
+    assert "50 backups of 5 roots" in backups.tell([quick] * 5)
 
 
 def test_a_soak_is_judged_by_what_grew() -> None:
