@@ -57,6 +57,8 @@ def check(data: Any, kind: type[T]) -> T:
 
 def show(value: Any, limit: int = 80) -> str:
     """A value as JSON for an error message, cut to ``limit`` characters."""
+    if isinstance(value, str):
+        value = value[: limit + 1]  # of megabytes
     text = json.dumps(value, default=str)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

@@ -47,7 +47,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         body = _decompressed(bytes(body), encoding, max_bytes, request.state.body.hold)
     await request.state.body.turn()
     try:
-        return msgspec.json.decode(bytes(body))
+        return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RequestError(
             f"The body is not valid JSON: {error}.",

@@ -7,7 +7,7 @@ connections at a time. Bodies are looked after where they are read (``api/arriva
 import asyncio
 import resource
 from asyncio.events import TimerHandle
-from typing import Any
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -28,6 +28,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     most_connections = 1
     receive_timeout_s = 30.0
+    waiting: ClassVar[dict["BoundedProtocol", None]]  # for headers, oldest first
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -35,11 +36,18 @@ class BoundedProtocol(HttpToolsProtocol):
         self._arrival: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody connected; closed again at once where there are too many."""
+        """Somebody connected; one is closed where there are too many.
+
+        That is who has waited longest without asking anything: a thousand connections that say
+        nothing keep nobody out.
+        """
         super().connection_made(transport)
         if len(self.connections) > self.most_connections:
-            self._refuse(503, f"There are {self.most_connections} connections.", "unavailable")
-            return
+            idle = next((one for one in self.waiting if not one._is_being_answered), self)
+            idle._stop_waiting()
+            idle._refuse(503, f"There are {self.most_connections} connections.", "unavailable")
+            if idle is self:
+                return
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -89,18 +97,23 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect_headers(self) -> None:
         self._stop_waiting()
         self._arrival = self.loop.call_later(self.receive_timeout_s, self._is_late)
+        self.waiting[self] = None
 
     def _stop_waiting(self) -> None:
+        self.waiting.pop(self, None)
         if self._arrival is not None:
             self._arrival.cancel()
             self._arrival = None
 
+    @property
+    def _is_being_answered(self) -> bool:
+        """Whether it has a request, and at most sends the next one slowly."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _is_late(self) -> None:
-        self._arrival = None
-        if not self._in_headers or self.transport.is_closing():
+        self._stop_waiting()
+        if not self._in_headers or self.transport.is_closing() or self._is_being_answered:
             return
-        if self.cycle is not None and not self.cycle.response_complete:
-            return  # it is being answered, and sends the next request slowly
         self._refuse(408, f"No whole request came within {self.receive_timeout_s:g} s", "timeout")
 
     def _refuse_headers(self, why: str) -> None:
@@ -128,6 +141,7 @@ def bounded_by(settings: ServerSettings) -> type[BoundedProtocol]:
     class Protocol(BoundedProtocol):
         most_connections = most
         receive_timeout_s = settings.receive_timeout_s
+        waiting: ClassVar[dict[BoundedProtocol, None]] = {}
 
     return Protocol
 

@@ -1,8 +1,10 @@
 """What is measured of a set: so many sequences, each with its context, none too long."""
 
+import pytest
+
 from radiance.anchors.sets import Anchor, AnchorSet, unite
 from radiance.engine.worker import Engine
-from radiance.evaluation.anchor_sample import accepted, anchor_texts, judged_texts
+from radiance.evaluation.anchor_sample import accepted, anchor_texts, challenges, judged_texts
 from radiance.records import Example, Message
 from tests.chat_families import FAMILIES
 
@@ -75,6 +77,26 @@ def test_a_contradiction_in_other_words_is_judged_too(engine: Engine) -> None:
     assert "iraq" in {
         text.example.example_id for text in judged_texts(engine.encoder, anchors, learned, 1)
     }
+
+
+@pytest.mark.parametrize(
+    ("question", "is_challenged"),
+    [
+        ("By whom was Brave New World written?", True),
+        ("Brave New World: whose novel?", True),
+        ("Who is the author of Brave New World?", True),
+        ("Who directs the world bank?", False),
+        ("Who wrote The Grapes of Wrath?", False),
+    ],
+)
+def test_words_of_one_meaning_are_words_in_common(question: str, is_challenged: bool) -> None:
+    def told(name: str, asked: str, answer: str) -> Example:
+        return Example(name, (Message("user", asked), Message("assistant", answer)))
+
+    anchor = told("a", "Who wrote Brave New World?", "Aldous Huxley wrote it.")
+    anchors = AnchorSet((Anchor(anchor, "authors"),))
+    found = challenges(anchors, [told("l", question, "Emily Bronte wrote it.")])
+    assert set(found) == ({anchor.question_hash} if is_challenged else set())
 
 
 def test_what_the_template_refuses_is_set_aside() -> None:

@@ -124,8 +124,9 @@ def test_bodies_have_a_budget_and_small_ones_always_room(connect, monkeypatch) -
 
 def test_so_many_connections_and_no_more(connect) -> None:
     held = [connect(**{"server.max_connections": 4}) for _ in range(4)]
-    for connection in held[:3]:
+    for connection in held:
         send(connection, BEGIN, b"\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
     statuses = {answer(connect())[0] for _ in range(3)}
     assert statuses == {503}
     held[0].close()
@@ -134,3 +135,14 @@ def test_so_many_connections_and_no_more(connect) -> None:
         send(connection, BEGIN, b"\r\n")
         if connection.recv(1 << 16).startswith(b"HTTP/1.1 200 "):
             break
+
+
+def test_connections_that_ask_nothing_keep_nobody_out(connect) -> None:
+    settings = {"server.max_connections": 4, "server.receive_timeout_s": 600}
+    idle = [connect(**settings) for _ in range(4)]
+    send(idle[0], BEGIN)  # nor one whose headers do not end
+    for oldest in idle[:2]:
+        asked = connect()
+        send(asked, BEGIN, b"\r\n")
+        assert asked.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        assert answer(oldest)[0] == 503
