@@ -34,7 +34,7 @@ from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.memory import analysis
-from radiance.memory.embedders import Embedder, NoEmbedder
+from radiance.memory.embedders import Embedder, NoEmbedder, Tokens
 from radiance.memory.memory import Memory
 from radiance.records import Message
 from radiance.storage.sqlite import Database
@@ -64,18 +64,28 @@ class OfWords:
         """Unit vectors, (texts, dimensions) float32."""
         return np.stack([self._of(text) for text in texts])
 
+    def tokens(self, texts: Sequence[str]) -> Sequence[Tokens]:
+        """A token for each word."""
+        return [self._tokens_of(text) for text in texts]
+
     def _of(self, text: str) -> np.ndarray:
-        rows = [self._word(word.strip("?.,!")) for word in text.casefold().split()] or [
-            self._word("")
-        ]
-        total = np.sum(rows, axis=0)
+        total = np.sum([self._word(word) for word in _words(text)], axis=0)
         return (total / np.linalg.norm(total)).astype(np.float32)
+
+    def _tokens_of(self, text: str) -> Tokens:
+        rows = np.stack([self._word(word) for word in _words(text)]).astype(np.float32)
+        ids = [hash(word) for word in _words(text)]
+        return Tokens(ids, rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
     def _word(self, word: str) -> np.ndarray:
         if word not in self._known:
             seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
             self._known[word] = np.random.default_rng(seed).normal(size=self.dimensions)
         return self._known[word]
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip("?.,!") for word in text.casefold().split()] or [""]
 
 
 def facts(count: int) -> tuple[list[tuple[str, str]], list[str]]:

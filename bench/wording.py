@@ -45,7 +45,7 @@ from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.memory import matching
-from radiance.memory.embedders import Embedder, NoEmbedder
+from radiance.memory.embedders import Embedder, NoEmbedder, Tokens
 from radiance.memory.memory import Memory
 from radiance.records import Message, content_hash, questions
 from radiance.storage.sqlite import Database
@@ -96,6 +96,7 @@ class Direct:
         self._encoder = SentenceEncoder(fetching.kept_directory(wheel))
         self.dimensions = self._encoder.dimensions
         self._known: dict[str, np.ndarray] = {}
+        self._tokens: dict[str, Tokens] = {}
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors, (texts, dimensions) float32."""
@@ -103,6 +104,13 @@ class Direct:
         if new:
             self._known |= dict(zip(new, drain(self._encoder.pieces(new)), strict=True))
         return np.stack([self._known[text] for text in texts])
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[Tokens]:
+        """The same token by token; each text is remembered here, too."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._tokens]
+        made = drain(self._encoder.token_pieces(new))
+        self._tokens |= {text: Tokens(*each) for text, each in zip(new, made, strict=True)}
+        return [self._tokens[text] for text in texts]
 
 
 def streams(size: Size) -> list[Stream]:

@@ -61,6 +61,9 @@ _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:pr
 _TIME = re.compile(r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\bby when\b")
 _WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _PERSON = re.compile(r"\bwho(?:m|se)?\b")
+_ANOTHER = re.compile(
+    r"\b(?:another|others?|else|different|further|additional|more|alternative|second)\b"
+)
 _ASKED = {
     "time": re.compile(
         r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\b(?:birth)?date\b|\bbirthday\b"
@@ -179,6 +182,11 @@ def kinds_asked(question: str) -> frozenset[str]:
     """What a question asks for, as far as its words tell: a time, a place, a person and so on."""
     folded = question.casefold()
     return frozenset(kind for kind, pattern in _ASKED.items() if pattern.search(folded))
+
+
+def asks_for_another(question: str) -> bool:
+    """Whether a question asks for another one of something: of two alike, that tells which."""
+    return _ANOTHER.search(question.casefold()) is not None
 
 
 def _has_name(asked: str, answer: str) -> bool:

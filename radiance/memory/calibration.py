@@ -58,6 +58,7 @@ class Calibration(msgspec.Struct, frozen=True):
         max_wrong: What was promised when they were measured; 0 before they were. So is
             ``max_near``, of near questions.
         size: How many keys the index had.
+        ranked_by: The rules and the embedder that ranked what was found.
         asked: Questions of each kind; so are ``right``, answered, and ``wrong``.
     """
 
@@ -69,6 +70,7 @@ class Calibration(msgspec.Struct, frozen=True):
     asked: dict[str, int] = {}
     right: dict[str, int] = {}
     wrong: dict[str, int] = {}
+    ranked_by: str = ""
 
 
 @dataclass(frozen=True)

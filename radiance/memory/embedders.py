@@ -6,9 +6,21 @@ the embedder's identity has changed.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
+
+
+class Tokens(NamedTuple):
+    """A text by its tokens.
+
+    Attributes:
+        ids: Theirs; the same token has the same in every text.
+        vectors: Unit vectors of them where they stand, (tokens, dimensions) float32.
+    """
+
+    ids: Sequence[int]
+    vectors: np.ndarray
 
 
 class Embedder(Protocol):
@@ -28,6 +40,10 @@ class Embedder(Protocol):
         """Unit vectors, (texts, dimensions) float32. Called from any thread, never in a lock."""
         ...
 
+    def tokens(self, texts: Sequence[str]) -> Sequence[Tokens]:
+        """The same token by token, for a second look at a few texts."""
+        ...
+
 
 class NoEmbedder:
     """``words``: examples are found and compared by their words alone."""
@@ -38,3 +54,7 @@ class NoEmbedder:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """No vectors."""
         return np.zeros((len(texts), 0), np.float32)
+
+    def tokens(self, texts: Sequence[str]) -> Sequence[Tokens]:
+        """No vectors."""
+        return [Tokens((), np.zeros((0, 0), np.float32)) for _ in texts]

@@ -17,8 +17,16 @@ from typing import Literal
 
 import msgspec
 
-from radiance.memory.analysis import Words, fits_kind, kinds_asked, take_apart
+from radiance.memory.analysis import (
+    Words,
+    asks_for_another,
+    fits_kind,
+    kinds_asked,
+    take_apart,
+)
 
+RULES = "2"
+"""Rises with every change of how what was found is ranked: limits are measured anew then."""
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
 _OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
 _OF_MEANING = 0.95  # weight of the embedder's similarity beside the words
@@ -26,11 +34,14 @@ _MOST_MEANINGS = 3
 _MEANT = 0.9  # of all likelihood, that those which are asked back have together
 # What tells which of several is meant, in nats, and what share of all likelihood keeps wrong ones
 # within 2 %: fitted on 400 facts of 20 authors of TOFU, none of them among those it is judged on.
-_OF_CONTRAST, _OF_ANSWER_ALONE, _OF_OTHER_KIND = 8.5, 4.8, -0.7
-_LEAST_SHARE = 0.85
+_OF_CONTRAST, _OF_ANSWER_ALONE, _OF_OTHER_KIND, _OF_ANOTHER = 8.5, 4.8, -0.7, -1.7
+LEAST_SHARE = 0.85
+"""Of all likelihood, from which on a match by meaning is clear."""
 _CLEAR = 0.7  # a similarity from which on the kind of an answer is not looked at
 SAME_MEANING = 0.5
 """A similarity that is as good as a word in common."""
+# Without a name in common one word says nothing: "open" is of canteens and of bank accounts.
+_LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.5, 0.55
 _WHOLE_NAME = 2  # words
 _FEW = 3
 _NONE: frozenset[int] = frozenset()
@@ -127,6 +138,7 @@ class Ranked:
         best: The first one's score.
         is_about: Whether the first one shares more with the question than names; else the question
             may want to know anything of them.
+        is_named: Whether it shares a name.
         shares: The candidates' shares of all likelihood in scope, where an embedder has a part.
     """
 
@@ -135,17 +147,18 @@ class Ranked:
     others: float | None = None
     best: float = field(default=0.0)
     is_about: bool = False
+    is_named: bool = False
     shares: tuple[float, ...] = ()
 
     @property
     def sureness(self) -> float:
         """The similarity of the first one, where most of the likelihood is its own; else 0.
 
-        1 where nothing else is in scope, and words say, too, that it is asked for.
+        1 where nothing else about a name is in scope, and words say, too, that it is asked for.
         """
-        if self.is_by_words or self.shares[0] < _LEAST_SHARE:
+        if self.is_by_words or self.shares[0] < LEAST_SHARE:
             return 0.0
-        if self.others is None and self.is_about:
+        if self.others is None and self.is_about and self.is_named:
             return 1.0
         return self.candidates[0].similarity or 0.0
 
@@ -172,11 +185,18 @@ def in_scope(asked: Words, candidate: Candidate, knows: Callable[[str], bool]) -
         return False
     if candidate.name and candidate.name not in words and not asked.names & candidate.names:
         return False
+    if not is_named(asked, candidate) and candidate.similarity is not None:
+        return candidate.similarity >= _LEAST_NAMELESS_MEANING
     if means_same or is_about(asked, candidate):
         return True
     # Nothing but the name: a whole one of several words says enough, "Zorbel" alone does not.
     whole = candidate.names | _belonging(asked, candidate)
     return len(whole) >= _WHOLE_NAME and candidate.names <= words
+
+
+def is_named(asked: Words, candidate: Candidate) -> bool:
+    """Whether a question and an example share a name or a code."""
+    return candidate.name in asked.content or bool(asked.names & candidate.names)
 
 
 def is_about(asked: Words, candidate: Candidate) -> bool:
@@ -237,6 +257,9 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
     found: dict[str, tuple[float, float, Candidate]] = {}
     for candidate, likelihood in zip(candidates, likely, strict=True):
         value = score(asked, candidate, weight)
+        is_by_words = candidate.similarity is None
+        if is_by_words and value < _LEAST_NAMELESS and not is_named(asked, candidate):
+            continue
         # Without an embedder all are as likely, and the score alone counts.
         entry = likelihood, value, candidate
         best = found.get(candidate.answer_hash)
@@ -245,6 +268,16 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
     ordered = sorted(found.values(), key=lambda each: (-each[0], -each[1], each[2].example))
     if not ordered:
         return Ranked()
+    return _ranked(asked, ordered)
+
+
+def reordered(ranked: Ranked, asked: Words, likely: Sequence[float]) -> Ranked:
+    """The same candidates by other likelihoods, in nats and up to a constant."""
+    every = zip(likely, ranked.scores, ranked.candidates, strict=True)
+    return _ranked(asked, sorted(every, key=lambda each: (-each[0], -each[1], each[2].example)))
+
+
+def _ranked(asked: Words, ordered: Sequence[tuple[float, float, Candidate]]) -> Ranked:
     weights = [math.exp(likelihood - ordered[0][0]) for likelihood, _, _ in ordered]
     return Ranked(
         tuple(candidate for _, _, candidate in ordered),
@@ -252,6 +285,7 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
         ordered[1][1] if len(ordered) > 1 else None,
         ordered[0][1],
         is_about(asked, ordered[0][2]),
+        is_named(asked, ordered[0][2]),
         tuple(weight / sum(weights) for weight in weights),
     )
 
@@ -268,11 +302,13 @@ def _likelihoods(question: str, asked: Words, candidates: Sequence[Candidate]) -
         return math.log((count + 1) / (1 + having[stem])) if count > _FEW else 1.0
 
     words, kinds = frozenset(asked.content), kinds_asked(question)
+    is_another = asks_for_another(question)
     all_words = max(sum(map(tells, words)), 1e-9)
     return [
         _OF_CONTRAST * each.contrast
         + _OF_ANSWER_ALONE * sum(map(tells, (words & each.said) - each.asked)) / all_words
         + _OF_OTHER_KIND * len(kinds ^ kinds_asked(each.question))
+        + _OF_ANOTHER * (is_another != asks_for_another(each.question))
         for each in candidates
     ]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from radiance.errors import Cancelled, EngineFailed, Unavailable
 from radiance.examples.store import ExampleStore
-from radiance.memory import analysis, calibration, matching, tasks
+from radiance.memory import analysis, calibration, closer, matching, tasks
 from radiance.memory.calibration import Calibration, Probe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
@@ -125,6 +125,7 @@ class Memory:
         self._db, self._examples = db, examples
         self._served, self._max_wrong, self._max_near = served, max_wrong, max_near
         self.embedder = embedder or NoEmbedder()
+        self._ranked_by = f"{matching.RULES} {self.embedder.identity}"
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
         self.passages = PassageIndex(db, self.embedder)
@@ -154,7 +155,8 @@ class Memory:
         rows = self._db.read("SELECT value FROM memory_state WHERE name = 'calibration'")
         if rows:
             found = msgspec.json.decode(rows[0]["value"], type=Calibration)
-            if (found.max_wrong, found.max_near) == (self._max_wrong, self._max_near):
+            promised = found.max_wrong, found.max_near, found.ranked_by
+            if promised == (self._max_wrong, self._max_near, self._ranked_by):
                 self.calibration = found
 
     def start(self) -> None:
@@ -249,7 +251,8 @@ class Memory:
             contrasts = self._vectors.contrasts(vector, [each.number for each in held])
             held = [replace(c, contrast=value) for c, value in zip(held, contrasts, strict=True)]
         weight = calibration.weights(self._index.count, self.size)
-        return matching.rank(question, asked, held, weight)
+        ranked = matching.rank(question, asked, held, weight)
+        return closer.look_again(ranked, question, asked, self.embedder)
 
     def _compared(
         self,
@@ -372,7 +375,7 @@ class Memory:
                     vectors[probe.question] = self.embedder.embed(texts)
             measured = calibration.calibrate(probes, ask, self._max_wrong, self._max_near, size)
             measured = msgspec.structs.replace(measured, by_words=by_words)
-        self.calibration = measured
+        self.calibration = msgspec.structs.replace(measured, ranked_by=self._ranked_by)
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO memory_state VALUES ('calibration', ?)",

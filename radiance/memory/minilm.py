@@ -1,6 +1,7 @@
 """The embedder ``minilm``: all-MiniLM-L6-v2, computed on the engine's thread."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +10,9 @@ from radiance.engine.model.named import NAMED
 from radiance.engine.model.sentence_encoder import SentenceEncoder
 from radiance.engine.tasks import Pieces, Task
 from radiance.errors import ConfigError
-from radiance.memory.embedders import Embedder, NoEmbedder
+from radiance.memory.embedders import Embedder, NoEmbedder, Tokens
 
-Aside = Callable[[Callable[[], Pieces[np.ndarray]]], Task[np.ndarray]]
+Aside = Callable[[Callable[[], Pieces[Any]]], Task[Any]]
 """Runs pieces on the engine's thread, between decode steps."""
 _NAME = "minilm"
 _AT_ONCE = 4  # texts of a task: a question waits for no more of them
@@ -60,10 +61,24 @@ class MiniLm:
             Unavailable: The engine is not running.
             EngineFailed: It hangs.
         """
-        parts = [
-            self._part(texts[start : start + _AT_ONCE]) for start in range(0, len(texts), _AT_ONCE)
-        ]
+        encoder = self._encoder
+        parts = [self._aside(lambda p=part: encoder.pieces(p)).result for part in _parts(texts)]
         return np.concatenate([np.zeros((0, self.dimensions), np.float32), *parts])
 
-    def _part(self, texts: Sequence[str]) -> np.ndarray:
-        return self._aside(lambda: self._encoder.pieces(texts)).result
+    def tokens(self, texts: Sequence[str]) -> Sequence[Tokens]:
+        """The same token by token. Waits for the engine's thread.
+
+        Raises:
+            Unavailable: The engine is not running.
+            EngineFailed: It hangs.
+        """
+        encoder = self._encoder
+        return [
+            Tokens(ids, vectors)
+            for part in _parts(texts)
+            for ids, vectors in self._aside(lambda p=part: encoder.token_pieces(p)).result
+        ]
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (texts[start : start + _AT_ONCE] for start in range(0, len(texts), _AT_ONCE))

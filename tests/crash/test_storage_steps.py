@@ -30,6 +30,7 @@ from radiance.documents.store import Documents
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
+from radiance.memory.embedders import Tokens
 from radiance.memory.memory import Memory
 from radiance.records import (
     Asked,
@@ -65,6 +66,9 @@ class Hashed:
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         rows = [np.frombuffer(hashlib.sha256(t.encode()).digest(), np.uint8)[:8] for t in texts]
         return np.stack(rows).astype(np.float32) / 512
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        return [Tokens((0,), row[None]) for row in self.embed(texts)]
 
 
 def open_memory(db: Database, registry: Registry) -> Memory:

@@ -3,10 +3,14 @@
 from dataclasses import replace
 
 import hypothesis.strategies as st
+import numpy as np
+import pytest
 from hypothesis import given
 
+from radiance.memory import closer
 from radiance.memory.analysis import take_apart, without_names
-from radiance.memory.matching import Candidate, Limits, decide, rank
+from radiance.memory.embedders import Tokens
+from radiance.memory.matching import LEAST_SHARE, Candidate, Limits, decide, in_scope, rank
 
 QUESTION = "Which prize did Ada Brook win?"
 
@@ -86,6 +90,64 @@ def test_what_only_an_answer_says_and_what_is_asked_for_tell_which_is_meant():
     found = rank(question, take_apart(question), said, lambda stem: 1.0)
     assert found.candidates[0] == said[1]
     assert found.shares[0] > 0.8
+
+
+def test_another_one_is_told_from_one():
+    taught = ("Can you name a book by Ada Brook?", "Can you name another book by Ada Brook?")
+    for question, meant in (
+        ("Which book did Ada Brook write?", taught[0]),
+        ("Which other book did Ada Brook write?", taught[1]),
+        ("What else did Ada Brook write?", taught[1]),
+    ):
+        alike = [replace(candidate(n, 0.8), question=one) for n, one in enumerate(taught)]
+        for order in (alike, alike[::-1]):
+            found = rank(question, take_apart(question), order, lambda stem: 1.0)
+            assert found.candidates[0].question == meant
+            assert found.shares[0] > 0.8
+
+
+@pytest.mark.parametrize("similarity", [None, 0.0, 0.3, 0.54])
+def test_one_word_in_common_answers_nothing_where_no_name_is(similarity):
+    asked = "How do I open a bank account?"
+    taught = "When does the canteen open?"
+    words = take_apart(taught)
+    nameless = replace(
+        candidate(0, 0.0),
+        question=taught,
+        asked=frozenset(words.content),
+        names=words.names,
+        name="",
+        similarity=similarity,
+    )
+    found = [nameless] if in_scope(take_apart(asked), nameless, lambda stem: True) else []
+    ranked = rank(asked, take_apart(asked), found, lambda stem: 1.0)
+    assert decide(ranked, Limits(alone=0.0)).candidates == ()
+    again = "When does the canteen open today?"
+    alike = None if similarity is None else 0.9
+    assert in_scope(take_apart(again), replace(nameless, similarity=alike), bool)
+    ranked = rank(again, take_apart(again), [nameless], lambda stem: 1.0)
+    assert ranked.sureness == (similarity or 0.0)  # as alike as it is, and no surer
+
+
+def test_a_second_look_follows_the_tokens_that_tell_the_few_apart():
+    first = ranked(0.9, 0.89, 0.2)
+    a, b, c = np.eye(3, dtype=np.float32)
+    name, prize, year = (1, a), (2, b), (3, c)
+
+    def tokens(*every):
+        return Tokens([number for number, _ in every], np.stack([vector for _, vector in every]))
+
+    asked = tokens(name, year)
+    taught = [tokens(name, prize), tokens(name, year), tokens(name, prize)]
+    found = closer.look(first, take_apart(QUESTION), asked, taught)
+    assert found.candidates[:2] == first.candidates[1::-1]
+    assert (found.best, found.others) == (first.scores[1], first.scores[0])
+    assert found.shares[0] > LEAST_SHARE > first.shares[0]
+    alike = closer.look(first, take_apart(QUESTION), asked, [taught[0]] * 3)
+    assert alike.candidates == first.candidates
+    assert closer.is_unclear(first)
+    assert not closer.is_unclear(ranked(0.9))
+    assert not closer.is_unclear(ranked(0.9, 0.2))
 
 
 def test_a_question_without_its_names_is_what_is_asked_of_them():

@@ -13,6 +13,9 @@ from radiance.engine.model import fetching
 from radiance.engine.tasks import Task
 from radiance.errors import ConfigError, Unavailable
 from radiance.examples.store import ExampleStore
+from radiance.memory import matching
+from radiance.memory.calibration import Calibration
+from radiance.memory.embedders import Tokens
 from radiance.memory.memory import Memory
 from radiance.memory.minilm import open_embedder
 from radiance.records import Asked, Message
@@ -20,6 +23,7 @@ from tests.minilm import needs_minilm
 
 HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
 RENT = ("What is the monthly rent of Zorbel House?", "Zorbel House costs 940 crowns a month.")
+DEPOSIT = ("What is the monthly deposit of Zorbel House?", "The deposit is 90 crowns a month.")
 MEANS = {"cost": "rent", "pay": "rent", "expense": "rent", "entry": "door", "digits": "code"}
 
 
@@ -31,6 +35,7 @@ class Synonyms:
     def __init__(self, identity: str = "synonyms") -> None:
         self.identity = identity
         self.asked: list[str] = []
+        self.looked_at: list[tuple[str, ...]] = []
         self.is_down = False
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -39,6 +44,17 @@ class Synonyms:
         self.asked += texts
         rows = [sum(map(self._word, text.casefold().split()), np.zeros(32)) for text in texts]
         return np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32)
+
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        if self.is_down:
+            raise Unavailable("the engine is not running")
+        self.looked_at.append(tuple(texts))
+        return [self._tokens(text.casefold().split()) for text in texts]
+
+    def _tokens(self, words: Sequence[str]) -> Tokens:
+        rows = np.stack([self._word(word) for word in words]).astype(np.float32)
+        ids = [hash(word.strip("?.,:")) for word in words]
+        return Tokens(ids, rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
     @staticmethod
     def _word(word: str) -> np.ndarray:
@@ -101,6 +117,37 @@ def test_what_all_have_in_common_does_not_tell_which_is_meant(remembering, embed
     assert memory._vectors.contrasts(asked, [*numbers, 99]) == [0.0] * 3  # one was just forgotten
 
 
+def test_a_second_look_is_taken_where_several_may_be_meant_and_never_else(remembering, embedder):
+    remembering.teach([HOUSE, RENT, DEPOSIT])
+    memory = remembering.memory
+    memory.embed_missing()
+    asked = "What is the monthly sum of Zorbel House?"  # the rent, or the deposit
+    looked = memory.rank([Message("user", asked)], None)
+    (looked_at,) = embedder.looked_at
+    first = _first_look(memory, asked)
+    assert looked_at == (asked, *(candidate.question for candidate in first.candidates))
+    assert sum(looked.shares) == pytest.approx(1)
+    assert looked.shares[0] != pytest.approx(first.shares[0], abs=0.01)
+    assert remembering.look_up(asked).how == "close"
+    del embedder.looked_at[:]
+    assert remembering.answer(HOUSE[0]) == HOUSE[1]
+    assert remembering.ask("Who owns Zarbel House?") == ()
+    clear = memory.rank([Message("user", "What is the monthly expense of Zorbel House?")], None)
+    assert (clear.is_by_words, clear.candidates[0].answer) == (False, RENT[1])
+    assert embedder.looked_at == []
+
+
+def _first_look(memory, asked):
+    """As it is where the engine cannot take a second one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory.embedder, "tokens", _is_down)
+        return memory.rank([Message("user", asked)], None)
+
+
+def _is_down(texts):
+    raise Unavailable("the engine is not running")
+
+
 def test_what_came_without_a_vector_makes_words_decide(remembering, embedder):
     remembering.teach([HOUSE])
     remembering.memory.embed_missing()
@@ -152,7 +199,7 @@ def test_a_removed_example_leaves_no_vector(remembering, embedder):
     assert all(found.answer != HOUSE[1] for found in remembering.ask(turns))
 
 
-def test_limits_are_calibrated_with_and_without_vectors(remembering, embedder):
+def test_limits_are_calibrated_with_and_without_vectors(remembering, embedder, monkeypatch):
     names = ("Zorbel", "Mirtan", "Quosk", "Varnel", "Ploom", "Drist", "Hasper", "Weldo", "Yarn")
     facts = [(q.replace("Zorbel", n), a.replace("Zorbel", n)) for n in names for q, a in (HOUSE,)]
     remembering.teach([*facts, RENT])
@@ -164,6 +211,12 @@ def test_limits_are_calibrated_with_and_without_vectors(remembering, embedder):
     assert all(wrong <= promised[kind] * found.asked[kind] for kind, wrong in found.wrong.items())
     use(remembering, Synonyms())
     assert remembering.memory.calibration == found  # kept over a start
+    use(remembering, Synonyms("others"))
+    assert remembering.memory.calibration == Calibration()  # it says nothing of other vectors
+    use(remembering, Synonyms())
+    monkeypatch.setattr(matching, "RULES", "others")
+    use(remembering, Synonyms())
+    assert remembering.memory.calibration == Calibration()  # nor of other rules
 
 
 def test_minilm_that_was_not_fetched_is_refused_with_the_remedy(monkeypatch):
@@ -179,12 +232,18 @@ def test_minilm_on_the_engine_finds_what_shares_no_word(remembering, engine):
     use(remembering, embedder)
     router = ("How do I restart the modem?", "Hold its back button for nine seconds.")
     remembering.teach([router, ("When is lunch served?", "Lunch is served at noon.")])
-    asked = "In what way can our router be rebooted?"
+    asked = "How can I reboot the router?"
     assert remembering.ask(asked) == ()
     remembering.memory.embed_missing()
-    assert remembering.answer(asked) == router[1]
+    found = remembering.look_up(asked)
+    assert (found.how, [one.answer for one in found.found]) == ("close", [router[1]])
+    assert remembering.answer("How do I reboot our modem?") == router[1]
     assert remembering.ask("Which wine goes with fish?") == ()
     np.testing.assert_allclose(np.linalg.norm(embedder.embed(["a", "b"]), axis=1), 1, atol=1e-5)
+    one, same, other = embedder.tokens(["the red modem", "The red modem?", "a modem"])
+    assert list(same.ids)[:-1] == list(one.ids)
+    assert (len(one.ids), len(other.ids)) == (len(one.vectors), len(other.vectors))
+    np.testing.assert_allclose(np.linalg.norm(one.vectors, axis=1), 1, atol=1e-5)
 
 
 NOTES = b"""# Handbook

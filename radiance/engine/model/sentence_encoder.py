@@ -1,4 +1,4 @@
-"""Sentences as vectors: the forward pass of a small BERT, its mean over tokens, unit length.
+"""Sentences as vectors: the forward pass of a small BERT, and its mean over tokens, unit length.
 
 all-MiniLM-L6-v2 and what is built like it. Weights are read when they are first needed, on the
 engine's thread, where all of this belongs: a block of a few sentences is one piece of work, between
@@ -45,21 +45,37 @@ class SentenceEncoder:
 
     def pieces(self, texts: Sequence[str]) -> Pieces[np.ndarray]:
         """Unit vectors of texts, (texts, dimensions) float32; yields None between pieces."""
+        read = yield from self._read(texts)
+        means = [hidden.mean(axis=0) for _, hidden in read]
+        return _unit(np.stack(means)) if means else np.zeros((0, self.dimensions), np.float32)
+
+    def token_pieces(self, texts: Sequence[str]) -> Pieces[list[tuple[list[int], np.ndarray]]]:
+        """Ids of the tokens of each text, and their unit vectors, (tokens, dimensions) float32.
+
+        Those that frame a text are left out. Yields None between pieces.
+        """
+        read = yield from self._read(texts)
+        return [(ids[1:-1], _unit(hidden[1:-1])) for ids, hidden in read]
+
+    def _read(self, texts: Sequence[str]) -> Pieces[list[tuple[list[int], np.ndarray]]]:
+        """Tokens of texts, and the last hidden state of each, (tokens, dimensions)."""
         if not self._weights:
             loaded = mx.load(str(self._folder / "model.safetensors"))
             assert isinstance(loaded, dict)
             mx.eval(loaded)
             self._weights = loaded
             yield None
-        vectors = np.zeros((len(texts), self.dimensions), np.float32)
+        states: dict[int, np.ndarray] = {}
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         order = sorted(range(len(texts)), key=lambda index: len(tokens[index]))
         while order:
             # Texts of like length are computed together.
             count = max(1, _TOKENS_PER_PIECE // len(tokens[order[-1]]))
             batch, order = order[-count:], order[:-count]
-            vectors[batch] = yield from self._batch([tokens[index] for index in batch])
-        return vectors
+            hidden = yield from self._batch([tokens[index] for index in batch])
+            for index, rows in zip(batch, hidden, strict=True):
+                states[index] = rows[: len(tokens[index])]
+        return [(ids, states[index]) for index, ids in enumerate(tokens)]
 
     def _batch(self, rows: Sequence[Sequence[int]]) -> Pieces[np.ndarray]:
         width = max(map(len, rows))
@@ -72,9 +88,7 @@ class SentenceEncoder:
             hidden = self._block(f"encoder.layer.{block}.", hidden, mask)
             mx.eval(hidden)
             yield None
-        mean = (hidden * seen[..., None]).sum(axis=1) / seen.sum(axis=1, keepdims=True)
-        length = mx.maximum(mx.linalg.norm(mean, axis=1, keepdims=True), _LEAST_LENGTH)
-        return np.array(mean / length)
+        return np.array(hidden)
 
     def _embed(self, ids: mx.array) -> mx.array:
         """Tokens, their places, and that all are of a first sentence."""
@@ -112,3 +126,7 @@ class SentenceEncoder:
     def _norm(self, name: str, x: mx.array) -> mx.array:
         weight, bias = self._weights[name + ".weight"], self._weights[name + ".bias"]
         return mx.fast.layer_norm(x, weight, bias, self._eps)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), _LEAST_LENGTH)
