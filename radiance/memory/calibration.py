@@ -35,7 +35,7 @@ _NEVER = 1.01
 _ALONE = np.arange(_ASSUMED.alone, 1.0, 0.05)
 _AMONG = np.arange(0.3, 1.0, 0.05)
 _MARGINS = np.arange(0.02, 0.5, 0.02)
-_MEANINGS = np.arange(0.65, 1.0, 0.01)
+_MEANINGS = np.arange(0.7, 1.0, 0.01)
 # What may be asked of anything, and says little of what was taught.
 _OF_ANYTHING = (
     "Who insures {}?",

@@ -41,7 +41,7 @@ _CLEAR = 0.7  # a similarity from which on the kind of an answer is not looked a
 SAME_MEANING = 0.5
 """A similarity that is as good as a word in common."""
 # Without a name in common one word says nothing: "open" is of canteens and of bank accounts.
-_LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.5, 0.55
+_LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.75, 0.55
 _WHOLE_NAME = 2  # words
 _FEW = 3
 _NONE: frozenset[int] = frozenset()
