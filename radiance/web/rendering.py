@@ -8,18 +8,24 @@ import jinja2
 from radiance import __version__, extensions, records
 from radiance.web import assets, sheets, wording
 from radiance.web.charts import lines
+from radiance.web.compiled_templates import CompiledTemplates
 
 
 @cache
 def environment() -> jinja2.Environment:
     """The templates: everything is escaped, and a name that is not there is an error."""
+    options: dict[str, Any] = {
+        "autoescape": True,
+        "undefined": jinja2.StrictUndefined,
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "optimized": False,  # else what filters make of constants is compiled in
+    }
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader("radiance.web"), _of_extensions()]),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        bytecode_cache=CompiledTemplates(options),
         auto_reload=False,
+        **options,
     )
     made.filters.update(wording.FILTERS)
     made.filters["svg"] = lines.svg
