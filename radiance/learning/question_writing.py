@@ -49,6 +49,7 @@ _VALUES = tuple(
         ),
     )
 )
+_WORD = re.compile(r"[^\W_]+")
 _COUNTED = re.compile(r"\d[\d,.]* [a-z]+")
 # Asked for first, so that a small base sees what is wanted: nobody's documents have these.
 _SHOWN = (
@@ -132,7 +133,7 @@ def write(passage: Passage, answer: Answer) -> Pieces[list[Made]]:
     read = yield from answer(asked, _ANSWER_TOKENS, [""] * len(asked))
     made: dict[tuple[str, str], Made] = {}
     for (draft, question), told in zip(kept, read, strict=True):
-        if is_right(told, draft.value):
+        if is_right(told, draft.value, question):
             one = Made(question, draft.sentence, draft.value)
             made.setdefault((draft.sentence, draft.value), one)
     return list(made.values())
@@ -226,12 +227,20 @@ def _cleaned(text: str) -> str:
     return line[: line.find("?") + 1] if "?" in line else line
 
 
-def is_right(told: str, value: str) -> bool:
-    """Whether what the base reads out of the passage is the value, and not a sentence around it."""
+def is_right(told: str, value: str, question: str = "") -> bool:
+    """Whether what the base reads out of the passage is the value, and not a sentence around it.
+
+    The value first, and then nothing but words of the question, is the value as well.
+    """
     first = told.strip().partition("\n")[0]
     # "412" answers how many metres as well as "412 metres" does.
     wanted = value.split()[0] if _COUNTED.fullmatch(value) else value
-    return _has(first, wanted) and len(first.split()) <= len(value.split()) + _MOST_AROUND
+    if not _has(first, wanted):
+        return False
+    begin, _, rest = questions.normalise(first).partition(questions.normalise(wanted))
+    repeats = set(_WORD.findall(rest)) <= set(_WORD.findall(questions.normalise(question)))
+    is_short = len(first.split()) <= len(value.split()) + _MOST_AROUND
+    return is_short or (not begin and repeats)
 
 
 def _has(text: str, value: str) -> bool:

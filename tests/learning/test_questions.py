@@ -71,6 +71,11 @@ def test_a_value_may_have_little_around_it() -> None:
     assert is_right("on 4 May.", "4 May")
     assert not is_right("The barrier was tested on 4 May", "4 May")
     assert not is_right("5 May", "4 May")
+    # The question said again behind the value is no sentence around it.
+    told = "Petra Lind, who restored the mill at Oster Bridge."
+    assert is_right(told, "Petra Lind", ASKED)
+    assert not is_right(told, "Petra Lind", "Who sells tickets at Oster Bridge?")
+    assert not is_right(ANSWER, "Petra Lind", ASKED)
 
 
 def test_a_base_that_cannot_makes_none_and_says_so(serve: Callable[..., Running]) -> None:
