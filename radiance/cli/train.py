@@ -3,7 +3,7 @@
 import click
 
 from radiance.cli.output import FAILED, REFUSED, note, one_line
-from radiance.cli.run import distributed_option
+from radiance.cli.run import distributed_option, no_garbage
 from radiance.cli.settings import Settings, settings_options
 
 
@@ -27,7 +27,8 @@ def train(context: click.Context, settings: Settings, is_distributed: bool) -> N
     """
     config = settings.load()
     # Brings in MLX and the web server, which help and bad flags need not wait for.
-    from radiance.service import server
+    with no_garbage():
+        from radiance.service import server
 
     jobs = server.train(config, is_distributed=is_distributed)
     for job in jobs:
