@@ -22,7 +22,7 @@ _APART = ("tests/bench/test_benches.py", "tests/browser/test_every_page.py")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Half as many processes again as cores: tests wait for half of their time, for services."""
+    """Half as many processes again as cores: tests wait for services and browsers now and then."""
     cores = os.cpu_count() or 1
     return cores + cores // 2
 

@@ -23,12 +23,8 @@ from tests.support import FACTS, Running, as_input
 from tests.web.test_harm import overwrite
 
 WIDE, PHONE = 1280, 390
-# By state the screens and themes that every page is looked at in: together all four, for rules of
-# colours take most of the time. A second theme on a screen has other colours and the same elements.
-LOOKS = {
-    "empty": ((WIDE, "dark"), (PHONE, "light")),
-    "busy": ((WIDE, "light"), (WIDE, "dark"), (PHONE, "dark")),
-}
+# A second theme on a screen has other colours and the same elements.
+LOOKS = tuple((width, theme) for width in (WIDE, PHONE) for theme in ("light", "dark"))
 # Tables of sentences whose columns do not all fit; matrices and tables of numbers may scroll.
 BESIDE_THE_SCREEN = """[...document.querySelectorAll(".scroll > table:not(.matrix, .numbers)")]
     .filter((table) => table.scrollWidth > table.parentElement.clientWidth + 1)
@@ -179,13 +175,13 @@ def busy(checkpointed_root: Path, serve: Callable[..., Running]) -> Running:
     return running
 
 
-def look(page: Any, path: str, state: str) -> list[Any]:
-    """What is wrong with an open page, on a screen and on phones."""
+def look(page: Any, path: str) -> list[Any]:
+    """What is wrong with an open page, in both themes, on a screen and on phones."""
     wrong: list[Any] = []
     if page.locator("h1").count() != 1:
         wrong.append((path, "has not one heading"))
     before = 0
-    for width, theme in LOOKS[state]:
+    for width, theme in LOOKS:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=theme)
         found = violations(page, COLOURS) if width == before else violations(page)
@@ -227,10 +223,10 @@ def test_every_page_can_be_read_in_both_themes_on_every_screen_and_without_scrip
             wrong += [
                 (path, "is said with scripts only", word) for word in told if word not in text
             ]
-        wrong += look(shown, path, state)
+        wrong += look(shown, path)
     alone = open_at(url, "about:blank")  # a report brings its own policy and style
     for path in filled(list(DOWNLOADS.values()), values):
         with urllib.request.urlopen(url + path) as answer:
             alone.set_content(answer.read().decode())
-        wrong += look(alone, path, state)
+        wrong += look(alone, path)
     assert wrong == [], json.dumps(wrong, indent=1)
