@@ -1,3 +1,4 @@
+import functools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,12 @@ from radiance.errors import Conflict, NotFound, Overloaded
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
-from radiance.jobs.selection import MOST_ONE_BY_ONE, due
+from radiance.jobs.selection import (
+    MOST_ONE_BY_ONE,
+    diverged_reason,
+    due,
+    out_of_memory_reason,
+)
 from radiance.records import Cycle, Job, JobStatus, content_hash
 
 IMMEDIATE = UpdateSettings()
@@ -364,6 +370,37 @@ def test_after_a_death_each_job_runs_alone(queue, clock):
     assert culprit.job_ids == ("job_000002",)
     assert [j.status for j in queue.crash(self_inflicted=True)] == [JobStatus.QUARANTINED]
     assert queue.leased(BATCHED).job_ids == ("job_000003",)
+
+
+@pytest.mark.parametrize("reason", [diverged_reason, out_of_memory_reason])
+def test_what_fails_by_one_of_its_jobs_is_tried_one_by_one_and_the_culprit_is_quarantined(
+    queue, clock, reason
+):
+    recorded = []
+
+    def fail(cycle):
+        told = functools.partial(reason, why="Lower training.lr.")
+        queue.jobs.try_alone(cycle.id, 2, told, lambda connection: recorded.append(cycle.id))
+
+    for text in "ab":
+        queue.add(text)
+    clock.move(30)
+    together = queue.leased(BATCHED)
+    assert together.job_ids == ("job_000001", "job_000002")
+    fail(together)
+    assert recorded == []
+    alone = queue.leased(BATCHED)
+    assert alone.job_ids == ("job_000001",)
+    fail(alone)
+    assert recorded == [alone.id]
+    culprit = queue.jobs.get("job_000001")
+    assert (culprit.status, culprit.deaths) == (JobStatus.QUARANTINED, 2)
+    assert "2 times" in culprit.error
+    assert "Lower training.lr." in culprit.error
+    other = queue.leased(BATCHED)
+    assert other.job_ids == ("job_000002",)
+    queue.jobs.acknowledge(other.id, other.candidate_id, clock.now)
+    assert queue.jobs.get("job_000002").status == JobStatus.SUCCEEDED
 
 
 def test_interruptions_count_only_without_progress(queue):
