@@ -211,6 +211,8 @@ def test_requests_wait_for_room_and_the_impossible_is_refused() -> None:
 
 
 def test_whoever_finds_the_engine_hanging_can_fail_what_it_holds(engine: Engine) -> None:
+    while len(engine._requests) or len(engine._calls):  # what other tests gave up
+        time.sleep(0.001)
     futures = [engine.submit(ask(engine, max_tokens=900, ignore_end=True)) for _ in range(2)]
     assert engine.fail_in_flight(EngineFailed("it hangs")) == 2
     for future in futures:
