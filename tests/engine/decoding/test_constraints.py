@@ -325,13 +325,17 @@ def _properties(count: int, *, required: bool = False) -> dict[str, Any]:
 def test_what_cannot_be_held_is_refused_before_it_takes_a_row(
     engine: Engine, monkeypatch, schema: dict[str, Any]
 ) -> None:
-    rows = list[object]()
-    monkeypatch.setattr(engine, "_add_formed", lambda row, form: rows.append(form.exception()))
-    engine.submit(ask(engine, constraint=Constraint("json_schema", json.dumps(schema))))
-    engine.call(lambda: None)
-    while not rows:
-        time.sleep(0.01)
-    assert "some 500 optional properties" in str(rows[0])
+    found, add = list[BaseException | None](), engine._add_formed
+
+    def note(row: Any, form: Any) -> None:
+        found.append(form.exception())
+        add(row, form)
+
+    monkeypatch.setattr(engine, "_add_formed", note)
+    future = engine.submit(ask(engine, constraint=Constraint("json_schema", json.dumps(schema))))
+    with pytest.raises(RequestError, match="some 500 optional properties"):
+        future.result(timeout=60)
+    assert "some 500 optional properties" in str(found[0])
 
 
 @pytest.mark.parametrize("schema", [_properties(400), _properties(1000, required=True)])
