@@ -4,6 +4,9 @@ One vector of a whole text says what it is about; of two questions about one nam
 word it says little. So where none is clearly meant, the first few are compared with the question
 token by token: how well each token of the one is found in the other, those of the question that
 tell the few apart counting most.
+
+Source: late interaction, the largest similarity of each token (ColBERT, Khattab and Zaharia, 2020,
+section 3.3), here in both directions, with weights by the inverse document frequency among the few.
 """
 
 import math
@@ -60,7 +63,12 @@ def look(ranked: Ranked, words: Words, asked: Tokens, taught: Sequence[Tokens]) 
 
 
 def _found_in(asked: Tokens, taught: Sequence[Tokens]) -> list[float]:
-    """How much of the question each has and the reverse, in nats and up to a constant."""
+    """How much of the question each has and the reverse, in nats and up to a constant.
+
+    Args:
+        asked: Of the question: vectors (n, dimensions).
+        taught: Of each question that may be meant: vectors (m, dimensions), m its own.
+    """
     having = Counter(token for each in taught for token in set(each.ids))
     telling = [
         math.log((len(taught) + 1) / (1 + having[token])) + _LEAST_TELLING for token in asked.ids

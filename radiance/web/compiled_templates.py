@@ -40,7 +40,10 @@ class CompiledTemplates(jinja2.BytecodeCache):
                 bucket.bytecode_from_string(code)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        """Keep what was compiled; another process finds all of it or nothing."""
+        """Keep what was compiled; another process finds all of it or nothing.
+
+        Not by ``write_durably``: what can be compiled again is not worth waiting for the disk.
+        """
         code = bucket.bytecode_to_string()
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
