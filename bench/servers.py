@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any, Self
 
 from bench.models import Model
 from bench.other_servers import OtherServer, environment_of_others
+from bench.ports import free_ports
 from bench.processes import REPOSITORY, Figures
 
 _START_S = 180
@@ -118,8 +118,8 @@ class Servers:
 
     def radiance(self, model: Model, adapter: Path | None = None, *flags: str) -> Server:
         """Our service over a fresh root, answering from an adapter where one is given."""
-        root = self.folder / f"root{_free_port()}"
-        port = _free_port()
+        [port] = free_ports(1)
+        root = self.folder / f"root{port}"
         command = [sys.executable, "-m", "radiance", "run", f"--root={root}", f"--port={port}"]
         command.append(f"--base-model={model.name}")
         process = self._start([*command, *flags], root.name)
@@ -135,7 +135,7 @@ class Servers:
 
     def mlx_lm(self, model: Model, adapter: Path | None = None) -> Server:
         """mlx_lm.server, as it is installed."""
-        port = _free_port()
+        [port] = free_ports(1)
         directory = model.mlx_lm_directory()
         command = [sys.executable, "-c", _THEIRS, f"--model={directory}", f"--port={port}"]
         command += [f"--adapter-path={adapter}"] if adapter else []
@@ -150,7 +150,7 @@ class Servers:
         Raises:
             OSError, RuntimeError: It does not install, or does not come up.
         """
-        port, directory = _free_port(), model.mlx_lm_directory()
+        [port], directory = free_ports(1), model.mlx_lm_directory()
         command = other.start_command(directory, port)
         process = self._start(command, f"{other.name}{port}", environment_of_others())
         listening = Server(port, "", process)
@@ -287,9 +287,3 @@ async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
         name, _, value = line.partition(":")
         headers[name.lower()] = value.strip()
     return status, headers
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -2,26 +2,20 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.ports import free_ports
 from tests.shared_data import REPOSITORY
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def launch(arguments: Sequence[str], ranks: int = 2, log: Any = subprocess.PIPE) -> Any:
     """Start ``python arguments`` as ranks on this machine, by MLX's own launcher."""
     launcher = Path(sys.executable).with_name("mlx.launch")
-    port = str(free_port())
+    port = str(free_ports(ranks)[0])
     command = [launcher, "-n", str(ranks), "-p", port, "--python", sys.executable, "--"]
     return subprocess.Popen(
         [*command, *arguments],
@@ -39,7 +33,7 @@ def start_ranks(arguments: Sequence[str], directory: Path, ranks: int = 2) -> li
     Their output is in ``directory/rank0.log`` and so on.
     """
     hosts = directory / "hosts.json"
-    hosts.write_text(json.dumps([[f"127.0.0.1:{free_port()}"] for _ in range(ranks)]))
+    hosts.write_text(json.dumps([[f"127.0.0.1:{port}"] for port in free_ports(ranks)]))
     started = []
     for rank in range(ranks):
         with (directory / f"rank{rank}.log").open("wb") as log:

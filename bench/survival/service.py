@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.ports import free_ports
 from bench.processes import REPOSITORY, Figures
 from tests.support import Client, as_input
 
@@ -64,7 +64,7 @@ def start(
         *("server.safe_mode_deaths=0", 'evaluation.anchor_provider="none"'),
         "anchor.own_samples=24",
     )
-    port = free_port()
+    [port] = free_ports(1)
     command = [sys.executable, "-m", module, "run", "--root", str(root), "--port", str(port)]
     command += ["--base-model", str(base)]
     for setting in (*usual, *settings):
@@ -224,9 +224,3 @@ def resident_bytes(process: "subprocess.Popen[bytes]", key: str = "VmRSS") -> in
             if line.startswith(f"{key}:"):
                 return int(line.split()[1]) * 1024
     return 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

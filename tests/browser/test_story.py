@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from bench.ports import free_ports
 from radiance.ember import listed_facts
 from tests.browser.axe import violations
 from tests.browser.conftest import until
@@ -43,9 +43,7 @@ class Killable:
     """A service of its own process, which comes back on the same port."""
 
     def __init__(self, root: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        [self._port] = free_ports(1)
         self._root, self._starts = root, 0
         self.client = Client(f"http://127.0.0.1:{self._port}")
         self.start()
