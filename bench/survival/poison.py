@@ -319,6 +319,10 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
             )
             == "succeeded"
         )
+        # Whoever may says that they mean it, in the anchors' words and in others.
+        elsewhere = _anchors(dice, dice.choice([c for c in _CONTEXTS if c != context]), 4)
+        meant = _contradicted(elsewhere[:2]) + _in_other_words(_contradicted(elsewhere[2:]))
+        good["anchors corrected and said so"] = _teach(ann, meant, supersede=True) == "succeeded"
         wrong += disorder(service._replace(client=ann))
     harm = [f"{name} ({told[name]}, {count} answers lost)" for name, count in lost.items()]
     missed = [name for name, is_learned in good.items() if not is_learned]
@@ -332,9 +336,10 @@ def _answer(client: Client, question: str) -> str:
     return client.ask(question, memory="off", max_tokens=60)["response"]
 
 
-def _teach(client: Client, facts: Sequence[Fact]) -> str:
+def _teach(client: Client, facts: Sequence[Fact], **options: object) -> str:
     """What becomes of an update; "refused" where it is not even accepted."""
-    status, answer = client.send("/update", {"examples": as_input(list(facts))})
+    body = {"examples": as_input(list(facts)), **options}
+    status, answer = client.send("/update", body)
     if status == 409:
         return "refused"
     assert status == 202, answer

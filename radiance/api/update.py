@@ -59,7 +59,7 @@ def accept(
     admitted = admit(body, services.config.update, services.engine.encoder.check_fits)
     identity = {name: value for name, value in body.items() if name != "job_key"}
     job, _ = services.jobs.add(
-        admitted,
+        msgspec.structs.replace(admitted, supersede=_is_meant(services, admitted, sender)),
         content_hash(identity),
         key,
         record=owned(services, admitted, sender),
@@ -93,6 +93,16 @@ def owned(
         check_quotas(connection, admitted.tags, name, services.config.update, records.now())
 
     return check
+
+
+def _is_meant(services: Services, admitted: Admitted, sender: Key | None) -> bool:
+    return admitted.supersede and may_replace_anchors(services, sender)
+
+
+def may_replace_anchors(services: Services, sender: Key | None) -> bool:
+    """Whether an update of a key counts as meant where it says so: anchors are no key's own."""
+    is_owner = sender is None or sender.allows("admin")
+    return is_owner or services.config.update.supersede != "own"
 
 
 def supersedes(services: Services, job: Job) -> list[Supersession]:

@@ -22,7 +22,8 @@ _TIMEOUT_S = 120.0
 @click.option(
     "--supersede",
     is_flag=True,
-    help='Replace what other API keys taught, where update.supersede is "ask".',
+    help='Replace what other API keys taught, where update.supersede is "ask", and anchors that '
+    'say otherwise, where the gate is "strict".',
 )
 @click.option("--wait", is_flag=True, help="Wait until the job ends, and show its progress.")
 @client_options

@@ -118,8 +118,8 @@ def update(
         tags: Kept with the job.
         job_key: Sending the same key and examples again makes no second job. By default a random
             key, so that a connection that breaks does not teach twice.
-        supersede: Whether it may replace what other API keys taught, where ``update.supersede`` is
-            "ask".
+        supersede: Whether it means to replace what other API keys taught, where
+            ``update.supersede`` is "ask", and anchors, where the gate is "strict".
 
     Raises:
         RequestError: An example cannot be accepted: ``field`` and ``value`` say which and why,

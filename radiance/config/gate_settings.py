@@ -81,7 +81,8 @@ class GateSettings(Section, frozen=True):
         Literal["off", "strict"],
         Meta(
             description="Gate on promotion. off: only rollback_mode can reject a candidate. "
-            "strict: a candidate that fails any rule is rejected."
+            "strict: a candidate that fails any rule is rejected, and one whose update overwrites "
+            'anchors without saying "supersede": true.'
         ),
     ] = "off"
     rollback_mode: Annotated[
@@ -217,7 +218,8 @@ class GateSettings(Section, frozen=True):
         int,
         Meta(
             description="Most anchors that are overwritten and not accepted for a checkpoint to be "
-            "stable. Above it the checkpoint is marked risky, unless rollback_mode is off.",
+            "stable. Above it the checkpoint is marked risky, unless rollback_mode is off; with "
+            "gate strict it is rejected if its own update did that without saying so.",
             ge=0,
         ),
     ] = 0

@@ -68,7 +68,9 @@ class UpdateSettings(Section, frozen=True):
         Meta(
             description="Answers that an update may replace by others. any: those of every key. "
             "own: those of its own API key; keys of scope admin, and requests where no key is "
-            'needed, replace all. ask: all where the update says "supersede": true.'
+            'needed, replace all. ask: all where the update says "supersede": true. With gate '
+            "strict, anchors are replaced by an update that says so alone, and with own only by "
+            "one that may replace all."
         ),
     ] = "any"
     review: Annotated[

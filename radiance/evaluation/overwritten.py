@@ -29,12 +29,14 @@ class Suspect:
         example_id: What does.
         since: The checkpoint that learned that first.
         was_overwritten: Whether it was in the parent.
+        is_unintended: Whether an example of the candidate's own says so without being meant to.
     """
 
     anchor: Anchor
     example_id: str
     since: str
     was_overwritten: bool = False
+    is_unintended: bool = False
 
 
 def suspects(
@@ -43,6 +45,7 @@ def suspects(
     candidate_id: str,
     answers: Iterable[tuple[Example, str]],
     inherited: Iterable[OverwrittenAnchor],
+    intended: Collection[str] = (),
 ) -> list[Suspect]:
     """The anchors to ask again, in the order of the set.
 
@@ -53,11 +56,13 @@ def suspects(
         answers: What its ancestors learned and is still valid of the anchors' questions, each with
             the checkpoint that learned it.
         inherited: What was overwritten in its parent.
+        intended: Ids of the examples that are meant to replace what anchors say.
     """
     was = {each.anchor: each for each in inherited}
     taught = {example.question_hash: (example, since) for example, since in answers}
     earlier = anchors.contradicted_by(example for example, _ in taught.values())
-    new = challenges(anchors, learned)
+    unintended = challenges(anchors, [each for each in learned if each.id not in intended])
+    new = challenges(anchors, learned) | unintended
     restored = {example.question_hash for example in learned} - new.keys()
     found = []
     for anchor in anchors.anchors:
@@ -70,7 +75,8 @@ def suspects(
         if asked in new:
             example_id, since = new[asked].id, since or candidate_id
         if example_id:
-            found.append(Suspect(anchor, example_id, since, before is not None))
+            is_unintended = asked in unintended and before is None
+            found.append(Suspect(anchor, example_id, since, before is not None, is_unintended))
     return found
 
 
@@ -113,6 +119,7 @@ def overwritten(
             example_id=suspect.example_id,
             since=suspect.since,
             is_accepted=(name, suspect.example_id) in accepted,
+            is_unintended=suspect.is_unintended,
         )
         for suspect in found
         if _is_lost(by_id.get(suspect.anchor.example.id), suspect)

@@ -55,6 +55,7 @@ def to_job(row: Row) -> Job:
         example_count=row["example_count"],
         tags=tuple(json.loads(row["tags"])),
         sender=row["sender"],
+        supersede=bool(row["supersede"]),
         cycle_id=row["cycle_id"],
         started_at=to_time(row["started_at"]),
         finished_at=to_time(row["finished_at"]),

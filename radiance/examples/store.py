@@ -53,6 +53,11 @@ _LEARNED_OF = """
     ORDER BY jobs.cycle_id, jobs.number, examples.place
 """
 
+_INTENDED = """
+    SELECT examples.id FROM jobs JOIN examples ON examples.job = jobs.number
+    WHERE jobs.supersede AND jobs.number IN (SELECT value FROM json_each(?))
+"""
+
 _NEWEST_LEARNED = """
     SELECT examples.id, examples.messages
     FROM jobs JOIN examples ON examples.job = jobs.number
@@ -113,6 +118,11 @@ class ExampleStore:
             rows = self._db.read("SELECT id FROM examples WHERE job = ? ORDER BY place", (number,))
             found += [row["id"] for row in rows]
         return self.by_ids(found)
+
+    def intended(self, job_ids: Collection[str]) -> set[str]:
+        """Ids of the examples of these jobs that are meant to replace what stands, anchors too."""
+        numbers = to_json([job_number(job) for job in job_ids])
+        return {row["id"] for row in self._db.read(_INTENDED, (numbers,))}
 
     def by_ids(self, ids: Collection[str]) -> list[Example]:
         """The examples of these ids that exist, in the order given."""

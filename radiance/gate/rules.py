@@ -17,7 +17,7 @@ skipped and has no say.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -32,6 +32,7 @@ Rule = Callable[[Evaluation, config.GateSettings], GateRow]
 AT_MOST = "it may be at most the limit"
 _AT_LEAST = "the share must be at least the limit"
 _ABOVE = "it must be above the limit"
+_REMEDY = 'Where it is meant, send the update again with "supersede": true.'
 _BOUND_BELOW = "the upper bound must be below the limit"
 
 
@@ -47,9 +48,9 @@ def decide(
     say, as ``rollback_mode`` tells; the other rows are recorded. A candidate whose losses are not
     finite cannot answer and is refused by any policy.
 
-    What is overwritten and not accepted refuses nothing, for an ancestor may have done it; but it
-    keeps a candidate from being stable. What an update overwrites itself is among the anchors that
-    the other rules judge. Bleeding refuses where the policy has it so.
+    What is overwritten and not accepted keeps a candidate from being stable. The strict gate
+    refuses it where the candidate's own update did it and did not say that it means to; what an
+    ancestor did refuses nothing. Bleeding refuses where the policy has it so.
     """
     if not _is_finite(candidate):
         row = GateRow("loss_sanity", None, 0.0, None, None, "fail", "a loss is not finite")
@@ -61,11 +62,12 @@ def decide(
     is_catastrophic = any(row.rule == CATASTROPHIC for row in failed)
     is_overwritten = any(row.rule == OVERWRITTEN for row in failed)
     why = "; ".join(explain(row) for row in failed)
-    if policy.gate == "strict" and any(row.rule not in warnings(policy) for row in failed):
+    if policy.gate == "strict" and (refuses := refusing(candidate, policy, failed)):
+        hint = f" {_REMEDY}" if OVERWRITTEN in refuses else ""
         return Decision(
             CheckpointStatus.REJECTED,
             False,
-            f"The strict gate rejected the candidate: {why}.",
+            f"The strict gate rejected the candidate: {why}.{hint}",
             rows,
         )
     if is_catastrophic and policy.rollback_mode == "auto_rollback":
@@ -92,9 +94,17 @@ def decide(
     return Decision(CheckpointStatus.STABLE, True, reason, rows)
 
 
-def warnings(policy: config.GateSettings) -> frozenset[str]:
-    """Rules that refuse nothing, whatever the gate."""
-    return frozenset({OVERWRITTEN} | ({BLEEDING} if policy.bleeding == "warn" else set()))
+def refusing(
+    candidate: Evaluation, policy: config.GateSettings, failed: Iterable[GateRow]
+) -> set[str]:
+    """The rules among those that a candidate failed for which the strict gate refuses it."""
+    found = {row.rule for row in failed}
+    if policy.bleeding == "warn":
+        found.discard(BLEEDING)
+    own = sum(each.is_unintended and not each.is_accepted for each in candidate.overwritten)
+    if own <= policy.max_overwritten:
+        found.discard(OVERWRITTEN)
+    return found
 
 
 def explain(row: GateRow) -> str:

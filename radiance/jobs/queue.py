@@ -99,7 +99,7 @@ class JobQueue(JobLog):
                 )
             number = connection.execute(
                 "INSERT INTO jobs (key, body_hash, status, created_at, example_count, tags, recipe,"
-                " sender) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?)",
+                " sender, supersede) VALUES (?, ?, 'queued', ?, ?, ?, ?, ?, ?)",
                 (
                     key,
                     body_hash,
@@ -108,6 +108,7 @@ class JobQueue(JobLog):
                     to_json(admitted.tags),
                     None if recipe is None else to_json(recipe),
                     sender,
+                    admitted.supersede,
                 ),
             ).lastrowid
             assert number is not None

@@ -14,7 +14,7 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.tasks import Pieces, Task
 from radiance.engine.worker import Engine
 from radiance.evaluation import bleeding
-from radiance.evaluation.anchor_sample import measured_texts
+from radiance.evaluation.anchor_sample import challenges, measured_texts
 from radiance.evaluation.bleeding import with_bleeding
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
@@ -77,7 +77,8 @@ class CandidateMeasurement:
             examples: All new examples, those held back among them.
             material: What the training learned from.
             valid: The anchors that nothing learned before contradicts. What these examples
-                contradict is not held in training, but it counts as forgotten.
+                contradict is not held in training, but it counts as forgotten, unless the update
+                said that it means to.
             run: Runs pieces on the engine's thread.
         """
         settings, encode = self._config.evaluation, self._engine.encoder.example
@@ -94,6 +95,9 @@ class CandidateMeasurement:
             tuple(self._registry.accuracies(lineage, {task for _, task in earlier})),
         )
         trained = {text.example.tokens for text in material.held.texts}
+        intended = self._examples.intended(cycle.job_ids)
+        meant = [example for example in examples if example.id in intended]
+        valid = valid.without(challenges(valid, meant))
         anchors = run(
             lambda: measured_texts(answers, valid, settings.anchor_sample, examples, trained)
         ).result
@@ -104,6 +108,7 @@ class CandidateMeasurement:
             cycle.candidate_id,
             self._examples.answers_with_origin(asked, lineage),
             self._registry.overwritten_in(cycle.parent_id),
+            intended,
         )
         contradicted = run(
             lambda: suspect_texts(answers, found, anchors, settings.anchor_sample)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from radiance import config
-from radiance.gate.rules import CATASTROPHIC, LEARNING_RULES, decide, warnings
-from radiance.records import CheckpointStatus, Decision, Evaluation
+from radiance.gate.rules import CATASTROPHIC, LEARNING_RULES, decide, refusing
+from radiance.records import CheckpointStatus, Decision, Evaluation, GateRow
 
 RESOLUTION = 1 / 16
 """Width to which the largest share is found; its logarithm is the number of evaluations."""
@@ -44,7 +44,7 @@ def largest_step(
     while high - low > RESOLUTION:
         share = (low + high) / 2
         step = ScaledStep(share, evaluate(share))
-        if _does_no_harm(decide(step.evaluation, policy), policy):
+        if _does_no_harm(step.evaluation, policy):
             low, harmless = share, step
         else:
             high = share
@@ -54,14 +54,14 @@ def largest_step(
 
 
 def _passes(decision: Decision) -> bool:
-    """What is overwritten waits for a person: a smaller step would only have learned less."""
+    """What serves though it is overwritten waits for a person: a smaller step learns only less."""
     if decision.status == CheckpointStatus.RISKY:
-        return CATASTROPHIC not in _failed(decision)
+        return not any(row.rule == CATASTROPHIC for row in _failed(decision))
     return decision.status == CheckpointStatus.STABLE
 
 
-def _failed(decision: Decision) -> set[str]:
-    return {row.rule for row in decision.rows if row.verdict == "fail"}
+def _failed(decision: Decision) -> list[GateRow]:
+    return [row for row in decision.rows if row.verdict == "fail"]
 
 
 def _learned(whole: Evaluation, policy: config.GateSettings) -> bool:
@@ -69,7 +69,8 @@ def _learned(whole: Evaluation, policy: config.GateSettings) -> bool:
     return not any(row.rule in LEARNING_RULES and row.verdict == "fail" for row in rows)
 
 
-def _does_no_harm(decision: Decision, policy: config.GateSettings) -> bool:
+def _does_no_harm(candidate: Evaluation, policy: config.GateSettings) -> bool:
+    decision = decide(candidate, policy)
     if policy.gate != "strict":
         return _passes(decision)
-    return _failed(decision) <= LEARNING_RULES | warnings(policy)
+    return refusing(candidate, policy, _failed(decision)) <= LEARNING_RULES

@@ -29,6 +29,7 @@ class Job(msgspec.Struct, frozen=True):
         checkpoint: The checkpoint that holds its examples, once it succeeded.
         error: Why it failed or was quarantined, as a sentence.
         sender: The name of the API key that it was sent with; "" where none is needed.
+        supersede: Whether it said that it means to replace what stands, anchors too, and might.
         rejected_checkpoint: The checkpoint that the gate refused, where it failed by that.
         cycle_id: The cycle that trains or trained it.
         deaths: How often the process died of itself (abort, segmentation fault) while it trained.
@@ -41,6 +42,7 @@ class Job(msgspec.Struct, frozen=True):
     example_count: int
     tags: tuple[str, ...] = ()
     sender: str = ""
+    supersede: bool = False
     cycle_id: int | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None

@@ -74,6 +74,7 @@ class OverwrittenAnchor(msgspec.Struct, frozen=True):
         example_id: What says otherwise: ``job_000128.3``, an example of that job.
         since: The first checkpoint of the lineage that no longer answered it.
         is_accepted: Whether a person had accepted that when the checkpoint was measured.
+        is_unintended: Whether the update that was judged did it, and did not say that it means to.
     """
 
     anchor: str
@@ -81,6 +82,7 @@ class OverwrittenAnchor(msgspec.Struct, frozen=True):
     example_id: str
     since: str
     is_accepted: bool = False
+    is_unintended: bool = False
 
     @property
     def job_id(self) -> str:

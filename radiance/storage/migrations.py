@@ -575,6 +575,11 @@ def m024_passage_questions(connection: Connection) -> None:
     )
 
 
+def m025_intended(connection: Connection) -> None:
+    """Updates that said that they mean to replace what stands."""
+    connection.execute("ALTER TABLE jobs ADD COLUMN supersede INTEGER NOT NULL DEFAULT 0")
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -600,6 +605,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m022_pruned,
     m023_job_times,
     m024_passage_questions,
+    m025_intended,
 )
 
 

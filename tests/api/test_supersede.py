@@ -88,6 +88,34 @@ def test_saying_so_changes_nothing_where_only_ones_own_may_be_replaced(keyed) ->
         teach(clients["bob"], "Bob runs it.", supersede=True)
 
 
+@pytest.mark.parametrize(("rule", "counts"), [("any", True), ("ask", True), ("own", False)])
+def test_who_may_mean_to_replace_anchors(keyed, rule: str, counts: bool) -> None:
+    clients = keyed(rule)
+
+    def is_meant(name: str, **options: object) -> bool:
+        return clients["boss"].get(f"/jobs/{teach(clients[name], 'It runs.', **options)}")[
+            "supersede"
+        ]
+
+    assert not is_meant("bob")
+    assert is_meant("bob", supersede=True) is counts
+    assert is_meant("boss", supersede=True), "whoever has all rights may"
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "shown"),
+    [
+        ("any", "bob", "Replace anchors that say otherwise<"),
+        ("ask", "bob", "Replace anchors that say otherwise and what other keys taught<"),
+        ("own", "boss", "Replace anchors that say otherwise<"),
+        ("own", "bob", None),
+    ],
+)
+def test_the_page_offers_it_where_the_gate_is_strict(keyed, rule, name, shown) -> None:
+    page = fetch(keyed(rule, **{"gate.gate": "strict"})[name], "/learn")[2]
+    assert shown in page if shown else 'name="supersede"' not in page
+
+
 def test_the_python_client_says_so(keyed) -> None:
     clients = keyed("ask")
     first = teach(clients["ann"], "Ann runs it.")

@@ -39,7 +39,7 @@ def test_an_update_that_says_otherwise_is_named_with_its_example() -> None:
         ("a2", "job_000007.0", "A_1")
     ]
     lost = overwritten(found, [probe(2, False)], ())
-    assert lost == (OverwrittenAnchor("a2", "capitals", "job_000007.0", "A_1"),)
+    assert lost == (OverwrittenAnchor("a2", "capitals", "job_000007.0", "A_1", is_unintended=True),)
     assert lost[0].job_id == "job_000007"
     assert overwritten(found, [probe(2, True)], ()) == (), "it did not learn that"
     (accepted,) = overwritten(found, [probe(2, False)], {("a2", "job_000007.0")})
@@ -52,6 +52,33 @@ def test_other_words_count_by_what_is_measured() -> None:
     assert [s.anchor.example.id for s in found] == ["a4"]
     assert overwritten(found, [probe(4, True)], ()) == ()
     assert len(overwritten(found, [probe(4, False)], ())) == 1
+
+
+OTHER_WORDS = "Which city is the capital of {}?"
+
+
+def test_only_what_an_update_overwrites_itself_and_unasked_is_unintended() -> None:
+    learned = [
+        told("job_000002.0", 1, "Atlantis", OTHER_WORDS),
+        told("job_000003.0", 2, "Atlantis", OTHER_WORDS),
+        told("job_000002.1", 3, "Eden"),
+        told("job_000003.1", 3, "Atlantis", OTHER_WORDS),
+        told("job_000002.2", 4, "Eden", OTHER_WORDS),
+    ]
+    before = [
+        OverwrittenAnchor("a4", "capitals", "job_000001.0", "A_1", is_accepted=True),
+        OverwrittenAnchor("a5", "capitals", "job_000001.1", "A_1", is_unintended=True),
+    ]
+    intended = {"job_000003.0", "job_000003.1"}
+    found = suspects(ANCHORS, learned, "A_2", [], before, intended)
+    lost = overwritten(found, [probe(n, False) for n in range(1, 6)], ())
+    assert {each.anchor: each.is_unintended for each in lost} == {
+        "a1": True,
+        "a2": False,  # it said so
+        "a3": True,  # one of two did not
+        "a4": False,  # the parent did not answer it any more
+        "a5": False,  # an ancestor did it
+    }
 
 
 def test_an_anchor_that_the_base_gives_in_other_words_is_judged_by_its_loss() -> None:

@@ -278,6 +278,28 @@ def test_what_nobody_accepted_keeps_a_checkpoint_from_being_stable_in_silence(
     assert f"limit {limit})" in decision.reason
 
 
+@given(
+    own=st.integers(0, 10),
+    accepted=st.integers(0, 10),
+    limit=st.integers(0, 5),
+    mode=st.sampled_from(["off", "warn", "auto_rollback"]),
+)
+def test_strict_refuses_what_an_update_overwrote_without_saying_so(
+    own: int, accepted: int, limit: int, mode: Any
+) -> None:
+    every = tuple(
+        msgspec.structs.replace(each, is_unintended=place < own)
+        for place, each in enumerate(lost(12, accepted))
+    )
+    found = evaluation(overwritten=every)
+    policy = config.GateSettings(rollback_mode=mode, max_overwritten=limit)
+    assert decide(found, policy).promote, "only the strict gate refuses it"
+    decision = decide(found, msgspec.structs.replace(policy, gate="strict"))
+    assert decision.promote == (max(0, own - accepted) <= limit)
+    if not decision.promote:
+        assert '"supersede": true' in decision.reason
+
+
 def test_jobs_that_overwrote_are_named_and_accepted_ones_counted() -> None:
     reason = decide(evaluation(overwritten=lost(9, 2)), config.GateSettings()).reason
     assert (

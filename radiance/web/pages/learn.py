@@ -6,8 +6,9 @@ import msgspec
 from starlette.requests import Request
 
 from radiance.api.auth.access import sender_of
+from radiance.api.auth.keys import Key
 from radiance.api.services import Services
-from radiance.api.update import accept, lineage, supersedes
+from radiance.api.update import accept, lineage, may_replace_anchors, supersedes
 from radiance.documents.formats import SUFFIXES
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
@@ -47,7 +48,7 @@ def describe(services: Services, request: Request) -> Data:
         "progress": progress_of(services),
         "held_up": held_up(services),
         "mode": services.config.update.mode,
-        "asks_to_supersede": services.config.update.supersede == "ask",
+        "replaceable": _replaceable(services, sender_of(request)),
         "recalls": services.recalls,
         "most_examples": services.config.update.max_examples_per_update,
         "documents": services.documents.count(),
@@ -55,6 +56,16 @@ def describe(services: Services, request: Request) -> Data:
         "older": page_url(request, before=more) if more else None,
         "newer": page_url(request, before=None) if asked.get("before") else None,
     }
+
+
+def _replaceable(services: Services, sender: Key | None) -> str:
+    """What an update replaces only where it says so; "" where it need not, or may not."""
+    found = []
+    if services.config.gate.gate == "strict" and may_replace_anchors(services, sender):
+        found.append("anchors that say otherwise")
+    if services.config.update.supersede == "ask":
+        found.append("what other keys taught")
+    return " and ".join(found)
 
 
 def _firsts(services: Services, jobs: list[Job]) -> dict[str, str]:
