@@ -30,6 +30,9 @@ BODIES_BYTES = Limit(
     128 << 20, "bytes", "bodies of all requests under way, past the first 64 KiB of each", "429"
 )
 FREE_BODY_BYTES = Limit(64 * 1024, "bytes", "of a body that there is always room for", "")
+THROWN_AWAY = Limit(
+    4, "times `server.max_body_bytes`", "read and thrown away of a body that is refused", "closed"
+)
 BODY_BYTES_PER_SECOND = Limit(
     16 * 1024,
     "bytes a second",

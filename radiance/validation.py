@@ -49,6 +49,15 @@ def check(data: Any, kind: type[T]) -> T:
         Problem: The data does not fit; it names the field, the value and the remedy.
     """
     _refuse_non_finite(data, "")
+    return converted(data, kind)
+
+
+def converted(data: Any, kind: type[T]) -> T:
+    """``check`` for what was decoded from JSON: all of its numbers are finite.
+
+    Raises:
+        Problem: The data does not fit; it names the field, the value and the remedy.
+    """
     try:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as error:

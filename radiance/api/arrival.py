@@ -12,7 +12,7 @@ from radiance.errors import Overloaded, SlowRequest
 
 _LARGE_BYTES = 1 << 14
 _MOST_DIGITS = 20
-_TURN_S = 0.02  # what a large body has to itself
+_TURN_S = 0.02  # what a large body has to itself; the next one waits as long again
 
 
 class BodyGuard:
@@ -88,6 +88,7 @@ class Body:
         self._began, self._received, self._held = guard.now(), 0, 0
         self._is_whole = False
         self._turn: asyncio.TimerHandle | None = None
+        self._turn_began = 0.0
         self.counted = 0
 
     async def receive(self) -> Message:
@@ -124,15 +125,18 @@ class Body:
         """Wait until it may be read and looked into, where it is a large one.
 
         That takes the interpreter some milliseconds. Where hundreds come together they are taken
-        one after another, so that whoever asks for little meanwhile waits for one, not for all.
+        one after another, so that whoever asks for little meanwhile waits for one, not for all; and
+        after each the event loop is theirs for as long as it took, so that they have half of it.
         """
         if self._held > _LARGE_BYTES and self._turn is None:
             await self._guard.turns.acquire()
+            self._turn_began = self._guard.now()
             self._turn = asyncio.get_running_loop().call_later(_TURN_S, self.end_turn)
 
     def end_turn(self) -> None:
-        """Let the next large one be read: this one is answered, or has had its time."""
+        """Let the next large one be read soon: this one is answered, or has had its time."""
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-            self._guard.turns.release()
+            took = min(self._guard.now() - self._turn_began, _TURN_S)
+            asyncio.get_running_loop().call_later(took, self._guard.turns.release)

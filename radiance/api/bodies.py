@@ -16,10 +16,6 @@ T = TypeVar("T")
 _MOST_LISTED = 1000
 _PIECE_BYTES = 1 << 16
 
-# A body somewhat over the limit is read to its end and thrown away: most clients look at the
-# answer only after they have sent everything, and a closed connection tells them nothing.
-_MOST_DISCARDED_RATIO = 4
-
 
 async def read_json(request: Request, max_bytes: int) -> Any:
     """The body as plain data.
@@ -28,8 +24,11 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         TooLarge: It has more than ``max_bytes``; no more than those are kept.
         RequestError: It is not JSON.
     """
+    # One somewhat over the limit is read to its end and thrown away: most clients look at the
+    # answer only after they have sent everything, and a closed connection tells them nothing.
+    most_thrown_away = limits.THROWN_AWAY.value * max_bytes
     declared = request.headers.get("content-length", "")
-    if number_in(declared, 0, max_bytes * _MOST_DISCARDED_RATIO) is None and declared:
+    if number_in(declared, 0, most_thrown_away) is None and declared:
         raise _too_large(max_bytes)
     body, size = bytearray(), 0
     try:
@@ -37,7 +36,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
             size += len(chunk)
             if size <= max_bytes:
                 body += chunk
-            elif size > max_bytes * _MOST_DISCARDED_RATIO:
+            elif size > most_thrown_away:
                 break
     except ClientDisconnect:
         raise Cancelled("the client went away while sending its request") from None
@@ -67,13 +66,13 @@ async def read_body(request: Request, kind: type[T], max_bytes: int) -> T:
 
 
 def check_body(data: Any, kind: type[T]) -> T:
-    """Plain data as a Struct.
+    """Plain data, decoded from JSON, as a Struct.
 
     Raises:
         RequestError: It does not fit; it names field, value and remedy.
     """
     try:
-        return validation.check(data, kind)
+        return validation.converted(data, kind)
     except validation.Problem as problem:
         raise RequestError(
             f"{problem}.", field=problem.field or None, value=problem.value, remedy=problem.remedy

@@ -56,7 +56,8 @@ def accept(
 ) -> UpdateAnswer:
     """Keep the examples of a body, durably; what POST /update answers."""
     services.check_learns()
-    admitted = admit(body, services.config.update, services.engine.encoder.check_fits)
+    encoder = services.engine.encoder
+    admitted = admit(body, services.config.update, encoder.check_fits, encoder.most_characters)
     identity = {name: value for name, value in body.items() if name != "job_key"}
     job, _ = services.jobs.add(
         msgspec.structs.replace(admitted, supersede=_is_meant(services, admitted, sender)),

@@ -47,7 +47,7 @@ class Admitted(msgspec.Struct, frozen=True):
         tags: Clean, without repetitions.
         key: The caller's ``job_key``.
         duplicates: How many examples were dropped because an earlier one is the same.
-        supersede: Whether it may replace what other keys taught, where that has to be said.
+        supersede: Whether it says that it means to replace what other keys taught, and anchors.
     """
 
     raw: tuple[Any, ...]
@@ -107,7 +107,9 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _FORMS = (_InputOutput, _Chat, _PromptCompletion, _Text)
 
 
-def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
+def admit(
+    body: Any, settings: UpdateSettings, measure: Measure, most_characters: int | None = None
+) -> Admitted:
     """Check the body of an update and curate its examples.
 
     Args:
@@ -115,12 +117,15 @@ def admit(body: Any, settings: UpdateSettings, measure: Measure) -> Admitted:
         settings: Its limits.
         measure: Raises TooLarge for an example that exceeds what the model can take in, and
             RequestError for one that its chat template refuses.
+        most_characters: No longer text can be taken in: such a one is refused before it is looked
+            through.
 
     Raises:
         RequestError: Something in it cannot be learned; nothing of it may be kept.
         TooLarge: Too many examples, or one that is too long.
     """
-    _refuse_bad_text(body, "", _MAX_DEPTH)
+    # Line breaks of two characters become one.
+    _refuse_bad_text(body, "", _MAX_DEPTH, None if most_characters is None else 2 * most_characters)
     checked = _check(body, UpdateBody, "")
     if checked.job_key is not None and not clean(checked.job_key):
         raise _fault("is blank", "job_key", checked.job_key, "Send a name, or leave it out.")
@@ -303,9 +308,16 @@ def _clean_tags(tags: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(cleaned))
 
 
-def _refuse_bad_text(value: Any, field: str, depth: int) -> None:
+def _refuse_bad_text(value: Any, field: str, depth: int, most: int | None) -> None:
     """Refuse what no text may hold, wherever it stands, and nesting that nothing of ours has."""
     if isinstance(value, str):
+        if most is not None and len(value) > most:
+            raise TooLarge(
+                f"{field} has {len(value)} characters, which the model's context cannot hold.",
+                field=field,
+                value=len(value),
+                remedy="Shorten or split it.",
+            )
         if bad := forbidden(value):
             raise _fault(
                 f"holds the character {bad}, which is not text",
@@ -318,11 +330,11 @@ def _refuse_bad_text(value: Any, field: str, depth: int) -> None:
             raise _fault("is nested too deeply", field, None, "Send examples as documented.")
         if isinstance(value, dict):
             for name, item in value.items():
-                _refuse_bad_text(name, field, depth)
-                _refuse_bad_text(item, f"{field}.{name}".lstrip("."), depth - 1)
+                _refuse_bad_text(name, field, depth, most)
+                _refuse_bad_text(item, f"{field}.{name}".lstrip("."), depth - 1, most)
         else:
             for index, item in enumerate(value):
-                _refuse_bad_text(item, f"{field}[{index}]", depth - 1)
+                _refuse_bad_text(item, f"{field}[{index}]", depth - 1, most)
 
 
 def _check(value: Any, kind: type[T], field: str) -> T:

@@ -71,7 +71,13 @@ class FineTunings:
         return [(self._jobs.get(f"job_{row['job']:06d}"), _to_fine_tuning(row)) for row in rows]
 
 
-def examples_of(content: bytes, name: str, settings: UpdateSettings, measure: Measure) -> Admitted:
+def examples_of(
+    content: bytes,
+    name: str,
+    settings: UpdateSettings,
+    measure: Measure,
+    most_characters: int | None = None,
+) -> Admitted:
     """The examples of a JSONL file, one a line in any form that an update takes.
 
     Args:
@@ -79,6 +85,7 @@ def examples_of(content: bytes, name: str, settings: UpdateSettings, measure: Me
         name: The parameter that named it, for errors.
         settings: The limits of an update.
         measure: Raises TooLarge for an example that exceeds what the model can take in.
+        most_characters: No longer text can be taken in.
 
     Raises:
         RequestError: A line cannot be learned; the message has its number.
@@ -99,7 +106,7 @@ def examples_of(content: bytes, name: str, settings: UpdateSettings, measure: Me
     if not rows:
         raise _fault(name, "has no lines")
     try:
-        return admit({"examples": rows}, settings, measure)
+        return admit({"examples": rows}, settings, measure, most_characters)
     except RequestError as error:
         reason = str(error)
         for place, number in enumerate(numbers):

@@ -4,6 +4,7 @@ import re
 import unicodedata
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+_SLICE = 1 << 16  # characters looked through before other threads may have the interpreter
 _INKLESS = ("Zs", "Zl", "Zp", "Cc", "Cf")  # a text of zero-width spaces alone is blank
 
 
@@ -28,5 +29,7 @@ def forbidden(text: str) -> str | None:
     Of control characters, only tab and newlines may stand in a text; half of a surrogate pair is
     not text at all.
     """
-    found = _FORBIDDEN.search(text)
-    return f"U+{ord(found.group()):04X}" if found else None
+    for begin in range(0, len(text), _SLICE):
+        if found := _FORBIDDEN.search(text, begin, begin + _SLICE):
+            return f"U+{ord(found.group()):04X}"
+    return None

@@ -1,7 +1,8 @@
 """HTTP connections within limits: uvicorn's protocol has none for what comes before a request.
 
-Counted are the bytes and the number of a request's headers, the time until they are whole, and the
-connections at a time. Bodies are looked after where they are read (``api/arrival.py``).
+Counted are the bytes and the number of a request's headers, the time until they are whole, what
+still comes of a body whose request has been answered, and the connections at a time. Bodies before
+that are looked after where they are read (``api/arrival.py``).
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from radiance.api.errors import error_response
 from radiance.config import ServerSettings
 from radiance.telemetry import get_logger
 
+_PAUSE_S = 0.005  # after each part of a body that nobody reads: at most some 50 MB a second
 _SLICE_BYTES = 16 * 1024  # fed at a time while headers come: the parser joins their parts anew
 _SPARE_DESCRIPTORS = 64  # of the database, the model's files, the log
 _MOST_DESCRIPTORS = 1 << 16
@@ -28,11 +30,13 @@ class BoundedProtocol(HttpToolsProtocol):
 
     most_connections = 1
     receive_timeout_s = 30.0
-    waiting: ClassVar[dict["BoundedProtocol", None]]  # for headers, oldest first
+    most_thrown_away = 1 << 25  # bytes
+    waiting: ClassVar[dict["BoundedProtocol", None]]  # for what a client is to send, oldest first
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._in_headers, self._header_bytes = True, 0
+        self._in_headers, self._header_bytes, self._thrown_away = True, 0, 0
+        self._thrown_before = 0  # when the time began that there is for more
         self._arrival: TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,7 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
             idle._refuse(503, f"There are {self.most_connections} connections.", "unavailable")
             if idle is self:
                 return
-        self._expect_headers()
+        self._expect_more()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
@@ -59,7 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Some bytes; as many as belong to headers are counted."""
         while data and self._in_headers and not self.transport.is_closing():
             if self._arrival is None:
-                self._expect_headers()
+                self._expect_more()
             part, data = data[:_SLICE_BYTES], data[_SLICE_BYTES:]
             self._header_bytes += len(part)
             super().data_received(part)
@@ -69,6 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse_headers(f"more than {limits.HEADER_BYTES.value} bytes")
         if data and not self.transport.is_closing():
             super().data_received(data)
+            self._throw_away(len(data))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header is whole."""
@@ -86,17 +91,29 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole; what comes next are headers again."""
-        self._in_headers, self._header_bytes = True, 0
+        self._in_headers, self._header_bytes, self._thrown_away = True, 0, 0
         super().on_message_complete()
+        if not self._is_being_answered and not self.transport.is_closing():  # it was, before that
+            self._stop_waiting()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def on_response_complete(self) -> None:
+        """The request is answered; where its body is not whole, the rest may still come."""
+        super().on_response_complete()
+        if not self._in_headers and not self._is_being_answered and not self.transport.is_closing():
+            self._expect_more()
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is told so in the service's form of errors."""
         if not self.transport.is_closing():
             self._refuse(400, msg.removesuffix("."), "invalid_request")
 
-    def _expect_headers(self) -> None:
+    def _expect_more(self) -> None:
         self._stop_waiting()
         self._arrival = self.loop.call_later(self.receive_timeout_s, self._is_late)
+        self._thrown_before = self._thrown_away
         self.waiting[self] = None
 
     def _stop_waiting(self) -> None:
@@ -112,9 +129,37 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_late(self) -> None:
         self._stop_waiting()
-        if not self._in_headers or self.transport.is_closing() or self._is_being_answered:
+        if self.transport.is_closing() or self._is_being_answered:
+            return
+        if not self._in_headers:  # the rest of a body; its client has its answer
+            least = limits.BODY_BYTES_PER_SECOND.value * self.receive_timeout_s
+            if self._thrown_away - self._thrown_before >= least:
+                self._expect_more()
+            else:
+                self.transport.close()
             return
         self._refuse(408, f"No whole request came within {self.receive_timeout_s:g} s", "timeout")
+
+    def _throw_away(self, count: int) -> None:
+        """Read on slowly what comes of a body whose request was answered, and not without end.
+
+        Most clients look at the answer only after they have sent everything, and a closed
+        connection tells them nothing; but a gigabyte read as fast as it comes takes a core from all
+        others.
+        """
+        if self._in_headers or self.transport.is_closing() or self._is_being_answered:
+            return
+        self._thrown_away += count
+        if self._thrown_away > self.most_thrown_away:
+            self._stop_waiting()
+            self.transport.close()
+            return
+        self.flow.pause_reading()
+        self.loop.call_later(_PAUSE_S, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _refuse_headers(self, why: str) -> None:
         self._refuse(431, f"The request's headers have {why}", "too_large")
@@ -141,6 +186,7 @@ def bounded_by(settings: ServerSettings) -> type[BoundedProtocol]:
     class Protocol(BoundedProtocol):
         most_connections = most
         receive_timeout_s = settings.receive_timeout_s
+        most_thrown_away = limits.THROWN_AWAY.value * settings.max_body_bytes
         waiting: ClassVar[dict[BoundedProtocol, None]] = {}
 
     return Protocol

@@ -10,6 +10,7 @@ import gc
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,6 +41,10 @@ from radiance.web import site
 from radiance.web.pages import overview
 
 _GRACEFUL_STOP_S = 30
+# How long a thread that computes keeps the interpreter from one that wants it: Python's 0.005 s is
+# as long as a token takes, and an answer changes threads dozens of times, each of which would wait
+# that long while a client keeps the event loop busy.
+_SWITCH_S = 0.0005
 _LOOK_S = 0.2  # how often `train` looks whether all is trained
 _ALL = 1 << 31
 _log = get_logger(__name__)
@@ -231,6 +236,7 @@ def _start(service: app.Service, outcome: _Outcome) -> None:
         # it a collection stops every request for a tenth of a second.
         gc.collect()
         gc.freeze()
+        sys.setswitchinterval(_SWITCH_S)
     except ConfigError as error:
         outcome.code = 2
         _log.error("start_failed", error=str(error))

@@ -1,6 +1,7 @@
 """Large bodies are looked into one after another, small ones at once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -19,7 +20,8 @@ class Requests:
     def __init__(self) -> None:
         self.read: list[str] = []
         self._goes_on: dict[str, asyncio.Event] = {}
-        self._guard = BodyGuard(self._answer, timeout_s=60)
+        self.now = 0.0
+        self._guard = BodyGuard(self._answer, timeout_s=60, clock=lambda: self.now)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -67,6 +69,30 @@ def test_large_bodies_are_read_one_after_another(monkeypatch: pytest.MonkeyPatch
         await requests.end("second", second)
 
     asyncio.run(run())
+
+
+def test_after_a_large_body_the_loop_is_others_for_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "_TURN_S", 3600)
+    paused: list[float] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        requests = Requests()
+        first, second = [await requests.send(name, LARGE) for name in ("first", "second")]
+        later = loop.call_later
+
+        def noted(delay: float, *call: Any) -> asyncio.TimerHandle:
+            paused.append(delay)
+            return later(0, *call)
+
+        monkeypatch.setattr(loop, "call_later", noted)
+        requests.now += 7.0
+        await requests.end("first", first)
+        assert requests.read == ["first", "second"]
+        await requests.end("second", second)
+
+    asyncio.run(run())
+    assert paused[0] == 7.0
 
 
 def test_a_large_body_has_its_turn_for_so_long(monkeypatch: pytest.MonkeyPatch) -> None:

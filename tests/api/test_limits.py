@@ -12,6 +12,8 @@ import pytest
 
 from radiance import limits
 from radiance.engine.model.control_tokens import ControlTokens, Hidden
+from radiance.examples import admission
+from radiance.records.text import forbidden
 from tests.support import ApiError, Client, Running
 
 LONG = "a" * 7_000_000
@@ -37,7 +39,7 @@ def refused(client: Client, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         ("/alphas/generate", {"prompt": LONG}, 413),
     ],
 )
-def test_a_text_that_no_context_holds_is_never_tokenized(
+def test_a_text_that_no_context_holds_is_never_tokenized_nor_looked_through(
     shared_service: Running,
     monkeypatch: pytest.MonkeyPatch,
     path: str,
@@ -55,6 +57,11 @@ def test_a_text_that_no_context_holds_is_never_tokenized(
         encoded.append(len(text))
         return plain(self, text)
 
+    def looked_through(text: str) -> str | None:
+        encoded.append(len(text))
+        return forbidden(text)
+
+    monkeypatch.setattr(admission, "forbidden", looked_through)
     monkeypatch.setattr(ControlTokens, "encode", watched)
     monkeypatch.setattr(ControlTokens, "plain", watched_plain)
     got, error = refused(shared_service.client, path, body)

@@ -1,5 +1,6 @@
 """Connections within limits, over real sockets: headers, slow requests, bodies, how many."""
 
+import contextlib
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -100,6 +101,46 @@ def test_a_body_that_does_not_come_is_given_up(connect) -> None:
     send(connection, head, b'{"prompt"')
     status, body = answer(connection)
     assert (status, body["error"]["code"]) == (408, "timeout")
+
+
+REFUSED = b"POST /search HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+
+
+def test_a_body_that_was_refused_is_read_to_a_bound_and_not_without_end(connect) -> None:
+    """It is told so before it is sent, and then closed: nobody reads a gigabyte for nothing."""
+    connection = connect(**{"server.max_body_bytes": 1 << 20})
+    send(connection, REFUSED % (1 << 30))
+    told = connection.recv(1 << 16)
+    assert told.startswith(b"HTTP/1.1 413 ")
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 1 << 30:
+            sent += connection.send(b" " * (1 << 16))
+    buffered = 16 << 20  # by the system, of both sides
+    assert sent <= limits.THROWN_AWAY.value * (1 << 20) + buffered
+
+
+@pytest.mark.parametrize(("path", "status"), [(b"/search", b"413"), (b"/health", b"405")])
+def test_whoever_looks_only_after_sending_is_told_and_the_connection_goes_on(
+    connect, path: bytes, status: bytes
+) -> None:
+    """Also where the answer does not wait for the body."""
+    connection = connect(**{"server.max_body_bytes": 1 << 20})
+    for _ in range(3):
+        send(connection, REFUSED.replace(b"/search", path) % (3 << 20), b" " * (3 << 20))
+        told = b""
+        while not told.endswith(b"}"):
+            told += connection.recv(1 << 16)
+        assert told.startswith(b"HTTP/1.1 " + status)
+
+
+def test_the_rest_of_a_body_that_never_comes_holds_no_connection(connect) -> None:
+    connection = connect(**{"server.receive_timeout_s": 0.3, "server.max_body_bytes": 1024})
+    send(connection, REFUSED % (1 << 20), b" " * 100)
+    assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
+    send(connection, b" ")  # a little more, and no end
+    connection.settimeout(10)
+    assert connection.recv(1 << 16) == b"", "closed"
 
 
 def test_bodies_have_a_budget_and_small_ones_always_room(connect, monkeypatch) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -58,6 +59,27 @@ def test_a_start_that_fails_is_an_exit_code_and_an_event(
     stopping = uvicorn.Server(uvicorn.Config(Starlette()))
     outcome.stop_on_failure(stopping)
     assert stopping.should_exit
+
+
+class Started:
+    """A service that has started."""
+
+    services: None = None
+
+    def start(self) -> None:
+        pass
+
+
+def test_no_thread_keeps_the_interpreter_for_as_long_as_a_token_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server.overview, "prepare", lambda services: None)
+    before = sys.getswitchinterval()
+    try:
+        server._start(cast(Service, Started()), server._Outcome())
+        assert sys.getswitchinterval() <= 0.001
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_defect_at_the_start_is_an_exit_code_and_goes_on_up() -> None:

@@ -150,7 +150,7 @@ async def list_tuning_checkpoints(request: Request) -> shapes.TuningCheckpointLi
 def _create(services: Services, body: TuningBody, sender: Key | None) -> tuple[Job, FineTuning]:
     _refuse_other_model(services, body.model)
     hyper, is_in_method = _hyperparameters(body)
-    measure = services.engine.encoder.check_fits
+    encoder = services.engine.encoder
 
     def read(name: str, file_id: str) -> Any:
         try:
@@ -159,7 +159,9 @@ def _create(services: Services, body: TuningBody, sender: Key | None) -> tuple[J
             raise NotFound(
                 f"{name}: {error}", field=name, value=file_id, remedy=error.remedy
             ) from None
-        return examples_of(content, name, services.config.update, measure)
+        return examples_of(
+            content, name, services.config.update, encoder.check_fits, encoder.most_characters
+        )
 
     admitted = read("training_file", body.training_file)
     validation: tuple[Example, ...] = ()
