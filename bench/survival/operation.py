@@ -35,6 +35,7 @@ from tests.support import ApiError
 # A minute, at most: an hour is 12 MB and no descriptor. Shorter soaks are mostly warm-up.
 _SLOPES = {"rss_mb": 0.2, "arrays_mb": 0.05, "descriptors": 0.05, "threads": 0.05}
 _LEAST_JUDGED_MINUTES = 30.0
+_REST_S = 15.0  # threads that nobody waits on end after 10 s
 _ROOTS, _BACKUPS = 5, 10
 _SLOWER = 1.5  # than answers are without backups, at most
 
@@ -121,8 +122,11 @@ def _sample(service: Started) -> dict[str, float]:
 
 def sampled(
     minutes: float, sample: Callable[[], dict[str, float]]
-) -> tuple[list[dict[str, float]], dict[str, float]]:
-    """Samples over so many minutes, and the slope of each a minute, once what is made once is."""
+) -> tuple[list[dict[str, float]], dict[str, float], dict[str, float]]:
+    """Samples over so many minutes; the slope of each a minute, once what is made once is.
+
+    And the standard error of each slope: samples fall between trainings and into them.
+    """
     times, samples = [], []
     until = time.monotonic() + 60 * minutes
     while time.monotonic() < until:
@@ -130,11 +134,16 @@ def sampled(
         samples.append(sample())
         time.sleep(max(1.0, minutes / 4))
     later = slice(len(samples) // 3, None)
-    slopes = {
-        name: float(np.polyfit(times[later], [one[name] for one in samples[later]], 1)[0])
-        for name in samples[0]
-    }
-    return samples, slopes
+    slopes, errors = {}, {}
+    for name in samples[0]:
+        values = np.array([one[name] for one in samples[later]])
+        fitted = np.polyfit(times[later], values, 1)
+        slopes[name] = float(fitted[0])
+        left = values - np.polyval(fitted, times[later])
+        spread = len(left) * float(np.var(times[later]))
+        variance = float(left @ left) / max(1, len(left) - 2)
+        errors[name] = (variance / spread) ** 0.5 if spread else 0.0
+    return samples, slopes, errors
 
 
 def too_steep(slopes: Mapping[str, float]) -> list[str]:
@@ -151,10 +160,14 @@ def _soak(plan: Plan, root: Path) -> Figures:
     with running(root, plan.base, *settings) as service:
         mixed = _Mixed(service)
         work = (mixed.ask, mixed.ask, mixed.look, mixed.teach, mixed.move, mixed.leave)
+        time.sleep(_REST_S)
+        at_rest = [_sample(service)]
         with loaded(work):
-            samples, slopes = sampled(plan.minutes, lambda: _sample(service))
+            samples, slopes, errors = sampled(plan.minutes, lambda: _sample(service))
         wrong = too_steep(slopes) if plan.minutes >= _LEAST_JUDGED_MINUTES else []
         wrong += sorted(set(mixed.failed))[:3] + not_learned(service, mixed.jobs, 300)
+        time.sleep(_REST_S)
+        at_rest.append(_sample(service))
         wrong += disorder(service)
         if service.end():
             wrong.append("the stop failed")
@@ -165,7 +178,9 @@ def _soak(plan: Plan, root: Path) -> Figures:
         acknowledged=len(mixed.jobs),
         first=samples[0],
         last=samples[-1],
+        at_rest=at_rest,
         slopes_per_minute=slopes,
+        slope_errors=errors,
     )
 
 
@@ -178,10 +193,16 @@ def tell_soak(figures: Sequence[Figures]) -> str:
     one = figures[0] if figures else {}
     if "slopes_per_minute" not in one:
         return ""
-    slopes = ", ".join(f"{name} {slope:+.2f}" for name, slope in one["slopes_per_minute"].items())
+    errors = one.get("slope_errors", {})
+    slopes = ", ".join(
+        f"{name} {slope:+.2f}" + (f" ± {errors[name]:.2f}" if name in errors else "")
+        for name, slope in one["slopes_per_minute"].items()
+    )
+    first, last = one.get("at_rest", [{}, {}])
+    rest = ", ".join(f"{name} {first[name]:.0f} to {last[name]:.0f}" for name in first)
     return (
         f"{one['minutes']:g} minutes, {one['requests']} requests, {one.get('acknowledged', 0)} "
-        f"updates; slope a minute: {slopes}"
+        f"updates; slope a minute: {slopes}" + (f"; at rest before and after: {rest}" * bool(rest))
     )
 
 

@@ -113,7 +113,7 @@ def _soak(plan: Plan, root: Path) -> Figures:
             done += 1
 
         with loaded((ask, ask, leave)):
-            samples, slopes = sampled(plan.minutes, lambda: sample_process(server.process))
+            samples, slopes, errors = sampled(plan.minutes, lambda: sample_process(server.process))
         wrong = sorted(failed)[:3] + ([] if _answers(server) else ["no chat afterwards"])
     return verdict(
         wrong,
@@ -122,6 +122,7 @@ def _soak(plan: Plan, root: Path) -> Figures:
         first=samples[0],
         last=samples[-1],
         slopes_per_minute=slopes,
+        slope_errors=errors,
     )
 
 

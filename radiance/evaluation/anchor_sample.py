@@ -1,7 +1,8 @@
 """Anchors as the evaluator measures them: encoded, cut to fit, each with its context."""
 
 import math
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from radiance.anchors.sets import Anchor, AnchorSet, answer
@@ -19,7 +20,7 @@ likeliest. A long answer passes places where two words are as good as equal to t
 first there says nothing of what it knows. SmolLM2 after five facts, 42 answers of 24 tokens, 0.004
 nats a token worse: 43 % word for word, 98 % so, and 95 % of the tokens."""
 _SAME = {"whom": "who", "whose": "who"}
-_Question = frozenset[frozenset[str | int]]
+_Words = dict[str, frozenset[str | int]]
 _LEAST_OVERLAP = 0.5  # of the words that carry meaning, for two questions to be taken for one
 
 
@@ -114,42 +115,60 @@ def _judged(
 
 
 def challenges(anchors: AnchorSet, learned: Collection[Example]) -> dict[str, Example]:
-    """What says otherwise than an anchor, in its words or in others, by its question's hash."""
-    return _contradicted_in_other_words(anchors, learned) | anchors.contradicted_by(learned)
-
-
-def _contradicted_in_other_words(
-    anchors: AnchorSet, learned: Collection[Example]
-) -> dict[str, Example]:
-    """The examples that seem to ask an anchor's question and to answer it otherwise.
+    """What says otherwise than an anchor, in its words or in others, by its question's hash.
 
     Only what is measured depends on it: an anchor that was meant by nobody costs a little time.
     """
-    by_word: dict[str | int, list[tuple[_Question, Example]]] = {}
+    near = {anchor.question_hash: example for anchor, _, example, _ in _near(anchors, learned)}
+    return near | anchors.contradicted_by(learned)
+
+
+def contradictions(anchors: AnchorSet, learned: Collection[Example]) -> dict[str, Example]:
+    """Those of the challenges that are about what the anchor is about, not only asked like it.
+
+    "What is the past tense of glorp?" is asked like many anchors and contradicts none. What an
+    anchor is about is said by those of its words that the fewest anchors have.
+    """
+    counts = Counter(word for each in anchors.examples for word in _words(each))
+    found = {}
+    for anchor, words, example, others in _near(anchors, learned):
+        fewest = min(counts[word] for word in words)
+        if any(
+            counts[word] == fewest and senses & other
+            for word, senses in words.items()
+            for other in others.values()
+        ):
+            found[anchor.question_hash] = example
+    return found | anchors.contradicted_by(learned)
+
+
+def _near(
+    anchors: AnchorSet, learned: Collection[Example]
+) -> Iterator[tuple[Example, _Words, Example, _Words]]:
+    """Anchors with the examples that seem to ask their questions and answer them otherwise."""
+    by_sense: dict[str | int, list[tuple[Example, _Words]]] = {}
     for example in learned:
-        words = _question_words(example)
-        for sense in frozenset[str | int]().union(*words):
-            by_word.setdefault(sense, []).append((words, example))
-    return {
-        anchor.question_hash: example
-        for anchor in anchors.examples
-        for words in (_question_words(anchor),)
-        for sense in frozenset[str | int]().union(*words)
-        for other, example in by_word.get(sense, ())
-        if answer(example) != answer(anchor) and _is_near(words, other)
-    }
+        words = _words(example)
+        for sense in frozenset[str | int]().union(*words.values()):
+            by_sense.setdefault(sense, []).append((example, words))
+    for anchor in anchors.examples:
+        words = _words(anchor)
+        for sense in frozenset[str | int]().union(*words.values()):
+            for example, others in by_sense.get(sense, ()):
+                if answer(example) != answer(anchor) and _is_near(words, others):
+                    yield anchor, words, example, others
 
 
-def _is_near(words: _Question, others: _Question) -> bool:
+def _is_near(words: _Words, others: _Words) -> bool:
     """Whether two questions may be one: of all their words enough mean the same."""
-    shared = sum(any(word & other for other in others) for word in words)
+    shared = sum(any(word & other for other in others.values()) for word in words.values())
     return shared >= _LEAST_OVERLAP * (len(words) + len(others) - shared)
 
 
-def _question_words(example: Example) -> _Question:
-    """The words of a question, each as itself and the groups of synonyms that it is in."""
+def _words(example: Example) -> _Words:
+    """The words of a question, each with itself and the groups of synonyms that it is in."""
     if not example.messages:
-        return frozenset()
+        return {}
     words = questions.sense(questions.normalise(example.messages[-2].content)).words
     plain = {_SAME.get(word, word) for word in words}
-    return frozenset(frozenset({word, *GROUPS.get(word, ())}) for word in plain)
+    return {word: frozenset({word, *GROUPS.get(word, ())}) for word in plain}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.engine.tasks import Pieces
-from radiance.evaluation.anchor_sample import challenges, probe_text
+from radiance.evaluation.anchor_sample import challenges, contradictions, probe_text
 from radiance.evaluation.evaluator import ProbeText
 from radiance.records import Example, OverwrittenAnchor, Probe
 from radiance.training.base_answers import BaseAnswers
@@ -61,7 +61,7 @@ def suspects(
     was = {each.anchor: each for each in inherited}
     taught = {example.question_hash: (example, since) for example, since in answers}
     earlier = anchors.contradicted_by(example for example, _ in taught.values())
-    unintended = challenges(anchors, [each for each in learned if each.id not in intended])
+    unintended = contradictions(anchors, [each for each in learned if each.id not in intended])
     new = challenges(anchors, learned) | unintended
     restored = {example.question_hash for example in learned} - new.keys()
     found = []

@@ -14,7 +14,7 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.tasks import Pieces, Task
 from radiance.engine.worker import Engine
 from radiance.evaluation import bleeding
-from radiance.evaluation.anchor_sample import challenges, measured_texts
+from radiance.evaluation.anchor_sample import contradictions, measured_texts
 from radiance.evaluation.bleeding import with_bleeding
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.overwritten import overwritten, suspect_texts, suspects
@@ -97,7 +97,7 @@ class CandidateMeasurement:
         trained = {text.example.tokens for text in material.held.texts}
         intended = self._examples.intended(cycle.job_ids)
         meant = [example for example in examples if example.id in intended]
-        valid = valid.without(challenges(valid, meant))
+        valid = valid.without(contradictions(valid, meant))
         anchors = run(
             lambda: measured_texts(answers, valid, settings.anchor_sample, examples, trained)
         ).result

@@ -4,6 +4,7 @@ The newest row of ``releases`` is the truth about what is served. A checkpoint's
 published before its row is written, so a row always has its files.
 """
 
+import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -129,7 +130,8 @@ class Checkpoints:
             """,
             (checkpoint_id, limit),
         )
-        return [row["id"] for row in rows]
+        # Lineages are remembered, and each has the one before in it: they share their names.
+        return [sys.intern(row["id"]) for row in rows]
 
     def is_ancestor(self, checkpoint_id: str, of: str) -> bool:
         """Whether ``checkpoint_id`` is ``of`` or an ancestor of it."""

@@ -81,6 +81,32 @@ def test_only_what_an_update_overwrites_itself_and_unasked_is_unintended() -> No
     }
 
 
+def test_a_question_that_is_only_asked_like_an_anchor_overwrites_it_by_no_intent() -> None:
+    """It is asked again, and listed if it is lost; but who taught another verb meant no harm."""
+
+    def verb(name: str, word: str, past: str, question: str) -> Example:
+        return Example(name, (Message("user", question.format(word)), Message("assistant", past)))
+
+    frame = "What is the past tense of {}?"
+    verbs = (("sing", "sang"), ("ring", "rang"), ("bring", "brought"))
+    anchors = AnchorSet(
+        tuple(
+            Anchor(verb(f"a{n}", word, past, frame), "past") for n, (word, past) in enumerate(verbs)
+        )
+    )
+    learned = [
+        verb("job_000001.0", "glorp", "glorped", frame),
+        verb("job_000001.1", "ring", "ringed", "Past tense of the verb {}, please?"),
+    ]
+    found = suspects(anchors, learned, "A_1", [], [])
+    lost = overwritten(found, [probe(n, False) for n in range(3)], ())
+    assert {each.anchor: each.is_unintended for each in lost} == {
+        "a0": False,
+        "a1": True,
+        "a2": False,
+    }
+
+
 def test_an_anchor_that_the_base_gives_in_other_words_is_judged_by_its_loss() -> None:
     found = suspects(ANCHORS, [told("j.0", 1, "Atlantis")], "A_1", [], [])
     unsure = {"was_exact_in_base": False, "base_loss": 1.0}

@@ -232,6 +232,8 @@ def test_the_lineage_leads_down_to_the_base(workshop, registry):
     assert registry.ancestors(third) == [third, second, first]
     assert registry.ancestors(rejected) == [rejected, second, first]
     assert registry.ancestors(first) == [first]
+    # Whoever remembers the lineages of many checkpoints remembers each name once.
+    assert registry.ancestors(third)[1] is registry.ancestors(second)[0]
     assert [c.checkpoint_id for c in registry.all(2)] == [third, rejected]
     assert registry.committed() == {first, second, rejected, third}
 
