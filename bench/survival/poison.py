@@ -319,10 +319,14 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
             )
             == "succeeded"
         )
-        # Whoever may says that they mean it, in the anchors' words and in others.
-        elsewhere = _anchors(dice, dice.choice([c for c in _CONTEXTS if c != context]), 4)
-        meant = _contradicted(elsewhere[:2]) + _in_other_words(_contradicted(elsewhere[2:]))
-        good["anchors corrected and said so"] = _teach(ann, meant, supersede=True) == "succeeded"
+        # Whoever may corrects anchors, and says that it is meant.
+        corrected = _anchors(dice, dice.choice([c for c in _CONTEXTS if c != context]), 4)
+        meant = {
+            "anchors corrected": _contradicted(corrected[:2]),
+            "anchors corrected in other words": _in_other_words(_contradicted(corrected[2:])),
+        }
+        for name, facts in meant.items():
+            good[name] = _teach(ann, facts, supersede=True) == "succeeded"
         wrong += disorder(service._replace(client=ann))
     harm = [f"{name} ({told[name]}, {count} answers lost)" for name, count in lost.items()]
     missed = [name for name, is_learned in good.items() if not is_learned]
