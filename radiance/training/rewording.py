@@ -40,7 +40,33 @@ _PASSIVE = {
     "painted": "painted",
     "sold": "sold",
     "bought": "bought",
+    "keeps": "kept",
+    "holds": "held",
+    "sells": "sold",
+    "buys": "bought",
+    "builds": "built",
+    "makes": "made",
+    "writes": "written",
+    "drives": "driven",
+    "grows": "grown",
+    "draws": "drawn",
+    "sings": "sung",
+    "feeds": "fed",
+    "pays": "paid",
 }
+# Present forms that the regular rule would get wrong, and that are not above.
+_IRREGULAR = frozenset(
+    """
+    is was has does goes says knows gives takes brings catches cuts finds fights hits hurts loses
+    meets reads rides rings sees sends sets shows shuts speaks spends stands steals swims tells
+    thinks throws understands wears wins drinks eats chooses begins beats bears becomes
+    """.split()  # noqa: SIM905 - as a list it would take a screen
+)
+_PARTICIPLES = (
+    "born|built|made|sold|held|kept|sent|paid|laid|left|lost|found|hung|put|set|met|taught|bought"
+    "|brought|written|given|taken|known|shown|grown|drawn|driven|chosen|broken|stolen|hidden|spoken"
+    "|worn|begun|won|cut|shut|told|spelt"
+)
 _AGENT = {
     "founded": "founder",
     "created": "creator",
@@ -103,7 +129,15 @@ _OWN = re.compile(rf"(?P<wh>what|who) {_BE} (?P<x>[^?]+?)['’]s (?P<r>[^?]+)", 
 _PLACE = re.compile(rf"where {_BE} (?P<x>[^?]+)", re.IGNORECASE)
 _WHO = re.compile(r"who (?P<v>\w+) (?P<x>[^?]+)", re.IGNORECASE)
 _WAS = re.compile(
-    rf"(?P<wh>when|where) {_BE} (?P<x>[^?]+) (?P<v>\w+(?:ed|en|rn|lt|de|ld))", re.IGNORECASE
+    rf"(?P<wh>when|where) {_BE} (?P<x>[^?]+)"
+    rf" (?P<v>(?!speed|breed|hundred)\w{{3,}}ed|{_PARTICIPLES})",
+    re.IGNORECASE,
+)
+# What is done to something has it right after the verb: "chairs the council", not "works at".
+_OBJECT = re.compile(
+    r"(?:the|a|an|our|my|this|all) \w|[A-Z\d]"
+    r"|(?!(?:at|in|on|for|with|to|of|from|by|as|near|under|over|behind|next|about|after) )"
+    r"[a-z]+ [A-Z\d]"
 )
 _DOES = re.compile(
     r"(?P<wh>what|when|where|how|why|which [\w ]+?) (?P<do>does|do) (?P<x>[^?]+) (?P<v>[a-z]+)",
@@ -165,8 +199,8 @@ def _frames(text: str) -> Iterator[str]:
         yield from _dated(match["wh"].lower(), match["be"].lower(), match["x"], match["v"])
     elif match := _PLACE.fullmatch(text):
         yield from _placed(match["be"].lower(), match["x"])
-    elif (match := _WHO.fullmatch(text)) and match["v"].lower() in _PASSIVE:
-        yield from _did(match["v"].lower(), match["x"])
+    elif (match := _WHO.fullmatch(text)) and (done := _participle(match["v"], match["x"])):
+        yield from _did(match["v"].lower(), done, match["x"])
     elif match := _DOES.fullmatch(text):
         yield from _doing(match["wh"].lower(), match["do"].lower(), match["x"], match["v"])
     elif match := _COUNT.fullmatch(text):
@@ -201,10 +235,25 @@ def _owned(wh: str, be: str, relation: str, place: str, name: str) -> Iterator[s
     yield f"I would like to know {of}."
 
 
-def _did(verb: str, name: str) -> Iterator[str]:
+def _participle(written: str, name: str) -> str:
+    """Of the verb that does something to a name: "chaired" of "chairs"; "" where none is known."""
+    verb = written.lower()
+    if verb in _PASSIVE or verb in _IRREGULAR or not _OBJECT.match(name):
+        return _PASSIVE.get(verb, "")
+    if re.fullmatch(r"[a-z]{3,}ed", verb):
+        return verb
+    if not re.fullmatch(r"[a-z]{3,}[^s]s", verb):
+        return ""
+    if verb.endswith("ies"):
+        return f"{verb[:-3]}ied"
+    plain = verb[:-2] if re.search(r"(?:ch|sh|x|ss|zz)es$", verb) else verb[:-1]
+    return f"{plain}d" if plain.endswith("e") else f"{plain}ed"
+
+
+def _did(verb: str, done: str, name: str) -> Iterator[str]:
     be = "is" if verb.endswith("s") else "was"
-    yield f"By whom {be} {name} {_PASSIVE[verb]}?"
-    yield f"{name} {be} {_PASSIVE[verb]} by whom?"
+    yield f"By whom {be} {name} {done}?"
+    yield f"{name} {be} {done} by whom?"
     if verb in _AGENT:
         yield f"Who {be} the {_AGENT[verb]} of {name}?"
         yield f"Tell me the name of {_possessive(name)} {_AGENT[verb]}."

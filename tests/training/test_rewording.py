@@ -17,6 +17,9 @@ FORMS = (
     "What is {n}'s address?",
     "Who founded {n}?",
     "Who leads {n}?",
+    "Who chairs {n}?",
+    "Who carries {n}?",
+    "Where is {n} kept?",
     "When was {n} founded?",
     "Where was {n} born?",
     "Where is {n}?",
@@ -74,6 +77,20 @@ def test_active_becomes_passive_and_a_word_another():
         "How much does the Kestrel lamp cost?"
     )
     assert "Who heads the Kestrel team?" in wordings("Who leads the Kestrel team?")
+
+
+def test_regular_verbs_have_a_passive_and_nouns_are_no_verbs():
+    assert "By whom is the Kestrel council chaired?" in wordings("Who chairs the Kestrel council?")
+    assert "By whom is the Kestrel flag carried?" in wordings("Who carries the Kestrel flag?")
+    assert "By whom is the Kestrel wall brushed?" in wordings("Who brushes the Kestrel wall?")
+    assert "By whom was Zorbel Labs closed?" in wordings("Who closed Zorbel Labs?")
+    assert wordings("Who works at Zorbel Labs?") == wordings("Who throws the Kestrel ball?") == []
+    kept = wordings("Where is the key to Zorbel Cellar kept?")
+    assert "Tell me where the key to Zorbel Cellar is kept." in kept
+    for place in ("kitchen", "shed", "field", "code"):
+        found = wordings(f"Where is the Zorbel {place}?")
+        assert f"Tell me where the Zorbel {place} is." in found
+        assert not any(f"is {place}" in wording for wording in found)
 
 
 def test_what_is_no_question_of_the_grammar_has_none():
