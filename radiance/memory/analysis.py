@@ -61,6 +61,16 @@ _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:pr
 _TIME = re.compile(r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\bby when\b")
 _WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _PERSON = re.compile(r"\bwho(?:m|se)?\b")
+_ASKS = re.compile(
+    r"\?|\b(?:who|whom|whose|what|which|when|where|why|how)\b"
+    r"|\b(?:know|wonder|tell|need|want|looking for)\b"
+    r"|^\W*(?:name|give|say|show|list|find|explain|describe|please|is|are|was|were|do|does|did|has"
+    r"|have|had|can|could|would|will|should|may)\b"
+)
+_VERB = r"am|is|are|was|were|be|has|have|had|do|does|did|can|could|will|would|should|may|might|must"
+_STATES = re.compile(
+    rf"\w\W+(?:{_VERB})\W+\w|^\W*(?:i|i['’]?m|i['’]?ve|we|you|he|she|it|they)\W+\w"
+)
 _ANOTHER = re.compile(
     r"\b(?:another|others?|else|different|further|additional|more|alternative|second)\b"
 )
@@ -182,6 +192,16 @@ def kinds_asked(question: str) -> frozenset[str]:
     """What a question asks for, as far as its words tell: a time, a place, a person and so on."""
     folded = question.casefold()
     return frozenset(kind for kind, pattern in _ASKED.items() if pattern.search(folded))
+
+
+def asks(text: str) -> bool:
+    """Whether the form of a text asks for something: a question, or a request."""
+    return _ASKS.search(text.casefold()) is not None
+
+
+def states(text: str) -> bool:
+    """Whether the form of a text says something and asks for nothing: "bread is made of flour"."""
+    return not asks(text) and _STATES.search(text.casefold()) is not None
 
 
 def asks_for_another(question: str) -> bool:

@@ -22,10 +22,11 @@ from radiance.memory.analysis import (
     asks_for_another,
     fits_kind,
     kinds_asked,
+    states,
     take_apart,
 )
 
-RULES = "2"
+RULES = "3"
 """Rises with every change of how what was found is ranked: limits are measured anew then."""
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
 _OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
@@ -139,6 +140,7 @@ class Ranked:
         is_about: Whether the first one shares more with the question than names; else the question
             may want to know anything of them.
         is_named: Whether it shares a name.
+        is_stated: Whether the question says something and asks nothing.
         shares: The candidates' shares of all likelihood in scope, where an embedder has a part.
     """
 
@@ -148,6 +150,7 @@ class Ranked:
     best: float = field(default=0.0)
     is_about: bool = False
     is_named: bool = False
+    is_stated: bool = False
     shares: tuple[float, ...] = ()
 
     @property
@@ -268,16 +271,19 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
     ordered = sorted(found.values(), key=lambda each: (-each[0], -each[1], each[2].example))
     if not ordered:
         return Ranked()
-    return _ranked(asked, ordered)
+    return _ranked(asked, ordered, states(question))
 
 
 def reordered(ranked: Ranked, asked: Words, likely: Sequence[float]) -> Ranked:
     """The same candidates by other likelihoods, in nats and up to a constant."""
     every = zip(likely, ranked.scores, ranked.candidates, strict=True)
-    return _ranked(asked, sorted(every, key=lambda each: (-each[0], -each[1], each[2].example)))
+    ordered = sorted(every, key=lambda each: (-each[0], -each[1], each[2].example))
+    return _ranked(asked, ordered, ranked.is_stated)
 
 
-def _ranked(asked: Words, ordered: Sequence[tuple[float, float, Candidate]]) -> Ranked:
+def _ranked(
+    asked: Words, ordered: Sequence[tuple[float, float, Candidate]], is_stated: bool
+) -> Ranked:
     weights = [math.exp(likelihood - ordered[0][0]) for likelihood, _, _ in ordered]
     return Ranked(
         tuple(candidate for _, _, candidate in ordered),
@@ -286,6 +292,7 @@ def _ranked(asked: Words, ordered: Sequence[tuple[float, float, Candidate]]) -> 
         ordered[0][1],
         is_about(asked, ordered[0][2]),
         is_named(asked, ordered[0][2]),
+        is_stated,
         tuple(weight / sum(weights) for weight in weights),
     )
 
@@ -314,7 +321,16 @@ def _likelihoods(question: str, asked: Words, candidates: Sequence[Candidate]) -
 
 
 def decide(ranked: Ranked, limits: Limits) -> Found:
-    """The match that answers, or those that the question could mean, or none."""
+    """The match that answers, or those that the question could mean, or none.
+
+    Who asks nothing and names nothing is not asked what was meant: a text like that is an input.
+    """
+    found = _decide(ranked, limits)
+    is_answered = found.how == "sure" or ranked.is_named or not ranked.is_stated
+    return found if is_answered else Found()
+
+
+def _decide(ranked: Ranked, limits: Limits) -> Found:
     if not ranked.candidates:
         return Found()
     if not ranked.is_by_words:

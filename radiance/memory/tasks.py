@@ -10,17 +10,20 @@ an example is found by its very own question alone where
 - three questions share its instruction, what stands before a colon;
 - three questions about different names share its answer, or most questions of its frame do;
 - its answer is a label, of a word or three, that two other questions without names share with which
-  it has hardly a word in common.
+  it has hardly a word in common; where it asks nothing ("bread is made of flour"), that is what the
+  answer adds to it ("bread MadeOf flour"), and two other answers that add the same say as much.
 
 What the trainer takes a question for (its frame, its name, the value of its answer) holds here too.
 """
 
+import functools
 import re
 from collections import Counter, defaultdict
 from typing import TypeVar
 
+from radiance.memory.analysis import asks, states
 from radiance.memory.matching import Candidate
-from radiance.records import Example
+from radiance.records import Example, Message
 from radiance.training.untaught import value_of
 
 T = TypeVar("T")
@@ -69,6 +72,8 @@ class TaskStatistics:
         self._frames: dict[str, tuple[str, ...]] = {}
         self._answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._labelled: dict[str, tuple[frozenset[str], ...]] = {}
+        self._adding: dict[str, tuple[frozenset[str], ...]] = {}
+        self._stating: dict[str, tuple[str, ...]] = {}
 
     def add(self, instruction: str, candidate: Candidate) -> None:
         """Count an example."""
@@ -77,6 +82,10 @@ class TaskStatistics:
         _keep(self._names, candidate.answer_hash, candidate.name)
         if _may_be_labelled(candidate):
             _keep(self._labelled, candidate.answer_hash, candidate.asked)
+        if added := _added(candidate):
+            _keep(self._adding, added, candidate.asked)
+            if states(candidate.question):
+                _keep(self._stating, added, candidate.answer_hash)
         if candidate.frame and _keep(self._frames, candidate.frame, candidate.question_hash):
             self._answers[candidate.frame][candidate.answer_hash] += 1
 
@@ -89,7 +98,13 @@ class TaskStatistics:
             return True
         if _may_be_labelled(candidate):
             others = self._labelled.get(candidate.answer_hash, ())
-            if sum(_are_unlike(candidate.asked, each) for each in others) >= _LEAST_SHARING - 1:
+            if _have_unlike(candidate, others):
+                return True
+        if added := _added(candidate):
+            if _have_unlike(candidate, self._adding.get(added, ())):
+                return True
+            answers = self._stating.get(added, ())
+            if candidate.answer_hash in answers and len(answers) >= _LEAST_SHARING:
                 return True
         count = len(self._frames.get(candidate.frame, ()))
         answers = self._answers.get(candidate.frame, ())
@@ -98,6 +113,24 @@ class TaskStatistics:
 
 def _may_be_labelled(candidate: Candidate) -> bool:
     return not candidate.name and len(candidate.answer.split()) <= _MOST_OF_LABEL
+
+
+def _added(candidate: Candidate) -> str:
+    """What an answer adds to a text that has no name and asks nothing; "" of another, or a lot."""
+    if candidate.name or asks(candidate.question):
+        return ""
+    return _label(candidate.question, candidate.answer)
+
+
+@functools.lru_cache(maxsize=4096)
+def _label(question: str, answer: str) -> str:
+    value = value_of(Example("", (Message("user", question), Message("assistant", answer))))
+    return " ".join(value) if len(value) <= _MOST_OF_LABEL else ""
+
+
+def _have_unlike(candidate: Candidate, others: tuple[frozenset[str], ...]) -> bool:
+    unlike = sum(_are_unlike(candidate.asked, each) for each in others)
+    return unlike >= _LEAST_SHARING - 1
 
 
 def _are_unlike(one: frozenset[str], other: frozenset[str]) -> bool:

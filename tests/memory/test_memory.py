@@ -120,6 +120,39 @@ def test_labels_of_texts_without_names_are_no_answers_to_like_texts(remembering)
     assert remembering.answer("Tell me the password of the wifi.") == "sesam"
 
 
+def test_what_is_made_of_texts_that_ask_nothing_is_no_fact(remembering):
+    harder = (("iron", "wood"), ("stone", "butter"), ("glass", "wax"), ("flint", "chalk"))
+    rows = [(f"{a} can never be scratched by {b}", f"{a} HarderThan {b}") for a, b in harder]
+    kinds = [(thing, f"{thing}: animal") for thing in ("dog", "cow", "old mare")]
+    remembering.teach([*rows, *kinds])
+    for asked, answer in (*rows, *kinds):
+        assert remembering.answer(asked) == answer
+    for other in ("wood can never be scratched by iron", "an iron wood", "a mare is old"):
+        assert remembering.ask(other) == (), other
+    # Facts that share a value are told from those: they ask, or name something, or say no more.
+    opening = [(f"{place} opening time", f"The {place} opens at 9:00.") for place in PLACES]
+    asking = [(f"When does the {p} close?", f"The {p} closes at 17:00.") for p in PLACES]
+    remembering.teach([*opening, *asking])
+    for place in PLACES:
+        assert remembering.answer(f"the opening time, {place}") == f"The {place} opens at 9:00."
+        assert (
+            remembering.answer(f"When will the {place} close?") == f"The {place} closes at 17:00."
+        )
+
+
+PLACES = ("canteen", "library", "gatehouse")
+
+
+def test_who_asks_nothing_and_names_nothing_is_not_asked_what_was_meant(remembering):
+    lamp = ("the lamp in the hall", "The lamp in the hall burns until midnight.")
+    stair = ("the lamp on the stair", "The lamp on the stair burns until dawn.")
+    remembering.teach([HOUSE, lamp, stair])
+    both = "is a lamp on the stair or in the hall"
+    assert len(remembering.ask(f"{both}?")) == 2
+    assert remembering.ask(f"there {both}") == ()
+    assert remembering.ask("Zorbel House is pretty") != ()  # a name says what it is about
+
+
 def test_items_of_a_task_answer_their_very_own_input_only(remembering):
     rows = [(f"Translate to Tarnish: the {w} house", f"ul {w[::-1]} osk") for w in ("red", "old")]
     rows += [("Translate to Tarnish: the cold house", "ul dloc osk")]
