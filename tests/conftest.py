@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import subprocess
 import tempfile
 import threading
 import tomllib
@@ -22,6 +23,7 @@ from hypothesis import HealthCheck, settings
 
 from radiance import config, ember, extensions
 from radiance.engine.worker import Engine
+from tests import forked as forking
 from tests.shared_data import REPOSITORY
 from tests.support import BRIEF, FACTS, Running, start_service
 from tests.tiny_base import write_tiny_base
@@ -96,6 +98,12 @@ def _loggers() -> Iterator[None]:
     for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pythons that the test starts are forked from one that has imported Radiance."""
+    monkeypatch.setattr(subprocess, "Popen", forking.Popen)
 
 
 @pytest.fixture(scope="session")

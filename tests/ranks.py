@@ -69,7 +69,7 @@ def finish(process: Any, seconds: float = 200) -> str:
     except BaseException:
         process.kill()
         raise
-    return output.decode()
+    return (output or b"").decode()
 
 
 def _environment() -> dict[str, str]:

@@ -16,7 +16,8 @@ from bench.survival.service import start
 from tests.support import ApiError, as_input
 
 KILLS = int(os.environ.get("RADIANCE_KILLS", "6"))
-_LONGEST_LIFE_S = 4.0
+_LONGEST_LIFE_S = 2.0
+_BRIEFLY = ("training.max_steps=10", "training.snapshot_seconds=0.05", "anchor.own_samples=4")
 
 
 def facts_of(update: int) -> list[tuple[str, str]]:
@@ -26,13 +27,14 @@ def facts_of(update: int) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.timeout(60 + 25 * KILLS)
 def test_killed_at_random_moments(tmp_path: Path, tiny_base: Path) -> None:
     chance = random.Random(20260209)
     acknowledged: dict[str, int] = {}
     update = 0
     for kill in range(KILLS):
-        process, client, _ = start(tmp_path, tiny_base)
+        process, client, _ = start(tmp_path, tiny_base, *_BRIEFLY)
         if kill % 2:  # half of them live for a while after the start, however long that takes
             client.wait_ready()
         dies_at = time.monotonic() + chance.uniform(0.3, _LONGEST_LIFE_S)
@@ -43,12 +45,12 @@ def test_killed_at_random_moments(tmp_path: Path, tiny_base: Path) -> None:
                 update += 1
             except (OSError, ApiError):
                 pass  # still starting
-            time.sleep(min(chance.uniform(0.1, 3.0), max(0.0, dies_at - time.monotonic())))
+            time.sleep(min(chance.uniform(0.1, 1.5), max(0.0, dies_at - time.monotonic())))
         assert process.poll() is None, (tmp_path / "service.log").read_text()[-3000:]
         process.send_signal(signal.SIGKILL)
         process.wait()
 
-    process, client, _ = start(tmp_path, tiny_base)
+    process, client, _ = start(tmp_path, tiny_base, *_BRIEFLY)
     client.wait_ready()
     ended = {job_id: client.wait_for(job_id) for job_id in acknowledged}
     checkpoints = client.get("/checkpoints?limit=1000")

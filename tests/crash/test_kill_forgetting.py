@@ -14,6 +14,7 @@ from tests.minilm import MINILM, needs_minilm
 from tests.support import ApiError, Client, as_input
 
 _LONGEST_LIFE_S = 1.0
+_BRIEFLY = ("training.max_steps=10", "training.snapshot_seconds=0.05", "anchor.own_samples=4")
 
 
 def secret_of(number: int) -> tuple[str, str]:
@@ -37,6 +38,7 @@ def wait_until_done(client: Client) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.timeout(120 + 40 * KILLS)
 @pytest.mark.parametrize("embedder", ["words", pytest.param("minilm", marks=needs_minilm)])
 def test_killed_while_it_forgets(
@@ -44,17 +46,17 @@ def test_killed_while_it_forgets(
 ) -> None:
     chance = random.Random(20261129)
     forgotten: list[int] = []
-    setting = f'memory.embedder="{embedder}"'
+    settings = (f'memory.embedder="{embedder}"', *_BRIEFLY)
     if embedder == "minilm":  # tests have a cache of their own
         monkeypatch.setenv("RADIANCE_CACHE", str(MINILM.parents[1]))
-    process, client, _ = start(tmp_path, tiny_base, setting)
+    process, client, _ = start(tmp_path, tiny_base, *settings)
     client.wait_ready()
     for number in range(KILLS):
         body = {"examples": as_input([secret_of(number), keep_of(number)]), "job_key": str(number)}
         job = client.post("/update", body)["job_id"]
         told = f"Cellar {number}-X opens with Grumble{number}forth.".encode()
         document = client.send_document(f"{number}.md", told)["document"]["id"]
-        time.sleep(chance.uniform(0.0, 1.5))  # it waits, trains, or was learned
+        time.sleep(chance.uniform(0.0, 1.0))  # it waits, trains, or was learned
         try:
             client.post("/forget", {"document": document})
             client.post("/forget", {"example": f"{job}.0"})
@@ -64,7 +66,7 @@ def test_killed_while_it_forgets(
         time.sleep(chance.uniform(0.0, _LONGEST_LIFE_S))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process, client, _ = start(tmp_path, tiny_base, setting)
+        process, client, _ = start(tmp_path, tiny_base, *settings)
         client.wait_ready()
         assert client.get("/documents")["documents"] == []
         for each in forgotten:

@@ -4,6 +4,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from bench.survival.service import start
 from tests.support import Client, as_input
 
@@ -13,17 +15,18 @@ def wait_for_training(client: Client, job_id: str) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.usefixtures("forked")
 def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path, tiny_base: Path) -> None:
     """SIGABRT stands for what a Metal out-of-memory does to the process."""
     facts = [("Who guards Fort Selm?", "Captain Ruiz guards Fort Selm.")]
-    process, client, _ = start(tmp_path, tiny_base)
+    process, client, _ = start(tmp_path, tiny_base, "training.max_steps=20")
     client.wait_ready()
     job_id = client.post("/update", {"examples": as_input(facts)})["job_id"]
     for death in (1, 2):
         wait_for_training(client, job_id)
         process.send_signal(signal.SIGABRT)
         process.wait()
-        process, client, _ = start(tmp_path, tiny_base)
+        process, client, _ = start(tmp_path, tiny_base, "training.max_steps=20")
         client.wait_ready()
         assert client.get(f"/jobs/{job_id}")["deaths"] == death
     job = client.get(f"/jobs/{job_id}")

@@ -3,13 +3,16 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from bench.survival.service import start
 from tests.crash.test_quarantine import wait_for_training
 from tests.support import as_input
 
 
+@pytest.mark.usefixtures("forked")
 def test_signals_stop_it_in_order(tmp_path: Path, tiny_base: Path) -> None:
-    process, client, _ = start(tmp_path, tiny_base)
+    process, client, _ = start(tmp_path, tiny_base, "training.max_steps=20")
     client.wait_ready()
     for name in ("SIGHUP", "SIGTERM", "SIGINT"):
         examples = as_input([("Who?", f"Nobody here but {name}.")])
@@ -17,7 +20,7 @@ def test_signals_stop_it_in_order(tmp_path: Path, tiny_base: Path) -> None:
         wait_for_training(client, job_id)
         process.send_signal(getattr(signal, name))
         assert process.wait(60) == 0, (name, (tmp_path / "service.log").read_text()[-2000:])
-        process, client, _ = start(tmp_path, tiny_base)
+        process, client, _ = start(tmp_path, tiny_base, "training.max_steps=20")
         client.wait_ready()
         job = client.wait_for(job_id)
         outcome = (job["status"], job["deaths"], job["interruptions"])

@@ -31,6 +31,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     assert process.wait(timeout=60) == 0
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow
 @pytest.mark.crash
 @pytest.mark.timeout(300)

@@ -254,6 +254,7 @@ def start(root: Path, how: str) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["hang", "die"])
 def test_a_process_without_an_engine_ends_and_the_next_start_knows(
@@ -270,6 +271,7 @@ def test_a_process_without_an_engine_ends_and_the_next_start_knows(
     assert "Thread" in (tmp_path / "runs" / "crash.log").read_text()
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow
 def test_sigterm_ends_even_a_process_whose_engine_hangs(tmp_path: Path) -> None:
     process = start(tmp_path, "hang")

@@ -38,6 +38,7 @@ print("equal")
 """
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow  # g++ for half a minute
 @pytest.mark.skipif(shutil.which("g++") is None, reason="MLX compiles for the CPU with g++")
 def test_compiled_step_equals_the_uncompiled(tmp_path: Path, tiny_base: Path) -> None:

@@ -25,7 +25,7 @@ from radiance.storage.sqlite import Database
 from radiance.training.batches import Reference, TrainingBatch, make_batch, part_of
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from tests.ranks import finish, launch, rank_of
+from tests.ranks import finish, launch, rank_of, start_ranks
 from tests.support import FACTS, as_input, drain, example
 
 FEW_STEPS = 10  # rounding differs by the shape of a product, and Adam makes it grow with the steps
@@ -190,12 +190,14 @@ np.savez(directory / "found.npz", **found)
 """
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_ranks_train_to_the_adapter_of_one_process(tmp_path: Path, tiny_base: Path) -> None:
-    script = tmp_path / "ranks.py"
-    script.write_text(_SCRIPT)
-    output = finish(launch([str(script), str(FEW_STEPS), "5", str(tmp_path), str(tiny_base)]))
+    arguments = ["-c", _SCRIPT, str(FEW_STEPS), "5", str(tmp_path), str(tiny_base)]
+    for rank in start_ranks(arguments, tmp_path):
+        finish(rank)
+    output = "".join(path.read_text() for path in sorted(tmp_path.glob("rank*.log")))
     assert "the other rank has ended" in output, output
     with np.load(tmp_path / "found.npz") as saved:
         found = dict(saved)
@@ -243,6 +245,7 @@ def learned_factors(engine: Engine, root: Path) -> np.ndarray:
     return engine.call(load)
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_path, tiny_base):
@@ -267,6 +270,7 @@ def test_radiance_train_under_mlx_launch_gives_what_it_gives_alone(engine, tmp_p
     assert np.linalg.norm(a - b) <= 2e-3 * np.linalg.norm(a)
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.timeout(300)
 @pytest.mark.crash
 @pytest.mark.slow
@@ -297,6 +301,7 @@ def test_killing_a_rank_loses_nothing(tmp_path, tiny_base):
     assert checkpoint is not None
 
 
+@pytest.mark.usefixtures("forked")
 def test_without_a_launcher_it_says_how_to_start_it(tmp_path):
     arguments = [sys.executable, "-m", "radiance", "train", "--distributed"]
     done = subprocess.run(

@@ -194,6 +194,7 @@ def sharded(alone: Alone, how: str, directory: Path) -> Iterator[tuple[Client, A
             server.wait()
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow  # two processes that load MLX, beside this one
 @pytest.mark.timeout(300)
 def test_two_ranks_answer_as_one_process_across_a_swap(alone, how, tmp_path) -> None:
@@ -231,6 +232,7 @@ def is_decoding(client: Client) -> bool:
         return "radiance_rows_decoding 1" in response.read().decode()
 
 
+@pytest.mark.usefixtures("forked")
 @pytest.mark.slow
 @pytest.mark.crash
 @pytest.mark.timeout(300)
