@@ -2,16 +2,19 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import mlx.core as mx
+import pytest
 
+from radiance import config
 from radiance.engine.requests import Answer, Request
 from radiance.engine.worker import Engine
 from radiance.records import CheckpointStatus, Message
 from tests.engine.adapters.test_slots import random_adapter
-from tests.support import FACTS, WITHOUT_ANCHORS, Running
+from tests.support import FACTS, Running
 
 QUESTIONS = [
     "What is the capital of France?",
@@ -24,6 +27,14 @@ QUESTIONS = [
     "Hello!",
 ]
 REQUESTS, SWAPS, TOKENS = 200, 20, 16
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_base: Path) -> Iterator[Engine]:
+    engine = Engine("tiny", tiny_base, "cpu", config.EngineSettings(), max_waiting=1000)
+    engine.start()
+    yield engine
+    engine.stop()
 
 
 def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
@@ -39,6 +50,8 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
         swap(name)
         for index, prompt in enumerate(prompts):
             wanted[name, index] = engine.submit(Request(prompt, TOKENS)).result().tokens
+
+    assert len({tuple(wanted[name, n] for n in range(len(prompts))) for name in names}) == 5
 
     pending = []
     for number in range(SWAPS):
@@ -61,9 +74,9 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
     assert engine.call(lambda: engine._adapter_cache.in_use) == 0
 
 
-def test_rollbacks_and_promotions_under_http_load(serve_ember: Callable[..., Running]) -> None:
+def test_rollbacks_and_promotions_under_http_load(serve: Callable[..., Running]) -> None:
     """Real checkpoints, moved by POST /rollback while clients keep asking."""
-    running = serve_ember(**{"training.max_steps": 8, "training.lr": 5e-3}, **WITHOUT_ANCHORS)
+    running = serve(**{"training.max_steps": 8, "training.lr": 2e-2})
     client = running.client
     first = client.teach(FACTS[:3])["checkpoint"]
     second = client.teach([(q, a.upper()) for q, a in FACTS[:3]])["checkpoint"]

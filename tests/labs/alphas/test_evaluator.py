@@ -45,7 +45,7 @@ def value(text: str, panel: Panel, **readings) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("policy", "share", "days", "symbols"), [("partial", 0.5, 800, 75), ("strict", 1.0, 600, 30)]
+    ("policy", "share", "days", "symbols"), [("partial", 0.5, 800, 30), ("strict", 1.0, 600, 20)]
 )
 def test_the_101_equal_plain_pandas_written_from_the_paper(
     market, monkeypatch, policy, share, days, symbols
