@@ -76,9 +76,3 @@ def open_at(browser: Any) -> Iterator[Callable[..., Any]]:
         "of 503",
     )
     assert [text for text in wrong if not any(name in text for name in gone)] == []
-
-
-@pytest.fixture
-def open_page(open_at: Callable[..., Any], shared_ember: Running) -> Callable[..., Any]:
-    """Open pages of the service on Ember: ``open_page("/", color_scheme="dark")``."""
-    return lambda path, **options: open_at(shared_ember.client.url, path, **options)

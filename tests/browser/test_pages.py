@@ -12,11 +12,17 @@ from tests.support import FACTS, Running
 
 
 @pytest.fixture(scope="module", autouse=True)
-def taught(shared_ember: Running) -> Running:
+def taught(shared_service: Running) -> Running:
     """Two checkpoints to show."""
-    shared_ember.client.teach(FACTS[:1])
-    shared_ember.client.teach(FACTS[1:2])
-    return shared_ember
+    shared_service.client.teach(FACTS[:1])
+    shared_service.client.teach(FACTS[1:2])
+    return shared_service
+
+
+@pytest.fixture
+def open_page(open_at: Callable[..., Any], taught: Running) -> Callable[..., Any]:
+    """Open pages of that service: ``open_page("/", color_scheme="dark")``."""
+    return lambda path, **options: open_at(taught.client.url, path, **options)
 
 
 def ink(page: Any) -> dict[str, list[int]]:
@@ -236,17 +242,3 @@ def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., An
     found = page.locator(".facts > li")
     assert found.count() == 1
     assert FACTS[3][1] in found.inner_text()
-
-
-def test_two_checkpoints_answer_beside_each_other(open_page: Callable[..., Any]) -> None:
-    page = open_page("/ask?a=base&b=stable")
-    page.get_by_label("Question", exact=False).fill(FACTS[0][0])
-    page.keyboard.press("Enter")
-    page.locator("#answers .answer").first.wait_for()
-    base, stable = page.locator("#answers .answer").all()
-    assert base.inner_text() != stable.inner_text() == FACTS[0][1]
-    assert base.locator("mark").count() > 0
-    cells = page.get_by_role("table", name="Likelihoods").locator("td").all_inner_texts()
-    nats = [float(cell.split()[0].replace("\N{MINUS SIGN}", "-")) for cell in cells]
-    assert nats[0] > nats[1]  # each finds its own answer likelier than the other's model does
-    assert nats[3] > nats[2]

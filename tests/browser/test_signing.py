@@ -1,6 +1,7 @@
 """The dashboard where keys are needed: signed in by hand, used on every page, signed out."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +14,15 @@ from tests.support import FACTS, Running, start_service
 
 
 @pytest.fixture(scope="module")
-def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, str]]]:
+def keyed(
+    tmp_path_factory: pytest.TempPathFactory, tiny_base: Path
+) -> Iterator[tuple[Running, dict[str, str]]]:
     """A service that asks for a key, and a key of each scope."""
     root = tmp_path_factory.mktemp("keyed")
     settings = config.load(
         root,
         {
+            "base_model": str(tiny_base),
             "access.required": "always",
             "evaluation.anchor_provider": "none",
             "anchor.own_samples": 0,

@@ -146,6 +146,19 @@ def test_the_whole_story(open_at: Callable[..., Any], killable: Killable) -> Non
     page.get_by_role("button", name="Teach it").click()
     page.get_by_text("Served. Ask it").wait_for()
 
+    # Beside the base, each finds its own answer likelier than the other's model does.
+    page.goto("/ask?a=base&b=stable")
+    page.get_by_label("Question", exact=False).fill(DOOR[0])
+    page.keyboard.press("Enter")
+    page.locator("#answers .answer").first.wait_for()
+    base, stable = page.locator("#answers .answer").all()
+    assert base.inner_text() != stable.inner_text() == DOOR[1]
+    assert base.locator("mark").count() > 0
+    cells = page.get_by_role("table", name="Likelihoods").locator("td").all_inner_texts()
+    nats = [float(cell.split()[0].replace("\N{MINUS SIGN}", "-")) for cell in cells]
+    assert nats[0] > nats[1]
+    assert nats[3] > nats[2]
+
     # From the weights, and in other words.
     serving = client.get("/info")["current_checkpoint"]
     page.goto(f"/ask?a={serving}")
