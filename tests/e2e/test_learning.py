@@ -142,6 +142,7 @@ def test_three_updates_are_all_remembered(
     assert len(last["replayed_ids"]) == 8
 
 
+@pytest.mark.usefixtures("forked")
 def test_mlx_lm_gives_the_same_answers_from_the_stable_link(
     serve_ember: Callable[..., Running], taught: Taught, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ def test_mlx_lm_gives_the_same_answers_from_the_stable_link(
     running = serve_ember()
     question = "Tell me about Zorbel Labs."
     ours = running.client.ask(question, max_tokens=40)["response"]
+    running.stop()
     command = [sys.executable, "-m", "mlx_lm", "generate", "--model", str(ember.MODEL_PATH)]
     command += ["--adapter-path", str(tmp_path / "adapters" / "stable"), "--prompt", question]
     command += ["--max-tokens", "40", "--temp", "0", "--verbose", "False"]
