@@ -80,7 +80,7 @@ def assemble(
         plan = [ranks.total(number if ranks.rank == 0 else 0) for number in plan]
     rows, prefill_tokens, cache_bytes = plan
     table = SlotTable(base.parts, leader)
-    model = SlotModel(base.model, table, base.vocab_size, not device.has_kernels, leader)
+    model = SlotModel(base.model, table, base.vocab_size, device.has_kernels, leader)
     prompt_cache = PrefixCache(cache_bytes)
     speculation = Speculation() if settings.speculation and ranks is None else None
     arguments: Any = (
@@ -90,6 +90,7 @@ def assemble(
         rows,
         prefill_tokens,
         speculation,
+        device.has_kernels,
         ranks is None,
     )
     batch = DecodeBatch(*arguments) if leader is None else PrimaryBatch(leader, *arguments)

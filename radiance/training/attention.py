@@ -40,13 +40,13 @@ def mix(
         first = (long @ shared[0][:, 0, 0].swapaxes(-1, -2)).astype(mx.float32)
         most = mx.maximum(most, first.max(axis=-1, keepdims=True).reshape(most.shape))
     own = elementwise.exp(own - most) * seen  # exactly zero: a tiny number would slow products down
-    total = row_sum(own)
+    total = elementwise.row_sum(own)
     mixed = own.astype(v.dtype) @ v[:, :, 0]
     if shared is None or first is None:
         share = mx.reciprocal(total)
         return (mixed * share.astype(v.dtype)).reshape(q.shape), [own, share]
     first = elementwise.exp(first - most.reshape(heads, -1, 1))
-    share = mx.reciprocal(total + row_sum(first).reshape(total.shape))
+    share = mx.reciprocal(total + elementwise.row_sum(first).reshape(total.shape))
     mixed = mixed + (first.astype(v.dtype) @ shared[1][:, 0, 0]).reshape(mixed.shape)
     return (mixed * share.astype(v.dtype)).reshape(q.shape), [own, first, share]
 
@@ -70,7 +70,7 @@ def mix_backward(
     g = d.reshape(flat.shape) * share.astype(d.dtype)
     pulls = (g @ v[:, :, 0].swapaxes(-1, -2)).astype(mx.float32)
     d_v = (own.astype(q.dtype).swapaxes(-1, -2) @ g)[:, :, None]
-    mean = row_sum(own * pulls)
+    mean = elementwise.row_sum(own * pulls)
     if shared is None:
         d_own = (own * (pulls - mean * share)).astype(q.dtype)
         d_k = (d_own.swapaxes(-1, -2) @ flat)[:, :, None]
@@ -79,7 +79,7 @@ def mix_backward(
     long = (heads, rows * groups * width, size)
     first, long_g = scores[1], g.reshape(long)
     first_pulls = (long_g @ values.swapaxes(-1, -2)).astype(mx.float32)
-    mean = (mean + row_sum(first * first_pulls).reshape(mean.shape)) * share
+    mean = (mean + elementwise.row_sum(first * first_pulls).reshape(mean.shape)) * share
     d_own = (own * (pulls - mean)).astype(q.dtype)
     d_first = (first * (first_pulls - mean.reshape(heads, -1, 1))).astype(q.dtype)
     d_q = d_own @ k[:, :, 0] + (d_first @ keys).reshape(flat.shape)
@@ -95,8 +95,3 @@ def joined(x: mx.array) -> mx.array:
     """(heads, rows, groups, width, size) -> (rows * width, heads * groups * size)."""
     heads, rows, groups, width, size = x.shape
     return x.transpose(1, 3, 0, 2, 4).reshape(rows * width, heads * groups * size)
-
-
-def row_sum(x: mx.array) -> mx.array:
-    """Sums of rows, (..., 1): a product with ones is several times as fast on the CPU."""
-    return x @ mx.ones((x.shape[-1], 1), x.dtype)

@@ -16,7 +16,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from radiance.engine.model import elementwise
-from radiance.training.attention import joined, mix, mix_backward, row_sum
+from radiance.training.attention import joined, mix, mix_backward
 from radiance.training.linears import Linears, Weights
 from radiance.training.packing import Line
 
@@ -230,7 +230,7 @@ class Block:
     def _norm(self, weights: Weights, path: str, x: mx.array) -> tuple[mx.array, mx.array]:
         """RMSNorm (Zhang & Sennrich, 2019), and one over each row's root mean square, (n, 1)."""
         wide = x.astype(mx.float32)
-        r = mx.rsqrt(row_sum(wide * wide) / x.shape[-1] + self._eps[path])
+        r = mx.rsqrt(elementwise.row_sum(wide * wide) / x.shape[-1] + self._eps[path])
         return _scaled(x, r, weights[f"{path}.weight"]), r
 
     # ── Between lines and the rows that attention sees ──────────────────────────────────────────
@@ -352,5 +352,5 @@ def _scaled(x: mx.array, r: mx.array, weight: mx.array) -> mx.array:
 def _norm_backward(weight: mx.array, x: mx.array, r: mx.array, d: mx.array) -> mx.array:
     """Gradient of RMSNorm by its input."""
     unit, d_unit = x * r, d * weight
-    share = row_sum(d_unit * unit) / x.shape[-1]
+    share = elementwise.row_sum(d_unit * unit) / x.shape[-1]
     return ((d_unit - unit * share) * r).astype(x.dtype)

@@ -23,6 +23,7 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
+from radiance.engine.model.elementwise import log_softmax
 from radiance.engine.tasks import Pieces
 from radiance.training.batches import TrainingBatch
 from radiance.training.block import Kept, block_of, on_core
@@ -131,7 +132,7 @@ class GradientComputer:
             rows: Of ``target_rows``, (n, width); no more than a slice of ``parts`` at a time.
         """
         logits = (self._head(rows) if self.is_blockwise else rows).astype(mx.float32)
-        return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        return log_softmax(logits)
 
     def parts(self, rows: mx.array) -> list[slice]:
         """Rows of ``target_rows`` in slices whose distributions fit a bounded buffer."""

@@ -19,6 +19,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.generate import generation_stream
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
+from radiance.engine.model.fast_functions import use_fast_functions
 from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.model.rope import Angles, share_angles
 from radiance.engine.model.tied_head import EmbeddingLike, head_of, tied_embedding
@@ -298,7 +299,8 @@ class SlotModel(nn.Module):
     """The served module tree: the base with every LoRA target routed through the slot table.
 
     Args:
-        shares_angles: Whether rotary embeddings share theirs: faster where they have no kernel.
+        has_kernels: Whether each of ``mx.fast``'s operations is one kernel. If not, rotary
+            embeddings share their angles, and exponentials are computed faster.
         leader: Tells the processes that have the other parts of the model.
 
     Attributes:
@@ -310,7 +312,7 @@ class SlotModel(nn.Module):
         model: nn.Module,
         table: SlotTable,
         vocab_size: int,
-        shares_angles: bool = False,
+        has_kernels: bool = True,
         leader: Primary | None = None,
     ) -> None:
         super().__init__()
@@ -328,7 +330,9 @@ class SlotModel(nn.Module):
             path, embedding = tied
             wrapped.append((path, SlotHead(embedding, head_of(path), table)))
         model.update_modules(tree_unflatten(wrapped))
-        self._angles = share_angles(model) if shares_angles else Angles()
+        self._angles = Angles() if has_kernels else share_angles(model)
+        if not has_kernels:
+            use_fast_functions(model)
 
     @property
     def layers(self) -> Any:

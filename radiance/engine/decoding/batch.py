@@ -16,12 +16,11 @@ from mlx_lm.generate import BatchGenerator, StopSequences
 from radiance.engine.adapters.slots import SlotModel
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.decoding.sampling import Processor, Sampler
-from radiance.engine.decoding.speculation import Speculation, SpeculativeRows
+from radiance.engine.decoding.speculation import Rows, Speculation, SpeculativeRows
 from radiance.engine.model.ragged_cache import RowCache
 from radiance.engine.sharding.primary import Clear, DecodeStep, Insert, Primary, Remove
 from radiance.errors import LostRank
 
-_PREFILL_ROWS = 8
 _LEAST_SHARED = 16  # tokens that prompts begin with in common, for them to be computed once
 _LEAST_SAVED = 32  # tokens not computed again, for a pass of its own or a copy to pay
 _NEVER_ENDS = StopSequences()
@@ -60,6 +59,7 @@ class DecodeBatch:
         rows: Most rows decoded together.
         prefill_tokens: Prompt tokens processed between two decode steps.
         speculation: Has passes take drafts along; None: one token of each row a pass.
+        is_pipelined: Whether passes are started ahead; see ``SpeculativeRows.begin``.
         is_whole: Whether this process has all of the model, so that no other follows.
     """
 
@@ -71,14 +71,17 @@ class DecodeBatch:
         rows: int,
         prefill_tokens: int,
         speculation: Speculation | None = None,
+        is_pipelined: bool = True,
         is_whole: bool = True,
     ) -> None:
-        self._is_whole = is_whole
+        self._is_pipelined, self._is_whole = is_pipelined, is_whole
         self._model, self._stops, self._prompt_cache = model, stops, prompt_cache
         self._speculation = speculation
         self._most_rows, self._prefill_tokens = rows, prefill_tokens
         self._keys: dict[int, str] = {}
         self._new_prompts: set[int] = set()  # rows whose prompts are yet to be remembered
+        self._unread: dict[int, int] = {}  # tokens to read of rows that have not said anything yet
+        self._has_read = False  # whether prompts had the last turn
         self._generator = self._new_generator()
 
     def share_beginnings(self, entries: Sequence[BatchEntry]) -> None:
@@ -108,6 +111,7 @@ class DecodeBatch:
             stop_sequences=[_NEVER_ENDS if entry.ignore_end else self._stops],
         )
         self._keys[uid] = entry.cache_key
+        self._unread[uid] = len(entry.tokens) - count
         if self._is_whole and entry.cache_key and len(entry.tokens) - count >= _LEAST_SAVED:
             self._new_prompts.add(uid)
         if self._speculation is not None and not entry.processors:
@@ -115,14 +119,22 @@ class DecodeBatch:
         return uid, count
 
     def step(self) -> tuple[bool, Sequence[Any]]:
-        """Decode for each row, and process one chunk of waiting prompts.
+        """Decode for each row, or process one chunk of waiting prompts: by turns.
+
+        In one turn, tokens would be told of only once prompts were read, seconds later.
 
         Returns:
             Whether anything moved; mlx-lm's responses, one a token, in order. A row whose response
             has a reason to finish has left.
         """
-        prompts, responses = self._generator.next()
+        generator = self._generator
+        is_reading = bool(self._unread) and not (self._has_read and len(self._rows))
+        self._rows.is_held = self._has_read = is_reading
+        generator.prefill_batch_size = self._rows_to_read() if is_reading else 0
+        generator.completion_batch_size = self._most_rows + 1 if is_reading else 0
+        prompts, responses = generator.next()
         for response in responses:
+            self._unread.pop(response.uid, None)
             if response.finish_reason is not None:
                 self._keep(response.uid, response.all_tokens, response.prompt_cache)
             elif response.uid in self._new_prompts:
@@ -143,6 +155,7 @@ class DecodeBatch:
         elif self._speculation is not None:
             self._speculation.leave(uid)
         self._keys.pop(uid, None)
+        self._unread.pop(uid, None)
         self._new_prompts.discard(uid)
 
     def clear(self) -> None:
@@ -150,6 +163,7 @@ class DecodeBatch:
         self._generator.close()
         self._generator = self._new_generator()
         self._keys.clear()
+        self._unread.clear()
         self._new_prompts.clear()
         if self._speculation is not None:
             self._speculation.clear()
@@ -187,16 +201,29 @@ class DecodeBatch:
         plain = RowCache.of(cache[:-1]) if self._speculation is not None else None
         return cache if plain is None else [*plain, cache[-1]]
 
+    def _rows_to_read(self) -> int:
+        """How many prompts to read together: a chunk has so many tokens in all of them."""
+        widest, most = 1, self._prefill_tokens
+        for rows, length in enumerate(self._unread.values()):
+            widest = max(widest, min(length, most))
+            if (rows + 1) * widest > most:
+                return max(1, rows)
+        return self._most_rows
+
     def _new_generator(self) -> BatchGenerator:
         generator = BatchGenerator(
             cast(Any, self._model),
             completion_batch_size=self._most_rows + 1,  # a question that goes first
-            prefill_batch_size=min(_PREFILL_ROWS, self._most_rows),
+            prefill_batch_size=1,  # and by the lengths of what waits
             prefill_step_size=self._prefill_tokens,
         )
-        if self._speculation is not None:
-            rows = SpeculativeRows.begin(self._model, generator.sampler, self._speculation)
-            generator._generation_batch = rows
+        model, sampler = self._model, generator.sampler
+        self._rows = (
+            Rows.empty(model, sampler)
+            if self._speculation is None
+            else SpeculativeRows.begin(model, sampler, self._speculation, self._is_pipelined)
+        )
+        generator._generation_batch = self._rows
         return generator
 
 

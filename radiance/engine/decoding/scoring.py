@@ -14,6 +14,7 @@ from radiance.engine.adapters.cache import LoadedWeights
 from radiance.engine.adapters.slots import SlotModel
 from radiance.engine.adapters.sources import Sources
 from radiance.engine.decoding.logprobs import token_logprobs
+from radiance.engine.model.elementwise import log_softmax
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.requests import SERVING, Scored, Scoring, TokenLogprob
 from radiance.engine.tasks import Pieces
@@ -66,7 +67,7 @@ def read_logprobs(
                 start, most = end, max(1, _TOKENS_BETWEEN_STEPS // count) if is_awaited else width
                 end = min(start + min(most, width), longest - 1)
                 logits = read(tokens[:, start:end]).astype(mx.float32)
-                logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+                logprobs = log_softmax(logits)
                 wanted = tokens[:, start + 1 : end + 1]
                 chosen = mx.take_along_axis(logprobs, wanted[..., None], axis=-1)[..., 0]
                 mx.eval(chosen, logprobs if top else [])

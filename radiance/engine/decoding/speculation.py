@@ -28,6 +28,7 @@ from radiance.engine.decoding.drafting import (
 )
 from radiance.engine.decoding.known_texts import KnownTexts
 from radiance.engine.decoding.sampling import Seeded
+from radiance.engine.model import elementwise
 from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.stats import DraftingStats
 
@@ -81,31 +82,57 @@ class _Checked:
     logprobs: mx.array
 
 
-class SpeculativeRows(GenerationBatch):
-    """mlx-lm's rows being decoded; their passes take drafts along where that pays.
+class Rows(GenerationBatch):
+    """mlx-lm's rows being decoded, which may stand still while prompts are read.
+
+    Attributes:
+        is_held: Whether ``next`` leaves them as they are.
+    """
+
+    is_held = False
+
+    def next(self) -> list[Any]:
+        return [] if self.is_held else super().next()
+
+
+class SpeculativeRows(Rows):
+    """Rows whose passes take drafts along where that pays.
 
     ``tokens`` and caches of a row always agree; what was drafted counts from when it is checked.
     """
 
     _speculation: Speculation
+    _is_pipelined: bool
+    _is_told = False  # whether each row's newest token was told of, so that a pass comes next
     _clock: "_PassClock"
     _under_way: "_Checked | None"
     _taken: list[list[tuple[int, mx.array, str | None]]]  # tokens of drafts not told of yet
     _texts: list[list[int]]
 
     @classmethod
-    def begin(cls, model: Any, sampler: Any, speculation: Speculation) -> Self:
-        """Without any rows."""
+    def begin(cls, model: Any, sampler: Any, speculation: Speculation, is_pipelined: bool) -> Self:
+        """Without any rows.
+
+        Args:
+            model: What computes.
+            sampler: Of rows that bring none.
+            speculation: What is known of drafts.
+            is_pipelined: Whether a pass is started before the tokens of the one before it are told
+                of. On a GPU it runs meanwhile; on the CPU, where starting a pass takes as long as
+                the pass, tokens would only come later.
+        """
         rows = cls.empty(model, sampler)
-        rows._speculation = speculation
+        rows._speculation, rows._is_pipelined = speculation, is_pipelined
         rows._under_way, rows._taken = None, []
         rows._clock = _PassClock(speculation.cost)
         return rows
 
     def next(self) -> list[Any]:
         """One response for each token, several for a row whose draft was right."""
+        if self.is_held:
+            return []
         self._clock.come_back()
-        self._settle()
+        self._catch_up()
         responses, going_on = [], []
         for row, taken in enumerate(self._taken):
             reason = None
@@ -120,12 +147,21 @@ class SpeculativeRows(GenerationBatch):
         if len(going_on) < len(self.uids):
             self.filter(going_on)
         self._taken = [[] for _ in self.uids]
-        responses += super().next()
+        found = super().next()
+        if self._is_told:
+            self._follow_last(found)
         self._clock.leave()
-        return responses
+        return responses + found
+
+    def _follow_last(self, responses: Sequence[Any]) -> None:
+        """Answers end with a token that no pass takes in; what is remembered of them has it."""
+        for response in responses:
+            drafter = self._speculation.drafter(response.uid)
+            if response.finish_reason is not None and drafter is not None:
+                drafter.follow([*response.all_tokens, response.token])
 
     def extend(self, batch: Any) -> None:
-        self._settle()
+        self._catch_up()
         super().extend(batch)
         self._taken += [[] for _ in batch.uids]
 
@@ -135,9 +171,17 @@ class SpeculativeRows(GenerationBatch):
         self._taken = [self._taken[row] for row in keep]
 
     def _step(self) -> tuple[list[int], list[mx.array]]:
+        if self.uids and self._layers and not self._is_pipelined:
+            self._is_told = True
+            newest: Any = self._next_tokens
+            return newest.tolist(), self._next_logprobs
         drafts = self._worth_checking() if self.uids and self._layers else []
         if any(drafts):
-            return self._check(drafts)
+            self._current_logprobs = self._next_logprobs
+            self._check(drafts)
+            of_newest: Any = self._current_logprobs
+            mx.eval(of_newest)
+            return [tokens[-1] for tokens in self.tokens], of_newest
         self._clock.ask(len(self.uids))
         found = super()._step()
         self._clock.ended(under_way=1)
@@ -150,6 +194,18 @@ class SpeculativeRows(GenerationBatch):
         """The caches; none where rows cannot be taken back token by token."""
         layers = self.prompt_cache[:-1]
         return layers if layers and isinstance(layers[0], RaggedCache) else []
+
+    def _catch_up(self) -> None:
+        """Have each row's newest token be one that was not told of yet."""
+        if self._is_told and self.uids:
+            newest: Any = self._next_tokens
+            self._texts = [
+                [*tokens, new] for tokens, new in zip(self.tokens, newest.tolist(), strict=True)
+            ]
+            drafts = self._drafts(MOST_DRAFTED, self._texts)
+            self._check(_parts(drafts, self._speculation.cost))
+        self._is_told = False
+        self._settle()
 
     def _worth_checking(self) -> list[Sequence[int]]:
         """The drafts of all rows to check in the next pass; none at all where none pays.
@@ -165,9 +221,7 @@ class SpeculativeRows(GenerationBatch):
         newest: Any = self._next_tokens.tolist()
         self._clock.ended(under_way=0)
         self._texts = [[*tokens, new] for tokens, new in zip(self.tokens, newest, strict=True)]
-        drafts = self._drafts(MOST_DRAFTED, self._texts)
-        counts = worth_checking(drafts, cost)
-        return [draft.tokens[:count] for draft, count in zip(drafts, counts, strict=True)]
+        return _parts(self._drafts(MOST_DRAFTED, self._texts), cost)
 
     def _drafts(self, most: int, texts: Sequence[Sequence[int]]) -> list[Draft]:
         drafts = []
@@ -177,17 +231,15 @@ class SpeculativeRows(GenerationBatch):
                 drafts.append(Draft())
                 continue
             drafter.follow(texts[row])
-            drafts.append(
-                drafter.draft(min(most, self.max_tokens[row] - self._num_tokens[row] - 1))
-            )
+            left = self.max_tokens[row] - self._num_tokens[row] - (not self._is_told)
+            drafts.append(drafter.draft(min(most, left)))
         return drafts
 
     # ── A pass with drafts ──────────────────────────────────────────────────────────────────────
 
-    def _check(self, drafts: list[Sequence[int]]) -> tuple[list[int], list[mx.array]]:
-        """Start a pass over the newest token and the draft of each row; see ``_step``."""
+    def _check(self, drafts: list[Sequence[int]]) -> None:
+        """Start a pass over the newest token and the draft of each row."""
         newest = [text[-1] for text in self._texts]
-        self._current_logprobs = self._next_logprobs
         width = max(map(len, drafts))
         inputs = mx.array(
             [
@@ -203,15 +255,12 @@ class SpeculativeRows(GenerationBatch):
         for layer in layers:
             layer.set_lengths(lengths)
         logits = self._processed(logits, inputs[:, 0])
-        logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+        logprobs = elementwise.log_softmax(logits)
         chosen = self._choose(logprobs, drafts)
         mx.async_eval(chosen, logprobs)
         self._under_way = _Checked(drafts, chosen, logprobs)
-        of_newest: Any = self._current_logprobs
-        mx.eval(of_newest)
         for tokens, token in zip(self.tokens, newest, strict=True):
             tokens.append(token)
-        return newest, of_newest
 
     def _processed(self, logits: mx.array, newest: mx.array) -> mx.array:
         """Logits (rows, places, vocabulary) with the first place of rows that change theirs."""
@@ -288,6 +337,12 @@ class SpeculativeRows(GenerationBatch):
         if self._matchers[row].advance(token):
             return "stop"
         return "length" if self._num_tokens[row] >= self.max_tokens[row] else None
+
+
+def _parts(drafts: Sequence[Draft], cost: PassCost) -> list[Sequence[int]]:
+    """Of each draft as much as is worth checking."""
+    counts = worth_checking(drafts, cost)
+    return [draft.tokens[:count] for draft, count in zip(drafts, counts, strict=True)]
 
 
 class _PassClock:

@@ -12,6 +12,7 @@ exponent's bits.
 """
 
 import math
+from typing import cast
 
 import mlx.core as mx
 
@@ -26,18 +27,67 @@ _LEAST, _MOST = (
     -126.0,
     126.0,
 )  # powers of two that float32, and their reciprocals, hold with all digits
+_WORTH = 8192  # numbers from which so many passes take less than MLX's one
 
 
 def exp(x: mx.array) -> mx.array:
     """e^x of any shape; below e^-87 it stays there, so that nothing becomes subnormal."""
-    return _power_of_two(x * _LOG2_E) if _is_slow(x) else mx.exp(x)
+    return cast(mx.array, _exp(x)) if _is_on_linux(x) else mx.exp(x)
 
 
 def sigmoid(x: mx.array) -> mx.array:
     """1 / (1 + e^-x), of any shape."""
-    if not _is_slow(x):
-        return mx.sigmoid(x)
+    return cast(mx.array, _sigmoid(x)) if _is_on_linux(x) else mx.sigmoid(x)
+
+
+def log_softmax(logits: mx.array) -> mx.array:
+    """Logarithms of the probabilities (..., vocabulary) that logits of that shape stand for."""
+    if not is_slow(logits):
+        return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+    rest = logits - logits.max(axis=-1, keepdims=True)
+    return rest - mx.log(row_sum(exp(rest)))
+
+
+def row_sum(x: mx.array) -> mx.array:
+    """Sums of rows, (..., 1): a product with ones is several times as fast on the CPU."""
+    return x @ mx.ones((x.shape[-1], 1), x.dtype)
+
+
+def is_slow(x: mx.array, count: int = 0) -> bool:
+    """Whether MLX's own exponentials take longer than these.
+
+    Args:
+        x: The numbers, or others of their kind.
+        count: How many there are, if not as many as of ``x``.
+    """
+    return _is_on_linux(x) and (count or x.size) >= _WORTH
+
+
+def _is_on_linux(x: mx.array) -> bool:
+    return x.dtype == mx.float32 and mx.default_device() == mx.cpu and not IS_MACOS
+
+
+# The bits of a number have no derivative, what is computed of them has.
+
+
+@mx.custom_function
+def _exp(x: mx.array) -> mx.array:
+    return _power_of_two(x * _LOG2_E)
+
+
+@_exp.vjp
+def _exp_vjp(_: mx.array, cotangent: mx.array, power: mx.array) -> mx.array:
+    return cotangent * power
+
+
+@mx.custom_function
+def _sigmoid(x: mx.array) -> mx.array:
     return mx.reciprocal(_power_of_two(x * -_LOG2_E) + 1.0)
+
+
+@_sigmoid.vjp
+def _sigmoid_vjp(_: mx.array, cotangent: mx.array, share: mx.array) -> mx.array:
+    return cotangent * share * (1.0 - share)
 
 
 def _power_of_two(x: mx.array) -> mx.array:
@@ -49,7 +99,3 @@ def _power_of_two(x: mx.array) -> mx.array:
         power = power * fraction + term
     exponent = mx.left_shift(rounded.view(mx.int32), _MANTISSA_BITS)
     return (power.view(mx.int32) + exponent).view(mx.float32)
-
-
-def _is_slow(x: mx.array) -> bool:
-    return x.dtype == mx.float32 and mx.default_device() == mx.cpu and not IS_MACOS

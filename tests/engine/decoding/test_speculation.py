@@ -16,6 +16,7 @@ from radiance import config, ember
 from radiance.engine.adapters.files import save_adapter
 from radiance.engine.decoding.drafting import Draft, Drafter, Odds, PassCost, Source, worth_checking
 from radiance.engine.decoding.known_texts import KnownTexts
+from radiance.engine.decoding.speculation import SpeculativeRows
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.requests import (
     BASE,
@@ -69,15 +70,18 @@ class Pair:
         self.plain.stop()
 
 
-def start_pair(base: Path, folder: Path) -> Pair:
+def start_pair(base: Path, folder: Path, is_pipelined: bool = False) -> Pair:
     engines = [
         Engine("base", base, "cpu", config.EngineSettings(speculation=on), max_waiting=1000)
         for on in (True, False)
     ]
     for engine in engines:
         engine.start()
-    speculation = engines[0]._made.speculation
+    batch, speculation = engines[0]._made.batch, engines[0]._made.speculation
     assert speculation is not None
+    assert not batch._is_pipelined, "on the CPU"
+    batch._is_pipelined = is_pipelined
+    engines[0].call(batch.clear)
     speculation.cost, speculation.odds = NoCost(), Hope()
     weights = [BASE]
     for seed in (1, 2):
@@ -95,9 +99,11 @@ def start_pair(base: Path, folder: Path) -> Pair:
     return Pair(engines[0], engines[1], weights)
 
 
-@pytest.fixture(scope="module")
-def pair(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    found = start_pair(tiny_base, tmp_path_factory.mktemp("pair"))
+@pytest.fixture(scope="module", params=[False, True], ids=["in_turn", "pipelined"])
+def pair(
+    request: pytest.FixtureRequest, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    found = start_pair(tiny_base, tmp_path_factory.mktemp("pair"), request.param)
     yield found
     found.close()
 
@@ -188,6 +194,23 @@ def test_what_is_known_takes_few_passes_and_wrong_guesses_take_no_more(pair: Pai
         assert pair.drafting.stats.batch_rows.count - before in passes
     assert pair.drafting.stats.accepted_tokens < pair.drafting.stats.drafted_tokens
     assert pair.plain.stats.drafted_tokens == 0
+
+
+def test_nothing_is_computed_after_an_answer_s_end(tiny_base, tmp_path, monkeypatch) -> None:
+    pair = start_pair(tiny_base, tmp_path)
+    try:
+        passes: list[int] = []
+        check = SpeculativeRows._check
+        monkeypatch.setattr(
+            SpeculativeRows, "_check", lambda rows, of: (passes.append(len(of)), check(rows, of))
+        )
+        request = Request([2, *range(70, 90), 4, 3], 12, ignore_end=True)
+        answer = pair.drafting.submit(request).result()
+        same(answer, pair.plain.submit(request).result())
+        # The first token comes with the prompt; a last one shows whether the answer has ended.
+        assert sum(passes) + pair.drafting.stats.accepted_tokens == len(answer.tokens) == 12
+    finally:
+        pair.close()
 
 
 @settings(max_examples=5)
