@@ -19,7 +19,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.generate import generation_stream
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
-from radiance.engine.model.fast_functions import use_fast_functions
+from radiance.engine.model import fast_functions
 from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.model.rope import Angles, share_angles
 from radiance.engine.model.tied_head import EmbeddingLike, head_of, tied_embedding
@@ -332,7 +332,7 @@ class SlotModel(nn.Module):
         model.update_modules(tree_unflatten(wrapped))
         self._angles = Angles() if has_kernels else share_angles(model)
         if not has_kernels:
-            use_fast_functions(model)
+            fast_functions.use_fast_functions(model)
 
     @property
     def layers(self) -> Any:
@@ -387,5 +387,5 @@ class SlotModel(nn.Module):
         self.tickets = cache[-1].tickets
         self._table.route(cache[-1].slots, real, tokens.shape[1])
         RaggedCache.begin(cache[:-1], tokens.shape[1])
-        with self._angles.shared(cache[:-1]):
+        with self._angles.shared(cache[:-1]), fast_functions.serving():
             return self.model(tokens, cache=cache[:-1])

@@ -12,7 +12,6 @@ exponent's bits.
 """
 
 import math
-from typing import cast
 
 import mlx.core as mx
 
@@ -32,12 +31,14 @@ _WORTH = 8192  # numbers from which so many passes take less than MLX's one
 
 def exp(x: mx.array) -> mx.array:
     """e^x of any shape; below e^-87 it stays there, so that nothing becomes subnormal."""
-    return cast(mx.array, _exp(x)) if _is_on_linux(x) else mx.exp(x)
+    return _power_of_two(x * _LOG2_E) if _is_on_linux(x) else mx.exp(x)
 
 
 def sigmoid(x: mx.array) -> mx.array:
     """1 / (1 + e^-x), of any shape."""
-    return cast(mx.array, _sigmoid(x)) if _is_on_linux(x) else mx.sigmoid(x)
+    if not _is_on_linux(x):
+        return mx.sigmoid(x)
+    return mx.reciprocal(_power_of_two(x * -_LOG2_E) + 1.0)
 
 
 def log_softmax(logits: mx.array) -> mx.array:
@@ -65,29 +66,6 @@ def is_slow(x: mx.array, count: int = 0) -> bool:
 
 def _is_on_linux(x: mx.array) -> bool:
     return x.dtype == mx.float32 and mx.default_device() == mx.cpu and not IS_MACOS
-
-
-# The bits of a number have no derivative, what is computed of them has.
-
-
-@mx.custom_function
-def _exp(x: mx.array) -> mx.array:
-    return _power_of_two(x * _LOG2_E)
-
-
-@_exp.vjp
-def _exp_vjp(_: mx.array, cotangent: mx.array, power: mx.array) -> mx.array:
-    return cotangent * power
-
-
-@mx.custom_function
-def _sigmoid(x: mx.array) -> mx.array:
-    return mx.reciprocal(_power_of_two(x * -_LOG2_E) + 1.0)
-
-
-@_sigmoid.vjp
-def _sigmoid_vjp(_: mx.array, cotangent: mx.array, share: mx.array) -> mx.array:
-    return cotangent * share * (1.0 - share)
 
 
 def _power_of_two(x: mx.array) -> mx.array:

@@ -2,11 +2,14 @@
 
 On the CPU under Linux a quarter of the time to read a prompt, or to decode a token of many rows,
 went into exponentials (``elementwise``). mlx-lm's models import both functions by name; in their
-modules they are exchanged. Where MLX's own are fast, or arrays are small, those are used.
+modules they are exchanged. MLX's own are used where they are fast, where arrays are small, and
+outside of ``serving``: these have no derivative.
 """
 
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import mlx.core as mx
@@ -16,6 +19,20 @@ from mlx_lm.models import activations, base
 from radiance.engine.model import elementwise
 
 _UNSEEN = -1e9  # the score of a column that a token does not see
+
+
+_is_serving = False
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """While a forward pass is made of which no gradient is asked. Belongs to the engine thread."""
+    global _is_serving
+    _is_serving = True
+    try:
+        yield
+    finally:
+        _is_serving = False
 
 
 def use_fast_functions(model: nn.Module) -> None:
@@ -31,7 +48,7 @@ def use_fast_functions(model: nn.Module) -> None:
 
 def swiglu(gate: mx.array, x: mx.array) -> mx.array:
     """silu(gate) * x, of any shape."""
-    if not elementwise.is_slow(gate):
+    if not (_is_serving and elementwise.is_slow(gate)):
         return activations.swiglu(gate, x)
     return gate * elementwise.sigmoid(gate) * x
 
@@ -62,8 +79,13 @@ def scaled_dot_product_attention(
     """
     rows, heads, tokens, size = queries.shape
     key_heads, columns = keys.shape[1:3]
-    seen = _seen(mask, tokens, columns)
-    is_ours = sinks is None and not hasattr(cache, "bits") and (mask is None or seen is not None)
+    seen = _seen(mask, tokens, columns) if _is_serving else None
+    is_ours = (
+        _is_serving
+        and sinks is None
+        and not hasattr(cache, "bits")
+        and (mask is None or seen is not None)
+    )
     together = (rows, key_heads, heads // key_heads * tokens, columns)
     if not is_ours or not elementwise.is_slow(queries, math.prod(together)):
         return base.scaled_dot_product_attention(
