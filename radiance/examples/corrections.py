@@ -4,7 +4,6 @@ Derived from what was learned in which order within a lineage of checkpoints, ne
 rollback to before a correction the old example is valid again, and nothing needs to be undone.
 """
 
-import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -13,6 +12,7 @@ import msgspec
 
 from radiance.records import Example, Message, Supersession, questions
 from radiance.records.questions import Sense, differs_in_one_value, normalise
+from radiance.records.text import remembered
 from radiance.storage.sqlite import to_json
 
 _MOST_COMPARED = 5000  # newest examples that a new one is compared with, word by word
@@ -127,7 +127,7 @@ def near_misses(
     ]
 
 
-@functools.lru_cache(maxsize=2 * _MOST_COMPARED)
+@remembered(2 * _MOST_COMPARED)
 def _question(messages: str) -> tuple[str, Sense]:
     """What a chat, as the database keeps it, asks; "" and no sense for a plain text."""
     asked = " ".join(normalise(message.content) for message in _messages.decode(messages)[:-1])

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from radiance.records.questions import FUNCTION_WORDS
+from radiance.records.text import remembered
 from radiance.training.synonyms import GROUPS
 
 _ASKING = frozenset(
@@ -24,6 +25,7 @@ _ASKING = frozenset(
     """.split()  # noqa: SIM905 - as a list it would take a screen
 )
 _COMMON = FUNCTION_WORDS | _ASKING
+_MOST_TEXTS = 1024  # remembered: some 2 KB each, as questions are; candidates come again
 _ENDINGS = (
     *("ations", "ation", "ings", "ing", "ers", "ors", "ies", "ied"),
     *("er", "or", "ed", "es", "s", "ly", "y", "e"),
@@ -120,7 +122,7 @@ class Words:
         return frozenset().union(*self.senses.values())
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered(_MOST_TEXTS)
 def take_apart(text: str) -> Words:
     """The words of a text."""
     marked, text = _POSSESSIVE.sub(" | ", text), _POSSESSIVE.sub("", text)
@@ -154,7 +156,7 @@ def _pairs(text: str) -> frozenset[tuple[str, str]]:
     return frozenset(pair for pair in itertools.pairwise(stems) if all(pair))
 
 
-@functools.lru_cache(maxsize=4096)
+@remembered(_MOST_TEXTS)
 def without_names(text: str) -> str:
     """A text without its names and codes; all of it where it is nothing else."""
     text = _POSSESSIVE.sub("", text)

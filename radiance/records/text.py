@@ -1,11 +1,35 @@
 """What counts as text, for whatever is learned or held: examples and anchors alike. Pure."""
 
+import functools
 import re
 import unicodedata
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 _SLICE = 1 << 16  # characters looked through before other threads may have the interpreter
+_MOST_REMEMBERED = 1000  # characters
 _INKLESS = ("Zs", "Zl", "Zp", "Cc", "Cf")  # a text of zero-width spaces alone is blank
+
+
+def remembered(count: int) -> Callable[[Callable[[str], T]], Callable[[str], T]]:
+    """Keep what a function makes of the newest ``count`` texts, but not of long ones.
+
+    Bounded by the number of texts alone it would take what the longest of them take.
+    """
+
+    def remembering(function: Callable[[str], T]) -> Callable[[str], T]:
+        of_short = functools.lru_cache(maxsize=count)(function)
+
+        @functools.wraps(function)
+        def of_any(text: str) -> T:
+            return of_short(text) if len(text) <= _MOST_REMEMBERED else function(text)
+
+        return of_any
+
+    return remembering
 
 
 def normal(text: str) -> str:
