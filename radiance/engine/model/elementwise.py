@@ -26,6 +26,7 @@ _LEAST, _MOST = (
     -126.0,
     126.0,
 )  # powers of two that float32, and their reciprocals, hold with all digits
+_MOST_AT_ONCE = 2**18  # numbers that the passes over them find in the processor's cache
 _WORTH = 8192  # numbers from which so many passes take less than MLX's one
 
 
@@ -45,8 +46,15 @@ def log_softmax(logits: mx.array) -> mx.array:
     """Logarithms of the probabilities (..., vocabulary) that logits of that shape stand for."""
     if not is_slow(logits):
         return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
-    rest = logits - logits.max(axis=-1, keepdims=True)
-    return rest - mx.log(row_sum(exp(rest)))
+    rows = logits.reshape(-1, logits.shape[-1])
+    count = max(1, _MOST_AT_ONCE // rows.shape[-1])
+    totals = [_log_total(rows[at : at + count]) for at in range(0, len(rows), count)]
+    return logits - mx.concatenate(totals).reshape(*logits.shape[:-1], 1)
+
+
+def _log_total(rows: mx.array) -> mx.array:
+    most = rows.max(axis=-1, keepdims=True)
+    return most + mx.log(row_sum(exp(rows - most)))
 
 
 def row_sum(x: mx.array) -> mx.array:
