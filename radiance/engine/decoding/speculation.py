@@ -177,10 +177,9 @@ class SpeculativeRows(Rows):
             return newest.tolist(), self._next_logprobs
         drafts = self._worth_checking() if self.uids and self._layers else []
         if any(drafts):
-            self._current_logprobs = self._next_logprobs
+            of_newest: Any = self._next_logprobs
+            mx.eval(of_newest)  # now: behind the pass, they would wait for it
             self._check(drafts)
-            of_newest: Any = self._current_logprobs
-            mx.eval(of_newest)
             return [tokens[-1] for tokens in self.tokens], of_newest
         self._clock.ask(len(self.uids))
         found = super()._step()
