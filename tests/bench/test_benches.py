@@ -8,6 +8,8 @@ import pytest
 
 from tests.tiny_base import write_tiny_base
 
+pytestmark = pytest.mark.usefixtures("forked")
+
 WITHOUT_MODEL = ("alphas", "lookup", "pages", "reliability", "signals")
 # What a bench does on Ember and what it does on another base differ in facts and in settings alone.
 ON_EMBER = ("adapters", "gate", "swaps")
