@@ -4,6 +4,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+# pip compiles on one core all that it installs, a third of it never imported: models of transformers,
+# tests of others. What may be imported is compiled on all cores; the little that is missing, later.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/transformers/models/|/tests/' $(VENV)/lib radiance || true
 ARGS ?=
 # What is imported is compiled once, not in each process: tests start a hundred.
 unexport PYTHONDONTWRITEBYTECODE
@@ -100,16 +104,18 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's venv module does not work here; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 	@# pip knows --group since 25.1.
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(INSTALL) --upgrade "pip>=25.1"
 
 # A second call finds the stamp and is quick.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(INSTALL) --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(INSTALL) --upgrade "pip>=25.1"
+	$(INSTALL) --editable . --group dev
+	@$(COMPILE)
 	@touch $@ $(VENV)/.installed
 
 # In a place of its own: its versions of pytest and hypothesis need not be those of the tests.
