@@ -77,9 +77,10 @@ def test_the_wheel_serves_and_learns_from_an_empty_directory(built, tmp_path):
     """
     home, root = tmp_path / "venv", tmp_path / "empty"
     root.mkdir()
-    venv.create(home, with_pip=True)
+    venv.create(home)
     python = home / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    install.append("--disable-pip-version-check")
     if not os.environ.get("RADIANCE_TEST_INSTALL"):
         install.append("--no-deps")
         lent = sysconfig.get_paths()["purelib"]
