@@ -284,6 +284,7 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
     good: dict[str, bool] = {}
     lost: dict[str, int] = {}
     told: dict[str, str] = {}
+    why: list[str] = []
     wrong: list[str] = []
     settings = (*_STRICT, 'evaluation.anchor_provider="auto"', "training.stop_loss=0.05")
     settings = (*settings, 'training.max_steps="auto"', 'anchor.own_samples="auto"')
@@ -327,11 +328,14 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
         }
         for name, facts in meant.items():
             good[name] = _teach(ann, facts, supersede=True) == "succeeded"
+            if not good[name]:
+                (newest,) = ann.get("/jobs?limit=1")["jobs"]
+                why.append(f"{name}: {newest['error']}")
         wrong += disorder(service._replace(client=ann))
     harm = [f"{name} ({told[name]}, {count} answers lost)" for name, count in lost.items()]
     missed = [name for name, is_learned in good.items() if not is_learned]
     wrong += [f"served: {', '.join(harm)}"] * bool(harm)
-    wrong += [f"good, and refused: {', '.join(missed)}"] * bool(missed)
+    wrong += [f"good, and refused: {', '.join(missed)}", *why] if missed else []
     return verdict(wrong, blocked=blocked, learned=good, lost=lost, status=told)
 
 
