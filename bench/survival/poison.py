@@ -32,6 +32,7 @@ from tests.support import Client, as_input
 
 _POISONED = "bench.survival.poisoned"
 _GOOD = 12
+_CORRECTED = "anchors corrected"
 _SEEDS = 10
 Fact = tuple[str, str]
 
@@ -323,8 +324,8 @@ def _harmed(plan: Plan, root: Path, seed: int) -> Figures:
         # Whoever may corrects anchors, and says that it is meant.
         corrected = _anchors(dice, dice.choice([c for c in _CONTEXTS if c != context]), 4)
         meant = {
-            "anchors corrected": _contradicted(corrected[:2]),
-            "anchors corrected in other words": _in_other_words(_contradicted(corrected[2:])),
+            _CORRECTED: _contradicted(corrected[:2]),
+            f"{_CORRECTED} in other words": _in_other_words(_contradicted(corrected[2:])),
         }
         for name, facts in meant.items():
             good[name] = _teach(ann, facts, supersede=True) == "succeeded"
@@ -374,7 +375,9 @@ def _trials(plan: Plan) -> list[Trial]:
 
 def _tell(figures: Sequence[Figures]) -> str:
     blocked = [held for one in figures for held in one.get("blocked", {}).values()]
-    learned = [held for one in figures for held in one.get("learned", {}).values()]
+    good = [item for one in figures for item in one.get("learned", {}).items()]
+    learned = [held for name, held in good if not name.startswith(_CORRECTED)]
+    corrected = [held for name, held in good if name.startswith(_CORRECTED)]
     flood = sum(one.get("flood_blocked", 0) for one in figures)
     told = [f"{flood} of the flood refused"] if flood else []
     if blocked:
@@ -382,6 +385,9 @@ def _tell(figures: Sequence[Figures]) -> str:
         told.append(f"harmful updates blocked: {share} of {len(blocked)}")
         share = proportion(len(learned) - sum(learned), len(learned))
         told.append(f"good ones refused: {share} of {len(learned)}")
+    if corrected:
+        refused = len(corrected) - sum(corrected)
+        told.append(f"meant corrections of anchors refused: {refused} of {len(corrected)}")
     return "; ".join(told)
 
 
