@@ -15,8 +15,8 @@ import pytest
 
 from tests.shared_data import FOLDER, REPOSITORY, VARIABLE, missing_path
 
-_FOLDERS = ("e2e", "browser", "crash")
-_APART = ("tests/bench/test_benches.py", "tests/browser/test_every_page.py")
+_FOLDERS = ("browser", "e2e", "crash")
+_APART = ("tests/bench/test_benches.py",)
 """Files whose tests take long and share nothing, so that each may go to another process."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.browser.axe import COLOURS, violations
+from tests.browser.test_every_page import LEAST_TYPE
 from tests.support import Running
 
 RUN_MS = 120_000
@@ -31,12 +32,6 @@ SMALL = {
     "market": {"history_days": 300, "test_days": 120},
     "adaptation": {"steps": 20},
 }
-# The smallest type in any figure, in pixels of the screen.
-LEAST_TYPE = """() => Math.min(99, ...[...document.querySelectorAll("svg text")]
-    .filter((text) => text.getClientRects().length)
-    .map((text) => parseFloat(getComputedStyle(text).fontSize)
-        * text.ownerSVGElement.getBoundingClientRect().width
-        / text.ownerSVGElement.viewBox.baseVal.width))"""
 
 
 @pytest.fixture
@@ -214,8 +209,6 @@ def test_labs_and_their_reports_are_for_anybody_and_fit_a_phone(
     page = context.new_page()
     for path in (
         "/signals",
-        "/alphas",
-        "/alphas?prompt=Buy+what+fell+most+over+five+days.",
         "/alphas?prompt=Hello&constrained=yes",
         report.as_uri(),
     ):
