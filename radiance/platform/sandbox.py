@@ -21,6 +21,8 @@ from typing import Any, Literal
 
 from radiance.platform import seccomp
 
+# The second is what CPython says where it has no memory left for an exception.
+_OUT_OF_MEMORY = ("MemoryError", "SystemError: error return without exception set")
 Status = Literal["finished", "failed", "timeout", "memory", "output", "exited", "killed"]
 _PROFILE = """(version 1)
 (deny default)
@@ -200,8 +202,8 @@ def _outcome(code: int, out: bytes, err: bytes, stopped: Status | None, seconds:
             status: Status = "memory" if said.get("kind") == "memory" else "failed"
             return Ran(status, seconds, detail=plain(error))
     tail = err.decode(errors="replace").strip().splitlines()[-1:]
-    if tail and tail[0].startswith("MemoryError"):  # not enough was left to say it as an object
-        return Ran("memory", seconds, detail="MemoryError")
+    if tail and tail[0].startswith(_OUT_OF_MEMORY):  # not enough was left to say it as an object
+        return Ran("memory", seconds, detail=tail[0])
     return Ran(
         "exited", seconds, detail=f"exit code {code} without an answer {' '.join(tail)}".strip()
     )

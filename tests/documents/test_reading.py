@@ -17,6 +17,7 @@ from radiance import limits
 from radiance.documents import formats, reading
 from radiance.documents.passages import MOST_CHARACTERS, Block, split
 from radiance.errors import Overloaded, RequestError, TooLarge, Unavailable
+from radiance.platform import sandbox
 
 MARKDOWN = b"""---
 author: Ann
@@ -177,6 +178,13 @@ def test_a_word_document_that_grows_past_its_memory_is_given_up(
     assert len(bomb) < 1 << 17
     with pytest.raises(RequestError, match="takes more memory to read"):
         reading.read("notes.docx", bomb)
+
+
+@pytest.mark.parametrize("last", ["MemoryError", "SystemError: error return without exception set"])
+def test_whoever_has_no_memory_left_to_say_so_is_understood(last: str) -> None:
+    told = f"Traceback (most recent call last):\n{last}\n".encode()
+    assert sandbox._outcome(1, b"", told, None, 1.0).status == "memory"
+    assert sandbox._outcome(1, b"", b"ValueError: no\n", None, 1.0).status == "exited"
 
 
 def test_text_is_split_at_blank_lines() -> None:
