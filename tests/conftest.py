@@ -158,6 +158,15 @@ def engine() -> Iterator[Engine]:
     engine.stop()
 
 
+@pytest.fixture(scope="module")
+def tiny_engine(tiny_base: Path) -> Iterator[Engine]:
+    """An engine on the base that knows nothing, of one module."""
+    engine = Engine("tiny", tiny_base, "cpu", config.EngineSettings(), max_waiting=1000)
+    engine.start()
+    yield engine
+    engine.stop()
+
+
 @pytest.fixture
 def serve(serve_ember: Callable[..., Running], brief: dict[str, Any]) -> Callable[..., Running]:
     """Start services on the tiny base over ``tmp_path``: ``serve(**{"training.r": 4})``."""

@@ -2,14 +2,11 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import mlx.core as mx
-import pytest
 
-from radiance import config
 from radiance.engine.requests import Answer, Request
 from radiance.engine.worker import Engine
 from radiance.records import CheckpointStatus, Message
@@ -29,27 +26,19 @@ QUESTIONS = [
 REQUESTS, SWAPS, TOKENS = 200, 20, 16
 
 
-@pytest.fixture(scope="module")
-def engine(tiny_base: Path) -> Iterator[Engine]:
-    engine = Engine("tiny", tiny_base, "cpu", config.EngineSettings(), max_waiting=1000)
-    engine.start()
-    yield engine
-    engine.stop()
-
-
-def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
-    adapters = {f"A_{seed}": random_adapter(engine, seed) for seed in range(4)}
-    prompts = [engine.encoder.prompt([Message("user", question)]) for question in QUESTIONS]
+def test_two_hundred_requests_across_twenty_swaps(tiny_engine: Engine) -> None:
+    adapters = {f"A_{seed}": random_adapter(tiny_engine, seed) for seed in range(4)}
+    prompts = [tiny_engine.encoder.prompt([Message("user", question)]) for question in QUESTIONS]
     names = [None, *adapters]
 
     def swap(name: str | None) -> None:
-        engine.swap(adapters[name] if name else None, name, CheckpointStatus.STABLE)
+        tiny_engine.swap(adapters[name] if name else None, name, CheckpointStatus.STABLE)
 
     wanted: dict[tuple[str | None, int], tuple[int, ...]] = {}
     for name in names:
         swap(name)
         for index, prompt in enumerate(prompts):
-            wanted[name, index] = engine.submit(Request(prompt, TOKENS)).result().tokens
+            wanted[name, index] = tiny_engine.submit(Request(prompt, TOKENS)).result().tokens
 
     assert len({tuple(wanted[name, n] for n in range(len(prompts))) for name in names}) == 5
 
@@ -58,7 +47,7 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
         swap(names[number % len(names)])
         for _ in range(REQUESTS // SWAPS):
             index = len(pending) % len(prompts)
-            pending.append((index, engine.submit(Request(prompts[index], TOKENS))))
+            pending.append((index, tiny_engine.submit(Request(prompts[index], TOKENS))))
     in_flight = sum(not future.done() for _, future in pending)
     answers: list[tuple[int, Answer]] = [(index, future.result()) for index, future in pending]
     swap(None)
@@ -71,7 +60,7 @@ def test_two_hundred_requests_across_twenty_swaps(engine: Engine) -> None:
         if answer.tokens != wanted[answer.checkpoint_id, index]
     ]
     assert wrong == []
-    assert engine.call(lambda: engine._adapter_cache.in_use) == 0
+    assert tiny_engine.call(lambda: tiny_engine._adapter_cache.in_use) == 0
 
 
 def test_rollbacks_and_promotions_under_http_load(serve: Callable[..., Running]) -> None:
@@ -112,18 +101,18 @@ def test_rollbacks_and_promotions_under_http_load(serve: Callable[..., Running])
     assert len({answer["checkpoint"] for answer in answers}) > 1
 
 
-def test_memory_of_freed_slots_is_given_back(engine: Engine) -> None:
+def test_memory_of_freed_slots_is_given_back(tiny_engine: Engine) -> None:
     """Hundreds of swaps leave no more adapters in memory than before."""
-    adapter = random_adapter(engine, 1)
+    adapter = random_adapter(tiny_engine, 1)
     size = adapter.size_bytes
 
     def active() -> int:
-        return engine.call(mx.get_active_memory)
+        return tiny_engine.call(mx.get_active_memory)
 
     before = active()
     for _ in range(200):
-        copy = random_adapter(engine, 2) if _ % 50 == 0 else adapter
-        engine.swap(copy, "A_2", CheckpointStatus.STABLE)
-    engine.swap(None, None, CheckpointStatus.BASE)
-    assert engine.call(lambda: engine._adapter_cache.in_use) == 0
+        copy = random_adapter(tiny_engine, 2) if _ % 50 == 0 else adapter
+        tiny_engine.swap(copy, "A_2", CheckpointStatus.STABLE)
+    tiny_engine.swap(None, None, CheckpointStatus.BASE)
+    assert tiny_engine.call(lambda: tiny_engine._adapter_cache.in_use) == 0
     assert active() - before < 4 * size

@@ -1,14 +1,12 @@
-"""What is looked at after an answer was given, on a real engine."""
+"""What is looked at after an answer was given, on a real tiny_engine."""
 
 import dataclasses
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from radiance import config, records
+from radiance import records
 from radiance.engine.requests import BASE, Answer, Request
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, EngineFailed
@@ -16,25 +14,17 @@ from radiance.records import Message
 from radiance.release.shadow import EndedRequest, RoutedWeights, ShadowReplay, tally_of, trial_of
 
 
-@pytest.fixture(scope="module")
-def engine(tiny_base: Path) -> Iterator[Engine]:
-    engine = Engine("tiny", tiny_base, "cpu", config.EngineSettings(), max_waiting=8)
-    engine.start()
-    yield engine
-    engine.stop()
-
-
 @pytest.fixture
-def replay(engine: Engine) -> ShadowReplay:
-    return ShadowReplay(engine, lambda _: BASE, lambda _: False)
+def replay(tiny_engine: Engine) -> ShadowReplay:
+    return ShadowReplay(tiny_engine, lambda _: BASE, lambda _: False)
 
 
-def ended(engine: Engine, outcome: Answer | BaseException | None = None) -> EndedRequest:
+def ended(tiny_engine: Engine, outcome: Answer | BaseException | None = None) -> EndedRequest:
     """A routed request that the base has answered, or that ended otherwise."""
-    tokens = engine.encoder.prompt([Message("user", "Who are you?")])
+    tokens = tiny_engine.encoder.prompt([Message("user", "Who are you?")])
     routed = RoutedWeights(**_fields(BASE), experiment=1, arm="champion", caller="c")
     request = Request(tokens, 6, weights=routed, ignore_end=True)
-    outcome = outcome or engine.submit(request).result()
+    outcome = outcome or tiny_engine.submit(request).result()
     return EndedRequest(request, routed, None, True, records.now(), 0.0, outcome)
 
 
@@ -43,12 +33,12 @@ def _fields(weights: Any) -> dict[str, Any]:
 
 
 def test_an_answer_is_read_under_the_weights_that_gave_it(
-    engine: Engine, replay: ShadowReplay
+    tiny_engine: Engine, replay: ShadowReplay
 ) -> None:
-    end = ended(engine)
+    end = ended(tiny_engine)
     assert isinstance(end.outcome, Answer)
     asked = dataclasses.replace(end.request, top_logprobs=0)
-    told = engine.submit(asked).result()
+    told = tiny_engine.submit(asked).result()
     assert told.tokens == end.outcome.tokens
     read = replay.read(end)
     assert read.mean_logprob is not None
@@ -56,33 +46,35 @@ def test_an_answer_is_read_under_the_weights_that_gave_it(
     assert (read.tokens, read.outcome, read.arm, read.caller) == (6, "length", "champion", "c")
 
 
-def test_the_same_weights_agree_with_themselves(engine: Engine, replay: ShadowReplay) -> None:
+def test_the_same_weights_agree_with_themselves(tiny_engine: Engine, replay: ShadowReplay) -> None:
     """A repetition is a pair: equal tokens, equal log-probabilities, one mark."""
-    champion, candidate = replay.repeat(ended(engine), BASE)
+    champion, candidate = replay.repeat(ended(tiny_engine), BASE)
     assert candidate.agrees
     assert champion.agrees is None
     assert champion.pair == candidate.pair is not None
     assert (champion.arm, candidate.arm) == ("champion", "candidate")
     assert champion.mean_logprob == pytest.approx(candidate.mean_logprob, abs=1e-5)
-    assert replay.repeat(ended(engine), BASE)[0].pair != champion.pair
+    assert replay.repeat(ended(tiny_engine), BASE)[0].pair != champion.pair
 
 
-def test_a_service_that_stops_gives_the_repetition_up(engine: Engine) -> None:
-    end, release = ended(engine), threading.Event()
-    holding = threading.Thread(target=lambda: engine.call(release.wait))
+def test_a_service_that_stops_gives_the_repetition_up(tiny_engine: Engine) -> None:
+    end, release = ended(tiny_engine), threading.Event()
+    holding = threading.Thread(target=lambda: tiny_engine.call(release.wait))
     holding.start()
     try:
         with pytest.raises(Cancelled, match="the service stops"):
-            ShadowReplay(engine, lambda _: BASE, lambda _: True).repeat(end, BASE)
+            ShadowReplay(tiny_engine, lambda _: BASE, lambda _: True).repeat(end, BASE)
     finally:
         release.set()
         holding.join()
 
 
 @pytest.mark.parametrize("error", [EngineFailed("x"), ValueError("x")])
-def test_what_failed_is_kept_by_the_name_of_its_error(engine: Engine, error: Exception) -> None:
-    trial = trial_of(ended(engine, error))
+def test_what_failed_is_kept_by_the_name_of_its_error(
+    tiny_engine: Engine, error: Exception
+) -> None:
+    trial = trial_of(ended(tiny_engine, error))
     assert (trial.outcome, trial.tokens, trial.is_answer) == (type(error).__name__, 0, False)
     assert trial.checkpoint is None
-    tally = tally_of([trial, trial_of(ended(engine))])
+    tally = tally_of([trial, trial_of(ended(tiny_engine))])
     assert (tally.answers, tally.cut_off, tally.failures) == (1, 1, 1)

@@ -43,7 +43,7 @@ def sigmoid(x: mx.array) -> mx.array:
 
 
 def log_softmax(logits: mx.array) -> mx.array:
-    """Logarithms of the probabilities (..., vocabulary) that logits of that shape stand for."""
+    """Logarithms of probabilities in nats, of logits (..., vocabulary) and of their shape."""
     if not is_slow(logits):
         return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
     rows = logits.reshape(-1, logits.shape[-1])

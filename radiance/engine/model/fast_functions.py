@@ -19,8 +19,6 @@ from mlx_lm.models import activations, base
 from radiance.engine.model import elementwise
 
 _UNSEEN = -1e9  # the score of a column that a token does not see
-
-
 _is_serving = False
 
 
