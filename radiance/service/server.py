@@ -31,6 +31,7 @@ from radiance.engine.replica import follow
 from radiance.engine.sharding.ranks import Ranks
 from radiance.engine.watchdog import ProcessWatchdog
 from radiance.errors import ConfigError, LostRank, RadianceError, Unavailable
+from radiance.platform import bound_malloc_arenas
 from radiance.records import Job
 from radiance.service import app
 from radiance.service.crash_loop import CRASH_LOG
@@ -65,6 +66,7 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
         ConfigError: The base model is not there, or API keys or TLS files cannot be used.
         LostRank: This is another rank than 0, and one is gone.
     """
+    bound_malloc_arenas()  # before there are threads
     configure_logging(config.log)
     tls = tls_files(config)
     base_path = find_base(config.base_model, ember.MODEL_PATH)
