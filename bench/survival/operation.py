@@ -36,6 +36,7 @@ from tests.support import ApiError
 _SLOPES = {"rss_mb": 0.2, "arrays_mb": 0.05, "descriptors": 0.05, "threads": 0.05}
 _LEAST_JUDGED_MINUTES = 30.0
 _REST_S = 15.0  # threads that nobody waits on end after 10 s
+_BOUNDARY = "part"
 _ROOTS, _BACKUPS = 5, 10
 _SLOWER = 1.5  # than answers are without backups, at most
 
@@ -72,10 +73,18 @@ class _Mixed:
         self.service, self.done, self.failed = service, 0, []
         self.jobs: list[str] = []
 
-    def call(self, method: str, path: str, body: Figures | None = None, pause: float = 0.2) -> None:
-        told = call(self.service.port, method, path, body)
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Figures | None = None,
+        pause: float = 0.2,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        told = call(self.service.port, method, path, body, raw, headers)
         self.done += 1
-        if told.status >= 500:
+        if told.status >= (400 if path == "/documents" else 500):
             self.failed.append(f"{method} {path}: {told.status} {str(told.body)[:80]}")
         elif told.status == 202 and path == "/update":
             self.jobs.append(told.body["job_id"])
@@ -94,6 +103,17 @@ class _Mixed:
     def move(self, dice: random.Random) -> None:
         time.sleep(10)
         self.call("POST", "/rollback", {}, pause=5)
+
+    def document(self, dice: random.Random) -> None:
+        """One of twenty documents, each time with another text."""
+        place = dice.randrange(20)
+        text = "\n\n".join(f"Cabinet {place} holds {dice.random()} folders." for _ in range(20))
+        body = (
+            f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; '
+            f'filename="cabinet-{place}.md"\r\n\r\n{text}\r\n--{_BOUNDARY}--\r\n'
+        )
+        form = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+        self.call("POST", "/documents", raw=body.encode(), headers=form, pause=10)
 
     def leave(self, dice: random.Random) -> None:
         """A stream that nobody reads to its end."""
@@ -169,7 +189,10 @@ def _soak(plan: Plan, root: Path) -> Figures:
     settings = (*BRIEFLY, "engine.prompt_cache_bytes=0", "retention.keep_checkpoints=20")
     with running(root, plan.base, *settings) as service:
         mixed = _Mixed(service)
-        work = (mixed.ask, mixed.ask, mixed.look, mixed.teach, mixed.move, mixed.leave)
+        work = (
+            *(mixed.ask, mixed.ask, mixed.look, mixed.teach),
+            *(mixed.move, mixed.leave, mixed.document),
+        )
         time.sleep(_REST_S)
         at_rest = [_sample(service)]
         with loaded(work):
@@ -384,7 +407,7 @@ def _tell_backups(figures: Sequence[Figures]) -> str:
 ROWS = (
     Row(
         14,
-        "mixed load with updates, moves and disconnects",
+        "mixed load with updates, documents, moves and disconnects",
         _soaks,
         tell_soak,
     ),
