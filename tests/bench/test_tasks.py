@@ -153,6 +153,22 @@ def test_a_tiny_run_tells_every_method(tmp_path: Path, capsys: pytest.CaptureFix
     assert (tmp_path / "tiny-base" / "tasks.tiny.cells.jsonl").read_text() == cells
 
 
+@pytest.mark.slow
+def test_a_served_task_is_answered_with_memory_on_and_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_tiny_base(tmp_path / "tiny-base")
+    served = importlib.import_module("bench.served_tasks")
+    arguments = ["--size", "tiny", "--out", str(tmp_path), "--model", str(model)]
+    served.main([*arguments, "--tasks", str(write_tasks(tmp_path / "t"))])
+    rows = [line.split(" | ") for line in capsys.readouterr().out.splitlines() if "labels" in line]
+    assert [row[1:3] for row in rows] == [
+        [when, inputs] for when in ("at once", "learned") for inputs in ("not taught", "taught")
+    ]
+    off, pending, always = (float(score.split()[0]) for score in rows[1][4:7])
+    assert (off, pending, always) == (0, 1, 1)  # it knows nothing, and memory what it was taught
+
+
 def test_without_tasks_it_says_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
