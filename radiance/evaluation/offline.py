@@ -148,7 +148,7 @@ def _read(
         recalled=tuple(earlier),
         past=Past(
             tuple(reversed(lineage[1:])),
-            tuple(registry.accuracies(lineage[1:], {task for _, task in earlier})),
+            tuple(registry.best_accuracies(lineage[1:], {task for _, task in earlier})),
         ),
         answers=tuple(store.answers_with_origin(asked, lineage)),
         overwritten=registry.overwritten_in(checkpoint_id),

@@ -19,7 +19,8 @@ class Past:
 
     Attributes:
         lineage: Their ids, oldest first.
-        accuracies: Their rows of the accuracy matrix.
+        accuracies: Of the accuracy matrix their places on what they learned, and of each task the
+            best.
     """
 
     lineage: tuple[str, ...] = ()

@@ -92,7 +92,7 @@ class CandidateMeasurement:
         )
         past = Past(
             tuple(reversed(lineage)),
-            tuple(self._registry.accuracies(lineage, {task for _, task in earlier})),
+            tuple(self._registry.best_accuracies(lineage, {task for _, task in earlier})),
         )
         trained = {text.example.tokens for text in material.held.texts}
         intended = self._examples.intended(cycle.job_ids)

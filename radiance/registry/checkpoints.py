@@ -243,6 +243,12 @@ class Checkpoints:
         """
         return evaluations.accuracies(self._db, lineage, tasks)
 
+    def best_accuracies(
+        self, lineage: Collection[str], tasks: Collection[str]
+    ) -> list[TaskAccuracy]:
+        """How these checkpoints answered what they learned, and the best of each task since."""
+        return evaluations.best_accuracies(self._db, lineage, tasks)
+
     def path(self, checkpoint_id: str) -> Path:
         """The directory of a checkpoint."""
         return self._adapters / checkpoint_id

@@ -81,3 +81,29 @@ def accuracies(
         {"lineage": to_json(list(lineage)), "tasks": to_json(list(tasks))},
     )
     return [TaskAccuracy(**dict(row)) for row in rows]
+
+
+def best_accuracies(
+    db: Readable, lineage: Collection[str], tasks: Collection[str]
+) -> list[TaskAccuracy]:
+    """Of each checkpoint how it answered what it learned, and of each task its best measure since.
+
+    Backward transfer and forgetting need no others. Of a long lineage the others are many: a place
+    for each checkpoint and each task.
+    """
+    rows = db.read(
+        # With one max() the other columns are of the row that has it (SQLite, SELECT, 2.5).
+        """
+        SELECT evaluations.* FROM json_each(:lineage) AS own
+        JOIN evaluations ON task = own.value AND checkpoint_id = own.value
+        UNION ALL
+        SELECT checkpoint_id, task, examples, max(accuracy) AS accuracy, parent_accuracy,
+            base_accuracy
+        FROM evaluations
+        WHERE task IN (SELECT value FROM json_each(:tasks)) AND task <> checkpoint_id
+            AND checkpoint_id IN (SELECT value FROM json_each(:lineage))
+        GROUP BY task
+        """,
+        {"lineage": to_json(list(lineage)), "tasks": to_json(list(tasks))},
+    )
+    return [TaskAccuracy(**dict(row)) for row in rows]

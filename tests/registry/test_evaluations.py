@@ -1,8 +1,14 @@
 """The accuracy matrix as it is kept: a row per checkpoint, a place per update asked about."""
 
+import sqlite3
+
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from radiance.errors import CorruptCheckpoint, NotFound
+from radiance.evaluation.summary import Past, stats
 from radiance.records import (
     CheckpointStatus,
     Decision,
@@ -12,7 +18,14 @@ from radiance.records import (
     Probe,
     TaskAccuracy,
 )
-from radiance.registry.evaluations import EVALUATION, read, task_accuracies, write
+from radiance.registry.evaluations import (
+    EVALUATION,
+    accuracies,
+    best_accuracies,
+    read,
+    task_accuracies,
+    write,
+)
 from radiance.registry.verification import verify
 
 
@@ -28,6 +41,47 @@ def test_a_checkpoints_row_counts_by_the_update_that_taught():
         TaskAccuracy("A_3", "A_2", 1, 1.0, 0.0, 0.0),
     ]
     assert task_accuracies("A_3", [], []) == []
+
+
+@given(st.data())
+def test_the_best_of_each_task_says_as_much_as_every_measure(data: st.DataObject) -> None:
+    """Of transfer and forgetting, whatever was measured after which update."""
+    count = data.draw(st.integers(0, 6))
+    lineage = [f"A_{n}" for n in range(count)]
+    share = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+    db = MemoryDatabase()
+    for row, checkpoint in enumerate(lineage):
+        for task in data.draw(st.sets(st.sampled_from(lineage[: row + 1]))) | {checkpoint}:
+            db.add(TaskAccuracy(checkpoint, task, 1, *(data.draw(share) for _ in range(3))))
+    other = TaskAccuracy("B_1", "A_0", 1, 1.0, 0.0, 0.0)  # of no ancestor
+    db.add(other)
+    tasks = data.draw(st.sets(st.sampled_from(lineage))) if lineage else set()
+    recalled = [probe(task, data.draw(st.booleans())) for task in sorted(tasks)]
+    reports = [
+        stats([probe("now", True)], [], [], recalled, Past(tuple(lineage), tuple(found)))
+        for found in (accuracies(db, lineage, tasks), best_accuracies(db, lineage, tasks))
+    ]
+    assert reports[1] == pytest.approx(reports[0], nan_ok=True)
+    assert len(best_accuracies(db, lineage, tasks)) <= count + len(tasks)
+
+
+class MemoryDatabase:
+    """The table alone."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:")
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute(
+            "CREATE TABLE evaluations (checkpoint_id, task, examples, accuracy, parent_accuracy,"
+            " base_accuracy, PRIMARY KEY (task, checkpoint_id))"
+        )
+
+    def add(self, row: TaskAccuracy) -> None:
+        values = tuple(msgspec.structs.asdict(row).values())
+        self._connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def read(self, sql: str, parameters: dict[str, str]) -> list[sqlite3.Row]:
+        return self._connection.execute(sql, parameters).fetchall()
 
 
 def test_rows_survive_a_restart_and_are_found_by_lineage_and_task(workshop):
