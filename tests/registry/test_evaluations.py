@@ -1,6 +1,8 @@
 """The accuracy matrix as it is kept: a row per checkpoint, a place per update asked about."""
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -80,7 +82,7 @@ class MemoryDatabase:
         values = tuple(msgspec.structs.asdict(row).values())
         self._connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", values)
 
-    def read(self, sql: str, parameters: dict[str, str]) -> list[sqlite3.Row]:
+    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
         return self._connection.execute(sql, parameters).fetchall()
 
 
