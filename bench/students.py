@@ -22,11 +22,12 @@ from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
 from radiance.records import Example, Message
 from radiance.training.batches import Reference, make_batch
+from radiance.training.example_scores import score_examples
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.self_samples import SelfSampler
-from radiance.training.trainer import StepTaken, Trained, Trainer, score_examples
+from radiance.training.trainer import StepTaken, Trained, Trainer
 from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
 from radiance.training.untaught import untaught_questions
 

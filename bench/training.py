@@ -119,8 +119,9 @@ def ours(
     """
     setup = _Setup(Model(model), count)
     from radiance import config
+    from radiance.training.example_scores import score_examples, token_mean
     from radiance.training.gradient import GradientComputer
-    from radiance.training.trainer import StepTaken, Trainer, score_examples, token_mean
+    from radiance.training.trainer import StepTaken, Trainer
     from radiance.training.training_set import Selection, TrainingSetBuilder
     from tests.support import drain
 

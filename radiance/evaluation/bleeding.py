@@ -14,9 +14,9 @@ import msgspec
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
 from radiance.records import Evaluation, UntaughtProbe
+from radiance.training.example_scores import score_examples
 from radiance.training.gradient import GradientComputer
 from radiance.training.self_samples import SelfSampler
-from radiance.training.trainer import score_examples
 from radiance.training.untaught import UntaughtQuestion, has_value
 
 _ROWS = 16

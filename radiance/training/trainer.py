@@ -6,7 +6,6 @@ when it was interrupted and resumed, and whatever was decoded in between.
 
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,7 +18,8 @@ from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.errors import Diverged
-from radiance.training.batches import TrainingBatch, by_length, make_batch, pick, spread
+from radiance.training.batches import TrainingBatch, make_batch, pick, spread
+from radiance.training.example_scores import score_examples, token_mean
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import held_batch
 from radiance.training.lora import LoraModel
@@ -32,7 +32,6 @@ from radiance.training.training_set import (
     largest_batch,
 )
 
-_EVAL_ROWS = 16
 # Examples looked at to decide whether to stop early.
 _MOST_CHECKED_NEW, _MOST_CHECKED_REPLAY = 1000, 64
 _MOST_CHECKS = 2  # examples measured out of turn per example trained
@@ -431,43 +430,7 @@ def _rates(moved: LoraModel | NullSpace, ratio: float) -> mx.array | None:
     return mx.concatenate(parts)
 
 
-@dataclass(frozen=True)
-class ExampleScore:
-    """How well one example is known.
-
-    Attributes:
-        loss: Mean cross-entropy of its completion tokens, in nats.
-        targets: Number of them.
-        is_exact: Whether greedy decoding, given the right tokens so far, chooses every one.
-    """
-
-    loss: float
-    targets: int
-    is_exact: bool
-
-
 def own_samples_of(state: bytes) -> int:
     """How many own samples a training held, by its saved state: one that goes on holds as many."""
     with np.load(io.BytesIO(state), allow_pickle=False) as saved:
         return int(saved["own_samples"])
-
-
-def score_examples(
-    gradient_computer: GradientComputer, vector: mx.array, examples: Sequence[EncodedExample]
-) -> Pieces[list[ExampleScore]]:
-    """Score examples under an adapter, without dropout; in the order given."""
-    scores: dict[int, ExampleScore] = {}
-    for group in by_length(examples, _EVAL_ROWS):
-        batch = make_batch([examples[index] for index in group])
-        losses, hits = yield from gradient_computer.target_losses(vector, batch)
-        values, exact = np.array(losses, dtype=np.float64), np.array(hits)
-        for row, index in enumerate(group):
-            own = batch.owners == row
-            loss, count = float(values[own].mean()), int(own.sum())
-            scores[index] = ExampleScore(loss, count, bool(exact[own].all()))
-    return [scores[index] for index in range(len(examples))]
-
-
-def token_mean(scores: Sequence[ExampleScore]) -> float:
-    """Cross-entropy per completion token over several examples, in nats."""
-    return sum(s.loss * s.targets for s in scores) / sum(s.targets for s in scores)

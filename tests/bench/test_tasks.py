@@ -131,7 +131,7 @@ def test_the_pull_of_o_lora_is_the_gradient_of_its_penalty(student: TaskStudent)
 
 
 def _losses(student: TaskStudent, texts: list) -> list[float]:
-    from radiance.training.trainer import score_examples
+    from radiance.training.example_scores import score_examples
 
     scores = drain(score_examples(student._gradient_computer, student._vector, texts))
     return [score.loss for score in scores]

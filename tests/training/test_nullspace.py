@@ -14,6 +14,7 @@ from radiance import config, ember
 from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
+from radiance.training.example_scores import score_examples
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import (
@@ -25,7 +26,7 @@ from radiance.training.nullspace import (
     find_null_space,
     held_subspaces,
 )
-from radiance.training.trainer import Trainer, TrainingState, score_examples
+from radiance.training.trainer import Trainer, TrainingState
 from radiance.training.training_set import (
     AugmentedExample,
     Selection,

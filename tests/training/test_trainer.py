@@ -17,6 +17,7 @@ from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.errors import Diverged, TrainingError
 from radiance.training.batches import make_batch
+from radiance.training.example_scores import score_examples
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
@@ -28,7 +29,6 @@ from radiance.training.trainer import (
     Trained,
     Trainer,
     TrainingState,
-    score_examples,
 )
 from radiance.training.training_set import AugmentedExample, TrainingSet
 from tests.support import FACTS, drain, example
