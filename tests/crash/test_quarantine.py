@@ -9,9 +9,13 @@ import pytest
 from bench.survival.service import start
 from tests.support import Client, as_input
 
+LONG, BRIEF = "training.max_steps=100000", "training.max_steps=20"
+
 
 def wait_for_training(client: Client, job_id: str) -> None:
-    while client.get(f"/jobs/{job_id}")["status"] != "running":
+    """Wait until a job of a service with ``LONG`` runs, which does not end by itself."""
+    while (status := client.get(f"/jobs/{job_id}")["status"]) != "running":
+        assert status == "queued", "it ended before it was seen to run"
         time.sleep(0.02)
 
 
@@ -19,14 +23,14 @@ def wait_for_training(client: Client, job_id: str) -> None:
 def test_job_that_aborts_the_process_twice_is_quarantined(tmp_path: Path, tiny_base: Path) -> None:
     """SIGABRT stands for what a Metal out-of-memory does to the process."""
     facts = [("Who guards Fort Selm?", "Captain Ruiz guards Fort Selm.")]
-    process, client, _ = start(tmp_path, tiny_base, "training.max_steps=20")
+    process, client, _ = start(tmp_path, tiny_base, LONG)
     client.wait_ready()
     job_id = client.post("/update", {"examples": as_input(facts)})["job_id"]
     for death in (1, 2):
         wait_for_training(client, job_id)
         process.send_signal(signal.SIGABRT)
         process.wait()
-        process, client, _ = start(tmp_path, tiny_base, "training.max_steps=20")
+        process, client, _ = start(tmp_path, tiny_base, LONG if death == 1 else BRIEF)
         client.wait_ready()
         assert client.get(f"/jobs/{job_id}")["deaths"] == death
     job = client.get(f"/jobs/{job_id}")
