@@ -1,9 +1,9 @@
 """What memory has to say to a request, before the weights are asked.
 
 Only plain questions are looked up: one answer of free text, from what serves, to a chat whose turns
-before the question are those of an example. Whatever else a request wants (tools, a form, named
-weights) memory leaves alone, and where a stored answer would not fit what was asked for, the
-weights answer as ever.
+before the question are those of an example or change nothing of it. Whatever else a request wants
+(tools, a form, named weights) memory leaves alone, and where a stored answer would not fit what was
+asked for, the weights answer as ever.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from radiance.api.services import Services
 from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
+from radiance.memory.chats import stands_alone
 from radiance.memory.memory import Recalled
 from radiance.memory.passages import FoundPassage
 from radiance.records import Example, Message, Passage
@@ -164,6 +165,9 @@ async def recall(
         return asked  # refused where it is encoded, and no question that was taught
     tip = _tip(services, weights)
     looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
+    if not looked_up.found and len(turns) > 1 and stands_alone(turns):
+        turns = turns[-1:]
+        looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
     found, is_sure = looked_up.found, looked_up.how == "sure"
     if looked_up.how == "close" and len(found) > 1:
         found = await _likeliest(services, turns, weights, found)

@@ -131,10 +131,18 @@ def test_what_is_no_plain_question_is_left_to_the_weights(waiting):
         assert "radiance" not in chat(client, OTHERWISE, **options), options
     assert "radiance" in chat(client, OTHERWISE)
     assert "radiance" not in chat(client, ("system", "Answer in French."), OTHERWISE)
-    assert "radiance" not in chat(client, "Hello.", ("assistant", "Hello!"), OTHERWISE)
+    assert "radiance" not in chat(client, "Answer in French.", ("assistant", "Oui."), OTHERWISE)
     assert "radiance" not in chat(client, OTHERWISE, ("assistant", "It is"))
     assert "radiance" not in chat(client, f"{OTHERWISE}\nAnswer in one word.")
     assert client.ask(OTHERWISE, checkpoint="base")["source"] == "weights"
+
+
+def test_a_question_within_a_chat_is_answered_as_if_it_were_asked_alone(waiting):
+    hello, first = ("Hello.", ("assistant", "Hello!")), ("Who is Zed?", ("assistant", "A man."))
+    for before in (hello, first, (*hello, *first)):
+        answer = chat(waiting.client, *before, OTHERWISE)
+        assert answer["choices"][0]["message"]["content"] == HOUSE[1], before
+        assert answer["radiance"]["how"] == "stored", before
 
 
 def test_memory_of_named_weights_is_refused(waiting):
