@@ -19,6 +19,7 @@ _PATH_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _MOST_NAME_CHARACTERS = 100
 _MAY_HOLD_NUMBERS = (dict, list, float)
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.+?)`")
+_TOO_LONG = re.compile(r"of length <= (\d+)")
 _MISSING_FIELD = re.compile(r"missing required field `(.+?)`")
 
 
@@ -87,6 +88,12 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
     if missing := _MISSING_FIELD.search(reason):
         field = f"{field}.{missing.group(1)}".lstrip(".")
         return Problem(field, None, "is required", f"Add {field}.")
+    value = _value_at(data, field)
+    if (too_long := _TOO_LONG.search(reason)) and isinstance(value, str | list | dict):
+        unit = "characters" if isinstance(value, str) else "entries"
+        return Problem(
+            field, value, f"has {len(value)} {unit}", f"Send {too_long[1]} {unit} at most."
+        )
     if reason.startswith("invalid enum value") and not _choices(_type_at(kind, field, data)):
         reason = 'expected a number or "auto"'  # the one kind of union of a word and others
     elif choices := _choices(_type_at(kind, field, data)):
@@ -94,7 +101,7 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
     elif examples := _examples_at(kind, field, data):
         reason = f"expected something like {' or '.join(examples)}"
     remedy = reason[0].upper() + reason[1:].replace("`", "'") + "."
-    return Problem(field, _value_at(data, field), "is not valid", remedy)
+    return Problem(field, value, "is not valid", remedy)
 
 
 def _value_at(data: Any, path: str) -> Any:

@@ -96,7 +96,7 @@ class Every(msgspec.Struct):
         ({"whole": None}, "whole", "Expected 'int', got 'null'."),
         ({"ratio": 0}, "ratio", "Expected 'float' > 0.0."),
         ({"ratio": 1}, "ratio", "Expected 'float' < 1.0."),
-        ({"text": "four"}, "text", "Expected 'str' of length <= 3."),
+        ({"text": "four"}, "text", "Send 3 characters at most."),
         ({"time": "noon"}, "time", "Expected 'str' matching regex '^[0-9]+$'."),
         ({"flag": 1}, "flag", "Expected 'bool', got 'int'."),
         ({"items": []}, "items", "Expected 'array' of length >= 1."),

@@ -1,5 +1,6 @@
 """Request bodies, bounded, decoded and checked against a Struct; and what queries share."""
 
+import codecs
 import zlib
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -46,7 +47,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         body = _decompressed(bytes(body), encoding, max_bytes, request.state.body.hold)
     await request.state.body.turn()
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8))  # some editors begin with it
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise RequestError(
             f"The body is not valid JSON: {error}.",

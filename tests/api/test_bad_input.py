@@ -1,5 +1,6 @@
 """Bad input gets a 4xx that names field, value and remedy; the service goes on; nothing is kept."""
 
+import codecs
 import json
 import socket
 import urllib.request
@@ -36,6 +37,7 @@ UPDATES: list[tuple[str, Any, int, str | None]] = [
     ("unknown field", {"examples": [{**GOOD, "weight": 2}]}, 400, "examples[0]"),
     ("unknown top field", {"examples": [GOOD], "mode": "fast"}, 400, "mode"),
     ("tags no list", {"examples": [GOOD], "tags": "alice"}, 400, "tags"),
+    ("too many tags", {"examples": [GOOD], "tags": ["a"] * 10_000}, 400, "tags"),
     ("blank tag", {"examples": [GOOD], "tags": ["a", " "]}, 400, "tags[1]"),
     ("NUL", {"examples": [{"input": "a\u0000", "output": "b"}]}, 400, "examples[0].input"),
     ("too long", {"examples": [GOOD, {"input": "a", "output": LONG}]}, 413, "examples[1]"),
@@ -123,6 +125,18 @@ def test_refused_updates(
         assert error.error["param"] is None
     else:
         assert (error.error["param"] or "").startswith(field)
+
+
+def test_what_is_too_long_is_told_by_how_much(shared_service: Running) -> None:
+    body = {"examples": [GOOD], "tags": ["a"] * 10_000}
+    error = refusal(shared_service.client, "/update", body=body)
+    assert error.error["message"] == "tags has 10000 entries."
+    assert error.error["remedy"] == "Send 64 entries at most."
+
+
+def test_a_body_may_begin_with_a_byte_order_mark(shared_service: Running) -> None:
+    raw = codecs.BOM_UTF8 + b'{"prompt": "a", "max_tokens": 1}'
+    assert "response" in shared_service.client.call("POST", "/search", raw=raw)
 
 
 @pytest.mark.parametrize(

@@ -61,4 +61,4 @@ def test_what_leans_on_what_was_said_does_not(question: str) -> None:
 
 def test_a_system_prompt_or_a_tool_speaks_before_it() -> None:
     for role in ("system", "tool"):
-        assert not stands_alone([Message(role, "Hello."), Message("user", DESK)])  # type: ignore[arg-type]
+        assert not stands_alone([Message(role, "Hello."), Message("user", DESK)])
