@@ -23,8 +23,7 @@ from bench.knowing import ask
 from bench.servers import Server, Servers
 from bench.task_files import Item, Task, read_tasks
 from bench.task_students import fits_in
-from bench.tasks import TASKS
-from tests.shared_data import why_missing
+from bench.tasks import TASKS, is_there
 
 # Tasks, rows taught of each, rows asked.
 SIZES: dict[Size, tuple[int, int, int]] = {
@@ -84,9 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tasks", type=Path, default=TASKS)
     own, rest = parser.parse_known_args(arguments)
     bench = Bench.from_command_line("served_tasks", __doc__, rest, model="smollm2")
-    if not own.tasks.is_dir():
-        missing = why_missing(own.tasks) if own.tasks == TASKS else f"no folder {own.tasks}"
-        print(f"skipped: {missing}; name a folder with --tasks")
+    if not is_there(own.tasks):
         return
     most, train, test = bench.sized(SIZES)
     tasks = read_tasks(own.tasks, train, test, fits_in(bench.model))[:most]

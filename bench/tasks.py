@@ -104,6 +104,15 @@ def run(bench: Bench, method: Method, tasks: Sequence[Task], cache: Path) -> Fig
     }
 
 
+def is_there(folder: Path) -> bool:
+    """Whether there is a folder of tasks; says what is missing where there is none."""
+    if folder.is_dir():
+        return True
+    missing = why_missing(folder) if folder == TASKS else f"no folder {folder}"
+    print(f"skipped: {missing}; name a folder with --tasks")
+    return False
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--tasks", type=Path, default=TASKS)
@@ -111,9 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--orders", type=int)
     own, rest = parser.parse_known_args(arguments)
     bench = Bench.from_command_line("tasks", __doc__, rest, model="smollm2")
-    if not own.tasks.is_dir():
-        missing = why_missing(own.tasks) if own.tasks == TASKS else f"no folder {own.tasks}"
-        print(f"skipped: {missing}; name a folder with --tasks")
+    if not is_there(own.tasks):
         return
     scale = bench.sized(SIZES)
     fits = fits_in(bench.model)
