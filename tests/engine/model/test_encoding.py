@@ -1,6 +1,8 @@
 """The same text is encoded the same way for asking and for teaching."""
 
 import itertools
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlx_lm.utils import load_tokenizer
 
+from radiance import platform
 from radiance.engine.model.control_tokens import ControlTokens, Hidden
 from radiance.engine.model.encoding import Encoder
 from radiance.engine.worker import Engine
@@ -193,3 +196,36 @@ def test_a_short_text_never_waits_for_a_long_one(
     go_on.set()
     thread.join()
     assert found[1] == alone
+
+
+_MANY_WORDS = """
+import random
+from mlx_lm.utils import load_tokenizer
+from radiance.ember.model_files import MODEL_PATH
+from radiance.engine.model.encoding import Encoder
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+tokenizer = load_tokenizer(MODEL_PATH)
+encoder = Encoder(tokenizer, 1024, tokenizer.eos_token_id)
+dice = random.Random(0)
+words = ["".join(dice.choices("abcdefghijklmnopqrstuvwxyz", k=250)) for _ in range(10_000)]
+before = resident()
+for start in range(0, 10_000, %d):
+    encoder.plain(" ".join(words[start:start + %d]))
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.IS_MACOS, reason="reads /proc")
+@pytest.mark.parametrize("at_once", [1, 200], ids=["short texts", "long texts"])
+def test_words_that_are_never_said_twice_are_not_kept(at_once: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _MANY_WORDS % (at_once, at_once)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert int(done.stdout) < 40 << 20
