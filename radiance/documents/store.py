@@ -69,7 +69,7 @@ class Documents:
     def add(self, name: str, content: bytes, tags: Sequence[str] = ()) -> Added:
         """Keep a document; durable on return, and memory answers from it.
 
-        The same bytes under the same name are kept once.
+        The same bytes under the same name are kept once, with the tags of every sending.
 
         Raises:
             RequestError: It cannot be read; TooLarge where it is too much.
@@ -77,13 +77,17 @@ class Documents:
         """
         name, labels = checked_name(name), _checked_tags(tags)
         content_hash = hashlib.sha256(content).hexdigest()
-        rows = self._db.read(_DOCUMENTS + " WHERE name = ? ORDER BY number DESC LIMIT 1", (name,))
-        if rows and rows[0]["content_hash"] == content_hash:
-            return Added(_to_document(rows[0]), is_new=False, replaces=None)
+        with self._db.transaction() as connection:
+            if (known := _known(connection, name, content_hash, labels)) is not None:
+                return known
         format, said = reading.read(name, content)
         passages = split(said.blocks)
-        self._check_room(len(passages))
         with self._db.transaction() as connection:
+            # Again: it may have been sent twice at once, and reading takes a while.
+            if (known := _known(connection, name, content_hash, labels)) is not None:
+                return known
+            _check_room(connection, len(passages))
+            newest = _newest(connection, name)
             number = connection.execute(
                 "INSERT INTO documents (name, title, format, content_hash, size_bytes, pages,"
                 " added_at, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -100,22 +104,8 @@ class Documents:
             ).lastrowid
             assert number is not None
             self._index(connection, _insert(connection, number, passages, said.title or name))
-        replaces = document_id(rows[0]["number"]) if rows else None
+        replaces = None if newest is None else newest.id
         return Added(self.get(document_id(number)), is_new=True, replaces=replaces)
-
-    def _check_room(self, more: int) -> None:
-        (kept,) = self._db.read(
-            "SELECT (SELECT COUNT(*) FROM documents), (SELECT COUNT(*) FROM passages)"
-        )
-        for limit, count in ((DOCUMENTS, kept[0] + 1), (PASSAGES, kept[1] + more)):
-            if count > limit.value:
-                raise Conflict(
-                    f"With this document {count} {limit.unit} would be kept; the limit is"
-                    f" {limit.value}.",
-                    field="file",
-                    value=count,
-                    remedy="Forget documents that are not needed.",
-                )
 
     def get(self, id: str) -> Document:
         """The document of that id.
@@ -187,6 +177,50 @@ def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
                 remedy=f"Send at most {_MOST_TAGS} of 1 to {_MOST_TAG_CHARACTERS} characters.",
             )
     return found
+
+
+def _newest(connection: Connection, name: str) -> Document | None:
+    """The document of a name that holds."""
+    rows = connection.execute(
+        _DOCUMENTS + " WHERE name = ? ORDER BY number DESC LIMIT 1", (name,)
+    ).fetchall()
+    return _to_document(rows[0]) if rows else None
+
+
+def _known(
+    connection: Connection, name: str, content_hash: str, tags: Sequence[str]
+) -> Added | None:
+    """The very same document where it holds already; it has these tags as well from then on.
+
+    Raises:
+        RequestError: They are too many with those that it has.
+    """
+    found = _newest(connection, name)
+    if found is None or found.content_hash != content_hash:
+        return None
+    all_tags = _checked_tags((*found.tags, *tags))
+    if all_tags != found.tags:
+        connection.execute(
+            "UPDATE documents SET tags = ? WHERE number = ?",
+            (to_json(all_tags), document_number(found.id)),
+        )
+        found = msgspec.structs.replace(found, tags=all_tags)
+    return Added(found, is_new=False, replaces=None)
+
+
+def _check_room(connection: Connection, more: int) -> None:
+    kept = connection.execute(
+        "SELECT (SELECT COUNT(*) FROM documents), (SELECT COUNT(*) FROM passages)"
+    ).fetchone()
+    for limit, count in ((DOCUMENTS, kept[0] + 1), (PASSAGES, kept[1] + more)):
+        if count > limit.value:
+            raise Conflict(
+                f"With this document {count} {limit.unit} would be kept; the limit is"
+                f" {limit.value}.",
+                field="file",
+                value=count,
+                remedy="Forget documents that are not needed.",
+            )
 
 
 def _insert(

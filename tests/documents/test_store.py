@@ -1,11 +1,12 @@
 """Documents as they are kept: once, under their names, the newest first; and taken out for good."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from radiance import limits
-from radiance.documents import removal, store
+from radiance.documents import reading, removal, store
 from radiance.documents.removal import SoughtPassages
 from radiance.documents.store import Documents
 from radiance.errors import Conflict, NotFound, RequestError
@@ -46,6 +47,30 @@ def test_the_same_is_kept_once_and_the_newest_of_a_name_holds(documents: Documen
     (passage,) = documents.passages("doc_000002", 0, 10)
     assert (passage.text, passage.place) == ("The code is KV-2.", "House, line 3")
     assert documents.count() == 3
+
+
+def test_what_is_sent_again_has_the_tags_of_both(db: Database, documents: Documents) -> None:
+    documents.add("notes.md", b"The code is KV-1.", ["home"])
+    again = documents.add("notes.md", b"The code is KV-1.", ["user:ann", "home"])
+    assert (again.is_new, again.document.tags) == (False, ("home", "user:ann"))
+    assert sought(db, "tag", "user:ann") == ["doc_000001.0"]
+    with pytest.raises(RequestError, match="tags: cannot be used as tags"):
+        documents.add("notes.md", b"The code is KV-1.", [str(n) for n in range(63)])
+    assert documents.get("doc_000001").tags == ("home", "user:ann")
+
+
+def test_two_who_send_the_same_at_once_keep_it_once(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_beside_another(name: str, content: bytes) -> Any:
+        monkeypatch.undo()
+        assert documents.add(name, content, ["first"]).is_new
+        return reading.read(name, content)
+
+    monkeypatch.setattr("radiance.documents.store.reading.read", read_beside_another)
+    sent = documents.add("notes.md", b"The code is KV-1.", ["second"])
+    assert (sent.is_new, sent.document.tags) == (False, ("first", "second"))
+    assert documents.count() == 1
 
 
 def test_names_tags_and_ids_are_checked(documents: Documents) -> None:
