@@ -27,10 +27,12 @@ _ASKING = frozenset(
 _COMMON = FUNCTION_WORDS | _ASKING
 _MOST_TEXTS = 1024  # remembered: some 2 KB each, as questions are; candidates come again
 _ENDINGS = (
+    *("lies", "lied"),  # as "ly": "families" is "family"
     *("ations", "ation", "ings", "ing", "ers", "ors", "ies", "ied"),
     *("er", "or", "ed", "es", "s", "ly", "y", "e"),
 )
 _LEAST_STEM, _LEAST_STEMMED = 3, 4
+_NO_ENDING = re.compile(r"(?:[aeou]y|ss)$")  # "Saturdays" is "Saturday", "addresses" "address"
 _WORD = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _SENTENCE = re.compile(r"[.!?:]\s+\S")
@@ -60,7 +62,8 @@ _DAYS = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905 - as a list it would take a screen
 )
 _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
-_TIME = re.compile(r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\bby when\b")
+_WHAT_TIME = re.compile(r"\b(?:what|which) (date|day|year|month|time)\b")
+_TIME = re.compile(rf"\bwhen\b|{_WHAT_TIME.pattern}|\bby when\b")
 _WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _PERSON = re.compile(r"\bwho(?:m|se)?\b")
 _ASKS = re.compile(
@@ -196,6 +199,14 @@ def kinds_asked(question: str) -> frozenset[str]:
     return frozenset(kind for kind, pattern in _ASKED.items() if pattern.search(folded))
 
 
+def time_words(question: str) -> frozenset[str]:
+    """Stems of words that only say that a time is asked for: "what year" is "when".
+
+    What ``fits_kind`` has one, whether or not it has the word.
+    """
+    return frozenset(_stem(found) for found in _WHAT_TIME.findall(question.casefold()))
+
+
 def asks(text: str) -> bool:
     """Whether the form of a text asks for something: a question, or a request."""
     return _ASKS.search(text.casefold()) is not None
@@ -244,7 +255,8 @@ def _plain(word: str) -> str:
 
 
 def _stem(word: str) -> str:
-    if len(word) < _LEAST_STEMMED or any(c.isdigit() for c in word):
+    is_short = len(word) < _LEAST_STEMMED
+    if is_short or _NO_ENDING.search(word) or any(c.isdigit() for c in word):
         return word
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= _LEAST_STEM:

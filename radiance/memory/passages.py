@@ -29,7 +29,7 @@ from radiance.memory.passage_vectors import PassageVectors
 from radiance.records import Passage
 from radiance.storage.sqlite import Connection, Database, Row
 
-RULES = "1"
+RULES = "2"
 """Rises with every change of what a key holds."""
 _MADE_BY = "passages made by"
 _MOST_FOUND = 64
@@ -112,14 +112,19 @@ class PassageIndex:
             last = found[-1]["number"]
 
     def add(self, connection: Connection, passages: Sequence[tuple[int, Passage, str]]) -> None:
-        """Index passages, in the open transaction that keeps them.
+        """Index the passages of documents, in the open transaction that keeps them.
 
         Args:
             connection: The transaction's.
-            passages: Each with its number and the title of its document.
+            passages: All of each document, each with its number and the title of its document.
         """
+        # A title that is a heading of the document stands above what is under that heading alone.
+        headed = {each.document_id for _, each, title in passages if title in each.headings}
         for number, passage, title in passages:
-            about = " ".join(analysis.take_apart(" ; ".join((title, *passage.headings))).content)
+            above = passage.headings
+            if passage.document_id not in headed:
+                above = (title, *above)
+            about = " ".join(analysis.take_apart(" ; ".join(above)).content)
             said = " ".join(analysis.take_apart(passage.text).content)
             connection.execute("INSERT INTO passage_keys VALUES (?, ?, ?)", (number, about, said))
             connection.execute(
@@ -252,19 +257,13 @@ class PassageIndex:
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM passage_keys")
             connection.execute("INSERT INTO passage_words (passage_words) VALUES ('rebuild')")
-        last = 0
-        while rows := self._db.read(
-            "SELECT passages.*, title, name FROM passages"
-            " JOIN documents ON documents.number = document"
-            " WHERE passages.number > ? ORDER BY passages.number LIMIT ?",
-            (last, _AT_ONCE),
-        ):
+        for document in self._db.read("SELECT number, title, name FROM documents ORDER BY number"):
+            rows = self._db.read(
+                "SELECT * FROM passages WHERE document = ? ORDER BY number", (document["number"],)
+            )
+            title = document["title"] or document["name"]
             with self._db.transaction() as connection:
-                self.add(
-                    connection,
-                    [(row["number"], to_passage(row), row["title"] or row["name"]) for row in rows],
-                )
-            last = rows[-1]["number"]
+                self.add(connection, [(row["number"], to_passage(row), title) for row in rows])
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO memory_state VALUES (?, ?)", (_MADE_BY, RULES)
@@ -335,7 +334,9 @@ def _score(
     """
     if not asked.names <= words or not analysis.fits_kind(question, "", text):
         return None
-    relation = asked.relation
+    # The passage has a time where one is asked for; "what year" asks for no more than "when".
+    said_by_kind = analysis.time_words(question)
+    relation = asked.relation - said_by_kind or asked.relation
     of_all = _covered(asked, frozenset(asked.content), words, text, weight)
     if asked.names:
         of_relation = _covered(asked, relation, words, text, weight) if relation else 1.0

@@ -154,3 +154,21 @@ def test_a_question_without_its_names_is_what_is_asked_of_them():
     assert without_names("Who founded Zorbel Labs?") == "Who founded"
     assert without_names("What is Ada Brook's door code?") == "What is door code?"
     assert without_names("Zorbel Labs") == "Zorbel Labs"
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        "Saturday Saturdays",
+        "survey surveys surveyed",
+        "monkey monkeys",
+        "library libraries",
+        "family families",
+        "supply supplies supplied",
+        "address addresses addressed",
+        "class classes",
+        "found founded founder",
+    ],
+)
+def test_forms_of_one_word_have_one_stem(forms: str) -> None:
+    assert len(take_apart(forms.casefold()).content) == 1

@@ -7,7 +7,7 @@ import pytest
 
 from bench.streams import make_stream, untaught
 from radiance.documents.store import Documents
-from radiance.memory.passages import PassageIndex
+from radiance.memory.passages import RULES, PassageIndex
 from radiance.storage.sqlite import Database
 
 HOUSE = b"""# Zorbel House
@@ -74,6 +74,7 @@ def test_a_passage_is_found_in_other_words_with_its_place(kept: Kept) -> None:
         "What is the door code of Zarbel House?",  # another name
         "What is the door code of Zorbel House 2?",
         "Who insures Zorbel House?",  # nothing that is said of it
+        "When was Zorbel House founded?",  # said of another, under another heading
         "What is the alarm number of Zorbel House?",
         "When was Ann Lee born?",
         "What is the capital of France?",
@@ -93,6 +94,21 @@ def test_the_newest_of_a_name_answers_alone(kept: Kept) -> None:
     said = kept.said("What is the door code of Zorbel House?")
     assert said is not None
     assert "KV-9" in said
+
+
+def test_a_day_is_found_by_its_plural(kept: Kept) -> None:
+    said = "Zorbel Market opens at 11:00 on Saturdays."
+    kept.documents.add("market.md", said.encode())
+    assert kept.said("When does Zorbel Market open on Saturday?") == said
+
+
+def test_what_year_asks_for_a_time_and_for_no_year_in_words(kept: Kept) -> None:
+    said = kept.said("In what year was Zorbel Labs founded?")
+    assert said is not None
+    assert "1987" in said
+    assert kept.said("In what year was Zorbel House founded?") is None
+    assert kept.said("In what year was Zorbel Labs sold?") is None
+    assert kept.said("What day is Zorbel Labs?") is None
 
 
 def test_every_answer_is_from_a_passage_that_has_the_fact(tmp_path: Path) -> None:
@@ -115,7 +131,7 @@ def test_it_is_the_same_after_a_start_and_made_anew_after_other_rules(
 ) -> None:
     asked = "What is the door code of Zorbel House?"
     before = kept.index.look_up(asked)
-    for rules in ("1", "another"):
+    for rules in (RULES, "another"):
         monkeypatch.setattr("radiance.memory.passages.RULES", rules)
         again = PassageIndex(kept.db)
         again.open()
