@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from radiance import limits, validation
 from radiance.errors import Cancelled, RequestError, TooLarge
+from radiance.records import json_text
 from radiance.records.text import clean, forbidden
 
 T = TypeVar("T")
@@ -22,8 +24,45 @@ async def read_json(request: Request, max_bytes: int) -> Any:
     """The body as plain data.
 
     Raises:
+        TooLarge: It has more than ``max_bytes``.
+        RequestError: It is not JSON, or has a name twice in an object.
+    """
+    body = await read_bytes(request, max_bytes)
+    try:
+        found = msgspec.json.decode(body)
+        if not json_text.loses_names(body, found):
+            return found
+        reason = "an object has a name twice"
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        reason = str(error)
+    await refuse_fault(body)
+    raise RequestError(
+        f"The body is not valid JSON: {reason}.",
+        value=bytes(body[:80]).decode(errors="replace"),
+        remedy="Send one JSON object, in UTF-8; NaN and lone surrogates are not JSON.",
+    )
+
+
+async def refuse_fault(body: bytearray) -> None:
+    """Refuse JSON of which decoding would lose a part, or that is no text.
+
+    Raises:
+        RequestError: It has a name twice in an object, or half of a surrogate pair.
+    """
+    if fault := await run_in_threadpool(json_text.find_fault, body):
+        raise RequestError(
+            f"{fault.field or 'The body'}: {fault.reason}.",
+            field=fault.field or None,
+            remedy=fault.remedy,
+        )
+
+
+async def read_bytes(request: Request, max_bytes: int) -> bytearray:
+    """The body as it was sent, decompressed and without a byte order mark.
+
+    Raises:
         TooLarge: It has more than ``max_bytes``; no more than those are kept.
-        RequestError: It is not JSON.
+        RequestError: It is damaged.
     """
     # One somewhat over the limit is read to its end and thrown away: most clients look at the
     # answer only after they have sent everything, and a closed connection tells them nothing.
@@ -48,14 +87,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
     await request.state.body.turn()
     if body.startswith(codecs.BOM_UTF8):  # as some editors begin; without a copy of megabytes
         del body[: len(codecs.BOM_UTF8)]
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise RequestError(
-            f"The body is not valid JSON: {error}.",
-            value=bytes(body[:80]).decode(errors="replace"),
-            remedy="Send one JSON object, in UTF-8; NaN and lone surrogates are not JSON.",
-        ) from None
+    return body
 
 
 async def read_body(request: Request, kind: type[T], max_bytes: int) -> T:

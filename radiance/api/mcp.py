@@ -1,43 +1,61 @@
 """POST /mcp: the tools over streamable HTTP. A tool asks the service that it is part of."""
 
+import contextlib
 import functools
 from collections.abc import Mapping
 
 import httpx
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from radiance.api.bodies import read_bytes, refuse_fault
 from radiance.api.services import services_of
 from radiance.client import AsyncClient
 from radiance.client.transport import AsyncTransport
 from radiance.mcp.needs import the_sdk
+from radiance.records import json_text
 
 _PASSED_ON = ("authorization", "x-api-key", "x-radiance-key", "host")
 _HERE = "http://127.0.0.1"
 
 
 async def exchange(request: Request) -> Response:
-    """Answer one message of the Model Context Protocol; there are no sessions."""
+    """Answer one message of the Model Context Protocol; there are no sessions.
+
+    Raises:
+        RequestError: An object has a name twice, of which the SDK would keep one.
+    """
     services = services_of(request)
+    max_bytes = services.config.server.max_body_bytes
+    body = await read_bytes(request, max_bytes)
+    with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        if json_text.loses_names(body, msgspec.json.decode(body)):
+            await refuse_fault(body)
     with the_sdk():
         await run_in_threadpool(_import_sdk)  # the first time that takes a second
-    return _Exchange(request, services.config.server.max_body_bytes)
+    return _Exchange(request, bytes(body), max_bytes)
 
 
 class _Exchange(Response):
     """The SDK's answer to a request."""
 
-    def __init__(self, request: Request, max_bytes: int) -> None:
+    def __init__(self, request: Request, body: bytes, max_bytes: int) -> None:
         super().__init__()
         self._client = _OwnService(request)
-        self._max_bytes = max_bytes
+        self._body, self._max_bytes = body, max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         from radiance.mcp.server import serve_request
 
-        await serve_request(self._client, self._max_bytes, scope, receive, send)
+        waiting: list[Message] = [{"type": "http.request", "body": self._body, "more_body": False}]
+
+        async def again() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        await serve_request(self._client, self._max_bytes, scope, again, send)
 
 
 class _OwnService(AsyncClient):

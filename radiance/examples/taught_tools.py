@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from radiance.records import Message
 from radiance.records import tools as kept
+from radiance.records.json_text import find_fault
 from radiance.records.text import forbidden
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
@@ -136,16 +137,18 @@ def _take(waiting: list[str | None], id: str | None, field: str) -> None:
 def _call(call: CalledTool, field: str) -> dict[str, Any]:
     arguments: Any = call.function.arguments
     if isinstance(arguments, str):
+        written = arguments or "{}"
         try:
-            arguments = json.loads(arguments or "{}")
+            arguments = json.loads(written)
         except (ValueError, RecursionError):
             arguments = None
-        if not isinstance(arguments, dict):
+        fault = find_fault(written)
+        if fault is not None or not isinstance(arguments, dict):
             raise BadTool(
                 f"{field}.function.arguments",
                 call.function.arguments,
-                "is not a JSON object",
-                "Send what the model had there.",
+                "is not a JSON object" if fault is None else fault.told,
+                "Send what the model had there." if fault is None else fault.remedy,
             )
     written = json.dumps(arguments, ensure_ascii=False)
     if bad := forbidden(written):

@@ -16,7 +16,7 @@ from radiance.errors import NotFound, RequestError, TooLarge
 from radiance.examples.admission import Admitted, Measure, admit
 from radiance.examples.queries import job_number
 from radiance.jobs.queue import JobQueue
-from radiance.records import Example, FineTuning, Job, Recipe
+from radiance.records import Example, FineTuning, Job, Recipe, json_text
 from radiance.storage.sqlite import Connection, Database, Row, to_json
 
 _COOLDOWN_RATIO = 0.3  # most of a short run's steps that the learning rate may fall over
@@ -99,9 +99,9 @@ def examples_of(
         if not line.strip():
             continue
         try:
-            rows.append(msgspec.json.decode(line))
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise _fault(name, f"line {number} is not JSON ({error})") from None
+            rows.append(json_text.decode(line))
+        except json_text.BadJson as error:
+            raise _fault(name, f"line {number} {error}") from None
         numbers.append(number)
     if not rows:
         raise _fault(name, "has no lines")

@@ -158,6 +158,46 @@ def test_bodies_that_are_not_json(shared_service: Running, path: str, raw: bytes
     assert error.status == 400
 
 
+TWICE: list[tuple[str, bytes, str]] = [
+    ("/update", b'{"examples": [{"text": "a"}], "examples": [{"text": "b"}]}', "examples"),
+    ("/update", b'{"examples": [{"prompt": "a", "prompt": "b", "completion": "c"}]}', "prompt"),
+    ("/update", b'{"examples": [{"text": "a: b", "te\\u0078t": "c"}]}', "text"),
+    ("/update", b'{"examples": [{"text": "::"}, {"text\\u003a": 1, "text:": 2}]}', "text:"),
+    ("/search", b'{"prompt": "a", "prompt": "a"}', "prompt"),
+    ("/rollback", b'{"checkpoint": "A_1", "checkpoint": "base"}', "checkpoint"),
+    ("/v1/chat/completions", b'{"model": "radiance", "messages": [], "messages": []}', "messages"),
+    ("/v1/messages", b'{"messages": [{"role": "user", "role": "assistant"}]}', "role"),
+]
+
+
+@pytest.mark.parametrize(("path", "raw", "field"), TWICE, ids=[f"{t[0]} {t[2]}" for t in TWICE])
+def test_a_name_that_stands_twice_is_refused(
+    shared_service: Running, path: str, raw: bytes, field: str
+) -> None:
+    """Decoders keep one of the two: what was sent in the other would be lost without a word."""
+    with pytest.raises(ApiError) as caught:
+        shared_service.client.call("POST", path, raw=raw)
+    assert caught.value.status == 400
+    error = caught.value.body["error"]
+    assert "stands twice" in error["message"]
+    if path == "/v1/messages":  # Anthropic's errors have a message alone
+        assert f"messages[0].{field}" in error["message"]
+    else:
+        assert error["param"] in (field, f"examples[0].{field}", f"examples[1].{field}")
+
+
+def test_names_and_texts_with_colons_are_no_names_twice(shared_service: Running) -> None:
+    raw = b'{"prompt": "a: \\u003a \\": \\\\u003A", "max_tokens": 1}'
+    assert "response" in shared_service.client.call("POST", "/search", raw=raw)
+
+
+def test_half_of_a_surrogate_pair_is_named(shared_service: Running) -> None:
+    raw = b'{"examples": [{"text": "a"}], "tags": ["a", "\\ud800"]}'
+    error = refusal(shared_service.client, "/update", raw=raw)
+    assert (error.status, error.error["param"]) == (400, "tags[1]")
+    assert "half of a surrogate pair" in error.error["message"]
+
+
 @pytest.mark.parametrize("path", ["/search", "/update"])
 def test_body_over_the_limit(shared_service: Running, path: str) -> None:
     raw = json.dumps({"prompt": "a" * (8 * 1024 * 1024)}).encode()

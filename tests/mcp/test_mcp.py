@@ -316,3 +316,10 @@ def test_without_the_sdk_it_is_said_how_to_get_it(
         shared_service.client.post("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "ping"})
     assert caught.value.status == 404
     assert "radiance[mcp]" in caught.value.error["remedy"]
+
+
+def test_a_name_that_stands_twice_is_refused_here_too(shared_service: Running) -> None:
+    raw = b'{"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": 1, "x": 2}}'
+    with pytest.raises(ApiError) as caught:
+        shared_service.client.call("POST", "/mcp", raw=raw)
+    assert (caught.value.status, caught.value.error["param"]) == (400, "params.x")

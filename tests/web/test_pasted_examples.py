@@ -81,6 +81,9 @@ def test_what_people_have_at_hand_is_read(text: str, wanted: list[object], at: l
         ("Q: Who?\nA: Ann.\n\nQ: When?", "Line 4 has no answer below it"),
         ("User: Who?\n", "Line 1 has no answer below it"),
         ('{"input": "a", "output": "b"}\n{"input"', "Line 2 is not JSON"),
+        ('{"text": "a"}\n{"text": "a", "text": "b"}', "Line 2 has a fault: text stands twice"),
+        ('{"examples": [],\n "examples": []}', "The text has a fault: examples stands twice"),
+        ('[{"text": "a", "text": "b"}]', r"fault: \[0\].text stands twice"),
     ],
 )
 def test_faults_are_named(text: str, told: str) -> None:

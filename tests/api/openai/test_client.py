@@ -197,6 +197,7 @@ def test_what_cannot_be_honoured_is_refused_by_name(
     [
         (b"{}", "line 1 is none of the known forms"),
         (b'\n{"text": "a"}\n{"text": ', "line 3 is not JSON"),
+        (b'{"text": "a"}\n{"text": "a", "text": "b"}', "line 2 has a fault: text stands twice"),
         (b"\xff\xfe", "is not UTF-8"),
         (b"\n \n", "has no lines"),
         (lines([("a", "b")]) + b"\n" + lines([("a", "c")]), "line 2 answers the question"),
