@@ -7,7 +7,7 @@ import click
 
 from radiance.cli import output
 from radiance.cli.client import ServiceClient, client_options
-from radiance.cli.output import FAILED, note, print_json, print_table, show_time
+from radiance.cli.output import FAILED, note, one_line, print_json, print_table, show_time
 
 _POLL_S = 0.5
 _SHOWN = 10
@@ -27,6 +27,7 @@ _IS_GONE = {True: "yes", False: "no", None: "-"}
     "--document", metavar="ID", help="Document to forget, with all others of the same name."
 )
 @click.option("--reason", help="Reason, kept in the audit log.")
+@click.option("--dry-run", is_flag=True, help="List what would be forgotten, and forget nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--wait", is_flag=True, help="Wait until everything else is learned again.")
 @click.option("--status", is_flag=True, help="List the requests to forget instead.")
@@ -35,6 +36,7 @@ _IS_GONE = {True: "yes", False: "no", None: "-"}
 def forget(
     context: click.Context,
     reason: str | None,
+    dry_run: bool,
     yes: bool,
     wait: bool,
     status: bool,
@@ -52,6 +54,7 @@ def forget(
     prints the number of the request.
 
     Examples:
+      radiance forget --text "Zorbel House" --dry-run
       radiance forget --example job_000012.0
       radiance forget --tag user:alice --yes --wait
       radiance forget --document doc_000003
@@ -65,6 +68,11 @@ def forget(
         raise click.UsageError(
             "Name one of --example, --job, --tag, --text and --document, or --status."
         )
+    if dry_run:
+        if wait:
+            raise click.UsageError("With --dry-run there is nothing to wait for: omit --wait.")
+        _list_planned(client.post("/forget", {**asked, "dry_run": True}), as_json)
+        return
     if not yes:
         _confirm(client.post("/forget", {**asked, "dry_run": True}))
     body = asked if reason is None else {**asked, "reason": reason}
@@ -98,9 +106,27 @@ def _confirm(found: dict[str, Any]) -> None:
     click.confirm("Forget for good?", abort=True, err=True)
 
 
+def _list_planned(found: dict[str, Any], as_json: bool) -> None:
+    """What a dry run found: the examples on stdout, what else would change as notes."""
+    if as_json:
+        print_json(found)
+        return
+    examples = found["examples"]
+    if examples:
+        rows = [(each["example_id"], one_line(each["question"])) for each in examples]
+        print_table(("EXAMPLE", "QUESTION"), rows)
+    if others := found["count"] - len(examples):
+        note(f"{others} more are not listed.")
+    _tell_counts(found, "would be forgotten")
+
+
 def _tell(found: dict[str, Any], what: str) -> None:
     for example in found["examples"][:_SHOWN]:
         note(f"{example['example_id']}: {example['question']}")
+    _tell_counts(found, what)
+
+
+def _tell_counts(found: dict[str, Any], what: str) -> None:
     count, checkpoints = found["count"], len(found["checkpoints"])
     if passages := found["passages"]:
         names = ", ".join(found["documents"])

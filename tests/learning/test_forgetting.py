@@ -280,6 +280,16 @@ def test_the_client_and_the_command_ask_the_same(serve):
         assert (entry.reason, entry.actor) == ("By the client.", "api")
         assert list(entry.examples) == ["job_000001.0"]
     asked = ["forget", "--url", running.client.url, "--text", "at noon"]
+    on_record = running.client.get("/audit")
+    planned = CliRunner().invoke(main, [*asked, "--dry-run"])
+    assert (planned.exit_code, f"job_000002.0  {LUNCH[0]}" in planned.stdout) == (0, True)
+    assert "1 example would be forgotten" in planned.stderr
+    as_json = CliRunner().invoke(main, [*asked, "--dry-run", "--json"])
+    assert json.loads(as_json.stdout)["forget"] is None
+    assert CliRunner().invoke(main, [*asked, "--dry-run", "--wait"]).exit_code == 2
+    assert running.client.ask(LUNCH[0])["response"] == LUNCH[1]  # nothing was changed, or put
+    assert running.client.get("/audit") == on_record  # on record
+    assert len(running.client.get("/forget")["forgets"]) == 1
     refused = CliRunner().invoke(main, asked)
     assert (refused.exit_code, "1 example to be forgotten" in refused.stderr) == (2, True)
     told = CliRunner().invoke(main, [*asked, "--yes", "--wait"])
