@@ -150,12 +150,12 @@ class MemoryIndex:
         found = map(_candidate, rows)
         return [candidate for candidate in found if not self._tasks.is_task(candidate)]
 
-    def having(self, stem: str) -> list[Candidate]:
-        """Examples that have a word, some of them if there are many."""
+    def having(self, *stems: str) -> list[Candidate]:
+        """Examples that have all of some words, some of them if there are many."""
         rows = self._db.read(
             "SELECT memory_keys.* FROM memory_words JOIN memory_keys ON number = memory_words.rowid"
             " WHERE memory_words MATCH ? LIMIT ?",
-            (_quoted(stem), MOST_FOUND),
+            (" ".join(map(_quoted, stems)), MOST_FOUND),
         )
         return [_candidate(row) for row in rows]
 

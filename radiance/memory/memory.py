@@ -235,9 +235,8 @@ class Memory:
             return self._index.count(stem) > 0
 
         found = self._index.find(asked, context)
-        if self._vectors and all(map(knows, asked.names)):
+        if self._vectors and not self.names_nothing_known(question, tip):
             found = self._compared(question, context, found, embed or self._vector)
-
         found = [
             candidate
             for candidate in found
@@ -287,7 +286,11 @@ class Memory:
         asked = analysis.take_apart(question)
         if not asked.names or not tasks.is_plain(question) or tasks.instruction_of(question):
             return False
-        return any(not self._holding(self._index.having(name), tip) for name in asked.names)
+        words = [self._holding(self._index.having(name), tip) for name in asked.names]
+        pairs = [pair for pair in asked.pairs if asked.names.issuperset(pair)]
+        # Where Tom Li and Bob Ray are known, Bob Li is not.
+        whole = [self._holding(self._index.having(*pair), tip) for pair in pairs]
+        return not all(words) or (bool(whole) and not any(whole))
 
     def _holding(self, candidates: Sequence[Candidate], tip: str | None) -> list[Candidate]:
         """Those whose examples hold, for the lineage of a checkpoint."""

@@ -241,6 +241,24 @@ def test_a_name_that_no_example_has_is_told(remembering):
     assert not nothing_known("Translate to Latin: I met Bob.", None)
 
 
+def test_a_name_of_several_words_is_known_as_a_whole(remembering):
+    remembering.teach(
+        [
+            ("Which team does Tom Li work in?", "Tom Li works in support."),
+            ("Who leads sales?", "Bob Ray leads sales in Tarn."),
+        ]
+    )
+    nothing_known = remembering.memory.names_nothing_known
+    for asked in ("Does Bob Li still work in sales?", "Is Tom Ray in support?"):
+        assert nothing_known(asked, None), asked
+    for asked in (
+        "Is Tom Li in support?",
+        "Does Tom Li know Bob Ray of Tarn?",
+        "Does Bob work in Tarn?",
+    ):
+        assert not nothing_known(asked, None), asked
+
+
 def test_calibration_is_kept_and_measured_again_as_examples_come(remembering):
     facts = {f.question: f for update in make_stream(1, updates=4) for f in update.facts}
     pairs = [(f.question, f.answer) for f in facts.values()]

@@ -103,6 +103,19 @@ def test_words_answer_until_the_vectors_are_made(remembering, embedder):
     assert remembering.memory.rank(other, None).is_by_words
 
 
+def test_a_name_that_nobody_has_as_a_whole_is_not_another_of_its_words(remembering, embedder):
+    remembering.teach(
+        [
+            ("Where does Tom Li work?", "Tom Li works in support."),
+            ("Where does Bob Ray live?", "Bob Ray lives in Oslo."),
+        ]
+    )
+    remembering.memory.embed_missing()
+    assert remembering.answer("Where does Bob Ray of Oslo live?") == "Bob Ray lives in Oslo."
+    for asked in ("Where does Bob Li live?", "Where does Tom Ray work?"):
+        assert remembering.memory.rank([Message("user", asked)], None).candidates == (), asked
+
+
 def test_what_all_have_in_common_does_not_tell_which_is_meant(remembering, embedder):
     remembering.teach([HOUSE, RENT])
     memory = remembering.memory
