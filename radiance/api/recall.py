@@ -17,6 +17,7 @@ from radiance.api.services import Services
 from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
+from radiance.memory.analysis import kinds_asked
 from radiance.memory.chats import stands_alone
 from radiance.memory.memory import Recalled
 from radiance.memory.passages import FoundPassage
@@ -165,7 +166,8 @@ async def recall(
         return asked  # refused where it is encoded, and no question that was taught
     tip = _tip(services, weights)
     looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
-    if not looked_up.found and len(turns) > 1 and stands_alone(turns):
+    is_within = not looked_up.found and len(turns) > 1 and stands_alone(turns)
+    if is_within:
         turns = turns[-1:]
         looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
     found, is_sure = looked_up.found, looked_up.how == "sure"
@@ -174,7 +176,11 @@ async def recall(
         is_sure = len(found) == 1
     given = asked
     if is_sure and found:
-        given = await run_in_threadpool(_of_one, services, asked, found[0], mode, room)
+        # The weights have learned it asked alone and outright: turns before it confuse them, and
+        # so does a question whether it is so.
+        is_whether = "whether" in kinds_asked(turns[-1].content)
+        asks_taught = mode == "always" or is_within or is_whether
+        given = await run_in_threadpool(_of_one, services, asked, found[0], room, asks_taught)
     elif passage := await run_in_threadpool(_passage, services, turns):
         given = _of_passage(services, asked, passage, room)
     elif found:
@@ -198,10 +204,10 @@ def _tip(services: Services, weights: Weights) -> str | None:
 
 
 def _of_one(
-    services: Services, asked: Recollection, found: Recalled, mode: MemoryMode, room: Room
+    services: Services, asked: Recollection, found: Recalled, room: Room, asks_taught: bool
 ) -> Recollection:
     if found.is_learned:
-        if mode != "always":
+        if not asks_taught:
             return asked
         note = MemoryNote("weights", "taught", (_match(found),), _made_of(services, found))
         return replace(asked, turns=found.example.messages[:-1], note=note)

@@ -17,8 +17,9 @@ class MemorySettings(Section, frozen=True):
         Meta(
             description="When memory answers. off: never. pending: what was accepted and is not "
             "learned yet. always: also what was learned: the model is asked it in the words it was "
-            "taught in. Documents are never learned, and answer in both. auto: always on /search, "
-            "pending on /v1. A request may ask for another."
+            "taught in; within a chat, and by yes or no, pending does so, too. Documents are never "
+            "learned, and answer in both. auto: always on /search, pending on /v1. A request may "
+            "ask for another."
         ),
     ] = "auto"
     scope: Annotated[
