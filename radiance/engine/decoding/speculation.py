@@ -162,6 +162,8 @@ class SpeculativeRows(Rows):
 
     def extend(self, batch: Any) -> None:
         self._catch_up()
+        # Only mlx-lm's own step replaces these; a lazy sum of all batches would grow for good.
+        self._current_tokens, self._current_logprobs = None, []
         super().extend(batch)
         self._taken += [[] for _ in batch.uids]
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlx.core as mx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -211,6 +212,18 @@ def test_nothing_is_computed_after_an_answer_s_end(tiny_base, tmp_path, monkeypa
         assert sum(passes) + pair.drafting.stats.accepted_tokens == len(answer.tokens) == 12
     finally:
         pair.close()
+
+
+def test_an_answer_leaves_no_arrays_behind(pair: Pair) -> None:
+    """Once the rows stand still, every further answer takes as much memory as the last one."""
+    request = Request([2, *range(70, 90), 4, 3], 4, ignore_end=True)
+
+    def held_after(answers: int) -> int:
+        for _ in range(answers):
+            pair.drafting.submit(request).result()
+        return pair.drafting.call(mx.get_active_memory)
+
+    assert held_after(3) == held_after(40)
 
 
 @settings(max_examples=5)
