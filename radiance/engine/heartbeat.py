@@ -1,8 +1,9 @@
 """Whether the engine moves on: how long what it does now may take before it counts as hanging.
 
 Nobody can look into a call that does not return, so time decides. A few seconds are enough for most
-things; what has lately taken long is given a multiple of that, and what is done for the first time,
-when kernels are compiled and weights touched, is given more. Written on the engine's thread, read
+things; what has lately taken long is given a multiple of that, more of it in proportion (a long
+prompt after short ones), and what is done for the first time, when kernels are compiled and weights
+touched, is given more. Written on the engine's thread, read
 by others.
 """
 
@@ -28,31 +29,35 @@ class Heartbeat:
         self._clock = clock
         self._moved_at = clock()
         self._allowed_s = _LEAST_S
-        self._times: dict[str, deque[float]] = {}
+        self._times: dict[str, deque[tuple[float, int]]] = {}  # seconds, and for how much
 
     def moved(self) -> None:
         """Something was done, or there was nothing to do."""
         self._moved_at = self._clock()
 
     @contextlib.contextmanager
-    def during(self, kind: str, patience_s: float | None = None) -> Iterator[None]:
+    def during(self, kind: str, patience_s: float | None = None, amount: int = 1) -> Iterator[None]:
         """Around one thing that may take long. It is not taken for progress: ``moved`` says that.
 
         Args:
             kind: Things that take about equally long.
             patience_s: What this one may take at least; None: a first time of its kind has
                 ``FIRST_S``.
+            amount: How much of it there is, such as tokens: more than there lately was may take
+                longer in proportion.
         """
         times = self._times.setdefault(kind, deque(maxlen=_REMEMBERED))
         if patience_s is None:
             patience_s = 0.0 if times else FIRST_S
         began = self._clock()
-        self._allowed_s = max(_LEAST_S, _MARGIN * max(times, default=0.0), patience_s)
+        longest = max((seconds for seconds, _ in times), default=0.0)
+        more = max(1.0, amount / max((of for _, of in times), default=amount))
+        self._allowed_s = max(_LEAST_S, _MARGIN * longest * more, patience_s)
         try:
             yield
         finally:
             self._allowed_s = _LEAST_S
-            times.append(self._clock() - began)
+            times.append((self._clock() - began, amount))
 
     @property
     def stale_s(self) -> float:

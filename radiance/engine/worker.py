@@ -462,10 +462,11 @@ class Engine:
     def _decode(self) -> bool:
         """One decode step; whether any row moved."""
         began = time.perf_counter()
-        kind = "prefill" if self._decoder.has_prompts else "decode"
-        rows = len(self._decoder)
+        rows, unread = len(self._decoder), self._decoder.unread_tokens
+        kind = "prefill" if unread else "decode"
+        amount = min(unread, self._settings.prefill_tokens) or max(1, rows)
         try:
-            with self._heartbeat.during(kind):
+            with self._heartbeat.during(kind, amount=amount):
                 return self._decoder.step()
         except LostRank:  # nothing can be computed any more
             raise

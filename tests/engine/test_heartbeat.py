@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.engine.heartbeat import FIRST_S, Heartbeat
+from radiance.engine.requests import Request
 from radiance.engine.worker import Engine
 from radiance.errors import EngineFailed
 
@@ -69,6 +70,28 @@ def test_a_first_time_has_longer_and_so_has_what_asks_for_it() -> None:
         assert not heartbeat.is_steady
 
 
+def test_a_long_prompt_after_short_ones_is_no_hang() -> None:
+    """16 tokens took a second; 512 may take 32, and four times that; 16 may still take four."""
+    clock = Clock()
+    heartbeat = Heartbeat(clock)
+    with heartbeat.during("prefill", amount=16):
+        clock.now += 1.0
+    heartbeat.moved()
+    with heartbeat.during("prefill", amount=512):
+        clock.now += 127.0
+        assert heartbeat.is_steady
+        clock.now += 2.0
+        assert not heartbeat.is_steady
+    heartbeat.moved()
+    for _ in range(40):
+        with heartbeat.during("prefill", amount=512):
+            clock.now += 1.0
+        heartbeat.moved()
+    with heartbeat.during("prefill", amount=16):
+        clock.now += 5.5
+        assert not heartbeat.is_steady
+
+
 def test_steps_that_move_no_row_are_no_progress() -> None:
     clock = Clock()
     heartbeat = Heartbeat(clock)
@@ -104,3 +127,9 @@ def test_a_long_call_that_says_so_is_not_taken_for_a_hang(engine: Engine) -> Non
         thread.join()
         engine._heartbeat = usual
     assert found == ["done"]
+
+
+def test_the_engine_says_how_much_it_reads(tiny_engine: Engine) -> None:
+    for length in (3, 40):
+        tiny_engine.submit(Request([2] * length, 1)).result()
+    assert {amount for _, amount in tiny_engine._heartbeat._times["prefill"]} >= {3, 40}

@@ -117,9 +117,10 @@ class Decoder:
         return len(self._waiting)
 
     @property
-    def has_prompts(self) -> bool:
-        """Whether the next step may start a row or process a prompt, which takes longer."""
-        return bool(self._waiting) or any(not row.first_at for row in self._rows.values())
+    def unread_tokens(self) -> int:
+        """Tokens of the prompts that wait or are being read; 0: the next step decodes alone."""
+        reading = (row for row in self._rows.values() if not row.first_at)
+        return sum(len(row.request.tokens) for row in (*self._waiting, *reading))
 
     @property
     def comes_in_waves(self) -> bool:
