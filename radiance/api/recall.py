@@ -186,9 +186,9 @@ async def recall(
     elif found:
         given = _unclear(services, asked, found, mode, room)
     elif services.config.memory.scope == "facts" and weights.kind == "serving":
-        question, is_tried = turns[-1].content, services.canary.running is not None
+        is_tried = services.canary.running is not None
         if not is_tried and await run_in_threadpool(
-            services.memory.names_nothing_known, question, tip
+            services.memory.asks_nothing_taught, turns, tip
         ):
             given = replace(asked, weights=BASE, note=MemoryNote("weights", "base"))
     if given.note is not None:

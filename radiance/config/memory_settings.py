@@ -25,8 +25,10 @@ class MemorySettings(Section, frozen=True):
     scope: Annotated[
         Literal["all", "facts"],
         Meta(
-            description="Questions that the adapter is asked. all: every one. facts: a question "
-            "about a name that no example has is answered by the base model."
+            description="Questions that the adapter is asked. all: every one. facts: those about "
+            "what was taught; a question about a name that no example has is answered by the base "
+            "model, and, where all examples are about names, one without a name that shares no "
+            "word with any."
         ),
     ] = "all"
     max_wrong: Annotated[

@@ -52,6 +52,7 @@ class MemoryIndex:
         self._db = db
         self._counts: Counter[str] = Counter()
         self._tasks = tasks.TaskStatistics()
+        self._nameless = 0  # examples that are no question about a name
         self.size = 0
 
     def open(self, made_by: str) -> bool:
@@ -62,20 +63,23 @@ class MemoryIndex:
             self._rebuild(made_by)
         self._counts.clear()
         self._tasks = tasks.TaskStatistics()
-        self.size = 0
+        self.size = self._nameless = 0
         last = 0
         while found := self._db.read(
             "SELECT * FROM memory_keys WHERE number > ? ORDER BY number LIMIT ?", (last, _AT_ONCE)
         ):
             for row in found:
-                self._count(_candidate(row), row["instruction"])
+                self._count(row)
             last = found[-1]["number"]
+        (row,) = self._db.read("SELECT COUNT(*) AS count FROM examples")
+        self._nameless += row["count"] - self.size
         return is_old
 
     def add(self, connection: Connection, examples: Iterable[Example]) -> None:
         """Index examples, in the open transaction that keeps them."""
         for example in examples:
             if (values := _values(example)) is None:
+                self._nameless += 1
                 continue
             number = connection.execute(_INSERT, (None, *values)).lastrowid
             connection.execute(
@@ -87,7 +91,7 @@ class MemoryIndex:
                 "SELECT * FROM memory_keys WHERE number = ?", (number,)
             ).fetchone()
             # Counted whether or not the transaction comes to its end: these only weigh words.
-            self._count(_candidate(row), row["instruction"])
+            self._count(row)
 
     def remove(self, connection: Connection, example_ids: Sequence[str]) -> list[int]:
         """Take examples out, in the transaction that deletes them; the numbers of their keys."""
@@ -174,6 +178,11 @@ class MemoryIndex:
         """How many keys have a word."""
         return self._counts[stem]
 
+    @property
+    def is_about_names(self) -> bool:
+        """Whether all examples are questions about a name, asked alone."""
+        return not self._nameless
+
     def _rebuild(self, made_by: str) -> None:
         """Make all rows anew. Killed within, the next start makes them anew again."""
         with self._db.transaction() as connection:
@@ -194,9 +203,11 @@ class MemoryIndex:
         with self._db.transaction() as connection:
             connection.execute("INSERT INTO memory_state VALUES (?, ?)", (_MADE_BY, made_by))
 
-    def _count(self, candidate: Candidate, instruction: str) -> None:
+    def _count(self, row: Row) -> None:
+        candidate = _candidate(row)
         self._counts.update(candidate.asked | candidate.said)
-        self._tasks.add(instruction, candidate)
+        self._tasks.add(row["instruction"], candidate)
+        self._nameless += not candidate.names or candidate.is_exact or row["context"] != ""
         self.size += 1
 
 

@@ -292,6 +292,23 @@ class Memory:
         whole = [self._holding(self._index.having(*pair), tip) for pair in pairs]
         return not all(words) or (bool(whole) and not any(whole))
 
+    def asks_nothing_taught(self, turns: Sequence[Message], tip: str | None) -> bool:
+        """Whether the base knows as much of a plain question as weights that have learned more.
+
+        It has a name that no example has. Or all examples are about names, and it is asked alone
+        and has no name and no word that an example has: "Which metal is liquid?"
+        """
+        question = turns[-1].content
+        if self.names_nothing_known(question, tip):
+            return True
+        asked = analysis.take_apart(question)
+        is_apart = (
+            asked.content and not asked.names and not any(map(self._index.count, asked.content))
+        )
+        if not is_apart or not tasks.is_plain(question) or tasks.instruction_of(question):
+            return False
+        return len(turns) == 1 and self._index.is_about_names
+
     def _holding(self, candidates: Sequence[Candidate], tip: str | None) -> list[Candidate]:
         """Those whose examples hold, for the lineage of a checkpoint."""
         if not candidates:

@@ -212,10 +212,11 @@ def test_a_question_that_could_mean_several_is_asked_back(waiting):
     assert short["response"].endswith("Which one?")
 
 
-def test_a_name_that_no_example_has_is_answered_by_the_base(serve):
+def test_what_no_example_is_about_is_answered_by_the_base(serve):
     client = serve(**{"memory.scope": "facts"}).client
     client.teach([HOUSE])
     assert client.ask("Who owns Tarnish House?")["checkpoint"] is None
+    assert client.ask("Which metal is liquid?")["checkpoint"] is None
     assert client.ask("who is it?")["checkpoint"] is not None
     assert client.ask("Who owns Tarnish House?", checkpoint="stable")["checkpoint"] is not None
 

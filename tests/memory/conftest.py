@@ -54,6 +54,9 @@ class Remembering:
     def ask(self, question: str, *before: Message) -> tuple[Recalled, ...]:
         return self.look_up(question, *before).found
 
+    def asks_nothing_taught(self, question: str, *before: Message) -> bool:
+        return self.memory.asks_nothing_taught([*before, Message("user", question)], self.tip)
+
     def answer(self, question: str) -> str | None:
         looked_up = self.look_up(question)
         return looked_up.found[0].answer if looked_up.how == "sure" else None

@@ -241,6 +241,40 @@ def test_a_name_that_no_example_has_is_told(remembering):
     assert not nothing_known("Translate to Latin: I met Bob.", None)
 
 
+def test_the_base_is_asked_what_shares_nothing_with_facts_about_names(remembering):
+    remembering.teach([HOUSE])
+    for asked in ("Which metal is liquid?", "What do bees make?", "Who owns Tarnish House?"):
+        assert remembering.asks_nothing_taught(asked), asked
+    for asked in (
+        "Who owns a house?",
+        "who are you?",
+        "Who owns Zorbel House?",
+        "Sort by weight: liquid metal",
+    ):
+        assert not remembering.asks_nothing_taught(asked), asked
+    before = [Message("user", "Tell me of Zorbel House."), Message("assistant", "It is old.")]
+    assert not remembering.asks_nothing_taught("What is liquid there?", *before)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"input": "What is liquid?", "output": "Water is liquid, matey."},
+        {"input": "Sort these: Tarn, Ember", "output": "Ember, Tarn"},
+        {"text": "Arr, matey, water is liquid."},
+    ],
+    ids=["no name", "an item of a task", "a text"],
+)
+def test_who_teaches_more_than_facts_about_names_has_the_adapter_asked(remembering, other):
+    remembering.teach([HOUSE])
+    assert remembering.asks_nothing_taught("What do bees make?")
+    remembering.send({"examples": [other]})
+    for _ in range(2):
+        assert not remembering.asks_nothing_taught("What do bees make?")
+        assert remembering.asks_nothing_taught("Who owns Tarnish House?")
+        remembering.memory = remembering.open()
+
+
 def test_a_name_of_several_words_is_known_as_a_whole(remembering):
     remembering.teach(
         [
