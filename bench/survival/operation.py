@@ -22,6 +22,7 @@ from bench.survival.service import (
     Started,
     call,
     disorder,
+    leave_stream,
     not_learned,
     resident_bytes,
     running,
@@ -117,9 +118,8 @@ class _Mixed:
 
     def leave(self, dice: random.Random) -> None:
         """A stream that nobody reads to its end."""
-        with contextlib.suppress(TimeoutError):
-            body = chat(f"Tell me {dice.random()}", stream=True, max_tokens=200)
-            call(self.service.port, "POST", "/v1/chat/completions", body, timeout=0.1)
+        body = chat(f"Tell me {dice.random()}", stream=True, max_tokens=200)
+        leave_stream(self.service.port, "/v1/chat/completions", body)
         self.done += 1
         time.sleep(0.3)
 

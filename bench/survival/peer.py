@@ -19,7 +19,7 @@ from bench.survival.clients import (
     spoil,
 )
 from bench.survival.operation import loaded, sample_process, sampled, tell_soak
-from bench.survival.service import call
+from bench.survival.service import call, leave_stream
 from bench.survival.trials import Plan, Row, Trial, verdict
 
 _ADAPTERS = 30
@@ -108,8 +108,7 @@ def _soak(plan: Plan, root: Path) -> Figures:
         def leave(dice: random.Random) -> None:
             nonlocal done
             body = chat(f"Tell me {dice.random()}", model=THEIRS, stream=True, max_tokens=200)
-            with contextlib.suppress(TimeoutError):
-                call(server.port, "POST", CHAT, body, timeout=0.1)
+            leave_stream(server.port, CHAT, body)
             done += 1
 
         with loaded((ask, ask, leave)):

@@ -156,6 +156,17 @@ def call(
         connection.close()
 
 
+def leave_stream(port: int, path: str, body: Figures, after_s: float = 0.1) -> None:
+    """Ask for a stream, and go with as much of it as has come by then."""
+    until = time.monotonic() + after_s
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=after_s)
+    with contextlib.closing(connection), contextlib.suppress(TimeoutError):
+        connection.request("POST", path, json.dumps(body))
+        with connection.getresponse() as answer:
+            while time.monotonic() < until and answer.read1(4096):
+                pass
+
+
 def update_body(name: str, examples: int = 2) -> Figures:
     """An update that nothing else is like, with a key of its own."""
     facts = [
