@@ -7,7 +7,9 @@ for a base on a machine, while it has nothing to learn), learns by its HTTP API 
 defaults: five facts from the first POST on a fresh root, three updates of eight, then an update
 that corrects four of them. Asked are all facts after each update; at the end also in words that
 were never taught, questions of the taught kind about names that were never taught (bleeding: a
-taught value in the answer, and not in the base's), and the common knowledge that is held out.
+taught value in the answer, and not in the base's), and the common knowledge that is held out. That
+is of the weights alone, and of the service as it answers with its memory and
+``memory.scope = "facts"``, where the base answers what is about nothing that was taught.
 Beside it, after each update and in the same run, ``mlx_lm.lora``'s trainer learns the same examples
 with the same rank, layers and learning rate and no anchors to the loss that ours came to; it is
 asked the same at the end. Last, the share of the machine's matrix-product speed that a training
@@ -41,6 +43,7 @@ SIZES: dict[Size, tuple[int, int, int, int, int]] = {
     "large": (8, 5, 96, 1000, 9),
 }
 OURS, THEIRS = "radiance", "mlx_lm.lora"
+ROUTED = "radiance with its memory, scope facts"
 BATCH_SIZE, MOST_STEPS = 8, 300
 POLL_S, QUIET_S = 0.1, 3.0
 _TINY_FLAGS = ("--set", "training.max_steps=2", "--set", "anchor.own_samples=0")
@@ -57,7 +60,8 @@ class _Service:
 
     @functools.cached_property
     def server(self) -> Server:
-        settings = {"memory.mode": "off", **self._bench.model.settings()}  # weights are measured
+        # Weights are measured; a question that asks for memory has its scope, too.
+        settings = {"memory.mode": "off", "memory.scope": "facts", **self._bench.model.settings()}
         flags = [f"--root={self.root}", "--log-level=error"]
         for name, value in settings.items():
             flags += ["--set", f'{name}="{value}"']
@@ -84,20 +88,28 @@ class _Service:
         """The checkpoint that answers now."""
         return self.server.call("GET", "/checkpoints")[1]["current"]
 
-    def ask(self, questions: Sequence[str], checkpoint: str | None = None) -> list[str]:
+    def ask(self, questions: Sequence[str], **fields: str) -> list[str]:
         """Greedy answers, several at a time, in the order asked."""
+        return [answer["response"] for answer in self.answers(questions, **fields)]
+
+    def answers(self, questions: Sequence[str], **fields: str) -> list[Figures]:
+        """The bodies of ``ask``.
+
+        Args:
+            questions: As they are asked.
+            fields: Of ``POST /search``, besides.
+        """
         port = self.server.port
 
-        async def all_of_them() -> list[str]:
+        async def all_of_them() -> list[Figures]:
             places = asyncio.Semaphore(ASKED_AT_ONCE)
 
-            async def one(question: str) -> str:
-                body = {"prompt": question, "max_tokens": ANSWER_TOKENS, "temperature": 0}
-                body |= {"checkpoint": checkpoint} if checkpoint else {}
+            async def one(question: str) -> Figures:
+                body = {"prompt": question, "max_tokens": ANSWER_TOKENS, "temperature": 0, **fields}
                 async with places:
                     status, answer = await plain(port, "POST", "/search", body)
                 assert status == 200, answer
-                return answer["response"]
+                return answer
 
             return list(await asyncio.gather(*map(one, questions)))
 
@@ -246,7 +258,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             {"at": "the end"},
             lambda: {
                 "ours": service.ask(asked),
-                "base": service.ask(asked, "base"),
+                "base": service.ask(asked, checkpoint="base"),
+                "routed": [
+                    {"response": answer["response"], "is_of_base": answer["checkpoint"] is None}
+                    for answer in service.answers(asked, memory="always")
+                ],
                 "checkpoint": service.served,
             },
         )
@@ -255,8 +271,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     measured = bench.cell({"utilisation": rounds}, lambda: {"rounds": _utilisation(bench, rounds)})
     progress.advance("utilisation")
     theirs = learned[-1]["theirs"]["answers"]
+    routed = [answer["response"] for answer in end["routed"]]
     sides = {
         OURS: {**judge(bench, story, end["ours"], end["base"]), "common_kept": kept[OURS]},
+        ROUTED: {**judge(bench, story, routed, end["base"]), "common_kept": kept[ROUTED]},
         THEIRS: {**judge(bench, story, theirs, end["base"]), "common_kept": kept[THEIRS]},
     }
     tables = [
@@ -273,18 +291,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _kept(bench: Bench, story: Story, root: Path, end: Figures) -> Figures:
-    """What both adapters keep of the base's answers to common knowledge that is held out."""
+    """What is kept of the base's answers to common knowledge that is held out, by adapter.
+
+    Whatever the base is asked in place of ours is kept.
+    """
     _, _, _, prompts, _ = bench.sized(SIZES)
     asked = _asked_at_the_end(bench, story)
     count = len(bench.model.unlisted()[:prompts])
-    parameters = {
-        "model": bench.model.name,
-        "adapters": {
-            OURS: str(root / "adapters" / end["checkpoint"] / "adapters.safetensors"),
-            THEIRS: str(_folder(root) / f"{len(story.updates) - 1}.safetensors"),
-        },
-        "texts": list(zip(asked[-count:], end["base"][-count:], strict=True)),
-    }
+    texts = list(zip(asked[-count:], end["base"][-count:], strict=True))
+    ours = str(root / "adapters" / end["checkpoint"] / "adapters.safetensors")
+    theirs = str(_folder(root) / f"{len(story.updates) - 1}.safetensors")
+    found = _measure(bench, {OURS: ours, THEIRS: theirs}, texts)
+    of_ours = [
+        text
+        for text, answer in zip(texts, end["routed"][-count:], strict=True)
+        if not answer["is_of_base"]
+    ]
+    kept, known = _measure(bench, {OURS: ours}, of_ours)[OURS] if of_ours else (0, 0)
+    every = found[OURS][1]
+    return {**found, ROUTED: (every - known + kept, every)}
+
+
+def _measure(
+    bench: Bench, adapters: dict[str, str], texts: Sequence[tuple[str, str]]
+) -> dict[str, tuple[int, int]]:
+    parameters = {"model": bench.model.name, "adapters": adapters, "texts": texts}
     with Process("bench.kept:measure", parameters) as process:
         return process()
 
