@@ -10,7 +10,7 @@ import functools
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from mlx_lm.tokenizer_utils import TokenizerWrapper
@@ -60,6 +60,9 @@ class ControlTokens:
         end_tokens: Those that end an answer.
         own: Texts that a model itself writes around what it thinks and calls: structure, but not in
             an assistant's turn.
+
+    Attributes:
+        start: What the tokenizer puts before a text.
     """
 
     def __init__(
@@ -79,7 +82,38 @@ class ControlTokens:
         self.in_messages = _any_of(self.ids, _PRIVATE)
         self.in_answers = _any_of(written, _PRIVATE)
         self.outer_space = re.compile(_OUTER_SPACE)
+        self.start = _added_start(tokenizer.encode)
         self._secret = secrets.token_hex(8)
+
+    def hide(self, value: Any, role: str, hidden: Hidden) -> Any:
+        """What somebody sent, with what is no structure in it hidden from the template."""
+        if isinstance(value, str):
+            return hidden.hide(value, self.in_answers if role == "assistant" else self.in_messages)
+        if isinstance(value, Mapping):
+            return {
+                self.hide(name, role, hidden): item
+                if name == "role"
+                else self.hide(item, role, hidden)
+                for name, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.hide(item, role, hidden) for item in value]
+        return value
+
+    def words(self, text: str) -> list[int]:
+        """Tokens of a text as it stands, in which nothing is structure."""
+        hidden = Hidden()
+        return self.encode(hidden.hide(text, self.in_messages), hidden)
+
+    def without_own(self, text: str, end_token: int) -> str:
+        """A text without the start and the end token that it brings itself: it is given both."""
+        for name, number in self.ids.items():
+            if [number] == self.start:
+                text = text.removeprefix(name)
+        for name in self.end_names:
+            if self.ids[name] == end_token:
+                text = text.removesuffix(name)
+        return text
 
     def encode(self, text: str, hidden: Hidden) -> list[int]:
         """Tokens of a rendered text; what ``hidden`` holds is text in it.
@@ -144,7 +178,7 @@ class ControlTokens:
         return {number: own for number, own in found.items() if number is not None}
 
 
-def added_start(encode: Callable[..., list[int]]) -> list[int]:
+def _added_start(encode: Callable[..., list[int]]) -> list[int]:
     """What a tokenizer puts before a text."""
     plain, whole = encode("a", add_special_tokens=False), encode("a")
     places = range(len(whole) - len(plain) + 1)

@@ -12,7 +12,7 @@ writes, an assistant's turn, the marks of thoughts and calls are those tokens.
 import copy
 import functools
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from typing import Any
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 
 from radiance.engine.model.chat_turns import Turn, as_chat, check_tools, refusals, taught_turns
-from radiance.engine.model.control_tokens import ControlTokens, Hidden, added_start
+from radiance.engine.model.control_tokens import ControlTokens, Hidden
 from radiance.engine.model.tool_format import ToolFormat, tool_format
 from radiance.engine.model.vocabulary import Vocabulary
 from radiance.errors import RequestError, TooLarge
@@ -76,7 +76,6 @@ class Encoder:
         calls = tool_format(tokenizer)
         marks = (*(self.thought_marks or ()), *((calls.start, calls.end) if calls else ()))
         self._controls = ControlTokens(tokenizer, self.end_tokens, marks)
-        self._start = added_start(tokenizer.encode)
 
     @contextmanager
     def _turn(self, characters: int) -> Iterator["Encoder"]:
@@ -106,14 +105,7 @@ class Encoder:
         self.check_length(length, "prompt")
         with self._turn(length) as turn:
             tokens = turn._prompt(messages)
-        if len(tokens) >= self.context_tokens:
-            raise TooLarge(
-                f"the prompt has {len(tokens)} tokens and the model's context is "
-                f"{self.context_tokens}",
-                field="prompt",
-                value=messages[-1].content,
-                remedy=f"Shorten the prompt to fewer than {self.context_tokens} tokens.",
-            )
+        self.check_prompt(tokens, "prompt", messages[-1].content)
         return tokens
 
     def chat_prompt(
@@ -141,12 +133,9 @@ class Encoder:
         self.check_length(length, "messages")
         self._check_turns(len(turns))
         hidden = Hidden()
-        options: dict[str, Any] = {}
-        if tools:
-            options["tools"] = [self._hide(tool, "tool", hidden) for tool in tools]
+        shown, options = self._hide(turns, tools, hidden)
         if not thinking:
             options["enable_thinking"] = False
-        shown = [self._hide(turn, str(turn.get("role")), hidden) for turn in turns]
         with self._turn(length) as turn:
             text = refusals(turn._render)(shown, add_generation_prompt=True, **options)
             self.check_length(len(text), "messages")
@@ -184,7 +173,7 @@ class Encoder:
         self.check_length(len(text), "prompt")
         with self._turn(len(text)) as turn:
             tokens = turn._controls.plain(text)
-        start = self._start
+        start = self._controls.start
         return (tokens if tokens[: len(start)] == start else start + tokens) or [self._end_token]
 
     @functools.cached_property
@@ -216,13 +205,16 @@ class Encoder:
                 remedy="Leave out its beginning.",
             )
 
-    def check_prompt(self, tokens: Sequence[int], field: str = "messages") -> None:
+    def check_prompt(
+        self, tokens: Sequence[int], field: str = "messages", value: str | None = None
+    ) -> None:
         """Raise TooLarge where a prompt leaves no room in the context for an answer."""
         if len(tokens) >= self.context_tokens:
             raise TooLarge(
                 f"the prompt has {len(tokens)} tokens and the model's context is "
                 f"{self.context_tokens}",
                 field=field,
+                value=value,
                 remedy=f"Shorten it to fewer than {self.context_tokens} tokens.",
             )
 
@@ -248,8 +240,10 @@ class Encoder:
         """
         length = len(example.text) + sum(len(message.content) for message in example.messages)
         with self._turn(length) as turn:
+            controls = turn._controls
             if example.text:
-                tokens = [*self._start, *turn._words(turn._body(example.text)), self._end_token]
+                body = controls.without_own(example.text, self._end_token)
+                tokens = [*controls.start, *controls.words(body), self._end_token]
                 learned = [False] + [True] * (len(tokens) - 1)  # nothing predicts the first
             elif self.has_chat_template:
                 tokens, learned = turn._chat(example.messages)
@@ -261,7 +255,7 @@ class Encoder:
                 )
             else:
                 prompt = turn._prompt(example.messages[:-1])
-                answer = [*turn._words(" " + example.messages[-1].content), self._end_token]
+                answer = [*controls.words(" " + example.messages[-1].content), self._end_token]
                 tokens = prompt + answer
                 learned = [False] * len(prompt) + [True] * len(answer)
         return EncodedExample(example.id, tuple(tokens), tuple(learned))
@@ -297,7 +291,7 @@ class Encoder:
     def plain(self, text: str) -> list[int]:
         """Tokens of a text as it stands, with nothing before or after it."""
         with self._turn(len(text)) as turn:
-            return turn._words(text)
+            return turn._controls.words(text)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of some tokens."""
@@ -364,24 +358,25 @@ class Encoder:
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
         if not self.has_chat_template:
-            return [*self._start, *self._words("\n".join(m.content for m in messages))]
+            words = self._controls.words("\n".join(m.content for m in messages))
+            return self._controls.start + words
         hidden = Hidden()
-        turns, options = self._hidden_chat(messages, hidden)
+        turns, options = self._hide(*as_chat(messages), hidden)
         text = refusals(self._render)(turns, add_generation_prompt=True, **options)
         return self._controls.encode(text, hidden)
 
-    def _hidden_chat(
-        self, messages: Sequence[Message], hidden: Hidden
+    def _hide(
+        self, turns: Sequence[Turn], tools: Sequence[Turn] | None, hidden: Hidden
     ) -> tuple[list[Turn], dict[str, Any]]:
         """Turns and options for the template, with what is no structure in them hidden."""
-        turns, tools = as_chat(messages)
-        options = {"tools": [self._hide(tool, "tool", hidden) for tool in tools]} if tools else {}
-        return [self._hide(turn, turn["role"], hidden) for turn in turns], options
+        hide = self._controls.hide
+        options = {"tools": hide(list(tools), "tool", hidden)} if tools else {}
+        return [hide(turn, str(turn.get("role")), hidden) for turn in turns], options
 
     def _chat(self, messages: Sequence[Message]) -> tuple[list[int], list[bool]]:
         """A chat by the template, up to the end of its last answer; which tokens are answers."""
         hidden = Hidden()
-        turns, options = self._hidden_chat(messages, hidden)
+        turns, options = self._hide(*as_chat(messages), hidden)
         for turn in turns:
             if turn["role"] == "assistant":
                 turn["content"] = hidden.hide(turn["content"], self._controls.outer_space)
@@ -419,39 +414,6 @@ class Encoder:
         if cut is None or self._tokenizer.decode(cut) != self._tokenizer.decode(whole):
             return whole
         return cut
-
-    def _body(self, text: str) -> str:
-        """A text without the start and the end token that it brings itself: it is given both."""
-        controls = self._controls
-        starts = [n for n, token in controls.ids.items() if [token] == self._start]
-        for name in starts:
-            text = text.removeprefix(name)
-        for name in controls.end_names:
-            if controls.ids[name] == self._end_token:
-                text = text.removesuffix(name)
-        return text
-
-    def _words(self, text: str) -> list[int]:
-        """Tokens of a text as it stands, in which nothing is structure."""
-        hidden = Hidden()
-        return self._controls.encode(hidden.hide(text, self._controls.in_messages), hidden)
-
-    def _hide(self, value: Any, role: str, hidden: Hidden) -> Any:
-        """What somebody sent, with what is no structure in it hidden from the template."""
-        if isinstance(value, str):
-            own = role == "assistant"
-            controls = self._controls
-            return hidden.hide(value, controls.in_answers if own else controls.in_messages)
-        if isinstance(value, Mapping):
-            return {
-                self._hide(name, role, hidden): item
-                if name == "role"
-                else self._hide(item, role, hidden)
-                for name, item in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [self._hide(item, role, hidden) for item in value]
-        return value
 
     def _render(self, turns: Sequence[Turn], **options: Any) -> str:
         return str(self._tokenizer.apply_chat_template(list(turns), tokenize=False, **options))
