@@ -8,7 +8,6 @@ can be delivered. Stop is the reverse; a cycle in training saves its state and g
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -33,7 +32,6 @@ from radiance.extensions import Part
 from radiance.fallback.chain import Chain
 from radiance.jobs.cycles import CycleLog
 from radiance.jobs.fine_tuning import FineTunings
-from radiance.jobs.queue import JobQueue
 from radiance.jobs.uploads import Uploads
 from radiance.learning.candidate import CandidateBuilder
 from radiance.learning.forgetting import Forgetting
@@ -42,24 +40,18 @@ from radiance.learning.pause import TrainingPause
 from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
 from radiance.learning.question_maker import QuestionMaker
-from radiance.memory.memory import Memory
-from radiance.memory.minilm import open_embedder
 from radiance.registry.backup_schedule import BackupSchedule
-from radiance.registry.curves import MetricCurves
 from radiance.registry.names import Names
-from radiance.registry.reconciliation import reconcile
-from radiance.registry.root_watch import RootWatch, check_new, check_whole
+from radiance.registry.root_watch import RootWatch, check_new
 from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
-from radiance.release.experiments import Experiments
-from radiance.release.feedback import FeedbackLog
 from radiance.release.monitor import Monitor
 from radiance.release.outcome_trials import OutcomeTrials
 from radiance.release.pointer import StablePointer
 from radiance.release.retention import Retention
-from radiance.service import crash_loop, own_log
+from radiance.service import crash_loop
+from radiance.service.stores import Stores, open_stores
 from radiance.storage import files
-from radiance.storage.sqlite import Database
 from radiance.telemetry import get_logger
 from radiance.training.distributed import DistributedGradientComputer, agree
 from radiance.training.gradient import GradientComputer
@@ -146,7 +138,7 @@ class Service:
     def _start(self) -> None:
         config = self._config
         crashed, deaths = self._open_root()
-        stores = self._open_stores(crashed)
+        stores = open_stores(config, crashed, self._root_watch, self._on_stop, self._run_aside)
         anchors = self._load_anchors()  # before the engine, which takes longest
         engine = self._start_engine()
         self._services = self._start_workers(engine, stores, anchors, deaths)
@@ -170,39 +162,6 @@ class Service:
         check_new(config)
         crashed = crash_loop.record_crashes(config.runs_path, self._on_stop)
         return crashed, crash_loop.count_deaths(config.runs_path / "lives.json", self._on_stop)
-
-    def _open_stores(self, crashed: bool) -> "_Stores":
-        """Open the database, and bring files, rows and jobs in line with one another."""
-        config = self._config
-        database = Database(config.database_path)
-        self._on_stop.callback(database.close)
-        check_whole(database)
-        self._on_stop.callback(self._root_watch.stop)
-        self._root_watch.start(database)
-        registry = Registry(database, config.adapters_path)
-        memory = Memory(
-            database,
-            ExampleStore(database),
-            registry.ancestors,
-            lambda: current.checkpoint_id if (current := registry.current()) else None,
-            config.memory.max_wrong,
-            open_embedder(config.memory.embedder, self._run_aside),
-            config.memory.max_near,
-        )
-        memory.open()
-        jobs = JobQueue(database, index=memory.add, most_waiting=config.update.max_waiting_jobs)
-        for finding in reconcile(registry):
-            _log.warning("reconciled", finding=finding)
-        recovered = jobs.recover(
-            crashed,
-            config.training.max_deaths,
-            config.training.max_interruptions,
-            registry.accepted(),
-        )
-        for job in recovered:
-            _log.warning("job_recovered", job=job.job_id, status=job.status, error=job.error)
-        files.sweep_temporaries(config.runs_path)
-        return _Stores(database, jobs, registry, MetricCurves(database), memory)
 
     def _start_engine(self) -> Engine:
         """Load the base model, and watch over the thread that owns it."""
@@ -241,15 +200,14 @@ class Service:
         return anchors
 
     def _start_workers(
-        self, engine: Engine, stores: "_Stores", anchors: AnchorSet, deaths: int
+        self, engine: Engine, stores: Stores, anchors: AnchorSet, deaths: int
     ) -> Services:
         """Start what learns, releases and watches, each on a thread of its own."""
         config = derive(self._config, engine.base.hidden_size)
-        database, jobs = stores.database, stores.jobs
-        registry, curves = stores.registry, stores.curves
+        database, jobs, examples = stores.database, stores.jobs, stores.examples
+        registry, curves, feedback = stores.registry, stores.curves, stores.feedback
         assert self._engine_watchdog is not None
         anchors = accepted(anchors, engine.encoder)
-        examples = ExampleStore(database)
         builder = CandidateBuilder(
             config,
             engine,
@@ -292,7 +250,6 @@ class Service:
             lambda: pause.objection() or self._root_watch.fault,
             maker.prepare,
         )
-        feedback = FeedbackLog(database)
         monitor = Monitor(
             config,
             engine,
@@ -302,8 +259,7 @@ class Service:
             anchors.examples,
             windows=builder.anchor_windows,
         )
-        experiments = Experiments(database, registry.audit)
-        canary = CanaryRouter(config, engine, registry, experiments, feedback)
+        canary = CanaryRouter(config, engine, registry, stores.experiments, feedback)
         uploads = Uploads(
             database, config.runs_path / "files", most_bytes=config.server.max_files_bytes
         )
@@ -322,9 +278,7 @@ class Service:
         )
         parts: dict[str, Part] = {}
         backups = BackupSchedule(config)
-        retention = Retention(
-            config, registry, lambda: _tidy(config, curves, experiments, feedback)
-        )
+        retention = Retention(config, registry, lambda: stores.tidy(config))
         services = Services(
             config=config,
             engine=engine,
@@ -352,7 +306,7 @@ class Service:
             root_watch=self._root_watch,
             backups=backups,
             retention=retention,
-            experiments=experiments,
+            experiments=stores.experiments,
             outcome_trials=OutcomeTrials(database, registry.audit),
             canary=canary,
             chain=Chain(config.chain),
@@ -420,17 +374,6 @@ def _expect_taught(
     engine.expect([engine.encoder.example(e) for e in engine.encoder.taken(taught)])
 
 
-def _tidy(
-    config: Config, curves: MetricCurves, experiments: Experiments, feedback: FeedbackLog
-) -> None:
-    """Keep what is derived or only of its day within the bounds of ``[retention]``."""
-    bounds = config.retention
-    curves.keep_newest(bounds.keep_curves)
-    experiments.keep_newest(bounds.keep_experiments)
-    feedback.keep_newest(bounds.keep_votes)
-    own_log.keep_within(config.runs_path / own_log.NAME, bounds.log_bytes)
-
-
 def _forget_drafts(engine: Engine, examples: ExampleStore, registry: Registry) -> None:
     """Have the engine draft what is left of what the served checkpoint was taught, alone."""
     engine.forget_texts()
@@ -441,14 +384,3 @@ def _forget_drafts(engine: Engine, examples: ExampleStore, registry: Registry) -
 class _Worker(Protocol):
     def start(self) -> None: ...
     def stop(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class _Stores:
-    """What is on disk, opened."""
-
-    database: Database
-    jobs: JobQueue
-    registry: Registry
-    curves: MetricCurves
-    memory: Memory
