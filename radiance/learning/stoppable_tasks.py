@@ -8,7 +8,7 @@ from radiance.engine.tasks import Pieces, T, Task
 from radiance.engine.worker import Engine
 from radiance.evaluation.evaluator import Measured
 from radiance.training.base_answers import AnswersWritten
-from radiance.training.nullspace import LayersSeen
+from radiance.training.layer_inputs import LayersSeen
 from radiance.training.self_samples import SamplesWritten
 from radiance.training.training_set import ReferencesComputed
 

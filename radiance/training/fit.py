@@ -23,7 +23,7 @@ from radiance.engine.model.stored import StoredModel
 from radiance.training.block import PLAIN_STACKS
 from radiance.training.lora import target_keys
 from radiance.training.memory import kept_part, step_memory
-from radiance.training.nullspace import most_bytes
+from radiance.training.subspaces import most_bytes
 
 _LENGTHS = (256, 1024, 4096, 16384)  # tokens, of a row that is answered
 _EXAMPLE_LENGTHS = (64, 256, 1024)  # tokens, of an example

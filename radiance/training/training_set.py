@@ -20,15 +20,10 @@ from radiance.training.batches import Reference, by_length, round_up, spread
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
-from radiance.training.nullspace import (
-    MOST_NEW,
-    NullSpace,
-    Surroundings,
-    find_null_space,
-    held_subspaces,
-)
+from radiance.training.nullspace import NullSpace
 from radiance.training.reference_cache import SHIPPED, ReferenceCache
 from radiance.training.self_samples import SelfSampler
+from radiance.training.subspaces import MOST_NEW, Surroundings, find_null_space, held_subspaces
 from radiance.training.untaught import untaught_questions, untaught_variants
 
 SELF_GENERATED = "own samples"

@@ -17,7 +17,7 @@ from radiance.training.fit import reckon
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.memory import kept_part
-from radiance.training.nullspace import most_bytes
+from radiance.training.subspaces import most_bytes
 from tests.gguf_files import write_model
 from tests.smollm2 import SMOLLM2, needs_smollm2
 

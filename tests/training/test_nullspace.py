@@ -16,16 +16,10 @@ from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.training.example_scores import score_examples
 from radiance.training.gradient import GradientComputer
+from radiance.training.layer_inputs import each_input
 from radiance.training.lora import LoraModel
-from radiance.training.nullspace import (
-    _TURN,
-    NullSpace,
-    _around,
-    _basis,
-    _each_input,
-    find_null_space,
-    held_subspaces,
-)
+from radiance.training.nullspace import NullSpace
+from radiance.training.subspaces import _TURN, _around, _basis, find_null_space, held_subspaces
 from radiance.training.trainer import Trainer, TrainingState
 from radiance.training.training_set import (
     AugmentedExample,
@@ -125,7 +119,7 @@ def inputs_of(
 ) -> dict[tuple[str, ...], np.ndarray]:
     """By the layers that are given the same, (n, d_in) float32."""
     found: dict[tuple[str, ...], np.ndarray] = {}
-    drain(_each_input(engine.base, lora, vector, [texts], found.__setitem__))
+    drain(each_input(engine.base, lora, vector, [texts], found.__setitem__))
     return found
 
 
