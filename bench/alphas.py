@@ -21,7 +21,7 @@ from bench import intervals
 from bench.alphas_pandas import Frames, evaluate_in_pandas
 from bench.harness import Bench, Figures, Table, alternate
 from radiance.labs.alphas.data.catalogue import formulas
-from radiance.labs.alphas.results.backtest import Market
+from radiance.labs.alphas.results.backtest import Backtester
 from radiance.labs.alphas.values.evaluator import Evaluator
 from radiance.labs.alphas.values.synthetic import made_up
 
@@ -35,7 +35,7 @@ def study(days: int, symbols: int, parts: int, part: int) -> Figures:
     """Evaluate and backtest every ``parts``-th alpha."""
     panel = made_up(days, symbols)
     began, worked = time.perf_counter(), time.process_time()
-    evaluator, market = Evaluator(panel), Market(panel)
+    evaluator, market = Evaluator(panel), Backtester(panel)
     evaluating, sharpes = 0.0, {}
     for formula in formulas()[part::parts]:
         start = time.perf_counter()

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from radiance.labs.alphas.data.lean import decode
-from radiance.labs.alphas.strategies.further_data import Action, Member
+from radiance.labs.alphas.strategies.further_data import Action, FundMember
 from radiance.labs.alphas.strategies.running import StrategyVerdict, files_beside, judge
 from radiance.labs.alphas.values.panel import Panel, read
 
@@ -127,14 +127,14 @@ def actions(lean: Path, panel: Panel) -> list[Action]:
     return found
 
 
-def members(lean: Path) -> list[Member]:
+def members(lean: Path) -> list[FundMember]:
     """The funds' lists that Lean has."""
     found = []
     for path in sorted((lean / "Data/equity/usa/universes/etf").glob("*/*.csv")):
         date, fund = f"{path.stem[:4]}-{path.stem[4:6]}-{path.stem[6:]}", path.parent.name.upper()
         for ticker, _, _, weight, shares, *_ in csv.reader(path.open(encoding="utf-8")):
             known = [float(text) if text else None for text in (weight, shares)]
-            found.append(Member(date, fund, ticker, *known))
+            found.append(FundMember(date, fund, ticker, *known))
     return found
 
 

@@ -65,7 +65,7 @@ class ToolResultIn(_Part, tag="tool_result"):
     is_error: bool = False
 
 
-class Turn(msgspec.Struct, forbid_unknown_fields=True):
+class TurnIn(msgspec.Struct, forbid_unknown_fields=True):
     """A turn of the chat."""
 
     role: Literal["user", "assistant"]
@@ -101,7 +101,7 @@ class ThinkingChoice(msgspec.Struct, forbid_unknown_fields=True):
     display: str | None = None
 
 
-class User(msgspec.Struct, forbid_unknown_fields=True):
+class UserIn(msgspec.Struct, forbid_unknown_fields=True):
     """Who asks, as the caller names them."""
 
     user_id: str | None = None
@@ -117,7 +117,7 @@ class MessagesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """
 
     model: str
-    messages: Annotated[list[Turn], Meta(min_length=1)]
+    messages: Annotated[list[TurnIn], Meta(min_length=1)]
     max_tokens: Annotated[int, Meta(ge=1)]
     system: str | list[TextIn] | None = None
     temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
@@ -128,7 +128,7 @@ class MessagesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     tools: list[ToolIn] = []
     tool_choice: ChoiceIn | None = None
     thinking: ThinkingChoice | None = None
-    metadata: User | None = None
+    metadata: UserIn | None = None
     service_tier: Literal["auto", "standard_only"] | None = None
     cache_control: Any = None
 
@@ -137,7 +137,7 @@ class CountBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The body of POST /v1/messages/count_tokens: as of messages, without what shapes an answer."""
 
     model: str
-    messages: Annotated[list[Turn], Meta(min_length=1)]
+    messages: Annotated[list[TurnIn], Meta(min_length=1)]
     system: str | list[TextIn] | None = None
     tools: list[ToolIn] = []
     tool_choice: ChoiceIn | None = None
@@ -265,7 +265,7 @@ def _as_chat(body: MessagesBody) -> ChatBody:
     return check_body(chat, ChatBody)
 
 
-def _turns(turn: Turn, field: str) -> list[dict[str, Any]]:
+def _turns(turn: TurnIn, field: str) -> list[dict[str, Any]]:
     if isinstance(turn.content, str):
         return [{"role": turn.role, "content": turn.content}]
     results, texts, thoughts, calls = [], [], [], []

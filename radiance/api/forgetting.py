@@ -11,7 +11,7 @@ from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason, list_limit, read_body
 from radiance.api.services import services_of
 from radiance.errors import RequestError
-from radiance.records import Asked, Forget
+from radiance.records import Asked, ForgetRequest
 
 _MOST_SHOWN = 100
 _Given = Annotated[str, Meta(min_length=1, max_length=4000)] | None
@@ -54,7 +54,7 @@ class ForgetAnswer(msgspec.Struct):
         alike: Ids of other examples, and of passages, that have the same value; they stay.
     """
 
-    forget: Forget | None
+    forget: ForgetRequest | None
     count: int
     passages: int
     documents: list[str]
@@ -66,7 +66,7 @@ class ForgetAnswer(msgspec.Struct):
     alike: tuple[str, ...]
 
 
-class ForgetView(Forget, frozen=True, kw_only=True):
+class ForgetView(ForgetRequest, frozen=True, kw_only=True):
     """A request to forget.
 
     Attributes:
@@ -120,7 +120,7 @@ async def list_forgets(request: Request) -> ForgetList:
     return ForgetList([_view(each) for each in found])
 
 
-def _view(forget: Forget) -> ForgetView:
+def _view(forget: ForgetRequest) -> ForgetView:
     is_gone = None if forget.likelihood is None else forget.likelihood.is_gone
     return ForgetView(**msgspec.structs.asdict(forget), is_gone=is_gone)
 

@@ -43,7 +43,7 @@ class MemoryMatch(msgspec.Struct, frozen=True):
     question: str
 
 
-class PassageMatch(msgspec.Struct, frozen=True):
+class DocumentMatch(msgspec.Struct, frozen=True):
     """A passage of a document that answers, or that an example which answers was made of.
 
     Attributes:
@@ -80,7 +80,7 @@ class MemoryNote(msgspec.Struct, frozen=True):
     source: Literal["memory", "weights"]
     how: How
     matches: tuple[MemoryMatch, ...] = ()
-    passage: PassageMatch | None = None
+    passage: DocumentMatch | None = None
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def _of_passage(
     return replace(asked, text=text, note=MemoryNote("memory", "passage", passage=match))
 
 
-def _made_of(services: Services, found: Recalled) -> PassageMatch | None:
+def _made_of(services: Services, found: Recalled) -> DocumentMatch | None:
     """The passage that an example was made of, if it was."""
     source = services.passage_questions.source(found.example.id)
     if source is None:
@@ -245,8 +245,8 @@ def _made_of(services: Services, found: Recalled) -> PassageMatch | None:
     return _passage_match(source.passage, source.document, found.score)
 
 
-def _passage_match(passage: Passage, document: str, score: float) -> PassageMatch:
-    return PassageMatch(
+def _passage_match(passage: Passage, document: str, score: float) -> DocumentMatch:
+    return DocumentMatch(
         passage_id=passage.id,
         document_id=passage.document_id,
         document=document,

@@ -9,8 +9,8 @@ from starlette.requests import Request
 
 from radiance.api.bodies import read_body
 from radiance.api.recall import (
+    DocumentMatch,
     MemoryMatch,
-    PassageMatch,
     Recollection,
     Room,
     Source,
@@ -65,7 +65,7 @@ class SearchAnswer(msgspec.Struct):
     provider: str
     source: Source = "weights"
     matches: list[MemoryMatch] = []
-    passage: PassageMatch | None = None
+    passage: DocumentMatch | None = None
 
 
 async def search(request: Request) -> SearchAnswer:

@@ -30,7 +30,7 @@ from radiance.learning.question_maker import QuestionMaker
 from radiance.memory.memory import Memory
 from radiance.registry.backup_schedule import BackupSchedule
 from radiance.registry.curves import MetricCurves
-from radiance.registry.names import Names
+from radiance.registry.names import CheckpointNames
 from radiance.registry.root_watch import RootWatch
 from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
@@ -74,7 +74,7 @@ class Services:
     uploads: Uploads
     forgetting: Forgetting
     tunings: FineTunings
-    names: Names
+    names: CheckpointNames
     engine_watchdog: EngineWatchdog
     root_watch: RootWatch
     backups: BackupSchedule

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from radiance.documents import word
-from radiance.documents.passages import Block, Content
+from radiance.documents.passages import Content, TextBlock
 from radiance.errors import RequestError, TooLarge
 from radiance.limits import DOCUMENT_CHARACTERS, DOCUMENT_PAGES
 from radiance.records.documents import Format
@@ -170,7 +170,7 @@ def _read_text(text: str) -> Content:
     return Content("", tuple(_paragraphs(text)))
 
 
-def _paragraphs(text: str) -> Iterator[Block]:
+def _paragraphs(text: str) -> Iterator[TextBlock]:
     """What stands between blank lines."""
     held: list[str] = []
     begins = 1
@@ -179,7 +179,7 @@ def _paragraphs(text: str) -> Iterator[Block]:
             begins = begins if held else number
             held.append(line.strip())
         elif held:
-            yield Block("\n".join(held), line=begins)
+            yield TextBlock("\n".join(held), line=begins)
             held = []
 
 
@@ -208,7 +208,7 @@ def _read_markdown(text: str) -> Content:
                 cells, row_line = [], line
             case "tr_close" if cells is not None:
                 said, cells = " | ".join(cells).strip(), None
-                blocks.append(Block(said, outline.headings, line=row_line))
+                blocks.append(TextBlock(said, outline.headings, line=row_line))
             case "inline":
                 said = _plain_markdown(token)
                 if level:
@@ -217,12 +217,12 @@ def _read_markdown(text: str) -> Content:
                 elif cells is not None:
                     cells.append(said)
                 else:
-                    blocks.append(Block(said, outline.headings, line=line))
+                    blocks.append(TextBlock(said, outline.headings, line=line))
             case "fence" | "code_block":
-                blocks.append(Block(token.content.strip(), outline.headings, line=line))
+                blocks.append(TextBlock(token.content.strip(), outline.headings, line=line))
             case "html_block":
                 within = _read_html(token.content).blocks
-                blocks += [Block(block.text, outline.headings, line=line) for block in within]
+                blocks += [TextBlock(block.text, outline.headings, line=line) for block in within]
     return Content(title, tuple(block for block in blocks if block.text.strip(" |")))
 
 
@@ -254,7 +254,7 @@ class _HtmlReader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.title = ""
-        self.blocks: list[Block] = []
+        self.blocks: list[TextBlock] = []
         self._outline = _Outline()
         self._held: list[str] = []
         self._level = 0  # of the heading that is open
@@ -296,7 +296,7 @@ class _HtmlReader(HTMLParser):
         if level:
             self._outline.enter(level, said)
         elif said:
-            self.blocks.append(Block(said, self._outline.headings))
+            self.blocks.append(TextBlock(said, self._outline.headings))
 
 
 # ── Word ────────────────────────────────────────────────────────────────────────────────────────
@@ -341,7 +341,7 @@ def _read_pdf(name: str, content: bytes) -> Content:
             for level, title in begins.get(page, ()):
                 outline.enter(level, _without_forbidden(title))
             blocks += [
-                Block(_HYPHENATED.sub("", block.text), outline.headings, page=page)
+                TextBlock(_HYPHENATED.sub("", block.text), outline.headings, page=page)
                 for block in _paragraphs(said)
             ]
         title = _without_forbidden(str((reader.metadata and reader.metadata.title) or ""))

@@ -12,7 +12,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[^\s\d.,;:a-z])|\
 _SPACE = re.compile(r"[^\S\n]+")
 
 
-class Block(msgspec.Struct, frozen=True):
+class TextBlock(msgspec.Struct, frozen=True):
     """A paragraph, an item of a list, a row of a table, a piece of code: what stands together.
 
     Attributes:
@@ -37,13 +37,13 @@ class Content(msgspec.Struct, frozen=True):
     """
 
     title: str
-    blocks: tuple[Block, ...]
+    blocks: tuple[TextBlock, ...]
     pages: int | None = None
 
 
-def split(blocks: Iterable[Block]) -> list[Block]:
+def split(blocks: Iterable[TextBlock]) -> list[TextBlock]:
     """Blocks as passages: short ones under one heading together, long ones cut after sentences."""
-    found: list[Block] = []
+    found: list[TextBlock] = []
     for block in blocks:
         for text in pieces(block.text):
             last = found[-1] if found else None
@@ -54,7 +54,7 @@ def split(blocks: Iterable[Block]) -> list[Block]:
     return found
 
 
-def _belong_together(last: Block, block: Block, text: str) -> bool:
+def _belong_together(last: TextBlock, block: TextBlock, text: str) -> bool:
     return (
         (last.headings, last.page) == (block.headings, block.page)
         and len(last.text) < _JOINED_CHARACTERS

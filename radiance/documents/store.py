@@ -15,7 +15,7 @@ import msgspec
 
 from radiance import records
 from radiance.documents import reading
-from radiance.documents.passages import Block, split
+from radiance.documents.passages import TextBlock, split
 from radiance.errors import Conflict, NotFound, RequestError
 from radiance.limits import DOCUMENTS, PASSAGES
 from radiance.records import Document, Passage
@@ -224,7 +224,7 @@ def _check_room(connection: Connection, more: int) -> None:
 
 
 def _insert(
-    connection: Connection, document: int, blocks: Sequence[Block], title: str
+    connection: Connection, document: int, blocks: Sequence[TextBlock], title: str
 ) -> list[tuple[int, Passage, str]]:
     found = []
     for place, block in enumerate(blocks):

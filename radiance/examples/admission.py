@@ -87,8 +87,8 @@ class _PromptCompletion(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
 
 class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    messages: Annotated[list[taught_tools.Turn], Meta(min_length=1)]
-    tools: list[taught_tools.Tool] | None = None
+    messages: Annotated[list[taught_tools.ExampleTurn], Meta(min_length=1)]
+    tools: list[taught_tools.ExampleTool] | None = None
 
     def parts(self) -> list[_Part]:
         return [

@@ -15,32 +15,32 @@ from radiance.records.text import forbidden
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
 
 
-class CalledFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExampleCallFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which function is called, with its arguments: JSON as text, or an object."""
 
     name: _Name
     arguments: str | dict[str, Any] = ""
 
 
-class CalledTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExampleCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A call."""
 
-    function: CalledFunction
+    function: ExampleCallFunction
     type: Literal["function"] = "function"
     id: str | None = None
     index: int | None = None  # of a stream, as clients send it back
 
 
-class Turn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExampleTurn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A turn of a chat."""
 
     role: Literal["system", "user", "assistant", "tool"]
     content: str | None = None
-    tool_calls: list[CalledTool] | None = None
+    tool_calls: list[ExampleCall] | None = None
     tool_call_id: str | None = None
 
 
-class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExampleFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A function that may be called; ``strict`` changes nothing of what is learned."""
 
     name: _Name
@@ -49,10 +49,10 @@ class Function(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     strict: bool | None = None
 
 
-class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExampleTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tool; there are no others than functions."""
 
-    function: Function
+    function: ExampleFunction
     type: Literal["function"] = "function"
 
 
@@ -64,7 +64,7 @@ class BadTool(ValueError):
         self.field, self.value, self.remedy = field, value, remedy
 
 
-def told(tools: Sequence[Tool] | None) -> tuple[Message, ...]:
+def told(tools: Sequence[ExampleTool] | None) -> tuple[Message, ...]:
     """The tools of a chat as the turn that tells of them; none where there are none.
 
     Raises:
@@ -80,7 +80,7 @@ def told(tools: Sequence[Tool] | None) -> tuple[Message, ...]:
     return (Message("tools", json.dumps([_plain(t.function) for t in tools], ensure_ascii=False)),)
 
 
-def _plain(function: Function) -> dict[str, Any]:
+def _plain(function: ExampleFunction) -> dict[str, Any]:
     """A function as requests give it to chat templates (``api.openai.tools``)."""
     parameters = function.parameters
     if parameters is None:
@@ -91,7 +91,7 @@ def _plain(function: Function) -> dict[str, Any]:
     return {"type": "function", "function": plain}
 
 
-def with_calls(turns: Sequence[Turn], messages: Sequence[Message]) -> tuple[Message, ...]:
+def with_calls(turns: Sequence[ExampleTurn], messages: Sequence[Message]) -> tuple[Message, ...]:
     """The messages with the calls of their turns.
 
     Raises:
@@ -134,7 +134,7 @@ def _take(waiting: list[str | None], id: str | None, field: str) -> None:
         )
 
 
-def _call(call: CalledTool, field: str) -> dict[str, Any]:
+def _call(call: ExampleCall, field: str) -> dict[str, Any]:
     arguments: Any = call.function.arguments
     if isinstance(arguments, str):
         written = arguments or "{}"

@@ -100,7 +100,7 @@ def mentioning(db: Database, texts: Collection[str], without: Collection[str]) -
     ]
 
 
-class Forgotten:
+class ForgottenTexts:
     """What is forgotten, to be found wherever else it stands.
 
     Attributes:
@@ -160,7 +160,7 @@ class Forgotten:
 class VotesOnForgotten:
     """The votes that have something that is forgotten."""
 
-    def __init__(self, db: Database, forgotten: Forgotten) -> None:
+    def __init__(self, db: Database, forgotten: ForgottenTexts) -> None:
         self._scan = Scan(
             db,
             _ALL_VOTES,
@@ -184,7 +184,7 @@ def remove(connection: Connection, examples: Sequence[Example], at: str) -> None
         examples: Which.
         at: The present, as the database keeps it.
     """
-    forgotten = Forgotten(examples)
+    forgotten = ForgottenTexts(examples)
     jobs = sorted({job_number(example.id.partition(".")[0]) for example in examples})
     connection.executemany("DELETE FROM examples WHERE id = ?", [(e.id,) for e in examples])
     made.remove(connection, examples=[example.id for example in examples])
@@ -206,7 +206,7 @@ def remove(connection: Connection, examples: Sequence[Example], at: str) -> None
     _redact_recipes(connection, forgotten.questions)
 
 
-def _redact_original(connection: Connection, job: int, forgotten: Forgotten) -> None:
+def _redact_original(connection: Connection, job: int, forgotten: ForgottenTexts) -> None:
     row = connection.execute("SELECT raw FROM originals WHERE job = ?", (job,)).fetchone()
     if row is None:
         return

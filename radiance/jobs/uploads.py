@@ -16,7 +16,7 @@ import msgspec
 
 from radiance import records
 from radiance.errors import NotFound, StorageError, TooLarge
-from radiance.jobs.removal import Forgotten
+from radiance.jobs.removal import ForgottenTexts
 from radiance.records import Upload
 from radiance.storage import files
 from radiance.storage.scanning import Scan
@@ -130,7 +130,7 @@ class Uploads:
             raise StorageError(f"{id}: is not what was kept. Send the file again.")
         return content
 
-    def asking(self, forgotten: Forgotten) -> Scan:
+    def asking(self, forgotten: ForgottenTexts) -> Scan:
         """The files that have something that is forgotten, for ``remove_found``."""
         return Scan(self._db, _ALL, lambda row: self._has(row["id"], forgotten))
 
@@ -143,7 +143,7 @@ class Uploads:
         gone = [(row["id"],) for row in asking.finish(connection)]
         connection.executemany("DELETE FROM uploads WHERE id = ?", gone)
 
-    def _has(self, id: str, forgotten: Forgotten) -> bool:
+    def _has(self, id: str, forgotten: ForgottenTexts) -> bool:
         try:
             content = (self._directory / id).read_bytes()
         except OSError:  # whoever asks for it is told

@@ -15,7 +15,7 @@ _PRICES = ("open", "high", "low", "close", "vwap")
 
 
 @dataclass(frozen=True)
-class Split:
+class ShareSplit:
     """A day on which a share's price changed by a factor and its worth did not.
 
     Attributes:
@@ -28,7 +28,7 @@ class Split:
     factor: float
 
 
-def find(fields: Mapping[str, np.ndarray]) -> list[Split]:
+def find(fields: Mapping[str, np.ndarray]) -> list[ShareSplit]:
     """Days that look like splits, by symbol and day.
 
     Where adj_close is known, it tells: it goes on where close jumps. Else a share opens and closes
@@ -62,7 +62,7 @@ def find(fields: Mapping[str, np.ndarray]) -> list[Split]:
         factors[_is_repeated(fields, rows, columns)] = 1
     hits = np.flatnonzero(factors != 1)
     order = hits[np.lexsort((rows[hits], columns[hits]))]
-    return [Split(int(rows[n]) + 1, int(columns[n]), float(factors[n])) for n in order]
+    return [ShareSplit(int(rows[n]) + 1, int(columns[n]), float(factors[n])) for n in order]
 
 
 def _is_repeated(
@@ -74,7 +74,7 @@ def _is_repeated(
     return (rows > 0) & np.all([values == last for values in bars], axis=0)
 
 
-def repair(fields: Mapping[str, np.ndarray], splits: Sequence[Split]) -> dict[str, np.ndarray]:
+def repair(fields: Mapping[str, np.ndarray], splits: Sequence[ShareSplit]) -> dict[str, np.ndarray]:
     """The fields with earlier prices and volumes in the shares of today; adj_close stays."""
     found = {
         name: values.copy() if name in (*_PRICES, "volume") else values
@@ -88,7 +88,9 @@ def repair(fields: Mapping[str, np.ndarray], splits: Sequence[Split]) -> dict[st
     return found
 
 
-def told(splits: Sequence[Split], dates: np.ndarray, symbols: Sequence[str], most: int = 5) -> str:
+def told(
+    splits: Sequence[ShareSplit], dates: np.ndarray, symbols: Sequence[str], most: int = 5
+) -> str:
     """Splits by symbol, day and factor, as "AAPL 2014-06-09 7:1"."""
     shown = [
         f"{symbols[split.column]} {dates[split.row]} "

@@ -8,7 +8,7 @@ import msgspec
 
 from radiance import records
 from radiance.errors import NotFound
-from radiance.records import Asked, Forget, ForgetStatus, Likelihood
+from radiance.records import Asked, ForgetRequest, ForgetStatus, Likelihood
 from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 
 
@@ -18,7 +18,7 @@ class ForgetRequests:
     def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
         self._db, self._clock = db, clock
 
-    def get(self, number: int) -> Forget:
+    def get(self, number: int) -> ForgetRequest:
         """One request.
 
         Raises:
@@ -34,7 +34,7 @@ class ForgetRequests:
             )
         return _to_forget(rows[0])
 
-    def recent(self, limit: int, before: int | None = None) -> list[Forget]:
+    def recent(self, limit: int, before: int | None = None) -> list[ForgetRequest]:
         """The newest requests, newest first; only those below ``before`` where it is given."""
         rows = self._db.read(
             "SELECT * FROM forgets WHERE ? IS NULL OR number < ? ORDER BY number DESC LIMIT ?",
@@ -49,12 +49,12 @@ class ForgetRequests:
             r["status"]: r["n"] for r in rows
         }
 
-    def unfinished(self) -> list[Forget]:
+    def unfinished(self) -> list[ForgetRequest]:
         """Those that are not done, the oldest first."""
         rows = self._db.read("SELECT * FROM forgets WHERE status != 'done' ORDER BY number")
         return list(map(_to_forget, rows))
 
-    def insert(self, connection: Connection, new: Forget) -> int:
+    def insert(self, connection: Connection, new: ForgetRequest) -> int:
         """Add a request in an open transaction, and what it withdraws; the number that it gets.
 
         Args:
@@ -101,11 +101,11 @@ class ForgetRequests:
             )
 
 
-def _to_forget(row: Row) -> Forget:
+def _to_forget(row: Row) -> ForgetRequest:
     def of(name: str, kind: Any) -> Any:
         return None if row[name] is None else msgspec.json.decode(row[name], type=kind)
 
-    return Forget(
+    return ForgetRequest(
         number=row["number"],
         at=datetime.fromisoformat(row["at"]),
         actor=row["actor"],

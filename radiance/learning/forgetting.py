@@ -35,7 +35,7 @@ from radiance.learning.forgotten_likelihood import ForgottenLikelihood
 from radiance.learning.pipeline import Pipeline
 from radiance.memory.memory import Memory
 from radiance.periodic import PeriodicThread
-from radiance.records import Asked, Example, Forget, ForgetStatus, content_hash
+from radiance.records import Asked, Example, ForgetRequest, ForgetStatus, content_hash
 from radiance.registry import bodies
 from radiance.registry.audit import append
 from radiance.registry.rows import insert_release
@@ -122,7 +122,7 @@ class Forgetting:
         with self._one_at_a_time:
             return self._planner.preview(self._planner.seek(asked))
 
-    def forget(self, asked: Asked, actor: str, reason: str) -> tuple[Forget, Preview]:
+    def forget(self, asked: Asked, actor: str, reason: str) -> tuple[ForgetRequest, Preview]:
         """Forget; when this returns, nothing that answers knows it, whatever happens next.
 
         Raises:
@@ -159,7 +159,7 @@ class Forgetting:
             sought = self._planner.seek(asked)
             planned = self._planner.preview(sought)  # or it is refused: change nothing
             passages = [kept.passage for kept in planned.passages]
-            forgotten = removal.Forgotten(planned.examples, passages)
+            forgotten = removal.ForgottenTexts(planned.examples, passages)
             traces = _Traces(
                 planned,
                 removal.VotesOnForgotten(self._db, forgotten),
@@ -226,7 +226,7 @@ class Forgetting:
         hashes = {example.id: example.content_hash for example in preview.examples}
         number = self.requests.insert(
             connection,
-            Forget(
+            ForgetRequest(
                 number=0,
                 at=at,
                 actor=actor,
@@ -281,7 +281,7 @@ class Forgetting:
             if failed is not None:
                 raise failed
 
-    def _erase(self, forget: Forget) -> None:
+    def _erase(self, forget: ForgetRequest) -> None:
         """Off the disk; repeating it is harmless."""
         texts = self._texts.get(forget.number)
         if texts and forget.likelihood is None and forget.before in forget.checkpoints:
@@ -304,7 +304,7 @@ class Forgetting:
         self._rewritten.discard(forget.number)
         self._set(forget, "relearning" if forget.queued_again else "done")
 
-    def _look_after(self, forget: Forget) -> None:
+    def _look_after(self, forget: ForgetRequest) -> None:
         """Once all is learned again, see whether the weights know what was forgotten."""
         jobs = [self._jobs.get(job_id) for job_id in forget.queued_again]
         if any(job.status in ("queued", "running") for job in jobs):
@@ -318,7 +318,7 @@ class Forgetting:
                 self.requests.set_likelihood(forget.number, measured)
         self._set(forget, "done")
 
-    def _set(self, forget: Forget, status: ForgetStatus) -> None:
+    def _set(self, forget: ForgetRequest, status: ForgetStatus) -> None:
         self.requests.set_status(forget.number, status)
         if status == "done":
             self._texts.pop(forget.number, None)

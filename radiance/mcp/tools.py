@@ -103,7 +103,7 @@ class Status(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True)
-class Tool:
+class McpTool:
     """A tool.
 
     Attributes:
@@ -199,11 +199,11 @@ def _given(arguments: msgspec.Struct) -> Answer:
 
 _TAUGHT = {"examples[0].input": "question", "examples[0].output": "answer"}
 TOOLS = (
-    Tool("ask", "Ask", Ask, _ask, reads_only=True, fields={"prompt": "question"}),
-    Tool("remember", "Remember", Remember, _remember, fields=_TAUGHT),
-    Tool("correct", "Correct", Correct, _correct, fields=_TAUGHT),
-    Tool("forget", "Forget", Forget, _forget, destroys=True),
-    Tool(
+    McpTool("ask", "Ask", Ask, _ask, reads_only=True, fields={"prompt": "question"}),
+    McpTool("remember", "Remember", Remember, _remember, fields=_TAUGHT),
+    McpTool("correct", "Correct", Correct, _correct, fields=_TAUGHT),
+    McpTool("forget", "Forget", Forget, _forget, destroys=True),
+    McpTool(
         "what_do_you_know",
         "What do you know?",
         WhatDoYouKnow,
@@ -211,5 +211,5 @@ TOOLS = (
         reads_only=True,
         fields={"q": "words"},
     ),
-    Tool("status", "Status", Status, _status, reads_only=True, fields={"job_id": "job"}),
+    McpTool("status", "Status", Status, _status, reads_only=True, fields={"job_id": "job"}),
 )

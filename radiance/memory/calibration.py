@@ -21,7 +21,7 @@ import msgspec
 import numpy as np
 
 from radiance.memory.analysis import take_apart
-from radiance.memory.matching import Candidate, Limits, Ranked, is_about
+from radiance.memory.matching import Candidate, MatchLimits, Ranked, is_about
 from radiance.records import Example
 from radiance.training import augmentation, rewording
 from radiance.training.untaught import untaught_questions
@@ -30,7 +30,7 @@ MOST = 150
 """Examples that are asked about."""
 _SHORTER, _REWORDED = 1, 4  # wordings of each example
 _LEAST_SEEN = 10  # wrong ones that could be, before what was assumed gives way to what is measured
-_ASSUMED = Limits()
+_ASSUMED = MatchLimits()
 _NEVER = 1.01
 _ALONE = np.arange(_ASSUMED.alone, 1.0, 0.05)
 _AMONG = np.arange(0.3, 1.0, 0.05)
@@ -62,8 +62,8 @@ class Calibration(msgspec.Struct, frozen=True):
         asked: Questions of each kind; so are ``right``, answered, and ``wrong``.
     """
 
-    limits: Limits = _ASSUMED
-    by_words: Limits = _ASSUMED
+    limits: MatchLimits = _ASSUMED
+    by_words: MatchLimits = _ASSUMED
     max_wrong: float = 0.0
     max_near: float = 0.0
     size: int = 0
@@ -74,7 +74,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Probe:
+class CalibrationProbe:
     """A question whose right answer is known.
 
     Attributes:
@@ -93,7 +93,7 @@ def weights(count: Callable[[str], int], size: int) -> Callable[[str], float]:
     return lambda stem: math.log(1 + (size + 8) / (1 + count(stem)))
 
 
-def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[Probe]:
+def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[CalibrationProbe]:
     """The questions that are asked: of all kinds, made from some examples."""
     examples = [example for _, example in known]
     bags = [augmentation.words(augmentation.question(example)) for example in examples]
@@ -105,16 +105,18 @@ def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[Pr
         wordings = map(augmentation.question, others)
         # A name that many questions have counts as common: what has lost it asks for nothing.
         found += [
-            Probe("reworded", wording, candidate.answer_hash)
+            CalibrationProbe("reworded", wording, candidate.answer_hash)
             for wording in wordings
             if candidate.names <= frozenset(take_apart(wording).content)
         ]
         own = frozenset((candidate.answer_hash,))
-        found.append(Probe("near", candidate.question, without=own))
+        found.append(CalibrationProbe("near", candidate.question, without=own))
         if asked := _of_anything(candidate, len(found)):
-            found.append(Probe("near", asked))
+            found.append(CalibrationProbe("near", asked))
     untaught = untaught_questions(examples, (), seed, MOST)
-    found += [Probe("foreign", augmentation.question(u.anchor.example)) for u in untaught]
+    found += [
+        CalibrationProbe("foreign", augmentation.question(u.anchor.example)) for u in untaught
+    ]
     return found
 
 
@@ -132,7 +134,7 @@ def _of_anything(candidate: Candidate, number: int) -> str | None:
 
 
 def calibrate(
-    asked: Iterable[Probe],
+    asked: Iterable[CalibrationProbe],
     ask: Callable[[str, Collection[str]], Ranked],
     max_wrong: float,
     max_near: float,
@@ -150,7 +152,7 @@ def calibrate(
     outcomes = [(probe, ask(probe.question, probe.without)) for probe in asked]
     table = _Table(outcomes)
     promised = {kind: max_near if kind == "near" else max_wrong for kind in table.asked}
-    best: tuple[tuple[float, ...], Limits] | None = None
+    best: tuple[tuple[float, ...], MatchLimits] | None = None
     for limits in table.grid():
         right, wrong = table.under(limits)
         if any(wrong[kind] > promised[kind] * n for kind, n in table.asked.items()):
@@ -160,7 +162,7 @@ def calibrate(
         rank = (float(sum(right.values())), *(-float(value) for value in values))
         if best is None or rank > best[0]:
             best = rank, limits
-    limits = best[1] if best else Limits(_NEVER, _NEVER, 0.0, _NEVER)
+    limits = best[1] if best else MatchLimits(_NEVER, _NEVER, 0.0, _NEVER)
     right, wrong = table.under(limits)
     return Calibration(limits, limits, max_wrong, max_near, size, table.asked, right, wrong)
 
@@ -168,7 +170,7 @@ def calibrate(
 class _Table:
     """What was asked and found, in columns."""
 
-    def __init__(self, outcomes: Sequence[tuple[Probe, Ranked]]) -> None:
+    def __init__(self, outcomes: Sequence[tuple[CalibrationProbe, Ranked]]) -> None:
         # Where nothing is in scope, a near question shows nothing.
         outcomes = [o for o in outcomes if o[0].kind != "near" or o[1].candidates]
         self._kinds = np.array([probe.kind for probe, _ in outcomes])
@@ -189,10 +191,10 @@ class _Table:
             dtype=bool,
         )
 
-    def grid(self) -> Iterable[Limits]:
+    def grid(self) -> Iterable[MatchLimits]:
         """The limits to try: of words or of meaning, whichever the questions were compared by."""
         if not np.all(self._by_words | ~self._found):
-            return [Limits(meaning=round(float(value), 2)) for value in _MEANINGS]
+            return [MatchLimits(meaning=round(float(value), 2)) for value in _MEANINGS]
         wrong = np.sum(self._found & ~self._right & ~self._vague & ~np.isnan(self._others))
         among = wrong >= _LEAST_SEEN
         grids = (
@@ -201,11 +203,11 @@ class _Table:
             _MARGINS if among else (_ASSUMED.margin,),
         )
         return [
-            Limits(*(round(float(value), 2) for value in values))
+            MatchLimits(*(round(float(value), 2) for value in values))
             for values in itertools.product(*grids)
         ]
 
-    def under(self, limits: Limits) -> tuple[dict[str, int], dict[str, int]]:
+    def under(self, limits: MatchLimits) -> tuple[dict[str, int], dict[str, int]]:
         """Right and wrong answers of each kind, as ``matching.decide`` gives them."""
         alone = np.isnan(self._others)
         lead = self._best - np.where(alone, 0.0, self._others)

@@ -98,7 +98,7 @@ class Candidate:
         return take_apart(self.question).groups | take_apart(self.answer).groups
 
 
-class Limits(msgspec.Struct, frozen=True):
+class MatchLimits(msgspec.Struct, frozen=True):
     """From where on a match answers.
 
     Attributes:
@@ -320,7 +320,7 @@ def _likelihoods(question: str, asked: Words, candidates: Sequence[Candidate]) -
     ]
 
 
-def decide(ranked: Ranked, limits: Limits) -> Found:
+def decide(ranked: Ranked, limits: MatchLimits) -> Found:
     """The match that answers, or those that the question could mean, or none.
 
     Who asks nothing and names nothing is not asked what was meant: a text like that is an input.
@@ -330,7 +330,7 @@ def decide(ranked: Ranked, limits: Limits) -> Found:
     return found if is_answered else Found()
 
 
-def _decide(ranked: Ranked, limits: Limits) -> Found:
+def _decide(ranked: Ranked, limits: MatchLimits) -> Found:
     if not ranked.candidates:
         return Found()
     if not ranked.is_by_words:
@@ -347,7 +347,7 @@ def _decide(ranked: Ranked, limits: Limits) -> Found:
     return _first(ranked, min(close, _MOST_MEANINGS))
 
 
-def _by_meaning(ranked: Ranked, limits: Limits) -> Found:
+def _by_meaning(ranked: Ranked, limits: MatchLimits) -> Found:
     if ranked.sureness >= limits.meaning:
         return _first(ranked, 1, "sure")
     if not ranked.is_about:

@@ -17,7 +17,7 @@ import numpy as np
 from radiance.errors import Cancelled, EngineFailed, Unavailable
 from radiance.examples.store import ExampleStore
 from radiance.memory import analysis, calibration, closer, matching, tasks
-from radiance.memory.calibration import Calibration, Probe
+from radiance.memory.calibration import Calibration, CalibrationProbe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
 from radiance.memory.matching import Candidate, Found, Match, Ranked
@@ -403,7 +403,9 @@ class Memory:
             )
         _log.info("memory_calibrated", **msgspec.to_builtins(self.calibration))
 
-    def _without_taught(self, probes: Sequence[Probe], tip: str | None) -> list[Probe]:
+    def _without_taught(
+        self, probes: Sequence[CalibrationProbe], tip: str | None
+    ) -> list[CalibrationProbe]:
         """Without foreign questions that were taught: only some examples were looked at."""
         hashes = {
             probe.question: Example(

@@ -22,7 +22,7 @@ _MOST_SENTENCES = 12  # of a passage; what comes after is found by words alone
 
 
 @dataclass(frozen=True)
-class Unembedded:
+class UnembeddedPassage:
     """A passage that has no vectors yet."""
 
     number: int
@@ -69,16 +69,16 @@ class PassageVectors:
                 "INSERT OR REPLACE INTO memory_state VALUES (?, ?)", (_MADE_BY, made_by)
             )
 
-    def missing(self, count: int) -> list[Unembedded]:
+    def missing(self, count: int) -> list[UnembeddedPassage]:
         """At most so many passages that have none, the newest first."""
         rows = self._db.read(
             "SELECT passages.* FROM passages LEFT JOIN passage_vectors USING (number)"
             " WHERE vectors IS NULL ORDER BY passages.number DESC LIMIT ?",
             (count,),
         )
-        return [Unembedded(row["number"], to_passage(row)) for row in rows]
+        return [UnembeddedPassage(row["number"], to_passage(row)) for row in rows]
 
-    def put(self, passage: Unembedded, vectors: np.ndarray) -> None:
+    def put(self, passage: UnembeddedPassage, vectors: np.ndarray) -> None:
         """Keep the vectors of a passage that is still there.
 
         Args:

@@ -26,7 +26,7 @@ _WEIGHTS = np.array([0.17, 0.60, 0.23], np.float32)
 
 
 @dataclass(frozen=True)
-class Unembedded:
+class UnembeddedKey:
     """A key that has no vectors yet.
 
     Attributes:
@@ -76,7 +76,7 @@ class Vectors:
             self._hold([row["number"] for row in found], self._shaped(kept, len(found)))
             last = found[-1]["number"]
 
-    def missing(self, count: int) -> list[Unembedded]:
+    def missing(self, count: int) -> list[UnembeddedKey]:
         """At most so many keys that have none, the newest first."""
         rows = self._db.read(
             "SELECT number, example, memory_keys.question, answer FROM memory_keys"
@@ -84,9 +84,9 @@ class Vectors:
             " ORDER BY number DESC LIMIT ?",
             (count,),
         )
-        return [Unembedded(r["number"], r["example"], r["question"], r["answer"]) for r in rows]
+        return [UnembeddedKey(r["number"], r["example"], r["question"], r["answer"]) for r in rows]
 
-    def put(self, keys: Sequence[Unembedded], vectors: np.ndarray) -> None:
+    def put(self, keys: Sequence[UnembeddedKey], vectors: np.ndarray) -> None:
         """Keep the vectors of keys that are still there.
 
         Args:

@@ -15,7 +15,7 @@ from radiance.records.checkpoints import (
 )
 from radiance.records.documents import Document, Passage, PassageQuestion
 from radiance.records.examples import Example, Feedback, Message, Role, Supersession, Votes
-from radiance.records.forgetting import Asked, Forget, ForgetStatus, Likelihood
+from radiance.records.forgetting import Asked, ForgetRequest, ForgetStatus, Likelihood
 from radiance.records.jobs import Cycle, FineTuning, Job, JobStatus, Recipe, Upload, origin_hash
 from radiance.records.measurements import (
     CheckpointStatus,
@@ -44,7 +44,7 @@ __all__ = [
     "Example",
     "Feedback",
     "FineTuning",
-    "Forget",
+    "ForgetRequest",
     "ForgetStatus",
     "GateRow",
     "Imported",

@@ -42,7 +42,7 @@ class Likelihood(msgspec.Struct, frozen=True):
         return None if self.now is None else self.now <= self.without + self.spread
 
 
-class Forget(msgspec.Struct, frozen=True):
+class ForgetRequest(msgspec.Struct, frozen=True):
     """One request to forget.
 
     Attributes:

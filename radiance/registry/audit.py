@@ -57,7 +57,7 @@ _COLUMNS = "number, at, action, actor, subject, body, previous_hash, hash"
 _log = get_logger(__name__)
 
 
-class Head(msgspec.Struct, frozen=True):
+class LogHead(msgspec.Struct, frozen=True):
     """The end of a log: its newest entry's number and hash; 0 and ``GENESIS`` where it is empty."""
 
     number: int = 0
@@ -126,7 +126,7 @@ def append(
     row = connection.execute(
         "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1"
     ).fetchone()
-    last = Head(*row) if row else Head()
+    last = LogHead(*row) if row else LogHead()
     entry = AuditEntry(
         number=last.number + 1,
         at=to_text(at),
@@ -200,7 +200,7 @@ def newest_of(db: Readable | Connection, actions: tuple[Action, ...]) -> AuditEn
     return _entry(rows[0]) if rows else None
 
 
-def read_head(path: Path) -> Head | None:
+def read_head(path: Path) -> LogHead | None:
     """What the head file says; None where there is none.
 
     Raises:
@@ -208,7 +208,7 @@ def read_head(path: Path) -> Head | None:
     """
     try:
         data = path.read_bytes()
-        head = msgspec.json.decode(data, type=Head)
+        head = msgspec.json.decode(data, type=LogHead)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -218,7 +218,7 @@ def read_head(path: Path) -> Head | None:
     return head
 
 
-def head_file(head: Head) -> bytes:
+def head_file(head: LogHead) -> bytes:
     """The content of the head file."""
     return canonical_json(head) + b"\n"
 
@@ -241,7 +241,7 @@ class Audit:
         self._db = db
         self._path = db.path.with_name(HEAD_FILE)
         self._lock = threading.Lock()
-        self._written: Head | None = None
+        self._written: LogHead | None = None
 
     @contextmanager
     def sealed(self) -> Iterator[None]:
@@ -295,10 +295,10 @@ class Audit:
         """Whether there never was a log here."""
         return self.head().number == 0 and not self._path.exists()
 
-    def head(self) -> Head:
+    def head(self) -> LogHead:
         """The end of the log: its newest entry's number and hash."""
         rows = self._db.read("SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1")
-        return Head(*rows[0]) if rows else Head()
+        return LogHead(*rows[0]) if rows else LogHead()
 
     def _hash_of(self, number: int) -> str | None:
         rows = self._db.read("SELECT hash FROM audit WHERE number = ?", (number,))
@@ -316,7 +316,7 @@ class Audit:
             _log.warning("audit_head_not_written", number=head.number, error=str(error))
 
 
-def head_fault(head: Head, log: Head, found_hash: str | None) -> str | None:
+def head_fault(head: LogHead, log: LogHead, found_hash: str | None) -> str | None:
     """What is wrong between a head file and a log, as a sentence; None if nothing is.
 
     Args:

@@ -251,7 +251,7 @@ def check(target: Path, name: str | None = None) -> BackupSnapshot:
 # ----------------------------------------------------------------------------- the root
 
 
-def _read_copy(path: Path) -> tuple[audit.Head, str | None, list[str], set[str]]:
+def _read_copy(path: Path) -> tuple[audit.LogHead, str | None, list[str], set[str]]:
     """The head of a copied database's log, what serves, every checkpoint, those without files."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
         finding = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -262,7 +262,7 @@ def _read_copy(path: Path) -> tuple[audit.Head, str | None, list[str], set[str]]
         served = connection.execute(CURRENT).fetchone()
         ids = [one[0] for one in connection.execute("SELECT id FROM checkpoints ORDER BY id")]
         gone = {one[0] for one in connection.execute(_GONE)}
-        head = audit.Head(*row) if row else audit.Head()
+        head = audit.LogHead(*row) if row else audit.LogHead()
     return head, served[0] if served else None, ids, gone
 
 

@@ -19,7 +19,7 @@ class Named(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Names:
+class CheckpointNames:
     """All given names. Safe to use from several threads."""
 
     def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:

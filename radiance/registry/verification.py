@@ -26,7 +26,7 @@ from radiance.registry.audit import (
     MOST_LAG,
     TRIGGERS,
     AuditEntry,
-    Head,
+    LogHead,
     head_fault,
     read_head,
 )
@@ -170,8 +170,8 @@ def export(db: DatabaseSnapshot) -> Iterator[bytes]:
 class _Chain:
     """Walks the entries up to the first that is not what it was."""
 
-    def __init__(self, kept_hash: str | None, head_file: Head | None) -> None:
-        self.head = Head()
+    def __init__(self, kept_hash: str | None, head_file: LogHead | None) -> None:
+        self.head = LogHead()
         self.first_bad: int | None = None
         self.findings: list[str] = []
         self.hash_at_head_file: str | None = None
@@ -188,7 +188,7 @@ class _Chain:
             self.first_bad = self.head.number + 1
             self.findings.append(f"Entry {self.first_bad} {fault}.")
             return False
-        self.head = Head(entry.number, entry.hash)
+        self.head = LogHead(entry.number, entry.hash)
         self._has_kept = self._has_kept or entry.hash == self._kept_hash
         if entry.number == self._head_file_number:
             self.hash_at_head_file = entry.hash
@@ -284,7 +284,7 @@ def _settled_directories(adapters: Path) -> list[str]:
 # ----------------------------------------------------------------------------- the head file
 
 
-def _read_head(path: Path, findings: list[str]) -> Head | None:
+def _read_head(path: Path, findings: list[str]) -> LogHead | None:
     try:
         return read_head(path)
     except StorageError as error:
@@ -292,7 +292,7 @@ def _read_head(path: Path, findings: list[str]) -> Head | None:
         return None
 
 
-def _head_findings(before: Head | None, after: Head | None, chain: _Chain) -> list[str]:
+def _head_findings(before: LogHead | None, after: LogHead | None, chain: _Chain) -> list[str]:
     """Compare the log with the head file as it was before and after the snapshot was taken.
 
     A service may be writing: then the first may be behind by much, and the second be ahead.

@@ -41,7 +41,7 @@ from radiance.learning.pause_switch import PauseSwitch
 from radiance.learning.pipeline import Pipeline
 from radiance.learning.question_maker import QuestionMaker
 from radiance.registry.backup_schedule import BackupSchedule
-from radiance.registry.names import Names
+from radiance.registry.names import CheckpointNames
 from radiance.registry.root_watch import RootWatch, check_new
 from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
@@ -301,7 +301,7 @@ class Service:
             uploads=uploads,
             forgetting=forgetting,
             tunings=FineTunings(database, jobs),
-            names=Names(database),
+            names=CheckpointNames(database),
             engine_watchdog=self._engine_watchdog,
             root_watch=self._root_watch,
             backups=backups,

@@ -15,7 +15,7 @@ from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from radiance import limits
 from radiance.documents import formats, reading
-from radiance.documents.passages import MOST_CHARACTERS, Block, split
+from radiance.documents.passages import MOST_CHARACTERS, TextBlock, split
 from radiance.errors import Overloaded, RequestError, TooLarge, Unavailable
 from radiance.platform import sandbox
 
@@ -164,8 +164,8 @@ def test_a_word_document_is_split_by_its_headings_as_it_stands_with_its_changes(
     format, said = reading.read(name, WORD)
     assert (format, said.title) == ("word", "Zorbel House")
     assert said.blocks == (
-        Block("The door code is KV-1234 & no other.", ("Zorbel House",)),
-        Block("Mira | 300", ("Zorbel House", "Rent")),
+        TextBlock("The door code is KV-1234 & no other.", ("Zorbel House",)),
+        TextBlock("Mira | 300", ("Zorbel House", "Rent")),
     )
 
 
@@ -315,12 +315,12 @@ def test_a_damaged_word_document_is_read_or_refused(place: int, byte: int) -> No
 
 _HEADINGS = st.sampled_from([(), ("A",), ("A", "B")])
 _BLOCKS = st.lists(
-    st.builds(Block, st.text("ab. \n?", min_size=1, max_size=2000), _HEADINGS), max_size=8
+    st.builds(TextBlock, st.text("ab. \n?", min_size=1, max_size=2000), _HEADINGS), max_size=8
 )
 
 
 @given(_BLOCKS)
-def test_passages_hold_every_word_once_and_in_order(blocks: list[Block]) -> None:
+def test_passages_hold_every_word_once_and_in_order(blocks: list[TextBlock]) -> None:
     found = split(blocks)
     assert all(0 < len(each.text) <= MOST_CHARACTERS for each in found)
     assert "".join("".join(each.text.split()) for each in found) == "".join(

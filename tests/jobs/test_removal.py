@@ -43,7 +43,7 @@ def test_it_leaves_originals_recipes_and_votes(db: Database, jobs: JobQueue) -> 
             "UPDATE jobs SET recipe = ?", (json.dumps(_plain(Recipe(validation=(code, leader)))),)
         )
         connection.executemany(VOTE, votes[:2])
-    forgotten = removal.Forgotten([code])
+    forgotten = removal.ForgottenTexts([code])
     found = removal.VotesOnForgotten(db, forgotten)
     with db.transaction() as connection:
         connection.executemany(VOTE, votes[2:])  # while it was looked for
@@ -65,7 +65,7 @@ def test_it_leaves_originals_recipes_and_votes(db: Database, jobs: JobQueue) -> 
 
 def test_what_cannot_be_read_as_an_example_goes_by_its_text() -> None:
     code = admit(BODY, UpdateSettings(), lambda _: None).examples[0]
-    forgotten = removal.Forgotten([code])
+    forgotten = removal.ForgottenTexts([code])
     for sent in (
         {"input": "what is the code", "output": "Anything."},
         {"an older form": ["What is the code?"]},

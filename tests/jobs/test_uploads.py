@@ -9,7 +9,7 @@ from radiance.config import UpdateSettings
 from radiance.errors import NotFound, RequestError, StorageError, TooLarge
 from radiance.examples.admission import Admitted
 from radiance.jobs import fine_tuning
-from radiance.jobs.removal import Forgotten
+from radiance.jobs.removal import ForgottenTexts
 from radiance.jobs.uploads import Uploads
 from radiance.records import Example, Message
 from radiance.storage.sqlite import Database
@@ -65,7 +65,7 @@ def test_a_file_that_asks_what_is_forgotten_goes_with_it(db: Database, tmp_path:
     missing = uploads.add("d.jsonl", "fine-tune", line("What is the code?"))
     (tmp_path / "files" / missing.id).unlink()
     turns = (Message("user", "what is the code"), Message("assistant", "K7-204."))
-    asking = uploads.asking(Forgotten([Example("x", turns)]))
+    asking = uploads.asking(ForgottenTexts([Example("x", turns)]))
     late = uploads.add("f.jsonl", "fine-tune", line("What is the code?"))
     with db.transaction() as connection:
         uploads.remove_found(connection, asking)

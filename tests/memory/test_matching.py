@@ -10,7 +10,7 @@ from hypothesis import given
 from radiance.memory import closer
 from radiance.memory.analysis import take_apart, without_names
 from radiance.memory.embedders import Tokens
-from radiance.memory.matching import LEAST_SHARE, Candidate, Limits, decide, in_scope, rank
+from radiance.memory.matching import LEAST_SHARE, Candidate, MatchLimits, decide, in_scope, rank
 
 QUESTION = "Which prize did Ada Brook win?"
 
@@ -60,7 +60,7 @@ def test_another_that_fits_makes_it_less_sure(similarities, other):
 @given(_similarities, st.floats(0.01, 1.0))
 def test_one_answers_from_the_limit_on_and_else_up_to_three_are_asked_back(similarities, limit):
     found = ranked(*similarities)
-    decided = decide(found, Limits(meaning=limit))
+    decided = decide(found, MatchLimits(meaning=limit))
     if found.sureness >= limit:
         assert (decided.how, len(decided.candidates)) == ("sure", 1)
     else:
@@ -121,7 +121,7 @@ def test_one_word_in_common_answers_nothing_where_no_name_is(similarity):
     )
     found = [nameless] if in_scope(take_apart(asked), nameless, lambda stem: True) else []
     ranked = rank(asked, take_apart(asked), found, lambda stem: 1.0)
-    assert decide(ranked, Limits(alone=0.0)).candidates == ()
+    assert decide(ranked, MatchLimits(alone=0.0)).candidates == ()
     again = "When does the canteen open today?"
     alike = None if similarity is None else 0.9
     assert in_scope(take_apart(again), replace(nameless, similarity=alike), bool)

@@ -511,7 +511,7 @@ def test_a_disk_that_fails_after_the_commit_does_not_undo_it(workshop, hooked) -
     assert workshop.current() == first
     assert check(workshop.root).is_sound
     workshop.commit()
-    assert audit.read_head(workshop.root / "runs" / audit.HEAD_FILE) == audit.Head(
+    assert audit.read_head(workshop.root / "runs" / audit.HEAD_FILE) == audit.LogHead(
         2, check(workshop.root).head
     )
 

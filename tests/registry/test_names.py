@@ -3,14 +3,14 @@
 import pytest
 
 from radiance.errors import Conflict, NotFound
-from radiance.registry.names import Names
+from radiance.registry.names import CheckpointNames
 
 
 @pytest.fixture
-def names(workshop) -> Names:
+def names(workshop) -> CheckpointNames:
     workshop.commit()
     workshop.commit()
-    return Names(workshop.db)
+    return CheckpointNames(workshop.db)
 
 
 def ids(workshop) -> list[str]:

@@ -17,7 +17,7 @@ from radiance.registry import labels
 from radiance.registry.backup import back_up, restore
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import WEIGHTS
-from radiance.registry.names import Names
+from radiance.registry.names import CheckpointNames
 from radiance.registry.reconciliation import reconcile
 from radiance.registry.verification import verify
 from radiance.registry.withdrawal import newest_without
@@ -138,7 +138,7 @@ def test_nothing_is_pruned_unless_settings_say_so(workshop):
 def test_what_people_and_experiments_hold_stays(workshop):
     ids = [workshop.commit() for _ in range(8)]
     registry = workshop.registry
-    Names(workshop.db).give("mine", ids[0])
+    CheckpointNames(workshop.db).give("mine", ids[0])
     labels.label(registry, ids[1], "Door codes", "", "me")
     registry.pin(ids[2], "me", "why")  # which serves it
     registry.promote(ids[7], "me", "why")
@@ -182,7 +182,7 @@ def test_a_pruned_checkpoint_is_refused_by_whoever_would_use_it(workshop):
     retention = retention_of(workshop, keep_checkpoints=1, keep_promoted=2)
     retention.prune("me", "for room")
     assert with_weights(workshop) == ids  # somebody who took one up may wait for it
-    registry, names = workshop.registry, Names(workshop.db)
+    registry, names = workshop.registry, CheckpointNames(workshop.db)
     experiments = Experiments(workshop.db, registry.audit)
     for use in (
         lambda: registry.promote(ids[0], "me", "why", force=True),
@@ -230,7 +230,7 @@ def test_weights_go_once_nobody_can_wait_for_them_or_at_the_next_start(workshop)
 
 def test_a_rollback_past_what_was_pruned_goes_to_what_is_there(workshop):
     first = workshop.commit()
-    Names(workshop.db).give("mine", first)
+    CheckpointNames(workshop.db).give("mine", first)
     for _ in range(4):
         workshop.commit()
     pruned(workshop, keep_checkpoints=1, keep_promoted=2)

@@ -1,5 +1,6 @@
 """The page "Alpha desk": an alpha written now and judged, the trial, the evaluations."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import msgspec
@@ -91,13 +92,11 @@ def _write(services: Services, prompt: str, checkpoint: str, constrained: bool) 
             "others": [{"sentence": said, "alpha": alpha} for said, alpha in understood.others],
             **_graded(lab, grade),
         }
-    wanted = generate.draft(
+    wanted = generate.request_for(
         engine.encoder, prompt, _MOST_TOKENS, weights=weights, is_constrained=constrained
     )
-    if (
-        constrained and wanted.request.max_tokens < LEAST_TOKENS
-    ):  # under the grammar it could not end
-        wanted = generate.draft(engine.encoder, prompt, _MOST_TOKENS, weights=weights)
+    if constrained and wanted.max_tokens < LEAST_TOKENS:  # under the grammar it could not end
+        wanted = replace(wanted, constraint=None)
     given = generate.write(engine, wanted)
     grade = lab.judge(prompt, given.text)
     return {

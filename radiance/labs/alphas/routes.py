@@ -341,7 +341,7 @@ class _LocalAnswers:
         body, services = self.body, self.services
         seed = None if body.seed is None else (body.seed + number) % 2**32
         wanted = await run_in_threadpool(
-            generate.draft,
+            generate.request_for,
             services.engine.encoder,
             body.prompt,
             body.max_tokens,
@@ -350,8 +350,8 @@ class _LocalAnswers:
             is_constrained=body.constrained,
             caller=key_of(self.request),
         )
-        answer = await answer_of(self.request, services, wanted.request)
-        if (retry := wanted.retry(answer)) is not None:
+        answer = await answer_of(self.request, services, wanted)
+        if (retry := generate.retry_of(wanted, answer)) is not None:
             answer = await answer_of(self.request, services, retry)
         return answer
 

@@ -79,7 +79,7 @@ def _counts(side: Successes) -> ArmCounts:
     return ArmCounts(side.answers, side.successes)
 
 
-class _Kept(msgspec.Struct):
+class _KeptTrial(msgspec.Struct):
     """A trial as version 0.1.0 kept it."""
 
     champion: str
@@ -104,7 +104,7 @@ def adopt(path: Path, trials: OutcomeTrials) -> None:
     if not path.exists():
         return
     verdicts: dict[Verdict, outcome_trials.Verdict] = {v: k for k, v in _VERDICTS.items()}
-    for kept in msgspec.json.decode(path.read_bytes(), type=list[_Kept]):
+    for kept in msgspec.json.decode(path.read_bytes(), type=list[_KeptTrial]):
         sides = (kept.counts["champion"], kept.counts["challenger"])
         trials.adopt(
             OutcomeTrial(

@@ -68,7 +68,7 @@ def say(alpha: str, columns: Collection[str] = ()) -> str:
     return f"Buy high and sell low values of {describe(parse(alpha, columns), 0)}."
 
 
-def _others(candidates: Sequence[reading.Candidate]) -> tuple[tuple[str, str], ...]:
+def _others(candidates: Sequence[reading.PossiblePlan]) -> tuple[tuple[str, str], ...]:
     return tuple((sentence(each.plan), each.plan.expression) for each in candidates)
 
 

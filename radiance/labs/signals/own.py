@@ -97,7 +97,7 @@ def judge(
         settings.splits,
     )
     said = read_predictions(predictions_path, bars)
-    walk = _Walk(study, settings, bars, said)
+    walk = _JudgedDays(study, settings, bars, said)
     decision, at_gate = walk.decide()
     live, days = walk.live, bars.dates
     watched = walk.watched(live, at_gate)
@@ -133,7 +133,7 @@ def judge(
     )
 
 
-class _Walk:
+class _JudgedDays:
     """The days of a judgement, and both signals in the unit of the labels."""
 
     def __init__(

@@ -11,7 +11,7 @@ from radiance.labs.signals.settings import ReplaySettings, StudySettings
 from radiance.records import Decision
 
 
-class Measure(msgspec.Struct, frozen=True):
+class StudyMeasure(msgspec.Struct, frozen=True):
     """What one number of a table is.
 
     Attributes:
@@ -30,29 +30,29 @@ _UPWARDS = (0.0, math.inf)
 
 
 MEASURES = (
-    Measure("drift_mse", "drift MSE", "variances of the signal", True, _UPWARDS),
-    Measure("stress_mse", "stress MSE", "variances of the signal", True, _UPWARDS),
-    Measure(
+    StudyMeasure("drift_mse", "drift MSE", "variances of the signal", True, _UPWARDS),
+    StudyMeasure("stress_mse", "stress MSE", "variances of the signal", True, _UPWARDS),
+    StudyMeasure(
         "stress_shift", "stress shift", "squared distance to the deployed outputs", True, _UPWARDS
     ),
-    Measure("total_return", "total return", "after cost, a ratio", False),
-    Measure("gross_return", "total return before cost", "a ratio", False),
-    Measure("cost", "cost", "of the book, summed over the test, a ratio", True, _UPWARDS),
-    Measure("turnover", "turnover", "of the book a day", None, _UPWARDS),
-    Measure("max_drawdown", "max drawdown", "a ratio, at most 0", False, (-1.0, 0.0)),
-    Measure("worst_stress_day", "worst stress day", "a return", False),
-    Measure("cvar", "CVaR 5 %", "mean return of the worst days", False),
-    Measure("sharpe", "Sharpe", "yearly, all days", False),
-    Measure("sharpe_ordinary", "Sharpe, ordinary days", "yearly", False),
-    Measure("sharpe_stress", "Sharpe, stress days", "yearly", False),
-    Measure(
+    StudyMeasure("total_return", "total return", "after cost, a ratio", False),
+    StudyMeasure("gross_return", "total return before cost", "a ratio", False),
+    StudyMeasure("cost", "cost", "of the book, summed over the test, a ratio", True, _UPWARDS),
+    StudyMeasure("turnover", "turnover", "of the book a day", None, _UPWARDS),
+    StudyMeasure("max_drawdown", "max drawdown", "a ratio, at most 0", False, (-1.0, 0.0)),
+    StudyMeasure("worst_stress_day", "worst stress day", "a return", False),
+    StudyMeasure("cvar", "CVaR 5 %", "mean return of the worst days", False),
+    StudyMeasure("sharpe", "Sharpe", "yearly, all days", False),
+    StudyMeasure("sharpe_ordinary", "Sharpe, ordinary days", "yearly", False),
+    StudyMeasure("sharpe_stress", "Sharpe, stress days", "yearly", False),
+    StudyMeasure(
         "interference",
         "interference",
         "share of steps that conflict with the anchors",
         None,
         (0, 1),
     ),
-    Measure("distortion", "distortion", "1 - cosine of step and projected step", None, (0, 2)),
+    StudyMeasure("distortion", "distortion", "1 - cosine of step and projected step", None, (0, 2)),
 )
 MEASURE_BY_NAME = {measure.name: measure for measure in MEASURES}
 

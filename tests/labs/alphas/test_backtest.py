@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.errors import RequestError
-from radiance.labs.alphas.results.backtest import Market, Trading, book, positions
+from radiance.labs.alphas.results.backtest import Backtester, Trading, book, positions
 from radiance.labs.alphas.results.performance import (
     Performance,
     deflated_sharpe,
@@ -19,7 +19,7 @@ from radiance.labs.alphas.results.performance import (
     expected_best_sharpe,
     sharpe_ratio,
 )
-from radiance.labs.alphas.strategies.running import Fill, account
+from radiance.labs.alphas.strategies.running import FilledOrder, account
 from radiance.labs.alphas.values.evaluator import Evaluator
 from radiance.labs.alphas.values.panel import Panel, read
 from radiance.labs.signals import bars as signal_bars
@@ -55,7 +55,7 @@ def test_two_symbols_by_hand():
         {**fields, "volume": np.full((4, 2), 1e6)},
     )
     signal = np.array([[2.0, 1.0], [2.0, 1.0], [1.0, 2.0], [1.0, 2.0]])
-    found = Market(data).backtest(signal, Trading(truncation=0.5, cost_bps=10))
+    found = Backtester(data).backtest(signal, Trading(truncation=0.5, cost_bps=10))
     np.testing.assert_allclose(found.weights, [[0, 0], [0.5, -0.5], [0.5, -0.5], [-0.5, 0.5]])
     np.testing.assert_allclose(found.gross, [0, 0.05, 0.05, -0.05])
     # Day 2: 0.55 / 1.05 and -0.5 / 1.05 are held before it is rebalanced.
@@ -74,7 +74,7 @@ def test_the_profit_is_that_of_another_library_on_the_same_weights(market):
         importlib.import_module("ffn")
         data = market.columns(np.arange(0, 150, 5)).rows(1000, 1300)
         signal = Evaluator(data).evaluate("-1 * rank(delta(close, 5)) * rank(volume)")
-        found = Market(data).backtest(signal, Trading(cost_bps=0))
+        found = Backtester(data).backtest(signal, Trading(cost_bps=0))
         prices = pd.DataFrame(data.total_close, pd.DatetimeIndex(data.dates), list(data.symbols))
         # What is held on a day was bought at the close before it.
         wanted = pd.DataFrame(found.weights[1:], prices.index[:-1], prices.columns)
@@ -114,18 +114,18 @@ def test_a_book_is_neutral_of_size_one_and_truncated(seed, level, most):
 def test_positions_use_no_later_data(seed, day, delay, decay):
     data, signal = panel(), values(seed)
     trading = Trading(delay=delay, decay=decay)
-    whole = Market(data).backtest(signal, trading)
+    whole = Backtester(data).backtest(signal, trading)
     changed = signal.copy()
     changed[day:] = values(seed + 1)[day:]
-    other = Market(data).backtest(changed, trading)
+    other = Backtester(data).backtest(changed, trading)
     np.testing.assert_array_equal(other.weights[: day + delay], whole.weights[: day + delay])
-    cut = Market(data.rows(0, day)).backtest(signal[:day], trading)
+    cut = Backtester(data.rows(0, day)).backtest(signal[:day], trading)
     np.testing.assert_allclose(cut.net, whole.net[:day], atol=1e-15)
 
 
 @given(seed=SEEDS, dearer=st.floats(0, 100), scale=st.floats(1e-3, 1e3))
 def test_costs_take_and_the_size_of_the_values_does_not_matter(seed, dearer, scale):
-    market, signal = Market(panel()), values(seed)
+    market, signal = Backtester(panel()), values(seed)
     free = market.backtest(signal, Trading(cost_bps=0))
     paid = market.backtest(signal, Trading(cost_bps=dearer))
     assert (paid.net <= free.net).all()
@@ -146,7 +146,7 @@ def test_holding_what_drifted_trades_nothing():
 
 def test_knowing_tomorrow_shows_in_every_figure():
     data = panel(days=300)
-    market = Market(data)
+    market = Backtester(data)
     tomorrow = np.vstack([market.returns[1:], np.zeros((1, 8))])
     found = market.backtest(tomorrow, Trading(cost_bps=0)).performance
     assert found.ic is not None
@@ -202,7 +202,7 @@ def test_a_halt_is_borne_by_the_holder(days):
         volume = np.where(np.isfinite(prices), 1e6, np.nan)
         data = Panel(dates, tuple("ABCDEF"), {**fields, "volume": volume})
         given = np.where(np.isfinite(prices), signal, np.nan)
-        found.append(Market(data).backtest(given, Trading(truncation=1)))
+        found.append(Backtester(data).backtest(given, Trading(truncation=1)))
     np.testing.assert_allclose(found[1].net, found[0].net, atol=1e-12)
     assert found[1].gross[60 + days] < -0.2
 
@@ -218,7 +218,7 @@ def test_a_share_that_leaves_the_market_costs_its_holder_the_delisting_return(lo
         {**fields, "volume": np.full(close.shape, 1e6)},
     )
     signal = np.where(np.isfinite(close), [[2.0, 1.0, 0.0]], np.nan)
-    found = Market(data).backtest(signal, Trading(truncation=1, delisting_return=lost))
+    found = Backtester(data).backtest(signal, Trading(truncation=1, delisting_return=lost))
     assert found.weights[3, 0] > 0
     assert not found.weights[4:, 0].any()
     np.testing.assert_allclose(
@@ -233,7 +233,7 @@ def test_a_share_that_lacks_the_newest_bars_has_not_left():
     dates = np.datetime64("2020-01-01") + np.arange(12)
     data = Panel(dates, ("A", "B", "C"), {**fields, "volume": np.full(close.shape, 1e6)})
     signal = np.where(np.isfinite(close), [[2.0, 1.0, 0.0]], np.nan)
-    found = Market(data).backtest(signal, Trading(truncation=1))
+    found = Backtester(data).backtest(signal, Trading(truncation=1))
     assert (found.weights[2:, 0] > 0).all()
     assert not found.gross.any()
 
@@ -261,15 +261,15 @@ def test_the_same_halt_and_delisting_cost_the_same_in_the_desk_the_strategies_an
     data = read(path)
     held = np.zeros(close.shape)
     held[:, :2] = 0.5
-    desk = Market(data)
+    desk = Backtester(data)
     desk.backtest(held, Trading())  # the delisting return is the default's
     earned = 1 + desk.returns[500:]
     bars = signal_bars.read_bars(path, 5, 252, least_coverage=0.2)
     lab = 1 + signal_bars.next_returns(bars)[499:-1]
-    fills = [Fill(499, 0, 10.0), Fill(499, 1, 10.0)]
+    fills = [FilledOrder(499, 0, 10.0), FilledOrder(499, 1, 10.0)]
     equity = account(fills, data, 0.0)
     for column in range(2):
-        one = account([Fill(499, column, 10.0)], data, 0.0)
+        one = account([FilledOrder(499, column, 10.0)], data, 0.0)
         alone = (one[499:] - one[499] + 10 * close[499, column]) / (10 * close[499, column])
         np.testing.assert_allclose(np.cumprod(earned[:, column]), alone[1:], rtol=1e-9)
         np.testing.assert_allclose(np.cumprod(lab[:, column]), alone[1:], rtol=1e-9)
@@ -284,5 +284,5 @@ def test_neutral_within_groups_that_nobody_gave_is_an_error(level):
     data = panel()
     bare = Panel(data.dates, data.symbols, data.fields)
     with pytest.raises(RequestError, match=f"neutralization .*{level}.* no groups"):
-        Market(bare).backtest(values(0), Trading(neutralization=level))
-    assert Market(bare).backtest(values(0), Trading(neutralization="market")).gross.any()
+        Backtester(bare).backtest(values(0), Trading(neutralization=level))
+    assert Backtester(bare).backtest(values(0), Trading(neutralization="market")).gross.any()

@@ -10,7 +10,7 @@ from radiance.errors import ConfigError
 from radiance.labs.alphas.strategies import bricks, hours, insights, market, portfolios, running
 from radiance.labs.alphas.strategies.further_data import (
     Action,
-    Member,
+    FundMember,
     read_actions,
     read_members,
 )
@@ -235,10 +235,10 @@ class Mine(QCAlgorithm):
         self.set_holdings([PortfolioTarget(one, 0.4) for one in self.chosen], True)
 """
     members = [
-        Member("2019-01-02", "FUND", "A", 0.6),
-        Member("2019-01-02", "FUND", "NOT THERE", 0.3),
-        Member("2019-01-02", "FUND", "B", 0.1),
-        Member("2019-02-01", "FUND", "NOT THERE", 1.0),
+        FundMember("2019-01-02", "FUND", "A", 0.6),
+        FundMember("2019-01-02", "FUND", "NOT THERE", 0.3),
+        FundMember("2019-01-02", "FUND", "B", 0.1),
+        FundMember("2019-02-01", "FUND", "NOT THERE", 1.0),
     ]
     found = run(code, members=members)
     assert found.outcome == "backtested", found
@@ -259,8 +259,8 @@ def test_actions_and_members_are_read_from_tables(tmp_path):
     ]
     members.write_text("date,etf,symbol,weight\n20200131,SPY,A,0.25\n20200131,SPY,B,\n")
     assert read_members(members) == [
-        Member("2020-01-31", "SPY", "A", 0.25),
-        Member("2020-01-31", "SPY", "B"),
+        FundMember("2020-01-31", "SPY", "A", 0.25),
+        FundMember("2020-01-31", "SPY", "B"),
     ]
     actions.write_text("date,symbol\n2020-01-31,A\n")
     with pytest.raises(ConfigError, match="no column dividend, split or last"):
@@ -287,7 +287,7 @@ def test_arima_expects_what_two_steps_of_least_squares_do():
 
 def test_a_fill_at_a_price_that_was_not_traded_is_no_fill():
     answer = {"cash": 1e5, "last": 20, "fills": [[3, 0, 10.0, OPENS[3, 0], None]]}
-    assert running._checked(answer, PANEL) == [running.Fill(3, 0, 10.0, OPENS[3, 0])]
+    assert running._checked(answer, PANEL) == [running.FilledOrder(3, 0, 10.0, OPENS[3, 0])]
     high, low = PANEL.fields["high"][3, 0], PANEL.fields["low"][3, 0]
     for price in (high * 1.001, low * 0.999, float("nan"), 0.0):
         answer["fills"] = [[3, 0, 10.0, price, None]]

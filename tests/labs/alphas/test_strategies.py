@@ -10,7 +10,7 @@ import pytest
 
 from radiance.labs.alphas.strategies import running
 from radiance.labs.alphas.strategies.grading import JudgedStrategies, code_of
-from radiance.labs.alphas.strategies.running import Fill, account, judge
+from radiance.labs.alphas.strategies.running import FilledOrder, account, judge
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.platform import sandbox
 from tests.labs.alphas.sandboxed import needs_sandbox
@@ -118,7 +118,7 @@ def test_a_strategy_without_pandas_has_numpy_whole_and_what_it_may_import():
 
 def test_the_account_is_that_of_the_orders():
     column = int(np.isfinite(PANEL.fields["open"]).all(axis=0).argmax())
-    fills = [Fill(3, column, 100.0), Fill(7, column, -100.0)]
+    fills = [FilledOrder(3, column, 100.0), FilledOrder(7, column, -100.0)]
     opens, closes = PANEL.fields["open"][:, [column]], PANEL.fields["close"][:, [column]]
     value = account(fills, PANEL, cost_bps=10)
     costs = 100 * (opens[3, 0] + opens[7, 0]) * 1e-3

@@ -49,8 +49,8 @@ def run(setup: str, body: str, more: str = "") -> running.StrategyVerdict:
     return running.judge(code, PANEL, check_types=False)
 
 
-def order(quantity: float, price: float = 50.0, volume: float = VOLUME) -> costs.Order:
-    return costs.Order("A", quantity, price, volume)
+def order(quantity: float, price: float = 50.0, volume: float = VOLUME) -> costs.BareOrder:
+    return costs.BareOrder("A", quantity, price, volume)
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def answers_of(
             if form == "plan":
                 found.append((_planned(engine, prompts), 0.0))
                 continue
-            drafts = [
-                generate.draft(
+            asked = [
+                generate.request_for(
                     engine.encoder,
                     prompt,
                     study.max_tokens,
@@ -81,14 +81,14 @@ def answers_of(
                 )
                 for place, prompt in enumerate(prompts)
             ]
-            generate.write(engine, drafts[0])  # the grammar is made once, not for every answer
+            generate.write(engine, asked[0])  # the grammar is made once, not for every answer
             began, tokens = time.monotonic(), 0
-            waiting = [(draft, engine.submit(draft.request)) for draft in drafts]
+            waiting = [(request, engine.submit(request)) for request in asked]
             answers: list[str] = []
-            for draft, future in waiting:
+            for request, future in waiting:
                 answer = future.result()
                 tokens += len(answer.tokens)
-                if (retry := draft.retry(answer)) is not None:
+                if (retry := generate.retry_of(request, answer)) is not None:
                     answer = engine.submit(retry).result()
                     tokens += len(answer.tokens)
                 answers.append(answer.text)
@@ -106,7 +106,7 @@ def _planned(engine: "Engine", asked: Sequence[str]) -> list[str]:
     for prompt in asked:
         chosen = choose(prompt, engine)
         if chosen is None:
-            wanted = generate.draft(engine.encoder, prompt, 200, is_constrained=True)
+            wanted = generate.request_for(engine.encoder, prompt, 200, is_constrained=True)
             answers.append(generate.write(engine, wanted).text)
         else:
             answers.append(chosen.expression)

@@ -26,7 +26,7 @@ _LEAST_WORDS = 4
 
 
 @dataclass(frozen=True)
-class Read:
+class CheckoutPairs:
     """What a checkout gave.
 
     Attributes:
@@ -37,7 +37,7 @@ class Read:
     left_out: dict[str, int]
 
 
-def read(checkout: Path) -> Read:
+def read(checkout: Path) -> CheckoutPairs:
     """All Python algorithms of a checkout.
 
     Raises:
@@ -57,7 +57,7 @@ def read(checkout: Path) -> Read:
             left_out[found] += 1
         else:
             pairs.append(found)
-    return Read(tuple(pairs), dict(left_out))
+    return CheckoutPairs(tuple(pairs), dict(left_out))
 
 
 def content_hash(checkout: Path) -> str:

@@ -115,10 +115,10 @@ class _Parser:
     # Looking at tokens
 
     @property
-    def _next(self) -> tokens.Token:
+    def _next(self) -> tokens.Lexeme:
         return self._tokens[self._place]
 
-    def _take(self) -> tokens.Token:
+    def _take(self) -> tokens.Lexeme:
         token = self._tokens[self._place]
         self._place += 1
         return token
@@ -220,7 +220,7 @@ class _Parser:
             return node
         raise self._unexpected("a number, a name or '('")
 
-    def _call(self, token: tokens.Token) -> Node:
+    def _call(self, token: tokens.Lexeme) -> Node:
         name = token.text.lower()
         name = _OPERATORS_BY_KEY.get(name.replace("_", ""), name)
         arguments, named = self._arguments()
@@ -248,7 +248,7 @@ class _Parser:
     def _made(
         self,
         name: str,
-        token: tokens.Token,
+        token: tokens.Lexeme,
         arguments: list[Node],
         named: dict[str, tuple[int, calling.Given]],
         meant: dialects.Meaning | None,
@@ -333,7 +333,7 @@ class _Parser:
     def _is_field(self, name: str) -> bool:
         return name in FIELDS or name in self._columns or adv_window(name) is not None
 
-    def _name(self, token: tokens.Token) -> Node:
+    def _name(self, token: tokens.Lexeme) -> Node:
         name = token.text.lower().removeprefix("$").removeprefix("indclass.")
         if name in self._given:
             return self._bounded(self._given[name], token.at)

@@ -26,7 +26,7 @@ _WORDS = {"and": "&&", "or": "||"}  # between two sides; before a bracket they a
 
 
 @dataclass(frozen=True)
-class Token:
+class Lexeme:
     """A part of an expression.
 
     Attributes:
@@ -40,7 +40,7 @@ class Token:
     at: int
 
 
-def read(text: str, is_known: Callable[[str], bool]) -> Iterator[Token]:
+def read(text: str, is_known: Callable[[str], bool]) -> Iterator[Lexeme]:
     """The tokens of a text, the last of kind "end".
 
     Args:
@@ -51,7 +51,7 @@ def read(text: str, is_known: Callable[[str], bool]) -> Iterator[Token]:
         AlphaSyntaxError: A character is of no token, or ``//`` can be both division and comment.
     """
     at, depth = pasted.label_end(text), 0
-    last = Token("end", "", 0)
+    last = Lexeme("end", "", 0)
     given: set[str] = set()
 
     def is_name(name: str) -> bool:
@@ -71,7 +71,7 @@ def read(text: str, is_known: Callable[[str], bool]) -> Iterator[Token]:
             depth += (part == "(") - (part == ")")
             if part == "=" and last.kind == "name":
                 given.add(last.text.lower())
-            last = Token(kind, _SYNONYMS.get(part, part), at)
+            last = Lexeme(kind, _SYNONYMS.get(part, part), at)
             yield last
         elif text.startswith("//", at) and is_behind:
             is_on_its_own = not text[text.rfind("\n", 0, at) + 1 : at].strip()
@@ -85,7 +85,7 @@ def read(text: str, is_known: Callable[[str], bool]) -> Iterator[Token]:
                     "Divide with /, which keeps the fraction; begin a comment with #.",
                 )
         at = found.end()
-    yield Token("end", "", len(text))
+    yield Lexeme("end", "", len(text))
 
 
 def _reads_on(comment: str, depth: int, is_known: Callable[[str], bool]) -> bool:

@@ -1,9 +1,9 @@
 """An alpha asked of the engine: freely, or under the grammar, shorter where that ran out of room.
 
-Who waits, and how, is the caller's affair: a ``Draft`` only says what to ask, and what to ask next.
+Who waits, and how, is the caller's affair: these say what to ask of the engine, and what next.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from radiance.engine import requests
 from radiance.engine.model.encoding import Encoder
@@ -13,28 +13,7 @@ from radiance.labs.alphas.models.constraining import lark_grammar, short_grammar
 from radiance.records import Message
 
 
-@dataclass(frozen=True)
-class Draft:
-    """One alpha to be written.
-
-    Attributes:
-        request: What to ask of the engine first.
-    """
-
-    request: Request
-
-    def retry(self, answer: Answer) -> Request | None:
-        """What to ask after ``answer`` to ``request``; None where it stands.
-
-        Under the grammar, an answer that was cut off is asked for again under a shorter one, in
-        which every expression ends.
-        """
-        if self.request.constraint is None or answer.finish_reason != "length":
-            return None
-        return replace(self.request, constraint=Constraint("lark", short_grammar()))
-
-
-def draft(
+def request_for(
     encoder: Encoder,
     prompt: str,
     max_tokens: int,
@@ -43,27 +22,36 @@ def draft(
     *,
     is_constrained: bool = False,
     caller: str = "",
-) -> Draft:
+) -> Request:
     """An alpha for ``prompt``, of ``max_tokens`` or what the context leaves.
 
     Raises:
         RequestError: The prompt does not fit the context.
     """
     tokens = encoder.prompt([Message("user", prompt)])
-    return Draft(
-        Request(
-            tokens,
-            min(max_tokens, encoder.context_tokens - len(tokens)),
-            sampling,
-            weights,
-            constraint=Constraint("lark", lark_grammar()) if is_constrained else None,
-            caller=caller,
-        )
+    return Request(
+        tokens,
+        min(max_tokens, encoder.context_tokens - len(tokens)),
+        sampling,
+        weights,
+        constraint=Constraint("lark", lark_grammar()) if is_constrained else None,
+        caller=caller,
     )
 
 
-def write(engine: Engine, wanted: Draft) -> Answer:
+def retry_of(request: Request, answer: Answer) -> Request | None:
+    """What to ask after the answer to a request; None where it stands.
+
+    Under the grammar, an answer that was cut off is asked for again under a shorter one, in which
+    every expression ends.
+    """
+    if request.constraint is None or answer.finish_reason != "length":
+        return None
+    return replace(request, constraint=Constraint("lark", short_grammar()))
+
+
+def write(engine: Engine, request: Request) -> Answer:
     """Ask the engine, and wait for the answer that stands."""
-    answer = engine.submit(wanted.request).result()
-    retry = wanted.retry(answer)
+    answer = engine.submit(request).result()
+    retry = retry_of(request, answer)
     return answer if retry is None else engine.submit(retry).result()

@@ -29,7 +29,7 @@ from radiance.labs.alphas.language.syntax import (
 )
 from radiance.labs.alphas.models.meaning import MeaningScorer, share_meant
 from radiance.labs.alphas.results.backtest import DEFAULT as DEFAULT_TRADING
-from radiance.labs.alphas.results.backtest import Market, Trading
+from radiance.labs.alphas.results.backtest import Backtester, Trading
 from radiance.labs.alphas.results.performance import Performance, deflated_sharpe
 from radiance.labs.alphas.results.study import coverage
 from radiance.labs.alphas.values.evaluator import Evaluator
@@ -122,7 +122,7 @@ class Grader:
         trading: Trading = DEFAULT_TRADING,
     ) -> None:
         self.panel, self._readings, self._trading = panel, readings, trading
-        self._evaluator, self._market = Evaluator(panel, readings), Market(panel)
+        self._evaluator, self._market = Evaluator(panel, readings), Backtester(panel)
         self._meaning: MeaningScorer | None = None
         self._known = set(_canonical(known))
         self._shapes = {shape(text) for text in self._known}

@@ -13,7 +13,7 @@ from radiance.engine.model.encoding import Encoder
 from radiance.engine.requests import SERVING, Scored, Scoring, Weights
 from radiance.engine.worker import Engine
 from radiance.labs.alphas.plans import reading
-from radiance.labs.alphas.plans.reading import Candidate
+from radiance.labs.alphas.plans.reading import PossiblePlan
 from radiance.labs.alphas.plans.telling import sentence
 from radiance.records import Example, Message
 
@@ -34,7 +34,7 @@ class Chosen:
         by: Who chose the first.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[PossiblePlan, ...]
     by: ChosenBy
 
     @property

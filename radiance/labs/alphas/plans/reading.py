@@ -23,7 +23,7 @@ _SOON = 5
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PossiblePlan:
     """A plan that a prompt may mean, with how certain the rules are of it, in [0, 1].
 
     Attributes:
@@ -36,7 +36,7 @@ class Candidate:
     is_open: bool = True
 
 
-def read(prompt: str) -> list[Candidate]:
+def read(prompt: str) -> list[PossiblePlan]:
     """The plans that ``prompt`` may mean, the likeliest first; empty if none is understood."""
     text = normalized(prompt[:_MOST_CHARACTERS])
     heard = hear(text)
@@ -62,10 +62,12 @@ def read(prompt: str) -> list[Candidate]:
     )
     is_sided = any(token.has("attitude") or token.has("reversal") for token in parts.main)
     others = _others(plan, first.certainty, is_sided=is_sided, is_dated=first.is_dated)
-    return [Candidate(plan, first.certainty), *others]
+    return [PossiblePlan(plan, first.certainty), *others]
 
 
-def _others(plan: Plan, certainty: float, *, is_sided: bool, is_dated: bool) -> Iterator[Candidate]:
+def _others(
+    plan: Plan, certainty: float, *, is_sided: bool, is_dated: bool
+) -> Iterator[PossiblePlan]:
     """What it may mean besides: the other way round, a weight for a condition, other days."""
     turned = replace_plan(plan, sign=-plan.sign)
     found = [turned]
@@ -91,7 +93,7 @@ def _others(plan: Plan, certainty: float, *, is_sided: bool, is_dated: bool) -> 
         contradicts = (is_sided and other_plan is turned) or (
             is_dated and other_plan.quantity.days != plan.quantity.days
         )
-        yield Candidate(other_plan, certainty * 0.5**place, not contradicts)
+        yield PossiblePlan(other_plan, certainty * 0.5**place, not contradicts)
 
 
 def replace_plan(plan: Plan, **changes: Any) -> Plan:

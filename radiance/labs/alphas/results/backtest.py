@@ -87,7 +87,7 @@ class Backtest:
         return self.gross - self.costs
 
 
-class Market:
+class Backtester:
     """What all backtests over one panel share: returns, their ranks, volume."""
 
     def __init__(self, panel: Panel) -> None:

@@ -10,7 +10,7 @@ from radiance.labs.alphas.language.checker import check
 from radiance.labs.alphas.language.semantics import DEFAULT as DEFAULT_READINGS
 from radiance.labs.alphas.language.semantics import Readings
 from radiance.labs.alphas.results.backtest import DEFAULT as DEFAULT_TRADING
-from radiance.labs.alphas.results.backtest import Market, Trading
+from radiance.labs.alphas.results.backtest import Backtester, Trading
 from radiance.labs.alphas.results.performance import Performance, deflated_sharpe
 from radiance.labs.alphas.values.evaluator import Evaluator
 from radiance.labs.alphas.values.panel import Panel
@@ -87,7 +87,7 @@ def run(
     """
     columns = panel.columns_of_its_own
     checked = [(name, check(text, readings, columns=columns)) for name, text in alphas]
-    evaluator, market = Evaluator(panel, readings), Market(panel)
+    evaluator, market = Evaluator(panel, readings), Backtester(panel)
     found = []
     for number, (name, alpha) in enumerate(checked, 1):
         values = evaluator.evaluate(alpha)

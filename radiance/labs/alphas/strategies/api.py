@@ -52,7 +52,7 @@ from radiance.labs.alphas.strategies.scheduling import DateRules, Schedule, Time
 from radiance.labs.alphas.strategies.slices import Slice
 from radiance.labs.alphas.strategies.studies import Studies
 from radiance.labs.alphas.strategies.targets import AlgorithmSettings
-from radiance.labs.alphas.strategies.trading import Trading
+from radiance.labs.alphas.strategies.trading import OrderMethods
 from radiance.labs.alphas.strategies.universes import (
     Members,
     SecurityChanges,
@@ -63,7 +63,7 @@ from radiance.labs.alphas.strategies.universes import (
 )
 
 
-class QCAlgorithm(Trading, Studies):
+class QCAlgorithm(OrderMethods, Studies):
     """What an algorithm inherits from; see the module for what is there.
 
     Args:

@@ -50,10 +50,9 @@ from radiance.labs.alphas.strategies import (
 from radiance.labs.alphas.strategies.naming import named
 from radiance.platform import sandbox
 
-_OURS = "Arima Atr Bar Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework"
-_OURS += (
-    " Indicator Macd Members Names OfBars Pair Point Rsi Studies TimeRule Trading Universe Wilder"
-)
+_OURS = "Arima Atr Bar BareOrder Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework"
+_OURS += " Indicator Macd Members Names OfBars OrderMethods Point Rsi Studies SymbolPair TimeRule"
+_OURS += " Universe Wilder"
 """Classes that an algorithm does not know by these names."""
 
 _PRELOADED: dict[str, Any] = {

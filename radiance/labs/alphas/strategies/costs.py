@@ -36,7 +36,7 @@ class ConstantSlippageModel(Snake):
     def __init__(self, slippage_percent: float) -> None:
         self.share = float(slippage_percent)
 
-    def get_slippage_approximation(self, asset: Any, order: "Order") -> float:
+    def get_slippage_approximation(self, asset: Any, order: "BareOrder") -> float:
         return self.share * order.price
 
 
@@ -53,13 +53,13 @@ class VolumeShareSlippageModel(Snake):
     def __init__(self, volume_limit: float = 0.025, price_impact: float = 0.1) -> None:
         self.limit, self.impact = float(volume_limit), float(price_impact)
 
-    def get_slippage_approximation(self, asset: Any, order: "Order") -> float:
+    def get_slippage_approximation(self, asset: Any, order: "BareOrder") -> float:
         volume = order.volume
         share = min(order.absolute_quantity / volume, self.limit) if volume > 0 else self.limit
         return share * share * self.impact * order.price
 
 
-class Order(Snake):
+class BareOrder(Snake):
     """An order as it is filled.
 
     Attributes:
@@ -82,7 +82,7 @@ class Order(Snake):
 class OrderFeeParameters(Snake):
     """What a fee is computed from."""
 
-    def __init__(self, security: Any, order: Order) -> None:
+    def __init__(self, security: Any, order: BareOrder) -> None:
         self.security, self.order = security, order
 
 
@@ -115,7 +115,7 @@ class Costs:
     def set_slippage(self, model: Any) -> None:
         self.slippage = _having(model, "get_slippage_approximation")
 
-    def of(self, security: Any, order: Order) -> tuple[float, float] | None:
+    def of(self, security: Any, order: BareOrder) -> tuple[float, float] | None:
         """The fee in dollars and the slippage of a share's price; None where neither was set.
 
         Raises:

@@ -41,7 +41,7 @@ class Action(NamedTuple):
     is_last: bool = False
 
 
-class Member(NamedTuple):
+class FundMember(NamedTuple):
     """A share that a fund holds.
 
     Attributes:
@@ -84,7 +84,7 @@ def read_actions(path: Path) -> list[Action]:
     ]
 
 
-def read_members(path: Path) -> list[Member]:
+def read_members(path: Path) -> list[FundMember]:
     """A table of the members of funds, by the days of their lists.
 
     Raises:
@@ -98,4 +98,4 @@ def read_members(path: Path) -> list[Member]:
         cells = read.get(name, np.full(len(table), np.nan))
         columns.append([None if np.isnan(cell) else float(cell) for cell in cells])
     dates = [str(date) for date in table.days("date")]
-    return [Member(*row) for row in zip(dates, *columns, strict=True)]
+    return [FundMember(*row) for row in zip(dates, *columns, strict=True)]

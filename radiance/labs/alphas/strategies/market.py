@@ -84,12 +84,12 @@ class OrderStatus(Names):
     INVALID = Invalid = "invalid"
 
 
-class Pair(str):
+class SymbolPair(str):
     """What going through ``Securities`` or ``Bars`` gives: a symbol, with what it has beside it."""
 
     value: Any
 
-    def __new__(cls, symbol: str, value: Any) -> "Pair":
+    def __new__(cls, symbol: str, value: Any) -> "SymbolPair":
         pair = super().__new__(cls, symbol)
         pair.value = value
         return pair
@@ -120,7 +120,7 @@ class BySymbol(dict[str, Any]):
     Count = count
 
     def __iter__(self) -> Iterator[str]:
-        return (Pair(symbol, self[symbol]) for symbol in self.keys())
+        return (SymbolPair(symbol, self[symbol]) for symbol in self.keys())
 
 
 class Holding(Snake):

@@ -108,7 +108,7 @@ class OrderRequest(Snake):
         self.stop_price = fields.stop_price
 
 
-class Order(costs.Order):
+class Order(costs.BareOrder):
     """An order that was placed.
 
     Attributes:

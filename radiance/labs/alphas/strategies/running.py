@@ -14,7 +14,7 @@ import numpy as np
 
 from radiance.labs.alphas.data.lean import decode
 from radiance.labs.alphas.results.performance import drawdown, sharpe_ratio
-from radiance.labs.alphas.strategies.further_data import Action, Member
+from radiance.labs.alphas.strategies.further_data import Action, FundMember
 from radiance.labs.alphas.strategies.type_check import type_errors
 from radiance.labs.alphas.values.panel import Panel
 from radiance.labs.daily_bars import BARS, DELISTING_RETURN, left_after
@@ -98,7 +98,7 @@ def judge(
     delisting_return: float = DELISTING_RETURN,
     files: Mapping[str, str] | None = None,
     actions: Sequence[Action] = (),
-    members: Sequence[Member] = (),
+    members: Sequence[FundMember] = (),
 ) -> StrategyVerdict:
     """Compile, type-check and run a strategy; whatever it is, it gets a verdict.
 
@@ -183,7 +183,7 @@ def judge(
     )
 
 
-class Fill(NamedTuple):
+class FilledOrder(NamedTuple):
     """An order filled on a day.
 
     Attributes:
@@ -204,7 +204,7 @@ class Fill(NamedTuple):
 
 
 def account(
-    fills: Sequence[Fill],
+    fills: Sequence[FilledOrder],
     panel: Panel,
     cost_bps: float,
     delisting_return: float = DELISTING_RETURN,
@@ -229,7 +229,7 @@ def account(
     return cash - np.cumsum(spent) + np.nansum(held * prices, axis=1)
 
 
-def _costs(fills: Sequence[Fill], panel: Panel, cost_bps: float) -> list[float]:
+def _costs(fills: Sequence[FilledOrder], panel: Panel, cost_bps: float) -> list[float]:
     """What each order cost, in dollars."""
     return [
         abs(fill.quantity) * fill.paid(panel) * cost_bps / 1e4 if fill.cost is None else fill.cost
@@ -257,7 +257,7 @@ def _bars(panel: Panel, actions: Sequence[Action] = ()) -> dict[str, Any]:
     }
 
 
-def _members(panel: Panel, members: Sequence[Member]) -> dict[str, dict[str, list[Any]]]:
+def _members(panel: Panel, members: Sequence[FundMember]) -> dict[str, dict[str, list[Any]]]:
     """By fund, and by the row before whose open they are known."""
     found: dict[str, dict[str, list[Any]]] = {}
     for date, fund, *member in members:
@@ -267,14 +267,14 @@ def _members(panel: Panel, members: Sequence[Member]) -> dict[str, dict[str, lis
     return found
 
 
-def _checked(answer: Any, panel: Panel) -> list[Fill] | str:
+def _checked(answer: Any, panel: Panel) -> list[FilledOrder] | str:
     """The fills, if they are possible ones; else what is wrong with them."""
     try:
         fills = answer["fills"]
         if not isinstance(fills, list) or not all(isinstance(row, list) for row in fills):
             return "it answered something else than fills"
         rows = [
-            Fill(int(d), int(c), float(q), float(p), None if cost is None else float(cost))
+            FilledOrder(int(d), int(c), float(q), float(p), None if cost is None else float(cost))
             for d, c, q, p, cost in fills
         ]
         if not 0 < float(answer["cash"]) <= _MOST_CASH:

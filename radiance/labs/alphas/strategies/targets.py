@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from radiance.labs.alphas.strategies.costs import Order
+from radiance.labs.alphas.strategies.costs import BareOrder
 from radiance.labs.alphas.strategies.market import Portfolio, Security
 from radiance.labs.alphas.strategies.naming import Closed, Snake
 
@@ -87,7 +87,7 @@ def is_worth_it(margin: float, portfolio: Portfolio, settings: AlgorithmSettings
     return abs(margin) >= least or portfolio.margin_remaining <= 0
 
 
-def can_pay(order: Order, security: Security, portfolio: Portfolio) -> bool:
+def can_pay(order: BareOrder, security: Security, portfolio: Portfolio) -> bool:
     """Whether the account has what an order and its fee need; what reduces a position may always.
 
     A share without a price yet needs nothing.
@@ -104,6 +104,6 @@ def can_pay(order: Order, security: Security, portfolio: Portfolio) -> bool:
 
 def _fee(quantity: float, security: Security) -> float:
     """By the strategy's own model."""
-    order = Order(str(security.symbol), quantity, security.price, security.volume)
+    order = BareOrder(str(security.symbol), quantity, security.price, security.volume)
     cost = security.costs.of(security, order)
     return 0.0 if cost is None else cost[0]

@@ -13,7 +13,7 @@ from radiance.labs.alphas.strategies.targets import AlgorithmSettings, Portfolio
 _MARKET = (OrderType.MARKET, OrderType.MARKET_ON_OPEN)
 
 
-class Trading(Snake):
+class OrderMethods(Snake):
     """What of ``QCAlgorithm`` places orders; ``transactions`` keeps them."""
 
     portfolio: Portfolio
