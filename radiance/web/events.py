@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -125,7 +125,7 @@ async def _events(
         await asyncio.sleep(_POLL_S)
 
 
-def _message(event: str, data: dict[str, Any]) -> str:
+def _message(event: str, data: Mapping[str, object]) -> str:
     return f"event: {event}\ndata: {json.dumps(data)}\n\n"
 
 

@@ -27,9 +27,8 @@ from radiance.errors import RequestError
 from radiance.registry import audit
 from radiance.web import events, sheets
 from radiance.web.forms import Fields, UnreadableFile, form_route, read_form
-from radiance.web.rendering import environment
+from radiance.web.rendering import Data, environment
 
-Data = dict[str, Any]
 Describe = Callable[[Services, Request], Data]
 Act = Callable[[Services, Request, Fields], str]
 

@@ -10,6 +10,9 @@ from radiance.web import assets, sheets, wording
 from radiance.web.charts import lines
 from radiance.web.compiled_templates import CompiledTemplates
 
+Data = dict[str, Any]
+"""What a template shows, as JSON could hold it."""
+
 
 @cache
 def environment() -> jinja2.Environment:

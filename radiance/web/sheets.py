@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from radiance.errors import NotFound
+from radiance.web.charts.lines import Chart
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
 _links: ContextVar[Callable[[str], dict[str, str]] | None] = ContextVar("links", default=None)
@@ -71,8 +72,10 @@ def _inner(value: Any, name: str) -> Any:
     return None
 
 
-def _table(value: Any) -> tuple[Sequence[Any], list[Sequence[Any]]] | None:
+def _table(value: Any) -> tuple[Sequence[Any], Sequence[Sequence[Any]]] | None:
     """Columns and rows of a chart, of a table of text, or of a list of JSON objects."""
+    if isinstance(value, Chart):
+        return [value.x, *value.columns], value.rows
     if isinstance(value, dict) and "rows" in value and "columns" in value:
         first = [value["x"]] if "x" in value else []
         return [*first, *value["columns"]], value["rows"]

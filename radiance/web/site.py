@@ -44,7 +44,7 @@ from radiance.web.pages import (
     training,
     words,
 )
-from radiance.web.rendering import environment
+from radiance.web.rendering import Data, environment
 from radiance.web.security import Headers
 
 PAGES: tuple[Page, ...] = (
@@ -112,7 +112,7 @@ class Site:
     is_stopping: Callable[[], bool]
     navigation: list[Linked]
     labs: list[Linked]
-    verified: dict[str, Any] | None = None
+    verified: Data | None = None
     follower: events.Follower = field(default_factory=events.Follower)
 
 

@@ -83,7 +83,7 @@ def test_a_cycle_of_which_nothing_came_says_who_ended_it(
 def test_the_second_loss_is_called_held_back_only_where_something_was() -> None:
     curves = {"finetune_loss": {1: 2.0}, "eval_loss": {1: 1.0}}
     for is_held_back, name in ((True, "Held back"), (False, "The same, without dropout")):
-        assert name in cycle.draw(curves, is_held_back)[0]["series"]
+        assert name in cycle.draw(curves, is_held_back)[0].series
 
 
 def test_what_is_written_from_right_to_left_keeps_its_direction(

@@ -20,7 +20,7 @@ from radiance.labs.alphas.models.grading import Grade
 from radiance.labs.alphas.plans.correcting import correction
 from radiance.labs.alphas.service import AlphaService
 from radiance.labs.alphas.understanding import say, understand
-from radiance.web.charts.lines import chart
+from radiance.web.charts.lines import Chart, chart
 from radiance.web.forms import Fields
 from radiance.web.page import Data, Page
 from radiance.web.wording import number, percent
@@ -120,7 +120,7 @@ def _graded(lab: AlphaService, grade: Grade) -> Data:
     }
 
 
-def _equity(lab: AlphaService, grade: Grade) -> Data | None:
+def _equity(lab: AlphaService, grade: Grade) -> Chart | None:
     """The curve of an alpha that was backtested, thinned to what a chart can show."""
     if grade.alpha is None or grade.performance is None:
         return None

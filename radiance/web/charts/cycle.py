@@ -1,10 +1,9 @@
 """The curves of one cycle as charts: for its page and for its report. Pure."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from radiance.web import wording
-from radiance.web.charts.lines import chart
+from radiance.web.charts.lines import Chart, chart
 
 _MOST_POINTS = 500
 _ASKED = "The same, without dropout"
@@ -24,7 +23,7 @@ Curves = Mapping[str, Mapping[int, float]]
 
 def draw(
     curves: Curves, has_held_back: bool, beside: Mapping[str, Curves] | None = None
-) -> list[dict[str, Any]]:
+) -> list[Chart]:
     """Every chart of a cycle, also those of which nothing was recorded.
 
     Args:
@@ -40,8 +39,8 @@ def draw(
     drawn = [_chart(during, others, *told) for told in _CHARTS]
     if not has_held_back:
         loss = drawn[0]
-        loss["series"] = [_ASKED if name == "Held back" else name for name in loss["series"]]
-        loss["columns"] = [_ASKED if name == "Held back" else name for name in loss["columns"]]
+        loss.series = [_ASKED if name == "Held back" else name for name in loss.series]
+        loss.columns = [_ASKED if name == "Held back" else name for name in loss.columns]
     return drawn
 
 
@@ -71,7 +70,7 @@ def _chart(
     title: str,
     names: tuple[str, ...],
     labels: tuple[str, ...],
-) -> dict[str, Any]:
+) -> Chart:
     kept = [(curves[name], label) for name, label in zip(names, labels, strict=True)
             if curves.get(name)]  # fmt: skip
     own = len(kept)

@@ -1,21 +1,41 @@
 """The lineage as a drawing: where each checkpoint and the line to its parent lie. Pure."""
 
 from collections.abc import Sequence
-from typing import Any
+
+import msgspec
 
 from radiance.records import Checkpoint, CheckpointStatus
 
 _STEP, _LANE, _MARGIN = 30, 26, 18
 
 
-def draw(newest_first: Sequence[Checkpoint]) -> dict[str, Any]:
-    """Nodes from left (oldest) to right; a branch leaves the lane of its parent downwards.
+class Node(msgspec.Struct, frozen=True):
+    """A checkpoint and where it lies."""
 
-    Returns:
-        ``nodes`` with id, status, place and label; ``edges`` as SVG paths, those from parents that
-        are not among them from the left edge; the box.
+    id: str
+    status: CheckpointStatus
+    is_current: bool
+    x: int
+    y: int
+    label: str
+
+
+class Lineage(msgspec.Struct, frozen=True):
+    """Checkpoints and the lines between them, in a box.
+
+    Attributes:
+        edges: SVG paths; those from parents that are not among the nodes begin at the left edge.
     """
-    nodes: list[dict[str, Any]] = []
+
+    nodes: list[Node]
+    edges: list[str]
+    width: int
+    height: int
+
+
+def draw(newest_first: Sequence[Checkpoint]) -> Lineage:
+    """Nodes from left (oldest) to right; a branch leaves the lane of its parent downwards."""
+    nodes: list[Node] = []
     edges: list[str] = []
     places: dict[str, tuple[int, int]] = {}
     last_in_lane: dict[int, str] = {}
@@ -33,25 +53,13 @@ def draw(newest_first: Sequence[Checkpoint]) -> dict[str, Any]:
             )
         elif checkpoint.parent_id is not None:
             edges.append(f"M0 {y}H{x}")
-        nodes.append(
-            {
-                "id": checkpoint.checkpoint_id,
-                "status": checkpoint.status,
-                "is_current": checkpoint.is_current,
-                "x": x,
-                "y": y,
-                "label": f"{checkpoint.checkpoint_id}, {checkpoint.status}"
-                f"{', serves now' if checkpoint.is_current else ''}"
-                f", continues {checkpoint.parent_id or 'the base'}",
-            }
-        )
+        id, status, is_current = checkpoint.checkpoint_id, checkpoint.status, checkpoint.is_current
+        label = f"{id}, {status}{', serves now' if is_current else ''}"
+        label += f", continues {checkpoint.parent_id or 'the base'}"
+        nodes.append(Node(id, status, is_current, x, y, label))
     lanes = max(last_in_lane, default=0) + 1
-    return {
-        "nodes": nodes,
-        "edges": edges,
-        "width": 2 * _MARGIN + max(0, len(nodes) - 1) * _STEP,
-        "height": 2 * _MARGIN + (lanes - 1) * _LANE,
-    }
+    width = 2 * _MARGIN + max(0, len(nodes) - 1) * _STEP
+    return Lineage(nodes, edges, width, 2 * _MARGIN + (lanes - 1) * _LANE)
 
 
 def _lane(

@@ -8,10 +8,54 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 WIDTH, HEIGHT = 720, 220
 _RIGHT, _TOP, _BOTTOM = 12, 10, 26
 _CHARACTER, _LEAST_LEFT = 7.8, 44  # of the labels of the y axis, in the largest type they get
 _TICKS = 4
+
+
+class Chart(msgspec.Struct):
+    """A chart of lines over one axis, as ``chart`` makes it.
+
+    Attributes:
+        bands: The series that have a band, from 0; its ends are the last columns.
+    """
+
+    id: str
+    title: str
+    sentence: str
+    x: str
+    series: list[str]
+    bands: list[int]
+    columns: list[str]
+    rows: list[list[Any]]
+    categories: bool
+    low: float | None
+    high: float | None
+
+
+class DrawnLines(msgspec.Struct, frozen=True):
+    """Where a chart's parts lie in a box of ``WIDTH`` x ``HEIGHT``.
+
+    Attributes:
+        lines: The points of a polyline for each series.
+        dots: Lonely ones, for each series.
+        bands: Series from 1, and the points of a polygon.
+        y: Ticks as ``(position, label)``, as of ``x``.
+    """
+
+    lines: list[str]
+    dots: list[list[tuple[float, float]]]
+    bands: list[tuple[int, str]]
+    y: list[tuple[float, str]]
+    x: list[tuple[float, Any]]
+    left: float
+    right: float
+    bottom: float
+    width: int = WIDTH
+    height: int = HEIGHT
 
 
 def chart(
@@ -26,7 +70,7 @@ def chart(
     low: float | None = None,
     high: float | None = None,
     bands: Mapping[int, tuple[Sequence[float], Sequence[float]]] | None = None,
-) -> dict[str, Any]:
+) -> Chart:
     """A chart of lines over one axis.
 
     Args:
@@ -44,36 +88,22 @@ def chart(
     banded = sorted(bands or {})
     ends = [end for place in banded for end in (bands or {})[place]]
     names = [f"{series[place]}, {end}" for place in banded for end in ("low", "high")]
-    return {
-        "id": id,
-        "title": title,
-        "sentence": sentence,
-        "x": x,
-        "series": list(series),
-        "bands": banded,
-        "columns": [*series, *names],
-        "rows": [[*row, *more] for row, *more in zip(rows, *ends, strict=True)],
-        "categories": categories,
-        "low": low,
-        "high": high,
-    }
+    columns = [*series, *names]
+    whole = [[*row, *more] for row, *more in zip(rows, *ends, strict=True)]
+    return Chart(
+        id, title, sentence, x, list(series), banded, columns, whole, categories, low, high
+    )
 
 
-def svg(drawn: dict[str, Any]) -> dict[str, Any]:
-    """Where the lines and ticks of a chart lie in a box of ``WIDTH`` x ``HEIGHT``.
-
-    Returns:
-        ``lines`` (the points of a polyline for each series), ``dots`` for lonely ones, ``bands``
-        (series from 1 and the points of a polygon), ``y`` and ``x`` ticks as ``(position, label)``,
-        and the box.
-    """
-    rows = drawn["rows"]
-    xs = [index if drawn["categories"] else float(row[0]) for index, row in enumerate(rows)]
+def svg(drawn: Chart) -> DrawnLines:
+    """Where the lines and ticks of a chart lie in a box."""
+    rows = drawn.rows
+    xs = [index if drawn.categories else float(row[0]) for index, row in enumerate(rows)]
     ys = [v for row in rows for v in row[1:] if v is not None and math.isfinite(v)]
     x0, x1 = (min(xs), max(xs)) if xs else (0.0, 1.0)
     ticks = _ticks(
-        min(ys, default=0.0) if drawn["low"] is None else drawn["low"],
-        max(ys, default=1.0) if drawn["high"] is None else drawn["high"],
+        min(ys, default=0.0) if drawn.low is None else drawn.low,
+        max(ys, default=1.0) if drawn.high is None else drawn.high,
     )
     y0, y1 = ticks[0][0], ticks[-1][0]
     left = max(_LEAST_LEFT, round(_CHARACTER * max(len(label) for _, label in ticks)) + 10)
@@ -94,28 +124,19 @@ def svg(drawn: dict[str, Any]) -> dict[str, Any]:
         ]
 
     lines, dots, bands = [], [], []
-    count = len(drawn["series"])
+    count = len(drawn.series)
     for place in range(1, count + 1):
         known = known_of(place)
         lines.append(" ".join(f"{x},{y}" for x, y in known) if len(known) > 1 else "")
         dots.append(known if len(known) == 1 else [])
-    for index, place in enumerate(drawn["bands"]):
+    for index, place in enumerate(drawn.bands):
         low, high = (known_of(count + 1 + 2 * index + end) for end in (0, 1))
         around = [*high, *reversed(low)]
         bands.append((place + 1, " ".join(f"{x},{y}" for x, y in around)))
     ends = [] if not rows else [rows[0][0]] if len(rows) == 1 else [rows[0][0], rows[-1][0]]
-    return {
-        "lines": lines,
-        "dots": dots,
-        "bands": bands,
-        "y": [(down(y), label) for y, label in ticks],
-        "x": list(zip([left, right], ends, strict=False)),
-        "left": left,
-        "right": right,
-        "bottom": bottom,
-        "width": WIDTH,
-        "height": HEIGHT,
-    }
+    y = [(down(y), label) for y, label in ticks]
+    x = list(zip([float(left), float(right)], ends, strict=False))
+    return DrawnLines(lines, dots, bands, y, x, left, right, bottom)
 
 
 def _ticks(low: float, high: float) -> list[tuple[float, str]]:

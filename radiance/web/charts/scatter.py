@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+import msgspec
 
 from radiance.web import wording
 
@@ -28,6 +29,41 @@ class ScatterPoint:
     y: float
     x_range: tuple[float, float]
     y_range: tuple[float, float]
+
+
+class Mark(msgspec.Struct):
+    """Where a point, the ends of its intervals and its label lie; ``told`` is for a pointer."""
+
+    series: int
+    label: str
+    told: str
+    is_open: tuple[bool, bool]
+    x: float
+    y: float
+    x_range: tuple[float, float]
+    y_range: tuple[float, float]
+    label_x: float = 0.0
+    label_y: float = 0.0
+    anchor: str = "start"
+
+
+class Scatter(msgspec.Struct, frozen=True):
+    """Points in a box of ``WIDTH`` x ``HEIGHT``; ``x`` and ``y`` are ticks, (position, label)."""
+
+    id: str
+    title: str
+    sentence: str
+    x_name: str
+    y_name: str
+    marks: list[Mark]
+    x: list[tuple[float, str]]
+    y: list[tuple[float, str]]
+    corner: tuple[float, float] | None
+    left: float
+    right: float
+    bottom: float
+    width: int = WIDTH
+    height: int = HEIGHT
 
 
 class _Axis:
@@ -66,7 +102,7 @@ def scatter(
     y: str,
     points: Sequence[ScatterPoint],
     corner: tuple[float, float] | None = None,
-) -> dict[str, Any] | None:
+) -> Scatter | None:
     """Where points, labels and ticks lie in a box; None where there is no point to draw.
 
     Args:
@@ -86,35 +122,22 @@ def scatter(
     across = _Axis([v for _, p in places for v in (p.x, *p.x_range)] + corner_x, _LEFT, right)
     down = _Axis([v for _, p in places for v in (p.y, *p.y_range)] + corner_y, bottom, _TOP)
     marks = [
-        {
-            "series": place,
-            "label": p.label,
-            "told": f"{p.label}: {x} {_told(p.x, p.x_range)}, {y} {_told(p.y, p.y_range)}",
-            "is_open": [p.x_range[0] <= 0, p.y_range[0] <= 0],
-            "x": across.place(p.x),
-            "y": down.place(p.y),
-            "x_range": [across.place(value) for value in p.x_range],
-            "y_range": [down.place(value) for value in p.y_range],
-        }
+        Mark(
+            place,
+            p.label,
+            f"{p.label}: {x} {_told(p.x, p.x_range)}, {y} {_told(p.y, p.y_range)}",
+            (p.x_range[0] <= 0, p.y_range[0] <= 0),
+            across.place(p.x),
+            down.place(p.y),
+            (across.place(p.x_range[0]), across.place(p.x_range[1])),
+            (down.place(p.y_range[0]), down.place(p.y_range[1])),
+        )
         for place, p in places
     ]
     _set_labels(marks)
-    return {
-        "id": id,
-        "title": title,
-        "sentence": sentence,
-        "x_name": x,
-        "y_name": y,
-        "marks": marks,
-        "x": across.ticks(),
-        "y": down.ticks(),
-        "corner": (across.place(corner[0]), down.place(corner[1])) if corner else None,
-        "left": _LEFT,
-        "right": right,
-        "bottom": bottom,
-        "width": WIDTH,
-        "height": HEIGHT,
-    }
+    shaded = (across.place(corner[0]), down.place(corner[1])) if corner else None
+    ticks = across.ticks(), down.ticks()
+    return Scatter(id, title, sentence, x, y, marks, *ticks, shaded, _LEFT, right, bottom)
 
 
 def _told(value: float, ends: tuple[float, float]) -> str:
@@ -122,18 +145,18 @@ def _told(value: float, ends: tuple[float, float]) -> str:
     return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
-def _set_labels(marks: list[dict[str, Any]]) -> None:
+def _set_labels(marks: list[Mark]) -> None:
     """A label stands right of its point, or left where it would not fit; none on another."""
     taken: list[tuple[float, float, float]] = []
-    for mark in sorted(marks, key=lambda mark: mark["y"]):
-        width = _CHARACTER * len(mark["label"])
-        is_left = mark["x"] + 9 + width > WIDTH - _RIGHT
-        start = mark["x"] - 9 - width if is_left else mark["x"] + 9
-        at = max(mark["y"] - 6, float(_TOP))
+    for mark in sorted(marks, key=lambda mark: mark.y):
+        width = _CHARACTER * len(mark.label)
+        is_left = mark.x + 9 + width > WIDTH - _RIGHT
+        start = mark.x - 9 - width if is_left else mark.x + 9
+        at = max(mark.y - 6, float(_TOP))
         for from_x, to_x, from_y in sorted(taken, key=lambda box: box[2]):
             if start < to_x and from_x < start + width and abs(at - from_y) < _LINE:
                 at = from_y + _LINE
         taken.append((start, start + width, at))
-        mark["label_x"] = round(mark["x"] - 9 if is_left else mark["x"] + 9, 1)
-        mark["label_y"] = round(at, 1)
-        mark["anchor"] = "end" if is_left else "start"
+        mark.label_x = round(mark.x - 9 if is_left else mark.x + 9, 1)
+        mark.label_y = round(at, 1)
+        mark.anchor = "end" if is_left else "start"

@@ -15,7 +15,7 @@ from radiance.registry.labels import labels
 from radiance.registry.store import BASE
 from radiance.web import wording
 from radiance.web.charts import lineage
-from radiance.web.charts.lines import chart
+from radiance.web.charts.lines import Chart, chart
 from radiance.web.decided import decided
 from radiance.web.forms import Fields
 from radiance.web.named import firsts, names
@@ -69,7 +69,7 @@ def _matrix(services: Services, current: Checkpoint | None) -> Data | None:
     return {"columns": ["after", "anchors", *tasks], "rows": rows}
 
 
-def _transfer(newest: list[Checkpoint]) -> Data:
+def _transfer(newest: list[Checkpoint]) -> Chart:
     rows = [
         [c.checkpoint_id, c.report.bwt, c.report.forgetting, c.report.fwt] for c in reversed(newest)
     ]

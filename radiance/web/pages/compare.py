@@ -7,7 +7,7 @@ from starlette.requests import Request
 from radiance.api.anchors import MOST_LISTED, overwritten_in
 from radiance.api.services import Services
 from radiance.errors import CorruptCheckpoint
-from radiance.records import Manifest
+from radiance.records import Manifest, Probe
 from radiance.registry.store import BASE
 from radiance.web import named
 from radiance.web.page import Data, Page
@@ -116,7 +116,7 @@ def _overwritten(services: Services, a: str, b: str) -> Data:
 
 def _anchors(services: Services, a: str, b: str) -> Data | None:
     """Anchors that one answers exactly and the other does not."""
-    exact: list[dict[str, Any]] = []
+    exact: list[dict[str, Probe]] = []
     try:
         for checkpoint_id in (a, b):
             if checkpoint_id != BASE:
@@ -130,7 +130,7 @@ def _anchors(services: Services, a: str, b: str) -> Data | None:
     right = exact[-1] if b != BASE else {}
     ids = set(left or right) & set(right or left)
 
-    def is_exact(side: dict[str, Any], other: dict[str, Any], id: str) -> bool:
+    def is_exact(side: dict[str, Probe], other: dict[str, Probe], id: str) -> bool:
         return side[id].is_exact if side else other[id].was_exact_in_base
 
     held = {anchor.example.id: anchor.example for anchor in services.anchors.anchors}

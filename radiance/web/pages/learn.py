@@ -1,7 +1,5 @@
 """Teach it from the page, and follow what becomes of each update."""
 
-from typing import Any
-
 import msgspec
 from starlette.requests import Request
 
@@ -208,7 +206,7 @@ def _pairs(services: Services, found: list[Supersession]) -> list[Data]:
 
 def act_on_job(services: Services, request: Request, fields: Fields) -> str:
     """Take a job out of the queue, or put it in again."""
-    acts: dict[str, Any] = {"cancel": services.jobs.cancel, "retry": services.jobs.retry}
+    acts = {"cancel": services.jobs.cancel, "retry": services.jobs.retry}
     action = chosen_action(fields, acts)
     job: Job = acts[action](request.path_params["job_id"])
     services.pipeline.wake()

@@ -12,7 +12,7 @@ from radiance.api.services import Services
 from radiance.records import Checkpoint, CheckpointStatus, EvalReport
 from radiance.registry.store import BASE
 from radiance.web import alerts, events, wording
-from radiance.web.charts.lines import chart
+from radiance.web.charts.lines import Chart, chart
 from radiance.web.decided import decided
 from radiance.web.named import names
 from radiance.web.page import Data, Page
@@ -178,7 +178,7 @@ def _refused(services: Services, newest: list[Checkpoint]) -> list[Data]:
     return found
 
 
-def retention(newest: list[Checkpoint]) -> Data:
+def retention(newest: list[Checkpoint]) -> Chart:
     """Recall of what was there before, checkpoint by checkpoint."""
     rows = [
         [c.checkpoint_id, c.report.retention_score, c.report.recall_exact, c.report.new_exact]

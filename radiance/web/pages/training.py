@@ -1,7 +1,5 @@
 """Whether training may run now: what holds it up, since when, and the switch for it."""
 
-from typing import Any
-
 import msgspec
 from starlette.requests import Request
 
@@ -72,7 +70,7 @@ def describe(services: Services, _: Request) -> Data:
 def act(services: Services, request: Request, fields: Fields) -> str:
     """Pause or resume, in the name of whoever asked."""
     switch = services.training_pause
-    acts: dict[str, Any] = {"pause": switch.pause, "resume": switch.resume}
+    acts = {"pause": switch.pause, "resume": switch.resume}
     action = chosen_action(fields, acts)
     reason = checked_reason(fields.get("reason", "")[:_MOST_CHARACTERS], _DEFAULT_REASON)
     acts[action](actor_of(request, "dashboard"), reason)

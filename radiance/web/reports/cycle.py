@@ -7,7 +7,6 @@ nothing. Texts of examples are left out unless they are asked for: a report is m
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -22,9 +21,10 @@ from radiance.registry.checkpoints import Checkpoints
 from radiance.storage.sqlite import DatabaseSnapshot
 from radiance.web.charts import cycle as cycle_charts
 from radiance.web.charts.intervals import interval
+from radiance.web.charts.lines import Chart
+from radiance.web.rendering import Data
 from radiance.web.reports.standalone import render_alone
 
-Data = dict[str, Any]
 _SUITES = (
     ("anchors", "Anchors"),
     ("learned", "New examples"),
@@ -109,6 +109,7 @@ def read(database: Path, adapters: Path, cycle_id: int, *, with_texts: bool = Fa
 
 def render(data: Data) -> str:
     """The report as HTML: style and drawings inside, no script, nothing to be fetched."""
+    data = data | {"charts": msgspec.convert(data["charts"], list[Chart])}
     return render_alone("cycle_report.html", f"Cycle {data['cycle_id']}", data)
 
 

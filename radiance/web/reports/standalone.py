@@ -7,17 +7,14 @@ opened.
 import base64
 import hashlib
 from functools import cache
-from typing import Any
 
 from markupsafe import Markup
 
 from radiance.web import assets
-from radiance.web.rendering import environment
+from radiance.web.rendering import Data, environment
 
 
-def render_alone(
-    template: str, title: str, data: dict[str, Any], sheets: tuple[str, ...] = ()
-) -> str:
+def render_alone(template: str, title: str, data: Data, sheets: tuple[str, ...] = ()) -> str:
     """A template that extends ``alone.html``, filled with ``data``.
 
     Args:

@@ -65,13 +65,13 @@ def test_charts_have_a_line_for_every_method_and_ink_for_every_day(
     small_result: StudyResult,
 ) -> None:
     equity = drawings.equity(small_result)
-    assert equity["series"] == [method.label for method in small_result.methods]
-    assert [row[1] for row in equity["rows"]] == small_result.methods[0].equity.middle
-    assert equity["columns"][-2:] == ["LoRA, routed + budget, low", "LoRA, routed + budget, high"]
+    assert equity.series == [method.label for method in small_result.methods]
+    assert [row[1] for row in equity.rows] == small_result.methods[0].equity.middle
+    assert equity.columns[-2:] == ["LoRA, routed + budget, low", "LoRA, routed + budget, high"]
     found = Reader(report.render(small_result))
     lines = [attrs["points"] for tag, attrs in found.tags if tag == "polyline"]
     assert len(lines) == 2 * len(small_result.methods)
-    assert {len((points or "").split()) for points in lines} == {len(equity["rows"])}
+    assert {len((points or "").split()) for points in lines} == {len(equity.rows)}
     assert sum(tag == "polygon" for tag, _ in found.tags) == 6
 
 

@@ -1,16 +1,14 @@
 """The charts of a result, the same for page and report."""
 
-from typing import Any
-
 from radiance.labs.signals import findings
 from radiance.labs.signals.results import Band, StudyResult
-from radiance.web.charts.lines import chart
-from radiance.web.charts.scatter import ScatterPoint, scatter
+from radiance.web.charts.lines import Chart, chart
+from radiance.web.charts.scatter import Scatter, ScatterPoint, scatter
 
 _BANDS = ("none", "naive", findings.BEST)  # whose spread over units is drawn; more would hide it
 
 
-def equity(result: StudyResult) -> dict[str, Any]:
+def equity(result: StudyResult) -> Chart:
     """Every method's equity over the test days."""
     sentence = (
         "Medians over units; the bands of no adaptation, naive and ours hold eight units in ten."
@@ -19,14 +17,14 @@ def equity(result: StudyResult) -> dict[str, Any]:
     return _curves(result, curves, "equity", "Equity after cost, of one unit", sentence)
 
 
-def drawdown(result: StudyResult) -> dict[str, Any]:
+def drawdown(result: StudyResult) -> Chart:
     """Every method's drawdown over the test days."""
     curves = [method.drawdown for method in result.methods]
     title, sentence = "Drawdown, below the peak", "Medians over units, with the same bands."
     return _curves(result, curves, "drawdown", title, sentence, high=0.0)
 
 
-def errors(result: StudyResult) -> dict[str, Any] | None:
+def errors(result: StudyResult) -> Scatter | None:
     """Stress error over drift error of every method; None where none has both."""
     points = []
     for method in result.methods:
@@ -53,7 +51,7 @@ def _curves(
     title: str,
     sentence: str,
     high: float | None = None,
-) -> dict[str, Any]:
+) -> Chart:
     names = [method.label for method in result.methods]
     middles = zip(*(curve.middle for curve in curves), strict=True)
     rows = [[day, *values] for day, values in zip(curves[0].days, middles, strict=True)]

@@ -15,6 +15,7 @@ from radiance.labs.signals.view.tables import Grid
 from radiance.registry import audit
 from radiance.web.charts.intervals import interval
 from radiance.web.forms import Fields
+from radiance.web.rendering import Data
 
 PRESET_TITLES = {
     "quick": "Quick: 8 seeds, seconds",
@@ -30,7 +31,7 @@ _SECTIONS = {
 }
 
 
-def form(study: StudySettings) -> dict[str, Any]:
+def form(study: StudySettings) -> Data:
     """What the knobs stand at, and what they can be set to."""
     return {
         "ours": LABELS[findings.BEST],
@@ -44,7 +45,7 @@ def form(study: StudySettings) -> dict[str, Any]:
     }
 
 
-def view(result: StudyResult, earlier: StudyResult | None) -> dict[str, Any]:
+def view(result: StudyResult, earlier: StudyResult | None) -> Data:
     """A result, and what is different from an earlier one."""
     changes = tables.changes_table(result, earlier) if earlier else None
     if changes is not None and not changes.rows:
@@ -72,13 +73,13 @@ def view(result: StudyResult, earlier: StudyResult | None) -> dict[str, Any]:
     }
 
 
-def study_of(fields: Fields) -> dict[str, Any]:
+def study_of(fields: Fields) -> Data:
     """The fields of the form as ``presets.read_study`` takes them.
 
     Raises:
         RequestError: A field should be a number and is none.
     """
-    data: dict[str, Any] = {"preset": fields.get("preset", "default")}
+    data: Data = {"preset": fields.get("preset", "default")}
     for section, entries in knobs().items():
         for knob in entries:
             given = fields.getlist(knob.name)
@@ -109,7 +110,7 @@ def _value(knob: Knob, given: list[str]) -> Any:
         ) from None
 
 
-def _decision(result: StudyResult) -> dict[str, Any] | None:
+def _decision(result: StudyResult) -> Data | None:
     """The gate's on the first unit of the method that is ours, or of the last one."""
     method = result.method(findings.BEST) or result.methods[-1]
     if not method.decisions:

@@ -1,7 +1,5 @@
 """A result as one HTML file that needs nothing else: no script, no network, no server."""
 
-from typing import Any
-
 from jinja2.utils import htmlsafe_json_dumps
 
 from radiance import __version__, records
@@ -11,6 +9,7 @@ from radiance.labs.signals.methods import LABELS
 from radiance.labs.signals.results import MEASURES, StudyResult, encode
 from radiance.labs.signals.view import drawings, tables
 from radiance.labs.signals.view.tables import Grid
+from radiance.web.rendering import Data
 from radiance.web.reports.standalone import render_alone
 
 
@@ -27,7 +26,7 @@ def render(result: StudyResult, earlier: StudyResult | None = None) -> str:
         shown.append(tables.changes_table(result, earlier))
     measures = [(measure.title, measure.unit) for measure in MEASURES]
     settings = [(name, str(value)) for name, value in flat(result.study).items()]
-    data: dict[str, Any] = {
+    data: Data = {
         "kind": "Study" if result.kind == "study" else "Replay",
         "preset": result.study.preset,
         "units": len(result.units),
