@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,11 +14,13 @@ from starlette.responses import StreamingResponse
 
 from radiance.api.bodies import check_body, read_json
 from radiance.api.errors import response_to
-from radiance.api.openai import shapes
+from radiance.api.openai import messages, shapes
 from radiance.api.openai.chat import ChatBody, answer_chat, begin_chat, plan_chat
 from radiance.api.openai.events import HEADERS, named_event
 from radiance.api.openai.formats import JsonSchema
 from radiance.api.openai.habits import without_nulls
+from radiance.api.openai.parameters import StreamOptions
+from radiance.api.openai.tools import ChosenName, ChosenTool, Function, FunctionTool, ToolChoice
 from radiance.api.route import Reply
 from radiance.api.services import services_of
 from radiance.errors import RadianceError, RequestError
@@ -202,7 +205,7 @@ class StreamEvent(msgspec.Struct):
     message: Answered | UnsetType = UNSET
     index: int | UnsetType = UNSET
     content_block: PartOut | UnsetType = UNSET
-    delta: dict[str, Any] | UnsetType = UNSET
+    delta: dict[str, str | None] | UnsetType = UNSET
     usage: dict[str, int] | UnsetType = UNSET
 
 
@@ -239,35 +242,33 @@ def _as_chat(body: MessagesBody) -> ChatBody:
             value="assistant",
             remedy="End with the user's turn; an answer cannot be begun for the model.",
         )
-    messages: list[dict[str, Any]] = []
-    if body.system:
-        messages.append({"role": "system", "content": _text(body.system)})
-    for place, turn in enumerate(body.messages):
-        messages += _turns(turn, f"messages[{place}]")
-    chat: dict[str, Any] = {
-        "model": body.model,
-        "messages": messages,
-        "max_completion_tokens": body.max_tokens,
-        "temperature": body.temperature,
-        "top_p": body.top_p,
-        "top_k": body.top_k,
-        "stop": body.stop_sequences or None,
-        "stream": body.stream,
-        "user": body.metadata and body.metadata.user_id,
-    }
-    if body.stream:
-        chat["stream_options"] = {"include_usage": True}
-    if body.thinking is not None and body.thinking.type == "disabled":
-        chat["reasoning_effort"] = "none"
-    if body.tools:
-        chat["tools"] = [_tool(tool) for tool in body.tools]
-        chat |= _choice(body.tool_choice)
-    return check_body(chat, ChatBody)
+    system = [messages.System(content=_text(body.system))] if body.system else []
+    turns = [_turns(turn, f"messages[{place}]") for place, turn in enumerate(body.messages)]
+    choice = body.tool_choice if body.tools else None
+    is_unthinking = body.thinking is not None and body.thinking.type == "disabled"
+    chat = ChatBody(
+        model=body.model,
+        messages=[*system, *chain.from_iterable(turns)],
+        max_completion_tokens=body.max_tokens,
+        temperature=body.temperature,
+        top_p=body.top_p,
+        top_k=body.top_k,
+        stop=body.stop_sequences or None,
+        stream=body.stream,
+        user=body.metadata and body.metadata.user_id,
+        stream_options=StreamOptions(include_usage=True) if body.stream else None,
+        reasoning_effort="none" if is_unthinking else None,
+        tools=[_tool(tool) for tool in body.tools] or None,
+        tool_choice=None if choice is None else _choice(choice),
+        parallel_tool_calls=False if choice and choice.disable_parallel_tool_use else None,
+    )
+    return check_body(msgspec.to_builtins(chat), ChatBody)
 
 
-def _turns(turn: TurnIn, field: str) -> list[dict[str, Any]]:
+def _turns(turn: TurnIn, field: str) -> list[messages.Message]:
     if isinstance(turn.content, str):
-        return [{"role": turn.role, "content": turn.content}]
+        kind = messages.User if turn.role == "user" else messages.Assistant
+        return [kind(content=turn.content)]
     results, texts, thoughts, calls = [], [], [], []
     for place, part in enumerate(turn.content):
         whose = "user" if isinstance(part, ToolResultIn) else "assistant"
@@ -283,47 +284,33 @@ def _turns(turn: TurnIn, field: str) -> list[dict[str, Any]]:
             case ThinkingIn():
                 thoughts.append(part.thinking)
             case ToolUseIn():
-                function = {"name": part.name, "arguments": json.dumps(part.input)}
-                calls.append({"id": part.id, "type": "function", "function": function})
+                function = messages.CalledFunction(part.name, json.dumps(part.input))
+                calls.append(messages.CalledTool(id=part.id, function=function))
             case ToolResultIn():
                 told = _text(part.content)
                 if part.is_error:  # chat templates have no other place for it
                     told = f"Error: {told}" if told else "Error"
-                results.append({"role": "tool", "tool_call_id": part.tool_use_id, "content": told})
+                results.append(messages.Tool(content=told, tool_call_id=part.tool_use_id))
     if turn.role == "user":
-        return [*results, *([{"role": "user", "content": "".join(texts)}] if texts else [])]
-    answer: dict[str, Any] = {"role": "assistant"}
-    if texts or not calls:
-        answer["content"] = "".join(texts)
-    if thoughts:
-        answer["reasoning_content"] = "".join(thoughts)
-    if calls:
-        answer["tool_calls"] = calls
-    return [answer]
+        return [*results, *([messages.User(content="".join(texts))] if texts else [])]
+    said = "".join(texts) if texts or not calls else None
+    thought = "".join(thoughts) if thoughts else None
+    return [messages.Assistant(content=said, tool_calls=calls or None, reasoning_content=thought)]
 
 
 def _text(content: str | list[TextIn]) -> str:
     return content if isinstance(content, str) else "".join(part.text for part in content)
 
 
-def _tool(tool: ToolIn) -> dict[str, Any]:
-    function: dict[str, Any] = {"name": tool.name, "parameters": tool.input_schema}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.strict is not None:
-        function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+def _tool(tool: ToolIn) -> FunctionTool:
+    function = Function(tool.name, tool.description, tool.input_schema, tool.strict)
+    return FunctionTool(function=function)
 
 
-def _choice(choice: ChoiceIn | None) -> dict[str, Any]:
-    if choice is None:
-        return {}
-    kinds = {"auto": "auto", "any": "required", "none": "none"}
-    named = {"type": "function", "function": {"name": choice.name or ""}}
-    chosen: dict[str, Any] = {"tool_choice": kinds.get(choice.type, named)}
-    if choice.disable_parallel_tool_use:
-        chosen["parallel_tool_calls"] = False
-    return chosen
+def _choice(choice: ChoiceIn) -> ToolChoice:
+    if choice.type == "tool":
+        return ChosenTool(function=ChosenName(choice.name or ""))
+    return "required" if choice.type == "any" else choice.type
 
 
 def _answered(completion: shapes.ChatCompletion) -> Answered:
@@ -367,7 +354,7 @@ async def _events(
         place, kind = place + 1, type(part).__name__
         return [*ended, StreamEvent("content_block_start", index=place, content_block=part)]
 
-    def added(**delta: str) -> StreamEvent:
+    def added(**delta: str | None) -> StreamEvent:
         return StreamEvent("content_block_delta", index=place, delta=delta)
 
     async with aclosing(chunks) as told:
@@ -400,7 +387,7 @@ async def _events(
                     reason, stopped = _reason(choice)
     if kind:
         yield StreamEvent("content_block_stop", index=place)
-    ended = {"stop_reason": reason, "stop_sequence": stopped}
+    ended: dict[str, str | None] = {"stop_reason": reason, "stop_sequence": stopped}
     yield StreamEvent("message_delta", delta=ended, usage={"output_tokens": output_tokens})
     yield StreamEvent("message_stop")
 

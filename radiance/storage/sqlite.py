@@ -9,7 +9,7 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,10 +36,14 @@ def to_json(value: Any) -> str:
     return json.dumps(msgspec.to_builtins(value), ensure_ascii=False, separators=(",", ":"))
 
 
+Parameters = Sequence[Any] | Mapping[str, Any]
+"""What stands for the places or the names in an SQL text."""
+
+
 class Readable(Protocol):
     """What can be asked: the service's own ``Database``, or a ``DatabaseSnapshot`` of it."""
 
-    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+    def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a query."""
         ...
 
@@ -145,7 +149,7 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
-    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+    def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a query.
 
         Raises:
@@ -252,7 +256,7 @@ class DatabaseSnapshot:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[Row]:
+    def read(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a query.
 
         Raises:
@@ -260,7 +264,7 @@ class DatabaseSnapshot:
         """
         return list(self.stream(sql, parameters))
 
-    def stream(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> Iterator[Row]:
+    def stream(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows of a query, one at a time.
 
         Raises:

@@ -1,8 +1,6 @@
 """The accuracy matrix as it is kept: a row per checkpoint, a place per update asked about."""
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import pytest
@@ -29,6 +27,7 @@ from radiance.registry.evaluations import (
     write,
 )
 from radiance.registry.verification import verify
+from radiance.storage.sqlite import Parameters
 
 
 def probe(group: str, now: bool, parent: bool = False, base: bool = False) -> Probe:
@@ -82,7 +81,7 @@ class MemoryDatabase:
         values = tuple(msgspec.structs.asdict(row).values())
         self._connection.execute("INSERT INTO evaluations VALUES (?, ?, ?, ?, ?, ?)", values)
 
-    def read(self, sql: str, parameters: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
+    def read(self, sql: str, parameters: Parameters = ()) -> list[sqlite3.Row]:
         return self._connection.execute(sql, parameters).fetchall()
 
 
