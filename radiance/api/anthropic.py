@@ -255,7 +255,7 @@ def _as_chat(body: MessagesBody) -> ChatBody:
         top_k=body.top_k,
         stop=body.stop_sequences or None,
         stream=body.stream,
-        user=body.metadata and body.metadata.user_id,
+        user=None if body.metadata is None else body.metadata.user_id,
         stream_options=StreamOptions(include_usage=True) if body.stream else None,
         reasoning_effort="none" if is_unthinking else None,
         tools=[_tool(tool) for tool in body.tools] or None,
