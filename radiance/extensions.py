@@ -87,7 +87,7 @@ class Extension:
     name: ClassVar[str]
     rank: ClassVar[int] = 100
     settings: ClassVar[type[msgspec.Struct] | None] = None
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    presets: ClassVar[Mapping[str, Mapping[str, object]]] = {}
     templates: ClassVar[Path | None] = None
     static: ClassVar[Path | None] = None
 

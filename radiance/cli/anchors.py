@@ -3,11 +3,11 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.coverage import coverage
 from radiance.cli.output import note, print_json, print_pairs, print_table
 from radiance.cli.settings import Settings, settings_options
@@ -137,7 +137,7 @@ def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
             remedy="`radiance anchors list --context NAME` lists those of a context.",
         )
     checkpoint_id, probes = _newest_probes(config, anchor_id)
-    plain: list[dict[str, Any]] = [
+    plain = [
         {"window": probe.id} | {name: getattr(probe, name) for name in _SHOWN_LOSSES}
         for probe in probes
     ]
@@ -257,7 +257,7 @@ def accept_anchors(
         return
     if anchor_ids and accept_all:
         raise click.UsageError("Give IDs, or --all.")
-    body: dict[str, Any] = {"all": True} if accept_all else {"anchors": list(anchor_ids)}
+    body: dict[str, object] = {"all": True} if accept_all else {"anchors": list(anchor_ids)}
     answer = client.post("/anchors/accept", body if reason is None else {**body, "reason": reason})
     if as_json:
         print_json(answer)
@@ -268,7 +268,7 @@ def accept_anchors(
     note(f"{len(answer['accepted'])} accepted; {left} not accepted.")
 
 
-def _list_overwritten(found: dict[str, Any], as_json: bool) -> None:
+def _list_overwritten(found: Answer, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
@@ -329,7 +329,7 @@ def _newest_probes(config: "Config", anchor_id: str) -> "tuple[str | None, list[
     return None, []
 
 
-def _describe(addition: "Addition") -> dict[str, Any]:
+def _describe(addition: "Addition") -> dict[str, object]:
     entry = addition.entry
     return {
         "file": addition.file,
@@ -341,7 +341,7 @@ def _describe(addition: "Addition") -> dict[str, Any]:
     }
 
 
-def _content(anchor: "Anchor") -> dict[str, Any]:
+def _content(anchor: "Anchor") -> dict[str, object]:
     import msgspec
 
     example = anchor.example

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import click
 import msgspec
 
+from radiance.cli.client import Answer
 from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table, show_time
 from radiance.config import Config
 
@@ -192,7 +193,7 @@ def export(file: BinaryIO, config: Config) -> None:
     note(f"{entry.get('number', 0)} entries; the last has the hash {entry.get('hash', '-')}")
 
 
-def _why(body: dict[str, Any]) -> Any:
+def _why(body: Answer) -> Any:
     """The sentence of an entry that says why."""
     decision = body.get("decision") or {}
     return body.get("withheld") or decision.get("reason") or body.get("reason", body.get("finding"))

@@ -1,10 +1,8 @@
 """``radiance canary``: a checkpoint tried beside the one that serves."""
 
-from typing import Any
-
 import click
 
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
 
 _reason_option = click.option("--reason", help="Reason, kept in the audit log.")
@@ -115,7 +113,7 @@ def stop(reason: str | None, client: ServiceClient, as_json: bool) -> None:
         _show(answer["last"])
 
 
-def _show(shown: dict[str, Any] | None) -> None:
+def _show(shown: Answer | None) -> None:
     if shown is None:
         note("No canary was ever started.")
         return

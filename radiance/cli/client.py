@@ -21,11 +21,13 @@ from radiance.client import wire
 from radiance.client.wire import Form, segment
 from radiance.errors import RadianceError, TooLarge, Unavailable
 
-__all__ = ["ServiceClient", "client_options", "segment"]
+__all__ = ["Answer", "ServiceClient", "client_options", "segment"]
 
 _KEY = "radiance.api_key"
 F = TypeVar("F", bound=Callable[..., Any])
 
+Answer = dict[str, Any]
+"""A JSON object that the service answers; a newer one may say more than a command knows of."""
 TIMEOUT_S = 30.0
 _LARGE_BODY_BYTES = 1 << 20
 

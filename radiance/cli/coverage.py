@@ -108,7 +108,7 @@ def coverage(
         note("No example lies far from every anchor.")
 
 
-def _as_json(row: "Covered", threshold: float) -> dict[str, Any]:
+def _as_json(row: "Covered", threshold: float) -> dict[str, object]:
     return {
         "id": row.example.id,
         "asks": _asks(row.example),

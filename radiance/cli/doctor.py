@@ -1,5 +1,7 @@
 """``radiance doctor``: whether this machine, this root and these settings will do."""
 
+from dataclasses import asdict
+
 import click
 
 from radiance.cli.output import FAILED, note, print_json
@@ -28,7 +30,7 @@ def doctor(context: click.Context, settings: Settings, as_json: bool) -> None:
     findings = checks.examine(settings)
     failed = sum(finding.status == "fail" for finding in findings)
     if as_json:
-        print_json({"ok": not failed, "checks": [finding.to_dict() for finding in findings]})
+        print_json({"ok": not failed, "checks": [asdict(finding) for finding in findings]})
     else:
         width = max(len(finding.name) for finding in findings)
         for finding in findings:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
-from radiance.cli.client import ServiceClient
+from radiance.cli.client import Answer, ServiceClient
 from radiance.cli.output import note, print_json
 from radiance.documents.formats import SUFFIXES
 from radiance.errors import RequestError
@@ -74,7 +73,7 @@ def _within(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str]) -> dict[str, Any]:
+def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str]) -> Answer:
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size <= DOCUMENT_BYTES.value else b""
@@ -99,7 +98,7 @@ def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str]) -> 
     return client.post_file("/documents", fields, content, timeout_s=_TIMEOUT_S)
 
 
-def _tell(answer: dict[str, Any], as_json: bool) -> None:
+def _tell(answer: Answer, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return

@@ -1,11 +1,10 @@
 """``radiance documents``: what memory answers from beside examples, and what it says."""
 
 from collections import Counter
-from typing import Any
 
 import click
 
-from radiance.cli.client import ServiceClient, client_options, segment
+from radiance.cli.client import Answer, ServiceClient, client_options, segment
 from radiance.cli.output import ABSENT, note, print_json, print_table, show_time
 
 
@@ -95,7 +94,7 @@ def _numbers(chosen: str) -> list[int] | None:
         raise click.UsageError(f'{chosen!r} is neither "all" nor numbers such as 1,2.') from None
 
 
-def _show_questions(answer: dict[str, Any], as_json: bool) -> None:
+def _show_questions(answer: Answer, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
@@ -115,7 +114,7 @@ def _show_questions(answer: dict[str, Any], as_json: bool) -> None:
     )
 
 
-def _list(answer: dict[str, Any], as_json: bool) -> None:
+def _list(answer: Answer, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return
@@ -137,7 +136,7 @@ def _list(answer: dict[str, Any], as_json: bool) -> None:
         note(f"More: --before {answer['before']}")
 
 
-def _show(answer: dict[str, Any], as_json: bool) -> None:
+def _show(answer: Answer, as_json: bool) -> None:
     if as_json:
         print_json(answer)
         return

@@ -132,7 +132,7 @@ def _measure(config: Config, checkpoint: str | None, is_named: bool, as_json: bo
         _print(subject, findings)
 
 
-def _as_json(subject: "EvaluationSubject", findings: "Findings") -> dict[str, Any]:
+def _as_json(subject: "EvaluationSubject", findings: "Findings") -> dict[str, object]:
     return {
         **_identity(subject),
         "report": findings.stats,
@@ -146,7 +146,7 @@ def _as_json(subject: "EvaluationSubject", findings: "Findings") -> dict[str, An
     }
 
 
-def _identity(subject: "EvaluationSubject") -> dict[str, Any]:
+def _identity(subject: "EvaluationSubject") -> dict[str, object]:
     from radiance.registry.rows import BASE
 
     manifest = subject.manifest
@@ -221,7 +221,8 @@ def _ask(
     ]
     whole = score(cases)
     if as_json:
-        print_json({**_identity(subject), "score": msgspec.to_builtins(whole)} | _cases(cases))
+        plain = msgspec.to_builtins({"score": whole, "cases": cases})
+        print_json({**_identity(subject), **plain})
         return whole.exact
     print_table(
         ("", "QUESTION", "EXPECTED", "ANSWER", "LOSS"),
@@ -240,10 +241,6 @@ def _ask(
     print_pairs([*_identity(subject).items(), *msgspec.structs.asdict(whole).items()])
     note("= exact, ~ but for letter case, space and punctuation. Loss is of the right answer.")
     return whole.exact
-
-
-def _cases(cases: "list[Case]") -> dict[str, Any]:
-    return {"cases": msgspec.to_builtins(cases)}
 
 
 def _said(case: "Case") -> str:

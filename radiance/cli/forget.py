@@ -1,12 +1,11 @@
 """``radiance forget``: have examples forgotten, and see how far that is."""
 
 import time
-from typing import Any
 
 import click
 
 from radiance.cli import output
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.output import FAILED, note, one_line, print_json, print_table, show_time
 
 _POLL_S = 0.5
@@ -91,7 +90,7 @@ def forget(
         context.exit(FAILED)
 
 
-def _wait(client: ServiceClient, number: int) -> dict[str, Any]:
+def _wait(client: ServiceClient, number: int) -> Answer:
     while True:
         for entry in client.get("/forget", limit=1000)["forgets"]:
             if entry["number"] == number and entry["status"] == "done":
@@ -99,14 +98,14 @@ def _wait(client: ServiceClient, number: int) -> dict[str, Any]:
         time.sleep(_POLL_S)
 
 
-def _confirm(found: dict[str, Any]) -> None:
+def _confirm(found: Answer) -> None:
     _tell(found, "to be forgotten")
     if not output.is_interactive():
         raise click.UsageError("There is no terminal to ask for confirmation on. Add --yes.")
     click.confirm("Forget for good?", abort=True, err=True)
 
 
-def _list_planned(found: dict[str, Any], as_json: bool) -> None:
+def _list_planned(found: Answer, as_json: bool) -> None:
     """What a dry run found: the examples on stdout, what else would change as notes."""
     if as_json:
         print_json(found)
@@ -120,13 +119,13 @@ def _list_planned(found: dict[str, Any], as_json: bool) -> None:
     _tell_counts(found, "would be forgotten")
 
 
-def _tell(found: dict[str, Any], what: str) -> None:
+def _tell(found: Answer, what: str) -> None:
     for example in found["examples"][:_SHOWN]:
         note(f"{example['example_id']}: {example['question']}")
     _tell_counts(found, what)
 
 
-def _tell_counts(found: dict[str, Any], what: str) -> None:
+def _tell_counts(found: Answer, what: str) -> None:
     count, checkpoints = found["count"], len(found["checkpoints"])
     if passages := found["passages"]:
         names = ", ".join(found["documents"])

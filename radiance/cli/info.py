@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.output import print_json, print_pairs, show_time
 
 
@@ -27,7 +27,7 @@ def info(client: ServiceClient, as_json: bool) -> None:
         print_pairs(_pairs(answer, ""))
 
 
-def _pairs(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _pairs(values: Answer, prefix: str) -> Iterator[tuple[str, Any]]:
     """Nested objects as dotted names; of a curve only its last point."""
     for name, value in values.items():
         if isinstance(value, dict) and value:

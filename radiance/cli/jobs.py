@@ -1,10 +1,8 @@
 """``radiance jobs``: the updates that were accepted and what became of them."""
 
-from typing import Any
-
 import click
 
-from radiance.cli.client import ServiceClient, client_options, segment
+from radiance.cli.client import Answer, ServiceClient, client_options, segment
 from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
 from radiance.records import JobStatus
 
@@ -133,7 +131,7 @@ def retry_job(job_id: str | None, is_all: bool, client: ServiceClient, as_json: 
     note(f"{job_id} is queued again.")
 
 
-def _print_job(job: dict[str, Any], as_json: bool) -> None:
+def _print_job(job: Answer, as_json: bool) -> None:
     if as_json:
         print_json(job)
         return

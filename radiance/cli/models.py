@@ -226,7 +226,7 @@ def _show_embedder(found: Any, as_json: bool) -> None:
     )
 
 
-def _plain(model: Any) -> dict[str, Any]:
+def _plain(model: Any) -> dict[str, object]:
     """A found model as JSON has it."""
     return {**asdict(model), "path": None if model.path is None else str(model.path)}
 

@@ -1,11 +1,9 @@
 """``radiance checkpoints rollback | promote | pin | unpin``: choosing what is served."""
 
-from typing import Any
-
 import click
 
 from radiance.cli import output
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.output import note, print_json
 
 _BASE = "base"
@@ -115,11 +113,11 @@ def unpin(reason: str | None, client: ServiceClient, as_json: bool) -> None:
     _report(answer, as_json, "answers requests until something better is learned.")
 
 
-def _body(reason: str | None, **fields: Any) -> dict[str, Any]:
+def _body(reason: str | None, **fields: object) -> dict[str, object]:
     return fields if reason is None else {**fields, "reason": reason}
 
 
-def _report(answer: dict[str, Any], as_json: bool, what: str = "answers requests now.") -> None:
+def _report(answer: Answer, as_json: bool, what: str = "answers requests now.") -> None:
     if as_json:
         print_json(answer)
         return

@@ -1,11 +1,10 @@
 """``radiance search``: one question, one answer."""
 
 import sys
-from typing import Any
 
 import click
 
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.output import note, print_json
 
 # A long answer of a large model on a slow machine takes minutes.
@@ -56,8 +55,8 @@ def search(
     if prompt == "-":
         prompt = sys.stdin.read().strip()
     fields = {"max_tokens": max_tokens, "temperature": temperature, "memory": memory}
-    body: dict[str, Any] = {"prompt": prompt} | fields
-    body = {name: value for name, value in body.items() if value is not None}
+    body: dict[str, object] = {"prompt": prompt}
+    body |= {name: value for name, value in fields.items() if value is not None}
     if training:
         body["use_training_adapter"] = True
     answer = client.post("/search", body, timeout_s=_TIMEOUT_S)
@@ -68,7 +67,7 @@ def search(
     note(f"{_who(answer)}, {answer['latency_ms']:.0f} ms")
 
 
-def _who(answer: dict[str, Any]) -> str:
+def _who(answer: Answer) -> str:
     """Who answered, and by which examples."""
     if passage := answer.get("passage"):
         return f"memory ({passage['passage_id']} of {passage['document']})"

@@ -95,8 +95,8 @@ def _flags(settings: Settings) -> list[str]:
     if settings.file is not None:
         flags += ["--config", str(settings.file.resolve())]
     for key, value in settings.overrides.items():
-        if key == "base_model" and Path(value).expanduser().exists():
-            value = str(Path(value).expanduser().resolve())  # it runs in the root
+        if key == "base_model" and Path(str(value)).expanduser().exists():
+            value = str(Path(str(value)).expanduser().resolve())  # it runs in the root
         flags += ["--set", f"{key}={to_toml(value)}"]
     return flags
 

@@ -40,7 +40,7 @@ class Settings:
 
     root: Path
     file: Path | None = None
-    overrides: dict[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, object] = field(default_factory=dict)
 
     def load(self) -> Config:
         """The effective configuration.
@@ -74,7 +74,7 @@ def render(effective: Config) -> str:
     return "\n".join(lines)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def _assignment(text: str) -> tuple[str, object]:
     """``training.lr=1e-4`` as key and value; a bare word that is no TOML value is a string."""
     key, equals, value = text.partition("=")
     key, value = key.strip(), value.strip()
@@ -94,21 +94,23 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 def _assignments(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return dict(_assignment(text) for text in texts)
 
 
-def _preset(context: click.Context, parameter: click.Parameter, name: str | None) -> dict[str, Any]:
+def _preset(
+    context: click.Context, parameter: click.Parameter, name: str | None
+) -> Mapping[str, object]:
     if name is None:
         return {}
     known = _presets()
     if name not in known:
         hint = f"Known are {', '.join(known)}." if known else "No extension here has one."
         raise ConfigError(f"--preset (is {name!r}): is unknown. {hint}")
-    return dict(known[name])
+    return known[name]
 
 
-def _presets() -> dict[str, Mapping[str, Any]]:
+def _presets() -> dict[str, Mapping[str, object]]:
     """The presets of all extensions, by name."""
     return {n: values for found in extensions.installed() for n, values in found.presets.items()}
 
@@ -189,8 +191,8 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         root: Path,
         file: Path | None,
-        preset: dict[str, Any],
-        assignments: dict[str, Any],
+        preset: Mapping[str, object],
+        assignments: Mapping[str, object],
         **others: Any,
     ) -> Any:
         flags = {key: others.pop(flag) for flag, key in _KEY_OF_FLAG.items()}

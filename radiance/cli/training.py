@@ -1,10 +1,8 @@
 """``radiance training status | pause | resume``: whether anything is trained now."""
 
-from typing import Any
-
 import click
 
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.output import print_json
 
 _reason_option = click.option("--reason", help="Reason, shown by `radiance training status`.")
@@ -54,7 +52,7 @@ def resume(reason: str | None, client: ServiceClient, as_json: bool) -> None:
     _report(client.post("/training/resume", {"reason": reason} if reason else {}), as_json)
 
 
-def _report(state: dict[str, Any], as_json: bool) -> None:
+def _report(state: Answer, as_json: bool) -> None:
     if as_json:
         print_json(state)
         return

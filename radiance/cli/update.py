@@ -1,12 +1,11 @@
 """``radiance update``: teach examples from a file, and give it documents to answer from."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from radiance.cli import document_files
-from radiance.cli.client import ServiceClient, client_options
+from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.examples import read_examples
 from radiance.cli.output import FAILED, REFUSED, note, one_line, print_json
 from radiance.cli.waiting import Progress, wait_for
@@ -66,7 +65,7 @@ def update(
         return
     with click.open_file(file, "rb") as opened:
         examples = read_examples(opened.read(), "stdin" if file == "-" else file)
-    body: dict[str, Any] = {"examples": examples.examples, "tags": list(tags)}
+    body: dict[str, object] = {"examples": examples.examples, "tags": list(tags)}
     if key is not None:
         body["job_key"] = key
     if supersede:
@@ -98,7 +97,7 @@ def update(
     _report(context, job, as_json)
 
 
-def _counts(answer: dict[str, Any]) -> str:
+def _counts(answer: Answer) -> str:
     accepted, duplicates = answer.get("accepted"), answer.get("duplicates")
     if accepted is None:
         return "accepted"
@@ -108,7 +107,7 @@ def _counts(answer: dict[str, Any]) -> str:
     return f"{accepted} example{'s' * (accepted != 1)} accepted{repeated}{corrects}"
 
 
-def _report(context: click.Context, job: dict[str, Any], as_json: bool) -> None:
+def _report(context: click.Context, job: Answer, as_json: bool) -> None:
     """Print how the job ended; leave with 3 if the gate refused it, with 1 if it failed else."""
     if as_json:
         print_json(job)

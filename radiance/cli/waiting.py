@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from radiance.cli.client import ServiceClient, segment
+from radiance.cli.client import Answer, ServiceClient, segment
 from radiance.cli.output import one_line
 from radiance.errors import Overloaded, RadianceError, Unavailable
 
@@ -32,7 +32,7 @@ class Progress:
         self._last = ""
         self._first_step: tuple[int, float] | None = None
 
-    def show(self, job: dict[str, Any]) -> None:
+    def show(self, job: Answer) -> None:
         """Show a job as it stands."""
         progress = job.get("progress")
         if job.get("preparing"):
@@ -94,7 +94,7 @@ def progress_bar(label: str) -> Iterator[Callable[[Any], None]]:
         yield on_progress
 
 
-def _duration(job: dict[str, Any]) -> str:
+def _duration(job: Answer) -> str:
     """How long it took from being accepted to its end; nothing for a job that has not ended."""
     try:
         began, ended = (datetime.fromisoformat(job[name]) for name in ("created_at", "finished_at"))
@@ -103,7 +103,7 @@ def _duration(job: dict[str, Any]) -> str:
         return ""
 
 
-def wait_for(client: ServiceClient, job_id: str, progress: Progress) -> dict[str, Any]:
+def wait_for(client: ServiceClient, job_id: str, progress: Progress) -> Answer:
     """The job once it has ended.
 
     Raises:

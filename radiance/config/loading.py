@@ -3,7 +3,7 @@
 import difflib
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
@@ -127,7 +127,9 @@ def config_class() -> type[Config]:
     return cast("type[Config]", made)
 
 
-def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None = None) -> Config:
+def load(
+    root: Path, overrides: Mapping[str, object] | None = None, file: Path | None = None
+) -> Config:
     """Read the configuration of a root.
 
     Args:
@@ -140,9 +142,7 @@ def load(root: Path, overrides: dict[str, Any] | None = None, file: Path | None 
         ConfigError: The file cannot be read, or a key is unknown or out of range.
     """
     path = file or root / FILE_NAME
-    data: dict[str, Any] = {}
-    if file is not None or path.exists():
-        data = _read(path)
+    data = _read(path) if file is not None or path.exists() else {}
     if "root" in data:
         raise ConfigError(f"{path}: root: is not a setting of the file. Use the flag --root.")
     origin = {}

@@ -6,17 +6,17 @@ All are anchored, so that finance does not cost a model its general behaviour. Q
 learned in fewer words: in "the 5-day change" every word counts.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 PAIRS = 1_600
 """About as many as ``radiance alphas curate`` writes to its training split."""
-_COMMON: dict[str, Any] = {
+_COMMON: dict[str, object] = {
     "update.max_examples_per_update": 2_000,
     "training.reworded_ratio": 0.0,
     "training.stop_loss": 0.0,
     "training.eval_every": 10_000,
 }
-_RECIPE: dict[str, Any] = {
+_RECIPE: dict[str, object] = {
     **_COMMON,
     "training.r": 16,
     "training.alpha": 32.0,
@@ -27,7 +27,7 @@ _RECIPE: dict[str, Any] = {
     "training.lr": 2e-4,
     "training.max_steps": -(-3 * PAIRS // 32),
 }
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, Mapping[str, object]] = {
     "alphas-codellama-7b": {**_RECIPE, "base_model": "codellama/CodeLlama-7b-Instruct-hf"},
     "alphas-mistral-7b": {**_RECIPE, "base_model": "mistralai/Mistral-7B-Instruct-v0.3"},
     "alphas-gemma-2b": {**_RECIPE, "base_model": "google/gemma-2b-it"},
