@@ -10,7 +10,7 @@ between the two leaves the file one entry behind, which the next start makes up 
 import json
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +55,10 @@ TRIGGERS = frozenset({"audit_keeps", "audit_forgets_nothing", "audit_grows_at_it
 """What keeps the log's table from being changed by mistake."""
 _COLUMNS = "number, at, action, actor, subject, body, previous_hash, hash"
 _log = get_logger(__name__)
+
+
+Body = Mapping[str, object]
+"""What an entry says besides, by name: whatever ``plain`` makes JSON of."""
 
 
 class LogHead(msgspec.Struct, frozen=True):
@@ -116,7 +120,7 @@ def append(
     action: Action,
     actor: str,
     subject: str | None,
-    body: dict[str, Any],
+    body: Body,
     at: datetime,
 ) -> AuditEntry:
     """Add an entry in the open transaction, which must be that of the change it records.

@@ -16,7 +16,7 @@ from radiance.records import (
     OverwrittenAnchor,
     content_hash,
 )
-from radiance.registry.audit import plain
+from radiance.registry.audit import Body, plain
 from radiance.registry.evaluations import EVALUATION
 from radiance.registry.manifest import CONFIG, MANIFEST, WEIGHTS
 from radiance.storage import files
@@ -56,7 +56,7 @@ def candidate(
     evidence: Evidence,
     release: Row | None,
     withheld: str | None,
-) -> dict[str, Any]:
+) -> Body:
     """Why a candidate became what it became, with everything that can be checked afterwards.
 
     Args:
@@ -92,7 +92,7 @@ def candidate(
     }
 
 
-def imported(row: Row, hashes: dict[str, str], manifest: Manifest) -> dict[str, Any]:
+def imported(row: Row, hashes: dict[str, str], manifest: Manifest) -> Body:
     """An adapter made elsewhere; nothing is known of what it learned.
 
     Args:
@@ -116,7 +116,7 @@ def move(
     before: str | None,
     release: Row | None,
     became: tuple[str, str] | None = None,
-) -> dict[str, Any]:
+) -> Body:
     """A move of the stable pointer, or its pinning where it stands.
 
     Args:
@@ -133,14 +133,14 @@ def move(
     }
 
 
-def label(name: str, note: str) -> dict[str, Any]:
+def label(name: str, note: str) -> Body:
     """What a person calls a checkpoint."""
     return {"name": name, "note": note}
 
 
 def acceptance(
     reason: str, anchors: Sequence[OverwrittenAnchor], became: tuple[str, str] | None
-) -> dict[str, Any]:
+) -> Body:
     """A person's word that overwritten anchors are as they should be.
 
     Args:
@@ -166,7 +166,7 @@ def forget(
     checkpoints: Sequence[str],
     before: str | None,
     release: Row | None,
-) -> dict[str, Any]:
+) -> Body:
     """Examples and passages that were forgotten; of their text nothing is left but hashes.
 
     Args:
@@ -189,17 +189,17 @@ def forget(
     }
 
 
-def prune(reason: str, checkpoints: Sequence[str]) -> dict[str, Any]:
+def prune(reason: str, checkpoints: Sequence[str]) -> Body:
     """Checkpoints whose weights were given up; what else there is of them stays."""
     return {"reason": reason, "checkpoints": list(checkpoints)}
 
 
-def failure(cycle: Cycle, reason: str) -> dict[str, Any]:
+def failure(cycle: Cycle, reason: str) -> Body:
     """A cycle that ended without a candidate."""
     return {"reason": reason, "cycle": cycle}
 
 
-def adoption(rows: list[Row], releases: list[Row], adapters: Path) -> dict[str, Any]:
+def adoption(rows: list[Row], releases: list[Row], adapters: Path) -> Body:
     """What stood there before there was a log; files that cannot be read are left out."""
     found = {}
     for row in rows:

@@ -8,7 +8,7 @@ checkpoints. ``radiance audit log --root ROOT/runs/signals`` does not read it, s
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from radiance import records
 from radiance.labs.signals.own import Judgement
@@ -33,7 +33,7 @@ def record(result: StudyResult, folder: Path, run_id: str, approver: str | None 
     made: list[_Made] = []
     for method in result.methods:
         for place, decision in enumerate(method.decisions):
-            body = _body(result, run_id, method, place) | {"approver": approver}
+            body = {**_body(result, run_id, method, place), "approver": approver}
             subject = f"{run_id}/{method.name}/{result.units[place]}"
             made.append(("promote" if decision.promote else "reject", "gate", subject, body))
             if method.verdict is not None and place in method.verdict.rollbacks:
@@ -67,7 +67,7 @@ def record_own(found: Judgement, folder: Path, run_id: str) -> int:
     return _write(made, folder)
 
 
-_Made = tuple[Literal["promote", "reject", "rollback"], str, str, dict[str, Any]]
+_Made = tuple[Literal["promote", "reject", "rollback"], str, str, audit.Body]
 
 
 def _write(made: Sequence[_Made], folder: Path) -> int:
@@ -84,7 +84,7 @@ def _write(made: Sequence[_Made], folder: Path) -> int:
         database.close()
 
 
-def _body(result: StudyResult, run_id: str, method: MethodResult, place: int) -> dict[str, Any]:
+def _body(result: StudyResult, run_id: str, method: MethodResult, place: int) -> audit.Body:
     return {
         "run": run_id,
         "method": method.name,

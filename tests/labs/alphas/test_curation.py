@@ -6,6 +6,7 @@ import random
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -283,7 +284,7 @@ def test_a_set_is_written_in_every_format_with_its_card(tmp_path):
     assert [found.kind for found in pairs] == ["alpha", "text", "strategy"]
     curated = curation.curate([*pairs, *curation.from_patterns(per_family=3)])
     card = datasets.write(curated, tmp_path / "out", {"own.jsonl": "abc"}, {"Lean: x": 2}, 0)
-    for name, found in card["files"].items():
+    for name, found in card.files.items():
         data = (tmp_path / "out" / name).read_bytes()
         assert hashlib.sha256(data).hexdigest() == found
     rows = (tmp_path / "out" / "mlx-lm" / "train.jsonl").read_text().splitlines()
@@ -291,11 +292,11 @@ def test_a_set_is_written_in_every_format_with_its_card(tmp_path):
     rows = (tmp_path / "out" / "chat" / "train.jsonl").read_text().splitlines()
     assert [turn["role"] for turn in json.loads(rows[0])["messages"]] == ["user", "assistant"]
     assert datasets.read(tmp_path / "out" / "test.jsonl") == curated.splits["test"]
-    assert card["sources"]["own: own.jsonl"] == {"gathered": 3, "kept": 3, "licence": "CC0"}
+    assert card.sources["own: own.jsonl"] == datasets.SourceCount(gathered=3, kept=3, licence="CC0")
     text = (tmp_path / "out" / "README.md").read_text()
     assert "| Lean: x | 2 |" in text
     assert "| input: own.jsonl | `abc` |" in text
-    assert json.loads((tmp_path / "out" / "card.json").read_text()) == card
+    assert json.loads((tmp_path / "out" / "card.json").read_text()) == msgspec.to_builtins(card)
 
 
 @pytest.mark.parametrize("line", ["nonsense", '{"input": 1, "output": "x"}', '{"messages": []}'])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from radiance.cli.output import note, print_json, print_table
 
@@ -99,19 +100,16 @@ def curate(
     curated = curation.curate(sources, seed, most_characters=most_characters)
     card = datasets.write(curated, out, inputs, left_out, seed)
     if as_json:
-        print_json(card)
+        print_json(msgspec.to_builtins(card))
         return
     print_table(
         ("SPLIT", "PAIRS", "FAMILIES"),
-        [(name, row["pairs"], row["families"]) for name, row in card["splits"].items()],
+        [(name, row.pairs, row.families) for name, row in card.splits.items()],
     )
     click.echo()
     print_table(
         ("SOURCE", "GATHERED", "KEPT", "LICENCE"),
-        [
-            (name, row["gathered"], row["kept"], row["licence"])
-            for name, row in card["sources"].items()
-        ],
+        [(name, row.gathered, row.kept, row.licence) for name, row in card.sources.items()],
     )
-    for reason, count in card["left_out"].items():
+    for reason, count in card.left_out.items():
         note(f"{count} left out: {reason}")

@@ -17,6 +17,36 @@ from radiance.storage import files
 CARD = "card.json"
 
 
+class SplitCount(msgspec.Struct, frozen=True):
+    """One side of the split, counted."""
+
+    pairs: int
+    families: int
+
+
+class SourceCount(msgspec.Struct, frozen=True):
+    """Pairs from one source, counted."""
+
+    gathered: int
+    kept: int
+    licence: str
+
+
+class DataCard(msgspec.Struct, frozen=True):
+    """What a curated set holds, and from what it was made; files and inputs by their SHA-256."""
+
+    radiance: str
+    seed: int
+    pairs: int
+    groups: int
+    splits: dict[str, SplitCount]
+    kinds: dict[str, int]
+    sources: dict[str, SourceCount]
+    left_out: dict[str, int]
+    files: dict[str, str]
+    inputs: dict[str, str]
+
+
 def read_own(path: Path, licence: str) -> list[Pair]:
     """The user's own JSONL.
 
@@ -50,7 +80,7 @@ def read_own(path: Path, licence: str) -> list[Pair]:
 
 def write(
     curated: Curated, folder: Path, inputs: dict[str, str], left_out: dict[str, int], seed: int
-) -> dict[str, Any]:
+) -> DataCard:
     """Write every format and the data card under ``folder``; returns the card.
 
     ``inputs`` is what was read, name → SHA-256; ``left_out`` reason → files of a checkout that are
@@ -69,7 +99,9 @@ def write(
         rows = [msgspec.json.encode(pair).decode() for pair in curated.splits[split]]
         hashes[f"{split}.jsonl"] = _put(folder / f"{split}.jsonl", rows)
     card = _card(curated, hashes, inputs, left_out, seed)
-    files.write_durably(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False).encode())
+    files.write_durably(
+        folder / CARD, json.dumps(msgspec.to_builtins(card), indent=1, ensure_ascii=False).encode()
+    )
     files.write_durably(folder / "README.md", render_card(card).encode())
     return card
 
@@ -96,37 +128,34 @@ def read(path: Path) -> list[Pair]:
     return found
 
 
-def render_card(card: dict[str, Any]) -> str:
+def render_card(card: DataCard) -> str:
     """The data card for a person."""
     lines = [
         "# Data card",
         "",
-        f"{card['pairs']} pairs of instruction and completion, curated by Radiance "
-        f"{card['radiance']} with seed {card['seed']}. Families of related ideas are on one side "
-        f"of the split: {card['groups']} groups.",
+        f"{card.pairs} pairs of instruction and completion, curated by Radiance "
+        f"{card.radiance} with seed {card.seed}. Families of related ideas are on one side "
+        f"of the split: {card.groups} groups.",
         "",
         "| split | pairs | families |",
         "|---|---|---|",
-        *(
-            f"| {name} | {row['pairs']} | {row['families']} |"
-            for name, row in card["splits"].items()
-        ),
+        *(f"| {name} | {row.pairs} | {row.families} |" for name, row in card.splits.items()),
         "",
         "| source | gathered | kept | licence |",
         "|---|---|---|---|",
         *(
-            f"| {name} | {row['gathered']} | {row['kept']} | {row['licence']} |"
-            for name, row in card["sources"].items()
+            f"| {name} | {row.gathered} | {row.kept} | {row.licence} |"
+            for name, row in card.sources.items()
         ),
         "",
         "| left out because | pairs or files |",
         "|---|---|",
-        *(f"| {name} | {count} |" for name, count in card["left_out"].items()),
+        *(f"| {name} | {count} |" for name, count in card.left_out.items()),
         "",
         "| file | SHA-256 |",
         "|---|---|",
-        *(f"| {name} | `{found}` |" for name, found in card["files"].items()),
-        *(f"| input: {name} | `{found}` |" for name, found in card["inputs"].items()),
+        *(f"| {name} | `{found}` |" for name, found in card.files.items()),
+        *(f"| input: {name} | `{found}` |" for name, found in card.inputs.items()),
     ]
     return "\n".join(lines) + "\n"
 
@@ -137,31 +166,27 @@ def _card(
     inputs: dict[str, str],
     left_out: dict[str, int],
     seed: int,
-) -> dict[str, Any]:
+) -> DataCard:
     kept = Counter(pair.source for pair in curated.pairs)
     licences = {pair.source: pair.licence for pair in curated.pairs}
-    return {
-        "radiance": __version__,
-        "seed": seed,
-        "pairs": len(curated.pairs),
-        "groups": curated.groups,
-        "splits": {
-            name: {"pairs": len(rows), "families": len({pair.family for pair in rows})}
+    return DataCard(
+        radiance=__version__,
+        seed=seed,
+        pairs=len(curated.pairs),
+        groups=curated.groups,
+        splits={
+            name: SplitCount(len(rows), len({pair.family for pair in rows}))
             for name, rows in curated.splits.items()
         },
-        "kinds": dict(Counter(pair.kind for pair in curated.pairs)),
-        "sources": {
-            name: {
-                "gathered": count,
-                "kept": kept[name],
-                "licence": licences.get(name, "nothing kept"),
-            }
+        kinds=dict[str, int](Counter(pair.kind for pair in curated.pairs)),
+        sources={
+            name: SourceCount(count, kept[name], licences.get(name, "nothing kept"))
             for name, count in curated.gathered.items()
         },
-        "left_out": {**curated.dropped, **left_out},
-        "files": hashes,
-        "inputs": inputs,
-    }
+        left_out={**curated.dropped, **left_out},
+        files=hashes,
+        inputs=inputs,
+    )
 
 
 def _put(path: Path, rows: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -33,11 +33,11 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     licence: str
 
 
-def as_instruction(pair: Pair) -> dict[str, Any]:
+def as_instruction(pair: Pair) -> dict[str, str]:
     return {"instruction": pair.instruction, "completion": pair.completion}
 
 
-def as_chat(pair: Pair) -> dict[str, Any]:
+def as_chat(pair: Pair) -> dict[str, list[dict[str, str]]]:
     return {
         "messages": [
             {"role": "user", "content": pair.instruction},
@@ -46,12 +46,12 @@ def as_chat(pair: Pair) -> dict[str, Any]:
     }
 
 
-def as_mlx_lm(pair: Pair) -> dict[str, Any]:
+def as_mlx_lm(pair: Pair) -> dict[str, str]:
     """What ``mlx_lm.lora`` reads: it puts prompt and completion into the model's chat template."""
     return {"prompt": pair.instruction, "completion": pair.completion}
 
 
-FORMATS: dict[str, Callable[[Pair], dict[str, Any]]] = {
+FORMATS: dict[str, Callable[[Pair], object]] = {
     "instruction": as_instruction,
     "chat": as_chat,
     "mlx-lm": as_mlx_lm,

@@ -1,7 +1,5 @@
 """What daily bars hold that whoever trades on them should know first."""
 
-from typing import Any
-
 import numpy as np
 
 from radiance.labs import splits
@@ -12,7 +10,7 @@ _JUMP = 0.5
 _MOST_NAMED = 5
 
 
-def inspect(panel: Panel) -> dict[str, Any]:
+def inspect(panel: Panel) -> dict[str, str | int]:
     """Facts by name: counts, and of what is doubtful the first few by symbol and day."""
     fields, dates, symbols = panel.fields, panel.dates, panel.symbols
     has_bar = np.isfinite(fields["close"])
