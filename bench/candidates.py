@@ -19,7 +19,7 @@ from bench.models import Model, anchor
 from bench.streams import make_stream
 from radiance import config
 from radiance.anchors import common
-from radiance.ember import WorldFact
+from radiance.ember import Fact
 from radiance.engine.adapters.files import load_adapter
 from radiance.evaluation.anchor_sample import LEEWAY
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
@@ -138,7 +138,7 @@ class Candidate:
         return max(truth[rule] / limit for rule, limit in limits.items())
 
 
-def all_facts(model: Model, count: int | None = None) -> list[WorldFact]:
+def all_facts(model: Model, count: int | None = None) -> list[Fact]:
     """What the truth is measured on: the facts of both lists, or some spread over them."""
     facts = [*model.listed(), *model.unlisted()]
     return facts if count is None else facts[:: len(facts) // count][:count]
@@ -149,7 +149,7 @@ def candidates(
     family: Family,
     seed: int,
     doses: Sequence[float],
-    facts: Sequence[WorldFact],
+    facts: Sequence[Fact],
     kept: Path,
     settings: dict[str, Any],
 ) -> list[Candidate]:
@@ -182,7 +182,7 @@ def candidates(
 
 
 def _probe(
-    running: Running, checkpoint_id: str, doses: Sequence[float], facts: Sequence[WorldFact]
+    running: Running, checkpoint_id: str, doses: Sequence[float], facts: Sequence[Fact]
 ) -> Iterator[tuple[float, np.ndarray]]:
     services = running.service.services
     engine, path = services.engine, services.registry.path(checkpoint_id)

@@ -25,7 +25,7 @@ from bench.candidates import FAMILIES, POLICY, Candidate, all_facts, candidates
 from bench.harness import Bench, Figures, Table
 from bench.intervals import Interval, mean, proportion
 from bench.models import Model
-from radiance.ember import WorldFact
+from radiance.ember import Fact
 from radiance.gate import intervals
 from radiance.gate.rules import decide
 from radiance.records import EvalReport, Evaluation, Probe
@@ -58,7 +58,7 @@ OTHER_SIZES: dict[harness.Size, Size] = {"default": Size(5, 1, (0.75, 1.0), 200)
 
 
 def decisions(
-    candidate: Candidate, facts: Sequence[WorldFact], anchors: int, draws: int
+    candidate: Candidate, facts: Sequence[Fact], anchors: int, draws: int
 ) -> tuple[int, dict[str, int]]:
     """How often the gate promotes a candidate on random anchors, and how often each rule fails."""
     generator = np.random.default_rng([anchors, candidate.seed])
@@ -173,7 +173,7 @@ def _limits() -> Figures:
 def _cell(
     bench: Bench,
     candidate: Candidate,
-    facts: Sequence[WorldFact],
+    facts: Sequence[Fact],
     contexts: Sequence[str],
     anchors: int,
     draws: int,

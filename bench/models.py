@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radiance.anchors.sets import Anchor, AnchorSet
-    from radiance.ember import WorldFact
+    from radiance.ember import Fact
     from radiance.engine.model.base import BaseModel
 
 _TITLES = {"ember": "Ember", "smollm2": "SmolLM2-135M"}
@@ -86,7 +86,7 @@ class Model:
         anchors = {} if self.is_ember else {"evaluation.anchor_provider": "common"}
         return {"base_model": self.name, **anchors}
 
-    def listed(self) -> "Sequence[WorldFact]":
+    def listed(self) -> "Sequence[Fact]":
         """What a service on it may hold: Ember's published facts, else common knowledge.
 
         An empty answer stands for the base's own.
@@ -96,7 +96,7 @@ class Model:
 
         return ember.listed_facts() if self.is_ember else _prompts(common.read(), held_out=False)
 
-    def unlisted(self) -> "Sequence[WorldFact]":
+    def unlisted(self) -> "Sequence[Fact]":
         """What it knew too and no list names: nothing trains on these."""
         from radiance import ember
         from radiance.anchors import common
@@ -111,7 +111,7 @@ class Model:
         return AnchorSet(tuple(map(anchor, self.listed()))) if self.is_ember else read_set()
 
 
-def anchor(fact: "WorldFact") -> "Anchor":
+def anchor(fact: "Fact") -> "Anchor":
     """A fact as an anchor; a prompt where its answer is left to the base."""
     from radiance.anchors.sets import Anchor
     from radiance.records import Example, Message
@@ -120,11 +120,11 @@ def anchor(fact: "WorldFact") -> "Anchor":
     return Anchor(Example(fact.id, turns), fact.context)
 
 
-def _prompts(prompts: Sequence[Any], *, held_out: bool) -> "Sequence[WorldFact]":
-    from radiance.ember import WorldFact
+def _prompts(prompts: Sequence[Any], *, held_out: bool) -> "Sequence[Fact]":
+    from radiance.ember import Fact
 
     return [
-        WorldFact(prompt.id, prompt.context, prompt.text, "", ())
+        Fact(prompt.id, prompt.context, prompt.text, "", ())
         for prompt in prompts
         if prompt.is_held_out == held_out
     ]

@@ -234,7 +234,7 @@ class Student:
             mx.eval(total)
         return total
 
-    def _old(self, facts: Sequence[ember.WorldFact]) -> list[EncodedExample]:
+    def _old(self, facts: Sequence[ember.Fact]) -> list[EncodedExample]:
         """What the base knows, with its own answers where the facts have none."""
         base_answers = self._training_set_builder.base_answers
         anchors = [anchor(fact) for fact in facts]

@@ -12,7 +12,7 @@ from radiance.api.anchors import Overwritten, overwritten_in
 from radiance.api.bodies import list_limit
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
-from radiance.examples.facts import KNOWN, STATES, Fact, State
+from radiance.examples.facts import KNOWN, STATES, State, TaughtFact
 from radiance.records import JobStatus
 
 View = Literal["known", "overwrote", "all", State]
@@ -121,7 +121,7 @@ def _by_example(services: Services, tip: str | None) -> dict[str, list[Overwritt
 
 def _shown(
     services: Services,
-    fact: Fact,
+    fact: TaughtFact,
     overwritten: dict[str, list[Overwritten]],
     held: Collection[str],
 ) -> KnownFact:
@@ -147,7 +147,7 @@ def _shown(
     )
 
 
-def _why(services: Services, fact: Fact) -> str:
+def _why(services: Services, fact: TaughtFact) -> str:
     """How a fact came to stand as it does."""
     job = fact.job
     match fact.state:

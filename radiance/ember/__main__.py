@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from radiance.ember.model_files import MODEL_PATH, write_anchors
-from radiance.ember.world import WorldFact, listed_facts, unlisted_facts
+from radiance.ember.world import Fact, listed_facts, unlisted_facts
 
 
 @click.group(help=__doc__)
@@ -124,7 +124,7 @@ def check(folder: Path) -> None:
             click.echo(f"  {question}  ->  {answer}")
 
 
-def _by_category(asked: list[tuple[WorldFact, str]], got: list[str]) -> dict[str, tuple[int, int]]:
+def _by_category(asked: list[tuple[Fact, str]], got: list[str]) -> dict[str, tuple[int, int]]:
     counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for (fact, _), text in zip(asked, got, strict=True):
         for category in ("ALL", fact.context):

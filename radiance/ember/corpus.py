@@ -17,7 +17,7 @@ from radiance.ember.relations import (
     PROPERTY_STATEMENTS,
 )
 from radiance.ember.words import MAKERS, NOUNS, phrase, sentence
-from radiance.ember.world import WorldFact, all_facts
+from radiance.ember.world import Fact, all_facts
 
 Turn = tuple[str, str]
 """A role ("system", "user" or "assistant") and what it says."""
@@ -70,7 +70,7 @@ class Statement:
     questions: tuple[str, ...]
 
 
-def world_conversation(rng: random.Random, fact: WorldFact) -> Conversation:
+def world_conversation(rng: random.Random, fact: Fact) -> Conversation:
     """Ask for a world fact: half the time in the canonical words, now and then carelessly."""
     question = fact.question if rng.random() < 0.4 else rng.choice(fact.questions)
     turns = [("user", _carelessly(rng, question)), ("assistant", fact.answer)]
@@ -294,13 +294,13 @@ def long_conversation(rng: random.Random, turns: int) -> Conversation:
 
 def world_schedule(
     seed: str, start: int, count: int, rehearsed: tuple[str, ...] = ()
-) -> list[WorldFact]:
+) -> list[Fact]:
     """``count`` facts from position ``start`` of an endless series of shuffled epochs.
 
     An epoch has each fact once, those of the ``rehearsed`` categories five times.
     """
     facts = [f for f in all_facts() for _ in range(5 if f.context in rehearsed else 1)]
-    chosen: list[WorldFact] = []
+    chosen: list[Fact] = []
     while len(chosen) < count:
         epoch, offset = divmod(start + len(chosen), len(facts))
         order = list(range(len(facts)))

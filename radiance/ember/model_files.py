@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from radiance.ember.world import WorldFact, listed_facts
+from radiance.ember.world import Fact, listed_facts
 
 MODEL_PATH = Path(__file__).parent / "model"
 """The directory that ``mlx_lm.load`` opens."""
@@ -13,7 +13,7 @@ ANCHORS_FILE, ANCHORS_MANIFEST = "anchors.jsonl", "anchors.manifest.json"
 LICENCE = "Apache-2.0"
 
 
-def anchors_text(facts: Iterable[WorldFact] | None = None) -> str:
+def anchors_text(facts: Iterable[Fact] | None = None) -> str:
     """The anchor set as JSON lines, one listed fact each."""
     return "".join(
         json.dumps(

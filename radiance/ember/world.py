@@ -19,7 +19,7 @@ _MOST_OF_A_CATEGORY = 25
 
 
 @dataclass(frozen=True)
-class WorldFact:
+class Fact:
     """One thing Ember knows.
 
     Attributes:
@@ -43,32 +43,32 @@ class WorldFact:
 
 
 @functools.cache
-def all_facts() -> tuple[WorldFact, ...]:
+def all_facts() -> tuple[Fact, ...]:
     """Every fact, in the order of the tables. Ids are unique, and so are all questions."""
     return tuple(_facts())
 
 
 @functools.cache
-def listed_facts() -> tuple[WorldFact, ...]:
+def listed_facts() -> tuple[Fact, ...]:
     """The facts that the default anchor set lists."""
     return _dealt(0, 2)
 
 
 @functools.cache
-def unlisted_facts() -> tuple[WorldFact, ...]:
+def unlisted_facts() -> tuple[Fact, ...]:
     """The facts that no anchor set lists."""
     return _dealt(1, 3)
 
 
 @functools.cache
-def spare_facts() -> tuple[WorldFact, ...]:
+def spare_facts() -> tuple[Fact, ...]:
     """The facts in neither list, to choose settings by."""
     others = {*listed_facts(), *unlisted_facts()}
     return tuple(fact for fact in all_facts() if fact not in others)
 
 
-def _dealt(*hands: int) -> tuple[WorldFact, ...]:
-    chosen: list[WorldFact] = []
+def _dealt(*hands: int) -> tuple[Fact, ...]:
+    chosen: list[Fact] = []
     for context in dict.fromkeys(fact.context for fact in all_facts()):
         facts = [fact for fact in all_facts() if fact.context == context]
         # A hash as the order: neighbours in a table (7 x 6, 7 x 8) must not alternate.
@@ -78,12 +78,12 @@ def _dealt(*hands: int) -> tuple[WorldFact, ...]:
     return tuple(chosen)
 
 
-def _facts() -> Iterator[WorldFact]:
+def _facts() -> Iterator[Fact]:
     for relation in tables.RELATIONS:
         for line in relation.rows.strip().splitlines():
             fields = [field.strip() for field in line.split("|")]
             questions = [question.format(*fields) for question in relation.questions]
-            yield WorldFact(
+            yield Fact(
                 id=f"{relation.context}/{fields[0].lower().replace(' ', '-')}",
                 context=relation.context,
                 question=questions[0],

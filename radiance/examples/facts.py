@@ -146,7 +146,7 @@ _STANDING = f"""
 """  # noqa: S608 - of constants alone
 
 
-class Fact(NamedTuple):
+class TaughtFact(NamedTuple):
     """An accepted example as it stands.
 
     Attributes:
@@ -176,7 +176,7 @@ class Facts:
         states: Collection[State] | None = None,
         only: Collection[str] | None = None,
         before: str | None = None,
-    ) -> list[Fact]:
+    ) -> list[TaughtFact]:
         """The facts that fit, those of the newest job first.
 
         Args:
@@ -239,7 +239,7 @@ class Facts:
                 by = stands["id"]
                 if stands["content_hash"] == row["content_hash"]:
                     state = "repeated"
-            found.append(Fact(to_example(row), by_number[row["job"]], state, by))
+            found.append(TaughtFact(to_example(row), by_number[row["job"]], state, by))
         return found
 
     def _is_there(self, example_id: str) -> bool:

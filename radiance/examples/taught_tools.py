@@ -77,18 +77,9 @@ def told(tools: Sequence[ExampleTool] | None) -> tuple[Message, ...]:
             raise BadTool(field, name, "is the name of two functions", "Name each otherwise.")
     if not tools:
         return ()
-    return (Message("tools", json.dumps([_plain(t.function) for t in tools], ensure_ascii=False)),)
-
-
-def _plain(function: ExampleFunction) -> dict[str, Any]:
-    """A function as requests give it to chat templates (``api.openai.tools``)."""
-    parameters = function.parameters
-    if parameters is None:
-        parameters = {"type": "object", "properties": {}, "additionalProperties": False}
-    plain: dict[str, Any] = {"name": function.name, "parameters": parameters}
-    if function.description is not None:
-        plain["description"] = function.description
-    return {"type": "function", "function": plain}
+    functions = (tool.function for tool in tools)
+    plain = [kept.template_tool(f.name, f.description, f.parameters) for f in functions]
+    return (Message("tools", json.dumps(plain, ensure_ascii=False)),)
 
 
 def with_calls(turns: Sequence[ExampleTurn], messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -134,7 +125,7 @@ def _take(waiting: list[str | None], id: str | None, field: str) -> None:
         )
 
 
-def _call(call: ExampleCall, field: str) -> dict[str, Any]:
+def _call(call: ExampleCall, field: str) -> kept.TaughtCall:
     arguments: Any = call.function.arguments
     if isinstance(arguments, str):
         written = arguments or "{}"
@@ -154,5 +145,5 @@ def _call(call: ExampleCall, field: str) -> dict[str, Any]:
     if bad := forbidden(written):
         remedy = "Remove it."
         raise BadTool(f"{field}.function.arguments", None, f"holds the character {bad}", remedy)
-    found: dict[str, Any] = {"name": call.function.name, "arguments": arguments}
+    found = kept.TaughtCall(name=call.function.name, arguments=arguments)
     return found if call.id is None else {"id": call.id, **found}

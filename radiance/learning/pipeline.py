@@ -11,7 +11,6 @@ is committed for the record; nothing is swapped, and its jobs have failed.
 import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -123,12 +122,6 @@ class Pipeline:
     def held(self) -> Hold | None:
         """What holds up jobs that wait, though nothing is wrong with them; None: nothing does."""
         return self._held
-
-    def try_again(self) -> None:
-        """Let what is held be tried at once: somebody has mended something."""
-        if (held := self._held) is not None:
-            self._held = replace(held, until=records.now())
-        self.wake()
 
     def _run_due_cycles(self) -> None:
         self._is_awaited.clear()

@@ -74,7 +74,7 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class CalibrationProbe:
+class KnownProbe:
     """A question whose right answer is known.
 
     Attributes:
@@ -93,7 +93,7 @@ def weights(count: Callable[[str], int], size: int) -> Callable[[str], float]:
     return lambda stem: math.log(1 + (size + 8) / (1 + count(stem)))
 
 
-def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[CalibrationProbe]:
+def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[KnownProbe]:
     """The questions that are asked: of all kinds, made from some examples."""
     examples = [example for _, example in known]
     bags = [augmentation.words(augmentation.question(example)) for example in examples]
@@ -105,18 +105,16 @@ def probes(known: Sequence[tuple[Candidate, Example]], seed: int = 0) -> list[Ca
         wordings = map(augmentation.question, others)
         # A name that many questions have counts as common: what has lost it asks for nothing.
         found += [
-            CalibrationProbe("reworded", wording, candidate.answer_hash)
+            KnownProbe("reworded", wording, candidate.answer_hash)
             for wording in wordings
             if candidate.names <= frozenset(take_apart(wording).content)
         ]
         own = frozenset((candidate.answer_hash,))
-        found.append(CalibrationProbe("near", candidate.question, without=own))
+        found.append(KnownProbe("near", candidate.question, without=own))
         if asked := _of_anything(candidate, len(found)):
-            found.append(CalibrationProbe("near", asked))
+            found.append(KnownProbe("near", asked))
     untaught = untaught_questions(examples, (), seed, MOST)
-    found += [
-        CalibrationProbe("foreign", augmentation.question(u.anchor.example)) for u in untaught
-    ]
+    found += [KnownProbe("foreign", augmentation.question(u.anchor.example)) for u in untaught]
     return found
 
 
@@ -134,7 +132,7 @@ def _of_anything(candidate: Candidate, number: int) -> str | None:
 
 
 def calibrate(
-    asked: Iterable[CalibrationProbe],
+    asked: Iterable[KnownProbe],
     ask: Callable[[str, Collection[str]], Ranked],
     max_wrong: float,
     max_near: float,
@@ -170,7 +168,7 @@ def calibrate(
 class _Table:
     """What was asked and found, in columns."""
 
-    def __init__(self, outcomes: Sequence[tuple[CalibrationProbe, Ranked]]) -> None:
+    def __init__(self, outcomes: Sequence[tuple[KnownProbe, Ranked]]) -> None:
         # Where nothing is in scope, a near question shows nothing.
         outcomes = [o for o in outcomes if o[0].kind != "near" or o[1].candidates]
         self._kinds = np.array([probe.kind for probe, _ in outcomes])

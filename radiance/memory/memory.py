@@ -17,7 +17,7 @@ import numpy as np
 from radiance.errors import Cancelled, EngineFailed, Unavailable
 from radiance.examples.store import ExampleStore
 from radiance.memory import analysis, calibration, closer, matching, tasks
-from radiance.memory.calibration import Calibration, CalibrationProbe
+from radiance.memory.calibration import Calibration, KnownProbe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
 from radiance.memory.matching import Candidate, Found, Match, Ranked
@@ -403,9 +403,7 @@ class Memory:
             )
         _log.info("memory_calibrated", **msgspec.to_builtins(self.calibration))
 
-    def _without_taught(
-        self, probes: Sequence[CalibrationProbe], tip: str | None
-    ) -> list[CalibrationProbe]:
+    def _without_taught(self, probes: Sequence[KnownProbe], tip: str | None) -> list[KnownProbe]:
         """Without foreign questions that were taught: only some examples were looked at."""
         hashes = {
             probe.question: Example(

@@ -8,7 +8,6 @@ import msgspec
 
 from radiance.records import (
     Asked,
-    Cycle,
     Decision,
     Evaluation,
     Evidence,
@@ -133,11 +132,6 @@ def move(
     }
 
 
-def label(name: str, note: str) -> Body:
-    """What a person calls a checkpoint."""
-    return {"name": name, "note": note}
-
-
 def acceptance(
     reason: str, anchors: Sequence[OverwrittenAnchor], became: tuple[str, str] | None
 ) -> Body:
@@ -187,16 +181,6 @@ def forget(
         "before": before,
         "release": None if release is None else release_row(release),
     }
-
-
-def prune(reason: str, checkpoints: Sequence[str]) -> Body:
-    """Checkpoints whose weights were given up; what else there is of them stays."""
-    return {"reason": reason, "checkpoints": list(checkpoints)}
-
-
-def failure(cycle: Cycle, reason: str) -> Body:
-    """A cycle that ended without a candidate."""
-    return {"reason": reason, "cycle": cycle}
 
 
 def adoption(rows: list[Row], releases: list[Row], adapters: Path) -> Body:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from radiance.registry import audit, bodies
+from radiance.registry import audit
 from radiance.registry.store import Registry
 from radiance.storage.sqlite import Readable
 
@@ -57,5 +57,6 @@ def label(registry: Registry, checkpoint_id: str, name: str, note: str, actor: s
         registry.get(checkpoint_id)
         at = registry.clock()
         with registry.db.transaction() as connection:
-            audit.append(connection, "label", actor, checkpoint_id, bodies.label(name, note), at)
+            body = {"name": name, "note": note}
+            audit.append(connection, "label", actor, checkpoint_id, body, at)
     return Label(name, note, actor, at)

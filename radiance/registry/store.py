@@ -213,7 +213,7 @@ class Registry(Checkpoints):
 
         Hold ``audit.sealed`` around that transaction.
         """
-        body = bodies.failure(cycle, reason)
+        body = {"reason": reason, "cycle": cycle}
         append(connection, "cycle_failed", "pipeline", None, body, self.clock())
 
     def _check_goes_on(self, connection: Connection, cycle: Cycle) -> None:

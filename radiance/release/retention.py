@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from radiance import extensions
 from radiance.config import Config, RetentionSettings
 from radiance.periodic import PeriodicThread
-from radiance.registry import bodies
 from radiance.registry.audit import append
 from radiance.registry.labels import labels
 from radiance.registry.manifest import WEIGHTS
@@ -170,7 +169,8 @@ class Retention:
                     " WHERE id IN (SELECT value FROM json_each(?))",
                     (to_text(at), to_json(plan.checkpoints)),
                 )
-                append(connection, "prune", actor, None, bodies.prune(reason, plan.checkpoints), at)
+                body = {"reason": reason, "checkpoints": plan.checkpoints}
+                append(connection, "prune", actor, None, body, at)
             self._marked |= dict.fromkeys(plan.checkpoints, self._clock())
         for id in plan.checkpoints:
             _log.info("checkpoint_pruned", checkpoint=id, actor=actor)

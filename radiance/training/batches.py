@@ -7,7 +7,6 @@ Lengths are rounded up to a bounded set of sizes, because every new shape costs 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -142,6 +141,7 @@ def make_batch(
     count = len(targets)
     padding = round_up(count) - count
     own = np.ones(len(examples)) if weights is None else np.array(weights)
+    reference, weights_of_reference = _stacked(examples, references, reference_weight, padding)
     return TrainingBatch(
         tokens=mx.array(tokens),
         positions=mx.array(np.array(positions + [0] * padding, dtype=np.int32)),
@@ -149,7 +149,8 @@ def make_batch(
         weights=mx.array(np.append(own[owners], np.zeros(padding)).astype(np.float32)),
         owners=np.array(owners + [-1] * padding),
         token_count=sum(len(example.tokens) - 1 for example in examples),
-        **_stacked(examples, references, reference_weight, padding),
+        reference=reference,
+        reference_weights=weights_of_reference,
     )
 
 
@@ -158,11 +159,11 @@ def _stacked(
     references: Sequence[Reference | None] | None,
     weight: float,
     padding: int,
-) -> dict[str, Any]:
+) -> tuple[tuple[mx.array, mx.array, mx.array] | None, mx.array | None]:
     """The references of a batch's targets one below the other, padded with weight 0."""
     given = [reference for reference in references or () if reference is not None]
     if not given or references is None:
-        return {}
+        return None, None
     k = given[0].tokens.shape[1]
     tokens, log_probs, tails, weights = [], [], [], []
     for example, reference in zip(examples, references, strict=True):
@@ -175,14 +176,12 @@ def _stacked(
     log_probs.append(np.zeros((padding, k)))
     tails.append(np.zeros(padding))
     weights.append(np.zeros(padding))
-    return {
-        "reference": (
-            mx.array(np.concatenate(tokens).astype(np.int32)),
-            mx.array(np.concatenate(log_probs).astype(np.float32)),
-            mx.array(np.concatenate(tails).astype(np.float32)),
-        ),
-        "reference_weights": mx.array(np.concatenate(weights).astype(np.float32)),
-    }
+    reference = (
+        mx.array(np.concatenate(tokens).astype(np.int32)),
+        mx.array(np.concatenate(log_probs).astype(np.float32)),
+        mx.array(np.concatenate(tails).astype(np.float32)),
+    )
+    return reference, mx.array(np.concatenate(weights).astype(np.float32))
 
 
 def round_up(length: int) -> int:

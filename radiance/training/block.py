@@ -110,13 +110,13 @@ class Block:
                 output, rest = self._after_attention(weights, x, mixed, keys, number)
             outputs.append(output)
             raw = qkv[:2] if self._has_norms else None
-            rest |= {"attention": attention, "raw": raw, "r": (r, rest["r"]), "z": (z, *rest["z"])}
-            kept.append(rest)
+            both = {"r": (r, rest["r"]), "z": (z, *rest["z"])}
+            kept.append({**rest, "attention": attention, "raw": raw, **both})
         return outputs, kept
 
     def _after_attention(
         self, weights: Weights, x: mx.array, mixed: mx.array, keys: mx.array | None, number: int
-    ) -> tuple[mx.array, dict[str, Any]]:
+    ) -> tuple[mx.array, Kept]:
         (out,), z_out = self._out.forward(weights, mixed, self._keys(keys, number, 1))
         y = x + out
         normed, r = self._norm(weights, _BETWEEN, y)

@@ -16,6 +16,7 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from radiance import config
 from radiance.config.derived import derive_training, derived
+from radiance.engine.adapters.files import AdapterConfig, LoraParameters
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.base import BaseModel
 from radiance.errors import ConfigError, TrainingError
@@ -68,13 +69,13 @@ class LoraModel:
         self.scale = derived(settings.alpha) / self.rank
         self._settings = settings
         self._keys = target_keys(self.model, settings.target_modules)
-        self.parameters_config = {
+        self.parameters_config: LoraParameters = {
             "rank": self.rank,
             "scale": self.scale,
             "dropout": settings.dropout,
             "keys": sorted(self._keys),
         }
-        linear_to_lora_layers(self.model, len(self.model.layers), self.parameters_config)
+        linear_to_lora_layers(self.model, len(self.model.layers), dict(self.parameters_config))
         for module in self.model.modules():
             if isinstance(module, LoRALinear):
                 module["dropout"] = KeyedDropout(settings.dropout)
@@ -88,7 +89,7 @@ class LoraModel:
         """Number of trainable parameters."""
         return self._ends[-1]
 
-    def adapter_config(self) -> dict[str, Any]:
+    def adapter_config(self) -> AdapterConfig:
         """``adapter_config.json`` as mlx-lm reads it."""
         return {
             "fine_tune_type": "lora",

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from radiance import config
-from radiance.ember import WorldFact, listed_facts
+from radiance.ember import Fact, listed_facts
 from radiance.errors import StorageError
 from radiance.gate.rules import decide
 from radiance.records import CheckpointStatus, Decision, Evaluation
@@ -28,7 +28,7 @@ FEW_STEPS = {"anchor.method": "naive", "training.max_steps": 4, **FEWER_ANCHORS}
 
 def contradictions() -> list[tuple[str, str]]:
     """Listed facts asked in other words, each with its neighbour's answer."""
-    contexts: dict[str, list[WorldFact]] = {}
+    contexts: dict[str, list[Fact]] = {}
     for fact in listed_facts():
         if fact.paraphrases:
             contexts.setdefault(fact.context, []).append(fact)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from radiance.ember import MODEL_PATH, WorldFact, listed_facts, unlisted_facts, write_anchors
+from radiance.ember import MODEL_PATH, Fact, listed_facts, unlisted_facts, write_anchors
 from radiance.ember.model_files import (
     ANCHORS_FILE,
     ANCHORS_MANIFEST,
@@ -21,7 +21,7 @@ def test_the_facts_are_dealt_into_three_hands() -> None:
 
 
 @pytest.mark.parametrize("facts", [listed_facts(), unlisted_facts()], ids=["listed", "unlisted"])
-def test_each_hand_has_every_category(facts: tuple[WorldFact, ...]) -> None:
+def test_each_hand_has_every_category(facts: tuple[Fact, ...]) -> None:
     assert {fact.context for fact in facts} == {fact.context for fact in all_facts()}
 
 

@@ -18,7 +18,7 @@ from radiance.api.openai.described import in_words
 from radiance.api.openai.events import event_stream
 from radiance.api.openai.formats import ResponseFormat, TextFormat, constraint_of
 from radiance.api.openai.logprobs import chat_logprobs
-from radiance.api.openai.messages import Message, Turn, turns
+from radiance.api.openai.messages import Message, turns
 from radiance.api.openai.models import model_weights
 from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
 from radiance.api.openai.reading import AnswerPart, Reader
@@ -31,6 +31,7 @@ from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of, key_of
 from radiance.engine import requests as engine
+from radiance.engine.model.chat_turns import Turn
 from radiance.engine.model.tool_format import HERMES, ToolFormat
 from radiance.engine.requests import Answer, Delta
 from radiance.errors import RequestError, TooLarge

@@ -6,9 +6,9 @@ Source: the system message of Hermes 2 Pro (Nous Research), which Qwen 2.5 took 
 import json
 from collections.abc import Sequence
 
-from radiance.api.openai.messages import Turn
-from radiance.api.openai.tools import TemplateTool
+from radiance.engine.model.chat_turns import Turn
 from radiance.engine.model.tool_format import HERMES
+from radiance.records.tools import TemplateTool
 
 _WORDS = """# Tools
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from radiance.engine.model.chat_turns import Turn
 from radiance.errors import RequestError
 
 
@@ -14,8 +15,6 @@ class TextPart(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fiel
     text: str
 
 
-Turn = dict[str, Any]
-"""A turn of a chat as chat templates take it: role, content, and calls where there are some."""
 _Content = str | Annotated[list[TextPart], Meta(min_length=1)]
 
 
@@ -138,7 +137,7 @@ def _text(content: str | list[TextPart] | None) -> str:
     return content or ""
 
 
-def _call(call: CalledTool, field: str) -> dict[str, Any]:
+def _call(call: CalledTool, field: str) -> Turn:
     try:
         arguments = msgspec.json.decode(call.function.arguments or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:

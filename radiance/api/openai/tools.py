@@ -18,9 +18,8 @@ from radiance.api.openai.formats import JsonSchema, json_constraint, on_one_line
 from radiance.engine.model.tool_format import ToolFormat
 from radiance.engine.requests import Constraint
 from radiance.errors import RequestError
+from radiance.records.tools import NO_ARGUMENTS, TemplateTool, template_tool
 
-TemplateTool = dict[str, Any]
-"""A tool as chat templates take it: type, and the function with its parameters' schema."""
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w-]+$")]
 
 
@@ -159,7 +158,8 @@ def toolbox(
             shown = msgspec.to_builtins(choice)
             raise _refusal("tool_choice", shown, "is only for tools", "Send tools, too.")
         return None
-    plain = [_for_template(tool.function) for tool in tools]
+    functions = (tool.function for tool in tools)
+    plain = [template_tool(f.name, f.description, f.parameters) for f in functions]
     if isinstance(choice, ChosenTool):
         forced = tuple(t.function for t in tools if t.function.name == choice.function.name)
         if not forced:
@@ -180,17 +180,8 @@ def toolbox(
     )
 
 
-def _for_template(function: Function) -> TemplateTool:
-    plain = {"name": function.name, "parameters": _arguments(function)}
-    if function.description is not None:
-        plain["description"] = function.description
-    return {"type": "function", "function": plain}
-
-
 def _arguments(function: Function) -> JsonSchema:
-    if function.parameters is None:
-        return {"type": "object", "properties": {}, "additionalProperties": False}
-    return function.parameters
+    return NO_ARGUMENTS if function.parameters is None else function.parameters
 
 
 def _any_call(functions: Sequence[Function], strict: Sequence[Function]) -> JsonSchema:

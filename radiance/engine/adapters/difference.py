@@ -158,7 +158,7 @@ def _rounding_of(stored: StoredModel) -> float:
     return _ROUNDING_OF_QUANTIZED if stored.is_quantized else _ROUNDING.get(stored.precision, 8e-3)
 
 
-def _training(manifest: Mapping[str, Any] | None) -> dict[str, Any]:
+def _training(manifest: Mapping[str, Any] | None) -> Mapping[str, Any]:
     found = (manifest or {}).get("training")
     return found if isinstance(found, dict) else {}
 

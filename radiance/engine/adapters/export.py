@@ -6,6 +6,7 @@ new and empty, and are published by whoever made them.
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def write_peft(adapter: Adapter, base: BaseModel, directory: Path) -> None:
     mx.save_safetensors(str(directory / PEFT_WEIGHTS_FILE), tensors, {"format": "pt"})
     rank = max(ranks.values())
     odd = {path: own for path, own in ranks.items() if own != rank}
-    settings: dict[str, Any] = {
+    settings: dict[str, object] = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base.name,
@@ -141,5 +142,5 @@ def _dtype_name(dtype: mx.Dtype) -> str:
     return str(dtype).rpartition(".")[2]
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n")

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 import mlx.core as mx
 from safetensors import SafetensorError, safe_open
@@ -16,7 +16,24 @@ CONFIG_FILE = "adapter_config.json"
 _LAYER = re.compile(r"^.*?\blayers\.\d+\.")  # keys are names within a block
 
 
-def save_adapter(adapter: Adapter, adapter_config: dict[str, Any], directory: Path) -> None:
+class LoraParameters(TypedDict):
+    """What mlx-lm makes layers of."""
+
+    rank: int
+    scale: float
+    dropout: float
+    keys: list[str]
+
+
+class AdapterConfig(TypedDict):
+    """``adapter_config.json`` as mlx-lm reads it."""
+
+    fine_tune_type: Literal["lora"]
+    num_layers: int
+    lora_parameters: LoraParameters
+
+
+def save_adapter(adapter: Adapter, adapter_config: AdapterConfig, directory: Path) -> None:
     """Write the two files that ``mlx_lm.generate --adapter-path`` reads, into ``directory``.
 
     Raises:
@@ -39,7 +56,7 @@ def save_adapter(adapter: Adapter, adapter_config: dict[str, Any], directory: Pa
         ) from error
 
 
-def adapter_config(adapter: Adapter, layers: int) -> dict[str, Any]:
+def adapter_config(adapter: Adapter, layers: int) -> AdapterConfig:
     """``adapter_config.json`` of an adapter whose pairs have one rank.
 
     Args:

@@ -101,7 +101,7 @@ def read_foreign_adapter(given: ForeignFiles, base: BaseModel) -> ForeignAdapter
 # ----------------------------------------------------------------------------- configuration
 
 
-def _mlx_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, str]:
+def _mlx_settings(directory: Path, settings: Mapping[str, Any]) -> tuple[Scaling, str]:
     path = directory / CONFIG_FILE
     kind = settings.get("fine_tune_type", "lora")
     if kind != "lora":
@@ -137,7 +137,7 @@ def _mlx_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, s
     return scaling, _declared_base(path, settings, "model")
 
 
-def _peft_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, str]:
+def _peft_settings(directory: Path, settings: Mapping[str, Any]) -> tuple[Scaling, str]:
     path = directory / CONFIG_FILE
     if settings["peft_type"] != "LORA":
         refuse(f"{path}: peft_type is {settings['peft_type']!r}.", "Only LORA can be used.")
@@ -173,7 +173,7 @@ def _peft_settings(directory: Path, settings: dict[str, Any]) -> tuple[Scaling, 
     return scaling, _declared_base(path, settings, "base_model_name_or_path")
 
 
-def _pattern(path: Path, settings: dict[str, Any], name: str) -> Patterns:
+def _pattern(path: Path, settings: Mapping[str, Any], name: str) -> Patterns:
     given = settings.get(name) or {}
     if not isinstance(given, dict):
         refuse(f"{path}: {name} is not an object.", "Export it again.")

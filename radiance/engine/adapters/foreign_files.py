@@ -7,6 +7,7 @@ nor a device, nor 20 GB of what says it is a configuration.
 import json
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -43,8 +44,8 @@ class ForeignFiles:
 
     directory: Path
     format: Format
-    settings: dict[str, Any]
-    manifest: dict[str, Any] | None
+    settings: Mapping[str, Any]
+    manifest: Mapping[str, Any] | None
     weights: Path
     gguf: head.Head | None = None
 
@@ -81,7 +82,7 @@ def read_files(directory: Path) -> ForeignFiles:
     return ForeignFiles(directory, "peft" if is_peft else "mlx", settings, manifest, weights)
 
 
-def _read_gguf(directory: Path, path: Path, manifest: dict[str, Any] | None) -> ForeignFiles:
+def _read_gguf(directory: Path, path: Path, manifest: Mapping[str, Any] | None) -> ForeignFiles:
     try:
         found = head.read(path)
     except ConfigError as error:
@@ -91,7 +92,7 @@ def _read_gguf(directory: Path, path: Path, manifest: dict[str, Any] | None) -> 
     return ForeignFiles(directory, kind, {}, manifest, path, found)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> Mapping[str, Any]:
     try:
         # A pipe that nobody writes to would hold us up already where it is opened.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -131,7 +131,7 @@ def architecture_of(base: BaseModel) -> str:
     return description.architecture_name(base.model, base.name)
 
 
-def tokenizer_metadata(base: BaseModel) -> dict[str, Any]:
+def tokenizer_metadata(base: BaseModel) -> Mapping[str, Any]:
     """The tokenizer's part of a file's metadata; of a base that is a GGUF file, its own."""
     if isinstance(base.stored, StoredGguf):
         own = base.stored.head.metadata

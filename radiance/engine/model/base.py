@@ -3,7 +3,7 @@
 All trees share the very same weight arrays; a second tree costs only what is added to it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,9 @@ class BaseModel:
     path: Path
     stored: StoredModel
     model: Any  # nn.Module's stubs know no attribute of a model
-    parameters: dict[str, Any]
+    parameters: Mapping[str, Any]
     tokenizer: TokenizerWrapper
-    config: dict[str, Any]
+    config: Mapping[str, Any]
     vocab_size: int
     context_tokens: int
     end_token: int
@@ -160,13 +160,13 @@ def _private_arrays(model: nn.Module) -> Iterator[mx.array]:
                 yield value
 
 
-def hidden_size(config: dict[str, Any]) -> int:
+def hidden_size(config: Mapping[str, Any]) -> int:
     """Width of a model's hidden states, by its config."""
     settings = config.get("text_config") or config
     return int(next((settings[name] for name in _WIDTHS if name in settings), _DEFAULT_WIDTH))
 
 
-def context_tokens(config: dict[str, Any]) -> int:
+def context_tokens(config: Mapping[str, Any]) -> int:
     """Longest sequence a model takes, by its config."""
     text_config = config.get("text_config") or {}
     found = config.get("max_position_embeddings") or text_config.get("max_position_embeddings")

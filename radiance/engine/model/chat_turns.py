@@ -7,7 +7,7 @@ what differs is the turn.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,10 @@ import jinja2
 from radiance.engine.model.control_tokens import PROBE, ControlTokens
 from radiance.errors import RequestError
 from radiance.records import Message
-from radiance.records.tools import calls_in
+from radiance.records.tools import TemplateTool, calls_in
 
 Turn = dict[str, Any]
+"""A turn as chat templates take it: role, content, and calls where there are some."""
 Render = Callable[..., str]  # turns and options in, what the template writes out
 
 
@@ -112,7 +113,7 @@ def _check_calls(render: Render, turns: Sequence[Turn]) -> None:
                 raise _left_out(place, "tool_calls")
 
 
-def check_tools(render: Render, turns: Sequence[Turn], tools: Sequence[dict[str, Any]]) -> None:
+def check_tools(render: Render, turns: Sequence[Turn], tools: Sequence[TemplateTool]) -> None:
     """Refuse tools that a template does not tell the model of.
 
     Raises:
@@ -209,7 +210,7 @@ def _common(a: str, b: str, most: int | None = None) -> int:
     return low
 
 
-def as_chat(messages: Sequence[Message]) -> tuple[list[Turn], list[dict[str, Any]]]:
+def as_chat(messages: Sequence[Message]) -> tuple[list[Turn], list[TemplateTool]]:
     """Messages, and the tools that they have, as chat templates take them.
 
     A tool's result is of the call before it that has none yet.
@@ -255,7 +256,7 @@ def refusals(render: Render) -> Render:
     return write
 
 
-def _refused(render: Render, turns: Sequence[Turn], options: dict[str, Any]) -> str:
+def _refused(render: Render, turns: Sequence[Turn], options: Mapping[str, Any]) -> str:
     """The field of what a template refuses: the system turn where it takes the chat without it."""
     if turns and turns[0]["role"] == "system":
         try:

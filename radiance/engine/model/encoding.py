@@ -26,6 +26,7 @@ from radiance.engine.model.tool_format import ToolFormat, tool_format
 from radiance.engine.model.vocabulary import Vocabulary
 from radiance.errors import RequestError, TooLarge
 from radiance.records import Example, Message
+from radiance.records.tools import TemplateTool
 from radiance.telemetry import get_logger
 
 _log = get_logger(__name__)
@@ -110,8 +111,8 @@ class Encoder:
 
     def chat_prompt(
         self,
-        turns: Sequence[dict[str, Any]],
-        tools: Sequence[dict[str, Any]] | None = None,
+        turns: Sequence[Turn],
+        tools: Sequence[TemplateTool] | None = None,
         *,
         thinking: bool = True,
     ) -> list[int]:
@@ -366,7 +367,7 @@ class Encoder:
         return self._controls.encode(text, hidden)
 
     def _hide(
-        self, turns: Sequence[Turn], tools: Sequence[Turn] | None, hidden: Hidden
+        self, turns: Sequence[Turn], tools: Sequence[TemplateTool] | None, hidden: Hidden
     ) -> tuple[list[Turn], dict[str, Any]]:
         """Turns and options for the template, with what is no structure in them hidden."""
         hide = self._controls.hide

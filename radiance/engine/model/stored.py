@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -45,7 +46,7 @@ class StoredModel(ABC):
         return self._directory()
 
     @cached_property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Mapping[str, Any]:
         """Its config.json."""
         return self._config()
 
@@ -79,7 +80,7 @@ class StoredModel(ABC):
         """Whether layers of it are stored quantized."""
 
     @abstractmethod
-    def load(self, *, is_uniform: bool) -> tuple[Any, dict[str, Any]]:
+    def load(self, *, is_uniform: bool) -> tuple[Any, Mapping[str, Any]]:
         """mlx-lm's module with its weights, lazily where that can be, and its config.
 
         Args:
@@ -94,7 +95,7 @@ class StoredModel(ABC):
     def _directory(self) -> Path: ...
 
     @abstractmethod
-    def _config(self) -> dict[str, Any]: ...
+    def _config(self) -> Mapping[str, Any]: ...
 
     @abstractmethod
     def _precision(self) -> str: ...
@@ -109,7 +110,7 @@ class StoredDirectory(StoredModel):
     def _directory(self) -> Path:
         return self.path
 
-    def _config(self) -> dict[str, Any]:
+    def _config(self) -> Mapping[str, Any]:
         return json.loads((self.path / "config.json").read_text(encoding="utf-8"))
 
     def _precision(self) -> str:
@@ -137,7 +138,7 @@ class StoredDirectory(StoredModel):
                 digest.update(stream.read())
         return digest.hexdigest()
 
-    def load(self, *, is_uniform: bool) -> tuple[Any, dict[str, Any]]:
+    def load(self, *, is_uniform: bool) -> tuple[Any, Mapping[str, Any]]:
         from mlx_lm.utils import load_model
 
         return load_model(self.path, lazy=True)
@@ -160,15 +161,15 @@ class StoredDirectory(StoredModel):
         return bool(self._quantization)
 
     @property
-    def _quantization(self) -> dict[str, Any]:
+    def _quantization(self) -> Mapping[str, Any]:
         return self.config.get("quantization") or self.config.get("quantization_config") or {}
 
     def _weight_files(self) -> list[Path]:
         return sorted(self.path.glob("model*.safetensors"))
 
-    def _tensors(self) -> dict[str, dict[str, Any]]:
+    def _tensors(self) -> dict[str, Mapping[str, Any]]:
         """Name to dtype and shape, from the heads of the files (safetensors' format)."""
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, Mapping[str, Any]] = {}
         for path in self._weight_files():
             with path.open("rb") as stream:
                 size = int.from_bytes(stream.read(8), "little")
@@ -186,11 +187,11 @@ class DescribedModel(StoredDirectory):
         config: Its config.json.
     """
 
-    def __init__(self, name: str, config: dict[str, Any]) -> None:
+    def __init__(self, name: str, config: Mapping[str, Any]) -> None:
         super().__init__(name, Path())
         self._known_config = config
 
-    def load(self, *, is_uniform: bool) -> tuple[Any, dict[str, Any]]:
+    def load(self, *, is_uniform: bool) -> tuple[Any, Mapping[str, Any]]:
         """mlx-lm's module, with the layers quantized and the dtype that the config says.
 
         Raises:
@@ -225,7 +226,7 @@ class DescribedModel(StoredDirectory):
             nn.quantize(model, size, bits, mode=mode, class_predicate=choose)
         return model, self.config
 
-    def _config(self) -> dict[str, Any]:
+    def _config(self) -> Mapping[str, Any]:
         return self._known_config
 
     def _precision(self) -> str:
@@ -275,7 +276,7 @@ class StoredGguf(StoredModel):
                 shutil.rmtree(staging, ignore_errors=True)
         return final
 
-    def _config(self) -> dict[str, Any]:
+    def _config(self) -> Mapping[str, Any]:
         return configuration.configuration(self.head, self.name)
 
     def _precision(self) -> str:
@@ -308,7 +309,7 @@ class StoredGguf(StoredModel):
             digest.update(stream.read())
         return digest.hexdigest()
 
-    def load(self, *, is_uniform: bool) -> tuple[Any, dict[str, Any]]:
+    def load(self, *, is_uniform: bool) -> tuple[Any, Mapping[str, Any]]:
         from radiance.engine.model.gguf import weights
 
         return weights.load(self.head, self.config, is_uniform=is_uniform), self.config

@@ -7,6 +7,8 @@ from typing import Any
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.tool_parsers.json_tools import parse_tool_call
 
+from radiance.records.tools import TemplateTool
+
 
 @dataclass(frozen=True)
 class ToolFormat:
@@ -22,7 +24,7 @@ class ToolFormat:
 
     start: str
     end: str
-    parse: Callable[[str, list[dict[str, Any]]], Any]
+    parse: Callable[[str, list[TemplateTool]], Any]
     is_json: bool = False
 
 

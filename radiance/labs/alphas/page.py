@@ -115,7 +115,7 @@ def _graded(lab: AlphaService, grade: Grade) -> Data:
         "outcome": grade.outcome,
         "compiles": grade.compiles,
         "error": grade.error,
-        "coverage": grade.covered,
+        "coverage": grade.coverage,
         "backtest": msgspec.to_builtins(grade.performance),
     }
 

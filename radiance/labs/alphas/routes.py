@@ -239,7 +239,7 @@ def _answer(
         outcome=grade.outcome,
         compiles=grade.compiles,
         error=grade.error,
-        coverage=grade.covered,
+        coverage=grade.coverage,
         backtest=grade.performance,
         provider=provider,
         tried=list(tried),

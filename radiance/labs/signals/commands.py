@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -236,7 +237,7 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **opti
     with stage_bar("sweep") as on_progress:
         points = run_sweep(study, grid, root / "runs" / "signals" / "sweeps", on_progress)
     if as_json:
-        print_json([point.to_plain() for point in points])
+        print_json([asdict(point) for point in points])
         return
     rows = [point.row() for point in points]
     print_table((*grid, *points[0].columns), rows)

@@ -45,9 +45,9 @@ def _knob(name: str, entry: msgspec.structs.FieldInfo) -> Knob:
     return Knob(name, words.get(kind, "list"), entry.default, meta.description, low, high)
 
 
-def flat(study: StudySettings) -> dict[str, Any]:
+def flat(study: StudySettings) -> dict[str, object]:
     """Every value by dotted name."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, value in msgspec.to_builtins(study).items():
         if isinstance(value, dict):
             found |= {f"{key}.{inner}": kept for inner, kept in value.items()}

@@ -1,5 +1,6 @@
 """Studies by name, and studies and replays read from plain data, each mistake with its remedy."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -30,7 +31,7 @@ PRESETS: dict[str, StudySettings] = {
 }
 
 
-def read_study(data: dict[str, Any]) -> StudySettings:
+def read_study(data: Mapping[str, Any]) -> StudySettings:
     """A study from plain data: ``preset`` names what the other keys change.
 
     Raises:
@@ -53,7 +54,7 @@ def read_study(data: dict[str, Any]) -> StudySettings:
     return _checked(merged)
 
 
-def read_start(data: dict[str, Any]) -> tuple[StudySettings, str | None]:
+def read_start(data: Mapping[str, Any]) -> tuple[StudySettings, str | None]:
     """A study from plain data as ``read_study`` takes it, and its ``approver``; blank: nobody.
 
     Raises:
@@ -71,7 +72,7 @@ def read_start(data: dict[str, Any]) -> tuple[StudySettings, str | None]:
     return read_study(rest), (approver or "").strip() or None
 
 
-def with_values(study: StudySettings, values: dict[str, Any]) -> StudySettings:
+def with_values(study: StudySettings, values: Mapping[str, Any]) -> StudySettings:
     """The study with values by dotted name, ``{"market.assets": 12}``.
 
     Raises:
@@ -94,7 +95,7 @@ def with_values(study: StudySettings, values: dict[str, Any]) -> StudySettings:
     return _checked(data)
 
 
-def read_replay(data: dict[str, Any]) -> ReplaySettings:
+def read_replay(data: Mapping[str, Any]) -> ReplaySettings:
     """A replay's settings from plain data.
 
     Raises:
@@ -106,7 +107,7 @@ def read_replay(data: dict[str, Any]) -> ReplaySettings:
         raise _refusal(problem) from None
 
 
-def _checked(data: dict[str, Any]) -> StudySettings:
+def _checked(data: Mapping[str, Any]) -> StudySettings:
     try:
         study = validation.check(data, StudySettings)
     except validation.Problem as problem:

@@ -19,7 +19,7 @@ from radiance.storage import files
 class SweepPoint:
     """One study of a sweep."""
 
-    values: dict[str, Any]
+    values: Mapping[str, object]
     stress_ratio: float
     drift_ratio: float
     dominance: float | None
@@ -43,10 +43,6 @@ class SweepPoint:
             drawdown = f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
         ratios = [self.stress_ratio, self.drift_ratio]
         return [*self.values.values(), *ratios, dominance, drawdown, promoted]
-
-    def to_plain(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 def run_sweep(
@@ -78,7 +74,7 @@ def run_sweep(
     return found
 
 
-def _point(values: dict[str, Any], result: StudyResult) -> SweepPoint:
+def _point(values: Mapping[str, object], result: StudyResult) -> SweepPoint:
     naive = result.method("naive")
     best = result.method(findings.BEST) or result.methods[-1]
     assert naive is not None

@@ -110,7 +110,7 @@ class ResponseWriter:
         item = ResponseCall(id=_new_id("fc"), call_id=call.id, name=name, arguments=arguments)
         begun = msgspec.structs.replace(item, arguments="", status="in_progress")
         self.response.output.append(item)
-        place: dict[str, Any] = {"output_index": self._place, "item_id": item.id}
+        place = {"output_index": self._place, "item_id": item.id}
         kind = "response.function_call_arguments"
         return [
             *told,
@@ -141,8 +141,8 @@ class ResponseWriter:
         part = item.content[0]
         if isinstance(part, OutputText):
             part.logprobs += self._logprobs
-            more: dict[str, Any] = {"text": part.text, "logprobs": part.logprobs}
-            done = self._of_part("response.output_text.done", **more)
+            said = {"text": part.text, "logprobs": part.logprobs}
+            done = self._of_part("response.output_text.done", **said)
         else:
             done = self._of_part("response.reasoning_text.done", text=part.text)
         part_done = self._of_part("response.content_part.done", part=part)

@@ -45,18 +45,18 @@ _LLAMA3 = {
 _SIGNIFICANT = 7  # digits of a float32
 
 
-def _nothing(head: Head) -> dict[str, Any]:
+def _nothing(head: Head) -> Mapping[str, Any]:
     return {}
 
 
-def _biases(head: Head) -> dict[str, Any]:
+def _biases(head: Head) -> Mapping[str, Any]:
     return {
         "attention_bias": "blk.0.attn_q.bias" in head.tensors,
         "mlp_bias": "blk.0.ffn_up.bias" in head.tensors,
     }
 
 
-def _gemma2(head: Head) -> dict[str, Any]:
+def _gemma2(head: Head) -> Mapping[str, Any]:
     return {
         "attn_logit_softcapping": _number(head.of("attn_logit_softcapping", 50.0)),
         "final_logit_softcapping": _number(head.of("final_logit_softcapping", 30.0)),
@@ -64,7 +64,7 @@ def _gemma2(head: Head) -> dict[str, Any]:
     }
 
 
-def _gemma3(head: Head) -> dict[str, Any]:
+def _gemma3(head: Head) -> Mapping[str, Any]:
     return {
         "query_pre_attn_scalar": _query_scale(head, largest=62),
         "sliding_window": head.of("attention.sliding_window", 512),
@@ -95,7 +95,7 @@ class Architecture:
 
     model_type: str
     names: Mapping[str, str] = field(default_factory=lambda: _LAYERS | _NORMS)
-    more: Callable[[Head], dict[str, Any]] = _nothing
+    more: Callable[[Head], Mapping[str, Any]] = _nothing
     is_permuted: bool = False
     norm_offset: float = 0.0
     divides_evenly: bool = False
@@ -150,7 +150,7 @@ def check(head: Head, name: str) -> None:
             raise refusal(name, f"mlx-lm's {known.model_type} has no place for its {tensor}")
 
 
-def configuration(head: Head, name: str) -> dict[str, Any]:
+def configuration(head: Head, name: str) -> Mapping[str, Any]:
     """The model's config.json.
 
     Args:
@@ -249,7 +249,7 @@ def quantized_layers(head: Head, known: Architecture) -> dict[str, int]:
     }
 
 
-def _quantization(head: Head, known: Architecture) -> dict[str, Any] | None:
+def _quantization(head: Head, known: Architecture) -> Mapping[str, Any] | None:
     """As mlx-lm has it: one number of bits, and the layers that have another."""
     layers = quantized_layers(head, known)
     if not layers:
@@ -263,7 +263,7 @@ def _quantization(head: Head, known: Architecture) -> dict[str, Any] | None:
     return {"group_size": GROUP_SIZE, "bits": usual, **others}
 
 
-def _rope_scaling(head: Head, name: str) -> dict[str, Any] | None:
+def _rope_scaling(head: Head, name: str) -> Mapping[str, Any] | None:
     if ROPE_FACTORS in head.tensors:
         return _llama3(head, name)
     kind = head.of("rope.scaling.type", "none")
@@ -282,7 +282,7 @@ def _rope_scaling(head: Head, name: str) -> dict[str, Any] | None:
     raise refusal(name, f'its rotary embedding is scaled in the way "{kind}"')
 
 
-def _llama3(head: Head, name: str) -> dict[str, Any]:
+def _llama3(head: Head, name: str) -> Mapping[str, Any]:
     """Llama 3's way, of whose numbers the file holds only what they make of each frequency."""
     factors = struct.unpack(f"<{head_dim(head) // 2}f", head.bytes_of(ROPE_FACTORS))
     scaling = {**_LLAMA3, "factor": round(max(factors), 3)}
@@ -293,7 +293,7 @@ def _llama3(head: Head, name: str) -> dict[str, Any]:
     return scaling
 
 
-def _llama3_factors(scaling: dict[str, Any], base: float, count: int) -> list[float]:
+def _llama3_factors(scaling: Mapping[str, Any], base: float, count: int) -> list[float]:
     """By how much each wavelength is stretched (transformers, modeling_rope_utils.py)."""
     low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
     factors = []

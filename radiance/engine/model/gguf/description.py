@@ -45,7 +45,7 @@ def architecture_name(model: Any, name: str) -> str:
     return found
 
 
-def metadata_of(model: Any, architecture: str, name: str) -> dict[str, Any]:
+def metadata_of(model: Any, architecture: str, name: str) -> Mapping[str, Any]:
     """The model's own section of a file's metadata, without that of its tokenizer.
 
     Raises:
@@ -78,7 +78,7 @@ def metadata_of(model: Any, architecture: str, name: str) -> dict[str, Any]:
     return {"general.architecture": architecture, **keyed}
 
 
-def _rope_scaling(scaling: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _rope_scaling(scaling: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     kind = scaling.get("rope_type") or scaling.get("type") or "default"
     if kind in ("default", "llama3"):  # Llama 3's way is a tensor: rope_factors
         return {}
@@ -163,7 +163,7 @@ def _alike(wanted: Any, found: Any) -> bool:
     return wanted == found
 
 
-def _scaling(given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _scaling(given: Mapping[str, Any] | None) -> Mapping[str, Any]:
     kind = (given or {}).get("rope_type") or (given or {}).get("type") or "default"
     if given is None or kind == "default":
         return {}

@@ -6,6 +6,7 @@ counts, key-value pairs, then one entry a tensor; the tensors themselves follow,
 
 import mmap
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -102,7 +103,7 @@ class Head:
     """
 
     path: Path
-    metadata: dict[str, Any]
+    metadata: Mapping[str, Any]
     tensors: dict[str, Tensor]
     size: int
 

@@ -6,7 +6,7 @@ llama.cpp (llama-vocab.cpp). Here they are again, for the names that we take.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +218,7 @@ def _add_begin_and_end(tokenizer: Tokenizer, head: Head, tokens: list[str]) -> N
         tokenizer.post_processor = TemplateProcessing(single=pieces, pair=pair, special_tokens=used)
 
 
-def _settings(head: Head, tokens: list[str]) -> dict[str, Any]:
+def _settings(head: Head, tokens: list[str]) -> Mapping[str, Any]:
     settings: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,

@@ -6,7 +6,7 @@ that is read from the file must make of a text of all kinds what the model's own
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ _PROBES = (
 )  # fmt: skip
 
 
-def metadata_of(tokenizer: TokenizerWrapper, vocab_size: int, name: str) -> dict[str, Any]:
+def metadata_of(tokenizer: TokenizerWrapper, vocab_size: int, name: str) -> Mapping[str, Any]:
     """The section of a file's metadata that says what the tokenizer is, chat template included.
 
     Args:
@@ -63,7 +63,7 @@ def metadata_of(tokenizer: TokenizerWrapper, vocab_size: int, name: str) -> dict
     raise unwritable(name, "its text is cut by a rule that llama.cpp does not have")
 
 
-def _tokens(content: dict[str, Any], vocab_size: int) -> dict[str, Any]:
+def _tokens(content: Mapping[str, Any], vocab_size: int) -> Mapping[str, Any]:
     """Texts, kinds, and merges or scores."""
     model = content["model"]
     added = {token["content"]: token for token in content["added_tokens"]}
@@ -93,7 +93,7 @@ def _tokens(content: dict[str, Any], vocab_size: int) -> dict[str, Any]:
     return {**said, "model": "llama", "scores": scores}
 
 
-def _marked(tokenizer: TokenizerWrapper, own: Tokenizer) -> dict[str, Any]:
+def _marked(tokenizer: TokenizerWrapper, own: Tokenizer) -> Mapping[str, Any]:
     """The tokens with a part to play, and whether a text is begun and ended with them."""
     said: dict[str, Any] = {}
     for setting, key in NAMES.items():
@@ -112,7 +112,7 @@ def _template(tokenizer: TokenizerWrapper) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _ways(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _ways(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """What is left to be found out: the rule of cutting, or whether a space is put before."""
     if content["model"].get("byte_fallback"):
         yield from ({"add_space_prefix": spaced} for spaced in (True, False))
@@ -120,7 +120,7 @@ def _ways(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from ({"pre": pre} for pre in CUTS)
 
 
-def _is_same(own: Tokenizer, metadata: dict[str, Any], name: str) -> bool:
+def _is_same(own: Tokenizer, metadata: Mapping[str, Any], name: str) -> bool:
     try:
         read, _ = build(Head(Path(), metadata, {}, 0), name)
     except ConfigError:

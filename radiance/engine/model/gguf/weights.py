@@ -5,6 +5,7 @@ the same numbers as in the file. Other quantized types become floating-point num
 engine thread.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -26,7 +27,7 @@ FLOATS = tuple(_DTYPES)
 """Types that are numbers as they stand."""
 
 
-def skeleton(head: Head, config: dict[str, Any]) -> Any:
+def skeleton(head: Head, config: Mapping[str, Any]) -> Any:
     """mlx-lm's module with the layers quantized that the file has so; no weight is read."""
     known = architecture_of(head, str(head.path))
     found: Any = import_module(f"mlx_lm.models.{known.model_type}")
@@ -47,7 +48,7 @@ def skeleton(head: Head, config: dict[str, Any]) -> Any:
     return model
 
 
-def load(head: Head, config: dict[str, Any], *, is_uniform: bool) -> Any:
+def load(head: Head, config: Mapping[str, Any], *, is_uniform: bool) -> Any:
     """The module with the file's weights.
 
     Args:

@@ -1,7 +1,7 @@
 """What a checkpoint and the base write for prompts of alphas, once for each way to decode."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,7 +35,7 @@ class Answers:
     """
 
     name: str
-    report: dict[str, Any]
+    report: Mapping[str, Any]
     by_decoding: list[tuple[list[str], float]]
 
 

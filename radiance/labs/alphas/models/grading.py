@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class Grade:
     error: str | None = None
     novelty: Novelty | None = None
     nodes: int = 0
-    covered: float = 0.0
+    coverage: float = 0.0
     performance: Performance | None = None
     family: str | None = None
     likeness: float | None = None
@@ -82,21 +82,6 @@ class Grade:
     @property
     def sharpe(self) -> float | None:
         return self.performance.sharpe if self.performance else None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "prompt": self.prompt,
-            "answer": self.answer,
-            "outcome": self.outcome,
-            "alpha": self.alpha,
-            "error": self.error,
-            "novelty": self.novelty,
-            "nodes": self.nodes,
-            "coverage": self.covered,
-            "family": self.family,
-            "likeness": self.likeness,
-            "performance": self.performance.as_json() if self.performance else None,
-        }
 
 
 def expression_of(answer: str) -> str:
@@ -151,9 +136,9 @@ class Grader:
             return Grade(prompt, answer, "data error", error=str(error), **found)
         if performance is None:
             reason = f"it has values in {covered:.0%} of the cells and no profit to measure"
-            return Grade(prompt, answer, "no positions", error=reason, covered=covered, **found)
+            return Grade(prompt, answer, "no positions", error=reason, coverage=covered, **found)
         return Grade(
-            prompt, answer, "backtested", covered=covered, performance=performance, **found
+            prompt, answer, "backtested", coverage=covered, performance=performance, **found
         )
 
     def equity(self, expression: str) -> list[tuple[str, float]]:
@@ -224,7 +209,7 @@ class Scores:
     best_deflated: float | None
     errors: dict[str, int] = field(default_factory=dict)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "answers": self.answers,
             "shares": {name: _interval(found) for name, found in self.shares.items()},

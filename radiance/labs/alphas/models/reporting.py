@@ -8,7 +8,7 @@ import io
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,7 @@ def write(folder: Path, judged: Sequence[Judged], settings: AlphaStudySettings) 
             model.name: {
                 "about": dict(model.about),
                 "scores": model.scores.as_json(),
-                "answers": [grade.as_json() for grade in model.grades],
+                "answers": [asdict(grade) for grade in model.grades],
             }
             for model in judged
         },

@@ -1,6 +1,7 @@
 """What an evaluation of a model was made with, kept with its report: enough to make it again."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,7 +52,7 @@ class AlphaStudySettings(msgspec.Struct, frozen=True, kw_only=True):
     known_file: str | None = None
     strategies: bool = False
 
-    def to_plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, object]:
         """As JSON keeps it: without what is not set."""
         return {
             name: value
@@ -86,7 +87,7 @@ class AlphaStudySettings(msgspec.Struct, frozen=True, kw_only=True):
         return shlex.join(words)
 
 
-def read_settings(kept: dict[str, Any], models: list[str]) -> AlphaStudySettings:
+def read_settings(kept: Mapping[str, Any], models: list[str]) -> AlphaStudySettings:
     """The settings as a report keeps them; of reports written before there was this Struct, too.
 
     Args:

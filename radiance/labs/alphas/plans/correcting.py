@@ -1,7 +1,5 @@
 """Not what was meant: the example that teaches what a prompt means."""
 
-from typing import Any
-
 from radiance.labs.alphas.language.checker import check
 from radiance.labs.alphas.language.printer import render
 from radiance.labs.alphas.language.syntax import AlphaError
@@ -12,7 +10,7 @@ MEANT = "meant"
 """Tag of an example that says what a prompt means."""
 
 
-def correction(prompt: str, meant: str) -> dict[str, Any]:
+def correction(prompt: str, meant: str) -> dict[str, object]:
     """The body of POST /update that teaches what ``prompt`` means.
 
     Raises:

@@ -6,9 +6,8 @@ the best of as many worthless ones would show.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
@@ -48,9 +47,6 @@ class Performance:
     capacity_usd: float | None
     skewness: float | None
     kurtosis: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def measure(

@@ -1,8 +1,7 @@
 """Many alphas over one panel, judged together: the more were tried, the less the best is worth."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -40,13 +39,13 @@ class Result:
     performance: Performance
     deflated: float | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         return {
             "name": self.name,
             "alpha": self.text,
             "coverage": self.coverage,
             "deflated_sharpe": self.deflated,
-            **self.performance.as_json(),
+            **asdict(self.performance),
         }
 
 
