@@ -50,7 +50,7 @@ class DrawnLines(msgspec.Struct, frozen=True):
     dots: list[list[tuple[float, float]]]
     bands: list[tuple[int, str]]
     y: list[tuple[float, str]]
-    x: list[tuple[float, Any]]
+    x: Sequence[tuple[float, Any]]
     left: float
     right: float
     bottom: float
@@ -135,7 +135,7 @@ def svg(drawn: Chart) -> DrawnLines:
         bands.append((place + 1, " ".join(f"{x},{y}" for x, y in around)))
     ends = [] if not rows else [rows[0][0]] if len(rows) == 1 else [rows[0][0], rows[-1][0]]
     y = [(down(y), label) for y, label in ticks]
-    x = list(zip([float(left), float(right)], ends, strict=False))
+    x = list(zip([left, right], ends, strict=False))
     return DrawnLines(lines, dots, bands, y, x, left, right, bottom)
 
 
