@@ -274,7 +274,7 @@ def _graded(
     asked_for: "Mapping[str, Idea]",
     grader: "Grader",
     study: AlphaStudySettings,
-    about: Mapping[str, Any],
+    about: "Mapping[str, Any]",
 ) -> "Judged":
     from radiance.labs.alphas.models.grading import score
     from radiance.labs.alphas.models.reporting import Judged

@@ -52,7 +52,7 @@ class AlphaStudySettings(msgspec.Struct, frozen=True, kw_only=True):
     known_file: str | None = None
     strategies: bool = False
 
-    def to_plain(self) -> dict[str, object]:
+    def to_plain(self) -> dict[str, Any]:
         """As JSON keeps it: without what is not set."""
         return {
             name: value

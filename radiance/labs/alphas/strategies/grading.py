@@ -35,7 +35,7 @@ class JudgedStrategies:
         hits = {"compiles": compiled, **{name: found.count(name) for name in OUTCOMES}}
         return {name: wilson(count, len(found), _CONFIDENCE) for name, count in hits.items()}
 
-    def as_json(self) -> dict[str, object]:
+    def as_json(self) -> dict[str, Any]:
         return {
             "answers": len(self.rows),
             "shares": {
