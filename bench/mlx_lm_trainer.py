@@ -63,7 +63,7 @@ class _Trainer:
         self._most_steps, self._batch_size = most_steps, batch_size
         self._module = base.twin()
         how = LoraModel(base, self._settings).parameters_config
-        linear_to_lora_layers(self._module, len(self._module.layers), how)
+        linear_to_lora_layers(self._module, len(self._module.layers), dict(how))
         if parent is not None:
             self._module.load_weights(parent, strict=False)
         self._seconds: list[float] = []

@@ -174,7 +174,7 @@ def theirs(
     if compiled:
         mx.enable_compile()  # our engine switches it off on the CPU
     module = setup.base.twin()
-    linear_to_lora_layers(module, len(module.layers), setup.lora.parameters_config)
+    linear_to_lora_layers(module, len(module.layers), dict(setup.lora.parameters_config))
     start = setup.lora.unflatten(setup.lora.initial(None))
     module.update(tree_unflatten(list(start.items())))
     chats = [chat(*fact) for fact in facts(count, seed=0)]

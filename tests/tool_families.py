@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from radiance.records.tools import TaughtCall
 from tests.chat_families import Family
 
-Calls = Sequence[dict[str, Any]]
+Calls = Sequence[TaughtCall]
 
 
 @dataclass(frozen=True)

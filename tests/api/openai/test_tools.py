@@ -25,7 +25,7 @@ PLACES = {"type": "object", "properties": {"city": {"$ref": "#/$defs/city"}}, "r
           "additionalProperties": False, "$defs": {"city": {"enum": ["Tarn", "Oslo"]}}}  # fmt: skip
 
 
-def tool(name: str, parameters: Any = None, **more: Any) -> dict[str, Any]:
+def tool(name: str, parameters: Any = None, **more: Any) -> Any:
     return {"type": "function", "function": {"name": name, "parameters": parameters, **more}}
 
 
@@ -89,7 +89,7 @@ def test_nothing_is_called_without_tools_or_by_choice() -> None:
     auto = box_of([tool("f", description="Does f.")])
     assert auto is not None
     assert auto.constraint(HERMES) is None
-    assert auto.tools[0]["function"]["description"] == "Does f."
+    assert auto.tools[0]["function"].get("description") == "Does f."
 
 
 def test_a_single_forced_call_is_held_to_its_parameters() -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from radiance.errors import RequestError
 from radiance.records import Example, Message
-from radiance.records.tools import calls_in, with_calls
+from radiance.records.tools import TaughtCall, TemplateTool, calls_in, with_calls
 from tests.chat_families import FAMILIES, learned_runs
 from tests.tool_families import TOOL_FAMILIES, Calls, ToolFamily
 
 CHATS = 40
-TOOLS = [
+TOOLS: list[TemplateTool] = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
     for name in ("weather", "add.two")
 ]
@@ -42,7 +42,7 @@ def _chat(family: ToolFamily, seed: int) -> tuple[tuple[Message, ...], list[tupl
     for _ in range(chance.randint(1, 3)):
         turns.append(Message("user", _text(chance)))
         for _ in range(chance.randint(0, 2)):
-            calls = [
+            calls: list[TaughtCall] = [
                 {"id": f"c{seed:04d}{n:04d}", "name": "weather", "arguments": _arguments(chance)}
                 for n in range(chance.randint(1, family.most_calls))
             ]
@@ -102,6 +102,6 @@ def test_a_template_without_tools_refuses_them_by_field(at: int, field: str) -> 
 
 
 def test_calls_are_read_back_whatever_is_said_before() -> None:
-    calls = [{"id": "a", "name": "f", "arguments": {"x": "\n</tool_call>"}}, {"name": "g"}]
+    calls: Any = [{"id": "a", "name": "f", "arguments": {"x": "\n</tool_call>"}}, {"name": "g"}]
     for said in ("", "Hm.", with_calls("", calls), "\n"):
         assert calls_in(with_calls(said, calls), 2) == (said, calls)

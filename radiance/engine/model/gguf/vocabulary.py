@@ -52,12 +52,12 @@ def metadata_of(tokenizer: TokenizerWrapper, vocab_size: int, name: str) -> Mapp
     content = json.loads(own.to_str()) if own is not None else {}
     if own is None or content["model"]["type"] != "BPE" or not content["model"]["merges"]:
         raise unwritable(name, "its tokenizer is none of byte-level BPE and SentencePiece's BPE")
-    said = _tokens(content, vocab_size) | _marked(tokenizer, own)
+    said = {**_tokens(content, vocab_size), **_marked(tokenizer, own)}
     if (template := _template(tokenizer)) is not None:
         said["chat_template"] = template
     for more in _ways(content):
         metadata = {f"tokenizer.{'' if k == 'chat_template' else 'ggml.'}{k}": v
-                    for k, v in (said | more).items()}  # fmt: skip
+                    for k, v in {**said, **more}.items()}  # fmt: skip
         if _is_same(own, metadata, name):
             return metadata
     raise unwritable(name, "its text is cut by a rule that llama.cpp does not have")

@@ -260,7 +260,7 @@ def inspect_bars(bars: Path, groups: Path | None, as_json: bool) -> None:
         print_pairs(found.items())
 
 
-def _describe(panel: "Panel") -> dict[str, object]:
+def _describe(panel: "Panel") -> dict[str, Any]:
     """What a panel holds, for a report."""
     if not len(panel.dates):
         raise ConfigError("The market data have no rows.")

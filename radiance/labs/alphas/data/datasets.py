@@ -178,7 +178,7 @@ def _card(
             name: SplitCount(len(rows), len({pair.family for pair in rows}))
             for name, rows in curated.splits.items()
         },
-        kinds=dict[str, int](Counter(pair.kind for pair in curated.pairs)),
+        kinds=dict(Counter(str(pair.kind) for pair in curated.pairs)),
         sources={
             name: SourceCount(count, kept[name], licences.get(name, "nothing kept"))
             for name, count in curated.gathered.items()

@@ -1,5 +1,7 @@
 """Not what was meant: the example that teaches what a prompt means."""
 
+from typing import Any
+
 from radiance.labs.alphas.language.checker import check
 from radiance.labs.alphas.language.printer import render
 from radiance.labs.alphas.language.syntax import AlphaError
@@ -10,7 +12,7 @@ MEANT = "meant"
 """Tag of an example that says what a prompt means."""
 
 
-def correction(prompt: str, meant: str) -> dict[str, object]:
+def correction(prompt: str, meant: str) -> dict[str, Any]:
     """The body of POST /update that teaches what ``prompt`` means.
 
     Raises:
