@@ -46,7 +46,7 @@ def _mistral(said: str, calls: Calls) -> str:
     if not calls:
         return f" {said}</s>"
     told = [
-        f'{{"name": "{c["name"]}", "arguments": {_json(c["arguments"])}, "id": "{c["id"]}"}}'
+        f'{{"name": "{c["name"]}", "arguments": {_json(c["arguments"])}, "id": "{c.get("id")}"}}'
         for c in calls
     ]
     return f"[TOOL_CALLS] [{', '.join(told)}]</s>"
