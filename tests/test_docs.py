@@ -65,15 +65,19 @@ def test_a_table_is_what_the_code_renders(table):
     assert text == table.written(text), "run `make docs`"
 
 
-@pytest.mark.parametrize("route", all_routes(), ids=lambda route: route.path)
-def test_every_route_is_there(route):
-    for method in (route.methods or set()) - {"HEAD"}:
-        assert f"`{method} {route.path.replace(':path}', '}')}`" in API.read_text(encoding="utf-8")
+def test_every_route_is_there():
+    text = API.read_text(encoding="utf-8")
+    routes = [(m, r.path) for r in all_routes() for m in (r.methods or set()) - {"HEAD"}]
+    written = [f"`{method} {path.replace(':path}', '}')}`" for method, path in routes]
+    assert len(written) > 50
+    assert [route for route in written if route not in text] == []
 
 
-@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
-def test_every_command_is_there(words):
-    assert f"\n## radiance {' '.join(words)}\n" in COMMANDS.read_text(encoding="utf-8")
+def test_every_command_is_there():
+    text = COMMANDS.read_text(encoding="utf-8")
+    headings = [f"\n## radiance {' '.join(words)}\n" for words in commands()]
+    assert len(headings) > 50
+    assert [heading for heading in headings if heading not in text] == []
 
 
 def test_readme_keeps_five_rows_of_the_long_tables():
@@ -129,15 +133,11 @@ def _is_navigation(node: ast.Assign) -> bool:
     return isinstance(node.targets[0], ast.Name) and node.targets[0].id == "NAVIGATION"
 
 
-@pytest.mark.parametrize(
-    "path", re.findall(r"`((?:[\w.-]+/)+[\w.-]*|\w+\.(?:py|toml))`", CONTRIBUTING)
-)
-def test_every_path_that_contributing_names_is_there(path):
-    assert (REPOSITORY / path).exists() or (REPOSITORY / "radiance" / path).exists()
-
-
-def test_contributing_names_paths():
+def test_every_path_that_contributing_names_is_there():
+    paths = re.findall(r"`((?:[\w.-]+/)+[\w.-]*|\w+\.(?:py|toml))`", CONTRIBUTING)
     assert len(re.findall(r"`radiance/[\w./]+`", CONTRIBUTING)) > 20
+    places = (REPOSITORY, REPOSITORY / "radiance")
+    assert [p for p in paths if not any((place / p).exists() for place in places)] == []
 
 
 @pytest.mark.parametrize(
@@ -155,26 +155,16 @@ def test_no_page_names_a_machine(name):
 # ----------------------------------------------------------------------------- --help, changelog
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        (),
-        *commands(),
-        *(
-            (name,)
-            for name in ("jobs", "checkpoints", "alphas", "anchors", "audit", "keys", "signals")
-        ),
-    ],
-    ids=" ".join,
-)
-def test_every_command_explains_itself(words):
-    text = find(words).help or ""
-    summary, _, rest = text.partition("\n\n")
-    assert summary.endswith(".")
-    assert "\n" not in summary
-    assert rest.partition("\n\n")[0].strip()
-    assert "Examples:\n  " in text
-    assert not find(words).get_short_help_str(63).endswith("..."), "the list cuts it off"
+def test_every_command_explains_itself():
+    groups = ("jobs", "checkpoints", "alphas", "anchors", "audit", "keys", "signals")
+    for words in [(), *commands(), *((name,) for name in groups)]:
+        text = find(words).help or ""
+        summary, _, rest = text.partition("\n\n")
+        assert summary.endswith("."), words
+        assert "\n" not in summary, words
+        assert rest.partition("\n\n")[0].strip(), words
+        assert "Examples:\n  " in text, words
+        assert not find(words).get_short_help_str(63).endswith("..."), f"the list cuts {words} off"
 
 
 def test_the_changelog_keeps_its_form():

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 
 from radiance.anchors import hub
@@ -30,6 +29,8 @@ def shape(folder: Path, columns: dict[str, list[Any]], split: str = "train") -> 
     data = snapshot / "data" / f"{split}-00000-of-00001.parquet"
     data.parent.mkdir(parents=True)
     blob.parent.mkdir()
+    import datasets  # takes most of a second, in every process that collects tests
+
     datasets.disable_progress_bars()
     datasets.Dataset.from_dict(columns).to_parquet(blob)
     data.symlink_to(blob)
@@ -80,6 +81,8 @@ def test_field_is_found_or_named(
 
 
 def test_saved_dataset_is_read_too(tmp_path: Path) -> None:
+    import datasets  # takes most of a second, in every process that collects tests
+
     datasets.disable_progress_bars()
     one = datasets.Dataset.from_dict({"text": ["a"]})
     one.save_to_disk(tmp_path / "one")

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-import datasets
 import pytest
 
 from radiance.anchors import common
@@ -67,6 +66,8 @@ def test_long_news_and_own_anchors_are_measured_by_context(
 ) -> None:
     """A dataset in the shape of the default one, its texts longer than the model's context."""
     news = [" ".join(f"On day {day} of story {n}." for day in range(70)) for n in range(2)]
+    import datasets  # takes most of a second, in every process that collects tests
+
     datasets.disable_progress_bars()
     (tmp_path / "news").mkdir()
     datasets.Dataset.from_dict({"text": news}).to_parquet(tmp_path / "news" / "train.parquet")

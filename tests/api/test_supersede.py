@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-import openai
 import pytest
 
 import radiance
@@ -149,6 +148,8 @@ def test_the_page_offers_nothing_that_would_change_nothing(keyed) -> None:
 
 @pytest.mark.parametrize("rule", ["own", "ask"])
 def test_a_file_to_fine_tune_on_replaces_no_more_than_an_update(keyed, rule: str) -> None:
+    import openai  # takes a second, in every process that collects tests
+
     clients = keyed(rule)
     first = teach(clients["ann"], "Ann runs it.")
 

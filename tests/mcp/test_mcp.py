@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx2
 import jsonschema
 import pytest
 from click.testing import CliRunner
-from mcp import Client, MCPError, StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
 
 from radiance import config
 from radiance.api.auth import keys
@@ -27,6 +25,9 @@ from radiance.errors import RadianceError, Unavailable
 from radiance.mcp.tools import TOOLS
 from tests.support import FACTS, ApiError, Running, start_service
 
+if TYPE_CHECKING:
+    from mcp import Client
+
 QUESTION, ANSWER = FACTS[0]
 NAMES = {"ask", "remember", "correct", "forget", "what_do_you_know", "status"}
 STDIO = pytest.param("stdio", marks=pytest.mark.slow)  # starts a process
@@ -34,7 +35,10 @@ TRANSPORTS = [STDIO, "http", "http-with-a-handshake"]
 
 
 @asynccontextmanager
-async def connected(running: Running, transport: str, key: str = "") -> AsyncIterator[Client]:
+async def connected(running: Running, transport: str, key: str = "") -> "AsyncIterator[Client]":
+    from mcp import Client, StdioServerParameters  # a second, in every process that collects tests
+    from mcp.client.streamable_http import streamable_http_client
+
     url = running.client.url
     if transport == "stdio":
         command = ["-m", "radiance", "mcp", "--url", url]
@@ -55,7 +59,7 @@ async def connected(running: Running, transport: str, key: str = "") -> AsyncIte
 
 
 def run(
-    running: Running, transport: str, does: Callable[[Client], Awaitable[Any]], key: str = ""
+    running: Running, transport: str, does: "Callable[[Client], Awaitable[Any]]", key: str = ""
 ) -> Any:
     async def scenario() -> Any:
         async with connected(running, transport, key) as client:
@@ -64,7 +68,7 @@ def run(
     return asyncio.run(asyncio.wait_for(scenario(), 120))
 
 
-async def done(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+async def done(client: "Client", tool: str, **arguments: Any) -> dict[str, Any]:
     """What a tool answers; its text says the same to programs that read only that."""
     result = await client.call_tool(tool, arguments)
     assert not result.is_error, result.content
@@ -74,7 +78,7 @@ async def done(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     return data
 
 
-async def refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+async def refused(client: "Client", tool: str, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
     assert result.is_error
     assert result.structured_content is not None
@@ -93,7 +97,7 @@ def waiting(serve) -> Running:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_fact_is_taught_asked_corrected_and_forgotten(waiting: Running, transport: str) -> None:
-    async def does(client: Client) -> None:
+    async def does(client: "Client") -> None:
         assert {tool.name for tool in (await client.list_tools()).tools} == NAMES
         receipt = await done(client, "remember", question=QUESTION, answer=ANSWER, tags=["labs"])
         answer = await done(client, "ask", question=QUESTION)
@@ -115,7 +119,9 @@ def test_a_fact_is_taught_asked_corrected_and_forgotten(waiting: Running, transp
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_a_wrong_argument_is_named(shared_service: Running, transport: str) -> None:
-    async def does(client: Client) -> None:
+    import mcp
+
+    async def does(client: "Client") -> None:
         for tool, arguments, field in (
             ("ask", {}, "question"),
             ("ask", {"question": 3}, "question"),
@@ -132,7 +138,7 @@ def test_a_wrong_argument_is_named(shared_service: Running, transport: str) -> N
             assert error["field"] == field, (tool, arguments, error)
             assert error["remedy"]
         await done(client, "ask", question="x", checkpoint=None, max_tokens=1)
-        with pytest.raises(MCPError, match="what_do_you_know"):
+        with pytest.raises(mcp.MCPError, match="what_do_you_know"):
             await client.call_tool("dream", {})
 
     run(shared_service, transport, does)
@@ -142,11 +148,13 @@ def test_a_wrong_argument_is_named(shared_service: Running, transport: str) -> N
 def test_checkpoints_and_decisions_are_resources(
     serve: Callable[..., Running], checkpointed_root: Any, transport: str
 ) -> None:
+    import mcp
+
     running = serve(checkpointed_root)
     kept = running.client.get("/checkpoints")["checkpoints"]
     entries = running.client.get("/audit")["entries"]
 
-    async def does(client: Client) -> None:
+    async def does(client: "Client") -> None:
         async def read(uri: str) -> Any:
             (content,) = (await client.read_resource(uri)).contents
             return json.loads(content.text)  # type: ignore[union-attr]
@@ -165,7 +173,7 @@ def test_checkpoints_and_decisions_are_resources(
         entry = entries[-1]
         assert await read(f"radiance://decisions/{entry['number']}") == entry
         for unknown in ("radiance://decisions/0", "radiance://checkpoints/A_1", "radiance://x"):
-            with pytest.raises(MCPError) as caught:
+            with pytest.raises(mcp.MCPError) as caught:
                 await client.read_resource(unknown)
             assert caught.value.code == -32002
 
@@ -190,11 +198,13 @@ def keyed(
 def test_a_tool_needs_the_scope_of_what_it_does(
     keyed: tuple[Running, dict[str, str]], transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import mcp
+
     running, secrets = keyed
     # The service's own key, if its environment has one, is never lent to a caller.
     monkeypatch.setenv("RADIANCE_API_KEY", secrets["admin"])
 
-    async def as_reader(client: Client) -> None:
+    async def as_reader(client: "Client") -> None:
         await done(client, "ask", question=QUESTION, max_tokens=2)
         await done(client, "what_do_you_know")
         for tool, arguments, scope in (
@@ -205,10 +215,10 @@ def test_a_tool_needs_the_scope_of_what_it_does(
         ):
             error = await refused(client, tool, **arguments)
             assert f"lacks the scope {scope}" in error["message"]
-        with pytest.raises(MCPError, match="lacks the scope admin"):
+        with pytest.raises(mcp.MCPError, match="lacks the scope admin"):
             await client.read_resource("radiance://decisions")
 
-    async def as_teacher(client: Client) -> str:
+    async def as_teacher(client: "Client") -> str:
         receipt = await done(client, "remember", question=transport, answer=ANSWER)
         error = await refused(client, "ask", question=QUESTION)
         assert "lacks the scope infer" in error["message"]
@@ -227,10 +237,10 @@ def test_correct_says_that_another_keys_answer_is_to_go(
     keys.write_file(config.load(tmp_path).keys_path, [key for _, key in made.values()])
     running = serve(**{"access.required": "always", "update.supersede": "ask"})
 
-    async def as_ann(client: Client) -> str:
+    async def as_ann(client: "Client") -> str:
         return (await done(client, "remember", question=QUESTION, answer=ANSWER))["job_id"]
 
-    async def as_bob(client: Client) -> list[str]:
+    async def as_bob(client: "Client") -> list[str]:
         error = await refused(client, "remember", question=QUESTION, answer="It is Q1.")
         assert "of another key" in error["message"]
         receipt = await done(client, "correct", question=QUESTION, answer="It is Q1.")
@@ -297,7 +307,7 @@ def test_without_a_service_a_tool_says_so_and_how_to_start_one(
 ) -> None:
     away = Running(shared_service.service, type(shared_service.client)("http://127.0.0.1:9"), print)
 
-    async def does(client: Client) -> dict[str, Any]:
+    async def does(client: "Client") -> dict[str, Any]:
         return await refused(client, "status")
 
     assert "radiance run" in run(away, "stdio", does)["message"]
