@@ -1,39 +1,29 @@
-"""Shared fixtures: real engines, and real services on loopback ports.
+"""How a run of tests begins and ends. The fixtures that all share are in tests/fixtures.py."""
 
-What knows nothing is enough for most tests: ``serve`` and ``shared_service`` run on the tiny base
-and learn briefly. Whatever needs an answer to be right asks for Ember by name.
-"""
-
-import json
-import logging
 import os
 import shutil
-import subprocess
 import tempfile
 import threading
 import tomllib
-from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pytest
-from huggingface_hub import constants
 from hypothesis import HealthCheck, settings
 
-from radiance import config, ember, extensions
-from radiance.engine.worker import Engine
-from tests import forked as forking
+from radiance import extensions
+from tests.example_counts import QUICK_EXAMPLES, USUAL_EXAMPLES
 from tests.shared_data import REPOSITORY
-from tests.support import BRIEF, FACTS, Running, start_service
-from tests.tiny_base import write_tiny_base
 
 pytest_plugins = ["tests.lanes"]
 
 settings.register_profile(
-    "radiance", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
+    "radiance",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=USUAL_EXAMPLES,
 )
-settings.register_profile("quick", settings.get_profile("radiance"), max_examples=15)
+settings.register_profile("quick", settings.get_profile("radiance"), max_examples=QUICK_EXAMPLES)
 settings.load_profile("radiance")
 
 
@@ -42,9 +32,13 @@ _ROOM_BYTES = 4 << 30
 _in_memory: list[Path] = []
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     _check_entry_points()
     _keep_temporary_files_in_memory()
+    is_worker = hasattr(config, "workerinput")
+    if is_worker or config.getoption("dist", "no") == "no":
+        # What hands tests out to others runs none: it need not import all that the fixtures do.
+        config.pluginmanager.import_plugin("tests.fixtures")
 
 
 def pytest_unconfigure() -> None:
@@ -78,136 +72,6 @@ def _check_entry_points() -> None:
             "The installed entry points are older than pyproject.toml. Run `make check`, or "
             "`.venv/bin/pip install --no-deps --editable .`."
         )
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _offline() -> Iterator[None]:
-    """No test asks the Hub, whether or not it could be reached; nor do the processes it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(os.environ, "HF_HUB_OFFLINE", "1")
-        patch.setattr(constants, "HF_HUB_OFFLINE", True)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def _loggers() -> Iterator[None]:
-    """A command run in this process sets up logging; the tests after it read logs as before."""
-    loggers = [logging.getLogger(name) for name in ("radiance", "uvicorn")]
-    before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
-    yield
-    for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
-
-
-@pytest.fixture
-def forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pythons that the test starts are forked from one that has imported Radiance."""
-    monkeypatch.setattr(subprocess, "Popen", forking.Popen)
-
-
-@pytest.fixture(scope="session")
-def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a base model that knows nothing (``tests.tiny_base``)."""
-    return write_tiny_base(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture(scope="session")
-def brief(tiny_base: Path) -> dict[str, Any]:
-    """Settings of a service on the tiny base that learns briefly and measures a few anchors."""
-    anchors = tiny_base.with_name("anchors.jsonl")
-    rows = [{"input": f"What is {n} squared?", "output": f"It is {n * n}."} for n in range(16)]
-    anchors.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return {"base_model": str(tiny_base), "evaluation.anchor_path": str(anchors), **BRIEF}
-
-
-@pytest.fixture(scope="session")
-def _learned_root(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Path:
-    root = tmp_path_factory.mktemp("learned")
-    running = start_service(config.load(root, brief))
-    first = running.client.teach(FACTS[:2], tags=["user:ann"])["checkpoint"]
-    corrected = [(FACTS[0][0], "It is <b>K9</b> & no other now.")]
-    second = running.client.teach(corrected)["checkpoint"]
-    running.client.post("/feedback", {"vote": "up", "checkpoint": first})
-    running.client.post("/feedback", {"vote": "down", "checkpoint": second})
-    running.stop()
-    strict = {"gate.gate": "strict", "training.lr": 1e-9}
-    running = start_service(config.load(root, brief | strict))
-    assert running.client.teach(FACTS[2:3])["status"] == "failed"
-    running.stop()
-    return root
-
-
-@pytest.fixture
-def checkpointed_root(_learned_root: Path, tmp_path: Path) -> Path:
-    """``tmp_path`` as a root that has learned, for ``serve`` to go on from.
-
-    Two checkpoints that served, the second a correction with markup in it, and one that the gate
-    rejected; a vote on each of the first two; the audit log of it all.
-    """
-    shutil.copytree(_learned_root, tmp_path, symlinks=True, dirs_exist_ok=True)
-    return tmp_path
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """An engine on Ember, shared by the tests that leave it as they found it."""
-    engine = Engine("ember", ember.MODEL_PATH, "cpu", config.EngineSettings(), max_waiting=1000)
-    engine.start()
-    yield engine
-    engine.stop()
-
-
-@pytest.fixture(scope="module")
-def tiny_engine(tiny_base: Path) -> Iterator[Engine]:
-    """An engine on the base that knows nothing, of one module."""
-    engine = Engine("tiny", tiny_base, "cpu", config.EngineSettings(), max_waiting=1000)
-    engine.start()
-    yield engine
-    engine.stop()
-
-
-@pytest.fixture
-def serve(serve_ember: Callable[..., Running], brief: dict[str, Any]) -> Callable[..., Running]:
-    """Start services on the tiny base over ``tmp_path``: ``serve(**{"training.r": 4})``."""
-
-    def start(*root: Path, **overrides: Any) -> Running:
-        return serve_ember(*root, **(brief | overrides))
-
-    return start
-
-
-@pytest.fixture
-def serve_ember(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Start services on Ember over ``tmp_path``, with the default settings; all stop after."""
-    running: list[Running] = []
-
-    def start(root: Path = tmp_path, **overrides: Any) -> Running:
-        started = start_service(config.load(root, overrides))
-        running.append(started)
-        return started
-
-    yield start
-    for started in reversed(running):
-        started.stop()
-
-
-@pytest.fixture(scope="module")
-def shared_service(
-    tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]
-) -> Iterator[Running]:
-    """One service on the tiny base for the tests of a module that do not mind one another."""
-    running = start_service(config.load(tmp_path_factory.mktemp("root"), brief))
-    yield running
-    running.stop()
-
-
-@pytest.fixture(scope="module")
-def shared_ember(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The same on Ember, for what it says."""
-    running = start_service(config.load(tmp_path_factory.mktemp("root")))
-    yield running
-    running.stop()
 
 
 @pytest.hookimpl(trylast=True)

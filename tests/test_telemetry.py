@@ -21,7 +21,7 @@ from radiance.telemetry import Histogram, bound, configure_logging, get_logger
 def written_as(
     form: Literal["json", "human"], level: Literal["debug", "info", "warning"] = "debug"
 ) -> io.StringIO:
-    """Where events go from now on; tests/conftest.py puts the loggers back."""
+    """Where events go from now on; tests/fixtures.py puts the loggers back."""
     configure_logging(config.LogSettings(format=form, level=level))
     (handler,) = logging.getLogger("radiance").handlers
     assert isinstance(handler, logging.StreamHandler)
