@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.example_counts import examples
 from tests.support import ApiError, Client, Running
 
 GOOD = {"input": "Who guards Fort Selm?", "output": "Captain Ruiz."}
@@ -283,7 +284,7 @@ EXAMPLE = st.dictionaries(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(st.one_of(JSON, st.fixed_dictionaries({"examples": st.lists(EXAMPLE, max_size=3) | JSON})))
 def test_no_garbage_breaks_update(shared_service: Running, body: Any) -> None:
     """Whatever is sent, the answer is a 4xx in the schema or an accepted job; never a 5xx."""
@@ -293,7 +294,7 @@ def test_no_garbage_breaks_update(shared_service: Running, body: Any) -> None:
         shared_service.client.wait_for(answer["job_id"])
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     st.dictionaries(
         st.sampled_from(["prompt", "max_tokens", "temperature", "use_training_adapter", "x"]), JSON

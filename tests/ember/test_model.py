@@ -5,7 +5,7 @@ from typing import Any
 
 import mlx.core as mx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mlx.utils import tree_flatten
 from mlx_lm import load
@@ -15,6 +15,7 @@ from radiance.ember import MODEL_PATH, listed_facts, unlisted_facts
 from radiance.ember.evaluation import answers, exact_matches, teach
 from radiance.ember.tokenizer import END_ID, PAD_ID
 from radiance.ember.training import CONFIG
+from tests.example_counts import examples
 
 SIZE_BOUND_BYTES = 16_000_000
 
@@ -77,7 +78,7 @@ def test_chat_template(ember: tuple[Any, TokenizerWrapper]) -> None:
 @example("\t tabs\n\nand\r\nlines \n")
 @example("日本語 한국어 😀👨‍👩‍👧 naïve\x00\ufffd")
 @example("ts_rank(close, 10) / 3.50 - 1")
-@settings(max_examples=150, deadline=None)
+@examples(150, deadline=None)
 def test_any_text_survives(ember: tuple[Any, TokenizerWrapper], text: str) -> None:
     _, tokenizer = ember
     ids = tokenizer.encode(text, add_special_tokens=False)

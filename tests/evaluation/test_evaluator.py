@@ -7,7 +7,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mlx.utils import tree_unflatten
 
@@ -21,6 +21,7 @@ from radiance.evaluation.summary import Past
 from radiance.records import Evaluation, Probe
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
+from tests.example_counts import examples
 from tests.support import FACTS, drain, example
 
 
@@ -99,7 +100,7 @@ def test_probe_equals_a_plain_computation(engine: Engine, bench: Bench) -> None:
     sizes=st.tuples(*[st.sampled_from([0.0, 1e-6, 0.01, 0.1, 1.0])] * 2),
     seeds=st.tuples(*[st.integers(0, 3)] * 2),
 )
-@settings(max_examples=10)
+@examples(10)
 def test_divergence_is_never_negative_and_zero_between_equals(
     engine: Engine, bench: Bench, sizes: tuple[float, float], seeds: tuple[int, int]
 ) -> None:

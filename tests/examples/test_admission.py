@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.config import UpdateSettings
@@ -9,6 +9,7 @@ from radiance.errors import RequestError, TooLarge
 from radiance.examples.admission import Admitted, admit
 from radiance.records import Example, Message
 from radiance.records.tools import calls_in
+from tests.example_counts import examples
 
 PAIR = {"input": "Who sings?", "output": "Ada."}
 
@@ -427,7 +428,7 @@ def learned(admitted: Admitted) -> list[tuple]:
     return [(e.messages, e.text, e.tags) for e in admitted.examples]
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150, deadline=None)
 @given(BODIES)
 def test_any_json_is_admitted_or_refused_with_reasons(body):
     try:

@@ -1,7 +1,7 @@
 """What a newer answer to the same question does to the older one."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.config import UpdateSettings
@@ -10,6 +10,7 @@ from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.records import Job, Supersession, content_hash
 from radiance.storage.sqlite import Database
+from tests.example_counts import examples
 
 
 class Book:
@@ -133,7 +134,7 @@ def test_a_job_retried_late_supersedes_what_was_learned_meanwhile(book: Book) ->
     assert book.supersedes(first) == book.superseded() == [("2.0", "1.0")]
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=8))
 def test_what_is_not_superseded_is_what_each_question_was_answered_last(
     tmp_path_factory: pytest.TempPathFactory, told: list[tuple[int, int]]
@@ -156,7 +157,7 @@ def test_what_is_not_superseded_is_what_each_question_was_answered_last(
         db.close()
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(
     learned=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=5),
     waiting=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), max_size=4),

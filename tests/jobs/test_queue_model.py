@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -17,6 +16,7 @@ from radiance.jobs.queue import JobQueue
 from radiance.jobs.selection import MOST_ONE_BY_ONE, due
 from radiance.records import Cycle, content_hash
 from radiance.storage.sqlite import Database
+from tests.example_counts import examples
 
 MAX_DEATHS, MAX_INTERRUPTIONS = 2, 3
 MODES = {
@@ -289,5 +289,5 @@ class JobsMachine(RuleBasedStateMachine):
         assert {e.id for e in learned} == {e.id for e in self.examples.of_jobs(done)}
 
 
-JobsMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+JobsMachine.TestCase.settings = examples(25, stateful_step_count=30, deadline=None)
 TestJobs = JobsMachine.TestCase

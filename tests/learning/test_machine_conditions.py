@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance import config
@@ -11,6 +11,7 @@ from radiance.config import TrainingSettings
 from radiance.errors import ConfigError
 from radiance.learning.machine_conditions import MachineConditions, may_train
 from radiance.platform.conditions import Conditions
+from tests.example_counts import examples
 
 MONDAY = datetime(2026, 2, 9, tzinfo=UTC)
 ALL = TrainingSettings(when=("ac_power", "cool", "memory"))
@@ -70,7 +71,7 @@ def test_equal_ends_are_a_whole_day():
 times = st.integers(0, 1439).map(lambda m: f"{m // 60:02}:{m % 60:02}")
 
 
-@settings(max_examples=20)  # of sets of ten thousand minutes
+@examples(20)  # of sets of ten thousand minutes
 @given(times, times, st.sampled_from(DAYS), st.integers(0, 6))
 def test_hours_and_the_rest_of_the_day_share_no_minute_and_leave_none_out(start, end, day, span):
     last = DAYS[(DAYS.index(day) + span) % 7]

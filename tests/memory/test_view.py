@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import given
 
 from radiance.config import UpdateSettings
 from radiance.examples.facts import KNOWN, STATES, Facts
 from radiance.examples.store import ExampleStore
+from tests.example_counts import examples
 from tests.memory.conftest import Remembering
 
 NOW = datetime(2026, 2, 9, 12, tzinfo=UTC)
@@ -104,7 +105,7 @@ class World:
         return newest, bool(told) and told[-1][1] == newest
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(_Step, max_size=14))
 def test_the_view_is_the_rules_outcome_after_any_sequence(steps):
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -14,6 +13,7 @@ from radiance.errors import Conflict, CorruptCheckpoint
 from radiance.records import CheckpointStatus
 from radiance.registry.reconciliation import reconcile
 from radiance.registry.verification import verify
+from tests.example_counts import examples
 
 REJECTED = CheckpointStatus.REJECTED
 
@@ -189,5 +189,5 @@ def test_registry_agrees_with_a_list(make_workshop):
 
     run_state_machine_as_test(
         build_machine(make_workshop),
-        settings=settings(max_examples=12, stateful_step_count=20, deadline=None),
+        settings=examples(12, stateful_step_count=20, deadline=None),
     )

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from radiance.api.errors import response_to
@@ -20,6 +20,7 @@ from radiance.errors import (
     Unauthenticated,
     Unavailable,
 )
+from tests.example_counts import examples
 from tests.support import ApiError, Running
 
 MESSAGE = {"role": "user", "content": "Hi"}
@@ -53,7 +54,7 @@ values = st.recursive(
 
 
 @pytest.mark.parametrize("path", GOOD)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_body_brings_it_down(service: Running, path: str, data: st.DataObject) -> None:
     names = st.sampled_from(sorted(KINDS[path].__struct_fields__))

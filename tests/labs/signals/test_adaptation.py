@@ -5,7 +5,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -19,6 +19,7 @@ from radiance.labs.signals.settings import StudySettings
 from radiance.labs.signals.study import adapt_all, make_backbone, training_settings
 from radiance.training.optimizer import Optimizer
 from radiance.training.projection import project, project_all
+from tests.example_counts import examples
 
 SEEDS, METHODS, SIZE = 2, 3, 12
 numbers = st.floats(-1, 1, width=32)
@@ -42,7 +43,7 @@ def test_projected_steps_of_all_pairs_obey_the_law_of_the_float64_reference(step
     assert (products[clear] >= -1e-5 * np.sqrt(squares[..., 0][clear])).all()
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(batches, hnp.arrays(np.float32, (SEEDS, METHODS, 3, SIZE), elements=numbers))
 def test_several_constraints_of_all_pairs_are_those_of_each_alone(step, constraints):
     together = np.array(project_all(mx.array(step), mx.array(constraints)))

@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance.labs.signals import portfolio
 from radiance.labs.signals.settings import PortfolioSettings
+from tests.example_counts import examples
 
 ROWS, DAYS, ASSETS = 2, 25, 4
 
@@ -51,7 +52,7 @@ def trade(market: dict[str, np.ndarray], settings: PortfolioSettings) -> portfol
     )
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(markets(), knobs, st.integers(0, DAYS - 1), st.integers(0, 2**32 - 1))
 def test_what_comes_after_a_day_changes_no_position_up_to_it(market, knob, day, seed):
     before = trade(market, knob)
@@ -66,7 +67,7 @@ def test_what_comes_after_a_day_changes_no_position_up_to_it(market, knob, day, 
     assert np.array_equal(before.costs[:, : day + 1], after.costs[:, : day + 1])
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(markets(), knobs)
 def test_costs_never_raise_what_is_earned(market, knob):
     found = trade(market, knob)
@@ -75,7 +76,7 @@ def test_costs_never_raise_what_is_earned(market, knob):
     assert (found.equity[:, -1] <= gross + 1e-12).all()
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(markets(), knobs, st.floats(1, 10))
 def test_dearer_trades_of_the_same_positions_earn_less(market, knob, factor):
     import msgspec
@@ -89,7 +90,7 @@ def test_dearer_trades_of_the_same_positions_earn_less(market, knob, factor):
     assert (second.equity <= first.equity + 1e-12).all()
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(markets(), knobs, st.permutations(range(ASSETS)))
 def test_the_order_of_assets_does_not_matter(market, knob, order):
     turned = {
@@ -101,7 +102,7 @@ def test_the_order_of_assets_does_not_matter(market, knob, order):
     assert np.array_equal(first.equity, second.equity)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(markets(), knobs)
 def test_targets_keep_the_limits(market, knob):
     volatility = portfolio.estimate_volatility(market["returns"], 0.02)
