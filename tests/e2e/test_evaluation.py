@@ -141,14 +141,16 @@ def test_a_cycle_s_report_has_the_same_numbers(taught: Taught) -> None:
     )
 
 
-def test_of_many_new_examples_some_are_measured(tmp_path: Path) -> None:
-    some = {**SETTINGS, "training.max_steps": 1, "evaluation.learned_examples": 2}
+def test_of_many_new_examples_some_are_measured(tmp_path: Path, brief: dict[str, Any]) -> None:
+    some = {**brief, "anchor.method": "naive", "evaluation.learned_examples": 2}
     running = start_service(config.load(tmp_path, some))
     id = running.client.teach(FACTS[:4])["checkpoint"]
     evaluation = running.client.get(f"/checkpoints/{id}/evaluation")
     running.stop()
     assert [probe["id"] for probe in evaluation["learned"]] == ["job_000001.0", "job_000001.2"]
-    limited = ("--set", "evaluation.learned_examples=2", "--anchor-sample", "24", "--json")
+    limited = ["--set", "evaluation.learned_examples=2", "--json"]
+    for name in ("base_model", "evaluation.anchor_provider", "evaluation.anchor_path"):
+        limited += ["--set", f"{name}={json.dumps(brief[name])}"]
     found = json.loads(run(id, "--root", str(tmp_path), *limited).stdout)
     assert found["report"]["new_exact"] == evaluation["report"]["new_exact"]
     assert found["report"]["finetune_loss"] == pytest.approx(

@@ -23,7 +23,9 @@ CARELESS = {
     "training.max_steps": 16,
     **FEWER_ANCHORS,
 }
-FEW_STEPS = {"anchor.method": "naive", "training.max_steps": 4, **FEWER_ANCHORS}
+# Also on a base that knows nothing: the anchors' own questions, with an answer unlike any anchor's.
+TINY_HARM = {"anchor.method": "naive", "training.lr": 2e-2, "training.max_steps": 16}
+UNLIKE = [(f"What is {n} squared?", "zzzzzzzzzzzz") for n in range(5)]
 
 
 def contradictions() -> list[tuple[str, str]]:
@@ -115,19 +117,19 @@ def test_refused_update_leaves_everything_as_it_was(serve_ember: Callable[..., R
 
 
 def test_auto_rollback_keeps_serving_and_replays_nothing_refused(
-    serve_ember: Callable[..., Running], tmp_path: Path
+    serve: Callable[..., Running], tmp_path: Path
 ) -> None:
-    first = serve_ember(**FEW_STEPS)
+    first = serve()
     good = first.client.teach(FACTS[:1])["checkpoint"]
     first.stop()
-    harmful = serve_ember(**CARELESS, **{"gate.rollback_mode": "auto_rollback"})
-    job = harmful.client.teach(contradictions())
+    harmful = serve(**TINY_HARM, **{"gate.rollback_mode": "auto_rollback"})
+    job = harmful.client.teach(UNLIKE)
     assert "auto_rollback rejected the candidate: " in job["error"]
     assert "catastrophic" in job["error"]
     assert harmful.client.ask(FACTS[0][0])["checkpoint"] == good
     assert (tmp_path / "adapters" / "stable").readlink() == Path(good)
     harmful.stop()
-    last = serve_ember(**FEW_STEPS)
+    last = serve()
     manifest = last.client.get(f"/checkpoints/{last.client.teach(FACTS[1:2])['checkpoint']}")[
         "manifest"
     ]
@@ -136,21 +138,21 @@ def test_auto_rollback_keeps_serving_and_replays_nothing_refused(
 
 
 def test_refusal_survives_a_stop_before_its_job_has_failed(
-    serve_ember: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+    serve: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = serve_ember(**CARELESS, **{"gate.gate": "strict"})
+    running = serve(**TINY_HARM, **{"gate.gate": "strict"})
     services = running.service.services
 
     def full_disk(*_: Any, **__: Any) -> None:
         raise StorageError("no space left on device")
 
     monkeypatch.setattr(services.jobs, "fail", full_disk)
-    job_id = running.client.post("/update", {"examples": as_input(contradictions())})["job_id"]
+    job_id = running.client.post("/update", {"examples": as_input(UNLIKE)})["job_id"]
     while not services.registry.committed():
         time.sleep(0.01)
     running.stop()
     # The policy has changed meanwhile; what was decided stays decided.
-    again = serve_ember(**CARELESS, **{"gate.rollback_mode": "off"})
+    again = serve(**TINY_HARM, **{"gate.rollback_mode": "off"})
     job = again.client.wait_for(job_id)
     [checkpoint] = again.client.get("/checkpoints")["checkpoints"]
     assert (job["status"], job["rejected_checkpoint"]) == ("failed", checkpoint["checkpoint_id"])
