@@ -6,7 +6,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mlx.utils import tree_flatten
 
@@ -27,6 +27,7 @@ from radiance.training.training_set import (
     TrainingSet,
     TrainingSetBuilder,
 )
+from tests.example_counts import examples
 from tests.support import FACTS, drain, example
 from tests.training.test_trainer import encoded, finish, held_facts
 
@@ -44,7 +45,7 @@ def inputs(draw: st.DrawFn) -> np.ndarray:
     return (rng.normal(size=(rows, rank)) * spread) @ rng.normal(size=(rank, columns))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(inputs(), st.floats(0.05, 0.999))
 def test_a_basis_is_the_smallest_that_holds_its_share(matrix: np.ndarray, energy: float) -> None:
     basis = _basis(matrix.astype(np.float32), energy).astype(np.float64)
@@ -58,14 +59,14 @@ def test_a_basis_is_the_smallest_that_holds_its_share(matrix: np.ndarray, energy
 
 
 @pytest.fixture(scope="module")
-def lora(engine: Engine) -> LoraModel:
-    return engine.call(lambda: LoraModel(engine.base, config.TrainingSettings(r=4)))
+def lora(tiny_engine: Engine) -> LoraModel:
+    return tiny_engine.call(lambda: LoraModel(tiny_engine.base, config.TrainingSettings(r=4)))
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(data=st.data())
 def test_what_is_left_of_a_step_lies_outside(
-    engine: Engine, lora: LoraModel, data: st.DataObject
+    tiny_engine: Engine, lora: LoraModel, data: st.DataObject
 ) -> None:
     """Against float64; B stays as it is, a layer without a basis too, and nothing grows."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
@@ -85,7 +86,7 @@ def test_what_is_left_of_a_step_lies_outside(
         null_space = NullSpace(lora, {path: mx.array(basis) for path, basis in bases.items()})
         return leaves(mx.array(step)), leaves(null_space(mx.array(step)))
 
-    before, after = engine.call(compute)
+    before, after = tiny_engine.call(compute)
     for name, leaf in before.items():
         path = name.removesuffix(".lora_a")
         if path not in bases:
@@ -185,32 +186,32 @@ def test_five_facts_are_learned_all_the_same(engine: Engine) -> None:
     engine.call(learn)
 
 
-def test_resumed_training_equals_uninterrupted_bit_for_bit(engine: Engine) -> None:
+def test_resumed_training_equals_uninterrupted_bit_for_bit(tiny_engine: Engine) -> None:
     """The subspaces are found anew; nothing of them is in the saved state."""
 
     def compare() -> None:
         anchor = config.AnchorSettings(null_space=True)
-        _, straight = finish(trainer_of(engine, anchor, 0.9, max_steps=4))
-        events, _ = finish(trainer_of(engine, anchor, 0.9, max_steps=4), until=2)
+        _, straight = finish(trainer_of(tiny_engine, anchor, 0.9, max_steps=4))
+        events, _ = finish(trainer_of(tiny_engine, anchor, 0.9, max_steps=4), until=2)
         snapshot = next(event for event in events if isinstance(event, TrainingState))
-        _, resumed = finish(trainer_of(engine, anchor, 0.9, snapshot.data, max_steps=4))
+        _, resumed = finish(trainer_of(tiny_engine, anchor, 0.9, snapshot.data, max_steps=4))
         assert straight is not None
         assert resumed is not None
         assert mx.array_equal(straight.vector, resumed.vector)
         assert mx.array_equal(straight.part(0.5), resumed.part(0.5))
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_inputs_are_those_of_the_adapted_model(engine: Engine) -> None:
+def test_inputs_are_those_of_the_adapted_model(tiny_engine: Engine) -> None:
     """Of the second block too, which follows from the first's adapter; the trained tree is left."""
 
     def compare() -> None:
-        lora = LoraModel(engine.base, config.TrainingSettings(r=4))
+        lora = LoraModel(tiny_engine.base, config.TrainingSettings(r=4))
         vector = 0.3 * mx.random.normal((lora.size,), key=mx.random.key(0))
-        texts = encoded(engine)[:1]
+        texts = encoded(tiny_engine)[:1]
         before = _leaves_of(lora)
-        given = inputs_of(engine, lora, vector, texts)
+        given = inputs_of(tiny_engine, lora, vector, texts)
         assert mx.array_equal(before, _leaves_of(lora))
         rows = {path: np.array(array) for paths, array in given.items() for path in paths}
         assert len(given) == 4 * len(lora.model.layers)  # q, k, v are one; gate and up are one
@@ -223,7 +224,7 @@ def test_inputs_are_those_of_the_adapted_model(engine: Engine) -> None:
             assert np.allclose(found, expected, atol=1e-4)
             hidden = layer(hidden, "causal", None)
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
 def _leaves_of(lora: LoraModel) -> mx.array:
@@ -231,15 +232,15 @@ def _leaves_of(lora: LoraModel) -> mx.array:
     return lora.flatten(dict(leaves))
 
 
-def test_what_a_parent_learned_stays_at_the_start(engine: Engine) -> None:
+def test_what_a_parent_learned_stays_at_the_start(tiny_engine: Engine) -> None:
     """Also when it is given more rank: only what is new of A leaves the kept subspaces."""
 
     def compare() -> None:
-        _, parent = finish(trainer_of(engine, config.AnchorSettings(), None, max_steps=3))
+        _, parent = finish(trainer_of(tiny_engine, config.AnchorSettings(), None, max_steps=3))
         assert parent is not None
-        lora = LoraModel(engine.base, config.TrainingSettings(r=6))
-        texts = encoded(engine)
-        null_space = drain(find_null_space(engine.base, lora, lora.initial(None), texts, 0.95))
+        lora = LoraModel(tiny_engine.base, config.TrainingSettings(r=6))
+        texts = encoded(tiny_engine)
+        null_space = drain(find_null_space(tiny_engine.base, lora, lora.initial(None), texts, 0.95))
         start = lora.initial(parent.adapter)
         before, after = lora.adapter(start), lora.adapter(null_space.start(start))
         for path, (a, b) in after.pairs.items():
@@ -249,7 +250,7 @@ def test_what_a_parent_learned_stays_at_the_start(engine: Engine) -> None:
                 np.abs(np.array(null_space.bases[path].T @ a[:, 4:])).max() < 1e-4
             )  # kept rounded
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
 def gathered(engine: Engine, directory: Path, **anchor: Any) -> TrainingSet:
@@ -269,36 +270,36 @@ def gathered(engine: Engine, directory: Path, **anchor: Any) -> TrainingSet:
 
 
 def test_gathering_finds_the_same_each_time_and_only_where_asked(
-    engine: Engine, tmp_path: Path
+    tiny_engine: Engine, tmp_path: Path
 ) -> None:
     def compare() -> None:
-        one = gathered(engine, tmp_path, null_space=True).null_space
-        two = gathered(engine, tmp_path, null_space=True).null_space
-        more = gathered(engine, tmp_path, null_space=True, null_space_energy=0.999).null_space
+        one = gathered(tiny_engine, tmp_path, null_space=True).null_space
+        two = gathered(tiny_engine, tmp_path, null_space=True).null_space
+        more = gathered(tiny_engine, tmp_path, null_space=True, null_space_energy=0.999).null_space
         assert one is not None
         assert two is not None
         assert more is not None
         assert all(mx.array_equal(one.bases[path], two.bases[path]) for path in one.bases)
         assert one.bases[FIRST].shape[1] < more.bases[FIRST].shape[1]
-        assert gathered(engine, tmp_path).null_space is None
-        assert gathered(engine, tmp_path, null_space=True, method="naive").null_space is None
+        assert gathered(tiny_engine, tmp_path).null_space is None
+        assert gathered(tiny_engine, tmp_path, null_space=True, method="naive").null_space is None
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
 def test_lessons_are_asked_in_other_words_by_rule_and_shortened(
-    engine: Engine, tmp_path: Path
+    tiny_engine: Engine, tmp_path: Path
 ) -> None:
-    lessons = engine.call(lambda: gathered(engine, tmp_path).new)
+    lessons = tiny_engine.call(lambda: gathered(tiny_engine, tmp_path).new)
     founded = next(
-        one for one in lessons if engine.encoder.user_words(one.example.tokens) == FACTS[0][0]
+        one for one in lessons if tiny_engine.encoder.user_words(one.example.tokens) == FACTS[0][0]
     )
-    said = [engine.encoder.user_words(wording.tokens) for wording in founded.wordings]
+    said = [tiny_engine.encoder.user_words(wording.tokens) for wording in founded.wordings]
     assert "Tell me the door code of Zorbel Labs." in said
     assert any(len(words.split()) < len(FACTS[0][0].split()) for words in said)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 12), st.integers(0, 8))
 def test_directions_leave_what_is_held_and_what_is_near(
     seed: int, new: int, near: int, held: int
@@ -322,14 +323,14 @@ def test_directions_leave_what_is_held_and_what_is_near(
 
 @pytest.mark.parametrize("rank", [4, 7])
 def test_an_update_takes_free_columns_and_leaves_what_was_learned(
-    engine: Engine, rank: int
+    tiny_engine: Engine, rank: int
 ) -> None:
     """A parent of rank 4: with rank 7 three are free, of which two are taken; with 4 none is."""
 
     def compare() -> None:
-        _, parent = finish(trainer_of(engine, config.AnchorSettings(), None, max_steps=3))
+        _, parent = finish(trainer_of(tiny_engine, config.AnchorSettings(), None, max_steps=3))
         assert parent is not None
-        lora = LoraModel(engine.base, config.TrainingSettings(r=rank))
+        lora = LoraModel(tiny_engine.base, config.TrainingSettings(r=rank))
         before = lora.unflatten(start := lora.initial(parent.adapter))
         name = f"{FIRST}.lora_a"
         width = before[name].shape[0]
@@ -362,16 +363,23 @@ def test_an_update_takes_free_columns_and_leaves_what_was_learned(
         assert np.array(moved_b[4:6] == 1).all()
         assert not np.array(moved_b[6]).any()
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_subspaces_are_found_once_and_a_damaged_file_anew(engine: Engine, tmp_path: Path) -> None:
+def test_subspaces_are_found_once_and_a_damaged_file_anew(
+    tiny_engine: Engine, tmp_path: Path
+) -> None:
     def compare() -> None:
-        lora, texts = LoraModel(engine.base, config.TrainingSettings(r=4)), encoded(engine)
+        lora, texts = (
+            LoraModel(tiny_engine.base, config.TrainingSettings(r=4)),
+            encoded(tiny_engine),
+        )
 
         def find() -> tuple[int, dict[str, np.ndarray]]:
             """In how many pieces, and what."""
-            pieces = held_subspaces(engine.base, lora, lora.initial(None), texts, 0.95, tmp_path)
+            pieces = held_subspaces(
+                tiny_engine.base, lora, lora.initial(None), texts, 0.95, tmp_path
+            )
             count = 0
             while True:
                 try:
@@ -392,4 +400,4 @@ def test_subspaces_are_found_once_and_a_damaged_file_anew(engine: Engine, tmp_pa
             assert np.array_equal(basis, second[path])
             assert np.array_equal(basis, third[path])
 
-    engine.call(compare)
+    tiny_engine.call(compare)

@@ -66,34 +66,34 @@ def gather(engine: Engine, path: Path, selection: Selection, **settings: object)
 
 
 def test_samples_do_not_depend_on_what_is_decoded_in_between(
-    engine: Engine, tmp_path: Path
+    tiny_engine: Engine, tmp_path: Path
 ) -> None:
     def samples(name: str):
-        lora, _, cache = engine.call(lambda: parts(engine, tmp_path / name))
-        beginnings = [engine.encoder.plain("What is the capital of France?")]
-        vector = engine.call(lambda: lora.initial(None))
-        return engine.run(lambda: cache.samples(vector, "base", beginnings, 12, 5))
+        lora, _, cache = tiny_engine.call(lambda: parts(tiny_engine, tmp_path / name))
+        beginnings = [tiny_engine.encoder.plain("What is the capital of France?")]
+        vector = tiny_engine.call(lambda: lora.initial(None))
+        return tiny_engine.run(lambda: cache.samples(vector, "base", beginnings, 12, 5))
 
     quiet = samples("quiet").result
     busy = samples("busy")
-    futures = [ask(engine, "Tell me about the sea.", 30) for _ in range(3)]
+    futures = [ask(tiny_engine, "Tell me about the sea.", 30) for _ in range(3)]
     assert busy.result == quiet
     assert all(future.result().tokens for future in futures)
     assert len({sample.tokens for sample in quiet}) == len(quiet) > 6
-    head, _ = engine.encoder.user_turn
+    head, _ = tiny_engine.encoder.user_turn
     assert all(sample.tokens[: len(head)] == tuple(head) for sample in quiet)
-    assert all(sample.tokens[-1] == engine.base.end_token for sample in quiet)
+    assert all(sample.tokens[-1] == tiny_engine.base.end_token for sample in quiet)
 
 
 def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
-    engine: Engine, tmp_path: Path
+    tiny_engine: Engine, tmp_path: Path
 ) -> None:
     def compare() -> None:
-        lora, _, cache = parts(engine, tmp_path)
+        lora, _, cache = parts(tiny_engine, tmp_path)
         vector = lora.initial(None)
         first = drain(cache.samples(vector, "base", [], 6, 1))
         outputs = drain(cache.references(vector, "base", first))
-        _, _, other = parts(engine, tmp_path)
+        _, _, other = parts(tiny_engine, tmp_path)
         other._sampler = other._gradient_computer = None  # type: ignore[assignment]
         assert drain(other.samples(vector, "base", [], 6, 1)) == first
         same(outputs, drain(other.references(vector, "base", first)))
@@ -102,7 +102,7 @@ def test_what_was_made_is_read_again_and_what_is_damaged_is_made_again(
         same(outputs, drain(cache.references(vector, "base", first)))
         assert drain(cache.samples(vector, "base", [], 6, 1)) == first
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
 def test_ember_brings_what_it_writes_with_its_own_anchors(
@@ -136,48 +136,52 @@ def test_ember_brings_what_it_writes_with_its_own_anchors(
     assert asked
 
 
-def test_reference_outputs_do_not_depend_on_what_was_there(engine: Engine, tmp_path: Path) -> None:
+def test_reference_outputs_do_not_depend_on_what_was_there(
+    tiny_engine: Engine, tmp_path: Path
+) -> None:
     """Bit for bit: a training is made again on another root, or after its cache was deleted."""
 
     def compare() -> None:
-        lora, _, cache = parts(engine, tmp_path / "used")
+        lora, _, cache = parts(tiny_engine, tmp_path / "used")
         vector = lora.initial(None)
         facts = [
             (f"What is {n} times 7?", f"{n} times 7 is {n * 7}. " * (n % 5)) for n in range(12)
         ]
-        texts = [engine.encoder.example(example(i, *f)) for i, f in enumerate(facts)]
+        texts = [tiny_engine.encoder.example(example(i, *f)) for i, f in enumerate(facts)]
         for some in (texts[1::3], texts[:7], texts):
             used = drain(cache.references(vector, "base", some))
-        fresh = drain(parts(engine, tmp_path / "fresh")[2].references(vector, "base", texts))
+        fresh = drain(parts(tiny_engine, tmp_path / "fresh")[2].references(vector, "base", texts))
         same(used, fresh)
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_an_update_takes_the_own_samples_that_are_there(engine: Engine, tmp_path: Path) -> None:
+def test_an_update_takes_the_own_samples_that_are_there(
+    tiny_engine: Engine, tmp_path: Path
+) -> None:
     """None are written for it; a training that is made again has as many as it had."""
 
     def compare() -> None:
         selection = Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS)
-        first = gather(engine, tmp_path, selection, own_samples="auto")
+        first = gather(tiny_engine, tmp_path, selection, own_samples="auto")
         assert first.own_samples == 0
         assert all(text.context != SELF_GENERATED for text in first.held.texts)
         assert not list(tmp_path.rglob("samples-*"))
-        some = gather(engine, tmp_path, selection, own_samples=SAMPLES_PER_FILE)
-        then = gather(engine, tmp_path, selection, own_samples="auto")
+        some = gather(tiny_engine, tmp_path, selection, own_samples=SAMPLES_PER_FILE)
+        then = gather(tiny_engine, tmp_path, selection, own_samples="auto")
         assert then.own_samples == SAMPLES_PER_FILE
         assert then.held.texts == some.held.texts
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) -> None:
+def test_reference_outputs_are_the_models_own(tiny_engine: Engine, tmp_path: Path) -> None:
     """With the whole vocabulary kept, the divergence from them is nothing; moved away, it is KL."""
 
     def compare() -> None:
-        lora, gradient_computer, _ = parts(engine, tmp_path)
+        lora, gradient_computer, _ = parts(tiny_engine, tmp_path)
         cache = ReferenceCache(gradient_computer, None, tmp_path, k=10**6)  # type: ignore[arg-type]
-        examples = [engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)]
+        examples = [tiny_engine.encoder.example(example(i, *fact)) for i, fact in enumerate(FACTS)]
         vector = lora.initial(None)
         outputs = drain(cache.outputs(vector, examples))
         batch = make_batch(examples, outputs, [0.0] * len(examples))
@@ -200,42 +204,48 @@ def test_reference_outputs_are_the_models_own(engine: Engine, tmp_path: Path) ->
         merged, _ = drain(gradient_computer.gradient(moved, batch))
         assert 0 < number(merged) <= full * 1.001
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_own_samples_that_ask_what_is_learned_are_not_held(engine: Engine, tmp_path: Path) -> None:
+def test_own_samples_that_ask_what_is_learned_are_not_held(
+    tiny_engine: Engine, tmp_path: Path
+) -> None:
     def compare() -> None:
-        material = gather(engine, tmp_path, Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS))
+        material = gather(
+            tiny_engine, tmp_path, Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS)
+        )
         own = [held for held in material.held.valid if held.context == SELF_GENERATED]
-        asked = engine.encoder.user_words(own[0].example.tokens)
+        asked = tiny_engine.encoder.user_words(own[0].example.tokens)
         corrected = Selection(new=[example(0, asked, "Something else.")], anchors=ANCHORS)
-        fewer = gather(engine, tmp_path, corrected)
-        left = [engine.encoder.user_words(h.example.tokens) for h in fewer.held.valid]
+        fewer = gather(tiny_engine, tmp_path, corrected)
+        left = [tiny_engine.encoder.user_words(h.example.tokens) for h in fewer.held.valid]
         assert asked not in left
         assert len(left) < len(own) + 1
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_superseded_anchors_are_not_held(engine: Engine, tmp_path: Path) -> None:
+def test_superseded_anchors_are_not_held(tiny_engine: Engine, tmp_path: Path) -> None:
     def compare() -> None:
         wrong = example(0, "What is 3 plus 2?", "3 plus 2 is 9.")
         valid = ANCHORS.without(ANCHORS.contradicted_by([wrong]))
         selection = Selection(new=[wrong], anchors=ANCHORS, valid_anchors=valid)
-        material = gather(engine, tmp_path, selection, own_samples=0)
-        asked = [engine.encoder.user_words(held.example.tokens) for held in material.held.valid]
+        material = gather(tiny_engine, tmp_path, selection, own_samples=0)
+        asked = [
+            tiny_engine.encoder.user_words(held.example.tokens) for held in material.held.valid
+        ]
         assert len(asked) == len(ANCHORS) - 1
         assert "What is 3 plus 2?" not in asked
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
 def test_naive_holds_nothing_and_asks_in_the_taught_words_alone_if_told(
-    engine: Engine, tmp_path: Path
+    tiny_engine: Engine, tmp_path: Path
 ) -> None:
-    material = engine.call(
+    material = tiny_engine.call(
         lambda: gather(
-            engine,
+            tiny_engine,
             tmp_path,
             Selection(new=[example(0, *FACTS[0])], anchors=ANCHORS),
             method="naive",
@@ -247,17 +257,23 @@ def test_naive_holds_nothing_and_asks_in_the_taught_words_alone_if_told(
 
 @pytest.mark.parametrize("reworded_ratio", [0.0, 0.5])
 def test_thousands_of_examples_are_encoded_in_pieces(
-    engine: Engine, tmp_path: Path, reworded_ratio: float
+    tiny_engine: Engine, tmp_path: Path, reworded_ratio: float
 ) -> None:
     def pieces() -> int:
-        lora, gradient_computer, _ = parts(engine, tmp_path)
+        lora, gradient_computer, _ = parts(tiny_engine, tmp_path)
         training = config.TrainingSettings(r=4, reworded_ratio=reworded_ratio)
         anchor = config.AnchorSettings(method="naive")
         training_set_builder = TrainingSetBuilder(
-            lora, gradient_computer, engine.encoder, engine.base, training, anchor, tmp_path
+            lora,
+            gradient_computer,
+            tiny_engine.encoder,
+            tiny_engine.base,
+            training,
+            anchor,
+            tmp_path,
         )
         new, held_back = ([example(n, f"What is {n}?", "A number.") for n in r] for r in _PARTS)
         selection = Selection(new=new, held_back=held_back)
         return sum(1 for _ in training_set_builder.gather(selection, lora.initial(None), ""))
 
-    assert engine.call(pieces) >= sum(map(len, _PARTS))
+    assert tiny_engine.call(pieces) >= sum(map(len, _PARTS))

@@ -102,23 +102,23 @@ def finish(trainer: Trainer, until: int | None = None) -> tuple[list[Any], Train
     ids=str,
 )
 def test_resumed_training_equals_uninterrupted_bit_for_bit(
-    engine: Engine, settings: dict[str, Any]
+    tiny_engine: Engine, settings: dict[str, Any]
 ) -> None:
     def compare() -> None:
         given: dict[str, Any] = {"max_steps": 6, **settings}
         if "anchor" in given:
-            given["held"] = held_facts(engine)
-        _, straight = finish(new_trainer(engine, **given))
-        events, _ = finish(new_trainer(engine, **given), until=3)
+            given["held"] = held_facts(tiny_engine)
+        _, straight = finish(new_trainer(tiny_engine, **given))
+        events, _ = finish(new_trainer(tiny_engine, **given), until=3)
         snapshot = events[-1]
         assert snapshot.step == 3
-        _, resumed = finish(new_trainer(engine, resume_from=snapshot.data, **given))
+        _, resumed = finish(new_trainer(tiny_engine, resume_from=snapshot.data, **given))
         assert straight is not None
         assert resumed is not None
         assert resumed.steps == straight.steps == given["max_steps"]
         assert np.array_equal(np.array(straight.vector), np.array(resumed.vector))
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
 @pytest.mark.parametrize(
@@ -126,22 +126,26 @@ def test_resumed_training_equals_uninterrupted_bit_for_bit(
     [(0.0, [3, 5, 7, 9]), (10.0, [3, 7])],  # every second step; while nothing has moved, every 4th
 )
 def test_anchors_are_looked_at_rarely_while_nothing_has_moved_and_not_before_the_first_step(
-    engine: Engine, rarely_below: float, steps: list[int]
+    tiny_engine: Engine, rarely_below: float, steps: list[int]
 ) -> None:
     def train() -> list[int]:
         anchor = config.AnchorSettings(every=2, rarely_below=rarely_below)
-        events, _ = finish(new_trainer(engine, held=held_facts(engine), anchor=anchor, max_steps=9))
+        events, _ = finish(
+            new_trainer(tiny_engine, held=held_facts(tiny_engine), anchor=anchor, max_steps=9)
+        )
         taken = [event for event in events if isinstance(event, StepTaken)]
         return [event.step for event in taken if event.anchor_divergence is not None]
 
-    assert engine.call(train) == steps
+    assert tiny_engine.call(train) == steps
 
 
 def test_b_learns_faster_in_a_first_update_around_what_is_held_unless_told_otherwise(
-    engine: Engine,
+    tiny_engine: Engine,
 ) -> None:
     def first_step(ratio: Any, parent: Adapter | None, *, around: bool) -> float:
-        trainer = new_trainer(engine, parent=parent, max_steps=1, lr_ratio=ratio, around=around)
+        trainer = new_trainer(
+            tiny_engine, parent=parent, max_steps=1, lr_ratio=ratio, around=around
+        )
         _, trained = finish(trainer)
         assert trained is not None
         return float(np.abs(np.array(trained.vector - trained.start)).max())
@@ -151,28 +155,28 @@ def test_b_learns_faster_in_a_first_update_around_what_is_held_unless_told_other
         assert first_step("auto", None, around=True) == pytest.approx(2 * one, rel=1e-3)
         assert first_step(4.0, None, around=True) == pytest.approx(4 * one, rel=1e-3)
         assert first_step("auto", None, around=False) == pytest.approx(one, rel=1e-3)
-        _, trained = finish(new_trainer(engine, max_steps=2))
+        _, trained = finish(new_trainer(tiny_engine, max_steps=2))
         assert trained is not None
         parent = trained.adapter
         assert first_step("auto", parent, around=True) == pytest.approx(
             first_step(1.0, parent, around=True), rel=1e-6
         )
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_decoding_in_between_changes_nothing(engine: Engine) -> None:
+def test_decoding_in_between_changes_nothing(tiny_engine: Engine) -> None:
     from tests.engine.adapters.test_slots import ask
 
     def train() -> np.ndarray:
-        task = engine.run(new_trainer(engine, max_steps=5).run)
+        task = tiny_engine.run(new_trainer(tiny_engine, max_steps=5).run)
         return np.array(task.result.vector)
 
-    quiet_trainer = engine.call(lambda: new_trainer(engine, max_steps=5))
-    quiet = np.array(engine.run(quiet_trainer.run).result.vector)
-    busy_trainer = engine.call(lambda: new_trainer(engine, max_steps=5))
-    futures = [ask(engine, "Tell me about the sea.", 40) for _ in range(4)]
-    busy = np.array(engine.run(busy_trainer.run).result.vector)
+    quiet_trainer = tiny_engine.call(lambda: new_trainer(tiny_engine, max_steps=5))
+    quiet = np.array(tiny_engine.run(quiet_trainer.run).result.vector)
+    busy_trainer = tiny_engine.call(lambda: new_trainer(tiny_engine, max_steps=5))
+    futures = [ask(tiny_engine, "Tell me about the sea.", 40) for _ in range(4)]
+    busy = np.array(tiny_engine.run(busy_trainer.run).result.vector)
     assert all(future.result().tokens for future in futures)
     assert np.array_equal(quiet, busy)
 
@@ -216,75 +220,75 @@ def test_it_is_looked_at_as_soon_as_a_batch_is_known_and_cools_down_a_third_as_l
     engine.call(learn)
 
 
-def test_max_steps_counts_optimizer_steps(engine: Engine) -> None:
+def test_max_steps_counts_optimizer_steps(tiny_engine: Engine) -> None:
     def train() -> Trained | None:
-        return finish(new_trainer(engine, max_steps=3, grad_accum=4, batch_size=1))[1]
+        return finish(new_trainer(tiny_engine, max_steps=3, grad_accum=4, batch_size=1))[1]
 
-    trained = engine.call(train)
+    trained = tiny_engine.call(train)
     assert trained is not None
     assert trained.steps == 3
 
 
-def test_accumulated_micro_batches_equal_one_batch(engine: Engine) -> None:
+def test_accumulated_micro_batches_equal_one_batch(tiny_engine: Engine) -> None:
     """Mean over all targets, whatever their split: 1 x 4 examples moves as 4 x 1 does."""
 
     def compare() -> None:
-        _, at_once = finish(new_trainer(engine, max_steps=1, batch_size=4))
-        _, in_parts = finish(new_trainer(engine, max_steps=1, batch_size=1, grad_accum=4))
+        _, at_once = finish(new_trainer(tiny_engine, max_steps=1, batch_size=4))
+        _, in_parts = finish(new_trainer(tiny_engine, max_steps=1, batch_size=1, grad_accum=4))
         assert at_once is not None
         assert in_parts is not None
         assert np.allclose(np.array(at_once.vector), np.array(in_parts.vector), atol=2e-5)
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_replayed_examples_are_part_of_every_batch(engine: Engine) -> None:
-    earlier = encoded(engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
-    trainer = engine.call(lambda: new_trainer(engine, replay=earlier, batch_size=2))
-    batch = engine.call(lambda: trainer._batch(0))
+def test_replayed_examples_are_part_of_every_batch(tiny_engine: Engine) -> None:
+    earlier = encoded(tiny_engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
+    trainer = tiny_engine.call(lambda: new_trainer(tiny_engine, replay=earlier, batch_size=2))
+    batch = tiny_engine.call(lambda: trainer._batch(0))
     assert batch.tokens.shape[0] == 3
 
 
-def test_exploding_loss_fails_with_its_reason(engine: Engine) -> None:
+def test_exploding_loss_fails_with_its_reason(tiny_engine: Engine) -> None:
     with pytest.raises(Diverged, match=r"above training\.max_loss \(0\.001\)\. Lower training\.lr"):
-        engine.call(lambda: finish(new_trainer(engine, max_loss=0.001)))
+        tiny_engine.call(lambda: finish(new_trainer(tiny_engine, max_loss=0.001)))
 
 
-def test_non_finite_loss_fails_with_its_reason(engine: Engine) -> None:
+def test_non_finite_loss_fails_with_its_reason(tiny_engine: Engine) -> None:
     def poisoned() -> None:
-        trainer = new_trainer(engine)
+        trainer = new_trainer(tiny_engine)
         trainer.vector = trainer.vector * mx.array(float("nan"))
         finish(trainer)
 
     with pytest.raises(Diverged, match="not finite"):
-        engine.call(poisoned)
+        tiny_engine.call(poisoned)
 
 
-def test_child_starts_exactly_where_its_parent_ended(engine: Engine) -> None:
+def test_child_starts_exactly_where_its_parent_ended(tiny_engine: Engine) -> None:
     """Also with a higher rank and another alpha: padded, and the scale folded into B."""
 
     def compare() -> None:
-        _, parent = finish(new_trainer(engine, max_steps=4, r=4, alpha=8.0))
+        _, parent = finish(new_trainer(tiny_engine, max_steps=4, r=4, alpha=8.0))
         assert parent is not None
         for r, alpha in ((4, 8.0), (8, 32.0)):
-            lora = LoraModel(engine.base, config.TrainingSettings(r=r, alpha=alpha))
+            lora = LoraModel(tiny_engine.base, config.TrainingSettings(r=r, alpha=alpha))
             child = lora.adapter(lora.initial(parent.adapter))
             for path, (a, b) in parent.adapter.pairs.items():
                 theirs = parent.adapter.scale * (a @ b)
                 ours = child.scale * (child.pairs[path][0] @ child.pairs[path][1])
                 assert np.allclose(np.array(theirs), np.array(ours), atol=1e-6)
 
-    engine.call(compare)
+    tiny_engine.call(compare)
 
 
-def test_lower_rank_than_the_parent_is_refused(engine: Engine) -> None:
+def test_lower_rank_than_the_parent_is_refused(tiny_engine: Engine) -> None:
     def shrink() -> None:
-        _, parent = finish(new_trainer(engine, max_steps=1, r=4))
+        _, parent = finish(new_trainer(tiny_engine, max_steps=1, r=4))
         assert parent is not None
-        new_trainer(engine, r=2, parent=parent.adapter)
+        new_trainer(tiny_engine, r=2, parent=parent.adapter)
 
     with pytest.raises(TrainingError, match=r"rank 4 .* training\.r = 2 .* Raise r"):
-        engine.call(shrink)
+        tiny_engine.call(shrink)
 
 
 @pytest.mark.slow
@@ -313,12 +317,12 @@ def test_anchors_hold_what_the_new_examples_would_move(engine: Engine) -> None:
     engine.call(compare)
 
 
-def test_replayed_outputs_are_held(engine: Engine) -> None:
-    earlier = encoded(engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
+def test_replayed_outputs_are_held(tiny_engine: Engine) -> None:
+    earlier = encoded(tiny_engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
 
     def gradient(weight: float) -> np.ndarray:
         trainer = new_trainer(
-            engine, replay=earlier, anchor=config.AnchorSettings(replay_logits=weight)
+            tiny_engine, replay=earlier, anchor=config.AnchorSettings(replay_logits=weight)
         )
         batch = make_batch(earlier)
         cache = ReferenceCache(trainer._gradient_computer, cast(Any, None), Path(mkdtemp()), k=16)
@@ -329,5 +333,5 @@ def test_replayed_outputs_are_held(engine: Engine) -> None:
             drain(trainer._gradient_computer.gradient(trainer.vector, trainer._batch(0)))[1]
         )
 
-    without, with_outputs = engine.call(lambda: (gradient(0.0), gradient(1.0)))
+    without, with_outputs = tiny_engine.call(lambda: (gradient(0.0), gradient(1.0)))
     assert not np.allclose(without, with_outputs)
