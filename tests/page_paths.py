@@ -4,15 +4,20 @@ from radiance.web.site import PAGES
 from tests.support import Client
 
 
-def page_paths(client: Client) -> dict[str, str]:
-    """By route, those of one thing with the newest of it; a document is sent for that."""
-    newest = client.get("/checkpoints")["checkpoints"][0]
+def page_paths(client: Client, place: int = 0) -> dict[str, str]:
+    """By route, those of one thing with the newest of it; a document is sent for that.
+
+    Args:
+        client: Of a service that has learned.
+        place: Which checkpoint the pages of one show, the newest is 0.
+    """
+    shown = client.get("/checkpoints")["checkpoints"][place]
     sent = client.send_document("notes.md", b"# Zorbel House\n\nK9 opens its door.\n")
     known = {
         "{document_id}": sent["document"]["id"],
-        "{checkpoint_id}": newest["checkpoint_id"],
-        "{cycle_id}": str(newest["cycle_id"]),
-        "{job_id}": newest["job_ids"][0],
+        "{checkpoint_id}": shown["checkpoint_id"],
+        "{cycle_id}": str(shown["cycle_id"]),
+        "{job_id}": shown["job_ids"][0],
         "{chapter}": "SETTINGS",
     }
     found = {}

@@ -13,7 +13,7 @@ from radiance.labs.signals.view.tables import Grid
 from radiance.web import sheets
 from radiance.web.site import PAGES
 from tests.support import Client
-from tests.web.test_site import client, fetch, shown  # noqa: F401 - a fixture among them
+from tests.web.test_site import fetch, shown
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r\x00"))
 
@@ -60,7 +60,7 @@ OF_FIGURES = sorted(page.path for page in PAGES if page.path != "/docs/{chapter}
 
 
 @pytest.mark.parametrize("path", OF_FIGURES)
-def test_every_table_in_sight_is_linked_as_csv_and_json(client: Client, path: str) -> None:  # noqa: F811
+def test_every_table_in_sight_is_linked_as_csv_and_json(client: Client, path: str) -> None:
     """As many links as tables, but for those whose rows another form holds."""
     text = shown(client, path)
     tables = len(re.findall(r"<table(?! class=\"matrix\")", text)) + text.count('class="matrix"')
@@ -75,7 +75,7 @@ def test_every_table_in_sight_is_linked_as_csv_and_json(client: Client, path: st
         assert "csv=" not in link or rows_of(body)[0], link
 
 
-def test_a_cycle_is_drawn_beside_another(client: Client) -> None:  # noqa: F811
+def test_a_cycle_is_drawn_beside_another(client: Client) -> None:
     text = fetch(client, "/cycles/2?with=1&with=7")[2]
     assert "Cycle 1 <b></b>" in text
     assert 'name="with" value="1" checked' in text

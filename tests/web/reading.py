@@ -1,0 +1,10 @@
+"""What a reader without scripts has of a page."""
+
+import html
+import re
+
+
+def text_of(markup: str) -> str:
+    """What a browser without scripts has of it as text."""
+    bare = re.sub(r"<(script|style|template)\b.*?</\1>", "", markup, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", "", bare))
