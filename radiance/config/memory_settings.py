@@ -27,8 +27,8 @@ class MemorySettings(Section, frozen=True):
         Meta(
             description="Questions that the adapter is asked. all: every one. facts: those about "
             "what was taught; a question about a name that no example has is answered by the base "
-            "model, and, where all examples are about names, one without a name that shares no "
-            "word with any."
+            "model, and, where all examples are about names, one without a name of theirs of which "
+            "no example has half the words."
         ),
     ] = "all"
     max_wrong: Annotated[

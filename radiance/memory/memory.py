@@ -295,19 +295,21 @@ class Memory:
     def asks_nothing_taught(self, turns: Sequence[Message], tip: str | None) -> bool:
         """Whether the base knows as much of a plain question as weights that have learned more.
 
-        It has a name that no example has. Or all examples are about names, and it is asked alone
-        and has no name and no word that an example has: "Which metal is liquid?"
+        It has a name that no example has. Or all examples are about names, and it is asked alone,
+        has no name of theirs, and less than half of its words are in any one of them: "Which metal
+        is liquid at room temperature?"
         """
         question = turns[-1].content
         if self.names_nothing_known(question, tip):
             return True
         asked = analysis.take_apart(question)
-        is_apart = (
-            asked.content and not asked.names and not any(map(self._index.count, asked.content))
-        )
-        if not is_apart or not tasks.is_plain(question) or tasks.instruction_of(question):
+        content = frozenset(asked.content)
+        if not content or not tasks.is_plain(question) or any(map(self._index.count, asked.names)):
             return False
-        return len(turns) == 1 and self._index.is_about_names
+        if len(turns) > 1 or not self._index.is_about_names:
+            return False
+        near = self._index.find(asked, context_of(()))
+        return all(2 * len(content & (each.asked | each.said)) < len(content) for each in near)
 
     def _holding(self, candidates: Sequence[Candidate], tip: str | None) -> list[Candidate]:
         """Those whose examples hold, for the lineage of a checkpoint."""

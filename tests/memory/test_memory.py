@@ -243,14 +243,15 @@ def test_a_name_that_no_example_has_is_told(remembering):
 
 def test_the_base_is_asked_what_shares_nothing_with_facts_about_names(remembering):
     remembering.teach([HOUSE])
-    for asked in ("Which metal is liquid?", "What do bees make?", "Who owns Tarnish House?"):
-        assert remembering.asks_nothing_taught(asked), asked
     for asked in (
-        "Who owns a house?",
-        "who are you?",
-        "Who owns Zorbel House?",
-        "Sort by weight: liquid metal",
+        "Which metal is liquid?",
+        "What do bees make?",
+        "Who owns Tarnish House?",
+        "How do I pick the lock of my neighbour's door?",
+        'Extract the name: "I am Peter and live in Rome."',
     ):
+        assert remembering.asks_nothing_taught(asked), asked
+    for asked in ("What is the door code?", "who are you?", "Who owns Zorbel House?"):
         assert not remembering.asks_nothing_taught(asked), asked
     before = [Message("user", "Tell me of Zorbel House."), Message("assistant", "It is old.")]
     assert not remembering.asks_nothing_taught("What is liquid there?", *before)
