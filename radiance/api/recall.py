@@ -19,8 +19,9 @@ from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
 from radiance.memory.analysis import kinds_asked
 from radiance.memory.chats import stands_alone
-from radiance.memory.memory import Recalled
+from radiance.memory.memory import LookedUp, Recalled
 from radiance.memory.passages import FoundPassage
+from radiance.memory.pronouns import leans_on_a_statement, with_name
 from radiance.records import Example, Message, Passage
 
 SOURCE = "X-Radiance-Source"
@@ -165,20 +166,19 @@ async def recall(
     if not services.engine.encoder.may_fit(sum(len(turn.content) for turn in turns)):
         return asked  # refused where it is encoded, and no question that was taught
     tip = _tip(services, weights)
-    looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
-    is_within = not looked_up.found and len(turns) > 1 and stands_alone(turns)
-    if is_within:
-        turns = turns[-1:]
-        looked_up = await run_in_threadpool(services.memory.look_up, turns, tip)
+    turns, looked_up = await run_in_threadpool(_look_up, services, turns, tip)
     found, is_sure = looked_up.found, looked_up.how == "sure"
     if looked_up.how == "close" and len(found) > 1:
         found = await _likeliest(services, turns, weights, found)
         is_sure = len(found) == 1
     given = asked
     if is_sure and found:
-        # The weights have learned it asked alone and outright: turns before it confuse them, and
-        # so does a question whether it is so.
-        is_whether = "whether" in kinds_asked(turns[-1].content)
+        # The weights have learned it asked alone and outright: what stands before it confuses
+        # them, and so does a question whether it is so.
+        is_within, is_whether = (
+            turns is not asked.turns,
+            "whether" in kinds_asked(turns[-1].content),
+        )
         asks_taught = mode == "always" or is_within or is_whether
         given = await run_in_threadpool(_of_one, services, asked, found[0], room, asks_taught)
     elif passage := await run_in_threadpool(_passage, services, turns):
@@ -194,6 +194,26 @@ async def recall(
     if given.note is not None:
         services.memory.stats.answered[given.note.how] += 1
     return given
+
+
+def _look_up(
+    services: Services, turns: Sequence[Message], tip: str | None
+) -> tuple[Sequence[Message], LookedUp]:
+    """What was found, and what was looked up: a question may say in itself what it is about."""
+    looked_up = services.memory.look_up(turns, tip)
+    if any(found.score == 1 for found in looked_up.found):
+        return turns, looked_up
+    if len(turns) > 1 and not looked_up.found and stands_alone(turns):
+        turns = turns[-1:]
+        return turns, services.memory.look_up(turns, tip)
+    if len(turns) == 1:
+        text = turns[0].content
+        if (named := with_name(text)) is not None:
+            turns = (Message("user", named),)
+            return turns, services.memory.look_up(turns, tip)
+        if looked_up.how == "sure" and leans_on_a_statement(text):  # which may be of another
+            return turns, LookedUp(looked_up.found, "vague")
+    return turns, looked_up
 
 
 def _tip(services: Services, weights: Weights) -> str | None:
@@ -219,7 +239,9 @@ def _of_one(
 
 def _passage(services: Services, turns: Sequence[Message]) -> FoundPassage | None:
     """What a document says to a question; what was said before might change what it asks."""
-    return services.memory.look_up_passage(turns[-1].content) if len(turns) == 1 else None
+    if len(turns) > 1 or leans_on_a_statement(turns[-1].content):
+        return None
+    return services.memory.look_up_passage(turns[-1].content)
 
 
 def _of_passage(

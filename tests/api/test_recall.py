@@ -137,6 +137,31 @@ def test_what_is_no_plain_question_is_left_to_the_weights(waiting):
     assert client.ask(OTHERWISE, checkpoint="base")["source"] == "weights"
 
 
+def test_a_pronoun_is_the_one_name_before_it_in_the_message(waiting):
+    said = [("What colour is Zorbel House?", "Blue is the colour of Zorbel House.")]
+    said += [("Who owns Zorbel House?", "Mira Quell owns Zorbel House.")]
+    said += [("When was Zorbel House built?", "Zorbel House was built in 1907.")]
+    body = {"examples": [{"input": asked, "output": answer} for asked, answer in said]}
+    waiting.client.post("/update", body)
+    for asked in (
+        "I went to Zorbel House yesterday. What is its door code?",
+        "Hello! We have to visit Zorbel House again next week. Which code opens its door?",
+    ):
+        found = chat(waiting.client, asked)
+        assert found["choices"][0]["message"]["content"] == HOUSE[1]
+        assert found["radiance"]["how"] == "stored"
+
+
+def test_a_pronoun_that_may_be_of_another_is_asked_back(waiting):
+    for asked in (
+        "My brother moved to Zorbel House. What is his door code?",
+        "I bought a door at Zorbel House. What is its code?",
+    ):
+        found = chat(waiting.client, asked)
+        assert found["radiance"]["how"] == "unclear"
+        assert found["choices"][0]["message"]["content"].startswith("This could mean:")
+
+
 def test_a_question_within_a_chat_is_answered_as_if_it_were_asked_alone(waiting):
     hello, first = ("Hello.", ("assistant", "Hello!")), ("Who is Zed?", ("assistant", "A man."))
     for before in (hello, first, (*hello, *first)):
