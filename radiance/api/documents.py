@@ -46,12 +46,15 @@ class DocumentAnswer(msgspec.Struct):
         is_new: False where the same was there already.
         replaces: The document of the same name that memory answered from until then.
         learned: What becomes of it, as a sentence.
+        alike: Documents of other names that have a passage of it word for word. They answer, too,
+            and are not forgotten with it.
     """
 
     document: Document
     is_new: bool
     replaces: str | None
     learned: str
+    alike: list[str]
 
 
 class DocumentList(msgspec.Struct):
@@ -101,7 +104,8 @@ def accept_document(
     services.root_watch.check()
     added = services.documents.add(name, content, tags)
     learned = what_is_learned(services, added.document.id)
-    return DocumentAnswer(added.document, added.is_new, added.replaces, learned)
+    alike = [each.id for each in services.documents.alike(added.document.id)]
+    return DocumentAnswer(added.document, added.is_new, added.replaces, learned, alike)
 
 
 def what_is_learned(services: Services, document_id: str) -> str:

@@ -33,16 +33,25 @@ def _begins_with_an_object(path: Path) -> bool:
         return opened.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
 
 
-def send(client: ServiceClient, path: Path, tags: Sequence[str], as_json: bool) -> bool:
+def send(
+    client: ServiceClient, path: Path, name: str | None, tags: Sequence[str], as_json: bool
+) -> bool:
     """Send a document, or those of a folder; whether all were taken.
 
     One that cannot be read does not keep the others.
+
+    Args:
+        client: Where to.
+        path: The file, or the folder.
+        name: What a single file is called; None is its own name.
+        tags: Tags of each.
+        as_json: Whether to print what the service answers.
 
     Raises:
         RequestError: The only one cannot be read, or the folder has none.
     """
     if not path.is_dir():
-        _tell(_send(client, path, path.name, tags), as_json)
+        _tell(_send(client, path, name or path.name, tags), as_json)
         return True
     files = list(_within(path))
     if not files:
@@ -110,4 +119,9 @@ def _tell(answer: Answer, as_json: bool) -> None:
     if answer["replaces"]:
         told += f", in the place of {answer['replaces']}"
     note(f"{told}. {answer['learned']}")
+    if alike := answer.get("alike"):
+        note(
+            f"Some of it stands word for word in {', '.join(alike)}, under another name, and is"
+            " answered from there as well. To replace one, send this with its name (--name)."
+        )
     click.echo(document["id"])

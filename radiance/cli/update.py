@@ -17,6 +17,7 @@ _TIMEOUT_S = 120.0
 @click.command()
 @click.argument("file", type=click.Path(exists=True, readable=True, allow_dash=True))
 @click.option("--tag", "tags", multiple=True, help="Tag of what is sent. Can be repeated.")
+@click.option("--name", help="Name of the document. Default: the file's. It replaces its namesake.")
 @click.option("--key", help="Idempotency key: sending the same update again makes no second job.")
 @click.option(
     "--supersede",
@@ -31,6 +32,7 @@ def update(
     context: click.Context,
     file: str,
     tags: tuple[str, ...],
+    name: str | None,
     key: str | None,
     supersede: bool,
     wait: bool,
@@ -53,6 +55,7 @@ def update(
       radiance update notes.jsonl --tag user:alice --tag notes --key notes-7
       radiance update handbook.pdf --tag handbook
       radiance update notes/
+      radiance update corrected.md --name notes/house.md
       echo '{"input": "Who leads Lumen?", "output": "Ada Brook leads it."}' | radiance update -
     """
     if document_files.is_document(file):
@@ -60,9 +63,13 @@ def update(
             raise click.UsageError(
                 "A document makes no job: leave out --key, --supersede and --wait."
             )
-        if not document_files.send(client, Path(file), tags, as_json):
+        if name is not None and Path(file).is_dir():
+            raise click.UsageError("Those of a folder have names of their own: leave out --name.")
+        if not document_files.send(client, Path(file), name, tags, as_json):
             context.exit(FAILED)
         return
+    if name is not None:
+        raise click.UsageError("Only a document has a --name: examples are found by their tags.")
     with click.open_file(file, "rb") as opened:
         examples = read_examples(opened.read(), "stdin" if file == "-" else file)
     body: dict[str, object] = {"examples": examples.examples, "tags": list(tags)}

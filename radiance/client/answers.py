@@ -262,12 +262,14 @@ class DocumentReceipt(msgspec.Struct, frozen=True, kw_only=True):
         is_new: False where the same was there already.
         replaces: The document of the same name that memory answered from until then.
         learned: What becomes of it, as a sentence.
+        alike: Documents of other names that have a passage of it word for word.
     """
 
     document: DocumentInfo
     is_new: bool
     replaces: str | None = None
     learned: str = ""
+    alike: tuple[str, ...] = ()
 
 
 class DocumentPage(msgspec.Struct, frozen=True):

@@ -86,6 +86,15 @@ def mentioning(db: Database, texts: Sequence[str]) -> list[str]:
     return [to_passage(row).id for row in Scan(db, _HAVING, has).found]
 
 
+def saying_the_same(db: Database, texts: Sequence[str]) -> list[str]:
+    """Ids of the passages that are one of some texts, word for word."""
+    rows = db.read(
+        "SELECT * FROM passages WHERE text IN (SELECT value FROM json_each(?)) ORDER BY number",
+        (to_json(list(texts)),),
+    )
+    return [to_passage(row).id for row in rows]
+
+
 def remove(connection: Connection, passages: Sequence[Kept]) -> dict[str, str]:
     """Delete passages, whose keys must be gone before, and documents that have none left.
 

@@ -31,6 +31,14 @@ _DOCUMENTS = """
         (SELECT MAX(number) FROM documents AS newer WHERE newer.name = documents.name) AS newest
     FROM documents
 """
+_MOST_ALIKE = 20
+_ALIKE = """
+    SELECT DISTINCT others.number FROM passages JOIN documents AS others ON others.number = document
+    WHERE text IN (SELECT text FROM passages AS own WHERE own.document = :number)
+        AND others.name != (SELECT name FROM documents WHERE number = :number)
+        AND others.number = (SELECT MAX(number) FROM documents WHERE name = others.name)
+    ORDER BY others.number DESC LIMIT :limit
+"""
 _list = msgspec.json.Decoder(tuple[str, ...])
 Index = Callable[[Connection, Sequence[tuple[int, Passage, str]]], object]
 
@@ -117,6 +125,11 @@ class Documents:
         if not rows:
             raise no_document(id)
         return _to_document(rows[0])
+
+    def alike(self, id: str) -> list[Document]:
+        """Documents of other names that have a passage of it word for word, and answer as well."""
+        wanted = {"number": document_number(id), "limit": _MOST_ALIKE}
+        return [self.get(document_id(row["number"])) for row in self._db.read(_ALIKE, wanted)]
 
     def recent(self, limit: int, before: str | None = None) -> list[Document]:
         """The newest documents, newest first.

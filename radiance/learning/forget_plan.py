@@ -29,7 +29,8 @@ class Preview(msgspec.Struct, frozen=True):
         queued_again: The jobs that must be learned again.
         cancelled: Jobs that only checkpoints aside from what served had learned (rolled back, held
             by a pin): a retry has them learned.
-        alike: Ids of other examples, and of passages, that have a value of theirs: they stay.
+        alike: Ids of other examples, and of passages, that have a value of theirs, and of passages
+            that are the same as one of these word for word: they stay.
         passages: Passages of documents that are forgotten.
     """
 
@@ -85,7 +86,10 @@ class ForgetPlanner:
         values = [" ".join(value_of(each)) for each in preview.examples if each.messages]
         alike = removal.mentioning(self._db, values, {each.id for each in preview.examples})
         gone = {kept.passage.id for kept in preview.passages}
-        alike += [id for id in passage_removal.mentioning(self._db, values) if id not in gone]
+        texts = [kept.passage.text for kept in preview.passages]
+        found = passage_removal.mentioning(self._db, values)
+        found += passage_removal.saying_the_same(self._db, texts)
+        alike += [id for id in dict.fromkeys(found) if id not in gone]
         return msgspec.structs.replace(preview, alike=tuple(alike[:_MOST_ALIKE]))
 
     def plan(self, connection: Connection, sought: SoughtTexts) -> ForgetPlan:

@@ -154,6 +154,10 @@ def test_the_commands_send_list_show_and_forget(running: Running, tmp_path: Path
     assert "Not taken: my notes/sub/bad.pdf: cannot be read as PDF" in result.stderr
     single = run(client, "update", str(folder / "house.md"), "--json")
     assert json.loads(single.stdout)["document"]["id"] == "doc_000002"
+    assert json.loads(single.stdout)["alike"] == ["doc_000001"]
+    again = run(client, "update", str(folder / "house.md"))
+    assert "Some of it stands word for word in doc_000001, under another name" in again.stderr
+    assert "my notes/house.md</a>" in page(client, "/documents/doc_000002")
     plain = tmp_path / "examples.txt"
     plain.write_text('{"input": "Who leads?", "output": "Ann leads."}\n')
     assert run(client, "update", str(plain)).stdout == "job_000001\n"
@@ -166,9 +170,16 @@ def test_the_commands_send_list_show_and_forget(running: Running, tmp_path: Path
     assert "memory (doc_000002.0 of house.md)" in answer.stderr
     gone = run(client, "forget", "--document", "doc_000002", "--yes")
     assert "2 passages of house.md forgotten" in gone.stderr
+    assert "stands in doc_000001.0, doc_000001.1, which stay" in gone.stderr
+    (folder / "house.md").write_bytes(NOTES.replace(b"KV-1234", b"KV-9"))
+    named = run(client, "update", str(folder / "house.md"), "--name", "my notes/house.md")
+    assert "in the place of doc_000001" in named.stderr
+    assert "word for word" not in named.stderr
     for args, told in (
         (["update", str(folder / "data.bin")], "is not"),
         (["update", str(folder / "house.md"), "--wait"], "A document makes no job"),
+        (["update", str(folder), "--name", "x"], "names of their own"),
+        (["update", str(plain), "--name", "x"], "Only a document has a --name"),
         (["update", str(folder / ".hidden" / "x.md"), "--key", "k"], "A document makes no job"),
         (["update", str(tmp_path / "nothing")], "does not exist"),
         (["documents", "doc_000009"], "no document"),
@@ -192,6 +203,15 @@ def test_the_pages_send_list_show_and_forget(running: Running) -> None:
     assert "Brumbleforth" in shown
     assert client.get("/documents")["documents"][0]["tags"] == ["a", "b"]
     assert "notes.md" in page(client, "/documents")
+    two = as_form("a.md", b"A one.").removesuffix(b"--mark--\r\n") + as_form("b.md", b"B two.")
+    request = urllib.request.Request(
+        client.url + "/documents/send", two, FORM | {"Accept": "text/html"}
+    )
+    with client.open(request) as response:
+        assert response.url.endswith("/documents?done=sent")
+        assert "Kept: memory answers from them now" in response.read().decode()
+    client.post("/forget", {"document": "doc_000002"})
+    client.post("/forget", {"document": "doc_000003"})
     assert "1 document" in page(client, "/learn")
     asked = page(client, "/forgetting?document=doc_000001")
     assert "2 passages" in asked

@@ -45,6 +45,7 @@ def describe_one(services: Services, request: Request) -> Data:
     waiting = [each for each in made["questions"] if each["status"] == "waiting"]
     return {
         **msgspec.to_builtins(found),
+        "alike": msgspec.to_builtins(services.documents.alike(document_id)),
         "made": {
             "by": made["made_by"],
             "asked": made["passages_asked"],
@@ -101,7 +102,7 @@ async def send(request: Request) -> Response:
         page = await run_in_threadpool(learn.LIST.show, request, error, fields)
         page.status_code = response_to(error, request.url.path).status_code
         return page
-    return RedirectResponse(f"/documents/{kept}?done=sent", 303)
+    return RedirectResponse(f"{kept}?done=sent", 303)
 
 
 def _check_size(request: Request) -> None:
@@ -116,7 +117,7 @@ def _check_size(request: Request) -> None:
 
 
 def _keep(services: Services, files: list[tuple[str, bytes]], tags: list[str]) -> str:
-    """Keep files in order, up to the first that cannot be read; the id of the last."""
+    """Keep files in order, up to the first that cannot be read; the page that shows them."""
     if not files:
         raise RequestError(
             "No file was chosen.", field="file", remedy="Choose or drop PDF, Word, HTML or text."
@@ -128,7 +129,7 @@ def _keep(services: Services, files: list[tuple[str, bytes]], tags: list[str]) -
         except RequestError as error:
             told = f"{error} Before it, {number} were kept." if number else str(error)
             raise type(error)(told, field="file", value=error.value, remedy=error.remedy) from None
-    return kept
+    return f"/documents/{kept}" if len(files) == 1 else "/documents"
 
 
 LIST = Page(
@@ -138,6 +139,7 @@ LIST = Page(
     describe=describe,
     section="/learn",
     shares_path=True,
+    notices={"sent": "Kept: memory answers from them now, with the passage and its place."},
 )
 ONE = Page(
     path="/documents/{document_id}",
