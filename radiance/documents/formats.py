@@ -6,6 +6,7 @@ each is kept by many. What is no document of these is refused with its place and
 
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import PurePath
@@ -37,6 +38,8 @@ _HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
 _CHARSET_WITHIN = 4096
 _FRONT_MATTER = re.compile(r"---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
+# How PDFs are set, not how words are written: nobody who looks for "first" types one.
+_LIGATURES = {ord(c): unicodedata.normalize("NFKC", c) for c in "ﬀﬁﬂﬃﬄﬅﬆ"}
 _HYPHENATED = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 _KNOWN_BINARY = {
     b"PK\x03\x04": "a zip file, as those of OpenDocument and Excel are",
@@ -337,7 +340,7 @@ def _read_pdf(name: str, content: bytes) -> Content:
         begins = _bookmarks(reader)
         outline, blocks = _Outline(), []
         for page, each in enumerate(reader.pages, start=1):
-            said = normal(_without_forbidden(each.extract_text()))
+            said = normal(_without_forbidden(each.extract_text())).translate(_LIGATURES)
             for level, title in begins.get(page, ()):
                 outline.enter(level, _without_forbidden(title))
             blocks += [

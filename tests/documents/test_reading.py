@@ -229,6 +229,12 @@ def owned(algorithm: str) -> bytes:
     return written.getvalue()
 
 
+def test_ligatures_of_a_pdf_are_letters() -> None:
+    content = pdf("The \xaerst \xafat is 300.")  # fi and fl in the font's encoding
+    (block,) = reading.read("a.pdf", content)[1].blocks
+    assert block.text.startswith("The first flat is 300.")
+
+
 @pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256-R5", "AES-256"])
 def test_a_pdf_without_a_password_to_open_it_is_read(algorithm: str) -> None:
     (block,) = reading.read("a.pdf", owned(algorithm))[1].blocks
