@@ -278,12 +278,19 @@ def _words_of(row: Row) -> frozenset[str]:
     return frozenset(row["about"].split()) | frozenset(row["said"].split())
 
 
+def _near(row: Row) -> frozenset[str]:
+    """Stems of a passage and of the heading right above it."""
+    headings = to_passage(row).headings
+    above = analysis.take_apart(headings[-1]).content if headings else row["about"].split()
+    return frozenset(row["said"].split()) | frozenset(above)
+
+
 def _by_words(question: str, asked: Words, rows: Sequence[Row], weight: Weight) -> _Found | None:
     """The one that is surely asked for, with its score."""
     found: list[tuple[tuple[float, ...], Row]] = []
     least = _LEAST_AMONG if _share_a_name(asked, rows) else _LEAST_OF_RELATION
     for row in rows:
-        score = _score(question, asked, _words_of(row), row["text"], weight, least)
+        score = _score(question, asked, row, weight, least)
         if score is None:
             continue
         own = frozenset(row["said"].split())
@@ -319,19 +326,17 @@ def _is_close(found: Sequence[tuple[tuple[float, ...], Row]]) -> bool:
     )
 
 
-def _score(
-    question: str, asked: Words, words: frozenset[str], text: str, weight: Weight, least: float
-) -> float | None:
+def _score(question: str, asked: Words, row: Row, weight: Weight, least: float) -> float | None:
     """How much of a question a passage covers; None where that is not enough.
 
     Args:
         question: What somebody asks.
         asked: The same, taken apart.
-        words: Stems of the passage and of what it stands under.
-        text: Of the passage.
+        row: The passage, with the stems of what it says and of what it stands under.
         weight: Of a word.
         least: Share of what is asked of a name that must be covered.
     """
+    words, text = _words_of(row), row["text"]
     if not asked.names <= words or not analysis.fits_kind(question, "", text):
         return None
     # The passage has a time where one is asked for; "what year" asks for no more than "when".
@@ -339,6 +344,8 @@ def _score(
     relation = asked.relation - said_by_kind or asked.relation
     of_all = _covered(asked, frozenset(asked.content), words, text, weight)
     if asked.names:
+        if relation and not relation & words and not asked.names <= _near(row):
+            return None  # under a title much is said of other things, and a synonym is soon found
         of_relation = _covered(asked, relation, words, text, weight) if relation else 1.0
         return of_all if of_relation >= least else None
     is_enough = len(words & frozenset(asked.content)) >= _LEAST_WORDS

@@ -22,6 +22,14 @@ Zorbel Labs was founded by Ilse Brandt in 1987. It makes lamps.
 
 Soak the dried beans overnight, then boil them for two hours.
 """
+MILL = b"""# Quarnak Mill
+
+It is led by Jo Penn.
+
+## Machines
+
+The alarm was set up by Milo Brandt in May.
+"""
 
 
 class Kept:
@@ -42,6 +50,7 @@ class Kept:
 def kept(tmp_path: Path) -> Iterator[Kept]:
     made = Kept(tmp_path)
     made.documents.add("notes.md", HOUSE)
+    made.documents.add("mill.md", MILL)
     yield made
     made.db.close()
 
@@ -63,6 +72,9 @@ def test_a_passage_is_found_in_other_words_with_its_place(kept: Kept) -> None:
     labs = kept.said("Who is the founder of Zorbel Labs?")
     assert labs is not None
     assert "Ilse Brandt" in labs
+    leader = kept.said("Who is the boss of Quarnak Mill?")
+    assert leader is not None
+    assert "Jo Penn" in leader
     beans = kept.said("How long are dried beans boiled?")
     assert beans is not None
     assert beans.startswith("Soak")
@@ -75,6 +87,7 @@ def test_a_passage_is_found_in_other_words_with_its_place(kept: Kept) -> None:
         "What is the door code of Zorbel House 2?",
         "Who insures Zorbel House?",  # nothing that is said of it
         "When was Zorbel House founded?",  # said of another, under another heading
+        "Who founded Quarnak Mill?",  # what is set up is another thing
         "What is the alarm number of Zorbel House?",
         "When was Ann Lee born?",
         "What is the capital of France?",
@@ -135,7 +148,7 @@ def test_it_is_the_same_after_a_start_and_made_anew_after_other_rules(
         monkeypatch.setattr("radiance.memory.passages.RULES", rules)
         again = PassageIndex(kept.db)
         again.open()
-        assert again.size == kept.index.size == 3
+        assert again.size == kept.index.size == 5
         assert again.look_up(asked) == before
 
 
@@ -143,7 +156,7 @@ def test_what_is_taken_out_is_in_no_word_of_the_index(kept: Kept) -> None:
     rows = kept.db.read("SELECT number FROM passages WHERE place = 0")
     with kept.db.transaction() as connection:
         kept.index.remove(connection, [rows[0]["number"], 999])
-    assert kept.index.size == 2
+    assert kept.index.size == 4
     assert kept.said("What is the door code of Zorbel House?") is None
     kept.index.compact()
     words = "SELECT COUNT(*) FROM passage_words WHERE passage_words MATCH 'door'"
