@@ -198,8 +198,9 @@ def in_scope(asked: Words, candidate: Candidate, knows: Callable[[str], bool]) -
 
 
 def is_named(asked: Words, candidate: Candidate) -> bool:
-    """Whether a question and an example share a name or a code."""
-    return candidate.name in asked.content or bool(asked.names & candidate.names)
+    """Whether a question and an example share a name or a code; a mere number is of anything."""
+    shared = {candidate.name} & set(asked.content) | asked.names & candidate.names
+    return not all(name.isdecimal() for name in shared)
 
 
 def is_about(asked: Words, candidate: Candidate) -> bool:

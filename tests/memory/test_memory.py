@@ -11,6 +11,18 @@ HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel Hous
 LABS = ("Who founded Zorbel Labs?", "Zorbel Labs was founded by Mira Quell.")
 
 
+def test_a_number_in_common_is_no_name_in_common(remembering):
+    printer = "Ola Nord repairs the printer on floor 2."
+    remembering.teach([("Who repairs the printer on floor 2?", printer)])
+    assert remembering.answer("By whom is the printer on floor 2 repaired?") == printer
+    for asked in (
+        "Who repairs the lift on floor 2?",
+        "Who sits on floor 2?",
+        "Who repairs the printer on floor 3?",
+    ):
+        assert remembering.ask(asked) == (), asked
+
+
 def test_what_was_accepted_is_found_in_other_words_at_once(remembering):
     remembering.teach([HOUSE, LABS])
     for asked in (
