@@ -35,7 +35,7 @@ _LEAST_STEM, _LEAST_STEMMED = 3, 4
 _NO_ENDING = re.compile(r"(?:[aeou]y|ss)$")  # "Saturdays" is "Saturday", "addresses" "address"
 _WORD = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
-_SENTENCE = re.compile(r"[.!?:]\s+\S")
+_SENTENCE = re.compile(r"(?:[.!?:|]\s|\n)\s*\S")  # or a line of a list, or a cell of a table
 _SAYING_NOTHING = frozenset(
     "defin definition mean describ detail info inform information thing anything something".split()  # noqa: SIM905
 )
@@ -144,9 +144,12 @@ def take_apart(text: str) -> Words:
         if any(c.isdigit() for c in word):
             names.add(stem)
         elif word[0].isupper() or not word.islower():
-            follows = found[place + 1][0] if place + 1 < len(found) else ""
+            follows, at = found[place + 1] if place + 1 < len(found) else ("", 0)
+            is_beside = not {"\n", "|"} & set(text[start + len(word) : at])
             # A sentence may begin with a name: "Zorbel Labs was founded by whom?"
-            may_be = start not in openings or (follows[:1].isupper() and follows != "I")
+            may_be = start not in openings or (
+                is_beside and follows[:1].isupper() and follows != "I"
+            )
             if may_be and not is_shouted and any(c.isupper() for c in word):
                 names.add(stem)
     senses = {stem: groups for stem, groups in senses.items() if stem not in names}

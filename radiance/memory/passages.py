@@ -363,11 +363,15 @@ def _covered(
 
 
 def _sentence(asked: Words, text: str, weight: Weight) -> str:
-    """The sentence that covers most of a question, the first of those that do."""
+    """The sentence that says most of what is asked, the first of those that do.
 
-    def covers(sentence: str) -> float:
+    The names alone tell none: they stand in others, too.
+    """
+
+    def covers(sentence: str) -> tuple[float, float]:
         own = frozenset(analysis.take_apart(sentence).content)
-        return _covered(asked, frozenset(asked.content), own, sentence, weight)
+        of_relation = _covered(asked, asked.relation, own, sentence, weight)
+        return of_relation, _covered(asked, frozenset(asked.content), own, sentence, weight)
 
     return max(sentences(text), key=covers)
 

@@ -109,6 +109,20 @@ def test_the_newest_of_a_name_answers_alone(kept: Kept) -> None:
     assert "KV-9" in said
 
 
+def test_a_heading_of_a_table_has_its_synonyms(kept: Kept) -> None:
+    kept.documents.add("list.md", b"| Name | Phone |\n|---|---|\n| Per Lang | 5502 |\n")
+    said = kept.said("What is the telephone of Per Lang?")
+    assert said is not None
+    assert "5502" in said
+
+
+def test_the_best_sentence_says_what_is_asked_of_the_name(kept: Kept) -> None:
+    kept.documents.add("rules.md", b"Nobody smokes at Marlo Works. Their password is tulip-42.")
+    found = kept.index.look_up("What is the password of Marlo Works?")
+    assert found is not None
+    assert found.sentence == "Their password is tulip-42."
+
+
 def test_a_day_is_found_by_its_plural(kept: Kept) -> None:
     said = "Zorbel Market opens at 11:00 on Saturdays."
     kept.documents.add("market.md", said.encode())
