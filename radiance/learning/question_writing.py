@@ -38,7 +38,12 @@ _VALUES = tuple(
             r"|\b\d[\d,.]* (?:euros?|dollars|cents|pounds)\b",
             ("How much does", "How much"),
         ),
-        (r"\b\d{1,2}[:.]\d{2}(?: ?[ap]\.?m\b)?|\bnoon\b|\bmidnight\b", ("At what time", "When")),
+        (
+            # "room 4.07" has no time, "at 4.07" and "4.07 pm" have
+            r"\b\d{1,2}:\d{2}(?: ?[ap]\.?m\b)?|\b\d{1,2}\.\d{2} ?[ap]\.?m\b"
+            r"|\b(?<=\bat )\d{1,2}\.\d{2}\b|\bnoon\b|\bmidnight\b",
+            ("At what time", "When"),
+        ),
         (r"\b[A-Z]{1,5}-?\d[\w-]*|\b\d+-?[A-Z][\w-]*", ("In which", "Which", "What is")),
         (r"\b(?:1[5-9]|20)\d\d\b", ("In what year", "When")),
         (r"\b\d[\d,.]*(?: ?%| percent)", ("How much", "What")),
@@ -155,13 +160,22 @@ def fits(question: str, value: str, sentence: str, passage: Passage) -> bool:
     if not _LEAST_WORDS <= len(question.split()) <= _MOST_WORDS:
         return False
     asked = analysis.take_apart(question)
-    said = analysis.take_apart(" ; ".join((*passage.headings, sentence)))
+    said_above = " ; ".join(passage.headings)
+    said = analysis.take_apart(f"{said_above} ; {sentence}")
     named = asked.names & set(said.content)
     # Without a name it is a question about nothing in particular, once the passage is out of sight.
     if not named or asked.names - set(said.content):
         return False
+    if not all(number in f"{said_above} {sentence}" for number in _numbers(question)):
+        return False
     share = len(set(asked.content) & set(said.content)) / len(set(asked.content))
     return share >= _LEAST_SHARED and analysis.fits_kind(question, "", f"- {value}")
+
+
+def _numbers(text: str) -> list[str]:
+    """Its numbers and codes as they are written: 2/6/26 is none that has a 2, a 6 and a 26."""
+    words = (word.strip(".,;:?!()\"'") for word in text.split())
+    return [word for word in words if any(c.isdigit() for c in word)]
 
 
 def _drafts(passage: Passage) -> Iterator[_Draft]:

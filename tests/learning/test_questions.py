@@ -67,6 +67,22 @@ def test_a_heading_tells_what_a_sentence_is_about() -> None:
     assert written(Passage("doc_000001.0", said), asked, "40 tonnes") == []
 
 
+def test_a_number_in_a_question_stands_in_the_passage_as_it_is_written() -> None:
+    said = Passage("doc_000001.0", "Parking at Brenn Lab costs 6 euros, says page 2 of 26.")
+    asked = "How much does parking at Brenn Lab cost"
+    assert written(said, [f"{asked}?"], "6 euros") == [f"{asked}?"]
+    assert written(said, [f"{asked} on page 2?"], "6 euros") == [f"{asked} on page 2?"]
+    assert written(said, [f"{asked} on 2/26?"], "6 euros") == []
+
+
+def test_a_room_is_no_time() -> None:
+    asked = ["At what time does Brenn Lab keep its lamps?"] * 9
+    for said, count in (("in room 4.07", 0), ("at 4.07", 1), ("until 4.07 pm", 1)):
+        passage = Passage("doc_000001.0", f"Brenn Lab keeps its lamps {said}.")
+        value = said.partition(" ")[2].removeprefix("room ")
+        assert len(written(passage, asked, value)) == count, said
+
+
 def test_a_value_may_have_little_around_it() -> None:
     assert is_right("on 4 May.", "4 May")
     assert not is_right("The barrier was tested on 4 May", "4 May")
