@@ -12,6 +12,7 @@ from radiance.errors import RequestError
 from radiance.limits import DOCUMENT_BYTES
 
 _TIMEOUT_S = 180.0
+_SHOWN = 5
 _MAY_HOLD_EXAMPLES = (".txt", ".text", ".log")
 
 
@@ -53,7 +54,8 @@ def send(
     if not path.is_dir():
         _tell(_send(client, path, name or path.name, tags), as_json)
         return True
-    files = list(_within(path))
+    every = list(_within(path))
+    files = [file for file in every if file.suffix.lower() in SUFFIXES]
     if not files:
         raise RequestError(
             f"{path}: there are no documents in it.",
@@ -70,15 +72,18 @@ def send(
             refused += 1
             note(f"Not taken: {error}")
     note(f"{len(files) - refused} of {len(files)} documents are kept.")
+    if others := [file.relative_to(path).as_posix() for file in every if file not in files]:
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        note(f"Left out, as they are no documents: {', '.join(others[:_SHOWN])}{more}.")
     return not refused
 
 
 def _within(folder: Path) -> Iterator[Path]:
-    """The documents in a folder and below it, but for what is hidden; in order."""
+    """The files in a folder and below it, but for what is hidden; in order."""
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         is_hidden = any(part.startswith(".") for part in parts)
-        if not is_hidden and path.suffix.lower() in SUFFIXES and path.is_file():
+        if not is_hidden and path.is_file():
             yield path
 
 

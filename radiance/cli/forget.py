@@ -153,7 +153,7 @@ def _list(client: ServiceClient, as_json: bool) -> None:
         return
     print_table(
         (
-            *("NUMBER", "STATUS", "AT (UTC)", "EXAMPLES", "PASSAGES", "CHECKPOINTS"),
+            *("NUMBER", "STATUS", "AT (UTC)", "EXAMPLES", "DOCUMENTS OR PASSAGES", "CHECKPOINTS"),
             *("GONE", "BY", "REASON"),
         ),
         (

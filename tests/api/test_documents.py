@@ -151,6 +151,7 @@ def test_the_commands_send_list_show_and_forget(running: Running, tmp_path: Path
     assert result.stdout == "doc_000001\n"
     assert "my notes/house.md, 2 passages" in result.stderr
     assert "Nothing of it is trained" in result.stderr
+    assert "Left out, as they are no documents: data.bin.\n" in result.stderr
     assert "Not taken: my notes/sub/bad.pdf: cannot be read as PDF" in result.stderr
     single = run(client, "update", str(folder / "house.md"), "--json")
     assert json.loads(single.stdout)["document"]["id"] == "doc_000002"
