@@ -55,7 +55,7 @@ def update(
       radiance update notes.jsonl --tag user:alice --tag notes --key notes-7
       radiance update handbook.pdf --tag handbook
       radiance update notes/
-      radiance update notes.md --name notes/house.md
+      radiance update handbook.pdf --name manuals/handbook.pdf
       echo '{"input": "Who leads Lumen?", "output": "Ada Brook leads it."}' | radiance update -
     """
     if document_files.is_document(file):
