@@ -193,7 +193,7 @@ class PassageIndex:
             return None
         score, row = found
         return FoundPassage(
-            to_passage(row), row["name"], min(1.0, score), _sentence(asked, row["text"], weight)
+            to_passage(row), row["name"], min(1.0, score), _sentence(asked, row, weight)
         )
 
     def _by_meaning(
@@ -362,18 +362,22 @@ def _covered(
     return (shared + _OF_SYNONYM * meant) / max(sum(map(weight, wanted)), 1e-9)
 
 
-def _sentence(asked: Words, text: str, weight: Weight) -> str:
-    """The sentence that says most of what is asked, the first of those that do.
+def _sentence(asked: Words, row: Row, weight: Weight) -> str:
+    """The sentence that says most of what is asked, and then of the names; the first that does.
 
-    The names alone tell none: they stand in others, too.
+    What stands above the passage is said of all its sentences, and tells none.
     """
+    above = frozenset(row["about"].split())
 
     def covers(sentence: str) -> tuple[float, float]:
         own = frozenset(analysis.take_apart(sentence).content)
-        of_relation = _covered(asked, asked.relation, own, sentence, weight)
-        return of_relation, _covered(asked, frozenset(asked.content), own, sentence, weight)
+        of_relation, of_all = (
+            _covered(asked, wanted - above, own, sentence, weight)
+            for wanted in (asked.relation, frozenset(asked.content))
+        )
+        return of_relation, of_all
 
-    return max(sentences(text), key=covers)
+    return max(sentences(row["text"]), key=covers)
 
 
 def _quoted(stem: str) -> str:

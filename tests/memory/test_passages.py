@@ -121,6 +121,11 @@ def test_the_best_sentence_says_what_is_asked_of_the_name(kept: Kept) -> None:
     found = kept.index.look_up("What is the password of Marlo Works?")
     assert found is not None
     assert found.sentence == "Their password is tulip-42."
+    shop = b"# Marlo Shop\n\nThe shop opens at 8:15 on weekdays. On Saturdays it opens at 11:00."
+    kept.documents.add("shop.md", shop)
+    found = kept.index.look_up("What time does the shop open on Saturday?")
+    assert found is not None
+    assert found.sentence == "On Saturdays it opens at 11:00."
 
 
 def test_a_day_is_found_by_its_plural(kept: Kept) -> None:
