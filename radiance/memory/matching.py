@@ -26,7 +26,7 @@ from radiance.memory.analysis import (
     take_apart,
 )
 
-RULES = "5"
+RULES = "6"
 """Rises with every change of how what was found is ranked: limits are measured anew then."""
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
 _OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
