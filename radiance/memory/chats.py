@@ -19,10 +19,11 @@ _LEANING = re.compile(
     r"|latter)\b|^\W*(?:and|but|so|or|no|yes|ok|okay)\b"
 )
 _TO_THE_MODEL = re.compile(r"\b(?:you|your|please|always|never|from now|let us|let's)\b")
-_PLEASANTRY = re.compile(
+PLEASANTRY = re.compile(
     r"\W*(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|ok(?:ay)?|great|perfect|nice|good"
     r"|thanks?(?: you)?(?: very much| a lot)?|i see)(?: there| again)?\W*"
 )
+"""What changes nothing of what is asked after it, in lower case."""
 
 
 def stands_alone(turns: Sequence[Message]) -> bool:
@@ -44,4 +45,4 @@ def _changes_nothing(turn: Message) -> bool:
         return True
     text = turn.content.strip().casefold()
     is_question = text.endswith("?") and is_plain(text) and not _TO_THE_MODEL.search(text)
-    return turn.role == "user" and (is_question or bool(_PLEASANTRY.fullmatch(text)))
+    return turn.role == "user" and (is_question or bool(PLEASANTRY.fullmatch(text)))

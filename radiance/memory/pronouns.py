@@ -10,6 +10,7 @@ accountant."). A brother, a lost key, a second name or news ("Ana Ruiz has moved
 import re
 
 from radiance.memory.analysis import asks, take_apart
+from radiance.memory.chats import PLEASANTRY
 from radiance.memory.tasks import is_plain
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
@@ -24,7 +25,6 @@ _NOT_OWNED = frozenset(
     """.split()  # noqa: SIM905 - as a list it would take a screen
 )
 _ELSE = re.compile(r"\b(?:this|that|these|those|there|then|one|ones|other|another|same|also|too)\b")
-_GREETING = re.compile(r"(?:hello|hi|hey|good (?:morning|afternoon|evening|day))(?: there)?[.!]")
 # Beside a name these are nothing that a pronoun could stand for, and no news of it.
 _BESIDE = frozenset(
     """
@@ -75,9 +75,9 @@ def with_name(text: str) -> str | None:
 
 
 def _apart(text: str) -> tuple[list[str], str]:
-    """The sentences before the last one, without greetings, and that."""
+    """The sentences before the last one, without pleasantries, and that."""
     *before, last = _SENTENCE.split(text.strip())
-    return [each for each in before if not _GREETING.fullmatch(each.casefold())], last
+    return [each for each in before if not PLEASANTRY.fullmatch(each.casefold())], last
 
 
 def _leans(text: str, question: str) -> bool:

@@ -58,6 +58,7 @@ def test_where_another_could_be_meant_nothing_does(text: str) -> None:
         "I met Ana Ruiz yesterday. What is this?",
         "Who is Ana Ruiz? What is her email?",
         "Tell me about Zorbel Labs. Who founded it?",
+        "Thank you. Who leads the library, and where is their desk?",
         "I met Ana Ruiz yesterday.\nWhat is her email?",
         "I met Ana Ruiz yesterday. It was her birthday.",
         "",
