@@ -175,10 +175,8 @@ async def recall(
     if is_sure and found:
         # The weights have learned it asked alone and outright: what stands before it confuses
         # them, and so does a question whether it is so.
-        is_within, is_whether = (
-            turns is not asked.turns,
-            "whether" in kinds_asked(turns[-1].content),
-        )
+        is_within = turns is not asked.turns
+        is_whether = "whether" in kinds_asked(turns[-1].content)
         asks_taught = mode == "always" or is_within or is_whether
         given = await run_in_threadpool(_of_one, services, asked, found[0], room, asks_taught)
     elif passage := await run_in_threadpool(_passage, services, turns):
