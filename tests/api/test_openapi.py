@@ -58,6 +58,7 @@ def check(
     jsonschema.Draft202012Validator(schema).validate(body)
 
 
+@pytest.mark.slow
 def test_it_is_an_openapi_document() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 

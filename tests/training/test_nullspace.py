@@ -144,6 +144,7 @@ def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx
     return worst
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anchor", [{}, {"constraints": "contexts"}], ids=str)
 def test_no_anchor_input_feels_how_a_moved(engine: Engine, anchor: dict[str, Any]) -> None:
     def compare() -> None:

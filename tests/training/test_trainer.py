@@ -198,6 +198,7 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
     engine.call(learn)
 
 
+@pytest.mark.slow
 def test_it_is_looked_at_as_soon_as_a_batch_is_known_and_cools_down_a_third_as_long(
     engine: Engine,
 ) -> None:

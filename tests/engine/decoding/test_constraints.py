@@ -149,7 +149,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("keyword", SCHEMAS)
+# Objects that may have anything besides take seconds of a core.
+_SLOW = pytest.param("allOf", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("keyword", [_SLOW if name == "allOf" else name for name in SCHEMAS])
 def test_a_schema_is_held_or_refused_by_its_keyword(engine: Engine, keyword: str) -> None:
     schema = SCHEMAS[keyword]
     form = Constraint("json_schema", json.dumps(schema))

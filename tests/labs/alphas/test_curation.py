@@ -93,6 +93,7 @@ def test_the_seed_decides_and_nothing_else(curated):
     assert other.splits["test"] != curated.splits["test"]
 
 
+@pytest.mark.slow
 def test_what_is_long_leaves_a_split_that_stays_as_it_is(curated):
     short = curation.curate(curation.own_sources(), most_characters=150)
     for name, rows in short.splits.items():
@@ -104,6 +105,7 @@ def test_what_is_long_leaves_a_split_that_stays_as_it_is(curated):
     assert short.dropped["longer than asked for"] > 100
 
 
+@pytest.mark.slow
 def test_drills_leave_the_split_as_it_is_and_give_nothing_away(curated):
     more = curation.curate(curation.own_sources(0, 1_500, 40))
     for name in ("valid", "test"):

@@ -104,6 +104,7 @@ def test_the_chain_answers_where_the_local_answer_is_no_alpha(serve_ember, upstr
     assert running.client.get("/alphas/trial")["upstreams"][0]["state"] == "closed"
 
 
+@pytest.mark.slow
 def test_a_trial_counts_both_sides_of_a_sticky_split(serve):
     running = serve()
     running.client.teach([("Write an alpha.", "rank(volume)"), ("Another alpha.", "rank(close)")])
