@@ -92,6 +92,21 @@ def test_a_long_prompt_after_short_ones_is_no_hang() -> None:
         assert not heartbeat.is_steady
 
 
+def test_one_slow_short_prompt_makes_no_hour_of_patience_for_a_long_one() -> None:
+    """The first of 8 tokens took 20 s to compile kernels; 512 would else have 5,120 s."""
+    clock = Clock()
+    heartbeat = Heartbeat(clock)
+    for seconds in (20.0, 0.5):
+        with heartbeat.during("prefill", amount=8):
+            clock.now += seconds
+        heartbeat.moved()
+    with heartbeat.during("prefill", amount=512):
+        clock.now += 127.0  # four times 64 times half a second are 128
+        assert heartbeat.is_steady
+        clock.now += 2.0
+        assert not heartbeat.is_steady
+
+
 def test_steps_that_move_no_row_are_no_progress() -> None:
     clock = Clock()
     heartbeat = Heartbeat(clock)
