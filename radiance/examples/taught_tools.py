@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from radiance.records import Message
 from radiance.records import tools as kept
-from radiance.records.json_text import find_fault
+from radiance.records.json_text import fault_of
 from radiance.records.text import forbidden
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
@@ -128,12 +128,12 @@ def _take(waiting: list[str | None], id: str | None, field: str) -> None:
 def _call(call: ExampleCall, field: str) -> kept.TaughtCall:
     arguments: Any = call.function.arguments
     if isinstance(arguments, str):
-        written = arguments or "{}"
+        written, fault = arguments or "{}", None
         try:
             arguments = json.loads(written)
+            fault = fault_of(written, arguments)
         except (ValueError, RecursionError):
             arguments = None
-        fault = find_fault(written)
         if fault is not None or not isinstance(arguments, dict):
             raise BadTool(
                 f"{field}.function.arguments",

@@ -5,16 +5,18 @@ Decoders keep the last of several values of one name and say nothing, and msgspe
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
-_MOST_NAME_CHARACTERS = 100
+_MOST_STEPS, _MOST_NAME_CHARACTERS = 32, 100  # of a path that is shown
+_MOST_LEVELS = 10_000  # no decoder here goes as deep
+_MARK, _NAME_END = re.compile(r'[][{},"]'), re.compile(r"\s*:")
+_DECODER = json.JSONDecoder()
 _Json = bytes | bytearray | str
-_Path = tuple[Any, str | int] | None  # the path above, and the step below that
 
 
 @dataclass(frozen=True)
@@ -65,69 +67,90 @@ def loses_names(text: bytes | bytearray, decoded: Any) -> bool:
 
     A colon stands behind each name, and all others stand in texts, which decoding keeps. So what
     is lost is missing from the count of colons once the data is written again, which takes a
-    fraction of the time of decoding it. Only a colon that is written as an escape hides from that.
+    fraction of the time of decoding it. A colon that is written as an escape counts as one.
 
     Args:
         text: JSON.
         decoded: What it was decoded to.
     """
-    if b"\\" in text and b"\\u003" in text and (b"\\u003a" in text or b"\\u003A" in text):
-        return find_fault(text) is not None
-    return text.count(b":") != msgspec.json.encode(decoded).count(b":")
+    colons = text.count(b":")
+    if b"\\" in text and b"\\u003" in text:
+        escapes = text.replace(b"\\\\", b"")  # a backslash that is written as one escapes nothing
+        colons += escapes.count(b"\\u003a") + escapes.count(b"\\u003A")
+    return colons != msgspec.json.encode(decoded).count(b":")
+
+
+def fault_of(text: str, decoded: Any) -> Fault | None:
+    """Why a text may not be taken as what it was decoded to; None: it is whole.
+
+    In a whole one nothing is looked for.
+    """
+    try:
+        if not loses_names(text.encode(), decoded):
+            return None
+    except (UnicodeEncodeError, RecursionError):
+        pass  # half of a surrogate pair, or too many levels to be written again
+    return find_fault(text)
 
 
 def find_fault(text: _Json) -> Fault | None:
     """The first name that stands twice in an object, or half of a surrogate pair; None: neither.
 
-    That takes some times as long as decoding.
+    It may take a second for each MB, and keeps other threads waiting for none of it: a decoder
+    in C holds the interpreter to its end.
+
+    Args:
+        text: JSON, as far as can be told: only that of which a part would be lost is looked for.
     """
     try:
-        if not isinstance(text, str):
-            text = text.decode()
-        found = json.loads(text, object_pairs_hook=_Pairs)
-    except (ValueError, RecursionError):
+        return _first_fault(text if isinstance(text, str) else text.decode())
+    except ValueError:
         return None
-    return _first_fault(found)
 
 
-def _first_fault(found: Any) -> Fault | None:
-    """Depth first, with as much memory as there are levels."""
-    if fault := _fault_of(None, found):
-        return fault
-    levels: list[tuple[_Path, Iterator[tuple[str | int, Any]]]] = [(None, _parts(found))]
-    while levels:
-        above, parts = levels[-1]
-        for step, value in parts:
-            path = (above, step)
-            if fault := _fault_of(path, value):
+def _first_fault(text: str) -> Fault | None:
+    """In the order of the text, with as much memory as there are levels and names in them.
+
+    Raises:
+        ValueError: It has a text that is none of JSON.
+    """
+    path: list[str | int] = []  # of each level the name or the number
+    names: list[set[str] | None] = []  # that each level has so far; None: it is an array
+    at = 0
+    while found := _MARK.search(text, at):
+        mark, at = found[0], found.end()
+        if mark == '"':
+            said, at = _DECODER.raw_decode(text, found.start())
+            seen = names[-1] if names else None
+            is_name = seen is not None and _NAME_END.match(text, at) is not None
+            if seen is not None and is_name:
+                path[-1] = said
+                if said in seen:
+                    return Fault(
+                        _written(path),
+                        "stands twice in one object, and only one of the two would be kept",
+                        "Send each name once.",
+                    )
+                seen.add(said)
+            if fault := _fault_of_text(path[:-1] if is_name else path, said):
                 return fault
-            if isinstance(value, list):
-                levels.append((path, _parts(value)))
-                break
+        elif mark == ",":
+            if path and isinstance(number := path[-1], int):
+                path[-1] = number + 1
+        elif mark in "]}":
+            if not path:
+                return None  # no JSON
+            path.pop()
+            names.pop()
+        elif len(path) == _MOST_LEVELS:
+            return None
         else:
-            levels.pop()
+            path.append(0 if mark == "[" else "")
+            names.append(None if mark == "[" else set())
     return None
 
 
-def _fault_of(path: _Path, value: Any) -> Fault | None:
-    if isinstance(value, str):
-        return _fault_of_text(path, value)
-    if isinstance(value, _Pairs):
-        names: set[str] = set()
-        for name, _ in value:
-            if name in names:
-                return Fault(
-                    _written((path, name)),
-                    "stands twice in one object, and only one of the two would be kept",
-                    "Send each name once.",
-                )
-            if fault := _fault_of_text(path, name):
-                return fault
-            names.add(name)
-    return None
-
-
-def _fault_of_text(path: _Path, text: str) -> Fault | None:
+def _fault_of_text(path: Sequence[str | int], text: str) -> Fault | None:
     if (half := _SURROGATE.search(text)) is None:
         return None
     return Fault(
@@ -137,26 +160,12 @@ def _fault_of_text(path: _Path, text: str) -> Fault | None:
     )
 
 
-def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:
-    if isinstance(value, _Pairs):
-        return iter(value)
-    return enumerate(value) if isinstance(value, list) else iter(())
-
-
-class _Pairs(list[tuple[str, Any]]):
-    """An object as it is written."""
-
-
-def _written(path: _Path) -> str:
-    steps: list[str | int] = []
-    while path is not None:
-        path, step = path
-        steps.append(step)
+def _written(path: Sequence[str | int]) -> str:
     text = ""
-    for step in reversed(steps):
+    for step in path[:_MOST_STEPS]:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
             shown = step.encode("utf-8", "replace").decode()[:_MOST_NAME_CHARACTERS]
             text += f".{shown}"
-    return text.removeprefix(".")
+    return text.removeprefix(".") + ("…" if len(path) > _MOST_STEPS else "")

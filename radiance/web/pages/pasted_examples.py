@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from radiance.errors import RequestError
-from radiance.records.json_text import find_fault
+from radiance.records.json_text import fault_of
 from radiance.web.pages import pasted_text
 
 _COLUMNS = (("input", "output"), ("prompt", "completion"), ("question", "answer"), ("q", "a"))
@@ -80,7 +80,7 @@ def _json_list(text: str) -> tuple[list[Any], list[int]]:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _bad("The text", f"is not JSON ({error})") from None
-    _check_whole("The text", text)
+    _check_whole("The text", text, found)
     return found, [1] * len(found)
 
 
@@ -90,7 +90,7 @@ def _json_object(text: str) -> tuple[list[Any], list[int]] | None:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    _check_whole("The text", text)
+    _check_whole("The text", text, found)
     held = next((found[name] for name in _LISTS if isinstance(found.get(name), list)), [found])
     return held, [1] * len(held)
 
@@ -101,17 +101,18 @@ def _json_lines(text: str) -> tuple[list[Any], list[int]]:
         if not line.strip():
             continue
         try:
-            examples.append(json.loads(line))
+            found = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise _bad(f"Line {number}", f"is not JSON ({error})") from None
-        _check_whole(f"Line {number}", line)
+        _check_whole(f"Line {number}", line, found)
+        examples.append(found)
         lines.append(number)
     return examples, lines
 
 
-def _check_whole(where: str, text: str) -> None:
+def _check_whole(where: str, text: str, decoded: Any) -> None:
     """Refuse JSON of which a part would be lost."""
-    if fault := find_fault(text):
+    if fault := fault_of(text, decoded):
         raise _bad(where, fault.told)
 
 
