@@ -185,9 +185,7 @@ async def recall(
         given = _unclear(services, asked, found, mode, room)
     elif services.config.memory.scope == "facts" and weights.kind == "serving":
         is_tried = services.canary.running is not None
-        if not is_tried and await run_in_threadpool(
-            services.memory.asks_nothing_taught, turns, tip
-        ):
+        if not is_tried and await run_in_threadpool(_is_of_base, services, turns, tip):
             given = replace(asked, weights=BASE, note=MemoryNote("weights", "base"))
     if given.note is not None:
         services.memory.stats.answered[given.note.how] += 1
@@ -219,6 +217,17 @@ def _tip(services: Services, weights: Weights) -> str | None:
     if weights.kind == "serving":
         return services.engine.source.checkpoint_id
     return weights.checkpoint_id
+
+
+def _is_of_base(services: Services, turns: Sequence[Message], tip: str | None) -> bool:
+    """Whether the base knows as much of a question as what serves.
+
+    No example says what an adapter from elsewhere has learned, so it is asked everything.
+    """
+    if not services.memory.asks_nothing_taught(turns, tip):
+        return False
+    registry = services.registry
+    return tip is None or not registry.get(registry.ancestors(tip)[-1]).is_imported
 
 
 def _of_one(

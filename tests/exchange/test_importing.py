@@ -81,6 +81,19 @@ def test_learning_goes_on_from_an_imported_checkpoint_that_is_served(serve, fore
     assert client.get(f"/checkpoints/{job['checkpoint']}")["parent_id"] == imported
 
 
+def test_an_imported_checkpoint_is_asked_what_no_example_is_about(serve, foreign):
+    """No example says what it has learned elsewhere."""
+    client = serve(**{"training.max_steps": 3, "memory.scope": "facts"}).client
+    imported = client.post("/import", {"path": str(foreign(size=0.01))})["checkpoint_id"]
+    client.post("/promote", {"checkpoint": imported})
+    asked = ("Who owns Tarnish House?", "Which metal is liquid?")
+    assert [client.ask(each)["checkpoint"] for each in asked] == [imported] * 2
+    made = client.teach(FACTS)["checkpoint"]
+    served = client.get("/checkpoints")["current"]
+    assert served in (made, imported)
+    assert [client.ask(each)["checkpoint"] for each in asked] == [served] * 2
+
+
 def test_a_rank_that_training_cannot_go_on_from_fails_the_job_with_the_remedy(serve, foreign):
     client = serve(**{"training.r": 2}).client
     imported = client.post("/import", {"path": str(foreign(rank=4))})["checkpoint_id"]
