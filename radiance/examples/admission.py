@@ -248,10 +248,8 @@ def _may_follow(before: Message | None, message: Message) -> bool:
             return before is None or before.role == "system" or _has_answered(before)
         case "assistant":
             return before is not None and before.role in ("system", "user", "tool")
-        case "tool":
+        case _:  # a tool's; what there is of tools is set before all turns, never sent as one
             return before is not None and (before.calls > 0 or before.role == "tool")
-        case "tools":  # set before all turns, never sent as one
-            return False
 
 
 def _has_answered(message: Message) -> bool:

@@ -10,7 +10,6 @@ from msgspec import Meta
 from radiance.records import Message
 from radiance.records import tools as kept
 from radiance.records.json_text import fault_of
-from radiance.records.text import forbidden
 
 _Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.-]+$")]
 
@@ -141,9 +140,5 @@ def _call(call: ExampleCall, field: str) -> kept.TaughtCall:
                 "is not a JSON object" if fault is None else fault.told,
                 "Send what the model had there." if fault is None else fault.remedy,
             )
-    written = json.dumps(arguments, ensure_ascii=False)
-    if bad := forbidden(written):
-        remedy = "Remove it."
-        raise BadTool(f"{field}.function.arguments", None, f"holds the character {bad}", remedy)
     found = kept.TaughtCall(name=call.function.name, arguments=arguments)
     return found if call.id is None else {"id": call.id, **found}

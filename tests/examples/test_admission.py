@@ -232,6 +232,9 @@ def test_a_call_is_not_the_text_that_it_is_shown_as():
             {"function": {"name": "f", "arguments": '{"x": "\\ud800"}'}}]}]},
          "messages[1].tool_calls[0].function.arguments"),
         ({"messages": [ASKED, {**CALLING, "tool_calls": [
+            {"function": {"name": "f", "arguments": {"x": "\ud800"}}}]}]},
+         "messages[1].tool_calls[0].function.arguments.x"),
+        ({"messages": [ASKED, {**CALLING, "tool_calls": [
             {"function": {"name": "f", "arguments": '{"x": 1, "x": 2}'}}]}]},
          "messages[1].tool_calls[0].function.arguments"),
         ({"messages": [ASKED, {**TOLD, "content": None}]}, "messages[1].content"),
