@@ -309,6 +309,8 @@ class Memory:
         if len(turns) > 1 or not self._index.is_about_names:
             return False
         near = self._index.find(asked, context_of(()))
+        if any(each.name in content for each in near):
+            return False  # "what does zorbel make": a name, though in small letters
         return all(2 * len(content & (each.asked | each.said)) < len(content) for each in near)
 
     def _holding(self, candidates: Sequence[Candidate], tip: str | None) -> list[Candidate]:

@@ -263,7 +263,12 @@ def test_the_base_is_asked_what_shares_nothing_with_facts_about_names(rememberin
         'Extract the name: "I am Peter and live in Rome."',
     ):
         assert remembering.asks_nothing_taught(asked), asked
-    for asked in ("What is the door code?", "who are you?", "Who owns Zorbel House?"):
+    for asked in (
+        "What is the door code?",
+        "who are you?",
+        "Who owns Zorbel House?",
+        "who planted the red roses of zorbel?",
+    ):
         assert not remembering.asks_nothing_taught(asked), asked
     before = [Message("user", "Tell me of Zorbel House."), Message("assistant", "It is old.")]
     assert not remembering.asks_nothing_taught("What is liquid there?", *before)
