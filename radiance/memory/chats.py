@@ -18,7 +18,11 @@ _LEANING = re.compile(
     r"|then|same|others?|another|else|instead|previous|above|earlier|before|again|also|too|former"
     r"|latter)\b|^\W*(?:and|but|so|or|no|yes|ok|okay)\b"
 )
-_TO_THE_MODEL = re.compile(r"\b(?:you|your|please|always|never|from now|let us|let's)\b")
+_TO_THE_MODEL = re.compile(
+    r"\b(?:you|your|please|always|never|from now|let us|let's)\b|^\W*(?:answer|reply|respond|speak"
+    r"|write)\b"
+)
+_SUPPOSING = re.compile(r"\b(?:if|suppose|assume|assuming|imagine|pretend|true that|mention)\b")
 PLEASANTRY = re.compile(
     r"\W*(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|ok(?:ay)?|great|perfect|nice|good"
     r"|thanks?(?: you)?(?: very much| a lot)?|i see)(?: there| again)?\W*"
@@ -44,5 +48,6 @@ def _changes_nothing(turn: Message) -> bool:
     if turn.role == "assistant":
         return True
     text = turn.content.strip().casefold()
-    is_question = text.endswith("?") and is_plain(text) and not _TO_THE_MODEL.search(text)
+    may_tell = _TO_THE_MODEL.search(text) or _SUPPOSING.search(text)
+    is_question = text.endswith("?") and is_plain(text) and not may_tell
     return turn.role == "user" and (is_question or bool(PLEASANTRY.fullmatch(text)))

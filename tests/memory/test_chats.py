@@ -35,6 +35,10 @@ def test_after_questions_and_pleasantries_it_stands_alone(before: tuple[str, ...
         ("Could you answer in one word?", "Yes."),
         ("Ana Ruiz has moved to desk 9.", "I see."),
         ("Who is it?\nAna Ruiz sits at desk 9.", "I see."),
+        ("Answer in French, ok?", "Oui."),
+        ("What if Ana Ruiz moved to desk 9?", "She would sit there."),
+        ("Suppose Ana Ruiz moved to desk 9?", "I see."),
+        ("Is it true that Ana Ruiz moved to desk 9?", "Yes."),
         ("Hello!", "Whose desk do you want to know?"),
     ],
 )
