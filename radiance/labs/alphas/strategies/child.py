@@ -50,9 +50,12 @@ from radiance.labs.alphas.strategies import (
 from radiance.labs.alphas.strategies.naming import named
 from radiance.platform import sandbox
 
-_OURS = "Arima Atr Bar BareOrder Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework"
-_OURS += " Indicator Macd Members Names OfBars OrderMethods Point Rsi Studies SymbolPair TimeRule"
-_OURS += " Universe Wilder"
+_NAMES = (
+    "Arima Atr Bar BareOrder Benchmark Bollinger Book Closed Costs DateRule Ema Event Framework"
+)
+_NAMES += " Indicator Macd Members Names OfBars OrderMethods Point Rsi Studies SymbolPair TimeRule"
+_NAMES += " Universe Wilder"
+_OURS = frozenset(_NAMES.split())
 """Classes that an algorithm does not know by these names."""
 
 _PRELOADED: dict[str, Any] = {
