@@ -1,26 +1,31 @@
 """Every page of the router, empty and after everything happened: who can read it, on any screen.
 
-A page that is added must be opened here, for the pages are read from the router.
+A page that is added must be opened here, for the pages are read from the router. Whoever looks has
+signed in, and each page follows the service.
 """
 
 import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from radiance import config
+from radiance.api.auth import keys
 from radiance.api.route import Route
 from radiance.labs.alphas.models import reporting
 from radiance.labs.alphas.models.grading import Grader, score
 from radiance.labs.alphas.models.study import AlphaStudySettings
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.web.site import all_routes
-from tests.browser.axe import COLOURS, violations
-from tests.support import FACTS, Running, as_input
+from tests.browser.axe import AXE_SCRIPT, COLOURS, violations
+from tests.browser.charts import ink, told_by
+from tests.support import FACTS, Running, as_input, start_service
+from tests.web.reading import text_of
 from tests.web.test_harm import overwrite
 
 WIDE, PHONE = 1280, 390
@@ -63,7 +68,7 @@ SPOKEN = """() => {
         document.getElementById("main"), NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
         const { data, parentElement } = walker.currentNode;
-        if (parentElement.closest("time, noscript, script, template, .plot, .legend, .scripted"
+        if (parentElement.closest("time, noscript, script, template, .plot, .legend b, .scripted"
             + ", #notify, [data-utc], [hidden]")) continue;
         found.push(...data.split(/\\s+/).filter(Boolean));
     }
@@ -96,6 +101,7 @@ STATES = (
     "/nowhere",
 )
 REFUSED = ("/learn/job_999999", "/nowhere")  # pages that say that there is nothing
+STILL = ("/sign-in",)  # shows nothing of the service, to nobody in particular
 DOWNLOADS = {  # by route what is asked for
     "/cycles/{cycle_id}/report": "/cycles/{cycle_id}/report",
     "/alphas/report": "/alphas/report?study={study}",
@@ -161,10 +167,27 @@ def evaluate(root: Path) -> None:
 
 
 @pytest.fixture
-def busy(checkpointed_root: Path, serve: Callable[..., Running]) -> Running:
+def serve_keyed(brief: dict[str, Any]) -> Iterator[Callable[[Path], Running]]:
+    """Start services that ask for a key, each with a client that has one."""
+    started: list[Running] = []
+
+    def start(root: Path) -> Running:
+        settings = config.load(root, brief | {"access.required": "always"})
+        secret, key = keys.new_key(frozenset({"admin"}), "admin")
+        keys.write_file(settings.keys_path, [key])
+        started.append(start_service(settings, secret))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.stop()
+
+
+@pytest.fixture
+def busy(checkpointed_root: Path, serve_keyed: Callable[[Path], Running]) -> Running:
     """Everything at once: harm, a canary, a pin, a pause, what waits, failed and was corrected."""
     evaluate(checkpointed_root)
-    running = serve()
+    running = serve_keyed(checkpointed_root)
     client = running.client
     newest, *_ = (c for c in client.get("/checkpoints")["checkpoints"] if c["status"] != "rejected")
     overwrite(running, newest["checkpoint_id"], ["job_000002.0"] * 3)
@@ -187,7 +210,8 @@ def look(page: Any, path: str) -> list[Any]:
         wrong.append((path, "has not one heading"))
     before = 0
     for width, theme in LOOKS:
-        page.set_viewport_size({"width": width, "height": 800})
+        if width != before:
+            page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=theme)
         if width == PHONE and path.startswith("/alphas"):
             page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -206,18 +230,33 @@ def look(page: Any, path: str) -> list[Any]:
 
 
 def content(running: Running, path: str) -> str:
-    """What a page says below its navigation, wherever the service's files and port are."""
+    """What a page has below its navigation, as it is sent."""
     asked = urllib.request.Request(running.client.url + path, headers={"Accept": "text/html"})
     try:
-        with urllib.request.urlopen(asked) as answer:
+        with running.client.open(asked) as answer:
             text = answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
             text = error.read().decode()
     main = text.partition("<main")[2].partition("</main>")[0]
     assert main, path
-    root = str(running.service.services.config.root)
-    return main.replace(root, "ROOT").replace(running.client.url, "URL")
+    return f"<main{main}"
+
+
+def look_at_room(page: Any, path: str) -> list[Any]:
+    """The room that a page without scripts keeps for what only they draw."""
+    page.goto(path)
+    heights = page.locator(".plot").evaluate_all("all => all.map(e => e.clientHeight)")
+    return [(path, "keeps room for scripts", height) for height in heights if height]
+
+
+def look_at_charts(page: Any, path: str) -> list[Any]:
+    """The charts that draw a series of which their table has no value, or the reverse."""
+    return [
+        (path, "draws other than it tells", chart, drawn, told)
+        for chart, drawn in ink(page).items()
+        if (told := told_by(page, chart)) != [pixels > 2 for pixels in drawn]
+    ]
 
 
 def look_at_all(
@@ -231,26 +270,36 @@ def look_at_all(
         open_at: Opens pages.
         seen: Contents of pages that were looked at; added to.
     """
-    url = running.client.url
+    url, root = running.client.url, str(running.service.services.config.root)
     page = open_at(url, "/")
+    page.get_by_label("API key").fill(running.client.key)
+    page.keyboard.press("Enter")
+    page.get_by_text("Signed in: admin").wait_for()
+    page.context.add_init_script(AXE_SCRIPT)
     refused = page.context.new_page()  # whose console tells of the status that is asked for
-    bare = open_at(url, "/", java_script_enabled=False)
+    session = page.context.storage_state()
+    bare = open_at(url, "/", java_script_enabled=False, storage_state=session)
     wrong: list[Any] = []
     for path in paths:
-        if (main := content(running, path)) in seen:
+        sent = content(running, path)
+        if (anywhere := sent.replace(root, "ROOT").replace(url, "URL")) in seen:
             continue
-        seen.add(main)
+        seen.add(anywhere)
         shown = refused if path in REFUSED else page
         shown.set_viewport_size({"width": WIDE, "height": 800})
         answer = shown.goto(path)
         assert answer.status == (404 if path in REFUSED else 200), path
-        told = shown.evaluate(SPOKEN)
         if path not in REFUSED:
-            bare.goto(path)
-            text = bare.locator("#main").text_content()
-            wrong += [
-                (path, "is said with scripts only", word) for word in told if word not in text
-            ]
+            text = text_of(sent)
+            told = [word for word in shown.evaluate(SPOKEN) if word not in text]
+            wrong += [(path, "is said with scripts only", word) for word in told]
+            if shown.locator(".plot").count():
+                wrong += look_at_room(bare, path)
+                wrong += look_at_charts(shown, path)
+            if path not in STILL:
+                shown.locator("#live[data-state=live]").wait_for()
+                if shown.get_by_text("Signed in: admin").count() != 1:
+                    wrong.append((path, "does not say who is signed in"))
         wrong += look(shown, path)
     return wrong
 
@@ -259,7 +308,7 @@ def look_at_all(
 def test_every_page_can_be_read_in_both_themes_on_every_screen_and_without_scripts(
     open_at: Callable[..., Any],
     busy: Running,
-    serve: Callable[..., Running],
+    serve_keyed: Callable[[Path], Running],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     every = [path for path in pages() if path not in DOWNLOADS]
@@ -271,11 +320,11 @@ def test_every_page_can_be_read_in_both_themes_on_every_screen_and_without_scrip
     at_first = len(seen)
     alone = open_at(busy.client.url, "about:blank")  # a report brings its own policy and style
     for path in filled(list(DOWNLOADS.values()), values):
-        with urllib.request.urlopen(busy.client.url + path) as answer:
+        with busy.client.open(urllib.request.Request(busy.client.url + path)) as answer:
             alone.set_content(answer.read().decode())
         wrong += look(alone, path)
 
-    empty = serve(tmp_path_factory.mktemp("empty"))
+    empty = serve_keyed(tmp_path_factory.mktemp("empty"))
     wrong += look_at_all(empty, filled([*every, *STATES], known(empty)), open_at, seen)
     assert len(seen) - at_first >= 15, "pages on which nothing is yet"
     assert wrong == [], json.dumps(wrong, indent=1)
