@@ -2,10 +2,11 @@
 
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.engine.heartbeat import FIRST_S, Heartbeat
+from radiance.engine.heartbeat import FIRST_S, Heartbeat, Usage
 from radiance.engine.requests import Request
 from radiance.engine.worker import Engine
 from radiance.errors import EngineFailed
@@ -105,6 +106,24 @@ def test_one_slow_short_prompt_makes_no_hour_of_patience_for_a_long_one() -> Non
         assert heartbeat.is_steady
         clock.now += 2.0
         assert not heartbeat.is_steady
+
+
+@pytest.mark.parametrize(
+    ("share", "taken_away", "seconds"),
+    [(0.5, 100, 10.0), (0.01, 100, 20.0), (1.0, 100, 5.0), (2.0, 100, 5.0), (0.0, 1, 5.0)],
+    ids=["starved", "starved or hanging", "in a loop", "in two loops", "hanging"],
+)
+def test_what_others_keep_off_the_cores_is_given_the_seconds_that_they_take(
+    share: float, taken_away: int, seconds: float
+) -> None:
+    clock = Clock()
+    heartbeat = Heartbeat(clock, lambda: Usage(share * clock.now, round(taken_away * clock.now)))
+    clock.now = 100.0
+    heartbeat.moved()
+    clock.now += seconds - 0.1
+    assert heartbeat.is_steady
+    clock.now += 0.2
+    assert not heartbeat.is_steady
 
 
 def test_steps_that_move_no_row_are_no_progress() -> None:
