@@ -246,16 +246,23 @@ class Audit:
         self._path = db.path.with_name(HEAD_FILE)
         self._lock = threading.Lock()
         self._written: LogHead | None = None
+        self._is_behind = False
 
     @contextmanager
     def sealed(self) -> Iterator[None]:
         """Hold this around a transaction that appends: the head file follows once it is committed.
 
-        One thread at a time, so that a crash leaves the file at most one entry behind.
+        One thread at a time, and none while the file could not follow the last, so that it is at
+        most one entry behind, whatever fails.
+
+        Raises:
+            StorageError: It could not, and cannot now.
         """
         with self._lock:
+            if self._is_behind:
+                self._write_head()
             yield
-            self._write_head()
+            self._follow()
 
     def settle(self, at: datetime) -> list[str]:
         """At start: compare log and head file, and bring the file up to date.
@@ -279,7 +286,7 @@ class Audit:
                 append(connection, "alarm", "reconcile", None, body, at)
             return [f"The audit log may have been tampered with: {what}"]
         if head != log and log.number:
-            self._write_head()
+            self._follow()
         return []
 
     def recent(self, limit: int, before: int | None = None) -> list[AuditEntry]:
@@ -308,16 +315,20 @@ class Audit:
         rows = self._db.read("SELECT hash FROM audit WHERE number = ?", (number,))
         return rows[0]["hash"] if rows else GENESIS if number == 0 else None
 
-    def _write_head(self) -> None:
+    def _follow(self) -> None:
         """The change is committed: a disk that fails here must not make it look undone."""
-        head = self.head()
-        if head == self._written:
-            return
         try:
+            self._write_head()
+        except StorageError as error:
+            _log.warning("audit_head_not_written", error=str(error))
+
+    def _write_head(self) -> None:
+        head = self.head()
+        if head != self._written:
+            self._is_behind = True
             files.write_durably(self._path, head_file(head))
             self._written = head
-        except StorageError as error:
-            _log.warning("audit_head_not_written", number=head.number, error=str(error))
+        self._is_behind = False
 
 
 def head_fault(head: LogHead, log: LogHead, found_hash: str | None) -> str | None:

@@ -7,6 +7,7 @@ is in memory goes on being served.
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from radiance import platform
@@ -86,6 +87,7 @@ class RootWatch:
         self._identities: dict[Path, tuple[int, int]] = {}
         self._database: Database | None = None
         self._fault: str | None = None
+        self._once_sound: list[Callable[[], None]] = []
         self.reserve = Reserve(config.runs_path / ".reserve")
         self._thread = PeriodicThread("root_watch", self.look, _LOOK_S)
 
@@ -141,6 +143,12 @@ class RootWatch:
         self._fault = fault
         if fault is None:
             self.reserve.keep()
+            for function in self._once_sound:
+                function()
+
+    def once_sound(self, function: Callable[[], None]) -> None:
+        """Have a function called at each look that finds the root as it was opened."""
+        self._once_sound.append(function)
 
     def check(self) -> None:
         """Look now, before something is acknowledged.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from radiance import records
 from radiance.engine.requests import BASE, SERVING, TRAINING, Weights
 from radiance.engine.worker import Engine
-from radiance.errors import CorruptCheckpoint, EngineFailed
+from radiance.errors import CorruptCheckpoint, EngineFailed, StorageError
 from radiance.jobs.queue import JobQueue
 from radiance.records import Checkpoint
 from radiance.registry import acceptance
@@ -46,6 +46,7 @@ class StablePointer:
         self._on_serve = on_serve
         self._spend = spend_nothing if reserve is None else reserve.spend
         self._lock = threading.Lock()
+        self._is_link_behind = False
 
     def rollback(self, to: str | None, actor: str, reason: str) -> records.Release:
         """Serve an earlier checkpoint again, or the base; see ``Registry.rollback``."""
@@ -95,6 +96,8 @@ class StablePointer:
     def follow(self) -> None:
         """Make the engine and ``adapters/stable`` follow the registry; harmless when repeated.
 
+        The move is on record: where the disk fails, the link follows later (``settle``).
+
         Raises:
             EngineFailed: The engine hangs; the link has moved, and the engine follows once it can.
             CorruptCheckpoint: The checkpoint's files are not the ones that were committed.
@@ -111,9 +114,24 @@ class StablePointer:
                     self._engine.serve(weights_of(current, self._registry))
                     self._on_serve(current.checkpoint_id)
             except EngineFailed:  # it hangs: it follows once it moves again, or ends
-                self._registry.point_stable()
+                self._point_link()
                 raise
+            self._point_link()
+
+    def settle(self) -> None:
+        """Have the link follow where a disk that failed kept it behind; harmless when repeated."""
+        if self._is_link_behind:
+            with self._lock:
+                self._point_link()
+
+    def _point_link(self) -> None:
+        was_behind, self._is_link_behind = self._is_link_behind, True
+        try:
             self._registry.point_stable()
+            self._is_link_behind = False
+        except StorageError as error:
+            if not was_behind:
+                _log.warning("stable_link_is_behind", error=str(error))
 
     def weights(self, name: str) -> Weights:
         """The weights of "base", "stable", "training" or a checkpoint's id.

@@ -233,6 +233,7 @@ class Service:
             reserve,
         )
         pointer.follow()
+        self._root_watch.once_sound(pointer.settle)
         documents = Documents(database, stores.memory.passages.add)
         passage_questions = PassageQuestions(database)
         maker = QuestionMaker(

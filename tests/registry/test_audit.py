@@ -516,6 +516,27 @@ def test_a_disk_that_fails_after_the_commit_does_not_undo_it(workshop, hooked) -
     )
 
 
+def test_no_entry_is_added_while_the_head_could_not_follow_the_last(workshop, hooked) -> None:
+    def fail(name: str) -> None:
+        if name == f"write {audit.HEAD_FILE}":
+            raise OSError(30, "Read-only file system")
+
+    first = workshop.commit()
+    second = workshop.commit()
+    hooked(fail)
+    workshop.registry.rollback(first, "api", "It hurts.")
+    for _ in range(2):
+        with pytest.raises(StorageError):
+            workshop.registry.promote(second, "api", "It did not.")
+    assert workshop.current() == first
+    assert len(entries(workshop)) == 3
+    assert check(workshop.root).is_sound
+    hooked(None)
+    workshop.registry.promote(second, "api", "It did not.")
+    assert workshop.current() == second
+    assert check(workshop.root).is_sound
+
+
 @pytest.mark.parametrize("what", ["the end is gone", "the head is gone", "the head is garbage"])
 def test_a_start_puts_a_contradiction_on_record(
     make_workshop, copy: Callable[[], Path], what: str

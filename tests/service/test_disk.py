@@ -129,6 +129,41 @@ def test_a_full_disk_holds_what_waits_and_says_why(
     assert client.get("/ready")["held"] is None
 
 
+@pytest.mark.parametrize("how", ["rollback", "forget"])
+def test_a_move_on_record_is_told_as_done_and_the_link_follows_once_it_can(
+    serve: Callable[..., Running], tmp_path: Path, how: str
+) -> None:
+    running = serve()
+    link, moves = tmp_path / "adapters" / "stable", Links()
+    job = running.client.teach(FACTS[:1])
+    assert os.readlink(link) == job["checkpoint"]
+    steps.set_hook(moves)
+    moves.fail = True
+    if how == "rollback":
+        running.client.post("/rollback", {"reason": "It hurts."})
+    else:
+        running.client.post("/forget", {"job": job["job_id"]})
+    assert running.client.get("/info")["current_checkpoint"] is None
+    assert os.readlink(link) == job["checkpoint"], "the disk failed"
+    moves.fail = False
+    until = time.monotonic() + 60
+    while link.is_symlink() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not link.is_symlink()
+    assert not running.client.get("/audit/verify")["findings"]
+
+
+class Links:
+    """While told so, fails whatever would change a link."""
+
+    def __init__(self) -> None:
+        self.fail = False
+
+    def __call__(self, name: str) -> None:
+        if self.fail and "link" in name:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), "/secret/path")
+
+
 def test_the_same_key_after_a_failure_is_learned(serve: Callable[..., Running]) -> None:
     running = serve()
     client, jobs = running.client, running.service.services.jobs
