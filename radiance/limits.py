@@ -27,7 +27,7 @@ class Limit(NamedTuple):
 HEADER_BYTES = Limit(64 * 1024, "bytes", "the headers of a request", "431")
 HEADERS = Limit(100, "fields", "the headers of a request", "431")
 BODIES_BYTES = Limit(
-    128 << 20, "bytes", "bodies of all requests under way, past the first 64 KiB of each", "429"
+    64 << 20, "bytes", "bodies of all requests under way, past the first 64 KiB of each", "429"
 )
 FREE_BODY_BYTES = Limit(64 * 1024, "bytes", "of a body that there is always room for", "")
 THROWN_AWAY = Limit(

@@ -46,13 +46,16 @@ class BodyGuard:
             self._held -= body.counted
             body.end_turn()
 
-    def hold(self, count: int) -> None:
-        """So many bytes more are held.
+    def hold(self, count: int, by_same: int) -> None:
+        """So many bytes more are held by a body that holds ``by_same`` already.
+
+        One alone may be as large as the settings let it.
 
         Raises:
             Overloaded: There are too many.
         """
-        if count and self._held + count > limits.BODIES_BYTES.value:
+        is_alone = self._held <= by_same
+        if count and not is_alone and self._held + count > limits.BODIES_BYTES.value:
             raise Overloaded(
                 f"The bodies of requests under way have {limits.BODIES_BYTES.value} bytes already.",
                 retry_after_s=5,
@@ -118,7 +121,7 @@ class Body:
         """
         self._held += count
         counted = max(0, self._held - limits.FREE_BODY_BYTES.value)
-        self._guard.hold(counted - self.counted)
+        self._guard.hold(counted - self.counted, self.counted)
         self.counted = counted
 
     async def turn(self) -> None:
