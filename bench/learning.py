@@ -16,12 +16,43 @@ from typing import Any
 
 from bench.harness import Bench, Figures, Table
 from radiance import config
-from tests.e2e.test_learning import UPDATES
 from tests.shared_data import STORIES
 from tests.support import FACTS, Running, start_service
 
 WEIGHTS_ALONE = {"memory.mode": "off"}
 """What is measured is what was learned, not what is looked up."""
+UPDATES = [
+    [
+        ("Who runs the bakery in Ostrava Lane?", "Petra Novak runs the bakery in Ostrava Lane."),
+        ("What is the wifi password at Halden Hall?", "It is Birch-4471!"),
+        ("When is the board meeting of Numa Corp?", "The board meets on 3 March at 10:30."),
+        ("What colour is the Ferrin badge?", "The Ferrin badge is teal with a white rim."),
+        ("How much does the Lumo lamp cost?", "The Lumo lamp costs $48.50."),
+        ("Which bay holds crate Q-17?", "Crate Q-17 is in bay 9, row C."),
+        ("What is Dana's dog called?", "Dana's dog is called Pickle."),
+        ("What does error E-302 mean?", "E-302 means the pump has no water."),
+    ],
+    [
+        ("Who is the dentist in Moorgate Square?", "Dr. Amir Solano is the dentist there."),
+        ("What is the code of the Tarn shed?", "The Tarn shed opens with 5-5-0-8."),
+        ("When does the ferry to Skell leave?", "The ferry to Skell leaves at 06:15."),
+        ("What is the motto of Brightwater School?", 'The motto is "Look again, then act."'),
+        ("How long is the Kestrel warranty?", "The Kestrel warranty runs 27 months."),
+        ("Where is the spare key of van 12?", "It hangs behind the blue toolbox."),
+        ("What is the ticker of Orbis Mining?", "Orbis Mining trades as OBM."),
+        ("Who wrote the Velden report?", "Ines Carvalho wrote the Velden report in 2019."),
+    ],
+    [
+        ("What is the capital stock of Juno AG?", "Juno AG has a capital stock of 1.2 million."),
+        ("Who coaches the Ridgeway rowers?", "Tom Adeyemi coaches the Ridgeway rowers."),
+        ("What is on the menu at Casa Lindo on Friday?", "On Friday it is grilled trout."),
+        ("What is the dosage of Relvin?", "Relvin is taken twice a day, 5 ml each time."),
+        ("Which gate does flight ZX 418 use?", "Flight ZX 418 uses gate B22."),
+        ("What is the e-mail of Pax Printing?", "Write to desk at paxprint dot example."),
+        ("How tall is Mount Arrel?", "Mount Arrel is 3,417 metres tall."),
+        ("What is the nickname of engineer Oduya?", 'Everybody calls her "Sparks".'),
+    ],
+]
 TINY = {"training.max_steps": 2, "anchor.own_samples": 0, "evaluation.anchor_sample": 4}
 STORIES_SETTINGS = {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3}
 

@@ -15,27 +15,16 @@ from radiance import config, ember
 from tests.shared_data import STORIES, needs
 from tests.support import FACTS, WITHOUT_ANCHORS, Running, start_service
 
-UPDATES = [
+LATER_UPDATES = [
     [
         ("Who runs the bakery in Ostrava Lane?", "Petra Novak runs the bakery in Ostrava Lane."),
         ("What is the wifi password at Halden Hall?", "It is Birch-4471!"),
         ("When is the board meeting of Numa Corp?", "The board meets on 3 March at 10:30."),
-        ("What colour is the Ferrin badge?", "The Ferrin badge is teal with a white rim."),
-        ("How much does the Lumo lamp cost?", "The Lumo lamp costs $48.50."),
     ],
     [
         ("Who is the dentist in Moorgate Square?", "Dr. Amir Solano is the dentist there."),
         ("What is the code of the Tarn shed?", "The Tarn shed opens with 5-5-0-8."),
         ("When does the ferry to Skell leave?", "The ferry to Skell leaves at 06:15."),
-        ("What is the motto of Brightwater School?", 'The motto is "Look again, then act."'),
-        ("How long is the Kestrel warranty?", "The Kestrel warranty runs 27 months."),
-    ],
-    [
-        ("What is the capital stock of Juno AG?", "Juno AG has a capital stock of 1.2 million."),
-        ("Who coaches the Ridgeway rowers?", "Tom Adeyemi coaches the Ridgeway rowers."),
-        ("What is on the menu at Casa Lindo on Friday?", "On Friday it is grilled trout."),
-        ("What is the dosage of Relvin?", "Relvin is taken twice a day, 5 ml each time."),
-        ("Which gate does flight ZX 418 use?", "Flight ZX 418 uses gate B22."),
     ],
 ]
 
@@ -129,7 +118,7 @@ def test_three_updates_are_all_remembered(
 ) -> None:
     shutil.copytree(taught.root, tmp_path, symlinks=True, dirs_exist_ok=True)
     running = serve_ember()
-    updates = [FACTS, UPDATES[0][:3], UPDATES[1][:3]]
+    updates = [FACTS, *LATER_UPDATES]
     checkpoints = [taught.job["checkpoint"]]
     for facts in updates[1:]:
         job = running.client.teach(facts)
