@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.processes import Figures
+from bench.survival import small_disk
 from bench.survival.preloaded import compile_library
 from bench.survival.service import (
     BRIEFLY,
@@ -28,6 +29,8 @@ _SOURCE = Path(__file__).with_name("disk.c")
 _FIELDS = struct.Struct("6q")
 _COUNT, _ONCE, _FROM = 0, 1, 2
 _LEARN_S = 120
+_AT_ONCE = 20  # calls that fail in the life of one service, an update each
+_LIMIT_S = 1800
 _FAULTS = [
     *((_ONCE, name) for name in ("EIO", "ENOSPC", "EMFILE", "EROFS")),
     *((_FROM, name) for name in ("ENOSPC", "EIO")),
@@ -84,10 +87,10 @@ def _wait_prepared(service: Started) -> None:
     assert service.client.teach([("What is first?", "This is first.")])["status"] == "succeeded"
 
 
-def _accept(service: Started, wrong: list[str], root: Path) -> str | None:
+def _accept(service: Started, wrong: list[str], root: Path, update: Figures) -> str | None:
     """Post an update until it is taken, for some seconds; what it is told must be of use."""
     for _ in range(8):
-        told = call(service.port, "POST", "/update", update_body("fact"))
+        told = call(service.port, "POST", "/update", update)
         if told.status == 202:
             return told.body["job_id"]
         if told.status not in (503, 507):
@@ -109,56 +112,81 @@ def count_calls(plan: Plan, root: Path) -> int:
         return disk.calls
 
 
-def _failing(plan: Plan, root: Path, mode: int, name: str, at: int) -> Figures:
+def _failing(plan: Plan, root: Path, mode: int, name: str, calls: Sequence[int]) -> Figures:
+    """One service, an update for each of the calls that fail; then the same root without faults."""
     wrong: list[str] = []
-    error = getattr(errno, name)
+    failed = 0
     with faults(root) as disk:
         with running(root, plan.base, *BRIEFLY, variables=disk.variables) as service:
             _wait_prepared(service)
-            disk.set(mode, at, error)
-            job = _accept(service, wrong, root)
-            until = time.monotonic() + (3 if mode == _FROM else 20)
-            while time.monotonic() < until and not (disk.failed and mode == _ONCE):
-                asked = call(service.port, "POST", "/search", {"prompt": "Who?", "max_tokens": 4})
-                if asked.status != 200:
-                    wrong.append(f"/search was told {asked.status}")
-                if job and service.client.get(f"/jobs/{job}")["status"] == "succeeded":
-                    break
-                time.sleep(0.1)
-            if mode == _FROM:
-                for path in ("/training/pause", "/training/resume", "/rollback"):
-                    told = call(service.port, "POST", path, {})
-                    if told.status >= 500 and told.status not in (503, 507):
-                        wrong.append(f"{path} was told {told.status}")
-            failed = disk.failed
-            disk.set()
-            call(service.port, "POST", "/training/resume", {})  # it may have failed above
-            job = job or _accept(service, wrong, root)
-            wrong += not_learned(service, [job], _LEARN_S) if job else ["/update is not taken"]
-            wrong += disorder(service)
+            for at in calls:
+                found, has_failed = _learn_while_failing(service, disk, root, mode, name, at)
+                wrong += [f"call {at}: {what}" for what in found]
+                failed += has_failed
             if service.end():
                 wrong.append("the stop failed")
-        with running(root, plan.base, *BRIEFLY) as service:  # without the library
+        with running(root, plan.base, *BRIEFLY, is_forked=True) as service:  # without the library
             wrong += disorder(service)
             if link_of(root) != service.client.get("/info")["current_checkpoint"]:
                 wrong.append("the link points elsewhere")
-    return verdict(sorted(set(wrong)), failed=failed)
+    return verdict(wrong, tried=len(calls), failed=failed)
+
+
+def _learn_while_failing(
+    service: Started, disk: Faults, root: Path, mode: int, name: str, at: int
+) -> tuple[list[str], bool]:
+    """What is wrong with an update of which a call fails, and whether one did."""
+    wrong: list[str] = []
+    update = update_body(f"{name} {mode} {at}")
+    disk.set(mode, at, getattr(errno, name))
+    job = _accept(service, wrong, root, update)
+    until = time.monotonic() + (3 if mode == _FROM else 20)
+    while time.monotonic() < until and not (disk.failed and mode == _ONCE):
+        asked = call(service.port, "POST", "/search", {"prompt": "Who?", "max_tokens": 4})
+        if asked.status != 200:
+            wrong.append(f"/search was told {asked.status}")
+        if job and service.client.get(f"/jobs/{job}")["status"] == "succeeded":
+            break
+        time.sleep(0.1)
+    if mode == _FROM:
+        for path in ("/training/pause", "/training/resume", "/rollback"):
+            told = call(service.port, "POST", path, {})
+            if told.status >= 500 and told.status not in (503, 507):
+                wrong.append(f"{path} was told {told.status}")
+    has_failed = disk.failed > 0
+    disk.set()
+    call(service.port, "POST", "/training/resume", {})  # it may have failed above
+    job = job or _accept(service, wrong, root, update)
+    wrong += not_learned(service, [job], _LEARN_S) if job else ["/update is not taken"]
+    wrong += disorder(service)
+    return sorted(set(wrong)), has_failed
 
 
 def _disk(plan: Plan) -> list[Trial]:
-    def trial(number: int, at: int) -> Trial:
-        mode, name = _FAULTS[number % len(_FAULTS)]
-        how = "once" if mode == _ONCE else "from there on"
-        return Trial(f"{name} {how}, call {at}", lambda root: _failing(plan, root, mode, name, at))
+    count = plan.step_count("calls on the disk")
+    every = -(-count // _AT_ONCE)
 
-    calls = spread(plan.step_count("calls on the disk"))
-    rounds = range(len(_FAULTS))
-    return [trial(number + turn, at) for turn in rounds for number, at in enumerate(calls)]
+    def trial(fault: tuple[int, str], first: int) -> Trial:
+        mode, name = fault
+        how = "once" if mode == _ONCE else "from there on"
+        calls = range(first, count + 1, every)
+        return Trial(
+            f"{name} {how}, calls {first}, {first + every}, … of {count}",
+            lambda root: _failing(plan, root, mode, name, calls),
+            _LIMIT_S,
+        )
+
+    turns, kinds = spread(every), len(_FAULTS)
+    return small_disk.trials(plan) + [
+        trial(_FAULTS[(number + turn) % kinds], first)
+        for turn in range(kinds)
+        for number, first in enumerate(turns)
+    ]
 
 
 def _tell_disk(figures: Sequence[Figures]) -> str:
-    hit = sum(one.get("failed", 0) > 0 for one in figures)
-    return f"a call failed in {hit} of them; no small file system is mounted"
+    tried, failed = (sum(one.get(name, 0) for one in figures) for name in ("tried", "failed"))
+    return f"{tried} updates, in {failed} of which a call failed"
 
 
 # ── 13: the clock ─────────────────────────────────────────────────────────────────────────────

@@ -1,17 +1,19 @@
 /* Keeps what a power cut would leave of one folder, inside a process that preloads it.
  *
  * RADIANCE_POWER_ROOT is the folder, RADIANCE_POWER_KEPT an empty one elsewhere, and
- * RADIANCE_POWER_FILE a file of two 64-bit numbers that both sides map: n and the syncs so far. At
- * each sync the content of that file is kept as f-KEY, or the names in that directory as d-KEY, with
- * their keys. Before sync n everything is kept as it is, synced or not, as F-KEY and D-KEY, and the
- * process is killed. A key is an inode and when it was made; r-root has that of the folder.
+ * RADIANCE_POWER_FILE a file of five 64-bit numbers that both sides map: n, k, the syncs so far, the
+ * sync that is held back, and the one up to which none is. At each sync the content of that file is
+ * kept as f-KEY, or the names in that directory as d-KEY, with their keys. Before the syncs n, n + k,
+ * n + 2k, ... (n alone where k is 0) everything is kept as it is, synced or not, as F-KEY and D-KEY,
+ * and no sync goes on until that one is let go. A key is an inode and when it was made; r-root has
+ * that of the folder.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +22,9 @@
 #include <unistd.h>
 
 struct control {
-  volatile long long at, syncs;
+  volatile long long first, every, syncs, held, released;
 };
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct control none, *control = &none;
 static char root[PATH_MAX], kept[PATH_MAX];
 static int is_on;
@@ -126,12 +129,19 @@ static int place_of(int descriptor, char *path) {
   return !strncmp(path, root, length) && (path[length] == '/' || !path[length]);
 }
 
+static int is_cut(long long sync) {
+  long long first = control->first, every = control->every;
+  return first && (sync == first || (every && sync > first && (sync - first) % every == 0));
+}
+
 static void before(void) {
-  if (__atomic_add_fetch(&control->syncs, 1, __ATOMIC_SEQ_CST) != control->at) return;
+  long long sync = ++control->syncs;
   char key[64];
   int type;
+  if (!is_cut(sync)) return;
   if (key_of(AT_FDCWD, root, key, &type)) keep_names(root, key, 'D', 1);
-  kill(getpid(), SIGKILL);
+  control->held = sync;
+  while (control->released < sync) usleep(1000);
 }
 
 static void after(int descriptor, const char *path) {
@@ -146,9 +156,12 @@ static void after(int descriptor, const char *path) {
   int name(int descriptor) {                                      \
     char path[PATH_MAX];                                          \
     int is_below = is_on && place_of(descriptor, path);           \
-    if (is_below) before();                                       \
+    if (!is_below) return REAL(name)(descriptor);                 \
+    pthread_mutex_lock(&turn);                                    \
+    before();                                                     \
     int result = REAL(name)(descriptor);                          \
-    if (is_below && !result) after(descriptor, path);             \
+    if (!result) after(descriptor, path);                         \
+    pthread_mutex_unlock(&turn);                                  \
     return result;                                                \
   }
 SYNC(fsync)

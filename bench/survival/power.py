@@ -9,6 +9,7 @@ import contextlib
 import mmap
 import os
 import random
+import shutil
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,8 @@ from typing import Literal
 from bench.survival.preloaded import compile_library
 
 _SOURCE = Path(__file__).with_name("power.c")
-_FIELDS = struct.Struct("2q")
+_FIELDS = struct.Struct("5q")
+_RELEASED = struct.Struct("q")
 _BLOCK_BYTES = 4096
 _LEFT_OUT = ("service.log",)
 Loss = Literal["dropped", "reordered"]
@@ -27,25 +29,18 @@ LOSSES: tuple[Loss, ...] = ("dropped", "reordered")
 
 
 @dataclass
-class Power:
-    """The switch of the library in a process that preloads it."""
+class Cut:
+    """All that is known of a folder in the moment of a power cut.
 
-    variables: dict[str, str]
-    _kept: Path
-    _memory: mmap.mmap
+    Attributes:
+        kept: What the library kept of it, until then.
+    """
 
-    def cut_before(self, sync: int) -> None:
-        """End the process before the n-th sync from now on; 0: never."""
-        self._memory[:] = _FIELDS.pack(sync, 0)
-
-    @property
-    def syncs(self) -> int:
-        """Syncs since ``cut_before``."""
-        return _FIELDS.unpack(self._memory)[1]
+    kept: Path
 
     def leave(self, into: Path, loss: Loss, dice: random.Random) -> None:
         """Write what the disk holds after the cut into an empty folder."""
-        self._write_folder((self._kept / "r-root").read_text(), into, loss, dice)
+        self._write_folder((self.kept / "r-root").read_text(), into, loss, dice)
 
     def _write_folder(self, key: str, into: Path, loss: Loss, dice: random.Random) -> None:
         for line in self._one_of("d", key, loss, dice).decode().splitlines():
@@ -79,9 +74,48 @@ class Power:
         return b"".join(blocks)[:size]
 
     def _both(self, letter: str, key: str) -> tuple[bytes, bytes]:
-        synced = _read(self._kept / f"{letter}-{key}")
-        there = self._kept / f"{letter.upper()}-{key}"
+        synced = _read(self.kept / f"{letter}-{key}")
+        there = self.kept / f"{letter.upper()}-{key}"
         return synced, _read(there) if there.exists() else synced
+
+
+@dataclass
+class Power:
+    """The switch of the library in a process that preloads it."""
+
+    variables: dict[str, str]
+    _kept: Path
+    _memory: mmap.mmap
+
+    def hold_before(self, sync: int, every: int = 0) -> None:
+        """Hold back the n-th sync from now on, and each ``every``-th after it; 0: none."""
+        self._memory[:] = _FIELDS.pack(sync, every, 0, 0, 0)
+
+    @property
+    def syncs(self) -> int:
+        """Syncs since ``hold_before``, with the one that is held back."""
+        return self._fields[2]
+
+    @property
+    def held(self) -> int:
+        """The number of the sync that is held back, and all others with it; 0: none."""
+        _, _, _, held, released = self._fields
+        return held if held > released else 0
+
+    def cut(self, into: Path) -> Cut:
+        """Keep, in a new folder, what a power cut would leave while a sync is held back."""
+        return Cut(Path(shutil.copytree(self._kept, into)))
+
+    def release(self) -> None:
+        """Let the sync that is held back go on."""
+        for path in self._kept.glob("[FD]-*"):
+            path.unlink()
+        place = _FIELDS.size - _RELEASED.size
+        self._memory[place:] = _RELEASED.pack(self._fields[3])
+
+    @property
+    def _fields(self) -> tuple[int, ...]:
+        return _FIELDS.unpack(self._memory)
 
 
 def _read(path: Path) -> bytes:

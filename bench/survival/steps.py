@@ -1,10 +1,17 @@
-"""Row 2: the process killed before every durable step, and the power cut before every sync."""
+"""Row 2: the process killed before every durable step, and the power cut before every sync.
+
+A SIGKILL leaves on the disk what is there at that moment. So one service works, is stopped before
+each step for as long as its folder is copied, and each copy is opened as what a kill left.
+"""
 
 import contextlib
 import itertools
 import random
+import shutil
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.processes import Figures
@@ -27,8 +34,9 @@ from tests.support import ApiError
 
 _STEPPED = "bench.survival.stepped"
 _DIES = (OSError, ApiError, AssertionError)
+_AT_ONCE = 25  # states that are kept of one service's work, and opened one after another
+_LIMIT_S = 1800
 Facts = dict[str, list[str]]
-
 
 _PRUNING = ("retention.keep_promoted=2", "server.request_timeout_s=3")
 
@@ -60,41 +68,75 @@ def _work(service: Started, facts: Facts, weights_of: Path) -> None:
     assert not not_forgotten(service)
 
 
-def _stepped(plan: Plan, folder: Path, before_step: int) -> tuple[Facts, int, bool]:
-    """Work until the n-th durable step: what was acknowledged, steps taken, was it killed."""
-    kill_file = folder / "kill-before"
-    facts: Facts = {"jobs": [], "forgotten": []}
+def _states(plan: Plan, folder: Path, every: int, first: int) -> Iterator[tuple[int, Path, Facts]]:
+    """Work, and what a SIGKILL would leave before steps ``first``, ``first + every``, …
+
+    Yields the number of the step, a copy of the root in that moment, and what was acknowledged.
+    """
+    root, told = folder / "root", folder / "told"
+    root.mkdir()
+    told.mkdir()
     service = start(
-        folder,
+        root,
         plan.base,
         *BRIEFLY,
         *_PRUNING,
+        is_forked=True,
         module=_STEPPED,
-        variables={"RADIANCE_KILL_FILE": str(kill_file)},
+        variables={"RADIANCE_STEPS": str(told)},
     )
     wait_ready(service)
-    kill_file.write_text(str(before_step))
-    # Whoever counts wants all of the work done; whoever kills cuts it off somewhere.
-    with contextlib.suppress(*(_DIES if before_step else ())):
-        _work(service, facts, folder / "adapters")
-    was_killed = before_step > 0
-    if before_step:
-        with contextlib.suppress(Exception):
-            service.process.wait(5)
-    if service.process.poll() is None:  # there is no such step any more
-        was_killed = False
-        service.end()
-    return facts, kill_file.with_suffix(".steps").stat().st_size, was_killed
+    with _working(service, root) as (facts, is_over):
+        (told / "every").write_text(f"{every} {first}")
+        while not is_over():
+            if not _is_stopped(service):
+                time.sleep(0.002)
+                continue
+            step = (told / "taken").stat().st_size
+            copy = shutil.copytree(root, folder / f"step {step}", symlinks=True)
+            # Whoever is told by now was told before the copy was made.
+            yield step, Path(copy), {name: [*ids] for name, ids in facts.items()}
+            (told / "next").write_text(str(step))
+            (told / "next").replace(told / "go")
+            service.process.send_signal(signal.SIGCONT)
+
+
+def _is_stopped(service: Started) -> bool:
+    """Whether all threads of a process are stopped."""
+    tasks = Path(f"/proc/{service.process.pid}/task").glob("*/stat")
+    with contextlib.suppress(OSError):
+        return all(task.read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+    return False
+
+
+@contextlib.contextmanager
+def _working(service: Started, root: Path) -> Iterator[tuple[Facts, Callable[[], bool]]]:
+    """Have the work done in another thread; what was acknowledged so far, and whether it is over.
+
+    In the end it must have been done to its end, where nothing was raised.
+    """
+    facts: Facts = {"jobs": [], "forgotten": []}
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(_work, service, facts, root / "adapters")
+        try:
+            yield facts, work.done
+            work.result()
+            assert service.end() == 0
+        finally:
+            if service.process.poll() is None:
+                service.process.kill()
+                service.process.wait()
 
 
 def count_steps(plan: Plan, folder: Path) -> int:
     """How many durable steps the work of row 2 takes."""
-    return _stepped(plan, folder, 0)[1]
+    assert not list(_states(plan, folder, 0, 0))
+    return (folder / "told" / "taken").stat().st_size
 
 
 def _wrong_after(plan: Plan, root: Path, facts: Facts) -> list[str]:
     """What is not as it must be in a root that is opened again."""
-    with running(root, plan.base, *BRIEFLY) as service:
+    with running(root, plan.base, *BRIEFLY, is_forked=True) as service:
         wrong = not_learned(service, facts["jobs"]) + disorder(service)
         if link_of(root) != service.client.get("/info")["current_checkpoint"]:
             wrong.append("the link points elsewhere")
@@ -107,73 +149,87 @@ def _wrong_after(plan: Plan, root: Path, facts: Facts) -> list[str]:
     return wrong
 
 
-def _killed_before(plan: Plan, root: Path, step: int) -> Figures:
-    facts, _, was_killed = _stepped(plan, root, step)
-    return verdict(_wrong_after(plan, root, facts), was_killed=was_killed)
+def _reopened(plan: Plan, wrong: list[str], where: str, state: Path, facts: Facts) -> None:
+    """Open a root as it was left, say what is wrong with it, and delete it."""
+    try:
+        wrong += [f"{where}: {what}" for what in _wrong_after(plan, state, facts)]
+    except (*_DIES, LookupError) as error:
+        wrong.append(f"{where}: {type(error).__name__} {error}")
+    shutil.rmtree(state)
 
 
-def _powered(plan: Plan, root: Path, switch: power.Power, before_sync: int) -> tuple[Facts, int]:
-    """Work until the power is cut before the n-th sync; what was acknowledged, and the syncs."""
-    facts: Facts = {"jobs": [], "forgotten": []}
+def _killed(plan: Plan, folder: Path, every: int, first: int) -> Figures:
+    wrong: list[str] = []
+    states = list(_states(plan, folder, every, first))
+    for step, state, facts in states:
+        _reopened(plan, wrong, f"step {step}", state, facts)
+    return verdict(wrong, kills=len(states))
+
+
+def _cuts(
+    plan: Plan, folder: Path, switch: power.Power, every: int, first: int
+) -> Iterator[tuple[int, power.Cut, Facts]]:
+    """Work, and what a power cut would leave before syncs ``first``, ``first + every``, …"""
+    root = folder / "root"
     service = start(root, plan.base, *BRIEFLY, *_PRUNING, variables=switch.variables)
     wait_ready(service)
-    switch.cut_before(before_sync)
-    with contextlib.suppress(*(_DIES if before_sync else ())):
-        _work(service, facts, root / "adapters")
-    syncs = switch.syncs
-    if before_sync:
-        with contextlib.suppress(Exception):
-            service.process.wait(5)
-    if service.process.poll() is None:
-        service.end()
-    return facts, syncs
+    with _working(service, root) as (facts, is_over):
+        switch.hold_before(first, every)
+        while not is_over():
+            if not switch.held:
+                time.sleep(0.002)
+                continue
+            cut = switch.cut(folder / f"cut {switch.held}")
+            yield switch.held, cut, {name: [*ids] for name, ids in facts.items()}
+            switch.release()
 
 
 def count_syncs(plan: Plan, folder: Path) -> int:
     """How many syncs the work of row 2 takes."""
-    with power.power(folder) as switch:
-        return _powered(plan, folder, switch, 0)[1]
+    (folder / "root").mkdir()
+    with power.power(folder / "root") as switch:
+        assert not list(_cuts(plan, folder, switch, 0, 0))
+        return switch.syncs
 
 
-def _cut_before(plan: Plan, folder: Path, sync: int) -> Figures:
-    """A power cut, and the root as it may be afterwards, twice."""
-    root = folder / "root"
-    root.mkdir()
+def _cut(plan: Plan, folder: Path, every: int, first: int) -> Figures:
+    """Power cuts, and the root as it may be after each, twice."""
     wrong: list[str] = []
-    with power.power(root) as switch:
-        facts, syncs = _powered(plan, root, switch, sync)
-        was_cut = syncs >= sync
-        for loss in power.LOSSES if was_cut else ():
-            left = folder / loss
-            left.mkdir()
-            switch.leave(left, loss, random.Random(sync))
-            try:
-                wrong += [f"{loss}: {what}" for what in _wrong_after(plan, left, facts)]
-            except AssertionError as error:
-                wrong.append(f"{loss}: {error}")
-    return verdict(wrong, was_cut=was_cut)
+    (folder / "root").mkdir()
+    with power.power(folder / "root") as switch:
+        cuts = list(_cuts(plan, folder, switch, every, first))
+        for sync, cut, facts in cuts:
+            for loss in power.LOSSES:
+                left = folder / f"{loss} {sync}"
+                left.mkdir()
+                cut.leave(left, loss, random.Random(sync))
+                _reopened(plan, wrong, f"sync {sync}, what was not synced {loss}", left, facts)
+            shutil.rmtree(cut.kept)
+    return verdict(wrong, cuts=len(cuts))
 
 
 def _before_every_step(plan: Plan) -> list[Trial]:
-    def killed(step: int) -> Trial:
-        return Trial(f"before step {step}", lambda root: _killed_before(plan, root, step))
+    def trials(what: str, count: int, tried: Callable[..., Figures]) -> list[Trial]:
+        every = -(-count // _AT_ONCE)
 
-    def cut(sync: int) -> Trial:
-        name = f"the power cut before sync {sync}"
-        return Trial(name, lambda folder: _cut_before(plan, folder, sync))
+        def trial(first: int) -> Trial:
+            name = f"before {what} {first}, {first + every}, … of {count}"
+            return Trial(name, lambda folder: tried(plan, folder, every, first), _LIMIT_S)
 
-    kills = map(killed, spread(plan.step_count("durable steps")))
-    cuts = map(cut, spread(plan.step_count("syncs")))
+        return [trial(first) for first in spread(every)]
+
+    kills = trials("step", plan.step_count("durable steps"), _killed)
+    cuts = trials("sync", plan.step_count("syncs"), _cut)
     turns = itertools.zip_longest(kills, cuts)
     return [trial for turn in turns for trial in turn if trial is not None]
 
 
 def _tell_steps(figures: Sequence[Figures]) -> str:
-    killed = sum(bool(one.get("was_killed")) for one in figures)
-    cut = sum(bool(one.get("was_cut")) for one in figures)
+    kills = sum(one.get("kills", 0) for one in figures)
+    cuts = sum(one.get("cuts", 0) for one in figures)
     return (
-        f"{killed} died at their step; {cut} had the power cut before a sync, and were opened with "
-        "what was not synced lost and with any part of it on the disk; the others came to the end"
+        f"{kills} states before a step and {cuts} before a sync, these opened with what was not "
+        "synced lost and with any part of it on the disk"
     )
 
 

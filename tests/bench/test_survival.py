@@ -2,9 +2,9 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,25 +79,33 @@ sync(root)
 (root / "lost").write_bytes(b"its name is not")
 sync(root / "lost")
 sync(root / "lost")
-raise SystemExit("the power is not cut")
 """
+
+
+def _wait_until_held(switch: power.Power, writer: "subprocess.Popen[bytes]") -> None:
+    while not switch.held:
+        assert writer.poll() is None, "it ended, and no sync was held back"
+        time.sleep(0.01)
 
 
 def test_after_a_power_cut_only_what_was_synced_is_sure(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
     with power.power(root) as switch:
-        switch.cut_before(5)
-        done = subprocess.run(
-            [sys.executable, "-c", _WRITER, root],
-            env={**os.environ, **switch.variables},
-            check=False,
-        )
-        assert done.returncode == -signal.SIGKILL
-        assert switch.syncs == 5
+        switch.hold_before(2, every=3)
+        command = [sys.executable, "-c", _WRITER, root]
+        with subprocess.Popen(command, env={**os.environ, **switch.variables}) as writer:
+            _wait_until_held(switch, writer)
+            assert switch.held == switch.syncs == 2
+            switch.release()
+            _wait_until_held(switch, writer)
+            assert switch.held == switch.syncs == 5
+            cut = switch.cut(tmp_path / "cut")
+            switch.release()
+        assert writer.returncode == 0
         left = tmp_path / "dropped"
         left.mkdir()
-        switch.leave(left, "dropped", random.Random(0))
+        cut.leave(left, "dropped", random.Random(0))
         assert [path.name for path in left.iterdir()] == ["kept"]
         assert (left / "kept" / "whole").read_bytes() == b"a" * 10_000
         assert (left / "kept" / "empty").read_bytes() == b""
@@ -107,7 +115,7 @@ def test_after_a_power_cut_only_what_was_synced_is_sure(tmp_path: Path) -> None:
         for seed in range(40):
             some = tmp_path / f"reordered {seed}"
             some.mkdir()
-            switch.leave(some, "reordered", random.Random(seed))
+            cut.leave(some, "reordered", random.Random(seed))
             names |= {path.relative_to(some).as_posix() for path in some.rglob("*")}
             for path in some.rglob("renamed"):
                 content = path.read_bytes()
