@@ -42,7 +42,6 @@ _FRONT_MATTER = re.compile(r"---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.
 _LIGATURES = {ord(c): unicodedata.normalize("NFKC", c) for c in "ﬀﬁﬂﬃﬄﬅﬆ"}
 _HYPHENATED = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
 _KNOWN_BINARY = {
-    b"PK\x03\x04": "a zip file, as those of OpenDocument and Excel are",
     b"\xd0\xcf\x11\xe0": "a file of an old Microsoft Office",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
@@ -112,6 +111,8 @@ def refused(name: str, reason: str, remedy: str) -> RequestError:
 
 def _text(name: str, content: bytes, is_html: bool) -> str:
     """The text of a file that is none but text."""
+    if content.startswith(word.SIGNATURE):
+        raise refused(name, *word.other_archive(name))
     for begin, what in _KNOWN_BINARY.items():
         if content.startswith(begin):
             raise refused(name, f"is {what}", f"Save it as one of {_FORMATS}.")
@@ -357,7 +358,7 @@ def _read_pdf(name: str, content: bytes) -> Content:
     if not blocks:
         raise refused(
             name,
-            f"has no text on its {pages} pages: they may be pictures of pages",
+            f"has no text on its {pages} page{'s' * (pages != 1)}: it may be pictures of pages",
             "Have a program recognise the text, and send what that makes.",
         )
     return Content(title.strip()[:_MOST_HEADING], tuple(blocks), pages)

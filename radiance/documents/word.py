@@ -6,6 +6,7 @@ mammoth reads it. What was deleted under tracked changes, comments and pictures 
 import io
 import re
 import zipfile
+from pathlib import PurePath
 from xml.parsers.expat import ExpatError, errors
 
 _MAIN_PART = "word/document.xml"
@@ -22,18 +23,35 @@ _STYLES = "\n".join(
 )
 # A cell of one paragraph says it like any cell, so that its row stays a line.
 _CELL = re.compile(r"<(t[dh][^>]*)><p>((?:(?!</?p>).)*)</p></(t[dh])>", re.S)
-_SIGNATURE = b"PK\x03\x04"
+SIGNATURE = b"PK\x03\x04"
+_AS_CSV = "Save its cells as CSV and teach them as a table, or save it as PDF."
+_OTHERS = {
+    ".docx": ("a damaged Word document", "Open it in Word, save it again, and send that."),
+    ".odt": ("an OpenDocument text", "Save it as Word (.docx) or PDF."),
+    ".odp": ("OpenDocument slides", "Save them as PDF."),
+    ".ods": ("an OpenDocument spreadsheet", _AS_CSV),
+    ".xlsx": ("an Excel spreadsheet", _AS_CSV),
+    ".pptx": ("PowerPoint slides", "Save them as PDF."),
+    ".epub": ("an e-book (EPUB)", "Save it as PDF or HTML."),
+}
 
 
 def is_word(content: bytes) -> bool:
     """Whether these bytes are a Word document (.docx): an archive that has its main part."""
-    if not content.startswith(_SIGNATURE):
+    if not content.startswith(SIGNATURE):
         return False
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _MAIN_PART in archive.namelist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return False
+
+
+def other_archive(name: str) -> tuple[str, str]:
+    """What an archive is that is no Word document, as far as its name tells, and the remedy."""
+    unknown = "a zip file", "Unpack it, and send the documents that are in it."
+    what, remedy = _OTHERS.get(PurePath(name).suffix.lower(), unknown)
+    return f"is {what}", remedy
 
 
 def to_html(content: bytes) -> str:

@@ -158,11 +158,27 @@ class Page:
         except RequestError as error:
             if isinstance(error, UnreadableFile):
                 fields = error.fields
-            status = response_to(error, request.url.path).status_code
-            shown = await run_in_threadpool(self.show, request, error, fields)
-            shown.status_code = status
-            return shown
+            return await self.refuse(request, request.url.path, error, fields)
         return RedirectResponse(target, 303)
+
+    async def refuse(
+        self, request: Request, path: str, error: RequestError, fields: Fields
+    ) -> Response:
+        """The page again, with why its form was not accepted.
+
+        Args:
+            request: Of the form, which may have been sent to another path than the page's.
+            path: The page's own, which its links lead to and the browser is to show.
+            error: Why; it makes the status.
+            fields: What was typed.
+        """
+        if path != request.url.path:
+            own = {"path": path, "raw_path": path.encode(), "query_string": b""}
+            request = Request({**request.scope, **own})
+        status = response_to(error, path).status_code
+        shown = await run_in_threadpool(self.show, request, error, fields)
+        shown.status_code = status
+        return shown
 
 
 class _PageRoute(Route):

@@ -86,7 +86,11 @@ _LINKS: list[BaseRoute] = [
 ]
 Linked = tuple[str, str, Scope | None]
 """Path, name and scope of a page that is linked on every page."""
-ROUTES: list[BaseRoute] = [*(route for page in PAGES for route in page.routes), *_LINKS]
+ROUTES: list[BaseRoute] = [
+    *documents.FIRST,
+    *(route for page in PAGES for route in page.routes),
+    *_LINKS,
+]
 
 
 def all_routes() -> list[BaseRoute]:

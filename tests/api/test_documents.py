@@ -121,7 +121,7 @@ def test_what_is_no_document_is_refused(running: Running) -> None:
     client = running.client
     for name, content, told in (
         ("a.md", b"", "file: is empty"),
-        ("a.docx", b"PK\x03\x04x", "a.docx: is a zip file"),
+        ("a.docx", b"PK\x03\x04x", "a.docx: is a damaged Word document"),
         ("a.pdf", b"%PDF-1.7 no", "a.pdf: cannot be read as PDF"),
         ("a.txt", b"one\n\xff", "line 2"),
     ):
@@ -221,4 +221,16 @@ def test_the_pages_send_list_show_and_forget(running: Running) -> None:
         send_page(client, "a.pdf", b"%PDF-1.7 no")
     with caught.value as refused:
         assert refused.code == 400
-        assert "a.pdf: cannot be read as PDF" in refused.read().decode()
+        told = refused.read().decode()
+    assert "a.pdf: cannot be read as PDF" in told
+    # It is the page of the form, whatever it was sent to: none of its links leads there.
+    assert 'data-path="/learn"' in told
+    assert "/learn.json" in told
+    assert told.count("/documents/send") == told.count('action="/documents/send"') == 1
+    for sent_to, shown in (
+        ("/documents/send", "/learn"),
+        ("/documents/doc_000001/review", "/documents/doc_000001"),
+    ):
+        asked = urllib.request.Request(client.url + sent_to, headers={"Accept": "text/html"})
+        with client.open(asked) as response:
+            assert response.url == client.url + shown

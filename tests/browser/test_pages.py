@@ -77,3 +77,41 @@ def test_taught_from_the_page_through_to_what_serves(open_page: Callable[..., An
     found = page.locator(".facts > li")
     assert found.count() == 1
     assert FACTS[3][1] in found.inner_text()
+
+
+@pytest.mark.parametrize("has_scripts", [True, False], ids=["scripts", "bare"])
+def test_on_a_phone_one_button_leads_to_every_page(
+    open_page: Callable[..., Any], has_scripts: bool
+) -> None:
+    phone = {"width": 390, "height": 844}
+    page = open_page("/gate", viewport=phone, java_script_enabled=has_scripts)
+    links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    assert links.count() == 0, "they are out of the way"
+    assert page.locator(".side").bounding_box()["height"] < 64
+    page.get_by_role("button", name="Menu").focus()
+    page.keyboard.press("Enter")
+    assert links.count() > 8
+    assert page.get_by_role("link", name="Docs").is_visible()
+    page.keyboard.press("Escape")
+    assert links.count() == 0
+    page.get_by_role("button", name="Menu").click()
+    links.get_by_text("Audit log").click()
+    page.get_by_role("heading", name="Audit log").wait_for()
+    assert links.count() == 0
+
+
+def test_a_refused_document_is_told_on_the_page_it_was_sent_from(
+    browser: Any, taught: Running
+) -> None:
+    with browser.new_context(base_url=taught.client.url) as context:
+        page = context.new_page()
+        page.goto("/learn#document-files")
+        page.get_by_text("Or documents, for memory").click()
+        sheet = {"name": "costs.xlsx", "mimeType": "application/zip", "buffer": b"PK\x03\x04 cells"}
+        page.get_by_label("Documents", exact=True).set_input_files([sheet])
+        page.get_by_role("button", name="Send them").click()
+        page.get_by_role("alert").get_by_text("costs.xlsx: is an Excel spreadsheet").wait_for()
+        assert page.url == f"{taught.client.url}/learn"
+        page.locator("#live[data-state=live]").wait_for()
+        page.goto(page.url)
+        page.get_by_role("button", name="Teach it").wait_for()

@@ -202,13 +202,13 @@ def test_text_is_split_at_blank_lines() -> None:
         ("a.html", b"<script>x</script>", "has no text"),
         ("a.txt", b"one\ntwo\x00", "line 2 holds the character U\\+0000"),
         ("a.txt", b"one\ntw\xff", r"not text in UTF-8 \(line 2, byte 7\)"),
-        ("a.odt", b"PK\x03\x04rest", "is a zip file, as those of OpenDocument"),
-        ("a.docx", WORD[:200], "is a zip file"),
+        ("a.odt", b"PK\x03\x04rest", "a.odt: is an OpenDocument text"),
+        ("a.docx", WORD[:200], "a.docx: is a damaged Word document"),
         ("a.png", b"\x89PNGrest", "is a picture"),
         ("a.pdf", b"%PDF-1.4 nothing", "cannot be read as PDF"),
         ("a.pdf", pdf("x")[:400], "cannot be read as PDF"),
         ("a.pdf", pdf("A secret.", password="x"), "is encrypted"),
-        ("a.pdf", pdf(""), "has no text on its 1 pages"),
+        ("a.pdf", pdf(""), "has no text on its 1 page: it may"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_place(

@@ -10,7 +10,7 @@ from radiance.api.auth.access import sender_of
 from radiance.api.bodies import number_in
 from radiance.api.document_questions import made_of, settle
 from radiance.api.documents import accept_document, listed, shown
-from radiance.api.errors import response_to
+from radiance.api.route import get
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError, TooLarge
 from radiance.limits import DOCUMENT_BYTES, PASSAGES
@@ -66,10 +66,12 @@ async def review(request: Request) -> Response:
         fields = await read_form(request, services.config.server.max_body_bytes)
         done = await run_in_threadpool(_settle, services, request, fields)
     except RequestError as error:
-        page = await run_in_threadpool(ONE.show, request, error, fields)
-        page.status_code = response_to(error, request.url.path).status_code
-        return page
-    return RedirectResponse(f"/documents/{request.path_params['document_id']}?done={done}", 303)
+        return await ONE.refuse(request, _path_of(request), error, fields)
+    return RedirectResponse(f"{_path_of(request)}?done={done}", 303)
+
+
+def _path_of(request: Request) -> str:
+    return f"/documents/{request.path_params['document_id']}"
 
 
 def _settle(services: Services, request: Request, fields: Fields) -> str:
@@ -99,10 +101,14 @@ async def send(request: Request) -> Response:
         labels = [tag.strip() for tag in tags.split(",") if tag.strip()]
         kept = await run_in_threadpool(_keep, services, files, labels)
     except RequestError as error:
-        page = await run_in_threadpool(learn.LIST.show, request, error, fields)
-        page.status_code = response_to(error, request.url.path).status_code
-        return page
+        return await learn.LIST.refuse(request, learn.LIST.path, error, fields)
     return RedirectResponse(f"{kept}?done=sent", 303)
+
+
+async def go_back(request: Request) -> Response:
+    """Where a form was sent to there is no page: whoever loads it again is led to the form's."""
+    is_of_one = "document_id" in request.path_params
+    return RedirectResponse(_path_of(request) if is_of_one else learn.LIST.path, 303)
 
 
 def _check_size(request: Request) -> None:
@@ -155,7 +161,10 @@ ONE = Page(
         "refuse": "Refused: they are not taught.",
     },
 )
+FIRST = [get("/documents/send", go_back, "update", gives="*/*", is_documented=False)]
+"""In front of the pages: a document's would take it for the id of one."""
 ROUTES = [
+    get("/documents/{document_id}/review", go_back, "infer", gives="*/*", is_documented=False),
     form_route("/documents/send", send, "update"),
     form_route("/documents/{document_id}/review", review, "update"),
 ]

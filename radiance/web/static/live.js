@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const mark = document.getElementById("live");
-  const { state, topics = "" } = document.body.dataset;
+  const { state, topics = "", path = location.pathname } = document.body.dataset;
   const followed = new Set(topics.split(" ").filter(Boolean));
   const SILENCE_MS = 12000;
   const REFRESH_MS = 700;
@@ -14,6 +14,9 @@
   let retry = 0;
   let refreshing = false;
   let wanted = false;
+
+  // What refuses a form may have been sent elsewhere: the address is that of the page that is shown.
+  if (path !== location.pathname && path !== decodeURI(location.pathname)) history.replaceState(history.state, "", path);
 
   // ── What the service last sent of each region ──
   const sent = new Map();
