@@ -14,6 +14,7 @@ _FACTOR = re.compile(r"^[x/](?=\d)")
 _SIGNS = {"x": "\N{MULTIPLICATION SIGN}", "/": "\N{DIVISION SIGN}"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MODELS = {"base": "the base model", "stable": "what serves", "training": "what is in training"}
+_STATUSES = {"current": "serves", "rejected": "refused"}
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -57,6 +58,11 @@ def numbered(checkpoint_id: str) -> str:
 def model(name: str) -> str:
     """What a person calls one of the models that can be named: a checkpoint by its id."""
     return _MODELS.get(name, name)
+
+
+def status(name: str) -> str:
+    """What pages call a status: one word for one thing, whatever the records have."""
+    return _STATUSES.get(name, name)
 
 
 def plain(value: Any) -> str:
@@ -166,5 +172,6 @@ FILTERS = {
     "short": short,
     "signed": signed,
     "size": size,
+    "status": status,
     "typeset": typeset,
 }

@@ -4,6 +4,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -131,15 +132,28 @@ def test_a_checkpoint_that_the_gate_rejected_says_so_and_why(client: Client) -> 
     listed = client.get("/checkpoints")["checkpoints"]
     (rejected,) = [c for c in listed if c["status"] == "rejected"]
     page = fetch(client, f"/checkpoints/{rejected['checkpoint_id']}")[2]
-    assert "rejected" in page
+    assert '<span class="pill rejected">refused</span>' in page
     assert "learned word for word" in page
     assert "Promote…" not in page
     text = fetch(client, f"/gate/{rejected['checkpoint_id']}")[2]
     assert "Serve it anyway…" in text
+    assert f'href="/learn/{rejected["job_ids"][0]}">Teach it again…' in text
     decision = client.get(f"/checkpoints/{rejected['checkpoint_id']}")["decision"]
     failed = [row["rule"] for row in decision["rows"] if row["verdict"] == "fail"]
     assert failed
     assert all(rule in text or rule.replace("_", " ") in text for rule in failed)
+
+
+def test_why_the_gate_refused_is_a_sentence_wherever_its_update_is_told(client: Client) -> None:
+    (rejected,) = [
+        c for c in client.get("/checkpoints")["checkpoints"] if c["status"] == "rejected"
+    ]
+    recorded = client.get(f"/checkpoints/{rejected['checkpoint_id']}")["decision"]["reason"]
+    (job_id,) = rejected["job_ids"]
+    for path in ("/learn", f"/learn/{job_id}", f"/cycles/{rejected['cycle_id']}"):
+        page = fetch(client, path)[2]
+        assert "he gate refused" in page, path
+        assert recorded not in unescape(page), path
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from radiance.records import Checkpoint, CheckpointStatus
+from radiance.web import wording
 
 _STEP, _LANE, _MARGIN = 30, 26, 18
 
@@ -54,7 +55,7 @@ def draw(newest_first: Sequence[Checkpoint]) -> Lineage:
         elif checkpoint.parent_id is not None:
             edges.append(f"M0 {y}H{x}")
         id, status, is_current = checkpoint.checkpoint_id, checkpoint.status, checkpoint.is_current
-        label = f"{id}, {status}{', serves now' if is_current else ''}"
+        label = f"{id}, {wording.status(status)}{', serves now' if is_current else ''}"
         label += f", continues {checkpoint.parent_id or 'the base'}"
         nodes.append(Node(id, status, is_current, x, y, label))
     lanes = max(last_in_lane, default=0) + 1

@@ -11,6 +11,7 @@ from radiance.errors import CorruptCheckpoint, NotFound, RequestError
 from radiance.jobs.cycles import PastCycle
 from radiance.records import Checkpoint, JobStatus
 from radiance.web.charts import cycle as cycle_charts
+from radiance.web.decided import endings
 from radiance.web.named import firsts, names
 from radiance.web.page import Data, Page, number_below, page_url
 from radiance.web.pages.training import held_up, progress_of
@@ -85,6 +86,7 @@ def describe_one(services: Services, request: Request) -> Data:
         "status": cycle.status,
         "progress": progress if progress and progress["cycle_id"] == cycle.id else None,
         "jobs": [msgspec.to_builtins(job) for job in cycle.jobs],
+        "endings": endings(services, cycle.jobs),
         "checkpoint": checkpoint.checkpoint_id if checkpoint else None,
         "why": None if checkpoint else _why_nothing(services, cycle),
         "held_up": held_up(services),

@@ -58,6 +58,7 @@ def describe_one(services: Services, request: Request) -> Data:
     return {
         "checkpoint": checkpoint_id,
         "decision": shown,
+        "jobs": services.registry.get(checkpoint_id).job_ids,
         "is_current": bool(current and current.checkpoint_id == checkpoint_id),
     }
 

@@ -10,7 +10,7 @@ from radiance.api.update import accept, lineage, may_replace_anchors, supersedes
 from radiance.documents.formats import SUFFIXES
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
-from radiance.web.decided import decided
+from radiance.web.decided import decided, endings
 from radiance.web.forms import Fields, chosen_action
 from radiance.web.page import Data, Page, page_url
 from radiance.web.pages import pasted_examples
@@ -36,6 +36,7 @@ def describe(services: Services, request: Request) -> Data:
         or _taught_again(services, asked.get("anchor")),
         "jobs": msgspec.to_builtins(listed),
         "first": _firsts(services, listed),
+        "endings": endings(services, listed),
         "status": wanted,
         "statuses": [
             {"status": each, "count": count, "url": page_url(request, status=each, before=None)}
