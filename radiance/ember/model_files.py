@@ -38,7 +38,7 @@ def anchors_manifest_text() -> str:
         contexts[fact.context] = contexts.get(fact.context, 0) + 1
     manifest = {
         "name": "ember/world",
-        "source": "radiance.ember.world.listed_facts(), written for Radiance",
+        "source": "facts that Ember was made to know, written for Radiance",
         "licence": LICENCE,
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "count": sum(contexts.values()),

@@ -1,5 +1,6 @@
 """Asking without scripts: one answer for one question, where it comes from, and what one can do."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -83,7 +84,19 @@ def test_the_question_to_begin_with_is_one_that_is_known(
     assert client.get("/ask.json")["sample"]["id"] == "job_000002.0"
     client.post("/training/pause", {})
     job = client.post("/update", {"examples": as_input(FACTS[3:4])})["job_id"]
-    assert client.get("/ask.json")["sample"] == {"id": f"{job}.0", "question": FACTS[3][0]}
+    waiting = {"kind": "example", "id": f"{job}.0", "question": FACTS[3][0]}
+    assert client.get("/ask.json")["sample"] == waiting
+
+
+def test_before_anything_was_taught_the_question_to_begin_with_is_an_anchor(
+    serve: Callable[..., Running],
+) -> None:
+    client = serve().client
+    sample = client.get("/ask.json")["sample"]
+    assert (sample["kind"], sample["question"]) == ("anchor", "What is 0 squared?")
+    (link,) = re.findall(r'href="(/ask\?anchor=[^"]+)" data-sample', fetch(client, "/ask")[2])
+    assert ">What is 0 squared?</textarea>" in fetch(client, link)[2]
+    assert "></textarea>" in fetch(client, "/ask?anchor=nowhere")[2]
 
 
 def test_what_waits_is_answered_before_anything_was_learned(

@@ -10,6 +10,7 @@ from radiance.records import OverwrittenAnchor
 from radiance.registry import evaluations
 from radiance.storage.sqlite import to_json
 from tests.support import FACTS, Running
+from tests.web.reading import heading
 from tests.web.test_site import fetch
 
 
@@ -47,11 +48,12 @@ def test_a_rollback_passes_over_harm_that_nobody_has_accepted(
     _, second, first = (
         c["checkpoint_id"] for c in running.client.get("/checkpoints")["checkpoints"]
     )
-    assert f"<h1>Roll back to {first}?</h1>" in fetch(running.client, "/move?action=rollback")[2]
+    page = fetch(running.client, "/move?action=rollback")[2]
+    assert heading(page) == f"Roll back to {first}?"
     for name in (first, second):
         overwrite(running, name, ["job_000001.0", "job_000001.1"])
     page = fetch(running.client, "/move?action=rollback")[2]
-    assert "<h1>Roll back to the base model?</h1>" in page
+    assert heading(page) == "Roll back to the base model?"
     assert "2 old facts that the base model knew are answered again" in page
     assert choices(page) == [first, "base"], "it can be chosen all the same"
     assert page.count("(2 old facts overwritten)") == 2, "in the list, and where it is passed over"
@@ -85,9 +87,9 @@ def test_what_learned_what_was_forgotten_is_nowhere_offered_to_serve(
     for path in ("/move?action=rollback", "/ask", "/experiment"):
         page = fetch(client, path)[2]
         assert not {*gone} & {*choices(page)}, path
-    heading = fetch(client, "/move?action=rollback")[2].partition("<h1>")[2].partition("</h1>")[0]
-    assert heading.startswith("Roll back to ")
-    assert not any(name in heading for name in gone)
+    asked = heading(fetch(client, "/move?action=rollback")[2])
+    assert asked.startswith("Roll back to ")
+    assert not any(name in asked for name in gone)
     page = fetch(client, f"/checkpoints/{gone[0]}")[2]
     assert "it never serves again" in page
     for verb in ("Promote…", "Roll back to it…", "Pin…", "Export…", "Ask it"):

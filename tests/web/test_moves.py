@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from tests.support import FACTS, Client, Running, as_input
+from tests.web.reading import heading
 from tests.web.test_site import fetch
 
 
@@ -40,12 +41,17 @@ def test_a_rollback_names_its_target_and_what_goes_and_never_goes_forward(
         if c["status"] != "rejected"
     )
     page = fetch(client, "/move?action=rollback")[2]
-    assert f"<h1>Roll back to {first}?</h1>" in page
+    assert heading(page) == f"Roll back to {first}?"
     assert page.index("No longer known") < page.index("&lt;b&gt;K9&lt;/b&gt;")
     assert page.index("Valid again") < page.index(FACTS[0][1])
 
+    def moves(name: str) -> list[str]:
+        return re.findall(r"(Roll back to it|Promote)…", fetch(client, f"/checkpoints/{name}")[2])
+
     # What serves has changed since the page was shown: nothing is done that it did not say.
+    assert moves(first) == ["Roll back to it"], "one button for one thing"
     client.post("/rollback", {"checkpoint": first})
+    assert moves(second) == ["Promote"]
     status, text = send(client, "/move?action=rollback", **hidden(page))
     assert status == 409
     assert f"{first} serves by now" in text
@@ -56,7 +62,7 @@ def test_a_rollback_names_its_target_and_what_goes_and_never_goes_forward(
     client.post("/pin", {"checkpoint": first})
     client.post("/unpin", {})
     page = fetch(client, "/move?action=rollback")[2]
-    assert "<h1>Roll back to the base model?</h1>" in page, "the newer one served before, too"
+    assert heading(page) == "Roll back to the base model?", "the newer one served before, too"
     status, text = send(client, "/move?action=rollback", **hidden(page))
     assert status == 200
     assert client.get("/info")["current_checkpoint"] is None
@@ -153,7 +159,12 @@ def test_no_button_is_offered_where_there_is_nothing_to_move(serve: Callable[...
     rollback = fetch(client, "/move?action=rollback")[2]
     assert "It serves already." in rollback
     assert "<button" not in rollback.partition("<main")[2]
-    assert "Roll back" not in fetch(client, "/checkpoints")[2]
+    checkpoints = fetch(client, "/checkpoints")[2]
+    assert "Roll back" not in checkpoints
+    assert "Pin…" not in checkpoints
+    known = fetch(client, "/knowledge")[2].partition("<main")[2]
+    assert "Teach it something" in known
+    assert "<form" not in known, "there is nothing to search"
     trial = fetch(client, "/experiment")[2]
     assert "There is no other checkpoint to try yet." in trial
     assert "<button" not in trial.partition("<main")[2]

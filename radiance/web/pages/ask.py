@@ -35,7 +35,10 @@ _SERVING = "stable"
 
 
 def describe(services: Services, request: HttpRequest) -> Data:
-    """The form: what can be asked, and a question to begin with; ``?example=`` names one."""
+    """The form: what can be asked, and a question to begin with.
+
+    ``?example=`` and ``?anchor=`` name one.
+    """
     newest = services.registry.all(_MOST_LISTED)
     listed = that_may_serve(services, newest)
     live = ["training"] if services.pipeline.progress is not None else []
@@ -44,8 +47,8 @@ def describe(services: Services, request: HttpRequest) -> Data:
     named = [name for name in (a, b) if name and name not in (_SERVING, BASE)]
     has_learned = services.registry.current() is not None
     return {
-        "prompt": _question(services, asked.get("example")),
-        "sample": None if asked.get("example") else _sample(services),
+        "prompt": _question(services, asked.get("example"), asked.get("anchor")),
+        "sample": None if {"example", "anchor"} & asked.keys() else _sample(services),
         "a": a or _SERVING,
         "b": b,
         "choices": [
@@ -61,16 +64,17 @@ def describe(services: Services, request: HttpRequest) -> Data:
     }
 
 
-def _question(services: Services, example_id: str | None) -> str:
-    """What an example asks."""
-    if not example_id:
-        return ""
-    turns = services.examples.get(example_id).messages
-    return turns[-2].content if len(turns) > 1 else ""
+def _question(services: Services, example_id: str | None, anchor: str | None) -> str:
+    """What an example or an anchor asks."""
+    if example_id:
+        turns = services.examples.get(example_id).messages
+        return turns[-2].content if len(turns) > 1 else ""
+    found = (a.example.messages for a in services.anchors.anchors if a.example.id == anchor)
+    return next((turns[0].content for turns in found if len(turns) == 2), "")
 
 
 def _sample(services: Services) -> Data | None:
-    """A fact that is known, to ask for: of what waits, else of what serves learned last."""
+    """A fact that is known, to ask for: of what waits, was learned last, or is an anchor."""
     waiting = services.jobs.recent(1, JobStatus.QUEUED) if services.recalls else []
     taught = [[job.job_id] for job in waiting]
     current = services.registry.current()
@@ -80,7 +84,12 @@ def _sample(services: Services) -> Data | None:
     for job_ids in taught:
         for example in services.examples.of_jobs(job_ids):
             if len(example.messages) == 2:
-                return {"id": example.id, "question": example.messages[0].content}
+                question = example.messages[0].content
+                return {"kind": "example", "id": example.id, "question": question}
+    for each in services.anchors.anchors:
+        if len(each.example.messages) == 2:
+            question = each.example.messages[0].content
+            return {"kind": "anchor", "id": each.example.id, "question": question}
     return None
 
 

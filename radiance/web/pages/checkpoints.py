@@ -115,6 +115,7 @@ def describe_one(services: Services, request: Request) -> Data:
         **shared,
         "checkpoint": msgspec.to_builtins(checkpoint),
         "is_current": checkpoint.is_current,
+        "is_older": current is not None and checkpoint.created_at < current.created_at,
         "label": msgspec.to_builtins(labels(services.registry.db).get(checkpoint_id)),
         "most_name": MOST_NAME,
         "most_note": MOST_NOTE,
