@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.axe import violations
 from tests.support import FACTS, Running
 
 
@@ -92,6 +93,7 @@ def test_on_a_phone_one_button_leads_to_every_page(
     page.keyboard.press("Enter")
     assert links.count() > 8
     assert page.get_by_role("link", name="Docs").is_visible()
+    assert not has_scripts or violations(page) == []
     page.keyboard.press("Escape")
     assert links.count() == 0
     page.get_by_role("button", name="Menu").click()
