@@ -14,7 +14,7 @@ _FACTOR = re.compile(r"^[x/](?=\d)")
 _SIGNS = {"x": "\N{MULTIPLICATION SIGN}", "/": "\N{DIVISION SIGN}"}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MODELS = {"base": "the base model", "stable": "what serves", "training": "what is in training"}
-_STATUSES = {"current": "serves", "rejected": "refused"}
+_STATUSES = {"current": "serves", "rejected": "refused", "reject": "refuse"}
 _UNITS = ((86400 * 365, "year"), (86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -61,7 +61,7 @@ def model(name: str) -> str:
 
 
 def status(name: str) -> str:
-    """What pages call a status: one word for one thing, whatever the records have."""
+    """What pages call a status or an act: one word for one thing, whatever the records have."""
     return _STATUSES.get(name, name)
 
 

@@ -2,12 +2,13 @@
 
 import itertools
 import math
+import re
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from radiance.records import GateRow
-from radiance.web.charts import cycle, intervals, lines
+from radiance.records import Checkpoint, CheckpointStatus, EvalReport, GateRow, now
+from radiance.web.charts import cycle, intervals, lineage, lines
 from radiance.web.charts.scatter import ScatterPoint, scatter
 
 VALUE = st.floats(-1e9, 1e9, allow_subnormal=False).filter(lambda v: v == 0 or abs(v) > 1e-12)
@@ -126,3 +127,30 @@ def test_cycles_lie_beside_one_another_over_all_their_steps() -> None:
     assert loss.rows == [[1, 2.0, 3.0], [2, 1.0, None], [4, None, 0.5]]
     assert loss.sentence == "From 2 to 1 in 2 steps, at most 2."
     assert [chart.series for chart in others if chart.id == "angle"] == [["Cycle 7"]]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.booleans()), max_size=30))
+@example([(0, False), (0, True), (0, True)])  # one refused behind the other
+@example([(0, False), (0, False), (1, True), (1, True), (0, False)])  # refused after a rollback
+def test_no_line_of_the_lineage_passes_through_a_checkpoint(made: list[tuple[int, bool]]) -> None:
+    served: list[str | None] = [None]
+    found: list[Checkpoint] = []
+    for number, (back, is_refused) in enumerate(made):
+        name, parent = f"A_{number}", served[-1 - back % min(len(served), 3)]
+        status = CheckpointStatus.REJECTED if is_refused else CheckpointStatus.STABLE
+        found.append(Checkpoint(name, parent, status, now(), number, "", EvalReport()))
+        if not is_refused:
+            served.append(name)
+    drawn = lineage.draw(found[::-1])
+    places = {(node.x, node.y): node.id for node in drawn.nodes}
+    assert len(places) == len(found), "each has a place of its own"
+    for path in drawn.edges:
+        x, y = map(int, re.findall(r"\d+", path)[:2])
+        assert (x, y) in places
+        for verb, told in re.findall(r"([HL])([\d ]+)", path):
+            to, *level = map(int, told.split())
+            if verb == "H":
+                between = [places[at] for at in places if at[1] == y and x < at[0] < to]
+                assert between == [], path
+            x, y = to, *(level or [y])
+        assert (x, y) in places

@@ -42,15 +42,19 @@ def draw(newest_first: Sequence[Checkpoint]) -> Lineage:
     last_in_lane: dict[int, str] = {}
     for column, checkpoint in enumerate(reversed(newest_first)):
         parent = places.get(checkpoint.parent_id or "")
-        lane = _lane(checkpoint, parent, last_in_lane)
+        # What is the first behind its parent in that one's lane leaves the lane just before it.
+        is_first = parent is not None and not any(
+            lane == parent[1] and x > parent[0] for x, lane in places.values()
+        )
+        lane = _lane(checkpoint, parent, last_in_lane, is_first)
         x, y = _MARGIN + column * _STEP, _MARGIN + lane * _LANE
         last_in_lane[lane] = checkpoint.checkpoint_id
         places[checkpoint.checkpoint_id] = (x, lane)
         if parent is not None:
             px, py = parent[0], _MARGIN + parent[1] * _LANE
-            bend = min(px + _STEP, x)
+            leave = x - _STEP if is_first else px
             edges.append(
-                f"M{px} {py}" + (f"L{px} {py}" if py == y else f"L{bend - 8} {y}") + f"H{x}"
+                f"M{px} {py}H{leave}" + ("" if py == y else f"L{leave + 22} {y}") + f"H{x}"
             )
         elif checkpoint.parent_id is not None:
             edges.append(f"M0 {y}H{x}")
@@ -64,11 +68,18 @@ def draw(newest_first: Sequence[Checkpoint]) -> Lineage:
 
 
 def _lane(
-    checkpoint: Checkpoint, parent: tuple[int, int] | None, last_in_lane: dict[int, str]
+    checkpoint: Checkpoint,
+    parent: tuple[int, int] | None,
+    last_in_lane: dict[int, str],
+    is_first: bool,
 ) -> int:
-    """What is refused gets the lane below; what goes on from a lane's end stays in it."""
+    """What is refused gets the lane below; what goes on from a lane's end stays in it.
+
+    A line along another's lane would seem to come from that one, so others get a lane of their own.
+    """
     if checkpoint.status == CheckpointStatus.REJECTED:
-        return (parent[1] if parent else 0) + 1
+        below = (parent[1] if parent else 0) + 1
+        return below if is_first or below not in last_in_lane else max(last_in_lane) + 1
     if parent is None:
         return 0
     if last_in_lane.get(parent[1]) == checkpoint.parent_id:

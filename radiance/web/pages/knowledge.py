@@ -24,6 +24,7 @@ def describe(services: Services, request: Request) -> Data:
     return {
         **msgspec.to_builtins(found),
         "facts": facts,
+        "sent": counts["all"],
         "recalls": services.recalls,
         "q": request.query_params.get("q", ""),
         "tag": request.query_params.get("tag", ""),
