@@ -112,7 +112,7 @@ def judge(signs: Signs, now: datetime) -> list[Alert]:
         found.append(Alert("warn", "quarantine", text, "/learn?status=quarantined"))
     since = signs.waiting_since
     if signs.held_up_by and signs.waiting_since is not None:
-        text = f"Updates wait, for training is held up: {signs.held_up_by.rstrip('.')}."
+        text = f"Updates wait, for training is held up ({signs.held_up_by.rstrip('.')})."
         found.append(Alert("warn", "held_up", text, "/training"))
     elif since is not None and not signs.is_training and now - since > _STUCK_AFTER:
         text = f"The queue is stuck: its oldest update came {wording.ago(since, now)}."
