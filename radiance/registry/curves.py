@@ -65,7 +65,7 @@ class MetricCurves:
 
         Args:
             cycles: So many are kept; 0: all.
-            most: Whoever else waits for the database waits for no more.
+            most: Whoever else writes waits for no more; who reads waits for none.
         """
         (row,) = self._db.read(
             "SELECT (SELECT MIN(cycle_id) FROM metrics) AS oldest,"
@@ -75,7 +75,7 @@ class MetricCurves:
             return
         last = min(row["newest"] - cycles, row["oldest"] + most - 1)
         if row["oldest"] <= last:
-            with self._db.transaction() as connection:
+            with self._db.aside() as connection:
                 connection.execute("DELETE FROM metrics WHERE cycle_id <= ?", (last,))
 
     def all_of(self, cycle_id: int) -> dict[str, dict[int, float]]:

@@ -183,7 +183,7 @@ class Experiments:
         below = "experiment <= (SELECT MAX(number) FROM experiments) - ?"
         if not self._db.read(f"SELECT 1 FROM trials WHERE {below} LIMIT 1", (experiments,)):  # noqa: S608
             return
-        with self._db.transaction() as connection:
+        with self._db.aside() as connection:
             connection.execute(
                 f"DELETE FROM trials WHERE number IN (SELECT number FROM trials WHERE {below}"  # noqa: S608
                 " LIMIT ?)",

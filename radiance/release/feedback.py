@@ -129,7 +129,7 @@ class FeedbackLog:
             (votes,),
         ):
             return
-        with self._db.transaction() as connection:
+        with self._db.aside() as connection:
             deleted = connection.execute(
                 f"DELETE FROM feedback WHERE number IN (SELECT number FROM feedback WHERE {below}"  # noqa: S608
                 " ORDER BY number LIMIT ?) RETURNING vote",

@@ -1,5 +1,7 @@
+import contextlib
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -26,6 +28,12 @@ def db(path):
 def put(db: Database, name: str) -> None:
     with db.transaction() as connection:
         connection.execute("INSERT INTO sequences VALUES (?, 1)", (name,))
+
+
+def in_a_thread(do):
+    """What a function returns on a thread of its own, within seconds."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(do).result(timeout=5)
 
 
 def found(db: Database) -> list[str]:
@@ -117,6 +125,27 @@ def test_other_threads_wait_for_the_end_of_a_transaction(db, use):
         assert other.is_alive()
     other.join()
     assert seen in ([["a"]], [None])
+
+
+def test_who_reads_does_not_wait_for_what_is_done_aside(db, path):
+    put(db, "a")
+    with db.aside() as connection:
+        connection.execute("DELETE FROM sequences")
+        assert in_a_thread(lambda: found(db)) == ["a"], "read at once, and as it was before"
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2
+        assert connection.execute("PRAGMA secure_delete").fetchone()[0] == 1
+    assert found(db) == []
+    with contextlib.suppress(KeyError), db.aside() as connection:
+        connection.execute("INSERT INTO sequences VALUES ('b', 1)")
+        raise KeyError
+    assert found(db) == [], "undone"
+    put(db, "c")
+    db.close()
+    with pytest.raises(Unavailable), db.aside():
+        pass
+    again = Database(path)
+    assert found(again) == ["c"]
+    again.close()
 
 
 def test_transactions_do_not_nest(db):
