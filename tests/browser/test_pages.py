@@ -91,7 +91,7 @@ def test_on_a_phone_one_button_leads_to_every_page(
     assert page.locator(".side").bounding_box()["height"] < 64
     page.get_by_role("button", name="Menu").focus()
     page.keyboard.press("Enter")
-    assert links.count() > 8
+    assert links.count() == 8
     assert page.get_by_role("link", name="Docs").is_visible()
     assert not has_scripts or violations(page) == []
     page.keyboard.press("Escape")
@@ -108,7 +108,6 @@ def test_a_refused_document_is_told_on_the_page_it_was_sent_from(
     with browser.new_context(base_url=taught.client.url) as context:
         page = context.new_page()
         page.goto("/learn#document-files")
-        page.get_by_text("Or documents, for memory").click()
         sheet = {"name": "costs.xlsx", "mimeType": "application/zip", "buffer": b"PK\x03\x04 cells"}
         page.get_by_label("Documents", exact=True).set_input_files([sheet])
         page.get_by_role("button", name="Send them").click()
