@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import struct
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from bench.survival.preloaded import compile_library
 
 _SOURCE = Path(__file__).with_name("power.c")
 _FIELDS = struct.Struct("5q")
-_RELEASED = struct.Struct("q")
+_NUMBER = struct.Struct("q")
 _BLOCK_BYTES = 4096
 _LEFT_OUT = ("service.log",)
 Loss = Literal["dropped", "reordered"]
@@ -110,8 +111,15 @@ class Power:
         """Let the sync that is held back go on."""
         for path in self._kept.glob("[FD]-*"):
             path.unlink()
-        place = _FIELDS.size - _RELEASED.size
-        self._memory[place:] = _RELEASED.pack(self._fields[3])
+        self._release_up_to(self._fields[3])
+
+    def let_go(self) -> None:
+        """Hold back no sync any more."""
+        self._memory[: _NUMBER.size] = _NUMBER.pack(0)
+        self._release_up_to(sys.maxsize)
+
+    def _release_up_to(self, sync: int) -> None:
+        self._memory[_FIELDS.size - _NUMBER.size :] = _NUMBER.pack(sync)
 
     @property
     def _fields(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import itertools
 import random
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -87,7 +88,7 @@ def _states(plan: Plan, folder: Path, every: int, first: int) -> Iterator[tuple[
     )
     wait_ready(service)
     with _working(service, root) as (facts, is_over):
-        (told / "every").write_text(f"{every} {first}")
+        _say(told / "every", f"{every} {first}")
         while not is_over():
             if not _is_stopped(service):
                 time.sleep(0.002)
@@ -96,9 +97,18 @@ def _states(plan: Plan, folder: Path, every: int, first: int) -> Iterator[tuple[
             copy = shutil.copytree(root, folder / f"step {step}", symlinks=True)
             # Whoever is told by now was told before the copy was made.
             yield step, Path(copy), {name: [*ids] for name, ids in facts.items()}
-            (told / "next").write_text(str(step))
-            (told / "next").replace(told / "go")
+            _say(told / "go", str(step))
             service.process.send_signal(signal.SIGCONT)
+        _say(told / "every", "0 0")  # its end takes steps, too
+        _say(told / "go", str(sys.maxsize))
+        service.process.send_signal(signal.SIGCONT)
+
+
+def _say(file: Path, what: str) -> None:
+    """Write a file that another process reads, whole or not at all."""
+    new = file.with_suffix(".new")
+    new.write_text(what)
+    new.replace(file)
 
 
 def _is_stopped(service: Started) -> bool:
@@ -182,6 +192,7 @@ def _cuts(
             cut = switch.cut(folder / f"cut {switch.held}")
             yield switch.held, cut, {name: [*ids] for name, ids in facts.items()}
             switch.release()
+        switch.let_go()  # its end syncs, too
 
 
 def count_syncs(plan: Plan, folder: Path) -> int:
