@@ -22,7 +22,7 @@ _OFTEN = 20.0  # times a second that a core is taken away from who is kept off t
 _LEAST_SHARE = 0.25  # of the time: what hangs is noticed however busy the machine is
 
 
-class Usage(NamedTuple):
+class CpuUsage(NamedTuple):
     """What the process has had of the cores.
 
     Attributes:
@@ -34,7 +34,7 @@ class Usage(NamedTuple):
     taken_away: int
 
     @classmethod
-    def now(cls) -> "Usage":
+    def now(cls) -> "CpuUsage":
         """Until now."""
         found = resource.getrusage(resource.RUSAGE_SELF)
         return cls(found.ru_utime + found.ru_stime, found.ru_nivcsw)
@@ -51,7 +51,7 @@ class Heartbeat:
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
-        usage: Callable[[], Usage] = Usage.now,
+        usage: Callable[[], CpuUsage] = CpuUsage.now,
     ) -> None:
         self._clock, self._usage = clock, usage
         self._moved_at, self._had = clock(), usage()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.engine.heartbeat import FIRST_S, Heartbeat, Usage
+from radiance.engine.heartbeat import FIRST_S, CpuUsage, Heartbeat
 from radiance.engine.requests import Request
 from radiance.engine.worker import Engine
 from radiance.errors import EngineFailed
@@ -117,7 +117,7 @@ def test_what_others_keep_off_the_cores_is_given_the_seconds_that_they_take(
     share: float, taken_away: int, seconds: float
 ) -> None:
     clock = Clock()
-    heartbeat = Heartbeat(clock, lambda: Usage(share * clock.now, round(taken_away * clock.now)))
+    heartbeat = Heartbeat(clock, lambda: CpuUsage(share * clock.now, round(taken_away * clock.now)))
     clock.now = 100.0
     heartbeat.moved()
     clock.now += seconds - 0.1
