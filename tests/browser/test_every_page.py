@@ -39,6 +39,13 @@ LABELS_OVER_THE_NEXT_ROW = """[...document.querySelectorAll(".cards td[data-labe
     .filter((cell) => cell.clientHeight
         && parseFloat(getComputedStyle(cell, "::before").height) > cell.clientHeight + 1)
     .map((cell) => cell.dataset.label)"""
+# On two lines; a first letter has a box of its own on the same one.
+BROKEN_IDS = """[...document.querySelectorAll("main a.id, h1 .nowrap")]
+    .map((id) => [id.textContent, [...id.getClientRects()]])
+    .filter(([, boxes]) => boxes.some((box) => box.top >= boxes[0].bottom))
+    .map(([text]) => text)"""
+# What stands above the first word of a page.
+ABOVE = """document.querySelector(".side")?.offsetHeight ?? 0"""
 # The smallest type in any figure, in pixels of the screen.
 LEAST_TYPE = """() => Math.min(99, ...[...document.querySelectorAll("svg text")]
     .filter((text) => text.getClientRects().length)
@@ -222,6 +229,9 @@ def look(page: Any, path: str) -> list[Any]:
     if (wide := page.evaluate("document.documentElement.scrollWidth")) > 320:
         wrong.append((path, "is wider than a phone", wide))
     wrong += [(path, "hides columns", table) for table in page.evaluate(BESIDE_THE_SCREEN)]
+    wrong += [(path, "breaks an id", name) for name in page.evaluate(BROKEN_IDS)]
+    if (above := page.evaluate(ABOVE)) > 64:
+        wrong.append((path, "has links where the page should begin", above))
     wrong += [(path, "begins beside the page", t) for t in page.evaluate(LEFT_OF_THE_PAGE)]
     wrong += [(path, "covers a row", name) for name in page.evaluate(LABELS_OVER_THE_NEXT_ROW)]
     if (least := page.evaluate(LEAST_TYPE)) < 9:
