@@ -77,3 +77,38 @@ def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
     )
     assert page.locator("#chart-loss .where").inner_text().startswith("Step ")
     client.post("/training/pause", {})
+
+
+def test_a_range_that_is_being_dragged_outlasts_what_arrives_meanwhile(
+    open_at: Callable[..., Any], checkpointed_root: Path, serve: Callable[..., Running]
+) -> None:
+    page = open_at(serve().client.url, "/cycles/1")
+    until(page, "document.querySelector('#chart-loss .plot .u-over') !== null")
+    over = page.locator("#chart-loss .plot .u-over")
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+
+    def move_to(share: float) -> None:
+        page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2, steps=4)
+
+    range_of = """(({ min, max }) => max - min)(
+        document.querySelector("#chart-loss .plot").uplot.scales.x)"""
+    whole = page.evaluate(range_of)
+    move_to(0.2)
+    page.mouse.down()
+    move_to(0.4)
+    page.evaluate(
+        """() => {
+            const rows = document.querySelector("#chart-loss tbody");
+            const row = rows.lastElementChild.cloneNode(true);
+            row.firstElementChild.textContent = Number(row.firstElementChild.textContent) + 1;
+            rows.append(row);
+            document.dispatchEvent(new Event("radiance:update"));
+        }"""
+    )
+    move_to(0.6)
+    page.mouse.up()
+    page.wait_for_timeout(100)
+    assert page.evaluate(range_of) < 0.7 * whole
+    points = "document.querySelector('#chart-loss .plot').uplot.data[0].length"
+    assert page.evaluate(points) == page.locator("#chart-loss tbody tr").count(), "then it is drawn"

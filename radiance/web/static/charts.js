@@ -119,7 +119,17 @@
       if (found && target.clientWidth) found.plot.setSize({ width: Math.max(200, target.clientWidth), height: HEIGHT });
     }
   });
+  // While a reader drags, charts stay as they are: one that is drawn anew would lose the range.
+  let isHeld = false;
+  document.addEventListener("mousedown", (event) => { isHeld = Boolean(event.target.closest?.(".plot")); });
+  document.addEventListener("mouseup", () => {
+    if (!isHeld) return;
+    isHeld = false;
+    setTimeout(drawAll); // after the chart has taken the range
+  });
+
   function drawAll() {
+    if (isHeld) return;
     for (const figure of all()) {
       draw(figure);
       const place = figure.querySelector(".plot");
