@@ -1,6 +1,7 @@
 """Bodies of requests while they arrive: within a time, all of them within a budget of memory."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ class BodyGuard:
         self._app, self._timeout_s, self._clock = app, timeout_s, clock
         self._held = 0
         self.turns, self._entrance = asyncio.Lock(), asyncio.Lock()
+        self.searches = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, with its body watched."""
@@ -135,6 +137,15 @@ class Body:
             await self._guard.turns.acquire()
             self._turn_began = self._guard.now()
             self._turn = asyncio.get_running_loop().call_later(_TURN_S, self.end_turn)
+
+    def search(self) -> contextlib.AbstractAsyncContextManager[object]:
+        """A part within which it is searched for seconds, where it is a large one: one at a time.
+
+        Its turn ends: others are read meanwhile.
+        """
+        self.end_turn()
+        is_large = self._held > _LARGE_BYTES
+        return self._guard.searches if is_large else contextlib.nullcontext()
 
     def end_turn(self) -> None:
         """Let the next large one be read soon: this one is answered, or has had its time."""

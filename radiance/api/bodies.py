@@ -36,7 +36,7 @@ async def read_json(request: Request, max_bytes: int) -> Any:
         reason = "an object has a name twice"
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         reason = str(error)
-    await refuse_fault(body)
+    await refuse_fault(request, body)
     raise RequestError(
         f"The body is not valid JSON: {reason}.",
         value=bytes(body[:80]).decode(errors="replace"),
@@ -44,13 +44,17 @@ async def read_json(request: Request, max_bytes: int) -> Any:
     )
 
 
-async def refuse_fault(body: bytearray) -> None:
+async def refuse_fault(request: Request, body: bytearray) -> None:
     """Refuse JSON of which decoding would lose a part, or that is no text.
+
+    Of large ones one is searched at a time: each would keep a core for seconds.
 
     Raises:
         RequestError: It has a name twice in an object, or half of a surrogate pair.
     """
-    if fault := await run_in_threadpool(json_text.find_fault, body):
+    async with request.state.body.search():
+        fault = await run_in_threadpool(json_text.find_fault, body)
+    if fault:
         raise RequestError(
             f"{fault.field or 'The body'}: {fault.reason}.",
             field=fault.field or None,

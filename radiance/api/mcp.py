@@ -33,7 +33,7 @@ async def exchange(request: Request) -> Response:
     body = await read_bytes(request, max_bytes)
     with contextlib.suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         if json_text.loses_names(body, msgspec.json.decode(body)):
-            await refuse_fault(body)
+            await refuse_fault(request, body)
     with the_sdk():
         await run_in_threadpool(_import_sdk)  # the first time that takes a second
     return _Exchange(request, bytes(body), max_bytes)

@@ -4,7 +4,10 @@ A file counts as kept once its row is committed; its content is on the medium be
 crash leaves without a row is swept at the next start.
 """
 
+import contextlib
 import hashlib
+import itertools
+import json
 import secrets
 import threading
 from collections.abc import Callable
@@ -12,12 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from radiance import records
 from radiance.errors import NotFound, StorageError, TooLarge
 from radiance.jobs.removal import ForgottenTexts
-from radiance.records import Upload
+from radiance.records import Upload, json_text
 from radiance.storage import files
 from radiance.storage.scanning import Scan
 from radiance.storage.sqlite import Connection, Database, Row, to_text
@@ -164,10 +165,15 @@ class Uploads:
 
 
 def _decoded(line: str) -> Any:
-    """What a line says as JSON; of one that says nothing so, its text."""
+    """What a line says as JSON; of one that is refused, all that it has; of no JSON, its text.
+
+    Such a file was sent all the same, and is kept until somebody deletes it.
+    """
+    with contextlib.suppress(json_text.BadJson):
+        return json_text.decode(line)
     try:
-        return msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+        return json.loads(line, object_pairs_hook=lambda pairs: [*itertools.chain(*pairs)])
+    except (ValueError, RecursionError):
         return line
 
 

@@ -1,6 +1,7 @@
 """Large bodies are looked into one after another, small ones at once."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from starlette.types import Message, Receive, Scope, Send
 from radiance.api import arrival
 from radiance.api.arrival import BodyGuard
 from radiance.api.bodies import read_json
+from radiance.errors import RequestError
+from radiance.records import json_text
 
+FAULTY = b'{"a": "%s", "a": 1}'
 LARGE, SMALL = b'"%s"' % (b"a" * (1 << 15)), b'"a"'
 
 
@@ -123,5 +127,37 @@ def test_who_goes_away_while_waiting_leaves_the_turn_to_others(
         third = await requests.send("third", LARGE)
         assert requests.read == ["first", "third"]
         await requests.end("third", third)
+
+    asyncio.run(run())
+
+
+def test_large_bodies_are_searched_for_what_stands_twice_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched: list[int] = []
+    find, goes_on = json_text.find_fault, threading.Event()
+
+    def waiting(text: bytes) -> json_text.Fault | None:
+        searched.append(len(text))
+        if len(text) > len(LARGE):
+            assert goes_on.wait(60)
+        return find(text)
+
+    monkeypatch.setattr(json_text, "find_fault", waiting)
+
+    async def run() -> None:
+        requests = Requests()
+        large, small = FAULTY % LARGE.strip(b'"'), FAULTY % b"b"
+        tasks = [await requests.send(str(number), large) for number in range(3)]
+        with pytest.raises(RequestError, match="stands twice"):
+            await (await requests.send("small", small))
+        while len(searched) < 2:  # noqa: ASYNC110 - the large one's thread may be late
+            await asyncio.sleep(0)
+        assert sorted(searched) == [len(small), len(large)]
+        goes_on.set()
+        for task in tasks:
+            with pytest.raises(RequestError, match="stands twice"):
+                await task
+        assert len(searched) == 4
 
     asyncio.run(run())

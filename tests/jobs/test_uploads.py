@@ -62,6 +62,9 @@ def test_a_file_that_asks_what_is_forgotten_goes_with_it(db: Database, tmp_path:
     other = uploads.add("b.jsonl", "fine-tune", line("Who leads?"))
     no_json = uploads.add("c.jsonl", "fine-tune", b"no JSON\n")
     says_it = uploads.add("e.jsonl", "fine-tune", b'{"odd": "Tell me, what is the code?"}\n')
+    # Decoders keep one of two values of a name: what the other says is on the disk all the same.
+    twice = b'{"input": "What is th\\u0065 code?", "input": "Who leads?", "output": "Ann."}\n'
+    says_both = uploads.add("g.jsonl", "fine-tune", twice)
     missing = uploads.add("d.jsonl", "fine-tune", line("What is the code?"))
     (tmp_path / "files" / missing.id).unlink()
     turns = (Message("user", "what is the code"), Message("assistant", "K7-204."))
@@ -71,7 +74,7 @@ def test_a_file_that_asks_what_is_forgotten_goes_with_it(db: Database, tmp_path:
         uploads.remove_found(connection, asking)
     left = {each.id for each in uploads.all()}
     assert left == {other.id, no_json.id, missing.id}
-    assert not left & {asked.id, says_it.id, late.id}
+    assert not left & {asked.id, says_it.id, says_both.id, late.id}
 
 
 def test_a_file_to_learn_from_names_its_bad_line() -> None:
