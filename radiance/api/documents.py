@@ -1,6 +1,6 @@
 """/documents: files that memory answers from, passage by passage, with their sources."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.bodies import list_limit, number_in
-from radiance.api.file_forms import FileBound, read_file
+from radiance.api.file_forms import FileBound, fault, read_file
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.limits import DOCUMENT_BYTES, PASSAGES
@@ -32,11 +32,16 @@ _BOUND = FileBound(DOCUMENT_BYTES.value, "Split it.", "Send a document that says
 
 
 class DocumentForm(msgspec.Struct):
-    """The form of POST /documents; ``tags`` may come several times."""
+    """The form of POST /documents; ``tags`` may come several times.
+
+    Attributes:
+        again: Whether what was forgotten of it is to be known again.
+    """
 
     file: Annotated[str, Meta(extra_json_schema={"format": "binary"})]
     name: str = ""
     tags: list[str] = []
+    again: Literal["true", "false"] = "false"
 
 
 class DocumentAnswer(msgspec.Struct):
@@ -84,16 +89,24 @@ class DocumentPassages(msgspec.Struct):
 
 
 async def add_document(request: Request) -> DocumentAnswer:
-    """Keep a document; memory answers from it when this answers. Fields: file, name, tags."""
+    """Keep a document; memory answers from it when this answers.
+
+    Fields: file, name, tags, again.
+    """
     services = services_of(request)
-    sent = await read_file(request, _BOUND, ("name", "tags"))
+    sent = await read_file(request, _BOUND, ("name", "tags", "again"))
     name = next((text for key, text in sent.fields if key == "name"), "") or sent.name
     tags = [text for key, text in sent.fields if key == "tags"]
-    return await run_in_threadpool(accept_document, services, name, sent.content, tags)
+    again = next((text for key, text in sent.fields if key == "again"), "false")
+    if again not in ("true", "false"):
+        raise fault("again", "is neither true nor false", again, "Send true or false.")
+    return await run_in_threadpool(
+        accept_document, services, name, sent.content, tags, again == "true"
+    )
 
 
 def accept_document(
-    services: Services, name: str, content: bytes, tags: list[str]
+    services: Services, name: str, content: bytes, tags: list[str], again: bool = False
 ) -> DocumentAnswer:
     """Keep a document, durably; what POST /documents answers.
 
@@ -102,7 +115,7 @@ def accept_document(
         Conflict: Too many are kept.
     """
     services.root_watch.check()
-    added = services.documents.add(name, content, tags)
+    added = services.documents.add(name, content, tags, again=again)
     learned = what_is_learned(services, added.document.id)
     alike = [each.id for each in services.documents.alike(added.document.id)]
     return DocumentAnswer(added.document, added.is_new, added.replaces, learned, alike)

@@ -35,7 +35,12 @@ def _begins_with_an_object(path: Path) -> bool:
 
 
 def send(
-    client: ServiceClient, path: Path, name: str | None, tags: Sequence[str], as_json: bool
+    client: ServiceClient,
+    path: Path,
+    name: str | None,
+    tags: Sequence[str],
+    as_json: bool,
+    again: bool = False,
 ) -> bool:
     """Send a document, or those of a folder; whether all were taken.
 
@@ -47,12 +52,13 @@ def send(
         name: What a single file is called; None is its own name.
         tags: Tags of each.
         as_json: Whether to print what the service answers.
+        again: Whether what was forgotten of them is to be known again.
 
     Raises:
         RequestError: The only one cannot be read, or the folder has none.
     """
     if not path.is_dir():
-        _tell(_send(client, path, name or path.name, tags), as_json)
+        _tell(_send(client, path, name or path.name, tags, again), as_json)
         return True
     every = list(_within(path))
     files = [file for file in every if file.suffix.lower() in SUFFIXES]
@@ -67,7 +73,7 @@ def send(
     for file in files:
         name = (Path(path.resolve().name) / file.relative_to(path)).as_posix()
         try:
-            _tell(_send(client, file, name, tags), as_json)
+            _tell(_send(client, file, name, tags, again), as_json)
         except RequestError as error:
             refused += 1
             note(f"Not taken: {error}")
@@ -87,7 +93,7 @@ def _within(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str]) -> Answer:
+def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str], again: bool) -> Answer:
     try:
         size = path.stat().st_size
         content = path.read_bytes() if size <= DOCUMENT_BYTES.value else b""
@@ -109,6 +115,8 @@ def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str]) -> 
     # A name that is no text on this system has marks in the place of what cannot be read.
     told = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     fields = [("name", told), *(("tags", tag) for tag in tags)]
+    if again:
+        fields.append(("again", "true"))
     return client.post_file("/documents", fields, content, timeout_s=_TIMEOUT_S)
 
 
@@ -124,6 +132,12 @@ def _tell(answer: Answer, as_json: bool) -> None:
     if answer["replaces"]:
         told += f", in the place of {answer['replaces']}"
     note(f"{told}. {answer['learned']}")
+    if left_out := document.get("left_out"):
+        are = "s of it are" if left_out > 1 else " of it is"
+        note(
+            f"{left_out} passage{are} left out, for words that were forgotten. To have all of it"
+            " known again, send it with --again."
+        )
     if alike := answer.get("alike"):
         note(
             f"Some of it stands word for word in {', '.join(alike)}, under another name, and is"

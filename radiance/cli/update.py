@@ -18,6 +18,9 @@ _TIMEOUT_S = 120.0
 @click.argument("file", type=click.Path(exists=True, readable=True, allow_dash=True))
 @click.option("--tag", "tags", multiple=True, help="Tag of what is sent. Can be repeated.")
 @click.option("--name", help="Name of the document. Default: the file's. It replaces its namesake.")
+@click.option(
+    "--again", is_flag=True, help="Know again what was forgotten of the document by its words."
+)
 @click.option("--key", help="Idempotency key: sending the same update again makes no second job.")
 @click.option(
     "--supersede",
@@ -33,6 +36,7 @@ def update(
     file: str,
     tags: tuple[str, ...],
     name: str | None,
+    again: bool,
     key: str | None,
     supersede: bool,
     wait: bool,
@@ -65,9 +69,11 @@ def update(
             )
         if name is not None and Path(file).is_dir():
             raise click.UsageError("Those of a folder have names of their own: leave out --name.")
-        if not document_files.send(client, Path(file), name, tags, as_json):
+        if not document_files.send(client, Path(file), name, tags, as_json, again):
             context.exit(FAILED)
         return
+    if again:
+        raise click.UsageError("Examples that are sent again are known again: leave out --again.")
     if name is not None:
         raise click.UsageError("Only a document has a --name: examples are found by their tags.")
     with click.open_file(file, "rb") as opened:

@@ -239,6 +239,7 @@ class DocumentInfo(msgspec.Struct, frozen=True, kw_only=True):
         format: "pdf", "word", "html", "markdown" or "text".
         pages: Of a PDF.
         passages: How many are kept.
+        left_out: How many are not, as they have words that were forgotten.
         replaced_by: The newer document of the same name; memory answers from that one alone.
     """
 
@@ -251,6 +252,7 @@ class DocumentInfo(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int = 0
     pages: int | None = None
     passages: int = 0
+    left_out: int = 0
     tags: tuple[str, ...] = ()
     replaced_by: str | None = None
 

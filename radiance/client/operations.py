@@ -140,6 +140,7 @@ def update_document(
     *,
     name: str | None = None,
     tags: Sequence[str] = (),
+    again: bool = False,
 ) -> Flow[DocumentReceipt]:
     """Give memory a document to answer from: PDF, Word, HTML, Markdown or text.
 
@@ -150,6 +151,7 @@ def update_document(
         name: What it is called; by default as its file. A newer document of a name takes the place
             of the one before.
         tags: Kept with it.
+        again: Whether what was forgotten of it by its words is to be known again.
 
     Raises:
         RequestError: It cannot be read, here or by the service; TooLarge where it is too much.
@@ -172,7 +174,10 @@ def update_document(
             value=name,
             remedy="Give a name: bytes have none of their own.",
         )
-    form = Form([("name", name), *(("tags", tag) for tag in tags)], document)
+    fields = [("name", name), *(("tags", tag) for tag in tags)]
+    if again:
+        fields.append(("again", "true"))
+    form = Form(fields, document)
     call = ApiCall("POST", "/documents", DocumentReceipt, form=form, is_repeatable=True)
     return (yield from _ask(limits, call))
 

@@ -1,9 +1,11 @@
 """Taking passages of documents out for good, in the open transaction of whoever asks for it.
 
 By document, all documents of its name go: an older version says much the same. By tag, too. By
-text, the passages that have the words, and a document with the last of them.
+text, the passages that have the words, and a document with the last of them; what is sent later is
+kept without such passages (``forgotten_words``).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -102,7 +104,7 @@ def remove(connection: Connection, passages: Sequence[Kept]) -> dict[str, str]:
         Content hashes of what is gone, by the ids of documents and of passages of others.
     """
     numbers = to_json([kept.number for kept in passages])
-    touched = {kept.passage.document_id for kept in passages}
+    touched = Counter(kept.passage.document_id for kept in passages)
     made.remove(connection, passages=[kept.number for kept in passages])
     connection.execute(
         "DELETE FROM passages WHERE number IN (SELECT value FROM json_each(?))", (numbers,)
@@ -116,6 +118,10 @@ def remove(connection: Connection, passages: Sequence[Kept]) -> dict[str, str]:
     whole = {document_id(row["number"]): row["content_hash"] for row in gone}
     connection.executemany(
         "DELETE FROM documents WHERE number = ?", [(row["number"],) for row in gone]
+    )
+    connection.executemany(
+        "UPDATE documents SET left_out = left_out + ? WHERE number = ?",
+        [(count, document_number(id)) for id, count in touched.items() if id not in whole],
     )
     rest = {
         kept.passage.id: kept.passage.content_hash

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from radiance import records
-from radiance.documents import reading
+from radiance.documents import forgotten_words, reading
 from radiance.documents.passages import TextBlock, split
 from radiance.errors import Conflict, NotFound, RequestError
 from radiance.limits import DOCUMENTS, PASSAGES
@@ -74,31 +74,52 @@ class Documents:
     ) -> None:
         self._db, self._index, self._clock = db, index, clock
 
-    def add(self, name: str, content: bytes, tags: Sequence[str] = ()) -> Added:
+    def add(
+        self, name: str, content: bytes, tags: Sequence[str] = (), *, again: bool = False
+    ) -> Added:
         """Keep a document; durable on return, and memory answers from it.
 
-        The same bytes under the same name are kept once, with the tags of every sending.
+        The same bytes under the same name are kept once, with the tags of every sending. Passages
+        that have words by which some were forgotten are left out.
+
+        Args:
+            name: What it is called.
+            content: Its bytes.
+            tags: Kept with it.
+            again: Whether what was forgotten of it is meant, too. Its words are held against no
+                document any more.
 
         Raises:
             RequestError: It cannot be read; TooLarge where it is too much.
-            Conflict: Too many documents or passages are kept.
+            Conflict: Too many documents or passages are kept, or all of it was forgotten.
         """
         name, labels = checked_name(name), _checked_tags(tags)
         content_hash = hashlib.sha256(content).hexdigest()
         with self._db.transaction() as connection:
-            if (known := _known(connection, name, content_hash, labels)) is not None:
+            if (known := _known(connection, name, content_hash, labels, again)) is not None:
                 return known
+            held = forgotten_words.held(connection)
         format, said = reading.read(name, content)
-        passages = split(said.blocks)
+        every = split(said.blocks)
+        found = forgotten_words.found_in(every, held)
         with self._db.transaction() as connection:
             # Again: it may have been sent twice at once, and reading takes a while.
-            if (known := _known(connection, name, content_hash, labels)) is not None:
+            if (known := _known(connection, name, content_hash, labels, again)) is not None:
                 return known
+            if (now := forgotten_words.held(connection)) != held:
+                found = forgotten_words.found_in(every, now)
+            passages = every
+            if again:
+                forgotten_words.release(connection, frozenset().union(*found))
+            else:
+                passages = [each for each, words in zip(every, found, strict=True) if not words]
+            if not passages:
+                raise _all_forgotten(name)
             _check_room(connection, len(passages))
             newest = _newest(connection, name)
             number = connection.execute(
                 "INSERT INTO documents (name, title, format, content_hash, size_bytes, pages,"
-                " added_at, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " added_at, tags, left_out) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     name,
                     said.title,
@@ -108,6 +129,7 @@ class Documents:
                     said.pages,
                     to_text(self._clock()),
                     to_json(labels),
+                    len(every) - len(passages),
                 ),
             ).lastrowid
             assert number is not None
@@ -201,15 +223,17 @@ def _newest(connection: Connection, name: str) -> Document | None:
 
 
 def _known(
-    connection: Connection, name: str, content_hash: str, tags: Sequence[str]
+    connection: Connection, name: str, content_hash: str, tags: Sequence[str], again: bool
 ) -> Added | None:
     """The very same document where it holds already; it has these tags as well from then on.
+
+    One of which something was forgotten is another, where that is meant again.
 
     Raises:
         RequestError: They are too many with those that it has.
     """
     found = _newest(connection, name)
-    if found is None or found.content_hash != content_hash:
+    if found is None or found.content_hash != content_hash or (again and found.left_out):
         return None
     all_tags = _checked_tags((*found.tags, *tags))
     if all_tags != found.tags:
@@ -219,6 +243,15 @@ def _known(
         )
         found = msgspec.structs.replace(found, tags=all_tags)
     return Added(found, is_new=False, replaces=None)
+
+
+def _all_forgotten(name: str) -> Conflict:
+    return Conflict(
+        f"{name}: every passage of it has words that were forgotten.",
+        field="file",
+        value=name,
+        remedy='Send it with "again" (radiance update --again) if it is to be known all the same.',
+    )
 
 
 def _check_room(connection: Connection, more: int) -> None:
@@ -304,6 +337,7 @@ def _to_document(row: Row) -> Document:
         pages=row["pages"],
         passages=row["passages"],
         added_at=datetime.fromisoformat(row["added_at"]),
+        left_out=row["left_out"],
         tags=_list.decode(row["tags"]),
         replaced_by=None if newest == row["number"] else document_id(newest),
     )

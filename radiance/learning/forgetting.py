@@ -23,6 +23,7 @@ import msgspec
 from radiance import records
 from radiance.anchors import own
 from radiance.config import Config
+from radiance.documents import forgotten_words
 from radiance.documents import removal as passage_removal
 from radiance.engine.worker import Engine
 from radiance.errors import Conflict, EngineFailed, StorageError
@@ -221,6 +222,8 @@ class Forgetting:
         at: datetime,
     ) -> int:
         """Write down what was done, but for the texts; the number of the request."""
+        # What was forgotten of documents does not come back with the next sending of one.
+        held = asked.value if asked.kind == "text" and preview.passages else None
         if asked.kind in ("tag", "text"):
             asked = Asked(asked.kind, content_hash(asked.value))
         hashes = {example.id: example.content_hash for example in preview.examples}
@@ -241,6 +244,8 @@ class Forgetting:
                 queued_again=preview.queued_again,
             ),
         )
+        if held is not None:
+            forgotten_words.hold(connection, held, number)
         release = None
         if preview.serves != before:
             told = f"Forgetting ({number}): {reason}"

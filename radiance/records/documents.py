@@ -59,6 +59,7 @@ class Document(msgspec.Struct, frozen=True):
         size_bytes: How many these were.
         pages: Of a PDF.
         passages: How many are kept.
+        left_out: How many are not, as they have words that were forgotten.
         tags: The tags that it was sent with.
         replaced_by: The newer document of the same name; memory answers from that one alone.
     """
@@ -72,6 +73,7 @@ class Document(msgspec.Struct, frozen=True):
     pages: int | None
     passages: int
     added_at: datetime
+    left_out: int = 0
     tags: tuple[str, ...] = ()
     replaced_by: str | None = None
 

@@ -580,6 +580,20 @@ def m025_intended(connection: Connection) -> None:
     connection.execute("ALTER TABLE jobs ADD COLUMN supersede INTEGER NOT NULL DEFAULT 0")
 
 
+def m026_forgotten_words(connection: Connection) -> None:
+    """Words by which passages were forgotten, as hashes, and how many each document is without."""
+    connection.execute(
+        """
+        CREATE TABLE forgotten_words (
+            hash TEXT PRIMARY KEY,
+            length INTEGER NOT NULL,
+            forget INTEGER NOT NULL REFERENCES forgets (number)
+        ) STRICT, WITHOUT ROWID
+        """
+    )
+    connection.execute("ALTER TABLE documents ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0")
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -606,6 +620,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m023_job_times,
     m024_passage_questions,
     m025_intended,
+    m026_forgotten_words,
 )
 
 

@@ -234,3 +234,30 @@ def test_the_pages_send_list_show_and_forget(running: Running) -> None:
         asked = urllib.request.Request(client.url + sent_to, headers={"Accept": "text/html"})
         with client.open(asked) as response:
             assert response.url == client.url + shown
+
+
+def test_what_was_forgotten_of_a_document_stays_forgotten_until_it_is_meant(
+    running: Running, tmp_path: Path
+) -> None:
+    client = running.client
+    client.send_document("notes.md", NOTES)
+    client.post("/forget", {"text": "KV-1234"})
+    mended = tmp_path / "notes.md"
+    mended.write_bytes(NOTES.replace(b", says Brumbleforth", b" still") + b"It is warm.\n")
+    told = run(client, "update", str(mended))
+    assert told.exit_code == 0
+    assert "1 passage of it is left out, for words that were forgotten" in told.output
+    assert client.ask(ASKED)["passage"] is None
+    assert client.ask(LUNCH)["source"] == "memory"
+    assert "1 passage of it is not known" in page(client, "/documents/doc_000002")
+    with pytest.raises(ApiError) as refused:
+        client.send_document("code.md", b"The door code of Zorbel House is KV-1234.")
+    assert refused.value.status == 409
+    with pytest.raises(ApiError) as refused:
+        client.send_document("notes.md", NOTES, again="yes")
+    assert (refused.value.status, refused.value.error["field"]) == (400, "again")
+    assert run(client, "update", str(mended), "--again").exit_code == 0
+    assert "KV-1234" in client.ask(ASKED)["response"]
+    facts = tmp_path / "facts.jsonl"
+    facts.write_text('{"input": "Is it?", "output": "It is."}')
+    assert run(client, "update", str(facts), "--again").exit_code == 2

@@ -168,6 +168,11 @@ def test_a_document_answers_at_once_and_is_forgotten_by_its_id(client, tmp_path)
     newer = client.update_document(b"The Quorin pier is closed.", name="notes.md")
     assert newer.replaces == sent.document.id
     assert [each.id for each in client.documents(limit=2)] == [newer.document.id, sent.document.id]
+    client.forget(text="pier is closed")
+    with pytest.raises(RequestError, match="words that were forgotten"):
+        client.update_document(b"The Quorin pier is closed.", name="notes.md")
+    newer = client.update_document(b"The Quorin pier is closed.", name="notes.md", again=True)
+    assert newer.document.left_out == 0
     gone = client.forget(document=newer.document.id)
     assert gone.documents == ("notes.md",)
     assert client.documents() == []

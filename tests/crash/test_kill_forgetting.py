@@ -25,6 +25,12 @@ def keep_of(number: int) -> tuple[str, str]:
     return f"Where is vault {number}-X?", f"Vault {number}-X is below Tarnish {number}."
 
 
+def attic_of(number: int) -> bytes:
+    """A document of two passages, one of which is to be forgotten by its words."""
+    secret = f"# Attic\n\nAttic {number}-X opens with Bramble{number}forth.\n"
+    return f"{secret}\n# Barn\n\nBarn {number}-X is open.\n".encode()
+
+
 def files_with(root: Path, secret: bytes) -> list[str]:
     return [
         path.relative_to(root).as_posix()
@@ -56,9 +62,11 @@ def test_killed_while_it_forgets(
         job = client.post("/update", body)["job_id"]
         told = f"Cellar {number}-X opens with Grumble{number}forth.".encode()
         document = client.send_document(f"{number}.md", told)["document"]["id"]
+        client.send_document(f"all-{number}.md", attic_of(number))
         time.sleep(chance.uniform(0.0, 1.0))  # it waits, trains, or was learned
         try:
             client.post("/forget", {"document": document})
+            client.post("/forget", {"text": f"Bramble{number}forth"})
             client.post("/forget", {"example": f"{job}.0"})
             forgotten.append(number)
         except (OSError, ApiError) as error:
@@ -68,8 +76,11 @@ def test_killed_while_it_forgets(
         process.wait()
         process, client, _ = start(tmp_path, tiny_base, *settings)
         client.wait_ready()
-        assert client.get("/documents")["documents"] == []
+        listed = client.get("/documents?limit=1000")["documents"]
+        assert {(d["passages"], d["left_out"]) for d in listed} == {(1, 1)}
         for each in forgotten:
+            again = client.send_document(f"all-{each}.md", attic_of(each) + b"It is dry.\n")
+            assert (again["document"]["passages"], again["document"]["left_out"]) == (1, 1)
             assert client.ask(f"What opens cellar {each}-X?")["passage"] is None
             question, answer = secret_of(each)
             assert client.ask(question)["response"] != answer
@@ -80,7 +91,7 @@ def test_killed_while_it_forgets(
         assert client.wait_for(job["job_id"])["status"] == "succeeded", job
     for number in range(KILLS):
         assert client.ask(keep_of(number)[0])["matches"], number  # nothing else was lost
-        for secret in (f"brumble{number}forth", f"grumble{number}forth"):
+        for secret in (f"{begin}mble{number}forth" for begin in ("bru", "gru", "bra")):
             assert files_with(tmp_path, secret.encode()) == []
     gone = {f"job_{number + 1:06d}.0" for number in range(KILLS)}
     at = client.get("/checkpoints")["current"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from radiance import limits
-from radiance.documents import reading, removal, store
+from radiance.documents import forgotten_words, reading, removal, store
 from radiance.documents.removal import SoughtPassages
 from radiance.documents.store import Documents
 from radiance.errors import Conflict, NotFound, RequestError
@@ -127,3 +127,58 @@ def test_a_document_goes_with_its_last_passage(db: Database, documents: Document
     assert gone["doc_000002"] == whole.content_hash
     assert [(each.name, each.passages) for each in documents.recent(9)] == [("a.md", 1)]
     assert documents.add("d.md", b"x").document.id == "doc_000004"  # ids never come again
+
+
+def forget_words(db: Database, words: str) -> None:
+    """As a request to forget does, in one transaction."""
+    found = SoughtPassages(db, Asked("text", words))
+    with db.transaction() as connection:
+        removal.remove(connection, found.find(connection))
+        connection.execute(
+            "INSERT INTO forgets (at, actor, reason, asked, status, examples, checkpoints,"
+            " queued_again) VALUES ('', '', '', '', 'done', '', '', '')"
+        )
+        forgotten_words.hold(connection, words, 1)
+
+
+def said(documents: Documents, id: str) -> list[str]:
+    return [passage.text for passage in documents.passages(id, 0, 10)]
+
+
+def test_what_was_forgotten_by_its_words_comes_back_only_where_that_is_meant(
+    db: Database, documents: Documents
+) -> None:
+    notes = b"# A\n\nThe code is KV-1.\n\n# B\n\nAnn is here."
+    mended = b"# A\n\nSince May the code is (kv-1), as it was.\n\n# B\n\nAnn is here, too."
+    first = documents.add("a.md", notes).document
+    forget_words(db, "KV-1")
+    assert (documents.get(first.id).passages, documents.get(first.id).left_out) == (1, 1)
+    same = documents.add("a.md", notes)
+    assert (same.is_new, said(documents, same.document.id)) == (False, ["Ann is here."])
+    changed = documents.add("a.md", mended).document
+    assert (said(documents, changed.id), changed.left_out) == (["Ann is here, too."], 1)
+    copied = documents.add("copy.md", notes).document
+    assert (said(documents, copied.id), copied.left_out) == (["Ann is here."], 1)
+    with pytest.raises(Conflict, match="every passage of it has words that were forgotten"):
+        documents.add("b.md", b"The code is KV-1.")
+    assert documents.add("c.md", b"The code is KV-12.").document.left_out == 0
+    whole = documents.add("a.md", mended, again=True)
+    assert (whole.is_new, whole.replaces, whole.document.left_out) == (True, changed.id, 0)
+    assert len(said(documents, whole.document.id)) == 2
+    assert not documents.add("a.md", mended, again=True).is_new  # it is whole
+    assert documents.add("b.md", b"The code is KV-1.").document.passages == 1
+
+
+def test_what_is_forgotten_while_a_document_is_read_is_left_out(
+    db: Database, documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.add("a.md", b"The code is KV-1.")
+    read = reading.read
+
+    def forgotten_meanwhile(name: str, content: bytes) -> Any:
+        forget_words(db, "KV-1")
+        return read(name, content)
+
+    monkeypatch.setattr(reading, "read", forgotten_meanwhile)
+    added = documents.add("a.md", b"# A\n\nThe code is KV-1.\n\n# B\n\nAnn.").document
+    assert said(documents, added.id) == ["Ann."]
