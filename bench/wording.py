@@ -44,7 +44,6 @@ from radiance.engine.model.sentence_encoder import SentenceEncoder
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
-from radiance.memory import matching
 from radiance.memory.embedders import Embedder, NoEmbedder, Tokens
 from radiance.memory.memory import Memory
 from radiance.records import Message, content_hash, questions
@@ -215,13 +214,11 @@ def _outcomes(
 ) -> Counter[str]:
     """How often each outcome comes: right, wrong, asked back (right one among them), nothing."""
     counts: Counter[str] = Counter()
-    calibration = memory.calibration
     for question, place in asked:
         right = stream.taught[place][1] if place >= 0 and is_known else None
         without = {_hash(stream.taught[place][1])} if place >= 0 and not is_known else ()
-        ranked = memory.rank([Message("user", question)], None, without)
-        limits = calibration.by_words if ranked.is_by_words else calibration.limits
-        found = matching.decide(ranked, limits)
+        turns = [Message("user", question)]
+        ranked, found = memory.rank(turns, None, without), memory.match(turns, None, without)
         answers = [candidate.answer for candidate in found.candidates]
         if ranked.candidates and ranked.candidates[0].answer == right:
             counts["best is right"] += 1

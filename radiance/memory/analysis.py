@@ -11,8 +11,9 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from radiance.records.questions import FUNCTION_WORDS
 from radiance.records.text import remembered
@@ -28,6 +29,7 @@ _COMMON = FUNCTION_WORDS | _ASKING
 _MOST_TEXTS = 1024  # remembered: some 2 KB each, as questions are; candidates come again
 _ENDINGS = (
     *("lies", "lied"),  # as "ly": "families" is "family"
+    *("ered", "ering"),  # as "er": "delivered" is "delivers"
     *("ations", "ation", "ings", "ing", "ers", "ors", "ies", "ied"),
     *("er", "or", "ed", "es", "s", "ly", "y", "e"),
 )
@@ -39,6 +41,10 @@ _SENTENCE = re.compile(r"(?:[.!?:|]\s|\n)\s*\S")  # or a line of a list, or a ce
 _SAYING_NOTHING = frozenset(
     "defin definition mean describ detail info inform information thing anything something".split()  # noqa: SIM905
 )
+LIGHT = frozenset(
+    "keep have get go find use need take put come call see should must shall might".split()  # noqa: SIM905
+)
+"""What is done with anything, or ought to be: it tells nothing of what a question is about."""
 _MONTHS = frozenset(
     "january february march april may june july august september october november december".split()  # noqa: SIM905
 )
@@ -63,6 +69,7 @@ _DAYS = frozenset(
 )
 _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
 _WHAT_TIME = re.compile(r"\b(?:what|which) (date|day|year|month|time)\b")
+_WHAT_KIND = re.compile(r"\b(name|kind|sort|type)s? of\b")
 _TIME = re.compile(rf"\bwhen\b|{_WHAT_TIME.pattern}|\bby when\b")
 _WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _PERSON = re.compile(r"\bwho(?:m|se)?\b")
@@ -208,6 +215,49 @@ def time_words(question: str) -> frozenset[str]:
     What ``fits_kind`` has one, whether or not it has the word.
     """
     return frozenset(_stem(found) for found in _WHAT_TIME.findall(question.casefold()))
+
+
+class Written(NamedTuple):
+    """A word as it stands in a text, with its stem, and what it is a part of between spaces."""
+
+    stem: str
+    word: str
+    whole: str
+
+
+def as_written(text: str) -> list[Written]:
+    """Every word of a text, function words among them; in order."""
+    return [
+        Written(_stem(_plain(word)), word, whole)
+        for whole in _POSSESSIVE.sub("", text).split()
+        for word in _WORD.findall(whole)
+    ]
+
+
+def kinds_of_value(words: Sequence[Written]) -> frozenset[str]:
+    """What words of an answer are: a time, digits, a name, and where they are none of that, words.
+
+    Four digits may be a year, and a month has a name.
+    """
+    plain = {_plain(each.word) for each in words}
+    is_of = {
+        "time": _has_time("", " ".join(each.whole for each in words)),
+        "digits": any(map(str.isdigit, "".join(plain))) or bool(plain & _NUMBERS),
+        "name": any(
+            each.word[0].isupper() and _plain(each.word) not in _MONTHS | _DAYS for each in words
+        ),
+    }
+    return frozenset(kind for kind, found in is_of.items() if found) or frozenset({"words"})
+
+
+def saying_little(question: str) -> frozenset[str]:
+    """Stems of words that say nothing of what a question is about.
+
+    What is done with anything, what ought to be, and what only says for which kind of thing is
+    asked: "what day", "the name of".
+    """
+    kinds = [*_WHAT_TIME.findall(question.casefold()), *_WHAT_KIND.findall(question.casefold())]
+    return LIGHT | {_stem(kind) for kind in kinds}
 
 
 def asks(text: str) -> bool:

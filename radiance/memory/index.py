@@ -18,7 +18,7 @@ from radiance.records import Example, Message, content_hash, questions
 from radiance.storage.sqlite import Connection, Database, Row
 from radiance.training.untaught import take_apart
 
-RULES = "4"
+RULES = "5"
 """Rises with every change of what a row holds."""
 MOST_FOUND = 64
 _MOST_READ = 2 * MOST_FOUND
@@ -138,6 +138,16 @@ class MemoryIndex:
             # Ranking reads all rows of every word, so it is left out where few have the rarest.
             wanted, find = (f"({wanted}) AND ({others})" if names else others), _FIND_BEST
         rows = self._db.read(find, (wanted, context, _MOST_READ))
+        found = map(_candidate, rows)
+        return [candidate for candidate in found if not self._tasks.is_task(candidate)]
+
+    def find_any(self, asked: Words, context: str) -> list[Candidate]:
+        """What has some of the words of a question that few have, names or not; as ``find``."""
+        few = [stem for stem in asked.content if 0 < self._counts[stem] <= MOST_FOUND]
+        few = sorted(few, key=lambda stem: (self._counts[stem], stem))[:_MOST_ASKED]
+        if not few:
+            return []
+        rows = self._db.read(_FIND, (" OR ".join(map(_quoted, few)), context, _MOST_READ))
         found = map(_candidate, rows)
         return [candidate for candidate in found if not self._tasks.is_task(candidate)]
 

@@ -11,7 +11,7 @@ what is asked for. The limits are calibrated (``calibration``).
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,11 +22,12 @@ from radiance.memory.analysis import (
     asks_for_another,
     fits_kind,
     kinds_asked,
+    saying_little,
     states,
     take_apart,
 )
 
-RULES = "6"
+RULES = "7"
 """Rises with every change of how what was found is ranked: limits are measured anew then."""
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
 _OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
@@ -43,6 +44,7 @@ SAME_MEANING = 0.5
 """A similarity that is as good as a word in common."""
 # Without a name in common one word says nothing: "open" is of canteens and of bank accounts.
 _LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.75, 0.55
+_LEAST_ASKED = 0.5  # of what a nameless example asks, by weight
 _WHOLE_NAME = 2  # words
 _FEW = 3
 _NONE: frozenset[int] = frozenset()
@@ -231,9 +233,19 @@ def _belonging(asked: Words, candidate: Candidate) -> set[str]:
     }
 
 
-def score(asked: Words, candidate: Candidate, weight: Weight) -> float:
-    """How alike a question and an example are, in [0, 1]."""
+def score(
+    asked: Words, candidate: Candidate, weight: Weight, silent: Collection[str] = ()
+) -> float:
+    """How alike a question and an example are, in [0, 1].
+
+    Args:
+        asked: The question.
+        candidate: The example.
+        weight: Of a word.
+        silent: Stems that say nothing where the example has not got them.
+    """
     words = set(asked.content)
+    words -= set(silent) - candidate.asked - candidate.said
     shared = sum(map(weight, words & candidate.asked))
     only_said = sum(map(weight, (words & candidate.said) - candidate.asked))
     rest = words - candidate.asked - candidate.said
@@ -249,6 +261,17 @@ def score(asked: Words, candidate: Candidate, weight: Weight) -> float:
     return (1 - _OF_MEANING) * by_words + _OF_MEANING * candidate.similarity
 
 
+def _asks_for_less(asked: Words, candidate: Candidate, weight: Weight) -> bool:
+    """Whether a question has little of what an example asks: "How do I get to the office?"."""
+    words = set(asked.content)
+    having = [
+        stem
+        for stem in candidate.asked
+        if stem in words or candidate.senses.get(stem, _NONE) & asked.groups
+    ]
+    return sum(map(weight, having)) < _LEAST_ASKED * sum(map(weight, candidate.asked))
+
+
 def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: Weight) -> Ranked:
     """Candidates in scope, the best first, each answer once."""
     candidates = [
@@ -257,13 +280,15 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
         if (candidate.similarity is not None and candidate.similarity >= _CLEAR)
         or fits_kind(question, candidate.question, candidate.answer)
     ]
-    likely = _likelihoods(question, asked, candidates)
+    likely, silent = _likelihoods(question, asked, candidates), saying_little(question)
     found: dict[str, tuple[float, float, Candidate]] = {}
     for candidate, likelihood in zip(candidates, likely, strict=True):
         value = score(asked, candidate, weight)
-        is_by_words = candidate.similarity is None
-        if is_by_words and value < _LEAST_NAMELESS and not is_named(asked, candidate):
-            continue
+        if candidate.similarity is None and not is_named(asked, candidate):
+            if value < _LEAST_NAMELESS:
+                value = score(asked, candidate, weight, silent)
+            if value < _LEAST_NAMELESS or _asks_for_less(asked, candidate, weight):
+                continue
         # Without an embedder all are as likely, and the score alone counts.
         entry = likelihood, value, candidate
         best = found.get(candidate.answer_hash)

@@ -16,7 +16,7 @@ import numpy as np
 
 from radiance.errors import Cancelled, EngineFailed, Unavailable
 from radiance.examples.store import ExampleStore
-from radiance.memory import analysis, calibration, closer, matching, tasks
+from radiance.memory import analysis, calibration, closer, given_values, matching, tasks
 from radiance.memory.calibration import Calibration, KnownProbe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
@@ -200,10 +200,22 @@ class Memory:
         if held := self._examples.standing([same], self._lineage(tip)).get(same):
             examples = self._examples.by_ids([held.id])  # none where it was forgotten just now
             return LookedUp(tuple(Recalled(e, 1.0, held.is_learned) for e in examples), "sure")
-        ranked = self.rank(turns, tip)
+        found = self.match(turns, tip)
+        return LookedUp(self._recalled(found, tip), found.how)
+
+    def match(
+        self, turns: Sequence[Message], tip: str | None, without: Collection[str] = ()
+    ) -> Found:
+        """What surely answers a question in other words, or what it could mean; as ``rank``."""
+        ranked = self.rank(turns, tip, without)
         by_words, limits = self.calibration.by_words, self.calibration.limits
         found = matching.decide(ranked, by_words if ranked.is_by_words else limits)
-        return LookedUp(self._recalled(found, tip), found.how)
+        question = turns[-1].content
+        if found.candidates or not tasks.is_plain(question):
+            return found
+        near = self._index.find_any(analysis.take_apart(question), context_of(turns[:-1]))
+        near = [candidate for candidate in near if candidate.answer_hash not in without]
+        return given_values.answering(question, self._holding(near, tip))
 
     def look_up_passage(self, question: str) -> FoundPassage | None:
         """The passage of a document that says what a question asks; None where none surely does."""

@@ -29,7 +29,7 @@ from radiance.memory.passage_vectors import PassageVectors
 from radiance.records import Passage
 from radiance.storage.sqlite import Connection, Database, Row
 
-RULES = "2"
+RULES = "3"
 """Rises with every change of what a key holds."""
 _MADE_BY = "passages made by"
 _MOST_FOUND = 64

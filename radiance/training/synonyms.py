@@ -66,6 +66,17 @@ film movie picture
 buy purchase bought
 help assist support
 hobby hobbies pastime interests
+fail fails failed broken break breaks broke down defect defective
+collect collects collected collection pickup
+allergic allergy allergies
+away gone absent holiday vacation
+chair chairs seat seats
+supply supplies supplied supplier provide provides provider vendor deliver delivers delivered
+repair repairs repaired repairer fix fixes fixed mend mends mended
+rubbish trash garbage waste bin bins
+flat apartment
+parcel parcels package packages
+clean cleans cleaned cleaner cleaning tidy
 """
 
 
