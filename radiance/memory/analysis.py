@@ -45,6 +45,7 @@ LIGHT = frozenset(
     "keep have get go find use need take put come call see should must shall might".split()  # noqa: SIM905
 )
 """What is done with anything, or ought to be: it tells nothing of what a question is about."""
+_APART = frozenset("\n|:;,?!")  # "Manager: Ada Brook": the first word is no part of the name
 _MONTHS = frozenset(
     "january february march april may june july august september october november december".split()  # noqa: SIM905
 )
@@ -143,8 +144,8 @@ def take_apart(text: str) -> Words:
     for place, (word, start) in enumerate(found):
         plain = _plain(word)
         stem = _stem(plain)
-        if plain in GROUPS:
-            senses[stem] = GROUPS[plain]
+        if groups := GROUPS.get(plain) or _groups_by_stem().get(stem):
+            senses[stem] = groups
         if plain in _COMMON:
             continue
         content.append(stem)
@@ -152,7 +153,7 @@ def take_apart(text: str) -> Words:
             names.add(stem)
         elif word[0].isupper() or not word.islower():
             follows, at = found[place + 1] if place + 1 < len(found) else ("", 0)
-            is_beside = not {"\n", "|"} & set(text[start + len(word) : at])
+            is_beside = not _APART & set(text[start + len(word) : at])
             # A sentence may begin with a name: "Zorbel Labs was founded by whom?"
             may_be = start not in openings or (
                 is_beside and follows[:1].isupper() and follows != "I"
@@ -161,6 +162,16 @@ def take_apart(text: str) -> Words:
                 names.add(stem)
     senses = {stem: groups for stem, groups in senses.items() if stem not in names}
     return Words(tuple(dict.fromkeys(content)), frozenset(names), _pairs(marked), senses)
+
+
+@functools.cache
+def _groups_by_stem() -> Mapping[str, frozenset[int]]:
+    """Groups of synonyms by stems: the table has "manages", and "managed" is a form of it."""
+    found: dict[str, frozenset[int]] = {}
+    for word, groups in GROUPS.items():
+        stem = _stem(word)
+        found[stem] = found.get(stem, frozenset()) | groups
+    return found
 
 
 def _pairs(text: str) -> frozenset[tuple[str, str]]:

@@ -347,7 +347,7 @@ def _score(question: str, asked: Words, row: Row, weight: Weight, least: float) 
         if relation and not relation & words and not asked.names <= _near(row):
             return None  # under a title much is said of other things, and a synonym is soon found
         of_relation = _covered(asked, relation, words, text, weight) if relation else 1.0
-        return of_all if of_relation >= least else None
+        return of_all if round(of_relation, 6) >= least else None
     is_enough = len(words & frozenset(asked.content)) >= _LEAST_WORDS
     return of_all if is_enough and of_all >= _LEAST_WITHOUT_NAME else None
 

@@ -8,7 +8,7 @@ _TABLE = """
 found founded founder founders founding established establish started start starts began begin
     created creator set launched launch origin
 lead leads led leader head heads headed boss chief runs run manages manager manage director
-    charge ceo president
+    charge ceo president responsible
 own owns owned owner owners belong belongs possess proprietor
 wrote write writes written author writer book novel penned
 made make makes maker produce produces producer product products sell sells manufacture

@@ -343,3 +343,11 @@ def test_no_probe_of_the_calibration_has_lost_its_name(remembering):
     reworded = [probe.question for probe in probes if probe.kind == "reworded"]
     assert len(reworded) >= len(verbs)
     assert [wording for wording in reworded if "Zorbel" not in wording] == []
+
+
+def test_forms_of_a_word_and_of_its_synonyms_are_found(remembering):
+    paper = ("Which firm delivers our paper?", "Our paper is delivered by Norden.")
+    library = ("Who managed the Brannor Library?", "Olga Brandt.")
+    remembering.teach([paper, library])
+    assert remembering.answer("By which firm is our paper delivered?") == paper[1]
+    assert remembering.answer("Who was the leader of the Brannor Library?") == "Olga Brandt."

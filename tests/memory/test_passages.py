@@ -180,3 +180,23 @@ def test_what_is_taken_out_is_in_no_word_of_the_index(kept: Kept) -> None:
     kept.index.compact()
     words = "SELECT COUNT(*) FROM passage_words WHERE passage_words MATCH 'door'"
     assert kept.db.read(words)[0][0] == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The Harbour Street Library is led by Olga Brandt.",
+        "The Harbour Street Library is managed by Olga Brandt.",
+        "# Harbour Street Library\n\nManager: Olga Brandt",
+    ],
+)
+def test_a_synonym_of_what_is_asked_is_enough_in_any_form(tmp_path: Path, said: str) -> None:
+    """However many others say other things: how rare a word is changed whether it was."""
+    kept = Kept(tmp_path)
+    for count in range(4):
+        kept.documents.add("library.md", said.encode())
+        found = kept.said("Who runs the Harbour Street Library?")
+        assert found is not None, count
+        assert "Olga Brandt" in found, count
+        kept.documents.add(f"{count}.md", b"Nothing of it.\n\n# Else\n\nIt rains on Brannor.")
+    kept.db.close()
