@@ -1,6 +1,6 @@
 """Is an answer to a task as good with memory on as with memory off?
 
-    python -m bench.served_tasks [--model smollm2] [--tasks FOLDER]
+    python -m bench.served_tasks [--model smollm2] [--tasks FOLDER] [--task NAME] [--rows N]
 
 A service with its defaults is posted the rows of one task after another (as ``bench.tasks`` reads
 them). Inputs that were not taught are asked with memory always, for what is pending, and off: the
@@ -81,12 +81,18 @@ def _scores(server: Server, task: Task, taught: Sequence[Item]) -> Figures:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--tasks", type=Path, default=TASKS)
+    parser.add_argument("--task", help="this one alone, whichever size")
+    parser.add_argument("--rows", type=int, help="rows that are taught, and that are asked")
     own, rest = parser.parse_known_args(arguments)
     bench = Bench.from_command_line("served_tasks", __doc__, rest, model="smollm2")
     if not is_there(own.tasks):
         return
     most, train, test = bench.sized(SIZES)
-    tasks = read_tasks(own.tasks, train, test, fits_in(bench.model))[:most]
+    if own.rows is not None:
+        train = test = own.rows
+    tasks = read_tasks(own.tasks, train, test, fits_in(bench.model))
+    tasks = [task for task in tasks if own.task in (None, task.name)]
+    tasks = tasks[: most if own.task is None else 1]
     cell = {"tasks": [task.name for task in tasks], "train": train, "test": test}
     found = bench.cell(cell, lambda: run(bench, tasks))
     table = _table(bench.model.title, tasks, found)

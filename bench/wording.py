@@ -16,6 +16,10 @@ Tasks, where the test data has them, are taught by their rows of the split "trai
 inputs of the others, which count as foreign: what memory says nothing to the weights are asked as
 if there were none. Each is taught as it stands, in one line, and by its inputs alone.
 
+The same facts as documents, a page of headings and answers for each stream and a text for each of
+TOFU's authors, are asked the other wordings and, of the streams, *foreign* ones: right is a passage
+that has the answer.
+
 By words, and by minilm where it was fetched; TOFU by several promises for near questions. Some
 wordings of the streams are among those that the rules of rewording make, which memory is calibrated
 with; TOFU's are not. A question that is asked back is counted apart, and whether the right example
@@ -24,7 +28,7 @@ was among those shown.
 
 import json
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +42,7 @@ from bench.intervals import proportion
 from bench.streams import make_stream, untaught
 from bench.task_files import Task, read_tasks
 from radiance.config import UpdateSettings
+from radiance.documents.store import Documents
 from radiance.engine.model import fetching
 from radiance.engine.model.named import NAMED
 from radiance.engine.model.sentence_encoder import SentenceEncoder
@@ -46,6 +51,7 @@ from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.memory.embedders import Embedder, NoEmbedder, Tokens
 from radiance.memory.memory import Memory
+from radiance.memory.passages import PassageIndex
 from radiance.records import Message, content_hash, questions
 from radiance.storage.sqlite import Database
 from tests.shared_data import FOLDER
@@ -62,6 +68,7 @@ SIZES: dict[Size, tuple[int, int, int]] = {
 }
 MAX_WRONG, MAX_NEAR = 0.02, 0.2
 OTHER_PROMISES = (0.02, 0.1, 0.3)
+_OF_AUTHOR = 20  # facts of TOFU
 _PART = 200  # questions of an update
 _OF_TASK = 200  # rows that are taught, and that are asked
 
@@ -233,8 +240,49 @@ def _outcomes(
     return counts
 
 
+def measure_documents(stream: Stream, embedder: Embedder) -> Figures:
+    """What memory does with the same questions where the facts stand in documents."""
+    pages: dict[str, list[str]] = defaultdict(list)
+    for place, (question, answer) in enumerate(stream.taught):
+        is_page = bool(stream.foreign)
+        name = "page.md" if is_page else f"author {place // _OF_AUTHOR}.md"
+        pages[name].append(f"## {name_of(question)}\n\n{answer}" if is_page else answer)
+    counts: dict[str, Counter[str]] = {"other words": Counter(), "foreign": Counter()}
+    with tempfile.TemporaryDirectory() as folder:
+        db = Database(Path(folder) / "radiance.db")
+        index = PassageIndex(db, embedder)
+        index.open()
+        documents = Documents(db, index.add)
+        for name, parts in pages.items():
+            documents.add(name, "\n\n".join(parts).encode())
+        index.embed_missing()
+
+        def embed(question: str) -> np.ndarray | None:
+            return embedder.embed([question]) if embedder.dimensions else None
+
+        asked = [("other words", question, place) for question, place in stream.asked]
+        asked += [("foreign", question, -1) for question in stream.foreign]
+        for kind, question, place in asked:
+            found = index.look_up(question, embed)
+            is_right = place >= 0 and found and stream.taught[place][1] in found.passage.text
+            counts[kind]["nothing" if found is None else "right" if is_right else "wrong"] += 1
+            counts[kind]["asked"] += 1
+        db.close()
+    return {
+        "stream": f"{stream.name}, documents",
+        "embedder": embedder.identity,
+        "counts": {kind: dict(found) for kind, found in counts.items() if found.total()},
+    }
+
+
 def _hash(answer: str) -> str:
     return content_hash(questions.normalise(answer))
+
+
+def _name(figures: Figures) -> str:
+    if "max_near" not in figures:
+        return str(figures["stream"])
+    return f"{figures['stream']}, near {figures['max_near']}"
 
 
 def tables(found: Sequence[Figures]) -> list[Table]:
@@ -247,7 +295,7 @@ def tables(found: Sequence[Figures]) -> list[Table]:
             interval = proportion(wrong, asked)
             rows.append(
                 (
-                    f"{figures['stream']}, near {figures['max_near']}",
+                    _name(figures),
                     kind,
                     asked,
                     f"{counts.get('right', 0) / asked:.1%}",
@@ -289,12 +337,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 found[name].append(
                     bench.cell(cell, partial(measure, stream, embedder, MAX_WRONG, max_near))
                 )
+            if stream.asked:
+                cell = {"embedder": name, "stream": stream.name, "max_near": "documents"}
+                found[name].append(bench.cell(cell, partial(measure_documents, stream, embedder)))
             progress.advance(json.dumps(found[name][-1]["counts"]))
 
     def draw(figure: Any) -> None:
         axes = figure.subplots()
         rows = [f for each in found.values() for f in each if "other words" in f["counts"]]
-        names = [f"{f['embedder'][:6]} {f['stream']} {f['max_near']}" for f in rows]
+        names = [f"{f['embedder'][:6]} {_name(f)}" for f in rows]
         left = np.zeros(len(rows))
         for outcome in ("right", "wrong", "asked back", "nothing"):
             counts = [f["counts"]["other words"] for f in rows]
