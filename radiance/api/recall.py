@@ -254,9 +254,9 @@ def _passage(services: Services, turns: Sequence[Message]) -> FoundPassage | Non
 def _of_passage(
     services: Services, asked: Recollection, found: FoundPassage, room: Room
 ) -> Recollection:
-    """The passage, or its best sentence where it is too long, with its source."""
+    """What a passage says, or its best sentence where that is too long, with its source."""
     passage = found.passage
-    for said in (passage.text, found.sentence):
+    for said in (found.said, found.sentence):
         text = f"{said}\n\nSource: {found.source}"
         if _fits(services, text, room):
             break

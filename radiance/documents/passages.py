@@ -8,7 +8,8 @@ import msgspec
 MOST_CHARACTERS = 700
 """Of a passage; a sentence that is longer is cut between words."""
 _JOINED_CHARACTERS = 350  # a passage below this takes in the next block under the same headings
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[^\s\d.,;:a-z])|\n")
+_NO_END = "".join(rf"(?<!\b{title}\.)" for title in ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "No"))
+_SENTENCE_END = re.compile(rf"(?<=[.!?…]){_NO_END}[\"'”’)\]]*\s+(?=[^\s\d.,;:a-z])|\n")
 _SPACE = re.compile(r"[^\S\n]+")
 
 

@@ -13,6 +13,7 @@ best one answers where it is alike enough and leads by much, or where words say 
 other passage could be meant.
 """
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,12 +21,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radiance.documents.passages import sentences
 from radiance.documents.store import to_passage
 from radiance.memory import analysis, calibration, tasks
 from radiance.memory.analysis import Words
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.passage_vectors import PassageVectors
+from radiance.memory.passage_words import (
+    Weight,
+    covered,
+    is_ours,
+    is_said_at_once,
+    near,
+    sentence,
+    stands_alone,
+    words_of,
+)
 from radiance.records import Passage
 from radiance.storage.sqlite import Connection, Database, Row
 
@@ -35,7 +45,6 @@ _MADE_BY = "passages made by"
 _MOST_FOUND = 64
 _MOST_ASKED = 6  # words that a search is for, the rarest ones
 _AT_ONCE = 500
-_OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
 _LEAST_OF_RELATION = 0.6  # of what is asked of a name that stands in one passage alone
 _LEAST_AMONG = 0.9  # the same where others have the name, too
 _LEAST_LEAD = 0.1  # over other passages of the same document
@@ -45,7 +54,7 @@ _LEAST_WORDS = 2  # that such a question shares
 # Where nothing else could be meant there is no lead to tell by: it must be more alike.
 _LEAST_ALIKE, _LEAST_LEAD_ALIKE, _OF_WORDS = 0.76, 0.42, 0.5
 _LEAST_ALIKE_ALONE, _LEAST_BESIDE_WORDS = 0.88, 0.6
-_NONE: frozenset[int] = frozenset()
+_ASKS_FOR_MORE = re.compile(r"\b(?:how(?! (?:many|much|old))|why|list|explain|tell me about)\b")
 _FIND = """
     SELECT passages.*, passage_keys.about, passage_keys.said, documents.name
     FROM passage_words
@@ -56,7 +65,6 @@ _FIND = """
         (SELECT MAX(number) FROM documents AS newer WHERE newer.name = documents.name)
     ORDER BY passage_words.rank LIMIT ?
 """
-Weight = Callable[[str], float]
 _Found = tuple[float, Row]
 
 
@@ -68,12 +76,15 @@ class FoundPassage:
         document: The name of its document.
         score: How much of the question it covers, in [0, 1].
         sentence: The sentence of it that covers most.
+        said: What answers: that sentence, where it is a line of a list or a paragraph by itself and
+            covers all that the passage does; else all of it.
     """
 
     passage: Passage
     document: str
     score: float
     sentence: str
+    said: str
 
     @property
     def source(self) -> str:
@@ -192,9 +203,11 @@ class PassageIndex:
         if found is None:
             return None
         score, row = found
-        return FoundPassage(
-            to_passage(row), row["name"], min(1.0, score), _sentence(asked, row, weight)
-        )
+        best = sentence(question, asked, row, weight)
+        is_all = not _ASKS_FOR_MORE.search(question.casefold())
+        is_all = is_all and stands_alone(question, asked, best, row, weight)
+        said = best if is_all else row["text"]
+        return FoundPassage(to_passage(row), row["name"], min(1.0, score), best, said)
 
     def _by_meaning(
         self,
@@ -209,7 +222,7 @@ class PassageIndex:
         in_scope = [
             row
             for row in rows
-            if asked.names <= _words_of(row) and analysis.fits_kind(question, "", row["text"])
+            if asked.names <= words_of(row) and analysis.fits_kind(question, "", row["text"])
         ]
         if not in_scope or (vector := embed(question)) is None:
             return by_words
@@ -218,7 +231,7 @@ class PassageIndex:
             return by_words
         values = {
             row["number"]: alike[row["number"]].contrast
-            + _OF_WORDS * _covered(asked, asked.relation, _words_of(row), row["text"], weight)
+            + _OF_WORDS * covered(asked, asked.relation, words_of(row), row["text"], weight)
             for row in in_scope
         }
         best, *others = sorted(
@@ -274,17 +287,6 @@ class PassageIndex:
         self.size += 1
 
 
-def _words_of(row: Row) -> frozenset[str]:
-    return frozenset(row["about"].split()) | frozenset(row["said"].split())
-
-
-def _near(row: Row) -> frozenset[str]:
-    """Stems of a passage and of the heading right above it."""
-    headings = to_passage(row).headings
-    above = analysis.take_apart(headings[-1]).content if headings else row["about"].split()
-    return frozenset(row["said"].split()) | frozenset(above)
-
-
 def _by_words(question: str, asked: Words, rows: Sequence[Row], weight: Weight) -> _Found | None:
     """The one that is surely asked for, with its score."""
     found: list[tuple[tuple[float, ...], Row]] = []
@@ -294,7 +296,7 @@ def _by_words(question: str, asked: Words, rows: Sequence[Row], weight: Weight) 
         if score is None:
             continue
         own = frozenset(row["said"].split())
-        said = _covered(asked, frozenset(asked.content), own, row["text"], weight)
+        said = covered(asked, frozenset(asked.content), own, row["text"], weight)
         found.append(((round(score, 6), round(said, 6), row["document"], -row["place"]), row))
     found.sort(key=lambda each: each[0], reverse=True)
     if not found or _is_close(found):
@@ -336,48 +338,24 @@ def _score(question: str, asked: Words, row: Row, weight: Weight, least: float) 
         weight: Of a word.
         least: Share of what is asked of a name that must be covered.
     """
-    words, text = _words_of(row), row["text"]
+    words, text = words_of(row), row["text"]
     if not asked.names <= words or not analysis.fits_kind(question, "", text):
         return None
-    # The passage has a time where one is asked for; "what year" asks for no more than "when".
-    said_by_kind = analysis.time_words(question)
-    relation = asked.relation - said_by_kind or asked.relation
-    of_all = _covered(asked, frozenset(asked.content), words, text, weight)
     if asked.names:
-        if relation and not relation & words and not asked.names <= _near(row):
+        # The passage has a time where one is asked for; "what year" asks for no more than "when".
+        wanted = asked.relation - analysis.time_words(question) or asked.relation
+        if wanted and not wanted & words and not asked.names <= near(row):
             return None  # under a title much is said of other things, and a synonym is soon found
-        of_relation = _covered(asked, relation, words, text, weight) if relation else 1.0
-        return of_all if round(of_relation, 6) >= least else None
-    is_enough = len(words & frozenset(asked.content)) >= _LEAST_WORDS
-    return of_all if is_enough and of_all >= _LEAST_WITHOUT_NAME else None
-
-
-def _covered(
-    asked: Words, wanted: frozenset[str], words: frozenset[str], text: str, weight: Weight
-) -> float:
-    """The share of some words of a question that a text has, by weight."""
-    groups = analysis.take_apart(text).groups
-    shared = sum(map(weight, wanted & words))
-    meant = sum(weight(w) for w in wanted - words if asked.senses.get(w, _NONE) & groups)
-    return (shared + _OF_SYNONYM * meant) / max(sum(map(weight, wanted)), 1e-9)
-
-
-def _sentence(asked: Words, row: Row, weight: Weight) -> str:
-    """The sentence that says most of what is asked, and then of the names; the first that does.
-
-    What stands above the passage is said of all its sentences, and tells none.
-    """
-    above = frozenset(row["about"].split())
-
-    def covers(sentence: str) -> tuple[float, float]:
-        own = frozenset(analysis.take_apart(sentence).content)
-        of_relation, of_all = (
-            _covered(asked, wanted - above, own, sentence, weight)
-            for wanted in (asked.relation, frozenset(asked.content))
-        )
-        return of_relation, of_all
-
-    return max(sentences(row["text"]), key=covers)
+    else:
+        wanted = frozenset(asked.content)
+        wanted -= analysis.saying_little(question) - words
+        if len(words & wanted) + is_ours(asked, text) < _LEAST_WORDS:
+            return None
+        least = _LEAST_WITHOUT_NAME
+    if wanted and not is_said_at_once(asked, wanted, row, weight, least):
+        return None
+    silent = frozenset() if asked.names else frozenset(asked.content) - wanted
+    return covered(asked, frozenset(asked.content) - silent, words, text, weight)
 
 
 def _quoted(stem: str) -> str:

@@ -200,3 +200,36 @@ def test_a_synonym_of_what_is_asked_is_enough_in_any_form(tmp_path: Path, said: 
         assert "Olga Brandt" in found, count
         kept.documents.add(f"{count}.md", b"Nothing of it.\n\n# Else\n\nIt rains on Brannor.")
     kept.db.close()
+
+
+NOTES = b"""# Notes
+
+- The bin is collected on Tuesday morning.
+- Our dentist is Dr. Hanna Velt.
+- The wifi password of the office is tulip-42.
+- The canteen opens at 11:30. It serves soup.
+- Brindle Bakery was founded by Ines Corrado.
+- Brindle Bakery was founded in 1987.
+"""
+
+
+def test_of_a_list_the_line_that_has_it_answers(kept: Kept) -> None:
+    kept.documents.add("list.md", NOTES)
+    for asked, line in (
+        ("What day is the bin collected?", "The bin is collected on Tuesday morning."),
+        ("Who is our dentist?", "Our dentist is Dr. Hanna Velt."),
+        ("How do I get on the office wifi?", None),  # how may take more than a line
+        ("What is the office's wifi password?", "The wifi password of the office is tulip-42."),
+        ("When does the canteen open?", None),  # its line says more
+        ("When was Brindle Bakery founded?", "Brindle Bakery was founded in 1987."),
+        ("Where is Brindle Bakery?", None),  # no line says it
+    ):
+        found = kept.index.look_up(asked)
+        assert found is not None, asked
+        assert found.said == (line or found.passage.text), asked
+    for asked in (
+        "Is a dentist expensive?",
+        "Who was at the office on Tuesday morning?",  # two lines, which are not side by side
+        "What is the wifi password of the canteen?",
+    ):
+        assert kept.said(asked) is None, asked
