@@ -41,10 +41,6 @@ _SENTENCE = re.compile(r"(?:[.!?:|]\s|\n)\s*\S")  # or a line of a list, or a ce
 _SAYING_NOTHING = frozenset(
     "defin definition mean describ detail info inform information thing anything something".split()  # noqa: SIM905
 )
-LIGHT = frozenset(
-    "keep have get go find use need take put come call see should must shall might".split()  # noqa: SIM905
-)
-"""What is done with anything, or ought to be: it tells nothing of what a question is about."""
 _APART = frozenset("\n|:;,?!")  # "Manager: Ada Brook": the first word is no part of the name
 _MONTHS = frozenset(
     "january february march april may june july august september october november december".split()  # noqa: SIM905
@@ -70,7 +66,8 @@ _DAYS = frozenset(
 )
 _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
 _WHAT_TIME = re.compile(r"\b(?:what|which) (date|day|year|month|time)\b")
-_WHAT_KIND = re.compile(r"\b(name|kind|sort|type)s? of\b")
+_WHAT_KIND = re.compile(r"\b(kind|sort|type)s? of\b|\b(name|called)\b")
+_DOUBLED = frozenset(2 * letter for letter in "bdgmnprt")  # "swimming" is "swim"; "call" stays
 _TIME = re.compile(rf"\bwhen\b|{_WHAT_TIME.pattern}|\bby when\b")
 _WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _PERSON = re.compile(r"\bwho(?:m|se)?\b")
@@ -267,8 +264,9 @@ def saying_little(question: str) -> frozenset[str]:
     What is done with anything, what ought to be, and what only says for which kind of thing is
     asked: "what day", "the name of".
     """
-    kinds = [*_WHAT_TIME.findall(question.casefold()), *_WHAT_KIND.findall(question.casefold())]
-    return LIGHT | {_stem(kind) for kind in kinds}
+    folded = question.casefold()
+    kinds = [kind for found in _WHAT_KIND.findall(folded) for kind in found if kind]
+    return LIGHT | {_stem(kind) for kind in (*_WHAT_TIME.findall(folded), *kinds)}
 
 
 def asks(text: str) -> bool:
@@ -324,5 +322,19 @@ def _stem(word: str) -> str:
         return word
     for ending in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= _LEAST_STEM:
-            return word[: -len(ending)]
+            stem = word[: -len(ending)]
+            is_doubled = len(stem) > _LEAST_STEM and stem[-2:] in _DOUBLED
+            return stem[:-1] if is_doubled else stem
     return word
+
+
+LIGHT = frozenset(
+    map(
+        _stem,
+        """
+        keep have get go find use need take put come call see ask more should must shall might
+        responsible
+        """.split(),  # noqa: SIM905 - as a list it would take a screen
+    )
+)
+"""Stems of what is done with anything, or ought to be: it tells nothing of what is asked."""

@@ -35,6 +35,7 @@ _NEVER = 1.01
 _ALONE = np.arange(_ASSUMED.alone, 1.0, 0.05)
 _AMONG = np.arange(0.3, 1.0, 0.05)
 _MARGINS = np.arange(0.02, 0.5, 0.02)
+_NAMELESS = np.arange(_ASSUMED.nameless, 1.0, 0.05)
 _MEANINGS = np.arange(0.7, 1.0, 0.01)
 # What may be asked of anything, and says little of what was taught.
 _OF_ANYTHING = (
@@ -149,18 +150,23 @@ def calibrate(
     """
     outcomes = [(probe, ask(probe.question, probe.without)) for probe in asked]
     table = _Table(outcomes)
-    promised = {kind: max_near if kind == "near" else max_wrong for kind in table.asked}
+    # One near question answered is all of them, where there is one: that tells nothing.
+    promised = {
+        kind: max_near if kind == "near" else max_wrong
+        for kind, count in table.asked.items()
+        if kind != "near" or count >= _LEAST_SEEN
+    }
     best: tuple[tuple[float, ...], MatchLimits] | None = None
-    for limits in table.grid():
+    for limits in table.grid(max_wrong):
         right, wrong = table.under(limits)
-        if any(wrong[kind] > promised[kind] * n for kind, n in table.asked.items()):
+        if any(wrong[kind] > share * table.asked[kind] for kind, share in promised.items()):
             continue
         # As many right answers as may be; of equal ones those that answer most.
         values = msgspec.structs.astuple(limits)
         rank = (float(sum(right.values())), *(-float(value) for value in values))
         if best is None or rank > best[0]:
             best = rank, limits
-    limits = best[1] if best else MatchLimits(_NEVER, _NEVER, 0.0, _NEVER)
+    limits = best[1] if best else MatchLimits(_NEVER, _NEVER, 0.0, _NEVER, _NEVER)
     right, wrong = table.under(limits)
     return Calibration(limits, limits, max_wrong, max_near, size, table.asked, right, wrong)
 
@@ -179,6 +185,7 @@ class _Table:
         others = [math.nan if r.others is None else r.others for _, r in outcomes]
         self._others = np.array(others, dtype=float)
         self._found = np.array([bool(ranked.candidates) for _, ranked in outcomes], dtype=bool)
+        self._named = np.array([ranked.is_named for _, ranked in outcomes], dtype=bool)
         vague = [r.is_by_words and not r.is_about for _, r in outcomes]
         self._vague = np.array(vague, dtype=bool)
         self._right = np.array(
@@ -189,10 +196,26 @@ class _Table:
             dtype=bool,
         )
 
-    def grid(self) -> Iterable[MatchLimits]:
+    def nameless(self, max_wrong: float) -> float:
+        """The least score of what has no name in common with its question, nor a rival.
+
+        It is told by those alone: they are found by most of their words, others by a name.
+        """
+        nameless = self._found & ~self._named & np.isnan(self._others)
+        kinds = [nameless & (self._kinds == kind) for kind in ("reworded", "foreign")]
+        for least in _NAMELESS:
+            given = self._best >= least
+            if all(np.sum(k & given & ~self._right) <= max_wrong * np.sum(k) for k in kinds):
+                return round(float(least), 2)
+        return _NEVER
+
+    def grid(self, max_wrong: float) -> Iterable[MatchLimits]:
         """The limits to try: of words or of meaning, whichever the questions were compared by."""
         if not np.all(self._by_words | ~self._found):
-            return [MatchLimits(meaning=round(float(value), 2)) for value in _MEANINGS]
+            # Below what is assumed only where near questions say that it may be.
+            least = 0.0 if self.asked.get("near", 0) >= _LEAST_SEEN else _ASSUMED.meaning
+            tried = [round(float(value), 2) for value in _MEANINGS]
+            return [MatchLimits(meaning=value) for value in tried if value >= least]
         wrong = np.sum(self._found & ~self._right & ~self._vague & ~np.isnan(self._others))
         among = wrong >= _LEAST_SEEN
         grids = (
@@ -200,8 +223,9 @@ class _Table:
             _AMONG if among else (_ASSUMED.among,),
             _MARGINS if among else (_ASSUMED.margin,),
         )
+        nameless = self.nameless(max_wrong)
         return [
-            MatchLimits(*(round(float(value), 2) for value in values))
+            MatchLimits(*(round(float(value), 2) for value in values), nameless=nameless)
             for values in itertools.product(*grids)
         ]
 
@@ -211,7 +235,7 @@ class _Table:
         lead = self._best - np.where(alone, 0.0, self._others)
         given = np.where(
             alone,
-            self._best >= limits.alone,
+            self._best >= np.where(self._named, limits.alone, limits.nameless),
             (self._best >= limits.among) & (lead >= limits.margin),
         )
         given = np.where(self._by_words, given & ~self._vague, self._sureness >= limits.meaning)

@@ -78,7 +78,7 @@ def answering(question: str, candidates: Sequence[Candidate]) -> Found:
     if _ASKING_FOR_MORE.search(question.casefold()):
         return Found()
     fitting = [c for c in candidates if _has_value(asked, c)]
-    beside = {c: set(asked.content) - _value(c) - LIGHT - _PREPOSITIONS for c in fitting}
+    beside = {c: set(asked.content) - _telling_value(c) - LIGHT - _PREPOSITIONS for c in fitting}
     whole = [c for c in fitting if _covers(c, asked, beside[c])]
     whole = [c for c in whole if beside[c] or _is_more(asked, c)]
     if telling := [c for c in whole if beside[c] and _names_itself(c)]:
@@ -106,6 +106,14 @@ def _value(candidate: Candidate) -> frozenset[str]:
     asked, said = take_apart(candidate.question), take_apart(candidate.answer)
     own = candidate.said - candidate.asked - _TITLES
     return frozenset(s for s in own if not said.senses.get(s, frozenset()) & asked.groups) or own
+
+
+def _telling_value(candidate: Candidate) -> frozenset[str]:
+    """The same; of a person's name with a number the name alone: "Karim Haddad, 0555 3391"."""
+    own = _value(candidate)
+    names = own & take_apart(candidate.answer).names
+    words = frozenset(stem for stem in names if stem.isalpha() and len(stem) > 1)
+    return words if len(words) > 1 and names == own else own
 
 
 def _is_covered(stem: str, asked: Words, candidate: Candidate) -> bool:
@@ -212,7 +220,7 @@ def _main_clause(question: str) -> str:
 
 def _has_value(asked: Words, candidate: Candidate) -> bool:
     """Whether a question has all of an example's value, and that tells one thing from others."""
-    words, value = set(asked.content), _value(candidate)
+    words, value = set(asked.content), _telling_value(candidate)
     if not value or not value <= words:
         return False
     if candidate.name and candidate.name in words:
@@ -227,7 +235,7 @@ def _is_more(asked: Words, candidate: Candidate) -> bool:
 
     "What is green tea?" asks for more than who drinks it.
     """
-    value = _value(candidate)
+    value = _telling_value(candidate)
     return bool(value & asked.names or set(asked.content) - value) or len(value) >= _MANY
 
 
@@ -240,6 +248,6 @@ def _names_itself(candidate: Candidate) -> bool:
 
 def _is_near(asked: Words, candidate: Candidate, beside: set[str]) -> bool:
     """Whether a question shares more with an example than its value."""
-    value = _value(candidate)
+    value = _telling_value(candidate)
     is_telling = len(value) > 1 or bool(value & asked.names)
     return is_telling and any(_is_covered(stem, asked, candidate) for stem in beside)

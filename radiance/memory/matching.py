@@ -43,7 +43,7 @@ _CLEAR = 0.7  # a similarity from which on the kind of an answer is not looked a
 SAME_MEANING = 0.5
 """A similarity that is as good as a word in common."""
 # Without a name in common one word says nothing: "open" is of canteens and of bank accounts.
-_LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.75, 0.55
+LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.75, 0.55
 _LEAST_ASKED = 0.5  # of what a nameless example asks, by weight
 _WHOLE_NAME = 2  # words
 _FEW = 3
@@ -104,7 +104,8 @@ class MatchLimits(msgspec.Struct, frozen=True):
     """From where on a match answers.
 
     Attributes:
-        alone: Least score where nothing else is in scope.
+        alone: Least score where nothing else is in scope, and the question has its name.
+        nameless: The same where the two have no name in common.
         among: Least score where another answer is.
         margin: Least lead over that.
         meaning: Least similarity where an embedder has a part in the scores; then it alone counts.
@@ -114,6 +115,7 @@ class MatchLimits(msgspec.Struct, frozen=True):
     among: float = 0.7
     margin: float = 0.04
     meaning: float = 0.75
+    nameless: float = LEAST_NAMELESS
 
 
 @dataclass(frozen=True)
@@ -242,19 +244,22 @@ def score(
         asked: The question.
         candidate: The example.
         weight: Of a word.
-        silent: Stems that say nothing where the example has not got them.
+        silent: Stems of the question that say nothing where the example has not got them; those of
+            the example say nothing where the question has not.
     """
-    words = set(asked.content)
-    words -= set(silent) - candidate.asked - candidate.said
-    shared = sum(map(weight, words & candidate.asked))
+    words, own = set(asked.content), set(candidate.asked)
+    if silent:
+        own -= saying_little(candidate.question) - words
+        words -= set(silent) - candidate.asked - candidate.said
+    shared = sum(map(weight, words & own))
     only_said = sum(map(weight, (words & candidate.said) - candidate.asked))
     rest = words - candidate.asked - candidate.said
     meant = sum(weight(w) for w in rest if asked.senses.get(w, _NONE) & candidate.groups)
     covered = shared + _OF_ANSWER * only_said + _OF_SYNONYM * meant
     of_question = covered / max(sum(map(weight, words)), 1e-9)
-    rest = candidate.asked - words
+    rest = own - words
     meant = sum(weight(w) for w in rest if candidate.senses.get(w, _NONE) & asked.groups)
-    of_candidate = (shared + _OF_SYNONYM * meant) / max(sum(map(weight, candidate.asked)), 1e-9)
+    of_candidate = (shared + _OF_SYNONYM * meant) / max(sum(map(weight, own)), 1e-9)
     by_words = _OF_QUESTION * of_question + (1 - _OF_QUESTION) * of_candidate
     if candidate.similarity is None:
         return by_words
@@ -272,6 +277,14 @@ def _asks_for_less(asked: Words, candidate: Candidate, weight: Weight) -> bool:
     return sum(map(weight, having)) < _LEAST_ASKED * sum(map(weight, candidate.asked))
 
 
+def _says_more(asked: Words, candidate: Candidate, silent: Collection[str]) -> bool:
+    """Whether a question if something is so says what a nameless example does not: "rusty"."""
+    if candidate.similarity is not None or is_named(asked, candidate):
+        return False
+    more = set(asked.content) - candidate.asked - candidate.said - set(silent)
+    return any(not asked.senses.get(stem, _NONE) & candidate.groups for stem in more)
+
+
 def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: Weight) -> Ranked:
     """Candidates in scope, the best first, each answer once."""
     candidates = [
@@ -281,13 +294,16 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
         or fits_kind(question, candidate.question, candidate.answer)
     ]
     likely, silent = _likelihoods(question, asked, candidates), saying_little(question)
+    is_whether = "whether" in kinds_asked(question)
     found: dict[str, tuple[float, float, Candidate]] = {}
     for candidate, likelihood in zip(candidates, likely, strict=True):
         value = score(asked, candidate, weight)
-        if candidate.similarity is None and not is_named(asked, candidate):
-            if value < _LEAST_NAMELESS:
-                value = score(asked, candidate, weight, silent)
-            if value < _LEAST_NAMELESS or _asks_for_less(asked, candidate, weight):
+        if is_whether and _says_more(asked, candidate, silent):
+            continue
+        if candidate.similarity is None and value < LEAST_NAMELESS:
+            value = score(asked, candidate, weight, silent)
+            is_less = value < LEAST_NAMELESS or _asks_for_less(asked, candidate, weight)
+            if is_less and not is_named(asked, candidate):
                 continue
         # Without an embedder all are as likely, and the score alone counts.
         entry = likelihood, value, candidate
@@ -363,12 +379,14 @@ def _decide(ranked: Ranked, limits: MatchLimits) -> Found:
         return _by_meaning(ranked, limits)
     if not ranked.is_about:
         return _first(ranked, _MOST_MEANINGS, "vague")
-    if ranked.others is None:
-        return _first(ranked, 1, "sure") if ranked.best >= limits.alone else Found()
-    if ranked.best < limits.among:
-        return Found()
-    if ranked.best - ranked.others >= limits.margin:
+    alone = limits.alone if ranked.is_named else limits.nameless
+    if ranked.others is None and ranked.best >= alone:
         return _first(ranked, 1, "sure")
+    if ranked.others is not None and ranked.best >= limits.among:
+        if ranked.best - ranked.others >= limits.margin:
+            return _first(ranked, 1, "sure")
+    elif not ranked.is_named:
+        return Found()
     close = sum(ranked.best - value < limits.margin for value in ranked.scores)
     return _first(ranked, min(close, _MOST_MEANINGS))
 

@@ -63,11 +63,11 @@ car vehicle
 doctor physician
 lawyer attorney
 film movie picture
-buy purchase bought
+buy purchase bought order orders ordered ordering
 help assist support
 hobby hobbies pastime interests
 fail fails failed broken break breaks broke down defect defective
-collect collects collected collection pickup
+collect collects collected collection pickup pick picks picked
 allergic allergy allergies
 away gone absent holiday vacation
 chair chairs seat seats

@@ -5,6 +5,7 @@ import pytest
 from bench.streams import make_stream, untaught
 from radiance.examples.store import ExampleStore
 from radiance.memory import calibration
+from radiance.memory.calibration import Calibration
 from radiance.records import Message
 
 HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
@@ -351,3 +352,25 @@ def test_forms_of_a_word_and_of_its_synonyms_are_found(remembering):
     remembering.teach([paper, library])
     assert remembering.answer("By which firm is our paper delivered?") == paper[1]
     assert remembering.answer("Who was the leader of the Brannor Library?") == "Olga Brandt."
+
+
+def test_few_facts_are_answered_by_their_names_whatever_others_need(remembering):
+    """What has no name, told by most of its words, does not say how much a name must."""
+    facts = [
+        ("What does badge D-22 open?", "The archive."),
+        ("Who leads the Bluefin project?", "Tariq Osman leads the Bluefin project."),
+        ("What is the phone number of the landlord?", "The landlord's phone number is 0555 7718."),
+        ("How much is a day ticket for the office car park?", "A day ticket is 6 euros."),
+        ("Where are the spare fuses?", "The spare fuses are in the blue tin."),
+        ("When is Mia's swimming lesson?", "Mia's swimming lesson is at 16:30."),
+        ("What is the code of the garden shed?", "The code of the garden shed is 3905."),
+        ("Which room has the screen?", "The screen is in room Maple."),
+    ]
+    remembering.teach(facts)
+    remembering.memory.calibrate()
+    found = remembering.memory.calibration
+    assert found.asked.get("near", 0) < 10
+    assert found.limits.nameless > found.limits.alone == Calibration().limits.alone
+    assert remembering.answer("Who runs Bluefin?") == facts[1][1]
+    assert remembering.answer("When does Mia swim?") == facts[5][1]
+    assert remembering.ask("How much is a day ticket for the rifesi car park?") == ()

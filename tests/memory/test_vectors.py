@@ -221,7 +221,10 @@ def test_limits_are_calibrated_with_and_without_vectors(remembering, embedder, m
     found = remembering.memory.calibration
     assert found.asked["reworded"] > 0
     promised = {"reworded": 0.02, "foreign": 0.02, "near": 0.2}
-    assert all(wrong <= promised[kind] * found.asked[kind] for kind, wrong in found.wrong.items())
+    for kind, wrong in found.wrong.items():
+        if kind != "near" or found.asked[kind] >= 10:  # of fewer a share tells nothing
+            assert wrong <= promised[kind] * found.asked[kind], kind
+    assert found.limits.meaning >= Calibration().limits.meaning
     use(remembering, Synonyms())
     assert remembering.memory.calibration == found  # kept over a start
     use(remembering, Synonyms("others"))
