@@ -333,7 +333,7 @@ LIGHT = frozenset(
         _stem,
         """
         keep have get go find use need take put come call see ask more should must shall might
-        responsible
+        up off out responsible
         """.split(),  # noqa: SIM905 - as a list it would take a screen
     )
 )
