@@ -255,7 +255,7 @@ def test_what_was_forgotten_of_a_document_stays_forgotten_until_it_is_meant(
     assert refused.value.status == 409
     with pytest.raises(ApiError) as refused:
         client.send_document("notes.md", NOTES, again="yes")
-    assert (refused.value.status, refused.value.error["field"]) == (400, "again")
+    assert (refused.value.status, refused.value.error["param"]) == (400, "again")
     assert run(client, "update", str(mended), "--again").exit_code == 0
     assert "KV-1234" in client.ask(ASKED)["response"]
     facts = tmp_path / "facts.jsonl"
