@@ -96,7 +96,7 @@ class Documents:
         name, labels = checked_name(name), _checked_tags(tags)
         content_hash = hashlib.sha256(content).hexdigest()
         with self._db.transaction() as connection:
-            if (known := _known(connection, name, content_hash, labels, again)) is not None:
+            if not again and (known := _known(connection, name, content_hash, labels)) is not None:
                 return known
             held = forgotten_words.held(connection)
         format, said = reading.read(name, content)
@@ -104,18 +104,19 @@ class Documents:
         found = forgotten_words.found_in(every, held)
         with self._db.transaction() as connection:
             # Again: it may have been sent twice at once, and reading takes a while.
-            if (known := _known(connection, name, content_hash, labels, again)) is not None:
+            passages = len(every) if again else None
+            if (known := _known(connection, name, content_hash, labels, passages)) is not None:
                 return known
             if (now := forgotten_words.held(connection)) != held:
                 found = forgotten_words.found_in(every, now)
-            passages = every
+            kept = every
             if again:
                 forgotten_words.release(connection, frozenset().union(*found))
             else:
-                passages = [each for each, words in zip(every, found, strict=True) if not words]
-            if not passages:
+                kept = [each for each, words in zip(every, found, strict=True) if not words]
+            if not kept:
                 raise _all_forgotten(name)
-            _check_room(connection, len(passages))
+            _check_room(connection, len(kept))
             newest = _newest(connection, name)
             number = connection.execute(
                 "INSERT INTO documents (name, title, format, content_hash, size_bytes, pages,"
@@ -129,11 +130,11 @@ class Documents:
                     said.pages,
                     to_text(self._clock()),
                     to_json(labels),
-                    len(every) - len(passages),
+                    len(every) - len(kept),
                 ),
             ).lastrowid
             assert number is not None
-            self._index(connection, _insert(connection, number, passages, said.title or name))
+            self._index(connection, _insert(connection, number, kept, said.title or name))
         replaces = None if newest is None else newest.id
         return Added(self.get(document_id(number)), is_new=True, replaces=replaces)
 
@@ -223,17 +224,23 @@ def _newest(connection: Connection, name: str) -> Document | None:
 
 
 def _known(
-    connection: Connection, name: str, content_hash: str, tags: Sequence[str], again: bool
+    connection: Connection,
+    name: str,
+    content_hash: str,
+    tags: Sequence[str],
+    passages: int | None = None,
 ) -> Added | None:
     """The very same document where it holds already; it has these tags as well from then on.
 
-    One of which something was forgotten is another, where that is meant again.
+    Where a number of passages is given, only if it has so many: else something of it was forgotten.
 
     Raises:
         RequestError: They are too many with those that it has.
     """
     found = _newest(connection, name)
-    if found is None or found.content_hash != content_hash or (again and found.left_out):
+    if found is None or found.content_hash != content_hash:
+        return None
+    if passages is not None and found.passages != passages:
         return None
     all_tags = _checked_tags((*found.tags, *tags))
     if all_tags != found.tags:
