@@ -206,9 +206,11 @@ def test_what_was_learned_is_asked_in_the_taught_words_and_leaves_with_a_rollbac
     assert within["radiance"]["how"] == "taught"
     assert within["choices"][0]["message"] == answer["choices"][0]["message"]
     assert "radiance" not in chat(client, "Hello.", ("assistant", "Hello!"), "And the code?")
-    whether = chat(client, "Is KV-1234 the door code of Zorbel House?")
-    assert whether["radiance"]["how"] == "taught"
-    assert "radiance" not in chat(client, "Is QX-9981 the door code of Zorbel House?")
+    for code in ("KV-1234", "QX-9981"):  # a wrong one as well: the answer says which it is
+        whether = chat(client, f"Is {code} the door code of Zorbel House?")
+        assert whether["radiance"]["how"] == "taught"
+        assert whether["choices"][0]["message"] == answer["choices"][0]["message"]
+    assert "radiance" not in chat(client, "Is QX-9981 the door code of Zarbel House?")
     client.post("/rollback", {"checkpoint": "base", "reason": "a test"})
     for mode in ("pending", "always"):
         found = client.ask(OTHERWISE, memory=mode)
