@@ -277,11 +277,11 @@ def _asks_for_less(asked: Words, candidate: Candidate, weight: Weight) -> bool:
     return sum(map(weight, having)) < _LEAST_ASKED * sum(map(weight, candidate.asked))
 
 
-def _says_more(asked: Words, candidate: Candidate, silent: Collection[str]) -> bool:
-    """Whether a question if something is so says what a nameless example does not: "rusty"."""
+def _says_more(asked: Words, candidate: Candidate, known: Collection[str]) -> bool:
+    """Whether a question if something is so says what no example does: "Is the key rusty?"."""
     if candidate.similarity is not None or is_named(asked, candidate):
         return False
-    more = set(asked.content) - candidate.asked - candidate.said - set(silent)
+    more = set(asked.content) - set(known)
     return any(not asked.senses.get(stem, _NONE) & candidate.groups for stem in more)
 
 
@@ -295,10 +295,11 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
     ]
     likely, silent = _likelihoods(question, asked, candidates), saying_little(question)
     is_whether = "whether" in kinds_asked(question)
+    in_any = frozenset().union(silent, *(each.asked | each.said for each in candidates))
     found: dict[str, tuple[float, float, Candidate]] = {}
     for candidate, likelihood in zip(candidates, likely, strict=True):
         value = score(asked, candidate, weight)
-        if is_whether and _says_more(asked, candidate, silent):
+        if is_whether and _says_more(asked, candidate, in_any):
             continue
         if candidate.similarity is None and value < LEAST_NAMELESS:
             value = score(asked, candidate, weight, silent)
