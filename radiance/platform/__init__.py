@@ -20,7 +20,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,13 +72,13 @@ def load_fast_blas() -> Blas:
         return Blas("accelerate", "part of macOS")
     if "mlx.core" in sys.modules:
         return Blas("reference", "MLX was imported before Radiance could choose a BLAS")
+    _leave_cores_free()
     for name in ("libopenblas.so.0", "libopenblas.so"):
         try:
             _choose_kernels(name, "openblas_get_corename")
             library = ctypes.CDLL(name, mode=ctypes.RTLD_GLOBAL)
         except OSError:
             continue
-        _leave_cores_free(library.openblas_set_num_threads)
         return Blas("openblas", f"{name}, kernels {_core(library.openblas_get_corename)}")
     return _load_wheel_blas()
 
@@ -124,15 +123,15 @@ def _processor_features() -> frozenset[str]:
     return frozenset()
 
 
-def _leave_cores_free(set_thread_count: Callable[[int], object]) -> None:
+def _leave_cores_free() -> None:
     """Use half the cores for BLAS unless OPENBLAS_NUM_THREADS says otherwise.
 
     OpenBLAS's threads wait for one another by spinning. Where anything else keeps a core busy (a
     client in a loop, a second service), a product spread over all cores takes up to ten times as
-    long; on two idle cores the second thread saves a tenth to a quarter.
+    long; on two idle cores the second thread saves a tenth to a quarter. NumPy and SciPy bring an
+    OpenBLAS each, which look at the same variable when they are loaded.
     """
-    if "OPENBLAS_NUM_THREADS" not in os.environ:
-        set_thread_count(max(1, (os.cpu_count() or 1) // 2))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
 
 
 def _load_wheel_blas() -> Blas:
@@ -147,7 +146,6 @@ def _load_wheel_blas() -> Blas:
         shim = _build_blas_shim(library)
         _choose_kernels(str(library), "scipy_openblas_get_corename")
         loaded = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-        _leave_cores_free(loaded.scipy_openblas_set_num_threads)
         ctypes.CDLL(str(shim), mode=ctypes.RTLD_GLOBAL)
     except (OSError, subprocess.CalledProcessError) as error:
         return Blas("reference", f"the wheel's OpenBLAS could not be used ({error}); {remedy}")

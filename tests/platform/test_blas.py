@@ -59,3 +59,35 @@ def test_kernels_are_those_of_this_processor() -> None:
     )
     is_recent = "avx2" in platform._processor_features()
     assert not (is_recent and done.stdout.strip().endswith(tuple(platform._UNKNOWN_CORES)))
+
+
+_THREADS = """
+import ctypes
+from pathlib import Path
+from radiance.platform import load_fast_blas
+
+print(load_fast_blas().name)
+import numpy
+
+libraries = Path(numpy.__file__).parents[1] / "numpy.libs"
+for path in libraries.glob("libscipy_openblas64_*"):
+    print(ctypes.CDLL(path).scipy_openblas_get_num_threads64_())
+for name in ("libopenblas.so.0", "libopenblas.so"):
+    try:
+        print(ctypes.CDLL(name).openblas_get_num_threads())
+    except OSError:
+        pass
+"""
+
+
+@pytest.mark.skipif(platform.IS_MACOS, reason="Accelerate computes there")
+@pytest.mark.parametrize("chosen", [None, "3"])
+def test_half_the_cores_are_for_every_blas_unless_it_is_said(chosen: str | None) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
+    environment |= {"OPENBLAS_NUM_THREADS": chosen} if chosen else {}
+    code = [sys.executable, "-c", _THREADS]
+    done = subprocess.run(code, env=environment, capture_output=True, text=True, check=True)
+    _, *counts = done.stdout.split()
+    cores = os.cpu_count() or 1
+    wanted = min(int(chosen), cores) if chosen else max(1, cores // 2)
+    assert set(counts) <= {str(wanted)}, done.stdout
