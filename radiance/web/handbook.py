@@ -49,7 +49,9 @@ def chapters() -> dict[str, Chapter]:
 
 def _read(path: Path) -> Chapter:
     heading, _, text = _WRITTEN_BY.sub("", path.read_text(encoding="utf-8")).partition("\n")
-    first = next((t for t in _parser().parse(text) if t.type == "inline"), None)
+    parser = _parser()
+    blocks = text.split("\n\n")  # one by one: all would take a seventh of a second
+    first = next((t for block in blocks for t in parser.parse(block) if t.type == "inline"), None)
     plain = "" if first is None else "".join(_spoken(child) for child in first.children or ())
     sentence = _SENTENCE.match(plain)
     about = (sentence[0] if sentence else plain).replace("\n", " ").rstrip(":")
