@@ -66,27 +66,39 @@ def encode(data: Array, kind: str) -> bytes:
     if kind not in _ENCODERS:
         own = pytest.importorskip("gguf")
         return own.quants.quantize(data, own.GGMLQuantizationType[kind]).tobytes()
-    return b"".join(_ENCODERS[kind](block) for block in data.reshape(-1, 32))
+    return _ENCODERS[kind](data.reshape(-1, 32)).tobytes()
 
 
-def _q8_0(block: Array) -> bytes:
-    scale = np.float16(np.abs(block).max() / 127)
-    numbers = np.round(block / (np.float32(scale) or 1)).clip(-127, 127).astype(np.int8)
-    return scale.tobytes() + numbers.tobytes()
+def _divided(blocks: Array, scales: Array) -> Array:
+    """Each block by its scale as it is stored; by 1 where that is 0."""
+    stored = scales.astype(np.float32)
+    return blocks / np.where(stored == 0, np.float32(1), stored)
 
 
-def _q4_0(block: Array) -> bytes:
-    scale = np.float16(block[np.abs(block).argmax()] / -8)
-    numbers = (np.round(block / (np.float32(scale) or 1)) + 8).clip(0, 15).astype(np.uint8)
-    return scale.tobytes() + (numbers[:16] | numbers[16:] << 4).tobytes()
+def _joined(*parts: Array) -> Array:
+    return np.concatenate([part.view(np.uint8) for part in parts], axis=1)
 
 
-def _q4_1(block: Array) -> bytes:
-    low = np.float16(block.min())
-    scale = np.float16((block.max() - np.float32(low)) / 15)
-    numbers = np.round((block - np.float32(low)) / (np.float32(scale) or 1)).clip(0, 15)
-    numbers = numbers.astype(np.uint8)
-    return scale.tobytes() + low.tobytes() + (numbers[:16] | numbers[16:] << 4).tobytes()
+def _q8_0(blocks: Array) -> Array:
+    scales = (np.abs(blocks).max(axis=1, keepdims=True) / 127).astype(np.float16)
+    numbers = np.round(_divided(blocks, scales)).clip(-127, 127).astype(np.int8)
+    return _joined(scales, numbers)
+
+
+def _q4_0(blocks: Array) -> Array:
+    largest = np.abs(blocks).argmax(axis=1)[:, None]
+    scales = (np.take_along_axis(blocks, largest, axis=1) / -8).astype(np.float16)
+    numbers = (np.round(_divided(blocks, scales)) + 8).clip(0, 15).astype(np.uint8)
+    return _joined(scales, numbers[:, :16] | numbers[:, 16:] << 4)
+
+
+def _q4_1(blocks: Array) -> Array:
+    low = blocks.min(axis=1, keepdims=True).astype(np.float16)
+    from_low = blocks - low.astype(np.float32)
+    above = blocks.max(axis=1, keepdims=True) - low.astype(np.float32)
+    scales = (above / 15).astype(np.float16)
+    numbers = np.round(_divided(from_low, scales)).clip(0, 15).astype(np.uint8)
+    return _joined(scales, low, numbers[:, :16] | numbers[:, 16:] << 4)
 
 
 _ENCODERS = {"Q8_0": _q8_0, "Q4_0": _q4_0, "Q4_1": _q4_1}
