@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.responses import Response
 
 from radiance import config
@@ -60,6 +59,8 @@ def check(
 
 @pytest.mark.slow
 def test_it_is_an_openapi_document() -> None:
+    from openapi_spec_validator import OpenAPIV31SpecValidator
+
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 

@@ -81,10 +81,11 @@ def test_killed_while_it_forgets(
         for each in forgotten:
             again = client.send_document(f"all-{each}.md", attic_of(each) + b"It is dry.\n")
             assert (again["document"]["passages"], again["document"]["left_out"]) == (1, 1)
-            assert client.ask(f"What opens cellar {each}-X?")["passage"] is None
+            assert client.ask(f"What opens cellar {each}-X?", max_tokens=1)["passage"] is None
             question, answer = secret_of(each)
-            assert client.ask(question)["response"] != answer
-            assert f"{each}forth" not in str(client.ask(question))
+            said = client.ask(question)
+            assert said["response"] != answer
+            assert f"{each}forth" not in str(said)
     wait_until_done(client)
     listed = client.get("/jobs?limit=1000")["jobs"]
     for job in listed:

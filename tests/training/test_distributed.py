@@ -12,10 +12,12 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance import config, ember
+from radiance.cli import main
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.examples.admission import admit
@@ -301,11 +303,7 @@ def test_killing_a_rank_loses_nothing(tmp_path, tiny_base):
     assert checkpoint is not None
 
 
-@pytest.mark.usefixtures("forked")
 def test_without_a_launcher_it_says_how_to_start_it(tmp_path):
-    arguments = [sys.executable, "-m", "radiance", "train", "--distributed"]
-    done = subprocess.run(
-        [*arguments, "--root", str(tmp_path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
+    done = CliRunner().invoke(main, ["train", "--distributed", "--root", str(tmp_path)])
+    assert done.exit_code == 2
     assert "mlx.launch -n 2 -- radiance train --distributed" in done.stderr
