@@ -1,10 +1,12 @@
 """How a run of tests begins and ends. The fixtures that all share are in tests/fixtures.py."""
 
+import gc
 import os
 import shutil
 import tempfile
 import threading
 import tomllib
+from collections.abc import Generator
 from importlib import metadata
 from pathlib import Path
 
@@ -33,12 +35,29 @@ _in_memory: list[Path] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all is imported and collected
+    # The threads of a BLAS wait for one another by spinning, and there is a process for each core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     _check_entry_points()
     _keep_temporary_files_in_memory()
     is_worker = hasattr(config, "workerinput")
     if is_worker or config.getoption("dist", "no") == "no":
         # What hands tests out to others runs none: it need not import all that the fixtures do.
         config.pluginmanager.import_plugin("tests.fixtures")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays: garbage is looked for in what comes after it.
+
+    Five thousand tests are a million objects, which took a second of a core to look through again
+    and again while they were collected.
+    """
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure() -> None:
