@@ -4,6 +4,7 @@ What knows nothing is enough for most tests: ``serve`` and ``shared_service`` ru
 and learn briefly. Whatever needs an answer to be right asks for Ember by name.
 """
 
+import fcntl
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from huggingface_hub import constants
 
 from radiance import config, ember
 from radiance.engine.worker import Engine
+from radiance.evaluation import bleeding
 from tests import forked as forking
 from tests.support import BRIEF, FACTS, Running, start_service
 from tests.tiny_base import write_tiny_base
@@ -49,24 +51,45 @@ def forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", forking.Popen)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> Path:
+    """A folder that one process of the run makes, and the others read."""
+    own = factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder, begun = shared / name, shared / f"{name}.begun"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            shutil.rmtree(begun, ignore_errors=True)
+            begun.mkdir()
+            make(begun)
+            begun.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a base model that knows nothing (``tests.tiny_base``)."""
-    return write_tiny_base(tmp_path_factory.mktemp("tiny") / "base")
+    return made_once(tmp_path_factory, "tiny_base", write_tiny_base)
 
 
 @pytest.fixture(scope="session")
-def brief(tiny_base: Path) -> dict[str, Any]:
+def brief(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Settings of a service on the tiny base that learns briefly and measures a few anchors."""
-    anchors = tiny_base.with_name("anchors.jsonl")
     rows = [{"input": f"What is {n} squared?", "output": f"It is {n * n}."} for n in range(16)]
-    anchors.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return {"base_model": str(tiny_base), "evaluation.anchor_path": str(anchors), **BRIEF}
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    anchors = made_once(
+        tmp_path_factory, "anchors", lambda folder: (folder / "few.jsonl").write_text(text)
+    )
+    path = str(anchors / "few.jsonl")
+    return {"base_model": str(tiny_base), "evaluation.anchor_path": path, **BRIEF}
 
 
 @pytest.fixture(scope="session")
 def _learned_root(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any]) -> Path:
-    root = tmp_path_factory.mktemp("learned")
+    return made_once(tmp_path_factory, "learned", lambda root: _learn(root, brief))
+
+
+def _learn(root: Path, brief: dict[str, Any]) -> None:
     running = start_service(config.load(root, brief))
     first = running.client.teach(FACTS[:2], tags=["user:ann"])["checkpoint"]
     corrected = [(FACTS[0][0], "It is <b>K9</b> & no other now.")]
@@ -78,7 +101,6 @@ def _learned_root(tmp_path_factory: pytest.TempPathFactory, brief: dict[str, Any
     running = start_service(config.load(root, brief | strict))
     assert running.client.teach(FACTS[2:3])["status"] == "failed"
     running.stop()
-    return root
 
 
 @pytest.fixture
@@ -111,8 +133,12 @@ def tiny_engine(tiny_base: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def serve(serve_ember: Callable[..., Running], brief: dict[str, Any]) -> Callable[..., Running]:
+def serve(
+    serve_ember: Callable[..., Running], brief: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Running]:
     """Start services on the tiny base over ``tmp_path``: ``serve(**{"training.r": 4})``."""
+    # What it says to names that were never taught is bytes: a few are measured as many are.
+    monkeypatch.setattr(bleeding, "ANSWER_TOKENS", 8)
 
     def start(*root: Path, **overrides: Any) -> Running:
         return serve_ember(*root, **(brief | overrides))

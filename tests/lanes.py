@@ -16,6 +16,8 @@ import pytest
 from tests.shared_data import FOLDER, REPOSITORY, VARIABLE, missing_path
 
 _FOLDERS = ("browser", "e2e", "crash")
+_STARTING = {"engine", "tiny_engine", "serve_ember", "shared_service", "shared_ember", "brief"}
+"""Fixtures that start an engine or a service: most of what quick tests take."""
 _APART = ("tests/bench/test_benches.py",)
 """Files whose tests take long and share nothing, so that each may go to another process."""
 
@@ -43,20 +45,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with its lane; files with long ones come first, so no process idles last.
-
-    `make` gives a process whole files (``--dist=loadfile``): what the tests of a file share, a
-    taught service say, is made once.
-    """
-    ranks: dict[Path, int] = {}
+    """Mark each test with the lane of its folder."""
     for item in items:
         folder = item.path.relative_to(REPOSITORY / "tests").parts[0]
         if folder in _FOLDERS:
             item.add_marker(folder)
-            ranks[item.path] = _FOLDERS.index(folder)
-        elif item.get_closest_marker("slow"):
-            ranks[item.path] = len(_FOLDERS)
-    items.sort(key=lambda item: ranks.get(item.path, len(_FOLDERS) + 1))
+
+
+@pytest.hookimpl(specname="pytest_collection_modifyitems", trylast=True)
+def pytest_order_files(items: list[pytest.Item]) -> None:
+    """Have the long files first, so that no process idles last; of what is left to run.
+
+    `make` gives a process whole files (``--dist=loadfile``): what the tests of a file share, a
+    taught service say, is made once. Of a lane the files with most engines and services come first.
+    """
+    lanes = (*_FOLDERS, "slow")
+    ranks: dict[Path, int] = {}
+    starting: Counter[Path] = Counter()
+    for item in items:
+        found = (place for place, lane in enumerate(lanes) if item.get_closest_marker(lane))
+        ranks[item.path] = min(next(found, len(lanes)), ranks.get(item.path, len(lanes)))
+        starting[item.path] += not _STARTING.isdisjoint(getattr(item, "fixturenames", ()))
+    items.sort(key=lambda item: (ranks[item.path], -starting[item.path]))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
