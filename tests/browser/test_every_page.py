@@ -22,7 +22,7 @@ from radiance.labs.alphas.models.grading import Grader, score
 from radiance.labs.alphas.models.study import AlphaStudySettings
 from radiance.labs.alphas.values.synthetic import made_up
 from radiance.web.site import all_routes
-from tests.browser.axe import AXE_SCRIPT, COLOURS, violations
+from tests.browser.axe import AXE_SCRIPT, COLOURS, EVERYTHING, violations
 from tests.browser.charts import ink, told_by
 from tests.support import FACTS, Running, as_input, start_service
 from tests.web.reading import text_of
@@ -207,10 +207,15 @@ def busy(checkpointed_root: Path, serve_keyed: Callable[[Path], Running]) -> Run
     return running
 
 
-def look(page: Any, path: str) -> list[Any]:
+def look(page: Any, path: str, texts: set[str]) -> list[Any]:
     """What is wrong with an open page, in both themes, on a screen and on phones.
 
     What the alpha desk folds up is opened on phones; the signal lab has a test of its own.
+
+    Args:
+        page: It.
+        path: Its path.
+        texts: Kinds of text that can be told from what is behind them; added to.
     """
     wrong: list[Any] = []
     if page.locator("h1").count() != 1:
@@ -222,7 +227,8 @@ def look(page: Any, path: str) -> list[Any]:
         page.emulate_media(color_scheme=theme)
         if width == PHONE and path.startswith("/alphas"):
             page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-        found = violations(page, COLOURS) if width == before else violations(page)
+        rules = COLOURS if width == before else EVERYTHING
+        found = violations(page, rules, texts)
         wrong += [(path, width, theme, *each) for each in found]
         before = width
     page.set_viewport_size({"width": 320, "height": 640})
@@ -270,7 +276,11 @@ def look_at_charts(page: Any, path: str) -> list[Any]:
 
 
 def look_at_all(
-    running: Running, paths: list[str], open_at: Callable[..., Any], seen: set[str]
+    running: Running,
+    paths: list[str],
+    open_at: Callable[..., Any],
+    seen: set[str],
+    texts: set[str],
 ) -> list[Any]:
     """What is wrong with the pages, but for those whose content was seen before.
 
@@ -279,6 +289,7 @@ def look_at_all(
         paths: Its pages.
         open_at: Opens pages.
         seen: Contents of pages that were looked at; added to.
+        texts: Kinds of text that were; added to.
     """
     url, root = running.client.url, str(running.service.services.config.root)
     page = open_at(url, "/")
@@ -310,7 +321,7 @@ def look_at_all(
                 shown.locator("#live[data-state=live]").wait_for()
                 if shown.get_by_text("Signed in: admin").count() != 1:
                     wrong.append((path, "does not say who is signed in"))
-        wrong += look(shown, path)
+        wrong += look(shown, path, texts)
     return wrong
 
 
@@ -326,15 +337,16 @@ def test_every_page_can_be_read_in_both_themes_on_every_screen_and_without_scrip
     paths = filled([*every, *STATES], values)
     assert len(paths) == len(every) + len(STATES), "each is there to be looked at"
     seen: set[str] = set()
-    wrong = look_at_all(busy, paths, open_at, seen)
+    texts: set[str] = set()
+    wrong = look_at_all(busy, paths, open_at, seen, texts)
     at_first = len(seen)
     alone = open_at(busy.client.url, "about:blank")  # a report brings its own policy and style
     for path in filled(list(DOWNLOADS.values()), values):
         with busy.client.open(urllib.request.Request(busy.client.url + path)) as answer:
             alone.set_content(answer.read().decode())
-        wrong += look(alone, path)
+        wrong += look(alone, path, texts)
 
     empty = serve_keyed(tmp_path_factory.mktemp("empty"))
-    wrong += look_at_all(empty, filled([*every, *STATES], known(empty)), open_at, seen)
+    wrong += look_at_all(empty, filled([*every, *STATES], known(empty)), open_at, seen, texts)
     assert len(seen) - at_first >= 15, "pages on which nothing is yet"
     assert wrong == [], json.dumps(wrong, indent=1)
