@@ -23,12 +23,19 @@ from tools import formula, sbom
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
-    """A folder with the sdist of the checkout, and the wheel that is built from that sdist."""
+def sdist(tmp_path_factory) -> Path:
+    """The sdist of the checkout."""
     target = tmp_path_factory.mktemp("dist")
     _build(REPOSITORY, "sdist", target)
+    return next(target.glob("*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def built(sdist, tmp_path_factory) -> Path:
+    """A folder with the sdist, and the wheel that is built from it."""
+    target = sdist.parent
     unpacked = tmp_path_factory.mktemp("unpacked")
-    with tarfile.open(next(target.glob("*.tar.gz"))) as archive:
+    with tarfile.open(sdist) as archive:
         archive.extractall(unpacked, filter="data")
     _build(unpacked / f"radiance-{__version__}", "wheel", target)
     return target
@@ -59,8 +66,7 @@ def test_the_wheel_holds_all_the_package_s_files_and_nothing_else(built):
 
 
 @pytest.mark.slow
-def test_the_sdist_holds_what_explains_it_and_no_run_of_ours(built):
-    [sdist] = built.glob("*.tar.gz")
+def test_the_sdist_holds_what_explains_it_and_no_run_of_ours(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", "radiance.toml"} <= names
@@ -148,8 +154,7 @@ def test_no_dependency_has_a_licence_that_binds_the_whole():
         assert not bound.search(str(component["licenses"])), component
 
 
-def test_the_formula_is_of_the_sdist_and_starts_the_service(built):
-    [sdist] = built.glob("*.tar.gz")
+def test_the_formula_is_of_the_sdist_and_starts_the_service(sdist):
     text = formula.render(sdist, "https://example.org/radiance.tar.gz")
     assert f'version "{__version__}"' in text
     assert re.search(r'sha256 "[0-9a-f]{64}"', text)

@@ -14,6 +14,7 @@ import tomli
 
 REPOSITORY = Path(__file__).parent.parent
 Layer = list[str]
+_DOCSTRING = re.compile(r'r?""".*?"""', re.DOTALL)
 
 
 def layers(root: Path = REPOSITORY) -> list[Layer]:
@@ -28,7 +29,8 @@ def summary(name: str, root: Path = REPOSITORY) -> str:
     """The first sentence of a package's or module's docstring, without its full stop."""
     path = root / "radiance" / name
     path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    found = _DOCSTRING.match(path.read_text(encoding="utf-8"))  # a module is much more to parse
+    text = (ast.get_docstring(ast.parse(found[0])) if found else None) or ""
     return " ".join(text.partition("\n\n")[0].split()).rstrip(".").replace("``", "`")
 
 
