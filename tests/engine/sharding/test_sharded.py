@@ -67,7 +67,7 @@ def conversation(client: Client, ids: list[str]) -> Said:
     """
 
     def search(prompt: str, **options: Any) -> tuple[Any, ...]:
-        answer = client.ask(prompt, max_tokens=10, **options)
+        answer = client.ask(prompt, max_tokens=5, **options)
         named = (answer["checkpoint"], answer["adapter_hash"], answer["cached_tokens"])
         return (answer["response"], answer["completion_tokens"], *named)
 
@@ -80,7 +80,7 @@ def conversation(client: Client, ids: list[str]) -> Said:
         found += list(asked)
 
     def complete(**options: Any) -> Any:
-        body = {"model": "radiance", "prompt": "The fox", "max_tokens": 12, **options}
+        body = {"model": "radiance", "prompt": "The fox", "max_tokens": 6, **options}
         (choice,) = client.post("/v1/completions", body)["choices"]
         return choice
 
