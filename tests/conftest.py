@@ -1,6 +1,8 @@
 """How a run of tests begins and ends. The fixtures that all share are in tests/fixtures.py."""
 
+import contextlib
 import gc
+import importlib
 import os
 import shutil
 import tempfile
@@ -47,17 +49,41 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """What is imported and collected stays: garbage is looked for in what comes after it.
 
     Five thousand tests are a million objects, which took a second of a core to look through again
     and again while they were collected.
     """
+    _import_beginning_elsewhere(session.config)
     try:
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _import_beginning_elsewhere(config: pytest.Config) -> None:
+    """Have each process of a run import other tests first.
+
+    Of a new checkout pytest rewrites the assertions of every file, a dozen seconds of a core, and
+    keeps what it wrote: so each process rewrites its share and reads that of the others.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None or [Path(path).name for path in config.args] != ["tests"]:
+        return
+    ignored = [Path(path).resolve() for path in config.getoption("ignore") or ()]
+    tests = [
+        path
+        for path in sorted((REPOSITORY / "tests").rglob("test_*.py"))
+        if not any(path.is_relative_to(folder) for folder in ignored)
+    ]
+    first = len(tests) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for path in tests[first:] + tests[:first]:
+        name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        # What cannot be imported, or is skipped, is told of when it is collected.
+        with contextlib.suppress(Exception, pytest.skip.Exception):
+            importlib.import_module(name)
 
 
 def pytest_unconfigure() -> None:
