@@ -34,6 +34,15 @@ def _offline() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _in_its_turn() -> Iterator[None]:
+    """A command run in this process must not make all tests after it give way to others."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "setpriority", lambda which, who, priority: None)
+        patch.setattr(os, "nice", lambda step: step)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _loggers() -> Iterator[None]:
     """A command run in this process sets up logging; the tests after it read logs as before."""

@@ -14,10 +14,8 @@ from radiance.labs.signals.study import run_study  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command run in this process must not make all tests after it give way to others."""
+def _on_the_cpu() -> None:
     select_device("cpu")
-    monkeypatch.setattr("radiance.labs.signals.commands.os.nice", lambda step: step)
 
 
 SMALL = with_values(
