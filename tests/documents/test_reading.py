@@ -169,6 +169,7 @@ def test_a_word_document_is_split_by_its_headings_as_it_stands_with_its_changes(
     )
 
 
+@pytest.mark.slow
 def test_a_word_document_that_grows_past_its_memory_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -229,6 +229,7 @@ told.wait()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.IS_MACOS, reason="reads /proc")
 @pytest.mark.parametrize("at_once", [1, 200], ids=["short texts", "long texts"])
 def test_words_are_not_kept_by_the_threads_that_meet_them(at_once: int) -> None:
