@@ -73,7 +73,7 @@ def test_chats_say_it_in_header_and_field_whole_and_streamed(waiting):
 
 
 def test_responses_say_it_in_header_and_field_whole_and_streamed(waiting):
-    body = {"input": OTHERWISE}
+    body = {"input": OTHERWISE, "max_output_tokens": 80}
     text, headers = with_headers(waiting.client, "/v1/responses", body)
     answer = json.loads(text)
     assert answer["output"][0]["content"][0]["text"] == HOUSE[1]

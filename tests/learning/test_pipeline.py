@@ -77,7 +77,7 @@ def test_what_diverges_is_kept_out_and_what_trained_with_it_is_learned(
 
 def test_rollback_during_training_is_not_undone(serve: Callable[..., Running]) -> None:
     """The cycle began from what was rolled back: it ends at once; another begins from the base."""
-    settings = {"training.max_steps": 60, "training.stop_loss": 0.0}
+    settings = {"training.max_steps": 24, "training.stop_loss": 0.0}
     running = serve(**settings, **WITHOUT_ANCHORS)
     client = running.client
     first = client.teach(FACTS[:1])["checkpoint"]
@@ -93,7 +93,7 @@ def test_rollback_during_training_is_not_undone(serve: Callable[..., Running]) -
     assert manifest["replayed_ids"] == []
     assert first != job["checkpoint"]
     steps = running.service.services.pipeline.stats.steps
-    assert 2 * 60 < steps < 3 * 60, "two were trained to their end"
+    assert 2 * 24 < steps < 3 * 24, "two were trained to their end"
 
 
 def test_nothing_is_left_of_a_candidate_whose_parent_was_rolled_back_at_the_last_moment(

@@ -43,22 +43,22 @@ def answers_of(engine: Engine, adapter: Adapter | None, name: str | None) -> lis
     return [ask(engine, question).result().tokens for question in QUESTIONS]
 
 
-def test_mixed_batch_equals_each_adapter_alone(engine: Engine) -> None:
-    adapters = [random_adapter(engine, seed, rank) for seed, rank in ((1, 4), (2, 8), (3, 4))]
-    alone: dict[str | None, list[tuple[int, ...]]] = {None: answers_of(engine, None, None)}
+def test_mixed_batch_equals_each_adapter_alone(tiny_engine: Engine) -> None:
+    adapters = [random_adapter(tiny_engine, seed, rank) for seed, rank in ((1, 4), (2, 8), (3, 4))]
+    alone: dict[str | None, list[tuple[int, ...]]] = {None: answers_of(tiny_engine, None, None)}
     for number, adapter in enumerate(adapters):
-        alone[f"A_{number}"] = answers_of(engine, adapter, f"A_{number}")
+        alone[f"A_{number}"] = answers_of(tiny_engine, adapter, f"A_{number}")
     assert len({tuple(answers) for answers in alone.values()}) == 4
 
     # Admitted together: each request meets another adapter, and all decode in one batch.
     pending = []
     for name, adapter in [(None, None), *((f"A_{i}", a) for i, a in enumerate(adapters))]:
-        engine.swap(adapter, name, CheckpointStatus.STABLE)
-        pending += [(index, ask(engine, q)) for index, q in enumerate(QUESTIONS)]
+        tiny_engine.swap(adapter, name, CheckpointStatus.STABLE)
+        pending += [(index, ask(tiny_engine, q)) for index, q in enumerate(QUESTIONS)]
     for index, future in pending:
         answer = future.result()
         assert answer.tokens == alone[answer.checkpoint_id][index]
-    engine.swap(None, None, CheckpointStatus.BASE)
+    tiny_engine.swap(None, None, CheckpointStatus.BASE)
 
 
 def test_slot_is_freed_when_its_last_row_ends(engine: Engine) -> None:
