@@ -109,7 +109,7 @@ def test_published_list_has_contexts_and_a_licence() -> None:
     assert len(anchors) == sum(anchors.counts.values()) == 445
     assert anchors.counts["capitals"] == 25
     assert anchors.licence == "Apache-2.0"
-    assert "listed_facts" in anchors.source
+    assert anchors.source == "facts that Ember was made to know, written for Radiance"
 
 
 def test_manifest_of_other_bytes_is_not_believed(tmp_path: Path) -> None:
