@@ -23,10 +23,13 @@ _APART = ("tests/bench/test_benches.py",)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many processes again as cores: tests wait for services and browsers now and then."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Half as many processes again as cores: tests wait for services and browsers now and then.
+
+    Twice as many for all lanes, whose long tests mostly wait.
+    """
     cores = os.cpu_count() or 1
-    return cores + cores // 2
+    return cores + cores // 2 if config.getoption("markexpr") else 2 * cores
 
 
 @pytest.hookimpl(optionalhook=True)

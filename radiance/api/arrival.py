@@ -8,11 +8,13 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from radiance import limits
+from radiance import limits, platform
 from radiance.errors import Overloaded, SlowRequest
 
 _LARGE_BYTES = 1 << 14
 _MOST_DIGITS = 20
+_HUGE_BYTES = 1 << 20
+_GIVEN_BACK_AFTER_S = 0.1  # what a huge one left is freed by then
 _TURN_S = 0.02  # what a large body has to itself; the next one waits as long again
 
 
@@ -29,6 +31,7 @@ class BodyGuard:
     ) -> None:
         self._app, self._timeout_s, self._clock = app, timeout_s, clock
         self._held = 0
+        self._gives_back: asyncio.TimerHandle | None = None
         self.turns, self._entrance = asyncio.Lock(), asyncio.Lock()
         self.searches = asyncio.Lock()
 
@@ -47,6 +50,18 @@ class BodyGuard:
         finally:
             self._held -= body.counted
             body.end_turn()
+            if body.counted > _HUGE_BYTES and self._gives_back is None:
+                loop = asyncio.get_running_loop()
+                self._gives_back = loop.call_later(_GIVEN_BACK_AFTER_S, self._give_back)
+
+    def _give_back(self) -> None:
+        """Ten bodies of 8 MB left 120 MB with the C library, which it keeps for the next ones.
+
+        To have it map each by itself (mallopt(3), M_MMAP_THRESHOLD) keeps as little, but the
+        system's zeroing of fresh pages then held up others by twice as much.
+        """
+        self._gives_back = None
+        asyncio.get_running_loop().run_in_executor(None, platform.give_back_memory)
 
     def hold(self, count: int, by_same: int) -> None:
         """So many bytes more are held by a body that holds ``by_same`` already.

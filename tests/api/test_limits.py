@@ -3,6 +3,7 @@
 import gzip
 import json
 import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -210,6 +211,19 @@ def test_what_is_decompressed_counts_among_the_bodies_under_way(
         assert client.ask("Hi", max_tokens=1)["response"] is not None  # small ones have room
     monkeypatch.undo()
     assert post() is not None
+
+
+def test_what_a_huge_body_took_is_given_back_to_the_system(
+    shared_service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = threading.Event()
+    monkeypatch.setattr("radiance.platform.give_back_memory", given.set)
+    given.wait(0.5)  # of another test's
+    given.clear()
+    shared_service.client.ask("Hi", max_tokens=1)
+    assert not given.wait(0.5), "of a small one there is nothing to give"
+    assert refused(shared_service.client, "/search", {"prompt": LONG})[0] == 413
+    assert given.wait(60)
 
 
 def _refusal(post: Callable[[], Any]) -> ApiError | None:
