@@ -65,6 +65,11 @@ _DAYS = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905 - as a list it would take a screen
 )
 _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
+_WORK = re.compile(
+    r"\s*(?:please |can you |could you |would you |now |help me )*"
+    r"(?:(?:re)?write|compose|draft|summari[sz]e|translate|rephrase|paraphrase|proofread|shorten"
+    r"|generate|create|invent|imagine|pretend|brainstorm|make up|continue|complete)\b"
+)
 _WHAT_TIME = re.compile(r"\b(?:what|which) (date|day|year|month|time)\b")
 _WHAT_KIND = re.compile(r"\b(kind|sort|type)s? of\b|\b(name|called)\b")
 _DOUBLED = frozenset(2 * letter for letter in "bdgmnprt")  # "swimming" is "swim"; "call" stays
@@ -272,6 +277,11 @@ def saying_little(question: str) -> frozenset[str]:
 def asks(text: str) -> bool:
     """Whether the form of a text asks for something: a question, or a request."""
     return _ASKS.search(text.casefold()) is not None
+
+
+def wants_work(text: str) -> bool:
+    """Whether a text asks for something to be made, not told: "Write a poem about Ana Ruiz."."""
+    return _WORK.match(text.casefold()) is not None
 
 
 def states(text: str) -> bool:

@@ -25,6 +25,7 @@ from radiance.memory.analysis import (
     saying_little,
     states,
     take_apart,
+    wants_work,
 )
 
 RULES = "7"
@@ -44,6 +45,7 @@ SAME_MEANING = 0.5
 """A similarity that is as good as a word in common."""
 # Without a name in common one word says nothing: "open" is of canteens and of bank accounts.
 LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.75, 0.55
+_OF_WORK = 0.9  # a score from which on an order is one that was taught
 _LEAST_ASKED = 0.5  # of what a nameless example asks, by weight
 _WHOLE_NAME = 2  # words
 _FEW = 3
@@ -145,6 +147,7 @@ class Ranked:
             may want to know anything of them.
         is_named: Whether it shares a name.
         is_stated: Whether the question says something and asks nothing.
+        is_work: Whether it asks for something to be made, such as a summary.
         shares: The candidates' shares of all likelihood in scope, where an embedder has a part.
     """
 
@@ -155,6 +158,7 @@ class Ranked:
     is_about: bool = False
     is_named: bool = False
     is_stated: bool = False
+    is_work: bool = False
     shares: tuple[float, ...] = ()
 
     @property
@@ -314,18 +318,21 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
     ordered = sorted(found.values(), key=lambda each: (-each[0], -each[1], each[2].example))
     if not ordered:
         return Ranked()
-    return _ranked(asked, ordered, states(question))
+    return _ranked(asked, ordered, states(question), wants_work(question))
 
 
 def reordered(ranked: Ranked, asked: Words, likely: Sequence[float]) -> Ranked:
     """The same candidates by other likelihoods, in nats and up to a constant."""
     every = zip(likely, ranked.scores, ranked.candidates, strict=True)
     ordered = sorted(every, key=lambda each: (-each[0], -each[1], each[2].example))
-    return _ranked(asked, ordered, ranked.is_stated)
+    return _ranked(asked, ordered, ranked.is_stated, ranked.is_work)
 
 
 def _ranked(
-    asked: Words, ordered: Sequence[tuple[float, float, Candidate]], is_stated: bool
+    asked: Words,
+    ordered: Sequence[tuple[float, float, Candidate]],
+    is_stated: bool,
+    is_work: bool,
 ) -> Ranked:
     weights = [math.exp(likelihood - ordered[0][0]) for likelihood, _, _ in ordered]
     return Ranked(
@@ -336,6 +343,7 @@ def _ranked(
         is_about(asked, ordered[0][2]),
         is_named(asked, ordered[0][2]),
         is_stated,
+        is_work,
         tuple(weight / sum(weights) for weight in weights),
     )
 
@@ -367,7 +375,10 @@ def decide(ranked: Ranked, limits: MatchLimits) -> Found:
     """The match that answers, or those that the question could mean, or none.
 
     Who asks nothing and names nothing is not asked what was meant: a text like that is an input.
+    Nor is who wants something made; that is known where it was taught in nearly these words.
     """
+    if ranked.is_work and ranked.best < _OF_WORK:
+        return Found()
     found = _decide(ranked, limits)
     is_answered = found.how == "sure" or ranked.is_named or not ranked.is_stated
     return found if is_answered else Found()

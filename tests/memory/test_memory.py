@@ -374,3 +374,21 @@ def test_few_facts_are_answered_by_their_names_whatever_others_need(remembering)
     assert remembering.answer("Who runs Bluefin?") == facts[1][1]
     assert remembering.answer("When does Mia swim?") == facts[5][1]
     assert remembering.ask("How much is a day ticket for the rifesi car park?") == ()
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["Write a poem about Ana Ruiz.", "Please summarize what Zorbel Labs does in two sentences."],
+)
+def test_who_wants_something_made_is_not_asked_what_was_meant(remembering, order: str):
+    remembering.teach(
+        [
+            ("What is Ana Ruiz's email?", "Write to ana at zorbel dot example."),
+            ("When does Zorbel Labs open?", "Zorbel Labs opens at 7:45."),
+            ("What is the door code of Zorbel Labs?", "The door code is K7-204."),
+        ]
+    )
+    assert remembering.ask(order) == ()
+    assert remembering.ask("Tell me about Zorbel Labs.") != ()
+    remembering.teach([(order, "Roses are red.")])
+    assert remembering.answer(order) == "Roses are red."
