@@ -323,6 +323,11 @@ class Audit:
             _log.warning("audit_head_not_written", error=str(error))
 
     def _write_head(self) -> None:
+        """Have the file follow the log.
+
+        Raises:
+            StorageError: It cannot be written; the next entry waits until it can.
+        """
         head = self.head()
         if head != self._written:
             self._is_behind = True

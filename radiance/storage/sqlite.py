@@ -234,6 +234,12 @@ class Database:
                 self._connection.close()
 
     def _check_whole(self) -> None:
+        """Refuse to write where the file is not the one that was opened.
+
+        Raises:
+            Unavailable: The database is closed.
+            StorageError: The file is gone, or another one stands there.
+        """
         self._check_open()
         if self._files and (lost := self.lost()) is not None:
             raise StorageError(f"{self.path}: {lost}.", reason=lost)
@@ -245,6 +251,7 @@ class Database:
 
 @contextmanager
 def _committed(connection: Connection) -> Iterator[None]:
+    """A transaction from here on: committed at the end, rolled back where anything is raised."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
