@@ -18,8 +18,8 @@ from bench.survival.service import (
     Started,
     call,
     disorder,
-    link_of,
     not_learned,
+    reopened_wrongly,
     running,
     update_body,
 )
@@ -126,9 +126,7 @@ def _failing(plan: Plan, root: Path, mode: int, name: str, calls: Sequence[int])
             if service.end():
                 wrong.append("the stop failed")
         with running(root, plan.base, *BRIEFLY, is_forked=True) as service:  # without the library
-            wrong += disorder(service)
-            if link_of(root) != service.client.get("/info")["current_checkpoint"]:
-                wrong.append("the link points elsewhere")
+            wrong += reopened_wrongly(service, root)
     return verdict(wrong, tried=len(calls), failed=failed)
 
 

@@ -225,6 +225,14 @@ def disorder(service: Started) -> list[str]:
     return wrong
 
 
+def reopened_wrongly(service: Started, root: Path) -> list[str]:
+    """What is not as it must be in a root that was opened again: ``disorder``, and the link."""
+    wrong = disorder(service)
+    if (link := link_of(root)) != service.client.get("/info")["current_checkpoint"]:
+        wrong.append(f"the link points at {link}")
+    return wrong
+
+
 def link_of(root: Path) -> str | None:
     """What ``adapters/stable`` points at; None where there is none."""
     try:

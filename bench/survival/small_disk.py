@@ -16,8 +16,8 @@ from bench.survival.service import (
     Started,
     call,
     disorder,
-    link_of,
     not_learned,
+    reopened_wrongly,
     running,
     update_body,
 )
@@ -98,9 +98,7 @@ def _tried(
             wrong += [] if first["status"] == "succeeded" else ["the first is not learned"]
             wrong += _afterwards(service, job)
         with running(root, plan.base, *BRIEFLY, is_forked=True) as service:
-            wrong += disorder(service)
-            if link_of(root) != service.client.get("/info")["current_checkpoint"]:
-                wrong.append("the link points elsewhere")
+            wrong += reopened_wrongly(service, root)
     return verdict(sorted(set(wrong)), tried=1, failed=1)
 
 

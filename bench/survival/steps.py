@@ -20,10 +20,9 @@ from bench.survival import power
 from bench.survival.service import (
     BRIEFLY,
     Started,
-    disorder,
-    link_of,
     not_forgotten,
     not_learned,
+    reopened_wrongly,
     running,
     start,
     update_body,
@@ -147,9 +146,7 @@ def count_steps(plan: Plan, folder: Path) -> int:
 def _wrong_after(plan: Plan, root: Path, facts: Facts) -> list[str]:
     """What is not as it must be in a root that is opened again."""
     with running(root, plan.base, *BRIEFLY, is_forked=True) as service:
-        wrong = not_learned(service, facts["jobs"]) + disorder(service)
-        if link_of(root) != service.client.get("/info")["current_checkpoint"]:
-            wrong.append("the link points elsewhere")
+        wrong = not_learned(service, facts["jobs"]) + reopened_wrongly(service, root)
         wrong += not_forgotten(service)
         if facts["forgotten"]:
             told = service.client.post("/search", {"prompt": "What opens locker one-0?"})
