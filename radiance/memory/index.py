@@ -164,14 +164,18 @@ class MemoryIndex:
         found = map(_candidate, rows)
         return [candidate for candidate in found if not self._tasks.is_task(candidate)]
 
-    def having(self, *stems: str) -> list[Candidate]:
-        """Examples that have all of some words, some of them if there are many."""
+    def questions_having(self, stems: Sequence[str]) -> dict[str, set[str]]:
+        """The examples that have all of some words, some if there are many, by their question."""
         rows = self._db.read(
-            "SELECT memory_keys.* FROM memory_words JOIN memory_keys ON number = memory_words.rowid"
+            "SELECT example, question_hash FROM memory_words"
+            " JOIN memory_keys ON number = memory_words.rowid"
             " WHERE memory_words MATCH ? LIMIT ?",
             (" ".join(map(_quoted, stems)), MOST_FOUND),
         )
-        return [_candidate(row) for row in rows]
+        found: dict[str, set[str]] = {}
+        for row in rows:
+            found.setdefault(row["question_hash"], set()).add(row["example"])
+        return found
 
     def sample(self, count: int) -> list[Candidate]:
         """At most so many keys that may be found in other words, spread evenly over all."""

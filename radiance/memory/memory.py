@@ -275,11 +275,13 @@ class Memory:
         """What words have found, with how alike it means; and what only means the same."""
         if (vector := embed(question)) is None:
             return list(found)
-        known = {candidate.number for candidate in found}
+        known = [candidate.number for candidate in found]
         near = self._vectors.nearest(vector, _NEAREST, matching.SAME_MEANING)
+        alike: dict[int, float | None] = {**near}
+        others = [number for number in known if number not in near]
+        alike.update(zip(others, self._vectors.similarities(vector, others), strict=True))
         every = [*found, *self._index.of([n for n in near if n not in known], context)]
-        alike = self._vectors.similarities(vector, [candidate.number for candidate in every])
-        return [replace(c, similarity=value) for c, value in zip(every, alike, strict=True)]
+        return [replace(each, similarity=alike[each.number]) for each in every]
 
     def _vector(self, question: str) -> np.ndarray | None:
         """Of a question and of it without names; None where the engine cannot make them now."""
@@ -298,11 +300,11 @@ class Memory:
         asked = analysis.take_apart(question)
         if not asked.names or not tasks.is_plain(question) or tasks.instruction_of(question):
             return False
-        words = [self._holding(self._index.having(name), tip) for name in asked.names]
+        if not all(self._is_known((name,), tip) for name in asked.names):
+            return True
         pairs = [pair for pair in asked.pairs if asked.names.issuperset(pair)]
         # Where Tom Li and Bob Ray are known, Bob Li is not.
-        whole = [self._holding(self._index.having(*pair), tip) for pair in pairs]
-        return not all(words) or (bool(whole) and not any(whole))
+        return bool(pairs) and not any(self._is_known(pair, tip) for pair in pairs)
 
     def asks_nothing_taught(self, turns: Sequence[Message], tip: str | None) -> bool:
         """Whether the base knows as much of a plain question as weights that have learned more.
@@ -336,6 +338,12 @@ class Memory:
             for candidate in candidates
             if (found := held.get(candidate.question_hash)) and found.id == candidate.example
         ]
+
+    def _is_known(self, stems: Sequence[str], tip: str | None) -> bool:
+        """Whether an example that holds has all of some words."""
+        asked = self._index.questions_having(stems)
+        held = self._examples.standing(asked.keys(), self._lineage(tip)) if asked else {}
+        return any(found.id in asked[question] for question, found in held.items())
 
     def _recalled(self, found: Found, tip: str | None) -> tuple[Recalled, ...]:
         if not found.candidates:

@@ -117,8 +117,8 @@ class Vectors:
                     self._numbers[row] = 0  # its room is free again after the next start
                     self._parts[row] = self._coarse[row] = 0
 
-    def nearest(self, asked: np.ndarray, count: int, least: float) -> list[int]:
-        """The numbers of the keys that are most alike, in no order.
+    def nearest(self, asked: np.ndarray, count: int, least: float) -> dict[int, float]:
+        """How alike the keys are that are most alike, by their numbers, in no order.
 
         Args:
             asked: Vectors of the question and of it without names, (2, dimensions).
@@ -129,14 +129,15 @@ class Vectors:
             used = self._used
             numbers, parts, coarse = self._numbers[:used], self._parts[:used], self._coarse[:used]
         if not used:
-            return []
+            return {}
         rows = _best(
             _products(coarse, _products(self._projection, asked[0])), max(count, _LOOKED_AT)
         )
         alike = _alike(parts[rows], asked)
-        near = rows[alike >= least]
-        near = near[_best(alike[alike >= least], count)]
-        return [int(number) for number in numbers[near] if number]
+        near = np.flatnonzero(alike >= least)
+        near = near[_best(alike[near], count)]
+        found = zip(numbers[rows[near]].tolist(), _clipped(alike[near]), strict=True)
+        return {number: value for number, value in found if number}
 
     def similarities(self, asked: np.ndarray, numbers: Sequence[int]) -> list[float | None]:
         """How alike keys are, in [0, 1]; None for one that has no vectors yet.
@@ -148,7 +149,7 @@ class Vectors:
         with self._lock:
             rows = [self._rows.get(number) for number in numbers]
             known = self._parts[[row for row in rows if row is not None]]
-        values = iter(np.clip(_alike(known, asked), 0.0, 1.0).tolist())
+        values = iter(_clipped(_alike(known, asked)))
         return [None if row is None else next(values) for row in rows]
 
     def contrasts(self, asked: np.ndarray, numbers: Sequence[int]) -> list[float]:
@@ -207,6 +208,10 @@ def _alike(parts: np.ndarray, asked: np.ndarray) -> np.ndarray:
     question, bare = asked.astype(np.float32)
     against = np.stack([question, question, bare]) * _WEIGHTS[:, None]
     return np.einsum("ijk,jk->i", parts.astype(np.float32), against)
+
+
+def _clipped(alike: np.ndarray) -> list[float]:
+    return np.clip(alike, 0.0, 1.0).tolist()
 
 
 def _products(rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
