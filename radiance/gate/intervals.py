@@ -13,6 +13,7 @@ second, which a start of the service need not wait for. ``scipy.stats`` gives th
 second more.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -118,6 +119,7 @@ def tail_mean(values: Sequence[float] | np.ndarray, share: float, confidence: fl
     return Estimate(*ends)
 
 
+@functools.lru_cache(maxsize=4096)  # a monitor asks for the same few counts every day
 def proportion(hits: int, trials: int, confidence: float) -> Estimate:
     """The proportion behind ``hits`` out of ``trials`` (>= 1).
 

@@ -34,10 +34,12 @@ def printed(code: str, folder: Path, language: str = "sh") -> str:
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """An empty directory after the walk, and what each block printed."""
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty directory after the first block of the walk, which makes the two files."""
     folder = tmp_path_factory.mktemp("newcomer")
-    return folder, [printed(code, folder, language) for language, code in BLOCKS]
+    language, code = BLOCKS[0]
+    printed(code, folder, language)
+    return folder
 
 
 def rewritten(folder: Path, name: str, change) -> Path:
@@ -57,8 +59,10 @@ def judged(folder: Path, signals: Path, **settings) -> own.Judgement:
     )
 
 
-def test_the_walk_goes_from_two_files_to_a_signed_memo(walked):
-    folder, (_, replay, signed, program) = walked
+@pytest.mark.slow
+def test_the_walk_goes_from_two_files_to_a_signed_memo(files):
+    folder = files
+    replay, signed, program = (printed(code, folder, language) for language, code in BLOCKS[1:])
     memo = (folder / "memo.md").read_text()
     assert "The gate let it pass." in replay
     assert "Approver: Ada Byron" in memo
@@ -72,8 +76,8 @@ def test_the_walk_goes_from_two_files_to_a_signed_memo(walked):
     assert (run / "memo.md").read_text() == memo
 
 
-def test_the_better_signal_earns_more_and_trades_after_the_shadow(walked):
-    found = judged(walked[0], walked[0] / "signals.csv")
+def test_the_better_signal_earns_more_and_trades_after_the_shadow(files):
+    found = judged(files, files / "signals.csv")
     assert found.decision.promote
     assert found.served is not None
     deployed, operated = (found.outcomes[who]["gross_return"] for who in ("deployed", "operated"))
@@ -86,8 +90,8 @@ def test_the_better_signal_earns_more_and_trades_after_the_shadow(walked):
     assert ordinary["candidate"] < min(ordinary["deployed"], ordinary["silence"])  # type: ignore[type-var]
 
 
-def test_what_forgets_stress_is_refused_and_kept_from_trading(walked):
-    folder = walked[0]
+def test_what_forgets_stress_is_refused_and_kept_from_trading(files):
+    folder = files
 
     def turned(rows):
         inside = [any(a <= row[0] <= b for a, b in (w.split(":") for w in WINDOWS)) for row in rows]
@@ -105,8 +109,8 @@ def test_what_forgets_stress_is_refused_and_kept_from_trading(walked):
 
 
 @pytest.mark.slow
-def test_what_breaks_while_it_trades_is_taken_back(walked):
-    folder = walked[0]
+def test_what_breaks_while_it_trades_is_taken_back(files):
+    folder = files
 
     def broken(rows):
         return [
@@ -121,8 +125,8 @@ def test_what_breaks_while_it_trades_is_taken_back(walked):
     assert f"The monitor {found.rollback.rule} took it back" in own_memo.render(found)
 
 
-def test_the_unit_of_the_predictions_does_not_matter(walked):
-    folder = walked[0]
+def test_the_unit_of_the_predictions_does_not_matter(files):
+    folder = files
     plain = judged(folder, folder / "signals.csv")
     scaled = rewritten(
         folder,
@@ -135,8 +139,8 @@ def test_the_unit_of_the_predictions_does_not_matter(walked):
     assert other.decision.promote == plain.decision.promote
 
 
-def test_later_predictions_change_nothing_of_the_past(walked):
-    folder = walked[0]
+def test_later_predictions_change_nothing_of_the_past(files):
+    folder = files
 
     def changed(rows):
         return [
@@ -150,8 +154,8 @@ def test_later_predictions_change_nothing_of_the_past(walked):
     assert one.window == {**two.window, "predictions": one.window["predictions"]}
 
 
-def test_false_alarms_are_counted_for_every_monitor(walked):
-    found = judged(walked[0], walked[0] / "signals.csv")
+def test_false_alarms_are_counted_for_every_monitor(files):
+    found = judged(files, files / "signals.csv")
     assert [alarm.rule for alarm in found.false_alarms] == list(monitoring.RULES)
     assert all(0 <= alarm.alarms <= alarm.trials == 200 for alarm in found.false_alarms)
     assert all(alarm.alarms < 60 for alarm in found.false_alarms)
@@ -166,18 +170,18 @@ def test_false_alarms_are_counted_for_every_monitor(walked):
         (lambda rows: [[*r[:3], "high"] for r in rows], "is no number"),
     ],
 )
-def test_what_cannot_be_judged_says_why(walked, change, says):
+def test_what_cannot_be_judged_says_why(files, change, says):
     with pytest.raises(ConfigError, match=says):
-        judged(walked[0], rewritten(walked[0], "wrong.csv", change))
+        judged(files, rewritten(files, "wrong.csv", change))
 
 
-def test_without_stress_days_for_the_gate_it_says_what_to_name(walked):
+def test_without_stress_days_for_the_gate_it_says_what_to_name(files):
     with pytest.raises(ConfigError, match="0 stress days for the gate"):
-        judged(walked[0], walked[0] / "signals.csv", stress=("2017-02-01:2017-03-01",))
+        judged(files, files / "signals.csv", stress=("2017-02-01:2017-03-01",))
 
 
-def test_a_judgement_is_kept_whole_and_on_record(walked, tmp_path):
-    found = judged(walked[0], walked[0] / "signals.csv", approver="Ada Byron")
+def test_a_judgement_is_kept_whole_and_on_record(files, tmp_path):
+    found = judged(files, files / "signals.csv", approver="Ada Byron")
     path, count = own_runs.keep(found, tmp_path)
     assert store.load_own(tmp_path, path.name) == found
     (entry,) = record.entries(tmp_path, 5)
