@@ -154,6 +154,7 @@ def test_no_dependency_has_a_licence_that_binds_the_whole():
         assert not bound.search(str(component["licenses"])), component
 
 
+@pytest.mark.slow
 def test_the_formula_is_of_the_sdist_and_starts_the_service(sdist):
     text = formula.render(sdist, "https://example.org/radiance.tar.gz")
     assert f'version "{__version__}"' in text

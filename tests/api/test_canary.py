@@ -57,6 +57,7 @@ def until(running: Running, holds: Callable[[dict[str, Any]], bool]) -> dict[str
     return shown
 
 
+@pytest.mark.slow
 def test_a_share_of_the_callers_and_always_the_same_ones(
     running: Running, checkpoints: tuple[str, str]
 ) -> None:

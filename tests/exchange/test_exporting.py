@@ -87,6 +87,7 @@ def test_what_is_exported_is_imported_with_the_same_logits(engine, root, wanted,
     assert np.array_equal(logits(engine, found.adapter), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "options", "most"),
     [
@@ -118,6 +119,7 @@ def test_what_is_exported_in_any_form_is_imported_as_a_checkpoint(
         assert '{{ if eq .Role "user" }}<|user|>{{ .Content }}<|end|>{{ end }}' in text
 
 
+@pytest.mark.slow
 def test_an_adapter_of_a_head_that_is_the_embedding_goes_out_where_it_has_a_name(
     serve_ember, engine, tmp_path
 ):

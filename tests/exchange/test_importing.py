@@ -168,6 +168,7 @@ def test_commands_that_need_what_taught_it_say_that_they_cannot(serve, foreign, 
     assert "was imported from" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_imported_checkpoint_can_be_measured(serve, foreign, tmp_path):
     running = serve()
     made = running.client.post("/import", {"path": str(foreign())})["checkpoint_id"]

@@ -100,6 +100,7 @@ def command(run: Run, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run("import sys; from radiance.cli import main; main()", *arguments)
 
 
+@pytest.mark.slow
 def test_commands_work_and_name_no_lab(run: Run) -> None:
     done = command(run, "--help")
     assert done.returncode == 0, done.stderr

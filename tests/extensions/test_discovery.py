@@ -64,6 +64,7 @@ def radiance(environment: dict[str, str], folder: Path, *words: str) -> tuple[in
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_another_distribution_adds_a_command_a_section_and_a_preset(tmp_path: Path) -> None:
     at = installed(tmp_path, {"stranger": "other:Stranger"}, {"other": STRANGER})
     assert radiance(at, tmp_path, "greet") == (0, "hello\n")
@@ -76,6 +77,7 @@ def test_another_distribution_adds_a_command_a_section_and_a_preset(tmp_path: Pa
     assert (code, "Did you mean 'times'?" in said) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_broken_one_is_left_out_and_told_where_it_matters(tmp_path: Path) -> None:
     entries = {
         "raises": "broken:Nothing", "nothing": "other:Missing", "number": "other:NUMBER",

@@ -76,6 +76,7 @@ def test_what_waits_is_forgotten_at_once_and_off_the_disk(serve, tmp_path):
     assert b'radiance_forget_requests{status="done"} 1.0' in metrics
 
 
+@pytest.mark.slow
 def test_weights_that_serve_after_never_saw_it_and_the_rest_is_learned_again(serve, tmp_path):
     running: Running = serve()
     client = running.client

@@ -36,6 +36,7 @@ def run(root: Path, checkpoint: str, *options: str) -> Result:
     return CliRunner().invoke(main, ["reproduce", checkpoint, "--root", str(root), *options])
 
 
+@pytest.mark.slow
 def test_checkpoint_is_made_again_bit_for_bit(
     serve_ember: Callable[..., Running], tmp_path: Path, tiny_base: Path
 ) -> None:

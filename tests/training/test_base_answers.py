@@ -77,6 +77,7 @@ def test_an_anchor_with_an_answer_keeps_it(engine: Engine, tmp_path: Path) -> No
     assert answers.windows(told) == engine.encoder.windows(told)
 
 
+@pytest.mark.slow
 def test_the_base_forgets_nothing_of_common_knowledge(engine: Engine, tmp_path: Path) -> None:
     """Measured on prompts and on held-out samples, the base answers all of them as itself."""
     few = AnchorSet(common.read_set().sample(20).anchors)

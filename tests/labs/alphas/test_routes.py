@@ -45,6 +45,7 @@ def upstream():
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_constrained_alpha_compiles_and_a_free_one_says_why_not(shared_ember):
     client = shared_ember.client
     body = {"prompt": "Write an alpha: the rank of volume.", "temperature": 0}
@@ -76,6 +77,7 @@ def test_a_bad_body_names_its_field(shared_ember, body, field):
     assert raised.value.body["error"]["param"] == field
 
 
+@pytest.mark.slow
 def test_an_alpha_is_tried_again_until_one_compiles(shared_ember):
     client = shared_ember.client
     body = {"prompt": "Write an alpha.", "temperature": 1.0, "max_tokens": 64, "seed": 5}

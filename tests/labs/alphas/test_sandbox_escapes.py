@@ -123,6 +123,7 @@ def test_whatever_the_parser_makes_of_it_there_is_a_verdict(code: str) -> None:
     assert found.detail.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
