@@ -7,6 +7,7 @@ in the message.
 """
 
 import errno
+import re
 from typing import Any
 
 import msgspec
@@ -38,6 +39,7 @@ _log = get_logger(__name__)
 _RETRY_WHEN_STARTING_S = 2
 _RETRY_STORAGE_S = 5
 _MOST_SHOWN_CHARACTERS = 200
+_ROOT = re.compile(r"[.\[]")  # where the first name of a field's path ends
 OPENAI = "/v1/"
 """What the paths of OpenAI's API begin with."""
 _ANTHROPIC = "/v1/messages"  # and Anthropic's
@@ -124,7 +126,7 @@ def error_response(
 ) -> Response:
     """A response in the error schema of what was asked for, ``path``."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    message, param = _cut(message), param and _cut(param, _MOST_SHOWN_CHARACTERS)
+    message, param = _cut(_sentence(message, param)), param and _cut(param, _MOST_SHOWN_CHARACTERS)
     if status == 429:
         kind = "rate_limit_error"
     told = f"{message.removesuffix('.')}. {remedy}".rstrip()
@@ -320,6 +322,17 @@ HANDLERS: dict[Any, Any] = {
     OSError: on_system_error,
     Exception: on_anything_else,
 }
+
+
+def _sentence(message: str, param: str | None) -> str:
+    """A message with a capital letter and a full stop, as a sentence has them.
+
+    One that begins with the name of what it is about, a field or a file, begins as that does.
+    """
+    is_name = param is not None and (": " in message or message.startswith(_ROOT.split(param)[0]))
+    begin = message[:1] if is_name else message[:1].upper()
+    end = "" if message.endswith((".", "!", "?", "…")) else "."
+    return f"{begin}{message[1:]}{end}"
 
 
 def _cut(text: str, most: int = limits.TOLD_CHARACTERS.value) -> str:

@@ -54,12 +54,12 @@ def read(name: str, content: bytes) -> tuple[Format, Content]:
         DOCUMENT_SECONDS.value, DOCUMENT_MEMORY_BYTES.value, output_bytes=64 << 20
     )
     if not _PLACES.acquire(blocking=False):  # whoever waits holds a thread that others need
-        raise Overloaded(f"{DOCUMENTS_READ.value} documents are being read", _RETRY_S)
+        raise Overloaded(f"{DOCUMENTS_READ.value} documents are being read.", _RETRY_S)
     try:
         with _ONE_AT_A_TIME:
             ran = sandbox.run(_CHILD, task, limits)
     except OSError as error:
-        raise Unavailable(f"no process to read {name} could be started ({error})") from error
+        raise Unavailable(f"No process to read {name} could be started ({error}).") from error
     finally:
         _PLACES.release()
     if ran.status != "finished":
