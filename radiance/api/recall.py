@@ -17,7 +17,7 @@ from radiance.api.services import Services
 from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
-from radiance.memory.analysis import kinds_asked
+from radiance.memory.asking import kinds_asked
 from radiance.memory.chats import stands_alone
 from radiance.memory.memory import LookedUp, Recalled
 from radiance.memory.passages import FoundPassage

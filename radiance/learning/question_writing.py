@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from radiance.documents.passages import sentences
 from radiance.engine.tasks import Pieces
-from radiance.memory import analysis
+from radiance.memory import analysis, asking
 from radiance.records import Message, Passage, questions
 
 MOST_OF_PASSAGE = 6
@@ -169,7 +169,7 @@ def fits(question: str, value: str, sentence: str, passage: Passage) -> bool:
     if not all(number in f"{said_above} {sentence}" for number in _numbers(question)):
         return False
     share = len(set(asked.content) & set(said.content)) / len(set(asked.content))
-    return share >= _LEAST_SHARED and analysis.fits_kind(question, "", f"- {value}")
+    return share >= _LEAST_SHARED and asking.fits_kind(question, "", f"- {value}")
 
 
 def _numbers(text: str) -> list[str]:

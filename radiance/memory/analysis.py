@@ -11,7 +11,7 @@ import functools
 import itertools
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,76 +35,29 @@ _ENDINGS = (
 )
 _LEAST_STEM, _LEAST_STEMMED = 3, 4
 _NO_ENDING = re.compile(r"(?:[aeou]y|ss)$")  # "Saturdays" is "Saturday", "addresses" "address"
-_WORD = re.compile(r"[^\W_]+")
+WORD = re.compile(r"[^\W_]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _SENTENCE = re.compile(r"(?:[.!?:|]\s|\n)\s*\S")  # or a line of a list, or a cell of a table
 _SAYING_NOTHING = frozenset(
     "defin definition mean describ detail info inform information thing anything something".split()  # noqa: SIM905
 )
 _APART = frozenset("\n|:;,?!")  # "Manager: Ada Brook": the first word is no part of the name
-_MONTHS = frozenset(
-    "january february march april may june july august september october november december".split()  # noqa: SIM905
-)
-_NUMBERS = frozenset(
-    """
-    one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
-    seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred
-    thousand million half dozen free nothing
-    """.split()  # noqa: SIM905 - as a list it would take a screen
-)
-_TIMES = frozenset(
-    """
-    noon midnight morning afternoon evening night today tomorrow weekdays weekends daily weekly
-    monthly yearly hour hours day days week weeks month months year years spring summer autumn
-    winter easter christmas am pm
-    """.split()  # noqa: SIM905 - as a list it would take a screen
-)
-_DATE = re.compile(r"(?<![\w-])(?:1\d|20)\d\ds?\b|\b\d{1,2}[:./]\d{1,2}\b")
-_NUMBER = re.compile(r"(?<![\w-])\d")
-_DAYS = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905 - as a list it would take a screen
-)
-_AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
-_WORK = re.compile(
-    r"\s*(?:please |can you |could you |would you |now |help me )*"
-    r"(?:(?:re)?write|compose|draft|summari[sz]e|translate|rephrase|paraphrase|proofread|shorten"
-    r"|generate|create|invent|imagine|pretend|brainstorm|make up|continue|complete)\b"
-)
-_WHAT_TIME = re.compile(r"\b(?:what|which) (date|day|year|month|time)\b")
-_WHAT_KIND = re.compile(r"\b(kind|sort|type)s? of\b|\b(name|called)\b")
-_DOUBLED = frozenset(2 * letter for letter in "bdgmnprt")  # "swimming" is "swim"; "call" stays
-_TIME = re.compile(rf"\bwhen\b|{_WHAT_TIME.pattern}|\bby when\b")
-_WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
-_PERSON = re.compile(r"\bwho(?:m|se)?\b")
-_ASKS = re.compile(
-    r"\?|\b(?:who|whom|whose|what|which|when|where|why|how)\b"
-    r"|\b(?:know|wonder|tell|need|want|looking for)\b"
-    r"|^\W*(?:name|give|say|show|list|find|explain|describe|please|is|are|was|were|do|does|did|has"
-    r"|have|had|can|could|would|will|should|may)\b"
-)
-_VERB = r"am|is|are|was|were|be|has|have|had|do|does|did|can|could|will|would|should|may|might|must"
-_STATES = re.compile(
-    rf"\w\W+(?:{_VERB})\W+\w|^\W*(?:i|i['’]?m|i['’]?ve|we|you|he|she|it|they)\W+\w"
-)
-_ANOTHER = re.compile(
-    r"\b(?:another|others?|else|different|further|additional|more|alternative|second)\b"
-)
-_ASKED = {
-    "time": re.compile(
-        r"\bwhen\b|\b(?:what|which) (?:date|day|year|month|time)\b|\b(?:birth)?date\b|\bbirthday\b"
-    ),
-    "place": re.compile(
-        r"\bwhere\b|\b(?:what|which) (?:city|country|place|nation|town)\b|\bbirthplace\b"
-        r"|\bhometown\b"
-    ),
-    "person": re.compile(r"\bwho(?:m|se)?\b|\bname\b"),
-    "reason": re.compile(r"\bwhy\b|\breasons?\b"),
-    "amount": re.compile(r"\bhow (?:many|much|old|long)\b|\bnumber of\b"),
-    "way": re.compile(r"\bhow\b|\bin (?:what|which) ways?\b"),
-    "whether": re.compile(
-        r"^(?:is|are|was|were|do|does|did|has|have|had|can|could|would)\b(?! you)"
-    ),
+KIND_NOUNS = {
+    "person": "person people man men woman women individual guy lady gentleman"
+    " colleague colleagues member members employee employees",
+    "place": "place location spot city town village country nation",
+    "time": "date day weekday month year time hour",
 }
+"""Nouns that only say which kind of thing is asked for, by kind: "which person" is "who"."""
+_PLAINEST = frozenset("place location spot".split())  # noqa: SIM905 - "what place" is "where"
+_NOUN = {noun: kind for kind, nouns in KIND_NOUNS.items() for noun in nouns.split()}
+_OF_KIND = re.compile(
+    rf"\b(?:what|which)(?: of (?:the|our|my|your|their))? ({'|'.join(_NOUN)})\b"
+    rf"|\bthe ({'|'.join(_NOUN)}) (?:who|whom|that|where|when)\b"
+)
+_WORD_OF = {"person": "who", "place": "where", "time": "when"}
+_FORMS = {"who": "person", "whom": "person", "whose": "person", "where": "place", "when": "time"}
+_DOUBLED = frozenset(2 * letter for letter in "bdgmnprt")  # "swimming" is "swim"; "call" stays
 
 
 @dataclass(frozen=True)
@@ -117,12 +70,20 @@ class Words:
         pairs: Stems of words that stand side by side, nothing and no possessive between them.
         senses: Groups of synonyms (``training.synonyms``) of each word that is no name, "where" and
             "when" among them, by its stem.
+        kinds: What a noun asks for that says no more: person of "which person", by its stem.
+        forms: Kinds that are asked for by no more than the form, as in "who" and "which person".
     """
 
     content: tuple[str, ...]
     names: frozenset[str]
     pairs: frozenset[tuple[str, str]] = frozenset()
     senses: Mapping[str, frozenset[int]] = field(default_factory=dict, hash=False, compare=False)
+    kinds: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    forms: frozenset[str] = frozenset()
+
+    def said_by_form(self, other: "Words") -> frozenset[str]:
+        """Stems of this text that say no more than the form of another: "person" of "who"."""
+        return frozenset(stem for stem, kind in self.kinds.items() if kind in other.forms)
 
     @functools.cached_property
     def relation(self) -> frozenset[str]:
@@ -140,15 +101,15 @@ def take_apart(text: str) -> Words:
     """The words of a text."""
     marked, text = _POSSESSIVE.sub(" | ", text), _POSSESSIVE.sub("", text)
     openings = {0, *(found.end() - 1 for found in _SENTENCE.finditer(text))}
-    found = [(match[0], match.start()) for match in _WORD.finditer(text)]
+    found = [(match[0], match.start()) for match in WORD.finditer(text)]
     is_shouted = len(found) > 1 and text.upper() == text
     content, names, senses = [], set(), {}
     for place, (word, start) in enumerate(found):
-        plain = _plain(word)
-        stem = _stem(plain)
-        if groups := GROUPS.get(plain) or _groups_by_stem().get(stem):
+        folded = plain(word)
+        stem = stemmed(folded)
+        if groups := GROUPS.get(folded) or _groups_by_stem().get(stem):
             senses[stem] = groups
-        if plain in _COMMON:
+        if folded in _COMMON:
             continue
         content.append(stem)
         if any(c.isdigit() for c in word):
@@ -163,7 +124,19 @@ def take_apart(text: str) -> Words:
             if may_be and not is_shouted and any(c.isupper() for c in word):
                 names.add(stem)
     senses = {stem: groups for stem, groups in senses.items() if stem not in names}
-    return Words(tuple(dict.fromkeys(content)), frozenset(names), _pairs(marked), senses)
+    kinds, forms = _kinds(text.casefold())
+    for stem, kind in kinds.items():
+        senses[stem] = senses.get(stem, frozenset()) | GROUPS.get(_WORD_OF[kind], frozenset())
+    content = tuple(dict.fromkeys(content))
+    return Words(content, frozenset(names), _pairs(marked), senses, kinds, forms)
+
+
+def _kinds(folded: str) -> tuple[dict[str, str], frozenset[str]]:
+    """What a text asks for by nouns, by their stems; and by its form."""
+    nouns = [noun for found in _OF_KIND.findall(folded) for noun in found if noun]
+    asked = {_FORMS[word] for word in WORD.findall(folded) if word in _FORMS}
+    asked |= {_NOUN[noun] for noun in nouns if noun in _PLAINEST or _NOUN[noun] == "person"}
+    return {stemmed(noun): _NOUN[noun] for noun in nouns}, frozenset(asked)
 
 
 @functools.cache
@@ -171,14 +144,14 @@ def _groups_by_stem() -> Mapping[str, frozenset[int]]:
     """Groups of synonyms by stems: the table has "manages", and "managed" is a form of it."""
     found: dict[str, frozenset[int]] = {}
     for word, groups in GROUPS.items():
-        stem = _stem(word)
+        stem = stemmed(word)
         found[stem] = found.get(stem, frozenset()) | groups
     return found
 
 
 def _pairs(text: str) -> frozenset[tuple[str, str]]:
-    parts = [_WORD.findall(part) for part in text.split()]
-    stems = [_stem(_plain(part[0])) if len(part) == 1 else "" for part in parts]
+    parts = [WORD.findall(part) for part in text.split()]
+    stems = [stemmed(plain(part[0])) if len(part) == 1 else "" for part in parts]
     return frozenset(pair for pair in itertools.pairwise(stems) if all(pair))
 
 
@@ -190,44 +163,9 @@ def without_names(text: str) -> str:
     kept = [
         part
         for part in text.split()
-        if not names.intersection(_stem(_plain(word)) for word in _WORD.findall(part))
+        if not names.intersection(stemmed(plain(word)) for word in WORD.findall(part))
     ]
     return " ".join(kept) or text
-
-
-def fits_kind(question: str, asked: str, answer: str) -> bool:
-    """Whether an answer can be one to what is asked for: a person, an amount, a time, a reason.
-
-    Args:
-        question: What somebody asks.
-        asked: The question that the answer was given to; if it asks for the same, it fits.
-        answer: The answer.
-    """
-    question, asked = question.casefold(), asked.casefold()
-    kinds = (
-        (_PERSON, _has_name),
-        (_AMOUNT, _has_number),
-        (_TIME, _has_time),
-        (_WHY, _has_reason),
-    )
-    for kind, has in kinds:
-        if kind.search(question) and not kind.search(asked) and not has(asked, answer):
-            return False
-    return True
-
-
-def kinds_asked(question: str) -> frozenset[str]:
-    """What a question asks for, as far as its words tell: a time, a place, a person and so on."""
-    folded = question.casefold()
-    return frozenset(kind for kind, pattern in _ASKED.items() if pattern.search(folded))
-
-
-def time_words(question: str) -> frozenset[str]:
-    """Stems of words that only say that a time is asked for: "what year" is "when".
-
-    What ``fits_kind`` has one, whether or not it has the word.
-    """
-    return frozenset(_stem(found) for found in _WHAT_TIME.findall(question.casefold()))
 
 
 class Written(NamedTuple):
@@ -241,92 +179,20 @@ class Written(NamedTuple):
 def as_written(text: str) -> list[Written]:
     """Every word of a text, function words among them; in order."""
     return [
-        Written(_stem(_plain(word)), word, whole)
+        Written(stemmed(plain(word)), word, whole)
         for whole in _POSSESSIVE.sub("", text).split()
-        for word in _WORD.findall(whole)
+        for word in WORD.findall(whole)
     ]
 
 
-def kinds_of_value(words: Sequence[Written]) -> frozenset[str]:
-    """What words of an answer are: a time, digits, a name, and where they are none of that, words.
-
-    Four digits may be a year, and a month has a name.
-    """
-    plain = {_plain(each.word) for each in words}
-    is_of = {
-        "time": _has_time("", " ".join(each.whole for each in words)),
-        "digits": any(map(str.isdigit, "".join(plain))) or bool(plain & _NUMBERS),
-        "name": any(
-            each.word[0].isupper() and _plain(each.word) not in _MONTHS | _DAYS for each in words
-        ),
-    }
-    return frozenset(kind for kind, found in is_of.items() if found) or frozenset({"words"})
-
-
-def saying_little(question: str) -> frozenset[str]:
-    """Stems of words that say nothing of what a question is about.
-
-    What is done with anything, what ought to be, and what only says for which kind of thing is
-    asked: "what day", "the name of".
-    """
-    folded = question.casefold()
-    kinds = [kind for found in _WHAT_KIND.findall(folded) for kind in found if kind]
-    return LIGHT | {_stem(kind) for kind in (*_WHAT_TIME.findall(folded), *kinds)}
-
-
-def asks(text: str) -> bool:
-    """Whether the form of a text asks for something: a question, or a request."""
-    return _ASKS.search(text.casefold()) is not None
-
-
-def wants_work(text: str) -> bool:
-    """Whether a text asks for something to be made, not told: "Write a poem about Ana Ruiz."."""
-    return _WORK.match(text.casefold()) is not None
-
-
-def states(text: str) -> bool:
-    """Whether the form of a text says something and asks for nothing: "bread is made of flour"."""
-    return not asks(text) and _STATES.search(text.casefold()) is not None
-
-
-def asks_for_another(question: str) -> bool:
-    """Whether a question asks for another one of something: of two alike, that tells which."""
-    return _ANOTHER.search(question.casefold()) is not None
-
-
-def _has_name(asked: str, answer: str) -> bool:
-    """Whether the answer has a word with a capital letter, and no digit, that was not asked."""
-    known = {_plain(word) for word in _WORD.findall(asked)}
-    words = _WORD.findall(" ".join(w for w in answer.split() if not any(map(str.isdigit, w))))
-    known |= _MONTHS | _DAYS
-    return any(
-        word[0].isupper() and word.isalpha() and len(word) > 1 and _plain(word) not in known
-        for word in words[1:] or words
-    )
-
-
-def _has_number(asked: str, answer: str) -> bool:
-    words = {_plain(word) for word in _WORD.findall(answer)}
-    return bool(_NUMBER.search(answer) or words & _NUMBERS)
-
-
-def _has_reason(asked: str, answer: str) -> bool:
-    return _REASON.search(answer.casefold()) is not None
-
-
-def _has_time(asked: str, answer: str) -> bool:
-    words = {_plain(word) for word in _WORD.findall(answer)}
-    return bool(_DATE.search(answer) or words & (_MONTHS | _DAYS | _TIMES))
-
-
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
     if word.isascii():
         return word.casefold()
     apart = unicodedata.normalize("NFKD", word.casefold())
     return "".join(c for c in apart if not unicodedata.combining(c))
 
 
-def _stem(word: str) -> str:
+def stemmed(word: str) -> str:
     is_short = len(word) < _LEAST_STEMMED
     if is_short or _NO_ENDING.search(word) or any(c.isdigit() for c in word):
         return word
@@ -340,7 +206,7 @@ def _stem(word: str) -> str:
 
 LIGHT = frozenset(
     map(
-        _stem,
+        stemmed,
         """
         keep have get go find use need take put come call see ask more should must shall might
         up off out responsible

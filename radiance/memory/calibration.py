@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 
 from radiance.memory.analysis import take_apart
-from radiance.memory.matching import Candidate, MatchLimits, Ranked, is_about
+from radiance.memory.matching import MatchLimits, Ranked
+from radiance.memory.scope import Candidate, is_about
 from radiance.records import Example
 from radiance.training import augmentation, rewording
 from radiance.training.untaught import untaught_questions

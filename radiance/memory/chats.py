@@ -9,7 +9,8 @@ instruction ("Answer in French."), a statement ("Ana Ruiz has moved."), a questi
 import re
 from collections.abc import Sequence
 
-from radiance.memory.analysis import asks, take_apart
+from radiance.memory.analysis import take_apart
+from radiance.memory.asking import asks
 from radiance.memory.tasks import is_plain
 from radiance.records import Message
 

@@ -20,12 +20,11 @@ from radiance.memory.analysis import (
     Words,
     Written,
     as_written,
-    asks,
-    kinds_asked,
-    kinds_of_value,
     take_apart,
 )
-from radiance.memory.matching import Candidate, Found, is_about
+from radiance.memory.asking import asks, kinds_asked, kinds_of_value
+from radiance.memory.matching import Found
+from radiance.memory.scope import Candidate, is_about
 
 _MOST_SHOWN, _MOST_ALIKE = 3, 0.99
 _MANY = 3  # words, which stand together in a question by no chance
@@ -78,7 +77,9 @@ def answering(question: str, candidates: Sequence[Candidate]) -> Found:
     if _ASKING_FOR_MORE.search(question.casefold()):
         return Found()
     fitting = [c for c in candidates if _has_value(asked, c)]
-    beside = {c: set(asked.content) - _telling_value(c) - LIGHT - _PREPOSITIONS for c in fitting}
+    silent = {stem for stem, kind in asked.kinds.items() if kind in asked.forms}
+    words = set(asked.content) - silent - LIGHT - _PREPOSITIONS
+    beside = {c: words - _telling_value(c) for c in fitting}
     whole = [c for c in fitting if _covers(c, asked, beside[c])]
     whole = [c for c in whole if beside[c] or _is_more(asked, c)]
     if telling := [c for c in whole if beside[c] and _names_itself(c)]:

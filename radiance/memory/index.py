@@ -13,7 +13,7 @@ import msgspec
 from radiance.examples.queries import job_number
 from radiance.memory import analysis, tasks
 from radiance.memory.analysis import Words
-from radiance.memory.matching import Candidate
+from radiance.memory.scope import Candidate
 from radiance.records import Example, Message, content_hash, questions
 from radiance.storage.sqlite import Connection, Database, Row
 from radiance.training.untaught import take_apart

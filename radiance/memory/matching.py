@@ -11,24 +11,25 @@ what is asked for. The limits are calibrated (``calibration``).
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
 
-from radiance.memory.analysis import (
-    Words,
+from radiance.memory.analysis import Words, take_apart
+from radiance.memory.asking import (
     asks_for_another,
+    asks_for_other,
     fits_kind,
     kinds_asked,
     saying_little,
     states,
-    take_apart,
     wants_work,
 )
+from radiance.memory.scope import Candidate, is_about, is_named
 
-RULES = "7"
+RULES = "8"
 """Rises with every change of how what was found is ranked: limits are measured anew then."""
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
 _OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
@@ -40,66 +41,15 @@ _MEANT = 0.9  # of all likelihood, that those which are asked back have together
 _OF_CONTRAST, _OF_ANSWER_ALONE, _OF_OTHER_KIND, _OF_ANOTHER = 8.5, 4.8, -0.7, -1.7
 LEAST_SHARE = 0.85
 """Of all likelihood, from which on a match by meaning is clear."""
-_CLEAR = 0.7  # a similarity from which on the kind of an answer is not looked at
-SAME_MEANING = 0.5
-"""A similarity that is as good as a word in common."""
+_CLEAR = 0.7  # a similarity from which on only another kind of question is looked at
 # Without a name in common one word says nothing: "open" is of canteens and of bank accounts.
-LEAST_NAMELESS, _LEAST_NAMELESS_MEANING = 0.75, 0.55
+LEAST_NAMELESS = 0.75
 _OF_WORK = 0.9  # a score from which on an order is one that was taught
 _LEAST_ASKED = 0.5  # of what a nameless example asks, by weight
-_WHOLE_NAME = 2  # words
 _FEW = 3
 _NONE: frozenset[int] = frozenset()
 Match = Literal["sure", "close", "vague"]
 Weight = Callable[[str], float]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """An example that may answer a question.
-
-    Attributes:
-        example: Its id.
-        job: The number of its job.
-        question: The wording by which it was found, as taught or another of it.
-        answer: What it answers.
-        asked: Stems of the question; ``said``: of the answer.
-        names: Names and codes of the question.
-        name: The one of them that tells it from others; "" for none.
-        question_hash: Identity of the taught question.
-        answer_hash: Identity of the answer.
-        frame: Identity of the question without its name; of a task, of its instruction.
-        is_exact: Whether it may only be found by the very same question.
-        similarity: The embedder's, in [0, 1]; None without one.
-        contrast: How much more alike it is than what else is in scope, in [-2, 2].
-        number: Of its key in the index.
-    """
-
-    example: str
-    job: int
-    question: str
-    answer: str
-    asked: frozenset[str]
-    said: frozenset[str]
-    names: frozenset[str]
-    name: str
-    question_hash: str
-    answer_hash: str
-    frame: str = ""
-    is_exact: bool = False
-    similarity: float | None = None
-    contrast: float = 0.0
-    number: int = 0
-
-    @property
-    def senses(self) -> Mapping[str, frozenset[int]]:
-        """Groups of synonyms of the question's words, by their stems."""
-        return take_apart(self.question).senses
-
-    @property
-    def groups(self) -> frozenset[int]:
-        """All groups of synonyms of question and answer."""
-        return take_apart(self.question).groups | take_apart(self.answer).groups
 
 
 class MatchLimits(msgspec.Struct, frozen=True):
@@ -148,6 +98,7 @@ class Ranked:
         is_named: Whether it shares a name.
         is_stated: Whether the question says something and asks nothing.
         is_work: Whether it asks for something to be made, such as a summary.
+        is_whether: Whether it asks if something is so.
         shares: The candidates' shares of all likelihood in scope, where an embedder has a part.
     """
 
@@ -159,6 +110,7 @@ class Ranked:
     is_named: bool = False
     is_stated: bool = False
     is_work: bool = False
+    is_whether: bool = False
     shares: tuple[float, ...] = ()
 
     @property
@@ -179,66 +131,6 @@ class Ranked:
         return not self.candidates or self.candidates[0].similarity is None
 
 
-def in_scope(asked: Words, candidate: Candidate, knows: Callable[[str], bool]) -> bool:
-    """Whether a question is about what an example is about.
-
-    Args:
-        asked: The question.
-        candidate: The example.
-        knows: Whether any example has a word.
-    """
-    words = set(asked.content)
-    missing = asked.names - candidate.asked - candidate.said
-    means_same = candidate.similarity is not None and candidate.similarity >= SAME_MEANING
-    # What is asked of a known name may have names of its own: "the Canadian writer Xin Lee".
-    may_miss = means_same and candidate.name in words and all(map(knows, missing))
-    if missing and not may_miss:
-        return False
-    if candidate.name and candidate.name not in words and not asked.names & candidate.names:
-        return False
-    if not is_named(asked, candidate) and candidate.similarity is not None:
-        return candidate.similarity >= _LEAST_NAMELESS_MEANING
-    if means_same or is_about(asked, candidate):
-        return True
-    # Nothing but the name: a whole one of several words says enough, "Zorbel" alone does not.
-    whole = candidate.names | _belonging(asked, candidate)
-    return len(whole) >= _WHOLE_NAME and candidate.names <= words
-
-
-def is_named(asked: Words, candidate: Candidate) -> bool:
-    """Whether a question and an example share a name or a code; a mere number is of anything."""
-    shared = {candidate.name} & set(asked.content) | asked.names & candidate.names
-    return not all(name.isdecimal() for name in shared)
-
-
-def is_about(asked: Words, candidate: Candidate) -> bool:
-    """Whether a question asks of a name what an example says of it, as far as words tell.
-
-    It shares more with the example than the name and what belongs to it ("the Kestrel lamp"): a
-    word, or a synonym of one. Where neither asks for more than what the name is, it is the same.
-    """
-    belonging = _belonging(asked, candidate)
-    relation = asked.relation - candidate.names - belonging
-    if relation & (candidate.asked | candidate.said):
-        return True
-    # "When was it opened?" asks for more than a time; "Where is it?" for nothing but a place.
-    meant = relation or asked.senses.keys() - frozenset(asked.content)
-    groups = frozenset().union(*(asked.senses.get(stem, _NONE) for stem in meant))
-    if groups & candidate.groups:
-        return True
-    return not relation and not take_apart(candidate.question).relation - belonging
-
-
-def _belonging(asked: Words, candidate: Candidate) -> set[str]:
-    """What stands beside a name in both questions: "lamp" of "the Kestrel lamp"."""
-    return {
-        word
-        for pair in asked.pairs & take_apart(candidate.question).pairs
-        for word, other in (pair, pair[::-1])
-        if other in candidate.names
-    }
-
-
 def score(
     asked: Words, candidate: Candidate, weight: Weight, silent: Collection[str] = ()
 ) -> float:
@@ -251,7 +143,9 @@ def score(
         silent: Stems of the question that say nothing where the example has not got them; those of
             the example say nothing where the question has not.
     """
-    words, own = set(asked.content), set(candidate.asked)
+    words, own, taught = set(asked.content), set(candidate.asked), take_apart(candidate.question)
+    own -= taught.said_by_form(asked) - words
+    words -= asked.said_by_form(taught) - candidate.asked - candidate.said
     if silent:
         own -= saying_little(candidate.question) - words
         words -= set(silent) - candidate.asked - candidate.said
@@ -294,8 +188,11 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
     candidates = [
         candidate
         for candidate in candidates
-        if (candidate.similarity is not None and candidate.similarity >= _CLEAR)
-        or fits_kind(question, candidate.question, candidate.answer)
+        if fits_kind(question, candidate.question, candidate.answer)
+        or (
+            (candidate.similarity or 0.0) >= _CLEAR
+            and not asks_for_other(question, candidate.question)
+        )
     ]
     likely, silent = _likelihoods(question, asked, candidates), saying_little(question)
     is_whether = "whether" in kinds_asked(question)
@@ -305,6 +202,8 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
         value = score(asked, candidate, weight)
         if is_whether and _says_more(asked, candidate, in_any):
             continue
+        if is_whether and candidate.similarity is None and not is_about(asked, candidate):
+            continue  # whether she is married tells no fact that is about something else
         if candidate.similarity is None and value < LEAST_NAMELESS:
             value = score(asked, candidate, weight, silent)
             is_less = value < LEAST_NAMELESS or _asks_for_less(asked, candidate, weight)
@@ -318,14 +217,14 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
     ordered = sorted(found.values(), key=lambda each: (-each[0], -each[1], each[2].example))
     if not ordered:
         return Ranked()
-    return _ranked(asked, ordered, states(question), wants_work(question))
+    return _ranked(asked, ordered, states(question), wants_work(question), is_whether)
 
 
 def reordered(ranked: Ranked, asked: Words, likely: Sequence[float]) -> Ranked:
     """The same candidates by other likelihoods, in nats and up to a constant."""
     every = zip(likely, ranked.scores, ranked.candidates, strict=True)
     ordered = sorted(every, key=lambda each: (-each[0], -each[1], each[2].example))
-    return _ranked(asked, ordered, ranked.is_stated, ranked.is_work)
+    return _ranked(asked, ordered, ranked.is_stated, ranked.is_work, ranked.is_whether)
 
 
 def _ranked(
@@ -333,6 +232,7 @@ def _ranked(
     ordered: Sequence[tuple[float, float, Candidate]],
     is_stated: bool,
     is_work: bool,
+    is_whether: bool,
 ) -> Ranked:
     weights = [math.exp(likelihood - ordered[0][0]) for likelihood, _, _ in ordered]
     return Ranked(
@@ -344,6 +244,7 @@ def _ranked(
         is_named(asked, ordered[0][2]),
         is_stated,
         is_work,
+        is_whether,
         tuple(weight / sum(weights) for weight in weights),
     )
 
@@ -407,7 +308,7 @@ def _by_meaning(ranked: Ranked, limits: MatchLimits) -> Found:
     if ranked.sureness >= limits.meaning:
         return _first(ranked, 1, "sure")
     if not ranked.is_about:
-        return _first(ranked, _MOST_MEANINGS, "vague")
+        return Found() if ranked.is_whether else _first(ranked, _MOST_MEANINGS, "vague")
     likely, count = 0.0, 0
     for share in ranked.shares[:_MOST_MEANINGS]:
         likely, count = likely + share, count + 1

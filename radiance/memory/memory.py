@@ -16,12 +16,22 @@ import numpy as np
 
 from radiance.errors import Cancelled, EngineFailed, Unavailable
 from radiance.examples.store import ExampleStore
-from radiance.memory import analysis, calibration, closer, given_values, matching, tasks
+from radiance.memory import (
+    analysis,
+    asking,
+    calibration,
+    closer,
+    given_values,
+    matching,
+    scope,
+    tasks,
+)
 from radiance.memory.calibration import Calibration, KnownProbe
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
-from radiance.memory.matching import Candidate, Found, Match, Ranked
+from radiance.memory.matching import Found, Match, Ranked
 from radiance.memory.passages import FoundPassage, PassageIndex
+from radiance.memory.scope import Candidate
 from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
 from radiance.records import Example, Message
@@ -252,12 +262,12 @@ class Memory:
         found = [
             candidate
             for candidate in found
-            if candidate.answer_hash not in without and matching.in_scope(asked, candidate, knows)
+            if candidate.answer_hash not in without and scope.in_scope(asked, candidate, knows)
         ]
         held = self._holding(found, tip)
         if any(candidate.similarity is None for candidate in held):  # else they do not compare
             held = [replace(candidate, similarity=None) for candidate in held]
-            held = [each for each in held if matching.in_scope(asked, each, knows)]
+            held = [each for each in held if scope.in_scope(asked, each, knows)]
         elif held and (vector := (embed or self._vector)(question)) is not None:
             contrasts = self._vectors.contrasts(vector, [each.number for each in held])
             held = [replace(c, contrast=value) for c, value in zip(held, contrasts, strict=True)]
@@ -276,7 +286,7 @@ class Memory:
         if (vector := embed(question)) is None:
             return list(found)
         known = [candidate.number for candidate in found]
-        near = self._vectors.nearest(vector, _NEAREST, matching.SAME_MEANING)
+        near = self._vectors.nearest(vector, _NEAREST, scope.SAME_MEANING)
         alike: dict[int, float | None] = {**near}
         others = [number for number in known if number not in near]
         alike.update(zip(others, self._vectors.similarities(vector, others), strict=True))
@@ -311,18 +321,22 @@ class Memory:
 
         It has a name that no example has. Or all examples are about names, and it is asked alone,
         has no name of theirs, and less than half of its words are in any one of them: "Which metal
-        is liquid at room temperature?"
+        is liquid at room temperature?" Or it asks whether something is so of a name of theirs, and
+        none is about that: "Is Ana Ruiz married?"
         """
         question = turns[-1].content
         if self.names_nothing_known(question, tip):
             return True
         asked = analysis.take_apart(question)
         content = frozenset(asked.content)
-        if not content or not tasks.is_plain(question) or any(map(self._index.count, asked.names)):
+        if not content or not tasks.is_plain(question):
             return False
         if len(turns) > 1 or not self._index.is_about_names:
             return False
         near = self._index.find(asked, context_of(()))
+        if any(map(self._index.count, asked.names)):
+            is_about = any(scope.is_about(asked, each) for each in near)
+            return "whether" in asking.kinds_asked(question) and not is_about
         if any(each.name in content for each in near):
             return False  # "what does zorbel make": a name, though in small letters
         return all(2 * len(content & (each.asked | each.said)) < len(content) for each in near)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from radiance.documents.passages import sentences
 from radiance.documents.store import to_passage
-from radiance.memory import analysis
+from radiance.memory import analysis, asking
 from radiance.memory.analysis import Words
 from radiance.storage.sqlite import Row
 
@@ -80,7 +80,7 @@ def sentence(question: str, asked: Words, row: Row, weight: Weight) -> str:
             covered(asked, wanted - above, own, sentence, weight)
             for wanted in (asked.relation, frozenset(asked.content))
         )
-        return analysis.fits_kind(question, "", sentence), of_relation, of_all
+        return asking.fits_kind(question, "", sentence), of_relation, of_all
 
     return max(sentences(row["text"]), key=covers)
 
@@ -96,6 +96,6 @@ def stands_alone(question: str, asked: Words, sentence: str, row: Row, weight: W
         own = above | frozenset(analysis.take_apart(said).content)
         return round(covered(asked, wanted, own, said, weight), 6)
 
-    fitting = [one for one in sentences(row["text"]) if analysis.fits_kind(question, "", one)]
+    fitting = [one for one in sentences(row["text"]) if asking.fits_kind(question, "", one)]
     by_others = [covers(one) for one in fitting if one != sentence]
     return covers(row["text"]) <= covers(sentence) > max(by_others, default=0.0)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radiance.documents.store import to_passage
-from radiance.memory import analysis, calibration, tasks
+from radiance.memory import analysis, asking, calibration, tasks
 from radiance.memory.analysis import Words
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.passage_vectors import PassageVectors
@@ -222,7 +222,7 @@ class PassageIndex:
         in_scope = [
             row
             for row in rows
-            if asked.names <= words_of(row) and analysis.fits_kind(question, "", row["text"])
+            if asked.names <= words_of(row) and asking.fits_kind(question, "", row["text"])
         ]
         if not in_scope or (vector := embed(question)) is None:
             return by_words
@@ -339,16 +339,17 @@ def _score(question: str, asked: Words, row: Row, weight: Weight, least: float) 
         least: Share of what is asked of a name that must be covered.
     """
     words, text = words_of(row), row["text"]
-    if not asked.names <= words or not analysis.fits_kind(question, "", text):
+    if not asked.names <= words or not asking.fits_kind(question, "", text):
         return None
     if asked.names:
         # The passage has a time where one is asked for; "what year" asks for no more than "when".
-        wanted = asked.relation - analysis.time_words(question) or asked.relation
+        silent = {s for s, kind in asked.kinds.items() if kind == "time" or kind in asked.forms}
+        wanted = asked.relation - silent or asked.relation
         if wanted and not wanted & words and not asked.names <= near(row):
             return None  # under a title much is said of other things, and a synonym is soon found
     else:
         wanted = frozenset(asked.content)
-        wanted -= analysis.saying_little(question) - words
+        wanted -= asking.saying_little(question) - words
         if len(words & wanted) + is_ours(asked, text) < _LEAST_WORDS:
             return None
         least = _LEAST_WITHOUT_NAME

@@ -9,7 +9,8 @@ accountant."). A brother, a lost key, a second name or news ("Ana Ruiz has moved
 
 import re
 
-from radiance.memory.analysis import asks, take_apart
+from radiance.memory.analysis import take_apart
+from radiance.memory.asking import asks
 from radiance.memory.chats import PLEASANTRY
 from radiance.memory.tasks import is_plain
 

@@ -21,8 +21,8 @@ import re
 from collections import Counter, defaultdict
 from typing import TypeVar
 
-from radiance.memory.analysis import asks, states
-from radiance.memory.matching import Candidate
+from radiance.memory.asking import asks, states
+from radiance.memory.scope import Candidate
 from radiance.records import Example, Message
 from radiance.training.untaught import value_of
 

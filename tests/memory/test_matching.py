@@ -10,7 +10,8 @@ from hypothesis import given
 from radiance.memory import closer
 from radiance.memory.analysis import take_apart, without_names
 from radiance.memory.embedders import Tokens
-from radiance.memory.matching import LEAST_SHARE, Candidate, MatchLimits, decide, in_scope, rank
+from radiance.memory.matching import LEAST_SHARE, MatchLimits, decide, rank
+from radiance.memory.scope import Candidate, in_scope
 
 QUESTION = "Which prize did Ada Brook win?"
 

@@ -91,7 +91,6 @@ def test_two_facts_about_one_name_are_told_apart_or_asked_back(remembering):
         "What do you know about Zorbel House?",
         "Zorbel House?",
         "What colour is Zorbel House?",
-        "Is Zorbel House pretty?",
     ],
 )
 def test_a_vague_question_about_a_known_name_is_asked_back_and_not_answered(remembering, asked):
@@ -260,6 +259,7 @@ def test_the_base_is_asked_what_shares_nothing_with_facts_about_names(rememberin
         "Which metal is liquid?",
         "What do bees make?",
         "Who owns Tarnish House?",
+        "Is Zorbel House pretty?",
         "How do I pick the lock of my neighbour's door?",
         'Extract the name: "I am Peter and live in Rome."',
     ):
@@ -268,6 +268,8 @@ def test_the_base_is_asked_what_shares_nothing_with_facts_about_names(rememberin
         "What is the door code?",
         "who are you?",
         "Who owns Zorbel House?",
+        "Does Zorbel House have a door code?",
+        "Is the door of Zorbel House red?",
         "who planted the red roses of zorbel?",
     ):
         assert not remembering.asks_nothing_taught(asked), asked
