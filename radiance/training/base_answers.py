@@ -33,6 +33,7 @@ HELD_OUT = 8
 """Own samples that are measured beside prompts, and never trained on."""
 _ROWS = 16  # rows of a batch: more would hold up requests
 _SEED = 7_919  # of the held-out samples; the trained ones follow from training.seed
+_MOST_TOKENS_KEPT = 500_000  # of encoded anchors: of each some bytes
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -76,6 +77,8 @@ class BaseAnswers:
         self._name = _name("answers", base_hash)
         self._kept = self._read(self._name)
         self._encoded: dict[str, EncodedExample] = {}
+        self._windows: dict[tuple[str, str, int | None], list[EncodedExample]] = {}
+        self._tokens_kept = 0
 
     def make(self, anchors: Collection[Anchor]) -> Pieces[None]:
         """Have the base answer the prompts among some anchors, where it has not.
@@ -122,19 +125,31 @@ class BaseAnswers:
         return found
 
     def windows(self, example: Example, most: int | None = None) -> list[EncodedExample]:
-        """As ``Encoder.windows``; of a prompt, the prompt with the base's answer.
+        """As ``Encoder.windows``, of an anchor; of a prompt, the prompt with the base's answer.
 
-        Nothing of a prompt that the base has not answered yet. Safe to use from any thread.
+        Nothing of a prompt that the base has not answered yet. What was encoded is kept, for each
+        update wants the same anchors four times. Safe to use from any thread.
         """
+        key = example.content_hash
         if not Anchor(example).is_prompt:
-            return self._encoder.windows(example, most)
-        answer = self._kept.get(key := example.content_hash)
+            return self._windows_of(example, key, most)
+        answer = self._kept.get(key)
         if answer is None:
             return []
         if key not in self._encoded:
             prompt = self._encoder.prompt(example.messages[:-1])
             self._encoded[key] = self._with_answer(example.id, prompt, answer)
         return [replace(self._encoded[key], example_id=example.id)]
+
+    def _windows_of(self, example: Example, key: str, most: int | None) -> list[EncodedExample]:
+        found = self._windows.get((example.id, key, most))
+        if found is None:
+            found = self._encoder.windows(example, most)
+            tokens = sum(len(window.tokens) for window in found)
+            if self._tokens_kept + tokens <= _MOST_TOKENS_KEPT:
+                self._tokens_kept += tokens
+                self._windows[example.id, key, most] = found
+        return found
 
     def _with_answer(
         self, name: str, prompt: Sequence[int], answer: Sequence[int]

@@ -75,6 +75,25 @@ def test_an_anchor_with_an_answer_keeps_it(engine: Engine, tmp_path: Path) -> No
     answers = engine.call(lambda: answers_of(engine, tmp_path))
     told = example(0, "What is 2 plus 2?", "Four.")
     assert answers.windows(told) == engine.encoder.windows(told)
+    assert answers.windows(told) is answers.windows(told), "an update wants it four times"
+    other = Example("other", told.messages)
+    assert [window.example_id for window in answers.windows(other)] == ["other"]
+    text = Example("text", text="One and one are two. " * 20)
+    for most in (None, 16, 32):
+        assert answers.windows(text, most) == engine.encoder.windows(text, most)
+
+
+def test_of_encoded_anchors_no_more_is_kept_than_there_is_room_for(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base_answers, "_MOST_TOKENS_KEPT", 50)
+    answers = engine.call(lambda: answers_of(engine, tmp_path))
+    told = [example(n, f"What is {n} plus 2?", "I do not know.") for n in range(9)]
+    first = [answers.windows(one) for one in told]
+    again = [answers.windows(one) for one in told]
+    assert again == first
+    kept = [a for a, b in zip(first, again, strict=True) if a is b]
+    assert 0 < sum(len(window.tokens) for windows in kept for window in windows) <= 50
 
 
 @pytest.mark.slow
