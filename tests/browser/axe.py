@@ -2,7 +2,9 @@
 
 Whether a text can be told from what is behind it follows from its colour, its size and the
 backgrounds that it lies on. To find these axe looks at what lies at each place of a page, which is
-most of what it takes; so of texts that have all of them in common it looks at one.
+most of what it takes; so of texts that have all of them in common it looks at one. Where axe cannot
+tell it says so of every text again, so what is known to keep it from telling is left out: the shade
+at the edges of a table that scrolls, texts in drawings, and the same words again.
 """
 
 from typing import Any
@@ -15,44 +17,56 @@ COLOURS: dict[str, Any] = {"runOnly": {"type": "rule", "values": ["link-in-text-
 """The rules of colours alone, for another theme of a page that was looked at."""
 
 _LOOK = """async (options) =>
-    (await axe.run({ resultTypes: ["violations"], ...options })).violations
+    (await axe.run({ resultTypes: ["violations"], selectors: false, ...options })).violations
         .map((broken) => [broken.id, broken.nodes[0].html])"""
-# A text that lies over others by its position is looked at each time: what is behind it is not
-# told by what it is in. All of a kind are looked at where axe cannot tell from the first.
+# A text that lies over others by its position, on no background of its own, is looked at each time:
+# what is behind it is not told by what it is in. All of a kind are looked at where axe cannot tell
+# from the first. Of a text in a drawing it never can: the drawing is an image behind it.
 _LOOK_AT_TEXTS = """async ([rule, known]) => {
     const styles = new Map(), stacks = new Map(), kinds = new Map(), waiting = new Map();
+    const isScrolled = ".scroll { background-image: none !important; }";  // its shade is a gradient
+    const sheet = new CSSStyleSheet(), before = [...document.adoptedStyleSheets];
+    sheet.replaceSync(isScrolled);
+    document.adoptedStyleSheets = [...before, sheet];
     let alone = 0;
     const styleOf = (e) => styles.get(e) ?? styles.set(e, getComputedStyle(e)).get(e);
-    const isClear = (colour) => colour === "transparent" || /, 0\\)$/.test(colour);
+    const isClear = (colour) => colour === "transparent" || /^rgba\\(.*, 0\\)$/.test(colour);
     const stackOf = (e) => {
-        if (!e) return "";
+        if (!e) return { effects: "", behind: "", isCut: false };
         if (stacks.has(e)) return stacks.get(e);
-        const s = styleOf(e), above = stackOf(e.parentElement);
-        let own = [s.opacity, s.filter, s.mixBlendMode, s.transform, s.position]
-            .filter((value) => !["1", "none", "normal", "static", "relative"].includes(value));
-        if (["absolute", "fixed"].includes(s.position)) own.push(`of its own ${alone++}`);
-        if (!isClear(s.backgroundColor)) own.push(s.backgroundColor);
-        if (s.backgroundImage !== "none") own.push(s.backgroundImage);
-        stacks.set(e, own.length ? `${above} > ${own.join(" ")}` : above);
+        const s = styleOf(e);
+        let { effects, behind, isCut } = stackOf(e.parentElement);
+        const own = [s.opacity, s.filter, s.mixBlendMode, s.transform]
+            .filter((value) => !["1", "none", "normal"].includes(value));
+        if (own.length) effects += ` ${own.join(" ")} over (${behind})`;
+        if (["absolute", "fixed"].includes(s.position)) behind += ` > of its own ${alone++}`;
+        else if (s.position === "sticky") behind += " > sticky";
+        if (s.backgroundColor.startsWith("rgb(")) behind = s.backgroundColor;
+        else if (!isClear(s.backgroundColor)) behind += ` > ${s.backgroundColor}`;
+        if (s.backgroundImage !== "none") behind += ` > ${s.backgroundImage}`;
+        isCut ||= s.clipPath === "inset(50%)";
+        stacks.set(e, { effects, behind, isCut });
         return stacks.get(e);
     };
     const kindOf = (e) => {
         if (!kinds.has(e)) {
-            const s = styleOf(e);
-            const own = [s.color, s.fill, s.fontSize, s.fontWeight, s.textShadow];
-            kinds.set(e, `${own.join(" ")} on ${stackOf(e)}`);
+            const s = styleOf(e), { effects, behind } = stackOf(e);
+            const own = [s.color, s.fontSize, s.fontWeight, s.textShadow];
+            kinds.set(e, `${own.join(" ")} on ${behind}${effects}`);
         }
         return kinds.get(e);
     };
+    const wordsOf = (e) => `${e.textContent.trim()} in ${kindOf(e)}`;
     const looked = new Set(known);
+    const fields = "input:not([type=checkbox], [type=radio], [type=hidden]), select, textarea";
     for (const e of document.querySelectorAll("body, body *")) {
         const isText = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-        if (!isText && !e.matches("input, select, textarea")) continue;
+        if (!isText && !e.matches(fields) || e.closest("svg")) continue;
         const box = e.getBoundingClientRect();
-        if (box.width <= 1 || box.height <= 1 || box.right < 0) continue;
+        if (box.width <= 1 || box.height <= 1 || box.right < 0 || stackOf(e).isCut) continue;
         if (!e.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
         const kind = kindOf(e);
-        if (looked.has(kind)) continue;
+        if (looked.has(kind) || looked.has(wordsOf(e))) continue;
         if (!waiting.has(kind)) waiting.set(kind, []);
         waiting.get(kind).push(e);
     }
@@ -64,12 +78,15 @@ _LOOK_AT_TEXTS = """async ([rule, known]) => {
             runOnly: { type: "rule", values: [rule] },
             resultTypes: ["violations", "passes"],
             elementRef: true,
+            selectors: false,
         });
         for (const { nodes } of [...found.violations, ...found.passes])
             for (const { element } of nodes) if (waiting.delete(kindOf(element)))
                 told.push(kindOf(element));
         broken.push(...found.violations.map((one) => [one.id, one.nodes[0].html]));
     }
+    document.adoptedStyleSheets = before;
+    for (const all of waiting.values()) told.push(...all.map(wordsOf));
     return [broken, told.filter((kind) => !kind.includes("of its own"))];
 }"""
 

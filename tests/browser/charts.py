@@ -6,8 +6,10 @@ from typing import Any
 def ink(page: Any) -> dict[str, list[int]]:
     """By chart, how many pixels have each series' colour while it alone is shown.
 
-    Lines that lie on one another would hide one another.
+    Lines that lie on one another would hide one another. A page behind others is drawn a few times
+    a second at most, and each series waits for two frames.
     """
+    page.bring_to_front()
     return page.evaluate(
         """async () => {
             const drawn = () => new Promise((done) =>

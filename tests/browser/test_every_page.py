@@ -81,6 +81,13 @@ SPOKEN = """() => {
     }
     return found;
 }"""
+PLAIN = """
+    body { background: rgb(255, 255, 255); color: rgb(0, 0, 0); }
+    .pale { color: rgb(230, 230, 230); }
+    .dark { background: rgb(40, 40, 40); min-height: 9rem; }
+    .over { position: absolute; }
+    .scroll { background: linear-gradient(to right, rgb(255, 255, 255), transparent); }
+"""
 # What is reached by a link or a form of a page and looks otherwise than the page does at first.
 STATES = (
     "/move?action=rollback",
@@ -323,6 +330,27 @@ def look_at_all(
                     wrong.append((path, "does not say who is signed in"))
         wrong += look(shown, path, texts)
     return wrong
+
+
+def test_what_cannot_be_told_from_what_is_behind_it_is_found(open_at: Callable[..., Any]) -> None:
+    page = open_at("about:blank", "about:blank")
+    page.set_content(f"<style>{PLAIN}</style>")
+    for text, is_told in (
+        ("<p>Words</p>", True),
+        ('<p class="pale">Words</p>', False),
+        ('<div class="scroll"><p>Words</p></div>', True),
+        ('<div class="scroll"><p class="pale">Words</p></div>', False),
+        ('<div class="dark over"><p class="pale">Words</p></div>', True),
+        ('<div class="dark over"><p>Words</p></div>', False),
+        ('<div class="dark"><p class="over">Words</p></div>', False),
+        ('<p class="pale">→</p><p class="pale">Words</p>', False),
+        ('<p class="pale" style="clip-path: inset(50%)">Words</p>', True),
+    ):
+        page.evaluate("text => document.body.innerHTML = text", text)
+        known: set[str] = set()
+        for _ in range(2):  # what is broken stays so
+            found = [rule for rule, _ in violations(page, COLOURS, known) if "contrast" in rule]
+            assert bool(found) != is_told, text
 
 
 @pytest.mark.timeout(600)
