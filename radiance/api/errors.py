@@ -40,6 +40,7 @@ _RETRY_WHEN_STARTING_S = 2
 _RETRY_STORAGE_S = 5
 _MOST_SHOWN_CHARACTERS = 200
 _ROOT = re.compile(r"[.\[]")  # where the first name of a field's path ends
+_NAME = re.compile(r"[^\s:]+: ")  # "bars: has a header and no rows"
 OPENAI = "/v1/"
 """What the paths of OpenAI's API begin with."""
 _ANTHROPIC = "/v1/messages"  # and Anthropic's
@@ -329,7 +330,9 @@ def _sentence(message: str, param: str | None) -> str:
 
     One that begins with the name of what it is about, a field or a file, begins as that does.
     """
-    is_name = param is not None and (": " in message or message.startswith(_ROOT.split(param)[0]))
+    is_name = _NAME.match(message) is not None or (
+        param is not None and (": " in message or message.startswith(_ROOT.split(param)[0]))
+    )
     begin = message[:1] if is_name else message[:1].upper()
     end = "" if message.endswith((".", "!", "?", "…")) else "."
     return f"{begin}{message[1:]}{end}"
