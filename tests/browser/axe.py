@@ -7,22 +7,23 @@ tell it says so of every text again, so what is known to keep it from telling is
 at the edges of a table that scrolls, texts in drawings, and the same words again.
 """
 
+import json
 from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
 
 _CONTRAST = "color-contrast"
-EVERYTHING: dict[str, Any] = {"rules": {_CONTRAST: {"enabled": False}}}
-COLOURS: dict[str, Any] = {"runOnly": {"type": "rule", "values": ["link-in-text-block"]}}
-"""The rules of colours alone, for another theme of a page that was looked at."""
+_LINKS = "link-in-text-block"
 
-_LOOK = """async (options) =>
-    (await axe.run({ resultTypes: ["violations"], selectors: false, ...options })).violations
-        .map((broken) => [broken.id, broken.nodes[0].html])"""
 # A text that lies over others by its position, on no background of its own, is looked at each time:
 # what is behind it is not told by what it is in. All of a kind are looked at where axe cannot tell
 # from the first. Of a text in a drawing it never can: the drawing is an image behind it.
-_LOOK_AT_TEXTS = """async ([rule, known]) => {
+_LOOK = """async (given) => {
+    if (!("axe" in window)) return null;
+    const [isWhole, [texts, links], known] = JSON.parse(given);
+    const brief = { resultTypes: ["violations"], selectors: false };
+    const whole = { ...brief, rules: { [texts]: { enabled: false } } };
+    const wrong = isWhole ? (await axe.run(whole)).violations : [];
     const styles = new Map(), stacks = new Map(), kinds = new Map(), waiting = new Map();
     const isScrolled = ".scroll { background-image: none !important; }";  // its shade is a gradient
     const sheet = new CSSStyleSheet(), before = [...document.adoptedStyleSheets];
@@ -71,14 +72,29 @@ _LOOK_AT_TEXTS = """async ([rule, known]) => {
         waiting.get(kind).push(e);
     }
     const broken = [], told = [];
+    // A link is told from the words around it by how both look.
+    const around = (e) => styleOf(e).display === "inline" ? around(e.parentElement) : e;
+    const newLinks = [...document.querySelectorAll("a[href]")].filter((e) => {
+        const block = around(e), { textDecorationLine, borderBottomStyle } = styleOf(e);
+        const isAmong = block.textContent.trim().length > e.textContent.trim().length;
+        const kind = `${kindOf(e)} ${textDecorationLine} ${borderBottomStyle} in ${kindOf(block)}`;
+        if (!isAmong || looked.has(kind) || !e.checkVisibility()) return false;
+        told.push(kind);
+        return true;
+    });
+    if (newLinks.length) {
+        const found = await axe.run(
+            { include: newLinks }, { ...brief, runOnly: { type: "rule", values: [links] } });
+        broken.push(...found.violations.map((one) => [one.id, one.nodes[0].html]));
+    }
     for (const most of [1, Infinity]) {
         const include = [...waiting.values()].flatMap((all) => all.slice(0, most));
         if (!include.length) break;
         const found = await axe.run({ include }, {
-            runOnly: { type: "rule", values: [rule] },
+            ...brief,
+            runOnly: { type: "rule", values: [texts] },
             resultTypes: ["violations", "passes"],
             elementRef: true,
-            selectors: false,
         });
         for (const { nodes } of [...found.violations, ...found.passes])
             for (const { element } of nodes) if (waiting.delete(kindOf(element)))
@@ -87,12 +103,16 @@ _LOOK_AT_TEXTS = """async ([rule, known]) => {
     }
     document.adoptedStyleSheets = before;
     for (const all of waiting.values()) told.push(...all.map(wordsOf));
-    return [broken, told.filter((kind) => !kind.includes("of its own"))];
+    return JSON.stringify([
+        wrong.map((one) => [one.id, one.nodes[0].html]),
+        broken,
+        told.filter((kind) => !kind.includes("of its own")),
+    ]);
 }"""
 
 
 def violations(
-    page: Any, options: dict[str, Any] = EVERYTHING, known: set[str] | None = None
+    page: Any, known: set[str] | None = None, *, in_another_theme: bool = False
 ) -> list[tuple[str, str]]:
     """The rules that the page breaks, each with the first element that does.
 
@@ -100,14 +120,16 @@ def violations(
 
     Args:
         page: An open page.
-        options: The rules, but for the contrast of texts, which is always looked at.
-        known: Kinds of text that were looked at on other pages; added to.
+        known: Kinds of texts and links that were looked at on other pages; added to.
+        in_another_theme: All but the colours was looked at.
     """
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE_SCRIPT)
     known = set() if known is None else known
-    found = page.evaluate(_LOOK, options)
-    broken, told = page.evaluate(_LOOK_AT_TEXTS, [_CONTRAST, sorted(known)])
+    # As one text, for each value of an argument is wrapped.
+    given = json.dumps([not in_another_theme, [_CONTRAST, _LINKS], sorted(known)])
+    if (answer := page.evaluate(_LOOK, given)) is None:
+        page.evaluate(AXE_SCRIPT)
+        answer = page.evaluate(_LOOK, given)
+    found, broken, told = json.loads(answer)
     if not broken:
         known.update(told)
     return [(rule, element) for rule, element in [*found, *broken]]

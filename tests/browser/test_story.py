@@ -118,7 +118,8 @@ def reach(page: Any, name: str) -> None:
 @pytest.mark.timeout(600)
 def test_the_whole_story(open_at: Callable[..., Any], killable: Killable) -> None:
     client = killable.client
-    page = open_at(client.url, "/", viewport={"width": 1280, "height": 860})
+    options = {"viewport": {"width": 1280, "height": 860}, "reduced_motion": "reduce"}
+    page = open_at(client.url, "/", **options)
     page.set_default_timeout(240_000)
 
     # Taught by pasting: answered from memory at once, before anything is trained.
