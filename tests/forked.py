@@ -32,6 +32,7 @@ _PRELOADED = (
     "radiance.service.server",
     "scipy.special",
     "transformers.models.llama.configuration_llama",
+    "tests.frozen",
 )
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 _SIMPLE = {"args", "stdin", "stdout", "stderr", "cwd", "env", "text", "bufsize"}
