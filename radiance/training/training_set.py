@@ -123,6 +123,8 @@ class TrainingSetBuilder:
         )
         self.sampler = sampler = SelfSampler(lora, encoder, base.end_token)
         self.base_answers = base_answers(lora, encoder, base, directory)
+        self._begun_with: tuple[Example, ...] = ()
+        self._beginnings_kept: list[list[int]] = []
         shipped = (base.path / "own_samples", SHIPPED)
         self._reference_cache = ReferenceCache(
             gradient_computer, sampler, directory, anchor.top_k, shipped
@@ -299,11 +301,16 @@ class TrainingSetBuilder:
         )
 
     def _beginnings(self, anchors: AnchorSet) -> list[list[int]]:
-        """Tokens of the anchors' questions, with which own samples may begin."""
-        return [
-            self._encoder.plain(augmentation.question(example) or example.text)
-            for example in anchors.sample(_MOST_ANCHORS, _MOST_ANCHORS).examples
-        ]
+        """Tokens of the anchors' questions, with which own samples may begin.
+
+        They are kept: each update wants them three times, of the same anchors.
+        """
+        examples = anchors.sample(_MOST_ANCHORS, _MOST_ANCHORS).examples
+        if examples != self._begun_with:
+            encode = self._encoder.plain
+            self._beginnings_kept = [encode(augmentation.question(e) or e.text) for e in examples]
+            self._begun_with = examples
+        return self._beginnings_kept
 
     def _asks(self, sample: EncodedExample) -> str:
         """Hash of the question of an own sample."""
