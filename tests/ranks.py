@@ -49,19 +49,6 @@ def start_ranks(arguments: Sequence[str], directory: Path, ranks: int = 2) -> li
     return started
 
 
-def rank_of(launcher: int, rank: int) -> int:
-    """The process id of a launcher's rank, found by its environment."""
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            variables = (path / "environ").read_bytes().split(b"\0")
-            parent = (path / "stat").read_text().rpartition(")")[2].split()[1]
-        except OSError:
-            continue
-        if f"MLX_RANK={rank}".encode() in variables and int(parent) == launcher:
-            return int(path.name)
-    raise AssertionError(json.dumps({"launcher": launcher, "rank": rank}))
-
-
 def finish(process: Any, seconds: float = 200) -> str:
     """What it has written, once it has ended."""
     try:
