@@ -4,13 +4,14 @@ import fcntl
 import itertools
 import os
 import socket
-import tempfile
 from collections import deque
 from pathlib import Path
 
 # Below what Linux (32768) and macOS (49152) hand out themselves: a port that the system gave would
 # be given again, to any connection of another process, before anything listens on it.
 _FIRST_PORT, _PORTS_PER_WORKER = 20_000, 1_000
+# Not below TMPDIR: each run of the tests has one of its own, and another may run beside it.
+_LOCKS = Path("/tmp", f"radiance-ports-{os.getuid()}")
 _offset = itertools.count(os.getpid())
 _held: deque[int] = deque()  # descriptors of locks
 _MOST_HELD = 100  # whoever has listened on the oldest has ended, or is seen to listen
@@ -41,9 +42,8 @@ def _is_free(port: int) -> bool:
 
 def _is_ours(port: int) -> bool:
     """Whether a port is this process's from now on, as the lock of a file says."""
-    folder = Path(tempfile.gettempdir(), "radiance-ports")
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    _LOCKS.mkdir(exist_ok=True)
+    descriptor = os.open(_LOCKS / str(port), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from bench import ports
@@ -18,10 +19,11 @@ input()
 """
 
 
-def test_no_two_processes_are_given_the_same_port() -> None:
-    def ask(_: int) -> "subprocess.Popen[str]":
+def test_no_two_processes_are_given_the_same_port(tmp_path: Path) -> None:
+    def ask(number: int) -> "subprocess.Popen[str]":
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        environment = {**os.environ, "PYTEST_XDIST_WORKER": "gw11"}
+        (own := tmp_path / str(number)).mkdir()  # as two runs of the tests have
+        environment = {**os.environ, "PYTEST_XDIST_WORKER": "gw11", "TMPDIR": str(own)}
         return subprocess.Popen([sys.executable, "-c", _ASKS], env=environment, text=True, **pipes)
 
     with ThreadPoolExecutor(3) as pool:
