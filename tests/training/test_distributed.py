@@ -211,6 +211,37 @@ def test_two_ranks_train_to_the_adapter_of_one_process(tmp_path: Path, tiny_base
         assert np.abs(found[one] - found[other]).max() <= 1e-5 * scale
 
 
+_WAITS = """
+import sys, time
+from radiance.engine.sharding.ranks import Ranks
+ranks = Ranks()
+ranks.send(b"together")
+if ranks.rank == 0:
+    time.sleep(1)
+began = time.process_time()
+told = ranks.send(b"now") if ranks.rank == 0 else ranks.send()
+print(told, time.process_time() - began)
+if ranks.rank == 0:
+    sys.exit()
+try:
+    ranks.send()
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.usefixtures("forked")
+@pytest.mark.slow
+def test_a_rank_sleeps_until_it_is_sent_something_and_learns_that_the_first_is_gone(
+    tmp_path: Path,
+) -> None:
+    for rank in start_ranks(["-c", _WAITS], tmp_path):
+        finish(rank)
+    told = (tmp_path / "rank1.log").read_text().split()
+    assert (told[0], told[2]) == ("b'now'", "LostRank"), told
+    assert float(told[1]) < 0.3, "seconds of a core, of one in which it waited"
+
+
 # ----------------------------------------------------------------------------- the queue
 
 SETTINGS = ["--set", "anchor.own_samples=4", "--set", "evaluation.anchor_provider=none"]

@@ -108,7 +108,7 @@ def test_quantized_base_trains_as_qlora(
     engine.start()
 
     def train() -> tuple[list[float], type]:
-        trainer = new_trainer(engine, r=8, max_steps=10, lr=4e-3)
+        trainer = new_trainer(engine, r=8, max_steps=6, lr=1.2e-2)
         layer = trainer._lora.model.model.layers[0].self_attn.q_proj.linear
         events, _ = finish(trainer)
         losses = [event.finetune_loss for event in events if isinstance(event, StepTaken)]
