@@ -157,9 +157,15 @@ class RecordedState:
             if set(wanted) != set(found.get(checkpoint_id, ())):
                 yield f"Checkpoint {checkpoint_id}: its accuracies are not the measured ones."
 
-    def _was_pruned(self, adapters: Path, checkpoint_id: str) -> bool:
-        """Whether its weights are gone as they should be; until then they are as committed."""
-        return checkpoint_id in self._pruned and not (adapters / checkpoint_id / WEIGHTS).exists()
+    def _may_be_gone(self, adapters: Path, checkpoint_id: str, name: str) -> bool:
+        """Whether a file is gone as it should be; until it is, it is as committed.
+
+        The weights of a pruned checkpoint, and all of one that learned what was to be forgotten.
+        """
+        path = adapters / checkpoint_id
+        if checkpoint_id in self._withdrawn and not path.exists():
+            return True
+        return name == WEIGHTS and checkpoint_id in self._pruned and not (path / name).exists()
 
     def look_at_link(self, db: DatabaseSnapshot, links: Collection[str | None]) -> None:
         """``adapters/stable`` follows the releases; it may be behind while a service moves it."""
@@ -176,15 +182,15 @@ class RecordedState:
 
     def _file_findings(self, adapters: Path) -> Iterator[str]:
         for checkpoint_id, hashes in self._files.items():
-            if checkpoint_id in self._withdrawn and not (adapters / checkpoint_id).exists():
-                continue  # deleted, for what it had learned was to be forgotten
             for name, logged in hashes.items():
-                if name == WEIGHTS and self._was_pruned(adapters, checkpoint_id):
+                if self._may_be_gone(adapters, checkpoint_id, name):
                     continue
                 place = f"{adapters.name}/{checkpoint_id}/{name}"
                 try:
                     found = files.hash_file(adapters / checkpoint_id / name)
                 except StorageError as error:
+                    if self._may_be_gone(adapters, checkpoint_id, name):
+                        continue  # a service deleted it just now
                     self._damaged.add(checkpoint_id)
                     yield f"{place} cannot be read: {error}"
                     continue

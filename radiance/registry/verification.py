@@ -36,6 +36,8 @@ from radiance.storage import files
 from radiance.storage.sqlite import DatabaseSnapshot, Row
 
 _MOST_FINDINGS = 100
+_MOST_AGAIN = 3  # looks at a log that goes on meanwhile
+_LAST = "SELECT COALESCE(MAX(number), 0) FROM audit"
 _COMMITTING_S = 600.0  # from the making of a checkpoint's directory to its entry, at most
 # As bytes: a text that is no longer UTF-8 must be found, not stop the reading.
 _RAW = (
@@ -69,6 +71,9 @@ class Verification(msgspec.Struct, frozen=True):
 def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Verification:
     """Check the log of a root, running or not, and what it records.
 
+    Of a service that runs the files go on while the log is read as it was: what is not as that says
+    is looked at again where the log has gone on, too.
+
     Args:
         database: ``runs/radiance.db``.
         adapters: Where the checkpoints' files are.
@@ -77,6 +82,21 @@ def verify(database: Path, adapters: Path, kept_hash: str | None = None) -> Veri
     Raises:
         StorageError: There is no database, or it is too damaged to be read.
     """
+    found = _verify(database, adapters, kept_hash)
+    for _ in range(_MOST_AGAIN):
+        if found.is_sound or found.first_bad is not None or not _has_gone_on(database, found):
+            break
+        found = _verify(database, adapters, kept_hash)
+    return found
+
+
+def _has_gone_on(database: Path, found: Verification) -> bool:
+    with contextlib.suppress(StorageError), DatabaseSnapshot(database) as db:
+        return db.read(_LAST)[0][0] != found.entries
+    return False
+
+
+def _verify(database: Path, adapters: Path, kept_hash: str | None) -> Verification:
     head_path = database.with_name(HEAD_FILE)
     findings: list[str] = []
     before = _read_head(head_path, findings)

@@ -15,6 +15,7 @@ from radiance.cli import main
 from radiance.client import Client as PythonClient
 from radiance.records import Example, Message, Supersession
 from radiance.registry import verification
+from radiance.storage import files
 from radiance.storage.sqlite import Database
 from radiance.web.pages import learn
 from tests.support import FACTS, ApiError, Client, Running
@@ -142,6 +143,23 @@ def test_a_withdrawn_checkpoint_is_not_exported_though_its_files_are_there(serve
     assert result.exit_code == 2
     assert "has learned what was forgotten since" in result.stderr
     assert not target.exists()
+
+
+def test_an_audit_that_is_verified_meanwhile_finds_nothing_wrong(serve, monkeypatch):
+    client = serve().client
+    job = client.teach(FACTS[:1])
+    hash_file, forgotten = files.hash_file, []
+
+    def hash_after_it_was_forgotten(path):
+        if not forgotten and path.parent.name == job["checkpoint"]:
+            forgotten.append(client.post("/forget", {"job": job["job_id"]}))
+            while path.exists():
+                time.sleep(0.01)
+        return hash_file(path)
+
+    monkeypatch.setattr(files, "hash_file", hash_after_it_was_forgotten)
+    assert client.get("/audit/verify")["findings"] == []
+    assert forgotten
 
 
 def test_the_engine_drafts_nothing_of_it_any_more(serve):

@@ -14,10 +14,13 @@ from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.records import CheckpointStatus, Cycle, Decision, Evaluation, Evidence
 from radiance.registry import manifest as manifests
+from radiance.registry import verification
 from radiance.registry.audit import HEAD_FILE
 from radiance.registry.reconciliation import reconcile
+from radiance.registry.recorded import RecordedState
 from radiance.registry.rows import NO_CYCLE, STABLE_LINK
 from radiance.registry.verification import export, verify, verify_chain, verify_export
+from radiance.storage import files
 from radiance.storage.sqlite import DatabaseSnapshot
 from tests.registry.tampering import change, database
 
@@ -209,3 +212,25 @@ def test_who_taught_what_was_learned_is_sealed(workshop, tmp_path: Path, changed
     assert findings(tmp_path) == ""
     change(tmp_path, f"UPDATE jobs SET {changed}")
     assert f"{job.job_id}: tags, sender or time are not those" in findings(tmp_path)
+
+
+@pytest.mark.parametrize("is_withdrawn", [True, False])
+def test_what_is_deleted_while_it_is_looked_at_is_missed_only_where_it_should_be_there(
+    root: Path, monkeypatch: pytest.MonkeyPatch, is_withdrawn: bool
+) -> None:
+    adapters, state = root / "adapters", RecordedState()
+    with DatabaseSnapshot(database(root)) as db:
+        for entry in verification._entries(db):
+            state.add(entry)
+        gone = next(adapters.glob("A_*"))
+        state._withdrawn = {gone.name} if is_withdrawn else set()
+        hash_file = files.hash_file
+
+        def hash_what_was_there(path: Path) -> str:
+            if path.parent == gone and gone.exists():
+                gone.rename(root / "away")
+            return hash_file(path)
+
+        monkeypatch.setattr(files, "hash_file", hash_what_was_there)
+        found = state.compare(db, adapters)
+    assert any("cannot be read" in finding for finding in found) != is_withdrawn
