@@ -624,8 +624,8 @@ ALL: tuple[Callable[[Connection], None], ...] = (
 )
 
 
-def apply(connection: Connection, migration: Callable[[Connection], None], path: Path) -> None:
-    """Bring the schema one step further, unless that was done before.
+def apply(connection: Connection, path: Path) -> None:
+    """Bring the schema up to date, in the open transaction.
 
     Raises:
         StorageError: The database was made by a newer Radiance, which knows steps we do not.
@@ -640,9 +640,10 @@ def apply(connection: Connection, migration: Callable[[Connection], None], path:
             f"{path}: was written by a newer Radiance ({', '.join(sorted(newer))})."
             " Install that version, or restore the backup made before it."
         )
-    if migration.__name__ not in applied:
-        migration(connection)
-        connection.execute(
-            "INSERT INTO migrations VALUES (?, ?)",
-            (migration.__name__, datetime.now(UTC).isoformat(timespec="microseconds")),
-        )
+    for migration in ALL:
+        if migration.__name__ not in applied:
+            migration(connection)
+            connection.execute(
+                "INSERT INTO migrations VALUES (?, ?)",
+                (migration.__name__, datetime.now(UTC).isoformat(timespec="microseconds")),
+            )

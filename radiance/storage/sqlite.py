@@ -99,9 +99,8 @@ class Database:
                 raise sqlite3.DatabaseError(finding)
         self._is_open = True
         self._keep_before_migrating()
-        for migration in migrations.ALL:
-            with self.transaction() as connection:
-                migrations.apply(connection, migration, self.path)
+        with self.transaction() as connection:
+            migrations.apply(connection, self.path)
 
     def _keep_before_migrating(self) -> None:
         """Copy a database of an older version, for whoever wants to go back to that."""

@@ -348,3 +348,23 @@ def test_a_wipe_takes_the_copies_of_earlier_versions_along(tmp_path: Path) -> No
     finally:
         db.close()
     assert not copy.exists()
+
+
+def test_an_upgrade_that_fails_within_leaves_the_version_before(path, monkeypatch):
+    before, last = migrations.ALL[:-1], migrations.ALL[-1]
+    monkeypatch.setattr(migrations, "ALL", before)
+    Database(path).close()
+
+    def breaking(connection):
+        connection.execute("CREATE TABLE half_done (x INTEGER) STRICT")
+        connection.execute("INSERT INTO what_is_not_there VALUES (1)")
+
+    monkeypatch.setattr(migrations, "ALL", (*before, last, breaking))
+    with pytest.raises((StorageError, sqlite3.OperationalError), match="what_is_not_there"):
+        Database(path)
+    monkeypatch.setattr(migrations, "ALL", before)
+    again = Database(path)
+    names = [row["name"] for row in again.read("SELECT name FROM migrations")]
+    assert names == [migration.__name__ for migration in before]
+    assert not again.read("SELECT 1 FROM sqlite_master WHERE name = 'half_done'")
+    again.close()
