@@ -19,9 +19,9 @@ from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
 from radiance.memory.asking import kinds_asked
 from radiance.memory.chats import stands_alone
-from radiance.memory.memory import LookedUp, Recalled
 from radiance.memory.passages import FoundPassage
 from radiance.memory.pronouns import leans_on_a_statement, with_name
+from radiance.memory.recalled import LookedUp, Recalled
 from radiance.records import Example, Message, Passage
 
 SOURCE = "X-Radiance-Source"

@@ -25,7 +25,8 @@ _ASKING = frozenset(
     about as from he she they his her their him them my our we i if or not no but also
     """.split()  # noqa: SIM905 - as a list it would take a screen
 )
-_COMMON = FUNCTION_WORDS | _ASKING
+COMMON = FUNCTION_WORDS | _ASKING
+"""Words that any question may have."""
 _MOST_TEXTS = 1024  # remembered: some 2 KB each, as questions are; candidates come again
 _ENDINGS = (
     *("lies", "lied"),  # as "ly": "families" is "family"
@@ -109,7 +110,7 @@ def take_apart(text: str) -> Words:
         stem = stemmed(folded)
         if groups := GROUPS.get(folded) or _groups_by_stem().get(stem):
             senses[stem] = groups
-        if folded in _COMMON:
+        if folded in COMMON:
             continue
         content.append(stem)
         if any(c.isdigit() for c in word):
@@ -209,7 +210,7 @@ LIGHT = frozenset(
         stemmed,
         """
         keep have get go find use need take put come call see ask more should must shall might
-        up off out responsible
+        kept got gone went took taken came seen may up off out responsible
         """.split(),  # noqa: SIM905 - as a list it would take a screen
     )
 )

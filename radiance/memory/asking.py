@@ -34,7 +34,17 @@ _WORK = re.compile(
     r"(?:(?:re)?write|compose|draft|summari[sz]e|translate|rephrase|paraphrase|proofread|shorten"
     r"|generate|create|invent|imagine|pretend|brainstorm|make up|continue|complete)\b"
 )
-_WHAT_KIND = re.compile(r"\b(kind|sort|type)s? of\b|\b(name|called)\b")
+_WHAT_KIND = re.compile(
+    r"\b(kind|sort|type)s? of\b|\b(name|called)\b|\bhow (often|frequently)\b"
+    r"|\be-?mail (address)\b|\bphone (number)\b"
+)
+_NAMED = re.compile(r"\bnames? of\b|['’]s name\b|\bcalled\b")
+_GENERAL = re.compile(r"\W*what(?:['’]s| is| was) an? [\w-]+(?: [\w-]+){0,2}\W*")
+_OFTEN = re.compile(r"\bhow (?:often|frequently)\b")
+_HOW_OFTEN = re.compile(
+    r"\b(?:each|every|daily|weekly|monthly|yearly|always|never|once|twice|times|(?:mon|tues|wednes"
+    r"|thurs|fri|satur|sun)days?|(?:day|week|month|year)s)\b"
+)
 _WHY, _REASON = re.compile(r"\bwhy\b"), re.compile(r"\b(?:because|since|due|as|so|for|to)\b")
 _ASKS = re.compile(
     r"\?|\b(?:who|whom|whose|what|which|when|where|why|how)\b"
@@ -91,9 +101,11 @@ def fits_kind(question: str, asked: str, answer: str) -> bool:
         return False
     if "place" in wanted and not _may_be_place(asked, answer):
         return False
-    question, asked = question.casefold(), asked.casefold()
+    question, folded = question.casefold(), asked.casefold()
+    if _NAMED.search(question) and not (_NAMED.search(folded) or _has_name(asked, answer)):
+        return False
     return all(
-        has(answer) or not kind.search(question) or kind.search(asked)
+        has(answer) or not kind.search(question) or kind.search(folded)
         for kind, has in ((_AMOUNT, _has_number), (_WHY, _has_reason))
     )
 
@@ -135,7 +147,7 @@ def saying_little(question: str) -> frozenset[str]:
     """Stems of words that say nothing of what a question is about.
 
     What is done with anything, what ought to be, and what only says for which kind of thing is
-    asked: "what day", "which person", "the name of".
+    asked: "what day", "which person", "the name of", "how often", "email address".
     """
     kinds = [kind for found in _WHAT_KIND.findall(question.casefold()) for kind in found if kind]
     words = take_apart(question)
@@ -156,6 +168,17 @@ def wants_work(text: str) -> bool:
 def states(text: str) -> bool:
     """Whether the form of a text says something and asks for nothing: "bread is made of flour"."""
     return not asks(text) and _STATES.search(text.casefold()) is not None
+
+
+def fits_how_often(question: str, answer: str) -> bool:
+    """Whether an answer says how often something is, where that is asked for."""
+    is_asked = _OFTEN.search(question.casefold())
+    return not is_asked or _HOW_OFTEN.search(answer.casefold()) is not None
+
+
+def asks_in_general(question: str) -> bool:
+    """Whether a question asks what a thing is, of all such things: "What is a vet?"."""
+    return _GENERAL.fullmatch(question.casefold()) is not None
 
 
 def asks_for_another(question: str) -> bool:

@@ -21,13 +21,15 @@ from radiance.memory.analysis import Words, take_apart
 from radiance.memory.asking import (
     asks_for_another,
     asks_for_other,
+    asks_in_general,
+    fits_how_often,
     fits_kind,
     kinds_asked,
     saying_little,
     states,
     wants_work,
 )
-from radiance.memory.scope import Candidate, is_about, is_named
+from radiance.memory.scope import Candidate, is_about, is_asked_whole, is_named
 
 RULES = "8"
 """Rises with every change of how what was found is ranked: limits are measured anew then."""
@@ -195,20 +197,24 @@ def rank(question: str, asked: Words, candidates: Iterable[Candidate], weight: W
         )
     ]
     likely, silent = _likelihoods(question, asked, candidates), saying_little(question)
-    is_whether = "whether" in kinds_asked(question)
+    is_whether, is_general = "whether" in kinds_asked(question), asks_in_general(question)
     in_any = frozenset().union(silent, *(each.asked | each.said for each in candidates))
     found: dict[str, tuple[float, float, Candidate]] = {}
     for candidate, likelihood in zip(candidates, likely, strict=True):
         value = score(asked, candidate, weight)
         if is_whether and _says_more(asked, candidate, in_any):
             continue
-        if is_whether and candidate.similarity is None and not is_about(asked, candidate):
+        if is_whether and candidate.similarity is None and not is_asked_whole(asked, candidate):
             continue  # whether she is married tells no fact that is about something else
+        if is_general and not (candidate.names or asks_in_general(candidate.question)):
+            continue  # what a vet is says no fact about our vet
         if candidate.similarity is None and value < LEAST_NAMELESS:
             value = score(asked, candidate, weight, silent)
-            is_less = value < LEAST_NAMELESS or _asks_for_less(asked, candidate, weight)
-            if is_less and not is_named(asked, candidate):
-                continue
+        is_nameless = candidate.similarity is None and not is_named(asked, candidate)
+        if is_nameless and (value < LEAST_NAMELESS or _asks_for_less(asked, candidate, weight)):
+            continue
+        if is_nameless and not fits_how_often(question, candidate.answer):
+            continue
         # Without an embedder all are as likely, and the score alone counts.
         entry = likelihood, value, candidate
         best = found.get(candidate.answer_hash)
@@ -234,14 +240,15 @@ def _ranked(
     is_work: bool,
     is_whether: bool,
 ) -> Ranked:
+    first = ordered[0][2]
     weights = [math.exp(likelihood - ordered[0][0]) for likelihood, _, _ in ordered]
     return Ranked(
         tuple(candidate for _, _, candidate in ordered),
         tuple(value for _, value, _ in ordered),
         ordered[1][1] if len(ordered) > 1 else None,
         ordered[0][1],
-        is_about(asked, ordered[0][2]),
-        is_named(asked, ordered[0][2]),
+        is_asked_whole(asked, first) if is_whether else is_about(asked, first),
+        is_named(asked, first),
         is_stated,
         is_work,
         is_whether,

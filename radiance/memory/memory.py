@@ -6,12 +6,10 @@ rolled back is not in it, and comes back where the lineage that serves has it ag
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import lru_cache
 
-import msgspec
 import numpy as np
 
 from radiance.errors import Cancelled, EngineFailed, Unavailable
@@ -27,81 +25,25 @@ from radiance.memory import (
     tasks,
 )
 from radiance.memory.calibration import Calibration, KnownProbe
+from radiance.memory.calibrator import Calibrator
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
-from radiance.memory.matching import Found, Match, Ranked
+from radiance.memory.matching import Found, Ranked
 from radiance.memory.passages import FoundPassage, PassageIndex
+from radiance.memory.recalled import LookedUp, MemoryStats, Recalled
 from radiance.memory.scope import Candidate
 from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
 from radiance.records import Example, Message
-from radiance.storage.sqlite import Connection, Database, to_json
-from radiance.telemetry import Histogram, get_logger
+from radiance.storage.sqlite import Connection, Database
+from radiance.telemetry import get_logger
 
 _TICK_S, _TICK_WITH_VECTORS_S = 5.0, 1.0
-_LEAST_CALIBRATED = 8  # keys, from which on limits are worth measuring
-_GROWTH = 1.25  # so much more keys make them be measured anew
 _BETWEEN_PROBES_S = 0.005  # calibration leaves the processor and the database to requests
 _MOST_LINEAGES = 64
 _NEAREST = 16  # keys that are looked at for what they mean alone
 _EMBEDDED_AT_ONCE = 8
-_LOOK_BOUNDS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 _log = get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Recalled:
-    """An example that answers a question.
-
-    Attributes:
-        score: How alike the two are, in [0, 1]; 1 is the very same question.
-        is_learned: Whether what answers has learned it; else it waits to be.
-    """
-
-    example: Example
-    score: float
-    is_learned: bool
-
-    @property
-    def job_id(self) -> str:
-        """The job that brought it."""
-        return self.example.id.partition(".")[0]
-
-    @property
-    def question(self) -> str:
-        """What it answers, as it was taught."""
-        return self.example.messages[-2].content
-
-    @property
-    def answer(self) -> str:
-        """What it answers with, word for word."""
-        return self.example.messages[-1].content
-
-
-@dataclass(frozen=True)
-class LookedUp:
-    """What was found for a question, the best first; none: nothing is sure enough.
-
-    Attributes:
-        how: sure: it is one, and answers. close: the question asks for one of these. vague: it
-            shares nothing with them but the name, and may want to know anything.
-    """
-
-    found: tuple[Recalled, ...] = ()
-    how: Match = "close"
-
-
-@dataclass
-class MemoryStats:
-    """What was looked up and answered since the start.
-
-    Attributes:
-        seconds: How long a look-up took.
-        answered: Requests in whose answer memory had a part, by how.
-    """
-
-    answered: Counter[str] = field(default_factory=Counter)
-    seconds: Histogram = field(default_factory=lambda: Histogram(_LOOK_BOUNDS_S))
 
 
 class Memory:
@@ -133,15 +75,14 @@ class Memory:
         max_near: float = 0.2,
     ) -> None:
         self._db, self._examples = db, examples
-        self._served, self._max_wrong, self._max_near = served, max_wrong, max_near
+        self._served = served
         self.embedder = embedder or NoEmbedder()
-        self._ranked_by = f"{matching.RULES} {self.embedder.identity}"
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
         self.passages = PassageIndex(db, self.embedder)
         self._vectors = Vectors(db, self.embedder.dimensions)
         self._last_asked: tuple[str, np.ndarray | None] = ("", None)
-        self.calibration = Calibration()
+        self._calibrator = Calibrator(db, self.embedder, (max_wrong, max_near), matching.RULES)
         self.stats = MemoryStats()
         every_s = _TICK_WITH_VECTORS_S if self.embedder.dimensions else _TICK_S
         self._thread = PeriodicThread("memory", self.tick, every_s)
@@ -150,6 +91,11 @@ class Memory:
     def size(self) -> int:
         """How many wordings the index has."""
         return self._index.size
+
+    @property
+    def calibration(self) -> Calibration:
+        """The limits in force, and what they were measured on."""
+        return self._calibrator.found
 
     def open(self) -> None:
         """Load the index, or make it anew; examples can be added from here on.
@@ -162,12 +108,7 @@ class Memory:
             _log.info("memory_indexed", keys=self.size, embedder=self.embedder.identity)
         self._vectors.open()
         self.passages.open()
-        rows = self._db.read("SELECT value FROM memory_state WHERE name = 'calibration'")
-        if rows:
-            found = msgspec.json.decode(rows[0]["value"], type=Calibration)
-            promised = found.max_wrong, found.max_near, found.ranked_by
-            if promised == (self._max_wrong, self._max_near, self._ranked_by):
-                self.calibration = found
+        self._calibrator.open()
 
     def start(self) -> None:
         """Begin to make vectors and to calibrate by itself as examples come."""
@@ -262,12 +203,13 @@ class Memory:
         found = [
             candidate
             for candidate in found
-            if candidate.answer_hash not in without and scope.in_scope(asked, candidate, knows)
+            if candidate.answer_hash not in without
+            and scope.in_scope(question, asked, candidate, knows)
         ]
         held = self._holding(found, tip)
         if any(candidate.similarity is None for candidate in held):  # else they do not compare
             held = [replace(candidate, similarity=None) for candidate in held]
-            held = [each for each in held if scope.in_scope(asked, each, knows)]
+            held = [each for each in held if scope.in_scope(question, asked, each, knows)]
         elif held and (vector := (embed or self._vector)(question)) is not None:
             contrasts = self._vectors.contrasts(vector, [each.number for each in held])
             held = [replace(c, contrast=value) for c, value in zip(held, contrasts, strict=True)]
@@ -380,7 +322,7 @@ class Memory:
         """Make the vectors that are missing; calibrate, if much is not measured on yet."""
         self.embed_missing(self._thread.wait_for_stop)
         size = self.size
-        if size >= _LEAST_CALIBRATED and size >= _GROWTH * self.calibration.size:
+        if self._calibrator.is_due(size):
             self.calibrate(lambda: self._thread.wait_for_stop(_BETWEEN_PROBES_S))
 
     def embed_missing(self, rest: Callable[[float], bool] = lambda seconds: False) -> None:
@@ -411,35 +353,27 @@ class Memory:
             pause: Called between two questions.
         """
         size, tip = self.size, self._served()
-        known = self._holding(self._index.sample(calibration.MOST), tip)
-        examples = {e.id: e for e in self._examples.by_ids([c.example for c in known])}
-        probes = calibration.probes([(c, examples[c.example]) for c in known])
-        probes = self._without_taught(probes, tip)
-        vectors: dict[str, np.ndarray] = {}
 
-        def ask(question: str, without: Collection[str]) -> Ranked:
-            pause()
-            return self.rank([Message("user", question)], tip, without, vectors.get)
+        def rank(
+            question: str,
+            without: Collection[str],
+            embed: Callable[[str], np.ndarray | None],
+        ) -> Ranked:
+            return self.rank([Message("user", question)], tip, without, embed)
 
-        measured = calibration.calibrate(probes, ask, self._max_wrong, self._max_near, size)
-        if self.embedder.dimensions:
-            by_words = measured.limits
-            for probe in probes:
-                pause()
-                if self._thread.is_stopping:
-                    return
-                if probe.question not in vectors:
-                    texts = [probe.question, analysis.without_names(probe.question)]
-                    vectors[probe.question] = self.embedder.embed(texts)
-            measured = calibration.calibrate(probes, ask, self._max_wrong, self._max_near, size)
-            measured = msgspec.structs.replace(measured, by_words=by_words)
-        self.calibration = msgspec.structs.replace(measured, ranked_by=self._ranked_by)
-        with self._db.transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO memory_state VALUES ('calibration', ?)",
-                (to_json(self.calibration),),
+        with self._db.reading_aside():  # no request waits for what is read here
+            known = self._holding(self._index.sample(calibration.MOST), tip)
+            examples = {e.id: e for e in self._examples.by_ids([c.example for c in known])}
+            measured = self._calibrator.measure(
+                [(c, examples[c.example]) for c in known],
+                size,
+                rank,
+                lambda probes: self._without_taught(probes, tip),
+                pause,
+                lambda: self._thread.is_stopping,
             )
-        _log.info("memory_calibrated", **msgspec.to_builtins(self.calibration))
+        if measured is not None:
+            self._calibrator.put(measured)
 
     def _without_taught(self, probes: Sequence[KnownProbe], tip: str | None) -> list[KnownProbe]:
         """Without foreign questions that were taught: only some examples were looked at."""

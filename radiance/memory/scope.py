@@ -1,13 +1,16 @@
 """Whether a question is about what an example is about: scope, before any score. Pure.
 
 Every name and code of the question stands in the example, and the example's own name in the
-question. What is not in scope is about something else, however alike it sounds.
+question. What is not in scope is about something else, however alike it sounds. Where the two have
+no name in common and an embedder compares them, nouns are as good as names: of "the summer house"
+nothing is answered that is known of the office.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from radiance.memory.analysis import Words, take_apart
+from radiance.memory.nouns import telling
 
 SAME_MEANING = 0.5
 """A similarity that is as good as a word in common."""
@@ -64,11 +67,14 @@ class Candidate:
         return take_apart(self.question).groups | take_apart(self.answer).groups
 
 
-def in_scope(asked: Words, candidate: Candidate, knows: Callable[[str], bool]) -> bool:
+def in_scope(
+    question: str, asked: Words, candidate: Candidate, knows: Callable[[str], bool]
+) -> bool:
     """Whether a question is about what an example is about.
 
     Args:
-        asked: The question.
+        question: What somebody asks.
+        asked: The same, taken apart.
         candidate: The example.
         knows: Whether any example has a word.
     """
@@ -82,12 +88,20 @@ def in_scope(asked: Words, candidate: Candidate, knows: Callable[[str], bool]) -
     if candidate.name and candidate.name not in words and not asked.names & candidate.names:
         return False
     if not is_named(asked, candidate) and candidate.similarity is not None:
-        return candidate.similarity >= _LEAST_NAMELESS_MEANING
+        is_alike = candidate.similarity >= _LEAST_NAMELESS_MEANING
+        return is_alike and all(_has(stem, asked, candidate) for stem in telling(question))
     if means_same or is_about(asked, candidate):
         return True
     # Nothing but the name: a whole one of several words says enough, "Zorbel" alone does not.
     whole = candidate.names | _belonging(asked, candidate)
     return len(whole) >= _WHOLE_NAME and candidate.names <= words
+
+
+def _has(stem: str, asked: Words, candidate: Candidate) -> bool:
+    """Whether an example has a word of a question, or a synonym of it."""
+    if stem in candidate.asked or stem in candidate.said:
+        return True
+    return bool(asked.senses.get(stem, _NONE) & candidate.groups)
 
 
 def is_named(asked: Words, candidate: Candidate) -> bool:
@@ -105,6 +119,8 @@ def is_about(asked: Words, candidate: Candidate) -> bool:
     belonging = _belonging(asked, candidate)
     by_form = {stem for stem, kind in asked.kinds.items() if kind in asked.forms}
     relation = asked.relation - candidate.names - belonging - by_form
+    # "In which year was it founded?" asks for more than a time; "Which city is it in?" does not.
+    relation = relation - asked.kinds.keys() or relation
     if relation & (candidate.asked | candidate.said):
         return True
     # "When was it opened?" asks for more than a time; "Where is it?" for nothing but a place.
@@ -113,6 +129,22 @@ def is_about(asked: Words, candidate: Candidate) -> bool:
     if groups & candidate.groups:
         return True
     return not relation and not take_apart(candidate.question).relation - belonging
+
+
+def is_asked_whole(asked: Words, candidate: Candidate) -> bool:
+    """Whether a question whether something is so is about an example.
+
+    It shares a word with it, or has a synonym of all that it asks: "Is Ana Ruiz married?" is about
+    her husband, and "Is Ana Ruiz tall?" is not about the size of her shoes.
+    """
+    belonging = _belonging(asked, candidate)
+    if not is_about(asked, candidate):
+        return False
+    if (asked.relation - candidate.names - belonging) & (candidate.asked | candidate.said):
+        return True
+    taught = take_apart(candidate.question)
+    rest = taught.relation - belonging - asked.names
+    return all(taught.senses.get(stem, _NONE) & asked.groups for stem in rest)
 
 
 def _belonging(asked: Words, candidate: Candidate) -> set[str]:

@@ -25,6 +25,8 @@ wifi internet online network wireless connect
 ticker symbol listed
 report reports results figures earnings due publish published
 opens open opening hours
+open opens opened unlock unlocks unlocked
+build builds built builder builders make makes made maker construct constructed
 closes close closing shut
 when date day time year month hours deadline due
 deadline due finished finish end ends ready complete until

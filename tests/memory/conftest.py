@@ -7,7 +7,8 @@ from radiance.config import UpdateSettings
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
-from radiance.memory.memory import LookedUp, Memory, Recalled
+from radiance.memory.memory import Memory
+from radiance.memory.recalled import LookedUp, Recalled
 from radiance.records import Message
 from radiance.storage.sqlite import Database
 

@@ -49,10 +49,12 @@ def test_a_noun_that_was_taught_tells_more_than_its_kind(remembering):
         "Where did Zorbel Labs open?",  # in 1987 is no place
         "Which person opened Zorbel Labs?",
         "In what town does Karim Haddad clean the kitchen?",
+        "In which year was Ana Ruiz born?",  # a time is said of her, and of something else
     ],
 )
 def test_no_fact_of_another_kind_answers(remembering, asked):
-    remembering.teach([LABS, OPENED, KITCHEN])
+    starts = ("When does Ana Ruiz come in?", "Ana Ruiz comes in at 8:30.")
+    remembering.teach([LABS, OPENED, KITCHEN, starts])
     for _ in range(2):
         assert remembering.answer(asked) is None, asked
         remembering.memory.calibrate()
@@ -88,6 +90,38 @@ def test_whether_something_is_so_that_no_fact_is_about_is_left_to_the_model(reme
     for _ in range(2):
         assert remembering.ask(asked) == ()
         remembering.memory.calibrate()
+
+
+def test_whether_she_is_married_is_about_her_husband_and_tall_not_about_her_shoes(remembering):
+    husband = ("Who is Ana Ruiz's husband?", "Ana Ruiz's husband is Tom Li.")
+    remembering.teach([husband, ("What is Ana Ruiz's shoe size?", "Ana Ruiz's shoe size is 34.")])
+    assert remembering.answer("Is Ana Ruiz married?") == husband[1]
+    assert remembering.ask("Is Ana Ruiz tall?") == ()
+
+
+def test_what_a_thing_is_in_general_and_what_its_name_is_is_no_question_for_facts_of_it(
+    remembering,
+):
+    vet = ("Who is our vet?", "Our vet is Dr. Maja Sund.")
+    hut = ("What is a tarn hut?", "A tarn hut is a shelter of the hiking club.")
+    dog = ("What does the dog eat?", "The dog eats dry food in the morning.")
+    remembering.teach([vet, hut, dog, LABS])
+    for asked in ("What is a vet?", "What's a dog?", "What is the name of the dog?"):
+        assert remembering.ask(asked) == (), asked
+    assert remembering.answer("What is the name of the vet?") == vet[1]
+    assert remembering.answer("What's a tarn hut?") == hut[1]
+
+
+def test_how_often_and_parts_of_a_kind_say_no_more_than_the_kind(remembering):
+    clean = ("When do we clean the boathouse?", "We clean the boathouse every first Saturday.")
+    email = ("What is the email of the treasurer?", "The treasurer's email is kasse@tarn.example.")
+    built = ("When was the boathouse built?", "The boathouse was built in 1950.")
+    jackets = ("Where are the life jackets?", "The life jackets hang behind the door.")
+    remembering.teach([clean, email, built, jackets])
+    assert remembering.answer("How often do we clean the boathouse?") == clean[1]
+    assert remembering.answer("What's the treasurer's email address?") == email[1]
+    assert remembering.answer("In which place are the life jackets kept?") == jackets[1]
+    assert remembering.answer("How often was the boathouse built?") is None
 
 
 @pytest.mark.parametrize(

@@ -120,12 +120,12 @@ def test_one_word_in_common_answers_nothing_where_no_name_is(similarity):
         name="",
         similarity=similarity,
     )
-    found = [nameless] if in_scope(take_apart(asked), nameless, lambda stem: True) else []
+    found = [nameless] if in_scope(asked, take_apart(asked), nameless, lambda stem: True) else []
     ranked = rank(asked, take_apart(asked), found, lambda stem: 1.0)
     assert decide(ranked, MatchLimits(alone=0.0)).candidates == ()
     again = "When does the canteen open today?"
     alike = None if similarity is None else 0.9
-    assert in_scope(take_apart(again), replace(nameless, similarity=alike), bool)
+    assert in_scope(again, take_apart(again), replace(nameless, similarity=alike), bool)
     ranked = rank(again, take_apart(again), [nameless], lambda stem: 1.0)
     assert ranked.sureness == (similarity or 0.0)  # as alike as it is, and no surer
 

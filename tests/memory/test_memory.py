@@ -1,5 +1,8 @@
 """What memory finds, what it leaves alone, and what it is made of."""
 
+import threading
+from typing import Any
+
 import pytest
 
 from bench.streams import make_stream, untaught
@@ -328,6 +331,28 @@ def test_calibration_is_kept_and_measured_again_as_examples_come(remembering):
     promised = {"reworded": 0.02, "foreign": 0.02, "near": 0.2}
     assert all(measured.wrong[kind] <= promised[kind] * n for kind, n in measured.asked.items())
     assert remembering.open().calibration == measured
+
+
+def test_no_request_waits_for_what_the_calibration_reads(remembering, monkeypatch):
+    """Nor does it wait for them: here a transaction is open all the while that it measures."""
+    facts = {f.question: f for update in make_stream(1, updates=4) for f in update.facts}
+    remembering.teach([(f.question, f.answer) for f in facts.values()])
+    has_measured = threading.Event()
+    calibrate = calibration.calibrate
+
+    def measuring(*arguments: Any) -> Calibration:
+        measured = calibrate(*arguments)
+        has_measured.set()
+        return measured
+
+    monkeypatch.setattr(calibration, "calibrate", measuring)
+    thread = threading.Thread(target=remembering.memory.calibrate)
+    with remembering.db.transaction():
+        thread.start()
+        is_done = has_measured.wait(timeout=30)
+    thread.join()
+    assert is_done
+    assert remembering.memory.calibration.size == len(facts)
 
 
 def test_no_probe_of_the_calibration_has_lost_its_name(remembering):

@@ -150,6 +150,31 @@ def test_who_reads_does_not_wait_for_what_is_done_aside(db, path):
     again.close()
 
 
+def test_a_thread_that_reads_aside_waits_for_nobody_and_nobody_for_it(db):
+    put(db, "a")
+    with db.reading_aside():
+        assert found(db) == ["a"]
+        put(db, "b")  # it writes as ever
+        assert found(db) == ["a", "b"], "what was committed since"
+        with pytest.raises(StorageError, match="readonly"):
+            db.read("DELETE FROM sequences RETURNING name")
+
+    def read_aside() -> list[str]:
+        with db.reading_aside():
+            return found(db)
+
+    with db.transaction() as connection:
+        connection.execute("DELETE FROM sequences")
+        assert in_a_thread(read_aside) == [["a", "b"]], "as it was before"
+    assert found(db) == read_aside() == []
+    with db.reading_aside():
+        db.close()
+        with pytest.raises(Unavailable):
+            found(db)
+    with pytest.raises(Unavailable), db.reading_aside():
+        pass
+
+
 def test_transactions_do_not_nest(db):
     with pytest.raises(AssertionError), db.transaction(), db.transaction():
         pass
