@@ -29,11 +29,46 @@ def near(row: Row) -> frozenset[str]:
     return frozenset(row["said"].split()) | frozenset(above)
 
 
+def headed(asked: Words, row: Row) -> str:
+    """The headings of a passage that have none of a question's names: what it says of them.
+
+    In small letters, as in "Opening Hours" no word is a name.
+    """
+    found = [
+        heading
+        for heading in to_passage(row).headings
+        if not asked.names & frozenset(analysis.take_apart(heading).content)
+    ]
+    return " ; ".join(found).casefold()
+
+
+def is_headed_so(asked: Words, wanted: frozenset[str], row: Row) -> bool:
+    """Whether a heading has a synonym of what is asked, so that all under it is about that."""
+    groups = analysis.take_apart(headed(asked, row)).groups
+    return any(asked.senses.get(stem, _NONE) & groups for stem in wanted)
+
+
 def covered(
-    asked: Words, wanted: frozenset[str], words: frozenset[str], text: str, weight: Weight
+    asked: Words,
+    wanted: frozenset[str],
+    words: frozenset[str],
+    text: str,
+    weight: Weight,
+    heading: str = "",
 ) -> float:
-    """The share of some words of a question that a text has, by weight."""
+    """The share of some words of a question that a text has, by weight.
+
+    Args:
+        asked: The question.
+        wanted: Those of its words.
+        words: Stems of the text and of what stands above it.
+        text: It, whose synonyms count, too.
+        weight: Of a word.
+        heading: What stands above it, as far as its synonyms are to count.
+    """
     groups = analysis.take_apart(text).groups
+    if heading:
+        groups |= analysis.take_apart(heading).groups
     shared = sum(map(weight, wanted & words))
     meant = sum(weight(w) for w in wanted - words if asked.senses.get(w, _NONE) & groups)
     return (shared + _OF_SYNONYM * meant) / max(sum(map(weight, wanted)), 1e-9)
@@ -52,8 +87,8 @@ def is_said_at_once(
 
     A line is a paragraph, or an item of a list of things that have nothing to do with each other.
     """
-    words, text = words_of(row), row["text"]
-    if round(covered(asked, wanted, words, text, weight), 6) < least:
+    words, text, heading = words_of(row), row["text"], headed(asked, row)
+    if round(covered(asked, wanted, words, text, weight, heading), 6) < least:
         return False
     above, lines = frozenset(row["about"].split()), text.splitlines()
     columns = next((line for line in lines if "|" in line), "")
@@ -61,7 +96,7 @@ def is_said_at_once(
     for first, second in pairs:
         said = "\n".join((columns if "|" in first else "", first, second))
         own = above | frozenset(analysis.take_apart(said).content)
-        if round(covered(asked, wanted, own, said, weight), 6) >= least:
+        if round(covered(asked, wanted, own, said, weight, heading), 6) >= least:
             return True
     return False
 

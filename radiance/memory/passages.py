@@ -29,6 +29,8 @@ from radiance.memory.passage_vectors import PassageVectors
 from radiance.memory.passage_words import (
     Weight,
     covered,
+    headed,
+    is_headed_so,
     is_ours,
     is_said_at_once,
     near,
@@ -54,6 +56,7 @@ _LEAST_WORDS = 2  # that such a question shares
 # Where nothing else could be meant there is no lead to tell by: it must be more alike.
 _LEAST_ALIKE, _LEAST_LEAD_ALIKE, _OF_WORDS = 0.76, 0.42, 0.5
 _LEAST_ALIKE_ALONE, _LEAST_BESIDE_WORDS = 0.88, 0.6
+_LEAST_BESIDE_ALL_WORDS = 0.5  # of a question without names, of which words have nearly all
 _ASKS_FOR_MORE = re.compile(r"\b(?:how(?! (?:many|much|old))|why|list|explain|tell me about)\b")
 _FIND = """
     SELECT passages.*, passage_keys.about, passage_keys.said, documents.name
@@ -241,7 +244,8 @@ class PassageIndex:
         )
         how_alike = alike[best["number"]].whole
         is_said = by_words is not None and by_words[1]["number"] == best["number"]
-        if is_said and not _share_a_name(asked, in_scope) and how_alike >= _LEAST_BESIDE_WORDS:
+        beside_words = _LEAST_BESIDE_WORDS if asked.names else _LEAST_BESIDE_ALL_WORDS
+        if is_said and not _share_a_name(asked, in_scope) and how_alike >= beside_words:
             return by_words
         if len({row["text"] for row in in_scope}) == 1:
             return (how_alike, best) if how_alike >= _LEAST_ALIKE_ALONE else None
@@ -308,8 +312,11 @@ def _by_words(question: str, asked: Words, rows: Sequence[Row], weight: Weight) 
 def _share_a_name(asked: Words, rows: Sequence[Row]) -> bool:
     """Whether several passages have the names of a question in their own text.
 
-    A name that stands above all of a document tells none of its passages from another.
+    A name that stands above all of a document tells none of its passages from another. Of a
+    question without names a passage must have nearly all, whatever others have.
     """
+    if not asked.names:
+        return False
     saying = {row["text"] for row in rows if asked.names <= frozenset(row["said"].split())}
     return len(saying) > 1
 
@@ -345,7 +352,8 @@ def _score(question: str, asked: Words, row: Row, weight: Weight, least: float) 
         # The passage has a time where one is asked for; "what year" asks for no more than "when".
         silent = {s for s, kind in asked.kinds.items() if kind == "time" or kind in asked.forms}
         wanted = asked.relation - silent or asked.relation
-        if wanted and not wanted & words and not asked.names <= near(row):
+        is_said = wanted & words or asked.names <= near(row) or is_headed_so(asked, wanted, row)
+        if wanted and not is_said:
             return None  # under a title much is said of other things, and a synonym is soon found
     else:
         wanted = frozenset(asked.content)
@@ -356,7 +364,8 @@ def _score(question: str, asked: Words, row: Row, weight: Weight, least: float) 
     if wanted and not is_said_at_once(asked, wanted, row, weight, least):
         return None
     silent = frozenset() if asked.names else frozenset(asked.content) - wanted
-    return covered(asked, frozenset(asked.content) - silent, words, text, weight)
+    wanted = frozenset(asked.content) - silent
+    return covered(asked, wanted, words, text, weight, headed(asked, row))
 
 
 def _quoted(stem: str) -> str:

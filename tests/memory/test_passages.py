@@ -213,6 +213,56 @@ NOTES = b"""# Notes
 """
 
 
+DEEP = b"""# Handbook
+
+## Zorbel Mill
+
+It was bought by Ilse Brandt.
+
+### Rent
+
+300 crowns a month, due on Monday.
+
+### Doors
+
+#### Code
+
+KV-1234, changed in May.
+
+### Machines
+
+The alarm was set up by Milo Brandt in May.
+
+## Zorbel Barn
+
+### Rent
+
+90 crowns a month, due on Friday.
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("How much does Zorbel Mill cost?", "300 crowns"),
+        ("What is the price of Zorbel Mill?", "300 crowns"),
+        ("How much do we pay for Zorbel Barn?", "90 crowns"),
+        ("What is the combination of Zorbel Mill?", "KV-1234"),
+        ("Who owns Zorbel Mill?", None),  # that it was bought is no heading
+        ("Who founded Zorbel Mill?", None),  # nor is what was set up there
+        ("How much does Zorbel Shed cost?", None),
+        ("Who cleans Zorbel Barn?", None),
+    ],
+)
+def test_a_synonym_of_a_heading_is_said_of_all_under_it(tmp_path: Path, asked: str, said: str):
+    kept = Kept(tmp_path)
+    kept.documents.add("handbook.md", DEEP)
+    found = kept.said(asked)
+    assert (found is None) == (said is None), found
+    assert said is None or said in str(found)
+    kept.db.close()
+
+
 def test_of_a_list_the_line_that_has_it_answers(kept: Kept) -> None:
     kept.documents.add("list.md", NOTES)
     for asked, line in (

@@ -262,6 +262,40 @@ def test_minilm_on_the_engine_finds_what_shares_no_word(remembering, engine):
     np.testing.assert_allclose(np.linalg.norm(one.vectors, axis=1), 1, atol=1e-5)
 
 
+CLUB = b"""# Club
+
+- The bank account of the club is at Fjordbank, number 8101.
+- The sauna is heated every Wednesday.
+- Dogs are not allowed on the jetty.
+
+# Regatta
+
+## Price
+
+Taking part costs 25 crowns for each rower.
+
+## Food
+
+Soup is served at the jetty of the club.
+"""
+
+
+@needs_minilm
+def test_a_passage_that_has_all_words_answers_by_meaning_too(remembering, engine):
+    """Where a question has no name, several passages of one document share none."""
+    use(remembering, open_embedder("minilm", engine.aside))
+    Documents(remembering.db, remembering.memory.passages.add).add("club.md", CLUB)
+    remembering.memory.embed_missing()
+    for asked, said in (
+        ("At which bank is our account?", "Fjordbank"),
+        ("How much does the regatta cost?", "25 crowns"),
+    ):
+        found = remembering.memory.look_up_passage(asked)
+        assert found is not None, asked
+        assert said in found.said
+    assert remembering.memory.look_up_passage("Who cleans the boats of the club?") is None
+
+
 NOTES = b"""# Handbook
 
 ## Zorbel House
