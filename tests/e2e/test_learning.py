@@ -109,6 +109,7 @@ def test_a_model_of_stories_learns_them_too(
 ) -> None:
     settings: dict[str, Any] = {"training.r": 16, "training.alpha": 32.0, "training.lr": 1.5e-3}
     settings |= {"evaluation.anchor_provider": "none"}  # it has no common knowledge to forget
+    settings |= {"anchor.own_samples": 32}  # it writes them first
     check_taught(teach_the_facts(tmp_path, base_model=str(STORIES), **settings), serve_ember)
 
 
