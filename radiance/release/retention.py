@@ -113,7 +113,7 @@ class Retention:
         self._tidy, self._clock = tidy, clock
         self._marked: dict[str, float] = {}  # by this process: who waits for one may be alive
         self._done: set[str] = set()
-        self._looked_at: int | None = None
+        self._looked_at: tuple[object, ...] | None = None
         self._lock = threading.Lock()  # what is marked is known here before it could be deleted
         self._thread = PeriodicThread("retention", self.tick, _TICK_S, at_once=True)
 
@@ -131,10 +131,11 @@ class Retention:
 
     def tick(self) -> None:
         """Prune what is due, delete what was given up, and tidy the rest."""
-        entries = self._registry.audit.head().number
-        if self.settings.keep_checkpoints and entries != self._looked_at:
+        # What makes a checkpoint needless is in the log, but for a cycle's end and a name's.
+        state = self._registry.audit.head().number, *self._in_use(), *self._named()
+        if self.settings.keep_checkpoints and state != self._looked_at:
             self.prune("retention", "As [retention] has it.")
-            self._looked_at = entries  # what makes a checkpoint needless is in the log
+            self._looked_at = state
         self.delete_given_up()
         self._tidy()
 
@@ -233,13 +234,16 @@ class Retention:
             if row["parent_id"] is not None:
                 yield row["parent_id"], "cycle under way"
 
+    def _named(self) -> Iterator[tuple[str, str]]:
+        for row in self._db.read("SELECT checkpoint_id FROM checkpoint_names ORDER BY name"):
+            yield row["checkpoint_id"], "named"
+
     def _wanted(self, rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
         read = self._db.read
         for row in rows:
             if row["cycle_id"] == NO_CYCLE:  # nothing here could make it again
                 yield row["id"], "imported"
-        for row in read("SELECT checkpoint_id FROM checkpoint_names"):
-            yield row["checkpoint_id"], "named"
+        yield from self._named()
         for row in read(
             "SELECT checkpoint FROM jobs JOIN fine_tunings ON fine_tunings.job = jobs.number"
             " WHERE checkpoint IS NOT NULL AND json_extract(request, '$.suffix') IS NOT NULL"

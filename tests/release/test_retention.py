@@ -177,6 +177,30 @@ def test_the_cycle_under_way_keeps_its_parent(workshop):
     assert pruned(workshop, keep_checkpoints=1, keep_promoted=2) == [ids[2]]
 
 
+def test_what_only_a_cycle_or_a_name_kept_goes_once_that_has_ended(workshop):
+    ids = [workshop.commit() for _ in range(5)]
+    names = CheckpointNames(workshop.db)
+    names.give("mine", ids[2])
+    with workshop.db.transaction() as connection:
+        connection.execute(
+            "INSERT INTO cycles (fingerprint, candidate_id, parent_id, settings_hash, status,"
+            " created_at) VALUES ('f', 'A_none', ?, 's', 'open', 'now')",
+            (ids[1],),
+        )
+    retention = retention_of(workshop, keep_checkpoints=1, keep_promoted=2)
+    for _ in range(2):  # the first look writes an entry
+        retention.tick()
+    assert workshop.registry.pruned() == set()
+    names.take("mine")
+    for _ in range(2):
+        retention.tick()
+    assert workshop.registry.pruned() == {ids[2]}
+    with workshop.db.transaction() as connection:
+        connection.execute("UPDATE cycles SET status = 'finished' WHERE candidate_id = 'A_none'")
+    retention.tick()
+    assert workshop.registry.pruned() == set(ids[:3])
+
+
 def test_a_pruned_checkpoint_is_refused_by_whoever_would_use_it(workshop):
     ids = [workshop.commit() for _ in range(5)]
     retention = retention_of(workshop, keep_checkpoints=1, keep_promoted=2)
