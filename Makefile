@@ -11,8 +11,8 @@ COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/transformers/models/|/tests
 ARGS ?=
 # What is imported is compiled once, not in each process: tests start a hundred.
 unexport PYTHONDONTWRITEBYTECODE
-# A file of tests goes to whichever process is free, the long ones first; there are half as many
-# processes again as cores, for tests wait (tests/lanes.py).
+# A file of tests goes to whichever process is free, the long ones first; there are more processes
+# than cores, for tests wait (tests/lanes.py).
 RUN := $(BIN)/pytest --dist=loadfile --no-loadscope-reorder
 PYTEST := $(RUN) --numprocesses=auto
 # The packages that keep records, by their own tests and by those of what works on them.
@@ -60,7 +60,7 @@ ifneq ($(ARGS),)
 else
 	@mkdir -p build; $(RUN) --numprocesses=1 $(COVERAGE) >build/coverage.log 2>&1 & covered=$$!; \
 	trap 'kill $$covered; exit 130' INT TERM; \
-	$(PYTEST) $(addprefix --ignore=,$(COVERED)); passed=$$?; \
+	RADIANCE_COVERAGE_BESIDE=1 $(PYTEST) $(addprefix --ignore=,$(COVERED)); passed=$$?; \
 	wait $$covered || passed=1; cat build/coverage.log; $(FLOORS) && exit $$passed
 endif
 

@@ -125,6 +125,8 @@ def pytest_sessionfinish() -> None:
 
     Python waits for such threads after the summary, and no test's time limit covers that.
     """
+    gc.collect()
+    gc.freeze()  # pytest looks for garbage five times more
     left = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
     for thread in left:
         thread.join(timeout=5)

@@ -5,6 +5,7 @@ so it reads nothing itself. ``MachineConditions`` holds the reading and renews i
 because asking the system costs more than a piece.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -46,13 +47,19 @@ def _is_within(hours: str, now: datetime) -> bool:
     Hours that end before they begin go on past midnight and belong to the day on which they begin;
     equal ends are a whole day.
     """
-    days, _, span = hours.rpartition(" ")
-    start, end = (_minutes(part) for part in span.split("-"))
+    named, start, end = _read(hours)
     minute, today, yesterday = now.hour * 60 + now.minute, now.weekday(), (now.weekday() - 1) % 7
-    named = _weekdays(days)
     if start < end:
         return today in named and start <= minute < end
     return (today in named and minute >= start) or (yesterday in named and minute < end)
+
+
+@functools.lru_cache(maxsize=64)  # asked at each step of a training
+def _read(hours: str) -> tuple[frozenset[int], int, int]:
+    """The weekdays, from 0, and the minutes of the day at which they begin and end."""
+    days, _, span = hours.rpartition(" ")
+    start, end = map(_minutes, span.split("-"))
+    return frozenset(_weekdays(days)), start, end
 
 
 def _minutes(text: str) -> int:
