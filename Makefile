@@ -13,15 +13,12 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 # A file of tests goes to whichever process is free, the long ones first; there are more processes
 # than cores, for tests wait (tests/lanes.py).
-RUN := $(BIN)/pytest --dist=loadfile --no-loadscope-reorder
-PYTEST := $(RUN) --numprocesses=auto
+PYTEST := $(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 # The packages that keep records, by their own tests and by those of what works on them.
 COVERED := $(addprefix tests/,examples gate jobs registry storage test_config.py \
 	learning/test_forgetting.py learning/test_holding.py memory/test_view.py service/test_disk.py \
 	web/test_knowledge.py api/test_limits.py api/test_supersede.py api/test_pruning.py \
 	release/test_retention.py)
-COVERAGE := --quiet --cov --cov-report=json:.coverage.json $(COVERED)
-FLOORS := $(BIN)/python -m tools.coverage_floors .coverage.json
 BENCHMARKS := alphas learning knowing forget lookup scenarios forgetting serving adapters swaps interference training evaluation peers gate signals pages real tasks reliability
 
 .PHONY: help run quick test coverage check fix docs pictures site bench fuzz clients doctor dist clean
@@ -53,20 +50,13 @@ quick: check
 	$(PYTEST) --hypothesis-profile=quick -m "not slow and not crash and not browser and not e2e" $(ARGS)
 
 # Each test runs once: those of the covered packages with coverage, which would make the tests of
-# services take half as long again, in a process beside the others, so that no core waits in between.
-test: check
-ifneq ($(ARGS),)
-	$(PYTEST) $(ARGS)
-else
-	@mkdir -p build; $(RUN) --numprocesses=1 $(COVERAGE) >build/coverage.log 2>&1 & covered=$$!; \
-	trap 'kill $$covered; exit 130' INT TERM; \
-	RADIANCE_COVERAGE_BESIDE=1 $(PYTEST) $(addprefix --ignore=,$(COVERED)); passed=$$?; \
-	wait $$covered || passed=1; cat build/coverage.log; $(FLOORS) && exit $$passed
-endif
+# services take half as long again, and then the others.
+test: check $(if $(ARGS),,coverage)
+	$(PYTEST) $(if $(ARGS),$(ARGS),$(addprefix --ignore=,$(COVERED)))
 
 coverage: $(VENV)/.installed-dev
-	$(PYTEST) $(COVERAGE)
-	$(FLOORS)
+	$(PYTEST) --quiet --cov --cov-report=json:.coverage.json $(COVERED)
+	$(BIN)/python -m tools.coverage_floors .coverage.json
 
 check: $(VENV)/.installed-dev
 	@# A link to another checkout's .venv, once committed, replaces the directory of everybody else.

@@ -23,14 +23,13 @@ _APART = ("tests/bench/test_benches.py",)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many processes again as cores, two more at least: tests wait now and then.
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Half as many processes again as cores, and one more for quick tests, which wait most.
 
-    On two cores quick tests took 212 s in two processes, 176 in three and 167 in four. All tests
-    have one for coverage beside (Makefile), so they have one less.
+    On two cores quick tests took 212 s in two processes, 176 in three and 167 in four.
     """
     cores = os.cpu_count() or 1
-    return cores + max(2, cores // 2) - ("RADIANCE_COVERAGE_BESIDE" in os.environ)
+    return cores + cores // 2 + bool(config.getoption("markexpr"))
 
 
 @pytest.hookimpl(optionalhook=True)
