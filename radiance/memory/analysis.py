@@ -187,6 +187,7 @@ def as_written(text: str) -> list[Written]:
 
 
 def plain(word: str) -> str:
+    """A word in small letters, without accents."""
     if word.isascii():
         return word.casefold()
     apart = unicodedata.normalize("NFKD", word.casefold())
@@ -194,6 +195,7 @@ def plain(word: str) -> str:
 
 
 def stemmed(word: str) -> str:
+    """A word of ``plain`` without its ending, if it has one that leaves three letters."""
     is_short = len(word) < _LEAST_STEMMED
     if is_short or _NO_ENDING.search(word) or any(c.isdigit() for c in word):
         return word
