@@ -40,6 +40,29 @@ def test_a_restart_shows_stale_and_then_recovers(browser: Any, tmp_path: Path) -
     assert wrong == []
 
 
+def test_a_change_whose_page_could_not_be_fetched_is_shown_later(
+    open_at: Callable[..., Any], serve: Callable[..., Running]
+) -> None:
+    client = serve().client
+    page = open_at(client.url, "/audit")
+    page.locator("#live[data-state=live]").wait_for()
+    failed: list[str] = []
+
+    def fail(route: Any) -> None:
+        failed.append(route.request.url)
+        if len(failed) == 1:
+            route.abort("connectionreset")
+        else:
+            route.fulfill(status=503)
+        if len(failed) == 2:
+            page.unroute("**/audit", fail)
+
+    page.route("**/audit", fail)
+    client.post("/pin", {"reason": "while nothing could be fetched"})
+    page.get_by_role("cell", name="while nothing could be fetched").wait_for()
+    assert len(failed) == 2
+
+
 def test_a_cycle_that_trains_can_be_read_and_looked_at_closely(
     open_at: Callable[..., Any], checkpointed_root: Path, serve: Callable[..., Running]
 ) -> None:

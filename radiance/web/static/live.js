@@ -14,6 +14,7 @@
   let retry = 0;
   let refreshing = false;
   let wanted = false;
+  let missed = false; // the last fetch failed: what changed is still to be taken over
 
   // What refuses a form may have been sent elsewhere: the address is that of the page that is shown.
   if (path !== location.pathname && path !== decodeURI(location.pathname)) history.replaceState(history.state, "", path);
@@ -39,6 +40,7 @@
     heardAt = Date.now();
     gone.hidden = true;
     say("live", "Live");
+    if (missed) refresh();
   }
 
   // ── Taking over what changed ──
@@ -90,13 +92,14 @@
   async function refresh() {
     if (refreshing) { wanted = true; return; }
     refreshing = true;
-    wanted = false;
+    wanted = missed = false;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       // The session has ended: whoever reads on must sign in again.
       if (answer.redirected && new URL(answer.url).pathname === "/sign-in") location.assign(answer.url);
       else if (answer.ok) take(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    } catch { stale(); }
+      else missed = answer.status >= 429; // too much at once, or a fault: for now
+    } catch { missed = true; stale(); }
     setTimeout(() => { refreshing = false; if (wanted) refresh(); }, REFRESH_MS);
   }
 
