@@ -57,6 +57,10 @@ _OF_KIND = re.compile(
     rf"|\bthe ({'|'.join(_NOUN)}) (?:who|whom|that|where|when)\b"
 )
 _WORD_OF = {"person": "who", "place": "where", "time": "when"}
+_RANK = re.compile(
+    r"\b(vice|deputy|assistant|associate|acting|interim|honorary|junior|former|previous|ex|co)"
+    r"[ -]+(\w+)"
+)
 _FORMS = {"who": "person", "whom": "person", "whose": "person", "where": "place", "when": "time"}
 _DOUBLED = frozenset(2 * letter for letter in "bdgmnprt")  # "swimming" is "swim"; "call" stays
 
@@ -73,6 +77,8 @@ class Words:
             "when" among them, by its stem.
         kinds: What a noun asks for that says no more: person of "which person", by its stem.
         forms: Kinds that are asked for by no more than the form, as in "who" and "which person".
+        ranks: What makes somebody or something another one of its kind, and the stem of the kind:
+            vice and "president", former and "code".
     """
 
     content: tuple[str, ...]
@@ -81,6 +87,7 @@ class Words:
     senses: Mapping[str, frozenset[int]] = field(default_factory=dict, hash=False, compare=False)
     kinds: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
     forms: frozenset[str] = frozenset()
+    ranks: frozenset[tuple[str, str]] = frozenset()
 
     def said_by_form(self, other: "Words") -> frozenset[str]:
         """Stems of this text that say no more than the form of another: "person" of "who"."""
@@ -104,17 +111,17 @@ def take_apart(text: str) -> Words:
     openings = {0, *(found.end() - 1 for found in _SENTENCE.finditer(text))}
     found = [(match[0], match.start()) for match in WORD.finditer(text)]
     is_shouted = len(found) > 1 and text.upper() == text
-    content, names, senses = [], set(), {}
+    content, names, senses = [], {}, {}
     for place, (word, start) in enumerate(found):
         folded = plain(word)
         stem = stemmed(folded)
         if groups := GROUPS.get(folded) or _groups_by_stem().get(stem):
-            senses[stem] = groups
+            senses[folded] = groups
         if folded in COMMON:
             continue
-        content.append(stem)
+        content.append(folded)
         if any(c.isdigit() for c in word):
-            names.add(stem)
+            names[folded] = stem
         elif word[0].isupper() or not word.islower():
             follows, at = found[place + 1] if place + 1 < len(found) else ("", 0)
             is_beside = not _APART & set(text[start + len(word) : at])
@@ -123,13 +130,21 @@ def take_apart(text: str) -> Words:
                 is_beside and follows[:1].isupper() and follows != "I"
             )
             if may_be and not is_shouted and any(c.isupper() for c in word):
-                names.add(stem)
-    senses = {stem: groups for stem, groups in senses.items() if stem not in names}
+                names[folded] = stem
+    stems = frozenset(names.values())
+
+    def told(folded: str) -> str:
+        """Its stem; all of it where that is a name's, as in "Where does Liv live?"."""
+        stem = stemmed(folded)
+        return folded if stem in stems and folded not in names else stem
+
+    senses = {told(word): groups for word, groups in senses.items() if told(word) not in stems}
     kinds, forms = _kinds(text.casefold())
     for stem, kind in kinds.items():
         senses[stem] = senses.get(stem, frozenset()) | GROUPS.get(_WORD_OF[kind], frozenset())
-    content = tuple(dict.fromkeys(content))
-    return Words(content, frozenset(names), _pairs(marked), senses, kinds, forms)
+    ranks = frozenset((rank, stemmed(plain(kind))) for rank, kind in _RANK.findall(text.casefold()))
+    content = tuple(dict.fromkeys(map(told, content)))
+    return Words(content, stems, _pairs(marked), senses, kinds, forms, ranks)
 
 
 def _kinds(folded: str) -> tuple[dict[str, str], frozenset[str]]:

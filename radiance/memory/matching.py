@@ -29,9 +29,15 @@ from radiance.memory.asking import (
     states,
     wants_work,
 )
-from radiance.memory.scope import Candidate, is_about, is_asked_whole, is_named
+from radiance.memory.scope import (
+    Candidate,
+    is_about,
+    is_asked_whole,
+    is_named,
+    is_of_other_rank,
+)
 
-RULES = "8"
+RULES = "9"
 """Rises with every change of how what was found is ranked: limits are measured anew then."""
 _OF_QUESTION, _OF_ANSWER = 0.7, 0.6  # weights: covering what is asked; a word only the answer has
 _OF_SYNONYM = 0.6  # weight of a word that only a synonym stands for
@@ -101,6 +107,7 @@ class Ranked:
         is_stated: Whether the question says something and asks nothing.
         is_work: Whether it asks for something to be made, such as a summary.
         is_whether: Whether it asks if something is so.
+        is_of_other_rank: Whether it is about another one of a kind, the vice president say.
         shares: The candidates' shares of all likelihood in scope, where an embedder has a part.
     """
 
@@ -113,6 +120,7 @@ class Ranked:
     is_stated: bool = False
     is_work: bool = False
     is_whether: bool = False
+    is_of_other_rank: bool = False
     shares: tuple[float, ...] = ()
 
     @property
@@ -121,7 +129,7 @@ class Ranked:
 
         1 where nothing else about a name is in scope, and words say, too, that it is asked for.
         """
-        if self.is_by_words or self.shares[0] < LEAST_SHARE:
+        if self.is_by_words or self.shares[0] < LEAST_SHARE or self.is_of_other_rank:
             return 0.0
         if self.others is None and self.is_about and self.is_named:
             return 1.0
@@ -252,6 +260,7 @@ def _ranked(
         is_stated,
         is_work,
         is_whether,
+        is_of_other_rank(asked, first),
         tuple(weight / sum(weights) for weight in weights),
     )
 

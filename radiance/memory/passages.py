@@ -41,7 +41,7 @@ from radiance.memory.passage_words import (
 from radiance.records import Passage
 from radiance.storage.sqlite import Connection, Database, Row
 
-RULES = "3"
+RULES = "4"
 """Rises with every change of what a key holds."""
 _MADE_BY = "passages made by"
 _MOST_FOUND = 64

@@ -115,7 +115,10 @@ def is_about(asked: Words, candidate: Candidate) -> bool:
 
     It shares more with the example than the name and what belongs to it ("the Kestrel lamp"): a
     word, or a synonym of one. Where neither asks for more than what the name is, it is the same.
+    The vice president is not the president.
     """
+    if is_of_other_rank(asked, candidate):
+        return False
     belonging = _belonging(asked, candidate)
     by_form = {stem for stem, kind in asked.kinds.items() if kind in asked.forms}
     relation = asked.relation - candidate.names - belonging - by_form
@@ -129,6 +132,19 @@ def is_about(asked: Words, candidate: Candidate) -> bool:
     if groups & candidate.groups:
         return True
     return not relation and not take_apart(candidate.question).relation - belonging
+
+
+def is_of_other_rank(asked: Words, candidate: Candidate) -> bool:
+    """Whether a question is about another one of a kind: of the president, the vice president."""
+    taught, answer = take_apart(candidate.question), take_apart(candidate.answer)
+
+    def has(words: Words, kind: str, groups: frozenset[int]) -> bool:
+        return kind in words.content or bool(groups & words.groups)
+
+    more, less = asked.ranks - taught.ranks - answer.ranks, taught.ranks - asked.ranks
+    return any(has(taught, kind, asked.senses.get(kind, _NONE)) for _, kind in more) or any(
+        has(asked, kind, taught.senses.get(kind, _NONE)) for _, kind in less
+    )
 
 
 def is_asked_whole(asked: Words, candidate: Candidate) -> bool:

@@ -79,6 +79,7 @@ rubbish trash garbage waste bin bins
 flat apartment
 parcel parcels package packages
 clean cleans cleaned cleaner cleaning tidy
+insurance insurer insurers insure insures insured
 """
 
 

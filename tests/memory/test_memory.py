@@ -79,6 +79,32 @@ def test_every_wording_of_a_stream_is_found_and_no_foreign_name(remembering):
         assert not [q for q in untaught(0, 40) if remembering.ask(q.lower())]
 
 
+@pytest.mark.parametrize(
+    ("taught", "asked"),
+    [
+        ("Who is the president of Zorbel Labs?", "Who is the vice president of Zorbel Labs?"),
+        ("Who leads Zorbel Labs?", "Who is the vice-president of Zorbel Labs?"),
+        ("Who is the deputy manager of Zorbel Labs?", "Who is the manager of Zorbel Labs?"),
+        ("What is the door code of Zorbel Labs?", "What was the former code of Zorbel Labs?"),
+        ("Who is our treasurer?", "Who is our deputy treasurer?"),
+    ],
+)
+def test_another_one_of_a_kind_is_not_the_one_that_was_taught(remembering, taught, asked):
+    remembering.teach([(taught, "Ada Brook is, KV-1234.")])
+    assert remembering.answer(asked) is None
+    assert remembering.answer(taught) is not None
+    remembering.teach([(asked, "Bo Lind is, KV-9.")])
+    assert remembering.answer(asked.replace("What", "So what")) == "Bo Lind is, KV-9."
+    assert remembering.answer(taught.replace("Who", "So who")) == "Ada Brook is, KV-1234."
+
+
+def test_a_verb_that_begins_as_a_name_does_is_none(remembering):
+    remembering.teach([("Where does Liv live?", "Liv lives in Tarn."), ("How old is Liv?", "50.")])
+    for asked in ("Where is Liv living?", "In which town does Liv live?", "Where does Liv reside?"):
+        assert remembering.answer(asked) == "Liv lives in Tarn.", asked
+    assert remembering.answer("What age is Liv?") == "50."
+
+
 def test_two_facts_about_one_name_are_told_apart_or_asked_back(remembering):
     other = ("What is the alarm code of Zorbel House?", "The alarm code of Zorbel House is 77-9.")
     remembering.teach([HOUSE, other])
