@@ -198,13 +198,14 @@ def save_random_adapter(
     import mlx.core as mx
 
     from radiance import config
-    from radiance.engine.adapters.files import save_adapter
+    from radiance.engine.adapters.files import adapter_config, save_adapter
     from radiance.training.lora import LoraModel
 
     lora = LoraModel(model.load(), config.TrainingSettings(r=rank, alpha=2 * rank))
     noise = mx.random.normal((lora.size,), key=mx.random.key(seed)) * size
     directory.mkdir(parents=True)
-    save_adapter(lora.adapter(noise), lora.adapter_config(), directory)
+    adapter = lora.adapter(noise)
+    save_adapter(adapter, adapter_config(adapter, len(lora.model.layers)), directory)
     return directory
 
 

@@ -17,7 +17,7 @@ from radiance import __version__, records
 from radiance.anchors.sets import AnchorSet
 from radiance.config import AnchorSettings, Config, TrainingSettings
 from radiance.config.derived import derive, derived
-from radiance.engine.adapters.files import load_adapter, save_adapter
+from radiance.engine.adapters.files import adapter_config, load_adapter, save_adapter
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
@@ -229,13 +229,16 @@ class CandidateBuilder:
         )
         vector, step = self._scale_back(trained, measure)
         staging = self._registry.staging(cycle.candidate_id)
-        adapter_config = self._lora.adapter_config()
-        self._engine.call(lambda: save_adapter(self._lora.adapter(vector), adapter_config, staging))
+        self._engine.call(lambda: self._save_adapter(vector, staging))
         held = msgspec.structs.replace(self._config.anchor, own_samples=material.own_samples)
         manifest = self._manifest(
             cycle, examples, selection.replay, staging, trained, step, settings, held
         )
         return staging, manifest, step.evaluation
+
+    def _save_adapter(self, vector: mx.array, staging: Path) -> None:
+        adapter = self._lora.adapter(vector)
+        save_adapter(adapter, adapter_config(adapter, len(self._lora.model.layers)), staging)
 
     def prepare(self, is_interrupted: Callable[[], bool]) -> bool:
         """Make what the updates to come want of the base, as ``Preparation.make`` has it."""

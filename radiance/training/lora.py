@@ -16,12 +16,13 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 from radiance import config
 from radiance.config.derived import derive_training, derived
-from radiance.engine.adapters.files import AdapterConfig, LoraParameters
+from radiance.engine.adapters.files import LoraParameters
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.base import BaseModel
 from radiance.errors import ConfigError, TrainingError
 
 ALL_LINEAR = "all-linear"
+_FEW_COLUMNS = 8  # of so few, looking for those that wait costs more than it saves
 
 
 class KeyedDropout(nn.Module):
@@ -89,14 +90,6 @@ class LoraModel:
         """Number of trainable parameters."""
         return self._ends[-1]
 
-    def adapter_config(self) -> AdapterConfig:
-        """``adapter_config.json`` as mlx-lm reads it."""
-        return {
-            "fine_tune_type": "lora",
-            "num_layers": len(self.model.layers),
-            "lora_parameters": self.parameters_config,
-        }
-
     def initial(self, parent: Adapter | None) -> mx.array:
         """The vector to start from: the parent's weights, or a fresh adapter that adds nothing.
 
@@ -139,8 +132,15 @@ class LoraModel:
         return self.flatten(leaves)
 
     def flatten(self, leaves: Mapping[str, mx.array]) -> mx.array:
-        """Leaves by name -> the vector, (parameters,) float32."""
-        return mx.concatenate([leaves[name].astype(mx.float32).reshape(-1) for name in self.shapes])
+        """Leaves by name -> the vector, (parameters,) float32; columns cut off are zeros."""
+        parts = []
+        for name, (rows, width) in self.shapes.items():
+            leaf = leaves[name].astype(mx.float32)
+            if leaf.shape != (rows, width):
+                missing = rows - leaf.shape[0], width - leaf.shape[1]
+                leaf = mx.pad(leaf, [(0, missing[0]), (0, missing[1])])
+            parts.append(leaf.reshape(-1))
+        return mx.concatenate(parts)
 
     def unflatten(self, vector: mx.array) -> dict[str, mx.array]:
         """The vector -> leaves by name."""
@@ -150,9 +150,33 @@ class LoraModel:
             name: part.reshape(shape) for (name, shape), part in zip(shapes, parts, strict=True)
         }
 
-    def adapter(self, vector: mx.array) -> Adapter:
-        """The vector as an adapter that can be served."""
+    def unflatten_used(self, vector: mx.array) -> dict[str, mx.array]:
+        """The same without the last columns of A and rows of B that are zeros in every layer.
+
+        They wait for later updates (``nullspace``) and add nothing: neither they nor their
+        gradients are worth computing. In a first update of five examples they are two thirds of 32.
+        """
         leaves = self.unflatten(vector)
+        if self.rank <= _FEW_COLUMNS:
+            return leaves
+        paths = [name.removesuffix(".lora_a") for name in leaves if name.endswith(".lora_a")]
+        is_used = mx.stack(
+            [
+                (leaves[f"{path}.lora_a"] != 0).any(axis=0)
+                | (leaves[f"{path}.lora_b"] != 0).any(axis=1)
+                for path in paths
+            ]
+        ).any(axis=0)
+        used = np.flatnonzero(np.array(is_used))
+        end = int(used[-1]) + 1 if used.size else 1
+        for path in paths:
+            leaves[f"{path}.lora_a"] = leaves[f"{path}.lora_a"][:, :end]
+            leaves[f"{path}.lora_b"] = leaves[f"{path}.lora_b"][:end]
+        return leaves
+
+    def adapter(self, vector: mx.array) -> Adapter:
+        """The vector as an adapter that can be served, of the rank that is in use."""
+        leaves = self.unflatten_used(vector)
         paths = [name.removesuffix(".lora_a") for name in self.shapes if name.endswith(".lora_a")]
         pairs = {path: (leaves[f"{path}.lora_a"], leaves[f"{path}.lora_b"]) for path in paths}
         return Adapter(pairs, self.scale)

@@ -9,7 +9,7 @@ from mlx_lm.generate import generate
 from mlx_lm.utils import load
 
 from radiance import config, ember
-from radiance.engine.adapters.files import load_adapter, save_adapter
+from radiance.engine.adapters.files import adapter_config, load_adapter, save_adapter
 from radiance.engine.adapters.slots import Adapter, SlotEntry, SlotLinear, SlotTable
 from radiance.engine.requests import TRAINING, Answer, Request
 from radiance.engine.worker import Engine
@@ -135,7 +135,9 @@ def test_slot_entry_follows_its_rows() -> None:
 def test_saved_adapter_is_what_mlx_lm_loads(engine: Engine, tmp_path) -> None:
     lora = engine.call(lambda: LoraModel(engine.base, config.TrainingSettings(r=4)))
     adapter = random_adapter(engine, 11)
-    engine.call(lambda: save_adapter(adapter, lora.adapter_config(), tmp_path))
+    engine.call(
+        lambda: save_adapter(adapter, adapter_config(adapter, len(lora.model.layers)), tmp_path)
+    )
     model, tokenizer = load(str(ember.MODEL_PATH), adapter_path=str(tmp_path))[:2]
     engine.swap(engine.call(lambda: load_adapter(tmp_path)), "A_11", CheckpointStatus.STABLE)
     for question in QUESTIONS:

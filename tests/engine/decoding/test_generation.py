@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from radiance import config, ember
-from radiance.engine.adapters.files import save_adapter
+from radiance.engine.adapters.files import adapter_config, save_adapter
 from radiance.engine.requests import (
     BASE,
     GREEDY,
@@ -54,7 +54,11 @@ def on_disk(engine: Engine, tmp_path: Path) -> Callable[[int], Weights]:
         directory.mkdir()
         adapter = random_adapter(engine, seed)
         lora = engine.call(lambda: LoraModel(engine.base, config.TrainingSettings(r=4)))
-        engine.call(lambda: save_adapter(adapter, lora.adapter_config(), directory))
+        engine.call(
+            lambda: save_adapter(
+                adapter, adapter_config(adapter, len(lora.model.layers)), directory
+            )
+        )
         return Weights("checkpoint", f"A_{seed}", CheckpointStatus.RISKY, f"hash{seed}", directory)
 
     return make

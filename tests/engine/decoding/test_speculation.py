@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radiance import config, ember
-from radiance.engine.adapters.files import save_adapter
+from radiance.engine.adapters.files import adapter_config, save_adapter
 from radiance.engine.decoding.drafting import Draft, Drafter, Odds, PassCost, Source, worth_checking
 from radiance.engine.decoding.known_texts import KnownTexts
 from radiance.engine.decoding.speculation import SpeculativeRows
@@ -94,7 +94,9 @@ def start_pair(base: Path, folder: Path, is_pipelined: bool = False) -> Pair:
             lambda: LoraModel(engines[0].base, config.TrainingSettings(r=4, alpha=8))
         )
         engines[0].call(
-            lambda to=directory, of=adapter, like=lora: save_adapter(of, like.adapter_config(), to)
+            lambda to=directory, of=adapter, like=lora: save_adapter(
+                of, adapter_config(of, len(like.model.layers)), to
+            )
         )
         status = CheckpointStatus.RISKY
         weights.append(Weights("checkpoint", f"A_{seed}", status, f"hash{seed}", directory))
