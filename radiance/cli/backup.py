@@ -1,11 +1,13 @@
 """``radiance backup`` and ``radiance restore``: copies of a root, running or not."""
 
+import shlex
 from pathlib import Path
 
 import click
 
 from radiance.cli.output import note, print_json
 from radiance.config import Config, load
+from radiance.errors import ConfigError
 from radiance.platform import let_others_go_first
 
 _root_option = click.option(
@@ -40,7 +42,8 @@ def backup(folder: Path, keep: int | None, is_checked: bool, as_json: bool, root
       radiance backup /mnt/backups/radiance --keep 14 --check
     """
     let_others_go_first()
-    from radiance.registry.backup import back_up, check
+    from radiance.registry.backup import back_up
+    from radiance.registry.restoring import check
 
     config: Config = load(root)
     made = back_up(config, folder.absolute(), keep or 0)
@@ -74,14 +77,14 @@ def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> No
 
     The root must be empty or not exist yet. It appears once every file has been compared with its
     hash and the audit log has been verified. What was forgotten after the snapshot was made is in
-    it again, and the command says so.
+    it again, API keys that were revoked since are valid again, and the command says so.
 
     Examples:
       radiance restore /mnt/backups/radiance --root ~/radiance
     """
     let_others_go_first()
-    from radiance.registry.backup import forgotten_since
-    from radiance.registry.backup import restore as make
+    from radiance.registry.restoring import forgotten_since
+    from radiance.registry.restoring import restore as make
 
     made = make(folder.absolute(), root.absolute(), snapshot)
     forgotten = forgotten_since(folder.absolute(), made)
@@ -94,6 +97,11 @@ def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> No
         listed = ", ".join(forgotten[:_SHOWN])
         more = f" and {len(forgotten) - _SHOWN} more" if len(forgotten) > _SHOWN else ""
         note(f"By a newer snapshot, that is {listed}{more}.")
+    if any(file.path == _keys_file(root) for file in made.files):
+        note(
+            "API keys that were revoked since then are valid again. Look: radiance keys list --root"
+            f" {shlex.quote(str(root))}"
+        )
     if as_json:
         print_json(
             {
@@ -105,3 +113,10 @@ def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> No
         )
     else:
         click.echo(made.name)
+
+
+def _keys_file(root: Path) -> str:
+    try:
+        return load(root).access.keys_file
+    except ConfigError:  # of another version: the start says so
+        return Config().access.keys_file

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from radiance import records
 from radiance.config import Config
-from radiance.errors import ConfigError, StorageError
+from radiance.errors import ConfigError, StorageError, Unavailable
 from radiance.periodic import PeriodicThread
-from radiance.registry.backup import back_up, snapshots
+from radiance.registry.backup import back_up
+from radiance.registry.backup_folder import snapshots
 from radiance.telemetry import get_logger
 
 _LOOK_S, _RETRY_S = 60.0, 600.0
@@ -66,6 +67,8 @@ class BackupSchedule:
                 made = back_up(self._config, folder, settings.keep)
                 rest = period
                 _log.info("backup_made", snapshot=made.snapshot.name, bytes=made.copied_bytes)
+        except Unavailable:  # somebody makes one by hand: looked at again in a minute
+            return
         except (StorageError, OSError) as error:
             self._fault = getattr(error, "reason", "") or str(error)
             self._not_before = self._clock() + _RETRY_S

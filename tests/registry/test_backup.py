@@ -1,6 +1,7 @@
 """Backups of a root, beside whoever writes it, and roots made of them."""
 
 import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -14,11 +15,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from radiance import config
+from radiance import config, records
 from radiance.cli import main
-from radiance.errors import Conflict, NotFound, StorageError
+from radiance.errors import Conflict, NotFound, StorageError, Unavailable
 from radiance.registry.audit import HEAD_FILE
-from radiance.registry.backup import back_up, check, restore, snapshots
+from radiance.registry.backup import back_up
+from radiance.registry.backup_folder import have_alone, snapshots
+from radiance.registry.restoring import check, restore
 from radiance.registry.verification import verify
 from radiance.storage.sqlite import to_text
 from tests.support import FACTS, Running
@@ -189,3 +192,73 @@ def test_a_restore_says_what_was_forgotten_since(root: Path, tmp_path_factory) -
         assert json.loads(restored.stdout)["forgotten_since"] == told
         assert "What was forgotten since then is in it again" in restored.stderr
         assert all(each in restored.stderr for each in told)
+
+
+def test_two_at_once_and_what_a_killed_one_left(root: Path, tmp_path_factory) -> None:
+    # Who deletes what no snapshot has would delete what another backup had just copied.
+    target, settings = tmp_path_factory.mktemp("backup"), config.Config(root=root)
+    with have_alone(target):
+        with pytest.raises(Unavailable, match="Another backup"):
+            back_up(settings, target, keep=1)
+        with pytest.raises(Unavailable):
+            check(target)
+    (target / ".tmp-left").mkdir()
+    (target / ".tmp-left" / "radiance.db").write_bytes(b"all that was taught")
+    back_up(settings, target)
+    assert [path.name for path in target.iterdir() if path.name.startswith(".tmp-")] == []
+
+
+def test_where_the_file_system_has_no_locks_it_is_made_all_the_same(
+    root: Path, tmp_path_factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    target = tmp_path_factory.mktemp("share")
+    with have_alone(target):
+        pass
+    monkeypatch.undo()
+    assert back_up(config.Config(root=root), target).snapshot.files
+
+
+def test_the_newest_is_the_last_that_was_made_wherever_the_clock_stood(
+    root: Path, workshop, tmp_path_factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, settings = tmp_path_factory.mktemp("backup"), config.Config(root=root)
+    with monkeypatch.context() as clock:
+        clock.setattr(records, "now", lambda: datetime(2100, 1, 1, tzinfo=UTC))
+        early = back_up(settings, target).snapshot
+    workshop.commit()
+    late = back_up(settings, target, keep=2).snapshot
+    assert [each.name for each in snapshots(target)] == [late.name, early.name]
+    assert late.created_at < early.created_at
+    new = tmp_path_factory.mktemp("new") / "root"
+    assert restore(target, new) == late
+    assert back_up(settings, target, keep=1).snapshot == snapshots(target)[0]
+
+
+def test_a_restore_that_was_killed_is_done_again(root: Path, tmp_path_factory) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new")
+    made = back_up(config.Config(root=root), target).snapshot
+    (new / f".tmp-{new.name}" / "adapters").mkdir(parents=True)
+    assert restore(target, new) == made
+    assert not [path for path in new.iterdir() if path.name.startswith(".tmp-")]
+
+
+@pytest.mark.parametrize("folder", ["runs", "runs/kept", "anchors/kept"])
+def test_a_backup_is_no_part_of_itself(root: Path, folder: str) -> None:
+    with pytest.raises(Conflict, match="part of itself"):
+        back_up(config.Config(root=root), root / folder)
+
+
+def test_a_restore_says_that_revoked_keys_are_valid_again(root: Path, tmp_path_factory) -> None:
+    target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new") / "root"
+    made = CliRunner().invoke(
+        main, ["keys", "new", "--scope", "infer", "--name", "phone", "--root", str(root)]
+    )
+    assert made.exit_code == 0
+    back_up(config.load(root), target)
+    restored = CliRunner().invoke(main, ["restore", str(target), "--root", str(new)])
+    assert restored.exit_code == 0
+    assert "API keys that were revoked since then are valid again" in restored.stderr

@@ -10,8 +10,9 @@ import pytest
 from radiance import config
 from radiance.config import BackupSettings
 from radiance.errors import ConfigError
-from radiance.registry.backup import check, snapshots
+from radiance.registry.backup_folder import snapshots
 from radiance.registry.backup_schedule import BackupSchedule
+from radiance.registry.restoring import check
 from tests.support import Running
 
 

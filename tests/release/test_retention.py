@@ -14,11 +14,12 @@ from radiance.config import Config, RetentionSettings, ServerSettings
 from radiance.errors import Conflict
 from radiance.records import CheckpointStatus, MetricPoint, Votes
 from radiance.registry import labels
-from radiance.registry.backup import back_up, restore
+from radiance.registry.backup import back_up
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import WEIGHTS
 from radiance.registry.names import CheckpointNames
 from radiance.registry.reconciliation import reconcile
+from radiance.registry.restoring import restore
 from radiance.registry.verification import verify
 from radiance.registry.withdrawal import newest_without
 from radiance.release.experiments import ArmAnswer, Experiments
