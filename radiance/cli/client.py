@@ -66,9 +66,7 @@ class ServiceClient:
 
     def post(self, path: str, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
         """The answer to POST ``path``."""
-        return self._send(
-            "POST", path, json.dumps({} if body is None else body).encode(), timeout_s
-        )
+        return self._send("POST", path, wire.encode_body({} if body is None else body), timeout_s)
 
     def post_file(
         self,

@@ -1,12 +1,14 @@
 """Documents from files and folders, sent to a service one after the other."""
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
 from radiance.cli.client import Answer, ServiceClient
-from radiance.cli.output import note, print_json
+from radiance.cli.output import describe, note, one_line, print_json
 from radiance.documents.formats import SUFFIXES
 from radiance.errors import RequestError
 from radiance.limits import DOCUMENT_BYTES
@@ -60,8 +62,8 @@ def send(
     if not path.is_dir():
         _tell(_send(client, path, name or path.name, tags, again), as_json)
         return True
-    every = list(_within(path))
-    files = [file for file in every if file.suffix.lower() in SUFFIXES]
+    found = _look(path)
+    files = [file for file in found.files if file.suffix.lower() in SUFFIXES]
     if not files:
         raise RequestError(
             f"{path}: there are no documents in it.",
@@ -69,28 +71,68 @@ def send(
             value=str(path),
             remedy=f"Documents end in {', '.join(SUFFIXES)}.",
         )
-    refused = 0
-    for file in files:
-        name = (Path(path.resolve().name) / file.relative_to(path)).as_posix()
-        try:
-            _tell(_send(client, file, name, tags, again), as_json)
-        except RequestError as error:
-            refused += 1
-            note(f"Not taken: {error}")
-    note(f"{len(files) - refused} of {len(files)} documents are kept.")
-    if others := [file.relative_to(path).as_posix() for file in every if file not in files]:
-        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
-        note(f"Left out, as they are no documents: {', '.join(others[:_SHOWN])}{more}.")
-    return not refused
+    kept, sent = 0, 0
+    try:
+        for file in files:
+            name = (Path(path.resolve().name) / file.relative_to(path)).as_posix()
+            try:
+                _tell(_send(client, file, name, tags, again), as_json)
+                kept += 1
+            except RequestError as error:
+                note(f"Not taken: {_naming(file, error)}")
+            sent += 1
+    finally:
+        rest = len(files) - sent
+        note(f"{kept} of {len(files)} documents are kept.")
+        if rest:
+            were = "was" if rest == 1 else "were"
+            note(f"{rest} {were} not sent. Send the folder again: what is kept is known already.")
+    _list("Left out, as they are no documents", [f for f in found.files if f not in files], path)
+    _list("Left out, as they are links to folders", found.links, path)
+    _list("Left out, as they cannot be read", found.unread, path)
+    return kept == len(files) and not found.unread
 
 
-def _within(folder: Path) -> Iterator[Path]:
-    """The files in a folder and below it, but for what is hidden; in order."""
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        is_hidden = any(part.startswith(".") for part in parts)
-        if not is_hidden and path.is_file():
-            yield path
+@dataclass
+class _Found:
+    """What is in a folder and below it, but for what is hidden.
+
+    Attributes:
+        links: To folders; they are not followed, for they may lead out of what was meant.
+        unread: Folders that cannot be looked into, and links that lead nowhere.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+    unread: list[Path] = field(default_factory=list)
+
+
+def _look(folder: Path) -> _Found:
+    found = _Found()
+    walked = os.walk(folder, onerror=lambda error: found.unread.append(Path(error.filename)))
+    for above, folders, names in walked:
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.links += [path for name in folders if (path := Path(above, name)).is_symlink()]
+        for path in (Path(above, name) for name in names if not name.startswith(".")):
+            if path.is_file():
+                found.files.append(path)
+            elif path.is_symlink():
+                found.unread.append(path)
+    found.files.sort()
+    return found
+
+
+def _list(what: str, found: Sequence[Path], folder: Path) -> None:
+    if found:
+        names = [path.relative_to(folder).as_posix() for path in found]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        note(one_line(f"{what}: {', '.join(names[:_SHOWN])}{more}."))
+
+
+def _naming(path: Path, error: RequestError) -> str:
+    """The refusal of a document, with its remedy; it begins with the document."""
+    told = describe(error)
+    return told if told.startswith(str(path)) else one_line(f"{path}: {told}")
 
 
 def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str], again: bool) -> Answer:
@@ -131,7 +173,7 @@ def _tell(answer: Answer, as_json: bool) -> None:
         told += ", known already"
     if answer["replaces"]:
         told += f", in the place of {answer['replaces']}"
-    note(f"{told}. {answer['learned']}")
+    note(one_line(f"{told}. {answer['learned']}"))
     if left_out := document.get("left_out"):
         are = "s of it are" if left_out > 1 else " of it is"
         note(

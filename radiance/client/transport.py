@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
-import msgspec
 
+from radiance.client import wire
 from radiance.client.operations import Sleep, Step
 from radiance.client.wire import ApiCall, ApiReply, NoConnection
 from radiance.errors import RadianceError, TimedOut, TooLarge, Unavailable
@@ -80,7 +80,7 @@ def _request(http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> http
     if call.form is not None:
         content, headers["Content-Type"] = call.form.encode()
     elif call.body is not None:
-        content, headers = msgspec.json.encode(call.body), {"Content-Type": "application/json"}
+        content, headers = wire.encode_body(call.body), {"Content-Type": "application/json"}
     return http.build_request(
         call.method, call.target, content=content, headers=headers, timeout=call.timeout_s
     )

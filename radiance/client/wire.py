@@ -43,7 +43,8 @@ class Form:
         """Its bytes, and the media type that says where its parts end."""
         boundary = secrets.token_hex(16)
         parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}\r\n'
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n'
+            f"{checked(text, key)}\r\n"
             for key, text in self.fields
         ]
         parts.append(
@@ -130,14 +131,64 @@ def key(api_key: str | None) -> str | None:
     return given
 
 
+def checked(text: str, field: str) -> str:
+    """``text``, where it can be sent.
+
+    Raises:
+        RequestError: It holds half of a surrogate pair, which bytes that are no UTF-8 become when
+            a terminal or a file gives them.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"{field}: holds U+{ord(text[error.start]):04X}, which is not text.",
+            field=field,
+            value=text,
+            remedy="Write it in UTF-8.",
+        ) from None
+    return text
+
+
 def segment(name: str) -> str:
-    """``name`` as one segment of a path."""
-    return urllib.parse.quote(name, safe="")
+    """``name``, an id, as one segment of a path.
+
+    Raises:
+        RequestError: It is empty, or no text: no id is.
+    """
+    if not name:
+        raise RequestError("The id is empty.", field="id", remedy="Give the id of what you mean.")
+    return urllib.parse.quote(checked(name, "id"), safe="")
+
+
+def encode_body(body: Any) -> bytes:
+    """What is sent, as JSON.
+
+    Raises:
+        RequestError: It holds what is not text.
+    """
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError as error:
+        held = error.object[error.start : error.end]
+        raise RequestError(
+            f"The request holds U+{ord(held[0]):04X}, which is not text.",
+            value=error.object[:80],
+            remedy="Send text that can be written in UTF-8.",
+        ) from None
 
 
 def encode_query(query: Mapping[str, Any]) -> str:
-    """The query with its "?"; "" where all its values are None."""
-    given = {name: value for name, value in query.items() if value is not None}
+    """The query with its "?"; "" where all its values are None.
+
+    Raises:
+        RequestError: A value is no text.
+    """
+    given = {
+        name: checked(value, name) if isinstance(value, str) else value
+        for name, value in query.items()
+        if value is not None
+    }
     return f"?{urllib.parse.urlencode(given)}" if given else ""
 
 

@@ -204,3 +204,28 @@ def test_times_for_people():
     assert output.show_time("2026-02-09T10:00:07.123456+00:00") == "2026-02-09 10:00:07"
     assert output.show_time("soon") == "soon"
     assert output.show_time(None) == "-"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "\udcff"),
+        ("knowledge", "\udcff"),
+        ("knowledge", "--tag", "\udcff"),
+        ("jobs", "show", "\udcff"),
+        ("forget", "--text", "\udcff"),
+        ("canary", "stop", "--reason", "\udcff"),
+    ],
+)
+def test_arguments_that_are_not_utf_8_are_refused(client, words):
+    """As a terminal gives bytes that are no text: by name, before anything is sent."""
+    told = client(*words)
+    assert told.exit_code == 2
+    assert "U+DCFF, which is not text" in told.stderr
+
+
+def test_an_empty_id_is_refused(client):
+    """It would have asked for the list."""
+    told = client("jobs", "show", "")
+    assert told.exit_code == 2
+    assert "The id is empty" in told.stderr

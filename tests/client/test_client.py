@@ -213,6 +213,22 @@ def test_what_is_not_there(client):
         client.search("Who?", checkpoint="A_2000-01-01_0001")
 
 
+def test_what_is_no_text_and_an_empty_id_are_refused_before_anything_is_sent(make):
+    client = make("http://127.0.0.1:1", connect_s=0)
+    for asked in (
+        lambda: client.search("\ud800"),
+        lambda: client.update([{"input": "Who?", "output": "\udcff"}]),
+        lambda: client.update_document(b"text", name="a.md", tags=["\udcff"]),
+        lambda: client.job("\udcff"),
+        lambda: client.call("GET", "/knowledge", query={"q": "\udcff"}),
+    ):
+        with pytest.raises(RequestError, match=r"U\+D[8C]") as refused:
+            asked()
+        assert refused.value.remedy
+    with pytest.raises(RequestError, match="The id is empty"):
+        client.job("")
+
+
 # ------------------------------------------------------------------------- waiting
 
 
