@@ -98,7 +98,7 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
         reason = 'expected a number or "auto"'  # the one kind of union of a word and others
     elif choices := _choices(_type_at(kind, field, data)):
         reason = f"expected one of {', '.join(choices)}"
-    elif examples := _examples_at(kind, field, data):
+    elif "regex" in reason and (examples := _examples_at(kind, field, data)):
         reason = f"expected something like {' or '.join(examples)}"
     remedy = reason[0].upper() + reason[1:].replace("`", "'") + "."
     return Problem(field, value, "is not valid", remedy)
@@ -138,7 +138,12 @@ def _type_at(kind: type, path: str, data: Any) -> Any:
 def _examples_at(kind: type, path: str, data: Any) -> list[str]:
     """The examples of a form of text, where ``path`` leads to one; more telling than a pattern."""
     above, bracket, _ = path.rpartition("[")
-    info = getattr(_type_at(kind, above, data), "item_type", None) if bracket else None
+    if bracket and path.endswith("]"):
+        info = getattr(_type_at(kind, above, data), "item_type", None)
+    else:
+        above, _, name = path.rpartition(".")
+        fields = getattr(_type_at(kind, above, data), "fields", ())
+        info = next((field.type for field in fields if field.encode_name == name), None)
     schema = getattr(info, "extra_json_schema", None) or {}
     return [repr(example) for example in schema.get("examples", ())]
 

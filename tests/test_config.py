@@ -163,10 +163,12 @@ def test_what_is_written_reads_back_the_same(tmp_path_factory, made):
             "[training]\nquiet_hours = ['9 to 5']",
             ["training.quiet_hours[0]", "like '09:00-18:00' or 'mon-fri 09:00-18:00'"],
         ),
-        ("training = 3", ["training (is 3)"]),
+        ("training = 3", ["training (is 3)", "Write [training] and its keys below it."]),
         ("backend = 'tpu'", ["backend", "'auto', 'cpu', 'cuda', 'metal', 'mps'"]),
         ("[server]\nport = 65536", ["server.port", "<= 65535"]),
         ("root = '/x'", ["root", "--root"]),
+        ("[alerts]\nwebhook = 'mine'", ["alerts.webhook", "like 'https://hooks.example.org/rad"]),
+        ("[alerts]\nsmtp = 'localhost'", ["alerts.smtp", "like 'localhost:25'"]),
         ("base_model = ", ["not valid TOML"]),
         ("[server]\nport = 1\nport = 2", ["not valid TOML"]),
     ],
@@ -185,6 +187,11 @@ def test_a_file_that_is_not_text(tmp_path):
     (tmp_path / "radiance.toml").write_bytes(b"base_model = '\xff'")
     with pytest.raises(ConfigError, match="not valid TOML"):
         config.load(tmp_path)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "radiance.toml").write_bytes(b"\xef\xbb\xbf[server]\r\nport = 7\r\n")
+    assert config.load(tmp_path).server.port == 7
 
 
 def test_a_file_that_was_named_must_be_there(tmp_path):

@@ -14,6 +14,7 @@ import click
 from radiance.cli.output import FAILED, note, print_json, print_pairs
 from radiance.cli.settings import Settings, settings_options
 from radiance.config import to_toml
+from radiance.errors import ConfigError
 
 # Where programs, models and caches are found. Nothing that could be a secret: the file is readable.
 _HANDED_ON = ("PATH", "LANG", "HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE")
@@ -84,9 +85,22 @@ def install(settings: Settings, name: str, boot: bool, only_print: bool) -> None
         text = service_manager.render_plist(definition).decode() if IS_MACOS else ""
         click.echo(text or service_manager.render_unit(definition), nl=False)
         return
-    config.runs_path.mkdir(parents=True, exist_ok=True)
+    _make(config.runs_path)
     click.echo(service_manager.manager(name, boot=boot).install(definition))
     note(f"Its log: {definition.log}")
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it where they are missing, the user's also under sudo.
+
+    The service runs as the user, who could write nothing into folders of root.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+    if os.geteuid() == 0 and uid and gid:
+        for path in made:
+            os.chown(path, int(uid), int(gid))
 
 
 def _flags(settings: Settings) -> list[str]:
@@ -198,6 +212,11 @@ def logs(root: Path, lines: int, follow: bool) -> None:
       radiance service logs --follow
     """
     path = root / "runs" / "service.log"
+    if not path.exists():
+        raise ConfigError(
+            f"{path}: there is no log. Name the root of an installed service by --root; what"
+            " `radiance run` says stands in its terminal."
+        )
     with contextlib.ExitStack() as opened:
         stream = opened.enter_context(path.open("rb"))
         for line in stream.readlines()[-lines:] if lines else []:

@@ -16,6 +16,7 @@ class AlertSettings(Section, frozen=True):
             description="Address that each alert is posted to as JSON: name, level, text, service; "
             "empty: none.",
             pattern=r"^(https?://.+)?$",
+            examples=["https://hooks.example.org/radiance"],
         ),
     ] = ""
     mail_to: Annotated[
@@ -24,5 +25,9 @@ class AlertSettings(Section, frozen=True):
     mail_from: Annotated[str, Meta(description="Sender of these mails.")] = "radiance@localhost"
     smtp: Annotated[
         str,
-        Meta(description="Mail server, as host:port.", pattern=r"^[^:\s]+:\d{1,5}$"),
+        Meta(
+            description="Mail server, as host:port.",
+            pattern=r"^[^:\s]+:\d{1,5}$",
+            examples=["localhost:25"],
+        ),
     ] = "localhost:25"

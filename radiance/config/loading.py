@@ -168,6 +168,11 @@ def load(
         if isinstance(data.get(problem.field), dict) and problem.field not in known:
             raise ConfigError(f"{where}: {_unknown_section(problem.field, known)}") from None
         shown = "" if problem.value is None else f" (is {validation.show(problem.value)})"
+        if isinstance(getattr(Config(), problem.field, None), Section):
+            raise ConfigError(
+                f"{where}: {problem.field}{shown} is not a section. Write [{problem.field}] and "
+                "its keys below it."
+            ) from None
         raise ConfigError(
             f"{where}: {problem.field}{shown} {problem.reason}. {problem.remedy}"
         ) from None
@@ -208,7 +213,7 @@ def _unknown_section(name: str, known: Sequence[str]) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        return tomli.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from None
     except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -22,6 +22,10 @@ from radiance.platform import IS_MACOS
 _RESTART_S = 10  # between a failure and the next start; launchd's own least is 10
 _STOP_S = 60  # a cycle in training saves its state
 _OPEN_FILES = 8192
+_NO_SESSION = (
+    "There is no session of systemd for this user here: log in as the user, not by su or sudo. In a"
+    " container, have `radiance run` started by what starts the container."
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,60}")
 
 
@@ -295,8 +299,14 @@ class Systemd:
 
     def install(self, definition: Definition) -> Path:
         """Write the unit, start it, and have it started with the session."""
+        was_there = self._file.exists()
         _write(self._file, render_unit(definition).encode())
-        self._systemctl("daemon-reload")
+        try:
+            self._systemctl("daemon-reload")
+        except RadianceError:
+            if not was_there:  # nothing could start it, nor take it away again
+                _remove(self._file)
+            raise
         self._systemctl("enable", self._unit)
         if self._boot:
             _checked(self._call, ["loginctl", "enable-linger"])
@@ -354,8 +364,9 @@ class Systemd:
 def _checked(call: Run, arguments: Sequence[str]) -> None:
     done = call(arguments)
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split()) or "it says nothing"
-        raise RadianceError(f"{' '.join(arguments)} failed with {done.returncode}: {said}.")
+        said = " ".join((done.stderr or done.stdout).split()).rstrip(".") or "it says nothing"
+        remedy = f" {_NO_SESSION}" if "connect to bus" in said else ""
+        raise RadianceError(f"{' '.join(arguments)} failed with {done.returncode}: {said}.{remedy}")
 
 
 def _not_installed(file: Path) -> ConfigError:

@@ -1,7 +1,9 @@
 """`radiance service`: what it would install, and the log."""
 
+import os
 import plistlib
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,5 +65,22 @@ def test_the_end_of_the_log(radiance, tmp_path):
     result = radiance("service", "logs", "--root", str(tmp_path), "--lines", "2")
     assert result.stdout == "line 98\nline 99\n"
     missing = radiance("service", "logs", "--root", str(tmp_path / "nowhere"))
-    assert missing.exit_code == 1
-    assert "No such file" in missing.stderr
+    assert missing.exit_code == 2
+    assert "there is no log" in missing.stderr
+    assert "--root" in missing.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_under_sudo_the_folders_are_the_user_s(radiance, tmp_path, monkeypatch):
+    class Stub:
+        def install(self, definition: service_manager.Definition) -> Path:
+            return tmp_path / "x.plist"
+
+    monkeypatch.setattr(service_manager, "manager", lambda name, boot: Stub())
+    monkeypatch.setenv("SUDO_UID", "12345")
+    monkeypatch.setenv("SUDO_GID", "12346")
+    root = tmp_path / "new" / "root"
+    assert radiance("service", "install", "--root", str(root)).exit_code == 0
+    owners = [(path.stat().st_uid, path.stat().st_gid) for path in (root, root / "runs")]
+    assert owners == [(12345, 12346)] * 2
+    assert tmp_path.stat().st_uid != 12345

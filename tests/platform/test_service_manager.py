@@ -365,3 +365,15 @@ def test_systemd_s_verbs(tmp_path):
     made.uninstall()
     assert not path.exists()
     assert [*user, "disable", "--now", "radiance.service"] in fake.calls
+
+
+def test_where_systemd_has_no_session_nothing_is_left_and_the_remedy_is_told(tmp_path):
+    said = "Failed to connect to bus: No medium found"
+
+    def call(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(list(arguments), 1, "", said)
+
+    manager = Systemd(LABEL, boot=False, folder=tmp_path, call=call)
+    with pytest.raises(RadianceError, match="log in as the user"):
+        manager.install(definition())
+    assert [*tmp_path.iterdir()] == []
