@@ -96,7 +96,7 @@ def _explain(message: str, data: Any, kind: type) -> Problem:
         )
     if reason.startswith("invalid enum value") and not _choices(_type_at(kind, field, data)):
         reason = 'expected a number or "auto"'  # the one kind of union of a word and others
-    elif choices := _choices(_type_at(kind, field, data)):
+    elif choices := _choices(_type_at(kind, field, data)) or _tags_at(kind, field, data):
         reason = f"expected one of {', '.join(choices)}"
     elif "regex" in reason and (examples := _examples_at(kind, field, data)):
         reason = f"expected something like {' or '.join(examples)}"
@@ -121,8 +121,14 @@ def _type_at(kind: type, path: str, data: Any) -> Any:
         path: From there.
         data: The whole: of a union that member counts which it was meant to be.
     """
-    info: Any = _unwrap(msgspec.inspect.type_info(kind), data)
+    return _unwrap(*_found_at(kind, path, data))
+
+
+def _found_at(kind: type, path: str, data: Any) -> tuple[Any, Any]:
+    """The same with all members of a union, and the value that stands there."""
+    info: Any = msgspec.inspect.type_info(kind)
     for name, index in _PATH_STEP.findall(path):
+        info = _unwrap(info, data)
         if name:
             found = [f for f in getattr(info, "fields", ()) if f.encode_name == name]
             info = found[0].type if found else None
@@ -131,8 +137,15 @@ def _type_at(kind: type, path: str, data: Any) -> Any:
             info = getattr(info, "item_type", None)
             items = data if isinstance(data, list) else []
             data = items[int(index)] if index.isdecimal() and int(index) < len(items) else None
-        info = _unwrap(info, data)
-    return info
+    return info, data
+
+
+def _tags_at(kind: type, path: str, data: Any) -> list[str]:
+    """What may stand in a field that says of which kind the object is that has it."""
+    above, _, name = path.rpartition(".")
+    info, _ = _found_at(kind, above, data)
+    members = getattr(info, "types", (info,))
+    return [repr(one.tag) for one in members if name and getattr(one, "tag_field", None) == name]
 
 
 def _examples_at(kind: type, path: str, data: Any) -> list[str]:

@@ -73,6 +73,32 @@ def test_a_problem_names_field_value_and_remedy(data, field, value, remedy):
     assert str(found).startswith(field or "The data")
 
 
+class Text(msgspec.Struct, tag_field="type", tag="text"):
+    text: str = ""
+
+
+class Sound(msgspec.Struct, tag_field="type", tag="sound"):
+    seconds: int = 1
+
+
+class Turn(msgspec.Struct):
+    content: str | list[Text]
+    form: Text | Sound | None = None
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "remedy"),
+    [
+        ({"content": [{"type": "image"}]}, "content[0].type", "Expected one of 'text'."),
+        ({"content": [{"type": 3}]}, "content[0].type", "Expected one of 'text'."),
+        ({"content": "", "form": {"type": ""}}, "form.type", "Expected one of 'text', 'sound'."),
+    ],
+)
+def test_a_kind_of_object_that_there_is_not_names_those_that_there_are(data, field, remedy):
+    found = problem(data, Turn)
+    assert (found.field, found.remedy) == (field, remedy)
+
+
 class Every(msgspec.Struct):
     """One field for each kind of sentence that msgspec writes."""
 
