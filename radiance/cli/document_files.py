@@ -9,7 +9,7 @@ import click
 
 from radiance.cli.client import Answer, ServiceClient
 from radiance.cli.output import describe, note, one_line, print_json
-from radiance.documents.formats import SUFFIXES
+from radiance.documents.kinds import SUFFIXES
 from radiance.errors import RequestError
 from radiance.limits import DOCUMENT_BYTES
 
@@ -79,7 +79,7 @@ def send(
                 _tell(_send(client, file, name, tags, again), as_json)
                 kept += 1
             except RequestError as error:
-                note(f"Not taken: {_naming(file, error)}")
+                note(f"Not taken: {_naming(file, name, error)}")
             sent += 1
     finally:
         rest = len(files) - sent
@@ -129,10 +129,10 @@ def _list(what: str, found: Sequence[Path], folder: Path) -> None:
         note(one_line(f"{what}: {', '.join(names[:_SHOWN])}{more}."))
 
 
-def _naming(path: Path, error: RequestError) -> str:
+def _naming(path: Path, name: str, error: RequestError) -> str:
     """The refusal of a document, with its remedy; it begins with the document."""
     told = describe(error)
-    return told if told.startswith(str(path)) else one_line(f"{path}: {told}")
+    return told if told.startswith((str(path), name)) else one_line(f"{path}: {told}")
 
 
 def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str], again: bool) -> Answer:

@@ -9,45 +9,28 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import PurePath
 from typing import Any
 
 from radiance.documents import word
+from radiance.documents.kinds import (
+    BEGINNING_BYTES,
+    FORMATS,
+    format_of,
+    refuse_binary,
+    refuse_other_than_named,
+    refused,
+)
 from radiance.documents.passages import Content, TextBlock
 from radiance.errors import RequestError, TooLarge
 from radiance.limits import DOCUMENT_CHARACTERS, DOCUMENT_PAGES
 from radiance.records.documents import Format
 from radiance.records.text import forbidden, normal
 
-_SUFFIXES: dict[str, Format] = {
-    ".pdf": "pdf",
-    ".docx": "word",
-    ".html": "html",
-    ".htm": "html",
-    ".xhtml": "html",
-    ".md": "markdown",
-    ".markdown": "markdown",
-}
-TEXT_SUFFIXES = (".txt", ".text", ".rst", ".org", ".adoc", ".tex", ".log")
-SUFFIXES = (*_SUFFIXES, *TEXT_SUFFIXES)
-"""How the names of documents end."""
-_FORMATS = "PDF, Word (.docx), HTML, Markdown and plain text"
-_PDF = b"%PDF-"
-_PDF_WITHIN = 1024  # bytes, in which its signature stands
-_HTML = re.compile(rb"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.I)
-_CHARSET_WITHIN = 4096
 _FRONT_MATTER = re.compile(r"---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 # How PDFs are set, not how words are written: nobody who looks for "first" types one.
 _LIGATURES = {ord(c): unicodedata.normalize("NFKC", c) for c in "ﬀﬁﬂﬃﬄﬅﬆ"}
 _HYPHENATED = re.compile(r"(?<=[a-zà-ÿ])-\n(?=[a-zà-ÿ])")
-_KNOWN_BINARY = {
-    b"\xd0\xcf\x11\xe0": "a file of an old Microsoft Office",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"GIF8": "a picture",
-    b"\x1f\x8b": "compressed by gzip",
-}
 _BLOCKS = frozenset(
     """
     address article aside blockquote body br caption center dd details dialog div dl dt fieldset
@@ -61,18 +44,6 @@ _SILENT = frozenset("head script style template noscript svg math nav form butto
 _MOST_HEADING = 200
 
 
-def format_of(name: str, content: bytes) -> Format:
-    """What a file is, by what it begins with and by its name."""
-    if _PDF in content[:_PDF_WITHIN]:
-        return "pdf"
-    if word.is_word(content):
-        return "word"
-    named = _SUFFIXES.get(PurePath(name).suffix.lower())
-    if named is not None and named not in ("pdf", "word"):  # which their bytes tell
-        return named
-    return "html" if _HTML.match(content[:_CHARSET_WITHIN]) else "text"
-
-
 def read(name: str, content: bytes) -> tuple[Format, Content]:
     """What a file says, and its format.
 
@@ -82,6 +53,7 @@ def read(name: str, content: bytes) -> tuple[Format, Content]:
     found = format_of(name, content)
     if not content.strip():
         raise refused(name, "is empty", "Send a file that says something.")
+    refuse_other_than_named(name, content, found)
     if found == "pdf":
         said = _read_pdf(name, content)
     elif found == "word":
@@ -104,18 +76,9 @@ def read(name: str, content: bytes) -> tuple[Format, Content]:
     return found, said
 
 
-def refused(name: str, reason: str, remedy: str) -> RequestError:
-    """A file that cannot be read."""
-    return RequestError(f"{name}: {reason}.", field="file", value=name, remedy=remedy)
-
-
 def _text(name: str, content: bytes, is_html: bool) -> str:
     """The text of a file that is none but text."""
-    if content.startswith(word.SIGNATURE):
-        raise refused(name, *word.other_archive(name))
-    for begin, what in _KNOWN_BINARY.items():
-        if content.startswith(begin):
-            raise refused(name, f"is {what}", f"Save it as one of {_FORMATS}.")
+    refuse_binary(name, content)
     text = _decoded(name, content, is_html)
     text = normal(text.removeprefix("\ufeff")).replace("\f", "\n")
     if (bad := forbidden(text)) is not None:
@@ -123,7 +86,7 @@ def _text(name: str, content: bytes, is_html: bool) -> str:
         raise refused(
             name,
             f"is not text: line {line} holds the character {bad}",
-            f"Send {_FORMATS}.",
+            f"Send {FORMATS}.",
         )
     return text
 
@@ -132,7 +95,7 @@ def _decoded(name: str, content: bytes, is_html: bool) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16"
     else:
-        declared = _CHARSET.search(content[:_CHARSET_WITHIN]) if is_html else None
+        declared = _CHARSET.search(content[:BEGINNING_BYTES]) if is_html else None
         encoding = declared[1].decode("ascii").lower() if declared else "utf-8"
     try:
         return content.decode(encoding)
@@ -145,7 +108,7 @@ def _decoded(name: str, content: bytes, is_html: bool) -> str:
         raise refused(
             name,
             f"is not text in UTF-8 (line {line}, byte {error.start + 1})",
-            f"Save it as UTF-8. {_FORMATS} are read.",
+            f"Save it as UTF-8. {FORMATS} are read.",
         ) from None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from radiance.documents import formats
+from radiance.documents import formats, kinds
 from radiance.documents.passages import Content
 from radiance.errors import Overloaded, RequestError, TooLarge, Unavailable
 from radiance.limits import (
@@ -46,7 +46,7 @@ def read(name: str, content: bytes) -> tuple[Format, Content]:
             value=len(content),
             remedy=_REMEDY,
         )
-    is_simple = formats.format_of(name, content) in ("markdown", "text")
+    is_simple = kinds.format_of(name, content) in ("markdown", "text")
     if is_simple and len(content) <= _SHORT_BYTES:
         return formats.read(name, content)
     task = {"name": name, "content": base64.b64encode(content).decode("ascii")}
@@ -64,7 +64,7 @@ def read(name: str, content: bytes) -> tuple[Format, Content]:
         _PLACES.release()
     if ran.status != "finished":
         reason = _ENDS.get(ran.status, f"cannot be read ({ran.detail or ran.status})")
-        raise formats.refused(name, reason, _REMEDY)
+        raise kinds.refused(name, reason, _REMEDY)
     return _answered(ran.answer)
 
 

@@ -7,7 +7,7 @@ from radiance.api.auth.access import sender_of
 from radiance.api.auth.keys import Key
 from radiance.api.services import Services
 from radiance.api.update import accept, lineage, may_replace_anchors, supersedes
-from radiance.documents.formats import SUFFIXES
+from radiance.documents.kinds import SUFFIXES
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
 from radiance.web.decided import decided, endings
