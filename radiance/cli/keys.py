@@ -3,12 +3,19 @@
 Works on the keys file of a root, beside a running service or without one.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import click
 
+from radiance import platform
 from radiance.api.auth import keys as api_keys
 from radiance.cli.output import note, print_json, print_table
 from radiance.cli.settings import Settings, settings_options
 from radiance.errors import ConfigError
+from radiance.storage import files
 
 _scope_option = click.option(
     "--scope",
@@ -51,15 +58,19 @@ def new(settings: Settings, scopes: tuple[api_keys.Scope, ...], name: str | None
       radiance keys new --scope infer --scope update --name laptop --root ~/radiance
     """
     path = settings.load().keys_path
-    known = api_keys.read_file(path)
-    names = {key.name for key in known}
-    if name is None:
-        name = next(n for i in range(1, len(names) + 2) if (n := f"key-{i}") not in names)
-    api_keys.check_name(name)
-    if name in names:
-        raise ConfigError(f'A key is named "{name}" already. Give another --name, or remove it.')
-    secret, key = api_keys.new_key(frozenset(scopes), name)
-    api_keys.write_file(path, [*known, key])
+    files.make_directory(path.parent)
+    with _alone(path):
+        known = api_keys.read_file(path)
+        names = {key.name for key in known}
+        if name is None:
+            name = next(n for i in range(1, len(names) + 2) if (n := f"key-{i}") not in names)
+        api_keys.check_name(name)
+        if name in names:
+            raise ConfigError(
+                f'A key is named "{name}" already. Give another --name, or remove it.'
+            )
+        secret, key = api_keys.new_key(frozenset(scopes), name)
+        api_keys.write_file(path, [*known, key])
     click.echo(secret)
     note(f'"{name}" may {", ".join(api_keys.sort_scopes(key.scopes))}. It is not shown again.')
 
@@ -100,9 +111,29 @@ def remove(settings: Settings, name: str) -> None:
       radiance keys remove phone
     """
     path = settings.load().keys_path
-    known = api_keys.read_file(path)
-    left = [key for key in known if key.name != name]
-    if len(left) == len(known):
-        raise ConfigError(f'No key is named "{name}". `radiance keys list` shows them.')
-    api_keys.write_file(path, left)
-    note(f'"{name}" is revoked; {len(left)} keys are left.')
+    with _alone(path):
+        known = api_keys.read_file(path)
+        left = [key for key in known if key.name != name]
+        if len(left) == len(known):
+            raise ConfigError(f'No key is named "{name}". `radiance keys list` shows them.')
+        api_keys.write_file(path, left)
+    are = "key is" if len(left) == 1 else "keys are"
+    note(f'"{name}" is revoked; {len(left)} {are} left.')
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Have a keys file to oneself, from reading it to writing it.
+
+    Of two that write what they had read before, one would take back the other's key, or bring one
+    back that was revoked.
+    """
+    if not path.parent.is_dir():  # nothing to be read, nor to be made by a mistyped --root
+        yield
+        return
+    descriptor = platform.lock(path.with_name(f".{path.name}.lock"), waits=True)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)

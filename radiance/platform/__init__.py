@@ -248,11 +248,12 @@ def full_sync(descriptor: int) -> None:
         os.fsync(descriptor)
 
 
-def lock(path: Path) -> int | None:
+def lock(path: Path, *, waits: bool = False) -> int | None:
     """Take a lock that ends with this process, however it ends; None if another process has it.
 
     Args:
         path: A file, which is made where it is missing, or a folder.
+        waits: Until the other has ended, in place of None.
 
     Returns:
         The open descriptor that holds the lock; keep it open.
@@ -260,7 +261,7 @@ def lock(path: Path) -> int | None:
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
     except OSError as error:
         os.close(descriptor)
         if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
