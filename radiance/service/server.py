@@ -6,6 +6,7 @@ process comes here; rank 0 becomes the service, the others help it until it ends
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import signal
@@ -65,6 +66,7 @@ def serve(config: Config, *, is_distributed: bool = False) -> int:
     Raises:
         ConfigError: The base model is not there, or API keys or TLS files cannot be used.
         LostRank: This is another rank than 0, and one is gone.
+        Unavailable: Nothing can listen at the address; nothing was started.
     """
     bound_malloc_arenas()  # before there are threads
     configure_logging(config.log)
@@ -220,6 +222,7 @@ class _AnnouncedServer(uvicorn.Server):
         self._root = root
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await _see_that_it_is_free(self.config.host, self.config.port)
         await super().startup(sockets)
         scheme = "https" if self.config.is_ssl else "http"
         for listening in self.servers:
@@ -227,6 +230,33 @@ class _AnnouncedServer(uvicorn.Server):
                 host, port = listener.getsockname()[:2]
                 shown = f"[{host}]" if ":" in host else host
                 _log.info("listening", url=f"{scheme}://{shown}:{port}", root=str(self._root))
+
+
+async def _see_that_it_is_free(host: str, port: int) -> None:
+    """See that one can listen at an address, before anything is opened or learned.
+
+    Raises:
+        Unavailable: One cannot.
+    """
+    try:
+        probe = await asyncio.get_running_loop().create_server(asyncio.Protocol, host, port)
+    except OSError as error:
+        raise Unavailable(_why_not(host, port, error)) from None
+    probe.close()
+    await probe.wait_closed()
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    at = f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"Something listens at {at} already: perhaps this service, started before. Stop it, or "
+            "name another port by --port."
+        )
+    if error.errno == errno.EACCES:
+        return f"Only root may listen at {at}. Name a port from 1024 on by --port."
+    reason = error.strerror or str(error)
+    return f"Nothing can listen at {at} ({reason}). Name an address of this machine by --host."
 
 
 def _start(service: app.Service, outcome: _Outcome) -> None:

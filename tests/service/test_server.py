@@ -1,7 +1,10 @@
 """A service in a process: its exit codes, where it says it listens, and what it refuses."""
 
+import errno
 import logging
+import re
 import signal
+import socket
 import sys
 import threading
 import time
@@ -93,6 +96,28 @@ def test_a_start_that_succeeds_lets_the_server_go_on() -> None:
     running = uvicorn.Server(uvicorn.Config(Starlette()))
     server._Outcome().stop_on_failure(running)
     assert not running.should_exit
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.EADDRINUSE, "in use"), "Something listens at 127.0.0.1:80 already"),
+        (OSError(errno.EACCES, "denied"), "Only root may listen at 127.0.0.1:80"),
+        (OSError(errno.EADDRNOTAVAIL, "no such address"), r"\(no such address\).* --host"),
+    ],
+)
+def test_an_address_that_cannot_be_had_says_what_to_do(error: OSError, told: str) -> None:
+    assert re.search(told, server._why_not("127.0.0.1", 80, error))
+
+
+def test_a_port_that_is_taken_starts_nothing(tmp_path: Path, brief: dict[str, Any]) -> None:
+    """It opened the root and began to learn first, and then said "the line above says why"."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = config.load(tmp_path, {**brief, "server.port": port})
+        with pytest.raises(Unavailable, match=f"127.0.0.1:{port} already.*--port"):
+            server.serve(settings)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize(
