@@ -118,8 +118,17 @@ def _copy_root(config: Config, target: Path) -> tuple[BackupSnapshot, int, set[s
     """
     with tempfile.TemporaryDirectory(dir=target, prefix=files.TEMPORARY_PREFIX) as folder:
         database = Path(folder, "radiance.db")
-        with DatabaseSnapshot(config.database_path) as db:
-            db.copy_to(database)
+        try:
+            with DatabaseSnapshot(config.database_path) as db:
+                db.copy_to(database)
+        except StorageError as error:
+            if not error.is_full:
+                raise
+            raise StorageError(  # what is only read needs no room
+                f"{target}: no room is left on its disk. Make some, or name another folder.",
+                reason=f"no room is left on the disk of {target}",
+                is_full=True,
+            ) from None
         head, stable, checkpoints, gone = _read_copy(database)
         Path(folder, audit.HEAD_FILE).write_bytes(audit.head_file(head))
         found, copied = [], 0

@@ -23,7 +23,7 @@ from radiance.registry.backup import back_up
 from radiance.registry.backup_folder import have_alone, snapshots
 from radiance.registry.restoring import check, restore
 from radiance.registry.verification import verify
-from radiance.storage.sqlite import to_text
+from radiance.storage.sqlite import DatabaseSnapshot, to_text
 from tests.support import FACTS, Running
 
 
@@ -220,6 +220,21 @@ def test_where_the_file_system_has_no_locks_it_is_made_all_the_same(
         pass
     monkeypatch.undo()
     assert back_up(config.Config(root=root), target).snapshot.files
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_disk_that_is_full_is_the_backup_s(
+    root: Path, tmp_path_factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It named the database of the root, which has room enough."""
+    target, copy_to = tmp_path_factory.mktemp("backup"), DatabaseSnapshot.copy_to
+    with monkeypatch.context() as patch:
+        patch.setattr(DatabaseSnapshot, "copy_to", lambda db, _: copy_to(db, Path("/dev/full")))
+        with pytest.raises(StorageError) as full:
+            back_up(config.Config(root=root), target)
+    assert str(full.value).startswith(f"{target}: no room is left")
+    assert full.value.is_full
+    assert not snapshots(target)
 
 
 def test_the_newest_is_the_last_that_was_made_wherever_the_clock_stood(
