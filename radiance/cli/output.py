@@ -32,7 +32,10 @@ class Commands(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output left: click ends quietly
                 raise
-            note(f"Error: {one_line(str(error))}")
+            told = str(error)
+            if error.filename and error.strerror:
+                told = f"{error.filename}: {error.strerror}."
+            note(f"Error: {one_line(told)}")
             ctx.exit(FAILED)
 
 

@@ -178,7 +178,7 @@ def test_an_operating_system_error_is_one_line(radiance, monkeypatch):
     monkeypatch.setattr("radiance.config.load", fail)
     result = radiance("config")
     assert result.exit_code == 1
-    assert result.stderr == "Error: [Errno 13] Permission denied: '/secret'\n"
+    assert result.stderr == "Error: /secret: Permission denied.\n"
 
 
 @pytest.mark.parametrize(
