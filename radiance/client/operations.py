@@ -125,9 +125,16 @@ def update(
         RequestError: An example cannot be accepted: ``field`` and ``value`` say which and why,
             ``remedy`` what to do. Nothing of the update was kept.
     """
+    if isinstance(examples, str | Mapping):
+        raise RequestError(
+            "examples: is one, not a list of them.",
+            field="examples",
+            value=examples,
+            remedy='Send a list, such as [{"input": "…", "output": "…"}].',
+        )
     body = {
         "examples": list(examples),
-        "tags": list(tags),
+        "tags": _listed(tags),
         "job_key": job_key or uuid.uuid4().hex,
         **({"supersede": True} if supersede else {}),
     }
@@ -174,12 +181,28 @@ def update_document(
             value=name,
             remedy="Give a name: bytes have none of their own.",
         )
-    fields = [("name", name), *(("tags", tag) for tag in tags)]
+    fields = [("name", name), *(("tags", tag) for tag in _listed(tags))]
     if again:
         fields.append(("again", "true"))
     form = Form(fields, document)
     call = ApiCall("POST", "/documents", DocumentReceipt, form=form, is_repeatable=True)
     return (yield from _ask(limits, call))
+
+
+def _listed(tags: Sequence[str]) -> list[str]:
+    """Tags as a list; a single text is none, for its letters would each be one.
+
+    Raises:
+        RequestError: It is a single text.
+    """
+    if isinstance(tags, str):
+        raise RequestError(
+            "tags: is a text, not a list of them.",
+            field="tags",
+            value=tags,
+            remedy="Send a list, even of one tag.",
+        )
+    return list(tags)
 
 
 def list_documents(limits: ClientLimits, *, limit: int = 100) -> Flow[list[DocumentInfo]]:

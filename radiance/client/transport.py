@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -52,17 +53,31 @@ class AsyncTransport:
     ) -> None:
         options = _options(url, key)
         options["headers"] |= headers or {}
-        self._http = httpx.AsyncClient(transport=through, **options)
+        self._open = functools.partial(httpx.AsyncClient, transport=through, **options)
+        self._http = self._open()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def do(self, step: Step) -> ApiReply | None:
         if isinstance(step, Sleep):
             return await asyncio.sleep(step.seconds)
-        request = _request(self._http, step)
+        http = self.connections()
+        request = _request(http, step)
         with _told(request):
-            return _reply(await self._http.send(request))
+            return _reply(await http.send(request))
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self.connections().aclose()
+
+    def connections(self) -> httpx.AsyncClient:
+        """What has those of this event loop; those of one that has ended are of no use any more.
+
+        As where a script calls ``asyncio.run`` several times with one client.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop and not self._http.is_closed:
+            self._http = self._open()
+        self._loop = loop
+        return self._http
 
 
 def _options(url: str, key: str | None) -> dict[str, Any]:

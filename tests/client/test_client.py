@@ -15,6 +15,7 @@ import pytest
 
 import radiance
 from radiance.client import JobFailed, JobInfo, operations, wire
+from radiance.client.transport import AsyncTransport
 from radiance.errors import (
     ConfigError,
     Conflict,
@@ -227,6 +228,35 @@ def test_what_is_no_text_and_an_empty_id_are_refused_before_anything_is_sent(mak
         assert refused.value.remedy
     with pytest.raises(RequestError, match="The id is empty"):
         client.job("")
+
+
+def test_a_single_text_or_example_is_no_list(make):
+    """The letters of tags="notes" were its tags, by which nobody would have it forgotten."""
+    client = make("http://127.0.0.1:1", connect_s=0)
+    example = {"input": "Who?", "output": "Ada."}
+    for field, asked in (
+        ("tags", lambda: client.update([example], tags="notes")),
+        ("tags", lambda: client.update_document(b"text", name="a.md", tags="notes")),
+        ("examples", lambda: client.update(example)),
+        ("examples", lambda: client.update("Ada.")),
+    ):
+        with pytest.raises(RequestError) as refused:
+            asked()
+        assert refused.value.field == field
+        assert refused.value.remedy
+
+
+def test_each_event_loop_has_connections_of_its_own():
+    """Those of a loop that had ended made the next ``asyncio.run`` fail."""
+    transport = AsyncTransport("http://127.0.0.1:1", None)
+
+    async def twice() -> list[object]:
+        return [transport.connections(), transport.connections()]
+
+    first, again = asyncio.run(twice())
+    assert first is again
+    assert first is not asyncio.run(twice())[0]
+    asyncio.run(transport.close())
 
 
 # ------------------------------------------------------------------------- waiting
