@@ -51,6 +51,18 @@ def chat(*said: str) -> dict[str, list[dict[str, str]]]:
             [1, 4],
         ),
         ("Question 1: Who?\r\nAnswer 1: Ann.\r\n", [chat("Who?", "Ann.")], [1]),
+        ("Frage: Wer?\nAntwort: Ann.", [chat("Wer?", "Ann.")], [1]),
+        ("问：谁？\n答：安。", [chat("谁？", "安。")], [1]),
+        (
+            "User: Which?\nAI: Two:\n1. User: a person\n2. Model: a program",
+            [chat("Which?", "Two:\n1. User: a person\n2. Model: a program")],
+            [1],
+        ),
+        (
+            "1. Q: Who?\n   A: Ann.\n2) Q: When?\n   A: At six.",
+            [chat("Who?", "Ann."), chat("When?", "At six.")],
+            [1, 3],
+        ),
         (
             "**User:** Who?\n**Assistant:** Ann.\nUser: When?\nAssistant: At six.",
             [chat("Who?", "Ann.", "When?", "At six.")],
@@ -89,6 +101,17 @@ def test_what_people_have_at_hand_is_read(text: str, wanted: list[object], at: l
 def test_faults_are_named(text: str, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         pasted_examples.read(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Our plumber is Jan.", "Our plumber is Jan, phone 555.", "[1 May, 10:11] Ann: Hello."]
+)
+def test_prose_is_told_where_it_belongs(text: str) -> None:
+    with pytest.raises(
+        RequestError, match=r"^Line 1 (is no question|has '.*', not question)"
+    ) as no:
+        pasted_examples.read(text)
+    assert "send it as a document" in no.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ _REMEDY = (
     'A table whose first line is question,answer; or "Q: …" and "A: …" on lines of their own; or'
     ' one JSON object a line, such as {"input": "…", "output": "…"}.'
 )
+_NOT_ASKED = "A text that asks nothing is for memory to look up in: send it as a document, below."
+_LIST = re.compile(r"\s*\[\s*[\[{\"\]]")  # of JSON, and no date in brackets
 _LISTS = ("examples", "data", "conversations")
 _ASKS = ("?", "？", "؟")
 _EDGES = re.compile(r"^\s*\||\|\s*$")
@@ -41,7 +43,7 @@ def read(text: str) -> tuple[list[Any], list[int]]:
     begin = text.lstrip()[:1]
     if not begin:
         raise RequestError("There is nothing to learn in it.", field="examples", remedy=_REMEDY)
-    if begin == "[":
+    if _LIST.match(text):
         return _json_list(text)
     if begin == "{":
         return _json_object(text) or _json_lines(text)
@@ -147,7 +149,11 @@ def _table(rows: Iterable[_Row]) -> tuple[list[Any], list[int]]:
         if not width:
             width = len(row)
             if width == 1:
-                raise _bad(f"Line {number}", "is no question with an answer beside or below it")
+                raise RequestError(
+                    f"Line {number} is no question with an answer beside or below it.",
+                    field="examples",
+                    remedy=f"{_REMEDY} {_NOT_ASKED}",
+                )
             if not (width == 2 and row[0].rstrip().endswith(_ASKS)):
                 places = _places([cell.strip().lower() for cell in row])
                 continue
@@ -174,7 +180,8 @@ def _places(header: list[str]) -> tuple[int, int]:
     raise RequestError(
         f"Line 1 has {', '.join(repr(name[:40]) for name in header[:4])}, not question and answer.",
         field="examples",
-        remedy="Name the columns question and answer, or put such a line above the first fact.",
+        remedy="Name the columns question and answer, or put such a line above the first fact. "
+        + _NOT_ASKED,
     )
 
 

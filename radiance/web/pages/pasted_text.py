@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from radiance.errors import RequestError
 
-_QUESTION, _ANSWER = ("q", "question"), ("a", "answer")
+_QUESTION = ("q", "question", "frage", "pregunta", "domanda", "问", "問")
+_ANSWER = ("a", "answer", "antwort", "réponse", "respuesta", "risposta", "答")
 _ROLES = {
     **dict.fromkeys(("user", "human", "me", "you", "you said"), "user"),
     **dict.fromkeys(("assistant", "ai", "bot", "model", "chatgpt said"), "assistant"),
@@ -18,8 +19,11 @@ _ROLES = {
     **dict.fromkeys(_ANSWER, "assistant"),
 }
 _MARKS = r"[*_#>\s]*"  # of Markdown
+# Facts may be numbered; "2. User:" is more likely of a list within an answer.
+_NUMBER = rf"\s*\d+[.)](?={_MARKS}(?:{'|'.join(_QUESTION + _ANSWER)})[\s\d]*[:：])"
 _SPEAKER = re.compile(
-    rf"{_MARKS}({'|'.join(sorted(_ROLES, key=len, reverse=True))})\s*\d*{_MARKS}:{_MARKS}(.*)",
+    rf"(?:{_NUMBER})?{_MARKS}({'|'.join(sorted(_ROLES, key=len, reverse=True))})"
+    rf"\s*\d*{_MARKS}[:：]{_MARKS}(.*)",
     re.IGNORECASE,
 )
 _RULE = re.compile(r"\s*(-{3,}|={3,}|\*{3,})\s*")
