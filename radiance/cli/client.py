@@ -142,6 +142,13 @@ class ServiceClient:
                 remedy="Split the update, or raise server.max_body_bytes.",
             )
         told = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        if cut_off or isinstance(reason, http.client.IncompleteRead):
+            done = (
+                " What was asked may have been done all the same: `radiance jobs list` has updates."
+            )
+            return Unavailable(
+                f"The connection to {self.url} broke ({told}). Ask again.{done * bool(sent_bytes)}"
+            )
         return Unavailable(
             f"No service answers at {self.url} ({told}). Start it with `radiance run`, "
             "or give its address by --url."

@@ -87,6 +87,9 @@ def update(
         answer = client.post("/update", body, timeout_s=_TIMEOUT_S)
     except RequestError as error:
         raise examples.locate(error) from None
+    except KeyboardInterrupt:
+        note("Stopped before the service answered: `radiance jobs list` tells whether it has it.")
+        context.exit(FAILED)
     job_id = answer["job_id"]
     note(f"{job_id}: {_counts(answer)}")
     if held := answer.get("held"):

@@ -229,3 +229,20 @@ def test_an_empty_id_is_refused(client):
     told = client("jobs", "show", "")
     assert told.exit_code == 2
     assert "The id is empty" in told.stderr
+
+
+def test_a_connection_that_breaks_is_no_service_that_is_missing():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1 << 16)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        client = http.ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(Unavailable, match=r"broke .* may have been done") as broken:
+            client.post("/update", {})
+        thread.join()
+    assert "radiance run" not in str(broken.value)

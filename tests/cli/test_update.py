@@ -217,6 +217,16 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_an_interrupt_before_the_answer_says_where_to_look(client, facts, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ServiceClient, "post", interrupt)
+    result = client("update", facts)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "`radiance jobs list` tells whether it has it" in result.stderr
+
+
 def test_the_terminal_gets_one_line_with_a_bar(service):
     at = iter([100.0, 100.0, 110.0])
     stream = Terminal()
