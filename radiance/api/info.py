@@ -5,7 +5,7 @@ from msgspec.structs import asdict
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance import __version__, records
+from radiance import __version__
 from radiance.anchors.sets import AnchorSet
 from radiance.api.anchors import OverwrittenList, overwritten_in_service
 from radiance.api.canary import running_canary
@@ -146,7 +146,7 @@ def _describe(services: Services) -> InfoAnswer:
         feedback=votes_by_checkpoint(services),
         monitor=services.monitor.state,
         canary=running_canary(services),
-        uptime_s=round((records.now() - services.started_at).total_seconds(), 1),
+        uptime_s=round(services.uptime_s, 1),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from radiance import __version__, records
+from radiance import __version__
 from radiance.api.anchors import overwritten_in_service
 from radiance.api.canary import running_canary
 from radiance.api.request_log import HttpStats
@@ -90,7 +90,7 @@ FIGURES = (
     _gauge(
         "uptime_seconds",
         "Seconds since the service was first ready.",
-        lambda v: (records.now() - v.services.started_at).total_seconds(),
+        lambda v: v.services.uptime_s,
     ),
     _counter(
         "http_requests",

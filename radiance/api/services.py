@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from radiance import records
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
 from radiance.documents.questions import PassageQuestions
@@ -86,6 +87,11 @@ class Services:
     anchors: AnchorSet
     started_at: datetime
     parts: Mapping[str, Part]
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since it was first ready; 0 where the clock was set back behind that."""
+        return max(0.0, (records.now() - self.started_at).total_seconds())
 
     @property
     def has_anchors(self) -> bool:

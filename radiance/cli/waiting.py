@@ -95,12 +95,15 @@ def progress_bar(label: str) -> Iterator[Callable[[Any], None]]:
 
 
 def _duration(job: Answer) -> str:
-    """How long it took from being accepted to its end; nothing for a job that has not ended."""
+    """How long it took from being accepted to its end; nothing for a job that has not ended.
+
+    Nor where the clock was set back meanwhile.
+    """
     try:
         began, ended = (datetime.fromisoformat(job[name]) for name in ("created_at", "finished_at"))
-        return f" after {(ended - began).total_seconds():.1f} s"
     except (KeyError, TypeError, ValueError):
         return ""
+    return f" after {(ended - began).total_seconds():.1f} s" if began <= ended else ""
 
 
 def wait_for(client: ServiceClient, job_id: str, progress: Progress) -> Answer:

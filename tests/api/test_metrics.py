@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 from starlette.testclient import TestClient
 
-from radiance import config
+from radiance import config, records
 from radiance.api.metrics import FIGURES
 from radiance.api.routes import create_app
 from radiance.errors import Unavailable
@@ -110,6 +111,15 @@ def test_numbers_follow_what_happens(running: Running) -> None:
     assert rise("swaps_total") == 2
     (serving,) = (dict(labels)["checkpoint"] for name, labels in after if name == "radiance_info")
     assert serving == "base"
+
+
+def test_a_clock_that_is_set_back_makes_no_negative_uptime(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = running.service.services.started_at
+    monkeypatch.setattr(records, "now", lambda: started - timedelta(hours=1))
+    assert running.client.get("/info")["uptime_s"] == 0
+    assert read(running)["radiance_uptime_seconds", frozenset()] == 0
 
 
 def test_before_the_start_it_says_that_it_is_not_ready() -> None:

@@ -254,6 +254,13 @@ def test_what_is_prepared_first_is_shown(service):
     ]
 
 
+def test_a_clock_that_was_set_back_tells_no_duration(service):
+    stream = io.StringIO()
+    at = {"created_at": "2026-02-09T10:00:00+00:00", "finished_at": "2026-02-09T09:00:00+00:00"}
+    Progress(stream).show(service.job(1, "succeeded", **at))
+    assert stream.getvalue() == "job_000001 succeeded\n"
+
+
 def test_a_cycle_that_began_anew_is_timed_anew(service):
     at = iter([0.0, 10.0, 20.0, 30.0])
     stream = Terminal()
