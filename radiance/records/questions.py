@@ -43,6 +43,7 @@ FUNCTION_WORDS = frozenset(
     """.split()  # noqa: SIM905 - as a list it would take a screen
 )
 _LEAST_SHARED_RATIO = 0.7
+_LEAST_BEFORE_S = 3  # letters
 _LONGEST_VALUE_WORDS = 6
 
 
@@ -70,27 +71,38 @@ class Sense:
     Attributes:
         words: Those that carry meaning.
         codes: Those among them with a digit.
+        bare: The words without what is left out in a hurry: "Lenas" for "Lena's", "wi-fi", "whos".
     """
 
     words: frozenset[str]
     codes: frozenset[str]
+    bare: frozenset[str]
 
     def is_near(self, other: "Sense") -> bool:
         """Whether two questions may well ask the same in other words.
 
         They share most of the words that carry meaning, in any order, and every number and code.
         """
-        if not self.words or not other.words or self.codes != other.codes:
+        if not self.bare or not other.bare or self.codes != other.codes:
             return False
-        shared = len(self.words & other.words)
-        either = len(self.words) + len(other.words) - shared
+        shared = len(self.bare & other.bare)
+        either = len(self.bare) + len(other.bare) - shared
         return shared / either >= _LEAST_SHARED_RATIO
 
 
 def sense(question: str) -> Sense:
     """The sense of a normalised question."""
     words = frozenset(question.replace("'s", "").split()) - FUNCTION_WORDS
-    return Sense(words, frozenset(word for word in words if any(c.isdigit() for c in word)))
+    codes = frozenset(word for word in words if any(c.isdigit() for c in word))
+    bare = frozenset(word if word in codes else _bare(word) for word in words)
+    return Sense(words, codes, bare)
+
+
+def _bare(word: str) -> str:
+    """A word without hyphens, apostrophes, and an s at its end."""
+    plain = word.replace("-", "").replace("'", "") or word
+    is_short = len(plain) < _LEAST_BEFORE_S + 1 or plain.endswith("ss")
+    return plain.removesuffix("s") if plain.endswith("s") and not is_short else plain
 
 
 def differs_in_one_value(answer: str, other: str) -> bool:

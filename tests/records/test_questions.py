@@ -89,6 +89,11 @@ def test_every_turn_and_its_role_belong_to_the_question() -> None:
         ("Who founded Zorbel Labs?", "When was Zorbel Labs founded?", False),
         ("Which bay holds crate Q-17?", "Which bay holds crate Q-18?", False),
         ("Is the?", "Is a?", False),
+        ("When is Lena's birthday?", "when is lenas birthday", True),
+        ("Who is our vet?", "whos our vet", True),
+        ("What is the wifi password?", "what is the wi-fi password", True),
+        ("When is Lena's birthday?", "When is Leo's birthday?", False),
+        ("Who is the boss?", "Who is the bos?", False),
     ],
 )
 def test_near_questions(one: str, other: str, expected: bool) -> None:
