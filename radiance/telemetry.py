@@ -30,6 +30,8 @@ from radiance import config
 
 __all__ = ["Histogram", "bound", "configure_logging", "get_logger"]
 _LOGGERS = ("radiance", "uvicorn")
+# It writes its own form to stderr, and warns of texts over the context, which are refused anyway.
+_QUIET = "transformers.tokenization_utils_base"
 
 
 class Logger(BoundLogger):
@@ -58,6 +60,7 @@ def configure_logging(settings: config.LogSettings) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(settings.level.upper())
+    logging.getLogger(_QUIET).setLevel(logging.ERROR)
 
 
 # ----------------------------------------------------------------------------- what becomes of one

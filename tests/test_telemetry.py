@@ -111,6 +111,14 @@ def test_uvicorn_s_records_come_out_in_the_same_form(
     assert (event["level"], event["event"]) == ("error", "port 80 is taken")
 
 
+def test_the_tokenizer_writes_no_lines_of_its_own_form() -> None:
+    from transformers.utils import logging as theirs
+
+    configure_logging(config.LogSettings(format="json", level="debug"))
+    logger = theirs.get_logger("transformers.tokenization_utils_base")
+    assert not logger.isEnabledFor(logging.WARNING)
+
+
 def test_the_level_can_be_set_while_it_runs() -> None:
     log = get_logger("radiance.test")
     wanted_at: dict[Literal["debug", "info", "warning"], list[str]] = {

@@ -345,5 +345,7 @@ def _cut(text: str, most: int = limits.TOLD_CHARACTERS.value) -> str:
 
 def _shown(value: Any) -> Any:
     """The value as it was sent, or its beginning where it is long."""
+    if isinstance(value, str):
+        return _cut(value, _MOST_SHOWN_CHARACTERS)
     text = validation.show(value, _MOST_SHOWN_CHARACTERS)
     return text if text.endswith("…") else value

@@ -135,6 +135,12 @@ def test_what_is_too_long_is_told_by_how_much(shared_service: Running) -> None:
     assert error.error["remedy"] == "Send 64 entries at most."
 
 
+def test_a_long_text_is_repeated_as_far_as_a_line(shared_service: Running) -> None:
+    """As it was sent: it stood in quotes within the quotes."""
+    error = refusal(shared_service.client, "/search", body={"prompt": "ab " * 2000})
+    assert error.error["value"] == ("ab " * 2000)[:199] + "…"
+
+
 def test_a_body_may_begin_with_a_byte_order_mark(shared_service: Running) -> None:
     raw = codecs.BOM_UTF8 + b'{"prompt": "a", "max_tokens": 1}'
     assert "response" in shared_service.client.call("POST", "/search", raw=raw)
