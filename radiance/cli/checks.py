@@ -9,15 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from radiance import extensions, platform, records
 from radiance.cli.output import one_line
 from radiance.cli.settings import Settings
 from radiance.config import FILE_NAME, Config, is_loopback
-from radiance.errors import RadianceError
+from radiance.errors import ConfigError, RadianceError, StorageError
 from radiance.learning.machine_conditions import may_train
 from radiance.platform.conditions import read_conditions
+
+if TYPE_CHECKING:
+    from radiance.engine.model.stored import StoredModel
 
 _GIB = 1 << 30
 _SCARCE_MEMORY_BYTES = 4 * _GIB
@@ -223,6 +226,7 @@ def _describe_base(config: Config) -> str:
 
     path = find_base(config.base_model, MODEL_PATH)
     stored = open_stored(config.base_model, path)
+    _check_trained_on(config, stored)
     detail = f"{config.base_model}: {path}, {stored.precision}"
     if not stored.is_quantized:
         return detail
@@ -232,6 +236,28 @@ def _describe_base(config: Config) -> str:
     if device.backend == "cpu":
         return f"{detail}, computed so, slowly: its float32 does not fit in half of the memory"
     return f"{detail}, computed so"
+
+
+def _check_trained_on(config: Config, stored: "StoredModel") -> None:
+    """See that what serves in the root was trained on this base model, as the start does."""
+    from radiance.registry.checkpoints import Checkpoints
+    from radiance.storage.sqlite import DatabaseSnapshot
+
+    if not config.database_path.exists():
+        return
+    try:
+        with DatabaseSnapshot(config.database_path) as snapshot:
+            registry = Checkpoints(snapshot, config.adapters_path)
+            current = registry.current()
+            registry.serve_on(config.base_model, stored.content_hash)
+            other = None if current is None else registry.other_base(current.checkpoint_id)
+    except StorageError:  # a check of its own tells
+        return
+    if current is not None and other is not None:
+        raise ConfigError(
+            f'base_model (is "{config.base_model}"): {current.checkpoint_id}, which serves in this '
+            f'root, was trained on another, "{other}". Name that one, or another --root.'
+        )
 
 
 def check_database(config: Config) -> CheckResult:

@@ -38,6 +38,34 @@ class Checkpoints:
     def __init__(self, db: Readable, adapters_path: Path) -> None:
         self._db = db
         self._adapters = adapters_path
+        self._base: tuple[str, str] | None = None
+        self._base_of: dict[str, tuple[str, str]] = {}
+
+    def serve_on(self, name: str, content_hash: str) -> None:
+        """Say which base model serves: from now on nothing may serve that was trained on another.
+
+        Args:
+            name: As the settings have it.
+            content_hash: Of its configuration and weights.
+        """
+        self._base = name, content_hash
+
+    def other_base(self, checkpoint_id: str) -> str | None:
+        """The name of the base model that a checkpoint was trained on, where it is another one.
+
+        None where it is the one that serves, and where that is not known. One of the same name
+        counts as the same: a repository may change a word of its configuration.
+        """
+        if self._base is None:
+            return None
+        if (trained_on := self._base_of.get(checkpoint_id)) is None:
+            try:
+                found = self.manifest(checkpoint_id)
+            except CorruptCheckpoint:  # told where its files are looked at
+                return None
+            trained_on = self._base_of[checkpoint_id] = found.base_model, found.base_hash
+        is_other = all(ours != theirs for ours, theirs in zip(self._base, trained_on, strict=True))
+        return trained_on[0] if is_other else None
 
     def current(self) -> Checkpoint | None:
         """The checkpoint that is served; None while it is the bare base model."""
@@ -280,7 +308,8 @@ class Checkpoints:
         """Refuse a checkpoint that must not serve, or has nothing to serve with.
 
         Raises:
-            Conflict: It has learned what was forgotten since, or its weights were pruned.
+            Conflict: It has learned what was forgotten since, its weights were pruned, or it was
+                trained on another base model.
         """
         if checkpoint_id in self.withdrawn():
             raise Conflict(
@@ -292,6 +321,14 @@ class Checkpoints:
         row = self._find(checkpoint_id)
         if row is not None and row["pruned_at"] is not None:
             raise pruned(checkpoint_id)
+        if row is not None and (other := self.other_base(checkpoint_id)) is not None:
+            raise Conflict(
+                f"{checkpoint_id} was trained on another base model, {other!r}, and cannot serve on"
+                " this one.",
+                field="checkpoint",
+                value=checkpoint_id,
+                remedy=f"Choose another checkpoint, or start with base_model = {other!r}.",
+            )
 
     def releases(self, limit: int) -> list[Release]:
         """The newest moves of the stable pointer, newest first."""
@@ -323,7 +360,14 @@ class Checkpoints:
         """What was served before the present one and may serve again; None is the base."""
         *earlier, current = self.history()
         never = self.withdrawn() | self.pruned() | {current}
-        return next((each for each in reversed(earlier) if each not in never), None)
+        return next(
+            (
+                each
+                for each in reversed(earlier)
+                if each not in never and (each is None or self.other_base(each) is None)
+            ),
+            None,
+        )
 
     def pinned(self) -> Pin | None:
         """Who holds the stable pointer where it is, and why; None while it moves by itself."""

@@ -102,6 +102,8 @@ class CanaryRouter:
         self._champion = self._engine.source.checkpoint_id
         if experiment is not None:
             self._plan = _RunningExperiment(experiment, self._weights(experiment.candidate))
+            if experiment.candidate and self._registry.other_base(experiment.candidate):
+                self._end_by_itself("It was trained on another base model.")
             self._follow_pointer()
         self._thread.start()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from radiance import records
 from radiance.engine.requests import BASE, SERVING, TRAINING, Weights
 from radiance.engine.worker import Engine
-from radiance.errors import CorruptCheckpoint, EngineFailed, StorageError
+from radiance.errors import ConfigError, CorruptCheckpoint, EngineFailed, StorageError
 from radiance.jobs.queue import JobQueue
 from radiance.records import Checkpoint
 from radiance.registry import acceptance
@@ -148,6 +148,29 @@ class StablePointer:
         if weights.path is None or not weights.path.is_dir():
             raise CorruptCheckpoint(f"{name}: its files are gone from adapters/")
         return weights
+
+
+def check_base(name: str, engine: Engine, registry: Registry) -> None:
+    """See that what serves was trained on the base model that is loaded.
+
+    Args:
+        name: Of that base model, as the settings have it.
+        engine: Has loaded it.
+        registry: Knows from now on what it may serve.
+
+    Raises:
+        ConfigError: It was trained on another, and its numbers mean nothing here.
+    """
+    registry.serve_on(name, engine.base.content_hash)
+    current = registry.current()
+    other = None if current is None else registry.other_base(current.checkpoint_id)
+    if current is not None and other is not None:
+        raise ConfigError(
+            f'base_model (is "{name}"): {current.checkpoint_id}, which serves in this root, was '
+            f'trained on another base model, "{other}". Name that one again, or another --root for '
+            "this one. Or start with that one, have it serve bare (radiance checkpoints rollback "
+            "--to base), and start with this one then."
+        )
 
 
 def weights_of(checkpoint: Checkpoint, registry: Registry) -> Weights:

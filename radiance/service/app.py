@@ -47,7 +47,7 @@ from radiance.registry.store import Registry
 from radiance.release.canary import CanaryRouter
 from radiance.release.monitor import Monitor
 from radiance.release.outcome_trials import OutcomeTrials
-from radiance.release.pointer import StablePointer
+from radiance.release.pointer import StablePointer, check_base
 from radiance.release.retention import Retention
 from radiance.service import crash_loop
 from radiance.service.stores import Stores, open_stores
@@ -232,6 +232,7 @@ class Service:
             lambda served: _expect_taught(engine, examples, registry, served),
             reserve,
         )
+        check_base(config.base_model, engine, registry)
         pointer.follow()
         self._root_watch.once_sound(pointer.settle)
         documents = Documents(database, stores.memory.passages.add)

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 import pytest
 
-from radiance import ember, platform
+from radiance import config, ember, platform
 from radiance.cli import checks
 from radiance.cli.settings import Settings
 from radiance.storage.sqlite import Database
@@ -206,3 +206,12 @@ def test_a_file_that_cannot_be_the_base_model_fails(root, tmp_path):
     file = write_model(tmp_path / "m.gguf", ember.MODEL_PATH, more={"llama.expert_count": 8})
     finding = checks.check_base_model(Settings(root, overrides={"base_model": str(file)}).load())
     assert (finding.status, "a mixture of 8 experts" in finding.detail) == ("fail", True)
+
+
+def test_what_serves_and_was_trained_on_another_base_fails(checkpointed_root, tiny_base):
+    same = config.load(checkpointed_root, {"base_model": str(tiny_base)})
+    assert checks.check_base_model(same).status == "ok"
+    other = checks.check_base_model(config.load(checkpointed_root))
+    assert other.status == "fail"
+    assert "was trained on another" in other.detail
+    assert str(tiny_base) in other.detail

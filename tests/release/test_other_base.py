@@ -1,0 +1,73 @@
+"""A root whose checkpoints were trained on one base model, started on another."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from radiance.errors import ConfigError
+from tests.support import FACTS, ApiError, Running
+
+
+@pytest.fixture
+def other_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny base with another context: another model, on which every adapter fits."""
+    other = shutil.copytree(tiny_base, tmp_path_factory.mktemp("base") / "other")
+    settings = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**settings, "rope_theta": 20000.0}))
+    return other
+
+
+def test_what_was_trained_on_another_base_does_not_serve(
+    checkpointed_root: Path, serve: Callable[..., Running], other_base: Path, tiny_base: Path
+) -> None:
+    """It served: wrong answers where the shapes fit, and else a failure for each request."""
+    with pytest.raises(ConfigError, match="base_model") as refused:
+        serve(base_model=str(other_base))
+    assert str(tiny_base) in str(refused.value)
+    assert "rollback --to base" in str(refused.value)
+    before = serve()  # as it was
+    served = before.client.get("/info")["current_checkpoint"]
+    before.client.post("/rollback", {"checkpoint": "base"})
+    before.stop()
+    after = serve(base_model=str(other_base))
+    for path, body in (
+        ("/promote", {"checkpoint": served}),
+        ("/rollback", {"checkpoint": served}),
+        ("/pin", {"checkpoint": served}),
+        ("/canary", {"checkpoint": served, "share": 0.5}),
+        ("/search", {"prompt": "Who?", "checkpoint": served}),
+        (
+            "/v1/chat/completions",
+            {"model": f"radiance:{served}", "messages": [{"role": "user", "content": "Who?"}]},
+        ),
+    ):
+        with pytest.raises(ApiError, match="was trained on another base model") as no:
+            after.client.post(path, body)
+        assert no.value.status == 409
+    # It learns anew, and what served before that is its own base.
+    after.client.teach(FACTS[:1])
+    assert after.client.post("/rollback", {})["current_checkpoint"] is None
+
+
+def test_a_model_of_the_same_name_counts_as_the_same(
+    checkpointed_root: Path, serve: Callable[..., Running], tiny_base: Path, tmp_path: Path
+) -> None:
+    """A repository may change a word of its configuration, and answers must not end for that."""
+    here = shutil.copytree(tiny_base, tmp_path / "base")
+    first = serve(tmp_path / "root", base_model=str(here))
+    taught = first.client.teach(FACTS[:1])["checkpoint"]
+    first.stop()
+    settings = json.loads((here / "config.json").read_text())
+    (here / "config.json").write_text(json.dumps({**settings, "transformers_version": "9"}))
+    again = serve(tmp_path / "root", base_model=str(here))
+    assert again.client.get("/info")["current_checkpoint"] == taught
+
+
+def test_the_same_model_under_another_name_serves(
+    checkpointed_root: Path, serve: Callable[..., Running], tiny_base: Path, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(tiny_base, tmp_path / "moved")
+    assert serve(base_model=str(moved)).client.get("/info")["current_checkpoint"] is not None
