@@ -5,11 +5,10 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import checked_reason, read_body
+from radiance.api.bodies import checked_reason
 from radiance.api.services import Services, services_of
 from radiance.errors import NotFound, RequestError
 from radiance.records import Acceptance
@@ -57,10 +56,9 @@ class AcceptAnswer(msgspec.Struct):
     overwritten: OverwrittenList
 
 
-async def accept_anchors(request: Request) -> AcceptAnswer:
+def accept_anchors(request: Request, body: AcceptBody) -> AcceptAnswer:
     """Accept that anchors are overwritten; it is in the audit log, and in no reasons any more."""
     services = services_of(request)
-    body = await read_body(request, AcceptBody, services.config.server.max_body_bytes)
     if body.all == bool(body.anchors):
         raise RequestError(
             "anchors: name some, or send all as true.",
@@ -70,11 +68,8 @@ async def accept_anchors(request: Request) -> AcceptAnswer:
         )
     reason = checked_reason(body.reason, "Asked for through POST /anchors/accept.")
     chosen = None if body.all else body.anchors
-    accepted = await run_in_threadpool(
-        services.pointer.accept_anchors, chosen, actor_of(request), reason
-    )
-    left = await run_in_threadpool(overwritten_in_service, services)
-    return AcceptAnswer([each.anchor for each in accepted], left)
+    accepted = services.pointer.accept_anchors(chosen, actor_of(request), reason)
+    return AcceptAnswer([each.anchor for each in accepted], overwritten_in_service(services))
 
 
 def overwritten_in_service(services: Services, begin: int = 0) -> OverwrittenList:

@@ -4,11 +4,10 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import checked_reason, read_body
+from radiance.api.bodies import checked_reason
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.release.comparison import ExperimentReport
@@ -34,28 +33,24 @@ class CanaryAnswer(msgspec.Struct, frozen=True):
     last: ExperimentReport | None
 
 
-async def show_canary(request: Request) -> CanaryAnswer:
+def show_canary(request: Request) -> CanaryAnswer:
     """The canary or shadow under way, and the one that ended last."""
-    return await run_in_threadpool(_show, services_of(request))
-
-
-async def start_canary(request: Request) -> CanaryAnswer:
-    """Try a checkpoint on a share of the callers, or unseen beside what serves."""
     services = services_of(request)
-    body = await read_body(request, CanaryBody, services.config.server.max_body_bytes)
+    return CanaryAnswer(running_canary(services), _report(services, services.experiments.last()))
+
+
+def start_canary(request: Request, body: CanaryBody) -> CanaryAnswer:
+    """Try a checkpoint on a share of the callers, or unseen beside what serves."""
     share = body.share if body.share is not None else 0.1 if body.mode == "canary" else 1.0
     reason = checked_reason(body.reason, "Asked for through POST /canary.")
-    await run_in_threadpool(
-        lambda: services.canary.begin(
-            body.mode, body.checkpoint, share, actor_of(request), reason, force=body.force
-        )
+    services_of(request).canary.begin(
+        body.mode, body.checkpoint, share, actor_of(request), reason, force=body.force
     )
-    return await run_in_threadpool(_show, services)
+    return show_canary(request)
 
 
-async def stop_canary(request: Request) -> CanaryAnswer:
+def stop_canary(request: Request) -> CanaryAnswer:
     """End it: everybody is answered by what serves from now on."""
-    services = services_of(request)
     given = request.query_params.get("reason", "")
     if len(given) > _MOST_CHARACTERS:
         raise RequestError(
@@ -64,17 +59,13 @@ async def stop_canary(request: Request) -> CanaryAnswer:
             remedy="Shorten it.",
         )
     reason = checked_reason(given, "Asked for through DELETE /canary.")
-    await run_in_threadpool(services.canary.end, actor_of(request), reason)
-    return await run_in_threadpool(_show, services)
+    services_of(request).canary.end(actor_of(request), reason)
+    return show_canary(request)
 
 
 def running_canary(services: Services) -> ExperimentReport | None:
     """The experiment under way."""
     return _report(services, services.canary.running)
-
-
-def _show(services: Services) -> CanaryAnswer:
-    return CanaryAnswer(running_canary(services), _report(services, services.experiments.last()))
 
 
 def _report(services: Services, experiment: Experiment | None) -> ExperimentReport | None:

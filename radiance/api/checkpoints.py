@@ -5,11 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 from msgspec.structs import asdict
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import checked_reason, checked_text, list_limit, read_body
+from radiance.api.bodies import checked_reason, checked_text, list_limit
 from radiance.api.services import Services, services_of
 from radiance.records import Checkpoint, Decision, Evaluation, Manifest, Pin, Votes
 from radiance.registry import labels
@@ -82,47 +81,54 @@ class PruneAnswer(msgspec.Struct):
     kept: dict[str, int]
 
 
-async def prune_checkpoints(request: Request) -> PruneAnswer:
+def prune_checkpoints(request: Request, body: PruneBody) -> PruneAnswer:
     """Give up the weights of checkpoints that nothing needs; the rest of them stays."""
-    services = services_of(request)
-    body = await read_body(request, PruneBody, services.config.server.max_body_bytes)
+    retention = services_of(request).retention
     if body.dry_run:
-        found = await run_in_threadpool(services.retention.preview, body.keep)
+        found = retention.preview(body.keep)
     else:
         reason = checked_reason(body.reason, "Asked for through POST /prune.")
-        found = await run_in_threadpool(
-            services.retention.prune, actor_of(request), reason, body.keep
-        )
+        found = retention.prune(actor_of(request), reason, body.keep)
     return PruneAnswer(found.checkpoints, found.size_bytes, dict(found.kept))
 
 
-async def list_checkpoints(request: Request) -> CheckpointList:
+def list_checkpoints(request: Request) -> CheckpointList:
     """The newest checkpoints first."""
-    return await run_in_threadpool(_list, services_of(request), list_limit(request))
+    registry = services_of(request).registry
+    current = registry.current()
+    listed = registry.all(list_limit(request))
+    known = labels.labels(registry.db)
+    ids = [checkpoint.checkpoint_id for checkpoint in listed]
+    return CheckpointList(
+        current=current.checkpoint_id if current else None,
+        pinned=registry.pinned(),
+        checkpoints=listed,
+        labels={id: known[id] for id in ids if id in known},
+    )
 
 
-async def show_checkpoint(request: Request) -> CheckpointAnswer:
+def show_checkpoint(request: Request) -> CheckpointAnswer:
     """One checkpoint, what the gate decided on it, how it was voted on, and its manifest."""
-    return await run_in_threadpool(
-        _describe, services_of(request), request.path_params["checkpoint_id"]
+    services, checkpoint_id = services_of(request), request.path_params["checkpoint_id"]
+    registry = services.registry
+    return CheckpointAnswer(
+        **asdict(registry.get(checkpoint_id)),
+        label=labels.labels(registry.db).get(checkpoint_id),
+        manifest=registry.manifest(checkpoint_id),
+        decision=registry.decision(checkpoint_id),
+        feedback=services.feedback.votes(checkpoint_id),
     )
 
 
-async def show_evaluation(request: Request) -> Evaluation:
+def show_evaluation(request: Request) -> Evaluation:
     """Everything that was measured of a checkpoint, probe by probe."""
-    return await run_in_threadpool(
-        services_of(request).registry.evaluation, request.path_params["checkpoint_id"]
-    )
+    return services_of(request).registry.evaluation(request.path_params["checkpoint_id"])
 
 
-async def label_checkpoint(request: Request) -> LabelAnswer:
+def label_checkpoint(request: Request, body: LabelBody) -> LabelAnswer:
     """Give a checkpoint a name and a note; both are in the audit log."""
-    services = services_of(request)
-    body = await read_body(request, LabelBody, services.config.server.max_body_bytes)
-    checkpoint_id = request.path_params["checkpoint_id"]
-    given = await run_in_threadpool(
-        give_label, services, checkpoint_id, body.name, body.note, actor_of(request)
-    )
+    services, checkpoint_id = services_of(request), request.path_params["checkpoint_id"]
+    given = give_label(services, checkpoint_id, body.name, body.note, actor_of(request))
     return LabelAnswer(checkpoint_id, given)
 
 
@@ -135,28 +141,3 @@ def give_label(services: Services, checkpoint_id: str, name: str, note: str, act
     """
     shown = " ".join(checked_text(name, "name").split())
     return labels.label(services.registry, checkpoint_id, shown, checked_text(note, "note"), actor)
-
-
-def _list(services: Services, limit: int) -> CheckpointList:
-    registry = services.registry
-    current = registry.current()
-    listed = registry.all(limit)
-    known = labels.labels(registry.db)
-    ids = [checkpoint.checkpoint_id for checkpoint in listed]
-    return CheckpointList(
-        current=current.checkpoint_id if current else None,
-        pinned=registry.pinned(),
-        checkpoints=listed,
-        labels={id: known[id] for id in ids if id in known},
-    )
-
-
-def _describe(services: Services, checkpoint_id: str) -> CheckpointAnswer:
-    registry = services.registry
-    return CheckpointAnswer(
-        **asdict(registry.get(checkpoint_id)),
-        label=labels.labels(registry.db).get(checkpoint_id),
-        manifest=registry.manifest(checkpoint_id),
-        decision=registry.decision(checkpoint_id),
-        feedback=services.feedback.votes(checkpoint_id),
-    )

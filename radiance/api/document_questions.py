@@ -62,10 +62,9 @@ class QuestionsAnswer(msgspec.Struct):
     count: int
 
 
-async def list_questions(request: Request) -> DocumentQuestions:
+def list_questions(request: Request) -> DocumentQuestions:
     """The questions that the base model made of a document."""
-    document_id = request.path_params["document_id"]
-    return await run_in_threadpool(made_of, services_of(request), document_id)
+    return made_of(services_of(request), request.path_params["document_id"])
 
 
 def made_of(services: Services, document_id: str) -> DocumentQuestions:

@@ -133,11 +133,10 @@ def what_is_learned(services: Services, document_id: str) -> str:
             return (_AFTER if is_after else _BEFORE).format(id=document_id)
 
 
-async def list_documents(request: Request) -> DocumentList:
+def list_documents(request: Request) -> DocumentList:
     """The documents, the newest first."""
-    services, limit = services_of(request), list_limit(request)
     before = request.query_params.get("before")
-    return await run_in_threadpool(listed, services, limit, before)
+    return listed(services_of(request), list_limit(request), before)
 
 
 def listed(services: Services, limit: int, before: str | None) -> DocumentList:
@@ -147,7 +146,7 @@ def listed(services: Services, limit: int, before: str | None) -> DocumentList:
     return DocumentList(found[:limit], services.documents.count(), more)
 
 
-async def show_document(request: Request) -> DocumentPassages:
+def show_document(request: Request) -> DocumentPassages:
     """One document, with the passages that memory answers from."""
     services, limit = services_of(request), list_limit(request)
     begin = number_in(request.query_params.get("begin", "0"), 0, PASSAGES.value)
@@ -158,9 +157,7 @@ async def show_document(request: Request) -> DocumentPassages:
             value=request.query_params["begin"],
             remedy="Send 0, or the number that the answer before went on with.",
         )
-    return await run_in_threadpool(
-        shown, services, request.path_params["document_id"], begin, limit
-    )
+    return shown(services, request.path_params["document_id"], begin, limit)
 
 
 def shown(services: Services, document_id: str, begin: int, limit: int) -> DocumentPassages:

@@ -11,7 +11,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,13 +21,12 @@ from radiance.errors import Unavailable
 from radiance.telemetry import Histogram
 
 
-async def metrics(request: Request) -> Response:
+def metrics(request: Request) -> Response:
     """Every metric, in Prometheus's or OpenMetrics' text form as the caller asks."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(request.app.state.services, request.app.state.http_stats))
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    text = await run_in_threadpool(encode, registry)
-    return Response(text, media_type=content_type)
+    return Response(encode(registry), media_type=content_type)
 
 
 class _Collector(Collector):

@@ -5,10 +5,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 from msgspec.structs import asdict
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.bodies import list_limit, read_body
+from radiance.api.bodies import list_limit
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of, key_of
 from radiance.errors import RequestError
@@ -45,29 +44,18 @@ class FeedbackList(msgspec.Struct):
     feedback: list[Feedback]
 
 
-async def send_feedback(request: Request) -> FeedbackAnswer:
+def send_feedback(request: Request, body: FeedbackBody) -> FeedbackAnswer:
     """Keep a vote; it is on disk when this answers. A monitor may act on it."""
-    services = services_of(request)
-    body = await read_body(request, FeedbackBody, services.config.server.max_body_bytes)
-    return await keep_feedback(request, services, body)
-
-
-async def keep_feedback(request: Request, services: Services, body: FeedbackBody) -> FeedbackAnswer:
-    """Keep a vote, however it came.
-
-    Raises:
-        RequestError: Its texts have what no text may have, or it names no checkpoint.
-    """
     _refuse_bad_text(body)
-    answer = await run_in_threadpool(_keep, services, body, caller_of(request), key_of(request))
+    services = services_of(request)
+    answer = _keep(services, body, caller_of(request), key_of(request))
     services.monitor.wake()
     return answer
 
 
-async def list_feedback(request: Request) -> FeedbackList:
+def list_feedback(request: Request) -> FeedbackList:
     """The newest votes first."""
-    services = services_of(request)
-    return FeedbackList(await run_in_threadpool(services.feedback.recent, list_limit(request)))
+    return FeedbackList(services_of(request).feedback.recent(list_limit(request)))
 
 
 def votes_by_checkpoint(services: Services) -> dict[str, Votes]:

@@ -4,11 +4,10 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import checked_reason, list_limit, read_body
+from radiance.api.bodies import checked_reason, list_limit
 from radiance.api.services import services_of
 from radiance.errors import RequestError
 from radiance.records import Asked, ForgetRequest
@@ -83,18 +82,14 @@ class ForgetList(msgspec.Struct):
     forgets: list[ForgetView]
 
 
-async def forget(request: Request) -> ForgetAnswer:
+def forget(request: Request, body: ForgetBody) -> ForgetAnswer:
     """Forget examples or a document: nothing knows them from then on. Erasing follows."""
-    services = services_of(request)
-    body = await read_body(request, ForgetBody, services.config.server.max_body_bytes)
-    asked = _asked(body)
+    forgetting, asked = services_of(request).forgetting, _asked(body)
     if body.dry_run:
-        record, found = None, await run_in_threadpool(services.forgetting.preview, asked)
+        record, found = None, forgetting.preview(asked)
     else:
         reason = checked_reason(body.reason, "Asked for through POST /forget.")
-        record, found = await run_in_threadpool(
-            services.forgetting.forget, asked, actor_of(request), reason
-        )
+        record, found = forgetting.forget(asked, actor_of(request), reason)
     shown = [
         ForgottenExample(e.id, e.messages[-2].content if len(e.messages) > 1 else e.text[:80])
         for e in found.examples[:_MOST_SHOWN]
@@ -113,10 +108,9 @@ async def forget(request: Request) -> ForgetAnswer:
     )
 
 
-async def list_forgets(request: Request) -> ForgetList:
+def list_forgets(request: Request) -> ForgetList:
     """What was asked to be forgotten, and how far that is."""
-    services = services_of(request)
-    found = await run_in_threadpool(services.forgetting.requests.recent, list_limit(request))
+    found = services_of(request).forgetting.requests.recent(list_limit(request))
     return ForgetList([_view(each) for each in found])
 
 

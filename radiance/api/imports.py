@@ -5,10 +5,8 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.bodies import read_body
 from radiance.api.services import services_of
 from radiance.errors import BadAdapter
 from radiance.exchange.importing import import_adapter
@@ -23,10 +21,9 @@ class ImportBody(msgspec.Struct, forbid_unknown_fields=True):
     source: Annotated[str, Meta(max_length=500)] = ""
 
 
-async def import_checkpoint(request: Request) -> Checkpoint:
+def import_checkpoint(request: Request, body: ImportBody) -> Checkpoint:
     """Read an adapter or a fused model, check all of it, and commit it; it is not served."""
     services = services_of(request)
-    body = await read_body(request, ImportBody, services.config.server.max_body_bytes)
     for field, text in (("path", body.path), ("source", body.source)):
         if bad := forbidden(text):
             raise BadAdapter(
@@ -34,6 +31,5 @@ async def import_checkpoint(request: Request) -> Checkpoint:
                 field=field,
                 remedy="Remove it.",
             )
-    return await run_in_threadpool(
-        import_adapter, Path(body.path), services.engine, services.registry, "api", body.source
-    )
+    path = Path(body.path)
+    return import_adapter(path, services.engine, services.registry, "api", body.source)

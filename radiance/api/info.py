@@ -2,7 +2,6 @@
 
 import msgspec
 from msgspec.structs import asdict
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance import __version__
@@ -114,12 +113,9 @@ class InfoAnswer(msgspec.Struct):
     uptime_s: float
 
 
-async def info(request: Request) -> InfoAnswer:
+def info(request: Request) -> InfoAnswer:
     """The service at a glance."""
-    return await run_in_threadpool(_describe, services_of(request))
-
-
-def _describe(services: Services) -> InfoAnswer:
+    services = services_of(request)
     current = services.registry.current()
     last_update = services.jobs.last_update()
     device, base = services.engine.device, services.engine.base

@@ -2,7 +2,6 @@
 
 import msgspec
 from msgspec.structs import asdict
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.bodies import list_limit
@@ -44,40 +43,35 @@ class JobList(msgspec.Struct):
     jobs: list[JobAnswer]
 
 
-async def list_jobs(request: Request) -> JobList:
+def list_jobs(request: Request) -> JobList:
     """The newest jobs first."""
     services = services_of(request)
-    limit, status = list_limit(request), _status(request)
-    jobs = await run_in_threadpool(services.jobs.recent, limit, status)
+    jobs = services.jobs.recent(list_limit(request), _status(request))
     return JobList([_describe(services, job) for job in jobs])
 
 
-async def show_job(request: Request) -> JobWithSupersedes:
+def show_job(request: Request) -> JobWithSupersedes:
     """One job, with its progress while it trains, and what it corrects."""
     services = services_of(request)
-    job = await run_in_threadpool(services.jobs.get, request.path_params["job_id"])
-    corrected = await run_in_threadpool(supersedes, services, job)
-    newer = await run_in_threadpool(services.examples.superseded_by, job.job_id)
-    failed = await run_in_threadpool(_failed_rules, services, job)
+    job = services.jobs.get(request.path_params["job_id"])
     return JobWithSupersedes(
         **asdict(_describe(services, job)),
-        supersedes=corrected,
-        superseded_by=newer,
-        failed_rules=failed,
+        supersedes=supersedes(services, job),
+        superseded_by=services.examples.superseded_by(job.job_id),
+        failed_rules=_failed_rules(services, job),
     )
 
 
-async def cancel_job(request: Request) -> JobAnswer:
+def cancel_job(request: Request) -> JobAnswer:
     """Cancel a job that waits or trains; what trains with it waits again."""
     services = services_of(request)
-    job = await run_in_threadpool(services.pipeline.call_off, request.path_params["job_id"])
-    return _describe(services, job)
+    return _describe(services, services.pipeline.call_off(request.path_params["job_id"]))
 
 
-async def retry_job(request: Request) -> JobAnswer:
+def retry_job(request: Request) -> JobAnswer:
     """Queue a failed or quarantined job again."""
     services = services_of(request)
-    job = await run_in_threadpool(services.jobs.retry, request.path_params["job_id"])
+    job = services.jobs.retry(request.path_params["job_id"])
     services.pipeline.wake()
     return _describe(services, job)
 

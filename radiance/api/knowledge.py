@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.anchors import Overwritten, overwritten_in
@@ -57,10 +56,9 @@ class KnowledgeList(msgspec.Struct):
     before: str | None
 
 
-async def list_knowledge(request: Request) -> KnowledgeList:
+def list_knowledge(request: Request) -> KnowledgeList:
     """What is known now: every accepted example as it stands, the newest first."""
-    services, limit = services_of(request), list_limit(request)
-    return await run_in_threadpool(knowledge, services, request, limit)
+    return knowledge(services_of(request), request, list_limit(request))
 
 
 def knowledge(services: Services, request: Request, limit: int) -> KnowledgeList:

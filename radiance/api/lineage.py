@@ -3,7 +3,6 @@
 from datetime import datetime
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.bodies import list_limit
@@ -61,14 +60,10 @@ class LineageAnswer(msgspec.Struct):
     base: BaseNamed
 
 
-async def show_lineage(request: Request) -> LineageAnswer:
+def show_lineage(request: Request) -> LineageAnswer:
     """A checkpoint and its ancestors, newest first, each with its cycle, jobs and examples."""
     services = services_of(request)
     checkpoint_id, limit = request.path_params["checkpoint_id"], list_limit(request)
-    return await run_in_threadpool(_describe, services, checkpoint_id, limit)
-
-
-def _describe(services: Services, checkpoint_id: str, limit: int) -> LineageAnswer:
     chain = services.registry.ancestors(checkpoint_id)
     manifest = services.registry.manifest(checkpoint_id)
     corrected = {s.example_id: s.by for s in services.examples.superseded(chain)}

@@ -7,7 +7,6 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from radiance.api.bodies import read_body
 from radiance.api.recall import (
     DocumentMatch,
     MemoryMatch,
@@ -17,7 +16,7 @@ from radiance.api.recall import (
     mode_of,
     recall,
 )
-from radiance.api.services import Services, services_of
+from radiance.api.services import services_of
 from radiance.api.streaming import answer_of
 from radiance.api.tokens import prompt_tokens
 from radiance.api.weights import caller_of, key_of, weights_of
@@ -68,19 +67,9 @@ class SearchAnswer(msgspec.Struct):
     passage: DocumentMatch | None = None
 
 
-async def search(request: Request) -> SearchAnswer:
+async def search(request: Request, body: SearchBody) -> SearchAnswer:
     """Answer a prompt from what serves, from a checkpoint, or from the live training weights."""
     services = services_of(request)
-    body = await read_body(request, SearchBody, services.config.server.max_body_bytes)
-    return await answer_to(request, services, body)
-
-
-async def answer_to(request: Request, services: Services, body: SearchBody) -> SearchAnswer:
-    """The answer to a body of POST /search, wherever it came from.
-
-    Raises:
-        RequestError: The body asks for what there is not.
-    """
     if not body.prompt.strip():
         raise RequestError(
             "prompt: is blank.",

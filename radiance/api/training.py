@@ -4,11 +4,10 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import checked_reason, read_body
+from radiance.api.bodies import checked_reason
 from radiance.api.services import Services, services_of
 from radiance.learning.pause_switch import Pause
 
@@ -53,17 +52,19 @@ async def show_training(request: Request) -> TrainingAnswer:
     return _describe(services_of(request))
 
 
-async def pause(request: Request) -> TrainingAnswer:
+def pause(request: Request, body: PauseBody) -> TrainingAnswer:
     """Train nothing until it is resumed; updates are accepted and wait."""
-    services, reason = await _read(request, "Asked for through POST /training/pause.")
-    await run_in_threadpool(services.training_pause.pause, actor_of(request), reason)
+    services = services_of(request)
+    reason = checked_reason(body.reason, "Asked for through POST /training/pause.")
+    services.training_pause.pause(actor_of(request), reason)
     return _describe(services)
 
 
-async def resume(request: Request) -> TrainingAnswer:
+def resume(request: Request, body: PauseBody) -> TrainingAnswer:
     """End a pause; the cycle that was held up goes on where it stood."""
-    services, reason = await _read(request, "Asked for through POST /training/resume.")
-    await run_in_threadpool(services.training_pause.resume, actor_of(request), reason)
+    services = services_of(request)
+    reason = checked_reason(body.reason, "Asked for through POST /training/resume.")
+    services.training_pause.resume(actor_of(request), reason)
     services.pipeline.wake()
     return _describe(services)
 
@@ -98,9 +99,3 @@ def _describe(services: Services) -> TrainingAnswer:
         preparing=preparing,
         progress=progress,
     )
-
-
-async def _read(request: Request, default: str) -> tuple[Services, str]:
-    services = services_of(request)
-    body = await read_body(request, PauseBody, services.config.server.max_body_bytes)
-    return services, checked_reason(body.reason, default)

@@ -86,16 +86,15 @@ class Page:
             found.append(form_route(self.path, self._change, self.act_scope))
         return found
 
-    async def _json(self, request: Request) -> Response:
-        data = await run_in_threadpool(self.describe, services_of(request), request)
-        return JSONResponse(audit.plain(data))
+    def _json(self, request: Request) -> Response:
+        return JSONResponse(audit.plain(self.describe(services_of(request), request)))
 
-    async def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request) -> Response:
         if not accepts_html(request.scope) and accepts_json(request.scope):
-            return await self._json(request)
+            return self._json(request)
         if name := request.query_params.get("csv"):
-            return await run_in_threadpool(self._csv, request, name)
-        return await run_in_threadpool(self.show, request)
+            return self._csv(request, name)
+        return self.show(request)
 
     def _csv(self, request: Request, name: str) -> Response:
         services = services_of(request)

@@ -87,7 +87,7 @@ def test_a_route_that_does_not_say_it_cannot_be_made() -> None:
     async def handler(_: Any) -> None: ...
 
     with pytest.raises(TypeError, match="gives"):
-        Route("/x", handler, OPEN, method="GET")  # type: ignore[call-arg]
+        Route("/x", handler, OPEN, method="GET")
     with pytest.raises(TypeError, match="POST /x does not say what it takes"):
         Route("/x", handler, OPEN, method="POST", gives=dict)
 

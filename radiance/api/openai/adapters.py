@@ -9,14 +9,12 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from radiance.api.auth.access import actor_of
-from radiance.api.bodies import read_body
 from radiance.api.openai.models import SERVING
-from radiance.api.services import Services, services_of
+from radiance.api.services import services_of
 from radiance.errors import BadAdapter, RequestError
 from radiance.exchange.importing import import_adapter
 from radiance.records.text import forbidden
@@ -46,23 +44,9 @@ class UnloadBody(msgspec.Struct, forbid_unknown_fields=True):
     lora_int_id: None = None
 
 
-async def load_adapter(request: Request) -> Response:
+def load_adapter(request: Request, body: LoadBody) -> Response:
     """Import an adapter under a name; text as vLLM answers."""
     services = services_of(request)
-    body = await read_body(request, LoadBody, services.config.server.max_body_bytes)
-    await run_in_threadpool(_load, services, body, actor_of(request))
-    return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
-
-
-async def unload_adapter(request: Request) -> Response:
-    """Forget a name; the checkpoint stays, and requests in flight finish on it."""
-    services = services_of(request)
-    body = await read_body(request, UnloadBody, services.config.server.max_body_bytes)
-    await run_in_threadpool(services.names.take, body.lora_name)
-    return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")
-
-
-def _load(services: Services, body: LoadBody, actor: str) -> None:
     if body.lora_name == SERVING or body.lora_name.startswith("A_"):
         raise RequestError(
             f"lora_name: {body.lora_name!r} means something here.",
@@ -79,9 +63,18 @@ def _load(services: Services, body: LoadBody, actor: str) -> None:
     if not body.load_inplace:
         refuse_taken(body.lora_name, services.names.get(body.lora_name))
     try:
-        found = import_adapter(Path(body.lora_path), services.engine, services.registry, actor)
+        found = import_adapter(
+            Path(body.lora_path), services.engine, services.registry, actor_of(request)
+        )
     except BadAdapter as error:
         raise BadAdapter(
             str(error), field="lora_path", value=body.lora_path, remedy=error.remedy
         ) from None
     services.names.give(body.lora_name, found.checkpoint_id, replace=body.load_inplace)
+    return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' added successfully.")
+
+
+def unload_adapter(request: Request, body: UnloadBody) -> Response:
+    """Forget a name; the checkpoint stays, and requests in flight finish on it."""
+    services_of(request).names.take(body.lora_name)
+    return PlainTextResponse(f"Success: LoRA adapter '{body.lora_name}' removed successfully.")

@@ -101,7 +101,7 @@ async def create_tuning(request: Request) -> shapes.TuningJob:
     return _shape(job, asked)
 
 
-async def list_tunings(request: Request) -> shapes.TuningJobList:
+def list_tunings(request: Request) -> shapes.TuningJobList:
     """The fine-tuning jobs, the newest first; ``metadata[key]=value`` keeps those that have it."""
     services, wanted = services_of(request), {}
     for name, value in request.query_params.items():
@@ -110,38 +110,37 @@ async def list_tunings(request: Request) -> shapes.TuningJobList:
     refuse_unknown_queries(request, {"after", "limit", *(f"metadata[{key}]" for key in wanted)})
     found = [
         (job, asked)
-        for job, asked in await run_in_threadpool(services.tunings.all)
+        for job, asked in services.tunings.all()
         if wanted.items() <= (asked.metadata or {}).items()
     ]
     shown, has_more = page(request, found, lambda pair: _id(pair[0]), _PAGE, _MOST)
     return shapes.TuningJobList([_shape(*pair) for pair in shown], has_more)
 
 
-async def show_tuning(request: Request) -> shapes.TuningJob:
+def show_tuning(request: Request) -> shapes.TuningJob:
     """One fine-tuning job."""
-    return _shape(*await run_in_threadpool(_find, services_of(request), request))
+    return _shape(*_find(services_of(request), request))
 
 
-async def cancel_tuning(request: Request) -> shapes.TuningJob:
+def cancel_tuning(request: Request) -> shapes.TuningJob:
     """Call a job off, in the queue or in training; nothing comes of it."""
     services = services_of(request)
-    job, asked = await run_in_threadpool(_find, services, request)
-    job = await run_in_threadpool(services.pipeline.call_off, job.job_id)
-    return _shape(job, asked)
+    job, asked = _find(services, request)
+    return _shape(services.pipeline.call_off(job.job_id), asked)
 
 
-async def list_tuning_events(request: Request) -> shapes.TuningEventList:
+def list_tuning_events(request: Request) -> shapes.TuningEventList:
     """What happened to a job, the newest first."""
     refuse_unknown_queries(request, ("after", "limit"))
-    events = await run_in_threadpool(_events, services_of(request), request)
+    events = _events(services_of(request), request)
     shown, has_more = page(request, events, lambda event: event.id, _PAGE, _MOST)
     return shapes.TuningEventList(shown, has_more)
 
 
-async def list_tuning_checkpoints(request: Request) -> shapes.TuningCheckpointList:
+def list_tuning_checkpoints(request: Request) -> shapes.TuningCheckpointList:
     """The checkpoint of a job, once it is there."""
     refuse_unknown_queries(request, ("after", "limit"))
-    found = await run_in_threadpool(_checkpoints, services_of(request), request)
+    found = _checkpoints(services_of(request), request)
     shown, has_more = page(request, found, lambda one: one.id, _PAGE, _MOST)
     ends = (shown[0].id, shown[-1].id) if shown else (None, None)
     return shapes.TuningCheckpointList(shown, has_more, *ends)

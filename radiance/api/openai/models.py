@@ -23,15 +23,15 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
 
 
-async def list_models(request: Request) -> ModelList:
+def list_models(request: Request) -> ModelList:
     """What serves, the base, and every checkpoint, the newest first."""
-    return ModelList(await run_in_threadpool(_models, services_of(request)))
+    return ModelList(_models(services_of(request)))
 
 
-async def show_model(request: Request) -> Model:
+def show_model(request: Request) -> Model:
     """One of them."""
-    services, name = services_of(request), request.path_params["model_id"]
-    for model in await run_in_threadpool(_models, services):
+    name = request.path_params["model_id"]
+    for model in _models(services_of(request)):
         if model.id == name:
             return model
     raise not_found(name)

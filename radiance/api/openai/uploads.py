@@ -37,7 +37,7 @@ async def create_file(request: Request) -> File:
     return _file(upload)
 
 
-async def list_files(request: Request) -> FileList:
+def list_files(request: Request) -> FileList:
     """The files, the newest first."""
     refuse_unknown_queries(request, ("after", "limit", "order", "purpose"))
     query = request.query_params
@@ -46,7 +46,7 @@ async def list_files(request: Request) -> FileList:
         raise RequestError(
             "order: is neither asc nor desc.", field="order", value=order, remedy="Send either."
         )
-    found = await run_in_threadpool(services_of(request).uploads.all, query.get("purpose"))
+    found = services_of(request).uploads.all(query.get("purpose"))
     if order == "asc":
         found.reverse()
     shown, has_more = page(request, found, lambda upload: upload.id, _MOST_LISTED, _MOST_LISTED)
@@ -55,23 +55,21 @@ async def list_files(request: Request) -> FileList:
     return FileList(data, has_more, *ends)
 
 
-async def show_file(request: Request) -> File:
+def show_file(request: Request) -> File:
     """One file."""
-    uploads = services_of(request).uploads
-    return _file(await run_in_threadpool(uploads.get, request.path_params["file_id"]))
+    return _file(services_of(request).uploads.get(request.path_params["file_id"]))
 
 
-async def show_content(request: Request) -> Response:
+def show_content(request: Request) -> Response:
     """The bytes of a file, as they were sent."""
-    uploads = services_of(request).uploads
-    content = await run_in_threadpool(uploads.content, request.path_params["file_id"])
+    content = services_of(request).uploads.content(request.path_params["file_id"])
     return Response(content, media_type="application/octet-stream")
 
 
-async def delete_file(request: Request) -> FileDeleted:
+def delete_file(request: Request) -> FileDeleted:
     """Forget a file. What was learned from it stays, and so do its jobs."""
     file_id = request.path_params["file_id"]
-    await run_in_threadpool(services_of(request).uploads.remove, file_id)
+    services_of(request).uploads.remove(file_id)
     return FileDeleted(file_id)
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -138,14 +137,13 @@ def _equity(lab: AlphaService, grade: Grade) -> Chart | None:
     )
 
 
-async def alphas_report(request: HttpRequest) -> Response:
+def alphas_report(request: HttpRequest) -> Response:
     """An evaluation as one file that needs nothing else."""
-    known = await run_in_threadpool(reports.find, services_of(request).config.runs_path)
+    known = reports.find(services_of(request).config.runs_path)
     study = _named(known, request.query_params.get("study", ""))
-    text = await run_in_threadpool(study.to_html)
     called = f'attachment; filename="{study.path.name}.html"'
     headers = {"Content-Disposition": called, "Cache-Control": "no-store"}
-    return Response(text, media_type="text/html", headers=headers)
+    return Response(study.to_html(), media_type="text/html", headers=headers)
 
 
 def _named(known: list[reports.EvaluationReport], name: str) -> reports.EvaluationReport:

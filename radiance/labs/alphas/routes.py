@@ -9,7 +9,6 @@ from msgspec import Meta
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from radiance.api.bodies import read_body
 from radiance.api.route import get, post
 from radiance.api.services import Services, services_of
 from radiance.api.streaming import answer_of
@@ -119,7 +118,7 @@ class TrialAnswer(msgspec.Struct):
     upstreams: list[UpstreamState]
 
 
-async def generate_alpha(request: Request) -> AlphaAnswer:
+async def generate_alpha(request: Request, body: GenerateBody) -> AlphaAnswer:
     """Write an alpha, check it, and backtest it.
 
     Where the local model cannot answer, or its answer is no alpha, the fallback chain is asked, if
@@ -127,7 +126,6 @@ async def generate_alpha(request: Request) -> AlphaAnswer:
     """
     services = services_of(request)
     lab = services.extension(AlphaService)
-    body = await read_body(request, GenerateBody, services.config.server.max_body_bytes)
     _refuse_contradictions(body)
     champion, arm = await _side(services, body)
     if body.form == "plan" or (body.form is None and arm is None and not _asks_to_write(body)):
@@ -357,6 +355,6 @@ class _LocalAnswers:
 
 
 ROUTES = [
-    post("/alphas/generate", generate_alpha, "infer", takes=GenerateBody, gives=AlphaAnswer),
-    get("/alphas/trial", show_trial, "infer", gives=TrialAnswer),
+    post("/alphas/generate", generate_alpha, "infer"),
+    get("/alphas/trial", show_trial, "infer"),
 ]

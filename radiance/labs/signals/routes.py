@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from radiance.api.bodies import checked_text, read_body, read_json
+from radiance.api.bodies import checked_text, read_json
 from radiance.api.route import delete, get, post
 from radiance.api.services import services_of
 from radiance.errors import ConfigError, NotFound, RequestError
@@ -98,13 +98,9 @@ async def show_progress(request: Request) -> Response:
     return HTMLResponse(html, headers={"Cache-Control": "no-store"})
 
 
-async def list_runs(request: Request) -> RunList:
+def list_runs(request: Request) -> RunList:
     """The run that was started last, and the results that are kept, newest first."""
     lab = services_of(request).extension(Runs)
-    return await run_in_threadpool(_listed, lab)
-
-
-def _listed(lab: Runs) -> RunList:
     return RunList(lab.latest, lab.kept(), store.given_names(lab.folder))
 
 
@@ -118,37 +114,32 @@ async def start_run(request: Request) -> RunState:
     return await run_in_threadpool(services.extension(Runs).start, study, approver)
 
 
-async def show_run(request: Request) -> ShownRun:
+def show_run(request: Request) -> ShownRun:
     """A run as it stands: its stage and share done; once it has ended, what every method scored."""
     lab, run_id = services_of(request).extension(Runs), request.path_params["run_id"]
-    state = await run_in_threadpool(lab.get, run_id)
+    state = lab.get(run_id)
     if state.status != "succeeded":
         return ShownRun(**asdict(state))
-    result = await run_in_threadpool(store.load, lab.folder, run_id)
+    result = store.load(lab.folder, run_id)
     methods = {m.name: tables.means_of(m) for m in result.methods}
     return ShownRun(**asdict(state), methods=methods, findings=result.findings)
 
 
-async def cancel_run(request: Request) -> RunState:
+def cancel_run(request: Request) -> RunState:
     """End a run that is under way; nothing of it is kept."""
-    lab = services_of(request).extension(Runs)
-    return await run_in_threadpool(lab.cancel, request.path_params["run_id"])
+    return services_of(request).extension(Runs).cancel(request.path_params["run_id"])
 
 
-async def name_run(request: Request) -> RunList:
+def name_run(request: Request, body: NameBody) -> RunList:
     """Call a run that is kept by a name."""
-    services, run_id = services_of(request), request.path_params["run_id"]
-    body = await read_body(request, NameBody, services.config.server.max_body_bytes)
-    lab = services.extension(Runs)
-    await run_in_threadpool(name_kept, lab, run_id, body.name)
-    return await run_in_threadpool(_listed, lab)
+    name_kept(services_of(request).extension(Runs), request.path_params["run_id"], body.name)
+    return list_runs(request)
 
 
-async def delete_run(request: Request) -> RunList:
+def delete_run(request: Request) -> RunList:
     """Delete a run that is kept; what is on record of its decisions stays."""
-    lab = services_of(request).extension(Runs)
-    await run_in_threadpool(store.remove, lab.folder, request.path_params["run_id"])
-    return await run_in_threadpool(_listed, lab)
+    store.remove(services_of(request).extension(Runs).folder, request.path_params["run_id"])
+    return list_runs(request)
 
 
 def name_kept(lab: Runs, run_id: str, name: str) -> None:
@@ -161,7 +152,7 @@ def name_kept(lab: Runs, run_id: str, name: str) -> None:
     store.give_name(lab.folder, run_id, " ".join(checked_text(name, "name").split()))
 
 
-async def export_run(request: Request) -> Response:
+def export_run(request: Request) -> Response:
     """A result whole: result.json, report.html (needs nothing else) or macros.tex."""
     lab, run_id = services_of(request).extension(Runs), request.path_params["run_id"]
     kind = request.path_params["file"].rpartition(".")[2]
@@ -172,29 +163,20 @@ async def export_run(request: Request) -> Response:
             value=request.path_params["file"],
             remedy=f"Ask for {store.RESULT}, {store.REPORT} or {store.MACROS}.",
         )
-    result = await run_in_threadpool(store.load, lab.folder, run_id)
-    earlier = await run_in_threadpool(earlier_than, lab.folder, run_id)
+    result = store.load(lab.folder, run_id)
     media = {"json": "application/json", "html": "text/html", "tex": "application/x-tex"}[kind]
     content: Any = {
         "json": lambda: encode(result),
-        "html": lambda: report.render(result, earlier),
+        "html": lambda: report.render(result, earlier_than(lab.folder, run_id)),
         "tex": lambda: latex.render(result),
     }[kind]
     name = f"{run_id}-{request.path_params['file']}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    text = await run_in_threadpool(content)
-    return Response(text, media_type=media, headers=headers)
+    return Response(content(), media_type=media, headers=headers)
 
 
-async def judge_own(request: Request) -> JudgeAnswer:
+def judge_own(request: Request, body: JudgeBody) -> JudgeAnswer:
     """Take two signals of your own through gate, shadow and monitors, and keep what was found."""
-    services = services_of(request)
-    body = await read_body(request, JudgeBody, services.config.server.max_body_bytes)
-    folder = services.extension(Runs).folder
-    return await run_in_threadpool(_judged, body, folder)
-
-
-def _judged(body: JudgeBody, folder: Path) -> JudgeAnswer:
     given = {
         "stress": body.stress,
         "horizon_days": body.horizon_days,
@@ -211,7 +193,7 @@ def _judged(body: JudgeBody, folder: Path) -> JudgeAnswer:
             found = judge(study, settings, bars, predictions, body.approver)
         except ConfigError as error:  # of the files that were sent, not of this service
             raise RequestError(str(error).replace(f"{name}/", "")) from None
-    path, _ = own_runs.keep(found, folder)
+    path, _ = own_runs.keep(found, services_of(request).extension(Runs).folder)
     return JudgeAnswer(path.name, found, own_memo.render(found))
 
 
@@ -231,13 +213,13 @@ def earlier_than(folder: Any, run_id: str) -> Any:
 
 ROUTES = [
     get("/signals/progress", show_progress, "infer", gives="text/html"),
-    get("/signals/runs", list_runs, "infer", gives=RunList),
-    post("/signals/runs", start_run, "admin", takes=StartBody, gives=RunState, status=202),
-    get("/signals/runs/{run_id}", show_run, "infer", gives=ShownRun),
-    post("/signals/runs/{run_id}/cancel", cancel_run, "admin", takes=None, gives=RunState),
-    post("/signals/runs/{run_id}/name", name_run, "admin", takes=NameBody, gives=RunList),
-    delete("/signals/runs/{run_id}", delete_run, "admin", gives=RunList),
+    get("/signals/runs", list_runs, "infer"),
+    post("/signals/runs", start_run, "admin", takes=StartBody, status=202),
+    get("/signals/runs/{run_id}", show_run, "infer"),
+    post("/signals/runs/{run_id}/cancel", cancel_run, "admin", takes=None),
+    post("/signals/runs/{run_id}/name", name_run, "admin"),
+    delete("/signals/runs/{run_id}", delete_run, "admin"),
     get("/signals/runs/{run_id}/{file}", export_run, "infer", gives=StudyResult),
-    post("/signals/judge", judge_own, "admin", takes=JudgeBody, gives=JudgeAnswer),
-    get("/signals/knobs", show_knobs, "infer", gives=KnobsAnswer),
+    post("/signals/judge", judge_own, "admin"),
+    get("/signals/knobs", show_knobs, "infer"),
 ]

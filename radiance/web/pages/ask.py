@@ -13,9 +13,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 
 from radiance.api.errors import response_to
-from radiance.api.feedback import FeedbackBody, keep_feedback
+from radiance.api.feedback import FeedbackBody, send_feedback
 from radiance.api.recall import mode_of
-from radiance.api.search import SearchBody, answer_to
+from radiance.api.search import SearchBody, search
 from radiance.api.services import Services, services_of
 from radiance.engine.model.encoding import Encoder
 from radiance.engine.requests import Answer, Request, Scoring
@@ -118,20 +118,19 @@ async def _answer(request: HttpRequest, services: Services, fields: Fields) -> D
         return {"answers": await run_in_threadpool(_ask_both, services, prompt, a, b)}
     name = None if a == _SERVING else a
     body = SearchBody(prompt=prompt, max_tokens=_MOST_TOKENS, temperature=0.0, checkpoint=name)
-    answer = await answer_to(request, services, body)
+    answer = await search(request, body)
     return {"turn": {**msgspec.to_builtins(answer), "prompt": prompt}}
 
 
 async def vote(request: HttpRequest) -> Response:
     """Keep a vote on an answer; for those without scripts, who send a form."""
-    services = services_of(request)
-    fields = await read_form(request, services.config.server.max_body_bytes)
+    fields = await read_form(request, services_of(request).config.server.max_body_bytes)
     body = {name: fields.get(name, "") for name in ("vote", "prompt", "response", "comment")}
     # A model may write what no text may hold; its answer is voted on all the same.
     body["response"] = "".join("\ufffd" if forbidden(c) else c for c in body["response"])
     if checkpoint := fields.get("checkpoint"):
         body["checkpoint"] = checkpoint
-    await keep_feedback(request, services, check(body, FeedbackBody))
+    await run_in_threadpool(send_feedback, request, check(body, FeedbackBody))
     return RedirectResponse("/ask?done=voted", 303)
 
 

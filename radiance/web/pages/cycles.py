@@ -1,7 +1,6 @@
 """The cycles of training: which there were, and one of them step by step."""
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -152,7 +151,7 @@ def _why_nothing(services: Services, cycle: PastCycle) -> str:
     return f"What it continued no longer served, or the settings changed.{again}"
 
 
-async def report(request: Request) -> Response:
+def report(request: Request) -> Response:
     """Everything on record of a cycle, as one file that needs nothing else.
 
     HTML, or JSON with ``format=json``; the texts of examples are left out.
@@ -166,17 +165,13 @@ async def report(request: Request) -> Response:
             value=form,
             remedy="Send html or json.",
         )
-    cycle = await run_in_threadpool(_cycle_of, services, request)
-    config = services.config
-    found = await run_in_threadpool(
-        cycle_report.read, config.database_path, config.adapters_path, cycle.id
-    )
+    cycle, config = _cycle_of(services, request), services.config
+    found = cycle_report.read(config.database_path, config.adapters_path, cycle.id)
     named = f'attachment; filename="cycle-{cycle.id}.{form}"'
     headers = {"Content-Disposition": named, "Cache-Control": "no-store"}
     if form == "json":
         return JSONResponse(found, headers=headers)
-    text = await run_in_threadpool(cycle_report.render, found)
-    return Response(text, media_type="text/html", headers=headers)
+    return Response(cycle_report.render(found), media_type="text/html", headers=headers)
 
 
 LIST = Page(

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -197,17 +196,11 @@ def _asked(request: Request) -> tuple[str, str | None]:
     return action, request.query_params.get("checkpoint") or None
 
 
-async def download(request: Request) -> Response:
+def download(request: Request) -> Response:
     """The adapter of a checkpoint as mlx-lm loads it, with a model card, in an archive."""
-    checkpoint_id = request.path_params["checkpoint_id"]
-    data = await run_in_threadpool(_zip, services_of(request), checkpoint_id)
-    named = f'attachment; filename="{checkpoint_id}.zip"'
-    return Response(data, media_type="application/zip", headers={"Content-Disposition": named})
-
-
-def _zip(services: Services, checkpoint_id: str) -> bytes:
-    """Files are copied, not computed with: this thread must not touch MLX."""
+    services, checkpoint_id = services_of(request), request.path_params["checkpoint_id"]
     held = io.BytesIO()
+    # Files are copied, not computed with: this thread must not touch MLX.
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / checkpoint_id
         source = find_source(services.config, checkpoint_id)
@@ -215,7 +208,8 @@ def _zip(services: Services, checkpoint_id: str) -> bytes:
         with zipfile.ZipFile(held, "w", zipfile.ZIP_STORED) as archive:
             for path in sorted(target.rglob("*")):
                 archive.write(path, Path(checkpoint_id) / path.relative_to(target))
-    return held.getvalue()
+    headers = {"Content-Disposition": f'attachment; filename="{checkpoint_id}.zip"'}
+    return Response(held.getvalue(), media_type="application/zip", headers=headers)
 
 
 PAGE = Page(
