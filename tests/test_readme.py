@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from radiance import config, ember
-from radiance.cli import main, pointer
+from radiance.cli import main
 from tests.shared_data import REPOSITORY, STORIES, needs
 from tests.support import Running, start_service, wait_for_log
 
@@ -82,7 +82,7 @@ def test_the_first_minute_is_as_it_is_told_and_so_is_the_quick_start(
         shown = invoke(words).splitlines()
         assert {varied(line) for line in expected} <= {varied(line) for line in shown}, shown
     [quick] = blocks(README, "Quick start")
-    monkeypatch.setattr(pointer.output, "is_interactive", lambda: True)
+    monkeypatch.setattr("radiance.cli.output.is_interactive", lambda: True)
     for line in quick:
         words = command(line)
         if not _STARTS.match(" ".join(words)):  # that is what the fixture has done

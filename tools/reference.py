@@ -75,7 +75,7 @@ def command_reference() -> str:
     parts = ["\n".join(["| Command | What |", "|---|---|", *map(_summary, commands())])]
     for words in commands():
         command, name = find(words), "radiance " + " ".join(words)
-        context = click.Context(command, info_name=name)
+        context = click.Context(command, info_name=name, show_default=True)
         text = inspect.cleandoc(command.help or "").replace("\b\n", "")
         about, _, examples = text.partition("\n\nExamples:\n")
         usage = " ".join(command.collect_usage_pieces(context))

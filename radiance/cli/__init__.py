@@ -39,7 +39,10 @@ from radiance.cli.training import training
 from radiance.cli.update import update
 
 
-@click.group(cls=AllCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=AllCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__, message="radiance %(version)s")
 def main() -> None:
     """Radiance: a local language model that learns from examples.

@@ -9,7 +9,16 @@ import click
 
 from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.coverage import coverage
-from radiance.cli.output import note, print_json, print_pairs, print_table
+from radiance.cli.output import (
+    json_option,
+    note,
+    print_json,
+    print_pairs,
+    print_table,
+    printed_as_json,
+    wants_json,
+)
+from radiance.cli.parameters import reason_option
 from radiance.cli.settings import Settings, settings_options
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError, Unavailable
 
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
 
 _SHOWN_LOSSES = ("loss", "parent_loss", "base_loss", "kl_base", "kl_parent", "is_exact")
 _LEFT_TO_THE_BASE = "(what the base model answers)"
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 @click.group()
@@ -43,9 +51,9 @@ anchors.add_command(coverage)
 
 @anchors.command("list")
 @click.option("--context", metavar="NAME", help="Context whose anchors are listed, one a line.")
-@_json_option
+@json_option()
 @settings_options
-def list_anchors(settings: Settings, context: str | None, as_json: bool) -> None:
+def list_anchors(settings: Settings, context: str | None) -> None:
     """List the contexts of the anchors.
 
     The table has the number of anchors in each context, and the number measured per checkpoint
@@ -61,7 +69,7 @@ def list_anchors(settings: Settings, context: str | None, as_json: bool) -> None
     config = settings.load()
     held = _load(config)
     if context is not None:
-        _list_context(held, context, as_json)
+        _list_context(held, context)
         return
     additions = own.read(config.anchors_path)
     measured = held.sample(config.evaluation.anchor_sample).counts
@@ -74,7 +82,7 @@ def list_anchors(settings: Settings, context: str | None, as_json: bool) -> None
         "licence": held.licence,
         "own": held.own,
     }
-    if as_json:
+    if wants_json():
         counted = [dict(zip(("context", "anchors", "measured"), row, strict=True)) for row in rows]
         files = [_describe(addition) for addition in additions]
         print_json({**identity, "missing": held.missing, "contexts": counted, "files": files})
@@ -93,7 +101,7 @@ def list_anchors(settings: Settings, context: str | None, as_json: bool) -> None
         note("There are no anchors: forgetting is not measured.")
 
 
-def _list_context(held: "AnchorSet", context: str, as_json: bool) -> None:
+def _list_context(held: "AnchorSet", context: str) -> None:
     chosen = [anchor for anchor in held.anchors if anchor.context == context]
     if not chosen:
         raise NotFound(
@@ -102,8 +110,7 @@ def _list_context(held: "AnchorSet", context: str, as_json: bool) -> None:
             value=context,
             remedy="`radiance anchors list` lists them.",
         )
-    if as_json:
-        print_json({"context": context, "anchors": [_content(anchor) for anchor in chosen]})
+    if printed_as_json({"context": context, "anchors": [_content(anchor) for anchor in chosen]}):
         return
     print_table(
         ("ANCHOR", "ASKS", "ANSWER"),
@@ -113,9 +120,9 @@ def _list_context(held: "AnchorSet", context: str, as_json: bool) -> None:
 
 @anchors.command("show")
 @click.argument("anchor_id", metavar="ID")
-@_json_option
+@json_option()
 @settings_options
-def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
+def show_anchor(settings: Settings, anchor_id: str) -> None:
     """Show the anchor ID.
 
     The output has the anchor's text and context, and its losses at the newest checkpoint, if it was
@@ -141,8 +148,7 @@ def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
         {"window": probe.id} | {name: getattr(probe, name) for name in _SHOWN_LOSSES}
         for probe in probes
     ]
-    if as_json:
-        print_json({**_content(found), "checkpoint": checkpoint_id, "losses": plain})
+    if printed_as_json({**_content(found), "checkpoint": checkpoint_id, "losses": plain}):
         return
     turns = [(m.role, m.content or _LEFT_TO_THE_BASE) for m in found.example.messages]
     text = turns or [("text", found.example.text)]
@@ -169,8 +175,10 @@ def show_anchor(settings: Settings, anchor_id: str, as_json: bool) -> None:
 )
 @click.option("--context", metavar="NAME", help="Context for anchors that name none.")
 @click.option("--source", help="Source of the anchors. Default: the file's name.")
-@click.option("--licence", default="", help="Licence of the anchors, for the manifest.")
-@_json_option
+@click.option(
+    "--licence", default="", show_default=False, help="Licence of the anchors, for the manifest."
+)
+@json_option()
 @settings_options
 def add_anchors(
     settings: Settings,
@@ -180,7 +188,6 @@ def add_anchors(
     context: str | None,
     source: str | None,
     licence: str,
-    as_json: bool,
 ) -> None:
     """Add anchors of your own.
 
@@ -218,9 +225,8 @@ def add_anchors(
     finally:
         os.close(descriptor)
     count = entry.count if entry else 0
-    if as_json:
-        print_json({"file": entry.file if entry else None, "added": count, "given": len(new)})
-    elif entry:
+    facts = {"file": entry.file if entry else None, "added": count, "given": len(new)}
+    if not printed_as_json(facts) and entry:
         click.echo(config.anchors_path / entry.file)
     left_out = f", {len(new) - count} held already" if count < len(new) else ""
     note(f"{count} anchor{'s' * (count != 1)} added{left_out}.")
@@ -231,14 +237,10 @@ def add_anchors(
 @click.option(
     "--all", "accept_all", is_flag=True, help="Accept every overwritten anchor that waits for it."
 )
-@click.option("--reason", help="Reason, kept in the audit log.")
+@reason_option
 @client_options
 def accept_anchors(
-    anchor_ids: tuple[str, ...],
-    accept_all: bool,
-    reason: str | None,
-    client: ServiceClient,
-    as_json: bool,
+    anchor_ids: tuple[str, ...], accept_all: bool, reason: str | None, client: ServiceClient
 ) -> None:
     """Accept that anchors are overwritten.
 
@@ -253,14 +255,13 @@ def accept_anchors(
       radiance anchors accept --all --reason "The game's world has its own capitals."
     """
     if not anchor_ids and not accept_all:
-        _list_overwritten(client.get("/info")["overwritten"], as_json)
+        _list_overwritten(client.get("/info")["overwritten"])
         return
     if anchor_ids and accept_all:
         raise click.UsageError("Give IDs, or --all.")
     body: dict[str, object] = {"all": True} if accept_all else {"anchors": list(anchor_ids)}
-    answer = client.post("/anchors/accept", body if reason is None else {**body, "reason": reason})
-    if as_json:
-        print_json(answer)
+    answer = client.post("/anchors/accept", {**body, "reason": reason})
+    if printed_as_json(answer):
         return
     for name in answer["accepted"]:
         click.echo(name)
@@ -268,9 +269,8 @@ def accept_anchors(
     note(f"{len(answer['accepted'])} accepted; {left} not accepted.")
 
 
-def _list_overwritten(found: Answer, as_json: bool) -> None:
-    if as_json:
-        print_json(found)
+def _list_overwritten(found: Answer) -> None:
+    if printed_as_json(found):
         return
     if not found["count"]:
         note("No anchor is overwritten.")

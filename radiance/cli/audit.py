@@ -5,26 +5,29 @@ Reads the database of a root itself, beside a running service or without one, an
 
 import json
 import re
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 import msgspec
 
 from radiance.cli.client import Answer
-from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table, show_time
+from radiance.cli.output import (
+    FAILED,
+    json_option,
+    note,
+    print_json,
+    print_pairs,
+    print_table,
+    printed_as_json,
+    show_time,
+)
+from radiance.cli.parameters import root_option
 from radiance.config import Config
 
 _HASH = re.compile(r"[0-9a-f]{64}")
-_root_option = click.option(
-    "--root",
-    "config",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    callback=lambda context, parameter, value: Config(root=value),
-    help="Root directory, which holds adapters/ and runs/. Default: the current directory.",
+_root_option = root_option(
+    name="config", callback=lambda context, parameter, value: Config(root=value)
 )
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 def _check_hash(context: click.Context, parameter: click.Parameter, given: str | None) -> Any:
@@ -47,18 +50,16 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option(
-    "--limit", type=click.IntRange(1), default=30, help="Most entries listed. Default: 30."
-)
+@click.option("--limit", type=click.IntRange(1), default=30, help="Most entries listed.")
 @click.option(
     "--before",
     type=click.IntRange(1),
     metavar="NUMBER",
     help="Number of an entry; only earlier entries are listed.",
 )
-@_json_option
+@json_option()
 @_root_option
-def log(limit: int, before: int | None, as_json: bool, config: Config) -> None:
+def log(limit: int, before: int | None, config: Config) -> None:
     """List the entries of the audit log.
 
     The list is newest first; `radiance audit show` prints a whole entry.
@@ -72,8 +73,7 @@ def log(limit: int, before: int | None, as_json: bool, config: Config) -> None:
 
     with DatabaseSnapshot(config.database_path) as db:
         entries = [entry.to_plain() for entry in audit_log.recent(db, limit, before)]
-    if as_json:
-        print_json({"entries": entries})
+    if printed_as_json({"entries": entries}):
         return
     print_table(
         ("NUMBER", "AT (UTC)", "ACTION", "ACTOR", "CHECKPOINT", "WHY"),
@@ -93,9 +93,9 @@ def log(limit: int, before: int | None, as_json: bool, config: Config) -> None:
 
 @audit.command()
 @click.argument("what", metavar="NUMBER|CHECKPOINT")
-@_json_option
+@json_option()
 @_root_option
-def show(what: str, as_json: bool, config: Config) -> None:
+def show(what: str, config: Config) -> None:
     """Show one entry, or every entry about a checkpoint.
 
     NUMBER is an entry's number, CHECKPOINT a checkpoint's id. An entry holds examples and their
@@ -116,8 +116,7 @@ def show(what: str, as_json: bool, config: Config) -> None:
             Checkpoints(db, config.adapters_path).get(what)
             entries = audit_log.about(db, what)
     plain = [entry.to_plain() for entry in entries]
-    if as_json:
-        print_json({"entries": plain})
+    if printed_as_json({"entries": plain}):
         return
     for place, entry in enumerate(plain):
         if place:
@@ -135,12 +134,10 @@ def show(what: str, as_json: bool, config: Config) -> None:
     callback=_check_hash,
     help="Hash of an entry, kept from an earlier run, that the log must still contain.",
 )
-@_json_option
+@json_option()
 @_root_option
 @click.pass_context
-def verify(
-    context: click.Context, file: BinaryIO | None, head: str | None, as_json: bool, config: Config
-) -> None:
+def verify(context: click.Context, file: BinaryIO | None, head: str | None, config: Config) -> None:
     """Verify that the audit log was not changed.
 
     The hash chain is recomputed, and its entries are compared with checkpoints, releases, files and
@@ -158,9 +155,7 @@ def verify(
         found = verification.verify(config.database_path, config.adapters_path, head)
     else:
         found = verification.verify_export(file, head)
-    if as_json:
-        print_json(msgspec.to_builtins(found))
-    else:
+    if not printed_as_json(msgspec.to_builtins(found)):
         for sentence in (*(f"on record: {alarm}" for alarm in found.alarms), *found.findings):
             note(sentence)
         note(f"{found.entries} sound entries.{' All is as recorded.' if found.is_sound else ''}")

@@ -5,23 +5,18 @@ from pathlib import Path
 
 import click
 
-from radiance.cli.output import note, print_json
+from radiance.cli.output import json_option, note, printed_as_json
+from radiance.cli.parameters import FOLDER, root_option
 from radiance.config import Config, load
 from radiance.errors import ConfigError
 from radiance.platform import let_others_go_first
 
-_root_option = click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="Root directory, which holds adapters/ and runs/. Default: the current directory.",
-)
+_root_option = root_option()
 _SHOWN = 20
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=FOLDER)
 @click.option(
     "--keep",
     type=click.IntRange(1),
@@ -29,9 +24,9 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON 
     help="Number of snapshots kept, the newest ones. Default: all.",
 )
 @click.option("--check", "is_checked", is_flag=True, help="Restore the snapshot once, and compare.")
-@_json_option
+@json_option()
 @_root_option
-def backup(folder: Path, keep: int | None, is_checked: bool, as_json: bool, root: Path) -> None:
+def backup(folder: Path, keep: int | None, is_checked: bool, root: Path) -> None:
     """Add a snapshot of the root to the backup in FOLDER.
 
     A service may run meanwhile; it has priority where the processor is busy. Files that have not
@@ -53,26 +48,24 @@ def backup(folder: Path, keep: int | None, is_checked: bool, as_json: bool, root
         f"{len(made.snapshot.files)} files, {made.size_bytes / 1e6:.1f} MB, of which "
         f"{made.copied_bytes / 1e6:.1f} MB are new{'; restored and compared' * is_checked}."
     )
-    if as_json:
-        print_json(
-            {
-                "snapshot": made.snapshot.name,
-                "files": len(made.snapshot.files),
-                "size_bytes": made.size_bytes,
-                "copied_bytes": made.copied_bytes,
-                "head": made.snapshot.head,
-            }
-        )
-    else:
+    if not printed_as_json(
+        {
+            "snapshot": made.snapshot.name,
+            "files": len(made.snapshot.files),
+            "size_bytes": made.size_bytes,
+            "copied_bytes": made.copied_bytes,
+            "head": made.snapshot.head,
+        }
+    ):
         click.echo(made.snapshot.name)
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", type=FOLDER)
 @click.option("--snapshot", metavar="NAME", help="Name of a snapshot. Default: the newest.")
-@_json_option
+@json_option()
 @_root_option
-def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> None:
+def restore(folder: Path, snapshot: str | None, root: Path) -> None:
     """Restore a root from the backup in FOLDER.
 
     The root must be empty or not exist yet. It appears once every file has been compared with its
@@ -102,16 +95,14 @@ def restore(folder: Path, snapshot: str | None, as_json: bool, root: Path) -> No
             "API keys that were revoked since then are valid again. Look: radiance keys list --root"
             f" {shlex.quote(str(root))}"
         )
-    if as_json:
-        print_json(
-            {
-                "snapshot": made.name,
-                "files": len(made.files),
-                "head": made.head,
-                "forgotten_since": forgotten,
-            }
-        )
-    else:
+    if not printed_as_json(
+        {
+            "snapshot": made.name,
+            "files": len(made.files),
+            "head": made.head,
+            "forgotten_since": forgotten,
+        }
+    ):
         click.echo(made.name)
 
 

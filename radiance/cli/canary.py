@@ -3,9 +3,9 @@
 import click
 
 from radiance.cli.client import Answer, ServiceClient, client_options
-from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
+from radiance.cli.output import note, print_pairs, print_table, printed_as_json, show_time
+from radiance.cli.parameters import reason_option
 
-_reason_option = click.option("--reason", help="Reason, kept in the audit log.")
 _ARM = (
     *("checkpoint", "answers", "failures", "callers", "cut_off_ratio", "looping_ratio"),
     "mean_logprob",
@@ -36,7 +36,7 @@ def canary() -> None:
     "--shadow", is_flag=True, help="Discard the candidate's answers instead of returning them."
 )
 @click.option("--force", is_flag=True, help="Start it even if the gate rejected the checkpoint.")
-@_reason_option
+@reason_option
 @client_options
 def start(
     checkpoint_id: str,
@@ -45,7 +45,6 @@ def start(
     force: bool,
     reason: str | None,
     client: ServiceClient,
-    as_json: bool,
 ) -> None:
     """Start a canary or a shadow of CHECKPOINT_ID.
 
@@ -64,9 +63,8 @@ def start(
         "share": share,
         "reason": reason,
     }
-    answer = client.post("/canary", {name: v for name, v in body.items() if v is not None})
-    if as_json:
-        print_json(answer)
+    answer = client.post("/canary", body)
+    if printed_as_json(answer):
         return
     click.echo(checkpoint_id)
     running = answer["running"]
@@ -76,7 +74,7 @@ def start(
 
 @canary.command()
 @client_options
-def status(client: ServiceClient, as_json: bool) -> None:
+def status(client: ServiceClient) -> None:
     """Show the figures of both arms and their differences.
 
     Differences are candidate minus champion, with confidence bounds. Without a running canary, the
@@ -87,16 +85,14 @@ def status(client: ServiceClient, as_json: bool) -> None:
       radiance canary status --json
     """
     answer = client.get("/canary")
-    if as_json:
-        print_json(answer)
-    else:
+    if not printed_as_json(answer):
         _show(answer["running"] or answer["last"])
 
 
 @canary.command()
-@_reason_option
+@reason_option
 @client_options
-def stop(reason: str | None, client: ServiceClient, as_json: bool) -> None:
+def stop(reason: str | None, client: ServiceClient) -> None:
     """Stop the canary or shadow, and show its figures.
 
     The champion answers all callers again. To serve the candidate instead, promote it; that ends
@@ -107,9 +103,7 @@ def stop(reason: str | None, client: ServiceClient, as_json: bool) -> None:
       radiance canary stop --reason "It is slower."
     """
     answer = client.delete("/canary", reason=reason)
-    if as_json:
-        print_json(answer)
-    else:
+    if not printed_as_json(answer):
         _show(answer["last"])
 
 

@@ -2,17 +2,18 @@
 
 import click
 
-from radiance.cli import output
 from radiance.cli.client import ServiceClient, client_options, segment
 from radiance.cli.output import (
+    confirm,
     note,
     one_line,
-    print_json,
     print_pairs,
     print_table,
+    printed_as_json,
     show,
     show_time,
 )
+from radiance.cli.parameters import reason_option
 from radiance.cli.pointer import pin, promote, rollback, unpin
 
 _BASE = "base"
@@ -33,7 +34,7 @@ def checkpoints() -> None:
 
 @checkpoints.command("list")
 @client_options
-def list_checkpoints(client: ServiceClient, as_json: bool) -> None:
+def list_checkpoints(client: ServiceClient) -> None:
     """List all checkpoints.
 
     A star marks the checkpoint that answers requests. Losses are mean cross-entropy in nats per
@@ -44,8 +45,7 @@ def list_checkpoints(client: ServiceClient, as_json: bool) -> None:
       radiance checkpoints list --json
     """
     answer = client.get("/checkpoints")
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     labels = answer.get("labels", {})
     print_table(
@@ -86,7 +86,7 @@ def list_checkpoints(client: ServiceClient, as_json: bool) -> None:
 @checkpoints.command("show")
 @click.argument("checkpoint_id")
 @client_options
-def show_checkpoint(checkpoint_id: str, client: ServiceClient, as_json: bool) -> None:
+def show_checkpoint(checkpoint_id: str, client: ServiceClient) -> None:
     """Show the checkpoint CHECKPOINT_ID.
 
     The output has the checkpoint's origin, its measurements and the verdict of each rule of the
@@ -97,8 +97,7 @@ def show_checkpoint(checkpoint_id: str, client: ServiceClient, as_json: bool) ->
       radiance checkpoints show A_2026-02-09_0012 --json
     """
     answer = client.get(f"/checkpoints/{segment(checkpoint_id)}")
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     decision = answer.get("decision") or {}
     apart = ("report", "manifest", "decision", "label")
@@ -125,12 +124,10 @@ def show_checkpoint(checkpoint_id: str, client: ServiceClient, as_json: bool) ->
 
 @checkpoints.command("label")
 @click.argument("checkpoint_id")
-@click.option("--name", default="", help="Name of the checkpoint, on one line.")
-@click.option("--note", default="", help="Note on the checkpoint.")
+@click.option("--name", default="", show_default=False, help="Name of the checkpoint, on one line.")
+@click.option("--note", default="", show_default=False, help="Note on the checkpoint.")
 @client_options
-def label_checkpoint(
-    checkpoint_id: str, name: str, note: str, client: ServiceClient, as_json: bool
-) -> None:
+def label_checkpoint(checkpoint_id: str, name: str, note: str, client: ServiceClient) -> None:
     """Give CHECKPOINT_ID a name and a note.
 
     Both replace what the checkpoint had; without options it has neither. Every change is in the
@@ -141,8 +138,7 @@ def label_checkpoint(
     """
     path = f"/checkpoints/{segment(checkpoint_id)}/label"
     answer = client.post(path, {"name": name, "note": note})
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     label = answer["label"]
     click.echo(f"{answer['checkpoint_id']}  {one_line(label['name']) or 'has no name'}")
@@ -152,9 +148,7 @@ def label_checkpoint(
 @click.argument("checkpoint_id")
 @click.option("--limit", type=int, metavar="N", help="Most checkpoints listed. Default: 100.")
 @client_options
-def show_lineage(
-    checkpoint_id: str, limit: int | None, client: ServiceClient, as_json: bool
-) -> None:
+def show_lineage(checkpoint_id: str, limit: int | None, client: ServiceClient) -> None:
     """Show all that CHECKPOINT_ID was taught, down to the base model.
 
     The list has the training cycles, updates, examples and tags that made the checkpoint and its
@@ -165,8 +159,7 @@ def show_lineage(
       radiance checkpoints lineage A_2026-02-09_0012 --json
     """
     answer = client.get(f"/checkpoints/{segment(checkpoint_id)}/lineage", limit=limit)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     for generation in answer["lineage"]:
         served = ", answers requests" if generation["is_current"] else ""
@@ -196,17 +189,12 @@ def show_lineage(
     help="Number of newest checkpoints that keep their weights. "
     "Default: retention.keep_checkpoints.",
 )
-@click.option("--reason", help="Reason, kept in the audit log.")
+@reason_option
 @click.option("--dry-run", is_flag=True, help="Print what would be pruned, and prune nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @client_options
 def prune_checkpoints(
-    keep: int | None,
-    reason: str | None,
-    dry_run: bool,
-    yes: bool,
-    client: ServiceClient,
-    as_json: bool,
+    keep: int | None, reason: str | None, dry_run: bool, yes: bool, client: ServiceClient
 ) -> None:
     """Delete the weights of checkpoints that nothing needs.
 
@@ -219,20 +207,12 @@ def prune_checkpoints(
       radiance checkpoints prune --keep 20 --dry-run
       radiance checkpoints prune --keep 20 --yes
     """
-    body = {} if keep is None else {"keep": keep}
-    answer = client.post("/prune", {**body, "dry_run": True})
+    answer = client.post("/prune", {"keep": keep, "dry_run": True})
     if answer["checkpoints"] and not dry_run:
         if not yes:
-            if not output.is_interactive():
-                raise click.UsageError(
-                    "There is no terminal to ask for confirmation on. Add --yes."
-                )
-            question = f"Delete the weights of {len(answer['checkpoints'])} checkpoint(s)?"
-            click.confirm(question, abort=True, err=True)
-        told = {} if reason is None else {"reason": reason}
-        answer = client.post("/prune", {**body, **told})
-    if as_json:
-        print_json(answer)
+            confirm(f"Delete the weights of {len(answer['checkpoints'])} checkpoint(s)?")
+        answer = client.post("/prune", {"keep": keep, "reason": reason})
+    if printed_as_json(answer):
         return
     for checkpoint_id in answer["checkpoints"]:
         click.echo(checkpoint_id)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from radiance import config
-from radiance.cli.output import note
+from radiance.cli.output import json_option, note
 from radiance.client import wire
 from radiance.client.wire import Form, segment
 from radiance.errors import RadianceError, TooLarge, Unavailable
@@ -64,9 +64,10 @@ class ServiceClient:
         """The answer to DELETE ``path``; query values that are None are left out."""
         return self._send("DELETE", path + wire.encode_query(query))
 
-    def post(self, path: str, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
-        """The answer to POST ``path``."""
-        return self._send("POST", path, wire.encode_body({} if body is None else body), timeout_s)
+    def post(self, path: str, body: Answer | None = None, timeout_s: float = TIMEOUT_S) -> Any:
+        """The answer to POST ``path``; fields of the body that are None are left out."""
+        given = {name: value for name, value in (body or {}).items() if value is not None}
+        return self._send("POST", path, wire.encode_body(given), timeout_s)
 
     def post_file(
         self,
@@ -156,10 +157,8 @@ class ServiceClient:
 
 
 def client_options(command: F) -> F:
-    """Add ``--url``, ``--api-key``, ``--json``; the command gets ``client`` and ``as_json``."""
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Print the service's answer as JSON."
-    )(service_options(command))
+    """Add ``--url``, ``--api-key`` and ``--json``; the command gets ``client``."""
+    return json_option("Print the service's answer as JSON.")(service_options(command))
 
 
 def service_options(command: F) -> F:

@@ -3,7 +3,7 @@
 import click
 import msgspec
 
-from radiance.cli.output import note, print_json
+from radiance.cli.output import json_option, note, printed_as_json
 from radiance.cli.settings import Settings, render, settings_options
 from radiance.config import render_default
 
@@ -12,9 +12,9 @@ from radiance.config import render_default
 @click.option(
     "--default", "defaults", is_flag=True, help="Print every setting at its default instead."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of TOML.")
+@json_option("Print JSON instead of TOML.")
 @settings_options
-def config(settings: Settings, defaults: bool, as_json: bool) -> None:
+def config(settings: Settings, defaults: bool) -> None:
     """Print the effective settings as TOML.
 
     The effective settings are those that `radiance run` uses with the same flags: the defaults,
@@ -30,8 +30,7 @@ def config(settings: Settings, defaults: bool, as_json: bool) -> None:
         click.echo(render_default(), nl=False)
         return
     effective = settings.load()
-    if as_json:
-        print_json(msgspec.to_builtins(effective, enc_hook=str))
+    if printed_as_json(msgspec.to_builtins(effective, enc_hook=str)):
         return
     note(f"# root: {effective.root}")
     click.echo(render(effective))

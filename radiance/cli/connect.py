@@ -6,7 +6,7 @@ import shutil
 import click
 
 from radiance.cli.client import ServiceClient, client_options
-from radiance.cli.output import print_json
+from radiance.cli.output import printed_as_json
 from radiance.errors import RequestError
 
 _KEY = "$RADIANCE_API_KEY"  # as a shell reads it
@@ -103,9 +103,9 @@ claude mcp add --transport http radiance {url}/mcp{key_header}""",
 
 @click.command()
 @click.argument("name", metavar="CLIENT", type=click.Choice(sorted(CLIENTS)))
-@click.option("--model", default="radiance", show_default=True, help="Name of the weights to ask.")
+@click.option("--model", default="radiance", help="Name of the weights to ask.")
 @client_options
-def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None:
+def connect(client: ServiceClient, name: str, model: str) -> None:
     """Print the settings with which CLIENT uses the running service.
 
     The model is checked against the service; docs/CLIENTS.md has what each client was tried with.
@@ -130,9 +130,9 @@ def connect(client: ServiceClient, as_json: bool, name: str, model: str) -> None
         command=shutil.which("radiance") or "radiance",  # a desktop's programs have another PATH
         **_keys(name, client.api_key is not None),
     )
-    if as_json:
-        print_json({"client": name, "url": client.url, "model": model, "settings": settings})
-    else:
+    if not printed_as_json(
+        {"client": name, "url": client.url, "model": model, "settings": settings}
+    ):
         click.echo(settings)
 
 

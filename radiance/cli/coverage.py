@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from radiance.cli.output import note, print_json, print_pairs, print_table
+from radiance.cli.output import json_option, note, print_json, print_pairs, print_table, wants_json
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
@@ -22,32 +22,24 @@ if TYPE_CHECKING:
     "most",
     type=click.IntRange(1),
     default=50,
-    show_default=True,
     help="Most examples compared, spread over all updates.",
 )
 @click.option(
     "--top",
     type=click.IntRange(1),
     default=3,
-    show_default=True,
     help="Anchors named per example, those it affects most.",
 )
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
     default=0.1,
-    show_default=True,
     help="Least |cosine| with some anchor for an example to count as covered.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 @settings_options
 def coverage(
-    settings: Settings,
-    checkpoint: str | None,
-    most: int,
-    top: int,
-    threshold: float,
-    as_json: bool,
+    settings: Settings, checkpoint: str | None, most: int, top: int, threshold: float
 ) -> None:
     """Show which examples affect which anchors.
 
@@ -90,7 +82,7 @@ def coverage(
         "threshold": threshold,
         "far": len(far),
     }
-    if as_json:
+    if wants_json():
         rows = [_as_json(row, threshold) for row in covered]
         print_json({**identity, "examples": rows, "far": [example.id for example in far]})
         return

@@ -4,15 +4,15 @@ from dataclasses import asdict
 
 import click
 
-from radiance.cli.output import FAILED, note, print_json
+from radiance.cli.output import FAILED, json_option, note, printed_as_json
 from radiance.cli.settings import Settings, settings_options
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 @settings_options
 @click.pass_context
-def doctor(context: click.Context, settings: Settings, as_json: bool) -> None:
+def doctor(context: click.Context, settings: Settings) -> None:
     """Check the machine, the root and the settings.
 
     The checks cover Python, memory, disk, BLAS, MLX and its device, the root, radiance.toml, the
@@ -29,9 +29,7 @@ def doctor(context: click.Context, settings: Settings, as_json: bool) -> None:
 
     findings = checks.examine(settings)
     failed = sum(finding.status == "fail" for finding in findings)
-    if as_json:
-        print_json({"ok": not failed, "checks": [asdict(finding) for finding in findings]})
-    else:
+    if not printed_as_json({"ok": not failed, "checks": [asdict(finding) for finding in findings]}):
         width = max(len(finding.name) for finding in findings)
         for finding in findings:
             click.echo(f"{finding.status:4}  {finding.name:{width}}  {finding.detail}")

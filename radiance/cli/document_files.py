@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from radiance.cli.client import Answer, ServiceClient
-from radiance.cli.output import describe, note, one_line, print_json
+from radiance.cli.output import describe, note, one_line, printed_as_json
 from radiance.documents.kinds import SUFFIXES
 from radiance.errors import RequestError
 from radiance.limits import DOCUMENT_BYTES
@@ -37,12 +37,7 @@ def _begins_with_an_object(path: Path) -> bool:
 
 
 def send(
-    client: ServiceClient,
-    path: Path,
-    name: str | None,
-    tags: Sequence[str],
-    as_json: bool,
-    again: bool = False,
+    client: ServiceClient, path: Path, name: str | None, tags: Sequence[str], again: bool = False
 ) -> bool:
     """Send a document, or those of a folder; whether all were taken.
 
@@ -53,14 +48,13 @@ def send(
         path: The file, or the folder.
         name: What a single file is called; None is its own name.
         tags: Tags of each.
-        as_json: Whether to print what the service answers.
         again: Whether what was forgotten of them is to be known again.
 
     Raises:
         RequestError: The only one cannot be read, or the folder has none.
     """
     if not path.is_dir():
-        _tell(_send(client, path, name or path.name, tags, again), as_json)
+        _tell(_send(client, path, name or path.name, tags, again))
         return True
     found = _look(path)
     files = [file for file in found.files if file.suffix.lower() in SUFFIXES]
@@ -76,7 +70,7 @@ def send(
         for file in files:
             name = (Path(path.resolve().name) / file.relative_to(path)).as_posix()
             try:
-                _tell(_send(client, file, name, tags, again), as_json)
+                _tell(_send(client, file, name, tags, again))
                 kept += 1
             except RequestError as error:
                 note(f"Not taken: {_naming(file, name, error)}")
@@ -162,9 +156,8 @@ def _send(client: ServiceClient, path: Path, name: str, tags: Sequence[str], aga
     return client.post_file("/documents", fields, content, timeout_s=_TIMEOUT_S)
 
 
-def _tell(answer: Answer, as_json: bool) -> None:
-    if as_json:
-        print_json(answer)
+def _tell(answer: Answer) -> None:
+    if printed_as_json(answer):
         return
     document = answer["document"]
     count = document["passages"]

@@ -5,7 +5,7 @@ from collections import Counter
 import click
 
 from radiance.cli.client import Answer, ServiceClient, client_options, segment
-from radiance.cli.output import ABSENT, note, print_json, print_table, show_time
+from radiance.cli.output import ABSENT, note, print_table, printed_as_json, show_time
 
 
 @click.command()
@@ -14,7 +14,6 @@ from radiance.cli.output import ABSENT, note, print_json, print_table, show_time
     "--limit",
     type=click.IntRange(1, 1000),
     default=100,
-    show_default=True,
     metavar="N",
     help="Most documents or passages listed.",
 )
@@ -24,7 +23,7 @@ from radiance.cli.output import ABSENT, note, print_json, print_table, show_time
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="Passage with which the list of a document begins. Default: the first, 0.",
+    help="Passage with which the list of a document begins.",
 )
 @click.option(
     "--questions",
@@ -45,7 +44,6 @@ def documents(
     teach: str | None,
     refuse: str | None,
     client: ServiceClient,
-    as_json: bool,
 ) -> None:
     """List the documents that memory answers from.
 
@@ -69,19 +67,17 @@ def documents(
             if chosen:
                 body = {"action": action, "questions": _numbers(chosen)}
                 answer = client.post(path, body)
-                if as_json:
-                    print_json(answer)
-                else:
+                if not printed_as_json(answer):
                     learned_by = f", as {answer['job_id']}" if answer["job_id"] else ""
                     note(f"{action}: {answer['count']}{learned_by}")
         if questions:
-            _show_questions(client.get(path), as_json)
+            _show_questions(client.get(path))
     elif document is None:
         answer = client.get("/documents", limit=limit, before=before)
-        _list(answer, as_json)
+        _list(answer)
     else:
         answer = client.get(f"/documents/{segment(document)}", limit=limit, begin=begin)
-        _show(answer, as_json)
+        _show(answer)
 
 
 def _numbers(chosen: str) -> list[int] | None:
@@ -94,9 +90,8 @@ def _numbers(chosen: str) -> list[int] | None:
         raise click.UsageError(f'{chosen!r} is neither "all" nor numbers such as 1,2.') from None
 
 
-def _show_questions(answer: Answer, as_json: bool) -> None:
-    if as_json:
-        print_json(answer)
+def _show_questions(answer: Answer) -> None:
+    if printed_as_json(answer):
         return
     for each in answer["questions"]:
         if each["status"] == "waiting":
@@ -114,9 +109,8 @@ def _show_questions(answer: Answer, as_json: bool) -> None:
     )
 
 
-def _list(answer: Answer, as_json: bool) -> None:
-    if as_json:
-        print_json(answer)
+def _list(answer: Answer) -> None:
+    if printed_as_json(answer):
         return
     print_table(
         ("DOCUMENT", "NAME", "FORMAT", "PASSAGES", "SENT (UTC)", "REPLACED BY"),
@@ -136,9 +130,8 @@ def _list(answer: Answer, as_json: bool) -> None:
         note(f"More: --before {answer['before']}")
 
 
-def _show(answer: Answer, as_json: bool) -> None:
-    if as_json:
-        print_json(answer)
+def _show(answer: Answer) -> None:
+    if printed_as_json(answer):
         return
     for passage in answer["passages"]:
         click.echo(f"[{passage['id']}] {passage['at']}".rstrip())

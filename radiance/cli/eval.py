@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from radiance.cli.examples import ExampleFile, read_examples
-from radiance.cli.output import FAILED, note, print_json, print_pairs, print_table
+from radiance.cli.output import FAILED, json_option, note, print_pairs, print_table, printed_as_json
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.config import Config, EvaluationSettings, UpdateSettings
@@ -40,7 +40,6 @@ _WORST = 5
     "--max-tokens",
     type=click.IntRange(1),
     default=256,
-    show_default=True,
     help="Most tokens of an answer, with --suite.",
 )
 @click.option(
@@ -57,7 +56,7 @@ _WORST = 5
 @click.option(
     "--anchor-sample", type=int, metavar="N", help="Most anchors measured per checkpoint."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 @settings_options
 @click.pass_context
 def evaluate(
@@ -67,7 +66,6 @@ def evaluate(
     suite: BinaryIO | None,
     fail_under: float | None,
     max_tokens: int,
-    as_json: bool,
     **anchors: Any,
 ) -> None:
     """Measure a checkpoint on anchors and learned examples.
@@ -88,12 +86,12 @@ def evaluate(
     if suite is None:
         if fail_under is not None:
             raise click.UsageError("--fail-under goes with --suite.")
-        _measure(config, checkpoint, bool(_NAMES & given.keys()), as_json)
+        _measure(config, checkpoint, bool(_NAMES & given.keys()))
         return
     if given:
         raise click.UsageError("--suite asks its own questions: leave the anchor options out.")
     file = read_examples(suite.read(), getattr(suite, "name", "stdin"))
-    share = _ask(config, checkpoint, file, max_tokens, as_json)
+    share = _ask(config, checkpoint, file, max_tokens)
     if fail_under is not None and share < fail_under:
         note(f"{share:.4g} of the answers are exact; --fail-under asks for {fail_under:.4g}.")
         context.exit(FAILED)
@@ -102,7 +100,7 @@ def evaluate(
 _NAMES = {"evaluation.anchor_provider", "evaluation.anchor_dataset"}
 
 
-def _measure(config: Config, checkpoint: str | None, is_named: bool, as_json: bool) -> None:
+def _measure(config: Config, checkpoint: str | None, is_named: bool) -> None:
     # Not at the top: it brings in MLX, which help and bad flags need not wait for.
     from radiance import ember
     from radiance.anchors import provider
@@ -126,9 +124,7 @@ def _measure(config: Config, checkpoint: str | None, is_named: bool, as_json: bo
         progress_bar("Measuring") as on_progress,
     ):
         findings = offline.measure(anchors, on_progress)
-    if as_json:
-        print_json(_as_json(subject, findings))
-    else:
+    if not printed_as_json(_as_json(subject, findings)):
         _print(subject, findings)
 
 
@@ -197,9 +193,7 @@ def _print(subject: "EvaluationSubject", findings: "Findings") -> None:
         )
 
 
-def _ask(
-    config: Config, checkpoint: str | None, file: ExampleFile, max_tokens: int, as_json: bool
-) -> float:
+def _ask(config: Config, checkpoint: str | None, file: ExampleFile, max_tokens: int) -> float:
     """Ask a suite and print how it went; the share answered exactly."""
     from radiance import ember
     from radiance.anchors.sets import AnchorSet
@@ -220,9 +214,8 @@ def _ask(
         for example, answer, probe in zip(examples, answers, probes, strict=True)
     ]
     whole = score(cases)
-    if as_json:
-        plain = msgspec.to_builtins({"score": whole, "cases": cases})
-        print_json({**_identity(subject), **plain})
+    plain = msgspec.to_builtins({"score": whole, "cases": cases})
+    if printed_as_json({**_identity(subject), **plain}):
         return whole.exact
     print_table(
         ("", "QUESTION", "EXPECTED", "ANSWER", "LOSS"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from radiance.cli.client import ServiceClient, client_options
-from radiance.cli.output import is_interactive, note, print_json
+from radiance.cli.output import confirm, note, printed_as_json
 from radiance.cli.settings import Settings, settings_options
 
 _FORMS = ("mlx", "peft", "fused", "gguf", "gguf-lora")
@@ -16,7 +16,6 @@ _form_option = click.option(
     "form",
     type=click.Choice(_FORMS),
     default="mlx",
-    show_default=True,
     help="Format to write. mlx: an adapter for mlx-lm. peft: an adapter for Hugging Face PEFT. "
     "fused: a whole model. gguf: a whole model for llama.cpp and Ollama. gguf-lora: an adapter for "
     "llama.cpp.",
@@ -25,7 +24,6 @@ _weights_option = click.option(
     "--weights",
     type=click.Choice(("f16", "q8_0")),
     default="f16",
-    show_default=True,
     help="With --format gguf: how matrices are stored.",
 )
 _revision_option = click.option("--revision", help="Branch, tag or commit of the Hub repository.")
@@ -35,7 +33,7 @@ _revision_option = click.option("--revision", help="Branch, tag or commit of the
 @click.argument("source")
 @_revision_option
 @client_options
-def import_adapter(source: str, revision: str | None, client: ServiceClient, as_json: bool) -> None:
+def import_adapter(source: str, revision: str | None, client: ServiceClient) -> None:
     """Import an adapter from SOURCE as a checkpoint.
 
     SOURCE is a directory that mlx-lm, Hugging Face PEFT or `radiance export` wrote, a GGUF file, or
@@ -61,8 +59,7 @@ def import_adapter(source: str, revision: str | None, client: ServiceClient, as_
         raise click.UsageError("--revision goes with a Hub repository.")
     body = {"path": str(path.absolute()), "source": name}
     answer = client.post("/import", body, _IMPORT_TIMEOUT_S)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     click.echo(answer["checkpoint_id"])
     note("It is not served. Measure it: radiance eval " + answer["checkpoint_id"])
@@ -121,9 +118,10 @@ def push(
       radiance push A_2026-02-09_0012 user/my-adapter --format peft --public --yes
     """
     if not yes:
-        if not is_interactive():
-            raise click.UsageError("An upload leaves this machine. Confirm it with --yes.")
-        click.confirm(f"Upload {checkpoint} to {repository}?", abort=True, err=True)
+        confirm(
+            f"Upload {checkpoint} to {repository}?",
+            "An upload leaves this machine. Confirm it with --yes.",
+        )
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "export")
         found = _write(settings, checkpoint, target, form, weights)

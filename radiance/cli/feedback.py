@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from radiance.cli.client import ServiceClient, client_options
-from radiance.cli.output import note, print_json, print_table, show_time
+from radiance.cli.output import note, print_table, printed_as_json, show_time
 
 _BASE = "base"
 
@@ -69,9 +69,9 @@ def vote_down(**options: Any) -> None:
 
 
 @feedback.command("list")
-@click.option("--limit", type=int, default=100, show_default=True, help="Most votes listed.")
+@click.option("--limit", type=int, default=100, help="Most votes listed.")
 @client_options
-def list_feedback(limit: int, client: ServiceClient, as_json: bool) -> None:
+def list_feedback(limit: int, client: ServiceClient) -> None:
     """List votes, newest first.
 
     The table leaves out prompts and answers; --json includes them.
@@ -81,8 +81,7 @@ def list_feedback(limit: int, client: ServiceClient, as_json: bool) -> None:
       radiance feedback list --limit 1000 --json
     """
     answer = client.get("/feedback", limit=limit)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     print_table(
         ("VOTE", "CHECKPOINT", "AT (UTC)", "TAGS", "COMMENT"),
@@ -99,13 +98,9 @@ def list_feedback(limit: int, client: ServiceClient, as_json: bool) -> None:
     )
 
 
-def _vote(
-    vote: str, client: ServiceClient, as_json: bool, tags: tuple[str, ...], **fields: Any
-) -> None:
-    given = {name: value for name, value in fields.items() if value is not None}
-    answer = client.post("/feedback", {"vote": vote, "tags": list(tags), **given})
-    if as_json:
-        print_json(answer)
+def _vote(vote: str, client: ServiceClient, tags: tuple[str, ...], **fields: Any) -> None:
+    answer = client.post("/feedback", {"vote": vote, "tags": list(tags), **fields})
+    if printed_as_json(answer):
         return
     click.echo(answer["number"])
     votes = answer["votes"]

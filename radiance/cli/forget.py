@@ -4,9 +4,17 @@ import time
 
 import click
 
-from radiance.cli import output
 from radiance.cli.client import Answer, ServiceClient, client_options
-from radiance.cli.output import FAILED, note, one_line, print_json, print_table, show_time
+from radiance.cli.output import (
+    FAILED,
+    confirm,
+    note,
+    one_line,
+    print_table,
+    printed_as_json,
+    show_time,
+)
+from radiance.cli.parameters import reason_option
 
 _POLL_S = 0.5
 _SHOWN = 10
@@ -25,7 +33,7 @@ _IS_GONE = {True: "yes", False: "no", None: "-"}
 @click.option(
     "--document", metavar="ID", help="Document to forget, with all others of the same name."
 )
-@click.option("--reason", help="Reason, kept in the audit log.")
+@reason_option
 @click.option("--dry-run", is_flag=True, help="List what would be forgotten, and forget nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--wait", is_flag=True, help="Wait until everything else is learned again.")
@@ -40,7 +48,6 @@ def forget(
     wait: bool,
     status: bool,
     client: ServiceClient,
-    as_json: bool,
     **named: str | None,
 ) -> None:
     """Forget examples, or passages of documents.
@@ -60,7 +67,7 @@ def forget(
       radiance forget --status
     """
     if status:
-        _list(client, as_json)
+        _list(client)
         return
     asked = {name: value for name, value in named.items() if value is not None}
     if len(asked) != 1:
@@ -70,21 +77,18 @@ def forget(
     if dry_run:
         if wait:
             raise click.UsageError("With --dry-run there is nothing to wait for: omit --wait.")
-        _list_planned(client.post("/forget", {**asked, "dry_run": True}), as_json)
+        _list_planned(client.post("/forget", {**asked, "dry_run": True}))
         return
     if not yes:
         _confirm(client.post("/forget", {**asked, "dry_run": True}))
-    body = asked if reason is None else {**asked, "reason": reason}
-    answer = client.post("/forget", body)
+    answer = client.post("/forget", {**asked, "reason": reason})
     number = answer["forget"]["number"]
     _tell(answer, "forgotten")
     if wait:
         entry = _wait(client, number)
         note(f"Request {number} is done. Gone from the weights: {_IS_GONE[entry['is_gone']]}.")
         answer = entry
-    if as_json:
-        print_json(answer)
-    else:
+    if not printed_as_json(answer):
         click.echo(number)
     if wait and answer["is_gone"] is False:
         context.exit(FAILED)
@@ -100,15 +104,12 @@ def _wait(client: ServiceClient, number: int) -> Answer:
 
 def _confirm(found: Answer) -> None:
     _tell(found, "to be forgotten")
-    if not output.is_interactive():
-        raise click.UsageError("There is no terminal to ask for confirmation on. Add --yes.")
-    click.confirm("Forget for good?", abort=True, err=True)
+    confirm("Forget for good?")
 
 
-def _list_planned(found: Answer, as_json: bool) -> None:
+def _list_planned(found: Answer) -> None:
     """What a dry run found: the examples on stdout, what else would change as notes."""
-    if as_json:
-        print_json(found)
+    if printed_as_json(found):
         return
     examples = found["examples"]
     if examples:
@@ -146,10 +147,9 @@ def _tell_counts(found: Answer, what: str) -> None:
         note(f"The same value stands in {', '.join(found['alike'])}, which stay.")
 
 
-def _list(client: ServiceClient, as_json: bool) -> None:
+def _list(client: ServiceClient) -> None:
     answer = client.get("/forget", limit=1000)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     print_table(
         (

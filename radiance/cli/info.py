@@ -6,12 +6,12 @@ from typing import Any
 import click
 
 from radiance.cli.client import Answer, ServiceClient, client_options
-from radiance.cli.output import print_json, print_pairs, show_time
+from radiance.cli.output import print_pairs, printed_as_json, show_time
 
 
 @click.command()
 @client_options
-def info(client: ServiceClient, as_json: bool) -> None:
+def info(client: ServiceClient) -> None:
     """Show the base model, checkpoint, hardware and training.
 
     Losses come from the newest evaluation; --json includes the whole loss curves.
@@ -21,9 +21,7 @@ def info(client: ServiceClient, as_json: bool) -> None:
       radiance info --json
     """
     answer = client.get("/info")
-    if as_json:
-        print_json(answer)
-    else:
+    if not printed_as_json(answer):
         print_pairs(_pairs(answer, ""))
 
 

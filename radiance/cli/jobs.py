@@ -3,7 +3,7 @@
 import click
 
 from radiance.cli.client import Answer, ServiceClient, client_options, segment
-from radiance.cli.output import note, print_json, print_pairs, print_table, show_time
+from radiance.cli.output import note, print_pairs, print_table, printed_as_json, show_time
 from radiance.records import JobStatus
 
 _MOST_RETRIED = 1000  # of one call; the list of jobs has no more
@@ -24,12 +24,7 @@ def jobs() -> None:
 
 @jobs.command("list")
 @click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Most jobs listed.",
+    "--limit", type=click.IntRange(min=1), default=20, metavar="N", help="Most jobs listed."
 )
 @click.option(
     "--status",
@@ -37,7 +32,7 @@ def jobs() -> None:
     help="Status of the jobs listed. Default: any.",
 )
 @client_options
-def list_jobs(limit: int, status: str | None, client: ServiceClient, as_json: bool) -> None:
+def list_jobs(limit: int, status: str | None, client: ServiceClient) -> None:
     """List the newest jobs.
 
     The list is newest first. It shows each job's status, number of examples, time of arrival, and
@@ -48,8 +43,7 @@ def list_jobs(limit: int, status: str | None, client: ServiceClient, as_json: bo
       radiance jobs list --status queued --limit 100
     """
     answer = client.get("/jobs", limit=limit, status=status)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     print_table(
         ("JOB", "STATUS", "EXAMPLES", "CREATED (UTC)", "CHECKPOINT OR ERROR"),
@@ -69,7 +63,7 @@ def list_jobs(limit: int, status: str | None, client: ServiceClient, as_json: bo
 @jobs.command("show")
 @click.argument("job_id")
 @client_options
-def show_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
+def show_job(job_id: str, client: ServiceClient) -> None:
     """Show the job JOB_ID.
 
     The output has the job's number of examples, its checkpoint or error, and its progress while
@@ -79,13 +73,13 @@ def show_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
       radiance jobs show job_000128
       radiance jobs show job_000128 --json
     """
-    _print_job(client.get(f"/jobs/{segment(job_id)}"), as_json)
+    _print_job(client.get(f"/jobs/{segment(job_id)}"))
 
 
 @jobs.command("cancel")
 @click.argument("job_id")
 @client_options
-def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
+def cancel_job(job_id: str, client: ServiceClient) -> None:
     """Cancel the job JOB_ID, which waits or trains.
 
     Jobs that train with it wait again. A job that has ended cannot be cancelled; `radiance
@@ -95,7 +89,7 @@ def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
       radiance jobs cancel job_000128
     """
     job = client.post(f"/jobs/{segment(job_id)}/cancel")
-    _print_job(job, as_json)
+    _print_job(job)
     note(f"{job_id} is {job['status']}.")
 
 
@@ -105,7 +99,7 @@ def cancel_job(job_id: str, client: ServiceClient, as_json: bool) -> None:
     "--all", "is_all", is_flag=True, help="Queue every failed job that the gate did not reject."
 )
 @client_options
-def retry_job(job_id: str | None, is_all: bool, client: ServiceClient, as_json: bool) -> None:
+def retry_job(job_id: str | None, is_all: bool, client: ServiceClient) -> None:
     """Queue a job that ended without success again, or all failed.
 
     JOB_ID failed, is in quarantine or was cancelled.
@@ -122,18 +116,16 @@ def retry_job(job_id: str | None, is_all: bool, client: ServiceClient, as_json: 
         failed = client.get("/jobs", limit=_MOST_RETRIED, status=JobStatus.FAILED)["jobs"]
         chosen = [job["job_id"] for job in reversed(failed) if not job["rejected_checkpoint"]]
         retried = [client.post(f"/jobs/{segment(chosen_id)}/retry") for chosen_id in chosen]
-        if as_json:
-            print_json({"jobs": retried})
+        printed_as_json({"jobs": retried})
         note(f"{len(retried)} job{'s' * (len(retried) != 1)} queued again.")
         return
     assert job_id is not None
-    _print_job(client.post(f"/jobs/{segment(job_id)}/retry"), as_json)
+    _print_job(client.post(f"/jobs/{segment(job_id)}/retry"))
     note(f"{job_id} is queued again.")
 
 
-def _print_job(job: Answer, as_json: bool) -> None:
-    if as_json:
-        print_json(job)
+def _print_job(job: Answer) -> None:
+    if printed_as_json(job):
         return
     shown = dict(job)
     if progress := shown.pop("progress", None):

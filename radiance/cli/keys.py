@@ -12,7 +12,7 @@ import click
 
 from radiance import platform
 from radiance.api.auth import keys as api_keys
-from radiance.cli.output import note, print_json, print_table
+from radiance.cli.output import json_option, note, print_table, printed_as_json
 from radiance.cli.settings import Settings, settings_options
 from radiance.errors import ConfigError
 from radiance.storage import files
@@ -76,9 +76,9 @@ def new(settings: Settings, scopes: tuple[api_keys.Scope, ...], name: str | None
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 @settings_options
-def list_keys(settings: Settings, as_json: bool) -> None:
+def list_keys(settings: Settings) -> None:
     """List the API keys of a root.
 
     The table has each key's name, its scopes and the beginning of its hash. Keys of the environment
@@ -92,10 +92,8 @@ def list_keys(settings: Settings, as_json: bool) -> None:
     rows = [
         (key.name, api_keys.sort_scopes(key.scopes), f"sha256:{key.digest[:12]}") for key in known
     ]
-    if as_json:
-        fields = ("name", "scopes", "hash")
-        print_json({"keys": [dict(zip(fields, row, strict=True)) for row in rows]})
-    else:
+    fields = ("name", "scopes", "hash")
+    if not printed_as_json({"keys": [dict(zip(fields, row, strict=True)) for row in rows]}):
         print_table(("NAME", "SCOPES", "HASH"), rows)
 
 

@@ -3,7 +3,7 @@
 import click
 
 from radiance.cli.client import ServiceClient, client_options
-from radiance.cli.output import ABSENT, note, print_json, print_table
+from radiance.cli.output import ABSENT, note, print_table, printed_as_json
 
 _STATES = ["waiting", "learned", "corrected", "repeated", "unserved", "refused", "failed"]
 _VIEWS = ["known", "overwrote", *_STATES, "cancelled", "all"]
@@ -11,32 +11,22 @@ _VIEWS = ["known", "overwrote", *_STATES, "cancelled", "all"]
 
 @click.command()
 @click.argument("words", required=False, default="")
-@click.option("--tag", default="", help="Tag of the facts listed. Default: any.")
+@click.option(
+    "--tag", default="", show_default=False, help="Tag of the facts listed. Default: any."
+)
 @click.option(
     "--view",
     type=click.Choice(_VIEWS),
     default="known",
-    show_default=True,
     help="Facts listed: those known now, those of one state, or all.",
 )
 @click.option("--before", metavar="ID", help="Example after which the list goes on.")
 @click.option(
-    "--limit",
-    type=click.IntRange(1, 1000),
-    default=20,
-    show_default=True,
-    metavar="N",
-    help="Most facts listed.",
+    "--limit", type=click.IntRange(1, 1000), default=20, metavar="N", help="Most facts listed."
 )
 @client_options
 def knowledge(
-    words: str,
-    tag: str,
-    view: str,
-    before: str | None,
-    limit: int,
-    client: ServiceClient,
-    as_json: bool,
+    words: str, tag: str, view: str, before: str | None, limit: int, client: ServiceClient
 ) -> None:
     """List what the service knows, fact by fact.
 
@@ -50,8 +40,7 @@ def knowledge(
       radiance knowledge --view corrected --limit 100
     """
     answer = client.get("/knowledge", q=words, tag=tag, view=view, before=before, limit=limit)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     print_table(
         ("EXAMPLE", "STATE", "QUESTION", "ANSWER", "BY"),

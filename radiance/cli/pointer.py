@@ -2,12 +2,11 @@
 
 import click
 
-from radiance.cli import output
 from radiance.cli.client import Answer, ServiceClient, client_options
-from radiance.cli.output import note, print_json
+from radiance.cli.output import confirm, note, printed_as_json
+from radiance.cli.parameters import reason_option
 
 _BASE = "base"
-_reason_option = click.option("--reason", help="Reason, kept in the audit log.")
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
@@ -18,12 +17,10 @@ _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmat
     metavar="ID",
     help='Checkpoint to roll back to, or "base". Default: the one served before.',
 )
-@_reason_option
+@reason_option
 @_yes_option
 @client_options
-def rollback(
-    target: str | None, reason: str | None, yes: bool, client: ServiceClient, as_json: bool
-) -> None:
+def rollback(target: str | None, reason: str | None, yes: bool, client: ServiceClient) -> None:
     """Roll back: serve an earlier checkpoint again.
 
     Nothing is deleted: the next updates continue from the checkpoint rolled back to, and --to with
@@ -36,7 +33,7 @@ def rollback(
     """
     if not yes:
         _confirm(client, target or "the checkpoint that was served before", "Roll back?")
-    _report(client.post("/rollback", _body(reason, checkpoint=target)), as_json)
+    _report(client.post("/rollback", {"checkpoint": target, "reason": reason}))
 
 
 @click.command()
@@ -46,16 +43,11 @@ def rollback(
     is_flag=True,
     help="Promote it even if the gate rejected it; it is marked risky then.",
 )
-@_reason_option
+@reason_option
 @_yes_option
 @client_options
 def promote(
-    checkpoint_id: str,
-    force: bool,
-    reason: str | None,
-    yes: bool,
-    client: ServiceClient,
-    as_json: bool,
+    checkpoint_id: str, force: bool, reason: str | None, yes: bool, client: ServiceClient
 ) -> None:
     """Serve CHECKPOINT_ID, whether or not it was served before.
 
@@ -68,17 +60,16 @@ def promote(
     """
     if not yes:
         _confirm(client, checkpoint_id, "Promote it?")
-    _report(client.post("/promote", _body(reason, checkpoint=checkpoint_id, force=force)), as_json)
+    body = {"checkpoint": checkpoint_id, "reason": reason, "force": force}
+    _report(client.post("/promote", body))
 
 
 @click.command()
 @click.argument("checkpoint_id", required=False)
-@_reason_option
+@reason_option
 @_yes_option
 @client_options
-def pin(
-    checkpoint_id: str | None, reason: str | None, yes: bool, client: ServiceClient, as_json: bool
-) -> None:
+def pin(checkpoint_id: str | None, reason: str | None, yes: bool, client: ServiceClient) -> None:
     """Pin a checkpoint: serve it until it is unpinned.
 
     Without CHECKPOINT_ID, the checkpoint that serves is pinned; CHECKPOINT_ID may be "base".
@@ -92,14 +83,14 @@ def pin(
     """
     if checkpoint_id is not None and not yes:
         _confirm(client, checkpoint_id, "Pin it?")
-    answer = client.post("/pin", _body(reason, checkpoint=checkpoint_id))
-    _report(answer, as_json, "answers requests until it is unpinned.")
+    answer = client.post("/pin", {"checkpoint": checkpoint_id, "reason": reason})
+    _report(answer, "answers requests until it is unpinned.")
 
 
 @click.command()
-@_reason_option
+@reason_option
 @client_options
-def unpin(reason: str | None, client: ServiceClient, as_json: bool) -> None:
+def unpin(reason: str | None, client: ServiceClient) -> None:
     """Unpin: let new checkpoints be promoted again.
 
     Promotion resumes with the next update. Checkpoints made during the pin stay unserved until
@@ -109,17 +100,12 @@ def unpin(reason: str | None, client: ServiceClient, as_json: bool) -> None:
       radiance checkpoints unpin
       radiance checkpoints unpin --reason "The fair is over."
     """
-    answer = client.post("/unpin", _body(reason))
-    _report(answer, as_json, "answers requests until something better is learned.")
+    answer = client.post("/unpin", {"reason": reason})
+    _report(answer, "answers requests until something better is learned.")
 
 
-def _body(reason: str | None, **fields: object) -> dict[str, object]:
-    return fields if reason is None else {**fields, "reason": reason}
-
-
-def _report(answer: Answer, as_json: bool, what: str = "answers requests now.") -> None:
-    if as_json:
-        print_json(answer)
+def _report(answer: Answer, what: str = "answers requests now.") -> None:
+    if printed_as_json(answer):
         return
     current = answer["current_checkpoint"]
     click.echo(current or _BASE)
@@ -130,6 +116,4 @@ def _confirm(client: ServiceClient, goal: str, question: str) -> None:
     """Tell what will change, and ask where somebody is there to be asked."""
     current = client.get("/checkpoints")["current"]
     note(f"Requests are answered by {current or _BASE}; they will be by {goal}.")
-    if not output.is_interactive():
-        raise click.UsageError("There is no terminal to ask for confirmation on. Add --yes.")
-    click.confirm(question, abort=True, err=True)
+    confirm(question)

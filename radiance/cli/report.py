@@ -9,7 +9,8 @@ from typing import Literal
 import click
 
 from radiance import extensions
-from radiance.cli.output import note, print_json, print_table, show_time
+from radiance.cli.output import json_option, note, print_json, print_table, show_time, wants_json
+from radiance.cli.parameters import NEW_FILE, root_option
 from radiance.config import Config
 from radiance.errors import NotFound, RequestError
 from radiance.extensions import Report
@@ -22,27 +23,17 @@ _NEWEST = 20
 @click.argument("what", metavar="[CYCLE|CHECKPOINT|STUDY]", required=False)
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     help="File to write; its ending, .html or .json, chooses the format. Default: stdout.",
 )
 @click.option(
     "--format", "form", type=click.Choice(("html", "json")), help="Format to write. Default: html."
 )
-@click.option("--json", "as_json", is_flag=True, help="Write JSON, as --format json does.")
+@json_option("Write JSON, as --format json does.")
 @click.option("--texts", is_flag=True, help="Include the text of examples, not only their ids.")
-@click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="Root directory, which holds adapters/ and runs/. Default: the current directory.",
-)
+@root_option()
 def report(
-    what: str | None,
-    out: Path | None,
-    form: Format | None,
-    as_json: bool,
-    texts: bool,
-    root: Path,
+    what: str | None, out: Path | None, form: Format | None, texts: bool, root: Path
 ) -> None:
     """Write the report of a training cycle or a study to one file.
 
@@ -59,10 +50,9 @@ def report(
     """
     config = Config(root=root)
     if what is None:
-        _list(config, as_json or form == "json")
+        _list(config, as_json=wants_json() or form == "json")
         return
-    chosen = _format(out, form, as_json)
-    text = _write(config, what, chosen, texts)
+    text = _write(config, what, _format(out, form), texts)
     if out is None:
         click.echo(text)
         return
@@ -72,9 +62,9 @@ def report(
     note(f"{out}")
 
 
-def _format(out: Path | None, form: Format | None, as_json: bool) -> Format:
-    wanted: Format | None = "json" if as_json else form
-    if as_json and form == "html":
+def _format(out: Path | None, form: Format | None) -> Format:
+    wanted: Format | None = "json" if wants_json() else form
+    if wants_json() and form == "html":
         raise click.BadParameter("--json asks for another format.", param_hint="--format")
     if wanted is not None or out is None:
         return wanted or "html"

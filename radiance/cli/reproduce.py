@@ -5,18 +5,16 @@ import sys
 import click
 import msgspec
 
-from radiance.cli.output import FAILED, note, print_json, print_pairs
+from radiance.cli.output import FAILED, json_option, note, print_pairs, printed_as_json
 from radiance.cli.settings import Settings, settings_options
 
 
 @click.command()
 @click.argument("checkpoint_id")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 @settings_options
 @click.pass_context
-def reproduce(
-    context: click.Context, settings: Settings, checkpoint_id: str, as_json: bool
-) -> None:
+def reproduce(context: click.Context, settings: Settings, checkpoint_id: str) -> None:
     """Train CHECKPOINT_ID again and compare the weights.
 
     Training starts from the recorded parent, examples, replayed examples and settings, in a
@@ -50,9 +48,7 @@ def reproduce(
     found = reproduction.reproduce(config, base_path, recorded, anchors, on_progress)
     if is_live:
         note("")
-    if as_json:
-        print_json(msgspec.to_builtins(found))
-    else:
+    if not printed_as_json(msgspec.to_builtins(found)):
         print_pairs(
             (name, value)
             for name, value in msgspec.structs.asdict(found).items()

@@ -5,7 +5,7 @@ import sys
 import click
 
 from radiance.cli.client import Answer, ServiceClient, client_options
-from radiance.cli.output import note, print_json
+from radiance.cli.output import note, printed_as_json
 
 # A long answer of a large model on a slow machine takes minutes.
 _TIMEOUT_S = 600.0
@@ -39,7 +39,6 @@ def search(
     training: bool,
     memory: str | None,
     client: ServiceClient,
-    as_json: bool,
 ) -> None:
     """Ask PROMPT and print the answer.
 
@@ -54,14 +53,15 @@ def search(
     """
     if prompt == "-":
         prompt = sys.stdin.read().strip()
-    fields = {"max_tokens": max_tokens, "temperature": temperature, "memory": memory}
-    body: dict[str, object] = {"prompt": prompt}
-    body |= {name: value for name, value in fields.items() if value is not None}
-    if training:
-        body["use_training_adapter"] = True
+    body = {
+        "prompt": prompt,
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "memory": memory,
+        "use_training_adapter": training or None,
+    }
     answer = client.post("/search", body, timeout_s=_TIMEOUT_S)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     click.echo(answer["response"])
     note(f"{_who(answer)}, {answer['latency_ms']:.0f} ms")

@@ -11,7 +11,8 @@ from typing import IO, Any
 
 import click
 
-from radiance.cli.output import FAILED, note, print_json, print_pairs
+from radiance.cli.output import FAILED, json_option, note, print_pairs, printed_as_json
+from radiance.cli.parameters import root_option
 from radiance.cli.settings import Settings, settings_options
 from radiance.config import to_toml
 from radiance.errors import ConfigError
@@ -20,9 +21,7 @@ from radiance.errors import ConfigError
 _HANDED_ON = ("PATH", "LANG", "HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE")
 _HANDED_ON += ("XDG_CACHE_HOME", "RADIANCE_CACHE", "TMPDIR", "OPENBLAS_NUM_THREADS")
 _FOLLOW_S = 0.3
-_name_option = click.option(
-    "--name", default="radiance", show_default=True, help="Name of the service."
-)
+_name_option = click.option("--name", default="radiance", help="Name of the service.")
 _boot_option = click.option(
     "--boot", is_flag=True, help="Manage the service that starts before login (see install --boot)."
 )
@@ -156,9 +155,9 @@ _verb(
 @service.command()
 @_name_option
 @_boot_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 @click.pass_context
-def status(context: click.Context, name: str, boot: bool, as_json: bool) -> None:
+def status(context: click.Context, name: str, boot: bool) -> None:
     """Say whether the service is installed and runs.
 
     The exit code is 1 if the service does not run.
@@ -177,28 +176,15 @@ def status(context: click.Context, name: str, boot: bool, as_json: bool) -> None
         "last_exit": state.last_exit,
         "file": str(state.file),
     }
-    if as_json:
-        print_json(found)
-    else:
+    if not printed_as_json(found):
         print_pairs(found.items())
     if not state.is_running:
         context.exit(FAILED)
 
 
 @service.command()
-@click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="Root directory of the service. Default: the current directory.",
-)
-@click.option(
-    "--lines",
-    type=click.IntRange(0),
-    default=50,
-    show_default=True,
-    help="Number of lines printed.",
-)
+@root_option("Root directory of the service.")
+@click.option("--lines", type=click.IntRange(0), default=50, help="Number of lines printed.")
 @click.option(
     "--follow", is_flag=True, help="Print further lines as they are written, until Ctrl-C."
 )

@@ -15,6 +15,7 @@ import msgspec
 import tomli
 
 from radiance import config, extensions
+from radiance.cli.parameters import NEW_FILE, root_option
 from radiance.config import Config, to_toml
 from radiance.errors import ConfigError
 
@@ -142,17 +143,11 @@ def _flag(flag: str, kind: Any = None, metavar: str | None = None) -> Callable[.
 
 
 _OPTIONS = (
-    click.option(
-        "--root",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path(),
-        help="Root directory, which holds adapters/, anchors/, runs/ and radiance.toml. "
-        "Default: the current directory.",
-    ),
+    root_option("Root directory, which holds adapters/, anchors/, runs/ and radiance.toml."),
     click.option(
         "--config",
         "file",
-        type=click.Path(dir_okay=False, path_type=Path),
+        type=NEW_FILE,
         help="Settings file to read instead of ROOT/radiance.toml.",
     ),
     _flag("host"),

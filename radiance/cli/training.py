@@ -3,7 +3,7 @@
 import click
 
 from radiance.cli.client import Answer, ServiceClient, client_options
-from radiance.cli.output import print_json
+from radiance.cli.output import printed_as_json
 
 _reason_option = click.option("--reason", help="Reason, shown by `radiance training status`.")
 
@@ -19,42 +19,41 @@ def training() -> None:
 
 @training.command()
 @client_options
-def status(client: ServiceClient, as_json: bool) -> None:
+def status(client: ServiceClient) -> None:
     """Show whether training is running, idle or paused, and why.
 
     Examples:
       radiance training status
     """
-    _report(client.get("/training"), as_json)
+    _report(client.get("/training"))
 
 
 @training.command()
 @_reason_option
 @client_options
-def pause(reason: str | None, client: ServiceClient, as_json: bool) -> None:
+def pause(reason: str | None, client: ServiceClient) -> None:
     """Pause training until `radiance training resume`.
 
     Examples:
       radiance training pause --reason "The machine renders tonight."
     """
-    _report(client.post("/training/pause", {"reason": reason} if reason else {}), as_json)
+    _report(client.post("/training/pause", {"reason": reason}))
 
 
 @training.command()
 @_reason_option
 @client_options
-def resume(reason: str | None, client: ServiceClient, as_json: bool) -> None:
+def resume(reason: str | None, client: ServiceClient) -> None:
     """Resume training after a pause.
 
     Examples:
       radiance training resume
     """
-    _report(client.post("/training/resume", {"reason": reason} if reason else {}), as_json)
+    _report(client.post("/training/resume", {"reason": reason}))
 
 
-def _report(state: Answer, as_json: bool) -> None:
-    if as_json:
-        print_json(state)
+def _report(state: Answer) -> None:
+    if printed_as_json(state):
         return
     print(f"{state['state']} (priority {state['priority']})")
     if state["held_up_by"]:

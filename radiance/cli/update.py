@@ -7,7 +7,7 @@ import click
 from radiance.cli import document_files
 from radiance.cli.client import Answer, ServiceClient, client_options
 from radiance.cli.examples import read_examples
-from radiance.cli.output import FAILED, REFUSED, note, one_line, print_json
+from radiance.cli.output import FAILED, REFUSED, note, one_line, printed_as_json
 from radiance.cli.waiting import Progress, wait_for
 from radiance.errors import RequestError
 
@@ -41,7 +41,6 @@ def update(
     supersede: bool,
     wait: bool,
     client: ServiceClient,
-    as_json: bool,
 ) -> None:
     """Teach the examples of FILE, or give memory a document.
 
@@ -69,7 +68,7 @@ def update(
             )
         if name is not None and Path(file).is_dir():
             raise click.UsageError("Those of a folder have names of their own: leave out --name.")
-        if not document_files.send(client, Path(file), name, tags, as_json, again):
+        if not document_files.send(client, Path(file), name, tags, again):
             context.exit(FAILED)
         return
     if again:
@@ -78,11 +77,12 @@ def update(
         raise click.UsageError("Only a document has a --name: examples are found by their tags.")
     with click.open_file(file, "rb") as opened:
         examples = read_examples(opened.read(), "stdin" if file == "-" else file)
-    body: dict[str, object] = {"examples": examples.examples, "tags": list(tags)}
-    if key is not None:
-        body["job_key"] = key
-    if supersede:
-        body["supersede"] = True
+    body = {
+        "examples": examples.examples,
+        "tags": list(tags),
+        "job_key": key,
+        "supersede": supersede or None,
+    }
     try:
         answer = client.post("/update", body, timeout_s=_TIMEOUT_S)
     except RequestError as error:
@@ -100,9 +100,7 @@ def update(
             "replace it, teach the new answer to its very question."
         )
     if not wait:
-        if as_json:
-            print_json(answer)
-        else:
+        if not printed_as_json(answer):
             click.echo(job_id)
         return
     try:
@@ -110,7 +108,7 @@ def update(
     except KeyboardInterrupt:
         note(f"{job_id} goes on in the service; `radiance jobs show {job_id}` tells how it ends.")
         context.exit(FAILED)
-    _report(context, job, as_json)
+    _report(context, job)
 
 
 def _counts(answer: Answer) -> str:
@@ -123,11 +121,9 @@ def _counts(answer: Answer) -> str:
     return f"{accepted} example{'s' * (accepted != 1)} accepted{repeated}{corrects}"
 
 
-def _report(context: click.Context, job: Answer, as_json: bool) -> None:
+def _report(context: click.Context, job: Answer) -> None:
     """Print how the job ended; leave with 3 if the gate refused it, with 1 if it failed else."""
-    if as_json:
-        print_json(job)
-    elif job["checkpoint"]:
+    if not printed_as_json(job) and job["checkpoint"]:
         click.echo(job["checkpoint"])
     if job["status"] != "succeeded":
         reason = one_line(str(job["error"] or "no reason was given"))

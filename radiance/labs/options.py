@@ -12,6 +12,5 @@ def splits_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--splits",
         type=click.Choice(["refuse", "repair", "keep"]),
         default="refuse",
-        show_default=True,
         help="Treatment of splits that prices were not adjusted for.",
     )(command)

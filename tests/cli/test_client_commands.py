@@ -213,11 +213,16 @@ def test_checkpoints_show(client):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sent"), [((), None), (("--to", "base"), "base"), (("--to", "A_1"), "A_1")]
+    ("arguments", "sent"),
+    [
+        ((), {}),
+        (("--to", "base"), {"checkpoint": "base"}),
+        (("--to", "A_1"), {"checkpoint": "A_1"}),
+    ],
 )
 def test_rollback_says_what_answers_now(client, service, arguments, sent):
     result = client("checkpoints", "rollback", "--yes", *arguments)
-    assert service.requests == [("POST /rollback", service.requests[0][1], {"checkpoint": sent})]
+    assert service.requests == [("POST /rollback", service.requests[0][1], sent)]
     assert result.stdout == "base\n"
     assert result.stderr == "The bare base model answers requests now.\n"
 

@@ -134,7 +134,7 @@ def test_a_connection_cut_while_sending_much_is_an_update_too_large():
         thread.start()
         client = http.ServiceClient(f"http://127.0.0.1:{server.getsockname()[1]}")
         with pytest.raises(TooLarge) as caught:
-            client.post("/update", "x" * (16 << 20))
+            client.post("/update", {"text": "x" * (16 << 20)})
         thread.join()
     assert "max_body_bytes" in caught.value.remedy
 

@@ -49,13 +49,13 @@ LINEAGE = {
             "POST /promote",
             {"checkpoint": SERVED, "force": True, "reason": "Mine."},
         ),
-        (("pin",), "POST /pin", {"checkpoint": None}),
+        (("pin",), "POST /pin", {}),
         (("pin", "base", "--yes"), "POST /pin", {"checkpoint": "base"}),
         (("unpin", "--reason", "Over."), "POST /unpin", {"reason": "Over."}),
         (
             ("rollback", "--yes", "--reason", "It hurts."),
             "POST /rollback",
-            {"checkpoint": None, "reason": "It hurts."},
+            {"reason": "It hurts."},
         ),
     ],
 )

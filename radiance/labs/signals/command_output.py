@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radiance.cli.output import note, print_table
+from radiance.cli.output import note, print_table, wants_json
 from radiance.cli.waiting import progress_bar
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ def find_result(name: str, root: Path) -> "StudyResult":
     return store.read(path / store.RESULT if path.is_dir() else path)
 
 
-def keep_judgement(judged: "Judgement", root: Path, as_json: bool) -> None:
+def keep_judgement(judged: "Judgement", root: Path) -> None:
     """Keep what was judged of somebody's own signal below the root, and print it."""
     from radiance.labs.signals import own_runs
     from radiance.labs.signals.view import own_memo
 
     path, count = own_runs.keep(judged, root / "runs" / "signals")
-    if as_json:
+    if wants_json():
         import msgspec
 
         click.echo(msgspec.json.format(msgspec.json.encode(judged), indent=1))
@@ -48,7 +48,7 @@ def keep_judgement(judged: "Judgement", root: Path, as_json: bool) -> None:
     note(f"{path} · {count} decisions on record")
 
 
-def keep_result(result: "StudyResult", root: Path, as_json: bool, approver: str | None) -> None:
+def keep_result(result: "StudyResult", root: Path, approver: str | None) -> None:
     """Keep a result below the root, its decisions on record, and print it."""
     from radiance.labs.signals import record, store
     from radiance.labs.signals.view.exports import exports_of
@@ -59,17 +59,17 @@ def keep_result(result: "StudyResult", root: Path, as_json: bool, approver: str 
     run_id = store.new_id(folder)
     path = store.save(result, folder, run_id, exports_of(result, earlier))
     count = record.record(result, folder, run_id, approver)
-    show_result(result, as_json)
+    show_result(result)
     note(f"{path / store.REPORT} · {count} decisions on record")
 
 
-def show_result(result: "StudyResult", as_json: bool) -> None:
+def show_result(result: "StudyResult") -> None:
     """Print a result: its tables and what they say, or JSON."""
     from radiance.labs.signals import findings
     from radiance.labs.signals.results import encode
     from radiance.labs.signals.view import tables
 
-    if as_json:
+    if wants_json():
         click.echo(encode(result))
         return
     shown = [tables.brief_table(result), tables.contexts_table(result)]

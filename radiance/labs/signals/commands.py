@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radiance.cli.output import note, print_json, print_table
+from radiance.cli.output import json_option, note, print_table, printed_as_json
+from radiance.cli.parameters import NEW_FILE, root_option
 from radiance.errors import RequestError
 from radiance.labs.options import splits_option
 from radiance.labs.signals.command_output import (
@@ -24,18 +25,11 @@ from radiance.labs.signals.study_options import parse_value, read_options, study
 if TYPE_CHECKING:
     pass
 
-_root_option = click.option(
-    "--root",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(),
-    help="Root directory, whose runs/signals/ keeps results. Default: the current directory.",
-)
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+_root_option = root_option("Root directory, whose runs/signals/ keeps results.")
 _backend_option = click.option(
     "--backend",
     type=click.Choice(("cpu", "metal", "cuda")),
     default="cpu",
-    show_default=True,
     help="Device to compute on.",
 )
 
@@ -66,8 +60,8 @@ def signals() -> None:
 @_approver_option
 @_root_option
 @_backend_option
-@_json_option
-def run(root: Path, backend: str, as_json: bool, approver: str | None, **options: Any) -> None:
+@json_option()
+def run(root: Path, backend: str, approver: str | None, **options: Any) -> None:
     """Run a study and keep its result.
 
     Every decision of the lab's gate goes to its audit log. The same settings give the same numbers.
@@ -83,11 +77,11 @@ def run(root: Path, backend: str, as_json: bool, approver: str | None, **options
 
     with stage_bar("study") as on_progress:
         result = run_study(study, on_progress)
-    keep_result(result, root, as_json, approver)
+    keep_result(result, root, approver)
 
 
 @signals.command()
-@click.argument("bars", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("bars", type=NEW_FILE)
 @study_options
 @click.option(
     "--history-years",
@@ -126,24 +120,23 @@ def run(root: Path, backend: str, as_json: bool, approver: str | None, **options
 )
 @click.option(
     "--predictions",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     help="Predictions of your own: date, symbol, deployed, candidate. They are judged, not the "
     "lab's signal.",
 )
 @click.option(
     "--features",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     help="Features of your own for the lab's signal: date, symbol, and a column for each.",
 )
 @_approver_option
 @_root_option
 @_backend_option
-@_json_option
+@json_option()
 def replay(
     bars: Path,
     root: Path,
     backend: str,
-    as_json: bool,
     history_years: float | None,
     update_days: int | None,
     window_days: int | None,
@@ -189,14 +182,14 @@ def replay(
             raise click.UsageError("--predictions need no --features: leave one out.")
         from radiance.labs.signals.own import judge
 
-        keep_judgement(judge(study, settings, bars, predictions, approver), root, as_json)
+        keep_judgement(judge(study, settings, bars, predictions, approver), root)
         return
     _prepare(backend)
     from radiance.labs.signals.replay import run_replay
 
     with stage_bar("replay") as on_progress:
         result = run_replay(study, settings, bars, on_progress, features)
-    keep_result(result, root, as_json, approver)
+    keep_result(result, root, approver)
 
 
 @signals.command()
@@ -211,8 +204,8 @@ def replay(
 )
 @_root_option
 @_backend_option
-@_json_option
-def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **options: Any) -> None:
+@json_option()
+def sweep(axes: tuple[str, ...], root: Path, backend: str, **options: Any) -> None:
     """Run a study at several values of a setting.
 
     The table shows where a result stops holding.
@@ -236,8 +229,7 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **opti
         grid[key.strip()] = parsed
     with stage_bar("sweep") as on_progress:
         points = run_sweep(study, grid, root / "runs" / "signals" / "sweeps", on_progress)
-    if as_json:
-        print_json([asdict(point) for point in points])
+    if printed_as_json([asdict(point) for point in points]):
         return
     rows = [point.row() for point in points]
     print_table((*grid, *points[0].columns), rows)
@@ -247,14 +239,14 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, as_json: bool, **opti
 @click.argument("result")
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     help="File to write; its ending, .html, .json or .tex, chooses the format. Default: tables on "
     "stdout.",
 )
 @click.option("--against", metavar="RESULT", help="Earlier result to compare with.")
 @_root_option
-@_json_option
-def report(result: str, out: Path | None, against: str | None, root: Path, as_json: bool) -> None:
+@json_option()
+def report(result: str, out: Path | None, against: str | None, root: Path) -> None:
     """Show or export the kept result RESULT.
 
     RESULT is a run's name or the path of its result.json file.
@@ -271,7 +263,7 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
     found = find_result(result, root)
     earlier = find_result(against, root) if against else None
     if out is None:
-        show_result(found, as_json)
+        show_result(found)
         return
     texts: dict[str, Callable[[], bytes]] = {
         ".html": lambda: html.render(found, earlier).encode(),
@@ -292,11 +284,7 @@ def report(result: str, out: Path | None, against: str | None, root: Path, as_js
 @signals.command()
 @click.argument("result")
 @click.option("--replay", "real", metavar="RESULT", help="Replay that the memo weighs too.")
-@click.option(
-    "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Markdown file to write. Default: stdout.",
-)
+@click.option("--out", type=NEW_FILE, help="Markdown file to write. Default: stdout.")
 @_root_option
 def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
     """Write the recommendation memo of RESULT.
@@ -342,8 +330,8 @@ def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
 
 @signals.command("list")
 @_root_option
-@_json_option
-def list_runs(root: Path, as_json: bool) -> None:
+@json_option()
+def list_runs(root: Path) -> None:
     """List the kept results.
 
     Examples:
@@ -377,22 +365,20 @@ def list_runs(root: Path, as_json: bool) -> None:
                 "created_at": judged.created_at,
             }
         )
-    if as_json:
-        print_json(rows)
-    elif rows:
+    if printed_as_json(rows):
+        return
+    if rows:
         print_table(list(rows[0]), [list(row.values()) for row in rows])
     else:
         note("None is kept. `radiance signals run` makes one.")
 
 
 @signals.command("audit")
-@click.option(
-    "--limit", type=click.IntRange(1), default=20, show_default=True, help="Most decisions listed."
-)
+@click.option("--limit", type=click.IntRange(1), default=20, help="Most decisions listed.")
 @click.option("--verify", "is_verify", is_flag=True, help="Verify the whole hash chain instead.")
 @_root_option
-@_json_option
-def audit_log(limit: int, is_verify: bool, root: Path, as_json: bool) -> None:
+@json_option()
+def audit_log(limit: int, is_verify: bool, root: Path) -> None:
     """List the lab's decisions with their evidence.
 
     Examples:
@@ -407,19 +393,16 @@ def audit_log(limit: int, is_verify: bool, root: Path, as_json: bool) -> None:
     folder = root / "runs" / store.FOLDER
     if is_verify:
         found = record.verify(folder)
-        if as_json:
-            print_json(msgspec.to_builtins(found))
-        elif found.is_sound:
-            click.echo(f"{found.entries} entries, whole; head {found.head}")
-        else:
-            click.echo("\n".join(found.findings))
+        if not printed_as_json(msgspec.to_builtins(found)):
+            sound = f"{found.entries} entries, whole; head {found.head}"
+            click.echo(sound if found.is_sound else "\n".join(found.findings))
         if not found.is_sound:
             raise click.exceptions.Exit(FAILED)
         return
     entries = [entry.to_plain() for entry in record.entries(folder, limit)]
-    if as_json:
-        print_json(entries)
-    elif entries:
+    if printed_as_json(entries):
+        return
+    if entries:
         columns = ("number", "at", "action", "actor", "subject")
         print_table(
             (*columns, "approver"),

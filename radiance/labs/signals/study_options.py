@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from radiance.cli.parameters import NEW_FILE
 from radiance.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--study",
             "file",
-            type=click.Path(dir_okay=False, path_type=Path),
+            type=NEW_FILE,
             help="Settings of an earlier run: its result.json, or a JSON file of settings.",
         ),
         click.option(

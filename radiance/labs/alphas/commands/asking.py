@@ -3,7 +3,7 @@
 import click
 
 from radiance.cli.client import ServiceClient, client_options
-from radiance.cli.output import note, print_json, print_pairs
+from radiance.cli.output import note, print_pairs, printed_as_json
 from radiance.labs.alphas.commands.options import TakesAlphas, pointing
 
 _PATIENCE_S = 120.0
@@ -17,7 +17,7 @@ _BY = {
 @click.command("ask")
 @click.argument("prompt")
 @client_options
-def ask(prompt: str, client: ServiceClient, as_json: bool) -> None:
+def ask(prompt: str, client: ServiceClient) -> None:
     """Ask the running service for the alpha that PROMPT describes.
 
     The output is the sentence that says what the alpha does, its expression, and what else the
@@ -28,8 +28,7 @@ def ask(prompt: str, client: ServiceClient, as_json: bool) -> None:
       radiance alphas ask "calm stocks near their yearly high" --json
     """
     found = client.post("/alphas/generate", {"prompt": prompt, "temperature": 0}, _PATIENCE_S)
-    if as_json:
-        print_json(found)
+    if printed_as_json(found):
         return
     told = {"means": found["sentence"], "alpha": found["alpha"] or found["answer"]}
     told["understood"] = _BY.get(found["by"], found["by"])
@@ -45,7 +44,7 @@ def ask(prompt: str, client: ServiceClient, as_json: bool) -> None:
 @click.argument("prompt")
 @click.argument("meant")
 @client_options
-def teach_meaning(prompt: str, meant: str, client: ServiceClient, as_json: bool) -> None:
+def teach_meaning(prompt: str, meant: str, client: ServiceClient) -> None:
     """Teach the running service that PROMPT means MEANT.
 
     MEANT is an expression, other words, or the number of another reading that `radiance alphas ask`
@@ -68,8 +67,7 @@ def teach_meaning(prompt: str, meant: str, client: ServiceClient, as_json: bool)
     with pointing():
         body = correction(prompt, meant)
     answer = client.post("/update", body)
-    if as_json:
-        print_json(answer)
+    if printed_as_json(answer):
         return
     print_pairs([("prompt", prompt), ("means", body["examples"][0]["output"])])
     note(f"Taught as job {answer['job_id']}.")

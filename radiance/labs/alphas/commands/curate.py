@@ -5,13 +5,14 @@ from pathlib import Path
 import click
 import msgspec
 
-from radiance.cli.output import note, print_json, print_table
+from radiance.cli.output import json_option, note, print_table, printed_as_json
+from radiance.cli.parameters import FILE, FOLDER
 
 
 @click.command()
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FOLDER,
     required=True,
     help="Folder to write to; files of the same names are replaced.",
 )
@@ -21,36 +22,22 @@ from radiance.cli.output import note, print_json, print_table
     help="Checkout of QuantConnect/Lean, for its Python algorithms.",
 )
 @click.option(
-    "--own",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    help="JSONL file of your own pairs. Can be repeated.",
+    "--own", type=FILE, multiple=True, help="JSONL file of your own pairs. Can be repeated."
 )
 @click.option(
-    "--own-licence",
-    default="the user's own",
-    show_default=True,
-    help="Licence of your own pairs, for the data card.",
+    "--own-licence", default="the user's own", help="Licence of your own pairs, for the data card."
 )
-@click.option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Random seed of the wordings and of the split.",
-)
+@click.option("--seed", type=int, default=0, help="Random seed of the wordings and of the split.")
 @click.option(
     "--compositions",
     type=click.IntRange(0, 50_000),
     default=500,
-    show_default=True,
     help="Number of short random expressions in words; more teach a small model the syntax.",
 )
 @click.option(
     "--instances",
     type=click.IntRange(0, 1_000),
     default=0,
-    show_default=True,
     help="Number of further instances of each pattern that is learned, for a small model.",
 )
 @click.option(
@@ -58,7 +45,7 @@ from radiance.cli.output import note, print_json, print_table
     type=click.IntRange(20),
     help="Most characters of a pair, for a small model; the split stays as it is.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the data card as JSON.")
+@json_option("Print the data card as JSON.")
 def curate(
     out: Path,
     lean: Path | None,
@@ -68,7 +55,6 @@ def curate(
     compositions: int,
     instances: int,
     most_characters: int | None,
-    as_json: bool,
 ) -> None:
     """Write training data for alphas and strategies.
 
@@ -99,8 +85,7 @@ def curate(
         inputs[path.name] = files.hash_file(path)
     curated = curation.curate(sources, seed, most_characters=most_characters)
     card = datasets.write(curated, out, inputs, left_out, seed)
-    if as_json:
-        print_json(msgspec.to_builtins(card))
+    if printed_as_json(msgspec.to_builtins(card)):
         return
     print_table(
         ("SPLIT", "PAIRS", "FAMILIES"),

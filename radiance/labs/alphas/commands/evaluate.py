@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from radiance.cli.output import note, print_json, print_table
+from radiance.cli.output import json_option, note, print_table, printed_as_json
+from radiance.cli.parameters import FILE, FOLDER
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
@@ -47,7 +48,7 @@ _KEPT = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
 @click.option(
     "--prompts",
     "prompts_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Curated split that holds the prompts, which have no references. Default: ideas.",
 )
 @click.option(
@@ -56,50 +57,29 @@ _KEPT = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
     help='Ideas with references: "held-out", "building" or a JSONL file of family, reference and '
     "prompts. Default: held-out.",
 )
+@click.option("--count", type=click.IntRange(1), default=20, help="Number of prompts asked.")
 @click.option(
-    "--count",
-    type=click.IntRange(1),
-    default=20,
-    show_default=True,
-    help="Number of prompts asked.",
-)
-@click.option(
-    "--samples",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Number of answers sampled per prompt.",
+    "--samples", type=click.IntRange(1), default=1, help="Number of answers sampled per prompt."
 )
 @click.option(
     "--temperature",
     type=click.FloatRange(0, 10),
     default=0.2,
-    show_default=True,
     help="Sampling temperature of the answers.",
 )
-@click.option(
-    "--max-tokens",
-    type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    help="Most tokens of an answer.",
-)
+@click.option("--max-tokens", type=click.IntRange(1), default=200, help="Most tokens of an answer.")
 @click.option(
     "--known",
     "known_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Curated split that was learned, to tell what is new. Default: the train split of seed 0.",
 )
 @click.option(
     "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Daily bars to backtest on. Default: synthetic bars, on which profits mean nothing.",
 )
-@click.option(
-    "--groups",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CSV file of symbol, sector, industry and subindustry.",
-)
+@click.option("--groups", type=FILE, help="CSV file of symbol, sector, industry and subindustry.")
 @click.option(
     "--constrained",
     "decoding",
@@ -130,16 +110,10 @@ _KEPT = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
     help="Judge Python strategies instead of alphas, for the strategy prompts in --prompts.",
 )
 @click.option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Random seed of sampling and of the rating sheet.",
+    "--seed", type=int, default=0, help="Random seed of sampling and of the rating sheet."
 )
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write the report to."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@click.option("--out", type=FOLDER, help="Folder to write the report to.")
+@json_option()
 @settings_options
 def evaluate(
     settings: Settings,
@@ -148,7 +122,6 @@ def evaluate(
     decoding: str | None,
     data: Path | None,
     out: Path | None,
-    as_json: bool,
     prompts_file: Path | None,
     ideas: str | None,
     known_file: Path | None,
@@ -196,19 +169,17 @@ def evaluate(
         )
     config = settings.load()
     if not study.strategies:
-        _evaluate_alphas(config, study, out, as_json)
+        _evaluate_alphas(config, study, out)
     elif decoding or prompts_file is None:
         raise click.BadParameter(
             "Needs --prompts, a split with Lean's algorithms, and no grammar.",
             param_hint="--strategies",
         )
     else:
-        _evaluate_strategies(config, study, prompts_file, out, as_json)
+        _evaluate_strategies(config, study, prompts_file, out)
 
 
-def _evaluate_alphas(
-    config: "Config", study: AlphaStudySettings, out: Path | None, as_json: bool
-) -> None:
+def _evaluate_alphas(config: "Config", study: AlphaStudySettings, out: Path | None) -> None:
     from radiance.labs.alphas.data import curation, datasets
     from radiance.labs.alphas.models import reporting
     from radiance.labs.alphas.models.grading import Grader
@@ -231,9 +202,8 @@ def _evaluate_alphas(
     if out is not None:
         reporting.write(out, judged, study)
         note(f"Written to {out}: report.md, report.json, rating_sheet.csv.")
-    if as_json:
-        models = {m.name: {"about": dict(m.about), "scores": m.scores.as_json()} for m in judged}
-        print_json({"settings": study.to_plain(), "models": models})
+    models = {m.name: {"about": dict(m.about), "scores": m.scores.as_json()} for m in judged}
+    if printed_as_json({"settings": study.to_plain(), "models": models}):
         return
     rows = [
         (name, *(reporting.percent(model.scores.shares[name]) for model in judged))
@@ -330,7 +300,7 @@ def _ideas(study: AlphaStudySettings) -> "dict[str, Idea]":
 
 
 def _evaluate_strategies(
-    config: "Config", study: AlphaStudySettings, prompts: Path, out: Path | None, as_json: bool
+    config: "Config", study: AlphaStudySettings, prompts: Path, out: Path | None
 ) -> None:
     from radiance.labs.alphas.data import curation, datasets
     from radiance.labs.alphas.models.reporting import percent
@@ -353,9 +323,8 @@ def _evaluate_strategies(
             "The calls of some strategies were not checked: they do not compile, or mypy or the "
             "stubs are missing."
         )
-    if as_json:
-        models = {model.name: model.as_json() for model in judged}
-        print_json({"settings": study.to_plain(), "models": models})
+    models = {model.name: model.as_json() for model in judged}
+    if printed_as_json({"settings": study.to_plain(), "models": models}):
         return
     print_table(
         ("SHARE OF ANSWERS", *(model.name.upper() for model in judged)),

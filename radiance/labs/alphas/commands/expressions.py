@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from radiance.cli.output import note, print_json, print_pairs, print_table
+from radiance.cli.output import json_option, note, print_pairs, print_table, printed_as_json
+from radiance.cli.parameters import FILE
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
 from radiance.labs.alphas.commands.options import (
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @click.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def list_alphas(as_json: bool) -> None:
+@json_option()
+def list_alphas() -> None:
     """List the 101 formulaic alphas.
 
     The table has the days each alpha looks back, the delay it is meant for, and doubts about its
@@ -40,20 +41,19 @@ def list_alphas(as_json: bool) -> None:
     from radiance.labs.alphas.data.catalogue import CITATION, formulas
 
     rows = [(found, found.checked()) for found in formulas()]
-    if as_json:
-        print_json(
-            [
-                {
-                    "number": found.number,
-                    "alpha": found.text,
-                    "delay": found.delay,
-                    "lookback": checked.lookback,
-                    "fields": sorted(checked.fields),
-                    "warnings": [warned.reason for warned in checked.warnings],
-                }
-                for found, checked in rows
-            ]
-        )
+    if printed_as_json(
+        [
+            {
+                "number": found.number,
+                "alpha": found.text,
+                "delay": found.delay,
+                "lookback": checked.lookback,
+                "fields": sorted(checked.fields),
+                "warnings": [warned.reason for warned in checked.warnings],
+            }
+            for found, checked in rows
+        ]
+    ):
         return
     print_table(
         ("ALPHA", "LOOKBACK", "DELAY", "EXPRESSION"),
@@ -67,10 +67,8 @@ def list_alphas(as_json: bool) -> None:
 @reading_option
 @column_option
 @click.option("--strict-units", is_flag=True, help="Treat units that do not match as errors.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def check_alpha(
-    alpha: str, readings: Any, columns: tuple[str, ...], strict_units: bool, as_json: bool
-) -> None:
+@json_option()
+def check_alpha(alpha: str, readings: Any, columns: tuple[str, ...], strict_units: bool) -> None:
     """Check the expression ALPHA without data.
 
     The output is the expression in canonical form, its type, the data it needs and the days it
@@ -96,8 +94,7 @@ def check_alpha(
         "fields": sorted(checked.fields),
         "warnings": warnings,
     }
-    if as_json:
-        print_json(facts)
+    if printed_as_json(facts):
         return
     print_pairs(facts.items())
 
@@ -150,10 +147,9 @@ def translate_alphas(alpha: tuple[str, ...], dialect: Any, columns: tuple[str, .
     "--earlier-trials",
     type=click.IntRange(0),
     default=0,
-    show_default=True,
     help="Number of alphas tried before on the same data, which deflate the Sharpe ratio too.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 def backtest_alphas(
     alpha: tuple[str, ...],
     data: Path,
@@ -162,7 +158,6 @@ def backtest_alphas(
     readings: Any,
     trading: Any,
     earlier_trials: int,
-    as_json: bool,
 ) -> None:
     """Backtest alphas on daily bars.
 
@@ -196,16 +191,15 @@ def backtest_alphas(
     panel = read_panel(data, groups, splits)
     with progress_bar("Backtesting") as on_progress, pointing():
         found = study.run(panel, named, readings, trading, earlier_trials, on_progress)
-    if as_json:
-        print_json(
-            {
-                "panel": _describe(panel),
-                "readings": msgspec.to_builtins(readings),
-                "trading": msgspec.to_builtins(trading),
-                "trials": found.trials,
-                "results": [result.as_json() for result in found.results],
-            }
-        )
+    if printed_as_json(
+        {
+            "panel": _describe(panel),
+            "readings": msgspec.to_builtins(readings),
+            "trading": msgspec.to_builtins(trading),
+            "trials": found.trials,
+            "results": [result.as_json() for result in found.results],
+        }
+    ):
         return
     columns = ("ALPHA", "SHARPE", "GROSS", "TURNOVER", "DRAWDOWN", "IC", "CAPACITY", "COVERAGE")
     print_table(
@@ -233,14 +227,10 @@ def backtest_alphas(
 
 
 @click.command("inspect")
-@click.argument("bars", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--groups",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of symbol, sector, industry and subindustry.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def inspect_bars(bars: Path, groups: Path | None, as_json: bool) -> None:
+@click.argument("bars", type=FILE)
+@click.option("--groups", type=FILE, help="File of symbol, sector, industry and subindustry.")
+@json_option()
+def inspect_bars(bars: Path, groups: Path | None) -> None:
     """Say what is in the file of daily bars BARS.
 
     The output has symbols and days, days without a bar, shares that left the market, jumps, splits
@@ -254,9 +244,7 @@ def inspect_bars(bars: Path, groups: Path | None, as_json: bool) -> None:
     from radiance.labs.alphas.values.inspecting import inspect
 
     found = inspect(read_panel(bars, groups))
-    if as_json:
-        print_json(found)
-    else:
+    if not printed_as_json(found):
         print_pairs(found.items())
 
 

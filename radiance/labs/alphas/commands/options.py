@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radiance.cli.output import note
+from radiance.cli.parameters import FILE
 from radiance.errors import RequestError
 
 if TYPE_CHECKING:
@@ -36,13 +37,11 @@ class TakesAlphas(click.Command):
 def market_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--data`` and ``--groups``; the command gets ``data`` and ``groups``."""
     command = click.option(
-        "--groups",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="CSV file of symbol, sector, industry and subindustry.",
+        "--groups", type=FILE, help="CSV file of symbol, sector, industry and subindustry."
     )(command)
     return click.option(
         "--data",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=FILE,
         required=True,
         help="Daily bars, Parquet or CSV: date, symbol, open, high, low, close, volume.",
     )(command)

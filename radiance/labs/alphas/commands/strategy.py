@@ -6,7 +6,8 @@ from typing import Any, TextIO
 
 import click
 
-from radiance.cli.output import FAILED, note, print_json, print_pairs
+from radiance.cli.output import FAILED, json_option, note, print_pairs, printed_as_json
+from radiance.cli.parameters import FILE
 from radiance.labs.alphas.commands.options import read_panel
 from radiance.labs.options import splits_option
 
@@ -15,25 +16,21 @@ from radiance.labs.options import splits_option
 @click.argument("file", type=click.File("r", encoding="utf-8"))
 @click.option(
     "--data",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Daily bars to run on. Default: synthetic bars, on which profits mean nothing.",
 )
 @click.option(
     "--actions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Dividends, splits and last days: a table of date, symbol, dividend, split and last.",
 )
 @click.option(
     "--members",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="Members of funds, for universes: a table of date, fund, symbol and weight.",
 )
 @click.option(
-    "--seconds",
-    type=click.FloatRange(1),
-    default=20,
-    show_default=True,
-    help="Most seconds the strategy may run.",
+    "--seconds", type=click.FloatRange(1), default=20, help="Most seconds the strategy may run."
 )
 @splits_option
 @click.option(
@@ -46,7 +43,7 @@ from radiance.labs.options import splits_option
     default=True,
     help="Check the strategy's calls against quantconnect-stubs, if installed.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option()
 @click.pass_context
 def strategy(
     context: click.Context,
@@ -58,7 +55,6 @@ def strategy(
     splits: Any,
     delisting_return: float | None,
     types: bool,
-    as_json: bool,
 ) -> None:
     """Judge a Python strategy without trusting it.
 
@@ -106,9 +102,7 @@ def strategy(
         "drawdown": found.drawdown,
         "seconds": found.seconds,
     }
-    if as_json:
-        print_json(facts)
-    else:
+    if not printed_as_json(facts):
         print_pairs(facts.items())
         if types and found.type_errors is None and found.outcome != "does not compile":
             note("Calls were not checked: pip install quantconnect-stubs mypy.")
