@@ -28,7 +28,7 @@ Rooms raise these. ``api/errors.py`` alone turns them into a status and a body, 
 alone into a line on stderr and an exit code.
 """
 
-from typing import Any
+from typing import Any, Self
 
 
 class RadianceError(Exception):
@@ -63,11 +63,21 @@ class RequestError(RadianceError, ValueError):
         self.value = value
         self.remedy = remedy
 
+    @classmethod
+    def of(cls, field: str, what: str, value: Any, remedy: str) -> Self:
+        """The error of a field; ``what`` is wrong follows its name, without a full stop."""
+        return cls(f"{field}: {what}.", field=field, value=value, remedy=remedy)
+
 
 class NotFound(RequestError, LookupError):
     """There is no job or checkpoint of that name."""
 
     code = "not_found"
+
+    @classmethod
+    def named(cls, what: str, name: object, field: str, remedy: str) -> Self:
+        """The error of a name that nothing of a kind has: "There is no job 'job_1'."."""
+        return cls(f"There is no {what} {name!r}.", field=field, value=name, remedy=remedy)
 
 
 class Conflict(RequestError):

@@ -60,11 +60,11 @@ def accept_anchors(request: Request, body: AcceptBody) -> AcceptAnswer:
     """Accept that anchors are overwritten; it is in the audit log, and in no reasons any more."""
     services = services_of(request)
     if body.all == bool(body.anchors):
-        raise RequestError(
-            "anchors: name some, or send all as true.",
-            field="anchors",
-            value=body.anchors,
-            remedy='Send {"anchors": ["capitals/chile"]}, or {"all": true}.',
+        raise RequestError.of(
+            "anchors",
+            "name some, or send all as true",
+            body.anchors,
+            'Send {"anchors": ["capitals/chile"]}, or {"all": true}.',
         )
     reason = checked_reason(body.reason, "Asked for through POST /anchors/accept.")
     chosen = None if body.all else body.anchors

@@ -236,11 +236,11 @@ async def count_tokens(request: Request) -> CountAnswer:
 def _as_chat(body: MessagesBody) -> ChatBody:
     """The same as a chat of OpenAI's."""
     if body.messages[-1].role == "assistant":
-        raise RequestError(
-            f"messages[{len(body.messages) - 1}].role: is the assistant's.",
-            field=f"messages[{len(body.messages) - 1}].role",
-            value="assistant",
-            remedy="End with the user's turn; an answer cannot be begun for the model.",
+        raise RequestError.of(
+            f"messages[{len(body.messages) - 1}].role",
+            "is the assistant's",
+            "assistant",
+            "End with the user's turn; an answer cannot be begun for the model.",
         )
     system = [messages.System(content=_text(body.system))] if body.system else []
     turns = [_turns(turn, f"messages[{place}]") for place, turn in enumerate(body.messages)]
@@ -273,10 +273,11 @@ def _turns(turn: TurnIn, field: str) -> list[messages.Message]:
     for place, part in enumerate(turn.content):
         whose = "user" if isinstance(part, ToolResultIn) else "assistant"
         if not isinstance(part, TextIn) and turn.role != whose:
-            raise RequestError(
-                f"{field}.content[{place}].type: cannot stand in a turn of the {turn.role}.",
-                field=f"{field}.content[{place}].type",
-                remedy=f"Send it in a turn of the {whose}.",
+            raise RequestError.of(
+                f"{field}.content[{place}].type",
+                f"cannot stand in a turn of the {turn.role}",
+                None,
+                f"Send it in a turn of the {whose}.",
             )
         match part:
             case TextIn():

@@ -56,22 +56,17 @@ def entry_before(request: Request, remedy: str = "Send the lowest number you hav
     if given is None:
         return None
     if (found := number_in(given, 1, (1 << 63) - 1)) is None:
-        raise RequestError(
-            "before: is not the number of an entry.",
-            field="before",
-            value=given,
-            remedy=remedy,
-        )
+        raise RequestError.of("before", "is not the number of an entry", given, remedy)
     return found
 
 
 def _kept_hash(request: Request) -> str | None:
     given = request.query_params.get("head")
     if given is not None and not _HASH.fullmatch(given):
-        raise RequestError(
-            "head: is not the hash of an entry.",
-            field="head",
-            value=given,
-            remedy="Send 64 hexadecimal digits, as `radiance audit verify` prints them.",
+        raise RequestError.of(
+            "head",
+            "is not the hash of an entry",
+            given,
+            "Send 64 hexadecimal digits, as `radiance audit verify` prints them.",
         )
     return given

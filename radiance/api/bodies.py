@@ -134,14 +134,23 @@ def checked_text(given: str, field: str) -> str:
     Raises:
         RequestError: It holds what is not text.
     """
-    if bad := forbidden(given):
-        raise RequestError(
-            f"{field}: holds the character {bad}, which is not text.",
-            field=field,
-            value=given,
-            remedy="Remove it.",
-        )
+    refuse_forbidden(given, field)
     return clean(given)
+
+
+def refuse_forbidden(given: str, field: str, kind: type[RequestError] = RequestError) -> None:
+    """Refuse what holds a character that is not text.
+
+    Raises:
+        RequestError: It does; or the kind of it that is given.
+    """
+    if bad := forbidden(given):
+        raise kind.of(
+            field,
+            f"holds the character {bad}, which is not text",
+            given,
+            "Remove it. Of control characters, only tab and newlines may stand there.",
+        )
 
 
 def list_limit(request: Request, default: int = 100, most: int = _MOST_LISTED) -> int:
@@ -152,12 +161,7 @@ def list_limit(request: Request, default: int = 100, most: int = _MOST_LISTED) -
     """
     given = request.query_params.get("limit", str(default))
     if (found := number_in(given, 1, most)) is None:
-        raise RequestError(
-            "limit: is not a number in range.",
-            field="limit",
-            value=given,
-            remedy=f"Send 1 to {most}.",
-        )
+        raise RequestError.of("limit", "is not a number in range", given, f"Send 1 to {most}.")
     return found
 
 
@@ -183,11 +187,11 @@ def _decompressed(
         Overloaded: The bodies of all requests have too many bytes.
     """
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise RequestError(
-            f"Content-Encoding: is {encoding!r}.",
-            field="Content-Encoding",
-            value=encoding,
-            remedy="Send the body as it is, or with gzip.",
+        raise RequestError.of(
+            "Content-Encoding",
+            f"is {encoding!r}",
+            encoding,
+            "Send the body as it is, or with gzip.",
         )
     reader = zlib.decompressobj(zlib.MAX_WBITS | 32)  # either's header
     found, rest = bytearray(), body

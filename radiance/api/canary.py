@@ -53,10 +53,8 @@ def stop_canary(request: Request) -> CanaryAnswer:
     """End it: everybody is answered by what serves from now on."""
     given = request.query_params.get("reason", "")
     if len(given) > _MOST_CHARACTERS:
-        raise RequestError(
-            f"reason: has more than {_MOST_CHARACTERS} characters.",
-            field="reason",
-            remedy="Shorten it.",
+        raise RequestError.of(
+            "reason", f"has more than {_MOST_CHARACTERS} characters", None, "Shorten it."
         )
     reason = checked_reason(given, "Asked for through DELETE /canary.")
     services_of(request).canary.end(actor_of(request), reason)

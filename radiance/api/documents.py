@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from radiance.api.bodies import list_limit, number_in
-from radiance.api.file_forms import FileBound, fault, read_file
+from radiance.api.file_forms import FileBound, read_file
 from radiance.api.services import Services, services_of
 from radiance.errors import RequestError
 from radiance.limits import DOCUMENT_BYTES, PASSAGES
@@ -99,7 +99,7 @@ async def add_document(request: Request) -> DocumentAnswer:
     tags = [text for key, text in sent.fields if key == "tags"]
     again = next((text for key, text in sent.fields if key == "again"), "false")
     if again not in ("true", "false"):
-        raise fault("again", "is neither true nor false", again, "Send true or false.")
+        raise RequestError.of("again", "is neither true nor false", again, "Send true or false.")
     return await run_in_threadpool(
         accept_document, services, name, sent.content, tags, again == "true"
     )
@@ -151,11 +151,11 @@ def show_document(request: Request) -> DocumentPassages:
     services, limit = services_of(request), list_limit(request)
     begin = number_in(request.query_params.get("begin", "0"), 0, PASSAGES.value)
     if begin is None:
-        raise RequestError(
-            "begin: is not the place of a passage.",
-            field="begin",
-            value=request.query_params["begin"],
-            remedy="Send 0, or the number that the answer before went on with.",
+        raise RequestError.of(
+            "begin",
+            "is not the place of a passage",
+            request.query_params["begin"],
+            "Send 0, or the number that the answer before went on with.",
         )
     return shown(services, request.path_params["document_id"], begin, limit)
 

@@ -7,12 +7,11 @@ from msgspec import Meta
 from msgspec.structs import asdict
 from starlette.requests import Request
 
-from radiance.api.bodies import list_limit
+from radiance.api.bodies import list_limit, refuse_forbidden
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of, key_of
-from radiance.errors import RequestError
 from radiance.records import Feedback, Votes
-from radiance.records.text import clean, forbidden
+from radiance.records.text import clean
 from radiance.registry.store import BASE
 
 _Text = Annotated[str, Meta(max_length=100_000)]
@@ -92,9 +91,4 @@ def _refuse_bad_text(body: FeedbackBody) -> None:
     named = {name: getattr(body, name) for name in ("prompt", "response", "comment")}
     named |= {f"tags[{index}]": tag for index, tag in enumerate(body.tags)}
     for field, text in named.items():
-        if bad := forbidden(text):
-            raise RequestError(
-                f"{field}: holds the character {bad}, which is not text.",
-                field=field,
-                remedy="Remove it. Of control characters, only tab and newlines may stand there.",
-            )
+        refuse_forbidden(text, field)

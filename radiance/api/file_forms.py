@@ -75,20 +75,20 @@ async def read_file(
     try:
         for name in form:
             if name not in ("file", *fields):
-                raise fault(name, "is not supported", str(form[name]), "Leave it out.")
+                raise RequestError.of(name, "is not supported", str(form[name]), "Leave it out.")
         check(form)
         file = form.get("file")
         if not isinstance(file, UploadFile):
-            raise fault("file", "is required", None, "Send a file.")
+            raise RequestError.of("file", "is required", None, "Send a file.")
         content = await file.read()
         if len(content) > bound.max_bytes:
             raise _too_large(bound)
         if not content:
-            raise fault("file", "is empty", None, bound.if_empty)
+            raise RequestError.of("file", "is empty", None, bound.if_empty)
         name = clean(file.filename or "")
         if not name or forbidden(name) or len(name) > _MOST_NAME_CHARACTERS:
             remedy = f"Name it in at most {_MOST_NAME_CHARACTERS} characters."
-            raise fault("file", "has no usable name", file.filename, remedy)
+            raise RequestError.of("file", "has no usable name", file.filename, remedy)
         others = [(key, text) for key, text in form.multi_items() if isinstance(text, str)]
         return SentFile(name, content, others)
     finally:
@@ -108,11 +108,4 @@ async def _bounded(request: Request, bound: FileBound) -> AsyncGenerator[bytes, 
 
 
 def _too_large(bound: FileBound) -> TooLarge:
-    return TooLarge(
-        f"file: has more than {bound.max_bytes} bytes.", field="file", remedy=bound.if_larger
-    )
-
-
-def fault(field: str, reason: str, value: str | None, remedy: str) -> RequestError:
-    """A field that is not as it should be."""
-    return RequestError(f"{field}: {reason}.", field=field, value=value, remedy=remedy)
+    return TooLarge.of("file", f"has more than {bound.max_bytes} bytes", None, bound.if_larger)

@@ -7,11 +7,11 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from radiance.api.bodies import refuse_forbidden
 from radiance.api.services import services_of
 from radiance.errors import BadAdapter
 from radiance.exchange.importing import import_adapter
 from radiance.records import Checkpoint
-from radiance.records.text import forbidden
 
 
 class ImportBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -25,11 +25,6 @@ def import_checkpoint(request: Request, body: ImportBody) -> Checkpoint:
     """Read an adapter or a fused model, check all of it, and commit it; it is not served."""
     services = services_of(request)
     for field, text in (("path", body.path), ("source", body.source)):
-        if bad := forbidden(text):
-            raise BadAdapter(
-                f"{field}: holds the character {bad}, which is not text.",
-                field=field,
-                remedy="Remove it.",
-            )
+        refuse_forbidden(text, field, BadAdapter)
     path = Path(body.path)
     return import_adapter(path, services.engine, services.registry, "api", body.source)

@@ -98,10 +98,7 @@ def _status(request: Request) -> JobStatus | None:
     if given is None:
         return None
     if given not in set(JobStatus):
-        raise RequestError(
-            "status: is not a job's status.",
-            field="status",
-            value=given,
-            remedy=f"Send one of {', '.join(JobStatus)}.",
+        raise RequestError.of(
+            "status", "is not a job's status", given, f"Send one of {', '.join(JobStatus)}."
         )
     return JobStatus(given)

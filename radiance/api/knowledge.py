@@ -70,11 +70,8 @@ def knowledge(services: Services, request: Request, limit: int) -> KnowledgeList
     asked = request.query_params
     view = asked.get("view", "known")
     if view not in VIEWS:
-        raise RequestError(
-            "view: is not a known view.",
-            field="view",
-            value=view,
-            remedy=f"Send one of {', '.join(VIEWS)}.",
+        raise RequestError.of(
+            "view", "is not a known view", view, f"Send one of {', '.join(VIEWS)}."
         )
     current = services.registry.current()
     tip = current.checkpoint_id if current else None

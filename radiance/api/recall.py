@@ -145,11 +145,11 @@ def mode_of(
     """
     if is_named:
         if asked not in (None, "off"):
-            raise RequestError(
-                "memory: answers only where the request names no weights.",
-                field="memory",
-                value=asked,
-                remedy="Leave out one of the two.",
+            raise RequestError.of(
+                "memory",
+                "answers only where the request names no weights",
+                asked,
+                "Leave out one of the two.",
             )
         return "off"
     setting = services.config.memory.mode

@@ -71,26 +71,21 @@ async def search(request: Request, body: SearchBody) -> SearchAnswer:
     """Answer a prompt from what serves, from a checkpoint, or from the live training weights."""
     services = services_of(request)
     if not body.prompt.strip():
-        raise RequestError(
-            "prompt: is blank.",
-            field="prompt",
-            value=body.prompt,
-            remedy="Send a prompt with some text.",
-        )
+        raise RequestError.of("prompt", "is blank", body.prompt, "Send a prompt with some text.")
     context = services.engine.encoder.context_tokens
     if body.max_tokens > context:
-        raise RequestError(
-            f"max_tokens: is {body.max_tokens}, and the model's context is {context} tokens.",
-            field="max_tokens",
-            value=body.max_tokens,
-            remedy=f"Send at most {context}.",
+        raise RequestError.of(
+            "max_tokens",
+            f"is {body.max_tokens}, and the model's context is {context} tokens",
+            body.max_tokens,
+            f"Send at most {context}.",
         )
     if body.use_training_adapter and body.checkpoint not in (None, "training"):
-        raise RequestError(
-            "checkpoint: contradicts use_training_adapter.",
-            field="checkpoint",
-            value=body.checkpoint,
-            remedy="Send one of the two.",
+        raise RequestError.of(
+            "checkpoint",
+            "contradicts use_training_adapter",
+            body.checkpoint,
+            "Send one of the two.",
         )
     name = "training" if body.use_training_adapter else body.checkpoint
     turns = [Message("user", body.prompt)]

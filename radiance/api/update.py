@@ -124,17 +124,14 @@ def _key(body: Any, header: str | None) -> str | None:
     """The idempotency key, from the header or the body."""
     in_body = body.get("job_key") if isinstance(body, dict) else None
     if header is not None and not 1 <= len(header) <= _MOST_KEY_CHARACTERS:
-        raise RequestError(
-            f"Idempotency-Key: has {len(header)} characters.",
-            field="Idempotency-Key",
-            value=header,
-            remedy=f"Send 1 to {_MOST_KEY_CHARACTERS} characters.",
+        raise RequestError.of(
+            "Idempotency-Key",
+            f"has {len(header)} characters",
+            header,
+            f"Send 1 to {_MOST_KEY_CHARACTERS} characters.",
         )
     if header is not None and in_body is not None and header != in_body:
-        raise RequestError(
-            "job_key: differs from the Idempotency-Key header.",
-            field="job_key",
-            value=in_body,
-            remedy="Send one of the two.",
+        raise RequestError.of(
+            "job_key", "differs from the Idempotency-Key header", in_body, "Send one of the two."
         )
     return header or in_body

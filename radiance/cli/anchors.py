@@ -104,12 +104,7 @@ def list_anchors(settings: Settings, context: str | None) -> None:
 def _list_context(held: "AnchorSet", context: str) -> None:
     chosen = [anchor for anchor in held.anchors if anchor.context == context]
     if not chosen:
-        raise NotFound(
-            f"There is no context {context!r}.",
-            field="context",
-            value=context,
-            remedy="`radiance anchors list` lists them.",
-        )
+        raise NotFound.named("context", context, "context", "`radiance anchors list` lists them.")
     if printed_as_json({"context": context, "anchors": [_content(anchor) for anchor in chosen]}):
         return
     print_table(
@@ -137,11 +132,11 @@ def show_anchor(settings: Settings, anchor_id: str) -> None:
     held = _load(config)
     found = next((a for a in held.anchors if a.example.id == anchor_id), None)
     if found is None:
-        raise NotFound(
-            f"There is no anchor {anchor_id!r}.",
-            field="id",
-            value=anchor_id,
-            remedy="`radiance anchors list --context NAME` lists those of a context.",
+        raise NotFound.named(
+            "anchor",
+            anchor_id,
+            "id",
+            "`radiance anchors list --context NAME` lists those of a context.",
         )
     checkpoint_id, probes = _newest_probes(config, anchor_id)
     plain = [

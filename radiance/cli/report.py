@@ -118,12 +118,7 @@ def _cycle(config: Config, what: str) -> int | None:
         checkpoint = registry.find(what)
         if checkpoint is None:
             newest = ", ".join(c.checkpoint_id for c in registry.all(3)) or "none yet"
-            raise NotFound(
-                f"There is no checkpoint {what!r}.",
-                field="what",
-                value=what,
-                remedy=f"The newest: {newest}.",
-            )
+            raise NotFound.named("checkpoint", what, "what", f"The newest: {newest}.")
     if checkpoint.cycle_id == NO_CYCLE:
         raise NotFound(
             f"{what} came of no cycle: it was imported.",
@@ -147,12 +142,7 @@ def _study(config: Config, what: str) -> Report:
         if (found := extension.report_at(Path(what))) is not None:
             return found
     known = ", ".join(_names(config)) or "nothing yet"
-    raise NotFound(
-        f"There is no cycle or study {what!r}.",
-        field="what",
-        value=what,
-        remedy=f"There is: {known}.",
-    )
+    raise NotFound.named("cycle or study", what, "what", f"There is: {known}.")
 
 
 def _studies(config: Config) -> list[Report]:

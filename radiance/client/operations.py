@@ -175,11 +175,8 @@ def update_document(
                 remedy="Look at the path and at its permissions.",
             ) from None
     if not name:
-        raise RequestError(
-            "name: is missing.",
-            field="name",
-            value=name,
-            remedy="Give a name: bytes have none of their own.",
+        raise RequestError.of(
+            "name", "is missing", name, "Give a name: bytes have none of their own."
         )
     fields = [("name", name), *(("tags", tag) for tag in _listed(tags))]
     if again:

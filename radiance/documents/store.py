@@ -193,11 +193,11 @@ def checked_name(name: str) -> str:
     parts = [part for part in PurePosixPath(given).parts if part not in ("/", ".", "..")]
     found = "/".join(parts)
     if not found or forbidden(found) or "\n" in found or len(found) > _MOST_NAME_CHARACTERS:
-        raise RequestError(
-            "name: cannot be the name of a document.",
-            field="name",
-            value=name[:_MOST_NAME_CHARACTERS].encode("utf-8", "replace").decode(),
-            remedy=f"Send 1 to {_MOST_NAME_CHARACTERS} characters, such as notes.md.",
+        raise RequestError.of(
+            "name",
+            "cannot be the name of a document",
+            name[:_MOST_NAME_CHARACTERS].encode("utf-8", "replace").decode(),
+            f"Send 1 to {_MOST_NAME_CHARACTERS} characters, such as notes.md.",
         )
     return found
 
@@ -206,11 +206,11 @@ def _checked_tags(tags: Sequence[str]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(clean(tag) for tag in tags))
     for tag in found:
         if not tag or forbidden(tag) or len(tag) > _MOST_TAG_CHARACTERS or len(found) > _MOST_TAGS:
-            raise RequestError(
-                "tags: cannot be used as tags.",
-                field="tags",
-                value=[each[:40] for each in found[:3]],
-                remedy=f"Send at most {_MOST_TAGS} of 1 to {_MOST_TAG_CHARACTERS} characters.",
+            raise RequestError.of(
+                "tags",
+                "cannot be used as tags",
+                [each[:40] for each in found[:3]],
+                f"Send at most {_MOST_TAGS} of 1 to {_MOST_TAG_CHARACTERS} characters.",
             )
     return found
 
@@ -313,12 +313,7 @@ def document_number(id: str) -> int:
 
 def no_document(id: str) -> NotFound:
     """The error for a document that does not exist."""
-    return NotFound(
-        f"There is no document {id!r}.",
-        field="document",
-        value=id,
-        remedy="GET /documents lists them.",
-    )
+    return NotFound.named("document", id, "document", "GET /documents lists them.")
 
 
 def to_passage(row: Row) -> Passage:

@@ -33,12 +33,7 @@ def job_number(job: str) -> int:
 
 def no_job(job: str) -> NotFound:
     """The error for a job that does not exist."""
-    return NotFound(
-        f"There is no job {job!r}.",
-        field="job_id",
-        value=job,
-        remedy="Use a job_id that POST /update answered with.",
-    )
+    return NotFound.named("job", job, "job_id", "Use a job_id that POST /update answered with.")
 
 
 def to_time(text: str | None) -> datetime | None:

@@ -142,11 +142,8 @@ class ExampleStore:
         """
         found = self.by_ids([example_id])
         if not found:
-            raise NotFound(
-                f"There is no example {example_id!r}.",
-                field="example_id",
-                value=example_id,
-                remedy="Use an id from a checkpoint's manifest.",
+            raise NotFound.named(
+                "example", example_id, "example_id", "Use an id from a checkpoint's manifest."
             )
         return found[0]
 

@@ -57,11 +57,11 @@ class FineTunings:
         """
         rows = self._db.read("SELECT * FROM fine_tunings WHERE job = ?", (job_number(job_id),))
         if not rows:
-            raise NotFound(
-                f"There is no fine-tuning job {job_id!r}.",
-                field="fine_tuning_job_id",
-                value=job_id,
-                remedy="Use an id that POST /v1/fine_tuning/jobs answered with.",
+            raise NotFound.named(
+                "fine-tuning job",
+                job_id,
+                "fine_tuning_job_id",
+                "Use an id that POST /v1/fine_tuning/jobs answered with.",
             )
         return self._jobs.get(job_id), _to_fine_tuning(rows[0])
 
@@ -151,11 +151,8 @@ def recipe_of(
     try:
         msgspec.convert(msgspec.to_builtins(settings) | values, TrainingSettings)
     except msgspec.ValidationError as error:
-        raise RequestError(
-            f"hyperparameters: {error}.",
-            field="hyperparameters",
-            value=values,
-            remedy='Send smaller numbers, or "auto".',
+        raise RequestError.of(
+            "hyperparameters", f"{error}", values, 'Send smaller numbers, or "auto".'
         ) from None
     return Recipe(values, validation)
 
@@ -166,4 +163,4 @@ def _to_fine_tuning(row: Row) -> FineTuning:
 
 def _fault(name: str, reason: str) -> RequestError:
     remedy = 'Send JSON Lines: one {"messages": [...]}, or another form of POST /update, a line.'
-    return RequestError(f"{name}: {reason}.", field=name, remedy=remedy)
+    return RequestError.of(name, reason, None, remedy)

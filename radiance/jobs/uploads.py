@@ -189,9 +189,4 @@ def _to_upload(row: Row) -> Upload:
 
 
 def _no_file(id: str) -> NotFound:
-    return NotFound(
-        f"There is no file {id!r}.",
-        field="file_id",
-        value=id,
-        remedy="Use an id that POST /v1/files answered with.",
-    )
+    return NotFound.named("file", id, "file_id", "Use an id that POST /v1/files answered with.")

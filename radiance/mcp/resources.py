@@ -65,9 +65,6 @@ async def read(client: AsyncClient, uri: str) -> dict[str, Any]:
         entries = (await client.call("GET", "/audit", query=query))["entries"]
         if entries and entries[0]["number"] == int(name):
             return entries[0]
-    raise NotFound(
-        f"There is no resource {uri!r}.",
-        field="uri",
-        value=uri,
-        remedy=f"Read {_CHECKPOINTS}, {_DECISIONS}, or what stands in them.",
+    raise NotFound.named(
+        "resource", uri, "uri", f"Read {_CHECKPOINTS}, {_DECISIONS}, or what stands in them."
     )

@@ -383,11 +383,8 @@ class Checkpoints:
     def _row(self, checkpoint_id: str) -> Row:
         row = self._find(checkpoint_id)
         if row is None:
-            raise NotFound(
-                f"There is no checkpoint {checkpoint_id!r}.",
-                field="checkpoint",
-                value=checkpoint_id,
-                remedy="Use an id that GET /checkpoints lists.",
+            raise NotFound.named(
+                "checkpoint", checkpoint_id, "checkpoint", "Use an id that GET /checkpoints lists."
             )
         return row
 

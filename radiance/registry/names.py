@@ -48,11 +48,11 @@ class CheckpointNames:
         """
         named = self.get(name)
         if named is None:
-            raise NotFound(
-                f"There is no adapter {name!r}.",
-                field="lora_name",
-                value=name,
-                remedy="Send a name that was loaded; GET /v1/models lists them.",
+            raise NotFound.named(
+                "adapter",
+                name,
+                "lora_name",
+                "Send a name that was loaded; GET /v1/models lists them.",
             )
         with self._db.transaction() as connection:
             connection.execute("DELETE FROM checkpoint_names WHERE name = ?", (name,))

@@ -73,7 +73,7 @@ async def serve(request: Request) -> Response:
     name, version = request.path_params["name"], request.path_params["version"]
     file = _files().get(name)
     if file is None:
-        raise NotFound(f"There is no file {name!r}.", field="name", value=name, remedy="Reload.")
+        raise NotFound.named("file", name, "name", "Reload.")
     keep = _FOR_EVER if version == file.version else "no-cache"
     return Response(file.data, media_type=file.media_type, headers={"Cache-Control": keep})
 

@@ -76,11 +76,8 @@ def chosen_action(fields: Fields, known: Iterable[str]) -> str:
     """
     action, names = fields.get("do", ""), list(known)
     if action not in names:
-        raise RequestError(
-            f"do: {action!r} is not a known action.",
-            field="do",
-            value=action,
-            remedy=f"Send one of {', '.join(names)}.",
+        raise RequestError.of(
+            "do", f"{action!r} is not a known action", action, f"Send one of {', '.join(names)}."
         )
     return action
 

@@ -256,10 +256,5 @@ def number_below(request: Request, name: str) -> int | None:
     if given is None:
         return None
     if not given.isdecimal() or len(given) > 18:
-        raise RequestError(
-            f"{name}: is not a number.",
-            field=name,
-            value=given,
-            remedy="Follow the links of the page.",
-        )
+        raise RequestError.of(name, "is not a number", given, "Follow the links of the page.")
     return int(given)

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from radiance.api.auth.access import actor_of
+from radiance.api.bodies import refuse_forbidden
 from radiance.api.openai.models import SERVING
 from radiance.api.services import services_of
 from radiance.errors import BadAdapter, RequestError
 from radiance.exchange.importing import import_adapter
-from radiance.records.text import forbidden
 from radiance.registry.names import refuse_taken
 
 _Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=r"^[\w./-]+$")]
@@ -48,18 +48,13 @@ def load_adapter(request: Request, body: LoadBody) -> Response:
     """Import an adapter under a name; text as vLLM answers."""
     services = services_of(request)
     if body.lora_name == SERVING or body.lora_name.startswith("A_"):
-        raise RequestError(
-            f"lora_name: {body.lora_name!r} means something here.",
-            field="lora_name",
-            value=body.lora_name,
-            remedy="Choose another name.",
+        raise RequestError.of(
+            "lora_name",
+            f"{body.lora_name!r} means something here",
+            body.lora_name,
+            "Choose another name.",
         )
-    if bad := forbidden(body.lora_path):
-        raise BadAdapter(
-            f"lora_path: holds the character {bad}, which is not text.",
-            field="lora_path",
-            remedy="Remove it.",
-        )
+    refuse_forbidden(body.lora_path, "lora_path", BadAdapter)
     if not body.load_inplace:
         refuse_taken(body.lora_name, services.names.get(body.lora_name))
     try:

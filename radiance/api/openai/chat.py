@@ -215,11 +215,8 @@ async def plan_chat(request: Request, services: Services, body: ChatBody) -> Cha
     except TooLarge as error:
         raise ContextFull(str(error), field="messages", remedy=error.remedy) from None
     if weights.kind == "training" and body.choices > 1:
-        raise RequestError(
-            "n: live training weights change from answer to answer.",
-            field="n",
-            value=body.n,
-            remedy="Ask them once.",
+        raise RequestError.of(
+            "n", "live training weights change from answer to answer", body.n, "Ask them once."
         )
     key = key_of(request)
     wanted = [
@@ -244,25 +241,24 @@ async def plan_chat(request: Request, services: Services, body: ChatBody) -> Cha
 
 
 def _refuse_contradictions(body: ChatBody) -> None:
-    refused: tuple[str, Any, str, str] | None = None
+    refused: tuple[str, str, Any, str] | None = None
     limits = (body.max_tokens, body.max_completion_tokens)
     if None not in limits and limits[0] != limits[1]:
-        refused = ("max_tokens", limits[0], "differs from max_completion_tokens", "Send one.")
+        refused = ("max_tokens", "differs from max_completion_tokens", limits[0], "Send one.")
     elif body.top_logprobs is not None and not body.logprobs:
-        refused = ("top_logprobs", body.top_logprobs, "needs logprobs", "Send logprobs: true, too.")
+        refused = ("top_logprobs", "needs logprobs", body.top_logprobs, "Send logprobs: true, too.")
     elif body.store:
-        refused = ("store", True, "is not supported", "Leave it out; answers are not kept.")
+        refused = ("store", "is not supported", True, "Leave it out; answers are not kept.")
     elif body.tools and body.tool_choice != "none":
         if body.response_format is not None and not isinstance(body.response_format, TextFormat):
             shown = msgspec.to_builtins(body.response_format)
             remedy = "Send one of the two, or a call's form as the tool's parameters."
-            refused = ("response_format", shown, "cannot be held beside tools", remedy)
+            refused = ("response_format", "cannot be held beside tools", shown, remedy)
     elif body.parallel_tool_calls is not None and not body.tools:
         shown = body.parallel_tool_calls
-        refused = ("parallel_tool_calls", shown, "is only for tools", "Send tools, too.")
+        refused = ("parallel_tool_calls", "is only for tools", shown, "Send tools, too.")
     if refused is not None:
-        field, value, reason, remedy = refused
-        raise RequestError(f"{field}: {reason}.", field=field, value=value, remedy=remedy)
+        raise RequestError.of(*refused)
 
 
 def _choice(services: Services, plan: ChatPlan, place: int, answer: Answer) -> shapes.ChatChoice:

@@ -126,21 +126,22 @@ async def create_completion(
 async def _plan(request: Request, services: Services, body: CompletionBody) -> _CompletionPlan:
     encoder = services.engine.encoder
     if body.max_tokens == 0 and (not body.echo or body.stream or body.logprobs is None):
-        raise RequestError(
-            "max_tokens: is 0, and nothing else is asked for.",
-            field="max_tokens",
-            value=0,
-            remedy="Send at least 1, or echo: true and logprobs, without stream.",
+        raise RequestError.of(
+            "max_tokens",
+            "is 0, and nothing else is asked for",
+            0,
+            "Send at least 1, or echo: true and logprobs, without stream.",
         )
     prompts = await run_in_threadpool(_prompts, services, body.prompt, body.choices)
     caller = caller_of(request, body.user)
     weights = await model_weights(services, body.asked_model, caller)
     if weights.kind == "training" and len(prompts) * body.choices > 1:
         field = "n" if body.choices > 1 else "prompt"
-        raise RequestError(
-            f"{field}: live training weights change from answer to answer.",
-            field=field,
-            remedy="Ask them one text, once.",
+        raise RequestError.of(
+            field,
+            "live training weights change from answer to answer",
+            None,
+            "Ask them one text, once.",
         )
     asked = _DEFAULT_TOKENS if body.max_tokens is None else body.max_tokens
     recalled = await recalled_by(services, body, _question(body), weights, asked)
@@ -188,20 +189,21 @@ def _prompts(services: Services, given: Any, choices: int) -> list[_Prompt]:
         return [_text(services, given or "")]
     kinds = {type(one) for one in given}
     if len(kinds) != 1:
-        raise RequestError(
-            "prompt: is an empty list." if not kinds else "prompt: mixes texts and tokens.",
-            field="prompt",
-            value=given,
-            remedy="Send a text, a list of texts, a list of tokens, or a list of such lists.",
+        raise RequestError.of(
+            "prompt",
+            "mixes texts and tokens" if kinds else "is an empty list",
+            given,
+            "Send a text, a list of texts, a list of tokens, or a list of such lists.",
         )
     if kinds == {int}:
         return [_tokens(services, given, "prompt")]
     if len(given) * choices > (most := limits.REQUEST_ROWS.value):
-        raise RequestError(
-            f"prompt: {len(given)} prompts with n = {choices} are {len(given) * choices} answers, "
-            f"and one request has at most {most}.",
-            field="prompt",
-            remedy="Send several requests.",
+        raise RequestError.of(
+            "prompt",
+            f"{len(given)} prompts with n = {choices} are {len(given) * choices} answers, "
+            f"and one request has at most {most}",
+            None,
+            "Send several requests.",
         )
     if kinds == {str}:
         return [_text(services, one) for one in given]
@@ -220,11 +222,11 @@ def _tokens(services: Services, tokens: list[int], field: str) -> _Prompt:
     room_for(encoder.context_tokens, tokens, None, field)
     for place, token in enumerate(tokens):
         if token >= encoder.vocabulary.size:
-            raise RequestError(
-                f"{field}[{place}]: is not the id of a token.",
-                field=f"{field}[{place}]",
-                value=token,
-                remedy=f"Send ids from 0 to {encoder.vocabulary.size - 1}.",
+            raise RequestError.of(
+                f"{field}[{place}]",
+                "is not the id of a token",
+                token,
+                f"Send ids from 0 to {encoder.vocabulary.size - 1}.",
             )
     written = b"".join(map(encoder.vocabulary.token_bytes, tokens))
     return _Prompt(tokens, written.decode(errors="replace"))

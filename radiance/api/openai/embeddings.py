@@ -67,18 +67,18 @@ async def create_embeddings(request: Request) -> Embeddings:
     body = check_body(without_nulls(data), EmbeddingsBody)
     embedder = services.memory.embedder
     if not embedder.dimensions:
-        raise RequestError(
-            "model: this service has no embedder.",
-            field="model",
-            value=body.model,
-            remedy='`radiance models get minilm` fetches one; then set memory.embedder = "minilm".',
+        raise RequestError.of(
+            "model",
+            "this service has no embedder",
+            body.model,
+            '`radiance models get minilm` fetches one; then set memory.embedder = "minilm".',
         )
     if body.dimensions not in (None, embedder.dimensions):
-        raise RequestError(
-            f"dimensions: is {body.dimensions}, and the embedder has {embedder.dimensions}.",
-            field="dimensions",
-            value=body.dimensions,
-            remedy="Leave it out.",
+        raise RequestError.of(
+            "dimensions",
+            f"is {body.dimensions}, and the embedder has {embedder.dimensions}",
+            body.dimensions,
+            "Leave it out.",
         )
     texts = [body.input] if isinstance(body.input, str) else body.input
     vectors = await run_in_threadpool(embedder.embed, texts)

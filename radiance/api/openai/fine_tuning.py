@@ -201,11 +201,11 @@ def _refuse_other_model(services: Services, model: str) -> None:
     names = (SERVING, f"{SERVING}:stable", f"{SERVING}:{served}")
     known = model.rsplit(":", 1)[0] if model.count(":") > 1 else model
     if known not in names:
-        raise RequestError(
-            f"model: {model!r} does not serve, and training goes on from what serves.",
-            field="model",
-            value=model,
-            remedy=f"Send {SERVING!r}, or serve it first: POST /promote.",
+        raise RequestError.of(
+            "model",
+            f"{model!r} does not serve, and training goes on from what serves",
+            model,
+            f"Send {SERVING!r}, or serve it first: POST /promote.",
         )
 
 
@@ -214,11 +214,11 @@ def _hyperparameters(body: TuningBody) -> tuple[dict[str, int | float | str], bo
     in_method = body.method.supervised if body.method else None
     newer = in_method.hyperparameters if in_method else None
     if newer is not None and body.hyperparameters is not None:
-        raise RequestError(
-            "hyperparameters: stand in method, too.",
-            field="hyperparameters",
-            value=msgspec.to_builtins(body.hyperparameters),
-            remedy="Send them in method.supervised alone.",
+        raise RequestError.of(
+            "hyperparameters",
+            "stand in method, too",
+            msgspec.to_builtins(body.hyperparameters),
+            "Send them in method.supervised alone.",
         )
     given = newer or body.hyperparameters or HyperparametersBody()
     asked = {name: value or "auto" for name, value in msgspec.structs.asdict(given).items()}
@@ -236,11 +236,11 @@ def _find(services: Services, request: Request) -> tuple[Job, FineTuning]:
             return services.tunings.get("job_" + tuning_id.removeprefix(_PREFIX))
     except NotFound:
         pass
-    raise NotFound(
-        f"There is no fine-tuning job {tuning_id!r}.",
-        field="fine_tuning_job_id",
-        value=tuning_id,
-        remedy="Use an id that POST /v1/fine_tuning/jobs answered with.",
+    raise NotFound.named(
+        "fine-tuning job",
+        tuning_id,
+        "fine_tuning_job_id",
+        "Use an id that POST /v1/fine_tuning/jobs answered with.",
     )
 
 

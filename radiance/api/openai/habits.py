@@ -117,11 +117,11 @@ def _take_template_options(body: dict[str, Any]) -> None:
         raise RequestError(f"{field}: is not an object.", field=field, value=options)
     for name, value in options.items():
         if name not in ("enable_thinking", "thinking") or not isinstance(value, bool):
-            raise RequestError(
-                f"{field}.{name}: is not supported.",
-                field=f"{field}.{name}",
-                value=value,
-                remedy="Send enable_thinking, true or false; the rest is up to the template.",
+            raise RequestError.of(
+                f"{field}.{name}",
+                "is not supported",
+                value,
+                "Send enable_thinking, true or false; the rest is up to the template.",
             )
         if not value:
             body.setdefault("reasoning_effort", "none")

@@ -107,10 +107,11 @@ def _turn(message: Message, field: str) -> Turn:
         return {**turn, "tool_call_id": message.tool_call_id}
     if isinstance(message, Assistant):
         if message.content is None and not message.tool_calls:
-            raise RequestError(
-                f"{field}.content: is required.",
-                field=f"{field}.content",
-                remedy="An assistant's message has a content, tool_calls, or both.",
+            raise RequestError.of(
+                f"{field}.content",
+                "is required",
+                None,
+                "An assistant's message has a content, tool_calls, or both.",
             )
         if message.reasoning_content is not None:
             turn["reasoning_content"] = message.reasoning_content
@@ -141,11 +142,11 @@ def _call(call: CalledTool, field: str) -> Turn:
     try:
         arguments = msgspec.json.decode(call.function.arguments or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
-        raise RequestError(
-            f"{field}.function.arguments: is not a JSON object ({error}).",
-            field=f"{field}.function.arguments",
-            value=call.function.arguments,
-            remedy="Send back what the answer had there.",
+        raise RequestError.of(
+            f"{field}.function.arguments",
+            f"is not a JSON object ({error})",
+            call.function.arguments,
+            "Send back what the answer had there.",
         ) from None
     function = {"name": call.function.name, "arguments": arguments}
     return {"id": call.id, "type": "function", "function": function}

@@ -19,11 +19,11 @@ def refuse_unknown_queries(request: Request, known: Collection[str]) -> None:
     """
     for name, value in request.query_params.items():
         if name not in known:
-            raise RequestError(
-                f"{name}: is not a known parameter.",
-                field=name,
-                value=value,
-                remedy=f"Known here: {', '.join(sorted(known)) or 'none'}.",
+            raise RequestError.of(
+                name,
+                "is not a known parameter",
+                value,
+                f"Known here: {', '.join(sorted(known)) or 'none'}.",
             )
 
 
@@ -40,11 +40,11 @@ def page(
     if after is not None:
         start = next((n + 1 for n, item in enumerate(items) if id_of(item) == after), 0)
         if not start:
-            raise RequestError(
-                "after: is not the id of anything in this list.",
-                field="after",
-                value=after,
-                remedy="Send the last id of the page before.",
+            raise RequestError.of(
+                "after",
+                "is not the id of anything in this list",
+                after,
+                "Send the last id of the page before.",
             )
     end = start + limit
     return list(items[start:end]), end < len(items)

@@ -162,21 +162,21 @@ async def read_parameters(request: Request, kind: type[T], unsupported: Mapping[
     refuse_unsupported(data, unsupported)
     body = check_body(data, kind)
     if body.stop == "":
-        raise RequestError("stop: is empty.", field="stop", value="", remedy="Leave it out.")
+        raise RequestError.of("stop", "is empty", "", "Leave it out.")
     options = body.stream_options
     if options and not body.stream:
-        raise RequestError(
-            "stream_options: is only for streams.",
-            field="stream_options",
-            value=msgspec.to_builtins(options),
-            remedy="Leave it out, or send stream: true.",
+        raise RequestError.of(
+            "stream_options",
+            "is only for streams",
+            msgspec.to_builtins(options),
+            "Leave it out, or send stream: true.",
         )
     if options and options.include_obfuscation:
-        raise RequestError(
-            "stream_options.include_obfuscation: is not supported.",
-            field="stream_options.include_obfuscation",
-            value=True,
-            remedy="Leave it out; nothing is added to the stream.",
+        raise RequestError.of(
+            "stream_options.include_obfuscation",
+            "is not supported",
+            True,
+            "Leave it out; nothing is added to the stream.",
         )
     return body
 
@@ -191,9 +191,7 @@ def refuse_unsupported(data: Any, unsupported: Mapping[str, str]) -> None:
         return
     for name in unsupported.keys() & data.keys():
         if data[name] is not None:
-            raise RequestError(
-                f"{name}: is not supported.", field=name, value=data[name], remedy=unsupported[name]
-            )
+            raise RequestError.of(name, "is not supported", data[name], unsupported[name])
         del data[name]
 
 
@@ -202,11 +200,11 @@ def _biases(given: dict[str, float], vocabulary: int) -> tuple[tuple[int, float]
     for name, bias in given.items():
         is_number = name.isascii() and name.isdecimal() and len(name) <= 18
         if not is_number or int(name) >= vocabulary:
-            raise RequestError(
-                f"logit_bias: {name[:40]!r} is not the id of a token.",
-                field="logit_bias",
-                value=name[:40],
-                remedy=f"Send ids from 0 to {vocabulary - 1}.",
+            raise RequestError.of(
+                "logit_bias",
+                f"{name[:40]!r} is not the id of a token",
+                name[:40],
+                f"Send ids from 0 to {vocabulary - 1}.",
             )
         found.append((int(name), bias))
     return tuple(found)

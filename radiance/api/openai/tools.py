@@ -117,10 +117,10 @@ class Toolbox:
         if not strict:
             return None
         if not form.is_json:
-            raise _refusal(
+            raise RequestError.of(
                 f"tools[{self.functions.index(strict[0])}].function.strict",
-                True,
                 "cannot be held in the way this model writes calls",
+                True,
                 'Leave it out, or send tool_choice "required" or a name.',
             )
         start, end = re.escape(form.start), json.dumps(form.end)
@@ -150,23 +150,23 @@ def toolbox(
     for place, name in enumerate(names):
         if name in names[:place]:
             param = f"tools[{place}].function.name"
-            raise _refusal(
-                param, name, "is the name of two functions", "Give each function its own name."
+            raise RequestError.of(
+                param, "is the name of two functions", name, "Give each function its own name."
             )
     if not tools:
         if choice not in (None, "none"):
             shown = msgspec.to_builtins(choice)
-            raise _refusal("tool_choice", shown, "is only for tools", "Send tools, too.")
+            raise RequestError.of("tool_choice", "is only for tools", shown, "Send tools, too.")
         return None
     functions = (tool.function for tool in tools)
     plain = [template_tool(f.name, f.description, f.parameters) for f in functions]
     if isinstance(choice, ChosenTool):
         forced = tuple(t.function for t in tools if t.function.name == choice.function.name)
         if not forced:
-            raise _refusal(
+            raise RequestError.of(
                 "tool_choice.function.name",
-                choice.function.name,
                 "is not among the tools",
+                choice.function.name,
                 f"Choose one of {', '.join(names)}.",
             )
         return Toolbox(plain, forced, is_forced=True, is_named=True)
@@ -214,7 +214,3 @@ def _moved(schema: Any, place: str) -> Any:
         else _moved(value, place)
         for name, value in schema.items()
     }
-
-
-def _refusal(field: str, value: Any, reason: str, remedy: str) -> RequestError:
-    return RequestError(f"{field}: {reason}.", field=field, value=value, remedy=remedy)

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from radiance.api.file_forms import FileBound, fault, read_file
+from radiance.api.file_forms import FileBound, read_file
 from radiance.api.openai.pages import page, refuse_unknown_queries
 from radiance.api.openai.tuning_shapes import File, FileDeleted, FileList
 from radiance.api.services import services_of
@@ -43,9 +43,7 @@ def list_files(request: Request) -> FileList:
     query = request.query_params
     order = query.get("order", "desc")
     if order not in ("asc", "desc"):
-        raise RequestError(
-            "order: is neither asc nor desc.", field="order", value=order, remedy="Send either."
-        )
+        raise RequestError.of("order", "is neither asc nor desc", order, "Send either.")
     found = services_of(request).uploads.all(query.get("purpose"))
     if order == "asc":
         found.reverse()
@@ -85,4 +83,4 @@ def _file(upload: Upload) -> File:
 def _check_purpose(form: FormData) -> None:
     purpose: Any = form.get("purpose")
     if purpose != PURPOSE:
-        raise fault("purpose", "is not supported", purpose, f'Send "{PURPOSE}".')
+        raise RequestError.of("purpose", "is not supported", purpose, f'Send "{PURPOSE}".')

@@ -305,9 +305,9 @@ def unusable(constraint: Constraint, reason: str) -> RequestError:
     if keyword is not None and constraint.kind == "json_schema":
         reason = f"{keyword}: {reason}"
     reason = reason[:_MOST_REASON].rstrip(". ")
-    return RequestError(
-        f"response_format: this {constraint.kind} cannot be used: {reason}.",
-        field="response_format",
-        value=constraint.source[:200],
-        remedy="Leave that keyword out and check it afterwards; docs/OPENAI.md has what is held.",
+    return RequestError.of(
+        "response_format",
+        f"this {constraint.kind} cannot be used: {reason}",
+        constraint.source[:200],
+        "Leave that keyword out and check it afterwards; docs/OPENAI.md has what is held.",
     )

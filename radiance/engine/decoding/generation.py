@@ -271,10 +271,11 @@ class Decoder:
             _log.warning("form_lost", error=row.form.error)
             self._end_early(
                 response.uid,
-                RequestError(
-                    "response_format: nothing that fits it can follow what was written so far.",
-                    field="response_format",
-                    remedy="Simplify the form; what is left out of it can be checked afterwards.",
+                RequestError.of(
+                    "response_format",
+                    "nothing that fits it can follow what was written so far",
+                    None,
+                    "Simplify the form; what is left out of it can be checked afterwards.",
                 ),
             )
         elif response.finish_reason is None:

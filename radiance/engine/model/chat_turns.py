@@ -121,10 +121,11 @@ def check_tools(render: Render, turns: Sequence[Turn], tools: Sequence[TemplateT
     """
     probed = [{**tool, "function": {**tool["function"], "name": PROBE}} for tool in tools]
     if PROBE not in render(turns, tools=probed):
-        raise RequestError(
-            "tools: the model's chat template leaves them out of a chat.",
-            field="tools",
-            remedy="Send the chat without tools.",
+        raise RequestError.of(
+            "tools",
+            "the model's chat template leaves them out of a chat",
+            None,
+            "Send the chat without tools.",
         )
 
 
@@ -247,10 +248,11 @@ def refusals(render: Render) -> Render:
             return render(list(turns), **options)
         except (jinja2.TemplateError, TypeError, ValueError, KeyError) as error:
             place = _refused(render, turns, options)
-            raise RequestError(
-                f"{place}: the model's chat template refuses it: {error}.",
-                field=place,
-                remedy="Send turns of roles and in an order that the model knows.",
+            raise RequestError.of(
+                place,
+                f"the model's chat template refuses it: {error}",
+                None,
+                "Send turns of roles and in an order that the model knows.",
             ) from None
 
     return write

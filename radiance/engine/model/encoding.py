@@ -249,10 +249,11 @@ class Encoder:
             elif self.has_chat_template:
                 tokens, learned = turn._chat(example.messages)
             elif example.has_tools:
-                raise RequestError(
-                    "messages: the base model has no chat template, and so no way to call tools.",
-                    field="messages",
-                    remedy="Leave out tools, calls and results.",
+                raise RequestError.of(
+                    "messages",
+                    "the base model has no chat template, and so no way to call tools",
+                    None,
+                    "Leave out tools, calls and results.",
                 )
             else:
                 prompt = turn._prompt(example.messages[:-1])

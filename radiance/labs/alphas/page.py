@@ -69,9 +69,7 @@ def act(services: Services, request: HttpRequest, fields: Fields) -> str:
     """Not what was meant: teach what the prompt means, as POST /update would."""
     prompt, meant = fields.get("prompt", ""), fields.get("meant", "") or fields.get("own", "")
     if not prompt.strip() or not meant.strip():
-        raise RequestError(
-            "meant: is blank.", field="meant", remedy="Give an expression, or say it in words."
-        )
+        raise RequestError.of("meant", "is blank", None, "Give an expression, or say it in words.")
     accept(services, correction(prompt, meant), None, sender_of(request))
     services.pipeline.wake()
     return f"/alphas?{urlencode({'prompt': prompt, 'done': 'meant'})}"
@@ -150,11 +148,8 @@ def _named(known: list[reports.EvaluationReport], name: str) -> reports.Evaluati
     """Only what lies below runs/: a name from a browser is no path."""
     study = next((s for s in known if s.name == name), None)
     if study is None:
-        raise RequestError(
-            f"study: there is no {name!r}.",
-            field="study",
-            value=name,
-            remedy="Use one that the page lists.",
+        raise RequestError.of(
+            "study", f"there is no {name!r}", name, "Use one that the page lists."
         )
     return study
 

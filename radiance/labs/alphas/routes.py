@@ -134,11 +134,11 @@ async def generate_alpha(request: Request, body: GenerateBody) -> AlphaAnswer:
         if understood is not None:
             return await _of_plan(lab, body.prompt, understood)
         if body.form == "plan":
-            raise RequestError(
-                "prompt: names nothing that a plan can measure.",
-                field="prompt",
-                value=body.prompt,
-                remedy="Name a price, volume, return or range, or leave form out.",
+            raise RequestError.of(
+                "prompt",
+                "names nothing that a plan can measure",
+                body.prompt,
+                "Name a price, volume, return or range, or leave form out.",
             )
     challenger = lab.settings.challenger if arm == "challenger" else None
     asked = UpstreamRequest(
@@ -267,22 +267,20 @@ async def _of_upstream(
 
 def _refuse_contradictions(body: GenerateBody) -> None:
     if not body.prompt.strip():
-        raise RequestError(
-            "prompt: is blank.", field="prompt", value=body.prompt, remedy="Ask for an alpha."
-        )
+        raise RequestError.of("prompt", "is blank", body.prompt, "Ask for an alpha.")
     if body.constrained and body.max_tokens < LEAST_TOKENS:
-        raise RequestError(
-            "max_tokens: is too few for an alpha to end under the grammar.",
-            field="max_tokens",
-            value=body.max_tokens,
-            remedy=f"Send at least {LEAST_TOKENS}, or leave constrained out.",
+        raise RequestError.of(
+            "max_tokens",
+            "is too few for an alpha to end under the grammar",
+            body.max_tokens,
+            f"Send at least {LEAST_TOKENS}, or leave constrained out.",
         )
     if body.tries > 1 and body.temperature == 0:
-        raise RequestError(
-            "tries: at temperature 0 every answer is the same.",
-            field="tries",
-            value=body.tries,
-            remedy="Send a temperature, or leave it out.",
+        raise RequestError.of(
+            "tries",
+            "at temperature 0 every answer is the same",
+            body.tries,
+            "Send a temperature, or leave it out.",
         )
 
 

@@ -39,11 +39,11 @@ def read_study(data: Mapping[str, Any]) -> StudySettings:
     """
     name = data.get("preset", "default")
     if not isinstance(name, str) or name not in PRESETS:
-        raise RequestError(
-            f"preset: there is none called {validation.show(name)}.",
-            field="preset",
-            value=name,
-            remedy=f"Use one of {', '.join(PRESETS)}.",
+        raise RequestError.of(
+            "preset",
+            f"there is none called {validation.show(name)}",
+            name,
+            f"Use one of {', '.join(PRESETS)}.",
         )
     merged: Any = msgspec.to_builtins(PRESETS[name])
     for key, value in data.items():
@@ -62,11 +62,11 @@ def read_start(data: Mapping[str, Any]) -> tuple[StudySettings, str | None]:
     """
     approver = data.get("approver")
     if approver is not None and (not isinstance(approver, str) or len(approver) > _LONGEST_NAME):
-        raise RequestError(
-            f"approver: is not a name of at most {_LONGEST_NAME} characters.",
-            field="approver",
-            value=validation.show(approver),
-            remedy="Give the name of the person who answers for the decisions, or leave it out.",
+        raise RequestError.of(
+            "approver",
+            f"is not a name of at most {_LONGEST_NAME} characters",
+            validation.show(approver),
+            "Give the name of the person who answers for the decisions, or leave it out.",
         )
     rest = {key: value for key, value in data.items() if key != "approver"}
     return read_study(rest), (approver or "").strip() or None
@@ -114,11 +114,11 @@ def _checked(data: Mapping[str, Any]) -> StudySettings:
         raise _refusal(problem) from None
     for method in study.adaptation.methods:
         if method not in METHOD_NAMES:
-            raise RequestError(
-                f"adaptation.methods: there is no method {validation.show(method)}.",
-                field="adaptation.methods",
-                value=method,
-                remedy=f"Use some of {', '.join(METHOD_NAMES)}.",
+            raise RequestError.of(
+                "adaptation.methods",
+                f"there is no method {validation.show(method)}",
+                method,
+                f"Use some of {', '.join(METHOD_NAMES)}.",
             )
     missing = {"none", "naive"} - set(study.adaptation.methods)
     if missing:
@@ -129,12 +129,11 @@ def _checked(data: Mapping[str, Any]) -> StudySettings:
             remedy="Add them: everything is read against them.",
         )
     if study.adaptation.hold_out and study.adaptation.hold_out not in CONTEXT_NAMES:
-        raise RequestError(
-            "adaptation.hold_out: there is no context "
-            f"{validation.show(study.adaptation.hold_out)}.",
-            field="adaptation.hold_out",
-            value=study.adaptation.hold_out,
-            remedy=f"Use one of {', '.join(CONTEXT_NAMES)}, or nothing.",
+        raise RequestError.of(
+            "adaptation.hold_out",
+            f"there is no context {validation.show(study.adaptation.hold_out)}",
+            study.adaptation.hold_out,
+            f"Use one of {', '.join(CONTEXT_NAMES)}, or nothing.",
         )
     return study
 

@@ -66,10 +66,8 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     """Accept what was ticked, or all."""
     chosen = None if fields.get("do") == "all" else fields.getlist("anchor")
     if chosen is not None and not chosen:
-        raise RequestError(
-            "anchor: nothing was ticked.",
-            field="anchor",
-            remedy="Tick what is meant to be so, or accept all.",
+        raise RequestError.of(
+            "anchor", "nothing was ticked", None, "Tick what is meant to be so, or accept all."
         )
     reason = checked_reason(fields.get("reason", "")[:_MOST_CHARACTERS], _DEFAULT_REASON)
     services.pointer.accept_anchors(chosen, actor_of(request, "dashboard"), reason)

@@ -55,11 +55,8 @@ def _row(services: Services, cycle: PastCycle) -> Data:
 def _cycle_of(services: Services, request: Request) -> PastCycle:
     given = request.path_params["cycle_id"]
     if not given.isdecimal() or len(given) > 18:
-        raise NotFound(
-            f"There is no cycle {given!r}.",
-            field="cycle_id",
-            value=given,
-            remedy="Use a number that the page of cycles lists.",
+        raise NotFound.named(
+            "cycle", given, "cycle_id", "Use a number that the page of cycles lists."
         )
     return services.cycles.get(int(given))
 
@@ -159,11 +156,8 @@ def report(request: Request) -> Response:
     services = services_of(request)
     form = request.query_params.get("format", "html")
     if form not in ("html", "json"):
-        raise RequestError(
-            f"format: {form!r} is not a known format.",
-            field="format",
-            value=form,
-            remedy="Send html or json.",
+        raise RequestError.of(
+            "format", f"{form!r} is not a known format", form, "Send html or json."
         )
     cycle, config = _cycle_of(services, request), services.config
     found = cycle_report.read(config.database_path, config.adapters_path, cycle.id)

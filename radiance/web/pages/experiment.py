@@ -77,18 +77,18 @@ def act(services: Services, request: Request, fields: Fields) -> str:
                 mode, fields.get("checkpoint", ""), share, actor, reason, force=False
             )
             return "/experiment?done=started"
-    raise RequestError("do: is neither start nor stop.", field="do", remedy="Use the page's form.")
+    raise RequestError.of("do", "is neither start nor stop", None, "Use the page's form.")
 
 
 def _share(given: str) -> float:
     """The share of the callers that a number of percent means."""
     text = given.strip().removesuffix("%")
     if not text.isdecimal() or not 1 <= int(text[:4]) <= 100:
-        raise RequestError(
-            "percent: is not a number from 1 to 100.",
-            field="percent",
-            value=given,
-            remedy="Send the percentage of callers that it is to answer, such as 10.",
+        raise RequestError.of(
+            "percent",
+            "is not a number from 1 to 100",
+            given,
+            "Send the percentage of callers that it is to answer, such as 10.",
         )
     return int(text) / 100
 

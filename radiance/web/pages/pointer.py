@@ -187,11 +187,11 @@ def _asked(request: Request) -> tuple[str, str | None]:
     """The action and its target, None where none is named."""
     action = request.query_params.get("action", "")
     if action not in ACTIONS:
-        raise RequestError(
-            "action: there is nothing to confirm.",
-            field="action",
-            value=action,
-            remedy=f"Come from a button of the page of checkpoints ({', '.join(ACTIONS)}).",
+        raise RequestError.of(
+            "action",
+            "there is nothing to confirm",
+            action,
+            f"Come from a button of the page of checkpoints ({', '.join(ACTIONS)}).",
         )
     return action, request.query_params.get("checkpoint") or None
 

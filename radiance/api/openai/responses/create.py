@@ -145,7 +145,7 @@ def _refuse_what_is_not_done(body: ResponsesBody) -> None:
         refused = ("stream_options.include_usage", "Leave it out; the last event counts tokens.")
     if refused is not None:
         field, remedy = refused
-        raise RequestError(f"{field}: is not supported.", field=field, value=True, remedy=remedy)
+        raise RequestError.of(field, "is not supported", True, remedy)
 
 
 def _as_chat(body: ResponsesBody, chat: Chat) -> ChatBody:

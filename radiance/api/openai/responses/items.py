@@ -151,11 +151,11 @@ def _call(item: ResponseCall, field: str) -> messages.CalledTool:
     try:
         msgspec.json.decode(item.arguments or "{}", type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
-        raise RequestError(
-            f"{field}.arguments: is not a JSON object ({error}).",
-            field=f"{field}.arguments",
-            value=item.arguments,
-            remedy="Send back what the answer had there.",
+        raise RequestError.of(
+            f"{field}.arguments",
+            f"is not a JSON object ({error})",
+            item.arguments,
+            "Send back what the answer had there.",
         ) from None
     function = messages.CalledFunction(name=item.name, arguments=item.arguments)
     return messages.CalledTool(id=item.call_id, function=function)

@@ -134,7 +134,7 @@ def resolve(given: str) -> tuple[str, str]:
     if given.strip().isdecimal():
         return formula(int(given)).text, f"alpha {int(given)}"
     if not given.strip():
-        raise RequestError("alpha: is blank.", field="alpha", remedy="Give an expression.")
+        raise RequestError.of("alpha", "is blank", None, "Give an expression.")
     return given.strip(), given.strip()
 
 
