@@ -6,6 +6,7 @@ is due later in the day knows the day's bar, and is filled at the next open.
 
 import calendar
 import datetime
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -74,52 +75,22 @@ class DateRules(Snake):
         return DateRule(lambda open_days: wanted)
 
     def week_start(self, symbol: Any = None, days_offset: int = 0) -> DateRule:
-        return _rule(symbol, days_offset, 6, lambda n: lambda day: day.weekday() == n, is_end=False)
+        return _rule(symbol, days_offset, 6, lambda d, n: d.weekday() == n)
 
     def week_end(self, symbol: Any = None, days_offset: int = 0) -> DateRule:
-        return _rule(
-            symbol,
-            days_offset,
-            6,
-            lambda n: lambda day: day.weekday() == (_FRIDAY - n) % 7,
-            is_end=True,
-        )
+        return _end_rule(symbol, days_offset, 6, lambda d, n: d.weekday() == (_FRIDAY - n) % 7)
 
     def month_start(self, symbol: Any = None, days_offset: int = 0) -> DateRule:
-        return _rule(
-            symbol,
-            days_offset,
-            30,
-            lambda n: lambda day: day.day == min(1 + n, _length(day)),
-            is_end=False,
-        )
+        return _rule(symbol, days_offset, 30, lambda d, n: d.day == min(1 + n, _length(d)))
 
     def month_end(self, symbol: Any = None, days_offset: int = 0) -> DateRule:
-        return _rule(
-            symbol,
-            days_offset,
-            30,
-            lambda n: lambda day: day.day == max(_length(day) - n, 1),
-            is_end=True,
-        )
+        return _end_rule(symbol, days_offset, 30, lambda d, n: d.day == max(_length(d) - n, 1))
 
     def year_start(self, symbol: Any = None, days_offset: int = 0) -> DateRule:
-        return _rule(
-            symbol,
-            days_offset,
-            364,
-            lambda n: lambda day: day == Day(day.year, 1, 1) + n * _DAY,
-            is_end=False,
-        )
+        return _rule(symbol, days_offset, 364, lambda d, n: d == Day(d.year, 1, 1) + n * _DAY)
 
     def year_end(self, symbol: Any = None, days_offset: int = 0) -> DateRule:
-        return _rule(
-            symbol,
-            days_offset,
-            364,
-            lambda n: lambda day: day == Day(day.year, 12, 31) - n * _DAY,
-            is_end=True,
-        )
+        return _end_rule(symbol, days_offset, 364, lambda d, n: d == Day(d.year, 12, 31) - n * _DAY)
 
 
 class TimeRules(Snake):
@@ -179,25 +150,24 @@ def _rule(
     symbol: Any,
     offset: int,
     most: int,
-    chosen: Callable[[int], Callable[[Day], bool]],
-    is_end: bool,
+    is_due: Callable[[Day, int], bool],
+    is_end: bool = False,
 ) -> DateRule:
     """A day of every week, month or year; of a symbol the next open one, an end's the last."""
     if isinstance(symbol, int):
         symbol, offset = None, symbol
     if not 0 <= offset <= most:
         raise ValueError(f"a rule's offset is {offset}; it is from 0 to {most} days")
-    is_due = chosen(offset)
 
     def days(open_days: Sequence[Day]) -> set[Day]:
         if not open_days:
             return set()
         if symbol is None:
-            return {day for day in _all(open_days) if is_due(day)}
+            return {day for day in _all(open_days) if is_due(day, offset)}
         known, found = set(open_days), set()
         # The end of a week may lie behind the last bar, with nothing but a weekend between.
         for day in _all(open_days, further=2 if is_end else 0):
-            if not is_due(day):
+            if not is_due(day, offset):
                 continue
             step = -_DAY if is_end else _DAY
             while day not in known and open_days[0] <= day <= open_days[-1] + 2 * _DAY:
@@ -209,6 +179,9 @@ def _rule(
         return found
 
     return DateRule(days)
+
+
+_end_rule = functools.partial(_rule, is_end=True)
 
 
 def _all(open_days: Sequence[Day], further: int = 0) -> Iterator[Day]:
