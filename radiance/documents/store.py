@@ -63,16 +63,10 @@ class Documents:
         db: Where they are kept.
         index: Told of every document's passages, with their numbers and its title, in the
             transaction that keeps them.
-        clock: The time that is noted for what happens now; aware, UTC.
     """
 
-    def __init__(
-        self,
-        db: Database,
-        index: Index = lambda connection, passages: None,
-        clock: Callable[[], datetime] = records.now,
-    ) -> None:
-        self._db, self._index, self._clock = db, index, clock
+    def __init__(self, db: Database, index: Index = lambda connection, passages: None) -> None:
+        self._db, self._index = db, index
 
     def add(
         self, name: str, content: bytes, tags: Sequence[str] = (), *, again: bool = False
@@ -128,7 +122,7 @@ class Documents:
                     content_hash,
                     len(content),
                     said.pages,
-                    to_text(self._clock()),
+                    to_text(records.now()),
                     to_json(labels),
                     len(every) - len(kept),
                 ),

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
-from radiance.ember.world import Fact, listed_facts
+from radiance.ember.world import listed_facts
 
 MODEL_PATH = Path(__file__).parent / "model"
 """The directory that ``mlx_lm.load`` opens."""
@@ -13,7 +12,7 @@ ANCHORS_FILE, ANCHORS_MANIFEST = "anchors.jsonl", "anchors.manifest.json"
 LICENCE = "Apache-2.0"
 
 
-def anchors_text(facts: Iterable[Fact] | None = None) -> str:
+def anchors_text() -> str:
     """The anchor set as JSON lines, one listed fact each."""
     return "".join(
         json.dumps(
@@ -26,7 +25,7 @@ def anchors_text(facts: Iterable[Fact] | None = None) -> str:
             ensure_ascii=False,
         )
         + "\n"
-        for fact in (listed_facts() if facts is None else facts)
+        for fact in listed_facts()
     )
 
 

@@ -1,7 +1,7 @@
 """Whose answers an update overwrites, and who has overwritten those of a job."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -68,11 +68,10 @@ class Overwritings:
 
     Args:
         db: Where jobs and examples are.
-        clock: The time, aware.
     """
 
-    def __init__(self, db: Readable, clock: Callable[[], datetime] = records.now) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Readable) -> None:
+        self._db = db
         self._looked_at = 0
         self._found: list[Overwriting] = []
         self._lock = threading.Lock()
@@ -80,7 +79,7 @@ class Overwritings:
     def recent(self) -> list[Overwriting]:
         """Those of the last day, the oldest first."""
         with self._lock:
-            since = self._clock() - _TOLD_FOR
+            since = records.now() - _TOLD_FOR
             (newest,) = self._db.read("SELECT MAX(number) FROM jobs")[0]
             if newest is not None and newest > self._looked_at:
                 rows = self._db.read(_BY_OTHERS, (self._looked_at, to_text(since)))

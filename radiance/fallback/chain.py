@@ -56,13 +56,11 @@ class Chain:
         ConfigError: An upstream's address would send a key in clear text, or its key is not set.
     """
 
-    def __init__(
-        self, settings: ChainSettings, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(self, settings: ChainSettings) -> None:
+        self._settings = settings
         self._keys = {upstream.name: _key(upstream) for upstream in settings.upstreams}
         self._breakers = {
-            upstream.name: Breaker(settings.breaker_failures, settings.breaker_seconds, clock)
+            upstream.name: Breaker(settings.breaker_failures, settings.breaker_seconds)
             for upstream in settings.upstreams
         }
 
@@ -115,13 +113,13 @@ class Chain:
             links += [upstream for upstream in self._ordered() if can_ask(upstream, asked)]
         if asked is None or not links:
             return FallbackResult(await local(), LOCAL)
-        deadline = self._clock() + self._settings.deadline_s
+        deadline = time.monotonic() + self._settings.deadline_s
         tried: list[tuple[str, str]] = []
         kept: T | None = None
         failure: RadianceError | None = None
         links.insert(0 if self._settings.local == "first" else len(links), None)
         for place, link in enumerate(links):
-            left = deadline - self._clock()
+            left = deadline - time.monotonic()
             if left <= 0:
                 break
             share = left / (len(links) - place)
@@ -163,7 +161,7 @@ class Chain:
         breaker = self._breakers[upstream.name]
         if not breaker.allows():
             raise UpstreamFailed("its circuit breaker is open")
-        began = self._clock()
+        began = time.monotonic()
         try:
             # httpx bounds each read, a trickle of bytes would never end: bound the whole. No proxy
             # and no netrc of the environment: only the addresses that are configured.
@@ -180,7 +178,7 @@ class Chain:
         except BaseException:
             breaker.gave_up()
             raise
-        breaker.succeeded(self._clock() - began)
+        breaker.succeeded(time.monotonic() - began)
         return text
 
     def _ordered(self) -> list[UpstreamSettings]:

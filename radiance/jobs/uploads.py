@@ -10,7 +10,6 @@ import itertools
 import json
 import secrets
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ class Uploads:
     Args:
         db: Where their rows are.
         directory: Where their contents are.
-        clock: The time that is noted for what happens now; aware, UTC.
         most_bytes: That all files together may have.
     """
 
@@ -43,10 +41,9 @@ class Uploads:
         self,
         db: Database,
         directory: Path,
-        clock: Callable[[], datetime] = records.now,
         most_bytes: int = 1 << 30,
     ) -> None:
-        self._db, self._directory, self._clock = db, directory, clock
+        self._db, self._directory = db, directory
         self._lock = threading.Lock()  # a file is there before its row
         self._most_bytes = most_bytes
         files.make_directory(directory)
@@ -88,7 +85,7 @@ class Uploads:
                 " VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     id,
-                    to_text(self._clock()),
+                    to_text(records.now()),
                     name,
                     purpose,
                     len(content),

@@ -1,6 +1,5 @@
 """The requests to forget, in the database: what each asked for, did, and has come to."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +14,8 @@ from radiance.storage.sqlite import Connection, Database, Row, to_json, to_text
 class ForgetRequests:
     """Their table. Safe to use from several threads."""
 
-    def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
     def get(self, number: int) -> ForgetRequest:
         """One request.
@@ -93,7 +92,7 @@ class ForgetRequests:
 
     def set_status(self, number: int, status: ForgetStatus) -> None:
         """Note how far a request is."""
-        finished_at = to_text(self._clock()) if status == "done" else None
+        finished_at = to_text(records.now()) if status == "done" else None
         with self._db.transaction() as connection:
             connection.execute(
                 "UPDATE forgets SET status = ?, finished_at = ? WHERE number = ?",

@@ -88,14 +88,13 @@ class Forgetting:
         canary: CanaryRouter,
         uploads: Uploads,
         forget_drafts: Callable[[], object] = lambda: None,
-        clock: Callable[[], datetime] = records.now,
     ) -> None:
         self._config, self._db = config, db
         self._jobs, self._registry, self._memory = jobs, registry, memory
         self._pointer, self._pipeline = pointer, pipeline
-        self._canary, self._uploads, self._clock = canary, uploads, clock
+        self._canary, self._uploads = canary, uploads
         self._forget_drafts = forget_drafts
-        self.requests = ForgetRequests(db, clock)
+        self.requests = ForgetRequests(db)
         self._planner = ForgetPlanner(db, registry)
         self._likelihood = ForgottenLikelihood(engine, registry)
         self._one_at_a_time, self._cleaning_up = threading.Lock(), threading.Lock()
@@ -182,7 +181,7 @@ class Forgetting:
         self, connection: Connection, sought: SoughtTexts, traces: _Traces, actor: str, reason: str
     ) -> tuple[Preview, int]:
         """All of it, in the open transaction; what was done, and the number of the request."""
-        at = self._clock()
+        at = records.now()
         plan = self._planner.plan(connection, sought)
         examples, passages = plan.preview.examples, plan.preview.passages
         looked_for = {*traces.preview.examples, *traces.preview.passages}

@@ -1,6 +1,5 @@
 """Training held up by a person: durable, so that a restart does not begin what was stopped."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -25,8 +24,8 @@ class Pause(msgspec.Struct, frozen=True):
 class PauseSwitch:
     """Whether a person has paused training. Safe to use from several threads."""
 
-    def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
     def get(self) -> Pause | None:
         """The pause in force; None where there is none."""
@@ -41,5 +40,5 @@ class PauseSwitch:
         with self._db.transaction() as connection:
             connection.execute(
                 "INSERT INTO pauses (at, actor, reason, is_paused) VALUES (?, ?, ?, ?)",
-                (to_text(self._clock()), actor, reason, is_paused),
+                (to_text(records.now()), actor, reason, is_paused),
             )

@@ -1,6 +1,5 @@
 """Names that people give to checkpoints, to ask for them by; each name means one."""
 
-from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -22,8 +21,8 @@ class Named(msgspec.Struct, frozen=True):
 class CheckpointNames:
     """All given names. Safe to use from several threads."""
 
-    def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database) -> None:
+        self._db = db
 
     def give(self, name: str, checkpoint_id: str, *, replace: bool = False) -> None:
         """Let a name mean a checkpoint; durable on return.
@@ -37,7 +36,7 @@ class CheckpointNames:
             refuse_pruned(connection, checkpoint_id)
             connection.execute(
                 "INSERT OR REPLACE INTO checkpoint_names VALUES (?, ?, ?)",
-                (name, checkpoint_id, to_text(self._clock())),
+                (name, checkpoint_id, to_text(records.now())),
             )
 
     def take(self, name: str) -> Named:

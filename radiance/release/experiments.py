@@ -5,7 +5,7 @@ makes them. A trial is one answer with what was measured of it, without any text
 are kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -86,13 +86,10 @@ class Experiments:
     Args:
         db: Where they are kept.
         audit: Where their beginnings and ends are put on record.
-        clock: The time that is noted for what happens now; aware, UTC.
     """
 
-    def __init__(
-        self, db: Database, audit: Audit, clock: Callable[[], datetime] = records.now
-    ) -> None:
-        self._db, self._audit, self._clock = db, audit, clock
+    def __init__(self, db: Database, audit: Audit) -> None:
+        self._db, self._audit = db, audit
 
     def running(self) -> Experiment | None:
         """The one under way."""
@@ -120,7 +117,7 @@ class Experiments:
                     "A canary is under way already.", remedy="End it first: DELETE /canary."
                 )
             refuse_pruned(connection, candidate)
-            at = self._clock()
+            at = records.now()
             row = connection.execute(
                 "INSERT INTO experiments (mode, candidate, share, started_at, started_by, reason)"
                 " VALUES (?, ?, ?, ?, ?, ?) RETURNING *",
@@ -143,7 +140,7 @@ class Experiments:
             Conflict: It is not under way.
         """
         with self._audit.sealed(), self._db.transaction() as connection:
-            at = self._clock()
+            at = records.now()
             row = connection.execute(
                 "UPDATE experiments SET ended_at = ?, ended_by = ?, end_reason = ?"
                 " WHERE number = ? AND ended_at IS NULL RETURNING *",

@@ -5,7 +5,6 @@ those who come with an API key a vote counts once an answer, and only for answer
 """
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
@@ -23,12 +22,10 @@ class FeedbackLog:
 
     Args:
         db: Where they are kept.
-        clock: The time that is noted for what happens now; aware, UTC.
     """
 
-    def __init__(self, db: Database, clock: Callable[[], datetime] = records.now) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._clock = clock
 
     def add(
         self,
@@ -60,7 +57,7 @@ class FeedbackLog:
                 " (at, checkpoint, vote, prompt, response, comment, tags, caller, answer)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
                 (
-                    to_text(self._clock()),
+                    to_text(records.now()),
                     checkpoint,
                     vote,
                     prompt,

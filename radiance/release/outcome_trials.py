@@ -6,7 +6,6 @@ base or an upstream, by name. A trial begins with its first answer and is decide
 suffices (``gate.evidence``); both are entries of the audit log, in the transaction that makes them.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
@@ -52,13 +51,10 @@ class OutcomeTrials:
     Args:
         db: Where they are kept.
         audit: Where their beginnings and verdicts are put on record.
-        clock: The time that is noted for what happens now; aware, UTC.
     """
 
-    def __init__(
-        self, db: Database, audit: Audit, clock: Callable[[], datetime] = records.now
-    ) -> None:
-        self._db, self._audit, self._clock = db, audit, clock
+    def __init__(self, db: Database, audit: Audit) -> None:
+        self._db, self._audit = db, audit
 
     def record(
         self,
@@ -127,7 +123,7 @@ class OutcomeTrials:
         row = connection.execute(
             "INSERT INTO outcome_trials (subject, champion, candidate, error, started_at)"
             " VALUES (?, ?, ?, ?, ?) RETURNING *",
-            (subject, champion, candidate, error, to_text(self._clock())),
+            (subject, champion, candidate, error, to_text(records.now())),
         ).fetchone()
         trial = _to_trial(row)
         self._append(connection, "trial_start", trial)
@@ -145,7 +141,7 @@ class OutcomeTrials:
             trial.subject,
             trial.candidate,
             msgspec.to_builtins(trial),
-            self._clock(),
+            records.now(),
         )
 
 

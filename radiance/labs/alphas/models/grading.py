@@ -18,8 +18,6 @@ from radiance.labs.alphas.data.sampling import random_expression
 from radiance.labs.alphas.language.checker import Checked, check, check_node
 from radiance.labs.alphas.language.parser import parse
 from radiance.labs.alphas.language.printer import render
-from radiance.labs.alphas.language.semantics import DEFAULT as DEFAULT_READINGS
-from radiance.labs.alphas.language.semantics import Readings
 from radiance.labs.alphas.language.syntax import (
     AlphaDataError,
     AlphaError,
@@ -28,8 +26,7 @@ from radiance.labs.alphas.language.syntax import (
     size,
 )
 from radiance.labs.alphas.models.meaning import MeaningScorer, share_meant
-from radiance.labs.alphas.results.backtest import DEFAULT as DEFAULT_TRADING
-from radiance.labs.alphas.results.backtest import Backtester, Trading
+from radiance.labs.alphas.results.backtest import Backtester
 from radiance.labs.alphas.results.performance import Performance, deflated_sharpe
 from radiance.labs.alphas.results.study import coverage
 from radiance.labs.alphas.values.evaluator import Evaluator
@@ -99,15 +96,9 @@ class Grader:
         known: Expressions that were learned, for novelty; what does not parse is passed over.
     """
 
-    def __init__(
-        self,
-        panel: Panel,
-        known: Iterable[str] = (),
-        readings: Readings = DEFAULT_READINGS,
-        trading: Trading = DEFAULT_TRADING,
-    ) -> None:
-        self.panel, self._readings, self._trading = panel, readings, trading
-        self._evaluator, self._market = Evaluator(panel, readings), Backtester(panel)
+    def __init__(self, panel: Panel, known: Iterable[str] = ()) -> None:
+        self.panel = panel
+        self._evaluator, self._market = Evaluator(panel), Backtester(panel)
         self._meaning: MeaningScorer | None = None
         self._known = set(_canonical(known))
         self._shapes = {shape(text) for text in self._known}
@@ -115,7 +106,7 @@ class Grader:
     def compared(self, grade: Grade, idea: Idea) -> Grade:
         """``grade`` with how alike its answer is to the reference of what was asked."""
         if self._meaning is None:
-            self._meaning = MeaningScorer(self.panel, self._readings)
+            self._meaning = MeaningScorer(self.panel)
         likeness = self._meaning.likeness(idea.reference, expression_of(grade.answer))
         return replace(grade, family=idea.family, likeness=likeness)
 
@@ -123,7 +114,7 @@ class Grader:
         """Judge one answer; whatever it is, it gets a grade."""
         try:
             columns = self.panel.columns_of_its_own
-            checked = check(expression_of(answer), self._readings, columns=columns)
+            checked = check(expression_of(answer), columns=columns)
         except AlphaSyntaxError as error:
             return Grade(prompt, answer, "syntax error", error=str(error))
         except AlphaTypeError as error:
@@ -147,8 +138,8 @@ class Grader:
         Raises:
             AlphaError: It does not compile, or the panel lacks what it reads.
         """
-        checked = check(expression, self._readings, columns=self.panel.columns_of_its_own)
-        found = self._market.backtest(self._evaluator.evaluate(checked), self._trading)
+        checked = check(expression, columns=self.panel.columns_of_its_own)
+        found = self._market.backtest(self._evaluator.evaluate(checked))
         first = int(np.argmax(found.turnover > 0))
         worth = np.cumprod(1 + found.net[first:])
         return list(zip(map(str, self.panel.dates[first:]), worth.tolist(), strict=True))
@@ -167,7 +158,7 @@ class Grader:
             sharpe = None
             for _ in range(_TRIES):
                 node = random_expression(rng, grade.nodes)
-                _, performance = self._backtest(check_node(node, render(node), self._readings))
+                _, performance = self._backtest(check_node(node, render(node)))
                 if performance is not None:
                     sharpe = performance.sharpe
                     break
@@ -180,7 +171,7 @@ class Grader:
         covered = coverage(values, self.panel, lookback)
         if covered < _LEAST_COVERAGE:
             return covered, None
-        performance = self._market.backtest(values, self._trading).performance
+        performance = self._market.backtest(values).performance
         return covered, performance if performance.sharpe is not None else None
 
     def _novelty(self, alpha: str) -> Novelty:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from radiance.gate.intervals import Estimate, wilson
-from radiance.labs.alphas.language.semantics import DEFAULT, Readings
+from radiance.labs.alphas.language.semantics import DEFAULT
 from radiance.labs.alphas.language.syntax import AlphaError
 from radiance.labs.alphas.values.evaluator import Evaluator
 from radiance.labs.alphas.values.panel import Panel
@@ -31,10 +31,9 @@ class MeaningScorer:
         panel: Bars; no more than the last five years and what windows need before is looked at.
     """
 
-    def __init__(self, panel: Panel, readings: Readings = DEFAULT) -> None:
+    def __init__(self, panel: Panel) -> None:
         recent = panel.rows(max(0, len(panel.dates) - _DAYS - 260), len(panel.dates))
-        self._readings = readings
-        self._evaluator = Evaluator(recent, readings)
+        self._evaluator = Evaluator(recent)
         self._listed = np.isfinite(recent.fields["close"])
         self._ranks: dict[str, Array | None] = {}
 
@@ -65,7 +64,7 @@ class MeaningScorer:
             else:
                 values = np.where(self._listed, values, np.nan)
                 rows = values[len(values) - min(_DAYS, len(values)) :: _EVERY]
-                self._ranks[text] = rank_rows(rows, self._readings.tie_bits)
+                self._ranks[text] = rank_rows(rows, DEFAULT.tie_bits)
         return self._ranks[text]
 
 
