@@ -67,7 +67,7 @@ def shorter(
         found.append(wording)
         if len(found) == count:
             break
-    return [_asking(example, wording) for wording in found]
+    return [asking(example, wording) for wording in found]
 
 
 def words(text: str) -> frozenset[str]:
@@ -84,7 +84,8 @@ def _is_common(part: str, common: Collection[str]) -> bool:
     return bool(own) and all(word in common for word in own)
 
 
-def _asking(example: Example, wording: str) -> Example:
+def asking(example: Example, wording: str) -> Example:
+    """An example with another wording of its question."""
     *before, asked, answer = example.messages
     turns = (*before, Message(asked.role, wording), answer)
     return msgspec.structs.replace(example, messages=turns)

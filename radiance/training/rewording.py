@@ -10,10 +10,8 @@ and codes of the question, and one that would fit another known question is not 
 import re
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
-from radiance.records import Example, Message, questions
-from radiance.training.augmentation import question, words
+from radiance.records import Example, questions
+from radiance.training.augmentation import asking, question, words
 
 MOST = 12
 _BE = r"(?P<be>is|are|was|were)"
@@ -173,7 +171,7 @@ def reworded(example: Example, others: Iterable[frozenset[str]], most: int = MOS
         found.append(wording)
         if len(found) == most:
             break
-    return [_asking(example, wording) for wording in found]
+    return [asking(example, wording) for wording in found]
 
 
 def _wordings(asked: str) -> Iterator[str]:
@@ -350,9 +348,3 @@ def _swapped(wording: str) -> Iterator[str]:
 
 def _possessive(name: str) -> str:
     return f"{name}'" if name.endswith("s") else f"{name}'s"
-
-
-def _asking(example: Example, wording: str) -> Example:
-    *before, asked, answer = example.messages
-    turns = (*before, Message(asked.role, wording), answer)
-    return msgspec.structs.replace(example, messages=turns)

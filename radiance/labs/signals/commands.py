@@ -20,10 +20,10 @@ from radiance.labs.signals.command_output import (
     show_result,
     stage_bar,
 )
-from radiance.labs.signals.study_options import parse_value, read_options, study_options
+from radiance.labs.signals.study_options import parse_value, study_options
 
 if TYPE_CHECKING:
-    pass
+    from radiance.labs.signals.settings import StudySettings
 
 _root_option = root_option("Root directory, whose runs/signals/ keeps results.")
 _backend_option = click.option(
@@ -61,7 +61,7 @@ def signals() -> None:
 @_root_option
 @_backend_option
 @json_option()
-def run(root: Path, backend: str, approver: str | None, **options: Any) -> None:
+def run(study: "StudySettings", root: Path, backend: str, approver: str | None) -> None:
     """Run a study and keep its result.
 
     Every decision of the lab's gate goes to its audit log. The same settings give the same numbers.
@@ -71,7 +71,6 @@ def run(root: Path, backend: str, approver: str | None, **options: Any) -> None:
       radiance signals run --preset quick --set portfolio.rebalance=threshold
       radiance signals run --study runs/signals/S_2026-11-24_0001/result.json
     """
-    study = read_options(**options)
     _prepare(backend)
     from radiance.labs.signals.study import run_study
 
@@ -134,21 +133,15 @@ def run(root: Path, backend: str, approver: str | None, **options: Any) -> None:
 @_backend_option
 @json_option()
 def replay(
+    study: "StudySettings",
     bars: Path,
     root: Path,
     backend: str,
-    history_years: float | None,
-    update_days: int | None,
-    window_days: int | None,
-    horizon_days: int | None,
-    symbols: int | None,
-    delisting_return: float | None,
-    splits: str,
     stress: tuple[str, ...],
     predictions: Path | None,
     features: Path | None,
     approver: str | None,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Replay daily bars, with one stress period at a time held out.
 
@@ -163,19 +156,9 @@ def replay(
       radiance signals replay bars.csv --symbols 100 --set portfolio.rebalance=every
       radiance signals replay bars.csv --predictions signals.csv --approver "Ada Byron"
     """
-    study = read_options(**options)
-    given = {
-        "history_years": history_years,
-        "update_days": update_days,
-        "window_days": window_days,
-        "horizon_days": horizon_days,
-        "symbols": symbols,
-        "delisting_return": delisting_return,
-        "splits": splits,
-        "stress": stress or None,
-    }
     from radiance.labs.signals.presets import read_replay
 
+    given["stress"] = stress or None
     settings = read_replay({name: value for name, value in given.items() if value is not None})
     if predictions is not None:
         if features is not None:
@@ -205,7 +188,7 @@ def replay(
 @_root_option
 @_backend_option
 @json_option()
-def sweep(axes: tuple[str, ...], root: Path, backend: str, **options: Any) -> None:
+def sweep(study: "StudySettings", axes: tuple[str, ...], root: Path, backend: str) -> None:
     """Run a study at several values of a setting.
 
     The table shows where a result stops holding.
@@ -216,7 +199,6 @@ def sweep(axes: tuple[str, ...], root: Path, backend: str, **options: Any) -> No
       radiance signals sweep --preset quick --over market.indicator_shift=2,3,4,5,6
       radiance signals sweep --over market.label_noise=0.1,0.3 --over market.stress_scale=4,8
     """
-    study = read_options(**options)
     _prepare(backend)
     from radiance.labs.signals.sweep import run_sweep
 

@@ -1,5 +1,6 @@
 """The options that make a study, and how its values are read from a command line."""
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ PRESETS = ("quick", "default", "stress+")  # as in signals/presets.py, which hel
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add them; ``read_options`` takes what they give."""
+    """Add them; the command gets the ``study`` that they describe."""
     options = (
         click.option(
             "--preset",
@@ -46,16 +47,28 @@ def study_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "repeated.",
         ),
     )
+
+    @functools.wraps(command)
+    def wrapped(
+        preset: str | None,
+        file: Path | None,
+        seeds: int | None,
+        first_seed: int | None,
+        assignments: tuple[str, ...],
+        **others: Any,
+    ) -> Any:
+        study = _read(preset, file, {"seeds": seeds, "first_seed": first_seed}, assignments)
+        return command(study=study, **others)
+
     for option in reversed(options):
-        command = option(command)
-    return command
+        wrapped = option(wrapped)
+    return wrapped
 
 
-def read_options(
+def _read(
     preset: str | None,
     file: Path | None,
-    seeds: int | None,
-    first_seed: int | None,
+    numbers: dict[str, int | None],
     assignments: tuple[str, ...],
 ) -> "StudySettings":
     """The study that the options describe.
@@ -86,10 +99,7 @@ def read_options(
         if not equals or not key.strip():
             raise click.BadParameter(f"{text!r} is not KEY=VALUE.", param_hint="--set")
         values[key.strip()] = parse_value(value.strip())
-    if seeds is not None:
-        values["seeds"] = seeds
-    if first_seed is not None:
-        values["first_seed"] = first_seed
+    values |= {name: number for name, number in numbers.items() if number is not None}
     return with_values(read_study(data), values)
 
 
