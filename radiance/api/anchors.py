@@ -74,8 +74,7 @@ def accept_anchors(request: Request, body: AcceptBody) -> AcceptAnswer:
 
 def overwritten_in_service(services: Services, begin: int = 0) -> OverwrittenList:
     """What is overwritten in the checkpoint that serves; those not accepted come first."""
-    current = services.registry.current()
-    return overwritten_in(services, current.checkpoint_id if current else None, begin)
+    return overwritten_in(services, services.registry.current_id(), begin)
 
 
 def overwritten_in(

@@ -95,12 +95,11 @@ def prune_checkpoints(request: Request, body: PruneBody) -> PruneAnswer:
 def list_checkpoints(request: Request) -> CheckpointList:
     """The newest checkpoints first."""
     registry = services_of(request).registry
-    current = registry.current()
     listed = registry.all(list_limit(request))
     known = labels.labels(registry.db)
     ids = [checkpoint.checkpoint_id for checkpoint in listed]
     return CheckpointList(
-        current=current.checkpoint_id if current else None,
+        current=registry.current_id(),
         pinned=registry.pinned(),
         checkpoints=listed,
         labels={id: known[id] for id in ids if id in known},

@@ -67,8 +67,7 @@ def _keep(services: Services, body: FeedbackBody, caller: str, key: str) -> Feed
     is_tried, checkpoint = services.canary.candidate_of(caller)
     if body.checkpoint is None:
         if not is_tried:
-            current = services.registry.current()
-            checkpoint = current.checkpoint_id if current else None
+            checkpoint = services.registry.current_id()
     elif body.checkpoint == BASE:
         checkpoint = None
     else:

@@ -73,9 +73,8 @@ def knowledge(services: Services, request: Request, limit: int) -> KnowledgeList
         raise RequestError.of(
             "view", "is not a known view", view, f"Send one of {', '.join(VIEWS)}."
         )
-    current = services.registry.current()
-    tip = current.checkpoint_id if current else None
-    lineage = services.registry.ancestors(tip) if tip else []
+    tip = services.registry.current_id()
+    lineage = services.registry.ancestors(tip)
     overwritten = _by_example(services, tip)
     found = services.facts.find(
         lineage,

@@ -85,5 +85,4 @@ def unpin(request: Request, body: UnpinBody) -> PinAnswer:
     services = services_of(request)
     reason = checked_reason(body.reason, "Asked for through POST /unpin.")
     services.pointer.unpin(actor_of(request), reason)
-    current = services.registry.current()
-    return PinAnswer(current.checkpoint_id if current else None, None)
+    return PinAnswer(services.registry.current_id(), None)

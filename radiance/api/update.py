@@ -115,9 +115,7 @@ def supersedes(services: Services, job: Job) -> list[Supersession]:
 
 def lineage(services: Services, job: Job) -> list[str]:
     """A job's checkpoint and its ancestors; what is served, and that one's, before it has one."""
-    current = services.registry.current() if job.checkpoint is None else None
-    tip = job.checkpoint or (current and current.checkpoint_id)
-    return services.registry.ancestors(tip) if tip else []
+    return services.registry.ancestors(job.checkpoint or services.registry.current_id())
 
 
 def _key(body: Any, header: str | None) -> str | None:

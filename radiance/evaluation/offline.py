@@ -105,8 +105,7 @@ def find_subject(
         )
     with DatabaseSnapshot(config.database_path) as snapshot:
         registry = Checkpoints(snapshot, config.adapters_path)
-        current = registry.current()
-        found = checkpoint_id or (current.checkpoint_id if current else None)
+        found = checkpoint_id or registry.current_id()
         return (
             EvaluationSubject()
             if found is None

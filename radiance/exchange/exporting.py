@@ -64,8 +64,7 @@ def find_source(config: Config, checkpoint_id: str | None) -> ExportSource:
         raise _nothing(checkpoint_id, f"nothing was ever taught in {config.root}.")
     with DatabaseSnapshot(config.database_path) as db:
         registry = Checkpoints(db, config.adapters_path)
-        current = registry.current()
-        found = checkpoint_id or (current.checkpoint_id if current else None)
+        found = checkpoint_id or registry.current_id()
         if found is None:
             raise _nothing(checkpoint_id, "the bare base model is served.")
         registry.check_can_serve(found)

@@ -75,7 +75,10 @@ class ExampleSelector:
             examples: Those that count too.
         """
         asked = {anchor.question_hash for anchor in anchors.examples}
-        learned = [*self._examples.answers(asked, self._lineage(cycle)), *examples]
+        learned = [
+            *self._examples.answers(asked, self._registry.ancestors(cycle.parent_id)),
+            *examples,
+        ]
         return anchors.without(anchors.contradicted_by(learned))
 
     def _replay(self, cycle: Cycle, examples: Sequence[Example]) -> list[Example]:
@@ -85,11 +88,8 @@ class ExampleSelector:
             self._config.training.replay_examples,
             {example.question_hash for example in examples},
             self._config.training.seed,
-            self._lineage(cycle),
+            self._registry.ancestors(cycle.parent_id),
         )
-
-    def _lineage(self, cycle: Cycle) -> list[str]:
-        return [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
 
 
 def hold_back(examples: Sequence[Example], ratio: float) -> tuple[list[Example], list[Example]]:

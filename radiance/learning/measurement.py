@@ -83,7 +83,7 @@ class CandidateMeasurement:
         """
         settings, encode = self._config.evaluation, self._engine.encoder.example
         seed, answers = self._config.training.seed, self._builder.base_answers
-        lineage = [] if cycle.parent_id is None else self._registry.ancestors(cycle.parent_id)
+        lineage = self._registry.ancestors(cycle.parent_id)
         earlier = self._examples.earlier(
             settings.recall_examples,
             {example.question_hash for example in examples},

@@ -271,14 +271,13 @@ class Pipeline:
     def _continues_what_serves(self, cycle: Cycle) -> bool:
         """Whether a cycle's candidate could be served: the pointer has not moved meanwhile."""
         with unless_the_disk_fails("pointer_not_read"):
-            current = self._registry.current()
-            return cycle.parent_id == (current.checkpoint_id if current else None)
+            return cycle.parent_id == self._registry.current_id()
         return True
 
     def _evidence(self, cycle: Cycle, manifest: Manifest) -> Evidence:
         """What the audit log keeps beside the manifest, so that anybody can check it afterwards."""
         replayed = self._examples.by_ids(manifest.replayed_ids)
-        lineage = self._registry.ancestors(cycle.parent_id) if cycle.parent_id else []
+        lineage = self._registry.ancestors(cycle.parent_id)
         jobs = [self._jobs.get(job_id) for job_id in cycle.job_ids]
         return Evidence(
             examples={e.id: e.content_hash for e in self._examples.of_jobs(cycle.job_ids)},

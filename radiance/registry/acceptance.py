@@ -54,8 +54,7 @@ def accept(
         Conflict: Nothing is overwritten, or all of it is accepted already.
     """
     with registry.audit.sealed():  # nothing else that is on record happens meanwhile
-        current = registry.current()
-        name = current.checkpoint_id if current else BASE
+        name = registry.current_id() or BASE
         found = registry.overwritten_in(name)
         known = acceptances(registry.db)
         left = [each for each in found if (each.anchor, each.example_id) not in known]
@@ -68,7 +67,7 @@ def accept(
                 remedy="GET /info lists those that are; all accepts every one of them.",
             )
         chosen = [each for each in left if anchors is None or each.anchor in anchors]
-        if current is None or not chosen:
+        if name == BASE or not chosen:
             raise Conflict(
                 f"No anchor that is overwritten in {name} waits to be accepted.",
                 remedy="There is nothing to do.",

@@ -67,9 +67,14 @@ class Checkpoints:
         is_other = all(ours != theirs for ours, theirs in zip(self._base, trained_on, strict=True))
         return trained_on[0] if is_other else None
 
+    def current_id(self) -> str | None:
+        """The id of the checkpoint that is served; None while it is the bare base model."""
+        rows = self._db.read(CURRENT)
+        return rows[0]["checkpoint_id"] if rows else None
+
     def current(self) -> Checkpoint | None:
         """The checkpoint that is served; None while it is the bare base model."""
-        current = self._current_id()
+        current = self.current_id()
         return None if current is None else self.get(current)
 
     def get(self, checkpoint_id: str) -> Checkpoint:
@@ -78,12 +83,12 @@ class Checkpoints:
         Raises:
             NotFound: There is none.
         """
-        return to_checkpoint(self._row(checkpoint_id), self._current_id())
+        return to_checkpoint(self._row(checkpoint_id), self.current_id())
 
     def find(self, checkpoint_id: str) -> Checkpoint | None:
         """The checkpoint of that id; None where there is none."""
         row = self._find(checkpoint_id)
-        return None if row is None else to_checkpoint(row, self._current_id())
+        return None if row is None else to_checkpoint(row, self.current_id())
 
     def all(self, limit: int, before: str | None = None) -> list[Checkpoint]:
         """The newest checkpoints, newest first; only those made before ``before``, if it is given.
@@ -96,7 +101,7 @@ class Checkpoints:
             "SELECT * FROM checkpoints WHERE number < ? ORDER BY number DESC LIMIT ?",
             (below, limit),
         )
-        current = self._current_id()
+        current = self.current_id()
         return [to_checkpoint(row, current) for row in rows]
 
     def some(self, checkpoint_ids: Iterable[str]) -> list[Checkpoint]:
@@ -106,7 +111,7 @@ class Checkpoints:
             " ORDER BY number DESC",
             (to_json(list(checkpoint_ids)),),
         )
-        current = self._current_id()
+        current = self.current_id()
         return [to_checkpoint(row, current) for row in rows]
 
     def committed(self) -> set[str]:
@@ -133,16 +138,18 @@ class Checkpoints:
 
     # SQLite would take the index of the ids alone, and read a whole report at each step.
 
-    def ancestors(self, checkpoint_id: str, limit: int = -1) -> list[str]:
+    def ancestors(self, checkpoint_id: str | None, limit: int = -1) -> list[str]:
         """The checkpoint, its parent, its parent's parent, and so on down to the base.
 
         Args:
-            checkpoint_id: Where to begin.
+            checkpoint_id: Where to begin; None is the base, of which there are none.
             limit: At most so many; all where it is negative.
 
         Raises:
             NotFound: There is no such checkpoint.
         """
+        if checkpoint_id is None:
+            return []
         self._row(checkpoint_id)
         rows = self._db.read(
             """
@@ -387,7 +394,3 @@ class Checkpoints:
                 "checkpoint", checkpoint_id, "checkpoint", "Use an id that GET /checkpoints lists."
             )
         return row
-
-    def _current_id(self) -> str | None:
-        rows = self._db.read(CURRENT)
-        return rows[0]["checkpoint_id"] if rows else None

@@ -148,9 +148,9 @@ class Registry(Checkpoints):
         if (row := self._find(checkpoint_id)) is not None:
             if row["fingerprint"] != cycle.fingerprint:
                 raise RegistryError(f"{checkpoint_id} is already the id of another checkpoint.")
-            return to_checkpoint(row, self._current_id())
+            return to_checkpoint(row, self.current_id())
         if decision.promote:
-            _check_parent_is_served(cycle, self._current_id())
+            _check_parent_is_served(cycle, self.current_id())
         published = self.find_candidate(cycle)
         if published is None:
             self._publish(staging, manifest, evaluation)
@@ -264,7 +264,7 @@ class Registry(Checkpoints):
                 has learned what was forgotten, or its weights were pruned.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
-        if checkpoint_id == self._current_id():
+        if checkpoint_id == self.current_id():
             raise _served_already(checkpoint_id)
         return self.release(
             checkpoint_id,
@@ -291,7 +291,7 @@ class Registry(Checkpoints):
                 no person who asks.
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
-        current = self._current_id()
+        current = self.current_id()
         if to is None and current is None:
             raise Conflict(
                 "The base model is served already; there is nothing before it.",
@@ -413,7 +413,7 @@ class Registry(Checkpoints):
 
     def point_stable(self) -> None:
         """Make ``adapters/stable`` follow what is served; no link while that is the base."""
-        current = self._current_id()
+        current = self.current_id()
         link = self.adapters_path / STABLE_LINK
         if current is None:
             files.remove_link(link)

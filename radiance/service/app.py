@@ -142,13 +142,12 @@ class Service:
         anchors = self._load_anchors()  # before the engine, which takes longest
         engine = self._start_engine()
         self._services = self._start_workers(engine, stores, anchors, deaths)
-        current = stores.registry.current()
         _log.info(
             "service_ready",
             base_model=config.base_model,
             backend=engine.device.backend,
             blas=platform.load_fast_blas().name,
-            checkpoint=current.checkpoint_id if current else None,
+            checkpoint=stores.registry.current_id(),
             waiting_jobs=stores.jobs.depth(),
         )
 
@@ -379,8 +378,8 @@ def _expect_taught(
 def _forget_drafts(engine: Engine, examples: ExampleStore, registry: Registry) -> None:
     """Have the engine draft what is left of what the served checkpoint was taught, alone."""
     engine.forget_texts()
-    if (current := registry.current()) is not None:
-        _expect_taught(engine, examples, registry, current.checkpoint_id)
+    if (current := registry.current_id()) is not None:
+        _expect_taught(engine, examples, registry, current)
 
 
 class _Worker(Protocol):

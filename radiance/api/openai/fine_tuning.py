@@ -196,8 +196,7 @@ def _create(services: Services, body: TuningBody, sender: Key | None) -> tuple[J
 
 
 def _refuse_other_model(services: Services, model: str) -> None:
-    current = services.registry.current()
-    served = current.checkpoint_id if current else "base"
+    served = services.registry.current_id() or "base"
     names = (SERVING, f"{SERVING}:stable", f"{SERVING}:{served}")
     known = model.rsplit(":", 1)[0] if model.count(":") > 1 else model
     if known not in names:

@@ -75,8 +75,7 @@ def tuned_name(checkpoint_id: str, suffix: str | None) -> str:
 
 
 def _models(services: Services) -> list[Model]:
-    current = services.registry.current()
-    parent = current.checkpoint_id if current else None
+    parent = services.registry.current_id()
     started = int(services.started_at.timestamp())
     return [
         _model(services, SERVING, int(time.time()), parent),

@@ -295,8 +295,7 @@ async def _side(services: Services, body: GenerateBody) -> tuple[str, Arm | None
     settings = lab.settings
     if not settings.challenger or body.checkpoint is not None:
         return _BASE, None
-    current = await run_in_threadpool(services.registry.current)
-    champion = current.checkpoint_id if current else _BASE
+    champion = await run_in_threadpool(services.registry.current_id) or _BASE
     if champion == settings.challenger:
         return champion, None
     who = body.user or body.prompt

@@ -42,9 +42,8 @@ def describe(services: Services, request: Request) -> Data:
     begin = number_below(request, "from") or 0
     found = overwritten_in_service(services, begin)
     end = begin + len(found.anchors)
-    current = services.registry.current()
     return {
-        "checkpoint": current.checkpoint_id if current else None,
+        "checkpoint": services.registry.current_id(),
         "count": found.count,
         "not_accepted": found.not_accepted,
         "rows": described(services, found.anchors),

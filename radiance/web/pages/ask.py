@@ -45,7 +45,7 @@ def describe(services: Services, request: HttpRequest) -> Data:
     asked = request.query_params
     a, b = asked.get("a", ""), asked.get("b", "")
     named = [name for name in (a, b) if name and name not in (_SERVING, BASE)]
-    has_learned = services.registry.current() is not None
+    has_learned = services.registry.current_id() is not None
     return {
         "prompt": _question(services, asked.get("example"), asked.get("anchor")),
         "sample": None if {"example", "anchor"} & asked.keys() else _sample(services),
@@ -77,10 +77,8 @@ def _sample(services: Services) -> Data | None:
     """A fact that is known, to ask for: of what waits, was learned last, or is an anchor."""
     waiting = services.jobs.recent(1, JobStatus.QUEUED) if services.recalls else []
     taught = [[job.job_id] for job in waiting]
-    current = services.registry.current()
-    if current is not None:
-        chain = services.registry.ancestors(current.checkpoint_id, _MOST_LOOKED_INTO)
-        taught += [list(services.registry.get(name).job_ids) for name in chain]
+    chain = services.registry.ancestors(services.registry.current_id(), _MOST_LOOKED_INTO)
+    taught += [list(services.registry.get(name).job_ids) for name in chain]
     for job_ids in taught:
         for example in services.examples.of_jobs(job_ids):
             if len(example.messages) == 2:

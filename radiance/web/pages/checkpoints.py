@@ -36,15 +36,14 @@ def describe(services: Services, request: Request) -> Data:
     found = services.registry.all(_PER_PAGE + 1, before)
     listed, has_more = found[:_PER_PAGE], len(found) > _PER_PAGE
     older = page_url(request, before=listed[-1].checkpoint_id, done=None) if has_more else None
-    current = services.registry.current()
     return {
-        "current": current.checkpoint_id if current else BASE,
+        "current": services.registry.current_id() or BASE,
         "pinned": msgspec.to_builtins(services.registry.pinned()),
         "checkpoints": [msgspec.to_builtins(checkpoint) for checkpoint in listed],
         "first": firsts(services, listed),
         "names": names(services),
         "graph": lineage.draw(listed),
-        "matrix": _matrix(services, current),
+        "matrix": _matrix(services),
         "retention": retention(listed),
         "transfer": _transfer(listed),
         "newer": page_url(request, before=None, done=None) if before else None,
@@ -52,11 +51,11 @@ def describe(services: Services, request: Request) -> Data:
     }
 
 
-def _matrix(services: Services, current: Checkpoint | None) -> Data | None:
+def _matrix(services: Services) -> Data | None:
     """How the latest checkpoints of what is served answer the anchors and each other's updates."""
-    if current is None:
+    chain = services.registry.ancestors(services.registry.current_id(), _MATRIX)
+    if not chain:
         return None
-    chain = services.registry.ancestors(current.checkpoint_id, _MATRIX)
     places = {
         (place.checkpoint_id, place.task): place.accuracy
         for place in services.registry.accuracies(chain, chain)

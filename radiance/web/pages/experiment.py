@@ -47,8 +47,7 @@ def describe(services: Services, request: Request) -> Data:
     """What runs with its comparison, what ended last, and what could be tried."""
     running = running_canary(services)
     last = services.experiments.last() if running is None else None
-    current = services.registry.current()
-    serving = current.checkpoint_id if current else BASE
+    serving = services.registry.current_id() or BASE
     newest = services.registry.all(_MOST_LISTED)
     listed = that_may_serve(services, newest)
     return {

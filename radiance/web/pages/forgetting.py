@@ -51,13 +51,12 @@ def _preview(services: Services, asked: Asked) -> Data | None:
         return None
     except Conflict as error:
         return {"forbidden": str(error)}
-    current = services.registry.current()
     return {
         "examples": all_told(found.examples[:_MOST_SHOWN]),
         "count": len(found.examples),
         "passages": len(found.passages),
         "documents": sorted({kept.document for kept in found.passages}),
-        "serving": current.checkpoint_id if current else BASE,
+        "serving": services.registry.current_id() or BASE,
         "serves": found.serves or BASE,
         "checkpoints": found.checkpoints,
         "queued_again": found.queued_again,

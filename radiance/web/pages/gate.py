@@ -54,12 +54,11 @@ def describe_one(services: Services, request: Request) -> Data:
         for plain, row in zip(shown["rows"], decision.rows, strict=True):
             plain["drawn"] = interval(row)
             plain["detail"] = measured(row)
-    current = services.registry.current()
     return {
         "checkpoint": checkpoint_id,
         "decision": shown,
         "jobs": services.registry.get(checkpoint_id).job_ids,
-        "is_current": bool(current and current.checkpoint_id == checkpoint_id),
+        "is_current": services.registry.current_id() == checkpoint_id,
     }
 
 

@@ -187,8 +187,7 @@ def describe_job(services: Services, request: Request) -> Data:
 
 def _known_already(services: Services, job: Job) -> int:
     """How many examples of a job that waits say what was learned before."""
-    current = services.registry.current()
-    lineage = services.registry.ancestors(current.checkpoint_id) if current else []
+    lineage = services.registry.ancestors(services.registry.current_id())
     ids = [example.id for example in services.examples.of_jobs([job.job_id])]
     found = services.facts.find(lineage, len(ids), only=ids)
     return sum(fact.state == "repeated" and (fact.by or "") < job.job_id for fact in found)

@@ -76,9 +76,8 @@ def _overwritten(services: Services) -> Data:
 
 def _knows(services: Services) -> Data:
     """How many facts are known, and how many of these from memory alone."""
-    current = services.registry.current()
-    tip = current.checkpoint_id if current else None
-    counts = services.facts.count(services.registry.ancestors(tip) if tip else [], tip)
+    tip = services.registry.current_id()
+    counts = services.facts.count(services.registry.ancestors(tip), tip)
     return {
         "facts": sum(counts[state] for state in known_states(services)),
         "waiting": counts["waiting"] if services.recalls else 0,

@@ -35,9 +35,8 @@ _MOST_LISTED, _MOST_SHOWN = 200, 20
 def describe(services: Services, request: Request) -> Data:
     """What ``?action=`` on ``?checkpoint=`` would change: which facts go, which come."""
     action, target = _asked(request)
-    current = services.registry.current()
-    serving = current.checkpoint_id if current else BASE
-    choices = _earlier(services, current) if action == "rollback" else []
+    serving = services.registry.current_id() or BASE
+    choices = _earlier(services, serving) if action == "rollback" else []
     harms = _harms(services, [target, *choices] if target else choices)
     if action == "rollback" and target is None:
         target = _harmless(choices, harms)
@@ -109,18 +108,18 @@ def _learned(services: Services, checkpoints: list[str]) -> Data:
     return {"updates": len(checkpoints), "examples": shown}
 
 
-def _earlier(services: Services, current: Checkpoint | None) -> list[str]:
+def _earlier(services: Services, serving: str) -> list[str]:
     """What a rollback can go to: what served before and is older, the latest first, then the base.
 
     Never forward: after a pin to an older checkpoint the newer one served before, too. None that
     learned what was forgotten since.
     """
-    if current is None:
+    if serving == BASE:
         return []
     served = services.registry.history()
-    older = {c.checkpoint_id for c in services.registry.all(_MOST_LISTED, current.checkpoint_id)}
+    older = {c.checkpoint_id for c in services.registry.all(_MOST_LISTED, serving)}
     before = [name for name in dict.fromkeys(reversed(served)) if name in older]
-    chain = services.registry.ancestors(current.checkpoint_id, _MOST_LISTED)[1:]
+    chain = services.registry.ancestors(serving, _MOST_LISTED)[1:]
     never = services.registry.withdrawn() | services.registry.pruned()
     return [*(name for name in dict.fromkeys([*before, *chain]) if name not in never), BASE]
 
@@ -156,8 +155,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
     target = fields.get("checkpoint") or target
     given = fields.get("reason", "")[:_MOST_CHARACTERS]
     reason, actor = checked_reason(given, _DEFAULT_REASON), actor_of(request, "dashboard")
-    current = services.registry.current()
-    shown, serving = fields.get("serving"), current.checkpoint_id if current else BASE
+    shown, serving = fields.get("serving"), services.registry.current_id() or BASE
     if shown and shown != serving and action in _MOVES:
         raise Conflict(
             f"{serving} serves by now, no longer {shown}.",
@@ -171,7 +169,7 @@ def act(services: Services, request: Request, fields: Fields) -> str:
             services.pointer.promote(target or "", actor, reason, force=force)
         case "rollback":
             if target is None:
-                choices = _earlier(services, current)
+                choices = _earlier(services, serving)
                 target = _harmless(choices, _harms(services, choices))
             services.pointer.rollback(target, actor, reason)
         case "pin":
