@@ -4,7 +4,9 @@ import click
 
 from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import ABSENT, note, print_table, printed_as_json
+from radiance.records.text import short
 
+_MOST_SHOWN = 60  # characters
 _STATES = ["waiting", "learned", "corrected", "repeated", "unserved", "refused", "failed"]
 _VIEWS = ["known", "overwrote", *_STATES, "cancelled", "all"]
 
@@ -48,8 +50,8 @@ def knowledge(
             (
                 fact["example_id"],
                 fact["state"],
-                _line(fact["question"]) or ABSENT,
-                _line(fact["answer"]),
+                short(fact["question"], _MOST_SHOWN) or ABSENT,
+                short(fact["answer"], _MOST_SHOWN),
                 fact["by"],
             )
             for fact in answer["facts"]
@@ -59,9 +61,3 @@ def knowledge(
     note(f"{counts['known']} known, {counts['waiting']} waiting to be learned.")
     if answer["before"]:
         note(f"More: --before {answer['before']}")
-
-
-def _line(text: str) -> str:
-    """The beginning of a text on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= 60 else f"{line[:59]}…"

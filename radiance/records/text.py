@@ -47,6 +47,12 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", normal(text)).strip()
 
 
+def short(text: str, most: int = 160) -> str:
+    """The beginning of a text, on one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 def forbidden(text: str) -> str | None:
     """The first character that no text may hold, as "U+0000"; None where there is none.
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from radiance.api.services import Services
 from radiance.records import Checkpoint
+from radiance.records.text import short
 from radiance.registry.labels import labels
 from radiance.web.page import Data
 from radiance.web.told import told
-from radiance.web.wording import short
 
 _MOST_CHARACTERS = 50
 

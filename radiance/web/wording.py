@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from radiance import records
+from radiance.records.text import short
 
 ABSENT = "–"
 _POWER = re.compile(r"(\d)e([+-]?\d+)(?![\w.])")
@@ -145,12 +146,6 @@ def size(count: Any) -> str:
         if count >= scale:
             return f"{count / scale:.3g} {unit}"
     return f"{count} B"
-
-
-def short(text: str, most: int = 160) -> str:
-    """The beginning of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _time(value: Any) -> datetime | None:

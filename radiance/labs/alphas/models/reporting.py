@@ -16,6 +16,7 @@ from radiance.errors import RequestError
 from radiance.gate.intervals import Estimate
 from radiance.labs.alphas.models.grading import MEANS_IT, OUTCOMES, Grade, Scores
 from radiance.labs.alphas.models.study import AlphaStudySettings, read_settings
+from radiance.records.text import short
 from radiance.storage import files
 
 _SHOWN = (MEANS_IT, "compiles", *OUTCOMES, "new", "copied", "distinct")
@@ -192,5 +193,4 @@ def _plain(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    shown = " ".join(text.split()).replace("|", "\\|").replace("`", "'")
-    return shown if len(shown) <= 160 else shown[:159] + "…"
+    return short(text.replace("|", "\\|").replace("`", "'"))
