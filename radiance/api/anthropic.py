@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from itertools import chain
 from typing import Annotated, Any, Literal
@@ -13,17 +13,16 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from radiance.api.bodies import check_body, read_json
-from radiance.api.errors import response_to
 from radiance.api.openai import messages, shapes
 from radiance.api.openai.chat import ChatBody, answer_chat, begin_chat, plan_chat
-from radiance.api.openai.events import HEADERS, named_event
+from radiance.api.openai.events import event_stream
 from radiance.api.openai.formats import JsonSchema
 from radiance.api.openai.habits import without_nulls
 from radiance.api.openai.parameters import StreamOptions
 from radiance.api.openai.tools import ChosenName, ChosenTool, Function, FunctionTool, ToolChoice
 from radiance.api.route import Reply
 from radiance.api.services import services_of
-from radiance.errors import RadianceError, RequestError
+from radiance.errors import RequestError
 
 _PATH = "/v1/messages"
 _STOP_REASONS: dict[str, "StopReason"] = {
@@ -218,7 +217,7 @@ async def create_message(request: Request) -> Reply[Answered] | StreamingRespons
     if body.stream:
         headers, chunks = await begin_chat(request, services, plan)
         events = _events(chunks, len(plan.wanted[0].tokens))
-        return StreamingResponse(_lines(events), 200, {**HEADERS, **headers}, "text/event-stream")
+        return event_stream(events, headers, are_named=True, path=_PATH)
     reply = await answer_chat(request, services, plan)
     return Reply(_answered(reply.body), headers=reply.headers)
 
@@ -391,15 +390,6 @@ async def _events(
     ended: dict[str, str | None] = {"stop_reason": reason, "stop_sequence": stopped}
     yield StreamEvent("message_delta", delta=ended, usage={"output_tokens": output_tokens})
     yield StreamEvent("message_stop")
-
-
-async def _lines(events: AsyncGenerator[StreamEvent, None]) -> AsyncIterator[bytes]:
-    try:
-        async with aclosing(events) as told:
-            async for event in told:
-                yield named_event(event.type, msgspec.json.encode(event))
-    except RadianceError as error:  # the status is sent already
-        yield named_event("error", bytes(response_to(error, _PATH).body))
 
 
 def _new_id() -> str:

@@ -20,7 +20,7 @@ from radiance.api.openai.formats import ResponseFormat, TextFormat, constraint_o
 from radiance.api.openai.logprobs import chat_logprobs
 from radiance.api.openai.messages import Message, turns
 from radiance.api.openai.models import model_weights
-from radiance.api.openai.parameters import MOST_LOGPROBS, Shared, read_parameters
+from radiance.api.openai.parameters import MOST_LOGPROBS, Metadata, Shared, read_parameters
 from radiance.api.openai.reading import AnswerPart, Reader
 from radiance.api.openai.remembering import noted, recalled_by
 from radiance.api.openai.running import Event
@@ -50,8 +50,6 @@ UNSUPPORTED = {
 }
 
 _Limit = Annotated[int, Meta(ge=1)]
-_Key = Annotated[str, Meta(max_length=64)]
-_Value = Annotated[str, Meta(max_length=512)]
 
 
 class ChatBody(Shared):
@@ -81,7 +79,7 @@ class ChatBody(Shared):
     tools: Annotated[list[FunctionTool], Meta(max_length=128)] | None = None
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    metadata: Annotated[dict[_Key, _Value], Meta(max_length=16)] | None = None
+    metadata: Metadata | None = None
     modalities: Annotated[list[Literal["text"]], Meta(min_length=1)] | None = None
     service_tier: Literal["auto", "default"] | None = None
     store: bool | None = None

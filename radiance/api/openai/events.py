@@ -10,31 +10,40 @@ from starlette.responses import StreamingResponse
 from radiance.api.errors import response_to
 from radiance.errors import RadianceError
 
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-def event_stream(chunks: AsyncGenerator[Any, None], headers: dict[str, str]) -> StreamingResponse:
-    """A stream of Structs, ended by ``[DONE]``, or by an error where one came up."""
-    return StreamingResponse(_lines(chunks), 200, {**HEADERS, **headers}, "text/event-stream")
+def event_stream(
+    events: AsyncGenerator[Any, None],
+    headers: dict[str, str],
+    *,
+    are_named: bool = False,
+    path: str = "/v1/",
+) -> StreamingResponse:
+    """A stream of Structs, ended by an error where one came up.
+
+    Args:
+        events: What is streamed.
+        headers: Besides those of every stream.
+        are_named: Whether each has its ``type`` as a name; else ``[DONE]`` ends the stream.
+        path: Whose errors the error looks like.
+    """
+
+    async def lines() -> AsyncIterator[bytes]:
+        try:
+            async with aclosing(events) as told:
+                async for each in told:
+                    yield _event(msgspec.json.encode(each), each.type if are_named else "")
+        except RadianceError as error:
+            # The status is sent already. Clients raise what they find under "error".
+            yield _event(bytes(response_to(error, path).body), "error" if are_named else "")
+        else:
+            if not are_named:
+                yield _event(b"[DONE]", "")
+
+    return StreamingResponse(lines(), 200, {**_HEADERS, **headers}, "text/event-stream")
 
 
-def event(body: bytes) -> bytes:
-    """One event."""
-    return b"data: " + body + b"\n\n"
-
-
-def named_event(kind: str, body: bytes) -> bytes:
-    """One event of a kind."""
-    return b"event: " + kind.encode() + b"\n" + event(body)
-
-
-async def _lines(chunks: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
-    try:
-        async with aclosing(chunks) as told:
-            async for chunk in told:
-                yield event(msgspec.json.encode(chunk))
-    except RadianceError as error:
-        # The status is sent already. Clients raise what they find under "error".
-        yield event(bytes(response_to(error, "/v1/").body))
-    else:
-        yield event(b"[DONE]")
+def _event(body: bytes, name: str) -> bytes:
+    named = f"event: {name}\n".encode() if name else b""
+    return named + b"data: " + body + b"\n\n"

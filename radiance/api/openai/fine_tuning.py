@@ -18,7 +18,7 @@ from radiance.api.bodies import check_body, read_json
 from radiance.api.openai import tuning_shapes as shapes
 from radiance.api.openai.models import SERVING, tuned_name
 from radiance.api.openai.pages import page, refuse_unknown_queries
-from radiance.api.openai.parameters import refuse_unsupported
+from radiance.api.openai.parameters import Metadata, refuse_unsupported
 from radiance.api.openai.tuning_shapes import Auto, Hyperparameters
 from radiance.api.services import Services, services_of
 from radiance.api.update import owned
@@ -61,10 +61,6 @@ class MethodBody(msgspec.Struct, forbid_unknown_fields=True):
     reinforcement: None = None
 
 
-_Key = Annotated[str, Meta(max_length=64)]
-_Value = Annotated[str, Meta(max_length=512)]
-
-
 class TuningBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The body of POST /v1/fine_tuning/jobs.
 
@@ -85,7 +81,7 @@ class TuningBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     method: MethodBody | None = None
     suffix: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.-]+$")] | None = None
     seed: Annotated[int, Meta(ge=0, lt=1 << 31)] | None = None
-    metadata: Annotated[dict[_Key, _Value], Meta(max_length=16)] | None = None
+    metadata: Metadata | None = None
 
 
 async def create_tuning(request: Request) -> shapes.TuningJob:

@@ -20,6 +20,11 @@ from radiance.errors import RequestError
 
 T = TypeVar("T", bound="Shared")
 
+Metadata = Annotated[
+    dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]],
+    Meta(max_length=16),
+]
+"""What a client notes on a request, which is sent back with it."""
 MOST_LOGPROBS = 20
 _MOST_STOPS = 16
 _MOST_CHOICES = 128

@@ -2,8 +2,6 @@
 
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -13,16 +11,20 @@ from starlette.responses import StreamingResponse
 
 from radiance.api.bodies import check_body, read_json
 from radiance.api.openai.chat import ChatBody, answer_chat, begin_chat, plan_chat
-from radiance.api.openai.events import HEADERS, named_event
+from radiance.api.openai.events import event_stream
 from radiance.api.openai.formats import ResponseFormat, SchemaFormat, TextFormat
 from radiance.api.openai.habits import usual, without_nulls
-from radiance.api.openai.parameters import MOST_LOGPROBS, StreamOptions, refuse_unsupported
+from radiance.api.openai.parameters import (
+    MOST_LOGPROBS,
+    Metadata,
+    StreamOptions,
+    refuse_unsupported,
+)
 from radiance.api.openai.responses.items import Chat, InputItem, with_types
 from radiance.api.openai.responses.shapes import (
     ChosenFunction,
     ModelResponse,
     ReasoningOptions,
-    ResponseEvent,
     ResponseSchema,
     ResponseTool,
     TextOptions,
@@ -47,8 +49,6 @@ UNSUPPORTED = {
 }
 _LOGPROBS = "message.output_text.logprobs"
 
-_Key = Annotated[str, Meta(max_length=64)]
-_Value = Annotated[str, Meta(max_length=512)]
 _Ratio = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -91,7 +91,7 @@ class ResponsesBody(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     store: bool = False
     truncation: Literal["disabled"] = "disabled"
     service_tier: Literal["auto", "default"] | None = None
-    metadata: Annotated[dict[_Key, _Value], Meta(max_length=16)] = {}
+    metadata: Metadata = {}
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
@@ -116,8 +116,7 @@ async def create_response(request: Request) -> Reply[ModelResponse] | StreamingR
     except RequestError as error:
         _rename(error, chat)
         raise
-    lines = _lines(events_of(chunks, writer))
-    return StreamingResponse(lines, 200, {**HEADERS, **headers}, "text/event-stream")
+    return event_stream(events_of(chunks, writer), headers, are_named=True)
 
 
 def _usual(data: Any) -> Any:
@@ -220,9 +219,3 @@ def _rename(error: RequestError, chat: Chat) -> None:
         named = field.replace(".function", "")
     error.args = (str(error).replace(field, named), *error.args[1:])
     error.field = named
-
-
-async def _lines(events: AsyncGenerator[ResponseEvent, None]) -> AsyncIterator[bytes]:
-    async with aclosing(events) as told:
-        async for event in told:
-            yield named_event(event.type, msgspec.json.encode(event))
