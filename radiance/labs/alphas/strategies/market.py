@@ -1,6 +1,7 @@
 """What a strategy sees of the market and of its own account, as QuantConnect's API has it."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Any
 
 from radiance.labs.alphas.strategies.costs import Costs
@@ -65,13 +66,7 @@ class Bar(Snake):
         self.end_time = time if end_time is None else end_time
         self.open, self.high, self.low, self.close, self.volume = values
 
-    @property
-    def price(self) -> float:
-        return self.close
-
-    @property
-    def value(self) -> float:
-        return self.close
+    price = value = property(attrgetter("close"))
 
 
 class OrderStatus(Names):
@@ -263,21 +258,9 @@ class Security(Closed):
     def has_data(self) -> bool:
         return self.holdings.price > 0
 
-    @property
-    def price(self) -> float:
-        return self.holdings.price
-
-    @property
-    def close(self) -> float:
-        return self.holdings.price
-
-    @property
-    def invested(self) -> bool:
-        return self.holdings.invested
-
-    @property
-    def leverage(self) -> float:
-        return self.holdings.leverage
+    price = close = property(attrgetter("holdings.price"))
+    invested = property(attrgetter("holdings.invested"))
+    leverage = property(attrgetter("holdings.leverage"))
 
     @property
     def buying_power_model(self) -> "BuyingPowerModel":

@@ -2,6 +2,7 @@
 
 import datetime
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from radiance.labs.alphas.strategies import costs
@@ -196,37 +197,17 @@ class OrderTicket(Snake):
         self.update_requests: list[OrderRequest] = []
         self.quantity_filled = self.average_fill_price = 0.0
 
-    @property
-    def order_id(self) -> int:
-        return self._order.id
-
-    @property
-    def symbol(self) -> Symbol:
-        return Symbol(self._order.symbol)
-
-    @property
-    def quantity(self) -> float:
-        return self._order.quantity
+    order_id = property(attrgetter("_order.id"))
+    order_type = property(attrgetter("_order.type"))
+    symbol = property(attrgetter("_order.symbol"))
+    quantity = property(attrgetter("_order.quantity"))
+    status = property(attrgetter("_order.status"))
+    tag = property(attrgetter("_order.tag"))
+    time = property(attrgetter("_order.time"))
 
     @property
     def quantity_remaining(self) -> float:
         return 0.0 if self._order.is_closed else self._order.quantity
-
-    @property
-    def status(self) -> str:
-        return self._order.status
-
-    @property
-    def order_type(self) -> int:
-        return self._order.type
-
-    @property
-    def tag(self) -> str:
-        return self._order.tag
-
-    @property
-    def time(self) -> Time:
-        return self._order.time
 
     def get(self, field: str) -> float:
         """A price of the order, by ``OrderField``."""
