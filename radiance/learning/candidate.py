@@ -42,7 +42,6 @@ from radiance.records import Cycle, Evaluation, Example, Manifest, Recipe, conte
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
-from radiance.telemetry import get_logger
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import UNREADABLE, base_cache
@@ -60,7 +59,6 @@ from radiance.training.training_set import (
     TrainingSetBuilder,
 )
 
-_log = get_logger(__name__)
 _BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
 
 

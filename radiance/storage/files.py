@@ -49,8 +49,7 @@ def write_durably(path: Path, data: bytes, mode: int = 0o666) -> None:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        step(f"sync the directory of {path.name}")
-        sync_directory(path.parent)
+        _sync_parent(path)
 
 
 def make_directory(path: Path) -> None:
@@ -103,8 +102,7 @@ def publish_directory(temporary: Path, final: Path) -> None:
             sync_directory(Path(directory))
         step(f"rename to {final.name}")
         temporary.rename(final)
-        step(f"sync the directory of {final.name}")
-        sync_directory(final.parent)
+        _sync_parent(final)
 
 
 def point_link(link: Path, target_name: str) -> None:
@@ -126,8 +124,7 @@ def point_link(link: Path, target_name: str) -> None:
                 temporary.unlink(missing_ok=True)
                 raise
         # Synced even when nothing changed: a crash may have come between replacement and sync.
-        step(f"sync the directory of {link.name}")
-        sync_directory(link.parent)
+        _sync_parent(link)
 
 
 def remove_link(link: Path) -> None:
@@ -140,8 +137,7 @@ def remove_link(link: Path) -> None:
         _refuse_non_link(link)
         step(f"remove link {link.name}")
         link.unlink(missing_ok=True)
-        step(f"sync the directory of {link.name}")
-        sync_directory(link.parent)
+        _sync_parent(link)
 
 
 def link_target(link: Path) -> str | None:
@@ -162,8 +158,7 @@ def remove_directory(path: Path) -> None:
         step(f"rename {path.name} away")
         with contextlib.suppress(FileNotFoundError):
             path.rename(trash)
-        step(f"sync the directory of {path.name}")
-        sync_directory(path.parent)
+        _sync_parent(path)
         if trash.exists():
             step(f"delete what was {path.name}")
             shutil.rmtree(trash)
@@ -174,8 +169,7 @@ def remove_file(path: Path) -> None:
     with _translated(path):
         step(f"remove {path.name}")
         path.unlink(missing_ok=True)
-        step(f"sync the directory of {path.name}")
-        sync_directory(path.parent)
+        _sync_parent(path)
 
 
 def identity(path: Path) -> tuple[int, int]:
@@ -231,6 +225,12 @@ def _sync(path: Path) -> None:
 
 def _temporary_beside(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY_PREFIX}{path.name}-{secrets.token_hex(4)}")
+
+
+def _sync_parent(path: Path) -> None:
+    """Put on disk that a directory has, or no longer has, this name."""
+    step(f"sync the directory of {path.name}")
+    sync_directory(path.parent)
 
 
 def _refuse_non_link(link: Path) -> None:

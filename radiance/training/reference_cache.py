@@ -29,8 +29,6 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.losses import LEAST_TAIL
 from radiance.training.self_samples import SamplesWritten, SelfSampler
 
-SELF_GENERATED = "own samples"
-"""The context of own samples."""
 _log = get_logger(__name__)
 
 SAMPLES_PER_FILE = 32

@@ -15,8 +15,8 @@ from radiance.training import base_answers
 from radiance.training.base_answers import AnswersWritten, BaseAnswers
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import SELF_GENERATED
 from radiance.training.self_samples import SelfSampler
+from radiance.training.training_set import SELF_GENERATED
 from tests.engine.adapters.test_slots import ask
 from tests.support import drain, example
 

@@ -30,7 +30,6 @@ from radiance.records import content_hash
 
 OnProgress = Callable[[str, int, int], None]
 """OnProgress of progress: the stage, how much of it is done, of how much."""
-STAGES = ("markets", "backbone", "adapters", "portfolios", "gate")
 
 
 def silent(stage: str, done: int, total: int) -> None:

@@ -23,7 +23,6 @@ from radiance.labs.alphas.language.syntax import (
 )
 
 Dialect = Literal["brain", "qlib", "gtja"]
-DIALECTS: tuple[Dialect, ...] = ("brain", "qlib", "gtja")
 _CALLS: dict[Dialect, dict[str, str]] = {
     "brain": {
         "abs": "abs", "log": "log", "sign": "sign", "rank": "rank", "scale": "scale",
