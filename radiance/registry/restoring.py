@@ -39,10 +39,7 @@ def restore(target: Path, root: Path, name: str | None = None) -> BackupSnapshot
         NotFound: There is no such snapshot.
         StorageError: The backup is damaged, or the disk failed; nothing is at ``root``.
     """
-    # What a restore that was killed had begun is made anew.
-    if root.exists() and any(
-        not path.name.startswith(files.TEMPORARY_PREFIX) for path in root.iterdir()
-    ):
+    if root.exists() and any(_is_somebodys(path) for path in root.iterdir()):
         raise Conflict(
             f"{root} is not empty.",
             field="root",
@@ -73,6 +70,11 @@ def restore(target: Path, root: Path, name: str | None = None) -> BackupSnapshot
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return snapshot
+
+
+def _is_somebodys(path: Path) -> bool:
+    """Whether what is in a folder is neither of a restore that was killed nor of macOS's Finder."""
+    return not path.name.startswith(files.TEMPORARY_PREFIX) and path.name != ".DS_Store"
 
 
 def forgotten_since(target: Path, snapshot: BackupSnapshot) -> list[str]:

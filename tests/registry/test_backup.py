@@ -257,6 +257,7 @@ def test_a_restore_that_was_killed_is_done_again(root: Path, tmp_path_factory) -
     target, new = tmp_path_factory.mktemp("backup"), tmp_path_factory.mktemp("new")
     made = back_up(config.Config(root=root), target).snapshot
     (new / f".tmp-{new.name}" / "adapters").mkdir(parents=True)
+    (new / ".DS_Store").write_bytes(b"as the Finder leaves it in a folder that is empty")
     assert restore(target, new) == made
     assert not [path for path in new.iterdir() if path.name.startswith(".tmp-")]
 
