@@ -165,7 +165,7 @@ async def recall(
         return asked
     if not services.engine.encoder.may_fit(sum(len(turn.content) for turn in turns)):
         return asked  # refused where it is encoded, and no question that was taught
-    tip = _tip(services, weights)
+    tip = tip_of(services, weights)
     turns, looked_up = await run_in_threadpool(_look_up, services, turns, tip)
     found, is_sure = looked_up.found, looked_up.how == "sure"
     if looked_up.how == "close" and len(found) > 1:
@@ -212,7 +212,7 @@ def _look_up(
     return turns, looked_up
 
 
-def _tip(services: Services, weights: Weights) -> str | None:
+def tip_of(services: Services, weights: Weights) -> str | None:
     """The checkpoint that would answer; None is the base."""
     if weights.kind == "serving":
         return services.engine.source.checkpoint_id

@@ -13,6 +13,7 @@ import msgspec
 
 from radiance import config
 from radiance.gate import intervals
+from radiance.gate.rules import skipped
 from radiance.records import GateRow, Votes
 
 _GRAM = 4
@@ -113,7 +114,7 @@ def probe_loss(
         limit: The most it may be.
     """
     if not at_promotion:
-        return _skipped("probe_loss", limit, "no anchor was measured at promotion")
+        return skipped("probe_loss", limit, "no anchor was measured at promotion")
     rises = [losses[anchor] - before for anchor, before in at_promotion.items()]
     value = sum(rises) / len(rises)
     if not math.isfinite(value):
@@ -149,7 +150,7 @@ def _ratio(
     rule: str, hits: int, trials: int, limit: float, least: int, confidence: float, what: str
 ) -> GateRow:
     if trials < least:
-        return _skipped(rule, limit, f"{trials} of the {least} that are needed")
+        return skipped(rule, limit, f"{trials} of the {least} that are needed")
     found = intervals.proportion(hits, trials, confidence)
     verdict = "fail" if found.low > limit else "pass"
     detail = f"{hits} of {trials} {what}"
@@ -168,13 +169,9 @@ def _rise(
     limit, least = settings.max_output_drift, settings.min_answers
     fewest = min(now.answers, before.answers)
     if fewest < least:
-        return _skipped(rule, limit, f"{fewest} of the {least} answers that are needed of each")
+        return skipped(rule, limit, f"{fewest} of the {least} answers that are needed of each")
     # Wider than need be, on the side of leaving alone what serves.
     found = intervals.rise(hits, now.answers, hits_before, before.answers, confidence)
     verdict = "fail" if found.low > limit else "pass"
     detail = f"{hits} of {now.answers} answers, and {hits_before} of {before.answers} before"
     return GateRow(rule, found.value, limit, found.low, found.high, verdict, detail)
-
-
-def _skipped(rule: str, limit: float, why: str) -> GateRow:
-    return GateRow(rule, None, limit, None, None, "skipped", why)

@@ -3,12 +3,12 @@
 import statistics
 from collections.abc import Sequence
 
-from radiance.engine.requests import BASE, Scoring, Weights
+from radiance.engine.requests import Scoring
 from radiance.engine.worker import Engine
 from radiance.errors import RadianceError
 from radiance.records import Example, Likelihood
 from radiance.registry.store import Registry
-from radiance.release.pointer import weights_of
+from radiance.release.pointer import weights_named
 from radiance.telemetry import get_logger
 from radiance.training.untaught import with_invented_values
 
@@ -68,7 +68,7 @@ class ForgottenLikelihood:
         self, texts: Sequence[Example], checkpoint_id: str | None
     ) -> tuple[float, float]:
         """By how many nats values are likelier than invented ones, and how far those spread."""
-        weights, encode = self._weights(checkpoint_id), self._engine.encoder.example
+        weights, encode = weights_named(checkpoint_id, self._registry), self._engine.encoder.example
         advantage = variance = 0.0
         for example in texts[:_MOST_MEASURED]:
             told = [example, *with_invented_values(example, _INVENTED)]
@@ -85,8 +85,3 @@ class ForgottenLikelihood:
             advantage += sums[0] - statistics.fmean(sums[1:])
             variance += statistics.pvariance(sums[1:])
         return round(advantage, 3), round(2 * variance**0.5, 3)
-
-    def _weights(self, checkpoint_id: str | None) -> Weights:
-        if checkpoint_id is None:
-            return BASE
-        return weights_of(self._registry.get(checkpoint_id), self._registry)

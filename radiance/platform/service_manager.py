@@ -186,7 +186,7 @@ class Launchd:
         """Start it now, loading it first where it is not."""
         self._require_root()
         if not self._is_loaded():
-            self._require_file()
+            _require(self._file)
             self._launchctl("bootstrap", self._domain, str(self._file))
         self._launchctl("kickstart", self._target)
 
@@ -229,10 +229,6 @@ class Launchd:
             raise ConfigError(
                 "--boot: a LaunchDaemon is the system's. Put sudo before the command."
             )
-
-    def _require_file(self) -> None:
-        if not self._file.exists():
-            raise _not_installed(self._file)
 
 
 # ----------------------------------------------------------------------------- systemd
@@ -322,18 +318,18 @@ class Systemd:
 
     def start(self) -> None:
         """Start it now."""
-        self._require_file()
+        _require(self._file)
         self._systemctl("reset-failed", self._unit)
         self._systemctl("start", self._unit)
 
     def stop(self) -> None:
         """Stop it; it starts again with the next session."""
-        self._require_file()
+        _require(self._file)
         self._systemctl("stop", self._unit)
 
     def restart(self) -> None:
         """Stop it if it runs, and start it."""
-        self._require_file()
+        _require(self._file)
         self._systemctl("restart", self._unit)
 
     def state(self) -> State:
@@ -353,10 +349,6 @@ class Systemd:
     def _systemctl(self, *arguments: str) -> None:
         _checked(self._call, ["systemctl", "--user", *arguments])
 
-    def _require_file(self) -> None:
-        if not self._file.exists():
-            raise _not_installed(self._file)
-
 
 # ----------------------------------------------------------------------------- both
 
@@ -367,6 +359,11 @@ def _checked(call: Run, arguments: Sequence[str]) -> None:
         said = " ".join((done.stderr or done.stdout).split()).rstrip(".") or "it says nothing"
         remedy = f" {_NO_SESSION}" if "connect to bus" in said else ""
         raise RadianceError(f"{' '.join(arguments)} failed with {done.returncode}: {said}.{remedy}")
+
+
+def _require(file: Path) -> None:
+    if not file.exists():
+        raise _not_installed(file)
 
 
 def _not_installed(file: Path) -> ConfigError:

@@ -4,7 +4,8 @@
 checkpoints are compared with.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+import statistics
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,17 +45,12 @@ def task_accuracies(
             checkpoint_id=checkpoint_id,
             task=task,
             examples=len(probes),
-            accuracy=_share(probe.is_exact for probe in probes),
-            parent_accuracy=_share(probe.was_exact_in_parent for probe in probes),
-            base_accuracy=_share(probe.was_exact_in_base for probe in probes),
+            accuracy=statistics.fmean(probe.is_exact for probe in probes),
+            parent_accuracy=statistics.fmean(probe.was_exact_in_parent for probe in probes),
+            base_accuracy=statistics.fmean(probe.was_exact_in_base for probe in probes),
         )
         for task, probes in groups.items()
     ]
-
-
-def _share(values: Iterable[bool]) -> float:
-    counted = list(values)
-    return sum(counted) / len(counted)
 
 
 def insert(connection: Connection, checkpoint_id: str, evaluation: Evaluation) -> None:

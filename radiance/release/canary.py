@@ -25,7 +25,7 @@ from msgspec import structs
 
 from radiance import records
 from radiance.config import Config
-from radiance.engine.requests import BASE, SERVING, Answer, OnEvent, Request, Weights
+from radiance.engine.requests import SERVING, Answer, OnEvent, Request, Weights
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Conflict, RadianceError, RequestError, Unavailable
 from radiance.gate import health
@@ -37,7 +37,7 @@ from radiance.release.assignment import assign
 from radiance.release.comparison import Arms, ExperimentReport, compare, summarise
 from radiance.release.experiments import Arm, ArmAnswer, Experiment, Experiments, Mode
 from radiance.release.feedback import FeedbackLog
-from radiance.release.pointer import weights_of
+from radiance.release.pointer import weights_named
 from radiance.release.shadow import EndedRequest, RoutedWeights, ShadowReplay, tally_of, trial_of
 from radiance.telemetry import get_logger
 
@@ -92,7 +92,9 @@ class CanaryRouter:
         self._lock = threading.RLock()  # of whoever begins, ends or saves
         self._told = False
         self._thread = PeriodicThread("canary", self.tick, _TICK_S, at_once=True)
-        self._shadow_replay = ShadowReplay(engine, self._weights, self._thread.wait_for_stop)
+        self._shadow_replay = ShadowReplay(
+            engine, lambda id: weights_named(id, registry), self._thread.wait_for_stop
+        )
 
     # ── Life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,7 +103,9 @@ class CanaryRouter:
         experiment = self._experiments.running()
         self._champion = self._engine.source.checkpoint_id
         if experiment is not None:
-            self._plan = _RunningExperiment(experiment, self._weights(experiment.candidate))
+            self._plan = _RunningExperiment(
+                experiment, weights_named(experiment.candidate, self._registry)
+            )
             if experiment.candidate and self._registry.other_base(experiment.candidate):
                 self._end_by_itself("It was trained on another base model.")
             self._follow_pointer()
@@ -191,7 +195,7 @@ class CanaryRouter:
             CorruptCheckpoint: Its files are not the ones that were committed.
         """
         candidate = None if checkpoint == BASE_NAME else checkpoint
-        weights = self._weights(candidate)
+        weights = weights_named(candidate, self._registry)
         if weights.status == CheckpointStatus.REJECTED and mode == "canary" and not force:
             raise Conflict(
                 f"{checkpoint} was rejected, so a canary must not serve its answers.",
@@ -297,11 +301,6 @@ class CanaryRouter:
             comparison=rows,
             confidence=self._confidence,
         )
-
-    def _weights(self, candidate: str | None) -> Weights:
-        if candidate is None:
-            return BASE
-        return weights_of(self._registry.get(candidate), self._registry)
 
     # ── On the thread of its own ────────────────────────────────────────────────────────────────
 

@@ -173,6 +173,15 @@ def check_base(name: str, engine: Engine, registry: Registry) -> None:
         )
 
 
+def weights_named(checkpoint_id: str | None, registry: Registry) -> Weights:
+    """The weights of a checkpoint by its id, or of the base.
+
+    Raises:
+        NotFound: There is no such checkpoint.
+    """
+    return BASE if checkpoint_id is None else weights_of(registry.get(checkpoint_id), registry)
+
+
 def weights_of(checkpoint: Checkpoint, registry: Registry) -> Weights:
     """A checkpoint's weights, as the engine is asked for them."""
     return Weights(

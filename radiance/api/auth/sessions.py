@@ -5,7 +5,6 @@ read from disk or from this process opens the service. What a session may do is 
 now: a key that was removed takes its sessions with it. Used from the event loop's thread.
 """
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from radiance import limits
+from radiance.api.auth.keys import digest
 
 IDLE_S = 12 * 3600.0
 LONGEST_S = 7 * 24 * 3600.0
@@ -56,13 +56,13 @@ class Sessions:
         self._end_least_used(own, len(own) - limits.SESSIONS_OF_A_KEY.value + 1)
         self._end_least_used(list(self._kept), len(self._kept) - _MOST + 1)
         secret = secrets.token_urlsafe(_SECRET_BYTES)
-        self._kept[_digest(secret)] = _Session(key_digest, now, now)
+        self._kept[digest(secret)] = _Session(key_digest, now, now)
         return secret
 
     def find(self, secret: str) -> str | None:
         """The digest of the key that a session stands for; None where it has ended."""
         now = self._clock()
-        session = self._kept.get(_digest(secret))
+        session = self._kept.get(digest(secret))
         if session is None or _has_ended(session, now):
             return None
         session.used_at = now
@@ -70,7 +70,7 @@ class Sessions:
 
     def end(self, secret: str) -> None:
         """Sign out; nothing happens where there is no such session."""
-        self._kept.pop(_digest(secret), None)
+        self._kept.pop(digest(secret), None)
 
     def _end_least_used(self, names: list[str], count: int) -> None:
         names.sort(key=lambda name: self._kept[name].used_at)
@@ -129,7 +129,3 @@ def is_own_page(headers: Headers) -> bool:
 
 def _has_ended(session: _Session, now: float) -> bool:
     return now - session.used_at > IDLE_S or now - session.began_at > LONGEST_S
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()

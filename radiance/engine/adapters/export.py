@@ -16,7 +16,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.utils import save_model
 
 from radiance.engine.adapters.files import CONFIG_FILE
-from radiance.engine.adapters.foreign import PEFT_WEIGHTS_FILE
+from radiance.engine.adapters.foreign import PEFT_WEIGHTS_FILE, dtype_name
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.tied_head import head_of, tied_embedding
@@ -101,7 +101,7 @@ def write_fused(adapter: Adapter, base: BaseModel, directory: Path) -> None:
     config = {name: value for name, value in base.config.items() if name != "_name_or_path"}
     for name in ("torch_dtype", "dtype"):
         if name in config:
-            config[name] = _dtype_name(next(iter(fused.values())).weight.dtype)
+            config[name] = dtype_name(next(iter(fused.values())).weight.dtype)
     for name in ("quantization", "quantization_config"):
         if isinstance(config.get(name), dict):
             config[name] = {**config[name], **dict.fromkeys(fused, False)}
@@ -136,10 +136,6 @@ def _fuse(module: Any, a: mx.array, b: mx.array, scale: float) -> nn.Linear:
     if "bias" in module:
         fused.bias = module.bias
     return fused
-
-
-def _dtype_name(dtype: mx.Dtype) -> str:
-    return str(dtype).rpartition(".")[2]
 
 
 def _write_json(path: Path, value: Mapping[str, object]) -> None:

@@ -251,7 +251,8 @@ def _assign(
             _refuse_unknown(path, name, tensors, form, layers)
         if tensor.ndim != 2 or not mx.issubdtype(tensor.dtype, mx.floating):
             refuse(
-                f"{path}: {name} is {tensor.shape} {_name(tensor.dtype)}, not a matrix of floats.",
+                f"{path}: {name} is {tensor.shape} {dtype_name(tensor.dtype)}, not a matrix of "
+                "floats.",
                 "Only LoRA on linear layers can be used.",
             )
         half = cast(Half, match["half"].lower())
@@ -311,5 +312,6 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _name(dtype: mx.Dtype) -> str:
+def dtype_name(dtype: mx.Dtype) -> str:
+    """As safetensors and configurations write it: "float16"."""
     return str(dtype).rpartition(".")[2]

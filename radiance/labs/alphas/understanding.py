@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from radiance.api.recall import tip_of
 from radiance.api.services import Services
 from radiance.engine.requests import Weights
 from radiance.labs.alphas.data.describing import describe
@@ -57,7 +58,7 @@ def understand(services: Services, prompt: str, weights: Weights) -> Understood 
     if chosen is None:
         return None
     others = _others(chosen.candidates)
-    tip = _tip(services, weights) if chosen.by == "model" else None
+    tip = tip_of(services, weights) if chosen.by == "model" else None
     return Understood(
         chosen.expression, chosen.sentence, chosen.by, others[1 : _MOST_OTHERS + 1], tip
     )
@@ -75,7 +76,7 @@ def _others(candidates: Sequence[reading.PossiblePlan]) -> tuple[tuple[str, str]
 def _taught(services: Services, prompt: str, weights: Weights) -> str | None:
     if services.config.memory.mode == "off" or weights.kind not in ("serving", "checkpoint"):
         return None
-    found = services.memory.look_up([Message("user", prompt)], _tip(services, weights)).found
+    found = services.memory.look_up([Message("user", prompt)], tip_of(services, weights)).found
     if len(found) != 1 or MEANT not in found[0].example.tags:
         return None
     try:
@@ -83,9 +84,3 @@ def _taught(services: Services, prompt: str, weights: Weights) -> str | None:
         return render(check(expression_of(found[0].answer), columns=columns).node)
     except AlphaError:
         return None
-
-
-def _tip(services: Services, weights: Weights) -> str | None:
-    if weights.kind == "serving":
-        return services.engine.source.checkpoint_id
-    return weights.checkpoint_id

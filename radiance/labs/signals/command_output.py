@@ -34,13 +34,12 @@ def find_result(name: str, root: Path) -> "StudyResult":
 def keep_judgement(judged: "Judgement", root: Path) -> None:
     """Keep what was judged of somebody's own signal below the root, and print it."""
     from radiance.labs.signals import own_runs
+    from radiance.labs.signals.results import encode
     from radiance.labs.signals.view import own_memo
 
     path, count = own_runs.keep(judged, root / "runs" / "signals")
     if wants_json():
-        import msgspec
-
-        click.echo(msgspec.json.format(msgspec.json.encode(judged), indent=1))
+        click.echo(encode(judged))
     else:
         for table in own_memo.grids(judged):
             print_grid(table)

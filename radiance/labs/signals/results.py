@@ -198,7 +198,7 @@ class StudyResult(msgspec.Struct, frozen=True):
         return next((method for method in self.methods if method.name == name), None)
 
 
-def encode(result: StudyResult) -> bytes:
+def encode(result: msgspec.Struct) -> bytes:
     """As indented JSON."""
     return msgspec.json.format(msgspec.json.encode(result), indent=1)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from radiance.errors import NotFound, RequestError
 from radiance.labs.signals.own import Judgement
-from radiance.labs.signals.results import StudyResult, decode
+from radiance.labs.signals.results import StudyResult, decode, encode
 from radiance.records import now
 from radiance.storage import files
 
@@ -53,7 +53,7 @@ def save(
     temporary = files.fresh_directory(
         folder / f"{files.TEMPORARY_PREFIX}{run_id}-{secrets.token_hex(4)}"
     )
-    (temporary / RESULT).write_bytes(_encoded(result))
+    (temporary / RESULT).write_bytes(encode(result))
     for name, text in exports.items():
         (temporary / name).write_text(text, encoding="utf-8")
     files.publish_directory(temporary, folder / run_id)
@@ -81,10 +81,6 @@ def load_own(folder: Path, run_id: str) -> Judgement:
             remedy="`radiance signals list` names them.",
         )
     return msgspec.json.decode(path.read_bytes(), type=Judgement)
-
-
-def _encoded(result: StudyResult | Judgement) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(result), indent=1)
 
 
 def load(folder: Path, run_id: str) -> StudyResult:

@@ -7,6 +7,7 @@ nothing. Texts of examples are left out unless they are asked for: a report is m
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
+from statistics import fmean
 
 import msgspec
 
@@ -146,13 +147,13 @@ def _suites(evaluation: Evaluation) -> list[Data]:
                     "name": name,
                     "label": label,
                     "count": len(probes),
-                    "base_loss": _mean(p.base_loss for p in probes),
-                    "loss_before": _mean(p.parent_loss for p in probes),
-                    "loss_after": _mean(p.loss for p in probes),
-                    "base_exact": _mean(p.was_exact_in_base for p in probes),
-                    "exact_before": _mean(p.was_exact_in_parent for p in probes),
-                    "exact_after": _mean(p.is_exact for p in probes),
-                    "kl_base": _mean(p.kl_base for p in probes),
+                    "base_loss": fmean(p.base_loss for p in probes),
+                    "loss_before": fmean(p.parent_loss for p in probes),
+                    "loss_after": fmean(p.loss for p in probes),
+                    "base_exact": fmean(p.was_exact_in_base for p in probes),
+                    "exact_before": fmean(p.was_exact_in_parent for p in probes),
+                    "exact_after": fmean(p.is_exact for p in probes),
+                    "kl_base": fmean(p.kl_base for p in probes),
                 }
             )
     return found
@@ -186,11 +187,6 @@ def _overwritten(db: DatabaseSnapshot, evaluation: Evaluation) -> list[Data]:
         }
         for each in evaluation.overwritten
     ]
-
-
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return sum(found) / len(found)
 
 
 def _example(example: Example, with_texts: bool) -> Data:
