@@ -56,16 +56,26 @@ class Checkpoints:
         None where it is the one that serves, and where that is not known. One of the same name
         counts as the same: a repository may change a word of its configuration.
         """
-        if self._base is None:
+        trained_on = self._trained_on(checkpoint_id)
+        if self._base is None or trained_on is None:
             return None
-        if (trained_on := self._base_of.get(checkpoint_id)) is None:
-            try:
-                found = self.manifest(checkpoint_id)
-            except CorruptCheckpoint:  # told where its files are looked at
-                return None
-            trained_on = self._base_of[checkpoint_id] = found.base_model, found.base_hash
         is_other = all(ours != theirs for ours, theirs in zip(self._base, trained_on, strict=True))
         return trained_on[0] if is_other else None
+
+    def is_on_changed_base(self, checkpoint_id: str) -> bool:
+        """Whether the base model that serves is not the very one a checkpoint was trained on."""
+        found = self._trained_on(checkpoint_id)
+        return bool(self._base and found and self._base[1] != found[1])
+
+    def _trained_on(self, checkpoint_id: str) -> tuple[str, str] | None:
+        """Name and hash of a checkpoint's base model; None where its manifest is damaged."""
+        if (found := self._base_of.get(checkpoint_id)) is None:
+            try:
+                manifest = self.manifest(checkpoint_id)
+            except CorruptCheckpoint:  # told where its files are looked at
+                return None
+            found = self._base_of[checkpoint_id] = manifest.base_model, manifest.base_hash
+        return found
 
     def current_id(self) -> str | None:
         """The id of the checkpoint that is served; None while it is the bare base model."""
@@ -367,14 +377,8 @@ class Checkpoints:
         """What was served before the present one and may serve again; None is the base."""
         *earlier, current = self.history()
         never = self.withdrawn() | self.pruned() | {current}
-        return next(
-            (
-                each
-                for each in reversed(earlier)
-                if each not in never and (each is None or self.other_base(each) is None)
-            ),
-            None,
-        )
+        left = (each for each in reversed(earlier) if each not in never)
+        return next((each for each in left if each is None or not self.other_base(each)), None)
 
     def pinned(self) -> Pin | None:
         """Who holds the stable pointer where it is, and why; None while it moves by itself."""

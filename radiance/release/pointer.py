@@ -171,6 +171,9 @@ def check_base(name: str, engine: Engine, registry: Registry) -> None:
             "this one. Or start with that one, have it serve bare (radiance checkpoints rollback "
             "--to base), and start with this one then."
         )
+    if current is not None and registry.is_on_changed_base(current.checkpoint_id):
+        effect = "It was trained on other weights, or another configuration, of the same name."
+        _log.warning("base_model_changed", checkpoint=current.checkpoint_id, effect=effect)
 
 
 def weights_named(checkpoint_id: str | None, registry: Registry) -> Weights:

@@ -53,7 +53,10 @@ def test_what_was_trained_on_another_base_does_not_serve(
 
 
 def test_a_model_of_the_same_name_counts_as_the_same(
-    checkpointed_root: Path, serve: Callable[..., Running], tiny_base: Path, tmp_path: Path
+    serve: Callable[..., Running],
+    tiny_base: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A repository may change a word of its configuration, and answers must not end for that."""
     here = shutil.copytree(tiny_base, tmp_path / "base")
@@ -62,7 +65,9 @@ def test_a_model_of_the_same_name_counts_as_the_same(
     first.stop()
     settings = json.loads((here / "config.json").read_text())
     (here / "config.json").write_text(json.dumps({**settings, "transformers_version": "9"}))
+    assert "base_model_changed" not in caplog.text
     again = serve(tmp_path / "root", base_model=str(here))
+    assert "base_model_changed" in caplog.text
     assert again.client.get("/info")["current_checkpoint"] == taught
 
 
