@@ -79,7 +79,7 @@ class GradientComputer:
         Returns:
             The loss summed over targets, (), and its gradient, (parameters,) float32.
         """
-        leaves = self._lora.unflatten_used(vector)
+        leaves = self._lora.unflatten(vector)
         key = dropout_key if self._use_dropout else None
         if self.is_blockwise:
             return (yield from self._gradient_blockwise(leaves, batch, key))
@@ -107,7 +107,7 @@ class GradientComputer:
         self, vector: mx.array, batch: TrainingBatch
     ) -> Pieces[tuple[Callable[[mx.array], mx.array], mx.array, int]]:
         """What gives logits, the rows to give it for the batch's targets, and how many logits."""
-        leaves = self._lora.unflatten_used(vector)
+        leaves = self._lora.unflatten(vector)
         if self.is_blockwise:
             rows, _ = yield from self._forward_all(leaves, self._pack(batch, None), None)
             return self._head, rows, self._model.args.vocab_size

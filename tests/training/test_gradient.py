@@ -42,41 +42,6 @@ def test_equals_the_gradient_of_the_whole_model(engine: Engine) -> None:
     engine.call(compare)
 
 
-def test_columns_that_wait_are_not_computed(engine: Engine) -> None:
-    """An adapter of which they are more than half gives what one without them does."""
-
-    def compare() -> None:
-        small, without, vector, batch = setting(engine, r=5, alpha=10)
-        large = LoraModel(engine.base, config.TrainingSettings(r=12, alpha=24))
-        padded = large.initial(small.adapter(vector))
-        leaves = large.unflatten(padded)
-        for name in leaves:
-            if name.endswith("lora_a"):
-                leaves[name][:, 5:] = 0.0
-        padded = large.flatten(leaves)
-        used = large.unflatten_used(padded)
-        assert {name: leaf.shape for name, leaf in used.items()} == small.shapes
-        assert mx.array_equal(large.flatten(used), padded)
-        with_them = GradientComputer(large)
-        loss, gradient = drain(with_them.gradient(padded, batch))
-        expected_loss, expected = drain(without.gradient(vector, batch))
-        assert loss.item() == expected_loss.item()
-        assert mx.array_equal(gradient, large.flatten(small.unflatten(expected)))
-        for ours, theirs in zip(
-            drain(with_them.target_losses(padded, batch)),
-            drain(without.target_losses(vector, batch)),
-            strict=True,
-        ):
-            assert mx.array_equal(ours, theirs)
-        fresh = large.initial(None)  # its A is no zeros: all of it learns
-        assert large.unflatten_used(fresh).keys() == large.shapes.keys()
-        assert mx.array_equal(large.flatten(large.unflatten_used(fresh)), fresh)
-        nothing = mx.zeros((large.size,))
-        assert mx.array_equal(large.flatten(large.unflatten_used(nothing)), nothing)
-
-    engine.call(compare)
-
-
 def test_smaller_pieces_give_the_same_bits(engine: Engine) -> None:
     """What is sent while it runs decides where it is cut, and nothing else."""
 

@@ -367,6 +367,28 @@ def test_an_update_takes_free_columns_and_leaves_what_was_learned(
     tiny_engine.call(compare)
 
 
+def test_columns_that_wait_are_not_served_and_can_be_taken_later(tiny_engine: Engine) -> None:
+    def compare() -> None:
+        small = LoraModel(tiny_engine.base, config.TrainingSettings(r=5, alpha=10))
+        large = LoraModel(tiny_engine.base, config.TrainingSettings(r=12, alpha=24))
+        learned = small.adapter(mx.random.normal((small.size,), key=mx.random.key(3)))
+        leaves = large.unflatten(large.initial(learned))
+        for name in leaves:
+            if name.endswith("lora_a"):
+                leaves[name][:, 5:] = 0.0
+        served = large.adapter(large.flatten(leaves))
+        assert served.scale == learned.scale
+        for path, (a, b) in served.pairs.items():
+            assert mx.array_equal(a, learned.pairs[path][0])
+            assert mx.array_equal(b, learned.pairs[path][1])
+        fresh = large.adapter(large.initial(None))  # its A is no zeros: all of it learns
+        assert {a.shape[1] for a, _ in fresh.pairs.values()} == {12}
+        nothing = large.adapter(mx.zeros((large.size,)))
+        assert {a.shape[1] for a, _ in nothing.pairs.values()} == {1}
+
+    tiny_engine.call(compare)
+
+
 def test_subspaces_are_found_once_and_a_damaged_file_anew(
     tiny_engine: Engine, tmp_path: Path
 ) -> None:
