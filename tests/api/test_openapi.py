@@ -211,7 +211,8 @@ def test_what_is_sent_is_answered_as_described(
 def test_events_are_as_described(running: Running, path: str, body: Any) -> None:
     import urllib.request
 
-    asked = {**body, "stream": True, "max_tokens": 3, "stream_options": {"include_usage": True}}
+    options = {"temperature": 0, "max_tokens": 3, "stream_options": {"include_usage": True}}
+    asked = {**body, "stream": True, **options}
     request = urllib.request.Request(running.client.url + path, json.dumps(asked).encode())
     with urllib.request.urlopen(request) as response:
         assert response.headers["Content-Type"].startswith("text/event-stream")
