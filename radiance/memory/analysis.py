@@ -57,10 +57,11 @@ _OF_KIND = re.compile(
     rf"|\bthe ({'|'.join(_NOUN)}) (?:who|whom|that|where|when)\b"
 )
 _WORD_OF = {"person": "who", "place": "where", "time": "when"}
-_RANK = re.compile(
-    r"\b(vice|deputy|assistant|associate|acting|interim|honorary|junior|former|previous|ex|co)"
-    r"[ -]+(\w+)"
+_RANKS = (
+    *("vice", "deputy", "assistant", "associate", "acting", "interim", "honorary", "junior"),
+    *("former", "previous", "ex", "co"),
 )
+_RANK = re.compile(rf"\b({'|'.join(_RANKS)})[ -]+(\w+)")
 _FORMS = {"who": "person", "whom": "person", "whose": "person", "where": "place", "when": "time"}
 _DOUBLED = frozenset(2 * letter for letter in "bdgmnprt")  # "swimming" is "swim"; "call" stays
 
@@ -222,6 +223,8 @@ def stemmed(word: str) -> str:
     return word
 
 
+RANK_STEMS = frozenset(map(stemmed, _RANKS))
+"""Stems of words that make something another one of its kind."""
 LIGHT = frozenset(
     map(
         stemmed,

@@ -9,7 +9,7 @@ nothing is answered that is known of the office.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from radiance.memory.analysis import Words, take_apart
+from radiance.memory.analysis import RANK_STEMS, Words, take_apart
 from radiance.memory.nouns import telling
 
 SAME_MEANING = 0.5
@@ -136,6 +136,8 @@ def is_about(asked: Words, candidate: Candidate) -> bool:
 
 def is_of_other_rank(asked: Words, candidate: Candidate) -> bool:
     """Whether a question is about another one of a kind: of the president, the vice president."""
+    if not asked.ranks and not candidate.asked & RANK_STEMS:
+        return False  # taking texts apart takes most of a look-up
     taught, answer = take_apart(candidate.question), take_apart(candidate.answer)
 
     def has(words: Words, kind: str, groups: frozenset[int]) -> bool:
