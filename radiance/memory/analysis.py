@@ -185,7 +185,7 @@ def without_names(text: str) -> str:
     return " ".join(kept) or text
 
 
-class Written(NamedTuple):
+class WrittenWord(NamedTuple):
     """A word as it stands in a text, with its stem, and what it is a part of between spaces."""
 
     stem: str
@@ -193,10 +193,10 @@ class Written(NamedTuple):
     whole: str
 
 
-def as_written(text: str) -> list[Written]:
+def as_written(text: str) -> list[WrittenWord]:
     """Every word of a text, function words among them; in order."""
     return [
-        Written(stemmed(plain(word)), word, whole)
+        WrittenWord(stemmed(plain(word)), word, whole)
         for whole in _POSSESSIVE.sub("", text).split()
         for word in WORD.findall(whole)
     ]

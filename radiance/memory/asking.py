@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from radiance.memory.analysis import LIGHT, WORD, Written, plain, stemmed, take_apart
+from radiance.memory.analysis import LIGHT, WORD, WrittenWord, plain, stemmed, take_apart
 from radiance.training.synonyms import GROUPS
 
 _MONTHS = frozenset(
@@ -127,7 +127,7 @@ def asks_for_other(question: str, asked: str) -> bool:
     return bool(one and other) and not one & other
 
 
-def kinds_of_value(words: Sequence[Written]) -> frozenset[str]:
+def kinds_of_value(words: Sequence[WrittenWord]) -> frozenset[str]:
     """What words of an answer are: a time, digits, a name, and where they are none of that, words.
 
     Four digits may be a year, and a month has a name.

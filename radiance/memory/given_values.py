@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from radiance.memory.analysis import (
     LIGHT,
     Words,
-    Written,
+    WrittenWord,
     as_written,
     take_apart,
 )
@@ -174,7 +174,7 @@ def _is_asked(stem: str, rest: Words, candidate: Candidate) -> bool:
     return stem in rest.content or bool(groups & rest.groups)
 
 
-def _fits(value: Sequence[Written], before: str, rest: Words, candidate: Candidate) -> bool:
+def _fits(value: Sequence[WrittenWord], before: str, rest: Words, candidate: Candidate) -> bool:
     """Whether a value may be given in the place of an example's own.
 
     Args:
@@ -206,7 +206,7 @@ def _fits(value: Sequence[Written], before: str, rest: Words, candidate: Candida
     return "place" not in wanted or "name" in kinds
 
 
-def _length(words: Sequence[Written]) -> int:
+def _length(words: Sequence[WrittenWord]) -> int:
     """How many words there are between spaces: "K-17" is one."""
     return len(dict.fromkeys(each.whole for each in words))
 
