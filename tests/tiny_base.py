@@ -46,22 +46,27 @@ CHAT_TEMPLATE = (
 )
 
 
-def write_tiny_base(folder: Path, seed: int = 0) -> Path:
-    """Write config, weights and tokenizer into ``folder``; the same bytes for the same seed."""
+def write_tiny_base(folder: Path, seed: int = 0, **changed: Any) -> Path:
+    """Write config, weights and tokenizer into ``folder``; the same bytes for the same seed.
+
+    Args:
+        changed: What its configuration has otherwise than ``CONFIG``.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG))
-    _write_weights(folder / "model.safetensors", seed)
+    settings = CONFIG | changed
+    (folder / "config.json").write_text(json.dumps(settings))
+    _write_weights(folder / "model.safetensors", settings, seed)
     _write_tokenizer(folder)
     return folder
 
 
-def _write_weights(path: Path, seed: int) -> None:
+def _write_weights(path: Path, settings: dict[str, Any], seed: int) -> None:
     """Random weights, made on the CPU, which draws the same ones anywhere.
 
     One channel is the same for every token, and only the end token's output looks at it: so the
     end is as likely anywhere, and texts stay short.
     """
-    model = llama.Model(llama.ModelArgs.from_dict(CONFIG))
+    model = llama.Model(llama.ModelArgs.from_dict(settings))
     key = mx.random.key(seed)
     weights: dict[str, mx.array] = {}
     leaves: Any = tree_flatten(model.parameters())

@@ -240,7 +240,9 @@ def _describe_base(config: Config) -> str:
 
 def _check_trained_on(config: Config, stored: "StoredModel") -> None:
     """See that what serves in the root was trained on this base model, as the start does."""
+    from radiance.engine.adapters.layers import does_fit, linear_layers
     from radiance.registry.checkpoints import Checkpoints
+    from radiance.registry.served_base import ServedBase
     from radiance.storage.sqlite import DatabaseSnapshot
 
     if not config.database_path.exists():
@@ -249,14 +251,19 @@ def _check_trained_on(config: Config, stored: "StoredModel") -> None:
         with DatabaseSnapshot(config.database_path) as snapshot:
             registry = Checkpoints(snapshot, config.adapters_path)
             current = registry.current()
-            registry.serve_on(config.base_model, stored.content_hash)
+            base = ServedBase(
+                config.base_model,
+                stored.content_hash,
+                lambda adapter: does_fit(adapter, linear_layers(stored.skeleton())),
+            )
+            registry.serve_on(base)
             other = None if current is None else registry.other_base(current.checkpoint_id)
     except StorageError:  # a check of its own tells
         return
     if current is not None and other is not None:
         raise ConfigError(
             f'base_model (is "{config.base_model}"): {current.checkpoint_id}, which serves in this '
-            f'root, was trained on another, "{other}". Name that one, or another --root.'
+            f"root, was trained on another, {other}. Start with that one, or another --root."
         )
 
 

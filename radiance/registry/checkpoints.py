@@ -24,6 +24,7 @@ from radiance.records import (
 from radiance.registry import audit, evaluations
 from radiance.registry import manifest as manifests
 from radiance.registry.rows import CURRENT, pruned, to_checkpoint, to_pin, to_release
+from radiance.registry.served_base import ServedBase
 from radiance.storage.sqlite import Readable, Row, to_json
 
 
@@ -38,44 +39,28 @@ class Checkpoints:
     def __init__(self, db: Readable, adapters_path: Path) -> None:
         self._db = db
         self._adapters = adapters_path
-        self._base: tuple[str, str] | None = None
-        self._base_of: dict[str, tuple[str, str]] = {}
+        self._base: ServedBase | None = None
+        self._other_bases: dict[str, str | None] = {}
 
-    def serve_on(self, name: str, content_hash: str) -> None:
-        """Say which base model serves: from now on nothing may serve that was trained on another.
-
-        Args:
-            name: As the settings have it.
-            content_hash: Of its configuration and weights.
-        """
-        self._base = name, content_hash
+    def serve_on(self, base: ServedBase) -> None:
+        """Say which base model serves: what was trained on another may not from now on."""
+        self._base = base
 
     def other_base(self, checkpoint_id: str) -> str | None:
-        """The name of the base model that a checkpoint was trained on, where it is another one.
+        """The base model that a checkpoint was trained on, for a person, where it is another one.
 
-        None where it is the one that serves, and where that is not known. One of the same name
-        counts as the same: a repository may change a word of its configuration.
+        None where it is the one that serves, and where that is not known.
         """
-        trained_on = self._trained_on(checkpoint_id)
-        if self._base is None or trained_on is None:
+        if self._base is None:
             return None
-        is_other = all(ours != theirs for ours, theirs in zip(self._base, trained_on, strict=True))
-        return trained_on[0] if is_other else None
-
-    def is_on_changed_base(self, checkpoint_id: str) -> bool:
-        """Whether the base model that serves is not the very one a checkpoint was trained on."""
-        found = self._trained_on(checkpoint_id)
-        return bool(self._base and found and self._base[1] != found[1])
-
-    def _trained_on(self, checkpoint_id: str) -> tuple[str, str] | None:
-        """Name and hash of a checkpoint's base model; None where its manifest is damaged."""
-        if (found := self._base_of.get(checkpoint_id)) is None:
+        if checkpoint_id not in self._other_bases:
             try:
                 manifest = self.manifest(checkpoint_id)
             except CorruptCheckpoint:  # told where its files are looked at
                 return None
-            found = self._base_of[checkpoint_id] = manifest.base_model, manifest.base_hash
-        return found
+            other = self._base.other(manifest, self.path(checkpoint_id))
+            self._other_bases[checkpoint_id] = other
+        return self._other_bases[checkpoint_id]
 
     def current_id(self) -> str | None:
         """The id of the checkpoint that is served; None while it is the bare base model."""
@@ -340,11 +325,11 @@ class Checkpoints:
             raise pruned(checkpoint_id)
         if row is not None and (other := self.other_base(checkpoint_id)) is not None:
             raise Conflict(
-                f"{checkpoint_id} was trained on another base model, {other!r}, and cannot serve on"
+                f"{checkpoint_id} was trained on another base model, {other}, and cannot serve on"
                 " this one.",
                 field="checkpoint",
                 value=checkpoint_id,
-                remedy=f"Choose another checkpoint, or start with base_model = {other!r}.",
+                remedy="Choose another checkpoint, or start with that base model.",
             )
 
     def releases(self, limit: int) -> list[Release]:

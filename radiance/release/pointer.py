@@ -4,16 +4,20 @@ The registry holds the pointer (its newest release) and the audit log. This obje
 and ``adapters/stable`` follow it, whoever moved it: a learning cycle, the monitor or a person.
 """
 
+import contextlib
+import functools
 import threading
 from collections.abc import Callable, Collection
 
 from radiance import records
+from radiance.engine.adapters.layers import does_fit, linear_layers
 from radiance.engine.requests import BASE, SERVING, TRAINING, Weights
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError, CorruptCheckpoint, EngineFailed, StorageError
 from radiance.jobs.queue import JobQueue
 from radiance.records import Checkpoint
 from radiance.registry import acceptance
+from radiance.registry.served_base import ServedBase
 from radiance.registry.store import Registry
 from radiance.storage.reserve import Reserve, spend_nothing
 from radiance.telemetry import get_logger
@@ -161,19 +165,23 @@ def check_base(name: str, engine: Engine, registry: Registry) -> None:
     Raises:
         ConfigError: It was trained on another, and its numbers mean nothing here.
     """
-    registry.serve_on(name, engine.base.content_hash)
-    current = registry.current()
-    other = None if current is None else registry.other_base(current.checkpoint_id)
-    if current is not None and other is not None:
+    base = engine.base
+    layers = functools.cache(lambda: engine.call(lambda: linear_layers(base.skeleton())))
+    served = ServedBase(name, base.content_hash, lambda adapter: does_fit(adapter, layers()))
+    registry.serve_on(served)
+    if (current := registry.current()) is None:
+        return
+    if (other := registry.other_base(current.checkpoint_id)) is not None:
         raise ConfigError(
             f'base_model (is "{name}"): {current.checkpoint_id}, which serves in this root, was '
-            f'trained on another base model, "{other}". Name that one again, or another --root for '
-            "this one. Or start with that one, have it serve bare (radiance checkpoints rollback "
-            "--to base), and start with this one then."
+            f"trained on another base model, {other}. Start with that one again, or name another "
+            "--root for this one. Or start with that one, have it serve bare (radiance checkpoints "
+            "rollback --to base), and start with this one then."
         )
-    if current is not None and registry.is_on_changed_base(current.checkpoint_id):
-        effect = "It was trained on other weights, or another configuration, of the same name."
-        _log.warning("base_model_changed", checkpoint=current.checkpoint_id, effect=effect)
+    with contextlib.suppress(CorruptCheckpoint):  # told where its files are looked at
+        if served.is_changed(registry.manifest(current.checkpoint_id)):
+            effect = "It was trained on other weights, or another configuration, of the same name."
+            _log.warning("base_model_changed", checkpoint=current.checkpoint_id, effect=effect)
 
 
 def weights_named(checkpoint_id: str | None, registry: Registry) -> Weights:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from radiance import config
+from radiance.cli.checks import check_base_model
 from radiance.errors import ConfigError
 from tests.support import FACTS, ApiError, Running
+from tests.tiny_base import write_tiny_base
 
 
 @pytest.fixture
@@ -69,6 +72,31 @@ def test_a_model_of_the_same_name_counts_as_the_same(
     again = serve(tmp_path / "root", base_model=str(here))
     assert "base_model_changed" in caplog.text
     assert again.client.get("/info")["current_checkpoint"] == taught
+
+
+@pytest.mark.parametrize("other", [{"intermediate_size": 96}, {"num_hidden_layers": 1}])
+def test_a_model_of_the_same_name_with_other_layers_is_another(
+    serve: Callable[..., Running], tiny_base: Path, tmp_path: Path, other: dict[str, int]
+) -> None:
+    """It started, said that it was ready, and failed every request."""
+    here, root = shutil.copytree(tiny_base, tmp_path / "base"), tmp_path / "root"
+    first = serve(root, base_model=str(here))
+    taught = first.client.teach(FACTS[:1])["checkpoint"]
+    first.stop()
+    here.rename(tmp_path / "old")
+    write_tiny_base(here, **other)
+    with pytest.raises(ConfigError, match="before its files were replaced") as refused:
+        serve(root, base_model=str(here))
+    assert "rollback --to base" in str(refused.value)
+    finding = check_base_model(config.load(root, {"base_model": str(here)}))
+    assert (finding.status, taught in finding.detail) == ("fail", True)
+    # As it says: served bare by the old one, what was taught on it never serves on the new one.
+    before = serve(root, base_model=str(tmp_path / "old"))
+    before.client.post("/rollback", {"checkpoint": "base"})
+    before.stop()
+    after = serve(root, base_model=str(here))
+    with pytest.raises(ApiError, match="was trained on another base model"):
+        after.client.post("/promote", {"checkpoint": taught})
 
 
 def test_the_same_model_under_another_name_serves(

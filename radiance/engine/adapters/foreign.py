@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, cast
 
 import mlx.core as mx
-import mlx.nn as nn
 
 from radiance import validation
 from radiance.engine.adapters.files import CONFIG_FILE, WEIGHTS_FILE
@@ -24,9 +23,9 @@ from radiance.engine.adapters.foreign_adapter import ForeignAdapter, check_manif
 from radiance.engine.adapters.foreign_copies import without_copies
 from radiance.engine.adapters.foreign_files import PEFT_WEIGHTS_FILE, ForeignFiles, refuse
 from radiance.engine.adapters.foreign_gguf import gguf_settings, gguf_tensors
+from radiance.engine.adapters.layers import linear_layers
 from radiance.engine.adapters.patterns import Patterns
 from radiance.engine.model.base import BaseModel
-from radiance.engine.model.tied_head import head_of, tied_embedding
 
 _LEAST_NUMBER, _MOST_NUMBER = 1e-12, 1e12  # of ranks, factors and alphas; training uses 1e-3 to 1e3
 _MOST_BASE_CHARACTERS = 500
@@ -80,7 +79,7 @@ def read_foreign_adapter(given: ForeignFiles, base: BaseModel) -> ForeignAdapter
     """
     directory = given.directory
     check_manifest(given, base)
-    layers = _linear_layers(base)
+    layers = linear_layers(base.skeleton())
     if given.format == "gguf-lora":
         (scaling, declared), tensors = gguf_settings(given, base), gguf_tensors(given, base)
     elif given.format == "peft":
@@ -205,25 +204,6 @@ def _declared_base(path: Path, settings: Mapping[str, Any], name: str) -> str:
 
 
 # ----------------------------------------------------------------------------- tensors
-
-
-def _linear_layers(base: BaseModel) -> dict[str, tuple[int, int]]:
-    """(d_in, d_out) of every linear layer of the base, by module path; an output head is one.
-
-    Also where it is the embedding itself, which is none by name.
-    """
-    found = {}
-    model = base.skeleton()
-    for path, module in model.named_modules():
-        if isinstance(module, nn.QuantizedLinear):
-            d_out, packed = module.weight.shape
-            found[path] = (packed * 32 // module.bits, d_out)
-        elif isinstance(module, nn.Linear):
-            d_out, d_in = module.weight.shape
-            found[path] = (d_in, d_out)
-    if (tied := tied_embedding(model)) is not None:
-        found[head_of(tied[0])] = (base.hidden_size, base.vocab_size)
-    return found
 
 
 def _read_tensors(path: Path) -> dict[str, mx.array]:
