@@ -5,6 +5,7 @@ Reads the database of a root itself, beside a running service or without one, an
 
 import json
 import re
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -21,7 +22,7 @@ from radiance.cli.output import (
     printed_as_json,
     show_time,
 )
-from radiance.cli.parameters import root_option
+from radiance.cli.parameters import check_new, force_option, root_option
 from radiance.config import Config
 
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -165,9 +166,10 @@ def verify(context: click.Context, file: BinaryIO | None, head: str | None, conf
 
 
 @audit.command()
-@click.argument("file", type=click.File("wb", atomic=True))
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@force_option
 @_root_option
-def export(file: BinaryIO, config: Config) -> None:
+def export(file: str, is_forced: bool, config: Config) -> None:
     """Export the audit log to FILE, one entry a line.
 
     The export is JSON lines, which `radiance audit verify FILE` checks on any machine without the
@@ -180,10 +182,15 @@ def export(file: BinaryIO, config: Config) -> None:
     from radiance.registry import verification
     from radiance.storage.sqlite import DatabaseSnapshot
 
+    if file != "-":
+        check_new("FILE", [Path(file)], is_forced=is_forced)
     last = b"{}"
-    with DatabaseSnapshot(config.database_path) as db:
+    with (
+        DatabaseSnapshot(config.database_path) as db,
+        click.open_file(file, "wb", atomic=file != "-") as out,
+    ):
         for last in verification.export(db):
-            file.write(last)
+            out.write(last)
     entry = json.loads(last)
     note(f"{entry.get('number', 0)} entries; the last has the hash {entry.get('hash', '-')}")
 

@@ -7,6 +7,7 @@ import click
 
 from radiance.cli.client import ServiceClient, client_options
 from radiance.cli.output import confirm, note, printed_as_json
+from radiance.cli.parameters import check_new, force_option
 from radiance.cli.settings import Settings, settings_options
 
 _FORMS = ("mlx", "peft", "fused", "gguf", "gguf-lora")
@@ -136,7 +137,8 @@ def push(
 @click.argument("repository")
 @click.argument("target", type=click.Path(path_type=Path), required=False)
 @_revision_option
-def pull(repository: str, target: Path | None, revision: str | None) -> None:
+@force_option
+def pull(repository: str, target: Path | None, revision: str | None, is_forced: bool) -> None:
     """Download the adapter of REPOSITORY from the Hugging Face Hub.
 
     Only adapter files are downloaded, into TARGET or else the Hub's cache. `radiance import` makes
@@ -149,6 +151,9 @@ def pull(repository: str, target: Path | None, revision: str | None) -> None:
     # Not at the top: it imports the Hub's client, which others need not wait for.
     from radiance.exchange import hub
 
+    if target is not None:
+        files = (target / name for name in hub.ADAPTER_FILES)
+        check_new("TARGET", files, is_forced=is_forced)
     click.echo(hub.pull(repository, revision, target))
 
 

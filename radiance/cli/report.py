@@ -10,7 +10,7 @@ import click
 
 from radiance import extensions
 from radiance.cli.output import json_option, note, print_json, print_table, show_time, wants_json
-from radiance.cli.parameters import NEW_FILE, root_option
+from radiance.cli.parameters import NEW_FILE, check_new, force_option, root_option
 from radiance.config import Config
 from radiance.errors import NotFound, RequestError
 from radiance.extensions import Report
@@ -31,9 +31,15 @@ _NEWEST = 20
 )
 @json_option("Write JSON, as --format json does.")
 @click.option("--texts", is_flag=True, help="Include the text of examples, not only their ids.")
+@force_option
 @root_option()
 def report(
-    what: str | None, out: Path | None, form: Format | None, texts: bool, root: Path
+    what: str | None,
+    out: Path | None,
+    form: Format | None,
+    texts: bool,
+    is_forced: bool,
+    root: Path,
 ) -> None:
     """Write the report of a training cycle or a study to one file.
 
@@ -52,6 +58,7 @@ def report(
     if what is None:
         _list(config, as_json=wants_json() or form == "json")
         return
+    check_new("--out", [out] if out else [], is_forced=is_forced)
     text = _write(config, what, _format(out, form), texts)
     if out is None:
         click.echo(text)

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from radiance.errors import RequestError, Unavailable
 
-_ADAPTER_FILES = (
+ADAPTER_FILES = (
     "adapter_config.json",
     "adapters.safetensors",
     "adapter_model.safetensors",
@@ -77,7 +77,7 @@ def pull(repository: str, revision: str | None, target: Path | None = None) -> P
         found = snapshot_download(
             repository,
             revision=revision,
-            allow_patterns=list(_ADAPTER_FILES),
+            allow_patterns=list(ADAPTER_FILES),
             local_dir=None if target is None else str(target),
         )
     return Path(found)

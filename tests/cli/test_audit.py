@@ -31,7 +31,7 @@ def test_commands_read_the_log_while_the_service_runs_and_after(
             run("audit", "show", "1", *root),
             run("audit", "show", checkpoint, "--json", *root),
             run("audit", "verify", *root),
-            run("audit", "export", file, *root),
+            run("audit", "export", file, "--force", *root),
             run("audit", "verify", file),
         ]
 

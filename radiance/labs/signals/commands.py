@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radiance.cli.output import json_option, note, print_table, printed_as_json
-from radiance.cli.parameters import NEW_FILE, root_option
+from radiance.cli.parameters import NEW_FILE, check_new, force_option, root_option
 from radiance.errors import RequestError
 from radiance.labs.options import splits_option
 from radiance.labs.signals.command_output import (
@@ -226,9 +226,10 @@ def sweep(study: "StudySettings", axes: tuple[str, ...], root: Path, backend: st
     "stdout.",
 )
 @click.option("--against", metavar="RESULT", help="Earlier result to compare with.")
+@force_option
 @_root_option
 @json_option()
-def report(result: str, out: Path | None, against: str | None, root: Path) -> None:
+def report(result: str, out: Path | None, against: str | None, is_forced: bool, root: Path) -> None:
     """Show or export the kept result RESULT.
 
     RESULT is a run's name or the path of its result.json file.
@@ -242,6 +243,7 @@ def report(result: str, out: Path | None, against: str | None, root: Path) -> No
     from radiance.labs.signals.view import report as html
     from radiance.storage import files
 
+    check_new("--out", [out] if out else [], is_forced=is_forced)
     found = find_result(result, root)
     earlier = find_result(against, root) if against else None
     if out is None:
@@ -267,8 +269,9 @@ def report(result: str, out: Path | None, against: str | None, root: Path) -> No
 @click.argument("result")
 @click.option("--replay", "real", metavar="RESULT", help="Replay that the memo weighs too.")
 @click.option("--out", type=NEW_FILE, help="Markdown file to write. Default: stdout.")
+@force_option
 @_root_option
-def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
+def memo(result: str, real: str | None, out: Path | None, is_forced: bool, root: Path) -> None:
     """Write the recommendation memo of RESULT.
 
     RESULT is a study, or a run on predictions of your own.
@@ -285,24 +288,20 @@ def memo(result: str, real: str | None, out: Path | None, root: Path) -> None:
     from radiance.labs.signals.view import own_memo
     from radiance.storage import files
 
+    check_new("--out", [out] if out else [], is_forced=is_forced)
     if store.OWN_ID.fullmatch(result):
         text = own_memo.render(store.load_own(root / "runs" / store.FOLDER, result))
-        if out is None:
-            click.echo(text)
-        else:
-            files.write_durably(out, text.encode())
-            note(f"{out}")
-        return
-    study, replay = find_result(result, root), find_result(real, root) if real else None
-    for found, kind in ((study, "study"), (replay, "replay")):
-        if found is not None and found.kind != kind:
-            raise RequestError(
-                f"{found.settings_hash[:12]} is a {found.kind}, not a {kind}.",
-                field=kind,
-                value=found.kind,
-                remedy=f"Name a {kind}; `radiance signals list` tells which are.",
-            )
-    text = memos.render(study, replay)
+    else:
+        study, replay = find_result(result, root), find_result(real, root) if real else None
+        for found, kind in ((study, "study"), (replay, "replay")):
+            if found is not None and found.kind != kind:
+                raise RequestError(
+                    f"{found.settings_hash[:12]} is a {found.kind}, not a {kind}.",
+                    field=kind,
+                    value=found.kind,
+                    remedy=f"Name a {kind}; `radiance signals list` tells which are.",
+                )
+        text = memos.render(study, replay)
     if out is None:
         click.echo(text)
     else:

@@ -197,4 +197,5 @@ def test_eval_judges_strategies_that_a_split_asks_for(tmp_path):
     assert json.loads((tmp_path / "strategies.json").read_text()) == report
     run("eval", "base", *options, code=2)
     split.write_text(json.dumps({**rows[1], **known}) + "\n")
-    assert "Curate with --lean" in run("eval", *options, "--prompts", str(split), code=2)[1]
+    again = ("eval", *options, "--force", "--prompts", str(split))
+    assert "Curate with --lean" in run(*again, code=2)[1]

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from radiance.cli.output import json_option, note, print_table, printed_as_json
-from radiance.cli.parameters import FILE, FOLDER
+from radiance.cli.parameters import FILE, FOLDER, check_new, force_option
 
 
 @click.command()
@@ -14,8 +14,9 @@ from radiance.cli.parameters import FILE, FOLDER
     "--out",
     type=FOLDER,
     required=True,
-    help="Folder to write to; files of the same names are replaced.",
+    help="Folder to write to.",
 )
+@force_option
 @click.option(
     "--lean",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -48,6 +49,7 @@ from radiance.cli.parameters import FILE, FOLDER
 @json_option("Print the data card as JSON.")
 def curate(
     out: Path,
+    is_forced: bool,
     lean: Path | None,
     own: tuple[Path, ...],
     own_licence: str,
@@ -72,6 +74,7 @@ def curate(
     from radiance.labs.alphas.data import lean as lean_source
     from radiance.storage import files
 
+    check_new("--out", datasets.written(out), is_forced=is_forced)
     sources = curation.own_sources(seed, compositions, instances)
     left_out: dict[str, int] = {}
     inputs: dict[str, str] = {}

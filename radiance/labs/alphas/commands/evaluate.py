@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from radiance.cli.output import json_option, note, print_table, printed_as_json
-from radiance.cli.parameters import FILE, FOLDER
+from radiance.cli.parameters import FILE, FOLDER, check_new, force_option
 from radiance.cli.settings import Settings, settings_options
 from radiance.cli.waiting import progress_bar
 from radiance.errors import ConfigError
@@ -113,6 +113,7 @@ _KEPT = ("retention_score", "anchor_ce_delta", "forgetting_kl", "new_exact")
     "--seed", type=int, default=0, help="Random seed of sampling and of the rating sheet."
 )
 @click.option("--out", type=FOLDER, help="Folder to write the report to.")
+@force_option
 @json_option()
 @settings_options
 def evaluate(
@@ -122,6 +123,7 @@ def evaluate(
     decoding: str | None,
     data: Path | None,
     out: Path | None,
+    is_forced: bool,
     prompts_file: Path | None,
     ideas: str | None,
     known_file: Path | None,
@@ -168,6 +170,12 @@ def evaluate(
             f"An alpha needs {LEAST_TOKENS} to end under the grammar.", param_hint="--max-tokens"
         )
     config = settings.load()
+    if out is not None:
+        from radiance.labs.alphas.models.reporting import KEY, PAGE, REPORT, SHEET
+        from radiance.labs.alphas.strategies import grading
+
+        names = (grading.REPORT,) if study.strategies else (REPORT, PAGE, SHEET, KEY)
+        check_new("--out", [out / name for name in names], is_forced=is_forced)
     if not study.strategies:
         _evaluate_alphas(config, study, out)
     elif decoding or prompts_file is None:

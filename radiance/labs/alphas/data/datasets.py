@@ -14,7 +14,7 @@ from radiance.labs.alphas.data.curation import SPLITS, Curated
 from radiance.labs.alphas.data.pairs import FORMATS, Pair
 from radiance.storage import files
 
-CARD = "card.json"
+CARD, README = "card.json", "README.md"
 
 
 class SplitCount(msgspec.Struct, frozen=True):
@@ -78,6 +78,13 @@ def read_own(path: Path, licence: str) -> list[Pair]:
     return found
 
 
+def written(folder: Path) -> list[Path]:
+    """The files that ``write`` puts under ``folder``."""
+    splits = [f"{split}.jsonl" for split in SPLITS]
+    kept = [folder / name / split for name in FORMATS for split in splits]
+    return [*kept, *(folder / name for name in (*splits, CARD, README))]
+
+
 def write(
     curated: Curated, folder: Path, inputs: dict[str, str], left_out: dict[str, int], seed: int
 ) -> DataCard:
@@ -102,7 +109,7 @@ def write(
     files.write_durably(
         folder / CARD, json.dumps(msgspec.to_builtins(card), indent=1, ensure_ascii=False).encode()
     )
-    files.write_durably(folder / "README.md", render_card(card).encode())
+    files.write_durably(folder / README, render_card(card).encode())
     return card
 
 

@@ -20,7 +20,7 @@ from radiance.records.text import short
 from radiance.storage import files
 
 _SHOWN = (MEANS_IT, "compiles", *OUTCOMES, "new", "copied", "distinct")
-REPORT, SHEET, KEY = "report.json", "rating_sheet.csv", "rating_key.json"
+REPORT, PAGE, SHEET, KEY = "report.json", "report.md", "rating_sheet.csv", "rating_key.json"
 _MOST_BYTES = 64_000_000
 _RATED = ("on_topic_1_to_5", "sensible_1_to_5", "comment")
 
@@ -73,7 +73,7 @@ def write(folder: Path, judged: Sequence[Judged], settings: AlphaStudySettings) 
         },
     }
     files.write_durably(folder / REPORT, json.dumps(report, indent=1).encode())
-    files.write_durably(folder / "report.md", render(judged, settings.to_plain()).encode())
+    files.write_durably(folder / PAGE, render(judged, settings.to_plain()).encode())
     sheet, key = rating_sheet(judged, settings.seed)
     files.write_durably(folder / SHEET, sheet.encode())
     files.write_durably(folder / KEY, json.dumps(key, indent=1).encode())

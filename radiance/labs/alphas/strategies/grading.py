@@ -12,6 +12,7 @@ from radiance.labs.alphas.strategies.running import Outcome, StrategyVerdict
 from radiance.storage import files
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+REPORT = "strategies.json"
 _CONFIDENCE = 0.975  # of each side: intervals of 95 %
 _FENCE = re.compile(r"```[a-z]*\n(.*?)\n?```", re.DOTALL)
 
@@ -74,4 +75,4 @@ def write(folder: Path, judged: Sequence[JudgedStrategies], settings: Mapping[st
         "settings": dict(settings),
         "models": {model.name: model.as_json() for model in judged},
     }
-    files.write_durably(folder / "strategies.json", json.dumps(report, indent=1).encode())
+    files.write_durably(folder / REPORT, json.dumps(report, indent=1).encode())
