@@ -124,7 +124,7 @@ def measure(rounds: Rounds, model: str, count: int, streams: Sequence[int], cont
     batch = make_batch([encoder.example(one) for one in taught])
     gradient_computer, vector = GradientComputer(lora), lora.initial(None)
     rows = batch.tokens.shape[0]
-    width = -(-gradient_computer.computed_tokens(batch) // rows)
+    width = -(-_computed_tokens(gradient_computer, batch) // rows)
     mx.eval(vector)
 
     def step() -> None:
@@ -151,6 +151,13 @@ def measure(rounds: Rounds, model: str, count: int, streams: Sequence[int], cont
                 "flops": shapes.decode_flops(streams_, context),
             }
         rounds.report(figures)
+
+
+def _computed_tokens(gradient_computer: Any, batch: Any) -> int:
+    """Tokens that a gradient computes: what rows have in common once, padding hardly any."""
+    if not gradient_computer.is_blockwise:
+        return batch.tokens.size
+    return sum(line.tokens.size for line in gradient_computer._pack(batch, None))
 
 
 def _timed(run: Callable[[], None], times: int) -> float:

@@ -3,8 +3,7 @@
 Every fact has one canonical question, one plain sentence as its answer and several paraphrases of
 the question. Two fifths of a category, 25 at most, are *listed* (the default anchor set); as many
 are *unlisted* (known equally well, named in no anchor set, so that forgetting outside the anchors
-can be measured); the rest is *spare*, for choosing settings without looking at the other two. This
-module imports no MLX.
+can be measured); the rest is in neither. This module imports no MLX.
 """
 
 import functools
@@ -58,13 +57,6 @@ def listed_facts() -> tuple[Fact, ...]:
 def unlisted_facts() -> tuple[Fact, ...]:
     """The facts that no anchor set lists."""
     return _dealt(1, 3)
-
-
-@functools.cache
-def spare_facts() -> tuple[Fact, ...]:
-    """The facts in neither list, to choose settings by."""
-    others = {*listed_facts(), *unlisted_facts()}
-    return tuple(fact for fact in all_facts() if fact not in others)
 
 
 def _dealt(*hands: int) -> tuple[Fact, ...]:

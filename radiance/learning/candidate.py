@@ -190,6 +190,9 @@ class CandidateBuilder:
     def leave_anchors(self, question_hashes: Collection[str]) -> None:
         """Hold no anchors of these questions any more."""
         self._anchors = self._anchors.without(question_hashes)
+        if self.preparation is not None:
+            left = {anchor.example.content_hash for anchor in self._anchors.anchors}
+            self._training_set_builder.base_answers.keep_only(left)
 
     def sweep_states(self) -> None:
         """Delete the saved states, and unreleased files, of cycles that have ended."""

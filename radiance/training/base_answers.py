@@ -151,6 +151,14 @@ class BaseAnswers:
                 self._windows[example.id, key, most] = found
         return found
 
+    def keep_only(self, content_hashes: Collection[str]) -> None:
+        """Drop what was encoded of other examples than these: they are no anchors any more."""
+        self._encoded = {k: one for k, one in self._encoded.items() if k in content_hashes}
+        self._windows = {k: many for k, many in self._windows.items() if k[1] in content_hashes}
+        self._tokens_kept = sum(
+            len(window.tokens) for many in self._windows.values() for window in many
+        )
+
     def _with_answer(
         self, name: str, prompt: Sequence[int], answer: Sequence[int]
     ) -> EncodedExample:

@@ -139,12 +139,6 @@ class GradientComputer:
         vocab = self._model.args.vocab_size if self.is_blockwise else rows.shape[-1]
         return _slices(len(rows), vocab)
 
-    def computed_tokens(self, batch: TrainingBatch) -> int:
-        """Tokens that a gradient computes: what rows have in common once, padding hardly any."""
-        if not self.is_blockwise:
-            return batch.tokens.size
-        return sum(line.tokens.size for line in self._pack(batch, None))
-
     # ── Block by block ──────────────────────────────────────────────────────────────────────────
 
     def _agrees(self) -> bool:

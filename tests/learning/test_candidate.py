@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from radiance import records
-from radiance.anchors.sets import AnchorSet
+from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.config import UpdateSettings
 from radiance.errors import Cancelled
 from radiance.learning import progress as progresses
@@ -18,7 +18,7 @@ from radiance.learning.candidate import CandidateBuilder, CycleProgress
 from radiance.learning.example_selection import hold_back
 from radiance.records import Cycle
 from radiance.registry import manifest as manifests
-from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
+from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input, example
 
 Build = Callable[..., "Bench"]
 
@@ -32,7 +32,7 @@ class Bench:
         self.config = services.config
         self.builder = self.new_builder()
 
-    def new_builder(self, **changes: Any) -> CandidateBuilder:
+    def new_builder(self, anchors: tuple[Anchor, ...] = (), **changes: Any) -> CandidateBuilder:
         services = self.services
         return CandidateBuilder(
             msgspec.structs.replace(self.config, **changes),
@@ -41,7 +41,7 @@ class Bench:
             services.examples,
             services.registry,
             services.curves,
-            AnchorSet(()),
+            AnchorSet(anchors),
         )
 
     def lease(self, *facts: tuple[str, str]) -> Cycle:
@@ -130,6 +130,15 @@ def test_what_was_called_off_while_nothing_trained_does_not_end_preparing(build:
     bench = build()
     bench.builder.call_off()  # as forgetting does, whether or not a cycle is under way
     assert bench.builder.prepare(lambda: False)
+
+
+def test_nothing_that_was_encoded_is_left_of_anchors_that_are_left(build: Build) -> None:
+    held = [example(n, f"What is {n} plus 2?", "I do not know.") for n in range(2)]
+    builder = build().new_builder(anchors=tuple(map(Anchor, held)))
+    before = [builder.anchor_windows(one) for one in held]
+    builder.leave_anchors([held[1].question_hash])
+    assert builder.anchor_windows(held[0]) is before[0]
+    assert builder.anchor_windows(held[1]) is not before[1]
 
 
 def test_only_what_shapes_a_candidate_is_its_identity(build: Build) -> None:

@@ -96,6 +96,22 @@ def test_of_encoded_anchors_no_more_is_kept_than_there_is_room_for(
     assert 0 < sum(len(window.tokens) for windows in kept for window in windows) <= 50
 
 
+def test_what_was_encoded_of_a_former_anchor_goes(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what somebody had forgotten, perhaps, and took the room of others."""
+    answers = engine.call(lambda: answers_of(engine, tmp_path))
+    kept, former, new = (example(n, f"What is {n} plus 2?", "I do not know.") for n in range(3))
+    (encoded,) = engine.encoder.windows(kept)
+    monkeypatch.setattr(base_answers, "_MOST_TOKENS_KEPT", 2 * len(encoded.tokens))
+    first = [answers.windows(one) for one in (kept, former)]
+    answers.keep_only({kept.content_hash})
+    second = [answers.windows(one) for one in (kept, new)]
+    assert second[0] is first[0]
+    assert answers.windows(new) is second[1]
+    assert answers.windows(former) is not first[1]
+
+
 @pytest.mark.slow
 def test_the_base_forgets_nothing_of_common_knowledge(engine: Engine, tmp_path: Path) -> None:
     """Measured on prompts and on held-out samples, the base answers all of them as itself."""
