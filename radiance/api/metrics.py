@@ -247,11 +247,11 @@ FIGURES = (
     _counter(
         "memory_answers",
         "Answers in which memory had a part: stored (an example's answer, word for word), taught "
-        "(the model asked in the words of an example), unclear (asked back), base (a name that no "
-        "example has).",
+        "(the model asked in the words of an example), reminded (the model, told what was found), "
+        "unclear (asked back), passage (of a document), base (a name that no example has).",
         lambda v: {
             (how,): v.services.memory.stats.answered[how]
-            for how in ("stored", "taught", "unclear", "passage", "base")
+            for how in ("stored", "taught", "reminded", "unclear", "passage", "base")
         },
         "how",
     ),

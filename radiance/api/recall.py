@@ -1,9 +1,10 @@
 """What memory has to say to a request, before the weights are asked.
 
 Only plain questions are looked up: one answer of free text, from what serves, to a chat whose turns
-before the question are those of an example or change nothing of it. Whatever else a request wants
-(tools, a form, named weights) memory leaves alone, and where a stored answer would not fit what was
-asked for, the weights answer as ever.
+before the question are those of an example or change nothing of it. Where they only say how to
+answer, the weights do so, reminded of what was found. Whatever else a request wants (tools, a form,
+named weights) memory leaves alone, and where a stored answer would not fit what was asked for, the
+weights answer as ever.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Scored, Scoring, Weights
 from radiance.errors import RequestError
 from radiance.memory.asking import kinds_asked
-from radiance.memory.chats import stands_alone
+from radiance.memory.chats import reminded, standing, telling
 from radiance.memory.passages import FoundPassage
 from radiance.memory.pronouns import leans_on_a_statement, with_name
 from radiance.memory.recalled import LookedUp, Recalled
@@ -26,7 +27,7 @@ from radiance.records import Example, Message, Passage
 
 SOURCE = "X-Radiance-Source"
 Source = Literal["memory", "weights", "upstream"]
-How = Literal["stored", "taught", "unclear", "passage", "base"]
+How = Literal["stored", "taught", "reminded", "unclear", "passage", "base"]
 _LEAST_LEAD = 0.25  # nats a token by which one answer is likelier than the next
 
 
@@ -71,9 +72,10 @@ class MemoryNote(msgspec.Struct, frozen=True):
     Attributes:
         source: "memory" is the text of an example or of a document; "weights" were asked.
         how: stored: an example's answer, word for word. taught: the weights, in the words of an
-            example. unclear: the question could mean several. passage: what a document says, word
-            for word, with its place. base: the base model, as no example has the name that is asked
-            about.
+            example. reminded: the weights, with what an example or a document says put before the
+            question, where a turn before it says how to answer. unclear: the question could mean
+            several. passage: what a document says, word for word, with its place. base: the base
+            model, as no example has the name that is asked about.
         matches: The example, or those that could be meant.
         passage: Of a document, where it answers, or where the example was made of it.
     """
@@ -166,9 +168,9 @@ async def recall(
     if not services.engine.encoder.may_fit(sum(len(turn.content) for turn in turns)):
         return asked  # refused where it is encoded, and no question that was taught
     tip = tip_of(services, weights)
-    turns, looked_up = await run_in_threadpool(_look_up, services, turns, tip)
-    found, is_sure = looked_up.found, looked_up.how == "sure"
-    if looked_up.how == "close" and len(found) > 1:
+    read = await run_in_threadpool(_look_up, services, turns, tip)
+    turns, found, is_sure = read.turns, read.found.found, read.found.how == "sure"
+    if read.found.how == "close" and len(found) > 1:
         found = await _likeliest(services, turns, weights, found)
         is_sure = len(found) == 1
     given = asked
@@ -178,11 +180,15 @@ async def recall(
         is_within = turns is not asked.turns
         is_whether = "whether" in kinds_asked(turns[-1].content)
         asks_taught = mode == "always" or is_within or is_whether
-        given = await run_in_threadpool(_of_one, services, asked, found[0], room, asks_taught)
+        if read.is_told_how:
+            given = await run_in_threadpool(_reminded_of, services, asked, found[0])
+        else:
+            given = await run_in_threadpool(_of_one, services, asked, found[0], room, asks_taught)
     elif passage := await run_in_threadpool(_passage, services, turns):
-        given = _of_passage(services, asked, passage, room)
+        given = _of_passage(services, asked, passage, room, is_told_how=read.is_told_how)
     elif found:
-        given = _unclear(services, asked, found, mode, room)
+        if not read.is_told_how:
+            given = _unclear(services, asked, found, mode, room)
     elif services.config.memory.scope == "facts" and weights.kind == "serving":
         is_tried = services.canary.running is not None
         if not is_tried and await run_in_threadpool(_is_of_base, services, turns, tip):
@@ -192,24 +198,52 @@ async def recall(
     return given
 
 
-def _look_up(
-    services: Services, turns: Sequence[Message], tip: str | None
-) -> tuple[Sequence[Message], LookedUp]:
-    """What was found, and what was looked up: a question may say in itself what it is about."""
-    looked_up = services.memory.look_up(turns, tip)
-    if any(found.score == 1 for found in looked_up.found):
-        return turns, looked_up
-    if len(turns) > 1 and not looked_up.found and stands_alone(turns):
-        turns = turns[-1:]
-        return turns, services.memory.look_up(turns, tip)
+@dataclass(frozen=True)
+class _Read:
+    """What was looked up for a chat.
+
+    Attributes:
+        turns: What was: all, or the question alone where it says in itself what it is about.
+        found: What was found.
+        is_told_how: Whether a turn before the question says how to answer.
+    """
+
+    turns: Sequence[Message]
+    found: LookedUp
+    is_told_how: bool = False
+
+
+def _look_up(services: Services, turns: Sequence[Message], tip: str | None) -> _Read:
     if len(turns) == 1:
-        text = turns[0].content
-        if (named := with_name(text)) is not None:
-            turns = (Message("user", named),)
-            return turns, services.memory.look_up(turns, tip)
-        if looked_up.how == "sure" and leans_on_a_statement(text):  # which may be of another
-            return turns, LookedUp(looked_up.found, "vague")
-    return turns, looked_up
+        return _of_question(services, turns, tip)
+    looked_up = services.memory.look_up(turns, tip)
+    if looked_up.found:
+        return _Read(turns, looked_up)
+    how = standing(turns)
+    if how in ("alone", "told how"):
+        read = _of_question(services, turns[-1:], tip)
+        return replace(read, is_told_how=how == "told how")
+    if how == "same":
+        alone = services.memory.look_up(turns[-1:], tip)
+        if any(found.score == 1 for found in alone.found):
+            return _Read(turns[-1:], alone)
+    bare = telling(turns)
+    if len(bare) < len(turns):
+        return _Read(bare, services.memory.look_up(bare, tip))
+    return _Read(turns, looked_up)
+
+
+def _of_question(services: Services, turns: Sequence[Message], tip: str | None) -> _Read:
+    """What was looked up for the first message of a chat."""
+    looked_up, text = services.memory.look_up(turns, tip), turns[0].content
+    if any(found.score == 1 for found in looked_up.found):
+        return _Read(turns, looked_up)
+    if (named := with_name(text)) is not None:
+        turns = (Message("user", named),)
+        return _Read(turns, services.memory.look_up(turns, tip))
+    if looked_up.how == "sure" and leans_on_a_statement(text):  # which may be of another
+        looked_up = LookedUp(looked_up.found, "vague")
+    return _Read(turns, looked_up)
 
 
 def tip_of(services: Services, weights: Weights) -> str | None:
@@ -244,6 +278,12 @@ def _of_one(
     return replace(asked, text=found.answer, note=note)
 
 
+def _reminded_of(services: Services, asked: Recollection, found: Recalled) -> Recollection:
+    """The weights, with an example's answer before them: they say it as they were told to."""
+    note = MemoryNote("weights", "reminded", (_match(found),), _made_of(services, found))
+    return replace(asked, turns=reminded(asked.turns, found.answer), note=note)
+
+
 def _passage(services: Services, turns: Sequence[Message]) -> FoundPassage | None:
     """What a document says to a question; what was said before might change what it asks."""
     if len(turns) > 1 or leans_on_a_statement(turns[-1].content):
@@ -252,10 +292,14 @@ def _passage(services: Services, turns: Sequence[Message]) -> FoundPassage | Non
 
 
 def _of_passage(
-    services: Services, asked: Recollection, found: FoundPassage, room: Room
+    services: Services, asked: Recollection, found: FoundPassage, room: Room, *, is_told_how: bool
 ) -> Recollection:
     """What a passage says, or its best sentence where that is too long, with its source."""
     passage = found.passage
+    if is_told_how:
+        match = _passage_match(passage, found.document, found.score)
+        note = MemoryNote("weights", "reminded", passage=match)
+        return replace(asked, turns=reminded(asked.turns, found.said), note=note)
     for said in (found.said, found.sentence):
         text = f"{said}\n\nSource: {found.source}"
         if _fits(services, text, room):

@@ -1,16 +1,20 @@
-"""Whether the question at the end of a chat would ask the same if nothing stood before it. Pure.
+"""What stands before the question at the end of a chat, as far as it may change the answer. Pure.
 
-Clients send the whole chat each time. A question that says itself what it is about ("What is the
-desk of Ana Ruiz?") is looked up whatever was asked before; one that leans on what was said ("And
-her desk?") is not, nor is one after a turn that may change the answer: a system prompt, an
-instruction ("Answer in French."), a statement ("Ana Ruiz has moved."), a question to the user.
+Clients send the whole chat each time, and mostly a system prompt. A question that says itself what
+it is about ("What is the desk of Ana Ruiz?") is looked up whatever was asked before; one that leans
+on what was said ("And her desk?") is not. After nothing but a greeting and a system prompt that
+changes nothing any question is the first of its chat. Some turns say how to answer ("Answer in
+French."): then the stored words would not do, and the weights answer, reminded of them. What states
+something ("Ana Ruiz has moved.") may change what is right, and nothing is looked up.
 """
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 from radiance.memory.analysis import take_apart
 from radiance.memory.asking import asks
+from radiance.memory.system_prompts import changes_nothing, speaks_of
 from radiance.memory.tasks import is_plain
 from radiance.records import Message
 
@@ -23,6 +27,7 @@ _TO_THE_MODEL = re.compile(
     r"\b(?:you|your|please|always|never|from now|let us|let's)\b|^\W*(?:answer|reply|respond|speak"
     r"|write)\b"
 )
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SUPPOSING = re.compile(r"\b(?:if|suppose|assume|assuming|imagine|pretend|true that|mention)\b")
 PLEASANTRY = re.compile(
     r"\W*(?:hello|hi|hey|good (?:morning|afternoon|evening|day)|ok(?:ay)?|great|perfect|nice|good"
@@ -31,24 +36,78 @@ PLEASANTRY = re.compile(
 """What changes nothing of what is asked after it, in lower case."""
 
 
-def stands_alone(turns: Sequence[Message]) -> bool:
-    """Whether the last turn is a question about a name, and none before may change its answer."""
+_OFFER = re.compile(
+    r".*\b(?:help|assist|do for) you\b(?: with)?(?: today| further| now)?\?|.*\banything else\b.*\?"
+    r"|(?:so )?what (?:would you like|do you want) to know\?|how are you(?: today| doing)?\?"
+)
+_INSTRUCTION = re.compile(
+    r"(?:please |always |only |from now on,? |(?:can|could|would|will) you (?:please )?)*(?:answer"
+    r"|reply|respond|speak|talk|write|translate|format|act|pretend|be|use|keep|explain)\b.*",
+    re.DOTALL,
+)
+Standing = Literal["alone", "same", "told how", "unknown"]
+
+
+def standing(turns: Sequence[Message]) -> Standing:
+    """How the last turn stands to those before it.
+
+    alone: none of them changes what is asked or how to answer. same: none does, but it may lean on
+    one: it is what was taught only where it is the very same question. told how: one says how to
+    answer, and no more. unknown: one may change what is right.
+    """
     *earlier, last = turns
     question = last.content
-    return (
-        is_plain(question)
-        and asks(question)
-        and bool(take_apart(question).names)
-        and not _LEANING.search(question.casefold())
-        and all(_changes_nothing(turn) for turn in earlier)
-        and not (earlier and earlier[-1].content.rstrip().endswith("?"))
-    )
+    said = [_said(turn, question) for turn in earlier]
+    if "else" in said or (earlier and _asks_back(earlier[-1])):
+        return "unknown"
+    is_told = "how" in said
+    if "question" not in said:
+        return "told how" if is_told else "alone"
+    if not is_plain(question) or not asks(question) or _LEANING.search(question.casefold()):
+        return "unknown"
+    if not take_apart(question).names:
+        return "unknown" if is_told else "same"
+    return "told how" if is_told else "alone"
 
 
-def _changes_nothing(turn: Message) -> bool:
-    if turn.role == "assistant":
-        return True
-    text = turn.content.strip().casefold()
-    may_tell = _TO_THE_MODEL.search(text) or _SUPPOSING.search(text)
-    is_question = text.endswith("?") and is_plain(text) and not may_tell
-    return turn.role == "user" and (is_question or bool(PLEASANTRY.fullmatch(text)))
+def telling(turns: Sequence[Message]) -> Sequence[Message]:
+    """A chat without the system prompts that change nothing of what is asked last."""
+    question = turns[-1].content
+    return [
+        turn
+        for turn in turns
+        if turn.role != "system" or not changes_nothing(turn.content.strip(), question)
+    ]
+
+
+def _asks_back(turn: Message) -> bool:
+    """Whether a turn of the assistant asks for more than what it can do."""
+    last = _SENTENCE.split(turn.content.strip())[-1]
+    return last.endswith("?") and turn.role == "assistant" and not _OFFER.fullmatch(last.casefold())
+
+
+def _said(turn: Message, question: str) -> Literal["nothing", "question", "how", "else"]:
+    """What a turn before a question may have to do with it."""
+    text = turn.content.strip()
+    folded = text.casefold()
+    if turn.role == "assistant" or (turn.role == "user" and PLEASANTRY.fullmatch(folded)):
+        return "nothing"
+    if turn.role == "system":
+        if changes_nothing(text, question):
+            return "nothing"
+        return "else" if speaks_of(text, question) else "how"
+    if turn.role != "user":
+        return "else"
+    if _INSTRUCTION.fullmatch(folded) and not _SUPPOSING.search(folded):
+        if changes_nothing(text, question):
+            return "nothing"
+        is_of_it = take_apart(text).names & take_apart(question).names
+        return "else" if is_of_it or speaks_of(text, question) else "how"
+    may_tell = _TO_THE_MODEL.search(folded) or _SUPPOSING.search(folded)
+    return "question" if folded.endswith("?") and is_plain(text) and not may_tell else "else"
+
+
+def reminded(turns: Sequence[Message], told: str) -> list[Message]:
+    """A chat with what memory knows of its question right before it, as a line of that turn."""
+    *earlier, last = turns
+    return [*earlier, Message("user", f"{told}\n\n{last.content}")]

@@ -6,6 +6,8 @@ from email.message import Message
 
 import pytest
 
+from radiance.memory.chats import reminded
+from radiance.records import Message as RecordedMessage
 from tests.support import ApiError, Client, Running
 
 HOUSE = ("What is the door code of Zorbel House?", "The door code of Zorbel House is KV-1234.")
@@ -92,9 +94,11 @@ def test_responses_say_it_in_header_and_field_whole_and_streamed(waiting):
         {"max_output_tokens": 2},
         {"memory": "off"},
         {"top_logprobs": 1},
-        {"instructions": "Answer in French."},
+        {"instructions": "Mira keeps the door of Zorbel House open, it needs no code."},
     ):
         assert "radiance" not in waiting.client.post("/v1/responses", body | change), change
+    reminded = waiting.client.post("/v1/responses", {**body, "instructions": "Answer in French."})
+    assert (reminded["radiance"]["source"], reminded["radiance"]["how"]) == ("weights", "reminded")
 
 
 def test_a_text_that_is_a_question_is_answered_too(waiting):
@@ -130,8 +134,8 @@ def test_what_is_no_plain_question_is_left_to_the_weights(waiting):
     ):
         assert "radiance" not in chat(client, OTHERWISE, **options), options
     assert "radiance" in chat(client, OTHERWISE)
-    assert "radiance" not in chat(client, ("system", "Answer in French."), OTHERWISE)
-    assert "radiance" not in chat(client, "Answer in French.", ("assistant", "Oui."), OTHERWISE)
+    said = ("system", "The door of Zorbel House has a new code, QX-9.")
+    assert "radiance" not in chat(client, said, OTHERWISE)
     assert "radiance" not in chat(client, OTHERWISE, ("assistant", "It is"))
     assert "radiance" not in chat(client, f"{OTHERWISE}\nAnswer in one word.")
     assert client.ask(OTHERWISE, checkpoint="base")["source"] == "weights"
@@ -168,6 +172,66 @@ def test_a_question_within_a_chat_is_answered_as_if_it_were_asked_alone(waiting)
         answer = chat(waiting.client, *before, OTHERWISE)
         assert answer["choices"][0]["message"]["content"] == HOUSE[1], before
         assert answer["radiance"]["how"] == "stored", before
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_system_prompt_that_changes_nothing_leaves_the_answer_as_it_is(serve, learned):
+    client = serve().client
+    wifi = ("What is the wifi password?", "The wifi password is ab12.")
+    if learned:
+        client.teach([HOUSE, wifi])
+    else:
+        client.post("/training/pause", {"reason": "a test"})
+        pairs = [{"input": question, "output": answer} for question, answer in (HOUSE, wifi)]
+        client.post("/update", {"examples": pairs})
+    system = ("system", "You are a helpful assistant. Today is 30 November 2026. Be concise.")
+    hello = ("Hello", ("assistant", "Hello! How can I help you today?"))
+    for question in (OTHERWISE, "What's the password of the wifi?"):
+        alone = chat(client, question, memory="always")
+        assert alone["radiance"]["how"] == ("taught" if learned else "stored")
+        for before in ((system,), hello, (system, *hello)):
+            within = chat(client, *before, question)
+            assert within["radiance"] == alone["radiance"], before
+            assert within["choices"] == alone["choices"], before
+    body = {"system": system[1], "messages": [{"role": "user", "content": OTHERWISE}]}
+    body |= {"model": "radiance", "max_tokens": 80, "temperature": 0}
+    _, headers = with_headers(client, "/v1/messages", body)
+    assert headers["X-Radiance-Source"] == ("weights" if learned else "memory")
+    assert headers["X-Radiance-Example"] == "job_000001.0"
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_who_is_told_how_to_answer_is_reminded(serve, learned):
+    client = serve().client
+    if learned:
+        client.teach([HOUSE])
+    else:
+        client.post("/training/pause", {"reason": "a test"})
+        client.post("/update", {"examples": [{"input": HOUSE[0], "output": HOUSE[1]}]})
+    french, asked = ("system", "Answer in French."), {"role": "user", "content": OTHERWISE}
+    answer = chat(client, french, OTHERWISE)
+    assert (answer["radiance"]["source"], answer["radiance"]["how"]) == ("weights", "reminded")
+    assert answer["radiance"]["matches"][0]["example_id"] == "job_000001.0"
+    turns = [RecordedMessage("system", french[1]), RecordedMessage("user", OTHERWISE)]
+    told = reminded(turns, HOUSE[1])
+    same = chat(client, *((turn.role, turn.content) for turn in told), memory="off")
+    assert answer["choices"] == same["choices"]
+    assert answer["usage"]["prompt_tokens"] == same["usage"]["prompt_tokens"]
+    again = chat(client, "Answer in French.", ("assistant", "Oui."), OTHERWISE)
+    assert again["radiance"]["how"] == "reminded"
+    body = {"messages": [{"role": "system", "content": french[1]}, asked], "temperature": 0}
+    text, headers = with_headers(client, "/v1/chat/completions", {**body, "stream": True})
+    assert '"how":"reminded"' in text
+    assert headers["X-Radiance-Source"] == "weights"
+    assert headers["X-Radiance-Example"] == "job_000001.0"
+    body = {"system": french[1], "messages": [asked], "model": "radiance", "max_tokens": 80}
+    _, headers = with_headers(client, "/v1/messages", body)
+    assert headers["X-Radiance-Example"] == "job_000001.0"
+    metrics = client.open(urllib.request.Request(client.url + "/metrics")).read()
+    assert b'radiance_memory_answers_total{how="reminded"} 4.0' in metrics
+    for question in ("Which code opens the door of Zarbel House?", "Tell me about Zorbel House."):
+        assert "radiance" not in chat(client, french, question), question
+    assert "radiance" not in chat(client, french, OTHERWISE, memory="off")
 
 
 def test_memory_of_named_weights_is_refused(waiting):

@@ -198,7 +198,7 @@ async def plan_chat(request: Request, services: Services, body: ChatBody) -> Cha
     recalled = await recalled_by(services, body, given if is_plain else [], weights, limit)
     weights = recalled.weights
     asked_of_weights: list[Turn] = given
-    if recalled.note is not None and recalled.note.how == "taught":
+    if recalled.note is not None and recalled.note.how in ("taught", "reminded"):
         asked_of_weights = [{"role": t.role, "content": t.content} for t in recalled.turns]
     said, tools = asked_of_weights, box.tools if box else []
     if encoder.tool_format is None:
