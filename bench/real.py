@@ -8,8 +8,8 @@ defaults: five facts from the first POST on a fresh root, three updates of eight
 that corrects four of them. Asked are all facts after each update; at the end also in words that
 were never taught, questions of the taught kind about names that were never taught (bleeding: a
 taught value in the answer, and not in the base's), and the common knowledge that is held out. That
-is of the weights alone, and of the service as it answers with its memory and
-``memory.scope = "facts"``, where the base answers what is about nothing that was taught.
+is of the weights alone, and of the service as it answers with its memory, where the base answers
+what is about nothing that was taught.
 Beside it, after each update and in the same run, ``mlx_lm.lora``'s trainer learns the same examples
 with the same rank, layers and learning rate and no anchors to the loss that ours came to; it is
 asked the same at the end. Last, the share of the machine's matrix-product speed that a training
@@ -43,7 +43,7 @@ SIZES: dict[Size, tuple[int, int, int, int, int]] = {
     "large": (8, 5, 96, 1000, 9),
 }
 OURS, THEIRS = "radiance", "mlx_lm.lora"
-ROUTED = "radiance with its memory, scope facts"
+ROUTED = "radiance with its memory"
 BATCH_SIZE, MOST_STEPS = 8, 300
 POLL_S, QUIET_S = 0.1, 3.0
 _TINY_FLAGS = ("--set", "training.max_steps=2", "--set", "anchor.own_samples=0")
@@ -61,7 +61,7 @@ class _Service:
     @functools.cached_property
     def server(self) -> Server:
         # Weights are measured; a question that asks for memory has its scope, too.
-        settings = {"memory.mode": "off", "memory.scope": "facts", **self._bench.model.settings()}
+        settings = {"memory.mode": "off", **self._bench.model.settings()}
         flags = [f"--root={self.root}", "--log-level=error"]
         for name, value in settings.items():
             flags += ["--set", f'{name}="{value}"']

@@ -248,7 +248,8 @@ FIGURES = (
         "memory_answers",
         "Answers in which memory had a part: stored (an example's answer, word for word), taught "
         "(the model asked in the words of an example), reminded (the model, told what was found), "
-        "unclear (asked back), passage (of a document), base (a name that no example has).",
+        "unclear (asked back), passage (what a document says), base (the base model: the question "
+        "is about nothing that was taught).",
         lambda v: {
             (how,): v.services.memory.stats.answered[how]
             for how in ("stored", "taught", "reminded", "unclear", "passage", "base")

@@ -75,7 +75,7 @@ class MemoryNote(msgspec.Struct, frozen=True):
             example. reminded: the weights, with what an example or a document says put before the
             question, where a turn before it says how to answer. unclear: the question could mean
             several. passage: what a document says, word for word, with its place. base: the base
-            model, as no example has the name that is asked about.
+            model, as the question is about nothing that was taught.
         matches: The example, or those that could be meant.
         passage: Of a document, where it answers, or where the example was made of it.
     """
@@ -189,7 +189,7 @@ async def recall(
     elif found:
         if not read.is_told_how:
             given = _unclear(services, asked, found, mode, room)
-    elif services.config.memory.scope == "facts" and weights.kind == "serving":
+    elif services.config.memory.scope != "all" and weights.kind == "serving":
         is_tried = services.canary.running is not None
         if not is_tried and await run_in_threadpool(_is_of_base, services, turns, tip):
             given = replace(asked, weights=BASE, note=MemoryNote("weights", "base"))
@@ -254,14 +254,20 @@ def tip_of(services: Services, weights: Weights) -> str | None:
 
 
 def _is_of_base(services: Services, turns: Sequence[Message], tip: str | None) -> bool:
-    """Whether the base knows as much of a question as what serves.
+    """Whether the base knows as much of a question as a checkpoint that serves.
 
     No example says what an adapter from elsewhere has learned, so it is asked everything.
     """
-    if not services.memory.asks_nothing_taught(turns, tip):
+    if tip is None:
+        return False
+    untaught = services.memory.untaught
+    if not untaught.asks_nothing_taught(turns, tip):
+        return False
+    is_auto = services.config.memory.scope == "auto"
+    if is_auto and untaught.may_be_of_a_task(turns[-1].content):
         return False
     registry = services.registry
-    return tip is None or not registry.get(registry.ancestors(tip)[-1]).is_imported
+    return not registry.get(registry.ancestors(tip)[-1]).is_imported
 
 
 def _of_one(

@@ -23,14 +23,14 @@ class MemorySettings(Section, frozen=True):
         ),
     ] = "auto"
     scope: Annotated[
-        Literal["all", "facts"],
+        Literal["auto", "all", "facts"],
         Meta(
             description="Questions that the adapter is asked. all: every one. facts: those about "
-            "what was taught; a question about a name that no example has is answered by the base "
-            "model, and, where all examples are about names, one without a name of theirs of which "
-            "no example has half the words."
+            "what was taught; what is about nothing that was taught, such as a name that no "
+            "example has, is answered by the base model. auto: as facts, but for questions of a "
+            "kind that examples which are no facts (tasks, styles, texts) were asked in."
         ),
-    ] = "all"
+    ] = "auto"
     max_wrong: Annotated[
         float,
         Meta(

@@ -166,6 +166,20 @@ def _groups_by_stem() -> Mapping[str, frozenset[int]]:
     return found
 
 
+def of_groups(groups: frozenset[int]) -> frozenset[str]:
+    """Stems of all words of some groups of synonyms."""
+    return frozenset().union(*(_stems_by_group()[group] for group in groups))
+
+
+@functools.cache
+def _stems_by_group() -> Mapping[int, frozenset[str]]:
+    found: dict[int, frozenset[str]] = {}
+    for stem, groups in _groups_by_stem().items():
+        for group in groups:
+            found[group] = found.get(group, frozenset()) | {stem}
+    return found
+
+
 def _pairs(text: str) -> frozenset[tuple[str, str]]:
     parts = [WORD.findall(part) for part in text.split()]
     stems = [stemmed(plain(part[0])) if len(part) == 1 else "" for part in parts]

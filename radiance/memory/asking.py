@@ -73,6 +73,7 @@ _ASKED = {
     ),
 }
 _EXCLUSIVE = frozenset("time place person reason amount".split())  # noqa: SIM905
+_MOST_ASKING = 12  # words of a question without its mark
 _SHORT = 5  # words, that are no sentence
 _ARTICLES = frozenset("a an the our my your his her its their this that".split())  # noqa: SIM905
 _AT = frozenset(
@@ -158,6 +159,14 @@ def saying_little(question: str) -> frozenset[str]:
 def asks(text: str) -> bool:
     """Whether the form of a text asks for something: a question, or a request."""
     return _ASKS.search(text.casefold()) is not None
+
+
+def is_question(text: str) -> bool:
+    """Whether a text is nothing but a question, short if it has no question mark."""
+    text = text.rstrip()
+    return text.endswith("?") or (
+        not text.endswith((".", "!", ";")) and asks(text) and len(text.split()) <= _MOST_ASKING
+    )
 
 
 def wants_work(text: str) -> bool:

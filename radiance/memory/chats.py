@@ -63,7 +63,7 @@ def standing(turns: Sequence[Message]) -> Standing:
     is_told = "how" in said
     if "question" not in said:
         return "told how" if is_told else "alone"
-    if not is_plain(question) or not asks(question) or _LEANING.search(question.casefold()):
+    if not is_plain(question) or not asks(question) or leans_on_chat(question):
         return "unknown"
     if not take_apart(question).names:
         return "unknown" if is_told else "same"
@@ -111,3 +111,8 @@ def reminded(turns: Sequence[Message], told: str) -> list[Message]:
     """A chat with what memory knows of its question right before it, as a line of that turn."""
     *earlier, last = turns
     return [*earlier, Message("user", f"{told}\n\n{last.content}")]
+
+
+def leans_on_chat(question: str) -> bool:
+    """Whether a question, in a chat, may be about what was said before it: "And her desk?"."""
+    return _LEANING.search(question.casefold()) is not None

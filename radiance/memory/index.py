@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from radiance.examples.queries import job_number
-from radiance.memory import analysis, tasks
+from radiance.memory import analysis, asking, tasks
 from radiance.memory.analysis import Words
 from radiance.memory.scope import Candidate
 from radiance.records import Example, Message, content_hash, questions
@@ -53,6 +53,9 @@ class MemoryIndex:
         self._counts: Counter[str] = Counter()
         self._tasks = tasks.TaskStatistics()
         self._nameless = 0  # examples that are no question about a name
+        self._texts = 0
+        # Examples that are no facts: how many are asked as a question, and how many are not.
+        self._others: Counter[bool] = Counter()
         self.size = 0
 
     def open(self, made_by: str) -> bool:
@@ -63,6 +66,7 @@ class MemoryIndex:
             self._rebuild(made_by)
         self._counts.clear()
         self._tasks = tasks.TaskStatistics()
+        self._others.clear()
         self.size = self._nameless = 0
         last = 0
         while found := self._db.read(
@@ -72,14 +76,14 @@ class MemoryIndex:
                 self._count(row)
             last = found[-1]["number"]
         (row,) = self._db.read("SELECT COUNT(*) AS count FROM examples")
-        self._nameless += row["count"] - self.size
+        self._texts = row["count"] - self.size
         return is_old
 
     def add(self, connection: Connection, examples: Iterable[Example]) -> None:
         """Index examples, in the open transaction that keeps them."""
         for example in examples:
             if (values := _values(example)) is None:
-                self._nameless += 1
+                self._texts += 1
                 continue
             number = connection.execute(_INSERT, (None, *values)).lastrowid
             connection.execute(
@@ -195,7 +199,20 @@ class MemoryIndex:
     @property
     def is_about_names(self) -> bool:
         """Whether all examples are questions about a name, asked alone."""
-        return not self._nameless
+        return not self._nameless and not self._texts
+
+    def knows_instruction(self, instruction: str) -> bool:
+        """Whether any example has an instruction, which is not empty."""
+        return self._tasks.has_instruction(instruction)
+
+    def has_other_than_facts(self, *, asked: bool) -> bool:
+        """Whether a task, a style or a text was taught, not facts alone.
+
+        Args:
+            asked: Whether examples count that are asked as a question, or those that are not; a
+                text counts with both.
+        """
+        return self._texts > 0 or self._others[asked] >= tasks.LEAST_SHARING
 
     def _rebuild(self, made_by: str) -> None:
         """Make all rows anew. Killed within, the next start makes them anew again."""
@@ -222,7 +239,19 @@ class MemoryIndex:
         self._counts.update(candidate.asked | candidate.said)
         self._tasks.add(row["instruction"], candidate)
         self._nameless += not candidate.names or candidate.is_exact or row["context"] != ""
+        self._others[asking.is_question(candidate.question)] += self._weight(
+            candidate, row["context"]
+        )
         self.size += 1
+
+    def _weight(self, candidate: Candidate, context: str) -> int:
+        """Of an example as one that is no fact; of one of a task, as much as shows one."""
+        is_fact = tasks.is_told(candidate.question, candidate.answer)
+        if tasks.is_yes_or_no(candidate.answer) and is_fact:
+            return 0
+        if self._tasks.is_task(candidate):
+            return tasks.LEAST_SHARING
+        return int(not is_fact or candidate.is_exact or context != "")
 
 
 def context_of(turns: Sequence[Message]) -> str:

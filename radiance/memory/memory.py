@@ -16,7 +16,6 @@ from radiance.errors import Cancelled, EngineFailed, Unavailable
 from radiance.examples.store import ExampleStore
 from radiance.memory import (
     analysis,
-    asking,
     calibration,
     closer,
     given_values,
@@ -32,6 +31,7 @@ from radiance.memory.matching import Found, Ranked
 from radiance.memory.passages import FoundPassage, PassageIndex
 from radiance.memory.recalled import LookedUp, MemoryStats, Recalled
 from radiance.memory.scope import Candidate
+from radiance.memory.untaught import Untaught
 from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
 from radiance.records import Example, Message
@@ -62,6 +62,7 @@ class Memory:
     Attributes:
         embedder: The same; one without dimensions where there is none.
         passages: What documents say.
+        untaught: Tells questions about what no example says.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Memory:
         self._index = MemoryIndex(db)
         self.passages = PassageIndex(db, self.embedder)
         self._vectors = Vectors(db, self.embedder.dimensions)
+        self.untaught = Untaught(self._index, self._is_known)
         self._last_asked: tuple[str, np.ndarray | None] = ("", None)
         self._calibrator = Calibrator(db, self.embedder, (max_wrong, max_near), matching.RULES)
         self.stats = MemoryStats()
@@ -198,7 +200,7 @@ class Memory:
             return self._index.count(stem) > 0
 
         found = self._index.find(asked, context)
-        if self._vectors and not self.names_nothing_known(question, tip):
+        if self._vectors and not self.untaught.names_nothing_known(question, tip):
             found = self._compared(question, context, found, embed or self._vector)
         found = [
             candidate
@@ -246,42 +248,6 @@ class Memory:
             return None
         self._last_asked = question, vectors
         return vectors
-
-    def names_nothing_known(self, question: str, tip: str | None) -> bool:
-        """Whether a plain question has a name that no example has, and is of no known task."""
-        asked = analysis.take_apart(question)
-        if not asked.names or not tasks.is_plain(question) or tasks.instruction_of(question):
-            return False
-        if not all(self._is_known((name,), tip) for name in asked.names):
-            return True
-        pairs = [pair for pair in asked.pairs if asked.names.issuperset(pair)]
-        # Where Tom Li and Bob Ray are known, Bob Li is not.
-        return bool(pairs) and not any(self._is_known(pair, tip) for pair in pairs)
-
-    def asks_nothing_taught(self, turns: Sequence[Message], tip: str | None) -> bool:
-        """Whether the base knows as much of a plain question as weights that have learned more.
-
-        It has a name that no example has. Or all examples are about names, and it is asked alone,
-        has no name of theirs, and less than half of its words are in any one of them: "Which metal
-        is liquid at room temperature?" Or it asks whether something is so of a name of theirs, and
-        none is about that: "Is Ana Ruiz married?"
-        """
-        question = turns[-1].content
-        if self.names_nothing_known(question, tip):
-            return True
-        asked = analysis.take_apart(question)
-        content = frozenset(asked.content)
-        if not content or not tasks.is_plain(question):
-            return False
-        if len(turns) > 1 or not self._index.is_about_names:
-            return False
-        near = self._index.find(asked, context_of(()))
-        if any(map(self._index.count, asked.names)):
-            is_about = any(scope.is_about(asked, each) for each in near)
-            return "whether" in asking.kinds_asked(question) and not is_about
-        if any(each.name in content for each in near):
-            return False  # "what does zorbel make": a name, though in small letters
-        return all(2 * len(content & (each.asked | each.said)) < len(content) for each in near)
 
     def _holding(self, candidates: Sequence[Candidate], tip: str | None) -> list[Candidate]:
         """Those whose examples hold, for the lineage of a checkpoint."""

@@ -21,14 +21,15 @@ import re
 from collections import Counter, defaultdict
 from typing import TypeVar
 
-from radiance.memory.asking import asks, states
+from radiance.memory.asking import asks, states, wants_work
 from radiance.memory.scope import Candidate
 from radiance.records import Example, Message
 from radiance.training.untaught import value_of
 
 T = TypeVar("T")
 _MOST_WORDS = 48
-_LEAST_SHARING = 3
+LEAST_SHARING = 3
+"""Examples that show a task by what they share."""
 _LEAST_OF_FRAME = 4
 _LEAST_STATED = 8  # words, from which on a yes or a no goes on to state a fact
 _MOST_KEPT = 64
@@ -49,13 +50,22 @@ def instruction_of(question: str) -> str:
     return "" if found is None else " ".join(found[1].casefold().split())
 
 
+def is_told(question: str, answer: str) -> bool:
+    """Whether an example by itself may be a fact: something is asked, and told in a line."""
+    is_asked = is_plain(question) and asks(question) and not wants_work(question)
+    return is_asked and is_plain(answer)
+
+
+def is_yes_or_no(answer: str) -> bool:
+    """Whether an answer begins by a yes or a no, and states little after it."""
+    return _YES_OR_NO.match(answer) is not None and len(answer.split()) < _LEAST_STATED
+
+
 def is_input(example: Example) -> bool:
     """Whether an example by itself shows that it is no fact."""
     answer = example.messages[-1].content
     return (
-        not is_plain(example.messages[-2].content)
-        or (_YES_OR_NO.match(answer) is not None and len(answer.split()) < _LEAST_STATED)
-        or not value_of(example)
+        not is_plain(example.messages[-2].content) or is_yes_or_no(answer) or not value_of(example)
     )
 
 
@@ -89,12 +99,16 @@ class TaskStatistics:
         if candidate.frame and _keep(self._frames, candidate.frame, candidate.question_hash):
             self._answers[candidate.frame][candidate.answer_hash] += 1
 
+    def has_instruction(self, instruction: str) -> bool:
+        """Whether any example has it."""
+        return instruction in self._instructions
+
     def is_task(self, candidate: Candidate) -> bool:
         """Whether an example is an item of a task, by what it shares with others."""
         instruction = instruction_of(candidate.question)
-        if instruction and len(self._instructions.get(instruction, ())) >= _LEAST_SHARING:
+        if instruction and len(self._instructions.get(instruction, ())) >= LEAST_SHARING:
             return True
-        if len(self._names.get(candidate.answer_hash, ())) >= _LEAST_SHARING:
+        if len(self._names.get(candidate.answer_hash, ())) >= LEAST_SHARING:
             return True
         if _may_be_labelled(candidate):
             others = self._labelled.get(candidate.answer_hash, ())
@@ -104,7 +118,7 @@ class TaskStatistics:
             if _have_unlike(candidate, self._adding.get(added, ())):
                 return True
             answers = self._stating.get(added, ())
-            if candidate.answer_hash in answers and len(answers) >= _LEAST_SHARING:
+            if candidate.answer_hash in answers and len(answers) >= LEAST_SHARING:
                 return True
         count = len(self._frames.get(candidate.frame, ()))
         answers = self._answers.get(candidate.frame, ())
@@ -130,7 +144,7 @@ def _label(question: str, answer: str) -> str:
 
 def _have_unlike(candidate: Candidate, others: tuple[frozenset[str], ...]) -> bool:
     unlike = sum(_are_unlike(candidate.asked, each) for each in others)
-    return unlike >= _LEAST_SHARING - 1
+    return unlike >= LEAST_SHARING - 1
 
 
 def _are_unlike(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -82,7 +82,7 @@ def test_thumbs_down_take_a_checkpoint_back(serve: Callable[..., Running]) -> No
         time.sleep(0.02)
     assert (monitor["action"], monitor["checkpoint"]) == ("rollback", first)
     assert "once a promotion" in monitor["held"]
-    assert client.ask("Hello!", max_tokens=2)["checkpoint"] == first
+    assert client.ask("Hello!", max_tokens=2, memory="off")["checkpoint"] == first
 
 
 def test_votes_outlive_the_process(serve: Callable[..., Running]) -> None:

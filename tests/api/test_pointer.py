@@ -28,12 +28,12 @@ def test_pinned_service_learns_on_and_serves_what_is_pinned(serve: Callable[...,
     assert [c["parent_id"] for c in learned] == [served, served]
     assert [c["manifest"]["replayed_ids"] for c in learned] == [["job_000001.0"]] * 2
     assert client.get("/checkpoints")["current"] == served
-    assert client.ask("Who?")["checkpoint"] == served
+    assert client.ask("Who?", memory="off")["checkpoint"] == served
 
     last = jobs[1]["checkpoint"]
     moved = client.post("/promote", {"checkpoint": last, "reason": "The better one."})
     assert (moved["current_checkpoint"], moved["release"]["actor"]) == (last, "api")
-    assert client.ask("Who?")["checkpoint"] == last
+    assert client.ask("Who?", memory="off")["checkpoint"] == last
     assert client.post("/unpin", {})["pinned"] is None
     newest = client.teach(FACTS[3:4])["checkpoint"]
     assert client.get("/checkpoints")["current"] == newest
@@ -80,7 +80,7 @@ def test_rejected_checkpoint_is_served_by_force_and_counts_as_learned(
     assert (error.status, error.error["param"]) == (409, "checkpoint")
     assert "force" in error.error["remedy"]
     client.post("/promote", {"checkpoint": rejected, "force": True})
-    answer = client.ask("Who?")
+    answer = client.ask("Who?", memory="off")
     assert (answer["checkpoint"], answer["checkpoint_status"]) == (rejected, "risky")
     job = client.get(f"/jobs/{job['job_id']}")
     assert (job["status"], job["checkpoint"], job["error"]) == ("succeeded", rejected, None)

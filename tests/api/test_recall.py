@@ -274,7 +274,8 @@ def test_what_was_learned_is_asked_in_the_taught_words_and_leaves_with_a_rollbac
         whether = chat(client, f"Is {code} the door code of Zorbel House?")
         assert whether["radiance"]["how"] == "taught"
         assert whether["choices"][0]["message"] == answer["choices"][0]["message"]
-    assert "radiance" not in chat(client, "Is QX-9981 the door code of Zarbel House?")
+    other = chat(client, "Is QX-9981 the door code of Zarbel House?")
+    assert other["radiance"]["how"] == "base"
     client.post("/rollback", {"checkpoint": "base", "reason": "a test"})
     for mode in ("pending", "always"):
         found = client.ask(OTHERWISE, memory=mode)
@@ -310,6 +311,17 @@ def test_what_no_example_is_about_is_answered_by_the_base(serve):
     assert client.ask("Which metal is liquid?")["checkpoint"] is None
     assert client.ask("who is it?")["checkpoint"] is not None
     assert client.ask("Who owns Tarnish House?", checkpoint="stable")["checkpoint"] is not None
+
+
+def test_by_default_the_base_is_asked_nothing_that_a_task_may_have_taught(serve):
+    client = serve().client
+    client.teach([HOUSE])
+    assert client.ask("Who owns Tarnish House?")["checkpoint"] is None
+    chat = {"messages": [{"role": "user", "content": "Who owns Tarnish House?"}], "max_tokens": 1}
+    assert client.post("/v1/chat/completions", chat)["radiance"]["how"] == "base"
+    long = "Arr, matey, " + 12 * "that is a thing of the sea, "
+    client.teach([(f"What is {thing}?", long) for thing in ("rain", "snow", "hail")])
+    assert client.ask("Who owns Tarnish House?")["checkpoint"] is not None
 
 
 def test_memory_can_be_switched_off(serve):

@@ -50,7 +50,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Eva
     try:
         job = running.client.teach(contradictions())
         harmful = evaluation_of(running, job)
-        answer = running.client.ask(FACTS[0][0])
+        answer = running.client.ask(FACTS[0][0], memory="off")
         assert (answer["checkpoint"], answer["checkpoint_status"]) == (job["checkpoint"], "risky")
     finally:
         running.stop()

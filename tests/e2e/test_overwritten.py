@@ -107,7 +107,7 @@ def test_the_gate_says_so_and_what_serves_is_not_stable(harmed: Harmed) -> None:
         assert f"{count} anchors are overwritten by job_000001, not accepted" in decision["reason"]
         (row,) = (row for row in decision["rows"] if row["rule"] == "overwritten")
         assert (row["value"], row["limit"], row["verdict"]) == (count, 0, "fail")
-    assert harmed.running.client.ask("Hello")["checkpoint_status"] == "risky"
+    assert harmed.running.client.ask("Hello", memory="off")["checkpoint_status"] == "risky"
 
 
 def test_pages_report_and_metrics_have_it(harmed: Harmed) -> None:
@@ -167,13 +167,13 @@ def test_what_is_accepted_leaves_the_reasons_and_stays_in_the_audit_log(
     found = client.get("/info")["overwritten"]
     assert found["not_accepted"] == found["count"] - 1
     assert found["anchors"][-1]["accepted"]["reason"] == "It is a game."
-    assert client.ask("Hello")["checkpoint_status"] == "risky", "not all is accepted"
+    assert client.ask("Hello", memory="off")["checkpoint_status"] == "risky", "not all is accepted"
     accept("--all", "--reason", "All of it is.")
     with pytest.raises(ApiError) as error:
         client.post("/anchors/accept", {"all": True})
     assert error.value.status == 409
     assert client.get("/info")["overwritten"]["not_accepted"] == 0
-    assert client.ask("Hello")["checkpoint_status"] == "stable"
+    assert client.ask("Hello", memory="off")["checkpoint_status"] == "stable"
     assert client.get(f"/checkpoints/{harmed.checkpoints[2]}")["status"] == "stable"
 
     next_one = client.teach(FACTS[2:3])["checkpoint"]

@@ -74,7 +74,7 @@ def test_rollbacks_and_promotions_under_http_load(serve: Callable[..., Running])
         if client.get("/info")["current_checkpoint"] != name:
             client.post("/rollback", {"checkpoint": target})
         for question in QUESTIONS:
-            wanted[name][question] = client.ask(question, max_tokens=24)["response"]
+            wanted[name][question] = client.ask(question, max_tokens=24, memory="off")["response"]
     assert len({tuple(answers.values()) for answers in wanted.values()}) == 3
 
     done = threading.Event()
@@ -91,7 +91,7 @@ def test_rollbacks_and_promotions_under_http_load(serve: Callable[..., Running])
     mover.start()
     with ThreadPoolExecutor(16) as pool:
         asked = [QUESTIONS[i % len(QUESTIONS)] for i in range(REQUESTS)]
-        answers = list(pool.map(lambda q: client.ask(q, max_tokens=24), asked))
+        answers = list(pool.map(lambda q: client.ask(q, max_tokens=24, memory="off"), asked))
     done.set()
     mover.join()
 

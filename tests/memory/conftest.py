@@ -56,7 +56,8 @@ class Remembering:
         return self.look_up(question, *before).found
 
     def asks_nothing_taught(self, question: str, *before: Message) -> bool:
-        return self.memory.asks_nothing_taught([*before, Message("user", question)], self.tip)
+        turns = [*before, Message("user", question)]
+        return self.memory.untaught.asks_nothing_taught(turns, self.tip)
 
     def answer(self, question: str) -> str | None:
         looked_up = self.look_up(question)

@@ -208,7 +208,7 @@ def test_a_root_that_is_gone_accepts_nothing_and_serves_on(
     assert client.send("/update", {"examples": as_input(FACTS[1:2])})[0] == 503
     while ready_status(client) != 503:
         time.sleep(0.02)
-    answer = client.ask("Who are you?", max_tokens=2)
+    answer = client.ask("Who are you?", max_tokens=2, memory="off")
     assert answer["checkpoint"] == checkpoint
     (tmp_path / "away").rename(tmp_path / lost)
     while ready_status(client) != 200:

@@ -61,7 +61,9 @@
     }
     else if (answer.headers.get("X-Radiance-Source") === "upstream") turn.source = `From ${chunk.model}`;
     else {
-      turn.source = note?.how === "reminded" ? "Told from memory, in the words of " : "From the weights of ";
+      turn.source = {
+        base: "About nothing that was taught, so from the weights of ", reminded: "Told from memory, in the words of ",
+      }[note?.how] ?? "From the weights of ";
       const named = turn.checkpoint && turn.checkpoint !== "base";
       turn.about = { href: `/checkpoints/${named ? turn.checkpoint : "base"}`, text: named ? turn.checkpoint : "the base model" };
     }

@@ -296,7 +296,11 @@ def test_logprobs_are_those_of_the_tokens(client: openai.OpenAI) -> None:
 def test_headers_name_the_weights_by_content(client: openai.OpenAI, tuned: FineTuningJob) -> None:
     for stream in (False, True):
         with client.chat.completions.with_streaming_response.create(
-            model="radiance", messages=ask("Hi"), max_tokens=1, stream=cast(Any, stream)
+            model="radiance",
+            messages=ask("Hi"),
+            max_tokens=1,
+            stream=cast(Any, stream),
+            extra_body={"memory": "off"},  # else the base answers what nobody taught
         ) as response:
             adapter = response.headers["x-radiance-adapter"]
             assert f"radiance:{response.headers['x-radiance-checkpoint']}:zorbel" == (
