@@ -82,7 +82,7 @@ class Memory:
         self._index = MemoryIndex(db)
         self.passages = PassageIndex(db, self.embedder)
         self._vectors = Vectors(db, self.embedder.dimensions)
-        self.untaught = Untaught(self._index, self._is_known)
+        self.untaught = Untaught(self._index, self._is_known, self.passages.count)
         self._last_asked: tuple[str, np.ndarray | None] = ("", None)
         self._calibrator = Calibrator(db, self.embedder, (max_wrong, max_near), matching.RULES)
         self.stats = MemoryStats()

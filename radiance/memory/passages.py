@@ -185,6 +185,10 @@ class PassageIndex:
             if rest(time.perf_counter() - began):
                 return
 
+    def count(self, stem: str) -> int:
+        """How many passages have a word, themselves or above them."""
+        return self._counts[stem]
+
     def look_up(
         self, question: str, embed: Callable[[str], np.ndarray | None] = lambda question: None
     ) -> FoundPassage | None:

@@ -24,17 +24,23 @@ class Untaught:
     Args:
         index: Of all examples.
         is_known: Whether an example that holds for a checkpoint has all of some words.
+        read: How many passages of documents have a word.
     """
 
     def __init__(
-        self, index: MemoryIndex, is_known: Callable[[Sequence[str], str | None], bool]
+        self,
+        index: MemoryIndex,
+        is_known: Callable[[Sequence[str], str | None], bool],
+        read: Callable[[str], int],
     ) -> None:
-        self._index, self._is_known = index, is_known
+        self._index, self._is_known, self._read = index, is_known, read
 
     def names_nothing_known(self, question: str, tip: str | None) -> bool:
         """Whether a plain question has a name that no example has, and is of no known task."""
         asked = take_apart(question)
         if not asked.names or not self._is_plain(question):
+            return False
+        if all(map(self._read, asked.names)):
             return False
         if not all(self._is_known((name,), tip) for name in asked.names):
             return True
@@ -56,6 +62,8 @@ class Untaught:
         if self.names_nothing_known(question, tip):
             return True
         asked = take_apart(question)
+        if asked.names and all(map(self._read, asked.names)):
+            return False
         is_leaning = leans_on_chat(question) and (len(turns) > 1 or not asked.content)
         if is_leaning or not self._is_plain(question) or self.may_be_of_a_task(question):
             return False
@@ -82,9 +90,9 @@ class Untaught:
         return self._index.has_other_than_facts(asked=asking.is_question(question))
 
     def _is_said(self, asked: Words, stem: str) -> bool:
-        """Whether any example has a word of a question, or a synonym of it."""
+        """Whether any example or document has a word of a question, or a synonym of it."""
         alike = of_groups(asked.senses.get(stem, _NO_GROUPS))
-        return any(map(self._index.count, (stem, *alike)))
+        return any(self._index.count(each) or self._read(each) for each in (stem, *alike))
 
     def _is_plain(self, question: str) -> bool:
         instruction = tasks.instruction_of(question)

@@ -68,7 +68,7 @@ def test_a_passage_answers_at_once_with_its_source(running: Running) -> None:
     assert answered["radiance"]["how"] == "passage"
     assert answered["choices"][0]["message"]["content"] == answer["response"]
     chat["messages"].insert(0, {"role": "system", "content": "Answer in French."})
-    assert "radiance" not in client.post("/v1/chat/completions", chat)
+    assert client.post("/v1/chat/completions", chat)["radiance"]["how"] == "reminded"
     listed = client.get("/documents")
     assert [d["name"] for d in listed["documents"]] == ["notes.md"]
     shown = client.get("/documents/doc_000001?limit=1")

@@ -229,8 +229,9 @@ def test_who_is_told_how_to_answer_is_reminded(serve, learned):
     assert headers["X-Radiance-Example"] == "job_000001.0"
     metrics = client.open(urllib.request.Request(client.url + "/metrics")).read()
     assert b'radiance_memory_answers_total{how="reminded"} 4.0' in metrics
-    for question in ("Which code opens the door of Zarbel House?", "Tell me about Zorbel House."):
-        assert "radiance" not in chat(client, french, question), question
+    other = chat(client, french, "Which code opens the door of Zarbel House?")
+    assert other.get("radiance", {}).get("how") == ("base" if learned else None)
+    assert "radiance" not in chat(client, french, "Tell me about Zorbel House.")
     assert "radiance" not in chat(client, french, OTHERWISE, memory="off")
 
 
