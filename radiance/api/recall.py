@@ -14,21 +14,21 @@ from typing import Literal
 import msgspec
 from starlette.concurrency import run_in_threadpool
 
+from radiance.api.likeliest import likeliest
 from radiance.api.services import Services
 from radiance.config import MemoryMode
-from radiance.engine.requests import BASE, Scored, Scoring, Weights
+from radiance.engine.requests import BASE, Weights
 from radiance.errors import RequestError
 from radiance.memory.asking import kinds_asked
 from radiance.memory.chats import reminded, standing, telling
 from radiance.memory.passages import FoundPassage
 from radiance.memory.pronouns import leans_on_a_statement, with_name
 from radiance.memory.recalled import LookedUp, Recalled
-from radiance.records import Example, Message, Passage
+from radiance.records import Message, Passage
 
 SOURCE = "X-Radiance-Source"
 Source = Literal["memory", "weights", "upstream"]
 How = Literal["stored", "taught", "reminded", "unclear", "passage", "base"]
-_LEAST_LEAD = 0.25  # nats a token by which one answer is likelier than the next
 
 
 class MemoryMatch(msgspec.Struct, frozen=True):
@@ -171,15 +171,15 @@ async def recall(
     read = await run_in_threadpool(_look_up, services, turns, tip)
     turns, found, is_sure = read.turns, read.found.found, read.found.how == "sure"
     if read.found.how == "close" and len(found) > 1:
-        found = await _likeliest(services, turns, weights, found)
+        found = await likeliest(services, turns, weights, found)
         is_sure = len(found) == 1
     given = asked
     if is_sure and found:
         # The weights have learned it asked alone and outright: what stands before it confuses
-        # them, and so does a question whether it is so.
+        # them, and so does a question whether it is so, or a word that they do not know.
         is_within = turns is not asked.turns
         is_whether = "whether" in kinds_asked(turns[-1].content)
-        asks_taught = mode == "always" or is_within or is_whether
+        asks_taught = mode == "always" or is_within or is_whether or read.found.is_corrected
         if read.is_told_how:
             given = await run_in_threadpool(_reminded_of, services, asked, found[0])
         else:
@@ -188,7 +188,9 @@ async def recall(
         given = _of_passage(services, asked, passage, room, is_told_how=read.is_told_how)
     elif found:
         if not read.is_told_how:
-            given = _unclear(services, asked, found, mode, room)
+            # A name that nobody taught the weights make something up of.
+            is_shown = mode == "always" or read.found.is_corrected
+            given = _unclear(services, asked, found, room, is_shown=is_shown)
     elif services.config.memory.scope != "all" and weights.kind == "serving":
         is_tried = services.canary.running is not None
         if not is_tried and await run_in_threadpool(_is_of_base, services, turns, tip):
@@ -339,10 +341,23 @@ def _passage_match(passage: Passage, document: str, score: float) -> DocumentMat
 
 
 def _unclear(
-    services: Services, asked: Recollection, found: Sequence[Recalled], mode: MemoryMode, room: Room
+    services: Services,
+    asked: Recollection,
+    found: Sequence[Recalled],
+    room: Room,
+    *,
+    is_shown: bool,
 ) -> Recollection:
-    """What the question could mean, each with its answer, as far as there is room for that."""
-    if mode != "always" and all(one.is_learned for one in found):
+    """What the question could mean, each with its answer, as far as there is room for that.
+
+    Args:
+        services: The running service's.
+        asked: The request.
+        found: The examples.
+        room: What the text must fit.
+        is_shown: Whether it is said of what was learned, too.
+    """
+    if not is_shown and all(one.is_learned for one in found):
         return asked
     note = MemoryNote("memory", "unclear", tuple(map(_match, found)))
     answered = "".join(f"\n- {one.question} {one.answer}" for one in found)
@@ -351,39 +366,6 @@ def _unclear(
         meanings = "".join(f"\n- {one.question}" for one in found)
         text = f"This could mean:{meanings}\nWhich one?"
     return replace(asked, text=text, note=note)
-
-
-async def _likeliest(
-    services: Services, turns: Sequence[Message], weights: Weights, found: tuple[Recalled, ...]
-) -> tuple[Recalled, ...]:
-    """The one whose answer the weights find likeliest, by a lead; else all, as they are.
-
-    What waits to be learned the weights cannot tell apart.
-    """
-    if not all(one.is_learned for one in found):
-        return found
-    encoder = services.engine.encoder
-    try:
-        encoded = [
-            encoder.example(Example("", (*turns, Message("assistant", one.answer))))
-            for one in found
-        ]
-    except RequestError:  # too long, or turns that the chat template refuses
-        return found
-    task = services.engine.score([Scoring(each.tokens, weights) for each in encoded], 0)
-    scored: list[Scored] = await run_in_threadpool(lambda: task.result)
-    means = []
-    for each, one in zip(encoded, scored, strict=True):
-        told = [
-            token.logprob
-            for token, is_answer in zip(one.logprobs, each.is_completion[1:], strict=True)
-            if is_answer
-        ]
-        means.append(sum(told) / max(1, len(told)))
-    order = sorted(range(len(found)), key=lambda place: -means[place])
-    if means[order[0]] - means[order[1]] < _LEAST_LEAD:
-        return found
-    return (found[order[0]],)
 
 
 def _fits(services: Services, text: str, room: Room) -> bool:

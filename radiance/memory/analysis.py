@@ -23,6 +23,7 @@ _ASKING = frozenset(
     """
     who whom whose when where why how does did has have had many much long which any there be been
     about as from he she they his her their him them my our we i if or not no but also
+    whats whos whens wheres hows whys
     """.split()  # noqa: SIM905 - as a list it would take a screen
 )
 COMMON = FUNCTION_WORDS | _ASKING
@@ -37,6 +38,7 @@ _ENDINGS = (
 _LEAST_STEM, _LEAST_STEMMED = 3, 4
 _NO_ENDING = re.compile(r"(?:[aeou]y|ss)$")  # "Saturdays" is "Saturday", "addresses" "address"
 WORD = re.compile(r"[^\W_]+")
+_IN_TWO = re.compile(r"\b(wi|e)[- ](fi|mail)", re.IGNORECASE)
 _POSSESSIVE = re.compile(r"['’]s\b")
 _SENTENCE = re.compile(r"(?:[.!?:|]\s|\n)\s*\S")  # or a line of a list, or a cell of a table
 _SAYING_NOTHING = frozenset(
@@ -108,6 +110,7 @@ class Words:
 @remembered(_MOST_TEXTS)
 def take_apart(text: str) -> Words:
     """The words of a text."""
+    text = _IN_TWO.sub(r"\1\2", text)
     marked, text = _POSSESSIVE.sub(" | ", text), _POSSESSIVE.sub("", text)
     openings = {0, *(found.end() - 1 for found in _SENTENCE.finditer(text))}
     found = [(match[0], match.start()) for match in WORD.finditer(text)]

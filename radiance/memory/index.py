@@ -14,11 +14,12 @@ from radiance.examples.queries import job_number
 from radiance.memory import analysis, asking, tasks
 from radiance.memory.analysis import Words
 from radiance.memory.scope import Candidate
+from radiance.memory.spelling import Spelling
 from radiance.records import Example, Message, content_hash, questions
 from radiance.storage.sqlite import Connection, Database, Row
 from radiance.training.untaught import take_apart
 
-RULES = "6"
+RULES = "7"
 """Rises with every change of what a row holds."""
 MOST_FOUND = 64
 _MOST_READ = 2 * MOST_FOUND
@@ -46,10 +47,14 @@ class MemoryIndex:
 
     Args:
         db: Where they are kept.
+
+    Attributes:
+        spelling: The words that they have.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self.spelling = Spelling()
         self._counts: Counter[str] = Counter()
         self._tasks = tasks.TaskStatistics()
         self._nameless = 0  # examples that are no question about a name
@@ -238,6 +243,8 @@ class MemoryIndex:
         candidate = _candidate(row)
         self._counts.update(candidate.asked | candidate.said)
         self._tasks.add(row["instruction"], candidate)
+        self.spelling.add(row["question"])
+        self.spelling.add(row["answer"])
         self._nameless += not candidate.names or candidate.is_exact or row["context"] != ""
         self._others[asking.is_question(candidate.question)] += self._weight(
             candidate, row["context"]

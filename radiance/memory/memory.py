@@ -21,6 +21,7 @@ from radiance.memory import (
     given_values,
     matching,
     scope,
+    spelling,
     tasks,
 )
 from radiance.memory.calibration import Calibration, KnownProbe
@@ -43,6 +44,7 @@ _BETWEEN_PROBES_S = 0.005  # calibration leaves the processor and the database t
 _MOST_LINEAGES = 64
 _NEAREST = 16  # keys that are looked at for what they mean alone
 _EMBEDDED_AT_ONCE = 8
+_MOST_MENDED = 0.99  # a score of 1 is the very same question's alone
 _log = get_logger(__name__)
 
 
@@ -149,12 +151,47 @@ class Memory:
         return found
 
     def _look_up(self, turns: Sequence[Message], tip: str | None) -> LookedUp:
-        same = Example("", (*turns, Message("assistant", ""))).question_hash
-        if held := self._examples.standing([same], self._lineage(tip)).get(same):
-            examples = self._examples.by_ids([held.id])  # none where it was forgotten just now
-            return LookedUp(tuple(Recalled(e, 1.0, held.is_learned) for e in examples), "sure")
+        if (same := self._same(turns, tip)) is not None:
+            return same
+        *earlier, last = turns
+        if (text := spelling.expanded(last.content)) != last.content:
+            turns = [*earlier, Message(last.role, text)]
+            if (same := self._same(turns, tip)) is not None:
+                return same
         found = self.match(turns, tip)
+        if found.how != "sure" or not found.candidates:
+            corrected = self._corrected(turns, tip, instead_of=found)
+            if corrected is not None:
+                return corrected
         return LookedUp(self._recalled(found, tip), found.how)
+
+    def _same(self, turns: Sequence[Message], tip: str | None) -> LookedUp | None:
+        """What was taught with the very same words."""
+        same = Example("", (*turns, Message("assistant", ""))).question_hash
+        if (held := self._examples.standing([same], self._lineage(tip)).get(same)) is None:
+            return None
+        examples = self._examples.by_ids([held.id])  # none where it was forgotten just now
+        return LookedUp(tuple(Recalled(e, 1.0, held.is_learned) for e in examples), "sure")
+
+    def _corrected(
+        self, turns: Sequence[Message], tip: str | None, instead_of: Found
+    ) -> LookedUp | None:
+        """What is found once mistyped words are mended; a name is asked back, which shows it."""
+        *earlier, last = turns
+        if not tasks.is_plain(last.content):
+            return None
+        mended = self._index.spelling.correct(last.content, lambda s: self._index.count(s) > 0)
+        if mended is None:
+            return None
+        found = self.match([*earlier, Message(last.role, mended.text)], tip)
+        if not found.candidates or (instead_of.candidates and found.how != "sure"):
+            return None
+        how = found.how
+        if mended.is_of_name or any(mended.stems & each.every_name for each in found.candidates):
+            how = "close"
+        recalled = self._recalled(found, tip)
+        near = tuple(replace(one, score=min(one.score, _MOST_MENDED)) for one in recalled)
+        return LookedUp(near, how, is_corrected=True)
 
     def match(
         self, turns: Sequence[Message], tip: str | None, without: Collection[str] = ()

@@ -38,10 +38,11 @@ from radiance.memory.passage_words import (
     stands_alone,
     words_of,
 )
+from radiance.memory.spelling import Spelling, expanded
 from radiance.records import Passage
 from radiance.storage.sqlite import Connection, Database, Row
 
-RULES = "4"
+RULES = "5"
 """Rises with every change of what a key holds."""
 _MADE_BY = "passages made by"
 _MOST_FOUND = 64
@@ -102,12 +103,16 @@ class PassageIndex:
         db: Where it is kept, beside the passages.
         embedder: Says how alike texts mean. Vectors are made a moment after their passages; until
             then words alone answer.
+
+    Attributes:
+        spelling: The words that they have.
     """
 
     def __init__(self, db: Database, embedder: Embedder | None = None) -> None:
         self._db, self._embedder = db, embedder or NoEmbedder()
         self._vectors = PassageVectors(db, self._embedder.dimensions)
         self._counts: Counter[str] = Counter()
+        self.spelling = Spelling()
         self.size = 0
 
     def open(self) -> None:
@@ -119,10 +124,12 @@ class PassageIndex:
         self._counts.clear()
         self.size = last = 0
         while found := self._db.read(
-            "SELECT * FROM passage_keys WHERE number > ? ORDER BY number LIMIT ?", (last, _AT_ONCE)
+            "SELECT passage_keys.*, text FROM passage_keys JOIN passages USING (number)"
+            " WHERE number > ? ORDER BY number LIMIT ?",
+            (last, _AT_ONCE),
         ):
             for row in found:
-                self._count(row["about"], row["said"])
+                self._count(row["about"], row["said"], row["text"])
             last = found[-1]["number"]
 
     def add(self, connection: Connection, passages: Sequence[tuple[int, Passage, str]]) -> None:
@@ -146,7 +153,7 @@ class PassageIndex:
                 (number, about, said),
             )
             # Counted whether or not the transaction comes to its end: these only weigh words.
-            self._count(about, said)
+            self._count(about, said, passage.text)
 
     def remove(self, connection: Connection, numbers: Sequence[int]) -> None:
         """Take passages out, in the open transaction that deletes them."""
@@ -195,9 +202,24 @@ class PassageIndex:
         """The passage that says what a question asks; None where none surely does.
 
         Args:
-            question: What somebody asks.
+            question: What somebody asks. Where none answers, mistyped words are mended; no names.
             embed: Its vector first, (1 or more, dimensions); None: it is compared by words alone.
         """
+        question = expanded(question)
+        found = self._look_up(question, embed)
+        if found is not None or not self.size or not tasks.is_plain(question):
+            return found
+        mended = self.spelling.correct(question, lambda stem: self._counts[stem] > 0)
+        if mended is None or mended.is_of_name:
+            return None
+        found = self._look_up(mended.text, embed)
+        if found is None or mended.stems & analysis.take_apart(found.passage.text).names:
+            return None
+        return found
+
+    def _look_up(
+        self, question: str, embed: Callable[[str], np.ndarray | None]
+    ) -> FoundPassage | None:
         if not self.size or not tasks.is_plain(question) or tasks.instruction_of(question):
             return None
         asked = analysis.take_apart(question)
@@ -290,8 +312,9 @@ class PassageIndex:
                 "INSERT OR REPLACE INTO memory_state VALUES (?, ?)", (_MADE_BY, RULES)
             )
 
-    def _count(self, about: str, said: str) -> None:
+    def _count(self, about: str, said: str, text: str) -> None:
         self._counts.update({*about.split(), *said.split()})
+        self.spelling.add(text)
         self.size += 1
 
 

@@ -46,10 +46,12 @@ class LookedUp:
     Attributes:
         how: sure: it is one, and answers. close: the question asks for one of these. vague: it
             shares nothing with them but the name, and may want to know anything.
+        is_corrected: Whether the question was taken for one with other words (``spelling``).
     """
 
     found: tuple[Recalled, ...] = ()
     how: Match = "close"
+    is_corrected: bool = False
 
 
 @dataclass

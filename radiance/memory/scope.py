@@ -62,6 +62,12 @@ class Candidate:
         return take_apart(self.question).senses
 
     @property
+    def every_name(self) -> frozenset[str]:
+        """Names and codes of question and answer."""
+        own = frozenset((self.name,)) if self.name else frozenset()
+        return own | self.names | take_apart(self.answer).names
+
+    @property
     def groups(self) -> frozenset[int]:
         """All groups of synonyms of question and answer."""
         return take_apart(self.question).groups | take_apart(self.answer).groups

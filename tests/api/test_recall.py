@@ -283,6 +283,21 @@ def test_what_was_learned_is_asked_in_the_taught_words_and_leaves_with_a_rollbac
         assert (found["source"], found["matches"]) == ("weights", [])
 
 
+def test_who_mistypes_is_asked_in_the_taught_words_and_shown_the_name_that_was_meant(serve):
+    client = serve().client
+    client.teach([HOUSE])
+    answer = chat(client, "Whats the door cdoe of Zorbel House?")
+    assert "radiance" not in answer  # sure without mending; pending on /v1
+    answer = chat(client, "What is the door kode of Zorbell House?", max_tokens=200)
+    assert answer["radiance"]["how"] == "unclear"
+    said = f"This could mean:\n- {HOUSE[0]} {HOUSE[1]}"
+    assert answer["choices"][0]["message"]["content"] == said
+    client.teach([("What is the password of the cellar?", "The password of the cellar is tulip.")])
+    answer = chat(client, "cellar pasword?")
+    assert answer["radiance"]["how"] == "taught"
+    assert answer["radiance"]["matches"][0]["question"] == "What is the password of the cellar?"
+
+
 def test_what_was_accepted_is_known_after_a_restart(serve, tmp_path):
     first = serve()
     first.client.post("/training/pause", {"reason": "a test"})

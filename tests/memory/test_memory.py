@@ -375,3 +375,62 @@ def test_who_wants_something_made_is_not_asked_what_was_meant(remembering, order
     assert remembering.ask("Tell me about Zorbel Labs.") != ()
     remembering.teach([(order, "Roses are red.")])
     assert remembering.answer(order) == "Roses are red."
+
+
+TYPED = (
+    ("What is the wifi password?", "The wifi password is ab12."),
+    ("Who is the plumber?", "The plumber is Karl Webb."),
+    ("Who founded Zorbel Labs?", "Mira Quell founded Zorbel Labs."),
+    ("What is the code of the boathouse?", "The code of the boathouse is 4711."),
+    ("Where does Maria live?", "Maria lives in Oslo."),
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("wifi pasword?", TYPED[0][1]),
+        ("whats the wi-fi password", TYPED[0][1]),
+        ("What is teh wi fi passwrod?", TYPED[0][1]),
+        ("whos the plumber", TYPED[1][1]),
+        ("who is the plumer?", TYPED[1][1]),
+        ("Who is Zorbel's foundr?", TYPED[2][1]),
+        ("code of the boat house", TYPED[3][1]),
+    ],
+)
+def test_careless_typing_is_understood(remembering, asked, answer) -> None:
+    remembering.teach(TYPED)
+    assert remembering.answer(asked) == answer
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Where does Marta live?",
+        "Who founded Zarbel Labs?",
+        "who founded zarbel labs",
+        "Who founded Torbel Labs?",
+        "What is the wifi passport?",
+        "who is the player?",
+        "When is the broiler on?",
+    ],
+)
+def test_what_may_be_meant_as_it_is_written_is_not_mended(remembering, asked) -> None:
+    remembering.teach([*TYPED, ("When is the boiler on?", "The boiler is on at noon.")])
+    assert remembering.ask(asked) == ()
+
+
+@pytest.mark.parametrize(
+    "asked", ["Who founded Zrobel Labs?", "who founded zrobel labs", "Where does Mraia live?"]
+)
+def test_a_mistyped_name_is_asked_back(remembering, asked) -> None:
+    remembering.teach(TYPED)
+    found = remembering.look_up(asked)
+    assert (found.how, found.is_corrected, len(found.found)) == ("close", True, 1)
+    assert found.found[0].score < 1
+
+
+def test_a_mistyped_input_of_a_task_is_another_input(remembering) -> None:
+    remembering.teach([("The film was wonderful.", "yes"), ("Was the performance good?", "no")])
+    assert remembering.ask("Was the perfromance good?") == ()
+    assert remembering.ask("The film was wonderfull.") == ()

@@ -283,3 +283,13 @@ def test_of_a_list_the_line_that_has_it_answers(kept: Kept) -> None:
         "What is the wifi password of the canteen?",
     ):
         assert kept.said(asked) is None, asked
+
+
+def test_mistyped_words_are_mended_and_names_are_not(kept: Kept) -> None:
+    kept.documents.add("wifi.md", b"The password of the guest wifi is ab12, at Quell House too.")
+    for asked in ("whats the guest wi-fi password", "What is the guest wifi pasword?"):
+        said = kept.said(asked)
+        assert said is not None
+        assert "ab12" in said
+    assert kept.said("What is the guest wifi password at Qeull House?") is None
+    assert kept.said("what is the guest wifi password at quelll house?") is None
