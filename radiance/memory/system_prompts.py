@@ -30,6 +30,8 @@ _PHRASES = re.compile(
     r"|(?:do not|don['’]t|never) (?:reveal|mention|share|repeat)"
     r" (?:these|your|this|the|any|false)(?: \w+)?"
     r" (?:instructions?|prompt|information|message)"
+    r"|(?:do not|don['’]t|never|not|avoid)(?: be| being)? (?:rude|impolite|vague|verbose"
+    r"|wordy|condescending|repetitive|repeat yourself|ramble|rambling)"
     r"|as an? (?:\w+ ){0,2}assistant"
     r"|as (?:\w+ )?(?:\w+) as (?:possible|you can|needed)"
     rf"|(?:in|at most|no more than|under|within|up to|with|to)(?: at most| no more than)? {_NUMBER}"
@@ -88,7 +90,20 @@ _NEUTRAL = frozenset(
     city town country place's monday tuesday wednesday thursday friday saturday sunday january
     february march april june july august september october november december mon tue wed thu fri
     sat sun jan feb mar apr jun jul aug sep sept oct nov dec morning afternoon evening between
-    ability then role purpose goal guidelines rules behaviour behavior responsible
+    ability then role purpose goal guidelines rules behaviour behavior responsible visitor visitors
+    client clients student students patients reader readers citizen citizens friend friends parent
+    parents worker workers colleague's library hospital university hotel restaurant museum clinic
+    bank department organisation organization club's village community garden farm workshop studio
+    store creative before after device machine laptop phone locally weekday bold italic important
+    terms headings paragraphs emphasis readable structured warmly cheerful calm humble modest
+    experienced skilled competent efficient effective efficiently effectively considerate thoughtful
+    thoughtfully attentive diligent trustworthy transparent objective impartial open formal informal
+    casual everyday common sense logic logical logically reasoned understand understands understood
+    understanding listen listens cares satisfy serving believe certain possible possibly whenever
+    wherever whether though although since because mine ours theirs own next better new latest
+    recent providing offer offers supporting advice guidance solution solutions problem problems
+    issue issues matter matters replying responding response's helping assisting making giving
+    keeping
     """.split()  # noqa: SIM905 - as a list it would take a screen
 )
 _TIME = frozenset(
@@ -120,6 +135,7 @@ _SAYING = frozenset({"is", "lives", "works"})
 _FOR_MORE = re.compile(
     r"\b(?:answer|repl|respon|end)\w* (?:\w+ )?(?:with|by) [\w ,]*\b(?:question"
     r"|instruction|name|date|time|message|word|prompt|input|context|text|topic|task|fact)s?\b"
+    r"|\bonly\b.*\b(?:about|bold|italic)\b|\bwith (?:every|each|all) (?:answer|response|reply)"
     r"|\b(?:give|tell|say|provide|use)s? [\w ,]*\b(?:date|time|day|location|city|clock)\b"
 )
 _ASKS_OF_PROMPT = re.compile(
