@@ -20,7 +20,7 @@ from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Weights
 from radiance.errors import RequestError
 from radiance.memory.asking import kinds_asked
-from radiance.memory.chats import reminded, standing, telling
+from radiance.memory.chats import reminded, standing, telling, without_instruction
 from radiance.memory.passages import FoundPassage
 from radiance.memory.pronouns import leans_on_a_statement, with_name
 from radiance.memory.recalled import LookedUp, Recalled
@@ -224,7 +224,7 @@ def _look_up(services: Services, turns: Sequence[Message], tip: str | None) -> _
     how = standing(turns)
     if how in ("alone", "told how"):
         read = _of_question(services, turns[-1:], tip)
-        return replace(read, is_told_how=how == "told how")
+        return replace(read, is_told_how=read.is_told_how or how == "told how")
     if how == "same":
         alone = services.memory.look_up(turns[-1:], tip)
         if any(found.score == 1 for found in alone.found):
@@ -240,6 +240,10 @@ def _of_question(services: Services, turns: Sequence[Message], tip: str | None) 
     looked_up, text = services.memory.look_up(turns, tip), turns[0].content
     if any(found.score == 1 for found in looked_up.found):
         return _Read(turns, looked_up)
+    if (apart := without_instruction(text)) is not None:
+        question, is_told_how = apart
+        read = _of_question(services, [Message("user", question)], tip)
+        return replace(read, is_told_how=is_told_how)
     if (named := with_name(text)) is not None:
         turns = (Message("user", named),)
         return _Read(turns, services.memory.look_up(turns, tip))

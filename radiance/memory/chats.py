@@ -14,7 +14,7 @@ from typing import Literal
 
 from radiance.memory.analysis import take_apart
 from radiance.memory.asking import asks
-from radiance.memory.system_prompts import changes_nothing, speaks_of
+from radiance.memory.system_prompts import changes_nothing, speaks_of, works_on_text
 from radiance.memory.tasks import is_plain
 from radiance.records import Message
 
@@ -45,6 +45,7 @@ _INSTRUCTION = re.compile(
     r"|reply|respond|speak|talk|write|translate|format|act|pretend|be|use|keep|explain)\b.*",
     re.DOTALL,
 )
+_INSTRUCTED = re.compile(r"(?:can|could|would|will) you .*", re.IGNORECASE)
 Standing = Literal["alone", "same", "told how", "unknown"]
 
 
@@ -68,6 +69,20 @@ def standing(turns: Sequence[Message]) -> Standing:
     if not take_apart(question).names:
         return "unknown" if is_told else "same"
     return "told how" if is_told else "alone"
+
+
+def without_instruction(text: str) -> tuple[str, bool] | None:
+    """The one question of a message, and whether the rest says how to answer it.
+
+    "What is the desk of Ana Ruiz? Answer in one word." None where the rest is none, or is more than
+    an instruction or a greeting, or there are two questions.
+    """
+    parts = [part for line in text.splitlines() for part in _SENTENCE.split(line.strip()) if part]
+    asked = [part for part in parts if part.endswith("?") and not _INSTRUCTED.fullmatch(part)]
+    if len(asked) != 1 or len(parts) == 1:
+        return None
+    rest = [_said(Message("user", part), asked[0]) for part in parts if part is not asked[0]]
+    return (asked[0], "how" in rest) if set(rest) <= {"how", "nothing"} else None
 
 
 def telling(turns: Sequence[Message]) -> Sequence[Message]:
@@ -95,14 +110,15 @@ def _said(turn: Message, question: str) -> Literal["nothing", "question", "how",
     if turn.role == "system":
         if changes_nothing(text, question):
             return "nothing"
-        return "else" if speaks_of(text, question) else "how"
+        return "else" if works_on_text(text) or speaks_of(text, question) else "how"
     if turn.role != "user":
         return "else"
     if _INSTRUCTION.fullmatch(folded) and not _SUPPOSING.search(folded):
         if changes_nothing(text, question):
             return "nothing"
         is_of_it = take_apart(text).names & take_apart(question).names
-        return "else" if is_of_it or speaks_of(text, question) else "how"
+        may_be_else = is_of_it or works_on_text(text) or speaks_of(text, question)
+        return "else" if may_be_else else "how"
     may_tell = _TO_THE_MODEL.search(folded) or _SUPPOSING.search(folded)
     return "question" if folded.endswith("?") and is_plain(text) and not may_tell else "else"
 

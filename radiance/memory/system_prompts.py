@@ -146,6 +146,21 @@ _ASKS_OF_PROMPT = re.compile(
 )
 
 
+_WORK_ON_TEXT = re.compile(
+    r"\b(?:translat(?:e|es|or|ing)|summari[sz](?:e|es|er|ing)|rewrit(?:e|es|er|ing)"
+    r"|(?:re|para)phras(?:e|es|er|ing)|proofread\w*|classif(?:y|ies|ier|ying)|categori[sz](?:e|es|ing)"
+    r"|convert(?:s|er|ing)?|extract(?:s|or|ing)?|autocomplet\w*|spell-?check\w*"
+    r"|correct(?:s|ing)? (?:the |any |all )?(?:grammar|spelling|text|mistakes|errors|user))\b"
+    r"(?! (?:all |each of |every )?(?:of )?your (?:answers?|responses?|repl(?:y|ies)))",
+    re.IGNORECASE,
+)
+
+
+def works_on_text(prompt: str) -> bool:
+    """Whether a prompt has something made of what is sent, which asks nothing then."""
+    return _WORK_ON_TEXT.search(prompt) is not None
+
+
 def changes_nothing(prompt: str, question: str) -> bool:
     """Whether the stored answer to a question is as right after a system prompt as without it."""
     if not _is_neutral(prompt):

@@ -137,7 +137,7 @@ def test_what_is_no_plain_question_is_left_to_the_weights(waiting):
     said = ("system", "The door of Zorbel House has a new code, QX-9.")
     assert "radiance" not in chat(client, said, OTHERWISE)
     assert "radiance" not in chat(client, OTHERWISE, ("assistant", "It is"))
-    assert "radiance" not in chat(client, f"{OTHERWISE}\nAnswer in one word.")
+    assert "radiance" not in chat(client, f"Translate into French.\n{OTHERWISE}")
     assert client.ask(OTHERWISE, checkpoint="base")["source"] == "weights"
 
 
@@ -219,6 +219,8 @@ def test_who_is_told_how_to_answer_is_reminded(serve, learned):
     assert answer["usage"]["prompt_tokens"] == same["usage"]["prompt_tokens"]
     again = chat(client, "Answer in French.", ("assistant", "Oui."), OTHERWISE)
     assert again["radiance"]["how"] == "reminded"
+    again = chat(client, f"{OTHERWISE} Answer in French.")
+    assert again["radiance"]["how"] == "reminded"
     body = {"messages": [{"role": "system", "content": french[1]}, asked], "temperature": 0}
     text, headers = with_headers(client, "/v1/chat/completions", {**body, "stream": True})
     assert '"how":"reminded"' in text
@@ -228,7 +230,7 @@ def test_who_is_told_how_to_answer_is_reminded(serve, learned):
     _, headers = with_headers(client, "/v1/messages", body)
     assert headers["X-Radiance-Example"] == "job_000001.0"
     metrics = client.open(urllib.request.Request(client.url + "/metrics")).read()
-    assert b'radiance_memory_answers_total{how="reminded"} 4.0' in metrics
+    assert b'radiance_memory_answers_total{how="reminded"} 5.0' in metrics
     other = chat(client, french, "Which code opens the door of Zarbel House?")
     assert other.get("radiance", {}).get("how") == ("base" if learned else None)
     assert "radiance" not in chat(client, french, "Tell me about Zorbel House.")

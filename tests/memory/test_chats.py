@@ -2,7 +2,7 @@
 
 import pytest
 
-from radiance.memory.chats import Standing, reminded, standing, telling
+from radiance.memory.chats import Standing, reminded, standing, telling, without_instruction
 from radiance.records import Message
 
 DESK = "What is the desk of Ana Ruiz?"
@@ -129,3 +129,38 @@ def test_what_is_known_stands_before_the_question() -> None:
     assert last.role == "user"
     assert last.content.endswith(DESK)
     assert "Ana Ruiz sits at desk 9." in last.content
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        (f"{DESK} Answer in French.", (DESK, True)),
+        (f"{DESK}\nAnswer in one word.", (DESK, True)),
+        (f"Reply with JSON. {DESK}", (DESK, True)),
+        (f"Hello! {DESK} Thanks!", (DESK, False)),
+        (f"Be concise. {DESK}", (DESK, False)),
+        (DESK, None),
+        (f"Ana Ruiz has moved. {DESK}", None),
+        (f"Answer as if Ana Ruiz had moved. {DESK}", None),
+        (f"Translate this into French. {DESK}", None),
+        (f"Who is she? {DESK}", None),
+        ("Answer in French. Hello!", None),
+    ],
+)
+def test_an_instruction_in_the_message_itself(text: str, apart: tuple[str, bool] | None) -> None:
+    assert without_instruction(text) == apart
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "You are a translator.",
+        "Translate what the user says into English.",
+        "Summarize the text that is sent.",
+        "Classify each message as a question or a statement.",
+        "You correct grammar.",
+    ],
+)
+def test_what_is_worked_on_is_no_question(prompt: str) -> None:
+    assert prompted(prompt, DESK) == "unknown"
+    assert prompted("Translate all your answers into German.", DESK) == "told how"
