@@ -9,12 +9,11 @@ weights answer as ever.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-import msgspec
 from starlette.concurrency import run_in_threadpool
 
 from radiance.api.likeliest import likeliest
+from radiance.api.memory_notes import DocumentMatch, MemoryMatch, MemoryNote, Recollection
 from radiance.api.services import Services
 from radiance.config import MemoryMode
 from radiance.engine.requests import BASE, Weights
@@ -26,96 +25,7 @@ from radiance.memory.pronouns import leans_on_a_statement, with_name
 from radiance.memory.recalled import LookedUp, Recalled
 from radiance.records import Message, Passage
 
-SOURCE = "X-Radiance-Source"
-Source = Literal["memory", "weights", "upstream"]
-How = Literal["stored", "taught", "reminded", "unclear", "passage", "base"]
-
-
-class MemoryMatch(msgspec.Struct, frozen=True):
-    """An example that answers, or may be meant.
-
-    Attributes:
-        score: How alike the question and the example are; 1 is the very same question.
-        question: As it was taught.
-    """
-
-    example_id: str
-    job_id: str
-    score: float
-    question: str
-
-
-class DocumentMatch(msgspec.Struct, frozen=True):
-    """A passage of a document that answers, or that an example which answers was made of.
-
-    Attributes:
-        document: The name of its document.
-        place: Headings, page or line, for people.
-        score: How much of the question it covers.
-        text: All of it; the answer may be its best sentence alone.
-    """
-
-    passage_id: str
-    document_id: str
-    document: str
-    place: str
-    headings: tuple[str, ...]
-    page: int | None
-    line: int | None
-    score: float
-    text: str
-
-
-class MemoryNote(msgspec.Struct, frozen=True):
-    """Where an answer comes from.
-
-    Attributes:
-        source: "memory" is the text of an example or of a document; "weights" were asked.
-        how: stored: an example's answer, word for word. taught: the weights, in the words of an
-            example. reminded: the weights, with what an example or a document says put before the
-            question, where a turn before it says how to answer. unclear: the question could mean
-            several. passage: what a document says, word for word, with its place. base: the base
-            model, as the question is about nothing that was taught.
-        matches: The example, or those that could be meant.
-        passage: Of a document, where it answers, or where the example was made of it.
-    """
-
-    source: Literal["memory", "weights"]
-    how: How
-    matches: tuple[MemoryMatch, ...] = ()
-    passage: DocumentMatch | None = None
-
-
-@dataclass(frozen=True)
-class Recollection:
-    """What a request becomes.
-
-    Attributes:
-        turns: What the weights are to be asked.
-        weights: Which.
-        text: The answer, where it is memory's own.
-        note: What is said of it; None where memory had no part.
-    """
-
-    turns: Sequence[Message]
-    weights: Weights
-    text: str | None = None
-    note: MemoryNote | None = None
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The response headers that say the same."""
-        note = self.note
-        found = {SOURCE: note.source if note else "weights"}
-        if note is not None and len(note.matches) == 1:
-            match = note.matches[0]
-            found["X-Radiance-Example"] = match.example_id
-            found["X-Radiance-Job"] = match.job_id
-            found["X-Radiance-Score"] = f"{match.score:.3f}"
-        if note is not None and note.passage is not None:
-            found["X-Radiance-Passage"] = note.passage.passage_id
-            found["X-Radiance-Score"] = f"{note.passage.score:.3f}"
-        return found
+_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -184,20 +94,53 @@ async def recall(
             given = await run_in_threadpool(_reminded_of, services, asked, found[0])
         else:
             given = await run_in_threadpool(_of_one, services, asked, found[0], room, asks_taught)
-    elif passage := await run_in_threadpool(_passage, services, turns):
-        given = _of_passage(services, asked, passage, room, is_told_how=read.is_told_how)
-    elif found:
-        if not read.is_told_how:
-            # A name that nobody taught the weights make something up of.
-            is_shown = mode == "always" or read.found.is_corrected
-            given = _unclear(services, asked, found, room, is_shown=is_shown)
-    elif services.config.memory.scope != "all" and weights.kind == "serving":
-        is_tried = services.canary.running is not None
-        if not is_tried and await run_in_threadpool(_is_of_base, services, turns, tip):
-            given = replace(asked, weights=BASE, note=MemoryNote("weights", "base"))
+    else:
+        given = await _said_elsewhere(services, asked, read, found, mode, room, tip)
     if given.note is not None:
         services.memory.stats.answered[given.note.how] += 1
     return given
+
+
+async def _said_elsewhere(
+    services: Services,
+    asked: Recollection,
+    read: "_Read",
+    found: Sequence[Recalled],
+    mode: MemoryMode,
+    room: Room,
+    tip: str | None,
+) -> Recollection:
+    """What becomes of a question that no example surely answers: texts and documents may.
+
+    Args:
+        services: The running service's.
+        asked: The request.
+        read: What was looked up.
+        found: Examples that may be meant.
+        mode: When memory answers.
+        room: What its text must fit.
+        tip: The checkpoint that would answer; None is the base.
+    """
+    turns, weights = read.turns, asked.weights
+    texts = await run_in_threadpool(_texts, services, turns, tip)
+    if len(texts) == 1 and read.is_told_how:
+        return _reminded_of(services, asked, texts[0])
+    if len(texts) == 1 and (mode == "always" or not texts[0].is_learned):
+        return _of_one(services, asked, texts[0], room, asks_taught=False)
+    if passage := await run_in_threadpool(_passage, services, turns):
+        return _of_passage(services, asked, passage, room, is_told_how=read.is_told_how)
+    if shown := (*found, *(texts if len(texts) > 1 else ()))[:_MOST_SHOWN]:
+        # A name that nobody taught the weights make something up of.
+        is_shown = mode == "always" or read.found.is_corrected
+        may_show = is_shown or not all(one.is_learned for one in shown)
+        return (
+            _unclear(services, asked, shown, room) if may_show and not read.is_told_how else asked
+        )
+    if services.config.memory.scope != "all" and weights.kind == "serving":
+        is_tried = services.canary.running is not None
+        if not is_tried and await run_in_threadpool(_is_of_base, services, turns, tip):
+            return replace(asked, weights=BASE, note=MemoryNote("weights", "base"))
+    return asked
 
 
 @dataclass(frozen=True)
@@ -279,7 +222,7 @@ def _is_of_base(services: Services, turns: Sequence[Message], tip: str | None) -
 def _of_one(
     services: Services, asked: Recollection, found: Recalled, room: Room, asks_taught: bool
 ) -> Recollection:
-    if found.is_learned:
+    if found.is_learned and not found.said:
         if not asks_taught:
             return asked
         note = MemoryNote("weights", "taught", (_match(found),), _made_of(services, found))
@@ -294,6 +237,13 @@ def _reminded_of(services: Services, asked: Recollection, found: Recalled) -> Re
     """The weights, with an example's answer before them: they say it as they were told to."""
     note = MemoryNote("weights", "reminded", (_match(found),), _made_of(services, found))
     return replace(asked, turns=reminded(asked.turns, found.answer), note=note)
+
+
+def _texts(services: Services, turns: Sequence[Message], tip: str | None) -> tuple[Recalled, ...]:
+    """What plain texts say to a question; several, where each of them may be meant."""
+    if len(turns) > 1 or leans_on_a_statement(turns[-1].content):
+        return ()
+    return services.memory.look_up_text(turns[-1].content, tip).found
 
 
 def _passage(services: Services, turns: Sequence[Message]) -> FoundPassage | None:
@@ -345,29 +295,14 @@ def _passage_match(passage: Passage, document: str, score: float) -> DocumentMat
 
 
 def _unclear(
-    services: Services,
-    asked: Recollection,
-    found: Sequence[Recalled],
-    room: Room,
-    *,
-    is_shown: bool,
+    services: Services, asked: Recollection, found: Sequence[Recalled], room: Room
 ) -> Recollection:
-    """What the question could mean, each with its answer, as far as there is room for that.
-
-    Args:
-        services: The running service's.
-        asked: The request.
-        found: The examples.
-        room: What the text must fit.
-        is_shown: Whether it is said of what was learned, too.
-    """
-    if not is_shown and all(one.is_learned for one in found):
-        return asked
+    """What the question could mean, each with its answer, as far as there is room for that."""
     note = MemoryNote("memory", "unclear", tuple(map(_match, found)))
-    answered = "".join(f"\n- {one.question} {one.answer}" for one in found)
+    answered = "".join(f"\n- {one.question} {one.answer}".replace("-  ", "- ") for one in found)
     text = f"This could mean:{answered}"
     if not _fits(services, text, room):
-        meanings = "".join(f"\n- {one.question}" for one in found)
+        meanings = "".join(f"\n- {one.question or one.answer}" for one in found)
         text = f"This could mean:{meanings}\nWhich one?"
     return replace(asked, text=text, note=note)
 
@@ -381,4 +316,5 @@ def _fits(services: Services, text: str, room: Room) -> bool:
 
 
 def _match(found: Recalled) -> MemoryMatch:
-    return MemoryMatch(found.example.id, found.job_id, round(found.score, 4), found.question)
+    asked = found.question or found.answer
+    return MemoryMatch(found.example.id, found.job_id, round(found.score, 4), asked)

@@ -7,15 +7,8 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
-from radiance.api.recall import (
-    DocumentMatch,
-    MemoryMatch,
-    Recollection,
-    Room,
-    Source,
-    mode_of,
-    recall,
-)
+from radiance.api.memory_notes import DocumentMatch, MemoryMatch, Recollection, Source
+from radiance.api.recall import Room, mode_of, recall
 from radiance.api.services import services_of
 from radiance.api.streaming import answer_of
 from radiance.api.tokens import prompt_tokens

@@ -26,7 +26,10 @@ _TIMES = frozenset(
 _DATE = re.compile(r"(?<![\w-])(?:1\d|20)\d\ds?\b|\b\d{1,2}[:./]\d{1,2}\b")
 _NUMBER = re.compile(r"(?<![\w-])\d")
 _DAYS = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday".split()  # noqa: SIM905 - as a list it would take a screen
+    """
+    monday tuesday wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays
+    fridays saturdays sundays
+    """.split()  # noqa: SIM905 - as a list it would take a screen
 )
 _AMOUNT = re.compile(r"\bhow (?:much|many|old|long|far|tall|high)\b|\bwhat (?:price|number)\b")
 _WORK = re.compile(

@@ -29,9 +29,11 @@ from radiance.memory.calibrator import Calibrator
 from radiance.memory.embedders import Embedder, NoEmbedder
 from radiance.memory.index import RULES, MemoryIndex, context_of
 from radiance.memory.matching import Found, Ranked
+from radiance.memory.otherwise import found_otherwise
 from radiance.memory.passages import FoundPassage, PassageIndex
 from radiance.memory.recalled import LookedUp, MemoryStats, Recalled
 from radiance.memory.scope import Candidate
+from radiance.memory.texts import TextIndex
 from radiance.memory.untaught import Untaught
 from radiance.memory.vectors import Vectors
 from radiance.periodic import PeriodicThread
@@ -44,7 +46,6 @@ _BETWEEN_PROBES_S = 0.005  # calibration leaves the processor and the database t
 _MOST_LINEAGES = 64
 _NEAREST = 16  # keys that are looked at for what they mean alone
 _EMBEDDED_AT_ONCE = 8
-_MOST_MENDED = 0.99  # a score of 1 is the very same question's alone
 _log = get_logger(__name__)
 
 
@@ -65,6 +66,7 @@ class Memory:
         embedder: The same; one without dimensions where there is none.
         passages: What documents say.
         untaught: Tells questions about what no example says.
+        texts: What plain texts say.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Memory:
         self._ancestors = lru_cache(maxsize=_MOST_LINEAGES)(ancestors)  # they never change
         self._index = MemoryIndex(db)
         self.passages = PassageIndex(db, self.embedder)
+        self.texts = TextIndex(db, examples)
         self._vectors = Vectors(db, self.embedder.dimensions)
         self.untaught = Untaught(self._index, self._is_known, self.passages.count)
         self._last_asked: tuple[str, np.ndarray | None] = ("", None)
@@ -112,6 +115,7 @@ class Memory:
             _log.info("memory_indexed", keys=self.size, embedder=self.embedder.identity)
         self._vectors.open()
         self.passages.open()
+        self.texts.open()
         self._calibrator.open()
 
     def start(self) -> None:
@@ -125,15 +129,18 @@ class Memory:
     def add(self, connection: Connection, examples: Sequence[Example]) -> None:
         """Index new examples, in the open transaction that keeps them."""
         self._index.add(connection, examples)
+        self.texts.add(connection, examples)
 
     def remove(self, connection: Connection, example_ids: Sequence[str]) -> None:
         """Take examples out of the index, in the open transaction that deletes them."""
         self._vectors.remove(connection, self._index.remove(connection, example_ids))
+        self.texts.remove(connection, example_ids)
 
     def compact(self) -> None:
         """Write the full text anew, without what was taken out of it."""
         self._index.compact()
         self.passages.compact()
+        self.texts.compact()
 
     # ── Looking up ──────────────────────────────────────────────────────────────────────────────
 
@@ -154,16 +161,20 @@ class Memory:
         if (same := self._same(turns, tip)) is not None:
             return same
         *earlier, last = turns
-        if (text := spelling.expanded(last.content)) != last.content:
-            turns = [*earlier, Message(last.role, text)]
-            if (same := self._same(turns, tip)) is not None:
-                return same
-        found = self.match(turns, tip)
+        text = spelling.expanded(last.content)
+        if text != last.content and (same := self._same([*earlier, _asking(text)], tip)):
+            return same
+
+        def match(question: str) -> Found:
+            return self.match([*earlier, _asking(question)], tip)
+
+        found, other = match(text), None
         if found.how != "sure" or not found.candidates:
-            corrected = self._corrected(turns, tip, instead_of=found)
-            if corrected is not None:
-                return corrected
-        return LookedUp(self._recalled(found, tip), found.how)
+            other = found_otherwise(
+                text, found, match, self._index.spelling, lambda stem: self._index.count(stem) > 0
+            )
+        found = other or found
+        return LookedUp(self._recalled(found, tip), found.how, is_corrected=other is not None)
 
     def _same(self, turns: Sequence[Message], tip: str | None) -> LookedUp | None:
         """What was taught with the very same words."""
@@ -172,26 +183,6 @@ class Memory:
             return None
         examples = self._examples.by_ids([held.id])  # none where it was forgotten just now
         return LookedUp(tuple(Recalled(e, 1.0, held.is_learned) for e in examples), "sure")
-
-    def _corrected(
-        self, turns: Sequence[Message], tip: str | None, instead_of: Found
-    ) -> LookedUp | None:
-        """What is found once mistyped words are mended; a name is asked back, which shows it."""
-        *earlier, last = turns
-        if not tasks.is_plain(last.content):
-            return None
-        mended = self._index.spelling.correct(last.content, lambda s: self._index.count(s) > 0)
-        if mended is None:
-            return None
-        found = self.match([*earlier, Message(last.role, mended.text)], tip)
-        if not found.candidates or (instead_of.candidates and found.how != "sure"):
-            return None
-        how = found.how
-        if mended.is_of_name or any(mended.stems & each.every_name for each in found.candidates):
-            how = "close"
-        recalled = self._recalled(found, tip)
-        near = tuple(replace(one, score=min(one.score, _MOST_MENDED)) for one in recalled)
-        return LookedUp(near, how, is_corrected=True)
 
     def match(
         self, turns: Sequence[Message], tip: str | None, without: Collection[str] = ()
@@ -206,6 +197,10 @@ class Memory:
         near = self._index.find_any(analysis.take_apart(question), context_of(turns[:-1]))
         near = [candidate for candidate in near if candidate.answer_hash not in without]
         return given_values.answering(question, self._holding(near, tip))
+
+    def look_up_text(self, question: str, tip: str | None) -> LookedUp:
+        """The plain text that says what a question asks, or all that may be meant."""
+        return self.texts.look_up(question, self._lineage(tip))
 
     def look_up_passage(self, question: str) -> FoundPassage | None:
         """The passage of a document that says what a question asks; None where none surely does."""
@@ -389,3 +384,7 @@ class Memory:
         }
         held = self._examples.standing(set(hashes.values()), self._lineage(tip))
         return [probe for probe in probes if hashes.get(probe.question) not in held]
+
+
+def _asking(question: str) -> Message:
+    return Message("user", question)

@@ -25,19 +25,9 @@ from radiance.documents.store import to_passage
 from radiance.memory import analysis, asking, calibration, tasks
 from radiance.memory.analysis import Words
 from radiance.memory.embedders import Embedder, NoEmbedder
+from radiance.memory.passage_scores import Scored, best, share_a_name
 from radiance.memory.passage_vectors import PassageVectors
-from radiance.memory.passage_words import (
-    Weight,
-    covered,
-    headed,
-    is_headed_so,
-    is_ours,
-    is_said_at_once,
-    near,
-    sentence,
-    stands_alone,
-    words_of,
-)
+from radiance.memory.passage_words import Weight, covered, sentence, stands_alone, words_of
 from radiance.memory.spelling import Spelling, expanded
 from radiance.records import Passage
 from radiance.storage.sqlite import Connection, Database, Row
@@ -48,11 +38,6 @@ _MADE_BY = "passages made by"
 _MOST_FOUND = 64
 _MOST_ASKED = 6  # words that a search is for, the rarest ones
 _AT_ONCE = 500
-_LEAST_OF_RELATION = 0.6  # of what is asked of a name that stands in one passage alone
-_LEAST_AMONG = 0.9  # the same where others have the name, too
-_LEAST_LEAD = 0.1  # over other passages of the same document
-_LEAST_WITHOUT_NAME = 0.85  # of a question that has no name
-_LEAST_WORDS = 2  # that such a question shares
 # By meaning: fitted on 1,200 answers about 60 authors of TOFU, others than those it is judged on.
 # Where nothing else could be meant there is no lead to tell by: it must be more alike.
 _LEAST_ALIKE, _LEAST_LEAD_ALIKE, _OF_WORDS = 0.76, 0.42, 0.5
@@ -69,7 +54,6 @@ _FIND = """
         (SELECT MAX(number) FROM documents AS newer WHERE newer.name = documents.name)
     ORDER BY passage_words.rank LIMIT ?
 """
-_Found = tuple[float, Row]
 
 
 @dataclass(frozen=True)
@@ -226,17 +210,17 @@ class PassageIndex:
         # A word that no passage has weighs as one that a single one has: it may be a mere wording.
         weight = calibration.weights(lambda stem: max(1, self._counts[stem]), self.size)
         rows = self._candidates(asked)
-        found = _by_words(question, asked, rows, weight)
+        found = best(question, asked, rows, weight)
         if rows and self._embedder.dimensions:
             found = self._by_meaning(question, asked, rows, weight, found, embed)
         if found is None:
             return None
         score, row = found
-        best = sentence(question, asked, row, weight)
+        said_best = sentence(question, asked, row, weight)
         is_all = not _ASKS_FOR_MORE.search(question.casefold())
-        is_all = is_all and stands_alone(question, asked, best, row, weight)
-        said = best if is_all else row["text"]
-        return FoundPassage(to_passage(row), row["name"], min(1.0, score), best, said)
+        is_all = is_all and stands_alone(question, asked, said_best, row, weight)
+        said = said_best if is_all else row["text"]
+        return FoundPassage(to_passage(row), row["name"], min(1.0, score), said_best, said)
 
     def _by_meaning(
         self,
@@ -244,9 +228,9 @@ class PassageIndex:
         asked: Words,
         rows: Sequence[Row],
         weight: Weight,
-        by_words: _Found | None,
+        by_words: Scored | None,
         embed: Callable[[str], np.ndarray | None],
-    ) -> _Found | None:
+    ) -> Scored | None:
         """The one that is surely meant; what words have found where there are no vectors to say."""
         in_scope = [
             row
@@ -263,25 +247,25 @@ class PassageIndex:
             + _OF_WORDS * covered(asked, asked.relation, words_of(row), row["text"], weight)
             for row in in_scope
         }
-        best, *others = sorted(
+        first, *others = sorted(
             in_scope,
             key=lambda row: (values[row["number"]], row["document"], -row["place"]),
             reverse=True,
         )
-        how_alike = alike[best["number"]].whole
-        is_said = by_words is not None and by_words[1]["number"] == best["number"]
+        how_alike = alike[first["number"]].whole
+        is_said = by_words is not None and by_words[1]["number"] == first["number"]
         beside_words = _LEAST_BESIDE_WORDS if asked.names else _LEAST_BESIDE_ALL_WORDS
-        if is_said and not _share_a_name(asked, in_scope) and how_alike >= beside_words:
+        if is_said and not share_a_name(asked, in_scope) and how_alike >= beside_words:
             return by_words
         if len({row["text"] for row in in_scope}) == 1:
-            return (how_alike, best) if how_alike >= _LEAST_ALIKE_ALONE else None
+            return (how_alike, first) if how_alike >= _LEAST_ALIKE_ALONE else None
         is_close = any(
-            values[best["number"]] - values[other["number"]] < _LEAST_LEAD_ALIKE
-            and other["document"] == best["document"]
-            and other["text"] != best["text"]
+            values[first["number"]] - values[other["number"]] < _LEAST_LEAD_ALIKE
+            and other["document"] == first["document"]
+            and other["text"] != first["text"]
             for other in others
         )
-        return None if is_close or how_alike < _LEAST_ALIKE else (how_alike, best)
+        return None if is_close or how_alike < _LEAST_ALIKE else (how_alike, first)
 
     def _candidates(self, asked: Words) -> list[Row]:
         rare = sorted(set(asked.content), key=lambda stem: (self._counts[stem], stem))
@@ -316,83 +300,6 @@ class PassageIndex:
         self._counts.update({*about.split(), *said.split()})
         self.spelling.add(text)
         self.size += 1
-
-
-def _by_words(question: str, asked: Words, rows: Sequence[Row], weight: Weight) -> _Found | None:
-    """The one that is surely asked for, with its score."""
-    found: list[tuple[tuple[float, ...], Row]] = []
-    least = _LEAST_AMONG if _share_a_name(asked, rows) else _LEAST_OF_RELATION
-    for row in rows:
-        score = _score(question, asked, row, weight, least)
-        if score is None:
-            continue
-        own = frozenset(row["said"].split())
-        said = covered(asked, frozenset(asked.content), own, row["text"], weight)
-        found.append(((round(score, 6), round(said, 6), row["document"], -row["place"]), row))
-    found.sort(key=lambda each: each[0], reverse=True)
-    if not found or _is_close(found):
-        return None
-    (score, *_), row = found[0]
-    return score, row
-
-
-def _share_a_name(asked: Words, rows: Sequence[Row]) -> bool:
-    """Whether several passages have the names of a question in their own text.
-
-    A name that stands above all of a document tells none of its passages from another. Of a
-    question without names a passage must have nearly all, whatever others have.
-    """
-    if not asked.names:
-        return False
-    saying = {row["text"] for row in rows if asked.names <= frozenset(row["said"].split())}
-    return len(saying) > 1
-
-
-def _is_close(found: Sequence[tuple[tuple[float, ...], Row]]) -> bool:
-    """Whether another passage of the same document says about as much of what is asked.
-
-    Of two documents that do, the newer one's counts.
-    """
-    (first, row), *others = found
-    return any(
-        first[0] - rank[0] < _LEAST_LEAD
-        and other["document"] == row["document"]
-        and other["text"] != row["text"]
-        for rank, other in others
-    )
-
-
-def _score(question: str, asked: Words, row: Row, weight: Weight, least: float) -> float | None:
-    """How much of a question a passage covers; None where that is not enough.
-
-    Args:
-        question: What somebody asks.
-        asked: The same, taken apart.
-        row: The passage, with the stems of what it says and of what it stands under.
-        weight: Of a word.
-        least: Share of what is asked of a name that must be covered.
-    """
-    words, text = words_of(row), row["text"]
-    if not asked.names <= words or not asking.fits_kind(question, "", text):
-        return None
-    if asked.names:
-        # The passage has a time where one is asked for; "what year" asks for no more than "when".
-        silent = {s for s, kind in asked.kinds.items() if kind == "time" or kind in asked.forms}
-        wanted = asked.relation - silent or asked.relation
-        is_said = wanted & words or asked.names <= near(row) or is_headed_so(asked, wanted, row)
-        if wanted and not is_said:
-            return None  # under a title much is said of other things, and a synonym is soon found
-    else:
-        wanted = frozenset(asked.content)
-        wanted -= asking.saying_little(question) - words
-        if len(words & wanted) + is_ours(asked, text) < _LEAST_WORDS:
-            return None
-        least = _LEAST_WITHOUT_NAME
-    if wanted and not is_said_at_once(asked, wanted, row, weight, least):
-        return None
-    silent = frozenset() if asked.names else frozenset(asked.content) - wanted
-    wanted = frozenset(asked.content) - silent
-    return covered(asked, wanted, words, text, weight, headed(asked, row))
 
 
 def _quoted(stem: str) -> str:

@@ -17,11 +17,13 @@ class Recalled:
     Attributes:
         score: How alike the two are, in [0, 1]; 1 is the very same question.
         is_learned: Whether what answers has learned it; else it waits to be.
+        said: Of a plain text, what answers; "" of a question with its answer.
     """
 
     example: Example
     score: float
     is_learned: bool
+    said: str = ""
 
     @property
     def job_id(self) -> str:
@@ -30,13 +32,13 @@ class Recalled:
 
     @property
     def question(self) -> str:
-        """What it answers, as it was taught."""
-        return self.example.messages[-2].content
+        """What it answers, as it was taught; "" of a plain text."""
+        return "" if self.said else self.example.messages[-2].content
 
     @property
     def answer(self) -> str:
         """What it answers with, word for word."""
-        return self.example.messages[-1].content
+        return self.said or self.example.messages[-1].content
 
 
 @dataclass(frozen=True)

@@ -594,6 +594,33 @@ def m026_forgotten_words(connection: Connection) -> None:
     connection.execute("ALTER TABLE documents ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0")
 
 
+_TEXTS = (
+    # What a plain text is found by, a row for some sentences of it. Derived.
+    """
+    CREATE TABLE text_keys (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        example TEXT NOT NULL REFERENCES examples (id),
+        question_hash TEXT NOT NULL,
+        text TEXT NOT NULL,
+        said TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX text_keys_by_example ON text_keys (example)",
+    """
+    CREATE VIRTUAL TABLE text_words USING fts5 (
+        said, content = 'text_keys', content_rowid = 'number',
+        tokenize = 'unicode61 remove_diacritics 0'
+    )
+    """,
+)
+
+
+def m027_texts(connection: Connection) -> None:
+    """The index by which plain texts are found."""
+    for statement in _TEXTS:
+        connection.execute(statement)
+
+
 ALL: tuple[Callable[[Connection], None], ...] = (
     m001_initial,
     m002_audit,
@@ -621,6 +648,7 @@ ALL: tuple[Callable[[Connection], None], ...] = (
     m024_passage_questions,
     m025_intended,
     m026_forgotten_words,
+    m027_texts,
 )
 
 

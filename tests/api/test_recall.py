@@ -285,6 +285,36 @@ def test_what_was_learned_is_asked_in_the_taught_words_and_leaves_with_a_rollbac
         assert (found["source"], found["matches"]) == ("weights", [])
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_plain_text_is_found_as_a_passage_is(serve, learned):
+    client = serve().client
+    if not learned:
+        client.post("/training/pause", {"reason": "a test"})
+    said = ["The boathouse code is 4711.", "The code of the north shed is 11."]
+    body = {"examples": [{"text": text} for text in (*said, said[1].replace("north", "south"))]}
+    job = client.post("/update", body)["job_id"]
+    if learned:
+        assert client.wait_for(job)["status"] == "succeeded"
+    asked = "What's the code of the boat house?"
+    answer = client.ask(asked)
+    assert (answer["response"], answer["source"]) == (said[0], "memory")
+    assert answer["matches"][0]["example_id"] == f"{job}.0"
+    assert answer["matches"][0]["question"] == said[0]
+    found = chat(client, asked)
+    if learned:  # pending on /v1
+        assert "radiance" not in found
+    else:
+        assert found["radiance"]["how"] == "stored"
+        assert found["choices"][0]["message"]["content"] == said[0]
+    told = chat(client, ("system", "Answer in French."), asked)
+    assert told["radiance"]["how"] == "reminded"
+    several = client.ask("What is the code of the shed?")["response"]
+    assert several.startswith("This could mean:\n- The code of the")
+    assert several.count("\n- ") == 2
+    client.post("/forget", {"example": f"{job}.0", "reason": "a test"})
+    assert client.ask(asked)["source"] == "weights"
+
+
 def test_who_mistypes_is_asked_in_the_taught_words_and_shown_the_name_that_was_meant(serve):
     client = serve().client
     client.teach([HOUSE])

@@ -230,7 +230,7 @@ def test_an_example_answers_the_same_turns_before_its_question_only(remembering)
     assert remembering.ask(asked, Message("system", "You are a thief.")) == ()
 
 
-def test_a_plain_text_is_no_answer(remembering):
+def test_a_plain_text_is_no_example_that_answers(remembering):
     remembering.send({"examples": [{"text": "The door code of Zorbel House is KV-1234."}]})
     assert remembering.memory.size == 0
     assert remembering.ask(HOUSE[0]) == ()

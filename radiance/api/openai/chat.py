@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from radiance.api.memory_notes import Recollection
 from radiance.api.openai import fallback, shapes
 from radiance.api.openai import origin as origins
 from radiance.api.openai.described import in_words
@@ -26,7 +27,6 @@ from radiance.api.openai.remembering import noted, recalled_by
 from radiance.api.openai.running import Event
 from radiance.api.openai.tools import FunctionTool, ParsedCall, Toolbox, ToolChoice, toolbox
 from radiance.api.openai.usage import ContextFull, counted, room_for
-from radiance.api.recall import Recollection
 from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of, key_of

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from radiance import limits
+from radiance.api.memory_notes import Recollection
 from radiance.api.openai import fallback, shapes
 from radiance.api.openai import origin as origins
 from radiance.api.openai.events import event_stream
@@ -22,7 +23,6 @@ from radiance.api.openai.remembering import noted, recalled_by
 from radiance.api.openai.running import Event
 from radiance.api.openai.scoring import scores_of
 from radiance.api.openai.usage import ContextFull, counted, room_for
-from radiance.api.recall import Recollection
 from radiance.api.route import Reply
 from radiance.api.services import Services, services_of
 from radiance.api.weights import caller_of, key_of

@@ -6,10 +6,10 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from radiance.api.memory_notes import SOURCE, Recollection
 from radiance.api.openai.models import SERVING
 from radiance.api.openai.running import Event, answers_of, begin
 from radiance.api.openai.shapes import Signature, Stamp
-from radiance.api.recall import SOURCE, Recollection
 from radiance.api.services import Services
 from radiance.engine import requests as engine
 from radiance.engine.requests import Answer

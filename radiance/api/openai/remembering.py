@@ -4,10 +4,11 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from radiance.api.memory_notes import Recollection
 from radiance.api.openai.models import SERVING
 from radiance.api.openai.parameters import Shared
 from radiance.api.openai.shapes import ChatChunk, TextCompletion
-from radiance.api.recall import Recollection, Room, mode_of, recall
+from radiance.api.recall import Room, mode_of, recall
 from radiance.api.services import Services
 from radiance.engine.requests import Weights
 from radiance.records import Message

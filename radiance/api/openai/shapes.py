@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from radiance.api.recall import MemoryNote
+from radiance.api.memory_notes import MemoryNote
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from radiance.api.memory_notes import MemoryNote
 from radiance.api.openai.formats import NamedSchema, ObjectFormat, TextFormat
 from radiance.api.openai.shapes import CachedTokens, ChatLogprob
 from radiance.api.openai.tools import ChosenName, Function
-from radiance.api.recall import MemoryNote
 
 Status = Literal["in_progress", "completed", "incomplete"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
