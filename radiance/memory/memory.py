@@ -20,6 +20,7 @@ from radiance.memory import (
     closer,
     given_values,
     matching,
+    purposes,
     scope,
     spelling,
     tasks,
@@ -169,6 +170,8 @@ class Memory:
             return self.match([*earlier, _asking(question)], tip)
 
         found, other = match(text), None
+        if found.candidates and purposes.wants_other(text, found.candidates[0]):
+            found = Found()
         if found.how != "sure" or not found.candidates:
             other = found_otherwise(
                 text, found, match, self._index.spelling, lambda stem: self._index.count(stem) > 0
