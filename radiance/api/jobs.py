@@ -8,7 +8,7 @@ from radiance.api.bodies import list_limit
 from radiance.api.services import Services, services_of
 from radiance.api.training import TrainingProgress, training_progress
 from radiance.api.update import supersedes
-from radiance.errors import RequestError
+from radiance.errors import CorruptCheckpoint, NotFound, RequestError
 from radiance.records import Job, JobStatus, Supersession
 
 
@@ -30,11 +30,13 @@ class JobWithSupersedes(JobAnswer, frozen=True, kw_only=True):
     Attributes:
         superseded_by: Its examples that a newer update answers otherwise, and by which.
         failed_rules: The rules of the gate that its checkpoint failed, also where it is served.
+        was_known: Whether what served answered all of it before, so that nothing was trained.
     """
 
     supersedes: list[Supersession]
     superseded_by: list[Supersession]
     failed_rules: list[str]
+    was_known: bool
 
 
 class JobList(msgspec.Struct):
@@ -59,6 +61,7 @@ def show_job(request: Request) -> JobWithSupersedes:
         supersedes=supersedes(services, job),
         superseded_by=services.examples.superseded_by(job.job_id),
         failed_rules=_failed_rules(services, job),
+        was_known=was_known(services, job),
     )
 
 
@@ -83,6 +86,16 @@ def _describe(services: Services, job: Job) -> JobAnswer:
         preparing=None if job.finished_at is not None else services.pipeline.preparing,
         held=None if job.finished_at is not None else services.held_up,
     )
+
+
+def was_known(services: Services, job: Job) -> bool:
+    """Whether what served answered all of a job, and of those learned with it, before it came."""
+    if job.checkpoint is None:
+        return False
+    try:
+        return services.registry.manifest(job.checkpoint).steps == 0
+    except (CorruptCheckpoint, NotFound):
+        return False
 
 
 def _failed_rules(services: Services, job: Job) -> list[str]:

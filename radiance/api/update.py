@@ -29,6 +29,8 @@ class UpdateAnswer(msgspec.Struct):
         queued: Whether its job is still to be learned; false of one that was sent before and ended.
         status: Of its job.
         held: Why nothing is learned now, as a clause; None where something is.
+        known: How many examples say what was learned before: nothing is trained where what serves
+            still answers all of them so.
     """
 
     job_id: str
@@ -37,6 +39,7 @@ class UpdateAnswer(msgspec.Struct):
     held: str | None
     accepted: int
     duplicates: int
+    known: int
     supersedes: list[Supersession]
     may_supersede: list[Supersession]
 
@@ -74,6 +77,7 @@ def accept(
         held=services.held_up if job.finished_at is None else None,
         accepted=job.example_count,
         duplicates=len(admitted.raw) - len(admitted.examples),
+        known=known_already(services, job),
         supersedes=supersedes(services, job),
         may_supersede=near,
     )
@@ -111,6 +115,16 @@ def supersedes(services: Services, job: Job) -> list[Supersession]:
     if not services.examples.is_asked_elsewhere(job):  # spares the walk through the whole lineage
         return []
     return services.examples.supersedes(job, lineage(services, job))
+
+
+def known_already(services: Services, job: Job) -> int:
+    """How many examples of a job that waits say what was learned before, and still holds."""
+    if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING):
+        return 0
+    learned = services.registry.ancestors(services.registry.current_id())
+    ids = [example.id for example in services.examples.of_jobs([job.job_id])]
+    found = services.facts.find(learned, len(ids), only=ids)
+    return sum(fact.state == "repeated" and (fact.by or "") < job.job_id for fact in found)
 
 
 def lineage(services: Services, job: Job) -> list[str]:

@@ -118,13 +118,16 @@ def _counts(answer: Answer) -> str:
     repeated = f", {duplicates} left out as repeated" if duplicates else ""
     corrected = len(answer.get("supersedes", ()))
     corrects = f", {corrected} earlier one{'s' * (corrected != 1)} corrected" if corrected else ""
-    return f"{accepted} example{'s' * (accepted != 1)} accepted{repeated}{corrects}"
+    known = f", {answer['known']} known already" if answer.get("known") else ""
+    return f"{accepted} example{'s' * (accepted != 1)} accepted{repeated}{known}{corrects}"
 
 
 def _report(context: click.Context, job: Answer) -> None:
     """Print how the job ended; leave with 3 if the gate refused it, with 1 if it failed else."""
     if not printed_as_json(job) and job["checkpoint"]:
         click.echo(job["checkpoint"])
+    if job.get("was_known"):
+        note("It was known already: nothing was trained.")
     if job["status"] != "succeeded":
         reason = one_line(str(job["error"] or "no reason was given"))
         note(f"Error: {job['job_id']} {job['status']}: {reason}")

@@ -89,6 +89,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         duplicates: How many examples were left out as repeated.
+        known: How many say what was learned before; where what serves still answers all of them so,
+            nothing is trained.
         supersedes: Earlier examples that it corrects.
         may_supersede: Earlier examples that look corrected in other words, and stay.
     """
@@ -96,6 +98,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
     accepted: int = 0
     duplicates: int = 0
+    known: int = 0
     supersedes: tuple[Correction, ...] = ()
     may_supersede: tuple[Correction, ...] = ()
 
@@ -127,6 +130,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
         error: Why it failed or was quarantined, as a sentence.
         progress: While it trains.
         preparing: What the service prepares before it can train, where it does.
+        was_known: Whether what served answered all of it before, so that nothing was trained.
     """
 
     job_id: str
@@ -142,6 +146,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     progress: JobProgress | None = None
     preparing: str | None = None
     supersedes: tuple[Correction, ...] = ()
+    was_known: bool = False
 
     @property
     def has_ended(self) -> bool:

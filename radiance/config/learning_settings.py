@@ -154,7 +154,8 @@ class TrainingSettings(Section, frozen=True):
         float,
         Meta(
             description="Training loss below which cooldown begins, in nats per token, of up to "
-            "1000 new and 64 replayed examples; 0: only max_steps ends training.",
+            "1000 new and 64 replayed examples; where all new ones are below it and exact from the "
+            "start, no step is taken. 0: only max_steps ends training.",
             ge=0,
         ),
     ] = 0.05

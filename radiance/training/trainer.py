@@ -6,6 +6,7 @@ when it was interrupted and resumed, and whatever was decoded in between.
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -196,7 +197,7 @@ class Trainer:
             Diverged: A loss or gradient is not finite, or the loss is above ``max_loss``.
         """
         settings = self._settings
-        while not self._is_over():
+        while not (self._is_over() or (yield from self._is_known_from_the_start())):
             taken = yield from self._take_step()
             yield taken
             if self._is_check_due(taken.finetune_loss):
@@ -208,11 +209,22 @@ class Trainer:
             if self._snapshot_wanted:
                 self._snapshot_wanted = False
                 yield TrainingState(self.step, self._save())
-        if self._null_space is not None:
+        if self._null_space is not None and self.step:
             yield from self._step_back()
         adapter = self.adapter()
         mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
         return Trained(self.vector, adapter, self.step, self._start)
+
+    def _is_known_from_the_start(self) -> Pieces[bool]:
+        """Whether the parent knows every new example as it would be known: no step is taken then.
+
+        It was taught before, most likely, and sent again.
+        """
+        if self.step or len(self._checked_new) < len(self._material.new):
+            return False
+        if not self._settings.stop_loss:  # so many steps are asked for, whatever is known
+            return False
+        return (yield from self._are_known(self._checked_new))
 
     def _step_back(self) -> Pieces[None]:
         """Go back as far towards the start as every example is still known by ``stop_loss``.
@@ -237,10 +249,14 @@ class Trainer:
     def _is_known(self) -> Pieces[bool]:
         """Whether every example that is looked at is exact and below ``stop_loss``."""
         for examples in (self._checked_new, self._checked_replay):
-            scores = yield from score_examples(self._gradient_computer, self.vector, examples)
-            if any(not s.is_exact or s.loss >= self._settings.stop_loss for s in scores):
+            if not (yield from self._are_known(examples)):
                 return False
         return True
+
+    def _are_known(self, examples: Sequence[EncodedExample]) -> Pieces[bool]:
+        """Whether all of these are exact and below ``stop_loss``."""
+        scores = yield from score_examples(self._gradient_computer, self.vector, examples)
+        return all(s.is_exact and s.loss < self._settings.stop_loss for s in scores)
 
     def _is_check_due(self, batch_loss: float) -> bool:
         """Whether the examples are measured now: regularly, and when a batch seems to be known.

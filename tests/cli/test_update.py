@@ -60,6 +60,19 @@ def test_what_is_corrected_and_what_only_looks_so_is_told(client, service, facts
     assert second.startswith("job_000009.1 looks like a correction of job_000001.4 in other words.")
 
 
+def test_what_is_known_already_is_told(client, service, facts):
+    status, accepted = service.replies["POST /update"]
+    service.replies["POST /update"] = status, {**accepted, "known": 2}
+    told = "job_000001: 2 examples accepted, 1 left out as repeated, 2 known already\n"
+    assert client("update", facts).stderr == told
+
+
+def test_that_nothing_was_trained_is_told(client, service, facts):
+    service.replies["GET /jobs/job_000001"] = 200, service.job(was_known=True)
+    result = client("update", facts, "--wait")
+    assert result.stderr.splitlines()[-1] == "It was known already: nothing was trained."
+
+
 def test_stdin_is_a_file_too(client, service):
     result = client("update", "-", "--json", input='\ufeff{"text": "a"}\r\n'.encode())
     assert json.loads(result.stdout) == service.replies["POST /update"][1]

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from radiance import config, ember
 from tests.shared_data import STORIES, needs
-from tests.support import FACTS, WITHOUT_ANCHORS, Running, start_service
+from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input, start_service
 
 LATER_UPDATES = [
     [
@@ -133,6 +134,38 @@ def test_three_updates_are_all_remembered(
 
 
 @pytest.mark.usefixtures("forked")
+@pytest.mark.slow
+def test_what_is_known_is_not_trained_again_until_it_is_taken_away(
+    serve_ember: Callable[..., Running],
+) -> None:
+    client = serve_ember(**WITHOUT_ANCHORS).client
+
+    def taught(facts: list[tuple[str, str]]) -> tuple[int, dict[str, Any], dict[str, Any]]:
+        accepted = client.post("/update", {"examples": as_input(facts)})
+        job = client.wait_for(accepted["job_id"])
+        assert job["status"] == "succeeded", job
+        checkpoint = client.get(f"/checkpoints/{job['checkpoint']}")
+        is_known = checkpoint["manifest"]["steps"] == 0
+        assert client.get(f"/jobs/{job['job_id']}")["was_known"] == is_known
+        request = urllib.request.Request(f"{client.url}/learn/{job['job_id']}")
+        request.add_header("Accept", "text/html")
+        with client.open(request) as answer:
+            assert ("known already, so nothing was trained" in answer.read().decode()) == is_known
+        return accepted["known"], checkpoint["manifest"], checkpoint
+
+    known, first, checkpoint = taught(FACTS[:2])
+    assert (known, first["steps"] > 0) == (0, True)
+    known, again, repeated = taught(FACTS[:2])
+    assert (known, again["steps"]) == (2, 0)
+    assert repeated["content_hash"] == checkpoint["content_hash"]
+    assert client.ask(FACTS[0][0])["response"] == FACTS[0][1]
+    known, more, _ = taught(FACTS[1:3])
+    assert (known, more["steps"] > 0) == (1, True)
+    client.post("/rollback", {"checkpoint": "base"})
+    known, anew, _ = taught(FACTS[:2])
+    assert (known, anew["steps"] > 0) == (0, True)
+
+
 def test_mlx_lm_gives_the_same_answers_from_the_stable_link(
     serve_ember: Callable[..., Running], taught: Taught, tmp_path: Path
 ) -> None:

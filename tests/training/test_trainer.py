@@ -194,6 +194,17 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
         assert last.worst_loss < 0.02
         scores = drain(score_examples(trainer._gradient_computer, trained.vector, encoded(engine)))
         assert all(score.is_exact for score in scores)
+        # Taught again, it is known from the start: nothing is moved, unless steps are asked for.
+        known: dict[str, Any] = {"parent": trained.adapter, "r": 8, "max_steps": 3}
+        for around in (False, True):
+            events, again = finish(new_trainer(engine, stop_loss=0.02, around=around, **known))
+            assert again is not None
+            assert (again.steps, events) == (0, [])
+            assert np.array_equal(np.array(again.vector), np.array(again.start))
+        for stop_loss in (0.0, 1e-6):
+            _, again = finish(new_trainer(engine, stop_loss=stop_loss, **known))
+            assert again is not None
+            assert again.steps == 3
 
     engine.call(learn)
 

@@ -5,8 +5,9 @@ from starlette.requests import Request
 
 from radiance.api.auth.access import sender_of
 from radiance.api.auth.keys import Key
+from radiance.api.jobs import was_known
 from radiance.api.services import Services
-from radiance.api.update import accept, lineage, may_replace_anchors, supersedes
+from radiance.api.update import accept, known_already, lineage, may_replace_anchors, supersedes
 from radiance.documents.kinds import SUFFIXES
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
@@ -18,7 +19,6 @@ from radiance.web.pages.training import held_up, progress_of
 from radiance.web.told import all_told, told
 
 _JOBS = 15
-_WAITS = (JobStatus.QUEUED, JobStatus.RUNNING)
 _EXAMPLES = 50
 
 
@@ -176,21 +176,14 @@ def describe_job(services: Services, request: Request) -> Data:
         "may_supersede": _pairs(
             services, services.examples.may_supersede(job, lineage(services, job))
         ),
-        "known_already": _known_already(services, job) if job.status in _WAITS else 0,
+        "known_already": known_already(services, job),
+        "was_known": was_known(services, job),
         "is_served": bool(
             job.checkpoint
             and current
             and services.registry.is_ancestor(job.checkpoint, current.checkpoint_id)
         ),
     }
-
-
-def _known_already(services: Services, job: Job) -> int:
-    """How many examples of a job that waits say what was learned before."""
-    lineage = services.registry.ancestors(services.registry.current_id())
-    ids = [example.id for example in services.examples.of_jobs([job.job_id])]
-    found = services.facts.find(lineage, len(ids), only=ids)
-    return sum(fact.state == "repeated" and (fact.by or "") < job.job_id for fact in found)
 
 
 def _pairs(services: Services, found: list[Supersession]) -> list[Data]:
