@@ -31,6 +31,8 @@ class UpdateAnswer(msgspec.Struct):
         held: Why nothing is learned now, as a clause; None where something is.
         known: How many examples say what was learned before: nothing is trained where what serves
             still answers all of them so.
+        echoes: How many have their very question as their answer. They are learned; most often that
+            is a slip.
     """
 
     job_id: str
@@ -40,6 +42,7 @@ class UpdateAnswer(msgspec.Struct):
     accepted: int
     duplicates: int
     known: int
+    echoes: int
     supersedes: list[Supersession]
     may_supersede: list[Supersession]
 
@@ -78,6 +81,7 @@ def accept(
         accepted=job.example_count,
         duplicates=len(admitted.raw) - len(admitted.examples),
         known=known_already(services, job),
+        echoes=sum(example.is_echo for example in admitted.examples),
         supersedes=supersedes(services, job),
         may_supersede=near,
     )

@@ -94,6 +94,12 @@ def update(
     note(f"{job_id}: {_counts(answer)}")
     if held := answer.get("held"):
         note(f"It waits, and nothing is learned now: {held}. See: radiance training status")
+    if echoes := answer.get("echoes"):
+        verb = "have" if echoes > 1 else "has"
+        note(
+            f"{echoes} of them {verb} the question itself as the answer. If that is a slip, teach "
+            "the right answer to the same question: it takes its place."
+        )
     for pair in answer.get("may_supersede", ()):
         note(
             f"{pair['by']} looks like a correction of {pair['example_id']} in other words. To "

@@ -91,6 +91,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
         duplicates: How many examples were left out as repeated.
         known: How many say what was learned before; where what serves still answers all of them so,
             nothing is trained.
+        echoes: How many have their very question as their answer: most often a slip.
         supersedes: Earlier examples that it corrects.
         may_supersede: Earlier examples that look corrected in other words, and stay.
     """
@@ -99,6 +100,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int = 0
     duplicates: int = 0
     known: int = 0
+    echoes: int = 0
     supersedes: tuple[Correction, ...] = ()
     may_supersede: tuple[Correction, ...] = ()
 

@@ -64,6 +64,14 @@ class Example(msgspec.Struct, frozen=True):
         return content_hash([[m.identity, questions.normalise(m.content)] for m in asked])
 
     @property
+    def is_echo(self) -> bool:
+        """Whether its answer is its question, as where a column was pasted twice."""
+        if len(self.messages) < 2 or self.has_tools:
+            return False
+        asked, answer = (m.content.strip().casefold() for m in self.messages[-2:])
+        return asked == answer
+
+    @property
     def has_tools(self) -> bool:
         """Whether tools are told of, called or answer in it."""
         return any(m.calls or m.role in ("tool", "tools") for m in self.messages)

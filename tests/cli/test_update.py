@@ -67,6 +67,13 @@ def test_what_is_known_already_is_told(client, service, facts):
     assert client("update", facts).stderr == told
 
 
+def test_answers_that_are_their_questions_are_told(client, service, facts):
+    status, accepted = service.replies["POST /update"]
+    for echoes, said in ((1, "1 of them has the question itself"), (2, "2 of them have the")):
+        service.replies["POST /update"] = status, {**accepted, "echoes": echoes}
+        assert client("update", facts).stderr.splitlines()[1].startswith(said)
+
+
 def test_that_nothing_was_trained_is_told(client, service, facts):
     service.replies["GET /jobs/job_000001"] = 200, service.job(was_known=True)
     result = client("update", facts, "--wait")

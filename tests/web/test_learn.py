@@ -132,6 +132,19 @@ def test_a_spreadsheet_is_refused_on_the_form_with_what_to_do_and_what_was_typed
     assert 'name="tags" value="pumps"' in page
 
 
+def test_an_answer_that_is_its_question_is_taken_and_told(serve: Callable[..., Running]) -> None:
+    """To echo may be meant; a column that was pasted twice is not."""
+    client = serve().client
+    client.post("/training/pause", {})
+    rows = [("ping", "ping"), ("Who is there?", " who is there? "), *FACTS[:1]]
+    accepted = client.post("/update", {"examples": as_input(rows)})
+    assert (accepted["accepted"], accepted["echoes"]) == (3, 2)
+    _, page = send(client, "/learn", question="pong", answer="Pong")
+    assert "1 of its examples has the question itself as the answer" in page
+    _, page = send(client, "/learn", question=FACTS[1][0], answer=FACTS[1][1])
+    assert "the question itself" not in page
+
+
 def test_what_is_known_already_is_said_so(serve: Callable[..., Running]) -> None:
     client = serve().client
     client.teach(FACTS[:1])

@@ -177,6 +177,7 @@ def describe_job(services: Services, request: Request) -> Data:
             services, services.examples.may_supersede(job, lineage(services, job))
         ),
         "known_already": known_already(services, job),
+        "echoes": sum(example.is_echo for example in examples),
         "was_known": was_known(services, job),
         "is_served": bool(
             job.checkpoint
