@@ -9,7 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    LocalEntryNotFoundError,
+)
 
 from radiance.errors import RequestError, Unavailable
 
@@ -105,7 +110,7 @@ def _explained(repository: str) -> Iterator[None]:
             field="repository",
             remedy="Check the name, and who you are: hf auth whoami.",
         ) from None
-    except OSError as error:
+    except (HTTPError, OSError) as error:  # the first is of the library that it asks by
         raise Unavailable(f"{repository}: the Hub cannot be reached ({_first(error)}).") from None
 
 

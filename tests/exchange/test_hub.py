@@ -205,6 +205,16 @@ def test_the_hub_s_refusals_are_told(hub, root, tmp_path):
     assert "user/other: the Hub refuses (" in missing.stderr
 
 
+def test_a_hub_that_cannot_be_reached_is_told(hub, root, tmp_path):
+    """A push ended in a traceback."""
+    hub.server.server_close()
+    for command in (("push", "stable", REPO, "--root", str(root), "--yes"), ("pull", REPO)):
+        done = radiance(hub, tmp_path, *command)
+        assert done.returncode == 1
+        assert f"Error: {REPO}: the Hub cannot be reached (" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_nothing_leaves_without_a_yes(root):
     result = CliRunner().invoke(main, ["push", "stable", REPO, "--root", str(root)])
     assert result.exit_code == 2
