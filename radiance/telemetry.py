@@ -51,7 +51,7 @@ def get_logger(name: str) -> Logger:
 
 
 def configure_logging(settings: config.LogSettings) -> None:
-    """Send Radiance's and uvicorn's events to stderr in the configured form."""
+    """Send Radiance's and uvicorn's events, and others' warnings, to stderr as it is configured."""
     as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(ProcessorFormatter(processors=_AS_JSON if as_json else _FOR_PEOPLE))
@@ -60,6 +60,7 @@ def configure_logging(settings: config.LogSettings) -> None:
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(settings.level.upper())
+    logging.lastResort = handler  # of warnings of all libraries else: they came as bare text
     logging.getLogger(_QUIET).setLevel(logging.ERROR)
 
 

@@ -49,7 +49,9 @@ def _loggers() -> Iterator[None]:
     """A command run in this process sets up logging; the tests after it read logs as before."""
     loggers = [logging.getLogger(name) for name in ("radiance", "uvicorn")]
     before = [(logger.handlers[:], logger.propagate, logger.level) for logger in loggers]
+    last = logging.lastResort
     yield
+    logging.lastResort = last
     for logger, (handlers, propagate, level) in zip(loggers, before, strict=True):
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)

@@ -37,6 +37,21 @@ def logged() -> Callable[[], list[dict[str, Any]]]:
     return lambda: [json.loads(line) for line in written.getvalue().splitlines()]
 
 
+def test_a_warning_of_a_library_comes_in_the_same_form(
+    logged: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a form that was sent with a bad header, say: a line of bare text in a log of JSON."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as a service has it
+    library = logging.getLogger("python_multipart.multipart")
+    library.warning("Found invalid character %r in header at %d", 13, 76)
+    library.info("Opening a file on disk")
+    [event] = logged()
+    assert (event["level"], event["event"]) == (
+        "warning",
+        "Found invalid character 13 in header at 76",
+    )
+
+
 def test_what_is_bound_stands_in_every_event_of_the_task_and_of_its_threads(
     logged: Callable[[], list[dict[str, Any]]],
 ) -> None:
