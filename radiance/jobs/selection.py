@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from radiance.config import UpdateSettings
 from radiance.storage.sqlite import Connection, Row, to_json
 
+_CLOCK_MOVED = timedelta(minutes=-1)  # a clock that is kept right moves by less
 MOST_ONE_BY_ONE = 16
 """So many waiting jobs are learned each in a cycle of its own, where they are learned at once."""
 
@@ -23,13 +24,14 @@ def due(settings: UpdateSettings, waiting_examples: int, oldest_age: timedelta) 
         settings: immediate trains as soon as anything waits; batched once enough examples wait or
             the oldest has waited long enough.
         waiting_examples: Curated examples of all queued jobs.
-        oldest_age: How long the oldest queued job has waited.
+        oldest_age: How long the oldest queued job has waited. Below zero the clock was set back
+            since, by a day perhaps, and nobody knows how long that is: it has waited enough.
     """
     if waiting_examples == 0:
         return False
     if settings.mode == "immediate" or waiting_examples >= settings.max_examples:
         return True
-    return oldest_age >= timedelta(minutes=settings.max_age_minutes)
+    return not _CLOCK_MOVED < oldest_age < timedelta(minutes=settings.max_age_minutes)
 
 
 def resumable(

@@ -39,6 +39,10 @@ class Hold:
         since = now if before is None else before.since
         return cls(reason, since, tries, now + timedelta(seconds=seconds))
 
+    def lasts(self, now: datetime) -> bool:
+        """Whether it goes on; not where the clock was set back since, which made it last a day."""
+        return now < self.until <= now + timedelta(seconds=_LONGEST_S)
+
 
 def passing_reason(error: BaseException) -> str | None:
     """Why a cycle could not go on, where that is not of its own making and may pass; else None."""

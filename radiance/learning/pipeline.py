@@ -126,7 +126,7 @@ class Pipeline:
     def _run_due_cycles(self) -> None:
         self._is_awaited.clear()
         while not self._thread.is_stopping and not self._objection():
-            if (held := self._held) is not None and records.now() < held.until:
+            if (held := self._held) is not None and held.lasts(records.now()):
                 break
             try:
                 has_run = self.run_cycle()

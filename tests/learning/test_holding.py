@@ -60,3 +60,11 @@ def test_pauses_grow_up_to_a_minute() -> None:
     assert held is not None
     assert (held.since, held.tries) == (NOW, 20)
     assert Hold.after(None, "x", now).until == now + timedelta(seconds=1)
+
+
+def test_a_clock_that_is_set_back_makes_no_pause_longer() -> None:
+    held = Hold.after(None, "storage: full", NOW)
+    assert held.lasts(NOW)
+    assert not held.lasts(held.until)
+    assert not held.lasts(NOW - timedelta(days=1))
+    assert not held.lasts(NOW + timedelta(days=1))
