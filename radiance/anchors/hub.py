@@ -72,7 +72,7 @@ def folder_name(dataset: str) -> str:
 def _fetch(name: str) -> Path:
     """The dataset's files, downloaded where the Hub's cache does not have them."""
     from huggingface_hub import snapshot_download  # slow to import
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+    from huggingface_hub.errors import HFValidationError, HTTPError, RepositoryNotFoundError
 
     try:
         return Path(
@@ -88,7 +88,7 @@ def _fetch(name: str) -> Path:
             f'evaluation.anchor_dataset (is "{name}"): no such folder, and not a Hub id. Name a '
             "dataset like tnn1t1s/news-100-sept-2023, or a folder that datasets.load_dataset opens."
         ) from None
-    except OSError as error:  # the Hub's own are such, too
+    except (OSError, HTTPError) as error:  # the Hub's own are the first, a break-off the second
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         kind = Unknown if isinstance(error, RepositoryNotFoundError) else Unreachable
         raise kind(

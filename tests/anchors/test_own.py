@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import HTTPError, RepositoryNotFoundError
 
 from radiance import ember
 from radiance.anchors import common, own, provider
@@ -202,6 +202,17 @@ def test_a_dataset_that_the_hub_does_not_have_is_an_error_to_whoever_names_it(
     with pytest.raises(ConfigError, match="404"):
         provider.load(Config(base_model=base, evaluation=named, root=tmp_path), PUBLISHED)
     assert "404" in provider.load(Config(base_model=base, root=tmp_path), PUBLISHED).missing
+
+
+def test_a_dataset_that_breaks_off_is_missing_and_no_error_to_who_did_not_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(name: str, **_: Any) -> None:
+        raise HTTPError("peer closed connection")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", break_off)
+    found = provider.load(Config(base_model="elsewhere/model", root=tmp_path), PUBLISHED)
+    assert "peer closed connection" in found.missing
 
 
 def test_what_this_machine_should_have_is_an_error(tmp_path: Path) -> None:

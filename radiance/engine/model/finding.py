@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.errors import HFValidationError, HTTPError
 
 from radiance.engine.model import fetching
 from radiance.engine.model.named import NAMED, NamedModel
@@ -49,7 +49,7 @@ def find_base(name: str, ember_path: Path) -> Path:
         )
     try:
         path = Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
-    except (OSError, HFValidationError) as error:  # the Hub's own are OSErrors, too
+    except (OSError, HFValidationError, HTTPError) as error:  # the last: it broke off
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f'base_model (is "{name}"): not a local directory and not to be had from the Hub '

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import CachedRepoInfo, constants, hf_hub_download, scan_cache_dir
-from huggingface_hub.errors import CacheNotFound, HFValidationError
+from huggingface_hub.errors import CacheNotFound, HFValidationError, HTTPError
 
 from radiance.engine.model import fetching
 from radiance.engine.model.finding import HUB_ID, find_base
@@ -105,7 +105,7 @@ def describe(model: FoundModel) -> StoredModel:
         return DescribedModel(model.name, dict(NAMED[model.name].config))
     try:
         file = hf_hub_download(model.name, "config.json")
-    except (OSError, HFValidationError) as error:
+    except (OSError, HFValidationError, HTTPError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(
             f"{model.name}: its config.json is not in the cache and not to be had from the Hub "

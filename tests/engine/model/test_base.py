@@ -9,6 +9,7 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import pytest
+from huggingface_hub.errors import HTTPError
 from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model, load_tokenizer, quantize_model, save
 
@@ -38,6 +39,17 @@ def test_what_is_neither_directory_nor_hub_id_is_refused(name: str) -> None:
 def test_hub_id_that_is_not_to_be_had_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ConfigError, match=r"not to be had from the Hub .*hf download nobody/none"):
+        find_base("nobody/none", ember.MODEL_PATH)
+
+
+def test_a_download_that_breaks_off_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Hub's client tries again a few times, and then raises what its library does."""
+
+    def break_off(name: str, **_: Any) -> None:
+        raise HTTPError("peer closed connection without sending complete message body")
+
+    monkeypatch.setattr("radiance.engine.model.finding.snapshot_download", break_off)
+    with pytest.raises(ConfigError, match=r"peer closed connection .*hf download nobody/none"):
         find_base("nobody/none", ember.MODEL_PATH)
 
 
