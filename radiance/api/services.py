@@ -1,5 +1,6 @@
 """What the handlers work with."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,6 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from radiance import records
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
 from radiance.documents.questions import PassageQuestions
@@ -51,6 +51,8 @@ class Services:
 
     Attributes:
         anchors: What must survive; forgetting is measured on it.
+        started_at: When it was first ready, as the clock had it then.
+        ready_since_s: The same by ``time.monotonic``, which nobody sets.
         parts: What extensions run in it, by the extension's name.
     """
 
@@ -86,12 +88,13 @@ class Services:
     chain: Chain
     anchors: AnchorSet
     started_at: datetime
+    ready_since_s: float
     parts: Mapping[str, Part]
 
     @property
     def uptime_s(self) -> float:
-        """Seconds since it was first ready; 0 where the clock was set back behind that."""
-        return max(0.0, (records.now() - self.started_at).total_seconds())
+        """Seconds since it was first ready."""
+        return time.monotonic() - self.ready_since_s
 
     @property
     def has_anchors(self) -> bool:

@@ -6,6 +6,7 @@ can be delivered. Stop is the reverse; a cycle in training saves its state and g
 """
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -313,6 +314,7 @@ class Service:
             chain=Chain(config.chain),
             anchors=anchors,
             started_at=records.now(),
+            ready_since_s=time.monotonic(),
             parts=parts,
         )
         # First: settings of theirs that cannot be used are refused before anything is trained.
