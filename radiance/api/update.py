@@ -72,7 +72,6 @@ def accept(
         record=owned(services, admitted, sender),
         sender="" if sender is None else sender.name,
     )
-    near = services.examples.may_supersede(job, lineage(services, job))
     return UpdateAnswer(
         job_id=job.job_id,
         queued=job.finished_at is None,
@@ -83,7 +82,7 @@ def accept(
         known=known_already(services, job),
         echoes=sum(example.is_echo for example in admitted.examples),
         supersedes=supersedes(services, job),
-        may_supersede=near,
+        may_supersede=may_supersede(services, job),
     )
 
 
@@ -119,6 +118,19 @@ def supersedes(services: Services, job: Job) -> list[Supersession]:
     if not services.examples.is_asked_elsewhere(job):  # spares the walk through the whole lineage
         return []
     return services.examples.supersedes(job, lineage(services, job))
+
+
+def may_supersede(services: Services, job: Job) -> list[Supersession]:
+    """What a job seems to correct in other words, as long as both of the two stand."""
+    learned = lineage(services, job)
+    found = services.examples.may_supersede(job, [c for c in learned if c != job.checkpoint])
+    if job.status != JobStatus.SUCCEEDED or not found:
+        return found
+    standing = services.registry.ancestors(services.registry.current_id())
+    if job.checkpoint not in standing:
+        return []
+    gone = {each.example_id for each in services.examples.superseded(standing)}
+    return [each for each in found if not gone.intersection((each.example_id, each.by))]
 
 
 def known_already(services: Services, job: Job) -> int:

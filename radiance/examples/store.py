@@ -279,9 +279,11 @@ class ExampleStore:
     def may_supersede(self, job: Job, lineage: Collection[str]) -> list[Supersession]:
         """Learned examples that a job seems to correct in other words; none of them is dropped.
 
-        Only while it waits: afterwards its own examples, and newer ones, are among the learned.
+        Args:
+            job: The job; one that failed or was cancelled contradicts nothing.
+            lineage: What was learned before it: its own checkpoint is not in it.
         """
-        if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING):
+        if job.status not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.SUCCEEDED):
             return []
         new = self.of_jobs([job.job_id])
         most = corrections.most_compared(len(new))

@@ -220,4 +220,4 @@ def test_hints_name_pairs_and_leave_the_rest_alone(book: Book) -> None:
     )
     assert book.hints(job) == [("1.0", "2.0")]
     book.run()
-    assert book.hints(book.jobs.get(job.job_id)) == []
+    assert book.hints(book.jobs.get(job.job_id)) == [("1.0", "2.0")]

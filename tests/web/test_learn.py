@@ -62,6 +62,20 @@ def test_what_an_update_may_contradict_is_named_with_both_answers(
     assert old in told
     assert new in told
     assert '<a href="/learn?example=job_000001.0">Correct it</a>' in told
+    # It stays there once it is learned, while both of the two are served and neither is corrected.
+    client.post("/training/resume", {})
+    made = client.wait_for("job_000002")["checkpoint"]
+
+    def is_told() -> bool:
+        return "It may contradict 1 earlier fact" in fetch(client, "/learn/job_000002")[2]
+
+    assert is_told()
+    client.post("/rollback", {"checkpoint": "base"})
+    assert not is_told()
+    client.post("/promote", {"checkpoint": made})
+    assert is_told()
+    client.teach([("Who runs the Pellow bakery?", new)])
+    assert not is_told()
 
 
 def test_a_cycle_of_which_nothing_came_says_who_ended_it(

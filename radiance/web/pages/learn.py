@@ -7,7 +7,13 @@ from radiance.api.auth.access import sender_of
 from radiance.api.auth.keys import Key
 from radiance.api.jobs import was_known
 from radiance.api.services import Services
-from radiance.api.update import accept, known_already, lineage, may_replace_anchors, supersedes
+from radiance.api.update import (
+    accept,
+    known_already,
+    may_replace_anchors,
+    may_supersede,
+    supersedes,
+)
 from radiance.documents.kinds import SUFFIXES
 from radiance.errors import RequestError
 from radiance.records import Job, JobStatus, Supersession
@@ -173,9 +179,7 @@ def describe_job(services: Services, request: Request) -> Data:
         "decision": decided(services, checkpoint),
         "supersedes": _pairs(services, supersedes(services, job)),
         "superseded_by": _pairs(services, services.examples.superseded_by(job.job_id)),
-        "may_supersede": _pairs(
-            services, services.examples.may_supersede(job, lineage(services, job))
-        ),
+        "may_supersede": _pairs(services, may_supersede(services, job)),
         "known_already": known_already(services, job),
         "echoes": sum(example.is_echo for example in examples),
         "was_known": was_known(services, job),
