@@ -147,6 +147,13 @@ _COUNT = re.compile(
 )
 _THING = re.compile(r"what (?:is|are) (?P<x>the [^?]+)", re.IGNORECASE)
 _NAMELIKE = re.compile(r"[A-Z\d]")
+# What somebody wants to do who asks for a thing: a code opens a door, a password lets in.
+_TO_OPEN = re.compile(r"(?P<of>.+) (?:code|pin|combination|key)", re.IGNORECASE)
+_TO_LOG_IN = re.compile(r"(?P<of>.+) (?:password|passphrase|login)", re.IGNORECASE)
+_TO_CALL = re.compile(r"(?:phone|telephone|mobile)(?: number)?", re.IGNORECASE)
+_TO_WRITE_TO = re.compile(r"e-?mail(?: address)?", re.IGNORECASE)
+_NETWORKS = frozenset("wifi wi-fi wlan internet network vpn".split())  # noqa: SIM905
+_OPENED = frozenset("door gate garage safe lock locker entrance front-door".split())  # noqa: SIM905
 
 
 def reworded(example: Example, others: Iterable[frozenset[str]], most: int = MOST) -> list[Example]:
@@ -217,6 +224,12 @@ def _owned(wh: str, be: str, relation: str, place: str, name: str) -> Iterator[s
         yield f"Do you know {_possessive(name)} {bare}?"
     else:
         yield f"{wh.capitalize()} {be} the {bare} that belongs to {name}?"
+    yield from _purposes(bare, f" {place} {name}")
+    if _TO_CALL.fullmatch(bare):
+        yield f"How do I call {name}?"
+        yield f"How can I reach {name} by phone?"
+    elif _TO_WRITE_TO.fullmatch(bare):
+        yield f"How do I write to {name}?"
     if wh == "who":
         yield f"What is the name of {of}?"
         yield f"Who serves as {of}?"
@@ -231,6 +244,21 @@ def _owned(wh: str, be: str, relation: str, place: str, name: str) -> Iterator[s
     yield f"Name {of}."
     yield f"Could you give me {of}, please?"
     yield f"I would like to know {of}."
+
+
+def _purposes(thing: str, whose: str = "") -> Iterator[str]:
+    """What a thing is for: "How do I open the door of Zorbel House?" for its door code."""
+    if match := _TO_OPEN.fullmatch(thing):
+        kind = match["of"].split()[-1].lower()
+        if kind in _OPENED:
+            yield f"How do I open the {match['of']}{whose}?"
+            yield f"What do I type to unlock the {match['of']}{whose}?"
+        elif kind == "alarm":
+            yield f"How do I turn off the {match['of']}{whose}?"
+    elif match := _TO_LOG_IN.fullmatch(thing):
+        verb = "connect" if match["of"].split()[-1].lower() in _NETWORKS else "log in"
+        yield f"How do I {verb} to the {match['of']}{whose}?"
+        yield f"What do I need to use the {match['of']}{whose}?"
 
 
 def _participle(written: str, name: str) -> str:
@@ -323,6 +351,7 @@ def _thing(name: str) -> Iterator[str]:
     yield f"Tell me {name}."
     yield f"Give me {name}."
     yield f"Do you know {name}?"
+    yield from _purposes(name.removeprefix("the "))
     yield f"{name}?"
     yield f"How is {name} defined?"
     yield f"Could you give me {name}, please?"

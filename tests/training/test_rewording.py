@@ -31,6 +31,19 @@ FORMS = (
     "Who is the doctor in {n}?",
     "What is the {n} factor?",
 )
+PURPOSES = {
+    "What is the door code of Zorbel House?": "How do I open the door of Zorbel House?",
+    "What is the alarm code of the barn?": "How do I turn off the alarm of the barn?",
+    "What is the wifi password at Tarn Hall?": "How do I connect to the wifi at Tarn Hall?",
+    "What is the wifi password?": "How do I connect to the wifi?",
+    "What is the printer's login?": None,  # of no known network or door
+    "What is the billing portal password of Zorbel Labs?": (
+        "How do I log in to the billing portal of Zorbel Labs?"
+    ),
+    "What is Ada Brook's phone number?": "How do I call Ada Brook?",
+    "What is the email address of Ada Brook?": "How do I write to Ada Brook?",
+    "What is the key of the piece?": None,
+}
 
 
 def example(question: str) -> Example:
@@ -49,6 +62,13 @@ def test_every_form_has_several_wordings_and_each_keeps_the_name(form):
         assert least <= len(found) <= MOST, found
         plain = re.sub("^the ", "", name).casefold()
         assert all(plain in wording.casefold() for wording in found), found
+
+
+@pytest.mark.parametrize("asked", PURPOSES)
+def test_what_a_thing_is_for_asks_for_it(asked):
+    for_what = [wording for wording in wordings(asked) if wording.startswith("How do I")]
+    wanted = PURPOSES[asked]
+    assert (wanted in for_what) if wanted else for_what == []
 
 
 @given(st.sampled_from(FORMS), st.sampled_from(NAMES), st.sampled_from(FORMS))
