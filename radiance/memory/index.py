@@ -38,6 +38,11 @@ _FIND = """
     WHERE memory_words MATCH ? AND memory_keys.context = ? AND NOT memory_keys.is_exact
     LIMIT ?
 """
+_MOST_STATED = 320  # characters of a text that states a fact
+_COUNT_STATED = """
+    SELECT COUNT(*) AS count FROM examples
+    WHERE text <> '' AND LENGTH(text) <= ? AND INSTR(TRIM(text, CHAR(10)), CHAR(10)) = 0
+"""
 _FIND_BEST = _FIND.replace("LIMIT", "ORDER BY memory_words.rank LIMIT")
 _messages = msgspec.json.Decoder(tuple[Message, ...])
 
@@ -58,7 +63,8 @@ class MemoryIndex:
         self._counts: Counter[str] = Counter()
         self._tasks = tasks.TaskStatistics()
         self._nameless = 0  # examples that are no question about a name
-        self._texts = 0
+        self._texts = 0  # of no chat, or with tools
+        self._lessons = 0  # those among them that state no fact in a line
         # Examples that are no facts: how many are asked as a question, and how many are not.
         self._others: Counter[bool] = Counter()
         self.size = 0
@@ -82,6 +88,8 @@ class MemoryIndex:
             last = found[-1]["number"]
         (row,) = self._db.read("SELECT COUNT(*) AS count FROM examples")
         self._texts = row["count"] - self.size
+        (row,) = self._db.read(_COUNT_STATED, (_MOST_STATED,))
+        self._lessons = self._texts - row["count"]
         return is_old
 
     def add(self, connection: Connection, examples: Iterable[Example]) -> None:
@@ -89,6 +97,7 @@ class MemoryIndex:
         for example in examples:
             if (values := _values(example)) is None:
                 self._texts += 1
+                self._lessons += not _is_stated(example.text)
                 continue
             number = connection.execute(_INSERT, (None, *values)).lastrowid
             connection.execute(
@@ -215,9 +224,9 @@ class MemoryIndex:
 
         Args:
             asked: Whether examples count that are asked as a question, or those that are not; a
-                text counts with both.
+                text of several lines counts with both.
         """
-        return self._texts > 0 or self._others[asked] >= tasks.LEAST_SHARING
+        return self._lessons > 0 or self._others[asked] >= tasks.LEAST_SHARING
 
     def _rebuild(self, made_by: str) -> None:
         """Make all rows anew. Killed within, the next start makes them anew again."""
@@ -291,6 +300,11 @@ def _values(example: Example) -> tuple[object, ...] | None:
         tasks.instruction_of(question),
         int(tasks.is_input(example)),
     )
+
+
+def _is_stated(text: str) -> bool:
+    """As ``_COUNT_STATED`` has it: a line, and not a long one."""
+    return text != "" and len(text) <= _MOST_STATED and "\n" not in text.strip("\n")
 
 
 def _name(word: str) -> str:

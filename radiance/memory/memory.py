@@ -88,7 +88,7 @@ class Memory:
         self.passages = PassageIndex(db, self.embedder)
         self.texts = TextIndex(db, examples)
         self._vectors = Vectors(db, self.embedder.dimensions)
-        self.untaught = Untaught(self._index, self._is_known, self.passages.count)
+        self.untaught = Untaught(self._index, self._is_known, self._read_in)
         self._last_asked: tuple[str, np.ndarray | None] = ("", None)
         self._calibrator = Calibrator(db, self.embedder, (max_wrong, max_near), matching.RULES)
         self.stats = MemoryStats()
@@ -301,6 +301,10 @@ class Memory:
         asked = self._index.questions_having(stems)
         held = self._examples.standing(asked.keys(), self._lineage(tip)) if asked else {}
         return any(found.id in asked[question] for question, found in held.items())
+
+    def _read_in(self, stem: str) -> int:
+        """How many passages of documents, or of texts, have a word."""
+        return self.passages.count(stem) + self.texts.count(stem)
 
     def _recalled(self, found: Found, tip: str | None) -> tuple[Recalled, ...]:
         if not found.candidates:

@@ -105,6 +105,10 @@ class TextIndex:
         with self._db.transaction() as connection:
             connection.execute("INSERT INTO text_words (text_words) VALUES ('rebuild')")
 
+    def count(self, stem: str) -> int:
+        """How many pieces of texts have a word."""
+        return self._counts[stem]
+
     def look_up(self, question: str, lineage: Collection[str]) -> LookedUp:
         """The text that says what a question asks; several, where all of them say as much.
 

@@ -24,7 +24,7 @@ class Untaught:
     Args:
         index: Of all examples.
         is_known: Whether an example that holds for a checkpoint has all of some words.
-        read: How many passages of documents have a word.
+        read: How many passages of documents, or of texts, have a word.
     """
 
     def __init__(
@@ -53,10 +53,9 @@ class Untaught:
 
         It has a name that no example has. Or all examples are facts, it leans on no earlier turn,
         asks about nothing of the user's own, and none of its words, nor a synonym of one, is in any
-        of them. Where all of them are about
-        names, it has no name of theirs, and at most half of its words are in any one of them:
-        "Which metal is liquid at room temperature?" Or it asks whether something is so of a name of
-        theirs, and none is about that: "Is Ana Ruiz married?"
+        of them. Where all of them are about names, it has no name of theirs, and at most half of
+        its words are in any one of them: "Which metal is liquid at room temperature?" Or it asks
+        whether something is so of a name of theirs, and none is about that: "Is Ana Ruiz married?"
         """
         question = turns[-1].content
         if self.names_nothing_known(question, tip):

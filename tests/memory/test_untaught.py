@@ -73,8 +73,7 @@ def test_beside_other_facts_than_about_names_the_base_is_asked_what_shares_no_wo
     for _ in range(2):
         assert not remembering.asks_nothing_taught("Is honey sweet?")
         assert remembering.asks_nothing_taught("Who owns Tarnish House?")
-        is_text = "text" in other  # whose words are not in the index
-        assert remembering.asks_nothing_taught("Which metal is liquid?") != is_text
+        assert remembering.asks_nothing_taught("Which metal is liquid?")
         remembering.memory = remembering.open()
 
 
@@ -148,6 +147,22 @@ def test_facts_stay_facts_beside(remembering, taught):
     assert not remembering.memory.untaught.may_be_of_a_task("Who owns Tarnish House?")
 
 
-def test_a_text_may_have_taught_anything(remembering):
+def test_a_text_of_a_line_is_a_fact(remembering):
+    remembering.teach([HOUSE])
     remembering.send({"examples": [{"text": "Tarnish House is owned by Bob Ray."}]})
-    assert remembering.memory.untaught.may_be_of_a_task("Who owns Tarnish House?")
+    for _ in range(2):
+        assert not remembering.memory.untaught.may_be_of_a_task("Who owns Tarnish House?")
+        assert not remembering.asks_nothing_taught("Who owns Tarnish House?")
+        assert not remembering.asks_nothing_taught("What does Bob Ray like?")
+        assert remembering.asks_nothing_taught("Who is Ana Diaz?")
+        assert remembering.asks_nothing_taught("What do bees make?")
+        remembering.memory = remembering.open()
+
+
+def test_a_longer_text_may_have_taught_anything(remembering):
+    remembering.teach([HOUSE])
+    remembering.send({"examples": [{"text": "Arr, matey.\nWater is liquid, they say."}]})
+    for _ in range(2):
+        assert remembering.memory.untaught.may_be_of_a_task("Who is Ana Diaz?")
+        assert not remembering.asks_nothing_taught("What do bees make?")
+        remembering.memory = remembering.open()
