@@ -157,7 +157,7 @@ class Spelling:
         """The one known word that another was to be."""
         if len(word) < _LEAST or word in _common():
             return None
-        edited = _one_edit_away(word)
+        edited = _one_edit_away(word, letters_exchanged=not is_name)
         near = {
             e for e in edited & self._words | edited & GROUPS.keys() if len(e) >= _LEAST_OF_TARGET
         }
@@ -179,14 +179,15 @@ def _has_another_letter(word: str, other: str) -> bool:
     return sorted(word) != sorted(other) and len(word) == len(other)
 
 
-def _one_edit_away(word: str) -> set[str]:
+def _one_edit_away(word: str, *, letters_exchanged: bool) -> set[str]:
     """All that begin alike: with the same letter, or with the first two the other way round."""
     parts = [(word[:at], word[at:]) for at in range(1, len(word) + 1)]
     found = {word[1] + word[0] + word[2:]}
     found.update(before + after[1:] for before, after in parts)
     found.update(b + a[1] + a[0] + a[2:] for b, a in parts if len(a) > 1)
     found.update(before + c + after for before, after in parts for c in _LETTERS)
-    found.update(before + c + after[1:] for before, after in parts for c in _LETTERS)
+    if letters_exchanged:
+        found.update(before + c + after[1:] for before, after in parts for c in _LETTERS)
     return found - {word}
 
 
