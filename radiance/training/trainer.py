@@ -6,8 +6,7 @@ when it was interrupted and resumed, and whatever was decoded in between.
 
 import io
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import mlx.core as mx
@@ -145,8 +144,7 @@ class Trainer:
         self._every, self._rarely_below = derived(anchor.every), derived(anchor.rarely_below)
         self._lr, self._max_steps = derived(settings.lr), derived(settings.max_steps)
         self._material = material
-        shape = largest_batch(material, settings, anchor)
-        require(gradient_computer.step_memory(*shape), free_bytes(), settings, all_bytes())
+        self._require_memory()
         self._groups = (
             {}
             if anchor.method == "naive"
@@ -170,7 +168,6 @@ class Trainer:
             )
         )
         self._checked_new, self._checked_replay = new, replay
-        self._rows = min(settings.batch_size, len(material.new)) + self._replayed_per_batch()
         self.step = self._checked_at = 0
         # Nothing differs at the start from a reference that it starts from.
         starts_there = parent is None or anchor.reference != "base"
@@ -197,7 +194,8 @@ class Trainer:
             Diverged: A loss or gradient is not finite, or the loss is above ``max_loss``.
         """
         settings = self._settings
-        while not (self._is_over() or (yield from self._is_known_from_the_start())):
+        is_known = yield from self._set_known_aside()
+        while not (is_known or self._is_over()):
             taken = yield from self._take_step()
             yield taken
             if self._is_check_due(taken.finetune_loss):
@@ -215,16 +213,39 @@ class Trainer:
         mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
         return Trained(self.vector, adapter, self.step, self._start)
 
-    def _is_known_from_the_start(self) -> Pieces[bool]:
-        """Whether the parent knows every new example as it would be known: no step is taken then.
+    def _set_known_aside(self) -> Pieces[bool]:
+        """Mix in those new examples that the parent knows as earlier ones are; True: it knows all.
 
-        It was taught before, most likely, and sent again.
+        They were taught before, most likely, and sent again with others. What the parent knows is
+        asked where training starts, so that one taken up again has the same aside.
         """
-        if self.step or len(self._checked_new) < len(self._material.new):
+        stop_loss, material = self._settings.stop_loss, self._material
+        if not stop_loss or len(self._checked_new) < len(material.new):
             return False
-        if not self._settings.stop_loss:  # so many steps are asked for, whatever is known
-            return False
-        return (yield from self._are_known(self._checked_new))
+        scores = yield from score_examples(
+            self._gradient_computer, self._start, [lesson.example for lesson in material.new]
+        )
+        is_known = [score.is_exact and score.loss < stop_loss for score in scores]
+        if all(is_known):
+            return self.step == 0
+        is_replayed = round(self._settings.batch_size * self._settings.replay_ratio) > 0
+        if any(is_known) and is_replayed and not material.replay_outputs:
+            lessons = list(zip(material.new, is_known, strict=True))
+            self._material = replace(
+                material,
+                new=[lesson for lesson, known in lessons if not known],
+                replay=[*material.replay, *(lesson for lesson, known in lessons if known)],
+            )
+            self._require_memory()
+        return False
+
+    def _require_memory(self) -> None:
+        """See that the largest step fits."""
+        shape = largest_batch(self._material, self._settings, self._anchor)
+        needed = self._gradient_computer.step_memory(*shape)
+        require(needed, free_bytes(), self._settings, all_bytes())
+        new = min(self._settings.batch_size, len(self._material.new))
+        self._rows = new + self._replayed_per_batch()
 
     def _step_back(self) -> Pieces[None]:
         """Go back as far towards the start as every example is still known by ``stop_loss``.
@@ -249,14 +270,10 @@ class Trainer:
     def _is_known(self) -> Pieces[bool]:
         """Whether every example that is looked at is exact and below ``stop_loss``."""
         for examples in (self._checked_new, self._checked_replay):
-            if not (yield from self._are_known(examples)):
+            scores = yield from score_examples(self._gradient_computer, self.vector, examples)
+            if any(not s.is_exact or s.loss >= self._settings.stop_loss for s in scores):
                 return False
         return True
-
-    def _are_known(self, examples: Sequence[EncodedExample]) -> Pieces[bool]:
-        """Whether all of these are exact and below ``stop_loss``."""
-        scores = yield from score_examples(self._gradient_computer, self.vector, examples)
-        return all(s.is_exact and s.loss < self._settings.stop_loss for s in scores)
 
     def _is_check_due(self, batch_loss: float) -> bool:
         """Whether the examples are measured now: regularly, and when a batch seems to be known.

@@ -41,6 +41,7 @@ def encoded(engine: Engine, facts: Sequence[tuple[str, str]] = FACTS) -> list[En
 def new_trainer(
     engine: Engine,
     *,
+    new: Sequence[tuple[str, str]] = FACTS,
     replay: Sequence[EncodedExample] = (),
     held: HeldTexts | None = None,
     anchor: config.AnchorSettings | None = None,
@@ -53,7 +54,7 @@ def new_trainer(
     training = config.TrainingSettings(**given)
     lora = LoraModel(engine.base, training)
     material = TrainingSet(
-        new=[AugmentedExample(e) for e in encoded(engine)],
+        new=[AugmentedExample(e) for e in encoded(engine, new)],
         replay=[AugmentedExample(e) for e in replay],
         held=held or HeldTexts(),
         null_space=NullSpace(lora, {}) if around else None,
@@ -205,6 +206,24 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
             _, again = finish(new_trainer(engine, stop_loss=stop_loss, **known))
             assert again is not None
             assert again.steps == 3
+        # With one that is new, that one alone fills the batches, and the others are mixed in.
+        more: dict[str, Any] = {"parent": trained.adapter, "r": 8, "lr": 1e-3, "stop_loss": 0.02}
+        more |= {"new": [*FACTS, ("Who leads Tarn?", "Ola Brandt leads Tarn.")], "batch_size": 4}
+        trainer = new_trainer(engine, **more)
+        events, straight = finish(trainer)
+        assert straight is not None
+        assert straight.steps > 3
+        assert trainer._batch(0).tokens.shape[0] == 1 + 2
+        scores = drain(
+            score_examples(
+                trainer._gradient_computer, straight.vector, encoded(engine, more["new"])
+            )
+        )
+        assert all(score.is_exact for score in scores)
+        saved = finish(new_trainer(engine, **more), until=3)[0][-1]
+        _, resumed = finish(new_trainer(engine, resume_from=saved.data, **more))
+        assert resumed is not None
+        assert np.array_equal(np.array(straight.vector), np.array(resumed.vector))
 
     engine.call(learn)
 
