@@ -88,7 +88,11 @@ def test_damage_in_memory_is_found_by_the_next_probe_and_rolled_back(watched: Wa
     assert (release.checkpoint_id, release.action, release.actor) == (first, "rollback", "monitor")
     assert release.reason.startswith(f"{second} was taken back by the monitor: probe_loss is ")
     assert "and may be 0.2: mean rise of the loss of 16 anchors" in release.reason
-    assert watched.served() == watched.client.ask("Hello!", max_tokens=2)["checkpoint"] == first
+    assert (
+        watched.served()
+        == watched.client.ask("Hello!", max_tokens=2, memory="off")["checkpoint"]
+        == first
+    )
 
 
 def test_the_first_probe_finds_weights_that_are_not_what_was_evaluated(watched: Watched) -> None:
@@ -169,7 +173,7 @@ def test_requests_that_fail_in_the_engine_are_counted_and_given_up_ones_are_not(
         watched.monitor._note_end(served, ASKED, RequestError("a form that cannot be held"))
         watched.monitor._note_end(served, ASKED, TimedOut("too much is going on"))
     for _ in range(4):
-        watched.client.ask("Hello!", max_tokens=2)
+        watched.client.ask("Hello!", max_tokens=2, memory="off")
     assert watched.look()["errors"].value == 0
 
     def fail() -> None:
@@ -177,7 +181,7 @@ def test_requests_that_fail_in_the_engine_are_counted_and_given_up_ones_are_not(
 
     monkeypatch.setattr(engine._decoder, "step", fail)
     for _ in range(8):
-        status, _body = watched.client.send("/search", {"prompt": "Hello!"})
+        status, _body = watched.client.send("/search", {"prompt": "Hello!", "memory": "off"})
         assert status == 500
     watched.look()
     assert watched.served() is None
@@ -187,11 +191,11 @@ def test_requests_that_fail_in_the_engine_are_counted_and_given_up_ones_are_not(
 def test_answers_that_drift_from_the_checkpoint_before_roll_back(watched: Watched) -> None:
     first = watched.teach(0)
     for _ in range(8):
-        watched.client.ask("Who are you?", max_tokens=60)
+        watched.client.ask("Who are you?", max_tokens=60, memory="off")
     watched.look()
     watched.teach(1)
     for _ in range(8):
-        watched.client.ask("Who are you?", max_tokens=1)
+        watched.client.ask("Who are you?", max_tokens=1, memory="off")
     assert watched.look()["cut_off"].verdict == "skipped", "of its own limit a caller cuts off any"
     for _ in range(8):
         answer = answered(["x"] * 64, "length")
