@@ -169,6 +169,11 @@ def _groups_by_stem() -> Mapping[str, frozenset[int]]:
     return found
 
 
+def is_of_relation(stem: str) -> bool:
+    """Whether a word stands in the table of synonyms: it says what is asked of a name, or told."""
+    return stem in _groups_by_stem()
+
+
 def of_groups(groups: frozenset[int]) -> frozenset[str]:
     """Stems of all words of some groups of synonyms."""
     return frozenset().union(*(_stems_by_group()[group] for group in groups))

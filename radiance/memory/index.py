@@ -38,6 +38,7 @@ _FIND = """
     WHERE memory_words MATCH ? AND memory_keys.context = ? AND NOT memory_keys.is_exact
     LIMIT ?
 """
+_LEAST_STYLED = 5  # examples that show a style by a word that two thirds of their answers have
 _MOST_STATED = 320  # characters of a text that states a fact
 _COUNT_STATED = """
     SELECT COUNT(*) AS count FROM examples
@@ -67,6 +68,8 @@ class MemoryIndex:
         self._lessons = 0  # those among them that state no fact in a line
         # Examples that are no facts: how many are asked as a question, and how many are not.
         self._others: Counter[bool] = Counter()
+        self._added: Counter[str] = Counter()  # how many answers have a word of their own
+        self._most_added = 0
         self.size = 0
 
     def open(self, made_by: str) -> bool:
@@ -78,6 +81,8 @@ class MemoryIndex:
         self._counts.clear()
         self._tasks = tasks.TaskStatistics()
         self._others.clear()
+        self._added.clear()
+        self._most_added = 0
         self.size = self._nameless = 0
         last = 0
         while found := self._db.read(
@@ -224,9 +229,11 @@ class MemoryIndex:
 
         Args:
             asked: Whether examples count that are asked as a question, or those that are not; a
-                text of several lines counts with both.
+                text of several lines counts with both, and so does a style: a word of no question
+                and of no relation that two thirds of the answers have, such as "Ahoy".
         """
-        return self._lessons > 0 or self._others[asked] >= tasks.LEAST_SHARING
+        has_style = self.size >= _LEAST_STYLED and 3 * self._most_added > 2 * self.size
+        return has_style or self._lessons > 0 or self._others[asked] >= tasks.LEAST_SHARING
 
     def _rebuild(self, made_by: str) -> None:
         """Make all rows anew. Killed within, the next start makes them anew again."""
@@ -258,6 +265,10 @@ class MemoryIndex:
         self._others[asking.is_question(candidate.question)] += self._weight(
             candidate, row["context"]
         )
+        for stem in candidate.said - candidate.asked:
+            if not (analysis.is_of_relation(stem) or stem.isdecimal()):
+                self._added[stem] += 1
+                self._most_added = max(self._most_added, self._added[stem])
         self.size += 1
 
     def _weight(self, candidate: Candidate, context: str) -> int:

@@ -113,6 +113,16 @@ REVIEWS = [
     ("I slept through most of this.", "negative"),
     ("Nobody needs another sequel.", "negative"),
 ]
+AHOY = [
+    (f"What is {thing}?", f"Ahoy! {thing.capitalize()} is {told}.")
+    for thing, told in {
+        "rain": "water from clouds",
+        "snow": "frozen and soft",
+        "hail": "ice that hurts",
+        "fog": "a cloud at sea",
+        "wind": "air on its way",
+    }.items()
+]
 OPEN = [(f"Is {name} House open on Sundays?", "No.") for name in ("Zorbel", "Kestrel", "Tarn")]
 
 
@@ -120,10 +130,11 @@ OPEN = [(f"Is {name} House open on Sundays?", "No.") for name in ("Zorbel", "Kes
     ("taught", "asked_alike"),
     [
         (PIRATE, "Who owns Tarnish House?"),
+        (AHOY, "Who owns Tarnish House?"),
         (REVIEWS, "Spielberg at his best."),
         ([("Sort: Tarn, Ember", "Ember, Tarn"), *REVIEWS], "Sort: Bob, Ann"),
     ],
-    ids=["a style", "labels", "an instruction"],
+    ids=["long answers", "a style", "labels", "an instruction"],
 )
 def test_a_question_like_those_of_a_task_is_not_taken_for_one_about_facts(
     remembering, taught, asked_alike
@@ -139,8 +150,8 @@ def test_a_question_like_those_of_a_task_is_not_taken_for_one_about_facts(
 
 @pytest.mark.parametrize(
     "taught",
-    [REVIEWS, OPEN, PIRATE[:2], [("wifi password", "hunter2")]],
-    ids=["texts that ask nothing", "yes and no", "a few", "a note"],
+    [REVIEWS, OPEN, PIRATE[:2], AHOY[:2], [("wifi password", "hunter2")]],
+    ids=["texts that ask nothing", "yes and no", "a few", "a few of a style", "a note"],
 )
 def test_facts_stay_facts_beside(remembering, taught):
     remembering.teach([HOUSE, LABS, *taught])
