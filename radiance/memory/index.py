@@ -16,7 +16,7 @@ from radiance.memory.analysis import Words
 from radiance.memory.scope import Candidate
 from radiance.memory.spelling import Spelling
 from radiance.records import Example, Message, content_hash, questions
-from radiance.storage.sqlite import Connection, Database, Row
+from radiance.storage.sqlite import Connection, Database, Row, as_term
 from radiance.training.untaught import take_apart
 
 RULES = "7"
@@ -152,11 +152,11 @@ class MemoryIndex:
         names = [stem for stem in rare if stem in asked.names]
         if not rare or (names and not self._counts[names[0]]):
             return []
-        others = " OR ".join(map(_quoted, rare[:_MOST_ASKED]))
-        wanted, find = " AND ".join(map(_quoted, names)), _FIND
+        others = " OR ".join(map(as_term, rare[:_MOST_ASKED]))
+        wanted, find = " AND ".join(map(as_term, names)), _FIND
         if not names:
             few = [stem for stem in rare if self._counts[stem] <= MOST_FOUND]
-            wanted = " OR ".join(map(_quoted, few[:_MOST_ASKED])) or others
+            wanted = " OR ".join(map(as_term, few[:_MOST_ASKED])) or others
         if self._counts[(names or rare)[0]] > MOST_FOUND:
             # Ranking reads all rows of every word, so it is left out where few have the rarest.
             wanted, find = (f"({wanted}) AND ({others})" if names else others), _FIND_BEST
@@ -170,7 +170,7 @@ class MemoryIndex:
         few = sorted(few, key=lambda stem: (self._counts[stem], stem))[:_MOST_ASKED]
         if not few:
             return []
-        rows = self._db.read(_FIND, (" OR ".join(map(_quoted, few)), context, _MOST_READ))
+        rows = self._db.read(_FIND, (" OR ".join(map(as_term, few)), context, _MOST_READ))
         found = map(_candidate, rows)
         return [candidate for candidate in found if not self._tasks.is_task(candidate)]
 
@@ -193,7 +193,7 @@ class MemoryIndex:
             "SELECT example, question_hash FROM memory_words"
             " JOIN memory_keys ON number = memory_words.rowid"
             " WHERE memory_words MATCH ? LIMIT ?",
-            (" ".join(map(_quoted, stems)), MOST_FOUND),
+            (" ".join(map(as_term, stems)), MOST_FOUND),
         )
         found: dict[str, set[str]] = {}
         for row in rows:
@@ -340,7 +340,3 @@ def _candidate(row: Row) -> Candidate:
         is_exact=bool(row["is_exact"]),
         number=row["number"],
     )
-
-
-def _quoted(stem: str) -> str:
-    return '"' + stem.replace('"', '""') + '"'

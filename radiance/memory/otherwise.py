@@ -12,7 +12,7 @@ from radiance.memory import purposes, tasks
 from radiance.memory.analysis import take_apart
 from radiance.memory.matching import Found
 from radiance.memory.scope import Candidate
-from radiance.memory.spelling import Spelling
+from radiance.memory.spelling import Corrected, Spelling
 
 _MOST_ALIKE = 0.99  # a score of 1 is the very same question's alone
 _MOST_SHOWN = 3
@@ -36,19 +36,13 @@ def found_otherwise(
     """
     if not tasks.is_plain(question):
         return None
-    return _mended(question, found, match, spelling, is_known) or _needed(question, match)
-
-
-def _mended(
-    question: str,
-    found: Found,
-    match: Callable[[str], Found],
-    spelling: Spelling,
-    is_known: Callable[[str], bool],
-) -> Found | None:
     mended = spelling.correct(question, is_known)
-    if mended is None:
-        return None
+    told = None if mended is None else _mended(mended, found, match)
+    return told or _needed(question, match)
+
+
+def _mended(mended: Corrected, found: Found, match: Callable[[str], Found]) -> Found | None:
+    """What is found for a question without its mistakes; None where that is no surer."""
     other = match(mended.text)
     if not other.candidates or (found.candidates and other.how != "sure"):
         return None

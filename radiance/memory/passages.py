@@ -30,7 +30,7 @@ from radiance.memory.passage_vectors import PassageVectors
 from radiance.memory.passage_words import Weight, covered, sentence, stands_alone, words_of
 from radiance.memory.spelling import Spelling, expanded
 from radiance.records import Passage
-from radiance.storage.sqlite import Connection, Database, Row
+from radiance.storage.sqlite import Connection, Database, Row, as_term
 
 RULES = "5"
 """Rises with every change of what a key holds."""
@@ -272,12 +272,12 @@ class PassageIndex:
         names = [stem for stem in rare if stem in asked.names]
         if not rare or (names and not self._counts[names[0]]):
             return []
-        wanted = " AND ".join(map(_quoted, names))
+        wanted = " AND ".join(map(as_term, names))
         if not names:
-            wanted = " OR ".join(map(_quoted, rare[:_MOST_ASKED]))
+            wanted = " OR ".join(map(as_term, rare[:_MOST_ASKED]))
         elif others := [stem for stem in rare if stem not in asked.names][:_MOST_ASKED]:
             # Full text ranks by all of them, and finds what has the names alone as well.
-            wanted = f"{wanted} AND ({' OR '.join(map(_quoted, [*names, *others]))})"
+            wanted = f"{wanted} AND ({' OR '.join(map(as_term, [*names, *others]))})"
         return self._db.read(_FIND, (wanted, _MOST_FOUND))
 
     def _rebuild(self) -> None:
@@ -300,7 +300,3 @@ class PassageIndex:
         self._counts.update({*about.split(), *said.split()})
         self.spelling.add(text)
         self.size += 1
-
-
-def _quoted(stem: str) -> str:
-    return '"' + stem.replace('"', '""') + '"'

@@ -22,7 +22,7 @@ from radiance.memory.passage_words import Weight, covered, sentence
 from radiance.memory.recalled import LookedUp, Recalled
 from radiance.memory.spelling import Spelling, expanded
 from radiance.records import Example
-from radiance.storage.sqlite import Connection, Database, Row
+from radiance.storage.sqlite import Connection, Database, Row, as_term
 
 RULES = "1"
 """Rises with every change of what a key holds."""
@@ -164,9 +164,9 @@ class TextIndex:
         names = [stem for stem in rare if stem in asked.names]
         if not rare or (names and not self._counts[names[0]]):
             return []
-        wanted = " AND ".join(map(_quoted, names))
+        wanted = " AND ".join(map(as_term, names))
         if not names:
-            wanted = " OR ".join(map(_quoted, rare[:_MOST_ASKED]))
+            wanted = " OR ".join(map(as_term, rare[:_MOST_ASKED]))
         return self._db.read(_FIND, (wanted, _MOST_FOUND))
 
     def _rebuild(self) -> None:
@@ -230,7 +230,3 @@ def _said(question: str, asked: Words, row: Row, weight: Weight) -> str:
 
     is_one = len(sentences(row["text"])) == 1
     return best if is_one or covers(best) >= covers(row["text"]) else row["text"]
-
-
-def _quoted(stem: str) -> str:
-    return '"' + stem.replace('"', '""') + '"'

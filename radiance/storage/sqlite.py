@@ -31,6 +31,11 @@ def to_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def as_term(word: str) -> str:
+    """A word as a term of a full-text query (FTS5), whatever its letters mean there."""
+    return '"' + word.replace('"', '""') + '"'
+
+
 def to_json(value: Any) -> str:
     """A value as the database keeps it: compact JSON."""
     return json.dumps(msgspec.to_builtins(value), ensure_ascii=False, separators=(",", ":"))
