@@ -2,8 +2,10 @@
 
 import pytest
 
+from radiance.errors import Conflict
 from radiance.registry import manifest as manifests
 from radiance.registry.served_base import ServedBase
+from radiance.registry.withdrawal import newest_without
 
 TRAINED_ON = "0" * 64  # as the workshop's candidates say
 
@@ -50,3 +52,27 @@ def test_of_a_checkpoint_whose_manifest_is_broken_nothing_is_told(workshop):
     (workshop.adapters / checkpoint / manifests.MANIFEST).write_bytes(b"{")
     workshop.registry.serve_on(ServedBase("tinder", "1" * 64, lambda directory: True))
     assert workshop.registry.other_base(checkpoint) is None
+
+
+def test_a_checkpoint_of_another_base_may_not_serve(workshop):
+    checkpoint = workshop.commit()
+    workshop.registry.check_can_serve(checkpoint)
+    workshop.registry.serve_on(ServedBase("tinder", "1" * 64, lambda directory: True))
+    with pytest.raises(Conflict, match='was trained on another base model, "ember"') as refused:
+        workshop.registry.check_can_serve(checkpoint)
+    assert (refused.value.field, refused.value.value) == ("checkpoint", checkpoint)
+    assert refused.value.remedy
+
+
+def test_one_that_is_damaged_is_passed_over_where_weights_are_sought_that_never_saw_something(
+    workshop,
+):
+    first, second, third = (workshop.commit() for _ in range(3))
+    workshop.damage(second)
+    assert newest_without(workshop.registry, third, {third}) == (first, [third, second])
+
+
+def test_checkpoints_by_their_ids_come_newest_first_without_those_that_there_are_not(workshop):
+    first, second = workshop.commit(), workshop.commit()
+    found = workshop.registry.some([first, "A_2026-01-01_0001", second])
+    assert [checkpoint.checkpoint_id for checkpoint in found] == [second, first]
