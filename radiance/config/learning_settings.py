@@ -112,6 +112,14 @@ class TrainingSettings(Section, frozen=True):
     grad_accum: Annotated[
         int, Meta(description="Micro-batches per optimizer step.", ge=1, le=1024)
     ] = 1
+    optimizer: Annotated[
+        Literal["auto", "adamw", "gauss_newton"],
+        Meta(
+            description="How a step follows from gradients. adamw; gauss_newton: the shortest step "
+            "that takes each example's loss down, as held texts feel it, a quarter of the steps; "
+            "auto: gauss_newton with anchor.null_space and up to 32 new examples, else adamw."
+        ),
+    ] = "auto"
     lr: Annotated[
         Annotated[float, Meta(gt=0, le=1)] | Auto,
         Meta(

@@ -17,8 +17,9 @@ from mlx.utils import tree_flatten
 
 from radiance.engine.model import elementwise
 from radiance.training.attention import joined, mix, mix_backward
-from radiance.training.linears import Linears, Weights
+from radiance.training.linears import Linears, OfLayer, Weights
 from radiance.training.packing import Line
+from radiance.training.row_gradients import Reduction
 
 Kept = Mapping[str, Any]
 """What the backward pass of one line needs of the forward pass."""
@@ -137,8 +138,11 @@ class Block:
         keys: mx.array | None,
         *,
         at_targets: bool = False,
+        reduction: Reduction | None = None,
     ) -> tuple[list[mx.array], dict[str, mx.array], list[list[mx.array]]]:
         """Gradient by each line's input, (n, hidden), and by the LoRA leaves, by their names.
+
+        With a reduction what it gives, under B's names, in place of the leaves' gradients.
 
         Third what its parts give, in order, so that it can be evaluated in parts.
 
@@ -150,13 +154,27 @@ class Block:
             lines: The tokens.
             keys: Of the dropout masks.
             at_targets: Whether the outputs were at targets only.
+            reduction: Of the layers; without dropout.
         """
+        of_layers = [
+            [
+                None if reduction is None else reduction.of(number, apart)
+                for apart in (at_targets, False)
+            ]
+            for number in range(len(lines))
+        ]
         stages: list[list[mx.array]] = [[], [], [], []]
         after = []
         for number, (of, cotangent) in enumerate(zip(kept, cotangents, strict=True)):
             with on_core(number):
                 d_y, d_mixed, gradients = self._mlp_backward(
-                    weights, of, cotangent, keys, number, stages
+                    weights,
+                    of,
+                    cotangent,
+                    keys,
+                    number,
+                    stages,
+                    of_layers[number][0],
                 )
                 line = lines[number]
                 if at_targets:
@@ -179,14 +197,18 @@ class Block:
                 d_qkv = self._heads_backward(weights, of, d_parts, line)
                 normed = _scaled(x, of["r"][0], weights[f"{_BEFORE}.weight"])
                 own_keys = self._keys(keys, number, 0)
-                d_normed, more = self._qkv.backward(weights, normed, of["z"][0], d_qkv, own_keys)
+                d_normed, more = self._qkv.backward(
+                    weights, normed, of["z"][0], d_qkv, own_keys, of_layers[number][1]
+                )
                 gradients |= more
                 d_x = _norm_backward(weights[f"{_BEFORE}.weight"], x, of["r"][0], d_normed)
                 found.append(d_y + d_x)
         all_gradients = [of[2] for of in after]
         names = all_gradients[0]
         joined_gradients = {
-            name: functools.reduce(mx.add, [of[name] for of in all_gradients]) for name in names
+            name: functools.reduce(mx.add, parts) if reduction is None else reduction.joined(parts)
+            for name in names
+            for parts in ([of[name] for of in all_gradients],)
         }
         return found, joined_gradients, stages[:3]
 
@@ -198,25 +220,31 @@ class Block:
         keys: mx.array | None,
         number: int,
         stages: list[list[mx.array]],
+        of_layer: OfLayer | None,
     ) -> tuple[mx.array, mx.array, dict[str, mx.array]]:
         """Gradients by what is added to the input, by what attention mixed, by the leaves after."""
         _, z_out, z_gates, z_down = kept["z"]
         sigmoid, silu, up = kept["gates"]
         y, r, weight = kept["y"], kept["r"][1], weights[f"{_BETWEEN}.weight"]
         d_product, gradients = self._down.backward(
-            weights, silu * up, z_down, [cotangent], self._keys(keys, number, 3)
+            weights, silu * up, z_down, [cotangent], self._keys(keys, number, 3), of_layer
         )
         d_up = d_product * silu
         d_gate = d_product * up * (sigmoid + silu - silu * sigmoid)
         stages[0] += [*gradients.values(), d_up, d_gate]
         d_normed, found = self._gates.backward(
-            weights, _scaled(y, r, weight), z_gates, [d_gate, d_up], self._keys(keys, number, 2)
+            weights,
+            _scaled(y, r, weight),
+            z_gates,
+            [d_gate, d_up],
+            self._keys(keys, number, 2),
+            of_layer,
         )
         gradients |= found
         d_y = cotangent + _norm_backward(weight, y, r, d_normed)
         stages[1] += [*found.values(), d_y]
         d_mixed, found = self._out.backward(
-            weights, kept["mixed"], z_out, [d_y], self._keys(keys, number, 1)
+            weights, kept["mixed"], z_out, [d_y], self._keys(keys, number, 1), of_layer
         )
         stages[2] += [*found.values(), d_mixed]
         return d_y, d_mixed, gradients | found

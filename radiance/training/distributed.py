@@ -95,7 +95,7 @@ class DistributedGradientComputer(GradientComputer):
 
     def __init__(self, lora: LoraModel, ranks: Ranks) -> None:
         super().__init__(lora)
-        self._ranks = ranks
+        self._ranks, self.gives_rows = ranks, False
 
     def gradient(
         self, vector: mx.array, batch: TrainingBatch, dropout_key: mx.array | None = None

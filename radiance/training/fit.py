@@ -21,6 +21,7 @@ from radiance.engine.model.base import context_tokens, hidden_size
 from radiance.engine.model.device import Device
 from radiance.engine.model.stored import StoredModel
 from radiance.training.block import PLAIN_STACKS
+from radiance.training.gauss_newton import WORDINGS
 from radiance.training.lora import target_keys
 from radiance.training.memory import kept_part, step_memory
 from radiance.training.subspaces import most_bytes
@@ -125,7 +126,9 @@ def reckon(stored: StoredModel, device: Device, settings: Config) -> Fit:
     shapes = _adapted_shapes(model, training.target_modules)
     adapted = derived(training.r) * sum(inputs + outputs for inputs, outputs in shapes)
     held = most_bytes(inputs for inputs, _ in shapes) if _goes_around(settings, stored) else 0
-    rows = training.batch_size + round(training.batch_size * training.replay_ratio)
+    wordings = WORDINGS if _goes_around(settings, stored) and training.optimizer != "adamw" else 0
+    rows = training.batch_size * (1 + wordings)
+    rows += round(training.batch_size * training.replay_ratio)
     in_blocks = getattr(model, "model_type", "") in PLAIN_STACKS
 
     def step_bytes(tokens: int, most_kept: int) -> int | None:

@@ -14,8 +14,8 @@ Models whose blocks cannot be called one by one (sliding windows, unusual heads)
 as a single piece: correct, but a token may wait for a full step.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import mlx.core as mx
@@ -28,7 +28,7 @@ from radiance.engine.tasks import Pieces
 from radiance.training.batches import TrainingBatch
 from radiance.training.block import Kept, block_of, on_core
 from radiance.training.lora import KeyedDropout, LoraModel
-from radiance.training.losses import loss_of_logits
+from radiance.training.losses import losses_of_logits
 from radiance.training.memory import (
     BlockMemory,
     StepMemory,
@@ -38,6 +38,7 @@ from radiance.training.memory import (
     targets_at_once,
 )
 from radiance.training.packing import Line, pack
+from radiance.training.row_gradients import OutputSquares, Places, Reduction, RowGradients
 
 Leaves = dict[str, mx.array]
 
@@ -50,11 +51,14 @@ class GradientComputer:
 
     Attributes:
         is_blockwise: Whether a step is cut into blocks; otherwise it is one piece.
+        adapted: Paths of the adapted layers.
+        gives_rows: Whether it can tell the rows' gradients apart: blockwise, without dropout.
     """
 
     def __init__(self, lora: LoraModel) -> None:
         self._lora = lora
         self._model = lora.model
+        self.adapted = {name.rpartition(".")[0] for name in lora.shapes}
         self._dropouts = [m for m in self._model.modules() if isinstance(m, KeyedDropout)]
         self._use_dropout = lora.parameters_config["dropout"] > 0
         block = block_of(self._model)
@@ -62,6 +66,7 @@ class GradientComputer:
             self._block = block
             self._split_by_layer()
         self.is_blockwise = block is not None and self._agrees()
+        self.gives_rows = self.is_blockwise and not self._use_dropout
 
     def gradient(
         self, vector: mx.array, batch: TrainingBatch, dropout_key: mx.array | None = None
@@ -84,6 +89,53 @@ class GradientComputer:
         if self.is_blockwise:
             return (yield from self._gradient_blockwise(leaves, batch, key))
         return (yield from self._gradient_whole(leaves, batch, key))
+
+    def row_gradients(
+        self,
+        vector: mx.array,
+        batch: TrainingBatch,
+        columns: Mapping[str, Places],
+        keep: Callable[[Leaves], None],
+    ) -> Pieces[np.ndarray]:
+        """Mean loss of each row of a batch, and its gradient by rows of B.
+
+        Only where ``gives_rows``.
+
+        Args:
+            vector: The adapter, (parameters,) float32.
+            batch: Without references; each row has a target.
+            columns: By each adapted layer's path which rows of B.
+            keep: Given the leaves of one block after another, the last first: each B's gradient
+                for every row, (rows, columns, d_out) float32; evaluated.
+
+        Returns:
+            Cross-entropy per target of each row, (rows,) float64, in nats.
+        """
+        owners = batch.owners
+        counts = np.bincount(owners[owners >= 0], minlength=len(batch.tokens))
+        weights = np.where(owners >= 0, 1 / counts[np.maximum(owners, 0)], 0.0)
+        batch = replace(batch, weights=mx.array(weights.astype(np.float32)))
+        leaves, own = self._lora.unflatten(vector), _own_columns(columns, self._prefixes)
+
+        def reduction(layer: int, lines: Sequence[Line]) -> Reduction:
+            return RowGradients(lines, own[layer])
+
+        losses = yield from self._descend(leaves, batch, None, keep, reduction)
+        is_target = owners >= 0
+        return np.bincount(owners[is_target], np.array(losses, dtype=np.float64)[is_target])
+
+    def output_squares(self, vector: mx.array, batch: TrainingBatch) -> Pieces[dict[str, mx.array]]:
+        """How much the loss feels what each adapted layer gives; blockwise models only.
+
+        Returns:
+            By each layer's path the squared gradients by its outputs summed, and their number, (2,)
+            float32; evaluated.
+        """
+        found: Leaves = {}
+        squares = OutputSquares()
+        leaves = self._lora.unflatten(vector)
+        yield from self._descend(leaves, batch, None, found.update, lambda _layer, _lines: squares)
+        return {name.removesuffix(".lora_b"): of for name, of in found.items()}
 
     def target_losses(
         self, vector: mx.array, batch: TrainingBatch
@@ -211,14 +263,29 @@ class GradientComputer:
     def _gradient_blockwise(
         self, leaves: Leaves, batch: TrainingBatch, key: mx.array | None
     ) -> Pieces[tuple[mx.array, mx.array]]:
+        gradients: Leaves = {}
+        losses = yield from self._descend(leaves, batch, key, gradients.update)
+        return losses.sum(), self._lora.flatten(gradients)
+
+    def _descend(
+        self,
+        leaves: Leaves,
+        batch: TrainingBatch,
+        key: mx.array | None,
+        keep: Callable[[Leaves], None],
+        reduction: Callable[[int, Sequence[Line]], Reduction] | None = None,
+    ) -> Pieces[mx.array]:
+        """Each target's loss, (n,); the gradients go to ``keep``, the last block's first.
+
+        With a reduction of each layer, what that gives in place of them.
+        """
         lines = self._pack(batch, key)
         count = len(self._prefixes)
         kept_from = count - self._blocks_kept(lines)
         hidden, blocks = yield from self._forward_all(leaves, lines, key, kept_from)
-        loss, cotangent = yield from self._head_all(hidden, batch)
+        losses, cotangent = yield from self._head_all(hidden, batch)
         ends = np.cumsum([line.positions.size for line in lines])[:-1].tolist()
         cotangents: list[mx.array] = cast(Any, mx.split(cotangent, ends))
-        gradients: Leaves = {}
         keys = self._layer_keys(key, lines)
         is_awaited = bool((yield None))
         for layer in reversed(range(count)):
@@ -228,16 +295,24 @@ class GradientComputer:
                 _, kept = self._block.forward(
                     weights, inputs, lines, keys[layer], at_targets=at_targets
                 )
+            prefix = self._prefixes[layer]
             cotangents, found, stages = self._block.backward(
-                weights, inputs, kept, cotangents, lines, keys[layer], at_targets=at_targets
+                weights,
+                inputs,
+                kept,
+                cotangents,
+                lines,
+                keys[layer],
+                at_targets=at_targets,
+                reduction=None if reduction is None else reduction(layer, lines),
             )
             del inputs, kept
             if layer:
                 stages.append(cotangents)
             is_awaited = yield from _evaluate(stages, list(found.values()), is_awaited)
             del stages
-            gradients |= {self._prefixes[layer] + name: array for name, array in found.items()}
-        return loss, self._lora.flatten(gradients)
+            keep({prefix + name: array for name, array in found.items()})
+        return losses
 
     def _forward_all(
         self,
@@ -273,10 +348,10 @@ class GradientComputer:
         return mx.concatenate(hidden), blocks
 
     def _head_all(self, rows: mx.array, batch: TrainingBatch) -> Pieces[tuple[mx.array, mx.array]]:
-        """The loss of all targets, and its gradient by their hidden rows; some on each core."""
+        """The loss of each target, and their sum's gradient by hidden rows; some on each core."""
         parts = _slices(len(rows), self._model.args.vocab_size)
         at_once = 2 if mx.default_device() == mx.cpu else 1
-        loss, cotangents = mx.array(0.0), []
+        losses, cotangents = [], []
         is_awaited = bool((yield None))
         for some in range(0, len(parts), at_once):
             stages: list[list[mx.array]] = [[], []]
@@ -288,9 +363,9 @@ class GradientComputer:
                     stage.append(array)
                 whole += [value, cotangent]
             is_awaited = yield from _evaluate(stages, whole, is_awaited)
-            loss = functools.reduce(mx.add, whole[::2], loss)
+            losses += whole[::2]
             cotangents += whole[1::2]
-        return loss, mx.concatenate(cotangents)
+        return mx.concatenate(losses), mx.concatenate(cotangents)
 
     def _weights(self, leaves: Leaves, layer: int) -> Leaves:
         prefix = self._prefixes[layer]
@@ -313,7 +388,7 @@ class GradientComputer:
         return self._model.lm_head(normed)
 
     def _head_part(self, rows: mx.array, batch: TrainingBatch, part: slice) -> list[mx.array]:
-        """Of some targets: loss, logits, its gradient by these and by the hidden rows."""
+        """Of some targets: losses, logits, their gradient by these and by the hidden rows."""
         plain = (rows[part], batch.targets[part], batch.weights[part])
         if batch.reference is None or batch.reference_weights is None:
             return self._head_gradient(*plain)
@@ -321,10 +396,14 @@ class GradientComputer:
         return self._head_gradient(*plain, *reference, batch.reference_weights[part])
 
     def _head_loss(self, rows: mx.array, *given: mx.array) -> list[mx.array]:
+        def summed(logits: mx.array) -> tuple[mx.array, mx.array]:
+            losses = losses_of_logits(logits, *given)
+            return losses.sum(), losses
+
         logits = self._head(rows)
-        loss, d_logits = mx.value_and_grad(loss_of_logits)(logits, *given)
+        (_, losses), d_logits = mx.value_and_grad(summed)(logits)
         _, (d_rows,) = mx.vjp(self._head, [rows], [d_logits])
-        return [loss, logits, d_logits, d_rows]
+        return [losses, logits, d_logits, d_rows]
 
     # ── As a whole ──────────────────────────────────────────────────────────────────────────────
 
@@ -336,9 +415,9 @@ class GradientComputer:
             logits = self._model(batch.tokens)
             rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
             if batch.reference is None or batch.reference_weights is None:
-                return loss_of_logits(rows, batch.targets, batch.weights)
+                return losses_of_logits(rows, batch.targets, batch.weights).sum()
             given = (*batch.reference, batch.reference_weights)
-            return loss_of_logits(rows, batch.targets, batch.weights, *given)
+            return losses_of_logits(rows, batch.targets, batch.weights, *given).sum()
 
         loss, gradients = mx.value_and_grad(loss_of)(leaves)
         vector = self._lora.flatten(gradients)
@@ -370,6 +449,14 @@ def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
     """Give each dropout its row of keys, (dropouts, 2); None switches them off."""
     for index, dropout in enumerate(dropouts):
         dropout.set_key(None if keys is None else keys[index])
+
+
+def _own_columns(columns: Mapping[str, Places], prefixes: Sequence[str]) -> list[dict[str, Places]]:
+    """Of each block's layers, by their paths in it."""
+    return [
+        {p.removeprefix(prefix): of for p, of in columns.items() if p.startswith(prefix)}
+        for prefix in prefixes
+    ]
 
 
 def _slices(count: int, vocab: int) -> list[slice]:

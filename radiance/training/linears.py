@@ -4,7 +4,7 @@
 gradients; the gradients by x are summed as they are computed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import mlx.core as mx
@@ -15,6 +15,8 @@ from radiance.training.lora import drop
 
 Weights = Mapping[str, mx.array]
 """A block's arrays by their names in it."""
+OfLayer = Callable[[str, mx.array, mx.array], mx.array]
+"""Of a layer, by its path: given z = scale x A, (n, r), and gradients by its output, (n, d_out)."""
 
 
 class Linears:
@@ -63,8 +65,12 @@ class Linears:
         z: mx.array | None,
         cotangents: Sequence[mx.array],
         keys: Sequence[mx.array] | None,
+        of_layer: OfLayer | None = None,
     ) -> tuple[mx.array, dict[str, mx.array]]:
-        """Gradient by x, and by A and B of those that have LoRA."""
+        """Gradient by x, and by A and B of those that have LoRA.
+
+        With ``of_layer`` what it gives, under B's names, in place of both.
+        """
         d_x = self._product_backward(weights, 0, cotangents[0], None)
         for row in range(1, len(self._names)):
             d_x = self._product_backward(weights, row, cotangents[row], d_x)
@@ -76,7 +82,11 @@ class Linears:
         d_z = d_z * self._scale
         gradients = {}
         for path, part, d in zip(self.adapted, self._split(z), given, strict=True):
-            gradients[f"{path}.lora_b"] = part.T @ d
+            gradients[f"{path}.lora_b"] = (
+                part.T @ d if of_layer is None else of_layer(path, part, d)
+            )
+        if of_layer is not None:
+            return plus(d_x, d_z, mx.concatenate(a, axis=1).T), gradients
         if keys is None:
             d_x = plus(d_x, d_z, mx.concatenate(a, axis=1).T)
             d_a = self._split(x.T @ d_z)

@@ -75,7 +75,7 @@ def divergence(
 def cross_entropy(
     logits: mx.array, normaliser: mx.array, targets: mx.array, weights: mx.array
 ) -> mx.array:
-    """Weighted cross-entropy summed over targets, (), in nats.
+    """Weighted cross-entropy of each target, (n,) float32, in nats.
 
     Args:
         logits: (n, vocabulary) float32.
@@ -84,13 +84,20 @@ def cross_entropy(
         weights: (n,) float32.
     """
     chosen = mx.take_along_axis(logits, targets[:, None], axis=-1)
-    return ((normaliser - chosen)[:, 0] * weights).sum()
+    return (normaliser - chosen)[:, 0] * weights
 
 
-def loss_of_logits(
+def losses_of_logits(
     logits: mx.array, targets: mx.array, weights: mx.array, *reference: mx.array
 ) -> mx.array:
-    """Cross-entropy, and the divergence from a reference if there is one, weighted and summed."""
+    """Of each target, (n,) float32, weighted: cross-entropy, and any divergence from a reference.
+
+    Args:
+        logits: (n, vocabulary).
+        targets: (n,) int32.
+        weights: (n,) float32, of the cross-entropy.
+        reference: As in ``TrainingBatch``, and its weights; or nothing.
+    """
     logits = logits.astype(mx.float32)
     normaliser = log_normaliser(logits)
     loss = cross_entropy(logits, normaliser, targets, weights)
@@ -98,4 +105,4 @@ def loss_of_logits(
         return loss
     tokens, log_probs, tail, reference_weights = reference
     away = divergence(logits, normaliser, tokens, log_probs, tail)
-    return loss + (away * reference_weights).sum()
+    return loss + away * reference_weights

@@ -17,7 +17,8 @@ _FLOAT = 4
 _VECTORS = 10  # adapter, moments, gradients, constraint and what a step makes of them
 _LOGITS_COPIES = 4  # of one slice: logits, their softmax, the gradient, a cast
 _WORKING_BLOCKS = 2  # the block at work: what its passes hold beside what they keep
-_MOST_SHARE = 0.9  # of what is free: the estimate and the system both move
+MOST_SHARE = 0.9
+"""Of what is free: the estimate and the system both move."""
 _GIB = 1 << 30
 _KEPT_SHARE = 3  # of what is free a step may keep one in so many parts
 _UNKNOWN_KEPT = 1 << 30
@@ -219,9 +220,9 @@ def require(
     Raises:
         OutOfMemory: It needs more than is free; the message has the numbers and what to lower.
     """
-    if step is None or free is None or step.total <= free * _MOST_SHARE:
+    if step is None or free is None or step.total <= free * MOST_SHARE:
         return
-    is_passing = in_all is not None and step.total <= in_all * _MOST_SHARE
+    is_passing = in_all is not None and step.total <= in_all * MOST_SHARE
     raise OutOfMemory(
         f"a training step needs about {_gib(step.total)} (a batch of {step.rows} x {step.tokens} "
         f"tokens: activations {_gib(step.activations)}, logits {_gib(step.logits)}, optimizer "

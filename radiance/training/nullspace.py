@@ -40,6 +40,7 @@ class NullSpace:
     Attributes:
         size: How many numbers may move. All of them until ``start`` was called.
         shapes: Of what may move, by leaf, in the order of the vector.
+        columns: Which columns of A may move, by module path; all of those that are not named.
     """
 
     def __init__(
@@ -47,10 +48,12 @@ class NullSpace:
         lora: LoraModel,
         bases: Mapping[str, mx.array],
         directions: Mapping[str, mx.array] | None = None,
+        rests: Mapping[str, mx.array] | None = None,
     ) -> None:
         self._lora = lora
         self.bases = bases
         self.directions = directions or {}
+        self.rests = rests or {}
         self._alike: dict[int, list[str]] = {}  # layers that share a basis: projected together
         for path, basis in bases.items():
             self._alike.setdefault(id(basis), []).append(path)
@@ -58,7 +61,7 @@ class NullSpace:
 
     def _may_move(self, columns: Mapping[str, slice | mx.array]) -> None:
         """Keep which columns of A may move: by module path; all of those that are not named."""
-        self._columns = columns
+        self.columns = columns
         self.shapes: dict[str, tuple[int, int]] = {}
         for name, (rows, width) in self._lora.shapes.items():
             path, _, leaf = name.rpartition(".")
@@ -73,24 +76,24 @@ class NullSpace:
 
     def take(self, vector: mx.array) -> mx.array:
         """Of a flat vector the numbers that may move, (size,) float32."""
-        if not self._columns:
+        if not self.columns:
             return vector
         leaves = self._lora.unflatten(vector)
         for name in leaves:
             path, _, leaf = name.rpartition(".")
-            if (places := self._columns.get(path)) is not None:
+            if (places := self.columns.get(path)) is not None:
                 whole = leaves[name]
                 leaves[name] = whole[:, places] if leaf == "lora_a" else whole[places]
         return mx.concatenate([leaf.reshape(-1) for leaf in leaves.values()])
 
     def put(self, vector: mx.array, taken: mx.array) -> mx.array:
         """A flat vector, (parameters,) float32, with other numbers where some may move."""
-        if not self._columns:
+        if not self.columns:
             return taken
         leaves, moved = self._lora.unflatten(vector), self._parts(taken)
         for name, whole in leaves.items():
             path, _, leaf = name.rpartition(".")
-            places = self._columns.get(path)
+            places = self.columns.get(path)
             if places is None:
                 leaves[name] = moved[name]
             elif leaf == "lora_a":

@@ -27,7 +27,8 @@ from radiance import config
 from radiance.training.projection import project, project_all
 
 BETA1, BETA2, _EPSILON = 0.9, 0.999, 1e-8
-_MEMORY = 0.8  # of the anchors' average gradient: one micro-batch is too noisy a constraint
+MEMORY = 0.8
+"""Of the anchors' average gradient: one micro-batch is too noisy a constraint."""
 _DUAL_RATE = 0.1
 _DUAL_RANGE = 100.0  # the weight stays within its first value times or by this
 _TINY = 1e-12
@@ -44,7 +45,7 @@ class StepReport:
             conflict. None without anchors.
         projected: Share of the step's length that was taken out, in [0, 1].
         distortion: 1 - cosine between the step before and after projection, in [0, 2].
-        anchor_weight: Weight of the anchor term.
+        anchor_weight: Weight of the anchor term; 1 where it is a constraint.
     """
 
     gradient_norm: float
@@ -225,7 +226,7 @@ def steer(
         The new weight and the new average.
     """
     new = math.isnan(average)
-    average = divergence if new else _MEMORY * average + (1 - _MEMORY) * divergence
+    average = divergence if new else MEMORY * average + (1 - MEMORY) * divergence
     excess = max(-1.0, min(1.0, average / budget - 1))
     weight = weight * math.exp(_DUAL_RATE * excess)
     return max(start / _DUAL_RANGE, min(start * _DUAL_RANGE, weight)), average
@@ -234,7 +235,7 @@ def steer(
 def remember(old: mx.array, gradient: mx.array) -> mx.array:
     """The anchors' gradient averaged over time, (parameters,); ``old`` is zero before the first."""
     is_first = (old * old).sum() == 0
-    return mx.where(is_first, gradient, _MEMORY * old + (1 - _MEMORY) * gradient)
+    return mx.where(is_first, gradient, MEMORY * old + (1 - MEMORY) * gradient)
 
 
 def compare(step: mx.array, applied: mx.array) -> mx.array:

@@ -33,6 +33,7 @@ class Line:
         slots: (n - head,) int32: the slot of each token that is not of the common beginning.
         positions: (targets,) int32: where in the line each target is predicted; padding anywhere.
         targets_at: (n,) int32: the target predicted at each place; the number of targets: none.
+        targets_of: (rows, most) int32: each row's targets; the number of targets: none.
     """
 
     tokens: mx.array
@@ -44,6 +45,7 @@ class Line:
     slots: mx.array | None
     positions: mx.array
     targets_at: mx.array
+    targets_of: mx.array
 
 
 def pack(
@@ -147,6 +149,10 @@ def _line(
     targets = len(found) + padding
     targets_at = np.full(count, targets, dtype=np.int32)
     targets_at[found] = np.arange(len(found))
+    counts = np.bincount(row_of, minlength=rows)
+    targets_of = np.full((rows, int(counts.max())), targets, dtype=np.int32)
+    for row in range(rows):
+        targets_of[row, : counts[row]] = np.flatnonzero(row_of == row)
     places = slots = None
     if count > head + own:
         places = np.where(is_own, starts[:, None] + np.arange(width), count - 1).reshape(-1)
@@ -162,4 +168,5 @@ def _line(
         slots=None if slots is None else mx.array(slots.astype(np.int32)),
         positions=mx.array(np.pad(found, (0, padding)).astype(np.int32)),
         targets_at=mx.array(targets_at),
+        targets_of=mx.array(targets_of),
     )

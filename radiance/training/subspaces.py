@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,9 @@ MOST_HELD, MOST_NEAR, MOST_NEW = 288, 48, 32
 """Texts looked at of each kind. Held ones are looked at once for a base: three times as many keep
 more of what is listed nowhere; more near or new ones take time and hardly move the subspaces."""
 _NEAR_ENERGY = 0.9
+_MOST_BEYOND = 96  # directions beyond a held subspace that are told apart
+_MOST_OTHERS = 96
+_KINDS = ("basis", "rest")
 # Length of a column that A is turned by: twice that of a fresh one, uniform in 1/sqrt(d).
 _TURN = 2 / 3**0.5
 _DIRECTIONS = 2  # for each new text
@@ -64,9 +67,11 @@ def find_null_space(
         surroundings: Of the update; None: only the held texts are kept.
         directory: Where the held texts' subspaces of these weights are kept for the next update.
     """
-    bases = yield from held_subspaces(base, lora, vector, examples, energy, directory)
+    held = yield from held_subspaces(base, lora, vector, examples, energy, directory)
+    bases = {path: basis for path, (basis, _) in held.items()}
+    rests = _on_device({path: rest for path, (_, rest) in held.items()})
     if surroundings is None or not surroundings.new:
-        return NullSpace(lora, _on_device(bases))
+        return NullSpace(lora, _on_device(bases), rests=rests)
     kinds = spread(surroundings.new, MOST_NEW), spread(surroundings.near, MOST_NEAR)
     most = _DIRECTIONS * len(surroundings.new)
     wider: dict[str, np.ndarray] = {}
@@ -79,7 +84,8 @@ def find_null_space(
         turns.update(dict.fromkeys(paths, turn))
 
     yield from each_input(base, lora, surroundings.parent, kinds, go_around)
-    return NullSpace(lora, _on_device(wider), {path: mx.array(a) for path, a in turns.items()})
+    directions = {path: mx.array(a) for path, a in turns.items()}
+    return NullSpace(lora, _on_device(wider), directions, rests)
 
 
 def most_bytes(widths: Iterable[int]) -> int:
@@ -92,6 +98,12 @@ def most_bytes(widths: Iterable[int]) -> int:
         widths: Of each layer's input.
     """
     return sum(width * min(-(-width // 2), _MOST_HELD_INPUTS) * 2 for width in widths)
+
+
+Held = tuple[np.ndarray, np.ndarray]
+"""Of a layer's held inputs the subspace's basis, (d_in, q), and what others have beyond it: its
+largest directions, each as long as an input is along it in the mean square, (d_in, k), and as a
+last column what is left along each other one."""
 
 
 def _on_device(bases: Mapping[str, np.ndarray]) -> dict[str, mx.array]:
@@ -110,27 +122,36 @@ def held_subspaces(
     examples: Sequence[EncodedExample],
     energy: float,
     directory: Path | None,
-) -> Pieces[dict[str, np.ndarray]]:
-    """The held texts' subspaces by module path, (d_in, q) float32: kept, or found and kept."""
-    examples = spread(examples, MOST_HELD)
+) -> Pieces[dict[str, Held]]:
+    """The held texts' subspaces by module path, float32: kept, or found and kept."""
+    every, examples = examples, spread(examples, MOST_HELD)
     layers = ",".join(sorted(lora.shapes))
-    name = f"subspaces-{identity_of(examples)}-{_digest(layers, energy, _MOST_HELD_INPUTS)}.npz"
+    taken = {example.tokens for example in examples}
+    others = spread([e for e in every if e.tokens not in taken] or examples, _MOST_OTHERS)
+    digest = _digest(layers, energy, _MOST_HELD_INPUTS, _MOST_BEYOND, identity_of(others), 2)
+    name = f"subspaces-{identity_of(examples)}-{digest}.npz"
     if directory is not None and (kept := _read(directory / name, lora)) is not None:
         return kept
-    found: dict[tuple[str, ...], np.ndarray] = {}
+    found: dict[tuple[str, ...], Held] = {}
 
-    def keep(paths: tuple[str, ...], inputs: np.ndarray) -> None:
-        found[paths] = _basis(inputs, energy)
+    def keep(paths: tuple[str, ...], inputs: np.ndarray, unseen: np.ndarray) -> None:
+        basis = _basis(inputs, energy)
+        found[paths] = basis, _beyond(unseen, basis)
 
-    yield from each_input(base, lora, vector, [examples], keep, _MOST_HELD_INPUTS)
-    # As it is kept, half the file, whether it was read or has just been found.
-    rounded = {" ".join(paths): basis.astype(np.float16) for paths, basis in found.items()}
+    yield from each_input(base, lora, vector, [examples, others], keep, _MOST_HELD_INPUTS)
+    # In float32: a first token may be hundreds of times as long as others, and what rounding leaves
+    # of it outside would be what new texts seem to have of their own.
+    whole = {
+        f"{kind}:{' '.join(paths)}": array
+        for paths, both in found.items()
+        for kind, array in zip(_KINDS, both, strict=True)
+    }
     if directory is not None:
-        keep_arrays(directory / name, rounded)
-    return _by_module(rounded)
+        keep_arrays(directory / name, whole)
+    return _by_module(whole)
 
 
-def _read(path: Path, lora: LoraModel) -> dict[str, np.ndarray] | None:
+def _read(path: Path, lora: LoraModel) -> dict[str, Held] | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             found = _by_module(dict(kept.items()))
@@ -140,13 +161,16 @@ def _read(path: Path, lora: LoraModel) -> dict[str, np.ndarray] | None:
     return found if set(found) == wanted else None
 
 
-def _by_module(kept: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """By each module path; those with the same inputs share an array."""
-    return {
-        path: basis
-        for paths, basis in ((key.split(" "), kept[key].astype(np.float32)) for key in kept)
-        for path in paths
-    }
+def _by_module(kept: Mapping[str, np.ndarray]) -> dict[str, Held]:
+    """By each module path; those with the same inputs share arrays."""
+    found: dict[str, Held] = {}
+    basis, rest = _KINDS
+    for key in kept:
+        kind, _, paths = key.partition(":")
+        if kind == basis:
+            both = (kept[key].astype(np.float32), kept[f"{rest}:{paths}"].astype(np.float32))
+            found.update(dict.fromkeys(paths.split(" "), both))
+    return found
 
 
 def _digest(*identity: object) -> str:
@@ -187,21 +211,49 @@ def _basis(inputs: np.ndarray, energy: float) -> np.ndarray:
         inputs: (n, d_in) float32.
         energy: The share, in (0, 1).
     """
+    values, directions = _principal(inputs)
+    held = np.cumsum(values)
+    if held[-1] == 0:
+        return np.zeros((inputs.shape[1], 0), np.float32)
+    count = int(np.searchsorted(held, energy * held[-1])) + 1
+    return _signed(directions(count)).astype(np.float32)
+
+
+def _beyond(inputs: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """What inputs have outside a subspace, (d_in, k + 1) float32; see ``Held``.
+
+    Args:
+        inputs: (n, d_in) float32, none of those that the subspace was found in: of these it leaves
+            less than of any other.
+        basis: (d_in, q) float32, orthonormal.
+    """
+    values, directions = _principal(inputs - (inputs @ basis) @ basis.T)
+    values = values / len(inputs)
+    count = min(_MOST_BEYOND, len(values))
+    left = values[count:].sum() / max(1, inputs.shape[1] - basis.shape[1] - count)
+    found = directions(count) * np.sqrt(values[:count])
+    last = np.full((inputs.shape[1], 1), np.sqrt(left))
+    return np.concatenate([found, last], axis=1).astype(np.float32)
+
+
+def _principal(inputs: np.ndarray) -> tuple[np.ndarray, Callable[[int], np.ndarray]]:
+    """Energies along the inputs' principal directions, the largest first, and the first of these.
+
+    Args:
+        inputs: (n, d_in) float32.
+    """
     from scipy.linalg import eigh  # not at the top: every start of the service would wait for it
 
     is_tall = inputs.shape[0] >= inputs.shape[1]
     # Of the smaller Gram matrix, in float32: a full SVD takes several times as long, float64 twice.
     gram = inputs.T @ inputs if is_tall else inputs @ inputs.T
     found: Any = eigh(gram, driver="evd", check_finite=False)
-    values, vectors = found[0].astype(np.float64), found[1]
-    held = np.cumsum(np.maximum(values[::-1], 0.0))
-    if held[-1] == 0:
-        return np.zeros((inputs.shape[1], 0), np.float32)
-    count = int(np.searchsorted(held, energy * held[-1])) + 1
-    basis = vectors[:, ::-1][:, :count]  # the largest first
-    if not is_tall:
-        basis, _ = np.linalg.qr(inputs.T @ basis)
-    return _signed(basis).astype(np.float32)
+    vectors = found[1][:, ::-1]
+
+    def directions(count: int) -> np.ndarray:
+        return vectors[:, :count] if is_tall else np.linalg.qr(inputs.T @ vectors[:, :count])[0]
+
+    return np.maximum(found[0].astype(np.float64), 0.0)[::-1], directions
 
 
 def _signed(columns: np.ndarray) -> np.ndarray:

@@ -15,22 +15,20 @@ import numpy as np
 from radiance import config
 from radiance.config.derived import derive_anchor, derive_training, derived
 from radiance.engine.adapters.slots import Adapter
-from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.errors import Diverged
-from radiance.training.batches import TrainingBatch, make_batch, pick, spread
+from radiance.training.batches import make_batch, spread
 from radiance.training.example_scores import score_examples, token_mean
+from radiance.training.gauss_newton import MOST_NEW, WORDINGS, GaussNewton
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_metric import held_metric
 from radiance.training.held_texts import held_batch
 from radiance.training.lora import LoraModel
-from radiance.training.memory import all_bytes, free_bytes, require
+from radiance.training.memory import MOST_SHARE, all_bytes, free_bytes, require
 from radiance.training.nullspace import NullSpace
 from radiance.training.optimizer import Optimizer, StepReport
-from radiance.training.training_set import (
-    AugmentedExample,
-    TrainingSet,
-    largest_batch,
-)
+from radiance.training.row_draw import RowDraw
+from radiance.training.training_set import TrainingSet, largest_batch
 
 # Examples looked at to decide whether to stop early.
 _MOST_CHECKED_NEW, _MOST_CHECKED_REPLAY = 1000, 64
@@ -39,6 +37,7 @@ _MOST_CHECKS = 2  # examples measured out of turn per example trained
 # grow. SmolLM2 learns five facts in 19 steps for 30 and keeps as much; an update that continues
 # another takes 36 for 47 and keeps less (bench/LOG.md).
 _FIRST_LR_RATIO = 2.0
+_LEFT = 0.5  # of the worst loss, by experience, after one
 _LEAST_PART, _HALVINGS = 0.5, 3  # of the way that is looked for how much of it is needed
 
 
@@ -50,6 +49,8 @@ class StepTaken:
         finetune_loss: Cross-entropy per completion token of this step's batch, in nats.
         anchor_divergence: From the reference, per token of this step's anchors, in nats; None
             where the step had none.
+        lr: Its learning rate; of a Gauss-Newton step the share of their losses that rows are to
+            lose.
         report: What the step was made of.
         tokens: Of its batches, anchors among them, without padding.
     """
@@ -115,8 +116,9 @@ class Trained:
 class Trainer:
     """Trains one adapter. Belongs to the engine thread.
 
-    The learning rate rises, stays, and once the examples are known falls to zero over
-    ``cooldown_steps``, in which what was moved on the way settles.
+    Steps are Gauss-Newton's where it goes around what is held and rows can be told apart, else
+    AdamW's. Of these the learning rate rises, stays, and once the examples are known falls to zero
+    over ``cooldown_steps``, in which what was moved on the way settles.
 
     Args:
         parent: The adapter to continue from; None for the base.
@@ -144,7 +146,6 @@ class Trainer:
         self._every, self._rarely_below = derived(anchor.every), derived(anchor.rarely_below)
         self._lr, self._max_steps = derived(settings.lr), derived(settings.max_steps)
         self._material = material
-        self._require_memory()
         self._groups = (
             {}
             if anchor.method == "naive"
@@ -160,6 +161,7 @@ class Trainer:
             ratio = 1.0 if null_space is None or parent is not None else _FIRST_LR_RATIO
         rates = _rates(lora if null_space is None else null_space, ratio)
         self._optimizer = Optimizer(size, settings, anchor, contexts, null_space, rates)
+        self._gauss_newton = self._as_gauss_newton()
         new, replay = (
             [lesson.example for lesson in spread(lessons, most)]
             for lessons, most in (
@@ -168,6 +170,7 @@ class Trainer:
             )
         )
         self._checked_new, self._checked_replay = new, replay
+        self._learn_from(material)
         self.step = self._checked_at = 0
         # Nothing differs at the start from a reference that it starts from.
         starts_there = parent is None or anchor.reference != "base"
@@ -196,9 +199,13 @@ class Trainer:
         settings = self._settings
         is_known = yield from self._set_known_aside()
         while not (is_known or self._is_over()):
-            taken = yield from self._take_step()
+            if self._gauss_newton is not None:
+                taken, expected = yield from self._take_gauss_newton(self._gauss_newton)
+            else:
+                taken = yield from self._take_step()
+                expected = taken.finetune_loss
             yield taken
-            if self._is_check_due(taken.finetune_loss):
+            if self._is_check_due(expected):
                 self._checked_at = self.step
                 checked = yield from self._check()
                 yield checked
@@ -212,6 +219,32 @@ class Trainer:
         adapter = self.adapter()
         mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
         return Trained(self.vector, adapter, self.step, self._start)
+
+    def _as_gauss_newton(self) -> GaussNewton | None:
+        """The steps, where they are Gauss-Newton's."""
+        settings, material, null_space = self._settings, self._material, self._null_space
+        self._wordings = 0
+        if settings.optimizer == "adamw" or null_space is None or not material.output_squares:
+            return None
+        if settings.grad_accum > 1 or material.replay_outputs:
+            return None
+        if settings.optimizer == "auto" and len(material.new) > MOST_NEW:
+            return None
+        self._wordings = self._affordable(WORDINGS) if settings.reworded_ratio else 0
+        metric = held_metric(self._lora, null_space, self._start, material.output_squares)
+        projects = self._anchor.method == "anchor+projection"
+        return GaussNewton(self._lora, metric, projects=projects)
+
+    def _affordable(self, wordings: int) -> int:
+        """As many rows in other words, up to so many, as would fit if nobody else used memory."""
+        most = all_bytes()
+        while wordings and most is not None:
+            shape = largest_batch(self._material, self._settings, self._anchor, wordings)
+            needed = self._gradient_computer.step_memory(*shape)
+            if needed is None or needed.total <= most * MOST_SHARE:
+                break
+            wordings -= 1
+        return wordings
 
     def _set_known_aside(self) -> Pieces[bool]:
         """Mix in those new examples that the parent knows as earlier ones are; True: it knows all.
@@ -231,21 +264,20 @@ class Trainer:
         is_replayed = round(self._settings.batch_size * self._settings.replay_ratio) > 0
         if any(is_known) and is_replayed and not material.replay_outputs:
             lessons = list(zip(material.new, is_known, strict=True))
-            self._material = replace(
-                material,
-                new=[lesson for lesson, known in lessons if not known],
-                replay=[*material.replay, *(lesson for lesson, known in lessons if known)],
-            )
-            self._require_memory()
+            unknown = [lesson for lesson, known in lessons if not known]
+            replay = [*material.replay, *(lesson for lesson, known in lessons if known)]
+            self._learn_from(replace(material, new=unknown, replay=replay))
         return False
 
-    def _require_memory(self) -> None:
-        """See that the largest step fits."""
-        shape = largest_batch(self._material, self._settings, self._anchor)
+    def _learn_from(self, material: TrainingSet) -> None:
+        """Take the rows of steps from there, and see that the largest of them fits the memory."""
+        self._material = material
+        self._draw = RowDraw(self._settings, self._anchor, material, self._wordings)
+        shape = largest_batch(material, self._settings, self._anchor, self._wordings)
         needed = self._gradient_computer.step_memory(*shape)
         require(needed, free_bytes(), self._settings, all_bytes())
-        new = min(self._settings.batch_size, len(self._material.new))
-        self._rows = new + self._replayed_per_batch()
+        new = min(self._settings.batch_size, len(material.new))
+        self._rows = new + self._draw.replayed
 
     def _step_back(self) -> Pieces[None]:
         """Go back as far towards the start as every example is still known by ``stop_loss``.
@@ -291,12 +323,15 @@ class Trainer:
         )
 
     def _is_over(self) -> bool:
-        settings = self._settings
-        if self._cooling_from is None and self.step >= self._max_steps - settings.cooldown_steps:
+        if self._cooling_from is None and self.step >= self._max_steps - self._most_cooldown():
             self._cooling_from = self.step
         return self._cooling_from is not None and (
             self.step >= min(self._max_steps, self._cooling_from + self._cooldown())
         )
+
+    def _most_cooldown(self) -> int:
+        """None where a step is as short as it may be."""
+        return 0 if self._gauss_newton is not None else self._settings.cooldown_steps
 
     def _cooldown(self) -> int:
         """Steps in which the rate falls: what was learned in few steps has little to settle.
@@ -305,10 +340,30 @@ class Trainer:
         what was kept and what was known as they were, after 23 steps and after 36.
         """
         assert self._cooling_from is not None
-        most = self._settings.cooldown_steps
+        most = self._most_cooldown()
         if self._cooling_from >= self._max_steps - most:
             return most
         return min(most, -(-self._cooling_from // (3 if self._null_space is None else 6)))
+
+    def _take_gauss_newton(self, steps: GaussNewton) -> Pieces[tuple[StepTaken, float]]:
+        """A step, and what the taught words of its examples are expected to lose after it."""
+        computer = self._gradient_computer
+        chosen, taught = self._draw.rows_apart(self.step)
+        self._step_tokens = 0
+        divergence = None
+        if (drawn := (yield from self._anchors_of_step())) is not None:
+            divergence, gradient, context = drawn
+            steps.take_anchors(gradient, divergence, context)
+        batch = make_batch(chosen)
+        self._step_tokens += batch.token_count
+        losses = yield from computer.row_gradients(self.vector, batch, steps.columns, steps.take)
+        mean_loss = float(losses.mean())
+        self._check_finite(mean_loss)
+        self.vector, share, report = steps.step(self.vector, losses)
+        self._check_norm(mean_loss, report.gradient_norm)
+        self.step += 1
+        taken = StepTaken(self.step, mean_loss, divergence, share, report, self._step_tokens)
+        return taken, _LEFT * float(losses[taught].max())
 
     def _take_step(self) -> Pieces[StepTaken]:
         settings = self._settings
@@ -316,7 +371,7 @@ class Trainer:
         self._step_tokens = 0
         for part in range(settings.grad_accum):
             number = self.step * settings.grad_accum + part
-            batch = self._batch(number)
+            batch = self._draw.batch(number)
             key = mx.random.key(settings.seed * 1_000_003 + number + 1)
             part_loss, part_gradient = yield from self._gradient_computer.gradient(
                 self.vector, batch, key
@@ -330,11 +385,7 @@ class Trainer:
         lr = self._learning_rate(self.step)
         movable = self._movable(self.vector)
         moved, report = self._optimizer.step(movable, gradient, self.step + 1, lr)
-        if not math.isfinite(report.gradient_norm):
-            raise Diverged(
-                f"step {self.step + 1}: loss {mean_loss:g}, gradient norm "
-                f"{report.gradient_norm:g}: not finite. Lower training.lr (is {self._lr:g})."
-            )
+        self._check_norm(mean_loss, report.gradient_norm)
         self.vector = (
             moved if self._null_space is None else self._null_space.put(self.vector, moved)
         )
@@ -352,8 +403,18 @@ class Trainer:
         Args:
             gradient: Of what may move.
         """
-        if not self._groups or self.step < self._anchors_due:
+        drawn = yield from self._anchors_of_step()
+        if drawn is None:
             return gradient, None
+        divergence, anchor_gradient, context = drawn
+        movable, every = self._movable(anchor_gradient), self._anchors_due - self.step
+        combined = self._optimizer.combine(gradient, movable, divergence, every, context)
+        return combined, divergence
+
+    def _anchors_of_step(self) -> Pieces[tuple[float, mx.array, str] | None]:
+        """The mean divergence of this step's anchors, its gradient, and their context; or None."""
+        if not self._groups or self.step < self._anchors_due:
+            return None
         number, seed = self._anchors_taken, self._settings.seed + 2
         contexts = list(self._groups)
         context = contexts[number % len(contexts)]
@@ -361,16 +422,21 @@ class Trainer:
             self._groups[context], self._anchor.batch_size, number // len(contexts), seed
         )
         batch = held_batch(drawn)
-        away, anchor_gradient = yield from self._gradient_computer.gradient(self.vector, batch)
+        away, gradient = yield from self._gradient_computer.gradient(self.vector, batch)
         self._step_tokens += batch.token_count
         count = batch.target_count
         divergence = cast(float, away.item()) / count
         self._check_finite(divergence)
         every = self._every * (2 if divergence < self._rarely_below else 1)
         self._anchors_taken, self._anchors_due = number + 1, self.step + every
-        movable = self._movable(anchor_gradient)
-        combined = self._optimizer.combine(gradient, movable / count, divergence, every, context)
-        return combined, divergence
+        return divergence, gradient / count, context
+
+    def _check_norm(self, loss: float, norm: float) -> None:
+        if not math.isfinite(norm):
+            raise Diverged(
+                f"step {self.step + 1}: loss {loss:g}, gradient norm {norm:g}: not finite. "
+                f"Lower training.lr (is {self._lr:g})."
+            )
 
     def _check_finite(self, loss: float) -> None:
         settings = self._settings
@@ -384,35 +450,6 @@ class Trainer:
                 f"step {self.step + 1}: loss {loss:.3g} is above training.max_loss "
                 f"({settings.max_loss:g}). Lower training.lr (is {self._lr:g})."
             )
-
-    def _batch(self, number: int) -> TrainingBatch:
-        settings, material = self._settings, self._material
-        draw = np.random.default_rng([settings.seed, number])
-        size = min(settings.batch_size, len(material.new))
-        places = pick(len(material.new), size, number, settings.seed)
-        chosen = [self._worded(material.new[place], draw) for place in places]
-        replayed = self._replayed_per_batch()
-        if not replayed:
-            return make_batch(chosen)
-        places = pick(len(material.replay), replayed, number, settings.seed + 1)
-        if not material.replay_outputs:
-            return make_batch(
-                chosen + [self._worded(material.replay[place], draw) for place in places]
-            )
-        references = [None] * size + [material.replay_outputs[place] for place in places]
-        examples = chosen + [material.replay[place].example for place in places]
-        return make_batch(examples, references, reference_weight=self._anchor.replay_logits)
-
-    def _replayed_per_batch(self) -> int:
-        settings = self._settings
-        return min(len(self._material.replay), round(settings.batch_size * settings.replay_ratio))
-
-    def _worded(self, lesson: AugmentedExample, draw: np.random.Generator) -> EncodedExample:
-        """The example, or one of its wordings; how many numbers are drawn depends on neither."""
-        chance, place = draw.random(), draw.random()
-        if not lesson.wordings or chance >= self._settings.reworded_ratio:
-            return lesson.example
-        return lesson.wordings[int(place * len(lesson.wordings))]
 
     def _learning_rate(self, step: int) -> float:
         """Linear warm-up, then constant, then linear to zero once cooling down."""
@@ -441,7 +478,7 @@ class Trainer:
             anchors=np.array([self._anchors_taken, self._anchors_due]),
             own_samples=np.array(self._material.own_samples),
             vector=np.array(self.vector),
-            **self._optimizer.save(),  # type: ignore[arg-type]
+            **(self._gauss_newton or self._optimizer).save(),  # type: ignore[arg-type]
         )
         return stream.getvalue()
 
@@ -451,7 +488,7 @@ class Trainer:
             self._anchors_taken, self._anchors_due = (int(value) for value in saved["anchors"])
             self._cooling_from = None if cooling < 0 else cooling
             self.vector = mx.array(saved["vector"])
-            self._optimizer.restore(dict(saved))
+            (self._gauss_newton or self._optimizer).restore(dict(saved))
 
 
 def _rates(moved: LoraModel | NullSpace, ratio: float) -> mx.array | None:

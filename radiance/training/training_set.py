@@ -1,7 +1,7 @@
 """What one training learns from: new and earlier examples, and what holds old behaviour."""
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from radiance.training import augmentation, rewording
 from radiance.training.base_answers import base_answers
 from radiance.training.batches import Reference, by_length, round_up, spread
 from radiance.training.gradient import GradientComputer
+from radiance.training.held_metric import output_squares
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace
@@ -63,6 +64,8 @@ class TrainingSet:
         held: What holds old behaviour: anchors and own samples.
         own_samples: How many samples were tried for those among it.
         null_space: Where steps may go so that these do not feel them; None: anywhere.
+        output_squares: By each layer's path how much these feel what it gives (``held_metric``);
+            empty: that is not known, and steps are AdamW's.
     """
 
     new: Sequence[AugmentedExample]
@@ -71,6 +74,7 @@ class TrainingSet:
     held_back: Sequence[EncodedExample] = ()
     held: HeldTexts = field(default_factory=HeldTexts)
     null_space: NullSpace | None = None
+    output_squares: Mapping[str, float] = field(default_factory=dict)
     own_samples: int = 0
 
 
@@ -112,7 +116,7 @@ class TrainingSetBuilder:
         anchor: config.AnchorSettings,
         directory: Path,
     ) -> None:
-        self._lora = lora
+        self._lora, self._gradient_computer = lora, gradient_computer
         self._encoder, self._base = encoder, base
         self._training, self._anchor = training, derive_anchor(anchor, lora.hidden_size)
         self._waits_for_samples = anchor.own_samples != "auto"
@@ -167,6 +171,7 @@ class TrainingSetBuilder:
                 self._anchor.null_space_energy,
                 self._reference_cache.directory_of(weights_id),
             )
+            yield from self._output_squares(held, vector, weights_id)
         contexts_apart = self._anchor.constraints == "contexts"
         of_contexts = held.groups(self._anchor.batch_size, contexts_apart)
         groups = [group for groups in of_contexts.values() for group in groups]
@@ -195,6 +200,7 @@ class TrainingSetBuilder:
         held = HeldTexts()
         null_space: NullSpace | None = None
         count = 0
+        squares: dict[str, float] = {}
         if self._anchor.method != "naive":
             vector, weights_id = self._reference(parent, parent_hash)
             if own_samples is not None:
@@ -206,6 +212,7 @@ class TrainingSetBuilder:
                 null_space = yield from self._find_null_space(
                     selection, held, vector, weights_id, parent
                 )
+                squares = yield from self._output_squares(held, vector, weights_id)
         lessons = yield from self._lessons(selection, held)
         outputs: list[Reference] = []
         if self._anchor.replay_logits:
@@ -221,6 +228,7 @@ class TrainingSetBuilder:
             held_back=held_back,
             held=held,
             null_space=null_space,
+            output_squares=squares,
             own_samples=count,
         )
 
@@ -283,6 +291,21 @@ class TrainingSetBuilder:
                 [text.example for text in held.valid],
                 self._anchor.null_space_energy,
                 Surroundings(parent, new_texts, near_texts),
+                self._reference_cache.directory_of(weights_id),
+            )
+        )
+
+    def _output_squares(
+        self, held: HeldTexts, vector: mx.array, weights_id: str
+    ) -> Pieces[dict[str, float]]:
+        """How much what is held feels each layer's output; empty where that is of no use."""
+        if self._training.optimizer == "adamw" or not self._gradient_computer.gives_rows:
+            return {}
+        return (
+            yield from output_squares(
+                self._gradient_computer,
+                vector,
+                [text.example for text in held.valid],
                 self._reference_cache.directory_of(weights_id),
             )
         )
@@ -362,12 +385,22 @@ class TrainingSetBuilder:
 
 
 def largest_batch(
-    material: TrainingSet, settings: config.TrainingSettings, anchor: config.AnchorSettings
+    material: TrainingSet,
+    settings: config.TrainingSettings,
+    anchor: config.AnchorSettings,
+    wordings: int = 0,
 ) -> tuple[int, int]:
-    """Rows and width of the largest batch that a training can make."""
+    """Rows and width of the largest batch that a training can make.
+
+    Args:
+        material: What it learns from.
+        settings: Its own.
+        anchor: Its anchors'.
+        wordings: Rows in other words that each new example has beside its own.
+    """
     new = [e for lesson in material.new for e in (lesson.example, *lesson.wordings)]
     replay = [e for lesson in material.replay for e in (lesson.example, *lesson.wordings)]
-    rows = min(settings.batch_size, len(material.new))
+    rows = min(settings.batch_size, len(material.new)) * (1 + wordings)
     rows += min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
     shapes = [(rows, _width([*new, *replay]))]
     if material.held.valid and anchor.method != "naive":

@@ -47,10 +47,12 @@ def test_reckoned_is_what_is_loaded(
     assert fit.adapter_parameters == lora.size
     widths = [shape[0] for name, shape in lora.shapes.items() if name.endswith(".lora_a")]
     anchor = msgspec.structs.replace(settings.anchor, null_space=True)
-    around = reckon(
-        open_stored("m", path), device, msgspec.structs.replace(settings, anchor=anchor)
-    )
-    for step, wider in zip(fit.training, around.training, strict=True):
+    both = msgspec.structs.replace(settings, anchor=anchor)
+    apart = reckon(open_stored("m", path), device, both)
+    adamw = msgspec.structs.replace(settings.training, optimizer="adamw")
+    around = reckon(open_stored("m", path), device, msgspec.structs.replace(both, training=adamw))
+    for step, wider, longer in zip(fit.training, around.training, apart.training, strict=True):
+        assert longer.rows > wider.rows == step.rows
         assert (wider.least_bytes or 0) - (step.least_bytes or 0) == most_bytes(widths)
     assert fit.fits == (memory_bytes == _MANY)
     assert {step.fits for step in fit.training} == {memory_bytes == _MANY}

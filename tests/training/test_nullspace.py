@@ -19,7 +19,15 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.layer_inputs import each_input
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace
-from radiance.training.subspaces import _TURN, _around, _basis, find_null_space, held_subspaces
+from radiance.training.subspaces import (
+    _TURN,
+    Held,
+    _around,
+    _basis,
+    _beyond,
+    find_null_space,
+    held_subspaces,
+)
 from radiance.training.trainer import Trainer, TrainingState
 from radiance.training.training_set import (
     AugmentedExample,
@@ -398,7 +406,7 @@ def test_subspaces_are_found_once_and_a_damaged_file_anew(
             encoded(tiny_engine),
         )
 
-        def find() -> tuple[int, dict[str, np.ndarray]]:
+        def find() -> tuple[int, dict[str, Held]]:
             """In how many pieces, and what."""
             pieces = held_subspaces(
                 tiny_engine.base, lora, lora.initial(None), texts, 0.95, tmp_path
@@ -419,8 +427,36 @@ def test_subspaces_are_found_once_and_a_damaged_file_anew(
         file.write_bytes(file.read_bytes()[:1000])
         again, third = find()
         assert again > 0
-        for path, basis in first.items():
-            assert np.array_equal(basis, second[path])
-            assert np.array_equal(basis, third[path])
+        for path, held in first.items():
+            for array, read_again, found_again in zip(held, second[path], third[path], strict=True):
+                assert np.array_equal(array, read_again)
+                assert np.array_equal(array, found_again)
 
     tiny_engine.call(compare)
+
+
+def test_what_is_beyond_a_subspace_is_what_directions_outside_see() -> None:
+    """The mean square of inputs along it, told apart or as the mean of what is left."""
+    rng = np.random.default_rng(0)
+    spread_out = rng.normal(size=(5000, 300)).astype(np.float32)
+    spread_out *= np.linspace(4.0, 0.1, 300, dtype=np.float32)
+    basis = _basis(spread_out, 0.8)
+    rest = _beyond(spread_out, basis).astype(np.float64)
+    a = rng.normal(size=(300, 6))
+    a -= basis @ (basis.T @ a)
+    seen = rest[:, :-1].T @ a
+    reckoned = seen.T @ seen + a.T @ (a * np.square(rest[:, -1:]))
+    z = spread_out @ a
+    measured = z.T @ z / len(z)
+    assert np.allclose(np.diag(reckoned), np.diag(measured), rtol=0.2)
+    assert np.trace(reckoned) == pytest.approx(np.trace(measured), rel=0.15)
+
+
+def test_new_texts_are_not_turned_towards_a_token_hundreds_of_times_as_long() -> None:
+    """A first token's input dwarfs all others in some layers; rounding must not leave any of it."""
+    rng = np.random.default_rng(1)
+    first = rng.normal(size=(1, 64)).astype(np.float32) * 400
+    held = np.concatenate([first, rng.normal(size=(200, 64)).astype(np.float32) * 0.1])
+    new = np.concatenate([first, rng.normal(size=(12, 64)).astype(np.float32)])
+    _, turn = _around(new, new[:0], _basis(held, 0.99), 4)
+    assert np.abs(first @ turn).max() < 0.05

@@ -1,0 +1,83 @@
+"""Which rows a step learns from: new examples, replayed ones, in their own or in other words."""
+
+import numpy as np
+
+from radiance import config
+from radiance.engine.model.encoding import EncodedExample
+from radiance.training.batches import TrainingBatch, make_batch, pick
+from radiance.training.training_set import AugmentedExample, TrainingSet
+
+
+class RowDraw:
+    """Draws the rows of each step; they follow from the seed and the step's number alone.
+
+    Args:
+        settings: Of the training.
+        anchor: For the weight of what the parent gave of replayed examples.
+        material: What is learned from.
+        wordings: Rows in other words that each new example has beside its own, told apart.
+    """
+
+    def __init__(
+        self,
+        settings: config.TrainingSettings,
+        anchor: config.AnchorSettings,
+        material: TrainingSet,
+        wordings: int,
+    ) -> None:
+        self._settings, self._anchor = settings, anchor
+        self._material, self._wordings = material, wordings
+
+    def batch(self, number: int) -> TrainingBatch:
+        """A micro-batch: new and replayed examples, a part of both in other words."""
+        settings, material = self._settings, self._material
+        draw = np.random.default_rng([settings.seed, number])
+        size = min(settings.batch_size, len(material.new))
+        places = pick(len(material.new), size, number, settings.seed)
+        chosen = [self._worded(material.new[place], draw) for place in places]
+        replayed = self.replayed
+        if not replayed:
+            return make_batch(chosen)
+        places = pick(len(material.replay), replayed, number, settings.seed + 1)
+        if not material.replay_outputs:
+            return make_batch(
+                chosen + [self._worded(material.replay[place], draw) for place in places]
+            )
+        references = [None] * size + [material.replay_outputs[place] for place in places]
+        examples = chosen + [material.replay[place].example for place in places]
+        return make_batch(examples, references, reference_weight=self._anchor.replay_logits)
+
+    def rows_apart(self, number: int) -> tuple[list[EncodedExample], list[int]]:
+        """The rows of a step that are told apart, and which of them are new ones as taught.
+
+        Each new example stands in its taught words and in other ones, some replayed ones in any.
+        """
+        settings, material = self._settings, self._material
+        draw = np.random.default_rng([settings.seed, number])
+        size = min(settings.batch_size, len(material.new))
+        chosen: list[EncodedExample] = []
+        taught: list[int] = []
+        for place in pick(len(material.new), size, number, settings.seed):
+            lesson = material.new[place]
+            taught.append(len(chosen))
+            count = min(self._wordings, len(lesson.wordings))
+            others = draw.permutation(len(lesson.wordings))[:count]
+            chosen += [lesson.example, *(lesson.wordings[other] for other in others)]
+        replayed = self.replayed
+        if replayed:
+            places = pick(len(material.replay), replayed, number, settings.seed + 1)
+            chosen += [self._worded(material.replay[place], draw) for place in places]
+        return chosen, taught
+
+    @property
+    def replayed(self) -> int:
+        """Replayed examples of a batch."""
+        settings = self._settings
+        return min(len(self._material.replay), round(settings.batch_size * settings.replay_ratio))
+
+    def _worded(self, lesson: AugmentedExample, draw: np.random.Generator) -> EncodedExample:
+        """The example, or one of its wordings; how many numbers are drawn depends on neither."""
+        chance, place = draw.random(), draw.random()
+        if not lesson.wordings or chance >= self._settings.reworded_ratio:
+            return lesson.example
+        return lesson.wordings[int(place * len(lesson.wordings))]
