@@ -9,17 +9,22 @@ import mlx.core as mx
 import msgspec
 import numpy as np
 
+from radiance.engine.model import elementwise
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.evaluation.outputs import OutputCache, adapter_key
 from radiance.evaluation.summary import Past, stats
 from radiance.records import EvalReport, Evaluation, OverwrittenAnchor, Probe
 from radiance.training.batches import by_length
+from radiance.training.block import on_core
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
 _ROWS = 16  # texts per batch
 _TIE = 1e-9
+_NO_SHARE = -87.0  # nats: less likely than float32 holds with all digits
+
+_Scored = tuple[mx.array, mx.array, mx.array]
 
 
 @dataclass(frozen=True)
@@ -164,31 +169,42 @@ class AdapterEvaluator:
         Returns:
             (8, n) float64: three losses, three gaps, KL from base and from parent.
         """
-        parts = []
-        for part in self._gradient_computer.parts(rows[0]):
-            right = targets[part, None]
-            scored: dict[int, tuple[mx.array, mx.array, mx.array]] = {}
-            for array in rows:
-                if id(array) in scored:
-                    continue
-                log_probs = self._gradient_computer.log_probs(array[part])
-                loss = -mx.take_along_axis(log_probs, right, axis=-1)[:, 0]
-                is_chosen = mx.argmax(log_probs, axis=-1) == right[:, 0]
-                gap = mx.maximum(log_probs.max(axis=-1) + loss, _TIE)  # a tie is no choice
-                gap = mx.where(is_chosen, 0.0, gap)
-                mx.eval(log_probs, loss, gap)
-                scored[id(array)] = log_probs, loss, gap
+        parts = self._gradient_computer.parts(rows[0])
+        at_once = 2 if mx.default_device() == mx.cpu else 1
+        tables: list[np.ndarray] = []
+        for some in range(0, len(parts), at_once):
+            together = parts[some : some + at_once]
+            scored: list[dict[int, _Scored]] = [{} for _ in together]
+            for array in {id(array): array for array in rows}.values():
+                for number, part in enumerate(together):
+                    with on_core(number):
+                        scored[number][id(array)] = self._score(array[part], targets[part, None])
+                mx.eval([of[id(array)] for of in scored])
                 yield None
-            log_probs, losses, gaps = zip(*(scored[id(array)] for array in rows), strict=True)
-            candidate, parent, base = log_probs
-            from_base = _divergence(base, candidate)
-            mx.eval(from_base)
+            columns = []
+            for number, of in enumerate(scored):
+                with on_core(number):
+                    columns.append(_columns([of[id(array)] for array in rows]))
+            mx.eval(columns)
+            tables += [np.stack([np.array(c, dtype=np.float64) for c in of]) for of in columns]
             yield None
-            from_parent = from_base if parent is base else _divergence(parent, candidate)
-            columns = [*losses, *gaps, from_base, from_parent]
-            parts.append(np.stack([np.array(column, dtype=np.float64) for column in columns]))
-            yield None
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(tables, axis=1)
+
+    def _score(self, rows: mx.array, right: mx.array) -> _Scored:
+        """Log-probabilities, and each right token's loss and gap; ``right`` is (n, 1)."""
+        log_probs = self._gradient_computer.log_probs(rows)
+        loss = -mx.take_along_axis(log_probs, right, axis=-1)[:, 0]
+        is_chosen = mx.argmax(log_probs, axis=-1) == right[:, 0]
+        gap = mx.maximum(log_probs.max(axis=-1) + loss, _TIE)  # a tie is no choice
+        return log_probs, loss, mx.where(is_chosen, 0.0, gap)
+
+
+def _columns(scored: Sequence[_Scored]) -> list[mx.array]:
+    """The rows of a table of some targets, of what candidate, parent and base scored."""
+    (candidate, parent, base), losses, gaps = zip(*scored, strict=True)
+    from_base = _divergence(base, candidate)
+    from_parent = from_base if parent is base else _divergence(parent, candidate)
+    return [*losses, *gaps, from_base, from_parent]
 
 
 def _divergence(p: mx.array, q: mx.array) -> mx.array:
@@ -197,9 +213,12 @@ def _divergence(p: mx.array, q: mx.array) -> mx.array:
     A token that p excludes adds nothing, as in the limit. Rounding may bring the sum below zero by
     some 1e-7; a divergence is not.
     """
-    share = mx.exp(p)
-    terms = mx.where(share > 0, share * (p - q), 0.0)
-    return mx.maximum(terms.sum(axis=-1), 0.0)
+    count = max(1, elementwise.MOST_AT_ONCE // p.shape[-1])
+    sums = [
+        elementwise.row_sum(mx.where(p > _NO_SHARE, elementwise.exp(p) * (p - q), 0.0))
+        for p, q in ((p[at : at + count], q[at : at + count]) for at in range(0, len(p), count))
+    ]
+    return mx.maximum(mx.concatenate(sums)[:, 0], 0.0)
 
 
 def _targets(example: EncodedExample) -> np.ndarray:

@@ -26,7 +26,8 @@ _LEAST, _MOST = (
     -126.0,
     126.0,
 )  # powers of two that float32, and their reciprocals, hold with all digits
-_MOST_AT_ONCE = 2**18  # numbers that the passes over them find in the processor's cache
+MOST_AT_ONCE = 2**18
+"""Numbers that the passes over them find in the processor's cache."""
 _WORTH = 8192  # numbers from which so many passes take less than MLX's one
 
 
@@ -47,7 +48,7 @@ def log_softmax(logits: mx.array) -> mx.array:
     if not is_slow(logits):
         return logits - mx.logsumexp(logits, axis=-1, keepdims=True)
     rows = logits.reshape(-1, logits.shape[-1])
-    count = max(1, _MOST_AT_ONCE // rows.shape[-1])
+    count = max(1, MOST_AT_ONCE // rows.shape[-1])
     totals = [_log_total(rows[at : at + count]) for at in range(0, len(rows), count)]
     return logits - mx.concatenate(totals).reshape(*logits.shape[:-1], 1)
 
