@@ -43,10 +43,14 @@ class GaussNewton:
         lora: Whose vectors these are.
         metric: What held texts feel, and which rows of B may move.
         projects: Whether steps in between go around the anchors' average gradient.
+        known: Loss below which rows are known, in nats: from then on no step takes the anchors'
+            divergence down, which would go further than what is left to learn.
     """
 
-    def __init__(self, lora: LoraModel, metric: HeldMetric, *, projects: bool) -> None:
-        self._lora, self._metric, self._projects = lora, metric, projects
+    def __init__(
+        self, lora: LoraModel, metric: HeldMetric, *, projects: bool, known: float = 0.0
+    ) -> None:
+        self._lora, self._metric, self._projects, self._known = lora, metric, projects, known
         self._rows: Leaves = {}
         self._anchors: dict[str, Leaves] = {}  # by context
         self._measured: tuple[str, float] | None = None
@@ -113,7 +117,7 @@ class GaussNewton:
         self._last = mean
         count, gram = len(losses), self._gram
         assert gram is not None
-        targets = [self._down(context) for context in self._contexts()]
+        targets = [self._down(context, mean) for context in self._contexts()]
         wanted = np.append(np.minimum(self._share * losses, _MOST), targets)
         weights = _solved(gram, wanted)
         alone = np.append(_solved(gram[:count, :count], wanted[:count]), np.zeros(len(targets)))
@@ -127,9 +131,9 @@ class GaussNewton:
         measured = [] if self._measured is None else [self._measured[0]]
         return sorted(self._anchors) if self._projects else measured
 
-    def _down(self, context: str) -> float:
-        """By how much a context's divergence is to go down."""
-        if self._measured is None or self._measured[0] != context:
+    def _down(self, context: str, mean: float) -> float:
+        """By how much a context's divergence is to go down, where rows have so much to lose."""
+        if self._measured is None or self._measured[0] != context or mean < self._known:
             return 0.0
         return self._share * self._measured[1]
 

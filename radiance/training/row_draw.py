@@ -1,5 +1,7 @@
 """Which rows a step learns from: new examples, replayed ones, in their own or in other words."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from radiance import config
@@ -27,6 +29,16 @@ class RowDraw:
     ) -> None:
         self._settings, self._anchor = settings, anchor
         self._material, self._wordings = material, wordings
+        self._seen_to: tuple[str, ...] = ()
+
+    @property
+    def seen_to(self) -> tuple[str, ...]:
+        """Ids of the earlier examples that come first in rows told apart."""
+        return self._seen_to
+
+    def see_to(self, examples: Iterable[EncodedExample | str]) -> None:
+        """Put some earlier examples, or those of some ids, first: they are no longer known."""
+        self._seen_to = tuple(e if isinstance(e, str) else e.example_id for e in examples)
 
     def batch(self, number: int) -> TrainingBatch:
         """A micro-batch: new and replayed examples, a part of both in other words."""
@@ -50,11 +62,13 @@ class RowDraw:
     def rows_apart(self, number: int) -> tuple[list[EncodedExample], list[int]]:
         """The rows of a step that are told apart, and which of them are new ones as taught.
 
-        Each new example stands in its taught words and in other ones, some replayed ones in any.
+        Each new example stands in its taught words and in other ones. Of the earlier ones those
+        that the last check found no longer known stand as they were taught, the others in any.
         """
         settings, material = self._settings, self._material
         draw = np.random.default_rng([settings.seed, number])
         size = min(settings.batch_size, len(material.new))
+        forgotten = set(self._seen_to)
         chosen: list[EncodedExample] = []
         taught: list[int] = []
         for place in pick(len(material.new), size, number, settings.seed):
@@ -66,7 +80,11 @@ class RowDraw:
         replayed = self.replayed
         if replayed:
             places = pick(len(material.replay), replayed, number, settings.seed + 1)
-            chosen += [self._worded(material.replay[place], draw) for place in places]
+            first = [lesson for lesson in material.replay if lesson.example.example_id in forgotten]
+            first = first[: 2 * replayed]
+            others = [material.replay[place] for place in places][len(first) :]
+            chosen += [lesson.example for lesson in first]
+            chosen += [self._worded(lesson, draw) for lesson in others]
         return chosen, taught
 
     @property

@@ -233,7 +233,8 @@ class Trainer:
         self._wordings = self._affordable(WORDINGS) if settings.reworded_ratio else 0
         metric = held_metric(self._lora, null_space, self._start, material.output_squares)
         projects = self._anchor.method == "anchor+projection"
-        return GaussNewton(self._lora, metric, projects=projects)
+        known = settings.stop_loss
+        return GaussNewton(self._lora, metric, projects=projects, known=known)
 
     def _affordable(self, wordings: int) -> int:
         """As many rows in other words, up to so many, as would fit if nobody else used memory."""
@@ -467,6 +468,11 @@ class Trainer:
         if worst < self._settings.stop_loss:  # else it goes on, whatever became of the earlier ones
             old = yield from score_examples(computer, self.vector, self._checked_replay)
             worst = max(score.loss for score in new + old)
+            self._draw.see_to(
+                example
+                for example, score in zip(self._checked_replay, old, strict=True)
+                if score.loss >= self._settings.stop_loss
+            )
         return LossCheck(self.step, token_mean(held or new), worst)
 
     def _save(self) -> bytes:
@@ -477,6 +483,7 @@ class Trainer:
             step=np.array([self.step, cooling, self._checked_at]),
             anchors=np.array([self._anchors_taken, self._anchors_due]),
             own_samples=np.array(self._material.own_samples),
+            seen_to=np.array(self._draw.seen_to, dtype=np.str_),
             vector=np.array(self.vector),
             **(self._gauss_newton or self._optimizer).save(),  # type: ignore[arg-type]
         )
@@ -488,6 +495,7 @@ class Trainer:
             self._anchors_taken, self._anchors_due = (int(value) for value in saved["anchors"])
             self._cooling_from = None if cooling < 0 else cooling
             self.vector = mx.array(saved["vector"])
+            self._draw.see_to(saved["seen_to"].tolist())
             (self._gauss_newton or self._optimizer).restore(dict(saved))
 
 

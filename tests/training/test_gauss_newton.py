@@ -1,5 +1,6 @@
 """Gauss-Newton steps: each row apart, the shortest step in what held texts feel, around anchors."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,42 @@ def test_adamw_is_taken_where_rows_cannot_be_told_apart(
         assert max(rates) < 0.1  # a learning rate, no share of the losses
 
     engine.call(compare)
+
+
+def test_what_a_check_finds_forgotten_is_in_the_next_rows_as_it_was_taught(engine: Engine) -> None:
+    def compare() -> None:
+        trainer = going_around(engine)
+        earlier = [AugmentedExample(text) for text in encoded(engine)[3:]]
+        trainer._learn_from(replace(trainer._material, replay=earlier))
+        wanted = {lesson.example.example_id for lesson in earlier}
+        trainer._draw.see_to(lesson.example for lesson in earlier)
+        saved = trainer._save()
+        for draw in (trainer._draw, going_around(engine, saved)._draw):
+            assert set(draw.seen_to) == wanted
+        for step in range(4):
+            rows, taught = trainer._draw.rows_apart(step)
+            assert wanted <= {row.example_id for row in rows}
+            assert wanted.isdisjoint(rows[place].example_id for place in taught)
+
+    engine.call(compare)
+
+
+def test_anchors_are_not_healed_once_rows_are_known(tiny_engine: Engine) -> None:
+    """Taking their divergence down would go further than what is left to learn."""
+
+    def along(known: float) -> float:
+        lora, _, vector = computer(tiny_engine)
+        rng = np.random.default_rng(5)
+        metric = of_numbers(lora, rng)._metric
+        steps = GaussNewton(lora, metric, projects=True, known=known)
+        anchors, gradients = rng.normal(size=lora.size).astype(np.float32), drawn(lora, rng, 2)
+        steps.take_anchors(mx.array(anchors), 0.5, "")
+        steps.take(gradients)
+        moved, _, _ = steps.step(vector, np.array([0.01, 0.02]))
+        return float(((moved - vector) * mx.array(anchors)).sum())
+
+    def compare() -> None:
+        assert along(known=0.0) < -0.4
+        assert abs(along(known=0.05)) < 0.01
+
+    tiny_engine.call(compare)
