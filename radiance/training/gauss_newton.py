@@ -120,8 +120,10 @@ class GaussNewton:
         targets = [self._down(context, mean) for context in self._contexts()]
         wanted = np.append(np.minimum(self._share * losses, _MOST), targets)
         weights = _solved(gram, wanted)
-        alone = np.append(_solved(gram[:count, :count], wanted[:count]), np.zeros(len(targets)))
-        report = _report(gram, alone, weights, count)
+        none = np.zeros(len(targets))
+        alone = np.append(_solved(gram[:count, :count], wanted[:count]), none)
+        around = _solved(gram, np.append(wanted[:count], none))
+        report = _report(gram, alone, around, count)
         vector = self._moved(vector, weights)
         self._rows, self._gram, self._measured = {}, None, None
         return vector, self._share, report
@@ -187,10 +189,17 @@ def _solved(gram: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.linalg.solve(system, wanted / scale) / scale
 
 
-def _report(gram: np.ndarray, alone: np.ndarray, weights: np.ndarray, count: int) -> StepReport:
-    """What a step was made of, in the metric: ``alone`` is the one that anchors had no part in."""
+def _report(gram: np.ndarray, alone: np.ndarray, around: np.ndarray, count: int) -> StepReport:
+    """What a step was made of, in the metric.
+
+    Args:
+        gram: Products of all rows, anchors last.
+        alone: Each row's share of the step that anchors would have no part in.
+        around: Of the one that goes around them.
+        count: Rows without the anchors.
+    """
     before, after, both = (
-        float(a @ gram @ b) for a, b in ((alone, alone), (weights, weights), (alone, weights))
+        float(a @ gram @ b) for a, b in ((alone, alone), (around, around), (alone, around))
     )
     projected, distortion = shape_of(before, after, both)
     angle = None

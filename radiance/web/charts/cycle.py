@@ -13,7 +13,8 @@ _CHARTS = (
     ("anchors", "Divergence from the base on anchors, nats", ("anchor_divergence",), ("Anchors",)),
     ("angle", "Angle between the two gradients, degrees", ("angle",), ("Angle",)),
     ("projected", "Share of the step that projection took out", ("projected",), ("Projected",)),
-    ("lr", "Learning rate; of a Gauss-Newton step, share of the losses to lose", ("lr",), ("Learning rate",)),
+    ("lr", "Learning rate; of a Gauss-Newton step, share of the losses to lose", ("lr",),
+     ("Learning rate",)),
     ("norm", "Norm of the gradient", ("gradient_norm",), ("Norm",)),
 )  # fmt: skip
 
