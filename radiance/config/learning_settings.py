@@ -117,7 +117,9 @@ class TrainingSettings(Section, frozen=True):
         Meta(
             description="How a step follows from gradients. adamw; gauss_newton: the shortest step "
             "that takes each example's loss down, as held texts feel it, a quarter of the steps; "
-            "auto: gauss_newton with anchor.null_space and up to 32 new examples, else adamw."
+            "it needs anchor.null_space, and no dropout, grad_accum, anchor.replay_logits or "
+            "further ranks: else steps are adamw's. auto: gauss_newton for up to 32 new examples, "
+            "else adamw."
         ),
     ] = "auto"
     lr: Annotated[
@@ -171,7 +173,7 @@ class TrainingSettings(Section, frozen=True):
         int,
         Meta(
             description="Most optimizer steps at the end in which the learning rate falls to zero; "
-            "a third of those before, where that is fewer.",
+            "a third of those before, where that is fewer; none by gauss_newton.",
             ge=0,
         ),
     ] = 30
@@ -195,7 +197,8 @@ class TrainingSettings(Section, frozen=True):
         float,
         Meta(
             description="Share of training rows whose question is worded otherwise, by rule or "
-            "shortened, so that other wordings of it are answered too.",
+            "shortened, so that other wordings of it are answered too; by gauss_newton up to two "
+            "more rows a new example, unless 0.",
             ge=0,
             le=1,
         ),

@@ -25,7 +25,7 @@ from radiance.training.row_gradients import Places
 
 Leaves = dict[str, mx.array]
 
-MOST_NEW = 32
+MOST_EXAMPLES = 32
 """New examples that "auto" learns this way: the system of each step is as large as its batch."""
 WORDINGS = 2
 """Rows in other words that each new example has in a step, beside its own."""

@@ -19,7 +19,7 @@ from radiance.engine.tasks import Pieces
 from radiance.errors import Diverged
 from radiance.training.batches import make_batch, spread
 from radiance.training.example_scores import score_examples, token_mean
-from radiance.training.gauss_newton import MOST_NEW, WORDINGS, GaussNewton
+from radiance.training.gauss_newton import MOST_EXAMPLES, WORDINGS, GaussNewton
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_metric import held_metric
 from radiance.training.held_texts import held_batch
@@ -228,7 +228,7 @@ class Trainer:
             return None
         if settings.grad_accum > 1 or material.replay_outputs:
             return None
-        if settings.optimizer == "auto" and len(material.new) > MOST_NEW:
+        if settings.optimizer == "auto" and len(material.new) > MOST_EXAMPLES:
             return None
         self._wordings = self._affordable(WORDINGS) if settings.reworded_ratio else 0
         metric = held_metric(self._lora, null_space, self._start, material.output_squares)
@@ -436,20 +436,22 @@ class Trainer:
         if not math.isfinite(norm):
             raise Diverged(
                 f"step {self.step + 1}: loss {loss:g}, gradient norm {norm:g}: not finite. "
-                f"Lower training.lr (is {self._lr:g})."
+                f"{self._remedy()}"
             )
+
+    def _remedy(self) -> str:
+        if self._gauss_newton is not None:  # which has no learning rate
+            return 'Set training.optimizer to "adamw".'
+        return f"Lower training.lr (is {self._lr:g})."
 
     def _check_finite(self, loss: float) -> None:
         settings = self._settings
         if not math.isfinite(loss):
-            raise Diverged(
-                f"step {self.step + 1}: loss {loss:g}: not finite. "
-                f"Lower training.lr (is {self._lr:g})."
-            )
+            raise Diverged(f"step {self.step + 1}: loss {loss:g}: not finite. {self._remedy()}")
         if loss > settings.max_loss:
             raise Diverged(
                 f"step {self.step + 1}: loss {loss:.3g} is above training.max_loss "
-                f"({settings.max_loss:g}). Lower training.lr (is {self._lr:g})."
+                f"({settings.max_loss:g}). {self._remedy()}"
             )
 
     def _learning_rate(self, step: int) -> float:
