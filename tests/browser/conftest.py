@@ -70,6 +70,7 @@ def open_at(browser: Any) -> Iterator[Callable[..., Any]]:
         context.close()
     gone = (
         "ERR_CONNECTION",
+        "ERR_SOCKET_NOT_CONNECTED",  # a kept connection whose service went away before its next use
         "ERR_INCOMPLETE",
         "ERR_EMPTY_RESPONSE",
         "ERR_CONTENT_LENGTH",
