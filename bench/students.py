@@ -100,7 +100,7 @@ class Student:
         self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
         self._has_own_facts = model.is_ember
         self._end_token = base.end_token
-        self._sampler = SelfSampler(self._lora, self._encoder, base.end_token)
+        self._sampler = SelfSampler(self._lora, self._encoder, base)
         # Own samples do not depend on the stream's seed: one model writes them once.
         samples_seed = config.TrainingSettings(**(method.training | {"seed": 0}))
         self._training_set_builder = TrainingSetBuilder(

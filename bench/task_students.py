@@ -113,7 +113,7 @@ class TaskStudent(Student):
         self._lora = LoraModel(base, self._training)
         self._gradient_computer = GradientComputer(self._lora)
         self._evaluator = AdapterEvaluator(self._lora, self._gradient_computer)
-        self._sampler = SelfSampler(self._lora, self._encoder, base.end_token)
+        self._sampler = SelfSampler(self._lora, self._encoder, base)
         self._training_set_builder = TrainingSetBuilder(
             self._lora,
             self._gradient_computer,

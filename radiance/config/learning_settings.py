@@ -318,8 +318,8 @@ class AnchorSettings(Section, frozen=True):
     every: Annotated[
         Annotated[int, Meta(ge=1, le=64)] | Auto,
         Meta(
-            description="Optimizer steps between two anchor gradients; auto: 4 with null_space, 1 "
-            "without."
+            description="Optimizer steps between two anchor gradients, Gauss-Newton steps twice as "
+            "many; auto: 4 with null_space, 1 without."
         ),
     ] = "auto"
     rarely_below: Annotated[

@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 
 from radiance.engine.model import elementwise
+from radiance.engine.model.cores import on_core
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.evaluation.outputs import OutputCache, adapter_key
 from radiance.evaluation.summary import Past, stats
 from radiance.records import EvalReport, Evaluation, OverwrittenAnchor, Probe
 from radiance.training.batches import by_length
-from radiance.training.block import on_core
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
@@ -214,10 +214,10 @@ def _divergence(p: mx.array, q: mx.array) -> mx.array:
     some 1e-7; a divergence is not.
     """
     count = max(1, elementwise.MOST_AT_ONCE // p.shape[-1])
-    sums = [
-        elementwise.row_sum(mx.where(p > _NO_SHARE, elementwise.exp(p) * (p - q), 0.0))
-        for p, q in ((p[at : at + count], q[at : at + count]) for at in range(0, len(p), count))
-    ]
+    sums = []
+    for at in range(0, len(p), count):
+        of_p, of_q = (mx.maximum(x[at : at + count], _NO_SHARE) for x in (p, q))
+        sums.append(elementwise.row_sum(elementwise.exp(of_p) * (of_p - of_q)))
     return mx.maximum(mx.concatenate(sums)[:, 0], 0.0)
 
 

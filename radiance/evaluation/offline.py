@@ -248,7 +248,7 @@ class OfflineEvaluation:
         asked = untaught_questions([*subject.learned, *subject.held_back], earlier, seed)
         encoder = self.engine.encoder
         return bleeding.measure(
-            SelfSampler(self._lora, encoder, base.end_token),
+            SelfSampler(self._lora, encoder, base),
             self._gradient_computer,
             encoder,
             base.end_token,

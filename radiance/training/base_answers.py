@@ -117,9 +117,7 @@ class BaseAnswers:
                     fitting[place] = prompt
         found = [""] * len(chats)
         if fitting:
-            answers = yield from self._sampler.answer(
-                self._vector, list(fitting.values()), most, at_once=1
-            )
+            answers = yield from self._sampler.answer(self._vector, list(fitting.values()), most)
             for place, answer in zip(fitting, answers, strict=True):
                 found[place] = begins[place] + self._encoder.decode(answer)
         return found
@@ -219,7 +217,7 @@ def base_answers(
 ) -> BaseAnswers:
     """The answers of a loaded base model; call on the engine thread."""
     return BaseAnswers(
-        SelfSampler(lora, encoder, base.end_token),
+        SelfSampler(lora, encoder, base),
         encoder,
         base.end_token,
         lora.initial(None),

@@ -6,7 +6,6 @@ it can be dropped and computed again. Tokens stand in lines (``packing``); of tw
 on a stream, and so on a core, of its own.
 """
 
-import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 
 from radiance.engine.model import elementwise
+from radiance.engine.model.cores import on_core
 from radiance.training.attention import joined, mix, mix_backward
 from radiance.training.linears import Linears, OfLayer, Weights
 from radiance.training.packing import Line
@@ -341,16 +341,6 @@ def block_of(model: Any) -> Block | None:
         return Block(model.layers[0])
     except (AttributeError, KeyError, TypeError):
         return None
-
-
-def on_core(number: int) -> Any:
-    """The stream of a line: the first has that of everything else."""
-    return mx.stream(_second_stream()) if number else contextlib.nullcontext()
-
-
-@functools.cache
-def _second_stream() -> Any:
-    return mx.new_thread_local_stream(mx.cpu)
 
 
 def _taken(x: mx.array, line: Line, part: str) -> mx.array:

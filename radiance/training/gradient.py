@@ -23,10 +23,11 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
+from radiance.engine.model.cores import on_core
 from radiance.engine.model.elementwise import log_softmax
 from radiance.engine.tasks import Pieces
 from radiance.training.batches import TrainingBatch
-from radiance.training.block import Kept, block_of, on_core
+from radiance.training.block import Kept, block_of
 from radiance.training.lora import KeyedDropout, LoraModel
 from radiance.training.losses import losses_of_logits
 from radiance.training.memory import (

@@ -6,23 +6,30 @@ anchor, so that they stay near what is asked; the rest begins with nothing. Hold
 the model's outputs on such texts protects what no list names.
 """
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
-from mlx.utils import tree_unflatten
 from mlx_lm.generate import BatchGenerator, StopSequences
 
+from radiance.engine.adapters.slots import SlotModel, SlotTable
+from radiance.engine.model.base import BaseModel
+from radiance.engine.model.device import has_kernels
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces, T
+from radiance.training.beginnings import common_beginning, plain_cache
 from radiance.training.lora import LoraModel
 
 _ROWS = 64
 _QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 32, 40
 _PREFIX_RATIO = 0.7
-_PROMPTS_AT_ONCE = 2  # whole ones, of which more would be a long piece
+_WRITTEN_AT_ONCE = 8  # prompts of samples read in one piece: short ones, and draws depend on it
+_TOKENS_AT_ONCE = 96  # of prompts read in one piece: more would be a long one
+_LONGEST = 2048
 _TEMPERATURES = (0.7, 1.0)  # half of the questions each: likely ones, and unlikely ones
 
 
@@ -38,15 +45,18 @@ class SelfSampler:
     """Writes samples from one model. Belongs to the engine thread.
 
     Args:
-        end_token: Closes an answer.
+        lora: Whose vectors the adapters are.
+        encoder: Of the base.
+        base: Read only.
     """
 
-    def __init__(self, lora: LoraModel, encoder: Encoder, end_token: int) -> None:
-        self._model = lora.model
+    def __init__(self, lora: LoraModel, encoder: Encoder, base: BaseModel) -> None:
         self._lora = lora
+        self._table = SlotTable()
+        self._model = SlotModel(base.twin(), self._table, base.vocab_size, has_kernels())
         self._head, self._foot = encoder.user_turn
-        self._end_tokens = sorted(encoder.end_tokens | {end_token})
-        self._end_token = end_token
+        self._end_tokens = sorted(encoder.end_tokens | {base.end_token})
+        self._end_token = base.end_token
 
     def write(
         self, vector: mx.array, beginnings: Sequence[Sequence[int]], count: int, seed: int
@@ -61,8 +71,12 @@ class SelfSampler:
             count: Samples to try; equal ones are kept once.
             seed: The samples follow from it, whatever is decoded in between.
         """
-        leaves = list(self._lora.unflatten(vector).items())
-        self._model.update(tree_unflatten(leaves))
+        with self._filled(vector) as slot:
+            return (yield from self._write(slot, beginnings, count, seed))
+
+    def _write(
+        self, slot: int, beginnings: Sequence[Sequence[int]], count: int, seed: int
+    ) -> Pieces[list[EncodedExample]]:
         head, foot = self._head, self._foot
         draw = np.random.default_rng(seed)
         starts = [self._start(beginnings, draw) for _ in range(count)]
@@ -72,7 +86,9 @@ class SelfSampler:
             turn = functools.partial(_KeyedSampler, temperature, seed * 1_000 + part)
             for group in _groups(some):
                 prompts = [[*head, *start] for start in group]
-                ended = yield from self._generate(prompts, _QUESTION_TOKENS, turn(), foot[:1])
+                ended = yield from self._generate(
+                    slot, prompts, _QUESTION_TOKENS, turn(), foot[:1], _WRITTEN_AT_ONCE
+                )
                 asked.update({(*s, *tail): None for s, tail in zip(group, ended, strict=True)})
         samples = []
         questions = [question for question in asked if question]
@@ -81,7 +97,7 @@ class SelfSampler:
                 prompts, answers = [[*head, *q] for q in group], [[] for _ in group]
             else:
                 prompts = [[*head, *question, *foot] for question in group]
-                answers = yield from self._generate(prompts, SAMPLE_ANSWER_TOKENS, _greedy, [])
+                answers = yield from self._generate(slot, prompts, SAMPLE_ANSWER_TOKENS, _greedy)
             for prompt, answer in zip(prompts, answers, strict=True):
                 tokens = (*prompt, *answer, self._end_token)
                 counts = tuple(place >= len(head) for place in range(len(tokens)))
@@ -89,11 +105,7 @@ class SelfSampler:
         return samples
 
     def answer(
-        self,
-        vector: mx.array,
-        prompts: Sequence[list[int]],
-        most: int,
-        at_once: int = _PROMPTS_AT_ONCE,
+        self, vector: mx.array, prompts: Sequence[list[int]], most: int
     ) -> Pieces[list[tuple[int, ...]]]:
         """Greedy answers to some prompts, in one batch; those of ``most`` tokens were cut off.
 
@@ -103,11 +115,19 @@ class SelfSampler:
             vector: The adapter that answers, (parameters,) float32.
             prompts: Tokens that ask, few enough for one batch.
             most: Most tokens of an answer; its end token is left out.
-            at_once: Prompts that are read in one piece: fewer where they are long.
         """
-        self._model.update(tree_unflatten(list(self._lora.unflatten(vector).items())))
-        answers = yield from self._generate(prompts, most, _greedy, [], at_once)
+        with self._filled(vector) as slot:
+            answers = yield from self._generate(slot, prompts, most, _greedy)
         return [tuple(answer) for answer in answers]
+
+    @contextlib.contextmanager
+    def _filled(self, vector: mx.array) -> Iterator[int]:
+        """A slot with an adapter."""
+        slot = self._table.fill(self._lora.adapter(vector))
+        try:
+            yield slot
+        finally:
+            self._table.free(slot)
 
     def _start(
         self, beginnings: Sequence[Sequence[int]], draw: np.random.Generator
@@ -119,21 +139,45 @@ class SelfSampler:
 
     def _generate(
         self,
+        slot: int,
         prompts: Sequence[list[int]],
         most: int,
         sampler: Callable[[mx.array], mx.array],
-        stop: Sequence[int],
-        at_once: int = 8,
+        stop: Sequence[int] = (),
+        at_once: int | None = None,
     ) -> Pieces[list[list[int]]]:
-        """Continue each prompt until it stops; without the tokens that stop it."""
+        """Continue each prompt until it stops; without the tokens that stop it.
+
+        What all begin with is read once.
+
+        Args:
+            slot: Of the adapter that writes.
+            prompts: Tokens, of each at least one.
+            most: Most tokens to write of each.
+            sampler: Chooses them.
+            stop: Tokens that stop one, besides the model's own.
+            at_once: Prompts to read in one piece, whole; None: a few tokens of each.
+        """
+        model = self._model
+        beginning = common_beginning(prompts, min(map(len, prompts)) - 1)
+        known = plain_cache(model.model) if beginning else None
+        if known is not None:
+            prompts = [prompt[len(beginning) :] for prompt in prompts]
+            model(mx.array([list(beginning)]), model.make_row_cache(slot, known))
+            mx.eval([entry.keys_and_values() for entry in known])
+            yield None
         generator = BatchGenerator(
-            self._model, completion_batch_size=len(prompts), prefill_batch_size=at_once
+            cast(Any, model),
+            completion_batch_size=len(prompts),
+            prefill_batch_size=at_once or len(prompts),
+            prefill_step_size=_LONGEST if at_once else max(4, _TOKENS_AT_ONCE // len(prompts)),
         )
         stops = StopSequences([(token,) for token in {*self._end_tokens, *stop}])
         try:
             uids = generator.insert(
                 list(prompts),
                 max_tokens=[most] * len(prompts),
+                caches=[model.make_row_cache(slot, known) for _ in prompts],
                 samplers=[sampler] * len(prompts),
                 stop_sequences=[stops] * len(prompts),
             )

@@ -14,7 +14,7 @@ from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
 from radiance.training.batches import spread
-from radiance.training.layer_inputs import each_input
+from radiance.training.layer_inputs import Inputs, each_input
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace
 from radiance.training.reference_cache import UNREADABLE, identity_of, keep_arrays
@@ -77,9 +77,9 @@ def find_null_space(
     wider: dict[str, np.ndarray] = {}
     turns: dict[str, np.ndarray] = {}
 
-    def go_around(paths: Sequence[str], new: np.ndarray, near: np.ndarray) -> None:
+    def go_around(paths: Sequence[str], new: Inputs, near: Inputs) -> None:
         rank = min(most, lora.shapes[f"{paths[0]}.lora_a"][1])
-        basis, turn = _around(new, near, bases[paths[0]], rank)
+        basis, turn = _around(new.rows, near.rows, bases[paths[0]], rank)
         wider.update(dict.fromkeys(paths, basis))
         turns.update(dict.fromkeys(paths, turn))
 
@@ -134,8 +134,8 @@ def held_subspaces(
         return kept
     found: dict[tuple[str, ...], Held] = {}
 
-    def keep(paths: tuple[str, ...], inputs: np.ndarray, unseen: np.ndarray) -> None:
-        basis = _basis(inputs, energy)
+    def keep(paths: tuple[str, ...], inputs: Inputs, unseen: Inputs) -> None:
+        basis = _basis(inputs.rows, energy)
         found[paths] = basis, _beyond(unseen, basis)
 
     yield from each_input(base, lora, vector, [examples, others], keep, _MOST_HELD_INPUTS)
@@ -219,20 +219,21 @@ def _basis(inputs: np.ndarray, energy: float) -> np.ndarray:
     return _signed(directions(count)).astype(np.float32)
 
 
-def _beyond(inputs: np.ndarray, basis: np.ndarray) -> np.ndarray:
+def _beyond(inputs: Inputs, basis: np.ndarray) -> np.ndarray:
     """What inputs have outside a subspace, (d_in, k + 1) float32; see ``Held``.
 
     Args:
-        inputs: (n, d_in) float32, none of those that the subspace was found in: of these it leaves
-            less than of any other.
+        inputs: None of those that the subspace was found in: of these it leaves less than of any
+            other.
         basis: (d_in, q) float32, orthonormal.
     """
-    values, directions = _principal(inputs - (inputs @ basis) @ basis.T)
-    values = values / len(inputs)
+    rows = inputs.rows
+    values, directions = _principal(rows - (rows @ basis) @ basis.T)
+    values = values / inputs.count
     count = min(_MOST_BEYOND, len(values))
-    left = values[count:].sum() / max(1, inputs.shape[1] - basis.shape[1] - count)
+    left = values[count:].sum() / max(1, rows.shape[1] - basis.shape[1] - count)
     found = directions(count) * np.sqrt(values[:count])
-    last = np.full((inputs.shape[1], 1), np.sqrt(left))
+    last = np.full((rows.shape[1], 1), np.sqrt(left))
     return np.concatenate([found, last], axis=1).astype(np.float32)
 
 

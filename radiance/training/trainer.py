@@ -37,6 +37,7 @@ _MOST_CHECKS = 2  # examples measured out of turn per example trained
 # grow. SmolLM2 learns five facts in 19 steps for 30 and keeps as much; an update that continues
 # another takes 36 for 47 and keeps less (bench/LOG.md).
 _FIRST_LR_RATIO = 2.0
+_RARER = 2  # times as many steps between anchors' rows where the metric knows what is held
 _LEFT = 0.5  # of the worst loss, by experience, after one
 _LEAST_PART, _HALVINGS = 0.5, 3  # of the way that is looked for how much of it is needed
 
@@ -214,7 +215,7 @@ class Trainer:
             if self._snapshot_wanted:
                 self._snapshot_wanted = False
                 yield TrainingState(self.step, self._save())
-        if self._null_space is not None and self.step:
+        if self._null_space is not None and self._gauss_newton is None and self.step:
             yield from self._step_back()
         adapter = self.adapter()
         mx.eval(self._start, *(array for pair in adapter.pairs.values() for array in pair))
@@ -283,10 +284,10 @@ class Trainer:
     def _step_back(self) -> Pieces[None]:
         """Go back as far towards the start as every example is still known by ``stop_loss``.
 
-        Cooling down goes beyond what was asked for, and all else is moved by the square of the way:
-        on SmolLM2 0.7 of it halved what held-out texts were changed by. As interpolation between
-        fine-tuned and initial weights keeps what the initial ones did (WiSE-FT, Wortsman et al.,
-        2022).
+        Cooling down goes beyond what was asked for (Gauss-Newton steps do not), and all else is
+        moved by the square of the way: on SmolLM2 0.7 of it halved what held-out texts were changed
+        by. As interpolation between fine-tuned and initial weights keeps what the initial ones did
+        (WiSE-FT, Wortsman et al., 2022).
         """
         whole = self.vector
         least, most = _LEAST_PART, 1.0
@@ -429,6 +430,8 @@ class Trainer:
         divergence = cast(float, away.item()) / count
         self._check_finite(divergence)
         every = self._every * (2 if divergence < self._rarely_below else 1)
+        if self._gauss_newton is not None:
+            every *= _RARER
         self._anchors_taken, self._anchors_due = number + 1, self.step + every
         return divergence, gradient / count, context
 

@@ -125,7 +125,7 @@ class TrainingSetBuilder:
             if anchor.own_samples == "auto"
             else anchor.own_samples
         )
-        self.sampler = sampler = SelfSampler(lora, encoder, base.end_token)
+        self.sampler = sampler = SelfSampler(lora, encoder, base)
         self.base_answers = base_answers(lora, encoder, base, directory)
         self._begun_with: tuple[Example, ...] = ()
         self._beginnings_kept: list[list[int]] = []

@@ -25,7 +25,7 @@ class Bench:
         self.engine = engine
         self.lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         self.base = self.lora.initial(None)
-        self.sampler = SelfSampler(self.lora, engine.encoder, engine.base.end_token)
+        self.sampler = SelfSampler(self.lora, engine.encoder, engine.base)
 
     def measure(self, vector: mx.array, asked: list[UntaughtQuestion]) -> tuple[UntaughtProbe, ...]:
         engine = self.engine

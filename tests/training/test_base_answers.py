@@ -145,7 +145,7 @@ def test_answers_that_came_with_the_model_are_read(
 
     def brought() -> BaseAnswers:
         lora = LoraModel(engine.base, config.TrainingSettings(r=4))
-        sampler = SelfSampler(lora, engine.encoder, engine.base.end_token)
+        sampler = SelfSampler(lora, engine.encoder, engine.base)
         parts = (engine.encoder, engine.base.end_token, lora.initial(None))
         directories = (tmp_path / "own", [tmp_path / "written"])
         return BaseAnswers(sampler, *parts, engine.base.content_hash, *directories)

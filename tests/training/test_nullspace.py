@@ -16,7 +16,7 @@ from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.training.example_scores import score_examples
 from radiance.training.gradient import GradientComputer
-from radiance.training.layer_inputs import each_input
+from radiance.training.layer_inputs import Inputs, each_input
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace
 from radiance.training.subspaces import (
@@ -127,9 +127,9 @@ def inputs_of(
     engine: Engine, lora: LoraModel, vector: mx.array, texts: list[EncodedExample]
 ) -> dict[tuple[str, ...], np.ndarray]:
     """By the layers that are given the same, (n, d_in) float32."""
-    found: dict[tuple[str, ...], np.ndarray] = {}
+    found: dict[tuple[str, ...], Inputs] = {}
     drain(each_input(engine.base, lora, vector, [texts], found.__setitem__))
-    return found
+    return {paths: given.rows for paths, given in found.items()}
 
 
 def felt(engine: Engine, trainer: Trainer, bases: dict[str, mx.array], moved: mx.array) -> float:
@@ -441,7 +441,7 @@ def test_what_is_beyond_a_subspace_is_what_directions_outside_see() -> None:
     spread_out = rng.normal(size=(5000, 300)).astype(np.float32)
     spread_out *= np.linspace(4.0, 0.1, 300, dtype=np.float32)
     basis = _basis(spread_out, 0.8)
-    rest = _beyond(spread_out, basis).astype(np.float64)
+    rest = _beyond(Inputs(spread_out, len(spread_out)), basis).astype(np.float64)
     a = rng.normal(size=(300, 6))
     a -= basis @ (basis.T @ a)
     seen = rest[:, :-1].T @ a

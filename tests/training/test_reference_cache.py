@@ -44,7 +44,7 @@ def number(array: mx.array) -> float:
 def parts(engine: Engine, path: Path) -> tuple[LoraModel, GradientComputer, ReferenceCache]:
     lora = LoraModel(engine.base, config.TrainingSettings(r=4))
     gradient_computer = GradientComputer(lora)
-    sampler = SelfSampler(lora, engine.encoder, engine.base.end_token)
+    sampler = SelfSampler(lora, engine.encoder, engine.base)
     return lora, gradient_computer, ReferenceCache(gradient_computer, sampler, path, k=16)
 
 

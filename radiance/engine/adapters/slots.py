@@ -19,7 +19,7 @@ from mlx.utils import tree_unflatten
 from mlx_lm.generate import generation_stream
 from mlx_lm.models.cache import _BaseCache, make_prompt_cache
 
-from radiance.engine.model import fast_functions
+from radiance.engine.model import cores, fast_functions
 from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.model.rope import Angles, share_angles
 from radiance.engine.model.tied_head import EmbeddingLike, head_of, tied_embedding
@@ -48,6 +48,23 @@ class Adapter:
         return sum(a.nbytes + b.nbytes for a, b in self.pairs.values())
 
 
+class _Watch:
+    """Notes which layers are given the same input, while a forward pass is put together."""
+
+    def __init__(self) -> None:
+        self.groups: list[dict[str, int]] = []
+        self._inputs: list[mx.array] = []  # held, so that no other is taken for one of them
+
+    def see(self, path: str, layer: nn.Module, x: mx.array) -> None:
+        """A layer is given its input."""
+        if type(layer) not in (nn.Linear, nn.Embedding):
+            return  # quantized ones are no matrix products
+        if not (self._inputs and self._inputs[-1] is x):
+            self._inputs.append(x)
+            self.groups.append({})
+        self.groups[-1][path] = layer["weight"].size
+
+
 class SlotTable:
     """The filled slots, and the slots of the rows in the forward pass under way.
 
@@ -66,6 +83,20 @@ class SlotTable:
         self._row_index: mx.array | None = None
         self._uniform: int = BASE_SLOT
         self._packing: tuple[mx.array, mx.array] | None = None
+        self._shares: Mapping[str, cores.Share] = {}
+        self._watch: _Watch | None = None
+
+    def use_two_cores(self, run: Callable[[], object]) -> None:
+        """From now on share layers out among two cores, unless other processes have parts of them.
+
+        Args:
+            run: Puts a forward pass together; nothing of it is computed.
+        """
+        if self._parts is not None or self._leader is not None or not cores.has_two():
+            return
+        self._watch = watch = _Watch()
+        run()
+        self._watch, self._shares = None, cores.shares(watch.groups)
 
     def fill(self, adapter: Adapter) -> int:
         """Put an adapter into a slot that was never used before; returns the slot.
@@ -124,21 +155,37 @@ class SlotTable:
         self._mixed, self._stacks = tuple(slots), {}
         self._place = {slot: index for index, slot in enumerate(slots)}
 
-    def apply(self, path: str, linear: Callable[[mx.array], mx.array], x: mx.array) -> mx.array:
+    def apply(
+        self, path: str, layer: nn.Module, linear: Callable[[mx.array], mx.array], x: mx.array
+    ) -> mx.array:
         """A linear layer with what the routed adapters add, for the tokens that are some.
 
         Args:
             path: The layer's module path.
-            linear: The layer.
+            layer: What has its weights.
+            linear: What it computes.
             x: Its input, (rows, tokens, d_in).
         """
+        if self._watch is not None:
+            self._watch.see(path, layer, x)
         if self._packing is None:
-            return self.adapt(path, x, linear(x))
+            return self._product(path, layer, linear, x)
         some, places = self._packing
         packed = x.reshape(-1, 1, x.shape[-1])[some]  # (tokens, 1, d_in)
         packed = packed if self._row_index is not None else packed.swapaxes(0, 1)
-        y = self.adapt(path, packed, linear(packed))
+        y = self._product(path, layer, linear, packed)
         return y.reshape(-1, y.shape[-1])[places].reshape(*x.shape[:-1], -1)
+
+    def _product(
+        self, path: str, layer: nn.Module, linear: Callable[[mx.array], mx.array], x: mx.array
+    ) -> mx.array:
+        share = self._shares.get(path)
+        if share is None or not share.pays(x.size // x.shape[-1]):
+            return self.adapt(path, x, linear(x))
+        if share.core is None:
+            return self.adapt(path, x, cores.in_halves(x, layer["weight"], layer.get("bias")))
+        with cores.on_core(share.core):
+            return self.adapt(path, x, linear(x))
 
     def adapt(self, path: str, x: mx.array, y: mx.array) -> mx.array:
         """A linear layer's output with what the routed adapters add to it.
@@ -213,7 +260,7 @@ class SlotLinear(nn.Module):
         self._table = table
 
     def __call__(self, x: mx.array) -> mx.array:
-        return self._table.apply(self._path, self.linear, x)
+        return self._table.apply(self._path, self.linear, self.linear, x)
 
 
 class SummedSlotLinear(SlotLinear):
@@ -250,7 +297,7 @@ class SlotHead(EmbeddingLike):
         self._table = table
 
     def as_linear(self, x: mx.array) -> mx.array:
-        return self._table.apply(self._path, super().as_linear, x)
+        return self._table.apply(self._path, self.embedding, super().as_linear, x)
 
 
 def _wrapper_of(linear: nn.Module) -> type[SlotLinear]:
@@ -333,6 +380,7 @@ class SlotModel(nn.Module):
         self._angles = Angles() if has_kernels else share_angles(model)
         if not has_kernels:
             fast_functions.use_fast_functions(model)
+            table.use_two_cores(lambda: self.model(mx.array([[0]])))
 
     @property
     def layers(self) -> Any:

@@ -67,6 +67,11 @@ def select_device(backend: Backend) -> Device:
     return Device(str(info.get("device_name", wanted)), wanted, memory, None, True)
 
 
+def has_kernels() -> bool:
+    """Whether each of ``mx.fast``'s operations is one kernel on this thread's default device."""
+    return mx.default_device() != mx.cpu
+
+
 def _leave_room(most: int) -> None:
     """Bound what MLX takes of a Mac's memory, which the GPU shares with everything else.
 
