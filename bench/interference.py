@@ -26,7 +26,8 @@ from radiance.engine.worker import Engine
 from radiance.records import Message
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.trainer import StepTaken, Trainer
+from radiance.training.steps import StepTaken
+from radiance.training.trainer import Trainer
 from radiance.training.training_set import AugmentedExample, TrainingSet
 from tests.support import FACTS, example
 

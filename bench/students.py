@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlx.core as mx
 import numpy as np
@@ -21,13 +21,15 @@ from radiance.evaluation.anchor_sample import LEEWAY
 from radiance.evaluation.evaluator import AdapterEvaluator, ProbeText
 from radiance.evaluation.metrics import average_accuracy, backward_transfer, forgetting
 from radiance.records import Example, Message
+from radiance.training.adamw_steps import AdamWSteps
 from radiance.training.batches import Reference, make_batch
 from radiance.training.example_scores import score_examples
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.self_samples import SelfSampler
-from radiance.training.trainer import StepTaken, Trained, Trainer
+from radiance.training.steps import StepTaken
+from radiance.training.trainer import Trained, Trainer
 from radiance.training.training_set import Selection, TrainingSet, TrainingSetBuilder
 from radiance.training.untaught import untaught_questions
 
@@ -193,10 +195,13 @@ class Student:
             penalty: Its gradient is added in every step.
         """
         material = self._gather(new, replay, vector, number)
-        trainer = _PulledTrainer(
+        trainer = Trainer(
             self._lora, self._gradient_computer, self._training, self._anchor, material, parent
         )
-        trainer.penalty = penalty
+        steps = trainer._steps
+        assert isinstance(steps, AdamWSteps)
+        steps.__class__ = _PulledSteps
+        cast(_PulledSteps, steps).penalty = penalty
         return _finish(trainer)
 
     def _gather(
@@ -300,13 +305,13 @@ def _by_answer(example: EncodedExample) -> HeldText:
     return HeldText(example, "memory", reference=reference)
 
 
-class _PulledTrainer(Trainer):
-    """A trainer with a penalty's gradient in every step."""
+class _PulledSteps(AdamWSteps):
+    """Steps with a penalty's gradient in every one."""
 
     penalty: Penalty
 
-    def _with_anchors(self, gradient: mx.array) -> Any:
-        return (yield from super()._with_anchors(gradient + self.penalty(self.vector)))
+    def _taught(self, vector: mx.array, gradient: mx.array) -> mx.array:
+        return gradient + self.penalty(vector)
 
 
 def _finish(trainer: Trainer) -> tuple[list[tuple[float, StepTaken]], Trained]:

@@ -121,7 +121,8 @@ def ours(
     from radiance import config
     from radiance.training.example_scores import score_examples, token_mean
     from radiance.training.gradient import GradientComputer
-    from radiance.training.trainer import StepTaken, Trainer
+    from radiance.training.steps import StepTaken
+    from radiance.training.trainer import Trainer
     from radiance.training.training_set import Selection, TrainingSetBuilder
     from tests.support import drain
 

@@ -45,9 +45,9 @@ from radiance.registry.store import Registry
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import UNREADABLE, base_cache
+from radiance.training.steps import StepTaken
 from radiance.training.trainer import (
     LossCheck,
-    StepTaken,
     Trained,
     Trainer,
     TrainingState,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from radiance.records import Cycle, MetricPoint
-from radiance.training.trainer import StepTaken
+from radiance.training.steps import StepTaken
 
 _MOST_SAVING_RATIO = 0.05  # share of the time spent saving training states
 

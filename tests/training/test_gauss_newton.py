@@ -18,8 +18,9 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.held_metric import HeldMetric, output_squares
 from radiance.training.lora import LoraModel
 from radiance.training.row_gradients import Places
+from radiance.training.steps import StepTaken
 from radiance.training.subspaces import Surroundings, find_null_space
-from radiance.training.trainer import LossCheck, StepTaken, Trained, Trainer, TrainingState
+from radiance.training.trainer import LossCheck, Trained, Trainer, TrainingState
 from radiance.training.training_set import AugmentedExample, TrainingSet
 from tests.support import FACTS, drain, example
 from tests.training.test_trainer import encoded, finish, held_facts

@@ -23,9 +23,9 @@ from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace
 from radiance.training.reference_cache import ReferenceCache
+from radiance.training.steps import StepTaken
 from radiance.training.trainer import (
     LossCheck,
-    StepTaken,
     Trained,
     Trainer,
     TrainingState,

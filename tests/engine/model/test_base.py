@@ -20,7 +20,7 @@ from radiance.engine.model.finding import find_base
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.training.lora import LoraModel
-from radiance.training.trainer import StepTaken
+from radiance.training.steps import StepTaken
 from tests.shared_data import STORIES, needs
 from tests.training.test_trainer import finish, new_trainer
 

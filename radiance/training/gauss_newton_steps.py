@@ -1,0 +1,112 @@
+"""Gauss-Newton steps of a training: whether they can be taken, and of which rows."""
+
+from collections.abc import Mapping
+
+import mlx.core as mx
+import numpy as np
+
+from radiance import config
+from radiance.engine.tasks import Pieces
+from radiance.training.anchor_draw import AnchorDraw
+from radiance.training.batches import make_batch
+from radiance.training.gauss_newton import MOST_EXAMPLES, WORDINGS, GaussNewton
+from radiance.training.gradient import GradientComputer
+from radiance.training.held_metric import held_metric
+from radiance.training.lora import LoraModel
+from radiance.training.memory import MOST_SHARE, all_bytes
+from radiance.training.row_draw import RowDraw
+from radiance.training.steps import Moved, StepTaken, check_loss, check_norm
+from radiance.training.training_set import TrainingSet, largest_batch
+
+RARER = 2
+"""Times as many steps between anchors: the metric knows what is held, and steps are longer."""
+_LEFT = 0.5  # of the worst loss, by experience, after a step
+_REMEDY = 'Set training.optimizer to "adamw".'
+
+
+def is_possible(settings: config.TrainingSettings, material: TrainingSet) -> bool:
+    """Whether a training's steps are Gauss-Newton's.
+
+    Args:
+        settings: Of the training.
+        material: What it learns from; it says whether rows can be told apart.
+    """
+    if settings.optimizer == "adamw" or material.null_space is None or not material.output_squares:
+        return False
+    if settings.grad_accum > 1 or material.replay_outputs:
+        return False
+    return settings.optimizer != "auto" or len(material.new) <= MOST_EXAMPLES
+
+
+class GaussNewtonSteps:
+    """The steps of one training for which they are possible.
+
+    Args:
+        lora: Whose vectors these are.
+        gradient_computer: Computes gradients.
+        settings: Of the training, with values in place of "auto".
+        anchor: The same.
+        material: What is learned from; its null space's ``start`` was called.
+        start: What that gave, (parameters,) float32.
+        anchors: Draws those of a step.
+    """
+
+    most_cooldown = 0  # a step is as short as it may be
+
+    def __init__(
+        self,
+        lora: LoraModel,
+        gradient_computer: GradientComputer,
+        settings: config.TrainingSettings,
+        anchor: config.AnchorSettings,
+        material: TrainingSet,
+        start: mx.array,
+        anchors: AnchorDraw,
+    ) -> None:
+        self._gradient_computer, self._settings = gradient_computer, settings
+        self._anchor, self._material, self._anchors = anchor, material, anchors
+        self.wordings = self._affordable(WORDINGS) if settings.reworded_ratio else 0
+        assert material.null_space is not None
+        metric = held_metric(lora, material.null_space, start, material.output_squares)
+        projects = anchor.method == "anchor+projection"
+        self._steps = GaussNewton(lora, metric, projects=projects, known=settings.stop_loss)
+
+    def _affordable(self, wordings: int) -> int:
+        """As many rows in other words, up to so many, as would fit if nobody else used memory."""
+        most = all_bytes()
+        while wordings and most is not None:
+            shape = largest_batch(self._material, self._settings, self._anchor, wordings)
+            needed = self._gradient_computer.step_memory(*shape)
+            if needed is None or needed.total <= most * MOST_SHARE:
+                break
+            wordings -= 1
+        return wordings
+
+    def take(self, vector: mx.array, step: int, draw: RowDraw, rate_share: float) -> Pieces[Moved]:
+        """See ``Steps.take``; nothing cools down. Expected is the loss of the taught words."""
+        steps, most, number = self._steps, self._settings.max_loss, step + 1
+        chosen, taught = draw.rows_apart(step)
+        divergence, tokens = None, 0
+        if (drawn := (yield from self._anchors.of_step(vector, step))) is not None:
+            divergence, tokens = drawn.divergence, drawn.tokens
+            check_loss(number, divergence, most, _REMEDY)
+            steps.take_anchors(drawn.gradient, divergence, drawn.context)
+        batch = make_batch(chosen)
+        losses = yield from self._gradient_computer.row_gradients(
+            vector, batch, steps.columns, steps.take
+        )
+        mean_loss = float(losses.mean())
+        check_loss(number, mean_loss, most, _REMEDY)
+        moved, share, report = steps.step(vector, losses)
+        check_norm(number, mean_loss, report.gradient_norm, _REMEDY)
+        tokens += batch.token_count
+        taken = StepTaken(number, mean_loss, divergence, share, report, tokens)
+        return Moved(moved, taken, _LEFT * float(losses[taught].max()))
+
+    def save(self) -> dict[str, np.ndarray]:
+        """See ``Steps.save``."""
+        return self._steps.save()
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """See ``Steps.restore``."""
+        self._steps.restore(saved)
