@@ -118,8 +118,8 @@ class TrainingSettings(Section, frozen=True):
             description="How a step follows from gradients. adamw; gauss_newton: the shortest step "
             "that takes each example's loss down, as held texts feel it, a quarter of the steps; "
             "it needs anchor.null_space, and no dropout, grad_accum, anchor.replay_logits or "
-            "further ranks: else steps are adamw's. auto: gauss_newton for up to 32 new examples, "
-            "else adamw."
+            "further ranks. auto: gauss_newton where that is so, for up to 32 new examples, else "
+            "adamw."
         ),
     ] = "auto"
     lr: Annotated[

@@ -42,6 +42,7 @@ from radiance.records import Cycle, Evaluation, Example, Manifest, Recipe, conte
 from radiance.registry.curves import MetricCurves
 from radiance.registry.manifest import content_hashes
 from radiance.registry.store import Registry
+from radiance.training.gauss_newton_steps import refuse_impossible
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import UNREADABLE, base_cache
@@ -107,6 +108,12 @@ class CandidateBuilder:
     def _build(self, make_gradient_computer: Callable[[LoraModel], GradientComputer]) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
         self._gradient_computer = make_gradient_computer(self._lora)
+        refuse_impossible(
+            self._config.training,
+            self._config.anchor,
+            self._gradient_computer,
+            self._engine.base.hidden_size,
+        )
         self._training_set_builder = TrainingSetBuilder(
             self._lora,
             self._gradient_computer,

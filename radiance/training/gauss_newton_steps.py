@@ -7,6 +7,7 @@ import numpy as np
 
 from radiance import config
 from radiance.engine.tasks import Pieces
+from radiance.errors import ConfigError
 from radiance.training.anchor_draw import AnchorDraw
 from radiance.training.batches import make_batch
 from radiance.training.gauss_newton import MOST_EXAMPLES, WORDINGS, GaussNewton
@@ -36,6 +37,44 @@ def is_possible(settings: config.TrainingSettings, material: TrainingSet) -> boo
     if settings.grad_accum > 1 or material.replay_outputs:
         return False
     return settings.optimizer != "auto" or len(material.new) <= MOST_EXAMPLES
+
+
+def refuse_impossible(
+    settings: config.TrainingSettings,
+    anchor: config.AnchorSettings,
+    gradient_computer: GradientComputer,
+    hidden_size: int,
+) -> None:
+    """Refuse settings that ask for these steps and rule them out.
+
+    Args:
+        settings: Of the training.
+        anchor: Its anchors', with values in place of "auto".
+        gradient_computer: Says whether rows can be told apart.
+        hidden_size: Width of the base model.
+
+    Raises:
+        ConfigError: They do; it says which, and what to set.
+    """
+    if settings.optimizer != "gauss_newton":
+        return
+    reasons = (
+        (anchor.method == "naive", 'anchor.method is "naive", which holds nothing'),
+        (not anchor.null_space, f"anchor.null_space is off for a base {hidden_size} wide"),
+        (settings.dropout > 0, f"training.dropout is {settings.dropout:g}, and must be 0"),
+        (settings.grad_accum > 1, f"training.grad_accum is {settings.grad_accum}, and must be 1"),
+        (anchor.replay_logits > 0, f"anchor.replay_logits is {anchor.replay_logits:g}, not 0"),
+        (
+            not gradient_computer.gives_rows,
+            "rows cannot be told apart on this base, or over ranks",
+        ),
+    )
+    for is_ruled_out, reason in reasons:
+        if is_ruled_out:
+            raise ConfigError(
+                f'training.optimizer (is "gauss_newton"): {reason}. Change that, or use "auto", '
+                'which takes "adamw" then.'
+            )
 
 
 class GaussNewtonSteps:

@@ -1,5 +1,6 @@
 """Gauss-Newton steps: each row apart, the shortest step in what held texts feel, around anchors."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,18 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radiance import config
+from radiance.cli import main
+from radiance.config.derived import derive_anchor
 from radiance.engine.worker import Engine
+from radiance.errors import ConfigError
 from radiance.training.batches import make_batch
 from radiance.training.gauss_newton import GaussNewton
+from radiance.training.gauss_newton_steps import refuse_impossible
 from radiance.training.gradient import GradientComputer
 from radiance.training.held_metric import HeldMetric, output_squares
 from radiance.training.lora import LoraModel
@@ -282,3 +288,46 @@ def test_anchors_are_not_healed_once_rows_are_known(tiny_engine: Engine) -> None
         assert abs(along(known=0.05)) < 0.01
 
     tiny_engine.call(compare)
+
+
+@pytest.mark.parametrize(
+    ("training", "anchor", "named"),
+    [
+        ({}, {"null_space": False}, "anchor.null_space is off for a base"),
+        ({}, {"method": "naive"}, "anchor.method"),
+        ({"grad_accum": 2}, {}, "training.grad_accum is 2"),
+        ({"dropout": 0.1}, {}, "training.dropout is 0.1"),
+        ({}, {"replay_logits": 0.5}, "anchor.replay_logits is 0.5"),
+    ],
+)
+def test_forced_where_it_cannot_be_is_refused(
+    engine: Engine, training: dict[str, Any], anchor: dict[str, Any], named: str
+) -> None:
+    def check() -> None:
+        _, gradients, _ = computer(engine)
+        width = engine.base.hidden_size
+        chosen: dict[str, Any] = {"null_space": True, **anchor}
+        held = derive_anchor(config.AnchorSettings(**chosen), width)
+        for optimizer in ("auto", "adamw"):
+            other = config.TrainingSettings(optimizer=optimizer, **training)
+            refuse_impossible(other, held, gradients, width)
+        forced = config.TrainingSettings(optimizer="gauss_newton", **training)
+        with pytest.raises(ConfigError, match=named):
+            refuse_impossible(forced, held, gradients, width)
+        free = derive_anchor(config.AnchorSettings(null_space=True), width)
+        possible = config.TrainingSettings(optimizer="gauss_newton")
+        refuse_impossible(possible, free, gradients, width)
+
+    engine.call(check)
+
+
+def test_a_service_told_to_take_steps_that_it_cannot_does_not_start(tmp_path: Path) -> None:
+    """Ember is 256 wide: nothing is gone around, by default."""
+    forced = 'training.optimizer="gauss_newton"'
+    arguments = ["run", "--root", str(tmp_path), "--port", "0", "--set", forced]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    *_, last = done.stderr.splitlines()
+    assert json.loads(last)["error"].startswith(
+        'training.optimizer (is "gauss_newton"): anchor.null_space is off for a base 256 wide.'
+    )
