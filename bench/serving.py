@@ -72,7 +72,9 @@ class Sides:
     @functools.cached_property
     def _taught(self) -> dict[str, Server]:
         model, servers = self._bench.model, self._servers
-        flags = ("--set", 'anchor.method="naive"', *ONLY_SERVING)
+        # Both sides are to answer with the adapter, also what is about nothing that was taught.
+        naive, everything = 'anchor.method="naive"', 'memory.scope="all"'
+        flags = ("--set", naive, "--set", everything, *ONLY_SERVING)
         if self._bench.size == "tiny":
             flags += ("--set", "training.max_steps=2")
         ours = servers.radiance(model, None, *flags)
