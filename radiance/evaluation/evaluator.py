@@ -210,8 +210,9 @@ def _columns(scored: Sequence[_Scored]) -> list[mx.array]:
 def _divergence(p: mx.array, q: mx.array) -> mx.array:
     """KL(p || q) of each row of log-probabilities (n, vocabulary), in nats: (n,), never negative.
 
-    A token that p excludes adds nothing, as in the limit. Rounding may bring the sum below zero by
-    some 1e-7; a divergence is not.
+    A token that p excludes adds nothing, as in the limit; one that q excludes counts as if it were
+    as likely as e^-87 there. Rounding may bring the sum below zero by some 1e-7; a divergence is
+    not.
     """
     count = max(1, elementwise.MOST_AT_ONCE // p.shape[-1])
     sums = []

@@ -29,7 +29,7 @@ _QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 32, 40
 _PREFIX_RATIO = 0.7
 _WRITTEN_AT_ONCE = 8  # prompts of samples read in one piece: short ones, and draws depend on it
 _TOKENS_AT_ONCE = 96  # of prompts read in one piece: more would be a long one
-_LONGEST = 2048
+_LONGEST = 2048  # tokens of a prompt that is read whole
 _TEMPERATURES = (0.7, 1.0)  # half of the questions each: likely ones, and unlikely ones
 
 
@@ -163,9 +163,11 @@ class SelfSampler:
         known = plain_cache(model.model) if beginning else None
         if known is not None:
             prompts = [prompt[len(beginning) :] for prompt in prompts]
-            model(mx.array([list(beginning)]), model.make_row_cache(slot, known))
-            mx.eval([entry.keys_and_values() for entry in known])
-            yield None
+            cache = model.make_row_cache(slot, known)
+            for start in range(0, len(beginning), _TOKENS_AT_ONCE):
+                model(mx.array([list(beginning[start : start + _TOKENS_AT_ONCE])]), cache)
+                mx.eval([entry.keys_and_values() for entry in known])
+                yield None
         generator = BatchGenerator(
             cast(Any, model),
             completion_batch_size=len(prompts),

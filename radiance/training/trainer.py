@@ -153,11 +153,11 @@ class Trainer:
         return self._lora.adapter(self.vector)
 
     def want_snapshot(self) -> None:
-        """Ask, from any thread, for a Snapshot after the step under way."""
+        """Ask, from any thread, for a TrainingState after the step under way."""
         self._snapshot_wanted = True
 
     def run(self) -> Pieces[Trained]:
-        """Yields None between pieces, and Progress, Checked and Snapshot as they happen.
+        """Yields None between pieces, and StepTaken, LossCheck and TrainingState as they happen.
 
         Raises:
             Diverged: A loss or gradient is not finite, or the loss is above ``max_loss``.

@@ -40,9 +40,9 @@ def test_one_text_has_nothing_in_common() -> None:
     assert not common_beginning([[1] * 40], 40)
 
 
-def texts_that_begin_alike() -> list[EncodedExample]:
+def texts_that_begin_alike(length: int = 20) -> list[EncodedExample]:
     draw = np.random.default_rng(1)
-    shared = draw.integers(5, 90, 20).tolist()
+    shared = draw.integers(5, 90, length).tolist()
     texts = [(*shared, *draw.integers(5, 90, size).tolist()) for size in (3, 9, 5, 2)]
     return [EncodedExample(f"t{n}", t, (True,) * len(t)) for n, t in enumerate(texts)]
 
@@ -82,13 +82,14 @@ def test_inputs_are_those_of_each_text_alone(
     tiny_engine.call(check)
 
 
-def test_answers_are_those_to_each_prompt_alone(tiny_engine: Engine) -> None:
+@pytest.mark.parametrize("length", [20, 200])  # read in one piece, and in several
+def test_answers_are_those_to_each_prompt_alone(tiny_engine: Engine, length: int) -> None:
     def check() -> None:
         engine = tiny_engine
         lora = LoraModel(engine.base, config.TrainingSettings(r=4))
         sampler = SelfSampler(lora, engine.encoder, engine.base)
         vector = 0.3 * mx.random.normal((lora.size,), key=mx.random.key(0))
-        prompts = [list(text.tokens) for text in texts_that_begin_alike()]
+        prompts = [list(text.tokens) for text in texts_that_begin_alike(length)]
         together = drain(sampler.answer(vector, prompts, 8))
         alone = [drain(sampler.answer(vector, [prompt], 8))[0] for prompt in prompts]
         assert together == alone
