@@ -28,7 +28,8 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.steps import StepTaken
 from radiance.training.trainer import Trainer
-from radiance.training.training_set import AugmentedExample, TrainingSet
+from radiance.training.training_set import TrainingSet
+from radiance.training.wordings import AugmentedExample
 from tests.support import FACTS, example
 
 IDLE, ALONE, WHOLE = "idle", "training alone", "whole steps"

@@ -11,8 +11,8 @@ from radiance.engine.tasks import Pieces
 from radiance.evaluation.evaluator import ProbeText
 from radiance.records import Example, questions
 from radiance.training.base_answers import BaseAnswers
+from radiance.training.self_samples import SELF_GENERATED
 from radiance.training.synonyms import GROUPS
-from radiance.training.training_set import SELF_GENERATED
 
 LEEWAY = math.log(2)
 """For texts that the base wrote itself: a token of its counts as kept down to half as likely as the

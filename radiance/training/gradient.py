@@ -23,7 +23,6 @@ import mlx.nn as nn
 import numpy as np
 from mlx.utils import tree_flatten, tree_unflatten
 
-from radiance.engine.model.cores import on_core
 from radiance.engine.model.elementwise import log_softmax
 from radiance.engine.tasks import Pieces
 from radiance.training.batches import TrainingBatch
@@ -36,10 +35,11 @@ from radiance.training.memory import (
     block_memory,
     most_kept_bytes,
     step_memory,
-    targets_at_once,
 )
+from radiance.training.output_head import NoHead, OutputHead
 from radiance.training.packing import Line, pack
 from radiance.training.row_gradients import OutputSquares, Places, Reduction, RowGradients
+from radiance.training.stages import evaluate
 
 Leaves = dict[str, mx.array]
 
@@ -64,10 +64,11 @@ class GradientComputer:
         self._use_dropout = lora.parameters_config["dropout"] > 0
         block = block_of(self._model)
         if block is not None:
-            self._block = block
+            self._block, self._head = block, OutputHead(self._model)
             self._split_by_layer()
         self.is_blockwise = block is not None and self._agrees()
         self.gives_rows = self.is_blockwise and not self._use_dropout
+        self._rows_head = self._head if self.is_blockwise else NoHead()
 
     def gradient(
         self, vector: mx.array, batch: TrainingBatch, dropout_key: mx.array | None = None
@@ -146,28 +147,15 @@ class GradientComputer:
         Returns:
             Losses (n,) float32 and hits (n,) bool, in the order of ``batch.targets``.
         """
-        head, rows, vocab = yield from self._last_rows(vector, batch)
+        rows = yield from self._rows(vector, batch)
         losses, hits = [], []
-        for part in _slices(len(rows), vocab):
-            logits = head(rows[part]).astype(mx.float32)
+        for part in self.parts(rows):
+            logits = self._rows_head.logits(rows[part]).astype(mx.float32)
             losses.append(nn.losses.cross_entropy(logits, batch.targets[part]))
             hits.append(mx.argmax(logits, axis=-1) == batch.targets[part])
             mx.eval(losses[-1], hits[-1])
             yield None
         return mx.concatenate(losses), mx.concatenate(hits)
-
-    def _last_rows(
-        self, vector: mx.array, batch: TrainingBatch
-    ) -> Pieces[tuple[Callable[[mx.array], mx.array], mx.array, int]]:
-        """What gives logits, the rows to give it for the batch's targets, and how many logits."""
-        leaves = self._lora.unflatten(vector)
-        if self.is_blockwise:
-            rows, _ = yield from self._forward_all(leaves, self._pack(batch, None), None)
-            return self._head, rows, self._model.args.vocab_size
-        self._bind(leaves, None)
-        logits = self._model(batch.tokens)
-        rows = logits.reshape(-1, logits.shape[-1])[batch.positions]
-        return _identity, rows, rows.shape[-1]
 
     def target_rows(self, vector: mx.array, batch: TrainingBatch) -> Pieces[mx.array]:
         """What ``log_probs`` makes each target's distribution of, (n, width), worth keeping.
@@ -175,8 +163,17 @@ class GradientComputer:
         Whoever compares several adapters keeps these rather than whole distributions: a hidden
         state is a small part of a vocabulary's size.
         """
-        _, rows, _ = yield from self._last_rows(vector, batch)
-        return rows
+        return (yield from self._rows(vector, batch))
+
+    def _rows(self, vector: mx.array, batch: TrainingBatch) -> Pieces[mx.array]:
+        """This process's, whoever has overridden ``target_rows``."""
+        leaves = self._lora.unflatten(vector)
+        if self.is_blockwise:
+            rows, _ = yield from self._forward_all(leaves, self._pack(batch, None), None)
+            return rows
+        self._bind(leaves, None)
+        logits = self._model(batch.tokens)
+        return logits.reshape(-1, logits.shape[-1])[batch.positions]
 
     def log_probs(self, rows: mx.array) -> mx.array:
         """Log-probabilities of the whole vocabulary, (n, vocabulary) float32, in nats.
@@ -184,13 +181,11 @@ class GradientComputer:
         Args:
             rows: Of ``target_rows``, (n, width); no more than a slice of ``parts`` at a time.
         """
-        logits = (self._head(rows) if self.is_blockwise else rows).astype(mx.float32)
-        return log_softmax(logits)
+        return log_softmax(self._rows_head.logits(rows).astype(mx.float32))
 
     def parts(self, rows: mx.array) -> list[slice]:
         """Rows of ``target_rows`` in slices whose distributions fit a bounded buffer."""
-        vocab = self._model.args.vocab_size if self.is_blockwise else rows.shape[-1]
-        return _slices(len(rows), vocab)
+        return self._rows_head.slices(rows)
 
     # ── Block by block ──────────────────────────────────────────────────────────────────────────
 
@@ -207,7 +202,7 @@ class GradientComputer:
         for layer in range(len(self._prefixes)):
             weights, is_last = self._weights(leaves, layer), layer == len(self._prefixes) - 1
             hidden, _ = self._block.forward(weights, hidden, lines, None, at_targets=is_last)
-        ours = self._head(mx.concatenate(hidden))
+        ours = self._head.logits(mx.concatenate(hidden))
         theirs = self._model(tokens).reshape(ours.shape)
         return bool(mx.allclose(ours, theirs, rtol=1e-3, atol=1e-3))
 
@@ -223,7 +218,6 @@ class GradientComputer:
         ]
         size = sum(leaf.size for leaf in self._frozen[0].values())
         self._least_line = -(-_LEAST_PRODUCTS // size)
-        self._head_gradient = mx.compile(self._head_loss)
 
     def step_memory(self, rows: int, width: int) -> StepMemory | None:
         """What a gradient of a batch of this shape takes of the memory; None: it is not known."""
@@ -284,7 +278,7 @@ class GradientComputer:
         count = len(self._prefixes)
         kept_from = count - self._blocks_kept(lines)
         hidden, blocks = yield from self._forward_all(leaves, lines, key, kept_from)
-        losses, cotangent = yield from self._head_all(hidden, batch)
+        losses, cotangent = yield from self._head.losses(hidden, batch)
         ends = np.cumsum([line.positions.size for line in lines])[:-1].tolist()
         cotangents: list[mx.array] = cast(Any, mx.split(cotangent, ends))
         keys = self._layer_keys(key, lines)
@@ -310,7 +304,7 @@ class GradientComputer:
             del inputs, kept
             if layer:
                 stages.append(cotangents)
-            is_awaited = yield from _evaluate(stages, list(found.values()), is_awaited)
+            is_awaited = yield from evaluate(stages, list(found.values()), is_awaited)
             del stages
             keep({prefix + name: array for name, array in found.items()})
         return losses
@@ -344,29 +338,9 @@ class GradientComputer:
             if kept_from is not None:
                 blocks.append((inputs, kept if layer >= kept_from else None))
             del inputs, kept
-            is_awaited = yield from _evaluate(stages, hidden, is_awaited)
+            is_awaited = yield from evaluate(stages, hidden, is_awaited)
             del stages
         return mx.concatenate(hidden), blocks
-
-    def _head_all(self, rows: mx.array, batch: TrainingBatch) -> Pieces[tuple[mx.array, mx.array]]:
-        """The loss of each target, and their sum's gradient by hidden rows; some on each core."""
-        parts = _slices(len(rows), self._model.args.vocab_size)
-        at_once = 2 if mx.default_device() == mx.cpu else 1
-        losses, cotangents = [], []
-        is_awaited = bool((yield None))
-        for some in range(0, len(parts), at_once):
-            stages: list[list[mx.array]] = [[], []]
-            whole = []
-            for number, part in enumerate(parts[some : some + at_once]):
-                with on_core(number):
-                    value, *between, cotangent = self._head_part(rows, batch, part)
-                for stage, array in zip(stages, between, strict=True):
-                    stage.append(array)
-                whole += [value, cotangent]
-            is_awaited = yield from _evaluate(stages, whole, is_awaited)
-            losses += whole[::2]
-            cotangents += whole[1::2]
-        return mx.concatenate(losses), mx.concatenate(cotangents)
 
     def _weights(self, leaves: Leaves, layer: int) -> Leaves:
         prefix = self._prefixes[layer]
@@ -379,32 +353,6 @@ class GradientComputer:
         if key is None:
             return [None] * shape[0]
         return [*mx.random.split(key, shape[0] * shape[1] * shape[2]).reshape(*shape, 2)]
-
-    def _head(self, hidden: mx.array) -> mx.array:
-        """Logits from the last block's output."""
-        inner = self._model.model
-        normed = inner.norm(hidden)
-        if self._model.args.tie_word_embeddings:
-            return inner.embed_tokens.as_linear(normed)
-        return self._model.lm_head(normed)
-
-    def _head_part(self, rows: mx.array, batch: TrainingBatch, part: slice) -> list[mx.array]:
-        """Of some targets: losses, logits, their gradient by these and by the hidden rows."""
-        plain = (rows[part], batch.targets[part], batch.weights[part])
-        if batch.reference is None or batch.reference_weights is None:
-            return self._head_gradient(*plain)
-        reference = (array[part] for array in batch.reference)
-        return self._head_gradient(*plain, *reference, batch.reference_weights[part])
-
-    def _head_loss(self, rows: mx.array, *given: mx.array) -> list[mx.array]:
-        def summed(logits: mx.array) -> tuple[mx.array, mx.array]:
-            losses = losses_of_logits(logits, *given)
-            return losses.sum(), losses
-
-        logits = self._head(rows)
-        (_, losses), d_logits = mx.value_and_grad(summed)(logits)
-        _, (d_rows,) = mx.vjp(self._head, [rows], [d_logits])
-        return [losses, logits, d_logits, d_rows]
 
     # ── As a whole ──────────────────────────────────────────────────────────────────────────────
 
@@ -432,20 +380,6 @@ class GradientComputer:
         _set_keys(self._dropouts, keys)
 
 
-def _evaluate(stages: Sequence[Any], rest: Any, is_awaited: bool) -> Pieces[bool]:
-    """Evaluate a part of the graph stage by stage; whether somebody waits now.
-
-    A stage is a piece of its own only if somebody waits. It is evaluated as one always: MLX begins
-    few operations at once, and of a larger graph it might do one line after the other.
-    """
-    for stage in stages:
-        mx.eval(stage)
-        if is_awaited:
-            is_awaited = bool((yield None))
-    mx.eval(rest)
-    return bool((yield None))
-
-
 def _set_keys(dropouts: Sequence[KeyedDropout], keys: mx.array | None) -> None:
     """Give each dropout its row of keys, (dropouts, 2); None switches them off."""
     for index, dropout in enumerate(dropouts):
@@ -460,16 +394,6 @@ def _own_columns(columns: Mapping[str, Places], prefixes: Sequence[str]) -> list
     ]
 
 
-def _slices(count: int, vocab: int) -> list[slice]:
-    """Parts of the targets, so that no piece holds more logits than fit a bounded buffer."""
-    size = targets_at_once(vocab)
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
-
-
 def _leaves(module: nn.Module) -> Leaves:
     flat: Any = tree_flatten(module.parameters())
     return dict(flat)
-
-
-def _identity(rows: mx.array) -> mx.array:
-    return rows

@@ -7,7 +7,8 @@ import numpy as np
 from radiance import config
 from radiance.engine.model.encoding import EncodedExample
 from radiance.training.batches import TrainingBatch, make_batch, pick
-from radiance.training.training_set import AugmentedExample, TrainingSet
+from radiance.training.training_set import TrainingSet
+from radiance.training.wordings import AugmentedExample
 
 
 class RowDraw:

@@ -24,6 +24,8 @@ from radiance.engine.tasks import Pieces, T
 from radiance.training.beginnings import common_beginning, plain_cache
 from radiance.training.lora import LoraModel
 
+SELF_GENERATED = "own samples"
+"""The context of such texts."""
 _ROWS = 64
 _QUESTION_TOKENS, SAMPLE_ANSWER_TOKENS = 32, 40
 _PREFIX_RATIO = 0.7

@@ -1,7 +1,7 @@
 """What one training learns from: new and earlier examples, and what holds old behaviour."""
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from radiance.engine.model.base import BaseModel
 from radiance.engine.model.encoding import EncodedExample, Encoder
 from radiance.engine.tasks import Pieces
 from radiance.records import Example, Message
-from radiance.training import augmentation, rewording
+from radiance.training import augmentation
 from radiance.training.base_answers import base_answers
 from radiance.training.batches import Reference, by_length, round_up, spread
 from radiance.training.gradient import GradientComputer
@@ -23,15 +23,13 @@ from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.nullspace import NullSpace
 from radiance.training.reference_cache import SHIPPED, ReferenceCache
-from radiance.training.self_samples import SelfSampler
+from radiance.training.self_samples import SELF_GENERATED, SelfSampler
 from radiance.training.subspaces import MOST_NEW, Surroundings, find_null_space, held_subspaces
 from radiance.training.untaught import untaught_questions, untaught_variants
+from radiance.training.wordings import AugmentedExample, with_wordings, without_wordings
 
-SELF_GENERATED = "own samples"
-"""The context of own samples."""
 _MOST_ANCHORS = 1024
 _ANCHOR_TOKENS = 256  # a longer text costs more than it holds
-_WORDINGS = 6
 _MOST_VARIANTS, _MOST_EARLIER = 32, 16
 _ROWS = 16
 
@@ -42,14 +40,6 @@ class ReferencesComputed:
 
     done: int
     total: int
-
-
-@dataclass(frozen=True)
-class AugmentedExample:
-    """An example to learn, and other wordings of it that take its place in a part of the rows."""
-
-    example: EncodedExample
-    wordings: tuple[EncodedExample, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,17 +203,24 @@ class TrainingSetBuilder:
                     selection, held, vector, weights_id, parent
                 )
                 squares = yield from self._output_squares(held, vector, weights_id)
-        lessons = yield from self._lessons(selection, held)
+        examples, seed = [*selection.new, *selection.replay], self._training.seed
+        if self._training.reworded_ratio:
+            learned = yield from with_wordings(
+                self._encoder, examples, selection.anchors, held, seed
+            )
+        else:
+            learned = yield from without_wordings(self._encoder, examples)
+        new, replay = learned[: len(selection.new)], learned[len(selection.new) :]
         outputs: list[Reference] = []
         if self._anchor.replay_logits:
-            outputs = yield from self._outputs(parent, lessons[len(selection.new) :])
+            outputs = yield from self._outputs(parent, replay)
         held_back: list[EncodedExample] = []
         for example in selection.held_back:
             held_back.append(self._encoder.example(example))
             yield None
         return TrainingSet(
-            new=lessons[: len(selection.new)],
-            replay=lessons[len(selection.new) :],
+            new=new,
+            replay=replay,
             replay_outputs=outputs,
             held_back=held_back,
             held=held,
@@ -341,42 +338,10 @@ class TrainingSetBuilder:
         turns = (Message("user", asked), Message("assistant", ""))
         return Example("own", turns).question_hash
 
-    def _lessons(self, selection: Selection, held: HeldTexts) -> Pieces[list[AugmentedExample]]:
-        """The new and the replayed examples with their wordings."""
-        examples = [*selection.new, *selection.replay]
-        encode = self._encoder.example
-        lessons: list[AugmentedExample] = []
-        if not self._training.reworded_ratio:
-            for example in examples:  # one a piece: ten thousand at once would hold up requests
-                lessons.append(AugmentedExample(encode(example)))
-                yield None
-            return lessons
-        asked = [augmentation.question(example) for example in examples]
-        known = [augmentation.question(e) or e.text for e in selection.anchors.examples]
-        written = [
-            self._encoder.user_words(h.example.tokens)
-            for h in held.valid
-            if h.context == SELF_GENERATED
-        ]
-        common = augmentation.common_words([*known, *written] or asked)
-        rivals = [augmentation.words(question) for question in (*asked, *known) if question]
-        for example in examples:
-            wordings = self._wordings(example, common, rivals)
-            lessons.append(AugmentedExample(encode(example), wordings))
-            yield None
-        return lessons
-
-    def _wordings(
-        self, example: Example, common: Collection[str], rivals: Sequence[frozenset[str]]
-    ) -> tuple[EncodedExample, ...]:
-        found = rewording.reworded(example, rivals)
-        found += augmentation.shorter(example, common, rivals, _WORDINGS, self._training.seed)
-        return tuple(self._encoder.example(wording) for wording in found)
-
     def _outputs(
-        self, parent: mx.array, lessons: Sequence[AugmentedExample]
+        self, parent: mx.array, learned: Sequence[AugmentedExample]
     ) -> Pieces[list[Reference]]:
-        examples = [lesson.example for lesson in lessons]
+        examples = [augmented.example for augmented in learned]
         found: dict[int, Reference] = {}
         for group in by_length(examples, _ROWS):
             some = yield from self._reference_cache.outputs(parent, [examples[i] for i in group])
@@ -398,8 +363,8 @@ def largest_batch(
         anchor: Its anchors'.
         wordings: Rows in other words that each new example has beside its own.
     """
-    new = [e for lesson in material.new for e in (lesson.example, *lesson.wordings)]
-    replay = [e for lesson in material.replay for e in (lesson.example, *lesson.wordings)]
+    new = [e for augmented in material.new for e in _rows(augmented)]
+    replay = [e for augmented in material.replay for e in _rows(augmented)]
     rows = min(settings.batch_size, len(material.new)) * (1 + wordings)
     rows += min(len(material.replay), round(settings.batch_size * settings.replay_ratio))
     shapes = [(rows, _width([*new, *replay]))]
@@ -411,3 +376,7 @@ def largest_batch(
 
 def _width(examples: Sequence[EncodedExample]) -> int:
     return round_up(max(len(example.tokens) for example in examples) - 1)
+
+
+def _rows(augmented: AugmentedExample) -> tuple[EncodedExample, ...]:
+    return augmented.example, *augmented.wordings

@@ -10,7 +10,7 @@ import pytest
 
 from radiance.anchors import common
 from radiance.anchors.sets import MOST_PROMPTS
-from radiance.training.training_set import SELF_GENERATED
+from radiance.training.self_samples import SELF_GENERATED
 from tests.shared_data import STORIES, needs
 from tests.support import FACTS, Running
 

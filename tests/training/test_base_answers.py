@@ -15,8 +15,7 @@ from radiance.training import base_answers
 from radiance.training.base_answers import AnswersWritten, BaseAnswers
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.self_samples import SelfSampler
-from radiance.training.training_set import SELF_GENERATED
+from radiance.training.self_samples import SELF_GENERATED, SelfSampler
 from tests.engine.adapters.test_slots import ask
 from tests.support import drain, example
 

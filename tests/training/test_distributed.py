@@ -112,7 +112,8 @@ from radiance.training.batches import part_of
 from radiance.training.gradient import GradientComputer
 from radiance.training.distributed import DistributedGradientComputer, agree, serve_rank
 from radiance.training.lora import LoraModel
-from radiance.training.training_set import AugmentedExample, TrainingSet
+from radiance.training.training_set import TrainingSet
+from radiance.training.wordings import AugmentedExample
 from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.reference_cache import ReferenceCache
 from radiance.training.trainer import Trainer

@@ -27,7 +27,8 @@ from radiance.training.row_gradients import Places
 from radiance.training.steps import StepTaken
 from radiance.training.subspaces import Surroundings, find_null_space
 from radiance.training.trainer import LossCheck, Trained, Trainer, TrainingState
-from radiance.training.training_set import AugmentedExample, TrainingSet
+from radiance.training.training_set import TrainingSet
+from radiance.training.wordings import AugmentedExample
 from tests.support import FACTS, drain, example
 from tests.training.test_trainer import encoded, finish, held_facts
 

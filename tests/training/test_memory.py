@@ -16,7 +16,8 @@ from radiance.training.held_texts import HeldText, HeldTexts
 from radiance.training.lora import LoraModel
 from radiance.training.memory import StepMemory, free_bytes, require
 from radiance.training.trainer import Trainer
-from radiance.training.training_set import AugmentedExample, TrainingSet, largest_batch
+from radiance.training.training_set import TrainingSet, largest_batch
+from radiance.training.wordings import AugmentedExample
 from tests.support import drain
 
 

@@ -30,11 +30,11 @@ from radiance.training.subspaces import (
 )
 from radiance.training.trainer import Trainer, TrainingState
 from radiance.training.training_set import (
-    AugmentedExample,
     Selection,
     TrainingSet,
     TrainingSetBuilder,
 )
+from radiance.training.wordings import AugmentedExample
 from tests.example_counts import examples
 from tests.support import FACTS, drain, example
 from tests.training.test_trainer import encoded, finish, held_facts

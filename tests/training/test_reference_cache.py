@@ -17,9 +17,8 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.held_texts import HeldText
 from radiance.training.lora import LoraModel
 from radiance.training.reference_cache import SAMPLES_PER_FILE, ReferenceCache
-from radiance.training.self_samples import SelfSampler
+from radiance.training.self_samples import SELF_GENERATED, SelfSampler
 from radiance.training.training_set import (
-    SELF_GENERATED,
     Selection,
     TrainingSet,
     TrainingSetBuilder,

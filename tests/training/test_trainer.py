@@ -30,7 +30,8 @@ from radiance.training.trainer import (
     Trainer,
     TrainingState,
 )
-from radiance.training.training_set import AugmentedExample, TrainingSet
+from radiance.training.training_set import TrainingSet
+from radiance.training.wordings import AugmentedExample
 from tests.support import FACTS, drain, example
 
 
