@@ -9,10 +9,9 @@ import mlx.core as mx
 import msgspec
 import numpy as np
 
-from radiance.engine.model import elementwise
-from radiance.engine.model.cores import on_core
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.tasks import Pieces
+from radiance.evaluation.comparison import compare
 from radiance.evaluation.outputs import OutputCache, adapter_key
 from radiance.evaluation.summary import Past, stats
 from radiance.records import EvalReport, Evaluation, OverwrittenAnchor, Probe
@@ -21,10 +20,6 @@ from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 
 _ROWS = 16  # texts per batch
-_TIE = 1e-9
-_NO_SHARE = -87.0  # nats: less likely than float32 holds with all digits
-
-_Scored = tuple[mx.array, mx.array, mx.array]
 
 
 @dataclass(frozen=True)
@@ -148,78 +143,15 @@ class AdapterEvaluator:
                     found = yield from self._outputs.rows(vector, key, examples)
                     rows[key] = mx.concatenate(found)
             targets = mx.array(np.concatenate([_targets(example) for example in examples]))
-            table = yield from self._compare([rows[key] for key in keys], targets)
+            computer, of_each = self._gradient_computer, [rows[key] for key in keys]
+            parts = computer.parts(of_each[0])
+            table = yield from compare(computer.logits, of_each, targets, parts)
             ends = np.cumsum([0, *(sum(example.is_completion[1:]) for example in examples)])
             for place, index in enumerate(group):
                 own = table[:, ends[place] : ends[place + 1]]
                 probes[index] = _probe(chosen[place], own)
             yield Measured(len(probes), len(texts))
         return [probes[index] for index in range(len(texts))]
-
-    def _compare(self, rows: Sequence[mx.array], targets: mx.array) -> Pieces[np.ndarray]:
-        """Loss and gap of each target under candidate, parent and base, and both divergences.
-
-        The gap is how much likelier another token is, in nats: 0 where the right one is chosen.
-
-        Args:
-            rows: Of the candidate, the parent and the base, (n, width) each; one object where two
-                are the same adapter.
-            targets: (n,) the right tokens.
-
-        Returns:
-            (8, n) float64: three losses, three gaps, KL from base and from parent.
-        """
-        parts = self._gradient_computer.parts(rows[0])
-        at_once = 2 if mx.default_device() == mx.cpu else 1
-        tables: list[np.ndarray] = []
-        for some in range(0, len(parts), at_once):
-            together = parts[some : some + at_once]
-            scored: list[dict[int, _Scored]] = [{} for _ in together]
-            for array in {id(array): array for array in rows}.values():
-                for number, part in enumerate(together):
-                    with on_core(number):
-                        scored[number][id(array)] = self._score(array[part], targets[part, None])
-                mx.eval([of[id(array)] for of in scored])
-                yield None
-            columns = []
-            for number, of in enumerate(scored):
-                with on_core(number):
-                    columns.append(_columns([of[id(array)] for array in rows]))
-            mx.eval(columns)
-            tables += [np.stack([np.array(c, dtype=np.float64) for c in of]) for of in columns]
-            yield None
-        return np.concatenate(tables, axis=1)
-
-    def _score(self, rows: mx.array, right: mx.array) -> _Scored:
-        """Log-probabilities, and each right token's loss and gap; ``right`` is (n, 1)."""
-        log_probs = self._gradient_computer.log_probs(rows)
-        loss = -mx.take_along_axis(log_probs, right, axis=-1)[:, 0]
-        is_chosen = mx.argmax(log_probs, axis=-1) == right[:, 0]
-        gap = mx.maximum(log_probs.max(axis=-1) + loss, _TIE)  # a tie is no choice
-        return log_probs, loss, mx.where(is_chosen, 0.0, gap)
-
-
-def _columns(scored: Sequence[_Scored]) -> list[mx.array]:
-    """The rows of a table of some targets, of what candidate, parent and base scored."""
-    (candidate, parent, base), losses, gaps = zip(*scored, strict=True)
-    from_base = _divergence(base, candidate)
-    from_parent = from_base if parent is base else _divergence(parent, candidate)
-    return [*losses, *gaps, from_base, from_parent]
-
-
-def _divergence(p: mx.array, q: mx.array) -> mx.array:
-    """KL(p || q) of each row of log-probabilities (n, vocabulary), in nats: (n,), never negative.
-
-    A token that p excludes adds nothing, as in the limit; one that q excludes counts as if it were
-    as likely as e^-87 there. Rounding may bring the sum below zero by some 1e-7; a divergence is
-    not.
-    """
-    count = max(1, elementwise.MOST_AT_ONCE // p.shape[-1])
-    sums = []
-    for at in range(0, len(p), count):
-        of_p, of_q = (mx.maximum(x[at : at + count], _NO_SHARE) for x in (p, q))
-        sums.append(elementwise.row_sum(elementwise.exp(of_p) * (of_p - of_q)))
-    return mx.maximum(mx.concatenate(sums)[:, 0], 0.0)
 
 
 def _targets(example: EncodedExample) -> np.ndarray:

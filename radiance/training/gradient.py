@@ -150,7 +150,7 @@ class GradientComputer:
         rows = yield from self._rows(vector, batch)
         losses, hits = [], []
         for part in self.parts(rows):
-            logits = self._rows_head.logits(rows[part]).astype(mx.float32)
+            logits = self.logits(rows[part]).astype(mx.float32)
             losses.append(nn.losses.cross_entropy(logits, batch.targets[part]))
             hits.append(mx.argmax(logits, axis=-1) == batch.targets[part])
             mx.eval(losses[-1], hits[-1])
@@ -158,7 +158,7 @@ class GradientComputer:
         return mx.concatenate(losses), mx.concatenate(hits)
 
     def target_rows(self, vector: mx.array, batch: TrainingBatch) -> Pieces[mx.array]:
-        """What ``log_probs`` makes each target's distribution of, (n, width), worth keeping.
+        """What ``logits`` makes each target's distribution of, (n, width), worth keeping.
 
         Whoever compares several adapters keeps these rather than whole distributions: a hidden
         state is a small part of a vocabulary's size.
@@ -175,13 +175,21 @@ class GradientComputer:
         logits = self._model(batch.tokens)
         return logits.reshape(-1, logits.shape[-1])[batch.positions]
 
-    def log_probs(self, rows: mx.array) -> mx.array:
-        """Log-probabilities of the whole vocabulary, (n, vocabulary) float32, in nats.
+    def logits(self, rows: mx.array) -> mx.array:
+        """Logits of the whole vocabulary, (n, vocabulary).
 
         Args:
             rows: Of ``target_rows``, (n, width); no more than a slice of ``parts`` at a time.
         """
-        return log_softmax(self._rows_head.logits(rows).astype(mx.float32))
+        return self._rows_head.logits(rows)
+
+    def log_probs(self, rows: mx.array) -> mx.array:
+        """Log-probabilities of the whole vocabulary, (n, vocabulary) float32, in nats.
+
+        Args:
+            rows: As of ``logits``.
+        """
+        return log_softmax(self.logits(rows).astype(mx.float32))
 
     def parts(self, rows: mx.array) -> list[slice]:
         """Rows of ``target_rows`` in slices whose distributions fit a bounded buffer."""
