@@ -18,6 +18,7 @@ from collections.abc import Mapping
 import mlx.core as mx
 import numpy as np
 
+from radiance.engine.model.cores import on_core
 from radiance.training.held_metric import HeldMetric
 from radiance.training.lora import LoraModel
 from radiance.training.optimizer import MEMORY, StepReport, shape_of, to_degrees
@@ -86,16 +87,20 @@ class GaussNewton:
 
         They are kept in half the bytes; their products are computed before.
         """
-        contexts, kept = self._contexts(), {}
-        for name, gradient in found.items():
-            whitened = self._metric.roots[name] @ gradient
-            flat = whitened.reshape(len(whitened), -1)
-            held = [self._anchors[context][name].reshape(1, -1) for context in contexts]
-            whole = mx.concatenate([flat, *held]) if held else flat
-            kept[name] = whitened.astype(mx.bfloat16)
-            products = np.array(whole @ whole.T, dtype=np.float64)
-            self._gram = products if self._gram is None else self._gram + products
-        mx.eval(kept)
+        contexts, kept, products = self._contexts(), {}, []
+        cores = 2 if mx.default_device() == mx.cpu else 1
+        for number, (name, gradient) in enumerate(found.items()):
+            with on_core(number % cores):
+                whitened = self._metric.roots[name] @ gradient
+                flat = whitened.reshape(len(whitened), -1)
+                held = [self._anchors[context][name].reshape(1, -1) for context in contexts]
+                whole = mx.concatenate([flat, *held]) if held else flat
+                kept[name] = whitened.astype(mx.bfloat16)
+                products.append(whole @ whole.T)
+        mx.eval(kept, products)
+        for product in products:
+            of_layer = np.array(product, dtype=np.float64)
+            self._gram = of_layer if self._gram is None else self._gram + of_layer
         self._rows |= kept
 
     def step(self, vector: mx.array, losses: np.ndarray) -> tuple[mx.array, float, StepReport]:
