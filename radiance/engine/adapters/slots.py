@@ -98,6 +98,28 @@ class SlotTable:
         run()
         self._watch, self._shares = None, cores.shares(watch.groups)
 
+    def half_of(self, rows: int, tokens: int) -> tuple[slice, slice] | None:
+        """The rows that each core does in a pass of its own; None: layers are shared out.
+
+        Args:
+            rows: Of the pass.
+            tokens: Of each row.
+        """
+        if not self._shares or rows < 2 or tokens < cores.LEAST_READ:
+            return None
+        if rows * tokens < cores.LEAST_HALVED:
+            return None
+        return slice(0, rows // 2), slice(rows // 2, rows)
+
+    @contextlib.contextmanager
+    def on_one_core(self) -> Iterator[None]:
+        """Layers are not shared out in the block."""
+        shares, self._shares = self._shares, {}
+        try:
+            yield
+        finally:
+            self._shares = shares
+
     def fill(self, adapter: Adapter) -> int:
         """Put an adapter into a slot that was never used before; returns the slot.
 
@@ -433,7 +455,22 @@ class SlotModel(nn.Module):
             real: How many of each row are some; see ``SlotTable.route``. Nothing: all of them.
         """
         self.tickets = cache[-1].tickets
-        self._table.route(cache[-1].slots, real, tokens.shape[1])
-        RaggedCache.begin(cache[:-1], tokens.shape[1])
-        with self._angles.shared(cache[:-1]), fast_functions.serving():
-            return self.model(tokens, cache=cache[:-1])
+        layers, slots = cache[:-1], cache[-1].slots
+        half = self._table.half_of(len(slots), tokens.shape[1])
+        if half is None or not RaggedCache.is_all_of(layers):
+            return self._pass(tokens, layers, slots, real)
+        logits, parts = [], [[layer.part(some) for layer in layers] for some in half]
+        for core, (some, part) in enumerate(zip(half, parts, strict=True)):
+            with cores.on_core(core), self._table.on_one_core():
+                logits.append(self._pass(tokens[some], part, slots[some], real[some]))
+        for layer, first, second in zip(layers, *parts, strict=True):
+            layer.take_parts(first, second)
+        return mx.concatenate(logits)
+
+    def _pass(
+        self, tokens: mx.array, layers: list[Any], slots: Sequence[int], real: Sequence[int]
+    ) -> mx.array:
+        self._table.route(slots, real, tokens.shape[1])
+        RaggedCache.begin(layers, tokens.shape[1])
+        with self._angles.shared(layers), fast_functions.serving():
+            return self.model(tokens, cache=layers)

@@ -22,6 +22,11 @@ from radiance.platform import IS_MACOS
 # takes as long as 12 more rows do, for the weights are read.
 _LEAST_WORK = 12e6
 _READING_ROWS = 12
+LEAST_HALVED = 400
+"""Tokens of a pass from which each core does its own rows: what is no product takes half as long
+then, though both read the weights."""
+LEAST_READ = 32
+"""Of each row: a row's keys and values are copied for it."""
 
 
 @dataclass(frozen=True)

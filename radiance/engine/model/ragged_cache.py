@@ -71,6 +71,24 @@ class RaggedCache(_BaseCache):
         for layer in layers:
             layer._offset, layer._places = first.offset, places
 
+    @classmethod
+    def is_all_of(cls, layers: Sequence[Any]) -> bool:
+        """Whether all layers have such a cache."""
+        return all(type(layer) is cls for layer in layers)
+
+    def part(self, rows: slice) -> "RaggedCache":
+        """Some rows as a cache of their own, for a pass."""
+        found = RaggedCache(self.lengths[rows])
+        if self.keys is not None:
+            found.keys, found.values = self.keys[rows], self.values[rows]
+        return found
+
+    def take_parts(self, first: "RaggedCache", second: "RaggedCache") -> None:
+        """Take back all rows from the two parts that they were given to."""
+        first.extend(second)
+        self.keys, self.values = first.keys, first.values
+        self._move(first.lengths)
+
     def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
         """Write the keys and values of each row's next tokens; all that there are since."""
         tokens = keys.shape[2]

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.engine.adapters.slots import SlotModel, SlotTable
+from radiance.engine.adapters.slots import SlotEntry, SlotModel, SlotTable
 from radiance.engine.model import cores
+from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.worker import Engine
 from tests.engine.adapters.test_slots import random_adapter
 from tests.example_counts import examples
@@ -86,5 +87,41 @@ def test_a_model_gives_the_same_on_two_cores(tiny_engine: Engine, always_two: No
         names = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
         assert taking_turns == {*names, "mlp.gate_proj", "mlp.up_proj"}
         assert {"self_attn.o_proj", "mlp.down_proj", "lm_head"} <= found.keys() - taking_turns
+
+    tiny_engine.call(check)
+
+
+@pytest.mark.parametrize("known", [0, 3])
+@pytest.mark.parametrize("is_mixed", [False, True])
+def test_rows_in_halves_say_and_keep_what_all_together_do(
+    tiny_engine: Engine,
+    always_two: None,
+    monkeypatch: pytest.MonkeyPatch,
+    known: int,
+    is_mixed: bool,
+) -> None:
+    def check() -> None:
+        base = tiny_engine.base
+        table = SlotTable()
+        model = SlotModel(base.twin(), table, base.vocab_size, has_kernels=False)
+        slots = [table.fill(random_adapter(tiny_engine, seed)) for seed in (1, 2)]
+        rows = [slots[0], slots[1 if is_mixed else 0], slots[0]]
+        found = []
+        for least in (10**9, 1):  # together, in halves
+            monkeypatch.setattr(cores, "LEAST_HALVED", least)
+            monkeypatch.setattr(cores, "LEAST_READ", 2)
+            cache = [*(RaggedCache([0] * 3) for _ in model.layers), SlotEntry(rows, [7, 8, 9])]
+            if known:
+                model(mx.array([[5, 6, 7]] * 3), cache)
+                for layer in cache[:-1]:
+                    layer.set_lengths([3, 1, 2])  # as after drafts that were wrong
+            logits = model(mx.array([[3, 1, 4, 1], [9, 2, 6, 5], [5, 8, 9, 7]]), cache)
+            after = model(mx.array([[3], [5], [8]]), cache)
+            assert model.tickets == [7, 8, 9]
+            found.append((logits, after, [layer.lengths for layer in cache[:-1]]))
+        (together, *rest), (halved, *others) = found
+        assert np.allclose(np.array(together), np.array(halved), atol=1e-4)
+        assert np.allclose(np.array(rest[0]), np.array(others[0]), atol=1e-4)
+        assert rest[1] == others[1]
 
     tiny_engine.call(check)
