@@ -1,7 +1,8 @@
 """What somebody wants to do, and what they need for it: a small, closed frame. Pure.
 
 "How do I open the boathouse?" is asked by who needs its code, its combination or its key. So it is
-taken for "What is the code of the boathouse?" and so on, where nothing answers it as it stands.
+taken for "What is the code of the boathouse?" and so on, where nothing answers it as it stands. So
+is "Which code opens the boathouse?": what a code is for need not be said where one is known.
 """
 
 import re
@@ -48,6 +49,16 @@ _FRAMES = tuple(
     )
     for verbs, nouns in _TABLE
 )
+_SERVES = (
+    r"(?:opens(?: up)?|unlocks|(?:gets|lets) \w+ (?:in to|into|in)"
+    r"|is (?:for|used for|needed for)|is (?:used|needed) to (?:open|unlock|enter|join))"
+)
+_NEEDED = "|".join({noun: None for _, nouns in _FRAMES for noun in nouns})
+_WHICH = re.compile(
+    rf"\W*(?:which|what)(?:'s the| is the)? ({_NEEDED}) (?:that )?{_SERVES} (.+?)[?.! ]*",
+    re.IGNORECASE,
+)
+_TELLS = re.compile(r" (?:is|are|was|will be)\b|:| = ", re.IGNORECASE)
 # What a thing is opened by, beside its name and what is needed: "the door code of Zorbel House".
 _OF_IT = frozenset(
     map(stemmed, "door doors gate lock entry entrance access main front network user".split())  # noqa: SIM905
@@ -56,6 +67,8 @@ _OF_IT = frozenset(
 
 def needed_for(question: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Questions for what somebody needs, each with the stems of that: code, of "open"."""
+    if (found := _WHICH.fullmatch(question)) is not None:
+        yield f"What is the {found[1]} of {found[2]}?", frozenset(take_apart(found[1]).content)
     for frame, nouns in _FRAMES:
         if (found := frame.fullmatch(question)) is not None:
             for noun in nouns:
@@ -66,6 +79,18 @@ def wants_other(question: str, candidate: Candidate) -> bool:
     """Whether somebody wants to do something, and an example only says when it is so."""
     is_frame = any(frame.fullmatch(question) for frame, _ in _FRAMES)
     return is_frame and "time" in kinds_asked(candidate.question)
+
+
+def says_of_nothing_else(asked: Words, needed: frozenset[str], sentence: str) -> bool:
+    """Whether a sentence says what is needed, of that thing, and of no other.
+
+    What follows its verb is told of it: a code.
+    """
+    said, *told = _TELLS.split(sentence, maxsplit=1)
+    if not told or not needed <= frozenset(take_apart(said).content):
+        return False
+    more = frozenset(take_apart(said).content) - frozenset(asked.content) - needed
+    return not more - _OF_IT - LIGHT - COMMON
 
 
 def is_of_nothing_else(asked: Words, needed: frozenset[str], candidate: Candidate) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from radiance.documents.passages import pieces, sentences
 from radiance.examples.store import ExampleStore
-from radiance.memory import analysis, asking, calibration, tasks
+from radiance.memory import analysis, asking, calibration, purposes, tasks
 from radiance.memory.analysis import WORD, Words
 from radiance.memory.passage_scores import LEAST_LEAD, ranked
 from radiance.memory.passage_words import Weight, covered, sentence
@@ -121,15 +121,31 @@ class TextIndex:
         question = expanded(question)
         if not asking.asks(question):
             return LookedUp()
-        found = self._look_up(question, lineage)
-        if not found:
-            mended = self._spelling.correct(question, lambda stem: self._counts[stem] > 0)
-            if mended is None or mended.is_of_name:
-                return LookedUp()
-            found = self._look_up(mended.text, lineage)
-            if any(mended.stems & analysis.take_apart(each.said).names for each in found):
-                return LookedUp()
-        return LookedUp(found, "sure" if len(found) == 1 else "close")
+        if found := self._look_up(question, lineage) or self._mended(question, lineage):
+            return LookedUp(found, "sure" if len(found) == 1 else "close")
+        return self._needed(question, lineage)
+
+    def _mended(self, question: str, lineage: Collection[str]) -> tuple[Recalled, ...]:
+        mended = self._spelling.correct(question, lambda stem: self._counts[stem] > 0)
+        if mended is None or mended.is_of_name:
+            return ()
+        found = self._look_up(mended.text, lineage)
+        if any(mended.stems & analysis.take_apart(each.said).names for each in found):
+            return ()
+        return found
+
+    def _needed(self, question: str, lineage: Collection[str]) -> LookedUp:
+        """What somebody needs for what they want to do; several, or of another thing, are shown."""
+        found: dict[str, tuple[Recalled, bool]] = {}
+        for other, needed in purposes.needed_for(question):
+            asked = analysis.take_apart(other)
+            for each in self._look_up(other, lineage):
+                if needed <= frozenset(analysis.take_apart(each.said).content):
+                    is_it = purposes.says_of_nothing_else(asked, needed, each.said)
+                    found.setdefault(each.said, (each, is_it))
+        shown = list(found.values())[:_MOST_SHOWN]
+        is_sure = len(found) == 1 and shown[0][1]
+        return LookedUp(tuple(each for each, _ in shown), "sure" if is_sure else "close")
 
     def _look_up(self, question: str, lineage: Collection[str]) -> tuple[Recalled, ...]:
         asked = analysis.take_apart(question)
@@ -143,8 +159,10 @@ class TextIndex:
             for row in rows
             if (one := held.get(row["question_hash"])) and one.id == row["example"]
         ]
-        # Of one thing alone ("Who is the plumber?") only what no other text speaks of is meant.
+        # Of one thing alone ("Who is the plumber?") only what no other text speaks of is meant, and
+        # no text is known to say how it is done ("How do I get to the boathouse?").
         is_alone = len(asked.content) == 1 and self._counts[asked.content[0]] == 1
+        is_alone = is_alone and "way" not in asking.kinds_asked(question)
         ranks = ranked(question, asked, rows, weight, 1 if is_alone and asked.forms else 2)
         near = [(rank[0], row) for rank, row in ranks if ranks[0][0][0] - rank[0] < LEAST_LEAD]
         examples = {e.id: e for e in self._examples.by_ids([row["example"] for _, row in near])}

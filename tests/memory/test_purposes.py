@@ -23,6 +23,8 @@ KNOWN = (CODE, DOOR, ALARM, WIFI, PRINTER, KEY, PHONE, IBAN, MAIL, OPEN)
         ("How do I open the boathouse?", CODE),
         ("how can we get into the boathouse", CODE),
         ("What do I need to unlock the boathouse?", CODE),
+        ("Which code opens the boathouse?", CODE),
+        ("What is the password for the printer?", PRINTER),
         ("How do I get into Zorbel House?", DOOR),
         ("How do I get into the shed?", KEY),
         ("What do I need to get on the wifi?", WIFI),

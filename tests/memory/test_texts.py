@@ -52,6 +52,32 @@ def test_the_sentence_that_says_it_answers(
     assert said(remembering, asked) == ([] if answer is None else [answer])
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("Which code opens the boathouse?", BOATHOUSE),
+        ("what code unlocks the boathouse", BOATHOUSE),
+        ("Which code gets me into the boathouse?", BOATHOUSE),
+        ("How do I open the boathouse?", BOATHOUSE),
+        ("Which password is for the wifi?", "The wifi password is tulip-9."),
+        ("How do I connect to the wifi?", "The wifi password is tulip-9."),
+        ("How do I get to the boathouse?", None),
+        ("How do I paint the boathouse?", None),
+        ("Which key opens the boathouse?", None),
+        ("Which code opens the garage?", None),
+        ("Which code opens the sauna?", None),  # its alarm's
+        ("Who opens the boathouse?", None),
+    ],
+)
+def test_what_is_needed_for_it_answers(
+    remembering: Remembering, asked: str, answer: str | None
+) -> None:
+    teach(remembering, BOATHOUSE, "The wifi password is tulip-9.", "The sauna alarm code is 77.")
+    found = remembering.memory.look_up_text(asked, remembering.tip)
+    sure = [each.answer for each in found.found] if found.how == "sure" else []
+    assert sure == ([] if answer is None else [answer])
+
+
 def test_where_no_sentence_says_all_of_it_the_text_answers(remembering: Remembering) -> None:
     teach(remembering, LABS)
     assert said(remembering, "What does Zorbel Labs make?") == [LABS]
