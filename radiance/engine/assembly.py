@@ -7,7 +7,8 @@ from typing import Any
 from mlx_lm.generate import make_stop_sequences
 
 from radiance import config
-from radiance.engine.adapters.slots import SlotModel, SlotTable
+from radiance.engine.adapters.slot_model import SlotModel
+from radiance.engine.adapters.slots import SlotTable
 from radiance.engine.decoding.batch import DecodeBatch, PrimaryBatch
 from radiance.engine.decoding.kv_budget import (
     KvBudget,

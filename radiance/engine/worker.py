@@ -19,7 +19,8 @@ import mlx.core as mx
 
 from radiance import config
 from radiance.engine.adapters.cache import AdapterCache, LoadedWeights
-from radiance.engine.adapters.slots import Adapter, SlotModel
+from radiance.engine.adapters.slot_model import SlotModel
+from radiance.engine.adapters.slots import Adapter
 from radiance.engine.adapters.sources import LiveWeights, Sources
 from radiance.engine.assembly import Assembly, assemble
 from radiance.engine.decoding.constraints import ConstraintCompiler, ConstraintState

@@ -12,7 +12,8 @@ import numpy as np
 from mlx_lm.models.cache import KVCache
 from threadpoolctl import threadpool_limits
 
-from radiance.engine.adapters.slots import Adapter, SlotModel, SlotTable
+from radiance.engine.adapters.slot_model import SlotModel
+from radiance.engine.adapters.slots import Adapter, SlotTable
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.device import has_kernels
 from radiance.engine.model.encoding import EncodedExample

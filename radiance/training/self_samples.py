@@ -16,7 +16,8 @@ import mlx.core as mx
 import numpy as np
 from mlx_lm.generate import BatchGenerator, StopSequences
 
-from radiance.engine.adapters.slots import SlotModel, SlotTable
+from radiance.engine.adapters.slot_model import SlotModel
+from radiance.engine.adapters.slots import SlotTable
 from radiance.engine.model.base import BaseModel
 from radiance.engine.model.device import has_kernels
 from radiance.engine.model.encoding import EncodedExample, Encoder

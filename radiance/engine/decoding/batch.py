@@ -13,7 +13,7 @@ from typing import Any, cast
 import mlx.core as mx
 from mlx_lm.generate import BatchGenerator, StopSequences
 
-from radiance.engine.adapters.slots import SlotModel
+from radiance.engine.adapters.slot_model import SlotModel
 from radiance.engine.decoding.prefix_cache import PrefixCache
 from radiance.engine.decoding.sampling import Processor, Sampler
 from radiance.engine.decoding.speculation import Rows, Speculation, SpeculativeRows

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import mlx.core as mx
 
 from radiance.engine.adapters.cache import LoadedWeights
-from radiance.engine.adapters.slots import SlotModel
+from radiance.engine.adapters.slot_model import SlotModel
 from radiance.engine.adapters.sources import Sources
 from radiance.engine.decoding.logprobs import token_logprobs
 from radiance.engine.model.elementwise import log_softmax

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radiance.engine.adapters.slots import SlotEntry, SlotModel, SlotTable
+from radiance.engine.adapters.slot_model import SlotModel
+from radiance.engine.adapters.slots import SlotEntry, SlotTable
 from radiance.engine.model import cores
 from radiance.engine.model.ragged_cache import RaggedCache
 from radiance.engine.worker import Engine

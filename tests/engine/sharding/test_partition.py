@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlx.nn.layers.distributed import shard_linear
 
-from radiance.engine.adapters.slots import Adapter, SlotModel, SlotTable, SummedSlotLinear
+from radiance.engine.adapters.slot_model import SlotModel
+from radiance.engine.adapters.slots import Adapter, SlotTable, SummedSlotLinear
 from radiance.engine.sharding import primary
 from radiance.engine.sharding.partition import Partition, _how
 from radiance.engine.worker import Engine
