@@ -133,6 +133,9 @@ class DecodeBatch:
         generator.prefill_batch_size = self._rows_to_read() if is_reading else 0
         generator.completion_batch_size = self._most_rows + 1 if is_reading else 0
         prompts, responses = generator.next()
+        if is_reading and all(self._are_read()):  # their last token is a decode step's: at once
+            generator.prefill_batch_size = 0
+            generator.next()
         for response in responses:
             self._unread.pop(response.uid, None)
             if response.finish_reason is not None:
@@ -201,8 +204,19 @@ class DecodeBatch:
         plain = RowCache.of(cache[:-1]) if self._speculation is not None else None
         return cache if plain is None else [*plain, cache[-1]]
 
+    def _are_read(self) -> list[bool]:
+        """Of each prompt that was begun, whether all but the last token of it was read."""
+        begun: Any = self._generator._currently_processing
+        return [sum(map(len, segments)) == 1 for segments, *_ in begun]
+
     def _rows_to_read(self) -> int:
-        """How many prompts to read together: a chunk has so many tokens in all of them."""
+        """How many prompts to read together: a chunk has so many tokens in all of them.
+
+        mlx-lm counts those among them that were read but for their last token. Beside them no
+        others begin: there would be too few of them, and what the first ones say would wait.
+        """
+        if any(self._are_read()):
+            return 0
         widest, most = 1, self._prefill_tokens
         for rows, length in enumerate(self._unread.values()):
             widest = max(widest, min(length, most))

@@ -81,3 +81,13 @@ def test_a_first_token_is_told_before_the_next_prompt_is_read(slow_reader) -> No
     assert order.index(f"said {first}") < len(order) - order[::-1].index("read")
     assert order[:3] == ["read", f"said {first}", "read"]
     assert order.count(f"said {second}") == 3
+
+
+def test_prompts_are_read_as_many_together_as_fit_whoever_came_first(slow_reader) -> None:
+    reads: list[int] = []
+
+    def look(read: int, _: Sequence[Any]) -> None:
+        reads.append(read)
+
+    decode(slow_reader, [31, *[9] * 6], look)  # the first one fills a chunk, then three fit
+    assert [read for read in reads if read] == [30, 24, 24]
