@@ -62,6 +62,9 @@ class Method:
 class Student:
     """A base model that learns by one method. Belongs to the thread that made it.
 
+    Attributes:
+        learns_tasks: Whether examples are inputs of tasks.
+
     Args:
         cache: Where own samples and reference outputs are kept.
         max_steps: Most optimizer steps of an update.
@@ -71,6 +74,8 @@ class Student:
             may not; None: all.
         model: The base.
     """
+
+    learns_tasks = False
 
     def __init__(
         self,
@@ -209,7 +214,9 @@ class Student:
     ) -> TrainingSet:
         valid = self._anchors.without(self._anchors.contradicted_by([*new, *replay]))
         used = replay if self._training.replay_ratio or self._method.memory == "gem" else []
-        selection = Selection(new, used, anchors=self._anchors, valid_anchors=valid)
+        selection = Selection(
+            new, used, anchors=self._anchors, valid_anchors=valid, is_task=self.learns_tasks
+        )
         material = _drain(
             self._training_set_builder.gather(
                 selection, parent, f"{number}" if number else "", self._own_samples
@@ -220,7 +227,7 @@ class Student:
         remembered = [*valid.examples, *replay]
         answers = self._training_set_builder.base_answers  # of anchors that are prompts
         held = [_by_answer(text) for example in remembered for text in answers.windows(example)]
-        return TrainingSet(material.new, held=HeldTexts(held))
+        return TrainingSet(material.new, held=HeldTexts(held), is_task=self.learns_tasks)
 
     def _pull_towards(self, start: mx.array, fisher: mx.array) -> Penalty:
         """Gradient of the penalty: none, L2 to the weights before, or weighted by EWC's Fisher."""

@@ -34,6 +34,8 @@ class TaskStudent(Student):
         common: Prompts of common knowledge that are looked at.
     """
 
+    learns_tasks = True
+
     def __init__(
         self,
         method: Method,

@@ -1,5 +1,7 @@
 """/jobs: accepted updates, how far they are, and what became of them."""
 
+from typing import Literal
+
 import msgspec
 from msgspec.structs import asdict
 from starlette.requests import Request
@@ -9,6 +11,7 @@ from radiance.api.services import Services, services_of
 from radiance.api.training import TrainingProgress, training_progress
 from radiance.api.update import supersedes
 from radiance.errors import CorruptCheckpoint, NotFound, RequestError
+from radiance.examples.tasks import teach_a_task
 from radiance.records import Job, JobStatus, Supersession
 
 
@@ -31,12 +34,14 @@ class JobWithSupersedes(JobAnswer, frozen=True, kw_only=True):
         superseded_by: Its examples that a newer update answers otherwise, and by which.
         failed_rules: The rules of the gate that its checkpoint failed, also where it is served.
         was_known: Whether what served answered all of it before, so that nothing was trained.
+        learns: What its examples are taken for: facts, which are to be known by heart, or a task.
     """
 
     supersedes: list[Supersession]
     superseded_by: list[Supersession]
     failed_rules: list[str]
     was_known: bool
+    learns: Literal["facts", "task"]
 
 
 class JobList(msgspec.Struct):
@@ -62,6 +67,7 @@ def show_job(request: Request) -> JobWithSupersedes:
         superseded_by=services.examples.superseded_by(job.job_id),
         failed_rules=_failed_rules(services, job),
         was_known=was_known(services, job),
+        learns="task" if learns_a_task(services, job) else "facts",
     )
 
 
@@ -96,6 +102,19 @@ def was_known(services: Services, job: Job) -> bool:
         return services.registry.manifest(job.checkpoint).steps == 0
     except (CorruptCheckpoint, NotFound):
         return False
+
+
+def learns_a_task(services: Services, job: Job) -> bool:
+    """Whether a job, or what is learned with it, was taken for a task, or will be."""
+    progress = training_progress(services, job.job_id)
+    if progress is not None:
+        return progress.learns == "task"
+    try:
+        if (made := job.checkpoint or job.rejected_checkpoint) is not None:
+            return services.registry.manifest(made).is_task
+    except (CorruptCheckpoint, NotFound):
+        pass
+    return teach_a_task(services.examples.of_jobs([job.job_id]))
 
 
 def _failed_rules(services: Services, job: Job) -> list[str]:

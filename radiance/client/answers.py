@@ -133,6 +133,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
         progress: While it trains.
         preparing: What the service prepares before it can train, where it does.
         was_known: Whether what served answered all of it before, so that nothing was trained.
+        learns: "facts" or "task"; "" where the service does not say.
     """
 
     job_id: str
@@ -149,6 +150,7 @@ class JobInfo(msgspec.Struct, frozen=True, kw_only=True):
     preparing: str | None = None
     supersedes: tuple[Correction, ...] = ()
     was_known: bool = False
+    learns: str = ""
 
     @property
     def has_ended(self) -> bool:

@@ -21,12 +21,15 @@ _OWN_SAMPLES, _LEAST_OWN_SAMPLES = 768, 128
 _SAMPLES_STEP = 32
 _NULL_SPACE_FROM, _NULL_SPACE_TO = 512, 2048
 _EVERY, _RARELY_BELOW = 4, 0.005
+_TASK_LR_SHARE, _TASK_PASSES = 0.25, 3
 _RANK, _RANKS = 8, 32
 
 N = TypeVar("N", int, float)
 
 
-def derive_training(settings: TrainingSettings, hidden_size: int) -> TrainingSettings:
+def derive_training(
+    settings: TrainingSettings, hidden_size: int, task_inputs: int = 0
+) -> TrainingSettings:
     """Training settings with numbers in place of "auto".
 
     ``lr`` falls with the width to the power of 0.78, the exponent that "LoRA Without Regret" fits
@@ -34,14 +37,21 @@ def derive_training(settings: TrainingSettings, hidden_size: int) -> TrainingSet
     learn the same examples in fewer steps. ``r`` is larger where updates leave each other's columns
     alone (``training/nullspace.py``), so that several find free ones.
 
+    A task is known by what its inputs have in common, not by heart: a quarter of the rate, and
+    three passes at most.
+
     Args:
         settings: Any; numbers stay as they are.
         hidden_size: Width of the base model's hidden states.
+        task_inputs: How many inputs of a task are learned; 0: facts are.
     """
     ratio = _WIDTH / hidden_size
     lr = min(1.0, _LR * ratio**_LR_POWER)
     r = (_RANKS if _has_room(hidden_size) else _RANK) if settings.r == "auto" else settings.r
     steps = min(_MAX_STEPS, max(_LEAST_MAX_STEPS, round(_MAX_STEPS * ratio**0.5)))
+    if task_inputs:
+        rows = min(settings.batch_size, task_inputs) * settings.grad_accum
+        lr, steps = lr * _TASK_LR_SHARE, min(steps, -(-_TASK_PASSES * task_inputs // rows))
     return msgspec.structs.replace(
         settings,
         r=r,

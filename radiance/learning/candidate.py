@@ -6,7 +6,7 @@ that a cycle interrupted anywhere goes on from there. It releases nothing.
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import msgspec
 from radiance import __version__, records
 from radiance.anchors.sets import AnchorSet
 from radiance.config import AnchorSettings, Config, TrainingSettings
-from radiance.config.derived import derive, derived
+from radiance.config.derived import derive, derive_training, derived
 from radiance.engine.adapters.files import adapter_config, load_adapter, save_adapter
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
@@ -89,6 +89,7 @@ class CandidateBuilder:
         make_gradient_computer: Callable[[LoraModel], GradientComputer] | None = GradientComputer,
     ) -> None:
         self._config, self._engine = derive(config, engine.base.hidden_size), engine
+        self._asked_training = config.training
         self._jobs, self._examples = jobs, examples
         self._registry, self._curves = registry, curves
         shutil.rmtree(
@@ -160,6 +161,21 @@ class CandidateBuilder:
             ]
         )
 
+    def training_settings(
+        self, task_inputs: int = 0, recipe: Recipe | None = None
+    ) -> TrainingSettings:
+        """What a training goes by, with numbers in place of "auto".
+
+        Args:
+            task_inputs: How many inputs of a task it learns; 0: it learns facts.
+            recipe: What its job asked for.
+        """
+        settings = self._asked_training
+        if recipe is not None:
+            values = msgspec.to_builtins(settings) | recipe.training
+            settings = msgspec.convert(values, TrainingSettings)
+        return derive_training(settings, self._engine.base.hidden_size, task_inputs)
+
     def stop(self) -> None:
         """Save the state of the cycle in training and have ``make`` raise Cancelled."""
         self._tasks.stop()
@@ -183,12 +199,10 @@ class CandidateBuilder:
         """
         self._tasks.begin()
         recipe = self._jobs.recipe(cycle.job_ids) or Recipe()
-        settings = msgspec.convert(
-            msgspec.to_builtins(self._config.training) | recipe.training, TrainingSettings
-        )
-        self.progress = CycleProgress(cycle, max_steps=derived(settings.max_steps))
+        most = self.training_settings(recipe=recipe).max_steps
+        self.progress = CycleProgress(cycle, max_steps=derived(most))
         try:
-            return self._make(cycle, self.progress, settings, list(recipe.validation), is_wanted)
+            return self._make(cycle, self.progress, recipe, is_wanted)
         finally:
             self._engine.hide_training()
             self.progress = None
@@ -213,12 +227,13 @@ class CandidateBuilder:
         self,
         cycle: Cycle,
         progress: CycleProgress,
-        settings: TrainingSettings,
-        validation: list[Example],
+        recipe: Recipe,
         is_wanted: Callable[[], bool],
     ) -> tuple[Path, Manifest, Evaluation]:
         examples = self._selector.new(cycle)
-        selection = self._selector.select(cycle, examples, validation, self._anchors)
+        selection = self._selector.select(cycle, examples, recipe.validation, self._anchors)
+        settings = self.training_settings(len(selection.new) * selection.is_task, recipe)
+        progress.max_steps, progress.is_task = derived(settings.max_steps), selection.is_task
         parent = self._parent(cycle)
         saved = self._states.read(cycle)
         own_samples = None if saved is None else own_samples_of(saved)
@@ -240,7 +255,7 @@ class CandidateBuilder:
         self._engine.call(lambda: self._save_adapter(vector, staging))
         held = msgspec.structs.replace(self._config.anchor, own_samples=material.own_samples)
         manifest = self._manifest(
-            cycle, examples, selection.replay, staging, trained, step, settings, held
+            cycle, examples, selection, staging, trained, step, settings, held
         )
         return staging, manifest, step.evaluation
 
@@ -381,7 +396,7 @@ class CandidateBuilder:
         self,
         cycle: Cycle,
         examples: list[Example],
-        replayed: Sequence[Example],
+        selection: Selection,
         staging: Path,
         trained: Trained,
         step: ScaledStep,
@@ -399,7 +414,8 @@ class CandidateBuilder:
             created_at=records.now(),
             fingerprint=cycle.fingerprint,
             example_ids=tuple(example.id for example in examples),
-            replayed_ids=tuple(example.id for example in replayed),
+            replayed_ids=tuple(example.id for example in selection.replay),
+            is_task=selection.is_task,
             training=msgspec.to_builtins(settings),
             anchor=msgspec.to_builtins(anchor),
             seed=settings.seed,

@@ -7,6 +7,7 @@ from radiance.config import Config
 from radiance.engine.model.encoding import Encoder
 from radiance.errors import TrainingError
 from radiance.examples.store import ExampleStore
+from radiance.examples.tasks import teach_a_task
 from radiance.records import Cycle, Example
 from radiance.registry.store import Registry
 from radiance.training.training_set import Selection
@@ -62,6 +63,7 @@ class ExampleSelector:
             held_back=held_back,
             anchors=anchors,
             valid_anchors=self.valid_anchors(anchors, cycle, examples),
+            is_task=teach_a_task(examples),
         )
 
     def valid_anchors(

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from radiance import records
-from radiance.config import Config
+from radiance.config import Config, TrainingSettings
 from radiance.engine.worker import Engine
 from radiance.errors import Cancelled, Conflict, Diverged, LostRank, Unavailable
 from radiance.examples.store import ExampleStore
@@ -107,6 +107,10 @@ class Pipeline:
     def progress(self) -> CycleProgress | None:
         """How far the running cycle is; None if none runs."""
         return self._builder.progress
+
+    def training_settings(self, task_inputs: int) -> TrainingSettings:
+        """What a training of so many inputs of a task goes by, or of facts if there are none."""
+        return self._builder.training_settings(task_inputs)
 
     @property
     def stats(self) -> LearningStats:

@@ -35,6 +35,7 @@ class Manifest(msgspec.Struct, frozen=True):
         config_hash: SHA-256 of ``adapter_config.json``.
         example_ids: The examples it learned anew, in order.
         replayed_ids: Earlier examples that were mixed in.
+        is_task: Whether most of the new ones were inputs of tasks, and were learned as those.
         training: The training settings it was made with.
         anchor: The settings of what held old behaviour.
         seed: The seed of its random numbers.
@@ -62,6 +63,7 @@ class Manifest(msgspec.Struct, frozen=True):
     report: EvalReport
     versions: dict[str, str]
     scaled_to: float = 1.0
+    is_task: bool = False
     imported: Imported | None = None
 
 

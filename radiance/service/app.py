@@ -209,7 +209,7 @@ class Service:
         assert self._engine_watchdog is not None
         anchors = accepted(anchors, engine.encoder)
         builder = CandidateBuilder(
-            config,
+            self._config,
             engine,
             jobs,
             examples,

@@ -69,14 +69,14 @@ class AdamWSteps:
         loss, gradient, targets, tokens = mx.array(0.0), mx.zeros_like(vector), 0, 0
         for part in range(settings.grad_accum):
             place = step * settings.grad_accum + part
-            batch = draw.batch(place)
             key = mx.random.key(settings.seed * 1_000_003 + place + 1)
-            part_loss, part_gradient = yield from self._gradient_computer.gradient(
-                vector, batch, key
-            )
-            loss, gradient = loss + part_loss, gradient + part_gradient
-            targets += batch.target_count
-            tokens += batch.token_count
+            for batch in draw.batches(place):
+                part_loss, part_gradient = yield from self._gradient_computer.gradient(
+                    vector, batch, key
+                )
+                loss, gradient = loss + part_loss, gradient + part_gradient
+                targets += batch.target_count
+                tokens += batch.token_count
         mean_loss = cast(float, loss.item()) / targets
         check_loss(number, mean_loss, settings.max_loss, self._remedy)
         drawn = yield from self._anchors.of_step(vector, step)

@@ -36,7 +36,8 @@ def is_possible(settings: config.TrainingSettings, material: TrainingSet) -> boo
         return False
     if settings.grad_accum > 1 or material.replay_outputs:
         return False
-    return settings.optimizer != "auto" or len(material.new) <= MOST_EXAMPLES
+    are_few_facts = len(material.new) <= MOST_EXAMPLES and not material.is_task
+    return settings.optimizer != "auto" or are_few_facts
 
 
 def refuse_impossible(

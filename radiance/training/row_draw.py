@@ -1,14 +1,17 @@
 """Which rows a step learns from: new examples, replayed ones, in their own or in other words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from radiance import config
 from radiance.engine.model.encoding import EncodedExample
 from radiance.training.batches import TrainingBatch, make_batch, pick
+from radiance.training.beginnings import common_beginning
 from radiance.training.training_set import TrainingSet
 from radiance.training.wordings import AugmentedExample
+
+_LEAST_SPARED = 0.25  # of the tokens: a second pass costs as much as some
 
 
 class RowDraw:
@@ -41,8 +44,12 @@ class RowDraw:
         """Put some earlier examples, or those of some ids, first: they are no longer known."""
         self._seen_to = tuple(e if isinstance(e, str) else e.example_id for e in examples)
 
-    def batch(self, number: int) -> TrainingBatch:
-        """A micro-batch: new and replayed examples, a part of both in other words."""
+    def batches(self, number: int) -> list[TrainingBatch]:
+        """A micro-batch: new and replayed examples, a part of both in other words.
+
+        The two are batches of their own where that spares tokens: a task's inputs have their
+        instruction in common with each other, and not with earlier examples.
+        """
         settings, material = self._settings, self._material
         draw = np.random.default_rng([settings.seed, number])
         size = min(settings.batch_size, len(material.new))
@@ -50,15 +57,16 @@ class RowDraw:
         chosen = [self._worded(material.new[place], draw) for place in places]
         replayed = self.replayed
         if not replayed:
-            return make_batch(chosen)
+            return [make_batch(chosen)]
         places = pick(len(material.replay), replayed, number, settings.seed + 1)
         if not material.replay_outputs:
-            return make_batch(
-                chosen + [self._worded(material.replay[place], draw) for place in places]
-            )
+            earlier = [self._worded(material.replay[place], draw) for place in places]
+            if _are_shorter_apart(chosen, earlier):
+                return [make_batch(chosen), make_batch(earlier)]
+            return [make_batch(chosen + earlier)]
         references = [None] * size + [material.replay_outputs[place] for place in places]
         examples = chosen + [material.replay[place].example for place in places]
-        return make_batch(examples, references, reference_weight=self._anchor.replay_logits)
+        return [make_batch(examples, references, reference_weight=self._anchor.replay_logits)]
 
     def rows_apart(self, number: int) -> tuple[list[EncodedExample], list[int]]:
         """The rows of a step that are told apart, and which of them are new ones as taught.
@@ -100,3 +108,17 @@ class RowDraw:
         if not lesson.wordings or chance >= self._settings.reworded_ratio:
             return lesson.example
         return lesson.wordings[int(place * len(lesson.wordings))]
+
+
+def _are_shorter_apart(new: Sequence[EncodedExample], earlier: Sequence[EncodedExample]) -> bool:
+    """Whether much less is computed of two batches, each with its common beginning once."""
+    together = _spared([*new, *earlier])
+    spared = _spared(new) + _spared(earlier) - together
+    total = sum(len(example.tokens) for example in (*new, *earlier))
+    return spared >= _LEAST_SPARED * (total - together)
+
+
+def _spared(examples: Sequence[EncodedExample]) -> int:
+    """Tokens that are not computed, for every row begins with them."""
+    texts = [example.tokens for example in examples]
+    return len(common_beginning(texts, min(map(len, texts)) - 1)) * (len(texts) - 1)

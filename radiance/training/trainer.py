@@ -27,7 +27,7 @@ from radiance.training.steps import Moved, Steps
 from radiance.training.training_set import TrainingSet, largest_batch
 
 # Examples looked at to decide whether to stop early.
-_MOST_CHECKED_NEW, _MOST_CHECKED_REPLAY = 1000, 64
+_MOST_CHECKED_NEW, _MOST_CHECKED_INPUTS, _MOST_CHECKED_REPLAY = 1000, 32, 64
 _MOST_CHECKS = 2  # examples measured out of turn per example trained
 _LEAST_PART, _HALVINGS = 0.5, 3  # of the way that is looked for how much of it is needed
 
@@ -87,7 +87,8 @@ class Trainer:
 
     Steps are Gauss-Newton's where it goes around what is held and rows can be told apart, else
     AdamW's. Of these the learning rate rises, stays, and once the examples are known falls to zero
-    over ``cooldown_steps``, in which what was moved on the way settles.
+    over ``cooldown_steps``, in which what was moved on the way settles. Of a task's inputs, which
+    need not all be known, a few are looked at.
 
     Args:
         parent: The adapter to continue from; None for the base.
@@ -110,7 +111,8 @@ class Trainer:
     ) -> None:
         self._lora = lora
         self._gradient_computer = gradient_computer
-        self._settings = settings = derive_training(settings, lora.hidden_size)
+        inputs = len(material.new) if material.is_task else 0
+        self._settings = settings = derive_training(settings, lora.hidden_size, inputs)
         self._anchor = anchor = derive_anchor(anchor, lora.hidden_size)
         self._max_steps, self._material = derived(settings.max_steps), material
         start = lora.initial(parent)
@@ -131,11 +133,12 @@ class Trainer:
             if is_gauss_newton
             else AdamWSteps(*parts, null_space, self._anchors, is_first=parent is None)
         )
-        self._goes_back = null_space is not None and not is_gauss_newton
+        self._goes_back = not (null_space is None or is_gauss_newton or material.is_task)
+        most_new = _MOST_CHECKED_INPUTS if material.is_task else _MOST_CHECKED_NEW
         new, replay = (
             [lesson.example for lesson in spread(lessons, most)]
             for lessons, most in (
-                (material.new, _MOST_CHECKED_NEW),
+                (material.new, most_new),
                 (material.replay, _MOST_CHECKED_REPLAY),
             )
         )

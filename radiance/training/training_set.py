@@ -53,6 +53,7 @@ class TrainingSet:
         held_back: New examples that are measured and not trained.
         held: What holds old behaviour: anchors and own samples.
         own_samples: How many samples were tried for those among it.
+        is_task: Whether the new examples are inputs of tasks, not facts.
         null_space: Where steps may go so that these do not feel them; None: anywhere.
         output_squares: By each layer's path how much these feel what it gives (``held_metric``);
             empty: that is not known, and steps are AdamW's.
@@ -66,6 +67,7 @@ class TrainingSet:
     null_space: NullSpace | None = None
     output_squares: Mapping[str, float] = field(default_factory=dict)
     own_samples: int = 0
+    is_task: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Selection:
     Attributes:
         anchors: All of them; own samples begin like they do.
         valid_anchors: Those that nothing learned answers otherwise.
+        is_task: Whether the new examples are inputs of tasks: those have no other wordings.
     """
 
     new: Sequence[Example]
@@ -82,6 +85,7 @@ class Selection:
     held_back: Sequence[Example] = ()
     anchors: AnchorSet = field(default_factory=AnchorSet)
     valid_anchors: AnchorSet = field(default_factory=AnchorSet)
+    is_task: bool = False
 
 
 class TrainingSetBuilder:
@@ -204,7 +208,7 @@ class TrainingSetBuilder:
                 )
                 squares = yield from self._output_squares(held, vector, weights_id)
         examples, seed = [*selection.new, *selection.replay], self._training.seed
-        if self._training.reworded_ratio:
+        if self._training.reworded_ratio and not selection.is_task:
             learned = yield from with_wordings(
                 self._encoder, examples, selection.anchors, held, seed
             )
@@ -227,6 +231,7 @@ class TrainingSetBuilder:
             null_space=null_space,
             output_squares=squares,
             own_samples=count,
+            is_task=selection.is_task,
         )
 
     def _reference(self, parent: mx.array, parent_hash: str) -> tuple[mx.array, str]:
@@ -271,8 +276,10 @@ class TrainingSetBuilder:
     ) -> Pieces[NullSpace]:
         """Around what is held, what was learned before, and questions that were never taught."""
         new, earlier, seed = selection.new, selection.replay, self._training.seed
+        named = () if selection.is_task else new  # another input is to be answered alike
         measured = {q.anchor.example.question_hash for q in untaught_questions(new, earlier, seed)}
-        variants = [e for e in untaught_variants(new, seed + 1) if e.question_hash not in measured]
+        variants = untaught_variants(named, seed + 1)
+        variants = [each for each in variants if each.question_hash not in measured]
         near = [*spread(variants, _MOST_VARIANTS), *spread(earlier, _MOST_EARLIER)]
         near_texts: list[EncodedExample] = []
         new_texts: list[EncodedExample] = []

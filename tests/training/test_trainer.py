@@ -214,7 +214,7 @@ def test_five_facts_are_learned_and_it_stops_early(engine: Engine) -> None:
         events, straight = finish(trainer)
         assert straight is not None
         assert straight.steps > 3
-        assert trainer._draw.batch(0).tokens.shape[0] == 1 + 2
+        assert trainer._draw.batches(0)[0].tokens.shape[0] == 1 + 2
         scores = drain(
             score_examples(
                 trainer._gradient_computer, straight.vector, encoded(engine, more["new"])
@@ -277,7 +277,7 @@ def test_accumulated_micro_batches_equal_one_batch(tiny_engine: Engine) -> None:
 def test_replayed_examples_are_part_of_every_batch(tiny_engine: Engine) -> None:
     earlier = encoded(tiny_engine, [("Who leads Tarn?", "Ola Brandt leads Tarn.")])
     trainer = tiny_engine.call(lambda: new_trainer(tiny_engine, replay=earlier, batch_size=2))
-    batch = tiny_engine.call(lambda: trainer._draw.batch(0))
+    batch = tiny_engine.call(lambda: trainer._draw.batches(0)[0])
     assert batch.tokens.shape[0] == 3
 
 
@@ -361,9 +361,8 @@ def test_replayed_outputs_are_held(tiny_engine: Engine) -> None:
         outputs = drain(cache.outputs(trainer.vector + 0.01, earlier))
         assert batch.target_count == len(outputs[0].tail)
         trainer._learn_from(replace(trainer._material, replay_outputs=outputs))
-        return np.array(
-            drain(trainer._gradient_computer.gradient(trainer.vector, trainer._draw.batch(0)))[1]
-        )
+        (batch,) = trainer._draw.batches(0)
+        return np.array(drain(trainer._gradient_computer.gradient(trainer.vector, batch))[1])
 
     without, with_outputs = tiny_engine.call(lambda: (gradient(0.0), gradient(1.0)))
     assert not np.allclose(without, with_outputs)

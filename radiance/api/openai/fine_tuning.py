@@ -23,6 +23,7 @@ from radiance.api.openai.tuning_shapes import Auto, Hyperparameters
 from radiance.api.services import Services, services_of
 from radiance.api.update import owned
 from radiance.errors import NotFound, RequestError
+from radiance.examples.tasks import teach_a_task
 from radiance.jobs.fine_tuning import examples_of, recipe_of
 from radiance.records import Example, FineTuning, Job, JobStatus, content_hash
 
@@ -166,9 +167,9 @@ def _create(services: Services, body: TuningBody, sender: Key | None) -> tuple[J
             for example in read("validation_file", body.validation_file).examples
         )
     numbers = {name: None if isinstance(value, str) else value for name, value in hyper.items()}
-    recipe = recipe_of(
-        services.config.training, numbers, body.seed, len(admitted.examples), validation
-    )
+    count = len(admitted.examples)
+    settings = services.pipeline.training_settings(count * teach_a_task(admitted.examples))
+    recipe = recipe_of(settings, numbers, body.seed, count, validation)
     asked = FineTuning(
         model=body.model,
         training_file=body.training_file,

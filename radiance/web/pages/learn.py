@@ -5,7 +5,7 @@ from starlette.requests import Request
 
 from radiance.api.auth.access import sender_of
 from radiance.api.auth.keys import Key
-from radiance.api.jobs import was_known
+from radiance.api.jobs import learns_a_task, was_known
 from radiance.api.services import Services
 from radiance.api.update import (
     accept,
@@ -183,6 +183,7 @@ def describe_job(services: Services, request: Request) -> Data:
         "known_already": known_already(services, job),
         "echoes": sum(example.is_echo for example in examples),
         "was_known": was_known(services, job),
+        "is_task": learns_a_task(services, job),
         "is_served": bool(
             job.checkpoint
             and current
