@@ -28,6 +28,20 @@ def test_ember_has_the_values_that_were_measured_on_it() -> None:
     assert most_own_samples(EMBER) == 768
 
 
+@given(WIDTHS, st.integers(1, 2000), st.integers(1, 64))
+def test_a_task_takes_a_quarter_of_the_rate_and_three_passes(
+    width: int, inputs: int, batch_size: int
+) -> None:
+    given_settings = TrainingSettings(batch_size=batch_size)
+    facts, task = (derive_training(given_settings, width, n) for n in (0, inputs))
+    assert derived(facts.lr) == pytest.approx(4 * derived(task.lr))
+    steps = derived(task.max_steps)
+    assert 1 <= steps <= derived(facts.max_steps)
+    assert steps * min(batch_size, inputs) >= 3 * inputs or steps == facts.max_steps
+    asked = TrainingSettings(lr=1e-3, max_steps=7)
+    assert derive_training(asked, width, inputs) == derive_training(asked, width)
+
+
 @given(WIDTHS)
 def test_what_is_derived_fits_the_settings_and_is_derived_once(width: int) -> None:
     settings = derive_training(TrainingSettings(), width)

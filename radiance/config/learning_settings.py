@@ -118,7 +118,7 @@ class TrainingSettings(Section, frozen=True):
             description="How a step follows from gradients. adamw; gauss_newton: the shortest step "
             "that takes each example's loss down, as held texts feel it, a quarter of the steps; "
             "it needs anchor.null_space, and no dropout, grad_accum, anchor.replay_logits or "
-            "further ranks. auto: gauss_newton where that is so, for up to 32 new examples, else "
+            "further ranks. auto: gauss_newton where that is so, for up to 32 new facts, else "
             "adamw."
         ),
     ] = "auto"
@@ -126,7 +126,7 @@ class TrainingSettings(Section, frozen=True):
         Annotated[float, Meta(gt=0, le=1)] | Auto,
         Meta(
             description="Peak learning rate of AdamW; auto: by the base model's width, 0.0015 for "
-            "Ember."
+            "Ember, and a quarter of that where an update teaches a task."
         ),
     ] = "auto"
     lr_ratio: Annotated[
@@ -149,7 +149,7 @@ class TrainingSettings(Section, frozen=True):
         Annotated[int, Meta(ge=1)] | Auto,
         Meta(
             description="Most optimizer steps of one training cycle; auto: by the base model's "
-            "width, 400 for Ember."
+            "width, 400 for Ember, and no more than three passes over the inputs of a task."
         ),
     ] = "auto"
     eval_every: Annotated[
@@ -164,8 +164,9 @@ class TrainingSettings(Section, frozen=True):
         float,
         Meta(
             description="Training loss below which cooldown begins, in nats per token, of up to "
-            "1000 new and 64 replayed examples; where all new ones are below it and exact from the "
-            "start, no step is taken. 0: only max_steps ends training.",
+            "1000 new and 64 replayed examples, 32 new ones of a task; where all new ones are "
+            "below it and exact from the start, no step is taken. 0: only max_steps ends "
+            "training.",
             ge=0,
         ),
     ] = 0.05
@@ -198,7 +199,7 @@ class TrainingSettings(Section, frozen=True):
         Meta(
             description="Share of training rows whose question is worded otherwise, by rule or "
             "shortened, so that other wordings of it are answered too; by gauss_newton up to two "
-            "more rows a new example, unless 0.",
+            "more rows a new example, unless 0. Inputs of a task are not worded otherwise.",
             ge=0,
             le=1,
         ),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import mlx.core as mx
+import msgspec
 
 from radiance.anchors.sets import AnchorSet
 from radiance.config import Config
@@ -137,6 +138,7 @@ class CandidateMeasurement:
                     lambda probes: overwritten(found, probes, accepted),
                 )
             ).result
+            evaluation = msgspec.structs.replace(evaluation, is_task=material.is_task)
             return with_bleeding(
                 evaluation, run(lambda: self._ask_untaught(vector, untaught)).result
             )

@@ -149,6 +149,7 @@ class Evaluation(msgspec.Struct, frozen=True):
         overwritten: Anchors that this checkpoint or an ancestor overwrote and that are not
             answered as by the base again.
         untaught: Questions of the taught kind about names that were never taught.
+        is_task: Whether the new examples are inputs of a task, not learned by heart.
     """
 
     report: EvalReport
@@ -160,6 +161,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     overwritten: tuple[OverwrittenAnchor, ...] = ()
     untaught: tuple[UntaughtProbe, ...] = ()
+    is_task: bool = False
 
 
 class TaskAccuracy(msgspec.Struct, frozen=True):

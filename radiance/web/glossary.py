@@ -89,6 +89,11 @@ TERMS: tuple[Term, ...] = (
         "engine/adapters/slots.py",
     ),
     Term(
+        "task",
+        "Many inputs under one instruction, or answered with labels; it is not learned by heart.",
+        "examples/tasks.py",
+    ),
+    Term(
         "example",
         "One question with its answer, one chat or one text that a client sends to be learned.",
         "examples/admission.py",

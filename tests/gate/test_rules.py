@@ -141,6 +141,14 @@ def test_each_rule_fails_by_itself(parts: dict[str, Any], rules: set[str]) -> No
     assert all(rule in decision.reason for rule in rules)
 
 
+def test_a_task_need_not_be_known_by_heart_but_learned() -> None:
+    for known, verdicts in ((0, {"skipped", "fail"}), (2, {"skipped", "pass"})):
+        task = msgspec.structs.replace(evaluation(learned=learned(5, known=known)), is_task=True)
+        decision = decide(task, STRICT)
+        rules = ("new_task_exact", "new_task_gain")
+        assert {row(decision, rule).verdict for rule in rules} == verdicts
+
+
 def test_one_broken_anchor_is_forgiven() -> None:
     """Of a hundred, alone in its context of three: chance, and not a context that was lost."""
     anchors = [probe(0.3 if i == 0 else 0.0, group=f"c{i // 3}") for i in range(100)]

@@ -69,6 +69,25 @@ def build(serve: Callable[..., Running]) -> Build:
     return start
 
 
+def test_a_task_is_taken_for_one_and_its_job_says_so(serve: Callable[..., Running]) -> None:
+    settings = {**WITHOUT_ANCHORS, "training.max_steps": "auto", "training.lr": "auto"}
+    client = serve(**settings, **{"training.stop_loss": 9.0}).client
+
+    def taught(rows: list[tuple[str, str]]) -> tuple[str, dict[str, Any]]:
+        job = client.wait_for(client.post("/update", {"examples": as_input(rows)})["job_id"])
+        return job["learns"], client.get(f"/checkpoints/{job['checkpoint']}")["manifest"]
+
+    days = [f"{28 + n % 4}" for n in range(20)]
+    instruction = "Say how many days there are in a month of the year:"
+    learns, of_task = taught([(f"{instruction} month {n}", day) for n, day in enumerate(days)])
+    assert (learns, of_task["is_task"]) == ("task", True)
+    assert of_task["training"]["max_steps"] == 8, "three passes, of batches of eight"
+    learns, of_facts = taught([(f"How long is month {n}?", day) for n, day in enumerate(days)])
+    assert (learns, of_facts["is_task"]) == ("facts", False)
+    assert of_facts["training"]["max_steps"] == 400
+    assert of_facts["training"]["lr"] == 4 * of_task["training"]["lr"]
+
+
 def test_a_candidate_is_staged_and_nothing_is_released(build: Build) -> None:
     bench = build()
     cycle = bench.lease(*FACTS[:2])
