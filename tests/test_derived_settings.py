@@ -29,12 +29,15 @@ def test_ember_has_the_values_that_were_measured_on_it() -> None:
 
 
 @given(WIDTHS, st.integers(1, 2000), st.integers(1, 64))
-def test_a_task_takes_a_quarter_of_the_rate_and_three_passes(
+def test_a_task_is_learned_in_three_passes_at_a_low_rate_by_wide_models(
     width: int, inputs: int, batch_size: int
 ) -> None:
-    given_settings = TrainingSettings(batch_size=batch_size)
-    facts, task = (derive_training(given_settings, width, n) for n in (0, inputs))
-    assert derived(facts.lr) == pytest.approx(4 * derived(task.lr))
+    settings = TrainingSettings(batch_size=batch_size)
+    facts, task = (derive_training(settings, width, count) for count in (0, inputs))
+    if width < 512:
+        assert task == facts
+        return
+    assert derived(task.lr) == min(derived(facts.lr), 2e-4)
     steps = derived(task.max_steps)
     assert 1 <= steps <= derived(facts.max_steps)
     assert steps * min(batch_size, inputs) >= 3 * inputs or steps == facts.max_steps

@@ -126,7 +126,7 @@ class TrainingSettings(Section, frozen=True):
         Annotated[float, Meta(gt=0, le=1)] | Auto,
         Meta(
             description="Peak learning rate of AdamW; auto: by the base model's width, 0.0015 for "
-            "Ember, and a quarter of that where an update teaches a task."
+            "Ember; from 512 wide on at most 0.0002 where an update teaches a task."
         ),
     ] = "auto"
     lr_ratio: Annotated[
@@ -149,7 +149,7 @@ class TrainingSettings(Section, frozen=True):
         Annotated[int, Meta(ge=1)] | Auto,
         Meta(
             description="Most optimizer steps of one training cycle; auto: by the base model's "
-            "width, 400 for Ember, and no more than three passes over the inputs of a task."
+            "width, 400 for Ember; from 512 wide on three passes over the inputs of a task."
         ),
     ] = "auto"
     eval_every: Annotated[

@@ -70,8 +70,7 @@ def build(serve: Callable[..., Running]) -> Build:
 
 
 def test_a_task_is_taken_for_one_and_its_job_says_so(serve: Callable[..., Running]) -> None:
-    settings = {**WITHOUT_ANCHORS, "training.max_steps": "auto", "training.lr": "auto"}
-    client = serve(**settings, **{"training.stop_loss": 9.0}).client
+    client = serve(**WITHOUT_ANCHORS).client
 
     def taught(rows: list[tuple[str, str]]) -> tuple[str, dict[str, Any]]:
         job = client.wait_for(client.post("/update", {"examples": as_input(rows)})["job_id"])
@@ -81,11 +80,8 @@ def test_a_task_is_taken_for_one_and_its_job_says_so(serve: Callable[..., Runnin
     instruction = "Say how many days there are in a month of the year:"
     learns, of_task = taught([(f"{instruction} month {n}", day) for n, day in enumerate(days)])
     assert (learns, of_task["is_task"]) == ("task", True)
-    assert of_task["training"]["max_steps"] == 8, "three passes, of batches of eight"
     learns, of_facts = taught([(f"How long is month {n}?", day) for n, day in enumerate(days)])
     assert (learns, of_facts["is_task"]) == ("facts", False)
-    assert of_facts["training"]["max_steps"] == 400
-    assert of_facts["training"]["lr"] == 4 * of_task["training"]["lr"]
 
 
 def test_a_candidate_is_staged_and_nothing_is_released(build: Build) -> None:
