@@ -21,7 +21,7 @@ _OWN_SAMPLES, _LEAST_OWN_SAMPLES = 768, 128
 _SAMPLES_STEP = 32
 _NULL_SPACE_FROM, _NULL_SPACE_TO = 512, 2048
 _EVERY, _RARELY_BELOW = 4, 0.005
-_TASKS_FROM, _TASK_LR, _TASK_PASSES = 512, 2e-4, 3
+_TASKS_FROM, _TASK_LR, _TASK_PASSES, _LEAST_TASK_STEPS = 512, 2e-4, 3, 30
 _RANK, _RANKS = 8, 32
 
 N = TypeVar("N", int, float)
@@ -39,7 +39,7 @@ def derive_training(
 
     A task is known by what its inputs have in common, not by heart: from 512 wide on the rate is
     at most 2e-4, which "QLoRA" (Dettmers et al., 2023) takes for models of 7 and 13 billion
-    parameters, and three passes are made. Ember learns a task no better so, and less of it.
+    parameters, and three passes are made, but 30 steps at the least. Ember learns less of a task so.
 
     Args:
         settings: Any; numbers stay as they are.
@@ -52,7 +52,8 @@ def derive_training(
     steps = min(_MAX_STEPS, max(_LEAST_MAX_STEPS, round(_MAX_STEPS * ratio**0.5)))
     if task_inputs and hidden_size >= _TASKS_FROM:
         rows = min(settings.batch_size, task_inputs) * settings.grad_accum
-        lr, steps = min(lr, _TASK_LR), min(steps, -(-_TASK_PASSES * task_inputs // rows))
+        passes = -(-_TASK_PASSES * task_inputs // rows)
+        lr, steps = min(lr, _TASK_LR), min(steps, max(_LEAST_TASK_STEPS, passes))
     return msgspec.structs.replace(
         settings,
         r=r,

@@ -149,7 +149,7 @@ class TrainingSettings(Section, frozen=True):
         Annotated[int, Meta(ge=1)] | Auto,
         Meta(
             description="Most optimizer steps of one training cycle; auto: by the base model's "
-            "width, 400 for Ember; from 512 wide on three passes over the inputs of a task."
+            "width, 400 for Ember; of a task from 512 wide on three passes, or 30 steps."
         ),
     ] = "auto"
     eval_every: Annotated[
