@@ -39,7 +39,8 @@ def derive_training(
 
     A task is known by what its inputs have in common, not by heart: from 512 wide on the rate is
     at most 2e-4, which "QLoRA" (Dettmers et al., 2023) takes for models of 7 and 13 billion
-    parameters, and three passes are made, but 30 steps at the least. Ember learns less of a task so.
+    parameters, and three passes are made, but 30 steps at the least. Ember learns less of a task
+    so.
 
     Args:
         settings: Any; numbers stay as they are.
