@@ -1,6 +1,7 @@
 """Which rows a step learns from, and in how many batches."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import mlx.core as mx
 import numpy as np
@@ -60,7 +61,6 @@ def test_facts_of_one_template_are_one_batch(tiny_engine: Engine) -> None:
 def _rows(tokens: mx.array, taught: dict[tuple[int, ...], EncodedExample]) -> list[tuple[int, ...]]:
     """Which of the texts each row of padded tokens is."""
     found = []
-    for row in tokens.tolist():
-        assert isinstance(row, list)
+    for row in cast(list[list[int]], tokens.tolist()):
         found += [text for text in taught if tuple(row[: len(text) - 1]) == text[:-1]]
     return found
