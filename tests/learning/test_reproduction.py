@@ -13,6 +13,7 @@ from radiance import config, ember
 from radiance.anchors import provider
 from radiance.cli import main
 from radiance.errors import ConfigError
+from radiance.learning import reproduction
 from radiance.learning.reproduction import as_recorded, read_records, reproduce
 from tests.support import FACTS, Running
 
@@ -38,8 +39,12 @@ def run(root: Path, checkpoint: str, *options: str) -> Result:
 
 @pytest.mark.slow
 def test_checkpoint_is_made_again_bit_for_bit(
-    serve_ember: Callable[..., Running], tmp_path: Path, tiny_base: Path
+    serve_ember: Callable[..., Running],
+    tmp_path: Path,
+    tiny_base: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(reproduction, "_POLL_S", 0.001)  # so that something is told of so few steps
     (tmp_path / "radiance.toml").write_text(f'base_model = "{tiny_base}"\n')
     lines = [json.dumps({"input": f"Say {n}.", "output": f"{n}."}) for n in range(4)]
     (tmp_path / "anchors.jsonl").write_text("\n".join(lines))
