@@ -283,16 +283,18 @@ class Pipeline:
         replayed = self._examples.by_ids(manifest.replayed_ids)
         lineage = self._registry.ancestors(cycle.parent_id)
         jobs = [self._jobs.get(job_id) for job_id in cycle.job_ids]
+        settings = {
+            name: msgspec.to_builtins(getattr(self._config, name))
+            for name in ("training", "evaluation", "gate")
+        }
+        # These follow from the examples where they teach a task.
+        settings["training"] |= {name: manifest.training[name] for name in ("lr", "max_steps")}
         return Evidence(
             examples={e.id: e.content_hash for e in self._examples.of_jobs(cycle.job_ids)},
             replayed={e.id: e.content_hash for e in replayed},
             jobs={job.job_id: job.origin_hash for job in jobs},
             superseded=tuple(s for job in jobs for s in self._examples.supersedes(job, lineage)),
-            settings={
-                name: msgspec.to_builtins(getattr(self._config, name))
-                for name in ("training", "evaluation", "gate")
-            }
-            | {"anchor": manifest.anchor},
+            settings=settings | {"anchor": manifest.anchor},
         )
 
     def _fail(self, cycle: Cycle, reason: str) -> None:

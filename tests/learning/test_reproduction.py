@@ -15,7 +15,7 @@ from radiance.cli import main
 from radiance.errors import ConfigError
 from radiance.learning import reproduction
 from radiance.learning.reproduction import as_recorded, read_records, reproduce
-from tests.support import FACTS, Running
+from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
 
 QUICK = {
     "training.max_steps": 2,
@@ -84,6 +84,30 @@ def test_checkpoint_is_made_again_bit_for_bit(
     changed = dataclasses.replace(recorded, manifest=wrong)
     with pytest.raises(ConfigError, match="trained on another"):
         reproduce(settings, tiny_base, changed, anchors, told.append)
+
+
+@pytest.mark.slow
+def test_a_task_is_made_again_bit_for_bit(
+    serve_ember: Callable[..., Running], tmp_path: Path, tiny_base: Path
+) -> None:
+    """Its rate and its steps follow from its inputs, not from the settings alone."""
+    (tmp_path / "radiance.toml").write_text(f'base_model = "{tiny_base}"\n')
+    automatic = {"training.max_steps": "auto", "training.lr": "auto"}
+    running = serve_ember(**{**QUICK, **WITHOUT_ANCHORS, **automatic})
+    instruction = "Say the words of the sentence again, in capital letters:\n"
+    inputs = [f"the {animal} of number {n} sat" for n, animal in enumerate("abcdefghjklmnopq")]
+    rows = [(instruction + text, text.upper()) for text in inputs]
+    job = running.client.wait_for(
+        running.client.post("/update", {"examples": as_input(rows)})["job_id"]
+    )
+    checkpoint = job["checkpoint"] or job["rejected_checkpoint"]
+    assert job["learns"] == "task"
+    running.stop()
+    found = json.loads(run(tmp_path, checkpoint, "--json").stdout)
+    assert (found["is_equal"], found["differences"]) == (True, [])
+    assert found["steps"] == found["reproduced_steps"] == 6
+    recorded = read_records(config.load(tmp_path), checkpoint)
+    assert recorded.settings["training"].lr == recorded.manifest.training["lr"]
 
 
 def test_what_cannot_be_made_again_is_named(tmp_path: Path) -> None:
