@@ -205,7 +205,9 @@ class Trainer:
             lessons = list(zip(material.new, is_known, strict=True))
             unknown = [lesson for lesson, known in lessons if not known]
             replay = [*material.replay, *(lesson for lesson, known in lessons if known)]
+            seen_to = self._draw.seen_to  # by a training that is taken up again
             self._learn_from(replace(material, new=unknown, replay=replay))
+            self._draw.see_to(seen_to)
         return False
 
     def _learn_from(self, material: TrainingSet) -> None:

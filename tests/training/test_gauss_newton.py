@@ -1,6 +1,7 @@
 """Gauss-Newton steps: each row apart, the shortest step in what held texts feel, around anchors."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radiance import config
+from radiance import config, ember
 from radiance.cli import main
 from radiance.config.derived import derive_anchor
+from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
 from radiance.errors import ConfigError
 from radiance.training.batches import make_batch
@@ -183,20 +185,27 @@ def test_outputs_are_felt_as_much_when_read_again_and_a_damaged_file_is_made_ane
     engine.call(compare)
 
 
-def going_around(engine: Engine, resume_from: bytes | None = None, **given: Any) -> Trainer:
+def going_around(
+    engine: Engine,
+    resume_from: bytes | None = None,
+    facts: Sequence[EncodedExample] = (),
+    replay: Sequence[EncodedExample] = (),
+    **given: Any,
+) -> Trainer:
     """A training of three facts on Ember that goes around what is held, by Gauss-Newton steps."""
     own: dict[str, Any] = {"r": 8, "stop_loss": 0.05, "max_steps": 40, **given}
     training = config.TrainingSettings(**own)
     anchor = config.AnchorSettings(null_space=True)
     lora = LoraModel(engine.base, training)
     gradients, held = GradientComputer(lora), held_facts(engine)
-    new, base = encoded(engine, FACTS[:3]), lora.initial(None)
+    new, base = facts or encoded(engine, FACTS[:3]), lora.initial(None)
     texts = [text.example for text in held.valid]
     null_space = drain(
         find_null_space(engine.base, lora, base, texts, 0.9, Surroundings(base, new))
     )
     material = TrainingSet(
         new=[AugmentedExample(text) for text in new],
+        replay=[AugmentedExample(text) for text in replay],
         held=held,
         null_space=null_space,
         output_squares=drain(output_squares(gradients, base, texts, None)),
@@ -266,6 +275,27 @@ def test_what_a_check_finds_forgotten_is_in_the_next_rows_as_it_was_taught(engin
             rows, taught = trainer._draw.rows_apart(step)
             assert wanted <= {row.example_id for row in rows}
             assert wanted.isdisjoint(rows[place].example_id for place in taught)
+
+    engine.call(compare)
+
+
+def test_taken_up_again_it_still_comes_back_to_what_was_forgotten(engine: Engine) -> None:
+    """Also where some of the new examples are known, and so are mixed in as earlier ones are."""
+
+    def compare() -> None:
+        known = [(fact.question, fact.answer) for fact in ember.listed_facts()[3:6]]
+        facts = encoded(engine, [*known, FACTS[0]])
+        earlier = [replace(e, example_id=f"earlier {e.example_id}") for e in encoded(engine)[3:]]
+        given: dict[str, Any] = {"stop_loss": 0.2, "max_steps": 10, "eval_every": 1}
+        given |= {"replay_ratio": 0.125, "facts": facts, "replay": earlier}
+        _, straight = finish(going_around(engine, **given))
+        trainer = going_around(engine, **given)
+        events, _ = finish(trainer, until=8)
+        assert trainer._draw.seen_to, "nothing was forgotten: this shows nothing"
+        _, resumed = finish(going_around(engine, events[-1].data, **given))
+        assert straight is not None
+        assert resumed is not None
+        assert np.array_equal(np.array(straight.vector), np.array(resumed.vector))
 
     engine.call(compare)
 
