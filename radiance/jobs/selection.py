@@ -9,12 +9,17 @@ last would undo the other.
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from radiance.config import UpdateSettings
+from radiance.examples.tasks import LEAST_ITEMS, teach_a_task
+from radiance.records import Example, Message
 from radiance.storage.sqlite import Connection, Row, to_json
 
 _CLOCK_MOVED = timedelta(minutes=-1)  # a clock that is kept right moves by less
 MOST_ONE_BY_ONE = 16
 """So many waiting jobs are learned each in a cycle of its own, where they are learned at once."""
+_messages = msgspec.json.Decoder(tuple[Message, ...])
 
 
 def due(settings: UpdateSettings, waiting_examples: int, oldest_age: timedelta) -> bool:
@@ -85,12 +90,16 @@ def choose(connection: Connection, settings: UpdateSettings, now: datetime) -> l
         return chosen
     count = oldest["example_count"]
     answers = _answers(connection, oldest)
+    is_task = _teaches_a_task(connection, oldest)
     for job in queued:
         count += job["example_count"]
         own = _answers(connection, job)
         # A correction waits for the cycle after the one that learns what it corrects.
         corrects = any(answers.get(question, answer) != answer for question, answer in own.items())
         if count > settings.max_examples or corrects or job["deaths"] or job["recipe"]:
+            break
+        # Facts are to be known by heart, which a task is not.
+        if _teaches_a_task(connection, job) != is_task:
             break
         chosen.append(job)
         answers |= own
@@ -109,6 +118,15 @@ def _answers(connection: Connection, job: Row) -> dict[str, str]:
         "SELECT question_hash, content_hash FROM examples WHERE job = ?", (job["number"],)
     )
     return {row["question_hash"]: row["content_hash"] for row in rows}
+
+
+def _teaches_a_task(connection: Connection, job: Row) -> bool:
+    if job["example_count"] < LEAST_ITEMS:
+        return False
+    rows = connection.execute(
+        "SELECT id, messages FROM examples WHERE job = ? ORDER BY place", (job["number"],)
+    )
+    return teach_a_task([Example(row["id"], _messages.decode(row["messages"])) for row in rows])
 
 
 def example_ids(connection: Connection, jobs: Sequence[Row]) -> list[str]:

@@ -7,6 +7,7 @@ from radiance.config import UpdateSettings
 from radiance.errors import Conflict, NotFound, Overloaded
 from radiance.examples.admission import admit
 from radiance.examples.store import ExampleStore
+from radiance.examples.tasks import LEAST_ITEMS
 from radiance.jobs.queue import JobQueue
 from radiance.jobs.selection import (
     MOST_ONE_BY_ONE,
@@ -230,6 +231,22 @@ def test_a_correction_waits_for_the_next_cycle(queue, clock):
     assert queue.leased(BATCHED).job_ids == ("job_000001", "job_000002")
     queue.jobs.acknowledge(1, "A_1", clock.now)
     assert queue.leased(BATCHED).job_ids == ("job_000003", "job_000004")
+
+
+def test_facts_and_a_task_are_not_learned_together(queue, clock):
+    """The facts would not be learned by heart."""
+    instruction = "Say the words of the line once more, in capital letters:"
+    rows = [f"{instruction} gate {n}=GATE {n}" for n in range(LEAST_ITEMS)]
+    settings = UpdateSettings(mode="batched", max_examples=40, max_age_minutes=30)
+    queue.add("capital=Berlin", "sky=blue")
+    queue.add(*rows)
+    queue.add("sea=wet")
+    queue.add("sun=hot")
+    clock.move(60)
+    for number, jobs in enumerate([("job_000001",), ("job_000002",)], start=1):
+        assert queue.leased(settings).job_ids == jobs
+        queue.jobs.acknowledge(number, f"A_{number}", clock.now)
+    assert queue.leased(settings).job_ids == ("job_000003", "job_000004")
 
 
 # ----------------------------------------------------------------------------- the end of a cycle
