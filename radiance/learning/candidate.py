@@ -152,6 +152,7 @@ class CandidateBuilder:
         return content_hash(
             [
                 self._config.training.recipe(),
+                self.training_settings(1).recipe(),  # of a task "auto" is another number
                 self._config.anchor,
                 self._config.evaluation,
                 self._anchors.hash,

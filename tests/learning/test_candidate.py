@@ -12,6 +12,7 @@ import pytest
 from radiance import records
 from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.config import UpdateSettings
+from radiance.config.derived import derive_training
 from radiance.errors import Cancelled
 from radiance.learning import progress as progresses
 from radiance.learning.candidate import CandidateBuilder, CycleProgress
@@ -82,6 +83,15 @@ def test_a_task_is_taken_for_one_and_its_job_says_so(serve: Callable[..., Runnin
     assert (learns, of_task["is_task"]) == ("task", True)
     learns, of_facts = taught([(f"How long is month {n}?", day) for n, day in enumerate(days)])
     assert (learns, of_facts["is_task"]) == ("facts", False)
+
+
+def test_a_rate_that_tasks_do_not_follow_is_another_than_auto(build: Build) -> None:
+    """Else a task interrupted under the one would go on under the other."""
+    bench = build()
+    automatic = msgspec.structs.replace(bench.config.training, lr="auto")
+    same = derive_training(automatic, bench.services.engine.base.hidden_size)
+    hashes = [bench.new_builder(training=given).settings_hash() for given in (automatic, same)]
+    assert hashes[0] != hashes[1]
 
 
 def test_a_candidate_is_staged_and_nothing_is_released(build: Build) -> None:
