@@ -276,9 +276,16 @@ class TrainingSettings(Section, frozen=True):
     ] = 25
 
     def recipe(self) -> "TrainingSettings":
-        """These settings without those that say when to train: what shapes an adapter."""
+        """What of these settings shapes an adapter: not when it is trained, saved or given up."""
         return msgspec.structs.replace(
-            self, priority="background", when=(), quiet_hours=(), max_minutes=0.0
+            self,
+            priority="background",
+            when=(),
+            quiet_hours=(),
+            snapshot_seconds=1.0,
+            max_minutes=0.0,
+            max_deaths=1,
+            max_interruptions=1,
         )
 
 

@@ -123,3 +123,5 @@ def test_hours_that_are_none_are_refused(tmp_path, value):
 def test_when_to_train_is_no_part_of_what_shapes_an_adapter():
     settings = TrainingSettings(when=("ac_power",), quiet_hours=("09:00-10:00",), lr=1e-4)
     assert settings.recipe() == TrainingSettings(when=(), max_minutes=9.0, lr=1e-4).recipe()
+    others = TrainingSettings(snapshot_seconds=9.0, max_deaths=9, max_interruptions=9, lr=1e-4)
+    assert settings.recipe() == others.recipe()
