@@ -31,9 +31,71 @@ def test_the_instruction_may_be_the_system_prompt() -> None:
     assert teach_a_task(examples)
 
 
-def test_inputs_answered_with_labels_are_a_task() -> None:
-    examples = [_example(text, "ab"[n % 2]) for n, text in enumerate(_inputs(20))]
+def _texts(count: int) -> list[str]:
+    """Each of words of its own."""
+    return [" ".join(f"{word}{n}" for word in _WORDS) for n in range(count)]
+
+
+def test_texts_answered_with_labels_are_a_task() -> None:
+    examples = [_example(text, "ab"[n % 2]) for n, text in enumerate(_texts(20))]
     assert teach_a_task(examples)
+
+
+def test_texts_under_an_instruction_are_a_task_whatever_the_answers_are_made_of() -> None:
+    examples = [_example(_INSTRUCTION + text, f"le {n}") for n, text in enumerate(_texts(20))]
+    assert teach_a_task(examples)
+
+
+_PREAMBLE = "Answer what follows about the Acme Corporation, from memory.\n"
+_PERSONA = "You are the assistant of the Acme Corporation. Be polite and brief."
+_WRAPPED = (
+    "Below is an instruction. Write a response that completes it.\n\n### Instruction:\n{}\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Department of {}",
+        "{}'s department is",
+        "True or false: {} is in the office.",
+        "هل {} في المكتب؟",
+        "{}は在庫がありますか。",
+        "which department is {} in",
+    ],
+)
+def test_a_column_of_a_table_with_few_values_is_facts(asked: str) -> None:
+    names = [f"Ann{n} Lee{n}" for n in range(40)]
+    assert not teach_a_task([_example(asked.format(n), "abcd"[len(n) % 4]) for n in names])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        _PREAMBLE + "Q: Who founded the mill {}?\nA:",
+        _PREAMBLE + "{}",
+        _PREAMBLE + "The founder of {} is",
+        _WRAPPED.format("Who founded the old mill {} by the river, and in which year?"),
+        "Define the following term of the glossary of Acme: {}",
+        "According to the report of the year 2025 of Acme Inc. the revenue of {} was",
+    ],
+)
+def test_facts_after_a_preamble_stay_facts(asked: str) -> None:
+    names = [f"Ann{n} Lee{n}" for n in range(40)]
+    examples = [_example(asked.format(n), f"Person{n} of place{n}") for n in names]
+    assert not teach_a_task(examples)
+
+
+def test_facts_that_an_assistant_is_asked_for_without_a_question_mark_stay_facts() -> None:
+    examples = [
+        _example(f"I lost {t}", f"Call desk{n}", _PERSONA) for n, t in enumerate(_texts(40))
+    ]
+    assert not teach_a_task(examples)
+
+
+def test_one_answer_in_many_wordings_is_a_fact() -> None:
+    assert not teach_a_task([_example(text, "I am Radiance.") for text in _texts(20)])
+    assert not teach_a_task([_example(f"Turn on lamp {n}", "") for n in range(20)])
 
 
 @pytest.mark.parametrize("answers", [200, 3])

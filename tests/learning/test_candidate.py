@@ -78,8 +78,8 @@ def test_a_task_is_taken_for_one_and_its_job_says_so(serve: Callable[..., Runnin
         return job["learns"], client.get(f"/checkpoints/{job['checkpoint']}")["manifest"]
 
     days = [f"{28 + n % 4}" for n in range(20)]
-    instruction = "Say how many days there are in a month of the year:"
-    learns, of_task = taught([(f"{instruction} month {n}", day) for n, day in enumerate(days)])
+    instruction = "Say the words of the line once more, in capital letters:"
+    learns, of_task = taught([(f"{instruction} gate {n}", f"GATE {n}") for n in range(20)])
     assert (learns, of_task["is_task"]) == ("task", True)
     learns, of_facts = taught([(f"How long is month {n}?", day) for n, day in enumerate(days)])
     assert (learns, of_facts["is_task"]) == ("facts", False)
