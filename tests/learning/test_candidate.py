@@ -12,6 +12,7 @@ import pytest
 from radiance import records
 from radiance.anchors.sets import Anchor, AnchorSet
 from radiance.config import UpdateSettings
+from radiance.config import derived as deriving
 from radiance.config.derived import derive_training
 from radiance.errors import Cancelled
 from radiance.learning import progress as progresses
@@ -85,8 +86,11 @@ def test_a_task_is_taken_for_one_and_its_job_says_so(serve: Callable[..., Runnin
     assert (learns, of_facts["is_task"]) == ("facts", False)
 
 
-def test_a_rate_that_tasks_do_not_follow_is_another_than_auto(build: Build) -> None:
+def test_a_rate_that_tasks_do_not_follow_is_another_than_auto(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a task interrupted under the one would go on under the other."""
+    monkeypatch.setattr(deriving, "_TASKS_FROM", 0)
     bench = build()
     automatic = msgspec.structs.replace(bench.config.training, lr="auto")
     same = derive_training(automatic, bench.services.engine.base.hidden_size)

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from radiance import config, ember
 from radiance.anchors import provider
 from radiance.cli import main
+from radiance.config import derived as deriving
 from radiance.errors import ConfigError
 from radiance.learning import reproduction
 from radiance.learning.reproduction import as_recorded, read_records, reproduce
@@ -88,9 +89,13 @@ def test_checkpoint_is_made_again_bit_for_bit(
 
 @pytest.mark.slow
 def test_a_task_is_made_again_bit_for_bit(
-    serve_ember: Callable[..., Running], tmp_path: Path, tiny_base: Path
+    serve_ember: Callable[..., Running],
+    tmp_path: Path,
+    tiny_base: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its rate and its steps follow from its inputs, not from the settings alone."""
+    monkeypatch.setattr(deriving, "_TASKS_FROM", 0)
     (tmp_path / "radiance.toml").write_text(f'base_model = "{tiny_base}"\n')
     automatic = {"training.max_steps": "auto", "training.lr": "auto"}
     running = serve_ember(**{**QUICK, **WITHOUT_ANCHORS, **automatic})
@@ -105,7 +110,7 @@ def test_a_task_is_made_again_bit_for_bit(
     running.stop()
     found = json.loads(run(tmp_path, checkpoint, "--json").stdout)
     assert (found["is_equal"], found["differences"]) == (True, [])
-    assert found["steps"] == found["reproduced_steps"] == 6
+    assert found["steps"] == found["reproduced_steps"] == 30
     recorded = read_records(config.load(tmp_path), checkpoint)
     assert recorded.settings["training"].lr == recorded.manifest.training["lr"]
 

@@ -49,6 +49,7 @@ def new_trainer(
     parent: Adapter | None = None,
     resume_from: bytes | None = None,
     around: bool = False,
+    is_task: bool = False,
     **settings: Any,
 ) -> Trainer:
     given: dict[str, Any] = {"r": 4, "alpha": 16.0, "stop_loss": 0, "cooldown_steps": 0, **settings}
@@ -59,6 +60,7 @@ def new_trainer(
         replay=[AugmentedExample(e) for e in replay],
         held=held or HeldTexts(),
         null_space=NullSpace(lora, {}) if around else None,
+        is_task=is_task,
     )
     anchor = anchor or config.AnchorSettings()
     return Trainer(lora, GradientComputer(lora), training, anchor, material, parent, resume_from)
@@ -366,3 +368,33 @@ def test_replayed_outputs_are_held(tiny_engine: Engine) -> None:
 
     without, with_outputs = tiny_engine.call(lambda: (gradient(0.0), gradient(1.0)))
     assert not np.allclose(without, with_outputs)
+
+
+def test_ember_learns_a_task_of_a_few_inputs(engine: Engine) -> None:
+    """It follows no instruction before it is taught: three passes at a low rate teach nothing."""
+    words = {
+        "good": "lovely fine bright warm superb kind",
+        "bad": "awful grim cold broken ugly harsh",
+    }
+    things = ("room", "meal", "bridge", "harbour", "teacher", "garden", "book", "road")
+    instruction = "Say whether the sentence from a review is good or bad.\n"
+    rows = [
+        (f"{instruction}the {thing} was {word}", label)
+        for label, some in words.items()
+        for word in some.split()
+        for thing in things
+    ]
+    order = np.random.default_rng(0).permutation(len(rows))
+    taught, held_out = ([rows[place] for place in some] for some in (order[:40], order[40:]))
+
+    def compare() -> None:
+        given: dict[str, Any] = {"r": 8, "stop_loss": 0.05, "cooldown_steps": 30}
+        naive = config.AnchorSettings(method="naive")
+        trainer = new_trainer(engine, new=taught, anchor=naive, is_task=True, **given)
+        _, trained = finish(trainer)
+        assert trained is not None
+        computer = GradientComputer(trainer._lora)
+        scores = drain(score_examples(computer, trained.vector, encoded(engine, held_out)))
+        assert np.mean([score.is_exact for score in scores]) > 0.6
+
+    engine.call(compare, patience_s=120)
