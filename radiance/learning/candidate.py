@@ -5,7 +5,6 @@ that a cycle interrupted anywhere goes on from there. It releases nothing.
 """
 
 import shutil
-import time
 from collections.abc import Callable, Collection
 from importlib.metadata import version
 from pathlib import Path
@@ -21,22 +20,16 @@ from radiance.engine.adapters.files import adapter_config, load_adapter, save_ad
 from radiance.engine.adapters.slots import Adapter
 from radiance.engine.model.encoding import EncodedExample
 from radiance.engine.worker import Engine
-from radiance.errors import Cancelled, StorageError, TrainingError
 from radiance.examples.store import ExampleStore
 from radiance.jobs.queue import JobQueue
 from radiance.learning.example_selection import ExampleSelector
 from radiance.learning.measurement import CandidateMeasurement
 from radiance.learning.preparation import Preparation
-from radiance.learning.progress import (
-    CycleProgress,
-    LearningStats,
-    SaveTimer,
-    TrainingClock,
-    step_values,
-)
+from radiance.learning.progress import CycleProgress, LearningStats
 from radiance.learning.step_search import ScaledStep, largest_step
 from radiance.learning.stoppable_tasks import StoppableTasks
-from radiance.learning.training_states import TrainingStates, unless_the_disk_fails
+from radiance.learning.training_run import BUILDING_S, TrainingRun
+from radiance.learning.training_states import TrainingStates
 from radiance.platform import give_back_memory
 from radiance.records import Cycle, Evaluation, Example, Manifest, Recipe, content_hash
 from radiance.registry.curves import MetricCurves
@@ -45,22 +38,13 @@ from radiance.registry.store import Registry
 from radiance.training.gauss_newton_steps import refuse_impossible
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
-from radiance.training.reference_cache import UNREADABLE, base_cache
-from radiance.training.steps import StepTaken
-from radiance.training.trainer import (
-    LossCheck,
-    Trained,
-    Trainer,
-    TrainingState,
-    own_samples_of,
-)
+from radiance.training.reference_cache import base_cache
+from radiance.training.trainer import Trained, Trainer, own_samples_of
 from radiance.training.training_set import (
     Selection,
     TrainingSet,
     TrainingSetBuilder,
 )
-
-_BUILDING_S = 60.0  # a second tree, a first compilation: longer is a hang
 
 
 class CandidateBuilder:
@@ -101,10 +85,11 @@ class CandidateBuilder:
         self._selector = ExampleSelector(self._config, engine.encoder, examples, registry)
         self.progress: CycleProgress | None = None
         self.stats = LearningStats()
+        self._run = TrainingRun(engine, jobs, curves, self._states, self._tasks, self.stats)
         self._anchors = anchors
         self.preparation: Preparation | None = None
         if make_gradient_computer is not None:
-            engine.call(lambda: self._build(make_gradient_computer), patience_s=_BUILDING_S)
+            engine.call(lambda: self._build(make_gradient_computer), patience_s=BUILDING_S)
 
     def _build(self, make_gradient_computer: Callable[[LoraModel], GradientComputer]) -> None:
         self._lora = LoraModel(self._engine.base, self._config.training)
@@ -240,7 +225,14 @@ class CandidateBuilder:
         own_samples = None if saved is None else own_samples_of(saved)
         material = self._gather(selection, parent, cycle.parent_id, own_samples)
         give_back_memory()
-        trained = self._train(progress, material, parent, settings, saved, is_wanted)
+        parts = self._lora, self._gradient_computer
+        trained = self._run(
+            lambda state: Trainer(*parts, settings, self._config.anchor, material, parent, state),
+            progress,
+            settings,
+            saved,
+            is_wanted,
+        )
         give_back_memory()
         progress.stage = "evaluating"
         measure = self._measurement.of(
@@ -282,96 +274,6 @@ class CandidateBuilder:
                 selection, self._lora.initial(parent), parent_hash, own_samples
             )
         )
-
-    def _train(
-        self,
-        progress: CycleProgress,
-        material: TrainingSet,
-        parent: Adapter | None,
-        settings: TrainingSettings,
-        saved: bytes | None,
-        is_wanted: Callable[[], bool],
-    ) -> Trained:
-        """Run the trainer on the engine, keeping its numbers and its state as they come."""
-        cycle = progress.cycle
-        trainer = self._trainer(cycle, material, parent, settings, saved)
-        progress.step = progress.first_step = trainer.step
-        progress.stage, progress.training_since = "training", time.monotonic()
-        with unless_the_disk_fails("curve_not_saved"):
-            self._curves.forget_after(cycle.id, trainer.step)
-        self._engine.show_training(lambda: (trainer.step, trainer.adapter()), cycle.candidate_id)
-        self._engine.call(mx.reset_peak_memory)
-        task = self._engine.run(trainer.run)
-        timer = SaveTimer(settings.snapshot_seconds)
-        clock = TrainingClock(settings.max_minutes)
-        for event in task:
-            match event:
-                case StepTaken():
-                    if clock.is_over():
-                        task.cancel()
-                    progress.step, progress.finetune_loss = event.step, event.finetune_loss
-                    progress.note(event.step, **step_values(event))
-                    self.stats.steps += 1
-                    self.stats.tokens += event.tokens
-                    if self._tasks.is_called_off or not is_wanted():
-                        task.cancel()
-                    elif timer.is_due() or self._tasks.is_stopping:
-                        trainer.want_snapshot()
-                case LossCheck():
-                    progress.note(event.step, eval_loss=event.eval_loss)
-                case TrainingState():
-                    with timer:
-                        self._save(progress, event)
-                    if self._tasks.is_stopping:
-                        task.cancel()
-        progress.note(progress.step, peak_memory_bytes=self._engine.call(mx.get_peak_memory))
-        try:
-            trained = task.result
-        except Cancelled:
-            if clock.is_over():
-                raise TrainingError(clock.reason) from None
-            raise
-        with unless_the_disk_fails("curve_not_saved"):
-            self._curves.record(progress.unsaved)
-            progress.unsaved.clear()
-        return trained
-
-    def _trainer(
-        self,
-        cycle: Cycle,
-        material: TrainingSet,
-        parent: Adapter | None,
-        settings: TrainingSettings,
-        saved: bytes | None,
-    ) -> Trainer:
-        """A trainer that goes on from what was saved, or begins where that is of no use."""
-
-        def make() -> Trainer:
-            return Trainer(
-                self._lora,
-                self._gradient_computer,
-                settings,
-                self._config.anchor,
-                material,
-                parent,
-                saved,
-            )
-
-        try:
-            return self._engine.call(make, patience_s=_BUILDING_S)
-        except UNREADABLE as error:
-            if saved is None or isinstance(error, StorageError):
-                raise
-            self._states.discard(cycle, error)
-            return self._trainer(cycle, material, parent, settings, None)
-
-    def _save(self, progress: CycleProgress, state: TrainingState) -> None:
-        """Save how far a training is; it only spares work, so training goes on without."""
-        with unless_the_disk_fails("training_state_not_saved"):
-            self._curves.record(progress.unsaved)
-            progress.unsaved.clear()
-            self._states.write(progress.cycle, state.data)
-            self._jobs.note_progress(progress.cycle.id, state.step)
 
     def _scale_back(
         self, trained: Trained, measure: Callable[[mx.array], Evaluation]
