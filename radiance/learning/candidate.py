@@ -171,13 +171,17 @@ class CandidateBuilder:
         self._tasks.call_off()
 
     def make(
-        self, cycle: Cycle, is_wanted: Callable[[], bool] = lambda: True
+        self,
+        cycle: Cycle,
+        is_wanted: Callable[[], bool] = lambda: True,
+        is_task: bool | None = None,
     ) -> tuple[Path, Manifest, Evaluation]:
         """Train and evaluate a cycle's candidate; its files are staged, not published.
 
         Args:
             cycle: The cycle.
             is_wanted: Asked after each step: whether the candidate could still be used.
+            is_task: What its examples were taken for when it was made before; None: it is new.
 
         Raises:
             Cancelled: ``stop`` or ``call_off`` was called, or it is not wanted any more.
@@ -188,7 +192,7 @@ class CandidateBuilder:
         most = self.training_settings(recipe=recipe).max_steps
         self.progress = CycleProgress(cycle, max_steps=derived(most))
         try:
-            return self._make(cycle, self.progress, recipe, is_wanted)
+            return self._make(cycle, self.progress, recipe, is_wanted, is_task)
         finally:
             self._engine.hide_training()
             self.progress = None
@@ -215,9 +219,12 @@ class CandidateBuilder:
         progress: CycleProgress,
         recipe: Recipe,
         is_wanted: Callable[[], bool],
+        is_task: bool | None,
     ) -> tuple[Path, Manifest, Evaluation]:
         examples = self._selector.new(cycle)
-        selection = self._selector.select(cycle, examples, recipe.validation, self._anchors)
+        selection = self._selector.select(
+            cycle, examples, recipe.validation, self._anchors, is_task
+        )
         settings = self.training_settings(len(selection.new) * selection.is_task, recipe)
         progress.max_steps, progress.is_task = derived(settings.max_steps), selection.is_task
         parent = self._parent(cycle)

@@ -44,6 +44,7 @@ class ExampleSelector:
         examples: Sequence[Example],
         validation: Sequence[Example],
         anchors: AnchorSet,
+        is_task: bool | None = None,
     ) -> Selection:
         """What a cycle learns from.
 
@@ -53,6 +54,7 @@ class ExampleSelector:
             validation: Measured and not learned, where somebody sent some; else a share of the new
                 examples is (``evaluation.holdout_ratio``).
             anchors: All that must survive.
+            is_task: Whether the examples are taken for inputs of a task; None: as they look.
         """
         measured = self._encoder.taken(validation)
         ratio = self._config.evaluation.holdout_ratio
@@ -63,7 +65,7 @@ class ExampleSelector:
             held_back=held_back,
             anchors=anchors,
             valid_anchors=self.valid_anchors(anchors, cycle, examples),
-            is_task=teach_a_task(examples),
+            is_task=teach_a_task(examples) if is_task is None else is_task,
         )
 
     def valid_anchors(

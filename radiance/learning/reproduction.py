@@ -240,7 +240,7 @@ def _make(
     anchors = accepted(anchors, engine.encoder)
     builder = CandidateBuilder(scratch, engine, jobs, examples, registry, curves, anchors)
     with ThreadPoolExecutor(1, thread_name_prefix="reproduction") as pool:
-        making = pool.submit(builder.make, cycle)
+        making = pool.submit(builder.make, cycle, is_task=recorded.manifest.is_task)
         try:
             while True:
                 try:

@@ -14,7 +14,7 @@ from radiance.anchors import provider
 from radiance.cli import main
 from radiance.config import derived as deriving
 from radiance.errors import ConfigError
-from radiance.learning import reproduction
+from radiance.learning import example_selection, reproduction
 from radiance.learning.reproduction import as_recorded, read_records, reproduce
 from tests.support import FACTS, WITHOUT_ANCHORS, Running, as_input
 
@@ -94,7 +94,7 @@ def test_a_task_is_made_again_bit_for_bit(
     tiny_base: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its rate and its steps follow from its inputs, not from the settings alone."""
+    """Also by a version that takes its inputs for facts."""
     monkeypatch.setattr(deriving, "_TASKS_FROM", 0)
     (tmp_path / "radiance.toml").write_text(f'base_model = "{tiny_base}"\n')
     automatic = {"training.max_steps": "auto", "training.lr": "auto"}
@@ -108,6 +108,7 @@ def test_a_task_is_made_again_bit_for_bit(
     checkpoint = job["checkpoint"] or job["rejected_checkpoint"]
     assert job["learns"] == "task"
     running.stop()
+    monkeypatch.setattr(example_selection, "teach_a_task", lambda _examples: False)
     found = json.loads(run(tmp_path, checkpoint, "--json").stdout)
     assert (found["is_equal"], found["differences"]) == (True, [])
     assert found["steps"] == found["reproduced_steps"] == 30
