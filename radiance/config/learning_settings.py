@@ -108,7 +108,15 @@ class TrainingSettings(Section, frozen=True):
             '"q_proj"; ["all-linear"]: every one.'
         ),
     ] = ("all-linear",)
-    batch_size: Annotated[int, Meta(description="New examples per micro-batch.", ge=1, le=1024)] = 8
+    batch_size: Annotated[
+        int,
+        Meta(
+            description="New examples per micro-batch; by gauss_newton every new example, up to 32 "
+            "that fit the memory.",
+            ge=1,
+            le=1024,
+        ),
+    ] = 8
     grad_accum: Annotated[
         int, Meta(description="Micro-batches per optimizer step.", ge=1, le=1024)
     ] = 1
@@ -198,8 +206,9 @@ class TrainingSettings(Section, frozen=True):
         float,
         Meta(
             description="Share of training rows whose question is worded otherwise, by rule or "
-            "shortened, so that other wordings of it are answered too; by gauss_newton up to two "
-            "more rows a new example, unless 0. Inputs of a task are not worded otherwise.",
+            "shortened, so that other wordings of it are answered too; by gauss_newton one or two "
+            "more rows of each of up to 12 facts, unless 0. Inputs of a task are not worded "
+            "otherwise.",
             ge=0,
             le=1,
         ),

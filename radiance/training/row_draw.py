@@ -21,7 +21,8 @@ class RowDraw:
         settings: Of the training.
         anchor: For the weight of what the parent gave of replayed examples.
         material: What is learned from.
-        wordings: Rows in other words that each new example has beside its own, told apart.
+        wordings: Rows in other words that each new example has beside its own, told apart; 0: it
+            has one row, in its own or in other words.
     """
 
     def __init__(
@@ -71,7 +72,8 @@ class RowDraw:
     def rows_apart(self, number: int) -> tuple[list[EncodedExample], list[int]]:
         """The rows of a step that are told apart, and which of them are new ones as taught.
 
-        Each new example stands in its taught words and in other ones. Of the earlier ones those
+        Each new example stands in its taught words and in other ones, or, where there is one row
+        for it, in either. Of the earlier ones those
         that the last check found no longer known stand as they were taught, the others in any.
         """
         settings, material = self._settings, self._material
@@ -83,6 +85,9 @@ class RowDraw:
         for place in pick(len(material.new), size, number, settings.seed):
             lesson = material.new[place]
             taught.append(len(chosen))
+            if not self._wordings:
+                chosen.append(self._worded(lesson, draw))
+                continue
             count = min(self._wordings, len(lesson.wordings))
             others = draw.permutation(len(lesson.wordings))[:count]
             chosen += [lesson.example, *(lesson.wordings[other] for other in others)]

@@ -8,6 +8,7 @@ import io
 from dataclasses import dataclass, replace
 
 import mlx.core as mx
+import msgspec
 import numpy as np
 
 from radiance import config
@@ -18,7 +19,12 @@ from radiance.training.adamw_steps import AdamWSteps
 from radiance.training.anchor_draw import AnchorDraw
 from radiance.training.batches import spread
 from radiance.training.example_scores import score_examples, token_mean
-from radiance.training.gauss_newton_steps import RARER, GaussNewtonSteps, is_possible
+from radiance.training.gauss_newton_steps import (
+    RARER,
+    GaussNewtonSteps,
+    batch_size,
+    is_possible,
+)
 from radiance.training.gradient import GradientComputer
 from radiance.training.lora import LoraModel
 from radiance.training.memory import all_bytes, free_bytes, require
@@ -127,6 +133,9 @@ class Trainer:
             starts_there=parent is None or anchor.reference != "base",
             rarer=RARER if is_gauss_newton else 1,
         )
+        if is_gauss_newton:
+            rows = batch_size(settings, anchor, gradient_computer, material)
+            self._settings = settings = msgspec.structs.replace(settings, batch_size=rows)
         parts = (lora, gradient_computer, settings, anchor)
         self._steps: Steps = (
             GaussNewtonSteps(*parts, material, self._start, self._anchors)
