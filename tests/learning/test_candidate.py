@@ -2,6 +2,7 @@
 
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,10 @@ def test_a_task_is_taken_for_one_and_its_job_says_so(serve: Callable[..., Runnin
 
     def taught(rows: list[tuple[str, str]]) -> tuple[str, dict[str, Any]]:
         job = client.wait_for(client.post("/update", {"examples": as_input(rows)})["job_id"])
+        request = urllib.request.Request(f"{client.url}/learn/{job['job_id']}")
+        request.add_header("Accept", "text/html")
+        with client.open(request) as answer:
+            assert ("It teaches a task" in answer.read().decode()) == (job["learns"] == "task")
         return job["learns"], client.get(f"/checkpoints/{job['checkpoint']}")["manifest"]
 
     days = [f"{28 + n % 4}" for n in range(20)]
