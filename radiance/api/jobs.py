@@ -107,7 +107,7 @@ def was_known(services: Services, job: Job) -> bool:
 def learns_a_task(services: Services, job: Job) -> bool:
     """Whether a job, or what is learned with it, was taken for a task, or will be."""
     progress = training_progress(services, job.job_id)
-    if progress is not None:
+    if progress is not None and progress.learns is not None:
         return progress.learns == "task"
     try:
         if (made := job.checkpoint or job.rejected_checkpoint) is not None:

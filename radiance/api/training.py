@@ -22,14 +22,14 @@ class TrainingProgress(msgspec.Struct):
     """How far the running cycle is.
 
     Attributes:
-        learns: What its examples are taken for.
+        learns: What its examples are taken for; None while unknown.
         most_seconds_left: Until it takes no more steps, should it take all; None while unknown.
     """
 
     checkpoint: str
     cycle_id: int
     stage: Literal["gathering", "training", "evaluating"]
-    learns: Literal["facts", "task"]
+    learns: Literal["facts", "task"] | None
     step: int
     max_steps: int
     finetune_loss: float | None
@@ -80,7 +80,7 @@ def training_progress(services: Services, job_id: str | None = None) -> Training
         checkpoint=progress.cycle.candidate_id,
         cycle_id=progress.cycle.id,
         stage=progress.stage,
-        learns="task" if progress.is_task else "facts",
+        learns=None if progress.is_task is None else "task" if progress.is_task else "facts",
         step=progress.step,
         max_steps=progress.max_steps,
         finetune_loss=progress.finetune_loss,

@@ -23,7 +23,7 @@ class CycleProgress:
         stage: "gathering", "training" or "evaluating".
         first_step: The step that this process began at; not 0 where it resumed the cycle.
         training_since: When its training began, on the monotonic clock; None before it does.
-        is_task: Whether most of what it learns are inputs of tasks, not facts.
+        is_task: Whether most of what it learns are inputs of tasks, not facts; None while unknown.
     """
 
     cycle: Cycle
@@ -33,7 +33,7 @@ class CycleProgress:
     stage: Stage = "gathering"
     first_step: int = 0
     training_since: float | None = None
-    is_task: bool = False
+    is_task: bool | None = None
     unsaved: list[MetricPoint] = field(default_factory=list)
 
     def most_seconds_left(self) -> float | None:
