@@ -36,7 +36,8 @@ class CanaryAnswer(msgspec.Struct, frozen=True):
 def show_canary(request: Request) -> CanaryAnswer:
     """The canary or shadow under way, and the one that ended last."""
     services = services_of(request)
-    return CanaryAnswer(running_canary(services), _report(services, services.experiments.last()))
+    running, last = services.canary.running_and_last()
+    return CanaryAnswer(_report(services, running), _report(services, last))
 
 
 def start_canary(request: Request, body: CanaryBody) -> CanaryAnswer:

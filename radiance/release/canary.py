@@ -175,6 +175,11 @@ class CanaryRouter:
         """The experiment under way."""
         return None if self._plan is None else self._plan.experiment
 
+    def running_and_last(self) -> tuple[Experiment | None, Experiment | None]:
+        """The experiment under way, and the one that ended last: both of one moment."""
+        with self._lock:  # one that is ending is on record once this is free
+            return self.running, self._experiments.last()
+
     def begin(
         self, mode: Mode, checkpoint: str, share: float, actor: str, reason: str, *, force: bool
     ) -> Experiment:

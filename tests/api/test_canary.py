@@ -1,8 +1,10 @@
 """A checkpoint tried beside the one that serves, on a real service."""
 
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -140,6 +142,30 @@ def test_it_ends_by_itself_once_it_serves(running: Running, checkpoints: tuple[s
     ended = until(running, lambda s: s["running"] is None)["last"]
     assert (ended["ended_by"], ended["end_reason"]) == ("canary", "It serves now.")
     assert ask(running, "anybody", memory="off") == other
+
+
+def test_one_that_is_ending_is_not_hidden_behind_the_one_before(
+    running: Running, checkpoints: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, experiments = running.client, running.service.services.experiments
+    number = client.post("/canary", {"checkpoint": checkpoints[1]})["running"]["number"]
+    stop, ending, may_end = experiments.stop, threading.Event(), threading.Event()
+
+    def stop_late(*given: Any) -> Any:
+        ending.set()
+        assert may_end.wait(30)
+        return stop(*given)
+
+    monkeypatch.setattr(experiments, "stop", stop_late)
+    with ThreadPoolExecutor(2) as pool:
+        ended = pool.submit(client.call, "DELETE", "/canary")
+        assert ending.wait(30)
+        shown = pool.submit(client.get, "/canary")
+        wait([shown], timeout=0.5)  # what is shown too early is the one before
+        may_end.set()
+        answer = shown.result()
+        ended.result()
+    assert (answer["running"] or answer["last"])["number"] == number
 
 
 def test_it_ends_where_what_it_continues_from_is_taken_back(

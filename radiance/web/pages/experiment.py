@@ -5,7 +5,6 @@ from starlette.requests import Request
 
 from radiance.api.auth.access import actor_of
 from radiance.api.bodies import checked_reason
-from radiance.api.canary import running_canary
 from radiance.api.services import Services
 from radiance.errors import RequestError
 from radiance.registry.store import BASE
@@ -45,8 +44,9 @@ def brief(services: Services) -> Data | None:
 
 def describe(services: Services, request: Request) -> Data:
     """What runs with its comparison, what ended last, and what could be tried."""
-    running = running_canary(services)
-    last = services.experiments.last() if running is None else None
+    under_way, ended = services.canary.running_and_last()
+    running = None if under_way is None else services.canary.report(under_way)
+    last = ended if running is None else None
     serving = services.registry.current_id() or BASE
     newest = services.registry.all(_MOST_LISTED)
     listed = that_may_serve(services, newest)
