@@ -90,7 +90,7 @@ def choose(connection: Connection, settings: UpdateSettings, now: datetime) -> l
         return chosen
     count = oldest["example_count"]
     answers = _answers(connection, oldest)
-    is_task = _teaches_a_task(connection, oldest)
+    is_task: bool | None = None
     for job in queued:
         count += job["example_count"]
         own = _answers(connection, job)
@@ -99,6 +99,8 @@ def choose(connection: Connection, settings: UpdateSettings, now: datetime) -> l
         if count > settings.max_examples or corrects or job["deaths"] or job["recipe"]:
             break
         # Facts are to be known by heart, which a task is not.
+        if is_task is None:
+            is_task = _teaches_a_task(connection, oldest)
         if _teaches_a_task(connection, job) != is_task:
             break
         chosen.append(job)
@@ -121,6 +123,7 @@ def _answers(connection: Connection, job: Row) -> dict[str, str]:
 
 
 def _teaches_a_task(connection: Connection, job: Row) -> bool:
+    """Whether the examples of a job do; all of them are read, if they are enough to."""
     if job["example_count"] < LEAST_ITEMS:
         return False
     rows = connection.execute(

@@ -54,7 +54,8 @@ class TrainingFit:
 
     Attributes:
         tokens: Of an example.
-        rows: Of the batch: new and replayed examples.
+        rows: Of the batch of an update of ``batch_size`` facts: new and replayed examples. More
+            facts make a larger one where memory allows it, and no larger one elsewhere.
         least_bytes: What the step takes beside the weights where every block is computed twice,
             with the subspaces that it leaves alone; None: the model does not say.
         step_bytes: What it takes here, where blocks are kept as far as the memory allows.
